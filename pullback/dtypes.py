@@ -1,0 +1,446 @@
+"""Number types, their promotion, and the defaults.
+
+A dtype is one of fourteen singletons, `float32` say. Its `code` is its row in the promotion table and
+in every table of loops that the compiled core keeps; `numpy` is the NumPy dtype of the payload.
+Promotion has PyTorch's three categories: tensors with dimensions outrank 0-dim tensors, which outrank
+Python numbers, and a lower category changes the result only if its kind (bool < int < float < complex)
+is higher. Read `promote_types`, then `combine`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+class dtype:
+    """The number type of a tensor's elements, such as `torch.float32`.
+
+    >>> import pullback as torch
+    >>> torch.float32.itemsize, torch.float32.is_floating_point
+    (4, True)
+    """
+
+    code: int
+    name: str
+    kind: str
+    type_name: str
+    itemsize: int
+    _numpy: np.dtype[Any] | None
+
+    def __init__(self, code: int, name: str, kind: str, itemsize: int, type_name: str) -> None:
+        self.code = code
+        self.name = name
+        self.kind = kind
+        self.itemsize = itemsize
+        self.type_name = type_name
+        self._numpy = None
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The NumPy dtype of the payload (bfloat16 comes from ml_dtypes, loaded when first asked for)."""
+        if self._numpy is None:
+            if self.name == "bfloat16":
+                import ml_dtypes
+
+                self._numpy = np.dtype(ml_dtypes.bfloat16)
+            else:
+                self._numpy = np.dtype(self.name)
+        return self._numpy
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.kind == "f"
+
+    @property
+    def is_complex(self) -> bool:
+        return self.kind == "c"
+
+    @property
+    def is_signed(self) -> bool:
+        return self.kind in "ifc"
+
+    def to_real(self) -> dtype:
+        """The real type of the same precision."""
+        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+
+    def to_complex(self) -> dtype:
+        """The complex type of the same precision (complex64 for the half precisions)."""
+        if self.is_complex:
+            return self
+        return complex128 if self is float64 else complex64
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.name,)
+
+
+def _restore(name: str) -> Any:
+    """The singleton of that name: what pickle calls."""
+    return _BY_NUMPY.get(name) or globals()[name]
+
+
+def _table() -> list[dtype]:
+    rows = (
+        "bool b 1 Bool, uint8 u 1 Byte, int8 i 1 Char, int16 i 2 Short, int32 i 4 Int, int64 i 8 Long, "
+        "uint16 u 2 UInt16, uint32 u 4 UInt32, uint64 u 8 UInt64, float16 f 2 Half, bfloat16 f 2 BFloat16, "
+        "float32 f 4 Float, float64 f 8 Double, complex64 c 8 ComplexFloat, complex128 c 16 ComplexDouble"
+    )
+    made = []
+    for code, row in enumerate(rows.split(", ")):
+        name, kind, itemsize, type_name = row.split()
+        made.append(dtype(code, name, kind, int(itemsize), type_name))
+    return made
+
+
+DTYPES = _table()
+"""All dtypes; the index is the code."""
+
+(
+    bool_,
+    uint8,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint16,
+    uint32,
+    uint64,
+    float16,
+    bfloat16,
+    float32,
+    float64,
+    complex64,
+    complex128,
+) = DTYPES
+
+ALIASES = {
+    "half": float16,
+    "float": float32,
+    "double": float64,
+    "short": int16,
+    "int": int32,
+    "long": int64,
+    "cfloat": complex64,
+    "cdouble": complex128,
+}
+"""PyTorch's second names of dtypes."""
+
+_BY_NUMPY = {d.name: d for d in DTYPES}
+
+
+def from_numpy_dtype(given: np.dtype[Any]) -> dtype:
+    """The dtype of a NumPy dtype.
+
+    Raises TypeError if there is none, in PyTorch's words.
+    """
+    found = _BY_NUMPY.get(given.name)
+    if found is None:
+        raise TypeError(
+            f"can't convert np.ndarray of type {given.type.__module__}.{given.type.__name__}. "
+            "The only supported types are: float64, float32, float16, complex64, complex128, int64, "
+            "int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
+        )
+    return found
+
+
+def _promote(a: dtype, b: dtype) -> dtype | None:
+    """The smallest type that holds both, None where PyTorch has none."""
+    if a is b:
+        return a
+    if _KINDS[a.kind] > _KINDS[b.kind]:
+        a, b = b, a
+    low, high = _KINDS[a.kind], _KINDS[b.kind]
+    if high == 3:
+        return complex128 if a is float64 or complex128 in (a, b) else complex64
+    if high == 2:
+        if low < 2:
+            return b
+        if {a, b} == {float16, bfloat16}:
+            return float32
+        return a if a.code > b.code else b
+    if low == 0:
+        return b
+    wide = {uint16, uint32, uint64}
+    if a in wide or b in wide:
+        return None
+    if uint8 in (a, b):
+        other = b if a is uint8 else a
+        return int16 if other is int8 else other
+    return a if a.itemsize > b.itemsize else b
+
+
+PROMOTION = [[_promote(a, b) for b in DTYPES] for a in DTYPES]
+"""Row and column are codes."""
+
+
+def promote_types(type1: dtype, type2: dtype) -> dtype:
+    """The smallest dtype that both given ones convert to without a change of kind.
+
+    >>> import pullback as torch
+    >>> torch.promote_types(torch.uint8, torch.int8)
+    torch.int16
+    """
+    found = PROMOTION[type1.code][type2.code]
+    if found is None:
+        raise RuntimeError(
+            "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
+            f"{type1.type_name} and {type2.type_name}"
+        )
+    return found
+
+
+def combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
+    """The result type of a higher category and a lower one, either of which may be absent."""
+    if higher is None or lower is None:
+        return lower if higher is None else higher
+    if higher.is_complex:
+        return higher
+    if higher.is_floating_point:
+        return higher.to_complex() if lower.is_complex else higher
+    if higher is bool_ or lower.kind in "fc":
+        return promote_types(higher, lower)
+    return higher
+
+
+class _Defaults:
+    """The default floating-point dtype, one for the process as in PyTorch."""
+
+    float = float32
+
+
+def get_default_dtype() -> dtype:
+    """The dtype of tensors made from Python floats.
+
+    >>> import pullback as torch
+    >>> torch.get_default_dtype()
+    torch.float32
+    """
+    return _Defaults.float
+
+
+def can_cast(from_: dtype, to: dtype) -> bool:  # type: ignore[valid-type]
+    """Whether PyTorch's casting rules allow the conversion in an in-place op.
+
+    >>> import pullback as torch
+    >>> torch.can_cast(torch.float64, torch.float32), torch.can_cast(torch.float32, torch.int64)
+    (True, False)
+    """
+    rank, target = _KINDS[from_.kind], _KINDS[to.kind]
+    if rank == 3 and target != 3:
+        return False
+    if rank == 2 and target < 2:
+        return False
+    return not (to is bool_ and from_ is not bool_)
+
+
+def number_dtype(number: object) -> dtype | None:
+    """The dtype that a Python or NumPy number stands for in promotion; None if it is no number."""
+    if isinstance(number, (np.bool_, bool)):
+        return bool_
+    if isinstance(number, (int, np.integer)):
+        return int64
+    if isinstance(number, (float, np.floating)):
+        return _Defaults.float
+    if isinstance(number, (complex, np.complexfloating)):
+        return _Defaults.float.to_complex()
+    return None
+
+
+class finfo:
+    """Machine limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution.
+
+    >>> import pullback as torch
+    >>> torch.finfo(torch.float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, type: dtype | None = None) -> None:  # noqa: A002
+        type = get_default_dtype() if type is None else type
+        if type.kind not in "fc":
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type!r}'"
+                if type.kind != "b"
+                else f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type!r}'"
+            )
+        real = type.to_real()
+        if real is bfloat16:
+            import ml_dtypes
+
+            info: Any = ml_dtypes.finfo(real.numpy)
+        else:
+            info = np.finfo(real.numpy)
+        self.bits = real.itemsize * 8
+        self.eps = float(info.eps)
+        self.max = float(info.max)
+        self.min = float(info.min)
+        self.tiny = float(info.tiny)
+        self.smallest_normal = self.tiny
+        self.resolution = float(info.resolution)
+        self.dtype = real.name
+
+    def __repr__(self) -> str:
+        def short(x: float) -> str:
+            return f"{x:g}"
+
+        return (
+            f"finfo(resolution={short(self.resolution)}, min={short(self.min)}, max={short(self.max)}, "
+            f"eps={short(self.eps)}, smallest_normal={short(self.smallest_normal)}, "
+            f"tiny={short(self.tiny)}, dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """Limits of an integer dtype: bits, max, min.
+
+    >>> import pullback as torch
+    >>> torch.iinfo(torch.int8)
+    iinfo(min=-128, max=127, dtype=int8)
+    """
+
+    def __init__(self, type: dtype) -> None:  # noqa: A002
+        if type.kind in "fcb":
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'"
+            )
+        info = np.iinfo(type.numpy)
+        self.bits, self.max, self.min, self.dtype = info.bits, int(info.max), int(info.min), type.name
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
+class device:
+    """Where a tensor lives: "cpu", or "meta" for shapes without numbers.
+
+    >>> import pullback as torch
+    >>> torch.device("cpu")
+    device(type='cpu')
+    """
+
+    _KNOWN = (
+        "cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, vulkan, "
+        "mps, meta, hpu, mtia, privateuseone"
+    )
+    type: str
+    index: int | None
+
+    def __init__(self, type: str | device | int, index: int | None = None) -> None:  # noqa: A002
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        elif isinstance(type, int):
+            type, index = "cpu", type
+        kind, _, number = type.partition(":")
+        if kind not in self._KNOWN.split(", "):
+            raise RuntimeError(
+                f"Expected one of {self._KNOWN} device type at start of device string: {kind}"
+            )
+        if number:
+            if not number.isdigit():
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(number)
+        self.type, self.index = kind, index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}'" + ("" if self.index is None else f", index={self.index}") + ")"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (self.type, self.index)
+
+
+CPU, META = device("cpu"), device("meta")
+
+
+def as_device(given: str | device | int | None) -> device:
+    """The device of an argument; an error where Pullback has no such device."""
+    if given is None:
+        return CPU
+    found = given if isinstance(given, device) else device(given)
+    if found.type == "cpu":
+        return CPU
+    if found.type == "meta":
+        return META
+    if found.type == "cuda":
+        raise AssertionError("Torch not compiled with CUDA enabled")
+    raise RuntimeError(f"Pullback has no {found.type} device; its devices are 'cpu' and 'meta'")
+
+
+class _Constant:
+    """A named constant that prints as `torch.name`, such as a layout."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.name,)
+
+
+class layout(_Constant):
+    """How a tensor's elements are stored."""
+
+
+class memory_format(_Constant):
+    """The order of the dimensions in memory."""
+
+
+strided = layout("strided")
+sparse_coo = layout("sparse_coo")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+
+
+class Size(tuple[int, ...]):
+    """A tensor's shape: a tuple of ints.
+
+    >>> import pullback as torch
+    >>> torch.ones(2, 3).shape
+    torch.Size([2, 3])
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)!r})"
+
+    def numel(self) -> int:
+        """The number of elements: the product of the entries, 1 for no dimensions."""
+        total = 1
+        for n in self:
+            total *= n
+        return total
+
+    def __getitem__(self, key: Any) -> Any:
+        got = tuple.__getitem__(self, key)
+        return Size(got) if isinstance(key, slice) else got
+
+    def __add__(self, other: Any) -> Any:
+        return Size(tuple.__add__(self, other)) if isinstance(other, tuple) else NotImplemented
+
+    def __mul__(self, other: Any) -> Any:
+        return Size(tuple.__mul__(self, other))
+
+    __rmul__ = __mul__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Size, (tuple(self),)
+
+

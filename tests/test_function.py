@@ -1,0 +1,457 @@
+"""torch.autograd.Function: custom derivatives, with all that the context offers."""
+
+import gc
+import weakref
+
+import pytest
+from library import check, fn_name, leaf, torch, vec
+
+Function = torch.autograd.Function
+once_differentiable = torch.autograd.function.once_differentiable
+
+
+class Cube(Function):
+    """x cubed; a derivative made of ops, so it can be differentiated again."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * 3 * x**2
+
+
+class Scale(Function):
+    """x times a number, in the style with setup_context."""
+
+    @staticmethod
+    def forward(x, factor):
+        return x * factor
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.factor = inputs[1]
+        ctx.shape_seen = tuple(output.shape)
+
+    @staticmethod
+    def backward(ctx, g):
+        assert ctx.shape_seen == tuple(g.shape)
+        return g * ctx.factor, None
+
+
+def test_both_styles():
+    x = leaf([1.0, 2.0])
+    y = Scale.apply(Cube.apply(x), 10)
+    check(y, [10, 80])
+    y.sum().backward()
+    check(x.grad, [30, 120])
+
+
+def test_names_and_printing():
+    x = leaf([1.0, 2.0])
+    y = Cube.apply(x)
+    assert y.grad_fn.name() == "CubeBackward"
+    assert fn_name(y) == "CubeBackward"
+    assert repr(y) == "tensor([1., 8.], grad_fn=<CubeBackward>)"
+    assert isinstance(y.grad_fn, torch.autograd.graph.Node)
+    assert y.grad_fn.next_functions[0][0].variable is x
+
+
+def test_context_is_the_node_with_its_attributes():
+    y = Scale.apply(leaf([1.0, 2.0]), 4)
+    assert y.grad_fn.factor == 4
+    assert Cube.apply(y).grad_fn.saved_tensors[0].tolist() == [4, 8]
+
+
+def test_double_and_triple_backward():
+    x = leaf(2.0, torch.float64)
+    y = Cube.apply(x)
+    for expected in (12.0, 12.0, 6.0):
+        (y,) = torch.autograd.grad(y, x, create_graph=True)
+        check(y, expected)
+
+
+def test_forward_runs_without_grad_mode():
+    seen = {}
+
+    class Look(Function):
+        @staticmethod
+        def forward(ctx, x):
+            seen["forward"] = torch.is_grad_enabled()
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            seen["backward"] = torch.is_grad_enabled()
+            return g * 2
+
+    x = leaf(2.0)
+    Look.apply(x).backward()
+    assert seen == {"forward": False, "backward": False}
+    torch.autograd.grad(Look.apply(x), x, create_graph=True)
+    assert seen["backward"] is True
+
+
+def test_without_grad_nothing_is_recorded():
+    assert not Cube.apply(vec(1, 2)).requires_grad
+    with torch.no_grad():
+        assert not Cube.apply(leaf([1.0, 2.0])).requires_grad
+
+
+def test_needs_input_grad_and_none_gradients():
+    seen = []
+
+    class Product(Function):
+        @staticmethod
+        def forward(ctx, a, b, name):
+            ctx.save_for_backward(a, b)
+            seen.append(ctx.needs_input_grad)
+            return a * b
+
+        @staticmethod
+        def backward(ctx, g):
+            seen.append(ctx.needs_input_grad)
+            _, b = ctx.saved_tensors
+            return g * b, None, None
+
+    a, b = leaf(2.0), torch.tensor(3.0)
+    Product.apply(a, b, "name").backward()
+    assert seen == [(True, False, False)] * 2
+    check(a.grad, 3.0)
+    c = leaf(5.0)
+    Product.apply(a, c, "name").backward()
+    assert c.grad is None
+
+
+def test_several_outputs_and_materialized_zeros():
+    class Parts(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx, g, h):
+            assert h is not None
+            return g * 2 + h * 3
+
+    x = leaf([1.0, 2.0])
+    first, second = Parts.apply(x)
+    assert (first.output_nr, second.output_nr) == (0, 1)
+    assert first.grad_fn is second.grad_fn
+    first.sum().backward()
+    check(x.grad, [2, 2])
+
+
+def test_gradients_that_are_not_materialized():
+    seen = []
+
+    class Parts(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx, g, h):
+            seen.append((g, h is None))
+            return None if g is None else g * 2
+
+    x = leaf(1.0)
+    Parts.apply(x)[0].backward()
+    ((g, second_is_none),) = seen
+    check(g, 1.0)
+    assert second_is_none
+
+
+def test_outputs_may_be_other_things():
+    class Mixed(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2, "text", None
+
+        @staticmethod
+        def backward(ctx, g, text, none):
+            assert text is None and none is None
+            return g * 2
+
+    x = leaf(1.0)
+    y, text, none = Mixed.apply(x)
+    assert (text, none) == ("text", None)
+    y.backward()
+    check(x.grad, 2.0)
+
+
+def test_mark_non_differentiable():
+    class Sorted(Function):
+        @staticmethod
+        def forward(ctx, x):
+            values, indices = x.sort()
+            mask = x > 0
+            ctx.mark_non_differentiable(indices, mask)
+            ctx.save_for_backward(indices)
+            return values, indices, mask
+
+        @staticmethod
+        def backward(ctx, g, unused, unused_mask):
+            check(unused_mask.double(), [0.0, 0.0])
+            (indices,) = ctx.saved_tensors
+            return torch.zeros_like(g).index_add(0, indices, g)
+
+    x = leaf([3.0, -1.0])
+    values, indices, mask = Sorted.apply(x)
+    assert values.requires_grad and not indices.requires_grad and not mask.requires_grad
+    (values * vec(1, 10)).sum().backward()
+    check(x.grad, [10, 1])
+
+
+def test_float_output_marked_non_differentiable():
+    class Half(Function):
+        @staticmethod
+        def forward(ctx, x):
+            out = x / 2
+            ctx.mark_non_differentiable(out)
+            return out
+
+    assert not Half.apply(leaf(1.0)).requires_grad
+
+
+class Double(Function):
+    """Doubles its input in place."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.mark_dirty(x)
+        x.mul_(2)
+        return x
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 2
+
+
+def test_mark_dirty():
+    x = leaf([1.0, 2.0])
+    y = x * 1
+    z = Double.apply(y)
+    assert z is y and fn_name(y) == "DoubleBackward" and y._version > 0
+    y.sum().backward()
+    check(x.grad, [2, 2])
+
+
+def test_mark_dirty_on_a_view():
+    x = leaf([1.0, 2.0, 3.0])
+    y = x * 1
+    Double.apply(y[:2])
+    assert fn_name(y) == "CopySlices"
+    y.sum().backward()
+    check(x.grad, [2, 2, 1])
+
+
+def test_dirty_input_that_was_saved_is_detected():
+    x = leaf([1.0, 2.0])
+    y = x.exp()
+    z = y.sum()
+    Double.apply(y)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.backward()
+
+
+def test_changed_saved_tensor_is_detected():
+    x = leaf([1.0, 2.0])
+    y = x * 1
+    z = Cube.apply(y)
+    y.add_(1)
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*version 1"):
+        z.sum().backward()
+
+
+def test_returning_the_input_gives_a_view_of_it():
+    class Same(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 7
+
+    x = leaf([1.0, 2.0])
+    y = Same.apply(x)
+    assert y is not x and y.data_ptr() == x.data_ptr()
+    y.sum().backward()
+    check(x.grad, [7, 7])
+
+
+def test_once_differentiable():
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            assert not torch.is_grad_enabled()
+            return 2 * g * ctx.saved_tensors[0]
+
+    x = leaf(3.0)
+    (g,) = torch.autograd.grad(Square.apply(x), x)
+    check(g, 6.0)
+    y = Square.apply(x)
+    (g,) = torch.autograd.grad(y * y, x, create_graph=True)
+    with pytest.raises(RuntimeError, match="marked with @once_differentiable"):
+        g.backward()
+
+
+def test_saved_output_makes_no_cycle():
+    class Exp(Function):
+        @staticmethod
+        def forward(ctx, x):
+            out = x.exp()
+            ctx.save_for_backward(out)
+            return out
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0]
+
+    x = leaf(1.0)
+    y = Exp.apply(x)
+    (g,) = torch.autograd.grad(y, x, create_graph=True)
+    (h,) = torch.autograd.grad(g, x)
+    check(h, y.item())
+    gc.collect()
+    gc.disable()
+    try:
+        y = Exp.apply(x)
+        gone = weakref.ref(y)
+        del y
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_saving_none_and_inner_tensors():
+    class Odd(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(None, x, x + 1)
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            none, x, inner = ctx.saved_tensors
+            assert none is None
+            assert inner.grad_fn is None
+            return g * (x + inner)
+
+    x = leaf(2.0)
+    Odd.apply(x).backward()
+    check(x.grad, 5.0)
+
+
+def test_saved_tensors_are_freed_by_backward():
+    x = leaf(2.0)
+    y = Cube.apply(x)
+    y.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        y.backward()
+
+
+def test_optional_gradients_may_be_left_out_at_the_end():
+    class Padded(Function):
+        @staticmethod
+        def forward(ctx, x, *rest):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2, None, None, None
+
+    x = leaf(1.0)
+    Padded.apply(x, 1).backward()
+    check(x.grad, 2.0)
+
+
+def test_keyword_arguments():
+    x = leaf(2.0)
+    (Cube.apply(x=x) + Scale.apply(x, factor=3) + Scale.apply(factor=5, x=x)).backward()
+    check(x.grad, 12.0 + 3 + 5)
+
+
+def test_gradient_is_expanded_and_cast_to_its_input():
+    class Ones(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return torch.full((2, 3), 4.0, dtype=torch.float64)
+
+    x = leaf([1.0, 2.0, 3.0])
+    Ones.apply(x).sum().backward()
+    assert x.grad.dtype is torch.float32
+    check(x.grad, [8, 8, 8])
+
+
+def test_error_in_backward_comes_through():
+    class Broken(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            raise KeyError("broken")
+
+    x = leaf(1.0)
+    with pytest.raises(KeyError, match="broken"):
+        Broken.apply(x).backward()
+    (x * 2).backward()
+    check(x.grad, 2.0)
+
+
+def test_vjp_is_another_name_of_backward():
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def vjp(ctx, g):
+            return 2 * g * ctx.saved_tensors[0]
+
+    x = leaf(3.0)
+    Square.apply(x).backward()
+    check(x.grad, 6.0)
+
+
+def test_inside_another_function_and_in_hooks():
+    class Outer(Function):
+        @staticmethod
+        def forward(ctx, x):
+            with torch.enable_grad():
+                ctx.inner_x = x.detach().requires_grad_()
+                ctx.inner_y = Cube.apply(ctx.inner_x)
+            return ctx.inner_y.detach()
+
+        @staticmethod
+        def backward(ctx, g):
+            return torch.autograd.grad(ctx.inner_y, ctx.inner_x, g)
+
+    x = leaf(2.0)
+    x.register_hook(lambda g: Scale.apply(g, 10))
+    Outer.apply(x).backward()
+    check(x.grad, 120.0)
+
+
+def test_passes_gradcheck():
+    x = leaf([0.5, -1.5], torch.float64)
+    assert torch.autograd.gradcheck(Cube.apply, (x,))
+    assert torch.autograd.gradgradcheck(Cube.apply, (x,))

@@ -1,0 +1,193 @@
+"""Whole programs, run as a user runs them: in a process of their own, their output compared.
+
+First the tutorial's three programs with one changed import, then the same programs unmodified
+under `python -m pullback`, then what that launcher owes any program: its arguments, its exit
+status, its traceback, and a clear error for a name that does not exist.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from library import NAME, pullback_only, torch
+
+SQUARE = """
+x = torch.tensor(2.0, requires_grad=True)
+print("x:", x)
+y = x**2 + 1
+print("y:", y)
+y.backward()
+dx = x.grad
+print("x.grad :", dx)
+"""
+SQUARE_OUTPUT = """\
+x: tensor(2., requires_grad=True)
+y: tensor(5., grad_fn=<AddBackward0>)
+x.grad : tensor(4.)
+"""
+
+LINE = """
+x = torch.tensor(3)
+w = torch.tensor(2.0, requires_grad=True)
+b = torch.tensor(5.0, requires_grad=True)
+print("x:", x)
+print("w:", w)
+print("b:", b)
+y = w*x + b
+print("y:", y)
+y.backward()
+print("x.grad :", x.grad)
+print("w.grad :", w.grad)
+print("b.grad :", b.grad)
+"""
+LINE_OUTPUT = """\
+x: tensor(3)
+w: tensor(2., requires_grad=True)
+b: tensor(5., requires_grad=True)
+y: tensor(11., grad_fn=<AddBackward0>)
+x.grad : None
+w.grad : tensor(3.)
+b.grad : tensor(1.)
+"""
+
+POWER = """
+x = torch.tensor(3.0, requires_grad=True)
+y = torch.tensor(4.0, requires_grad=True)
+print("x:", x)
+print("y:", y)
+z = x**y
+print("z:", z)
+z.backward()
+print("x.grad :", x.grad)
+print("y.grad :", y.grad)
+"""
+POWER_OUTPUT = """\
+x: tensor(3., requires_grad=True)
+y: tensor(4., requires_grad=True)
+z: tensor(81., grad_fn=<PowBackward1>)
+x.grad : tensor(108.)
+y.grad : tensor(88.9876)
+"""
+
+TUTORIAL = pytest.mark.parametrize(
+    ("body", "output"),
+    [(SQUARE, SQUARE_OUTPUT), (LINE, LINE_OUTPUT), (POWER, POWER_OUTPUT)],
+    ids=["square", "line", "power"],
+)
+launcher = pullback_only("python -m pullback runs programs written for torch")
+
+
+def run(*arguments, cwd=None):
+    """Run Python with these arguments, with the library under test importable."""
+    home = str(Path(torch.__file__).resolve().parents[1])
+    environment = {**os.environ, "PYTHONPATH": home}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=cwd, timeout=120
+    )
+
+
+def launch(folder, source, *arguments):
+    """Write `source` to a file and run it, unmodified, under `python -m pullback`."""
+    program = folder / "program.py"
+    program.write_text(source)
+    return run("-m", "pullback", program, *arguments, cwd=folder)
+
+
+@TUTORIAL
+def test_tutorial_with_one_changed_import(body, output, tmp_path):
+    done = run("-c", f"import {NAME} as torch\n{body}", cwd=tmp_path)
+    assert (done.stdout, done.returncode) == (output, 0), done.stderr
+
+
+@launcher
+@TUTORIAL
+def test_tutorial_unmodified(body, output, tmp_path):
+    done = launch(tmp_path, f"import torch\n{body}")
+    assert (done.stdout, done.stderr, done.returncode) == (output, "", 0)
+
+
+@launcher
+def test_launcher_gives_the_program_its_own_world(tmp_path):
+    (tmp_path / "neighbour.py").write_text("import torch\nhalf = torch.tensor(0.5)\n")
+    source = (
+        "import os, sys, torch\n"
+        "import torch.autograd as autograd\n"
+        "from torch.autograd import Function\n"
+        "from neighbour import half\n"
+        "import pullback\n"
+        "print(__name__, os.path.basename(__file__), sys.argv[1:], half)\n"
+        "print(torch is pullback, autograd is pullback.autograd)\n"
+        "print(Function is pullback.autograd.Function, isinstance(half, torch.Tensor))\n"
+        "print(os.path.basename(sys.argv[0]))\n"
+    )
+    done = launch(tmp_path, source, "-v", "--epochs", "3")
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "__main__ program.py ['-v', '--epochs', '3'] tensor(0.5000)",
+        "True True",
+        "True True",
+        "program.py",
+    ]
+
+
+@launcher
+def test_launcher_passes_the_exit_status(tmp_path):
+    done = launch(tmp_path, "import torch, sys\nprint('before')\nsys.exit(7)\n")
+    assert (done.stdout, done.returncode) == ("before\n", 7)
+
+
+@launcher
+def test_launcher_shows_the_program_traceback(tmp_path):
+    done = launch(tmp_path, "import torch\n\ntorch.ones(2).backward()\n")
+    assert done.returncode == 1
+    assert 'program.py", line 3, in <module>' in done.stderr
+    message = "element 0 of tensors does not require grad and does not have a grad_fn"
+    assert done.stderr.rstrip().endswith(f"RuntimeError: {message}")
+
+
+@launcher
+def test_launcher_without_a_program(tmp_path):
+    missing = run("-m", "pullback", tmp_path / "absent.py", cwd=tmp_path)
+    assert missing.returncode != 0
+    assert "absent.py" in missing.stderr
+    nothing = run("-m", "pullback", cwd=tmp_path)
+    assert nothing.returncode != 0
+    assert "usage" in (nothing.stderr + nothing.stdout).lower()
+
+
+MISSING = [
+    ("torch.no_such_name", "AttributeError", "no_such_name"),
+    ("torch.autograd.no_such_name", "AttributeError", "no_such_name"),
+    ("from torch import no_such_name", "ImportError", "no_such_name"),
+    ("from torch.autograd import no_such_name", "ImportError", "no_such_name"),
+    ("import torch.no_such_part", "ModuleNotFoundError", "no_such_part"),
+    ("from torch.no_such_part import thing", "ModuleNotFoundError", "no_such_part"),
+]
+
+
+@launcher
+@pytest.mark.parametrize(("line", "kind", "name"), MISSING, ids=[row[0] for row in MISSING])
+def test_missing_name_says_so(line, kind, name, tmp_path):
+    done = launch(tmp_path, f"import torch\n{line}\n")
+    assert done.returncode == 1
+    last = done.stderr.rstrip().splitlines()[-1]
+    assert last.startswith(f"{kind}: ")
+    assert name in last
+    assert "pullback" in last.lower()
+
+
+def test_missing_name_of_the_imported_module():
+    with pytest.raises(AttributeError, match=rf"{NAME}.*no_such_name"):
+        _ = torch.no_such_name
+    with pytest.raises(ImportError, match=rf"no_such_part|{NAME}"):
+        __import__(f"{NAME}.no_such_part")
+    assert not hasattr(torch, "no_such_name")
+    assert getattr(torch, "no_such_name", 5) == 5
+
+
+def test_public_names_are_listed():
+    assert {"tensor", "Tensor", "autograd", "no_grad", "float32"} <= set(dir(torch))
+    assert isinstance(torch.__version__, str)
