@@ -40,7 +40,7 @@ import_array()
 from pullback import dtypes as _dtypes
 from pullback.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback._loops cimport (
-    Loops, NCODES, MAX_IN, code_of, code_of_type, empty, number_array, store_number, pointwise as run_loop, quiet_call,
+    Loops, NCODES, MAX_IN, code_of, code_of_type, empty, number_array, recycle, store_number, pointwise as run_loop, quiet_call,
 )
 
 cdef extern from * nogil:
@@ -49,6 +49,9 @@ cdef extern from * nogil:
     #define PB_THREAD_LOCAL __declspec(thread)
     #else
     #define PB_THREAD_LOCAL _Thread_local
+    #endif
+    #if defined(__linux__)
+    __attribute__((tls_model("initial-exec")))   /* a few bytes: no call to find them */
     #endif
     static PB_THREAD_LOCAL struct { int grad, inference, level, anomaly, check_nan, saved_hooks; }
         pb_thread = {1, 0, 0, 0, 1, 0};
@@ -690,6 +693,10 @@ cdef class Saved:
     cdef object packed, unpack_hook
     cdef Tensor tensor      # kept whole: a changed non-leaf, or one of a subclass
 
+    def __dealloc__(self):
+        if self.array is not None and Py_REFCNT(<PyObject*>self.array) == 1:
+            recycle(self.array)
+
 
 cdef enum NodeKind:
     NODE_OP, NODE_CUSTOM, NODE_ACCUMULATE
@@ -1307,6 +1314,8 @@ cdef class Tensor:
 
     def __dealloc__(self):
         leave_live(&self.link)
+        if self.array is not None and Py_REFCNT(<PyObject*>self.array) == 1:
+            recycle(self.array)
         Py_XDECREF(self.attributes)
         self.attributes = NULL
 
@@ -2992,7 +3001,7 @@ cdef bint add_into(Tensor total, Tensor g) except -1:
     cdef int code = code_of(a)
     if code_of(g.array) != code or not PyArray_IS_C_CONTIGUOUS(a) or not PyArray_IS_C_CONTIGUOUS(g.array):
         return False
-    if (<object>a).shape != (<object>g.array).shape or _add.loops.fn[code] == NULL:
+    if not same_shape(a, g.array) or _add.loops.fn[code] == NULL:
         return False
     arrays[0], arrays[1] = <PyObject*>a, <PyObject*>g.array
     run_loop(_add.loops, code, 2, arrays, NULL, a)

@@ -18,6 +18,7 @@ cdef int TYPENUM[NCODES]
 cdef int code_of(ndarray a) except -1
 cdef int code_of_type(int typenum) except -1
 cdef ndarray empty(int nd, npy_intp* dims, int code)
+cdef void recycle(ndarray a) noexcept
 cdef int store_number(object number, int code, char* where) except -1
 cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* numbers, ndarray out)
 cdef ndarray number_array(char* where, int code)

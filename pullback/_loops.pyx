@@ -17,13 +17,14 @@ import numpy as np
 from cpython.contextvars cimport PyContextVar_Set, PyContextVar_Reset
 from cpython.mem cimport PyMem_Malloc, PyMem_Free
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
-from libc.string cimport memcpy, memset
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.string cimport memcmp, memcpy, memmove, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS,
     PyArray_NDIM, PyArray_SIZE, PyArray_STRIDES, PyArray_TYPE, PyArray_ITEMSIZE, PyArray_ISBEHAVED_RO,
     npy_bool, npy_int8, npy_int16, npy_int32, npy_int64, npy_uint8, npy_uint16, npy_uint32, npy_uint64,
-    npy_float, npy_double,
+    npy_float, npy_double, PyArray_CheckExact, PyArray_CHKFLAGS, PyArray_NBYTES, NPY_ARRAY_OWNDATA,
+    NPY_ARRAY_CARRAY,
 )
 
 import_array()
@@ -39,6 +40,13 @@ cdef extern from "numpy/ufuncobject.h":
         void** data
         char* types
 
+cdef extern from *:
+    """
+    #define has_weakrefs(a) (((PyArrayObject_fields*)(a))->weakreflist != NULL)
+    """
+    bint has_weakrefs(ndarray)
+
+cdef int KEEPABLE = NPY_ARRAY_OWNDATA | NPY_ARRAY_CARRAY
 cdef bint USE_LOOPS = os.environ.get("PULLBACK_LOOPS", "1") != "0"
 cdef npy_intp SMALL = 8192  # below this many elements our own broadcasting beats the ufunc's set-up
 
@@ -75,11 +83,86 @@ cdef int code_of(ndarray a) except -1:
     raise TypeError(f"no tensor type for NumPy's {a.dtype}")
 
 
+# NOTE [Used arrays]: a tensor that goes away leaves its array here if nobody else refers to it, and the
+# next result of that shape takes it. NumPy's making and freeing of a small array is half the cost of an
+# op; the first touch of a large one's fresh pages costs more than the arithmetic.
+
+cdef enum:
+    SCALARS = 128   # 0-dim arrays kept of each dtype
+    ARRAYS = 12     # others kept of each dtype
+    MOST_BYTES = 1 << 26
+
+cdef struct Shelf:
+    int nscalars, narrays
+    PyObject* scalars[SCALARS]
+    PyObject* arrays[ARRAYS]
+
+cdef Shelf shelves[NCODES]
+cdef npy_intp kept_bytes = 0
+
+
 cdef ndarray empty(int nd, npy_intp* dims, int code):
-    """A new C-contiguous array of the dtype with that code."""
+    """A C-contiguous array of the dtype with that code, its contents undefined."""
+    global kept_bytes
+    cdef Shelf* shelf = &shelves[code]
+    cdef PyObject* found
+    cdef ndarray a
+    cdef int i
+    if nd == 0:
+        if shelf.nscalars:
+            shelf.nscalars -= 1
+            a = <ndarray>shelf.scalars[shelf.nscalars]
+            Py_DECREF(a)
+            return a
+    else:
+        for i in range(shelf.narrays - 1, -1, -1):
+            found = shelf.arrays[i]
+            if PyArray_NDIM(<ndarray>found) == nd and memcmp(
+                    PyArray_DIMS(<ndarray>found), dims, nd * sizeof(npy_intp)) == 0:
+                shelf.narrays -= 1
+                memmove(&shelf.arrays[i], &shelf.arrays[i + 1], (shelf.narrays - i) * sizeof(PyObject*))
+                a = <ndarray>found
+                Py_DECREF(a)
+                kept_bytes -= PyArray_NBYTES(a)
+                return a
     if code == BFLOAT16:
         return np.empty([dims[i] for i in range(nd)], dtype=DTYPES[code].numpy)
     return PyArray_EMPTY(nd, dims, TYPENUM[code], 0)
+
+
+cdef void recycle(ndarray a) noexcept:
+    """Keeps an array that its last tensor lets go of. The caller's is the only reference."""
+    global kept_bytes
+    cdef int code
+    cdef Shelf* shelf
+    cdef npy_intp nbytes
+    cdef PyObject* oldest
+    if not (PyArray_CheckExact(a) and PyArray_CHKFLAGS(a, KEEPABLE)) or has_weakrefs(a):
+        return
+    code = CODE_OF_TYPENUM[PyArray_TYPE(a)] if PyArray_TYPE(a) < 32 else -1
+    if code < 0 or PyArray_TYPE(a) != TYPENUM[code]:
+        return
+    shelf = &shelves[code]
+    if PyArray_NDIM(a) == 0:
+        if shelf.nscalars < SCALARS:
+            Py_INCREF(a)
+            shelf.scalars[shelf.nscalars] = <PyObject*>a
+            shelf.nscalars += 1
+        return
+    nbytes = PyArray_NBYTES(a)
+    if nbytes > MOST_BYTES // 2 or nbytes == 0:
+        return
+    while shelf.narrays and (shelf.narrays == ARRAYS or kept_bytes + nbytes > MOST_BYTES):
+        oldest = shelf.arrays[0]
+        shelf.narrays -= 1
+        memmove(&shelf.arrays[0], &shelf.arrays[1], shelf.narrays * sizeof(PyObject*))
+        kept_bytes -= PyArray_NBYTES(<ndarray>oldest)
+        Py_DECREF(<object>oldest)
+    if kept_bytes + nbytes <= MOST_BYTES:
+        Py_INCREF(a)
+        shelf.arrays[shelf.narrays] = <PyObject*>a
+        shelf.narrays += 1
+        kept_bytes += nbytes
 
 
 cdef int code_of_type(int typenum) except -1:
@@ -255,7 +338,7 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
     for j in range(nd):
         size *= dims[j]
     if out is None:
-        out = PyArray_EMPTY(nd, dims, table.out_type[code], 0)
+        out = empty(nd, dims, CODE_OF_TYPENUM[table.out_type[code]])
     else:
         if not (PyArray_IS_C_CONTIGUOUS(out) and PyArray_TYPE(out) == table.out_type[code]):
             return _public(table, code, n, arrays, numbers, out)
@@ -313,7 +396,7 @@ cdef ndarray _broadcast(Loops table, int code, int n, PyObject** arrays, char* n
                 strides[i * 16 + j] = 0
             else:
                 strides[i * 16 + j] = PyArray_STRIDES(<ndarray>arrays[i])[j - lead]
-    out = PyArray_EMPTY(nd, dims, table.out_type[code], 0)
+    out = empty(nd, dims, CODE_OF_TYPENUM[table.out_type[code]])
     start[n] = <char*>PyArray_DATA(out)
     for j in range(nd):
         strides[n * 16 + j] = PyArray_STRIDES(out)[j]
@@ -395,7 +478,7 @@ def add_reduce(ndarray a not None, object axes, bint keepdim):
     leading, trailing = first == 0, last == nd - 1
     if not (leading or trailing):
         return _reduce_public(a, axes, keepdim)
-    cdef ndarray out = PyArray_EMPTY(kept, dims, PyArray_TYPE(a), 0)
+    cdef ndarray out = empty(kept, dims, code)
     for j in range(nd):
         if (j > last) if leading else (j >= first):
             columns *= PyArray_DIMS(a)[j]
@@ -477,7 +560,7 @@ def matmul(ndarray a not None, ndarray b not None):
             or not PyArray_ISBEHAVED_RO(a) or not PyArray_ISBEHAVED_RO(b)):
         return np.asarray(quiet_call(np.matmul, (a, b)))
     shape[0], shape[1] = PyArray_DIMS(a)[0], PyArray_DIMS(b)[1]
-    cdef ndarray out = PyArray_EMPTY(2, shape, PyArray_TYPE(a), 0)
+    cdef ndarray out = empty(2, shape, code)
     dims[0], dims[1], dims[2], dims[3] = 1, shape[0], PyArray_DIMS(a)[1], shape[1]
     steps[0] = steps[1] = steps[2] = 0
     steps[3], steps[4] = PyArray_STRIDES(a)[0], PyArray_STRIDES(a)[1]

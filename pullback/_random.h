@@ -40,6 +40,7 @@
 /* ---- The Mersenne Twister (Matsumoto and Nishimura, 1998: MT19937) ---- */
 
 enum { TWISTER_N = 624, TWISTER_M = 397 };
+enum { RNG_BLOCK = 1024 }; /* how many numbers are made at a time: a multiple of sixteen */
 
 typedef struct {
     uint64_t seed;

@@ -6,8 +6,7 @@ layout. `Generator` holds a Mersenne Twister. A *sampler* turns its words into t
 integers); `fill` runs it over an array in the order of memory, block by block and without the GIL, and
 rounds to the array's dtype. So a distribution is one sampler and one line that names it.
 
-Arguments are checked here in PyTorch's words; `out` is any writable array of the dtype. Read `Generator`,
-`fill`, then any sampler.
+Nothing is checked here but the dtype: `draw` stands in front. Read `Generator`, `fill`, then any sampler.
 """
 
 import os
@@ -18,51 +17,19 @@ from pullback.dtypes import DTYPES
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport (
-    ceil, cos, exp, fabs, floor, fma, lgamma, log, log1p, log1pf, pow, sin, sqrt, sqrtf, tan,
-)
-from libc.stdint cimport (
-    int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
-)
+from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from numpy cimport import_array, ndarray, PyArray_DATA, PyArray_IS_C_CONTIGUOUS, PyArray_ISCARRAY, PyArray_SIZE, PyArray_TYPE
+from numpy cimport (
+    import_array, ndarray, PyArray_DATA, PyArray_IS_C_CONTIGUOUS, PyArray_ISCARRAY, PyArray_SIZE,
+    PyArray_TYPE,
+)
 
 import_array()
 
 cdef extern from "numpy/ndarraytypes.h":
     enum:
         NPY_NTYPES_LEGACY
-
-cdef extern from "_random.h" nogil:
-    ctypedef struct Twister:
-        uint64_t seed
-        double spare
-        int has_spare
-    ctypedef struct SavedTwister:
-        pass
-    void twister_seed(Twister*, uint64_t)
-    void twister_save(const Twister*, SavedTwister*)
-    int twister_load(Twister*, const SavedTwister*)
-    void twister_words(Twister*, uint32_t*, int)
-    uint32_t twister_word(Twister*)
-    uint64_t twister_long(Twister*)
-    double twister_unit(Twister*)
-    void unit_doubles(const uint32_t*, double*, int)
-    void unit_floats(const uint32_t*, float*, int)
-    void affine_doubles(double*, int, double, double)
-    void affine_floats(float*, int, float, float)
-    void box_muller_floats(float*, Py_ssize_t, float, float)
-    void box_muller_doubles(double*, Py_ssize_t, double, double)
-    uint32_t float_bits(float)
-    uint16_t to_bfloat16(float)
-    uint16_t to_float16(float)
-
-cdef extern from *:
-    """
-    #define RNG_BLOCK 1024
-    """
-    enum:
-        BLOCK "RNG_BLOCK"  # a multiple of sixteen
 
 cdef double TWO_PI = 6.28318530717958648
 cdef double PI = 3.14159265358979324
@@ -103,10 +70,6 @@ cdef class Generator:
 
     `device` is kept as given. The saved state is PyTorch's, 5056 bytes, and goes both ways.
     """
-
-    cdef Twister twister
-    cdef cython.pymutex lock
-    cdef readonly object device
 
     def __init__(self, device="cpu"):
         self.device = device
@@ -272,23 +235,6 @@ cdef void put(const wide* source, void* data, int code, Py_ssize_t at, int n) no
 
 
 # ---- Filling ----
-
-ctypedef struct Params:
-    double a
-    double b
-    const double* x  # parameters that differ from element to element, or NULL
-    const double* y
-    uint64_t modulus  # of integers: value % modulus + base, of one word or of two
-    int64_t base
-    bint two_words
-    int code  # of the array that is filled
-
-# The next n <= BLOCK numbers. The answer is n, or fewer when the parameters of the element there are bad.
-ctypedef int (*Sampler)(Twister*, Params*, double*, int) noexcept nogil
-
-# The same, straight into the array from place `at` on.
-ctypedef int (*Filler)(Twister*, Params*, Sampler, void*, Py_ssize_t, int) noexcept nogil
-
 
 cdef int fill_doubles(
     Twister* twister, Params* p, Sampler sampler, void* data, Py_ssize_t at, int n
@@ -546,7 +492,7 @@ cdef int fill_integers(
 
 # ---- Distributions ----
 
-cdef Params params_of(double a, double b=0.0) noexcept:
+cdef Params params_of(double a, double b=0.0) noexcept nogil:
     cdef Params p
     memset(&p, 0, sizeof(Params))
     p.a = a

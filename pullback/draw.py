@@ -235,6 +235,8 @@ def _spacing(dtype: np.dtype, value: int) -> int:
 
 def _through(dtype: np.dtype, value: int) -> int:
     """The integer rounded to the float dtype; -2**63 where an int64 cannot hold that."""
+    if abs(value) <= 2 ** DIGITS[dtype.name]:
+        return value
     with np.errstate(over="ignore"):
         single = np.int64(value).astype(np.float64 if dtype == np.float64 else np.float32)
         number = float(single.astype(dtype))
