@@ -305,8 +305,23 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
     cdef char* args[MAX_IN + 1]
     cdef npy_intp steps[MAX_IN + 1]
     cdef bint flat = True
+    if out is None:
+        for i in range(n):
+            if arrays[i] == NULL:
+                args[i] = numbers + 16 * i
+            elif PyArray_NDIM(<ndarray>arrays[i]) == 0 and PyArray_ISBEHAVED_RO(<ndarray>arrays[i]):
+                args[i] = <char*>PyArray_DATA(<ndarray>arrays[i])
+            else:
+                break
+            steps[i] = 0
+        else:
+            out = empty(0, NULL, CODE_OF_TYPENUM[table.out_type[code]])
+            args[n] = <char*>PyArray_DATA(out)
+            steps[n] = 0
+            fn(args, &size, steps, table.data[code])
+            return out
     for i in range(n):
-        if arrays[i] == NULL:
+        if arrays[i] == NULL or PyArray_NDIM(<ndarray>arrays[i]) == 0:
             continue
         a = <ndarray>arrays[i]
         if not PyArray_ISBEHAVED_RO(a):
@@ -322,6 +337,8 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
         a = <ndarray>arrays[i]
         args[i] = <char*>PyArray_DATA(a)
         if PyArray_NDIM(a) == 0:
+            if not PyArray_ISBEHAVED_RO(a):
+                return _public(table, code, n, arrays, numbers, out)
             steps[i] = 0
             continue
         steps[i] = PyArray_ITEMSIZE(a)

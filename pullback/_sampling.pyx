@@ -186,16 +186,15 @@ cdef double draw_gamma(Twister* twister, real alpha) noexcept nogil:
 
     Conditions are negated so that nan, which no comparison rejects, comes out at once.
     """
-    cdef double scale = 1.0, normal, y, v, u, square
-    cdef real d
+    cdef double scale = 1.0, d, c, normal, y, v, u, square
     cdef Params standard = params_of(0.0, 1.0)
     if alpha < 1:
         if alpha == 0:
             return 0.0
         scale = pow(1 - twister_unit(twister), <real>(<real>1 / alpha))
         alpha = alpha + 1
-    d = alpha - <float>1 / <float>3
-    cdef double c = 1.0 / sqrt(<real>(9 * d))
+    d = <real>(alpha - <float>1 / <float>3)
+    c = 1.0 / sqrt(9 * d)
     while True:
         y = 0.0
         while y <= 0:
@@ -220,11 +219,44 @@ cdef int sample_gamma(Twister* twister, Params* p, double* out, int n) noexcept 
     return n
 
 
-cdef int sample_raw_gamma(Twister* twister, Params* p, double* out, int n) noexcept nogil:
-    cdef int i
+# ---- Categories ----
+
+cdef enum:
+    NEGATIVE = 1  # or nan
+    INFINITE = 2
+    ALL_ZERO = 3
+
+
+cdef int draw_categories(
+    Twister* twister, const real* p, real* sums, Py_ssize_t n, int64_t* out, Py_ssize_t draws
+) noexcept nogil:
+    """Look `draws` uniform numbers up in the cumulative sums of p, which must be good, else the answer is not 0."""
+    cdef real total = 0
+    cdef double u
+    cdef Py_ssize_t i, low, high, middle
     for i in range(n):
-        out[i] = draw_gamma(twister, p.x[i])
-    return n
+        if not p[i] >= 0:
+            return NEGATIVE
+        if p[i] - p[i] != 0:
+            return INFINITE
+        total += p[i]
+        sums[i] = total
+    if not total > 0:
+        return ALL_ZERO
+    for i in range(n):
+        sums[i] /= total
+    sums[n - 1] = 1
+    for i in range(draws):
+        u = twister_unit(twister)
+        low, high = 0, n
+        while low < high:
+            middle = low + (high - low) // 2
+            if sums[middle] < u:
+                low = middle + 1
+            else:
+                high = middle
+        out[i] = low
+    return 0
 
 
 # ---- Public ----
@@ -242,15 +274,9 @@ def binomial(ndarray out not None, Generator gen not None, ndarray count, ndarra
 
 
 def standard_gamma(ndarray out not None, Generator gen not None, ndarray alpha not None):
-    """Gamma numbers of rate 1; float32 and float64."""
+    """Gamma numbers of rate 1; `out` is float32 or float64, which is also the precision of the arithmetic."""
     cdef Params p = params_of(np.finfo(out.dtype).tiny, 0.0)
     fill(out, gen, &p, sample_gamma, fill_doubles, (alpha,))
-
-
-def raw_gamma(ndarray out not None, Generator gen not None, ndarray alpha not None):
-    """Gamma numbers in double precision whatever the dtype of alpha, zero included."""
-    cdef Params p = params_of(0.0, 0.0)
-    fill(out, gen, &p, sample_raw_gamma, fill_doubles, (alpha,))
 
 
 def largest_places(ndarray rows not None, Py_ssize_t k):
@@ -270,3 +296,39 @@ def largest_places(ndarray rows not None, Py_ssize_t k):
             for j in range(k):
                 places[i * k + j] = e[j].place
     return out
+
+
+def categories(ndarray rows not None, Py_ssize_t draws, Generator gen not None):
+    """Places drawn with replacement from each row of float32 or float64, by their probabilities.
+
+    The second answer is None, or what is wrong with a row.
+    """
+    cdef ndarray p = np.ascontiguousarray(rows), sums = np.empty(rows.shape[1], rows.dtype)
+    cdef ndarray out = np.empty((rows.shape[0], draws), np.int64)
+    cdef Py_ssize_t n = p.shape[1], m = p.shape[0], i
+    cdef int64_t* places = <int64_t*>PyArray_DATA(out)
+    cdef void* x = PyArray_DATA(p)
+    cdef void* s = PyArray_DATA(sums)
+    cdef bint wide = code_of(p) == FLOAT64
+    cdef int wrong = 0
+    with nogil, gen.lock:
+        for i in range(m):
+            if wide:
+                wrong = draw_categories(
+                    &gen.twister, <double*>x + i * n, <double*>s, n, places + i * draws, draws
+                )
+            else:
+                wrong = draw_categories(
+                    &gen.twister, <float*>x + i * n, <float*>s, n, places + i * draws, draws
+                )
+            if wrong:
+                break
+    return out, WRONG[wrong]
+
+
+WRONG = (
+    None,
+    "encountering probability entry < 0",
+    "encountering probability entry = infinity or NaN",
+    "sum of probabilities <= 0",
+)

@@ -1,0 +1,704 @@
+# The backward pass.
+
+cdef struct Slot:
+    PyObject* node      # borrowed: `Task.keep` or a parent's edge holds it
+    PyObject* buffer    # owned: the summed gradient, or a list of them for several outputs; NULL for none
+    int waiting         # how many nodes that feed this one have not run yet
+    bint needed         # run it, or only pass it by on the way to nothing
+    bint captured
+
+
+@cython.final
+cdef class Task:
+    """One backward pass. Its state stands here and not in the nodes, so that passes may nest and run
+    side by side; a hash table from node to slot takes the place of fields."""
+
+    cdef Slot* slots
+    cdef int count, capacity
+    cdef int* table
+    cdef Py_ssize_t mask
+    cdef int* heap
+    cdef int heap_size
+    cdef dict captures        # slot -> list of (output index, place in `captured`)
+    cdef list captured
+    cdef bint keep_graph, create_graph, all_needed
+
+    def __cinit__(self):
+        cdef int i
+        self.capacity = 64
+        self.slots = <Slot*>PyMem_Malloc(self.capacity * sizeof(Slot))
+        self.mask = 127
+        self.table = <int*>PyMem_Malloc((self.mask + 1) * sizeof(int))
+        self.heap = <int*>PyMem_Malloc(self.capacity * sizeof(int))
+        if self.slots == NULL or self.table == NULL or self.heap == NULL:
+            raise MemoryError()
+        memset(self.table, 0xFF, (self.mask + 1) * sizeof(int))
+        self.all_needed = True
+
+    def __dealloc__(self):
+        cdef int i
+        if self.slots != NULL:
+            for i in range(self.count):
+                Py_XDECREF(self.slots[i].buffer)
+                self.slots[i].buffer = NULL
+        PyMem_Free(self.slots)
+        PyMem_Free(self.table)
+        PyMem_Free(self.heap)
+
+    cdef int find(self, Node node, bint* is_new) except -1:
+        """The slot of a node, made if need be."""
+        cdef size_t key = <size_t><PyObject*>node
+        cdef Py_ssize_t place = ((key >> 4) ^ (key >> 13)) & self.mask
+        cdef int slot
+        while True:
+            slot = self.table[place]
+            if slot < 0:
+                break
+            if self.slots[slot].node == <PyObject*>node:
+                is_new[0] = False
+                return slot
+            place = (place + 1) & self.mask
+        is_new[0] = True
+        if self.count == self.capacity:
+            self.grow()
+            return self.find(node, is_new)
+        slot = self.count
+        self.count += 1
+        self.table[place] = slot
+        self.slots[slot].node = <PyObject*>node
+        self.slots[slot].buffer = NULL
+        self.slots[slot].waiting = 0
+        self.slots[slot].needed = True
+        self.slots[slot].captured = False
+        return slot
+
+    cdef int grow(self) except -1:
+        cdef int i
+        cdef size_t key
+        cdef Py_ssize_t place
+        self.capacity *= 2
+        self.mask = self.mask * 2 + 1
+        cdef Slot* slots = <Slot*>PyMem_Realloc(self.slots, self.capacity * sizeof(Slot))
+        if slots == NULL:
+            raise MemoryError()
+        self.slots = slots
+        cdef int* heap = <int*>PyMem_Realloc(self.heap, self.capacity * sizeof(int))
+        if heap == NULL:
+            raise MemoryError()
+        self.heap = heap
+        cdef int* table = <int*>PyMem_Realloc(self.table, (self.mask + 1) * sizeof(int))
+        if table == NULL:
+            raise MemoryError()
+        self.table = table
+        memset(table, 0xFF, (self.mask + 1) * sizeof(int))
+        for i in range(self.count):
+            key = <size_t>self.slots[i].node
+            place = ((key >> 4) ^ (key >> 13)) & self.mask
+            while table[place] >= 0:
+                place = (place + 1) & self.mask
+            table[place] = i
+        return 0
+
+    cdef unsigned long long rank(self, int slot) noexcept:
+        return (<Node>self.slots[slot].node).seq
+
+    cdef void push(self, int slot) noexcept:
+        """Adds a ready node to the heap, latest recorded on top."""
+        cdef int i = self.heap_size, parent
+        cdef unsigned long long seq = self.rank(slot)
+        self.heap_size += 1
+        while i > 0:
+            parent = (i - 1) >> 1
+            if self.rank(self.heap[parent]) >= seq:
+                break
+            self.heap[i] = self.heap[parent]
+            i = parent
+        self.heap[i] = slot
+
+    cdef int pop(self) noexcept:
+        cdef int top = self.heap[0], last, i = 0, child
+        self.heap_size -= 1
+        if self.heap_size:
+            last = self.heap[self.heap_size]
+            while True:
+                child = 2 * i + 1
+                if child >= self.heap_size:
+                    break
+                if child + 1 < self.heap_size and self.rank(self.heap[child + 1]) > self.rank(self.heap[child]):
+                    child += 1
+                if self.rank(self.heap[child]) <= self.rank(last):
+                    break
+                self.heap[i] = self.heap[child]
+                i = child
+            self.heap[i] = last
+        return top
+
+    cdef int add_root(self, Node node, int index, Tensor grad) except -1:
+        cdef bint is_new
+        cdef int slot = self.find(node, &is_new)
+        self.accumulate(slot, index, fit(node, index, grad, None, 0))
+        return slot
+
+    cdef int discover(self) except -1:
+        """Counts, from the roots, how many nodes each node waits for."""
+        cdef int done = 0, child, i, index
+        cdef Node node, source
+        cdef bint is_new
+        while done < self.count:
+            node = <Node>self.slots[done].node
+            done += 1
+            if node.edge0 is not None:
+                child = self.find(node.edge0, &is_new)
+                self.slots[child].waiting += 1
+            if node.edge1 is not None:
+                child = self.find(node.edge1, &is_new)
+                self.slots[child].waiting += 1
+            for i in range(2, node.nedges):
+                source = node.edge(i, &index)
+                if source is not None:
+                    child = self.find(source, &is_new)
+                    self.slots[child].waiting += 1
+        return 0
+
+    cdef int limit(self, list inputs) except -1:
+        """Marks as needed only what lies on a way to one of `inputs`: pairs of node and output index."""
+        cdef int slot, i, index
+        cdef Node node, source
+        cdef bint is_new
+        self.all_needed = False
+        self.captures = {}
+        self.captured = [None] * len(inputs)
+        for i in range(self.count):
+            self.slots[i].needed = False
+        for place, (source, index) in enumerate(inputs):
+            slot = self.find(source, &is_new)
+            self.slots[slot].captured = True
+            self.captures.setdefault(slot, []).append((index, place))
+        # An input is always recorded before what uses it; accumulators come last but have no inputs.
+        order = sorted(range(self.count), key=lambda s: self.order_key(s))
+        for slot in order:
+            node = <Node>self.slots[slot].node
+            for i in range(node.nedges):
+                source = node.edge(i, &index)
+                if source is not None:
+                    child = self.find(source, &is_new)
+                    if self.slots[child].needed or self.slots[child].captured:
+                        self.slots[slot].needed = True
+                        break
+        return 0
+
+    def order_key(self, int slot):
+        node = <Node>self.slots[slot].node
+        return 0 if node.kind == NODE_ACCUMULATE else node.seq
+
+    cdef int accumulate(self, int slot, int index, Tensor g) except -1:
+        """Adds a gradient into a node's buffer. Takes over the caller's reference count of one, if any."""
+        cdef Slot* s = &self.slots[slot]
+        cdef Node node = <Node>s.node
+        cdef list several
+        cdef object total
+        if g is None:
+            return 0
+        if node.noutputs <= 1:
+            if s.buffer == NULL:
+                Py_INCREF(g)
+                s.buffer = <PyObject*>g
+            elif not (self.create_graph or pb_thread.level) and add_into(<Tensor>s.buffer, g):
+                pass
+            else:
+                total = binary(_add, <object>s.buffer, g)
+                Py_INCREF(total)
+                s = &self.slots[slot]
+                Py_DECREF(<object>s.buffer)
+                s.buffer = <PyObject*>total
+            return 0
+        if s.buffer == NULL:
+            several = [None] * node.noutputs
+            Py_INCREF(several)
+            s.buffer = <PyObject*>several
+        several = <list>s.buffer
+        several[index] = g if several[index] is None else binary(_add, several[index], g)
+        return 0
+
+    cdef int run(self) except -1:
+        cdef int slot, i, index, child
+        cdef Node node, source
+        cdef object buffer
+        cdef list grads
+        cdef bint is_new, only
+        for i in range(self.count):
+            if self.slots[i].waiting == 0:
+                self.push(i)
+        while self.heap_size:
+            slot = self.pop()
+            node = <Node>self.slots[slot].node
+            if node.kind == NODE_ACCUMULATE:
+                self.finish_leaf(slot, node)
+                continue
+            if node.kind == NODE_OP and node.hooks is None and node.outputs is None and node.more is None and (
+                    node.op.joint is None and self.slots[slot].buffer != NULL and self.slots[slot].needed
+                    and not self.slots[slot].captured and node.nedges == node.op.ntensors and not pb_thread.anomaly):
+                self.step_plain(slot, node)
+                continue
+            buffer = None
+            if self.slots[slot].buffer != NULL:
+                buffer = <object>self.slots[slot].buffer
+                Py_DECREF(buffer)
+                self.slots[slot].buffer = NULL
+            grads = None
+            if buffer is not None or node.kind == NODE_CUSTOM:
+                grads = [buffer] if node.noutputs <= 1 else (buffer if buffer is not None
+                                                              else [None] * node.noutputs)
+                buffer = None
+                if node.hooks is not None:
+                    tensor_hooks(node, grads)
+                if self.slots[slot].captured:
+                    self.capture(slot, grads)
+                if self.slots[slot].needed:
+                    self.step(slot, node, grads)
+                    continue
+            self.pass_by(node)
+        return 0
+
+    cdef int step_plain(self, int slot, Node node) except -1:
+        """Runs an op of one output that has no hooks: each rule as its turn comes, no list in between."""
+        cdef object g = <object>self.slots[slot].buffer
+        cdef object result
+        cdef PyObject* source
+        cdef int i, index, child
+        cdef bint is_new
+        Py_DECREF(g)
+        self.slots[slot].buffer = NULL
+        for i in range(node.nedges):
+            if i == 0:
+                source, index = <PyObject*>node.edge0, node.index0
+            elif i == 1:
+                source, index = <PyObject*>node.edge1, node.index1
+            else:
+                source, index = <PyObject*>node.edge2, node.index2
+            if <object>source is None:
+                continue
+            child = self.find(<Node>source, &is_new)
+            if self.all_needed or self.slots[child].needed or self.slots[child].captured:
+                result = call_rule(node.op.rules[i], node, g, None, 0)
+                if result is not None:
+                    self.accumulate(child, index, fit(<Node>source, index, result, node, i))
+                    result = None
+            self.slots[child].waiting -= 1
+            if self.slots[child].waiting == 0:
+                self.push(child)
+        if not self.keep_graph:
+            release(node)
+        return 0
+
+    cdef int step(self, int slot, Node node, list grads) except -1:
+        """Runs any node and hands its results on."""
+        cdef int i, index, child
+        cdef Node source
+        cdef bint is_new
+        cdef object result
+        cdef list results = run_node(node, grads, self.wanted(node))
+        for i in range(node.nedges):
+            source = node.edge(i, &index)
+            if source is None:
+                continue
+            child = self.find(source, &is_new)
+            result = results[i] if i < len(results) else None
+            if result is not None:
+                results[i] = None
+                self.accumulate(child, index, fit(source, index, result, node, i))
+                result = None
+            self.slots[child].waiting -= 1
+            if self.slots[child].waiting == 0:
+                self.push(child)
+        if not self.keep_graph:
+            release(node)
+        return 0
+
+    cdef unsigned int wanted(self, Node node) except? 0xFFFFFFFF:
+        """Which edges of a node want a gradient, a bit each (the 32nd stands for all further ones)."""
+        cdef unsigned int mask = 0
+        cdef int i, index, child
+        cdef bint is_new
+        for i in range(node.nedges):
+            source = node.edge(i, &index)
+            if source is not None:
+                if not self.all_needed:
+                    child = self.find(source, &is_new)
+                    if not (self.slots[child].needed or self.slots[child].captured):
+                        continue
+                mask |= 1u << (i if i < 31 else 31)
+        return mask
+
+    cdef int pass_by(self, Node node) except -1:
+        """Nothing to run: its inputs wait for one node less."""
+        cdef int i, index, child
+        cdef bint is_new
+        for i in range(node.nedges):
+            source = node.edge(i, &index)
+            if source is not None:
+                child = self.find(source, &is_new)
+                self.slots[child].waiting -= 1
+                if self.slots[child].waiting == 0:
+                    self.push(child)
+        return 0
+
+    cdef int capture(self, int slot, list grads) except -1:
+        for index, place in self.captures[slot]:
+            self.captured[place] = grads[index]
+        return 0
+
+    cdef int finish_leaf(self, int slot, Node node) except -1:
+        """An accumulator's turn: hooks, capture, and the sum into `.grad`."""
+        cdef PyObject* buffer = self.slots[slot].buffer
+        cdef Tensor leaf
+        cdef list grads
+        if buffer == NULL:
+            return 0
+        self.slots[slot].buffer = NULL
+        if node.hooks is None and not self.slots[slot].captured:
+            leaf = leaf_of(node)
+            give_grad(leaf, buffer, self.create_graph)
+            return 0
+        grads = [<object>buffer]
+        Py_DECREF(<object>buffer)
+        if node.hooks is not None:
+            tensor_hooks(node, grads)
+        if self.slots[slot].captured:
+            self.capture(slot, grads)
+        if not (self.all_needed or self.slots[slot].needed) or grads[0] is None:
+            return 0
+        leaf = leaf_of(node)
+        if node.hooks is not None:
+            for hook in tuple(node.hooks.pre.values()):
+                replaced = hook(tuple(grads))
+                if replaced is not None:
+                    grads = [replaced] if isinstance(replaced, Tensor) else list(replaced)
+        result = grads.pop()
+        Py_INCREF(result)
+        buffer = <PyObject*>result
+        result = None
+        give_grad(leaf, buffer, self.create_graph)
+        if node.hooks is not None:
+            for hook in tuple(node.hooks.post.values()):
+                hook((), (leaf._grad,))
+            for hook in tuple(node.hooks.accumulated.values()):
+                hook(leaf)
+        return 0
+
+
+cdef bint add_into(Tensor total, Tensor g) except -1:
+    """`total += g` where nobody else can see the memory of `total`; False if it cannot be done so."""
+    cdef PyObject* arrays[2]
+    cdef ndarray a = total.array
+    if (Py_REFCNT(<PyObject*>total) > 1 + 1 or not owns(a, 2) or type(total) is not Tensor or type(g) is not Tensor
+            or total.node is not None or total.requires or total.meta):
+        return False
+    cdef int code = code_of(a)
+    if code_of(g.array) != code or not PyArray_IS_C_CONTIGUOUS(a) or not PyArray_IS_C_CONTIGUOUS(g.array):
+        return False
+    if not same_shape(a, g.array) or _add.loops.fn[code] == NULL:
+        return False
+    arrays[0], arrays[1] = <PyObject*>a, <PyObject*>g.array
+    run_loop(_add.loops, code, 2, arrays, NULL, a)
+    return True
+
+
+cdef inline bint owns(ndarray a, int references):
+    """Whether the array owns its memory and has no more than that many references."""
+    return PyArray_CHKFLAGS(a, NPY_ARRAY_OWNDATA) and Py_REFCNT(<PyObject*>a) <= references
+
+
+cdef int give_grad(Tensor leaf, PyObject* owned, bint create_graph) except -1:
+    """Adds a gradient to `.grad` of a leaf; takes over the reference `owned`.
+
+    A gradient that nobody else refers to becomes `.grad` itself, any other is copied: what the caller
+    handed to `backward` never shares memory with `.grad`.
+    """
+    cdef Tensor g = <Tensor>owned
+    Py_DECREF(g)   # now `g` is the only reference of ours
+    cdef Tensor have
+    cdef ndarray a = g.array
+    cdef bint alone = Py_REFCNT(<PyObject*>g) == 1 and owns(a, 2)
+    if leaf._grad is None:
+        if create_graph:
+            leaf._grad = g if g.node is not None else _ops.clone_like_leaf(g, leaf)
+        elif alone and PyArray_IS_C_CONTIGUOUS(a) and (
+                PyArray_IS_C_CONTIGUOUS(leaf.array) and not g.requires and g.node is None):
+            leaf._grad = g
+        else:
+            leaf._grad = _ops.clone_like_leaf(g.detach() if requires(g) else g, leaf)
+        return 0
+    have = <Tensor>leaf._grad
+    if create_graph:
+        leaf._grad = binary(_add, have, g)
+    elif requires(have):
+        leaf._grad = binary(_add, have.detach(), g.detach())
+    else:
+        inplace_binary(_add, have, g.detach() if requires(g) else g)
+    return 0
+
+
+cdef Tensor fit(Node target, int index, object grad, Node giver, int place):
+    """A rule's gradient in the shape and dtype of what it is the gradient of."""
+    cdef Tensor g
+    cdef int i
+    if not isinstance(grad, Tensor):
+        raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})")
+    g = <Tensor>grad
+    if target.outputs is None and PyArray_NDIM(g.array) == target.nd and code_of(g.array) == target.code:
+        for i in range(target.nd):
+            if PyArray_DIMS(g.array)[i] != target.dims[i]:
+                break
+        else:
+            return g
+    meta = target.output_meta(index)
+    if meta is None:
+        return g
+    shape, code = meta
+    if (<object>g.array).shape != shape:
+        try:
+            np.broadcast_shapes(shape, (<object>g.array).shape)
+            fits = len(shape) <= PyArray_NDIM(g.array) and all(
+                n == m or n == 1 for n, m in zip(reversed(shape), reversed((<object>g.array).shape)))
+        except ValueError:
+            fits = False
+        if not fits:
+            who = giver.name() if giver is not None else "backward"
+            raise RuntimeError(f"Function {who} returned an invalid gradient at index {place} - got "
+                               f"{list(g.shape)} but expected shape compatible with {list(shape)}")
+        g = _ops.sum_to_size(g, shape)
+    if code_of(g.array) != code:
+        g = _ops.cast_grad(g, DTYPES[code])
+    return g
+
+
+cdef object call_rule(object which, Node node, object g, list grads, unsigned int wanted):
+    """Calls a rule with what its parameter names ask for."""
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef object value
+    cdef Rule rule
+    cdef int i, k = 0, source
+    if which is None:
+        return None
+    rule = <Rule>which
+    if rule.passes:
+        return g if g is not None else grads[0]
+    try:
+        for i in range(rule.count):
+            source = rule.source[i]
+            if source >= 0:
+                value = unpack(node, source)
+            elif source == FROM_G:
+                value = g if g is not None else grads[0]
+            elif source == FROM_GRADS:
+                value = tuple(grads)
+            elif source == FROM_NEEDS:
+                value = tuple([bool((wanted >> (j if j < 31 else 31)) & 1) for j in range(node.nedges)])
+            elif source == FROM_NODE:
+                value = node
+            else:
+                value = grads[FROM_G_INDEX - source]
+            Py_INCREF(value)
+            argv[i] = <PyObject*>value
+            k += 1
+        return PyObject_Vectorcall(rule.function, argv, rule.count, NULL)
+    finally:
+        for i in range(k):
+            Py_DECREF(<object>argv[i])
+
+
+cdef unsigned int _all_needed(Node node) except? 0xFFFFFFFF:
+    cdef unsigned int mask = 0
+    cdef int i, index
+    for i in range(node.nedges):
+        if node.edge(i, &index) is not None:
+            mask |= 1u << (i if i < 31 else 31)
+    return mask
+
+
+cdef list run_node(Node node, list grads, unsigned int wanted):
+    """All gradients of one node's inputs, an entry an edge, with its hooks and the NaN check."""
+    cdef list results
+    cdef int i
+    if node.hooks is not None and node.hooks.pre:
+        for hook in tuple(node.hooks.pre.values()):
+            replaced = hook(tuple(grads))
+            if replaced is not None:
+                grads = [replaced] if isinstance(replaced, Tensor) else list(replaced)
+    given = tuple(grads) if node.hooks is not None else None
+    try:
+        if node.kind == NODE_CUSTOM:
+            got = node.custom(node, tuple(grads))
+            results = list(got) if isinstance(got, (tuple, list)) else [got]
+        elif node.kind == NODE_ACCUMULATE:
+            leaf = leaf_of(node)
+            g = grads[0]
+            Py_INCREF(g)
+            give_grad(leaf, <PyObject*>g, pb_thread.grad)
+            results = []
+        else:
+            results = op_gradients(node, grads, wanted)
+    except Exception as error:
+        if pb_thread.anomaly:
+            _report_traceback(node)
+        raise
+    if pb_thread.anomaly and pb_thread.check_nan:
+        _check_nan(node, results)
+    if node.hooks is not None and node.hooks.post:
+        for hook in tuple(node.hooks.post.values()):
+            replaced = hook(tuple(results), given)
+            if replaced is not None:
+                results = [replaced] if isinstance(replaced, Tensor) else list(replaced)
+    return results
+
+
+cdef list op_gradients(Node node, list grads, unsigned int wanted):
+    cdef Op op = node.op
+    cdef list results = []
+    cdef int k
+    if all(g is None for g in grads):
+        return [None] * node.nedges
+    if op.joint is not None:
+        got = call_rule(op.joint, node, None, grads, wanted)
+        if not isinstance(got, tuple):
+            got = (got,)
+        for k in range(op.ntensors):
+            if isinstance(got[k], list):
+                results.extend(got[k])
+            else:
+                results.append(got[k])
+        return results
+    cdef int edge = 0
+    for k in range(op.ntensors):
+        listed = (<str>op.kinds)[op.tensor_params[k]] == u'L'
+        if listed:
+            width = node.nedges - op.ntensors + 1
+            part = None
+            if op.rules[k] is not None and any((wanted >> (edge + j if edge + j < 31 else 31)) & 1
+                                               for j in range(width)):
+                part = call_rule(op.rules[k], node, None, grads, wanted)
+            results.extend([None] * width if part is None else part)
+            edge += width
+        else:
+            if op.rules[k] is not None and (wanted >> edge) & 1:
+                results.append(call_rule(op.rules[k], node, None, grads, wanted))
+            else:
+                results.append(None)
+            edge += 1
+    return results
+
+
+cdef int release(Node node) except -1:
+    """Frees what a node saved, once it has run and the graph is not kept."""
+    cdef int i
+    if node.kind == NODE_CUSTOM:
+        if hasattr(node.custom, "release"):
+            node.custom.release()
+        return 0
+    if node.saved is None:
+        return 0
+    for i in range(node.op.nsaved):
+        if node.op.saved_kind[i] in (SAVE_TENSOR, SAVE_RESULT, SAVE_RESULTS) and (<tuple>node.saved)[i] is not None:
+            node.saved = None
+            node.freed = True
+            return 0
+    return 0
+
+
+cdef int tensor_hooks(Node node, list grads) except -1:
+    """Hooks of the tensors whose gradients these are, then those who keep them."""
+    cdef Hooks hooks = node.hooks
+    cdef Tensor kept
+    for index, registered in tuple(hooks.tensor.items()):
+        for hook in tuple(registered.values()):
+            g = grads[index]
+            if g is None:
+                continue
+            replaced = hook(g)
+            if replaced is not None:
+                _check_hook(hook, g, replaced)
+                grads[index] = replaced
+    for index, reference in hooks.retained.items():
+        kept = reference()
+        if kept is not None and grads[index] is not None:
+            g = grads[index]
+            kept._grad = binary(_add, kept._grad, g) if kept._grad is not None else _ops.keep_grad(g)
+    return 0
+
+
+cdef int _check_hook(hook, before, after) except -1:
+    name = getattr(hook, "__name__", repr(hook))
+    if not isinstance(after, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(after).__name__}'")
+    if after.shape != before.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    if after.dtype != before.dtype:
+        raise RuntimeError(f"hook '{name}' has changed the type of value (was {before.type()} got {after.type()})")
+    return 0
+
+
+def run_backward(roots, grads, bint keep_graph, bint create_graph, inputs):
+    """A backward pass from `roots`, tensors or (node, index) pairs, with a gradient each.
+
+    With `inputs` (pairs of node and output index) nothing is added to `.grad`, and their gradients are
+    returned in a list, None for one that was not reached.
+    """
+    cdef Task task = Task.__new__(Task)
+    cdef int index
+    cdef Node node
+    task.keep_graph, task.create_graph = keep_graph, create_graph
+    held = []
+    cdef int before = pb_thread.grad
+    pb_thread.grad = create_graph
+    try:
+        for root, g in zip(roots, grads):
+            if isinstance(root, Tensor):
+                node = history(<Tensor>root, &index)
+            else:
+                node, index = root
+            held.append(node)
+            task.add_root(node, index, g)
+        task.discover()
+        if inputs is not None:
+            held.append(inputs)
+            task.limit(inputs)
+        task.run()
+    finally:
+        pb_thread.grad = before
+    return task.captured
+
+
+cdef int backward_scalar(Tensor root, bint keep_graph) except -1:
+    """`loss.backward()`: the plain case without a tuple, a list or a keyword."""
+    cdef Task task
+    cdef int index, before = pb_thread.grad
+    cdef Node node = history(root, &index)
+    cdef int code = code_of(root.array)
+    cdef Tensor one
+    cdef char number[16]
+    if node is None or PyArray_SIZE(root.array) != 1 or KIND[code] != 2 or root.meta:
+        _backward(root, None, keep_graph, False, None)
+        return 0
+    store_number(1.0, code, number)
+    one = wrap(number_array(number, code))
+    if PyArray_NDIM(root.array):
+        one.array = one.array.reshape((<object>root.array).shape)
+    task = Task.__new__(Task)
+    task.keep_graph = keep_graph
+    pb_thread.grad = 0
+    try:
+        task.add_root(node, index, one)
+        one = None
+        task.discover()
+        task.run()
+    finally:
+        pb_thread.grad = before
+    return 0
+
+
+def gradient_edge(Tensor t):
+    """The node that the gradient of a tensor goes to, and the output index there; None if it wants none."""
+    cdef int index
+    cdef Node node = history(t, &index)
+    return None if node is None else (node, index)

@@ -1,0 +1,430 @@
+# From a call to the kernel and back: subclasses, the stack of transforms, apply, record.
+
+# ------------------------------------------------------------------------- subclasses, interpreters
+
+_PLAIN = {Tensor: True}
+
+
+cdef bint is_plain(cls):
+    """Whether ops treat tensors of this class as they treat Tensor."""
+    found = _PLAIN.get(cls)
+    if found is None:
+        found = _PLAIN[cls] = getattr(cls.__torch_function__, "__func__", cls.__torch_function__) is (
+            disabled_torch_function)
+    return found
+
+
+def disabled_torch_function(*args, **kwargs):
+    """Set as `__torch_function__`: ops treat the subclass as a plain Tensor (`Parameter` does)."""
+    raise TypeError("a class with __torch_function__ disabled takes no part in dispatch")
+
+
+_function_state = threading.local()
+
+
+class DisableTorchFunction:
+    """Within, subclasses of Tensor are treated as Tensor."""
+
+    def __enter__(self):
+        self.before = getattr(_function_state, "off", False)
+        _function_state.off = True
+
+    def __exit__(self, *exc):
+        _function_state.off = self.before
+
+
+_function_modes = threading.local()
+
+
+def function_modes():
+    """This thread's stack of TorchFunctionModes."""
+    if not hasattr(_function_modes, "stack"):
+        _function_modes.stack = []
+    return _function_modes.stack
+
+
+cdef object overriding(tuple args):
+    """The classes among the arguments that override `__torch_function__`, None if there are none."""
+    found = None
+    if getattr(_function_state, "off", False):
+        return None
+    for x in args:
+        if type(x) is list or type(x) is tuple:
+            more = overriding(tuple(x))
+            if more is not None:
+                found = (found or []) + [c for c in more if c not in (found or [])]
+        elif isinstance(x, Tensor):
+            if type(x) is not Tensor and not is_plain(type(x)) and (found is None or type(x) not in found):
+                found = (found or []) + [type(x)]
+        elif hasattr(type(x), "__torch_function__") and (found is None or type(x) not in found):
+            found = (found or []) + [type(x)]
+    return found
+
+
+def torch_function(func, operands, args, kwargs):
+    """Asks the overriding classes among `operands`, subclasses first, to do `func(*args, **kwargs)`."""
+    types = overriding(tuple(operands)) or []
+    ordered = []
+    for cls in types:
+        place = next((i for i, other in enumerate(ordered) if issubclass(cls, other)), len(ordered))
+        ordered.insert(place, cls)
+    for cls in ordered:
+        result = cls.__torch_function__(func, tuple(ordered), args, kwargs)
+        if result is not NotImplemented:
+            return result
+    raise TypeError(f"no implementation found for 'torch.{getattr(func, '__name__', func)}' on types that "
+                    f"implement __torch_function__: [{', '.join(str(c) for c in ordered)}]")
+
+
+_levels = threading.local()
+
+
+def push_level(interpreter):
+    """Puts a transform on top of the stack: each op called on this thread goes to it first."""
+    if not hasattr(_levels, "stack"):
+        _levels.stack = []
+    _levels.stack.append(interpreter)
+    pb_thread.level = len(_levels.stack)
+
+
+def pop_level():
+    """Takes the top transform off the stack."""
+    top = _levels.stack.pop()
+    pb_thread.level = len(_levels.stack)
+    return top
+
+
+def levels():
+    """The stack of transforms on this thread, bottom first."""
+    return list(getattr(_levels, "stack", ()))[:pb_thread.level]
+
+
+cdef object through_levels(Op op, tuple args, object out):
+    """Lets the top interpreter do the op, with the level below in force meanwhile."""
+    cdef int level = pb_thread.level
+    pb_thread.level = level - 1
+    try:
+        return _levels.stack[level - 1].process(op, args, out)
+    finally:
+        pb_thread.level = level
+
+
+cdef int _check_value_access(Tensor t, str what) except -1:
+    for interpreter in levels():
+        interpreter.check_value_access(t, what)
+    return 0
+
+
+# -------------------------------------------------------------------------------------------- apply
+
+cdef object dispatch(Op op, tuple args, object out):
+    """An op on bound arguments, by whatever they and the stack of levels call for."""
+    cdef Py_ssize_t i
+    cdef object x
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef bint plain = True
+    for i in range(op.nparams):
+        x = args[i]
+        argv[i] = <PyObject*>x
+        if type(x) is not Tensor:
+            kind = (<str>op.kinds)[i]
+            if kind == u'T' or kind == u'L' or kind == u'N' or kind == u'O':
+                if isinstance(x, Tensor):
+                    plain = False
+                else:
+                    plain = _check_argument(op, i, kind, x) and plain
+    if not plain or out is not None:
+        operands = args if out is None or out is _IN_PLACE else args + (out,)
+        if overriding(operands):
+            return torch_function(op, operands, args, {} if out is None else {"out": out})
+    if pb_thread.level:
+        return through_levels(op, args, out)
+    return apply(op, args, argv, out)
+
+
+cdef bint _check_argument(Op op, Py_ssize_t i, Py_UCS4 kind, object x) except -1:
+    """Refuses an argument of the wrong type; says whether it is surely none with a dispatch of its own."""
+    if kind == u'N':
+        if type(x) in (float, int, bool, complex):
+            return True
+    elif kind == u'O' and x is None:
+        return True
+    elif kind == u'L' and type(x) in (list, tuple):
+        for item in x:
+            if not isinstance(item, Tensor) and item is not None and not hasattr(type(item), "__torch_function__"):
+                raise TypeError(f"expected Tensor as element 0 in argument 0, but got {type(item).__name__}"
+                                if op.params[i] == "tensors" else
+                                f"{op.__name__}(): argument '{op.params[i]}' (position {i + 1}) must be tuple of "
+                                f"Tensors, but found element of type {type(item).__name__}")
+        return False
+    if hasattr(type(x), "__torch_function__"):
+        return False
+    if kind == u'N' and number_dtype(x) is not None:
+        return True
+    wanted = {"T": "Tensor", "N": "Tensor", "O": "Tensor", "L": "tuple of Tensors"}[chr(kind)]
+    raise TypeError(f"{op.__name__}(): argument '{_shown(op.params[i])}' (position {i + 1}) must be {wanted}, "
+                    f"not {type(x).__name__}")
+
+
+def apply_below(Op op, tuple args, out=None):
+    """The op at the present level: what interpreters call once they have done their part."""
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Py_ssize_t i
+    if pb_thread.level:
+        return through_levels(op, args, out)
+    for i in range(op.nparams):
+        argv[i] = <PyObject*>args[i]
+    return apply(op, args, argv, out)
+
+
+cdef object apply(Op op, tuple args, PyObject** argv, object out):
+    """The op itself: in place, into `out`, or into new tensors."""
+    if out is not None:
+        if out is _IN_PLACE:
+            return apply_inplace(op, args, argv)
+        return apply_out(op, args, argv, out)
+    if op.elementwise:
+        return apply_pointwise(op, argv, op.nparams, None)
+    cdef unsigned int need = 0
+    cdef object arrays = compute(op, args, argv), outs
+    cdef bint meta = _any_meta(op, argv)
+    if pb_thread.grad and not op.nondiff:
+        need = needs(op, argv)
+    if type(arrays) is np.ndarray:
+        outs = wrap(<ndarray>arrays)
+        (<Tensor>outs).meta = meta
+    elif isinstance(arrays, (tuple, list)):
+        outs = tuple([wrap(a if isinstance(a, ndarray) else np.asarray(a)) for a in arrays])
+        if meta:
+            for t in outs:
+                (<Tensor>t).meta = True
+    else:
+        outs = wrap(np.asarray(arrays))
+        (<Tensor>outs).meta = meta
+    if op.view:
+        mark_views(op, <Tensor>argv[op.tensor_params[0]], outs)
+    if need:
+        record(op, argv, need, outs)
+    return outs
+
+
+cdef bint _any_meta(Op op, PyObject** argv) except -1:
+    cdef int k
+    cdef bint meta = False, host = False
+    for k in range(op.ntensors):
+        x = <object>argv[op.tensor_params[k]]
+        if isinstance(x, Tensor):
+            if (<Tensor>x).meta:
+                meta = True
+            elif PyArray_NDIM((<Tensor>x).array) > 0:
+                host = True
+        elif type(x) is list or type(x) is tuple:
+            for item in x:
+                if isinstance(item, Tensor):
+                    if (<Tensor>item).meta:
+                        meta = True
+                    else:
+                        host = True
+    if meta and host and op.kinds.count("T") + op.kinds.count("N") > 1:
+        raise RuntimeError("Tensor on device meta is not on the expected device cpu!")
+    return meta
+
+
+cdef object compute(Op op, tuple args, PyObject** argv):
+    """The kernel on the payloads; the half precisions go through float32 unless data is only moved."""
+    cdef int k, p, half = -1, code
+    cdef list values = list(args)
+    cdef ndarray a
+    for k in range(op.ntensors):
+        p = op.tensor_params[k]
+        x = args[p]
+        if isinstance(x, Tensor):
+            values[p] = a = (<Tensor>x).array
+            if not op.moves:
+                code = PyArray_TYPE(a)
+                if code == 23 or code >= 256:
+                    half = code_of(a) if half < 0 else half
+                    values[p] = a.astype(np.float32)
+        elif type(x) is list or type(x) is tuple:
+            values[p] = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
+    results = quiet_call(op.kernel, values)
+    if half >= 0:
+        if isinstance(results, (tuple, list)):
+            return tuple([_narrow(r, half) for r in results])
+        return _narrow(results, half)
+    return results
+
+
+cdef object _narrow(object a, int half):
+    a = np.asarray(a)
+    return cast_array(a, half) if a.dtype == np.float32 else a
+
+
+cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
+    """An elementwise op on tensors and numbers."""
+    cdef Tensor result = wrap(compute_pointwise(op, argv, n, out))
+    cdef unsigned int need = 0
+    cdef int i
+    cdef bint meta = False
+    for i in range(n):
+        if isinstance(<object>argv[i], Tensor):
+            if (<Tensor>argv[i]).meta:
+                meta = True
+            elif requires(<Tensor>argv[i]):
+                need |= 1u << i
+    if meta:
+        result.meta = _any_meta(op, argv)
+        need = needs(op, argv)
+    if need and pb_thread.grad and not op.nondiff and KIND[code_of(result.array)] >= 2:
+        record(op, argv, need, result)
+    return result
+
+
+cdef bint requires(Tensor t) noexcept:
+    return t.requires or t.node is not None or (t.base is not None and requires(t.base))
+
+
+cdef unsigned int needs(Op op, PyObject** argv) except? 0xFFFFFFFF:
+    """The tensor parameters that want a gradient, a bit each."""
+    cdef unsigned int need = 0
+    cdef int k
+    for k in range(op.ntensors):
+        x = <object>argv[op.tensor_params[k]]
+        if isinstance(x, Tensor):
+            if requires(<Tensor>x):
+                need |= 1u << k
+        elif type(x) is list or type(x) is tuple:
+            for item in x:
+                if isinstance(item, Tensor) and requires(<Tensor>item):
+                    need |= 1u << k
+                    break
+    return need
+
+
+cdef Node history(Tensor t, int* index):
+    """Where the gradient of a tensor goes: its node, or the accumulator of a leaf that requires it."""
+    index[0] = 0
+    if t.base is not None:
+        refresh_view(t)
+    if t.node is not None:
+        index[0] = t.output_index
+        return t.node
+    if t.requires:
+        return accumulator(t)
+    return None
+
+
+cdef Node accumulator(Tensor t):
+    """The node that adds into `.grad` of a leaf."""
+    cdef Node node = t.accumulator
+    if node is None:
+        node = Node.__new__(Node)
+        node.kind = NODE_ACCUMULATE
+        node.seq = 0xFFFFFFFFFFFFFFFF
+        node.custom = PyWeakref_NewRef(t, None)
+        node.saved = t.array
+        node.describe(t.array)
+        t.accumulator = node
+    return node
+
+
+cdef Node new_node(Op op, PyObject** argv, unsigned int need):
+    """A node with its edges."""
+    global sequence
+    cdef Node node = Node.__new__(Node)
+    cdef Node source
+    cdef int k, index = 0
+    node.op = op
+    node.need = need
+    sequence += 1
+    node.seq = sequence
+    for k in range(op.ntensors):
+        x = <object>argv[op.tensor_params[k]]
+        if isinstance(x, Tensor):
+            source = None
+            if (need >> k) & 1 and (op.joint is not None or op.rules[k] is not None):
+                source = history(<Tensor>x, &index)
+            node.add_edge(source, index if source is not None else 0)
+        elif type(x) is list or type(x) is tuple:
+            for item in x:
+                source = history(<Tensor>item, &index) if isinstance(item, Tensor) else None
+                node.add_edge(source, index if source is not None else 0)
+        elif x is not None or (<str>op.kinds)[op.tensor_params[k]] != u'.':
+            node.add_edge(None, 0)
+    if pb_thread.anomaly:
+        _note_traceback(node)
+    return node
+
+
+cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -1:
+    """Makes the node of an op that was just computed and hangs it on its results."""
+    cdef Node node
+    cdef Tensor t
+    cdef int i
+    if isinstance(outs, Tensor):
+        t = <Tensor>outs
+        if KIND[code_of(t.array)] < 2:
+            return 0
+        node = new_node(op, argv, need)
+        t.node = node
+        node.describe(t.array)
+    else:
+        if not any(KIND[code_of((<Tensor>x).array)] >= 2 for x in outs):
+            return 0
+        node = new_node(op, argv, need)
+        node.outputs = []
+        node.noutputs = len(outs)
+        for i, x in enumerate(outs):
+            t = <Tensor>x
+            if KIND[code_of(t.array)] >= 2:
+                t.node = node
+                t.output_index = i
+                node.outputs.append(((<object>t.array).shape, code_of(t.array)))
+            else:
+                node.outputs.append(None)
+    if op.nsaved:
+        node.saved = saved_inputs(op, argv, need)
+        save_results(node, outs)
+    return 0
+
+
+cdef tuple saved_inputs(Op op, PyObject** argv, unsigned int need):
+    """What the rules of the wanted gradients name, in the order of `op.saved_names`, None for results."""
+    cdef tuple saved = PyTuple_New(op.nsaved)
+    cdef object entry, x
+    cdef int i, kind
+    for i in range(op.nsaved):
+        entry = None
+        kind = op.saved_kind[i]
+        if op.saved_mask[i] & need and kind != SAVE_RESULT and kind != SAVE_RESULTS:
+            x = <object>argv[op.saved_param[i]]
+            if kind == SAVE_TENSOR:
+                entry = keep(x)
+            elif kind == SAVE_PARAM:
+                entry = x
+            elif isinstance(x, Tensor):
+                entry = (<object>(<Tensor>x).array).shape if kind == SAVE_SHAPE else (<Tensor>x).dtype
+            elif type(x) is list or type(x) is tuple:
+                entry = [t.shape if kind == SAVE_SHAPE else t.dtype for t in x]
+        Py_INCREF(entry)
+        PyTuple_SET_ITEM(saved, i, entry)
+    PyObject_GC_UnTrack(<PyObject*>saved)
+    return saved
+
+
+cdef int save_results(Node node, object outs) except -1:
+    """Adds the results that the rules name to a node's saved values."""
+    cdef Op op = node.op
+    cdef object entry
+    cdef int i, kind
+    for i in range(op.nsaved):
+        kind = op.saved_kind[i]
+        if op.saved_mask[i] & node.need and (kind == SAVE_RESULT or kind == SAVE_RESULTS):
+            if kind == SAVE_RESULT:
+                entry = keep_result(<Tensor>(outs if isinstance(outs, Tensor) else outs[op.saved_param[i]]), node)
+            else:
+                entry = [keep_result(<Tensor>x, node) for x in outs]
+            Py_DECREF((<tuple>node.saved)[i])
+            Py_INCREF(entry)
+            PyTuple_SET_ITEM(<tuple>node.saved, i, entry)
+    return 0

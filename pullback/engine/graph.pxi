@@ -1,0 +1,568 @@
+# The recorded graph: version counters, saved values, nodes and their hooks.
+
+cdef struct Link:
+    Link* prev
+    Link* next
+    PyObject* owner
+
+cdef struct LiveList:
+    Link head
+    Py_ssize_t count
+
+cdef LiveList live    # all nodes and plain tensors: see NOTE [Garbage]
+live.head.prev = live.head.next = &live.head
+
+
+cdef inline void enter_live(Link* link, PyObject* owner) noexcept:
+    link.owner = owner
+    link.next = live.head.next
+    link.prev = &live.head
+    live.head.next.prev = link
+    live.head.next = link
+    live.count += 1
+    PyObject_GC_UnTrack(owner)
+
+
+cdef inline void leave_live(Link* link) noexcept:
+    if link.next != NULL:
+        link.next.prev = link.prev
+        link.prev.next = link.next
+        link.next = NULL
+        live.count -= 1
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Storage:
+    """The version counter that a tensor shares with its views and detached twins."""
+
+    cdef unsigned int version
+
+
+@cython.final
+@cython.freelist(256)
+cdef class Saved:
+    """A saved tensor that needs more than a reference: a leaf, a result, a changed or a packed one.
+
+    See NOTE [Leaves and cycles]: it never refers to the node that holds it, nor strongly to a leaf.
+    """
+
+    cdef ndarray array
+    cdef Storage storage
+    cdef unsigned int version
+    cdef Node node          # the history of an input; a result's is the holder, given at unpacking
+    cdef int output_index
+    cdef bint result, meta
+    cdef object packed, unpack_hook
+    cdef Tensor tensor      # kept whole: a changed non-leaf, or one of a subclass
+
+    def __dealloc__(self):
+        if self.array is not None and Py_REFCNT(<PyObject*>self.array) == 1:
+            recycle(self.array)
+
+
+cdef enum NodeKind:
+    NODE_OP, NODE_CUSTOM, NODE_ACCUMULATE
+
+cdef enum:
+    NODE_DIMS = 5
+
+cdef unsigned long long sequence = 0
+
+
+@cython.freelist(512)
+@cython.trashcan(True)   # a graph of any depth is freed in constant stack: every way down it passes nodes
+cdef class Node:
+    """A step of the recorded graph: how to take gradients of outputs to gradients of inputs."""
+
+    cdef Op op
+    cdef Node edge0, edge1, edge2      # where the gradients go; `more` holds (node, index) from the fourth on
+    cdef int index0, index1, index2
+    cdef list more
+    cdef int nedges
+    cdef readonly unsigned long long seq
+    cdef unsigned int need             # which tensor parameters want a gradient
+    cdef int kind
+    cdef object saved                  # a tuple, see Op.nsaved; None when there is nothing or it is freed
+    cdef bint freed
+    cdef int noutputs, code, nd        # dtype and shape of the one output; of several in `outputs`
+    cdef npy_intp dims[NODE_DIMS]
+    cdef list outputs                  # (shape, code) each, or None for an output without a gradient
+    cdef Hooks hooks
+    cdef object custom                 # NODE_CUSTOM: function (node, grads) -> gradients of the inputs
+    # A custom node keeps its name in `saved`; an accumulator the leaf's array, and in `custom` a weak
+    # reference to the leaf.
+    cdef object _metadata              # user's dict; anomaly mode's traceback
+    cdef object __weakref__
+    cdef Link link
+
+    def __cinit__(self):
+        enter_live(&self.link, <PyObject*>self)
+
+    def __dealloc__(self):
+        leave_live(&self.link)
+
+    cdef int add_edge(self, Node node, int index) except -1:
+        if self.nedges == 0:
+            self.edge0, self.index0 = node, index
+        elif self.nedges == 1:
+            self.edge1, self.index1 = node, index
+        elif self.nedges == 2:
+            self.edge2, self.index2 = node, index
+        else:
+            if self.more is None:
+                self.more = []
+            self.more.append((node, index))
+        self.nedges += 1
+        return 0
+
+    cdef Node edge(self, int i, int* index):
+        if i == 0:
+            index[0] = self.index0
+            return self.edge0
+        if i == 1:
+            index[0] = self.index1
+            return self.edge1
+        if i == 2:
+            index[0] = self.index2
+            return self.edge2
+        node, where = self.more[i - 3]
+        index[0] = where
+        return node
+
+    cdef int set_edge(self, int i, Node node, int index) except -1:
+        if i == 0:
+            self.edge0, self.index0 = node, index
+        elif i == 1:
+            self.edge1, self.index1 = node, index
+        elif i == 2:
+            self.edge2, self.index2 = node, index
+        else:
+            self.more[i - 3] = (node, index)
+        return 0
+
+    cdef int describe(self, ndarray a) except -1:
+        """Notes shape and dtype of the only output."""
+        cdef int i
+        self.noutputs = 1
+        self.code = code_of(a)
+        self.nd = PyArray_NDIM(a)
+        if self.nd > NODE_DIMS:
+            self.outputs = [((<object>a).shape, self.code)]
+            return 0
+        for i in range(self.nd):
+            self.dims[i] = PyArray_DIMS(a)[i]
+        return 0
+
+    cdef tuple output_meta(self, int i):
+        """Shape and dtype code of an output, None if it takes no gradient."""
+        if self.outputs is not None:
+            return self.outputs[i]
+        return tuple([self.dims[j] for j in range(self.nd)]), self.code
+
+    def name(self):
+        """The name PyTorch gives the node, such as "MulBackward0"."""
+        if self.kind == NODE_ACCUMULATE:
+            return "torch::autograd::AccumulateGrad"
+        if self.kind == NODE_CUSTOM:
+            return self.saved
+        if self.op.variant is not None:
+            return _variant_name(self)
+        return self.op.grad_name
+
+    @property
+    def __class__(self):
+        return _node_class("AccumulateGrad" if self.kind == NODE_ACCUMULATE else self.name())
+
+    def __repr__(self):
+        return f"<{self.__class__.__name__} object at {hex(id(self))}>"
+
+    @property
+    def next_functions(self):
+        """The nodes that the gradients go to, each with the output's index: None where none is wanted."""
+        cdef int i, index
+        found = []
+        for i in range(self.nedges):
+            node = self.edge(i, &index)
+            found.append((node, index))
+        return tuple(found)
+
+    @property
+    def variable(self):
+        """The leaf of an accumulator."""
+        if self.kind != NODE_ACCUMULATE:
+            raise AttributeError(f"'{self.__class__.__name__}' object has no attribute 'variable'")
+        return leaf_of(self)
+
+    @property
+    def requires_grad(self):
+        return True
+
+    @property
+    def metadata(self):
+        """A dict for the user's notes on this node."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
+
+    @property
+    def _input_metadata(self):
+        return [self.output_meta(i) for i in range(self.noutputs)]
+
+    def _sequence_nr(self):
+        return self.seq
+
+    def _set_sequence_nr(self, nr):
+        self.seq = nr
+
+    def register_hook(self, fn):
+        """Calls `fn(grad_inputs, grad_outputs)` after the node ran; what it returns replaces grad_inputs."""
+        return _register(hooks_of(self).post, fn)
+
+    def register_prehook(self, fn):
+        """Calls `fn(grad_outputs)` before the node runs; what it returns replaces grad_outputs."""
+        return _register(hooks_of(self).pre, fn)
+
+    def __call__(self, *grads):
+        """Runs the node alone: the gradients of its inputs, given those of its outputs."""
+        results = run_node(self, [g for g in grads], _all_needed(self))
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def __getattr__(self, name):
+        if name.startswith("_saved_") and self.kind == NODE_OP:
+            return _saved_attribute(self, name[7:], False)
+        if name.startswith("_raw_saved_") and self.kind == NODE_OP:
+            return _saved_attribute(self, name[11:], True)
+        if self.kind == NODE_CUSTOM and self.custom is not None and hasattr(self.custom, "node_attribute"):
+            return self.custom.node_attribute(name)
+        raise AttributeError(f"'{self.__class__.__name__}' object has no attribute '{name}'")
+
+    def __dir__(self):
+        names = list(object.__dir__(self))
+        if self.kind == NODE_OP:
+            names += ["_saved_" + _shown_saved(n) for n in self.op.saved_names]
+        return names
+
+
+@cython.final
+cdef class Hooks:
+    """All hooks of a node; most nodes have none."""
+
+    cdef readonly dict tensor     # output index -> OrderedDict of tensor hooks
+    cdef readonly dict retained   # output index -> weak reference to the tensor that keeps its grad
+    cdef readonly object pre, post, accumulated
+
+    def __cinit__(self):
+        self.tensor, self.retained = {}, {}
+        self.pre, self.post, self.accumulated = OrderedDict(), OrderedDict(), OrderedDict()
+
+
+cdef Hooks hooks_of(Node node):
+    if node.hooks is None:
+        node.hooks = Hooks.__new__(Hooks)
+    return node.hooks
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away."""
+
+    _next_id = 0
+
+    def __init__(self, hooks):
+        self.hooks_dict = hooks
+        self.id = RemovableHandle._next_id
+        RemovableHandle._next_id += 1
+
+    def remove(self):
+        self.hooks_dict.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+def _register(hooks, fn):
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = fn
+    return handle
+
+
+_NODE_CLASSES = {}
+
+
+def _node_class(name):
+    """The class that a node of this name shows: each name has one, all are subclasses of Node."""
+    found = _NODE_CLASSES.get(name)
+    if found is None:
+        short = name.rpartition("::")[2]
+        found = _NODE_CLASSES[name] = type(short, (Node,), {"__module__": "builtins"})
+    return found
+
+
+cdef object _variant_name(Node node):
+    op = node.op
+    cdef int i
+    values = {}
+    if node.saved is not None:
+        for i in range(op.nsaved):
+            if op.saved_kind[i] == SAVE_PARAM:
+                values[op.saved_names[i]] = node.saved[i]
+    return op.variant(values)
+
+
+def _shown_saved(name):
+    return {"result": "result"}.get(name, name)
+
+
+cdef object _saved_attribute(Node node, str name, bint raw):
+    op = node.op
+    if name.endswith("_sym_sizes"):
+        name = name[:-10] + "_shape"
+    if name not in op.saved_names:
+        raise AttributeError(f"'{node.__class__.__name__}' object has no attribute '_saved_{name}'")
+    if raw:
+        return SavedTensor(node, op.saved_names.index(name))
+    return unpack(node, op.saved_names.index(name))
+
+
+class SavedTensor:
+    """A saved tensor of a node, before unpacking: `register_hooks` packs it otherwise."""
+
+    def __init__(self, node, place):
+        self._node, self._place = node, place
+
+    def register_hooks(self, pack_hook, unpack_hook):
+        _pack_saved(self._node, self._place, pack_hook, unpack_hook)
+
+
+def _pack_saved(Node node, int place, pack_hook, unpack_hook):
+    tensor = unpack(node, place)
+    entries = list(node.saved)
+    entries[place] = packed(tensor, node if node.op.saved_kind[place] == SAVE_RESULT else None,
+                            pack_hook, unpack_hook)
+    node.saved = tuple(entries)
+
+
+_saved_hooks = threading.local()
+
+
+def push_saved_hooks(pack, unpack):
+    """Enters a pair of saved-tensor hooks on this thread; `pop_saved_hooks` leaves it."""
+    if not hasattr(_saved_hooks, "stack"):
+        _saved_hooks.stack, _saved_hooks.disabled = [], None
+    if getattr(_saved_hooks, "disabled", None) is not None:
+        raise RuntimeError(_saved_hooks.disabled)
+    _saved_hooks.stack.append((pack, unpack))
+    pb_thread.saved_hooks = 1
+
+
+def pop_saved_hooks():
+    _saved_hooks.stack.pop()
+    pb_thread.saved_hooks = 1 if _saved_hooks.stack else 0
+
+
+def disable_saved_hooks(message):
+    """While a message is set, entering saved-tensor hooks raises it; returns the one before."""
+    if not hasattr(_saved_hooks, "stack"):
+        _saved_hooks.stack, _saved_hooks.disabled = [], None
+    before = _saved_hooks.disabled
+    if message is not None and _saved_hooks.stack:
+        raise RuntimeError(message)
+    _saved_hooks.disabled = message
+    return before
+
+
+cdef Saved packed(Tensor t, Node holder, pack_hook, unpack_hook):
+    """A tensor handed to the user's pack hook; what that returned is kept in its place."""
+    cdef Saved s = Saved.__new__(Saved)
+    cdef unsigned int version = version_of(t)
+    cdef int index
+    s.result = holder is not None
+    if not s.result:
+        s.node = history(t, &index)
+        s.output_index = index
+    else:
+        s.output_index = t.output_index
+    given = detached(t) if s.result or t.node is not None else t
+    s.unpack_hook = unpack_hook
+    cdef int before = pb_thread.saved_hooks
+    pb_thread.saved_hooks = 0
+    try:
+        s.packed = pack_hook(given)
+    finally:
+        pb_thread.saved_hooks = before
+    if version_of(t) != version:
+        raise RuntimeError("A saved tensor pack hook is modifying its input in place. Tensors provided as "
+                           "input to pack hook can not be modified by in-place operations as this can lead "
+                           "to unexpected side-effects. Please open an issue if you need to perform "
+                           "in-place operations on the input to a pack hook.")
+    return s
+
+
+cdef object keep(object x):
+    """An input as a node saves it."""
+    cdef Tensor t
+    cdef Saved s
+    cdef Node node
+    if not isinstance(x, Tensor):
+        return [keep(item) for item in x] if type(x) in (list, tuple) else x
+    t = <Tensor>x
+    if t.inference:
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference "
+            "mode in computation tracked by autograd. To work around this, you can make a clone to get a "
+            "normal tensor and use it in autograd, or use `torch.no_grad()` instead of "
+            "`torch.inference_mode()`.")
+    if pb_thread.saved_hooks:
+        pack, unpack_hook = _saved_hooks.stack[-1]
+        return packed(t, None, pack, unpack_hook)
+    if t.requires and t.node is None:
+        node = accumulator(t)
+        s = t.as_leaf
+        if s is not None and s.array is t.array and s.version == s.storage.version and s.storage is t.storage:
+            return s
+        s = Saved.__new__(Saved)
+        s.node = node
+        node.saved = t.array
+        s.array = t.array
+        t.as_leaf = s   # the same for every use of the leaf, until it is written to
+    elif t.storage is None or t.storage.version == 0:
+        return t
+    else:
+        s = Saved.__new__(Saved)
+        s.tensor = t
+        s.array = t.array
+    s.storage = storage(t)
+    s.version = s.storage.version
+    s.meta = t.meta
+    PyObject_GC_UnTrack(<PyObject*>s)
+    return s
+
+
+cdef Saved keep_result(Tensor t, Node holder):
+    """An output as its own node saves it: payload and version, no reference to the tensor."""
+    if pb_thread.saved_hooks:
+        pack, unpack_hook = _saved_hooks.stack[-1]
+        return packed(t, holder, pack, unpack_hook)
+    cdef Saved s = Saved.__new__(Saved)
+    s.array = t.array
+    s.storage = storage(t)
+    s.version = s.storage.version
+    s.result = True
+    s.output_index = t.output_index
+    s.meta = t.meta
+    PyObject_GC_UnTrack(<PyObject*>s)
+    return s
+
+
+cdef object unpack(Node holder, int place):
+    """A saved value as the rule sees it; an error if it was freed or has changed since."""
+    if holder.saved is None or holder.freed:
+        raise RuntimeError(FREED)
+    return unpack_entry(holder, (<tuple>holder.saved)[place], holder.op.saved_kind[place] == SAVE_TENSOR)
+
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+    "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+    "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
+    "if you need to access saved tensors after calling backward."
+)
+
+
+cdef object unpack_entry(Node holder, object entry, bint nested):
+    cdef Saved s
+    cdef Tensor t
+    if type(entry) is Tensor:
+        t = <Tensor>entry
+        if t.storage is not None and t.storage.version != 0:
+            _changed(t.array, t.storage.version, 0, t.node, t.output_index)
+        return t
+    if type(entry) is Saved:
+        return _unpack_saved(holder, <Saved>entry)
+    if isinstance(entry, Tensor):
+        t = <Tensor>entry
+        if t.storage is not None and t.storage.version != 0:
+            _changed(t.array, t.storage.version, 0, t.node, t.output_index)
+        return t
+    if nested and type(entry) is list:
+        return [unpack_entry(holder, item, False) for item in entry]
+    return entry
+
+
+cdef Tensor _unpack_saved(Node holder, Saved s):
+    cdef Tensor t, leaf
+    if s.unpack_hook is not None:
+        got = s.unpack_hook(s.packed)
+        if not isinstance(got, Tensor):
+            raise TypeError("Output of saved tensor unpack_hook expected to be a Tensor but got result of "
+                            f"type {type(got).__name__}")
+        t = detached(<Tensor>got)
+        return with_history(t, holder if s.result else s.node, s.output_index)
+    if s.storage.version != s.version:
+        node = holder if s.result else (s.tensor.node if s.tensor is not None else None)
+        _changed(s.array, s.storage.version, s.version, node, s.output_index)
+    if s.tensor is not None:
+        return s.tensor
+    if not s.result:
+        leaf = leaf_of(s.node)
+        if leaf.array is s.array:
+            return leaf
+    t = wrap(s.array)
+    t.storage = s.storage
+    t.meta = s.meta
+    return with_history(t, holder if s.result else s.node, s.output_index)
+
+
+cdef Tensor with_history(Tensor t, Node node, int index):
+    """Gives a fresh tensor its place in the graph."""
+    if node is None:
+        return t
+    t.requires = True
+    if node.kind == NODE_ACCUMULATE:
+        t.accumulator = node
+    else:
+        t.node = node
+        t.output_index = index
+    return t
+
+
+cdef Tensor leaf_of(Node accumulator):
+    """The leaf of an accumulator; made anew if the user let go of it."""
+    cdef PyObject* found = PyWeakref_GetObject(accumulator.custom)
+    cdef Tensor t
+    if found != NULL and <object>found is not None:
+        return <Tensor>found
+    t = wrap(accumulator.saved)
+    t.requires = True
+    t.accumulator = accumulator
+    accumulator.custom = PyWeakref_NewRef(t, None)
+    return t
+
+
+cdef _changed(ndarray a, unsigned int now, unsigned int expected, Node node, int index):
+    which = ""
+    if node is not None and node.kind != NODE_ACCUMULATE:
+        name = node.name()
+        for suffix in ("Backward0", "Backward1", "Backward2", "Backward3", "Backward4"):
+            name = name.removesuffix(suffix)
+        which = f", which is output {index} of {name},"
+    elif node is None:
+        which = ""
+    if pb_thread.anomaly:
+        hint = ("Hint: the backtrace further above shows the operation that failed to compute its gradient. "
+                "The variable in question was changed in there or anywhere later. Good luck!")
+    else:
+        hint = ("Hint: enable anomaly detection to find the operation that failed to compute its gradient, "
+                "with torch.autograd.set_detect_anomaly(True).")
+    raise RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[{type_string(code_of(a))} {list((<object>a).shape)}]{which} is at version {now}; "
+        f"expected version {expected} instead. {hint}"
+    )
+
+
+cdef str type_string(int code):
+    return f"torch.{DTYPES[code].type_name}Tensor"

@@ -1,0 +1,351 @@
+# Views, versions, and ops that write into their first input or into `out=`.
+
+cdef enum Creation:
+    VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM
+
+
+cdef Storage storage(Tensor t):
+    if t.storage is None:
+        t.storage = Storage.__new__(Storage)
+    return t.storage
+
+
+cdef unsigned int version_of(Tensor t) noexcept:
+    return 0 if t.storage is None else t.storage.version
+
+
+cpdef bump_version(Tensor t):
+    """Says that the memory of a tensor was written to."""
+    cdef Storage s = storage(t)
+    s.version += 1
+
+
+def set_version(Tensor t, unsigned int version):
+    """Sets the version counter, unseen by the checks of saved tensors."""
+    cdef Storage s = storage(t)
+    s.version = version
+
+
+cdef int mark_views(Op op, Tensor source, object outs) except -1:
+    cdef Tensor t
+    for x in (outs if isinstance(outs, tuple) else (outs,)):
+        t = <Tensor>x
+        if t.array is source.array:
+            t.array = (<object>t.array).view()
+        t.base = source.base if source.base is not None else source
+        t.storage = storage(source)
+        t.attr_version = t.storage.version
+        t.inference = source.inference
+        if op.multi_view:
+            t.creation = VIEW_MULTI
+        elif not pb_thread.grad:
+            t.creation = VIEW_NO_GRAD
+        elif source.base is not None:
+            t.creation = source.creation
+    return 0
+
+
+cdef int refresh_view(Tensor t) except -1:
+    """Renews the history of a view whose memory was written to: a strided piece of its base."""
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Node node
+    if t.base is None or t.attr_version == t.storage.version:
+        return 0
+    if requires(t.base):
+        op = <Op>_operators["as_strided"]
+        viewed = t.base
+        if code_of(t.array) != code_of(t.base.array):
+            viewed = _ops.view_as_real(t.base)
+        args = (viewed,) + geometry(t, t.base)
+        for i in range(len(args)):
+            argv[i] = <PyObject*>args[i]
+        node = new_node(op, argv, 1)
+        node.describe(t.array)
+        node.saved = saved_inputs(op, argv, 1)
+        t.node, t.output_index = node, 0
+    t.attr_version = t.storage.version
+    return 0
+
+
+cdef tuple geometry(Tensor t, Tensor base):
+    """Size, strides and offset of a view relative to the first element of its base, in elements."""
+    a = <object>t.array
+    item = a.itemsize
+    offset = (<char*>PyArray_DATA(t.array) - <char*>PyArray_DATA(base.array)) // <npy_intp>item
+    return a.shape, tuple([s // item for s in a.strides]), offset
+
+
+cdef int check_writable(Tensor t, bint other_requires) except -1:
+    """Refuses a write that autograd could not follow: before anything is written."""
+    if t.inference and not pb_thread.inference:
+        raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed."
+                           "You can make a clone to get a normal tensor before doing inplace update."
+                           "See https://github.com/pytorch/rfcs/pull/17 for more details.")
+    if not pb_thread.grad:
+        return 0
+    if t.base is not None and (other_requires or requires(t)):
+        check_view_creation(t)
+    if requires(t):
+        if t.base is not None and t.base.node is None and requires(t.base):
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+        if t.node is None and t.base is None:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    return 0
+
+
+cdef int check_view_creation(Tensor t) except -1:
+    cdef Node node
+    if t.creation == VIEW:
+        return 0
+    node = t.grad_fn
+    who = "This view"
+    if node is not None:
+        name = node.name()
+        for digit in "0123456789":
+            name = name.removesuffix("Backward" + digit)
+        who = f"Output {t.output_index} of {name}"
+    if t.creation == VIEW_MULTI:
+        raise RuntimeError(
+            f"{who} is a view and is being modified inplace. This view is the output of a function that returns "
+            "multiple views. Such functions do not allow the output views to be modified inplace. You should "
+            "replace the inplace operation by an out-of-place one.")
+    if t.creation == VIEW_CUSTOM:
+        raise RuntimeError(
+            f"{who} is a view and is being modified inplace. This view was created inside a custom Function (or "
+            "because an input was returned as-is) and the autograd logic to handle view+inplace would override "
+            "the custom backward associated with the custom Function, leading to incorrect gradients. This "
+            "behavior is forbidden. You can fix this by cloning the output of the custom Function.")
+    if node is None:
+        raise RuntimeError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that "
+            "this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
+            "the view and the inplace either both inside the no_grad block (if you don't want the inplace to be "
+            "tracked) or both outside (if you want the inplace to be tracked).")
+    return 0
+
+
+cdef bint self_overlaps(ndarray a):
+    """Whether two elements share memory, as in an expanded tensor."""
+    cdef int i
+    for i in range(PyArray_NDIM(a)):
+        if PyArray_DIMS(a)[i] > 1 and a.strides[i] == 0:
+            return True
+    return False
+
+
+cdef object apply_inplace(Op op, tuple args, PyObject** argv):
+    """The op with its result written into its first input: `x.mul_(y)`, `x += y`."""
+    cdef Tensor target
+    if not isinstance(args[0], Tensor):
+        raise TypeError(f"{op.__name__}_(): argument 'input' (position 1) must be Tensor, not {type(args[0]).__name__}")
+    target = <Tensor>args[0]
+    cdef unsigned int need = needs(op, argv) if not op.nondiff and pb_thread.grad else 0
+    check_writable(target, need != 0)
+    if self_overlaps(target.array):
+        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a "
+                           "single memory location. Please clone() the tensor before performing the operation.")
+    cdef Node node = None
+    cdef Tensor before
+    cdef PyObject* first = argv[0]
+    cdef int i, index = 0
+    if need and KIND[code_of(target.array)] >= 2:
+        # The node is made before the write: what it saves is what went in. A rule that looks at the old
+        # value of the target gets a copy of it.
+        before = target
+        for i in range(op.nsaved):
+            if op.saved_kind[i] == SAVE_TENSOR and op.saved_param[i] == 0 and op.saved_mask[i] & need:
+                before = detached(target)
+                before.array = before.array.copy()
+                before.storage = None
+                with_history(before, history(target, &index), target.output_index)
+                break
+        argv[0] = <PyObject*>before
+        node = new_node(op, argv, need | 1)
+        if op.nsaved:
+            node.saved = saved_inputs(op, argv, need | 1)
+        argv[0] = first
+        node.set_edge(0, history(target, &index), index)
+    if op.elementwise:
+        write_pointwise(op, argv, target)
+    else:
+        write_result(op, target, compute(op, args, argv))
+    bump_version(target)
+    if node is not None:
+        if op.nsaved:
+            save_results(node, target)
+        node.describe(target.array)
+        hang(node, target)
+    return target
+
+
+cdef int write_pointwise(Op op, PyObject** argv, Tensor target) except -1:
+    """Computes into the target's memory where the dtype allows; nothing is written before all is checked."""
+    cdef int codes[MAX_IN]
+    cdef int code = result_code(argv, op.nparams, codes)
+    cdef int have = code_of(target.array), out_code, i
+    cdef ndarray result
+    for i in range(1, op.nparams):
+        if isinstance(<object>argv[i], Tensor) and PyArray_NDIM((<Tensor>argv[i]).array) > 0 and (
+                not same_shape((<Tensor>argv[i]).array, target.array)):
+            arrays = [(<Tensor>argv[j]).array for j in range(op.nparams) if isinstance(<object>argv[j], Tensor)]
+            _check_broadcast(arrays)
+            check_shape(np.broadcast_shapes(*[a.shape for a in arrays]), (<object>target.array).shape)
+    if op.promotion == PROMOTE_FLOAT and KIND[code] < 2:
+        code = default_float
+    if op.loops is None:
+        op._resolve()
+    if op.loops is not None and op.loops.fn[code] != NULL and (op.direct >> code) & 1 and not target.meta:
+        out_code = code_of_type(op.loops.out_type[code])
+        check_castable(out_code, have)
+        if out_code == have:
+            compute_pointwise(op, argv, op.nparams, target.array)
+            return 0
+    result = compute_pointwise(op, argv, op.nparams, None)
+    check_castable(code_of(result), have)
+    if not target.meta:
+        np.copyto(target.array, result, casting="unsafe")
+    return 0
+
+
+cdef bint same_shape(ndarray a, ndarray b) noexcept:
+    cdef int i
+    if PyArray_NDIM(a) != PyArray_NDIM(b):
+        return False
+    for i in range(PyArray_NDIM(a)):
+        if PyArray_DIMS(a)[i] != PyArray_DIMS(b)[i]:
+            return False
+    return True
+
+
+cdef int check_castable(int given, int wanted) except -1:
+    if given != wanted and not _dtypes.can_cast(DTYPES[given], DTYPES[wanted]):
+        raise RuntimeError(f"result type {DTYPES[given].type_name} can't be cast to the desired output type "
+                           f"{DTYPES[wanted].type_name}")
+    return 0
+
+
+cdef int check_shape(object got, object wanted) except -1:
+    if tuple(got) != tuple(wanted):
+        raise RuntimeError(f"output with shape {list(wanted)} doesn't match the broadcast shape {list(got)}")
+    return 0
+
+
+cdef int write_result(Op op, Tensor target, object result) except -1:
+    if isinstance(result, (tuple, list)):
+        raise RuntimeError(f"{op.__name__} has several results and no in-place form")
+    cdef ndarray a = result if isinstance(result, ndarray) else np.asarray(result)
+    if a is target.array:
+        return 0
+    check_castable(code_of(a), code_of(target.array))
+    check_shape((<object>a).shape, (<object>target.array).shape)
+    if not target.meta:
+        np.copyto(target.array, a, casting="unsafe")
+    return 0
+
+
+cdef int hang(Node node, Tensor target) except -1:
+    """Sets the history of a tensor that was written to."""
+    cdef Node copy
+    cdef Node base_history
+    cdef Tensor base = target.base
+    cdef int index = 0, i
+    global sequence
+    if base is None:
+        target.node, target.output_index = node, 0
+        if target.retains:
+            hooks_of(node).retained[0] = PyWeakref_NewRef(target, None)
+        return 0
+    base_history = history(base, &index)
+    copy = Node.__new__(Node)
+    copy.kind = NODE_CUSTOM
+    copy.saved = "CopySlices"
+    copy.custom = CopySlices(node, target.dtype, base.dtype, geometry(target, base),
+                             tuple(base.shape), _dense_strides(base))
+    sequence += 1
+    copy.seq = sequence
+    copy.add_edge(base_history, index)
+    for i in range(1, node.nedges):
+        source = node.edge(i, &index)
+        copy.add_edge(source, index)
+    copy.describe(base.array)
+    if pb_thread.anomaly:
+        _note_traceback(copy)
+    base.node, base.output_index = copy, 0
+    target.attr_version = target.storage.version - 1
+    refresh_view(target)
+    return 0
+
+
+cdef object _dense_strides(Tensor t):
+    return tuple([s // (<object>t.array).itemsize for s in (<object>t.array).strides])
+
+
+class CopySlices:
+    """The backward step of a write through a view: the view's part of the gradient goes through the
+    in-place op's node, the rest of the base's gradient passes by."""
+
+    def __init__(self, node, view_dtype, base_dtype, geometry, base_shape, base_strides):
+        self.node, self.geometry = node, geometry
+        self.view_dtype, self.base_dtype = view_dtype, base_dtype
+        self.base_shape, self.base_strides = base_shape, base_strides
+
+    def __call__(self, holder, grads):
+        (g,) = grads
+        whole = _ops.empty_strided(self.base_shape, self.base_strides, dtype=g.dtype)
+        whole.copy_(g)
+        seen = whole if self.view_dtype.is_complex == self.base_dtype.is_complex else _ops.view_as_real(whole)
+        part = _ops.as_strided(seen, *self.geometry)
+        results = run_node(self.node, [part.clone()], _all_needed(self.node))
+        if results[0] is None:
+            part.zero_()
+        else:
+            part.copy_(results[0])
+        return (whole, *results[1:])
+
+    def release(self):
+        release(self.node)
+
+
+cdef object apply_out(Op op, tuple args, PyObject** argv, object out):
+    """The op with its results written into the given tensors, resized if they do not fit."""
+    cdef Tensor t
+    name = op.__name__
+    outs = out if isinstance(out, (tuple, list)) else (out,)
+    for x in outs:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(x).__name__}")
+    if pb_thread.grad and not op.nondiff:
+        if needs(op, argv):
+            raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
+                               "differentiation, but one of the arguments requires grad.")
+        if any(requires(<Tensor>x) for x in outs):
+            raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
+                               "differentiation, but one of the arguments requires grad.")
+    cdef int before = pb_thread.grad
+    pb_thread.grad = 0
+    try:
+        results = apply(op, args, argv, None)
+    finally:
+        pb_thread.grad = before
+    results = results if isinstance(results, tuple) else (results,)
+    for x, r in zip(outs, results):
+        check_castable(code_of((<Tensor>r).array), code_of((<Tensor>x).array))
+    for x, r in zip(outs, results):
+        write_out(<Tensor>x, <Tensor>r)
+    return out
+
+
+def write_out(Tensor t, Tensor result):
+    """Copies a result into an `out=` tensor; another shape resizes it, with a warning if it was not empty."""
+    if (<object>t.array).shape != (<object>result.array).shape:
+        if PyArray_SIZE(t.array):
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(t.shape)}, which does "
+                f"not match the required output shape {list(result.shape)}. This behavior is deprecated, and in a "
+                "future PyTorch release outputs will not be resized unless they have zero elements. You can "
+                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+                UserWarning, stacklevel=3)
+        t.array = np.empty_like(result.array, dtype=(<object>t.array).dtype)
+    np.copyto(t.array, result.array, casting="unsafe")
+    bump_version(t)
+    return t

@@ -1,0 +1,319 @@
+# The record of an op, and how its arguments are bound.
+
+REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
+IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
+
+cdef object _REQUIRED = REQUIRED
+cdef object _IN_PLACE = IN_PLACE
+
+cdef enum:
+    MAX_SAVED = 20
+    MAX_PARAMS = 24
+    FROM_G = -1        # a rule's parameter `g`: the gradient of the one output
+    FROM_NEEDS = -2    # `needs`: a tuple of bools, which inputs want a gradient
+    FROM_GRADS = -3    # `grads`: the gradients of all outputs, None where there is none
+    FROM_NODE = -4     # `node`: the node itself
+    FROM_G_INDEX = -10 # `g0`, `g1`, ...: -10, -11, ...
+
+cdef enum SavedKind:
+    SAVE_PARAM, SAVE_TENSOR, SAVE_SHAPE, SAVE_DTYPE, SAVE_RESULT, SAVE_RESULTS
+
+cdef enum Promotion:
+    PROMOTE_SAME, PROMOTE_FLOAT, PROMOTE_NONE
+
+
+@cython.final
+cdef class Rule:
+    """One derivative rule: a function, and where each of its parameters comes from."""
+
+    cdef readonly object function
+    cdef readonly tuple names
+    cdef int count
+    cdef int source[MAX_PARAMS]
+    cdef bint passes   # the gradient is `g` itself: no call
+
+
+cdef class Op:
+    # The record of an op, and the function that users call. (A comment: `__doc__` is the op's own.)
+    # `kernel` takes arrays (and the static parameters) in the order of `params` and returns an array or
+    # a tuple of arrays. `kinds` has a letter for each parameter: T a tensor (N: or a number), O a tensor
+    # or None, L a list of tensors, S a size that may be given as separate ints, `.` anything else.
+
+    cdef readonly str name            # unique, snake_case
+    cdef public str __name__          # what users call it
+    cdef public object doc
+    cdef readonly object kernel
+    cdef readonly tuple params
+    cdef readonly tuple defaults
+    cdef readonly str kinds
+    cdef public str grad_name         # "MulBackward0"
+    cdef public object variant        # function of the static parameters that gives grad_name, or None
+    cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
+    cdef public object jvp_rule, batch_rule, meta_rule
+    cdef public bint inplace_only
+    cdef readonly list rules          # one Rule or None for each tensor parameter
+    cdef readonly Rule joint          # one Rule for all
+    cdef Loops loops
+    cdef str loops_name               # a ufunc's name, resolved at first use
+    cdef int promotion
+    cdef unsigned int allowed         # bit mask of dtype codes
+    cdef unsigned int direct          # dtype codes whose loop may be called; the others go to the kernel
+    cdef object refuse
+    cdef int nparams, ntensors, size_param, first_required
+    cdef int tensor_params[MAX_PARAMS]
+    cdef int nsaved
+    cdef int saved_kind[MAX_SAVED]
+    cdef int saved_param[MAX_SAVED]
+    cdef unsigned int saved_mask[MAX_SAVED]
+    cdef list saved_names
+
+    def __init__(self, str name, kernel, tuple params, tuple defaults, str kinds, *, str public_name=None,
+                 str grad_name=None, loop=None, str promote="same", object allowed=None, object refuse=None,
+                 str loops_for="biufc",
+                 bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
+                 bint multi_view=False, bint nondiff=False, bint moves=False, bint random=False, doc=None):
+        self.name = name
+        self.__name__ = public_name or name
+        self.doc = doc
+        self.kernel = kernel
+        self.params, self.defaults, self.kinds = params, defaults, kinds
+        self.nparams = len(params)
+        self.grad_name = grad_name or _camel(name) + "Backward0"
+        self.elementwise, self.linear, self.multilinear = elementwise, linear, multilinear
+        self.view, self.multi_view, self.nondiff = view or multi_view, multi_view, nondiff
+        self.moves, self.random = moves or view or multi_view, random
+        self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
+        self.allowed = 0xFFFFFFFF
+        if allowed is not None:
+            self.allowed = 0
+            for d in DTYPES:
+                if d.kind in allowed or (d.kind == "u" and "i" in allowed):
+                    self.allowed |= 1u << <int>d.code
+        self.refuse = refuse
+        self.direct = 0
+        for d in DTYPES:
+            if d.kind in loops_for:
+                self.direct |= 1u << <int>d.code
+        self.size_param = kinds.find("S")
+        self.ntensors = 0
+        self.rules = []
+        self.saved_names = []
+        cdef int i
+        for i in range(self.nparams):
+            if kinds[i] in "TNOL":
+                self.tensor_params[self.ntensors] = i
+                self.ntensors += 1
+                self.rules.append(None)
+        self.loops = None
+        self.loops_name = None
+        if isinstance(loop, str):
+            self.loops_name = loop
+        elif loop is not None:
+            self.loops = Loops(loop)
+
+    @property
+    def __doc__(self):
+        return self.doc
+
+    @property
+    def ufunc(self):
+        """NumPy's or SciPy's function behind an elementwise op, None if the kernel is our own."""
+        self._resolve()
+        return None if self.loops is None else self.loops.ufunc
+
+    cdef int _resolve(self) except -1:
+        if self.loops is None and self.loops_name is not None:
+            module, _, attribute = self.loops_name.partition(":")
+            self.loops = Loops(getattr(__import__(module, fromlist=["_"]), attribute))
+        return 0
+
+    def vjp(self, **rules):
+        """Sets the derivative with respect to each named input; a value is a function, or "g" for g itself."""
+        for name, function in rules.items():
+            self.rules[self._tensor_index(name)] = self._rule(function, 1u << <unsigned int>self._tensor_index(name))
+        return self
+
+    def joint_vjp(self, function):
+        """Sets one rule that gives the gradients of all tensor inputs, as a tuple. A decorator."""
+        self.joint = self._rule(function, 0xFFFFFFFF)
+        return function
+
+    def jvp(self, function):
+        """Sets an explicit forward-mode rule, where none follows from the flags. A decorator."""
+        self.jvp_rule = function
+        return function
+
+    def batch(self, function):
+        """Sets an explicit batching rule, where none follows from the flags. A decorator."""
+        self.batch_rule = function
+        return function
+
+    def meta(self, function):
+        """Sets a rule of shapes and dtypes: the kernel without its arithmetic. A decorator."""
+        self.meta_rule = function
+        return function
+
+    @property
+    def has_vjp(self):
+        return self.joint is not None or any(rule is not None for rule in self.rules)
+
+    @property
+    def differentiable_inputs(self):
+        """Names of the inputs with a derivative."""
+        return tuple(self.params[self.tensor_params[i]] for i in range(self.ntensors)
+                     if self.joint is not None or self.rules[i] is not None)
+
+    cdef int _tensor_index(self, str name) except -1:
+        cdef int i
+        for i in range(self.ntensors):
+            if self.params[self.tensor_params[i]] == name:
+                return i
+        raise TypeError(f"op {self.name} has no tensor parameter '{name}'")
+
+    cdef Rule _rule(self, function, unsigned int mask):
+        cdef Rule rule = Rule.__new__(Rule)
+        cdef int i
+        rule.function = function
+        if function == "g":
+            rule.passes = True
+            rule.names = ("g",)
+            rule.source[0] = FROM_G
+            return rule
+        code = function.__code__
+        rule.names = tuple(code.co_varnames[:code.co_argcount])
+        rule.count = len(rule.names)
+        special = {"g": FROM_G, "needs": FROM_NEEDS, "grads": FROM_GRADS, "node": FROM_NODE}
+        for i, name in enumerate(rule.names):
+            if name in special:
+                rule.source[i] = special[name]
+            elif name[0] == "g" and name[1:].isdigit():
+                rule.source[i] = FROM_G_INDEX - int(name[1:])
+            else:
+                rule.source[i] = self._save(name, mask)
+        return rule
+
+    cdef int _save(self, str name, unsigned int mask) except -1:
+        """The place in `saved` of what a rule calls by this name."""
+        cdef int place
+        if name in self.saved_names:
+            place = self.saved_names.index(name)
+            self.saved_mask[place] |= mask
+            return place
+        place = self.nsaved
+        if name == "result":
+            self.saved_kind[place], self.saved_param[place] = SAVE_RESULT, 0
+        elif name == "results":
+            self.saved_kind[place], self.saved_param[place] = SAVE_RESULTS, 0
+        elif name.startswith("result") and name[6:].isdigit():
+            self.saved_kind[place], self.saved_param[place] = SAVE_RESULT, int(name[6:])
+        elif name in self.params:
+            i = self.params.index(name)
+            self.saved_kind[place] = SAVE_TENSOR if self.kinds[i] in "TNOL" else SAVE_PARAM
+            self.saved_param[place] = i
+        elif name.endswith("_shape"):
+            self.saved_kind[place], self.saved_param[place] = SAVE_SHAPE, self.params.index(name[:-6])
+        elif name.endswith("_dtype"):
+            self.saved_kind[place], self.saved_param[place] = SAVE_DTYPE, self.params.index(name[:-6])
+        else:
+            raise TypeError(f"a rule of op {self.name} asks for '{name}', which it has not")
+        self.saved_mask[place] = mask
+        self.saved_names.append(name)
+        self.nsaved += 1
+        return place
+
+    def __call__(self, *args, **kwargs):
+        cdef object out = None
+        cdef Py_ssize_t given = len(args)
+        if kwargs:
+            out = kwargs.pop("out", None)
+        if out is None and not kwargs and given == self.nparams and self.size_param < 0:
+            bound = args
+        else:
+            bound = self.bind(args, kwargs)
+        return dispatch(self, bound, out)
+
+    def __get__(self, instance, owner):
+        return self if instance is None else BoundOp(self, instance)
+
+    def bind(self, tuple args, dict kwargs):
+        """The arguments in the order of `params`, defaults filled in; TypeError in PyTorch's words."""
+        cdef Py_ssize_t given = len(args), i, n = self.nparams
+        cdef list bound = list(self.defaults)
+        if self.size_param >= 0 and given > self.size_param and isinstance(args[self.size_param], (int, Tensor)):
+            if given > self.size_param + 1 or not isinstance(args[self.size_param], (tuple, list)):
+                args = args[:self.size_param] + (args[self.size_param:],)
+                given = len(args)
+        if given > n:
+            raise TypeError(f"{self.__name__}() takes {n} positional argument{'s' if n != 1 else ''} "
+                            f"but {given} were given")
+        for i in range(given):
+            bound[i] = args[i]
+        for name, value in kwargs.items():
+            name = ALIASES.get(name, name)
+            if name not in self.params:
+                raise TypeError(f"{self.__name__}() got an unexpected keyword argument '{name}'")
+            i = self.params.index(name)
+            if i < given:
+                raise TypeError(f"{self.__name__}() got multiple values for argument '{name}'")
+            bound[i] = value
+        for i in range(n):
+            if bound[i] is _REQUIRED:
+                missing = [f'"{_shown(p)}"' for j, p in enumerate(self.params) if bound[j] is _REQUIRED]
+                raise TypeError(f"{self.__name__}() missing {len(missing)} required positional "
+                                f"argument{'s' if len(missing) != 1 else ''}: {', '.join(missing)}")
+        return tuple(bound)
+
+    def inplace(self, *args, **kwargs):
+        """The op with its result written into the first input: what `x.name_()` calls."""
+        return dispatch(self, self.bind(args, kwargs), _IN_PLACE)
+
+    def __repr__(self):
+        return f"<op {self.name}>"
+
+    def __reduce__(self):
+        return _find_op, (self.name,)
+
+
+ALIASES = {"input": "self", "axis": "dim", "keepdims": "keepdim", "x1": "self", "x2": "other", "x": "self"}
+"""Keyword names that PyTorch accepts for ours: its own `input`, and NumPy's."""
+
+REGISTRY = {}
+"""All ops by name."""
+
+
+def _find_op(name):
+    return REGISTRY[name]
+
+
+cdef str _camel(str name):
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+cdef str _shown(str name):
+    return "input" if name == "self" else name
+
+
+@cython.final
+cdef class BoundOp:
+    """An op as a method of one tensor: `x.sum`."""
+
+    cdef readonly Op op
+    cdef readonly object __self__
+
+    def __init__(self, Op op, instance):
+        self.op = op
+        self.__self__ = instance
+
+    def __call__(self, *args, **kwargs):
+        return self.op(self.__self__, *args, **kwargs)
+
+    @property
+    def __name__(self):
+        return self.op.__name__
+
+    @property
+    def __doc__(self):
+        return self.op.__doc__
+
+    def __repr__(self):
+        return f"<method {self.op.__name__} of Tensor>"

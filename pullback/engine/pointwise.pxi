@@ -1,0 +1,222 @@
+# Promotion, and elementwise ops: from tensors and numbers to one homogeneous loop.
+
+cdef int PROMOTE[NCODES][NCODES]
+cdef int KIND[NCODES]             # 0 bool, 1 int, 2 float, 3 complex
+cdef int TO_COMPLEX[NCODES]
+cdef int _BOOL = 0, _INT64 = 5
+
+
+cdef _fill_promotion():
+    for a in DTYPES:
+        KIND[<int>a.code] = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}[a.kind]
+        TO_COMPLEX[<int>a.code] = a.to_complex().code
+        for b in DTYPES:
+            found = PROMOTION[a.code][b.code]
+            PROMOTE[<int>a.code][<int>b.code] = -1 if found is None else found.code
+
+
+_fill_promotion()
+
+cdef int default_float = _dtypes.float32.code
+
+
+def set_default_dtype(d, /):
+    """Sets the dtype of tensors made from Python floats: a floating-point dtype.
+
+    >>> import pullback as torch
+    >>> torch.set_default_dtype(torch.float64); torch.tensor(0.5).dtype
+    torch.float64
+    >>> torch.set_default_dtype(torch.float32)
+    """
+    global default_float
+    if not isinstance(d, _dtypes.dtype) or not d.is_floating_point:
+        raise TypeError("only floating-point types are supported as the default type")
+    default_float = d.code
+    _dtypes._Defaults.float = d
+
+
+cdef int join(int a, int b) except -1:
+    """Promotion within a category; -1 stands for nothing there."""
+    if a == b or b < 0:
+        return a if a >= 0 else b
+    if a < 0:
+        return b
+    if PROMOTE[a][b] < 0:
+        _dtypes.promote_types(DTYPES[a], DTYPES[b])
+    return PROMOTE[a][b]
+
+
+cdef int combine(int higher, int lower) except -2:
+    """Promotion of a higher category by a lower one; -1 stands for nothing there."""
+    if higher < 0 or lower < 0:
+        return lower if higher < 0 else higher
+    if KIND[higher] == 3:
+        return higher
+    if KIND[higher] == 2:
+        return TO_COMPLEX[higher] if KIND[lower] == 3 else higher
+    if KIND[higher] == 0 or KIND[lower] >= 2:
+        return join(higher, lower)
+    return higher
+
+
+cdef int number_code(object x) except -1:
+    """The dtype code a number stands for; TypeError for anything else."""
+    if type(x) is float:
+        return default_float
+    if type(x) is int:
+        return _INT64
+    if type(x) is bool:
+        return _BOOL
+    found = number_dtype(x)
+    if found is None:
+        raise TypeError(f"must be Tensor or number, not {type(x).__name__}")
+    return found.code
+
+
+cdef int result_code(PyObject** argv, int n, int* codes) except -1:
+    """The common dtype of tensors and numbers; each one's own code goes to `codes`, None's is -1."""
+    cdef int dim = -1, zero = -1, number = -1, i, code
+    cdef object x
+    for i in range(n):
+        x = <object>argv[i]
+        if isinstance(x, Tensor):
+            code = code_of((<Tensor>x).array)
+            if PyArray_NDIM((<Tensor>x).array) == 0:
+                zero = join(zero, code)
+            else:
+                dim = join(dim, code)
+        elif x is None:
+            code = -1
+        else:
+            code = number_code(x)
+            number = join(number, code)
+        codes[i] = code
+    code = combine(dim, combine(zero, number))
+    return code if code >= 0 else default_float
+
+
+def result_type(*operands):
+    """The dtype of an arithmetic op on these tensors and numbers.
+
+    >>> import pullback as torch
+    >>> torch.result_type(torch.tensor([1, 2]), 1.5)
+    torch.float32
+    """
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef int codes[MAX_PARAMS]
+    cdef int i
+    for i in range(len(operands)):
+        argv[i] = <PyObject*>operands[i]
+    return DTYPES[result_code(argv, len(operands), codes)]
+
+
+cdef object cast_array(ndarray a, int code):
+    return a.astype(DTYPES[code].numpy)
+
+
+cdef inline int same_code(PyObject** argv, int n, PyObject** arrays) except -2:
+    """The dtype code of tensors that all have one, -1 for anything else; their arrays go to `arrays`."""
+    cdef int i, typenum = -1
+    cdef ndarray a = None
+    for i in range(n):
+        if type(<object>argv[i]) is not Tensor:
+            return -1
+        a = (<Tensor>argv[i]).array
+        if typenum >= 0 and PyArray_TYPE(a) != typenum:
+            return -1
+        typenum = PyArray_TYPE(a)
+        arrays[i] = <PyObject*>a
+    return code_of(a)
+
+
+cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
+    """The array of an elementwise op: promote, then one homogeneous loop."""
+    cdef int codes[MAX_IN]
+    cdef PyObject* arrays[MAX_IN]
+    cdef char numbers[16 * MAX_IN]
+    cdef int i, code
+    cdef object keep = None, x
+    cdef ndarray a
+    code = same_code(argv, n, arrays)
+    if code >= 0 and (op.direct >> code) & 1 and (op.allowed >> code) & 1 and op.loops is not None and (
+            op.loops.fn[code] != NULL) and (op.promotion != PROMOTE_FLOAT or KIND[code] >= 2):
+        return run_loop(op.loops, code, n, arrays, numbers, out)
+    code = result_code(argv, n, codes)
+    if op.promotion == PROMOTE_FLOAT and KIND[code] < 2:
+        code = default_float
+    if not (op.allowed >> code) & 1:
+        _refuse(op, code)
+    if op.loops is None:
+        op._resolve()
+    for i in range(n):
+        x = <object>argv[i]
+        if codes[i] < 0:
+            break
+        if isinstance(x, Tensor):
+            a = (<Tensor>x).array
+            if codes[i] != code:
+                a = cast_array(a, code)
+                if keep is None:
+                    keep = []
+                keep.append(a)
+            arrays[i] = <PyObject*>a
+        else:
+            store_number(x if type(x) in (float, int, bool, complex) else x.item(), code, numbers + 16 * i)
+            arrays[i] = NULL
+    else:
+        if op.loops is not None and op.loops.fn[code] != NULL and (op.direct >> code) & 1:
+            return run_loop(op.loops, code, n, arrays, numbers, out)
+    return _pointwise_kernel(op, argv, n, code, out)
+
+
+cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray out):
+    """An elementwise op without a loop for the dtype: its kernel on promoted arrays.
+
+    The half precisions are computed in float32 and rounded once.
+    """
+    cdef char number[16]
+    cdef int i, work = 11 if code == 10 or code == 9 else code
+    arrays = []
+    for i in range(n):
+        x = <object>argv[i]
+        if isinstance(x, Tensor):
+            a = (<Tensor>x).array
+            arrays.append(a if code_of(a) == work else cast_array(a, work))
+        elif x is None:
+            arrays.append(None)
+        else:
+            store_number(x, work, number)
+            arrays.append(number_array(number, work))
+    _check_broadcast([a for a in arrays if a is not None])
+    result = quiet_call(op.kernel if op.kernel is not None else op.loops.ufunc, arrays)
+    if not isinstance(result, ndarray):
+        result = np.asarray(result)
+    if work != code and code_of(result) == work:
+        result = cast_array(result, code)
+    if out is not None:
+        np.copyto(out, result, casting="unsafe")
+        return out
+    return result
+
+
+cdef _check_broadcast(list arrays):
+    shapes = [a.shape for a in arrays]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        nd = max(map(len, shapes))
+        for j in range(nd - 1, -1, -1):
+            sizes = [s[j - nd + len(s)] for s in shapes if j - nd + len(s) >= 0 and s[j - nd + len(s)] != 1]
+            if len(set(sizes)) > 1:
+                other = next(s for s in sizes if s != sizes[0])
+                raise RuntimeError(
+                    f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({other}) "
+                    f"at non-singleton dimension {j}"
+                ) from None
+
+
+cdef _refuse(Op op, int code):
+    message = op.refuse(DTYPES[code]) if op.refuse is not None else None
+    if message is not None:
+        raise RuntimeError(message)
+    raise NotImplementedError(f'"{op.name}_cpu" not implemented for \'{DTYPES[code].type_name}\'')
