@@ -108,6 +108,7 @@ def elementwise(
     loop: Any = None,
     *,
     inputs: tuple[str, ...] = ("self",),
+    kinds: str | None = None,
     kernel: Callable[..., Any] | None = None,
     vjp: dict[str, Any] | None = None,
     places: str = "tmi",
@@ -119,9 +120,10 @@ def elementwise(
 
     `kernel` is a function on promoted, not yet broadcast arrays where no ufunc does (all) the work.
     `promote` is "same" (arithmetic) or "float" (integers to the default dtype); `allowed` lists the kinds
-    it takes (b, i, f, c), and `refuse` gives the message for the others.
+    it takes (b, i, f, c), and `refuse` gives the message for the others. `kinds` has a letter for each
+    input: T a tensor, N a tensor or a number; a single input is a tensor, several may be numbers.
     """
-    kinds = "T" if len(inputs) == 1 else "N" * len(inputs)
+    kinds = kinds or ("T" if len(inputs) == 1 else "N" * len(inputs))
     record = Op(
         name, kernel, inputs, (REQUIRED,) * len(inputs), kinds, loop=loop, elementwise=True, doc=doc, **flags
     )

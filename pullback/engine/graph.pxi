@@ -33,10 +33,30 @@ cdef inline void leave_live(Link* link) noexcept:
 
 @cython.final
 @cython.freelist(64)
+@cython.no_gc
 cdef class Storage:
     """The version counter that a tensor shares with its views and detached twins."""
 
     cdef unsigned int version
+    cdef unsigned int whole    # the last write that may have touched anything; later ones are in `writes`
+    cdef list writes           # (version, the array written through), for writes through views
+
+
+cdef bint disturbed(Storage s, unsigned int since, ndarray a) except -1:
+    """Whether a write after version `since` touched memory of `a`. Writes through views elsewhere did not."""
+    if s.version == since:
+        return False
+    if since < s.whole:
+        return True
+    for version, written in reversed(s.writes):
+        if version <= since:
+            break
+        try:
+            if np.shares_memory(written, a, max_work=10000):
+                return True
+        except np.exceptions.TooHardError:
+            return True
+    return False
 
 
 @cython.final
@@ -477,14 +497,14 @@ cdef object unpack_entry(Node holder, object entry, bint nested):
     cdef Tensor t
     if type(entry) is Tensor:
         t = <Tensor>entry
-        if t.storage is not None and t.storage.version != 0:
+        if t.storage is not None and t.storage.version != 0 and disturbed(t.storage, 0, t.array):
             _changed(t.array, t.storage.version, 0, t.node, t.output_index)
         return t
     if type(entry) is Saved:
         return _unpack_saved(holder, <Saved>entry)
     if isinstance(entry, Tensor):
         t = <Tensor>entry
-        if t.storage is not None and t.storage.version != 0:
+        if t.storage is not None and t.storage.version != 0 and disturbed(t.storage, 0, t.array):
             _changed(t.array, t.storage.version, 0, t.node, t.output_index)
         return t
     if nested and type(entry) is list:
@@ -501,7 +521,7 @@ cdef Tensor _unpack_saved(Node holder, Saved s):
                             f"type {type(got).__name__}")
         t = detached(<Tensor>got)
         return with_history(t, holder if s.result else s.node, s.output_index)
-    if s.storage.version != s.version:
+    if s.storage.version != s.version and disturbed(s.storage, s.version, s.array):
         node = holder if s.result else (s.tensor.node if s.tensor is not None else None)
         _changed(s.array, s.storage.version, s.version, node, s.output_index)
     if s.tensor is not None:

@@ -18,12 +18,18 @@ cpdef bump_version(Tensor t):
     """Says that the memory of a tensor was written to."""
     cdef Storage s = storage(t)
     s.version += 1
+    if t.base is None or (s.writes is not None and len(s.writes) >= 4096):
+        s.whole, s.writes = s.version, None
+    else:
+        if s.writes is None:
+            s.writes = []
+        s.writes.append((s.version, t.array))
 
 
 def set_version(Tensor t, unsigned int version):
     """Sets the version counter, unseen by the checks of saved tensors."""
     cdef Storage s = storage(t)
-    s.version = version
+    s.version = s.whole = version
 
 
 cdef int mark_views(Op op, Tensor source, object outs) except -1:

@@ -1,0 +1,149 @@
+"""What is said when the arguments of an overloaded function fit none of its forms.
+
+Such a function is written for one form of call and does not look at types: `explained` wraps it, and
+if a TypeError comes out, the call is matched against the forms, written as PyTorch's messages show
+them. So a call that is right pays nothing. Read `explained`, then `mismatch`; `Form` is one form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pullback._engine import Tensor
+from pullback.dtypes import dtype, number_dtype
+
+_ALIASES = {"axis": "dim", "keepdims": "keepdim"}
+_PARAMETER = re.compile(
+    r"(tuple of ints|tuple of Tensors|torch\.dtype|\w+) (\w+)(?: = (\w+))?"
+)
+
+
+def _is_int(value: Any) -> bool:
+    return not isinstance(value, (bool, Tensor, str)) and hasattr(value, "__index__")
+
+
+def _is_ints(value: Any) -> bool:
+    return _is_int(value) or (isinstance(value, (tuple, list)) and all(map(_is_int, value)))
+
+
+_TESTS: dict[str, Callable[[Any], bool]] = {
+    "Tensor": lambda value: isinstance(value, Tensor),
+    "Number": lambda value: number_dtype(value) is not None,
+    "int": _is_int,
+    "float": lambda value: isinstance(value, float) or _is_int(value),
+    "bool": lambda value: isinstance(value, bool),
+    "str": lambda value: isinstance(value, str),
+    "tuple of ints": lambda value: value is None or _is_ints(value),
+    "tuple of Tensors": lambda value: isinstance(value, (tuple, list)),
+    "torch.dtype": lambda value: isinstance(value, dtype),
+}
+
+
+class Form:
+    """One way to call a function, as `(int dim, bool keepdim = False, *, Tensor out = None)`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.parameters = _PARAMETER.findall(text)
+        before = text.partition("*")[0]
+        self.positional = len(_PARAMETER.findall(before))
+        self.required = sum(not default for _, _, default in self.parameters)
+
+    def complaint(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """Why a call does not fit this form; None if it does."""
+        if len(args) > self.positional:
+            plural = "" if self.positional == 1 else "s"
+            return f"{name}() takes {self.positional} positional argument{plural} but {len(args)} were given"
+        given = dict(zip((p for _, p, _ in self.parameters), args, strict=False))
+        rest = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
+        missing = []
+        for place, (kind, parameter, default) in enumerate(self.parameters):
+            if parameter in given:
+                value, where = given[parameter], f" (position {place + 1})"
+            elif parameter in rest:
+                value, where = rest.pop(parameter), ""
+            else:
+                missing += [] if default else [f'"{parameter}"']
+                continue
+            if not (_TESTS[kind](value) or (value is None and default == "None")):
+                shown = type(value).__name__
+                return f"{name}(): argument '{parameter}'{where} must be {kind}, not {shown}"
+        if missing:
+            listed = ", ".join(missing)
+            return f"{name}() missing {len(missing)} required positional arguments: {listed}"
+        if rest:
+            return f"{name}() got an unexpected keyword argument '{next(iter(rest))}'"
+        return None
+
+
+def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """The message for a call that fits none of the forms; None if one fits."""
+    complaints = [form.complaint(name, args, kwargs) for form in forms]
+    if None in complaints:
+        return None
+    count = len(args) + len(kwargs)
+    plausible = [
+        said
+        for form, said in zip(forms, complaints, strict=True)
+        if form.required <= count <= len(form.parameters)
+    ]
+    if len(plausible) == 1 or len(forms) == 1:
+        return plausible[0] if plausible else complaints[0]
+    got = [type(value).__name__ for value in args]
+    got += [f"{key}={type(value).__name__}" for key, value in kwargs.items()]
+    listed = ", ".join(got) + (", " if kwargs else "")
+    expected = "".join(f" * {form.text}\n" for form in forms)
+    return (
+        f"{name}() received an invalid combination of arguments - got ({listed}), "
+        f"but expected one of:\n{expected}"
+    )
+
+
+def explained(*texts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Wraps a function so that a TypeError names the forms in `texts`. A decorator.
+
+    The forms are those of the function, with `Tensor input` first; the method's follow from them.
+    The wrapper also takes NumPy's names of keywords, `axis` and `keepdims`.
+    """
+    forms = [Form(text) for text in texts]
+    own = [Form(_method_text(text)) for text in texts]
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+        name = function.__name__
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except TypeError:
+                message = _explain(name, forms, own, args, kwargs)
+                if message is None and not _ALIASES.keys() & kwargs.keys():
+                    raise
+            if message is not None:
+                raise TypeError(message)
+            return function(*args, **{_ALIASES.get(key, key): kwargs[key] for key in kwargs})
+
+        call.__name__ = call.__qualname__ = name
+        call.__doc__ = function.__doc__
+        return call
+
+    return declare
+
+
+def _explain(
+    name: str, forms: list[Form], own: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str | None:
+    """The message for a function's call, or for a method's if a tensor comes first."""
+    foreign = (value for value in args if not isinstance(value, Tensor))
+    if any(hasattr(type(value), "__torch_function__") for value in foreign):
+        return None
+    if args and isinstance(args[0], Tensor) and "out" not in kwargs:
+        return mismatch(name, own, args[1:], kwargs)
+    return mismatch(name, forms, args, kwargs)
+
+
+def _method_text(text: str) -> str:
+    """The form of the method: neither the input nor `out`."""
+    text = re.sub(r", (Tensor|tuple of Tensors) out = None\)", ")", text).replace(", *)", ")")
+    return text.replace("(Tensor input, ", "(").replace("(Tensor input)", "()")

@@ -1,0 +1,91 @@
+"""What all families of elementwise ops share; read the NOTE first.
+
+NOTE [Zero times infinity]: where(x > 0, sqrt(x), 0) is flat at zero, yet the chain rule says 0 * inf
+there, which is NaN: zero from `where`, infinity from the slope of the branch that was not taken. The
+result does not depend on a value whose gradient is exactly zero, so the right answer is zero. Therefore
+a rule whose slope may be infinite or NaN multiplies by it with `times`, or divides with `over`: the
+arithmetic of `*` and `/`, except that a zero gradient stays zero where IEEE arithmetic says NaN.
+They are loops of their own, so that costs no pass more. Both are ops with the rules of `*` and `/`, and
+so hold in derivatives of any order. Where the gradient is not zero nothing changes, and a NaN which the
+result does depend on still passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback._engine import conj
+from pullback.op import elementwise
+
+
+def example(text: str, call: str, shown: str) -> str:
+    """A docstring: what the op does, and one call with what it prints."""
+    return f"{text}\n\n>>> import pullback as torch\n>>> {call}\n{shown}\n"
+
+
+def unimplemented(kernel: str, complex_text: str | None = None) -> Callable[[Any], None]:
+    """For `refuse`: the error PyTorch raises for a dtype, complex ones in words of their own."""
+
+    def refuse(dtype: Any) -> None:
+        if complex_text is not None and dtype.is_complex:
+            raise NotImplementedError(complex_text)
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtype.type_name}'")
+
+    return refuse
+
+
+def no_complex(message: str, kernel: str = "") -> Callable[[Any], str]:
+    """For `refuse`: the RuntimeError for complex dtypes, the usual one for others."""
+    others = unimplemented(kernel)
+    return lambda dtype: message if dtype.is_complex else others(dtype)
+
+
+def without_derivative(name: str) -> Callable[..., Any]:
+    """A rule for what PyTorch cannot differentiate: the error comes with the backward pass."""
+
+    def rule(g: Any) -> Any:
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return rule
+
+
+def flat(g: Any) -> Any:
+    """The rule of a step function: zero."""
+    return ops.zeros_like(g)
+
+
+def _zero_where_nan(g: Any, product: Any) -> Any:
+    return np.where((g == 0) & np.isnan(product), product.dtype.type(0), product)
+
+
+times = elementwise(
+    "times",
+    "pullback._slopes:times",
+    kernel=lambda g, slope: _zero_where_nan(g, g * slope),
+    inputs=("grad", "slope"),
+    places="",
+    loops_for="f",
+    vjp={
+        "grad": lambda g, slope: times(g, conj(slope)),
+        "slope": lambda g, grad: times(g, conj(grad)),
+    },
+    doc="`grad * slope`, but zero where `grad` is zero and the slope is infinite or NaN.",
+)
+
+over = elementwise(
+    "over",
+    "pullback._slopes:over",
+    kernel=lambda g, divisor: _zero_where_nan(g, g / divisor),
+    inputs=("grad", "divisor"),
+    places="",
+    loops_for="f",
+    vjp={
+        "grad": lambda g, divisor: over(g, conj(divisor)),
+        "divisor": lambda g, grad, divisor: times(-g, conj(over(over(grad, divisor), divisor))),
+    },
+    doc="`grad / divisor`, but zero where `grad` is zero and the quotient is NaN.",
+)
