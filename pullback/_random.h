@@ -1,9 +1,10 @@
-/* The numeric ground of `_random.pyx`: the Mersenne Twister, Box and Muller's transform, narrow floats.
+/* The numeric ground of `_random`: the Mersenne Twister, Box and Muller's transform, narrow floats.
 
-   Random words are taken by the block, since twisting and tempering then run eight wide. Every bit here is
-   fixed by the arithmetic as written: compile with contraction off, so that a fused multiply-add happens
-   where `fma` stands and nowhere else. Loops that want AVX2 and FMA are compiled twice and the wide one is
-   picked when the machine has them; without them `fma` is the C library's, slower and with the same bits.
+   Random words are taken by the block, since twisting and tempering then run eight wide. Every bit
+   here is fixed by the arithmetic as written: compile with contraction off, so that a fused
+   multiply-add happens where `fma` stands and nowhere else. Loops that want AVX2 and FMA are
+   compiled twice and the wide one is picked when the machine has them; without them `fma` is the C
+   library's, slower and with the same bits.
 
    Read `Twister` and `twister_words`, then `box_muller_floats_body`. */
 
@@ -53,7 +54,7 @@ typedef struct {
     int has_spare_float;
 } Twister;
 
-/* A saved generator, byte for byte as PyTorch lays it out; two fields of older engines stay zero. */
+/* A saved generator, byte for byte as PyTorch lays it out; fields of older engines stay zero. */
 typedef struct {
     uint64_t seed;
     int32_t left, seeded;
@@ -126,7 +127,8 @@ RNG_INLINE void twist_state_body(uint32_t *s)
 {
     const int near_end = TWISTER_N - TWISTER_M;
     for (int i = 0; i < near_end; i++) s[i] = twist_word(s[i], s[i + 1], s[i + TWISTER_M]);
-    for (int i = near_end; i < TWISTER_N - 1; i++) s[i] = twist_word(s[i], s[i + 1], s[i - near_end]);
+    for (int i = near_end; i < TWISTER_N - 1; i++)
+        s[i] = twist_word(s[i], s[i + 1], s[i - near_end]);
     s[TWISTER_N - 1] = twist_word(s[TWISTER_N - 1], s[0], s[TWISTER_M - 1]);
 }
 RNG_WIDE(twist_state, (uint32_t *s), (s))
@@ -137,7 +139,7 @@ RNG_INLINE void temper_words_body(const uint32_t *RNG_RESTRICT s, uint32_t *RNG_
 }
 RNG_WIDE(temper_words, (const uint32_t *s, uint32_t *out, int n), (s, out, n))
 
-RNG_INLINE void twister_renew(Twister *t)
+static void twister_renew(Twister *t)
 {
     twist_state(t->state);
     t->left = TWISTER_N + 1;
@@ -183,14 +185,16 @@ RNG_INLINE double twister_unit(Twister *t)
     return unit_double(high, twister_word(t));
 }
 
-RNG_INLINE void unit_doubles_body(const uint32_t *RNG_RESTRICT words, double *RNG_RESTRICT out, int n)
+RNG_INLINE void unit_doubles_body(
+    const uint32_t *RNG_RESTRICT words, double *RNG_RESTRICT out, int n)
 {
     for (int i = 0; i < n; i++) out[i] = unit_double(words[2 * i], words[2 * i + 1]);
 }
 RNG_WIDE(unit_doubles, (const uint32_t *words, double *out, int n), (words, out, n))
 
 /* A word as a float in [0, 1) with 24 random bits. */
-RNG_INLINE void unit_floats_body(const uint32_t *RNG_RESTRICT words, float *RNG_RESTRICT out, int n)
+RNG_INLINE void unit_floats_body(
+    const uint32_t *RNG_RESTRICT words, float *RNG_RESTRICT out, int n)
 {
     for (int i = 0; i < n; i++) out[i] = (float)(int32_t)(words[i] & 0xffffffu) * 0x1p-24f;
 }
@@ -224,13 +228,14 @@ RNG_INLINE float bits_float(uint32_t bits)
     return x;
 }
 
-/* a where the mask's bits are set, b elsewhere: a choice without a branch, so that loops stay wide. */
+/* a where the mask's bits are set, b elsewhere: no branch, so that loops stay wide. */
 RNG_INLINE float choose(uint32_t mask, float a, float b)
 {
     return bits_float((float_bits(a) & mask) | (float_bits(b) & ~mask));
 }
 
-/* log x for x in (0, 1]: x = 2^e (1 + m) with 1 + m in [sqrt(1/2), sqrt(2)), and Cephes' polynomial in m. */
+/* log x for x in (0, 1]: x = 2^e (1 + m) with 1 + m in [sqrt(1/2), sqrt(2)), and Cephes'
+   polynomial in m. */
 RNG_INLINE float unit_log(float x)
 {
     uint32_t bits = float_bits(x);
@@ -253,8 +258,8 @@ RNG_INLINE float unit_log(float x)
     return fmaf(e, 0.693359375f, m + tail); /* log 2 = 0.693359375 - 2.12194440e-4 */
 }
 
-/* sin x and cos x for x >= 0: x less the nearest even multiple of pi/4, in three steps, then Cephes' two
-   polynomials; which of them is the sine, and the signs, follow from the octant. */
+/* sin x and cos x for x >= 0: x less the nearest even multiple of pi/4, in three steps, then
+   Cephes' two polynomials; which of them is the sine, and the signs, follow from the octant. */
 RNG_INLINE void sine_cosine(float x, float *sine, float *cosine)
 {
     int32_t octant = ((int32_t)(x * 1.27323954473516f) + 1) & ~1;
@@ -276,7 +281,8 @@ RNG_INLINE void sine_cosine(float x, float *sine, float *cosine)
     *cosine = bits_float(float_bits(choose(swap, s, c)) ^ (~((uint32_t)octant - 2u) & 4u) << 29);
 }
 
-/* Uniforms in place to normals: in each sixteen, number j and number j + 8 make a pair. n is a multiple of 16. */
+/* Uniforms in place to normals: in each sixteen, number j and number j + 8 make a pair. n is a
+   multiple of 16. */
 RNG_INLINE void box_muller_floats_body(float *x, ptrdiff_t n, float mean, float std)
 {
     for (ptrdiff_t i = 0; i < n; i += 16) {
@@ -295,6 +301,20 @@ RNG_INLINE void box_muller_floats_body(float *x, ptrdiff_t n, float mean, float 
     }
 }
 RNG_WIDE(box_muller_floats, (float *x, ptrdiff_t n, float mean, float std), (x, n, mean, std))
+
+/* One normal number; the generator keeps the second of each pair. */
+static double twister_normal(Twister *t)
+{
+    if (t->has_spare) {
+        t->has_spare = 0;
+        return t->spare;
+    }
+    double angle = 6.28318530717958648 * twister_unit(t);
+    double radius = sqrt(-2.0 * log1p(-twister_unit(t)));
+    t->has_spare = 1;
+    t->spare = radius * sin(angle);
+    return radius * cos(angle);
+}
 
 static void box_muller_doubles(double *x, ptrdiff_t n, double mean, double std)
 {

@@ -1,4 +1,4 @@
-"""What `_random` shares with the other compiled files: the twister, `Generator`, and the way to fill an array."""
+"""What `_random` shares with other compiled files: the twister, `Generator`, the way to fill."""
 
 cimport cython
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
@@ -7,8 +7,6 @@ from numpy cimport ndarray
 cdef extern from "_random.h" nogil:
     ctypedef struct Twister:
         uint64_t seed
-        double spare
-        int has_spare
     ctypedef struct SavedTwister:
         pass
     void twister_seed(Twister*, uint64_t)
@@ -18,6 +16,7 @@ cdef extern from "_random.h" nogil:
     uint32_t twister_word(Twister*)
     uint64_t twister_long(Twister*)
     double twister_unit(Twister*)
+    double twister_normal(Twister*)
     void unit_doubles(const uint32_t*, double*, int)
     void unit_floats(const uint32_t*, float*, int)
     void affine_doubles(double*, int, double, double)
@@ -40,7 +39,7 @@ ctypedef struct Params:
     bint two_words
     int code  # of the array that is filled
 
-# The next n <= BLOCK numbers. The answer is n, or fewer when the parameters of the element there are bad.
+# The next n <= BLOCK numbers. The answer is n, or fewer: how many came before bad parameters.
 ctypedef int (*Sampler)(Twister*, Params*, double*, int) noexcept nogil
 
 # The same, straight into the array from place `at` on.
@@ -55,7 +54,6 @@ cdef class Generator:
 
 cdef int code_of(ndarray array) except -1
 cdef Params params_of(double a, double b=*) noexcept nogil
-cdef int sample_normal(Twister* twister, Params* p, double* out, int n) noexcept nogil
 cdef int fill_doubles(
     Twister* twister, Params* p, Sampler sampler, void* data, Py_ssize_t at, int n
 ) noexcept nogil

@@ -1,12 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The random engine: a generator and the distributions that fill NumPy arrays from it.
 
-The same seed gives the same numbers as PyTorch's CPU generator, bit for bit, for each dtype, size and memory
-layout. `Generator` holds a Mersenne Twister. A *sampler* turns its words into the next few doubles (or
-integers); `fill` runs it over an array in the order of memory, block by block and without the GIL, and
-rounds to the array's dtype. So a distribution is one sampler and one line that names it.
+The same seed gives the same numbers as PyTorch's CPU generator, bit for bit, for each dtype, size
+and memory layout. `Generator` holds a Mersenne Twister. A *sampler* turns its words into the next
+few doubles; `fill` runs it over an array in the order of memory, block by block and without the
+GIL, and rounds to the array's dtype. So a distribution is one sampler and one line that names it.
 
-Nothing is checked here but the dtype: `draw` stands in front. Read `Generator`, `fill`, then any sampler.
+Nothing is checked here but the dtype: `draw` stands in front. Read `Generator`, `fill`, then any
+sampler.
 """
 
 import os
@@ -17,7 +18,7 @@ from pullback.dtypes import DTYPES
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport ceil, cos, exp, fma, log, log1p, sin, sqrt, tan
+from libc.math cimport ceil, exp, fma, log, log1p, sqrt, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from numpy cimport (
@@ -31,7 +32,6 @@ cdef extern from "numpy/ndarraytypes.h":
     enum:
         NPY_NTYPES_LEGACY
 
-cdef double TWO_PI = 6.28318530717958648
 cdef double PI = 3.14159265358979324
 
 CODES = {dtype.name: dtype.code for dtype in DTYPES}
@@ -44,7 +44,7 @@ cdef int COMPLEX64 = CODES["complex64"], COMPLEX128 = CODES["complex128"]
 
 DEFAULT_SEED = 67280421310721
 
-cdef int[NPY_NTYPES_LEGACY] CODE_OF_NUMBER  # NumPy's number of a type of its own -> our code, or -1
+cdef int[NPY_NTYPES_LEGACY] CODE_OF_NUMBER  # NumPy's number of a type -> our code, or -1
 cdef int _number
 for _number in range(NPY_NTYPES_LEGACY):
     CODE_OF_NUMBER[_number] = -1
@@ -54,14 +54,18 @@ for _char in np.typecodes["All"]:
 
 cdef int code_of(ndarray array) except -1:
     cdef int number = PyArray_TYPE(array)
-    cdef int code = CODE_OF_NUMBER[number] if number < NPY_NTYPES_LEGACY else CODES.get(array.dtype.name, -1)
+    cdef int code
+    if number < NPY_NTYPES_LEGACY:
+        code = CODE_OF_NUMBER[number]
+    else:
+        code = CODES.get(array.dtype.name, -1)
     if code < 0:
         raise TypeError(f"no random numbers of dtype {array.dtype}")
     return code
 
 
 def dtype_name(ndarray array not None):
-    """The name of the array's dtype, such as "float32"; `array.dtype.name` takes ten times as long."""
+    """The name of the array's dtype, ten times as fast as `array.dtype.name`."""
     return NAMES[code_of(array)]
 
 
@@ -76,7 +80,7 @@ cdef class Generator:
         twister_seed(&self.twister, DEFAULT_SEED)
 
     def manual_seed(self, seed):
-        """Start again from `seed`, an integer in [-2**63, 2**64); a negative one counts from 2**64 down."""
+        """Start again from `seed`, in [-2**63, 2**64); a negative one counts from 2**64 down."""
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}")
         seed = int(seed)
@@ -98,7 +102,7 @@ cdef class Generator:
         return self.twister.seed
 
     def get_state_bytes(self):
-        """The whole state as bytes: what `set_state_bytes` of any generator, or PyTorch's, takes back."""
+        """The whole state as bytes, which `set_state_bytes` takes back, and PyTorch's too."""
         state = PyBytes_FromStringAndSize(NULL, sizeof(SavedTwister))
         cdef SavedTwister* saved = <SavedTwister*>PyBytes_AS_STRING(state)
         with nogil, self.lock:
@@ -142,7 +146,7 @@ cdef class Generator:
 # ---- Memory: the order of filling, and rounding to a dtype ----
 
 cdef int compare_axes(tuple shape, list strides, int left, int right) except -2:
-    """1 if `left` is the slower axis, -1 if the faster, 0 if nothing tells; the first array has the first say."""
+    """1 if `left` is the slower axis, -1 if the faster, 0 if nothing tells; early arrays decide."""
     for steps in strides:
         a, b = steps[left], steps[right]
         if a == 0 or b == 0:
@@ -265,19 +269,28 @@ cdef bint run(
 
 
 cdef bint fill(
-    ndarray out, Generator gen, Params* p, Sampler sampler, Filler filler=fill_doubles, tuple given=()
+    ndarray out,
+    Generator gen,
+    Params* p,
+    Sampler sampler,
+    Filler filler=fill_doubles,
+    tuple given=(),
 ) except -1:
-    """Fill `out` in the order of its memory; `given` holds arrays of its shape: parameters, element by element."""
+    """Fill `out` in the order of its memory; `given` are arrays of parameters, of the same shape.
+
+    False when a parameter was bad.
+    """
     cdef ndarray flat = out, x = None, y = None
     cdef Py_ssize_t size = PyArray_SIZE(out)
     cdef bint good
     p.code = code_of(out)
-    if not PyArray_ISCARRAY(out) or given:
+    if not PyArray_ISCARRAY(out):
         axes = memory_order((<object>out).shape, *[a.strides for a in (out, *given)])
         view = out.transpose(axes)
         flat = view if PyArray_ISCARRAY(view) else np.empty(view.shape, out.dtype)
-        for array in given:
-            x, y = y, np.ascontiguousarray(array.transpose(axes), np.float64)
+        given = tuple([array.transpose(axes) for array in given])
+    for array in given:
+        x, y = y, np.ascontiguousarray(array, np.float64)
     if p.code == COMPLEX64 or p.code == COMPLEX128:
         p.code = FLOAT32 if p.code == COMPLEX64 else FLOAT64
         size *= 2
@@ -330,7 +343,7 @@ cdef int sample_uniform_float(Twister* twister, Params* p, double* out, int n) n
 
 
 cdef inline uint32_t narrow_bits(float x, int code) noexcept nogil:
-    """A number that is equal for floats that are equal once rounded to float16, bfloat16 or float32."""
+    """Bits that are the same for floats that are equal once rounded to the dtype."""
     if code == FLOAT16:
         return to_float16(x) if to_float16(x) != 0x8000 else 0
     if code == BFLOAT16:
@@ -339,20 +352,10 @@ cdef inline uint32_t narrow_bits(float x, int code) noexcept nogil:
 
 
 cdef int sample_normal(Twister* twister, Params* p, double* out, int n) noexcept nogil:
-    """One at a time by Box and Muller's transform; the generator keeps the second of each pair."""
-    cdef double normal, radius, angle
+    """One at a time by Box and Muller's transform."""
     cdef int i
     for i in range(n):
-        if twister.has_spare:
-            twister.has_spare = 0
-            normal = twister.spare
-        else:
-            angle = TWO_PI * twister_unit(twister)
-            radius = sqrt(-2.0 * log1p(-twister_unit(twister)))
-            twister.has_spare = 1
-            twister.spare = radius * sin(angle)
-            normal = radius * cos(angle)
-        out[i] = fma(normal, p.b, p.a)
+        out[i] = fma(twister_normal(twister), p.b, p.a)
     return n
 
 
@@ -402,7 +405,7 @@ cdef int sample_bernoulli(Twister* twister, Params* p, double* out, int n) noexc
 
 
 cdef int sample_bernoulli_each(Twister* twister, Params* p, double* out, int n) noexcept nogil:
-    """A probability for each element: 53 random bits against a float64, 24 against a narrower float."""
+    """A probability for each element: 53 random bits against a float64, else 24."""
     cdef uint32_t[BLOCK] words
     cdef float[BLOCK] block
     cdef int i = 0
@@ -425,7 +428,7 @@ cdef int fill_normals(
 ) noexcept nogil:
     """Sixteen at a time, for arrays of sixteen and more.
 
-    What is left over at the end is covered by sixteen fresh numbers that overwrite some of those before.
+    What is left over at the end is covered by sixteen fresh numbers, which overwrite some before.
     """
     if p.code == FLOAT64:
         fill_normals_in(twister, p, <double*>NULL, data, at, n)
@@ -556,7 +559,7 @@ def bernoulli_each(ndarray out not None, Generator gen not None, ndarray p not N
 
 
 def integers(ndarray out not None, Generator gen not None, low, modulus, bint two_words):
-    """value % modulus + low, the value of one word (modulus < 2**32) or of two (modulus <= 2**64)."""
+    """value % modulus + low, the value made of one word (modulus < 2**32) or of two."""
     cdef Params p = params_of(0.0)
     p.base = low
     p.modulus = modulus % 2**64
@@ -567,7 +570,8 @@ def integers(ndarray out not None, Generator gen not None, low, modulus, bint tw
 def permutation(Py_ssize_t n, Generator gen not None):
     """The numbers 0 to n - 1 in random order, as int64: Fisher and Yates' shuffle.
 
-    From 2**32 / 20 numbers on, where 32 bits would be too coarse, it is the variant that grows the array.
+    From 2**32 / 20 numbers on, where 32 bits would be too coarse, each goes to one of the places
+    before it.
     """
     cdef ndarray out = np.arange(n)
     cdef int64_t* places = <int64_t*>PyArray_DATA(out)

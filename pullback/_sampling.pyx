@@ -1,24 +1,28 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Distributions whose numbers take a varying number of draws, and sampling from given probabilities.
+"""Distributions whose numbers take a varying number of draws, and sampling of categories.
 
-Poisson, binomial and gamma numbers come by rejection; the arithmetic follows the dtype, since a float32
-parameter is worked on in single precision here and there. A categorical sample without replacement takes the
-largest of p / q with exponential q; one with replacement looks a uniform number up in the cumulative sums.
+Poisson, binomial and gamma numbers come by rejection; the arithmetic follows the dtype, since a
+float32 parameter is worked on in single precision here and there. A categorical sample with
+replacement looks a uniform number up in cumulative sums; one without takes the largest of p / q
+with exponential q, for which `largest_places` is here.
 
-The numbers are PyTorch's, bit for bit. Nothing is checked but what the draws themselves find out: `draw`
-stands in front. Read `draw_gamma`, then `largest_places`.
+The numbers are PyTorch's, bit for bit. Nothing is checked but what the draws themselves find out:
+`sample` stands in front. Read `draw_gamma`.
 """
 
 import numpy as np
 
 from pullback import _random
 
+from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON, FLT_MIN
 from libc.math cimport ceil, exp, fabs, floor, lgamma, log, log1p, log1pf, pow, sqrt, sqrtf
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 from numpy cimport import_array, ndarray, PyArray_DATA
 
 from pullback._random cimport (
-    Generator, Params, Twister, code_of, fill, fill_doubles, params_of, sample_normal, twister_unit,
+    Generator, Params, Twister, code_of, fill, fill_doubles, params_of, twister_normal,
+    twister_unit,
 )
 
 import_array()
@@ -86,7 +90,7 @@ cdef int sample_poisson(Twister* twister, Params* p, double* out, int n) noexcep
 # ---- Binomial ----
 
 cdef double draw_binomial(Twister* twister, real count, real prob) noexcept nogil:
-    """Above 1/2 the failures are counted. `real` is the precision of the parameters and of the result."""
+    """Above 1/2 the failures are counted."""
     cdef real other, failures
     if count <= 0 or prob <= 0:
         return 0.0
@@ -148,15 +152,17 @@ cdef double draw_many_successes(Twister* twister, real count, real prob) noexcep
             (m + 0.5) * log((m + 1) / (r * (count - m + 1)))
             + <real>(count + 1) * log((count - m + 1) / <real>(rest + 1))
             + (k + 0.5) * log(r * <real>(rest + 1) / <real>(k + 1))
-            + stirling_tail(m) + stirling_tail(count - m) - stirling_tail(k) - stirling_tail(rest)
+            + stirling_tail(m) + stirling_tail(count - m)
+            - stirling_tail(k) - stirling_tail(rest)
         )
         if v <= bound:
             return k
 
 
 cdef double[10] STIRLING_TAILS = [
-    0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.02079067210376509, 0.0166446911898211,
-    0.0138761288230707, 0.0118967099458917, 0.0104112652619720, 0.00925546218271273, 0.00833056343336287,
+    0.0810614667953272, 0.0413406959554092, 0.0276779256849983, 0.02079067210376509,
+    0.0166446911898211, 0.0138761288230707, 0.0118967099458917, 0.0104112652619720,
+    0.00925546218271273, 0.00833056343336287,
 ]
 
 
@@ -187,7 +193,6 @@ cdef double draw_gamma(Twister* twister, real alpha) noexcept nogil:
     Conditions are negated so that nan, which no comparison rejects, comes out at once.
     """
     cdef double scale = 1.0, d, c, normal, y, v, u, square
-    cdef Params standard = params_of(0.0, 1.0)
     if alpha < 1:
         if alpha == 0:
             return 0.0
@@ -198,7 +203,7 @@ cdef double draw_gamma(Twister* twister, real alpha) noexcept nogil:
     while True:
         y = 0.0
         while y <= 0:
-            sample_normal(twister, &standard, &normal, 1)
+            normal = twister_normal(twister)
             y = 1 + c * normal
         v = y * y * y
         u = 1 - twister_unit(twister)
@@ -213,10 +218,49 @@ cdef int sample_gamma(Twister* twister, Params* p, double* out, int n) noexcept 
     """p.a is the least number of the dtype: nothing below comes out."""
     cdef int i
     for i in range(n):
-        out[i] = draw_gamma(twister, p.x[i]) if p.code == FLOAT64 else draw_gamma(twister, <float>p.x[i])
+        if p.code == FLOAT64:
+            out[i] = draw_gamma(twister, p.x[i])
+        else:
+            out[i] = draw_gamma(twister, <float>p.x[i])
         if not out[i] >= p.a:
             out[i] = p.a
     return n
+
+
+cdef double row_sum(const double* x, Py_ssize_t n) noexcept nogil:
+    """The sum in PyTorch's order: four numbers wide (one, if there are fewer), four of those side
+    by side, in runs of 16 such blocks, runs of 16 of these, and once again."""
+    cdef double[4][16] levels
+    cdef double total = 0.0
+    cdef Py_ssize_t width = 4 if n >= 4 else 1, count = n // width, i, run
+    cdef int step = 4, level, j
+    while (<Py_ssize_t>1 << (4 * step)) < count // 4:
+        step += 1  # longer runs beyond 2**16 blocks
+    memset(levels, 0, sizeof(levels))
+    for i in range(count // 4):
+        for j in range(4 * width):
+            levels[0][j] += x[4 * width * i + j]
+        run = i + 1
+        for level in range(3):
+            if run & ((1 << step) - 1):
+                break
+            run >>= step
+            for j in range(4 * width):
+                levels[level + 1][j] += levels[level][j]
+                levels[level][j] = 0.0
+    for level in range(1, 4):
+        for j in range(4 * width):
+            levels[0][j] += levels[level][j]
+    for i in range(count // 4 * 4, count):
+        for j in range(width):
+            levels[0][j] += x[width * i + j]
+    for j in range(width, 4 * width):
+        levels[0][j % width] += levels[0][j]
+    for i in range(count * width, n):
+        total += x[i]
+    for j in range(width):
+        total += levels[0][j]
+    return total
 
 
 # ---- Categories ----
@@ -230,7 +274,7 @@ cdef enum:
 cdef int draw_categories(
     Twister* twister, const real* p, real* sums, Py_ssize_t n, int64_t* out, Py_ssize_t draws
 ) noexcept nogil:
-    """Look `draws` uniform numbers up in the cumulative sums of p, which must be good, else the answer is not 0."""
+    """Look `draws` uniform numbers up in the cumulative sums of p. Not 0: what is wrong with p."""
     cdef real total = 0
     cdef double u
     cdef Py_ssize_t i, low, high, middle
@@ -274,13 +318,34 @@ def binomial(ndarray out not None, Generator gen not None, ndarray count, ndarra
 
 
 def standard_gamma(ndarray out not None, Generator gen not None, ndarray alpha not None):
-    """Gamma numbers of rate 1; `out` is float32 or float64, which is also the precision of the arithmetic."""
+    """Gamma numbers of rate 1; `out`, float32 or float64, has the precision of the arithmetic."""
     cdef Params p = params_of(np.finfo(out.dtype).tiny, 0.0)
     fill(out, gen, &p, sample_gamma, fill_doubles, (alpha,))
 
 
+def shares(ndarray rows not None, ndarray out not None):
+    """Each row of float64 over its sum into `out`, kept strictly between 0 and 1 of its dtype."""
+    cdef const double* x = <const double*>PyArray_DATA(rows)
+    cdef Py_ssize_t n = rows.shape[1], i
+    cdef double total = 0.0
+    for i in range(rows.shape[0] * n):
+        if i % n == 0:
+            total = row_sum(x + i, n)
+        if code_of(out) == FLOAT64:
+            (<double*>PyArray_DATA(out))[i] = within(x[i] / total, DBL_MIN, 1 - DBL_EPSILON / 2)
+        else:
+            (<float*>PyArray_DATA(out))[i] = within(
+                <float>(x[i] / total), FLT_MIN, 1 - FLT_EPSILON / 2
+            )
+
+
+cdef inline real within(real x, real least, real most) noexcept nogil:
+    """x within [least, most]; nan becomes the least."""
+    return least if not x > least else most if x > most else x
+
+
 def largest_places(ndarray rows not None, Py_ssize_t k):
-    """The places of the k largest in each row of float64, in order, equal ones as PyTorch's `topk` has them."""
+    """The places of the k largest in each row, in order, equal ones as in PyTorch's `topk`."""
     cdef ndarray values = np.ascontiguousarray(rows, np.float64)
     cdef Py_ssize_t n = values.shape[1], m = values.shape[0], i, j
     cdef ndarray entries = np.empty((n, 2), np.float64), out = np.empty((m, k), np.int64)

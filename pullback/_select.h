@@ -1,9 +1,9 @@
 /* The k largest of n numbers, with equal ones in PyTorch's order.
 
-   Which of equal numbers come first is left open by every definition of `topk`, and shows in samples all the
-   same. PyTorch leaves it to the C++ library; here its steps are gone through one by one: a heap of k when k
-   is small against n, else a quickselect, then a quicksort of the first k - 1 that ends in an insertion sort,
-   and heaps where the recursion gets too deep. Read `select_largest`. */
+   Which of equal numbers come first is left open by every definition of `topk`, and shows in
+   samples all the same. PyTorch leaves it to the C++ library, whose steps are taken here too: a
+   heap of k when k is small against n, else a quickselect, then a quicksort of the first k - 1 that
+   ends in an insertion sort, and heaps where the recursion gets too deep. Read `select_largest`. */
 
 #ifndef PULLBACK_SELECT_H
 #define PULLBACK_SELECT_H
@@ -31,7 +31,7 @@ static inline void swap_entries(Entry *x, Entry *y)
 
 /* ---- A heap with the last in order on top ---- */
 
-/* Let `value` sink from `hole` to a leaf along the children that come later, then rise to its place. */
+/* The hole sinks to a leaf along the children that come later, then `value` rises from there. */
 static void heap_place(Entry *e, ptrdiff_t hole, ptrdiff_t n, Entry value)
 {
     const ptrdiff_t top = hole;
@@ -56,7 +56,9 @@ static void heap_place(Entry *e, ptrdiff_t hole, ptrdiff_t n, Entry value)
 /* Bring the first k in order, as a heap, to the front of n. */
 static void heap_select(Entry *e, ptrdiff_t k, ptrdiff_t n)
 {
-    for (ptrdiff_t parent = (k - 2) / 2; k > 1 && parent >= 0; parent--) heap_place(e, parent, k, e[parent]);
+    if (k > 1)
+        for (ptrdiff_t parent = (k - 2) / 2; parent >= 0; parent--)
+            heap_place(e, parent, k, e[parent]);
     for (ptrdiff_t i = k; i < n; i++) {
         if (ahead(e[i], e[0])) {
             Entry value = e[i];
@@ -77,7 +79,8 @@ static void heap_sort(Entry *e, ptrdiff_t k)
 
 /* ---- Quickselect and quicksort ---- */
 
-/* Of the second, middle and last entry, the median goes first and divides the rest; where the later part begins. */
+/* Of the second, middle and last entry, the median goes first and divides the rest. The answer is
+   where the later part begins. */
 static ptrdiff_t divide(Entry *e, ptrdiff_t n)
 {
     Entry *a = e + 1, *b = e + n / 2, *c = e + n - 1;

@@ -1,8 +1,8 @@
-"""Random numbers into NumPy arrays: the distributions of `_random` behind checks of their arguments.
+"""Random numbers into NumPy arrays: the distributions of `_random` behind checks of arguments.
 
-Each function fills `out`, any writable array, from a generator, and raises what PyTorch raises, in its words:
-NotImplementedError for a dtype without a kernel, RuntimeError for numbers out of range. The same seed gives
-PyTorch's numbers, bit for bit. Tensors come in above: `x.uniform_()` calls `uniform(x's array, generator)`.
+Each function fills `out`, any writable array, from a generator, and raises what PyTorch raises, in
+its words: NotImplementedError for a dtype without a kernel, RuntimeError for numbers out of range.
+The same seed gives PyTorch's numbers, bit for bit. Tensors come in above.
 
 Read `uniform`, then `randint`, whose range depends on the dtype.
 """
@@ -57,11 +57,11 @@ CONTINUOUS = (
 )
 
 
-def _require(array: np.ndarray, known: frozenset[str], kernel: str) -> str:
+def require(array: np.ndarray, known: frozenset[str], kernel: str) -> str:
     """The name of the array's dtype, which must be a known one."""
     name = dtype_name(array)
     if name not in known:
-        raise NotImplementedError(f'"{kernel}" not implemented for \'{TYPE_NAMES[name]}\'')
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{TYPE_NAMES[name]}'")
     return name
 
 
@@ -70,7 +70,7 @@ def _require(array: np.ndarray, known: frozenset[str], kernel: str) -> str:
 
 def uniform(out: np.ndarray, generator: Generator, low: float = 0.0, high: float = 1.0) -> None:
     """Fill with numbers from [low, high); of complex numbers, both parts."""
-    name = _require(out, INEXACT, "check_uniform_bounds")
+    name = require(out, INEXACT, "check_uniform_bounds")
     real = {"complex64": "float32", "complex128": "float64"}.get(name, name)
     largest = LARGEST[real]
     for value, which in ((low, "from"), (high, "to")):
@@ -82,8 +82,8 @@ def uniform(out: np.ndarray, generator: Generator, low: float = 0.0, high: float
         )
     if high - low > largest:
         raise RuntimeError(
-            f"uniform_ expects to-from <= std::numeric_limits<{TYPE_NAMES[real]}>::max(), but found "
-            f"to={high:g} and from={low:g} which result in to-from to exceed the limit"
+            f"uniform_ expects to-from <= std::numeric_limits<{TYPE_NAMES[real]}>::max(), "
+            f"but found to={high:g} and from={low:g} which result in to-from to exceed the limit"
         )
     _random.uniform(out, generator, low, high)
 
@@ -93,7 +93,7 @@ def normal(out: np.ndarray, generator: Generator, mean: float = 0.0, std: float 
     if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if out.size:
-        _require(out, INEXACT, "normal_kernel_cpu")
+        require(out, INEXACT, "normal_kernel_cpu")
         _random.normal(out, generator, mean, std)
 
 
@@ -102,7 +102,7 @@ def log_normal(out: np.ndarray, generator: Generator, mean: float = 1.0, std: fl
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
     if out.size:
-        _require(out, FLOATS, "log_normal_cpu")
+        require(out, FLOATS, "log_normal_cpu")
         _random.log_normal(out, generator, mean, std)
 
 
@@ -130,23 +130,23 @@ def geometric(out: np.ndarray, generator: Generator, p: float) -> None:
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
     if out.size:
-        _require(out, NUMBERS - {"bool"}, "geometric_cpu")
+        require(out, NUMBERS - {"bool"}, "geometric_cpu")
         _random.geometric(out, generator, p)
 
 
 def bernoulli(out: np.ndarray, p: float | np.ndarray, generator: Generator) -> None:
-    """Fill with 1 with probability p, else 0; p is a number or an array that broadcasts to `out`."""
+    """Fill with 1 with probability p, else 0; p is a number, or an array that broadcasts."""
     if isinstance(p, np.ndarray):
         if out.size:
-            _require(out, NUMBERS, "bernoulli_tensor_cpu_self_")
-            _require(p, FLOATS, "bernoulli_tensor_cpu_p_")
+            require(out, NUMBERS, "bernoulli_tensor_cpu_self_")
+            require(p, FLOATS, "bernoulli_tensor_cpu_p_")
             if not _random.bernoulli_each(out, generator, np.broadcast_to(p, out.shape)):
                 raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
         return
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
     if out.size:
-        _require(out, NUMBERS, "bernoulli_scalar_cpu_")
+        require(out, NUMBERS, "bernoulli_scalar_cpu_")
         _random.bernoulli(out, generator, p)
 
 
@@ -156,7 +156,7 @@ def bernoulli(out: np.ndarray, p: float | np.ndarray, generator: Generator) -> N
 def any_integer(out: np.ndarray, generator: Generator) -> None:
     """Fill with integers from 0 to the largest of the dtype; of a float, to 2**digits."""
     if out.size:
-        name = _require(out, NUMBERS, "random_kernel_cpu")
+        name = require(out, NUMBERS, "random_kernel_cpu")
         _random.integers(out, generator, 0, _last(name) + 1, name in ("int64", "float64"))
 
 
@@ -176,7 +176,7 @@ def randint(out: np.ndarray, generator: Generator, low: int, high: int | None = 
 def _whole_range(out: np.ndarray, generator: Generator) -> None:
     kernel = "random_full_64_bits_range_kernel_cpu"
     if out.size:
-        _require(out, NUMBERS - {"bool", "float16"}, kernel)
+        require(out, NUMBERS - {"bool", "float16"}, kernel)
         if dtype_name(out) not in ("int64", "float64", "float32", "bfloat16"):
             raise RuntimeError(f"{kernel} handles only int64, double, float and bfloat16")
         _random.integers(out, generator, 0, 2**64, True)
@@ -191,7 +191,9 @@ def _range(out: np.ndarray, low: int, high: int | None) -> tuple[int, int]:
     name, dtype = dtype_name(out), out.dtype
     if high is None:
         if name in COMPLEX:
-            raise RuntimeError("random_from_to_impl handles only integral, floating-point and boolean types")
+            raise RuntimeError(
+                "random_from_to_impl handles only integral, floating-point and boolean types"
+            )
         end = (-1 if name == "uint64" else _last(name)) + 1
         if name in FLOATS:
             low = _first_in(dtype, low)
@@ -244,9 +246,11 @@ def _through(dtype: np.dtype, value: int) -> int:
 
 
 def _check_range(name: str, low: int, last: int) -> None:
-    """Raise RuntimeError for integers outside the dtype; warn where a float has not all of them."""
+    """Raise RuntimeError for integers outside the dtype; warn where a float has not all."""
     if name in COMPLEX:
-        raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
+        raise RuntimeError(
+            "check_random_bounds handles only integral, floating-point and boolean types"
+        )
     most = 2**63 - 1 if name == "uint64" else LARGEST[name]
     least = -most if name in FLOATS else (-most - 1 if name.startswith("int") else 0)
     for value, which in ((low, "from"), (last, "to - 1")):
@@ -254,10 +258,11 @@ def _check_range(name: str, low: int, last: int) -> None:
             raise RuntimeError(f"{which} is out of bounds for {C_NAMES[name]}")
     for value, which in ((low, "from"), (last, "to - 1")):
         if name in FLOATS and abs(value) > 2 ** DIGITS[name]:
+            digits = DIGITS[name]
             warnings.warn(
-                f"{which} is out of bounds [-(2^{DIGITS[name]}), 2^{DIGITS[name]}]. Due to precision "
-                f"limitations {C_NAMES[name]} can support discrete uniform distribution only within "
-                "this range. This warning will become an error in version 1.7 release, please fix "
-                "the code in advance",
+                f"{which} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision "
+                f"limitations {C_NAMES[name]} can support discrete uniform distribution only "
+                "within this range. This warning will become an error in version 1.7 release, "
+                "please fix the code in advance",
                 stacklevel=3,
             )

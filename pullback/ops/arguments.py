@@ -13,6 +13,7 @@ from typing import Any
 
 from pullback._engine import Tensor
 from pullback.dtypes import dtype, number_dtype
+from pullback.op import function as declare
 
 _ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 _PARAMETER = re.compile(
@@ -110,7 +111,7 @@ def explained(*texts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     forms = [Form(text) for text in texts]
     own = [Form(_method_text(text)) for text in texts]
 
-    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         name = function.__name__
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -128,7 +129,7 @@ def explained(*texts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
         call.__doc__ = function.__doc__
         return call
 
-    return declare
+    return wrap
 
 
 def _explain(
@@ -147,3 +148,8 @@ def _method_text(text: str) -> str:
     """The form of the method: neither the input nor `out`."""
     text = re.sub(r", (Tensor|tuple of Tensors) out = None\)", ")", text).replace(", *)", ")")
     return text.replace("(Tensor input, ", "(").replace("(Tensor input)", "()")
+
+
+def overloaded(function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()) -> Any:
+    """Publishes an op or function whose calls are explained by these forms."""
+    return declare(places=places, aliases=aliases)(explained(*texts)(function))

@@ -1,4 +1,4 @@
-"""Division with remainder, rounding, signs and magnitudes.
+"""Division with remainder, and rounding.
 
 What rounds is flat almost everywhere: its gradient is zero, as in PyTorch. The remainders are not.
 """
@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pullback import ops
-from pullback._engine import IN_PLACE, Tensor
-from pullback.op import elementwise, function, op
+from pullback._engine import Tensor
+from pullback.op import elementwise, function
 from pullback.ops.arithmetic import TWO, div
 from pullback.ops.pointwise import example, flat, times, unimplemented, without_derivative
 
@@ -315,156 +314,4 @@ frac = elementwise(
         "torch.frac(torch.tensor([1.5, -1.5]))",
         "tensor([ 0.5000, -0.5000])",
     ),
-)
-
-
-# ---------------------------------------------------------------------------- signs and magnitudes
-
-abs = elementwise(
-    "abs",
-    np.absolute,
-    places="tm",
-    aliases=("torch.absolute", "Tensor.absolute"),
-    allowed="ifc",
-    vjp={"self": lambda g, self: g * sgn(self)},
-    doc=example(
-        "The absolute value, real for complex tensors; the slope is the sign, 0 at 0.",
-        "torch.abs(torch.tensor([1.0, -2.0]))",
-        "tensor([1., 2.])",
-    ),
-)
-
-
-@function(name="abs_", places="m", aliases=("Tensor.absolute_",))
-def abs_in_place(self: Any) -> Any:
-    """`abs` with the result written into this tensor; RuntimeError for a complex one."""
-    if self.dtype.is_complex:
-        raise RuntimeError("In-place abs is not supported for complex tensors.")
-    return abs(self, out=IN_PLACE)
-
-
-def _sign_kernel(self: Any) -> Any:
-    """NumPy's, but zero for NaN."""
-    if self.dtype.kind == "b":
-        return self.copy()
-    return ((self > 0).astype(np.int8) - (self < 0)).astype(self.dtype)
-
-
-def _sgn_kernel(self: Any) -> Any:
-    if self.dtype.kind != "c":
-        return _sign_kernel(self)
-    return np.where(self == 0, self.dtype.type(0), self / np.absolute(self))
-
-
-sign = elementwise(
-    "sign",
-    np.sign,
-    kernel=_sign_kernel,
-    loops_for="iu",
-    allowed="bif",
-    refuse=unimplemented(
-        "sign_cpu",
-        "Unlike NumPy, torch.sign is not intended to support complex numbers. "
-        "Please use torch.sgn instead.",
-    ),
-    vjp={"self": flat},
-    doc=example(
-        "-1, 0 or 1 by the sign of each element, 0 for NaN. The gradient is zero.",
-        "torch.sign(torch.tensor([2.0, 0.0, -3.0]))",
-        "tensor([ 1.,  0., -1.])",
-    ),
-)
-
-
-def _sgn_slope(g: Any, self: Any, result: Any) -> Any:
-    """Of z / |z|: what of `g` is across z, over |z|; zero at zero."""
-    if not self.dtype.is_complex:
-        return flat(g)
-    along = (g * ops.conj_physical(result)).real * result
-    return ops.where(self == 0, 0, (g - along) / abs(self))
-
-
-sgn = elementwise(
-    "sgn",
-    np.sign,
-    kernel=_sgn_kernel,
-    loops_for="iu",
-    vjp={"self": _sgn_slope},
-    doc=example(
-        "`z / |z|` of each element, 0 at 0: the sign of a complex number.",
-        "torch.sgn(torch.tensor([3 + 4j, 0j]))",
-        "tensor([0.6000+0.8000j, 0.0000+0.0000j])",
-    ),
-)
-
-signbit = elementwise(
-    "signbit",
-    np.signbit,
-    kernel=lambda self: np.signbit(self) if self.dtype.kind == "f" else self < 0,
-    places="tm",
-    loops_for="f",
-    allowed="bif",
-    refuse=unimplemented("signbit_cpu", "signbit is not implemented for complex tensors."),
-    nondiff=True,
-    doc=example(
-        "Whether the sign bit of each element is set: true for -0.0.",
-        "torch.signbit(torch.tensor([-0.0, 0.0]))",
-        "tensor([ True, False])",
-    ),
-)
-
-
-def _declare_copysign(name: str, kinds: str, digit: int) -> Any:
-    return elementwise(
-        name,
-        np.copysign,
-        inputs=TWO,
-        kinds=kinds,
-        places="",
-        public_name="copysign",
-        promote="float",
-        allowed="f",
-        refuse=unimplemented("copysign_cpu"),
-        grad_name=f"CopysignBackward{digit}",
-        vjp={
-            "self": lambda g, self, result: times(g, ops.where(self == 0, 0, result / self)),
-            "other": flat,
-        },
-        doc="The magnitude of one, the sign of the other.",
-    )
-
-
-_copysign = _declare_copysign("copysign", "TT", 0)
-_copysign_number = _declare_copysign("copysign_number", "TN", 1)
-
-
-@function(places="tmi")
-def copysign(input: Any, other: Any, *, out: Any = None) -> Any:
-    """The magnitude of `input` with the sign of `other`, broadcast; the slope is 1 or -1, 0 at 0.
-
-    >>> import pullback as torch
-    >>> torch.copysign(torch.tensor([1.0, -2.0]), -1)
-    tensor([-1., -2.])
-    """
-    return (_copysign if isinstance(other, Tensor) else _copysign_number)(input, other, out=out)
-
-
-nextafter = elementwise(
-    "nextafter",
-    np.nextafter,
-    inputs=TWO,
-    kinds="TT",
-    allowed="f",
-    grad_name="NotImplemented",
-    vjp={"self": without_derivative("nextafter"), "other": without_derivative("nextafter")},
-    doc=example(
-        "The next representable number after `self` towards `other`. It has no derivative.",
-        "torch.nextafter(torch.tensor([1.0]), torch.tensor([2.0])) > 1",
-        "tensor([True])",
-    ),
-)
-
-heaviside = elementwise(
-    "heaviside_",
-    np.heaviside,
 )

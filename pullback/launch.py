@@ -1,0 +1,163 @@
+"""Programs written for PyTorch, run as they are: `torch` becomes another name of `pullback`.
+
+    python -m pullback program.py [args]
+    python -m pullback -m package.module [args]
+
+`install` puts a finder in front of all others that gives, for `torch` and `torch.x.y`, the modules
+`pullback` and `pullback.x.y` themselves, not copies. It wins over an installed PyTorch. `main` runs
+a program as Python would: its own `__main__`, `sys.argv` and `sys.path`, and tracebacks that begin
+with its first line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
+
+USAGE = """\
+usage: python -m pullback program.py [args]
+       python -m pullback -m module [args]
+
+Run a program written for PyTorch on Pullback: its `import torch` imports pullback.
+"""
+
+
+class TorchFinder:
+    """Finds `torch` and what lies below it in `pullback`. A meta-path finder and its loader."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The spec of a `torch` module, None for any other; ModuleNotFoundError if we lack it."""
+        if name != "torch" and not name.startswith("torch."):
+            return None
+        if importlib.util.find_spec(_own_name(name)) is None:
+            raise ModuleNotFoundError(f"Pullback has no module '{name}' yet", name=name)
+        return ModuleSpec(name, cls)  # type: ignore[arg-type]
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> ModuleType:
+        """The Pullback module that the name stands for."""
+        module = importlib.import_module(_own_name(spec.name))
+        spec.loader_state = module.__spec__
+        return module
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        """The module has run under its own name: only its spec, which the import system replaced."""
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
+        if not hasattr(module, "__path__"):
+            module.__path__ = []  # so that a missing module below it is also refused in our words
+
+
+def _own_name(name: str) -> str:
+    return "pullback" + name.removeprefix("torch")
+
+
+def install() -> None:
+    """Make `import torch` mean Pullback in this process.
+
+    RuntimeError if PyTorch itself has been imported already.
+
+    >>> import pullback.launch
+    >>> pullback.launch.install()
+    >>> import torch
+    >>> torch is pullback
+    True
+    """
+    loaded = sys.modules.get("torch")
+    if loaded is not None and loaded is not sys.modules.get("pullback"):
+        raise RuntimeError("'torch' is already imported, and it is not Pullback")
+    if TorchFinder not in sys.meta_path:
+        sys.meta_path.insert(0, TorchFinder)  # type: ignore[arg-type]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the program that the command line names; the exit status, 2 for wrong usage."""
+    if not arguments or (arguments[0] == "-m" and len(arguments) == 1):
+        sys.stderr.write(USAGE)
+        return 2
+    if arguments[0] in ("-h", "--help"):
+        sys.stdout.write(USAGE)
+        return 0
+    install()
+    try:
+        if arguments[0] == "-m":
+            code, world = _load_module(arguments[1])
+            sys.argv = [world.__file__ or arguments[1], *arguments[2:]]
+        else:
+            code, world = _load_file(arguments[0])
+            sys.argv = list(arguments)
+    except (OSError, ModuleNotFoundError) as error:
+        sys.stderr.write(f"python -m pullback: can't run the program: {error}\n")
+        return 2
+    except SyntaxError as error:
+        return _report(error)
+    return _run(code, world)
+
+
+def _load_file(path: str) -> tuple[CodeType, ModuleType]:
+    """The code of a source file, and the module that it is to run in."""
+    path = os.path.abspath(path)
+    with io.open_code(path) as file:
+        source = file.read()
+    world = ModuleType("__main__")
+    world.__file__ = path
+    world.__loader__ = SourceFileLoader("__main__", path)
+    if not sys.flags.safe_path:
+        sys.path[0] = os.path.dirname(os.path.realpath(path))
+    return compile(source, path, "exec", dont_inherit=True), world
+
+
+def _load_module(name: str) -> tuple[CodeType, ModuleType]:
+    """The code of a module, or of the `__main__` of a package."""
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        name += ".__main__"
+        spec = importlib.util.find_spec(name)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+    code = spec.loader.get_code(name) if hasattr(spec.loader, "get_code") else None
+    if code is None:
+        raise ModuleNotFoundError(f"module '{name}' has no code to run", name=name)
+    world = ModuleType("__main__")
+    world.__file__, world.__loader__ = spec.origin, spec.loader
+    world.__spec__, world.__package__ = spec, spec.parent
+    return code, world
+
+
+def _run(code: CodeType, world: ModuleType) -> int:
+    """Run a program in its module, which stays `__main__` until the process ends."""
+    world.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = world
+    try:
+        exec(code, world.__dict__)
+    except Exception as error:
+        return _report(error)
+    return 0
+
+
+def _report(error: Exception) -> int:
+    """Show an uncaught exception as Python does, without the frames of this file."""
+    error.__traceback__ = _outside(error.__traceback__)
+    sys.excepthook(type(error), error, error.__traceback__)
+    return 1
+
+
+def _outside(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without the frames of this file."""
+    kept = []
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename != __file__:
+            kept.append(trace)
+        trace = trace.tb_next
+    for entry, following in zip(kept, [*kept[1:], None], strict=False):
+        entry.tb_next = following
+    return kept[0] if kept else None

@@ -1,0 +1,602 @@
+"""Sums, products, moments, and softmax: the reductions that are smooth.
+
+`reduced_axes` reads `dim` for all of them; `restore` and `spread` bring a reduced gradient back to the
+input's shape, and most rules are one call of them. Sums run through `_loops.add_reduce`, which adds
+pairwise. Read `sum` and `mean` first, then `prod`. The mutual names with Python's builtins are wanted:
+in these files `sum` is the op.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback._engine import Tensor, conj
+from pullback._loops import add_reduce
+from pullback.dtypes import Size, from_numpy_dtype, get_default_dtype
+from pullback.dtypes import dtype as Dtype
+from pullback.op import function, op
+from pullback.ops.arguments import overloaded
+from pullback.ops.dims import wrap_dim, wrap_dims
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Dims = int | Sequence[int] | None
+
+
+def reduced_axes(dim: Any, keepdim: Any, ndim: int) -> tuple[int, ...] | None:
+    """The axes that `dim` names for NumPy; None for all, which is also what an empty `dim` says."""
+    if keepdim is not False and keepdim is not True:
+        raise TypeError(f"keepdim must be bool, not {type(keepdim).__name__}")
+    if dim is None:
+        return None
+    if hasattr(dim, "__index__"):
+        axis = wrap_dim(operator.index(dim), ndim)
+        return (axis,) if ndim else None
+    return wrap_dims(dim, ndim) or None
+
+
+def reduced_count(shape: Sequence[int], dim: Dims) -> int:
+    """How many elements go into one element of the result."""
+    if dim is None or not shape:
+        return math.prod(shape)
+    axes = wrap_dims(dim, len(shape)) or range(len(shape))
+    return math.prod(shape[axis] for axis in axes)
+
+
+def restore(t: Tensor, ndim: int, dim: Dims, keepdim: bool) -> Tensor:
+    """A result with its reduced dims back as dims of one, so that it broadcasts against the input."""
+    if keepdim or dim is None or not ndim or t.ndim == ndim:
+        return t
+    for axis in wrap_dims(dim, ndim) or ():
+        t = ops.unsqueeze(t, axis)
+    return t
+
+
+def spread(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
+    """A gradient of the result repeated over the dims that were summed."""
+    return ops.expand(restore(g, len(shape), dim, keepdim), tuple(shape))
+
+
+def widened(a: Array, dtype: Dtype | None = None) -> Array:
+    """An array in `dtype` (its own if None), the half precisions as float32."""
+    target = a.dtype if dtype is None else dtype.numpy
+    if target.itemsize == 2 and target.kind not in "iu":
+        target = np.dtype(np.float32)
+    return a.astype(target, copy=False)
+
+
+def type_name(a: Array) -> str:
+    """PyTorch's word for an array's dtype, such as `Long`."""
+    return from_numpy_dtype(a.dtype).type_name
+
+
+def _narrowed(result: Array, a: Array, dtype: Dtype | None) -> Array:
+    """A result as the dtype of the op: the undoing of `widened`."""
+    return np.asarray(result).astype(a.dtype if dtype is None else dtype.numpy, copy=False)
+
+
+SUM_FORMS = (
+    "(Tensor input, *, torch.dtype dtype = None)",
+    "(Tensor input, tuple of ints dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor out = None)",
+)
+
+
+@op(places="", linear=True, moves=True)
+def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+    """Sum over the dims `dim`, over all if it is None or empty.
+
+    Booleans and integers are summed as int64, unless `dtype` says otherwise; `keepdim` leaves dims of
+    one. Floats are added pairwise. The gradient is that of the result, repeated.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
+    tensor([4., 6.])
+    """
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    if dtype is not None:
+        if not isinstance(dtype, Dtype):
+            raise TypeError(f"dtype must be torch.dtype, not {type(dtype).__name__}")
+        self = self.astype(dtype.numpy, copy=False)
+    elif self.dtype.kind in "bui":
+        return np.asarray(np.add.reduce(self, axes, np.int64, None, keepdim))
+    return add_reduce(self, axes, keepdim)
+
+
+sum.variant = lambda saved: (
+    "SumBackward0" if saved["dim"] is None and not saved["keepdim"] else "SumBackward1"
+)
+sum.vjp(self=lambda g, self_shape, dim, keepdim: spread(g, self_shape, dim, keepdim))
+sum = overloaded(sum, *SUM_FORMS)
+
+
+@op(moves=True)
+def nansum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+    """Sum over `dim` with NaN counted as zero; NaN elements get no gradient.
+
+    Integers are summed as int64. RuntimeError for complex numbers.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, float("nan"), 2.0]).nansum()
+    tensor(3.)
+    """
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    if self.dtype.kind == "c":
+        raise RuntimeError("nansum on CPU does not support complex inputs")
+    if self.dtype.kind in "bui":
+        wide = np.int64 if dtype is None else dtype.numpy
+        return np.asarray(np.add.reduce(self, axes, wide, None, keepdim))
+    a = widened(self, dtype)
+    return _narrowed(add_reduce(np.where(np.isnan(a), a.dtype.type(0), a), axes, keepdim), self, dtype)
+
+
+nansum.vjp(
+    self=lambda g, self, dim, keepdim: ops.where(
+        self == self, restore(g, self.ndim, dim, keepdim), 0.0
+    )
+)
+
+
+def _mean_dtype(a: Array, dtype: Dtype | None) -> None:
+    """Refuses to take a mean in integers."""
+    kind = a.dtype.kind if dtype is None else dtype.kind
+    if kind in "bui":
+        which, name = ("Input", type_name(a)) if dtype is None else ("Optional", dtype.type_name)
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. {which} dtype must be either a floating point or "
+            f"complex dtype. Got: {name}"
+        )
+
+
+@op(places="", linear=True, moves=True)
+def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+    """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
+
+    RuntimeError for integers, unless `dtype` is a floating-point or complex type.
+    The gradient is that of the result divided by the count, repeated.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(dim=1)
+    tensor([1.5000, 3.5000])
+    """
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    if dtype is not None or self.dtype.kind not in "fc":
+        _mean_dtype(self, dtype)
+    a = self if dtype is None and self.dtype.itemsize > 2 else widened(self, dtype)
+    total = add_reduce(a, axes, keepdim)
+    count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
+    np.true_divide(total, count, total)
+    return total if a is self else _narrowed(total, self, dtype)
+
+
+mean.variant = lambda saved: (
+    "MeanBackward0" if saved["dim"] is None and not saved["keepdim"] else "MeanBackward1"
+)
+mean.vjp(
+    self=lambda g, self_shape, dim, keepdim: spread(
+        g / reduced_count(self_shape, dim), self_shape, dim, keepdim
+    )
+)
+mean = overloaded(mean, *SUM_FORMS)
+
+
+@function()
+def nanmean(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: Dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Mean over `dim` of the elements that are not NaN. RuntimeError for integers.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, float("nan"), 2.0]).nanmean()
+    tensor(1.5000)
+    """
+    if input.dtype.kind not in "fc":
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{input.dtype.type_name}"
+        )
+    total = nansum(input, dim, keepdim, dtype)
+    fixed = input.detach()
+    return ops.div(total, sum(fixed == fixed, dim, keepdim), out=out)
+
+
+@op(places="", moves=True)
+def prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+    """Product over the dim `dim`, over all elements if it is None.
+
+    Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is the
+    product of the other elements, right also where elements are zero, to any order.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([2.0, 0.0, 3.0], requires_grad=True)
+    >>> x.prod().backward()
+    >>> x.grad
+    tensor([0., 6., 0.])
+    """
+    axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
+    if dtype is None and self.dtype.kind in "bui":
+        return np.asarray(np.multiply.reduce(self, axes, np.int64, None, keepdim))
+    a = widened(self, dtype)
+    return _narrowed(np.multiply.reduce(a, axes, None, None, keepdim), self, dtype)
+
+
+def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if not self.ndim:
+        return g
+    if dim is None:
+        return g * conj(ops.reshape(others_prod(ops.reshape(self, (-1,))), self.shape))
+    others = ops.movedim(others_prod(ops.movedim(self, dim, -1)), -1, dim)
+    return restore(g, self.ndim, dim, keepdim) * conj(others)
+
+
+def others_prod(x: Tensor) -> Tensor:
+    """For each element of the last dim the product of all others, by a tree of pairwise products.
+
+    No division, so zeros do no harm, and made of multiplications, so it has derivatives of any order.
+    """
+    n = x.shape[-1]
+    if n < 2:
+        return ops.ones_like(x)
+    if n % 2:
+        x = ops.cat([x, ops.ones_like(ops.narrow(x, -1, 0, 1))], -1)
+    pairs = ops.reshape(x, (*x.shape[:-1], -1, 2))
+    above = others_prod(ops.select(pairs, -1, 0) * ops.select(pairs, -1, 1))
+    others = ops.reshape(ops.unsqueeze(above, -1) * ops.flip(pairs, (-1,)), x.shape)
+    return ops.narrow(others, -1, 0, n) if n % 2 else others
+
+
+prod.variant = lambda saved: "ProdBackward0" if saved["dim"] is None else "ProdBackward1"
+prod.vjp(self=_prod_vjp)
+prod = overloaded(
+    prod,
+    "(Tensor input, *, torch.dtype dtype = None)",
+    "(Tensor input, int dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor out = None)",
+)
+
+
+@op(nondiff=True)
+def count_nonzero(self: Tensor, dim: Dims = None) -> Array:
+    """How many elements are not zero along `dim`, or in all: int64.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[0, 2], [3, 4]]).count_nonzero(dim=0)
+    tensor([1, 2])
+    """
+    axes = reduced_axes(dim, False, self.ndim)
+    return np.asarray(np.add.reduce(self != 0, axes, np.int64))
+
+
+@op(linear=True)
+def sum_to_size(self: Tensor, size: Size) -> Array:
+    """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
+
+    RuntimeError if `size` does not expand to the shape. It is the derivative of `expand`.
+
+    >>> import pullback as torch
+    >>> torch.ones(2, 3).sum_to_size(2, 1)
+    tensor([[3.],
+            [3.]])
+    """
+    shape = self.shape
+    lead = len(shape) - len(size)
+    axes = list(range(lead))
+    for axis, want in enumerate(size, lead):
+        if axis < 0 or (shape[axis] != want and want != 1):
+            raise RuntimeError(
+                f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}."
+            )
+        if shape[axis] != want:
+            axes.append(axis)
+    if not axes:
+        return self.copy()
+    return add_reduce(self, tuple(axes), True).reshape(size)
+
+
+sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
+
+
+@op(linear=True)
+def trace(self: Tensor) -> Array:
+    """Sum of the diagonal of a matrix; integers are summed as int64. The gradient fills the diagonal.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).trace()
+    tensor(5.)
+    """
+    if self.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {self.ndim}")
+    if self.dtype.kind == "b":
+        raise NotImplementedError("\"trace\" not implemented for 'Bool'")
+    diagonal = np.ascontiguousarray(self.diagonal())
+    return add_reduce(diagonal if self.dtype.kind in "fc" else diagonal.astype(np.int64), None, False)
+
+
+trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
+
+
+# ---------------------------------------------------------------------------- variance, deviation
+
+
+def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -> tuple[Array, Array]:
+    """Variance and mean; the function's name is for its messages."""
+    axes = reduced_axes(dim, keepdim, a.ndim)
+    if a.dtype.kind not in "fc":
+        raise RuntimeError("std and var only support floating point and complex dtypes")
+    count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
+    freedom = count - correction
+    if freedom <= 0:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction factor (input numel divided by output numel).",
+            UserWarning,
+            stacklevel=2,
+        )
+        freedom = 0
+    center = add_reduce(a, axes, True)
+    np.true_divide(center, count, center)
+    away = a - center
+    away = away * away if a.dtype.kind == "f" else away.real**2 + away.imag**2
+    variance = add_reduce(np.asarray(away), axes, keepdim)
+    np.true_divide(variance, freedom, variance)
+    return variance, center if keepdim else center.reshape(variance.shape)
+
+
+def _var_slope(g: Tensor, self: Tensor, dim: Dims, correction: float, keepdim: bool) -> Tensor:
+    g = restore(g, self.ndim, dim, keepdim) * 2
+    return g / (reduced_count(self.shape, dim) - correction) * (self - mean(self, dim, True))
+
+
+def _halved(g: Tensor, deviation: Tensor) -> Tensor:
+    """The gradient of a variance from that of its root; zero where the root is."""
+    flat = deviation == 0
+    return ops.where(flat, 0.0, g / (ops.where(flat, 1.0, deviation) * 2))
+
+
+def _mean_slope(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
+    return spread(g / reduced_count(shape, dim), shape, dim, keepdim)
+
+
+@op(name="var", places="")
+def _var(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
+    return _moments("var", self, dim, correction, keepdim)[0]
+
+
+_var.vjp(self=_var_slope)
+
+
+@op(name="std", places="")
+def _std(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
+    variance = _moments("std", self, dim, correction, keepdim)[0]
+    return np.sqrt(variance, variance)
+
+
+_std.vjp(
+    self=lambda g, self, dim, correction, keepdim, result: _var_slope(
+        _halved(g, result), self, dim, correction, keepdim
+    )
+)
+
+
+@op(name="var_mean", places="")
+def _var_mean(
+    self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False
+) -> tuple[Array, Array]:
+    return _moments("var_mean", self, dim, correction, keepdim)
+
+
+@op(name="std_mean", places="")
+def _std_mean(
+    self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False
+) -> tuple[Array, Array]:
+    variance, center = _moments("std_mean", self, dim, correction, keepdim)
+    return np.sqrt(variance, variance), center
+
+
+def _both(
+    g0: Tensor | None, g1: Tensor | None, self: Tensor, dim: Dims, correction: float, keepdim: bool
+) -> Tensor | None:
+    """The gradient through a variance and a mean, either of which may have none."""
+    parts = []
+    if g0 is not None:
+        parts.append(_var_slope(g0, self, dim, correction, keepdim))
+    if g1 is not None:
+        parts.append(_mean_slope(g1, self.shape, dim, keepdim))
+    return parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
+
+
+_var_mean.vjp(self=_both)
+_std_mean.vjp(
+    self=lambda g0, g1, self, dim, correction, keepdim, result0: _both(
+        None if g0 is None else _halved(g0, result0), g1, self, dim, correction, keepdim
+    )
+)
+
+VAR_FORMS = (
+    "(Tensor input, tuple of ints dim, bool unbiased = True, bool keepdim = False, *, Tensor out = None)",
+    "(Tensor input, tuple of ints dim = None, *, Number correction = None, bool keepdim = False, "
+    "Tensor out = None)",
+    "(Tensor input, bool unbiased = True)",
+)
+
+
+def _moment(name: str, record: Any, text: str, places: str) -> Any:
+    """The public function of a variance or deviation: its two ways to say the correction."""
+
+    def measure(
+        input: Tensor,
+        dim: Dims = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+        out: Any = None,
+    ) -> Any:
+        if dim is True or dim is False:
+            unbiased, dim = dim, None
+        if correction is None:
+            correction = 0 if unbiased is False else 1
+        elif unbiased is not None:
+            raise TypeError("unbiased and correction cannot both be given")
+        return record(input, dim, correction, keepdim, out=out)
+
+    measure.__name__ = measure.__qualname__ = name
+    measure.__doc__ = text
+    return overloaded(measure, *VAR_FORMS, places=places)
+
+
+var = _moment(
+    "var",
+    _var,
+    """Variance over `dim` (all if None): squared distances from the mean over `count - correction`.
+
+    `correction` is 1 unless given; `unbiased=False` sets it to 0. Real for complex input. Warns where
+    nothing is left to divide by. RuntimeError for integers.
+    The gradient is `g * 2 (x - mean) / (count - correction)`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, 2.0, 4.0]).var()
+    tensor(2.3333)
+    """,
+    "tm",
+)
+std = _moment(
+    "std",
+    _std,
+    """Standard deviation over `dim`: the root of `var`, with the same parameters.
+
+    Where it is zero its gradient is zero.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, 2.0, 3.0]).std()
+    tensor(1.)
+    """,
+    "tm",
+)
+var_mean = _moment(
+    "var_mean",
+    _var_mean,
+    """Variance and mean over `dim`, a tuple; the parameters are those of `var`.
+
+    >>> import pullback as torch
+    >>> torch.var_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """,
+    "t",
+)
+std_mean = _moment(
+    "std_mean",
+    _std_mean,
+    """Standard deviation and mean over `dim`, a tuple; the parameters are those of `var`.
+
+    >>> import pullback as torch
+    >>> torch.std_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """,
+    "t",
+)
+
+
+# ------------------------------------------------------------------------------------- exponentials
+
+
+def _float_input(a: Array) -> Array:
+    return a if a.dtype.kind in "fc" else a.astype(get_default_dtype().numpy)
+
+
+def _shift(a: Array, axes: tuple[int, ...] | None) -> Array:
+    """What is subtracted before `exp`: the largest real part, zero where that is infinite."""
+    if not a.size:
+        return np.zeros((), a.real.dtype)
+    top = np.maximum.reduce(a.real, axes, None, None, True)
+    return np.where(np.isfinite(top), top, 0).astype(a.real.dtype)
+
+
+@op(aliases=("special.logsumexp",))
+def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
+    """`log(sum(exp(x)))` over `dim`, without overflow; integers are computed as floats.
+
+    The gradient is `g * exp(x - result)`: the softmax. Where all elements are `-inf` it is NaN.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1000.0, 1000.0]).logsumexp(0)
+    tensor(1000.6931)
+    """
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    a = _float_input(self)
+    top = _shift(a, axes)
+    total = np.log(add_reduce(np.asarray(np.exp(a - top)), axes, keepdim))
+    return total + (top if keepdim or not top.ndim else top.reshape(np.shape(total)))
+
+
+def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Tensor) -> Tensor:
+    result = restore(result, self.ndim, dim, keepdim)
+    return restore(g, self.ndim, dim, keepdim) * conj(ops.exp(self - result))
+
+
+logsumexp.vjp(self=_logsumexp_vjp)
+
+
+def _softmax_input(name: str, a: Array, dim: int, dtype: Dtype | None) -> tuple[Array, int]:
+    """The array to take the softmax of, minus its maximum, and the axis."""
+    axis = wrap_dim(operator.index(dim), a.ndim)
+    kind = a.dtype.kind if dtype is None else dtype.kind
+    if kind != "f":
+        shown = type_name(a) if dtype is None else dtype.type_name
+        last = "lastdim_" if axis >= a.ndim - 1 else ""
+        raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{shown}'")
+    a = widened(a, dtype)
+    if not a.ndim or not a.shape[axis]:
+        return a - a, axis
+    return a - np.maximum.reduce(a, axis, None, None, True), axis
+
+
+@op(aliases=("special.softmax",), moves=True)
+def softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+    """`exp(x) / sum(exp(x))` along `dim`, without overflow; `dtype` is converted to first.
+
+    NotImplementedError for integers and complex numbers. The gradient is `y * (g - sum(g * y))`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([0.0, 0.0]).softmax(0)
+    tensor([0.5000, 0.5000])
+    """
+    a, axis = _softmax_input("softmax", self, dim, dtype)
+    e = np.asarray(np.exp(a))
+    np.true_divide(e, add_reduce(e, (axis,), True) if e.ndim else e.copy(), e)
+    return _narrowed(e, self, dtype)
+
+
+def _softmax_vjp(g: Tensor, dim: int, result: Tensor) -> Tensor:
+    weighted = g * result
+    return weighted - result * sum(weighted, dim, True)
+
+
+softmax.vjp(self=_softmax_vjp)
+
+
+@op(aliases=("special.log_softmax",), moves=True)
+def log_softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+    """`x - log(sum(exp(x)))` along `dim`, without overflow; `dtype` is converted to first.
+
+    NotImplementedError for integers and complex numbers. The gradient is `g - exp(y) * sum(g)`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([0.0, 0.0]).log_softmax(0)
+    tensor([-0.6931, -0.6931])
+    """
+    a, axis = _softmax_input("log_softmax", self, dim, dtype)
+    e = np.asarray(np.exp(a))
+    return _narrowed(a - np.log(add_reduce(e, (axis,), True) if e.ndim else e), self, dtype)
+
+
+log_softmax.vjp(self=lambda g, dim, result: g - ops.exp(result) * sum(g, dim, True))
