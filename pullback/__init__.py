@@ -1,1 +1,74 @@
-"""Pullback."""
+"""Pullback: tensors with gradients. `import pullback as torch` runs programs written for PyTorch.
+
+Public names and no logic. What an op is and does stands in `ops/`, Tensor and the backward pass in
+`_engine.pyx`; docs/architecture.md shows the way of one op through them.
+"""
+
+from __future__ import annotations
+
+from pullback import _engine, ops
+from pullback._engine import Tensor, result_type, set_default_dtype
+from pullback.dtypes import (
+    ALIASES,
+    DTYPES,
+    Size,
+    can_cast,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    device,
+    dtype,
+    finfo,
+    get_default_device,
+    get_default_dtype,
+    iinfo,
+    layout,
+    memory_format,
+    preserve_format,
+    promote_types,
+    set_default_device,
+    sparse_coo,
+    strided,
+)
+from pullback.legacy import TENSOR_TYPES, set_default_tensor_type
+from pullback.methods import MEMBERS
+from pullback.namespaces import add_namespaces, missing
+from pullback.op import SURFACE
+from pullback.ops.random import Generator, default_generator
+from pullback.printing import set_printoptions
+from pullback.settings import (
+    are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    get_num_threads,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_warn_always_enabled,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    set_num_interop_threads,
+    set_num_threads,
+    set_warn_always,
+    use_deterministic_algorithms,
+)
+
+_engine.install({name: _engine.REGISTRY[name] for name in ops.OPERATORS.split()}, ops)
+_engine.attach({**SURFACE["Tensor"], **MEMBERS})
+
+from pullback import autograd  # noqa: E402  (its functions use the methods attached above)
+from pullback.autograd import (  # noqa: E402
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__version__ = "0.1.0"
+
+inf, nan, pi, e, newaxis = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045, None
+
+globals().update({kind.name: kind for kind in DTYPES} | ALIASES | TENSOR_TYPES | SURFACE["torch"])
+add_namespaces(__name__)
+__getattr__ = missing

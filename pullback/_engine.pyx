@@ -1,4 +1,3 @@
-# cython: boundscheck=False, wraparound=False, initializedcheck=False
 """The engine: Tensor, the recorded graph, and the backward pass.
 
 One module in parts, which stand in engine/ in the order of one op's way through them:
@@ -28,7 +27,7 @@ import numpy as np
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from cpython.object cimport PyObject, PyObject_Call
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
@@ -56,17 +55,19 @@ cdef extern from * nogil:
     #if defined(__linux__)
     __attribute__((tls_model("initial-exec")))   /* a few bytes: no call to find them */
     #endif
-    static PB_THREAD_LOCAL struct { int grad, inference, level, anomaly, check_nan, saved_hooks; }
-        pb_thread = {1, 0, 0, 0, 1, 0};
+    static PB_THREAD_LOCAL struct { int grad, inference, level, saved_hooks; void* task; }
+        pb_thread = {1, 0, 0, 0, NULL};
     """
     ctypedef struct ThreadState:
         int grad        # record a graph?
         int inference   # make inference tensors?
         int level       # interpreters on the stack
-        int anomaly     # keep tracebacks, check for NaN
-        int check_nan
         int saved_hooks # pack hooks on the stack
+        void* task      # the backward pass under way, a Task
     ThreadState pb_thread
+
+cdef bint anomaly = False       # keep tracebacks; for all threads, as a pass may use graphs of others
+cdef bint anomaly_nan = True    # and look for NaN
 
 # An extension type's `__dict__` is made with each object, 40 ns that few tensors need. So the slot is our
 # own: the type is told its offset, and the garbage collector to look there.
@@ -101,9 +102,11 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(PyObject*)
     int PyObject_GC_IsTracked(PyObject*)
     object PyObject_GenericGetDict(object, void*)
+    object PyObject_Call(object, object, PyObject*)
     object PyObject_Vectorcall(object callable, PyObject** args, size_t nargsf, PyObject* kwnames)
     Py_ssize_t Py_REFCNT(PyObject*)
     void PyType_Modified(type)
+    void Py_SET_TYPE(PyObject*, PyTypeObject*)
     ctypedef struct PyTypeObject:
         PyObject* tp_dict
 
@@ -146,12 +149,14 @@ def set_inference(bint mode):
 
 def anomaly_state():
     """Whether anomaly mode is on, and whether it looks for NaN."""
-    return bool(pb_thread.anomaly), bool(pb_thread.check_nan)
+    return anomaly, anomaly_nan
 
 
 def set_anomaly(bint mode, bint check_nan=True):
+    """Turns anomaly mode on or off, for all threads; returns what it was."""
+    global anomaly, anomaly_nan
     before = anomaly_state()
-    pb_thread.anomaly, pb_thread.check_nan = mode, check_nan
+    anomaly, anomaly_nan = mode, check_nan
     return before
 
 
@@ -164,13 +169,3 @@ def install_anomaly(module):
     _anomaly = module
 
 
-cdef _note_traceback(Node node):
-    _anomaly.note(node)
-
-
-cdef _report_traceback(Node node):
-    _anomaly.report(node)
-
-
-cdef _check_nan(Node node, list results):
-    _anomaly.check_nan(node, results)

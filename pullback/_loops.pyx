@@ -31,6 +31,15 @@ import_array()
 
 from pullback.dtypes import DTYPES
 
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyArray_Descr
+    PyArray_Descr* PyArray_DESCR(ndarray)
+    char* PyArray_BYTES(ndarray)
+    int PyArray_FLAGS(ndarray)
+    ndarray PyArray_NewFromDescr(type, PyArray_Descr*, int, npy_intp*, npy_intp*, void*, int, object)
+    int PyArray_SetBaseObject(ndarray, object base) except -1
+    int NPY_ARRAY_WRITEABLE
+
 cdef extern from "numpy/ufuncobject.h":
     ctypedef struct PyUFuncObject:
         int nin
@@ -248,6 +257,24 @@ cdef ndarray number_array(char* where, int code):
     cdef ndarray a = empty(0, NULL, code)
     memcpy(PyArray_DATA(a), where, PyArray_ITEMSIZE(a))
     return a
+
+
+def strided(ndarray a not None, tuple shape, tuple strides, Py_ssize_t offset):
+    """An array on the memory of `a`, from `offset` elements after its first on; no bound is checked."""
+    cdef npy_intp dims[64]
+    cdef npy_intp steps[64]
+    cdef npy_intp item = PyArray_ITEMSIZE(a)
+    cdef int i, nd = len(shape)
+    for i in range(nd):
+        dims[i] = shape[i]
+        steps[i] = <npy_intp>strides[i] * item
+    cdef PyArray_Descr* descr = PyArray_DESCR(a)
+    Py_INCREF(<object>descr)
+    view = PyArray_NewFromDescr(ndarray, descr, nd, dims, steps, PyArray_BYTES(a) + offset * item,
+                                PyArray_FLAGS(a) & NPY_ARRAY_WRITEABLE, None)
+    Py_INCREF(a)
+    PyArray_SetBaseObject(view, a)
+    return view
 
 
 # NumPy warns of overflow and division by zero, PyTorch does not. The switch is a context variable:

@@ -1,4 +1,6 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# distutils: extra_compile_args = -fno-math-errno
+# (sqrt that may set errno would keep the loops of _random.h from running wide)
+# cython: cdivision=True
 """The random engine: a generator and the distributions that fill NumPy arrays from it.
 
 The same seed gives the same numbers as PyTorch's CPU generator, bit for bit, for each dtype, size
@@ -287,7 +289,7 @@ cdef bint fill(
     if not PyArray_ISCARRAY(out):
         axes = memory_order((<object>out).shape, *[a.strides for a in (out, *given)])
         view = out.transpose(axes)
-        flat = view if PyArray_ISCARRAY(view) else np.empty(view.shape, out.dtype)
+        flat = view if PyArray_ISCARRAY(view) else np.empty(view.shape, out.dtype.newbyteorder("="))
         given = tuple([array.transpose(axes) for array in given])
     for array in given:
         x, y = y, np.ascontiguousarray(array, np.float64)

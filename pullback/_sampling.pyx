@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: cdivision=True
 """Distributions whose numbers take a varying number of draws, and sampling of categories.
 
 Poisson, binomial and gamma numbers come by rejection; the arithmetic follows the dtype, since a

@@ -156,6 +156,8 @@ def _promote(a: dtype, b: dtype) -> dtype | None:
     if _KINDS[a.kind] > _KINDS[b.kind]:
         a, b = b, a
     low, high = _KINDS[a.kind], _KINDS[b.kind]
+    if {a, b} & {uint16, uint32, uint64} and high != 2:
+        return None
     if high == 3:
         return complex128 if a is float64 or complex128 in (a, b) else complex64
     if high == 2:
@@ -166,9 +168,6 @@ def _promote(a: dtype, b: dtype) -> dtype | None:
         return a if a.code > b.code else b
     if low == 0:
         return b
-    wide = {uint16, uint32, uint64}
-    if a in wide or b in wide:
-        return None
     if uint8 in (a, b):
         other = b if a is uint8 else a
         return int16 if other is int8 else other
@@ -209,9 +208,10 @@ def combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
 
 
 class _Defaults:
-    """The default floating-point dtype, one for the process as in PyTorch."""
+    """The default floating-point dtype and device, one for the process."""
 
     float = float32
+    device: Any = None
 
 
 def get_default_dtype() -> dtype:
@@ -361,14 +361,45 @@ class device:
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (self.type, self.index)
 
+    def __enter__(self) -> device:
+        _device_stack.append(_Defaults.device)
+        set_default_device(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _Defaults.device = _device_stack.pop()
+
 
 CPU, META = device("cpu"), device("meta")
+_Defaults.device = CPU
+_device_stack: list[Any] = []
+
+
+def get_default_device() -> device:
+    """The device of new tensors whose maker is given none.
+
+    >>> import pullback as torch
+    >>> torch.get_default_device()
+    device(type='cpu')
+    """
+    return _Defaults.device
+
+
+def set_default_device(device: str | device | int | None) -> None:  # type: ignore[valid-type]
+    """Sets the device of new tensors; None is the CPU. `with torch.device("meta"):` does so for a while.
+
+    >>> import pullback as torch
+    >>> with torch.device("meta"):
+    ...     torch.zeros(10**6, 10**6).shape
+    torch.Size([1000000, 1000000])
+    """
+    _Defaults.device = CPU if device is None else as_device(device)
 
 
 def as_device(given: str | device | int | None) -> device:
-    """The device of an argument; an error where Pullback has no such device."""
+    """The device of an argument, the default one for None; an error where Pullback has no such device."""
     if given is None:
-        return CPU
+        return _Defaults.device
     found = given if isinstance(given, device) else device(given)
     if found.type == "cpu":
         return CPU

@@ -37,7 +37,8 @@ class TorchFinder:
         """The spec of a `torch` module, None for any other; ModuleNotFoundError if we lack it."""
         if name != "torch" and not name.startswith("torch."):
             return None
-        if importlib.util.find_spec(_own_name(name)) is None:
+        own = _own_name(name)
+        if own not in sys.modules and importlib.util.find_spec(own) is None:
             raise ModuleNotFoundError(f"Pullback has no module '{name}' yet", name=name)
         return ModuleSpec(name, cls)  # type: ignore[arg-type]
 
@@ -50,7 +51,7 @@ class TorchFinder:
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        """The module has run under its own name: only its spec, which the import system replaced."""
+        """The module has run under its own name; it gets back the spec that it had."""
         assert module.__spec__ is not None
         module.__spec__ = module.__spec__.loader_state
         if not hasattr(module, "__path__"):
@@ -76,7 +77,7 @@ def install() -> None:
     if loaded is not None and loaded is not sys.modules.get("pullback"):
         raise RuntimeError("'torch' is already imported, and it is not Pullback")
     if TorchFinder not in sys.meta_path:
-        sys.meta_path.insert(0, TorchFinder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, TorchFinder)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -124,7 +125,8 @@ def _load_module(name: str) -> tuple[CodeType, ModuleType]:
         spec = importlib.util.find_spec(name)
     if spec is None:
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-    code = spec.loader.get_code(name) if hasattr(spec.loader, "get_code") else None
+    load: Any = getattr(spec.loader, "get_code", lambda name: None)
+    code = load(name)
     if code is None:
         raise ModuleNotFoundError(f"module '{name}' has no code to run", name=name)
     world = ModuleType("__main__")

@@ -1,8 +1,8 @@
 """The named tuples that ops with several results return: `values, indices = x.max(dim=0)`.
 
-Each is a tuple whose items have names, made from one line of a table. It is built from one sequence,
-as in `return_types.max((values, indices))`, and shows its fields a line each. What an op wrote into
-`out=` comes back as the type with `_out` behind its name.
+Each is a tuple whose items have names, made from one line of a table. It is built from one
+sequence, as in `return_types.max((values, indices))`, and shows its fields a line each. What an op
+wrote into `out=` comes back as the type with `_out` behind its name.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class _Named(tuple[Any, ...]):
         return tuple.__new__(cls, items)
 
     def __repr__(self) -> str:
-        lines = ",\n".join(f"{name}={item!r}" for name, item in zip(self.__match_args__, self, strict=True))
+        lines = ",\n".join(
+            f"{name}={item!r}" for name, item in zip(self.__match_args__, self, strict=True)
+        )
         return f"torch.return_types.{type(self).__name__}(\n{lines})"
 
     def __reduce__(self) -> tuple[Any, ...]:

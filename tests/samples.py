@@ -13,7 +13,7 @@ table to PyTorch.
 
 import operator
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class Call:
     smooth: bool = True
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Row:
     """An op: its public name, its calls, and what is claimed of it."""
 
@@ -88,14 +88,18 @@ class Row:
     kinds: str = ALL
     forms: str = "fm"
     tol: float = 1.0  # a factor on the tolerances
-    twice: bool = True  # it has a second derivative
+    derived: bool = True  # it has a derivative
+    twice: bool = True  # and a second one
+    better: str = ""  # how the gradient is better than PyTorch's, which is then not compared
     values: bool = True  # False: only shape and dtype are determined (empty)
     meta: bool = True  # it runs on the meta device
-    dtypes: tuple = field(default=())  # the dtypes that `kinds` stands for
 
-    def dtypes_of(self, kinds):
-        """Those of the row's dtypes that are of one of `kinds`."""
-        return [name for kind in self.kinds if kind in kinds for name in DTYPES[kind]]
+    def __repr__(self):
+        return f"row {self.name}"
+
+    def first_dtype(self):
+        """A dtype that the op takes: float32 wherever it does."""
+        return next(DTYPES[kind][0] for kind in "ficu" if kind in self.kinds)
 
 
 def x(*shape, low=-2.0, high=2.0, **options):
@@ -155,6 +159,23 @@ def P(*args, **kwargs):
     return Call(args, kwargs, smooth=False)
 
 
+# Where PyTorch ends with a message that has one of these, Pullback may do better.
+PYTORCH_CANNOT = (
+    "does not support automatic differentiation",
+    "derivative for",
+    "returned an invalid gradient",
+    "INTERNAL ASSERT FAILED",
+    "view size is not compatible",
+    "modified by an inplace operation",
+    "there was no fake impl",
+)
+
+
+def pytorch_cannot(text):
+    """Does this message tell of something that PyTorch lacks?"""
+    return any(phrase in text for phrase in PYTORCH_CANNOT)
+
+
 def resolve(library, name):
     """The function of a row: `add`, `Tensor.view`, `linalg.norm`."""
     return operator.attrgetter(name)(library)
@@ -173,7 +194,7 @@ def seed_of(row, call):
 def strided(data, layout):
     """The same numbers, laid out as asked."""
     if layout == "transposed":
-        return np.asfortranarray(data)
+        return np.array(data, order="F")
     if layout == "strided" and data.ndim:
         roomy = np.zeros((*data.shape[:-1], 2 * data.shape[-1]), data.dtype)
         roomy[..., ::2] = data
@@ -184,9 +205,11 @@ def strided(data, layout):
 class Bound:
     """A call with its tensors made: `args`, `kwargs`, and the `leaves` that may require grad."""
 
-    def __init__(self, library, row, call, dtype, *, layout="contiguous", grads="none", replace=()):
+    def __init__(
+        self, library, row, call, dtype, *, layout="", grads="none", replace=(), device="cpu"
+    ):
         self.library, self.row = library, row
-        self.dtype, self.layout = dtype, layout
+        self.dtype, self.layout, self.device = dtype, layout, device
         self.rng = np.random.default_rng(seed_of(row, call))
         self.made, self.leaves, self.arrays = {}, [], []
         self.replace = list(replace)  # arrays to use for the leaves in place of those drawn
@@ -217,10 +240,12 @@ class Bound:
         data = spec.draw(self.rng, dtype)
         leaf = spec.grad and dtype.startswith(("float", "bfloat", "complex"))
         if leaf and self.replace:
-            data = self.replace[len(self.leaves)]
+            data = np.asarray(self.replace[len(self.leaves)])
         made = self.library.from_numpy(strided(data, self.layout))
         if dtype == "bfloat16":
             made = made.to(self.library.bfloat16)
+        if self.device != "cpu":
+            made = made.to(self.device)
         if spec.expand is not None:
             made = made.expand(spec.expand)
         if leaf:
@@ -251,7 +276,7 @@ def numbers(library, tensor):
     tensor = tensor.detach().resolve_conj().resolve_neg()
     if tensor.dtype is library.bfloat16:
         tensor = tensor.to(library.float32)
-    return tensor.numpy()
+    return tensor.numpy(force=True)
 
 
 def cotangents(library, results, rng):

@@ -8,12 +8,20 @@ import sys
 
 import numpy as np
 import pytest
+from pullback._engine import REGISTRY, from_array
 
 import pullback as torch
-from pullback._engine import REGISTRY, from_array
 from pullback.dtypes import DTYPES
 
-SHAPES = [((), ()), ((1,), (1,)), ((7,), ()), ((1000,), (1000,)), ((5, 3), (3,)), ((4, 1), (1, 6)), ((0, 3), (3,))]
+SHAPES = [
+    ((), ()),
+    ((1,), (1,)),
+    ((7,), ()),
+    ((1000,), (1000,)),
+    ((5, 3), (3,)),
+    ((4, 1), (1, 6)),
+    ((0, 3), (3,)),
+]
 
 
 def operand(dtype, shape, seed):

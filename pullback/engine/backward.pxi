@@ -8,6 +8,9 @@ cdef struct Slot:
     bint captured
 
 
+cdef Py_ssize_t passes = 0
+
+
 @cython.final
 cdef class Task:
     """One backward pass. Its state stands here and not in the nodes, so that passes may nest and run
@@ -22,8 +25,10 @@ cdef class Task:
     cdef dict captures        # slot -> list of (output index, place in `captured`)
     cdef list captured
     cdef bint keep_graph, create_graph, all_needed
+    cdef readonly Py_ssize_t number   # of the pass, counted from the start of the process
 
     def __cinit__(self):
+        global passes
         cdef int i
         self.capacity = 64
         self.slots = <Slot*>PyMem_Malloc(self.capacity * sizeof(Slot))
@@ -34,6 +39,8 @@ cdef class Task:
             raise MemoryError()
         memset(self.table, 0xFF, (self.mask + 1) * sizeof(int))
         self.all_needed = True
+        passes += 1
+        self.number = passes
 
     def __dealloc__(self):
         cdef int i
@@ -71,6 +78,14 @@ cdef class Task:
         self.slots[slot].needed = True
         self.slots[slot].captured = False
         return slot
+
+    cdef int seek(self, Node node) except -2:
+        """The slot of a node, -1 if the pass does not come to it."""
+        cdef size_t key = <size_t><PyObject*>node
+        cdef Py_ssize_t place = ((key >> 4) ^ (key >> 13)) & self.mask
+        while self.table[place] >= 0 and self.slots[self.table[place]].node != <PyObject*>node:
+            place = (place + 1) & self.mask
+        return self.table[place]
 
     cdef int grow(self) except -1:
         cdef int i
@@ -160,7 +175,7 @@ cdef class Task:
                     self.slots[child].waiting += 1
         return 0
 
-    cdef int limit(self, list inputs) except -1:
+    cdef int limit(self, list inputs, bint accumulate) except -1:
         """Marks as needed only what lies on a way to one of `inputs`: pairs of node and output index."""
         cdef int slot, i, index
         cdef Node node, source
@@ -171,12 +186,15 @@ cdef class Task:
         for i in range(self.count):
             self.slots[i].needed = False
         for place, (source, index) in enumerate(inputs):
-            slot = self.find(source, &is_new)
-            self.slots[slot].captured = True
-            self.captures.setdefault(slot, []).append((index, place))
-        # An input is always recorded before what uses it; accumulators come last but have no inputs.
-        order = sorted(range(self.count), key=lambda s: self.order_key(s))
-        for slot in order:
+            slot = self.seek(source)
+            if slot < 0:
+                continue
+            if accumulate:
+                self.slots[slot].needed = True
+            else:
+                self.slots[slot].captured = True
+                self.captures.setdefault(slot, []).append((index, place))
+        for slot in reversed(self.order()):
             node = <Node>self.slots[slot].node
             for i in range(node.nedges):
                 source = node.edge(i, &index)
@@ -187,9 +205,25 @@ cdef class Task:
                         break
         return 0
 
-    def order_key(self, int slot):
-        node = <Node>self.slots[slot].node
-        return 0 if node.kind == NODE_ACCUMULATE else node.seq
+    cdef list order(self):
+        """All slots, each before those its gradients go to."""
+        cdef int slot, i, index, child
+        cdef Node node, source
+        cdef bint is_new
+        cdef list waiting = [self.slots[i].waiting for i in range(self.count)]
+        cdef list ready = [i for i in range(self.count) if waiting[i] == 0], found = []
+        while ready:
+            slot = ready.pop()
+            found.append(slot)
+            node = <Node>self.slots[slot].node
+            for i in range(node.nedges):
+                source = node.edge(i, &index)
+                if source is not None:
+                    child = self.find(source, &is_new)
+                    waiting[child] -= 1
+                    if waiting[child] == 0:
+                        ready.append(child)
+        return found
 
     cdef int accumulate(self, int slot, int index, Tensor g) except -1:
         """Adds a gradient into a node's buffer. Takes over the caller's reference count of one, if any."""
@@ -237,7 +271,7 @@ cdef class Task:
                 continue
             if node.kind == NODE_OP and node.hooks is None and node.outputs is None and node.more is None and (
                     node.op.joint is None and self.slots[slot].buffer != NULL and self.slots[slot].needed
-                    and not self.slots[slot].captured and node.nedges == node.op.ntensors and not pb_thread.anomaly):
+                    and not self.slots[slot].captured and node.nedges == node.op.ntensors and not anomaly):
                 self.step_plain(slot, node)
                 continue
             buffer = None
@@ -246,7 +280,8 @@ cdef class Task:
                 Py_DECREF(buffer)
                 self.slots[slot].buffer = NULL
             grads = None
-            if buffer is not None or node.kind == NODE_CUSTOM:
+            if (buffer is not None or node.kind == NODE_CUSTOM) and (
+                    self.slots[slot].needed or self.slots[slot].captured):
                 grads = [buffer] if node.noutputs <= 1 else (buffer if buffer is not None
                                                               else [None] * node.noutputs)
                 buffer = None
@@ -304,7 +339,7 @@ cdef class Task:
                 continue
             child = self.find(source, &is_new)
             result = results[i] if i < len(results) else None
-            if result is not None:
+            if result is not None and (self.all_needed or self.slots[child].needed or self.slots[child].captured):
                 results[i] = None
                 self.accumulate(child, index, fit(source, index, result, node, i))
                 result = None
@@ -356,7 +391,7 @@ cdef class Task:
         if buffer == NULL:
             return 0
         self.slots[slot].buffer = NULL
-        if node.hooks is None and not self.slots[slot].captured:
+        if node.hooks is None and not self.slots[slot].captured and self.slots[slot].needed:
             leaf = leaf_of(node)
             give_grad(leaf, buffer, self.create_graph)
             return 0
@@ -366,14 +401,14 @@ cdef class Task:
             tensor_hooks(node, grads)
         if self.slots[slot].captured:
             self.capture(slot, grads)
-        if not (self.all_needed or self.slots[slot].needed) or grads[0] is None:
+        if not self.slots[slot].needed or grads[0] is None:
             return 0
         leaf = leaf_of(node)
+        given = None
         if node.hooks is not None:
             for hook in tuple(node.hooks.pre.values()):
-                replaced = hook(tuple(grads))
-                if replaced is not None:
-                    grads = [replaced] if isinstance(replaced, Tensor) else list(replaced)
+                grads = replaced(hook, grads, (tuple(grads),))
+            given = tuple(grads) if node.hooks.post else None
         result = grads.pop()
         Py_INCREF(result)
         buffer = <PyObject*>result
@@ -381,7 +416,7 @@ cdef class Task:
         give_grad(leaf, buffer, self.create_graph)
         if node.hooks is not None:
             for hook in tuple(node.hooks.post.values()):
-                hook((), (leaf._grad,))
+                hook((), given)
             for hook in tuple(node.hooks.accumulated.values()):
                 hook(leaf)
         return 0
@@ -523,10 +558,9 @@ cdef list run_node(Node node, list grads, unsigned int wanted):
     cdef int i
     if node.hooks is not None and node.hooks.pre:
         for hook in tuple(node.hooks.pre.values()):
-            replaced = hook(tuple(grads))
-            if replaced is not None:
-                grads = [replaced] if isinstance(replaced, Tensor) else list(replaced)
+            grads = replaced(hook, grads, (tuple(grads),))
     given = tuple(grads) if node.hooks is not None else None
+    outer = _anomaly.enter(seen(node)) if anomaly else None
     try:
         if node.kind == NODE_CUSTOM:
             got = node.custom(node, tuple(grads))
@@ -539,18 +573,34 @@ cdef list run_node(Node node, list grads, unsigned int wanted):
             results = []
         else:
             results = op_gradients(node, grads, wanted)
-    except Exception as error:
-        if pb_thread.anomaly:
-            _report_traceback(node)
+        if anomaly and anomaly_nan:
+            _anomaly.check_nan(node, results)
+    except Exception:
+        if anomaly:
+            _anomaly.report(node)
         raise
-    if pb_thread.anomaly and pb_thread.check_nan:
-        _check_nan(node, results)
+    finally:
+        if anomaly:
+            _anomaly.leave(outer)
     if node.hooks is not None and node.hooks.post:
         for hook in tuple(node.hooks.post.values()):
-            replaced = hook(tuple(results), given)
-            if replaced is not None:
-                results = [replaced] if isinstance(replaced, Tensor) else list(replaced)
+            results = replaced(hook, results, (tuple(results), given))
     return results
+
+
+cdef list replaced(hook, list values, tuple args):
+    """What a node's hook makes of its gradients; as they were if it returns None."""
+    got = hook(*args)
+    if got is None:
+        return values
+    if isinstance(got, Tensor):
+        got = (got,)
+    if not isinstance(got, (tuple, list)):
+        raise TypeError(f"expected tuple, but hook returned '{type(got).__name__}'")
+    if len(got) != len(values):
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', repr(hook))}' has returned an incorrect number of "
+                           f"values (got {len(got)}, but expected {len(values)})")
+    return list(got)
 
 
 cdef list op_gradients(Node node, list grads, unsigned int wanted):
@@ -594,13 +644,14 @@ cdef int release(Node node) except -1:
     cdef int i
     if node.kind == NODE_CUSTOM:
         if hasattr(node.custom, "release"):
-            node.custom.release()
+            node.custom.release(node)
         return 0
     if node.saved is None:
         return 0
     for i in range(node.op.nsaved):
         if node.op.saved_kind[i] in (SAVE_TENSOR, SAVE_RESULT, SAVE_RESULTS) and (<tuple>node.saved)[i] is not None:
-            node.saved = None
+            node.saved = None if node.op.variant is None else tuple(
+                [entry if node.op.saved_kind[i] == SAVE_PARAM else None for i, entry in enumerate(node.saved)])
             node.freed = True
             return 0
     return 0
@@ -638,12 +689,14 @@ cdef int _check_hook(hook, before, after) except -1:
     return 0
 
 
-def run_backward(roots, grads, bint keep_graph, bint create_graph, inputs):
+def run_backward(roots, grads, bint keep_graph, bint create_graph, inputs, bint accumulate=False):
     """A backward pass from `roots`, tensors or (node, index) pairs, with a gradient each.
 
     With `inputs` (pairs of node and output index) nothing is added to `.grad`, and their gradients are
-    returned in a list, None for one that was not reached.
+    returned in a list, None for one that was not reached; with `accumulate` also, they are added to the
+    `.grad` of those leaves alone.
     """
+    cdef void* outer = pb_thread.task
     cdef Task task = Task.__new__(Task)
     cdef int index
     cdef Node node
@@ -662,10 +715,11 @@ def run_backward(roots, grads, bint keep_graph, bint create_graph, inputs):
         task.discover()
         if inputs is not None:
             held.append(inputs)
-            task.limit(inputs)
+            task.limit(inputs, accumulate)
+        pb_thread.task = <void*>task
         task.run()
     finally:
-        pb_thread.grad = before
+        pb_thread.grad, pb_thread.task = before, outer
     return task.captured
 
 
@@ -684,6 +738,7 @@ cdef int backward_scalar(Tensor root, bint keep_graph) except -1:
     one = wrap(number_array(number, code))
     if PyArray_NDIM(root.array):
         one.array = one.array.reshape((<object>root.array).shape)
+    cdef void* outer = pb_thread.task
     task = Task.__new__(Task)
     task.keep_graph = keep_graph
     pb_thread.grad = 0
@@ -691,14 +746,27 @@ cdef int backward_scalar(Tensor root, bint keep_graph) except -1:
         task.add_root(node, index, one)
         one = None
         task.discover()
+        pb_thread.task = <void*>task
         task.run()
     finally:
-        pb_thread.grad = before
+        pb_thread.grad, pb_thread.task = before, outer
     return 0
 
 
 def gradient_edge(Tensor t):
     """The node that the gradient of a tensor goes to, and the output index there; None if it wants none."""
     cdef int index
-    cdef Node node = history(t, &index)
+    cdef Node node = seen(history(t, &index))
     return None if node is None else (node, index)
+
+
+def current_pass():
+    """The number of the backward pass under way on this thread, -1 if there is none."""
+    return -1 if pb_thread.task == NULL else (<Task>pb_thread.task).number
+
+
+def will_run(Node node):
+    """Whether the backward pass under way runs this node, or hands out its gradient."""
+    cdef Task task = <Task>pb_thread.task
+    cdef int slot = task.seek(node)
+    return slot >= 0 and (task.slots[slot].needed or task.slots[slot].captured)

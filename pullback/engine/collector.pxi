@@ -31,7 +31,7 @@ cdef _show_to_collector(bint show):
     cdef Node node
     while link != &live.head:
         _set_tracked(link.owner, show)
-        if type(<object>link.owner) is Node:
+        if isinstance(<object>link.owner, Node):
             node = <Node>link.owner
             if type(node.saved) is tuple:
                 for entry in <tuple>node.saved:

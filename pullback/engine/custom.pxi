@@ -6,28 +6,35 @@ def custom_node(custom, label, edges, outputs):
     `edges` are tensors or None, `outputs` the tensors it computed, which are given the node as history:
     a tensor that is written to in place is passed again.
     """
-    global sequence
     cdef Node node = Node.__new__(Node)
-    cdef Node source
-    cdef int index
-    node.kind = NODE_CUSTOM
-    node.custom, node.saved = custom, label
-    sequence += 1
-    node.seq = sequence
-    for x in edges:
-        index = 0
-        source = history(<Tensor>x, &index) if isinstance(x, Tensor) else None
-        node.add_edge(source, index)
-    if pb_thread.anomaly:
-        _note_traceback(node)
+    connect(node, custom, label, edges)
     if outputs is not None:
         set_outputs(node, outputs)
     return node
 
 
-def set_outputs(Node node, outputs):
-    """Hangs a node on tensors; None stands for an output without a gradient."""
-    cdef Tensor t
+def connect(Node node, custom, label, edges):
+    """Makes a fresh node, one of a subclass perhaps, a custom one; without a label its class names it."""
+    global sequence
+    cdef Node source
+    cdef int index
+    node.kind = NODE_CUSTOM
+    node.custom, node.saved = custom, label
+    for x in edges:
+        index = 0
+        source = history(<Tensor>x, &index) if isinstance(x, Tensor) else None
+        node.add_edge(source, index)
+    sequence += 1
+    node.seq = sequence
+    if anomaly:
+        _anomaly.note(node)
+
+
+def set_outputs(Node node, outputs, written=None, int place=0):
+    """Hangs a node on its outputs; None stands for one without a gradient.
+
+    `written` is the view among them that was written to in place, the node's input `place`.
+    """
     cdef int i
     node.noutputs = len(outputs)
     if node.noutputs == 1 and outputs[0] is not None:
@@ -36,15 +43,23 @@ def set_outputs(Node node, outputs):
         node.outputs = [None if x is None else ((<object>(<Tensor>x).array).shape, code_of((<Tensor>x).array))
                         for x in outputs]
     for i, x in enumerate(outputs):
-        if x is not None:
-            t = <Tensor>x
-            t.node, t.output_index = node, i
+        if x is not None and x is written:
+            hang(node, <Tensor>x, i, place)
+        elif x is not None:
+            give_node(<Tensor>x, node, i)
 
 
 def hang_history(Node node, Tensor target):
     """Makes a node of one output the history of a tensor that was written to in place."""
     node.describe(target.array)
     hang(node, target)
+
+
+def alias(Tensor t):
+    """A tensor on the same memory and version counter, without history."""
+    cdef Tensor other = detached(t)
+    other.array = (<object>t.array).view()
+    return other
 
 
 def mark_view(Tensor t, Tensor source, str how):
@@ -77,14 +92,35 @@ def set_array(Tensor t, a):
     t.array = a
 
 
-def save_tensor(Tensor t, Node holder, bint result):
-    """A tensor as a custom function's node keeps it; `unsave` gives it back."""
-    return keep_result(t, holder) if result else keep(t)
+def save_tensors(Node node, tensors):
+    """Keeps tensors (or None) with a custom node until it is released; `saved_tensors` gives them back."""
+    cdef list entries = []
+    for t in tensors:
+        if t is not None and (<Tensor>t).node is node:
+            entries.append(keep_result(<Tensor>t, node))
+        else:
+            entries.append(None if t is None else keep(t))
+    node.saved = tuple(entries)
 
 
-def unsave(entry, Node holder):
-    """The tensor that `save_tensor` kept; an error if it was written to since."""
-    return unpack_entry(holder, entry, False)
+def saved_tensors(Node node):
+    """What `save_tensors` kept; RuntimeError if it was freed, or written to since."""
+    if node.freed:
+        raise RuntimeError(FREED)
+    return tuple([unpack_entry(node, entry, False) for entry in node.saved or ()])
+
+
+def raw_saved_tensors(Node node):
+    """Handles of what `save_tensors` kept, which take hooks of their own."""
+    if node.freed:
+        raise RuntimeError(FREED)
+    return tuple([SavedTensor(node, place) for place in range(len(node.saved or ()))])
+
+
+def free_saved(Node node):
+    """Lets go of what `save_tensors` kept."""
+    if node.saved:
+        node.saved, node.freed = None, True
 
 
 def tangents_of(Tensor t):

@@ -61,6 +61,11 @@ cdef object overriding(tuple args):
     return found
 
 
+def overriding_types(operands):
+    """The classes among these arguments that override `__torch_function__`; empty if there are none."""
+    return overriding(tuple(operands)) or ()
+
+
 def torch_function(func, operands, args, kwargs):
     """Asks the overriding classes among `operands`, subclasses first, to do `func(*args, **kwargs)`."""
     types = overriding(tuple(operands)) or []
@@ -105,6 +110,16 @@ cdef object through_levels(Op op, tuple args, object out):
     pb_thread.level = level - 1
     try:
         return _levels.stack[level - 1].process(op, args, out)
+    finally:
+        pb_thread.level = level
+
+
+def at_level_below(function, *args):
+    """Calls a function with the level below the top one in force."""
+    cdef int level = pb_thread.level
+    pb_thread.level = level - 1
+    try:
+        return function(*args)
     finally:
         pb_thread.level = level
 
@@ -230,7 +245,7 @@ cdef bint _any_meta(Op op, PyObject** argv) except -1:
     return meta
 
 
-cdef object compute(Op op, tuple args, PyObject** argv):
+cdef object compute(Op op, tuple args, PyObject** argv, bint in_place=False):
     """The kernel on the payloads; the half precisions go through float32 unless data is only moved."""
     cdef int k, p, half = -1, code
     cdef list values = list(args)
@@ -247,7 +262,12 @@ cdef object compute(Op op, tuple args, PyObject** argv):
                     values[p] = a.astype(np.float32)
         elif type(x) is list or type(x) is tuple:
             values[p] = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
-    results = quiet_call(op.kernel, values)
+    if op.writes and not in_place:
+        values[0] = values[0].copy(order="K")
+    if op.moves and not op.writes:
+        results = PyObject_Call(op.kernel, tuple(values), NULL)
+    else:
+        results = quiet_call(op.kernel, values)
     if half >= 0:
         if isinstance(results, (tuple, list)):
             return tuple([_narrow(r, half) for r in results])
@@ -281,7 +301,8 @@ cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
 
 
 cdef bint requires(Tensor t) noexcept:
-    return t.requires or t.node is not None or (t.base is not None and requires(t.base))
+    return t.requires or t.node is not None or (
+        t.base is not None and t.attr_version != t.storage.version and requires(t.base))
 
 
 cdef unsigned int needs(Op op, PyObject** argv) except? 0xFFFFFFFF:
@@ -336,8 +357,6 @@ cdef Node new_node(Op op, PyObject** argv, unsigned int need):
     cdef int k, index = 0
     node.op = op
     node.need = need
-    sequence += 1
-    node.seq = sequence
     for k in range(op.ntensors):
         x = <object>argv[op.tensor_params[k]]
         if isinstance(x, Tensor):
@@ -351,8 +370,10 @@ cdef Node new_node(Op op, PyObject** argv, unsigned int need):
                 node.add_edge(source, index if source is not None else 0)
         elif x is not None or (<str>op.kinds)[op.tensor_params[k]] != u'.':
             node.add_edge(None, 0)
-    if pb_thread.anomaly:
-        _note_traceback(node)
+    sequence += 1   # last: asking for an input's history may make nodes
+    node.seq = sequence
+    if anomaly:
+        _anomaly.note(node)
     return node
 
 

@@ -40,6 +40,7 @@ cdef class Storage:
     cdef unsigned int version
     cdef unsigned int whole    # the last write that may have touched anything; later ones are in `writes`
     cdef list writes           # (version, the array written through), for writes through views
+    cdef str writer            # anomaly mode: the line that wrote last
 
 
 cdef bint disturbed(Storage s, unsigned int since, ndarray a) except -1:
@@ -110,7 +111,7 @@ cdef class Node:
     cdef list outputs                  # (shape, code) each, or None for an output without a gradient
     cdef Hooks hooks
     cdef object custom                 # NODE_CUSTOM: function (node, grads) -> gradients of the inputs
-    # A custom node keeps its name in `saved`; an accumulator the leaf's array, and in `custom` a weak
+    # A custom node keeps its name in `saved`, one of a Python class what it saves; an accumulator the leaf's array, and in `custom` a weak
     # reference to the leaf.
     cdef object _metadata              # user's dict; anomaly mode's traceback
     cdef object __weakref__
@@ -185,17 +186,10 @@ cdef class Node:
         if self.kind == NODE_ACCUMULATE:
             return "torch::autograd::AccumulateGrad"
         if self.kind == NODE_CUSTOM:
-            return self.saved
+            return self.saved if type(self.saved) is str else type(self).__name__
         if self.op.variant is not None:
             return _variant_name(self)
         return self.op.grad_name
-
-    @property
-    def __class__(self):
-        return _node_class("AccumulateGrad" if self.kind == NODE_ACCUMULATE else self.name())
-
-    def __repr__(self):
-        return f"<{self.__class__.__name__} object at {hex(id(self))}>"
 
     @property
     def next_functions(self):
@@ -203,7 +197,7 @@ cdef class Node:
         cdef int i, index
         found = []
         for i in range(self.nedges):
-            node = self.edge(i, &index)
+            node = seen(self.edge(i, &index))
             found.append((node, index))
         return tuple(found)
 
@@ -211,7 +205,7 @@ cdef class Node:
     def variable(self):
         """The leaf of an accumulator."""
         if self.kind != NODE_ACCUMULATE:
-            raise AttributeError(f"'{self.__class__.__name__}' object has no attribute 'variable'")
+            raise AttributeError(f"'{type(seen(self)).__name__}' object has no attribute 'variable'")
         return leaf_of(self)
 
     @property
@@ -245,7 +239,7 @@ cdef class Node:
 
     def __call__(self, *grads):
         """Runs the node alone: the gradients of its inputs, given those of its outputs."""
-        results = run_node(self, [g for g in grads], _all_needed(self))
+        results = run_node(self, list(grads), _all_needed(self))
         return results[0] if len(results) == 1 else tuple(results)
 
     def __getattr__(self, name):
@@ -253,9 +247,7 @@ cdef class Node:
             return _saved_attribute(self, name[7:], False)
         if name.startswith("_raw_saved_") and self.kind == NODE_OP:
             return _saved_attribute(self, name[11:], True)
-        if self.kind == NODE_CUSTOM and self.custom is not None and hasattr(self.custom, "node_attribute"):
-            return self.custom.node_attribute(name)
-        raise AttributeError(f"'{self.__class__.__name__}' object has no attribute '{name}'")
+        raise AttributeError(f"'{type(seen(self)).__name__}' object has no attribute '{name}'")
 
     def __dir__(self):
         names = list(object.__dir__(self))
@@ -309,16 +301,23 @@ def _register(hooks, fn):
     return handle
 
 
-_NODE_CLASSES = {}
+cdef dict _node_classes = {}
 
 
-def _node_class(name):
-    """The class that a node of this name shows: each name has one, all are subclasses of Node."""
-    found = _NODE_CLASSES.get(name)
+cdef Node seen(Node node):
+    """A node about to be shown to the user: from now on of a class of its own name.
+
+    The class adds nothing to Node, so a node can change to it when it is looked at, and most never are.
+    """
+    if node is None or type(node) is not Node:
+        return node
+    name = node.name().rpartition("::")[2]
+    found = _node_classes.get(name)
     if found is None:
-        short = name.rpartition("::")[2]
-        found = _NODE_CLASSES[name] = type(short, (Node,), {"__module__": "builtins"})
-    return found
+        found = _node_classes[name] = type(name, (Node,), {"__module__": "builtins", "__slots__": ()})
+    Py_INCREF(found)
+    Py_SET_TYPE(<PyObject*>node, <PyTypeObject*><PyObject*>found)
+    return node
 
 
 cdef object _variant_name(Node node):
@@ -341,7 +340,7 @@ cdef object _saved_attribute(Node node, str name, bint raw):
     if name.endswith("_sym_sizes"):
         name = name[:-10] + "_shape"
     if name not in op.saved_names:
-        raise AttributeError(f"'{node.__class__.__name__}' object has no attribute '_saved_{name}'")
+        raise AttributeError(f"'{type(seen(node)).__name__}' object has no attribute '_saved_{name}'")
     if raw:
         return SavedTensor(node, op.saved_names.index(name))
     return unpack(node, op.saved_names.index(name))
@@ -358,10 +357,10 @@ class SavedTensor:
 
 
 def _pack_saved(Node node, int place, pack_hook, unpack_hook):
-    tensor = unpack(node, place)
     entries = list(node.saved)
-    entries[place] = packed(tensor, node if node.op.saved_kind[place] == SAVE_RESULT else None,
-                            pack_hook, unpack_hook)
+    tensor = unpack_entry(node, entries[place], False)
+    result = type(entries[place]) is Saved and (<Saved>entries[place]).result
+    entries[place] = packed(tensor, node if result else None, pack_hook, unpack_hook)
     node.saved = tuple(entries)
 
 
@@ -498,14 +497,14 @@ cdef object unpack_entry(Node holder, object entry, bint nested):
     if type(entry) is Tensor:
         t = <Tensor>entry
         if t.storage is not None and t.storage.version != 0 and disturbed(t.storage, 0, t.array):
-            _changed(t.array, t.storage.version, 0, t.node, t.output_index)
+            _changed(holder, t.array, t.storage, 0, t.node, t.output_index)
         return t
     if type(entry) is Saved:
         return _unpack_saved(holder, <Saved>entry)
     if isinstance(entry, Tensor):
         t = <Tensor>entry
         if t.storage is not None and t.storage.version != 0 and disturbed(t.storage, 0, t.array):
-            _changed(t.array, t.storage.version, 0, t.node, t.output_index)
+            _changed(holder, t.array, t.storage, 0, t.node, t.output_index)
         return t
     if nested and type(entry) is list:
         return [unpack_entry(holder, item, False) for item in entry]
@@ -523,7 +522,7 @@ cdef Tensor _unpack_saved(Node holder, Saved s):
         return with_history(t, holder if s.result else s.node, s.output_index)
     if s.storage.version != s.version and disturbed(s.storage, s.version, s.array):
         node = holder if s.result else (s.tensor.node if s.tensor is not None else None)
-        _changed(s.array, s.storage.version, s.version, node, s.output_index)
+        _changed(holder, s.array, s.storage, s.version, node, s.output_index)
     if s.tensor is not None:
         return s.tensor
     if not s.result:
@@ -562,26 +561,29 @@ cdef Tensor leaf_of(Node accumulator):
     return t
 
 
-cdef _changed(ndarray a, unsigned int now, unsigned int expected, Node node, int index):
-    which = ""
+cdef _changed(Node holder, ndarray a, Storage s, unsigned int expected, Node node, int index):
+    """Raises the error of a saved value that was overwritten; in anomaly mode it names both lines."""
+    which = hint = ""
     if node is not None and node.kind != NODE_ACCUMULATE:
-        name = node.name()
-        for suffix in ("Backward0", "Backward1", "Backward2", "Backward3", "Backward4"):
-            name = name.removesuffix(suffix)
-        which = f", which is output {index} of {name},"
-    elif node is None:
-        which = ""
-    if pb_thread.anomaly:
-        hint = ("Hint: the backtrace further above shows the operation that failed to compute its gradient. "
-                "The variable in question was changed in there or anywhere later. Good luck!")
+        which = f", which is output {index} of {short_name(node)},"
+    if anomaly:
+        hint = _anomaly.both_lines(holder, s.writer) + (
+            "Hint: the backtrace further above shows the operation that failed to compute its gradient. "
+            "The variable in question was changed in there or anywhere later. Good luck!")
     else:
         hint = ("Hint: enable anomaly detection to find the operation that failed to compute its gradient, "
-                "with torch.autograd.set_detect_anomaly(True).")
+                "with torch.autograd.set_detect_anomaly(True, check_nan=False).")
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{type_string(code_of(a))} {list((<object>a).shape)}]{which} is at version {now}; "
+        f"[{type_string(code_of(a))} {list((<object>a).shape)}]{which} is at version {s.version}; "
         f"expected version {expected} instead. {hint}"
     )
+
+
+cdef str short_name(Node node):
+    """A node's name as messages have it: "Exp" for ExpBackward0."""
+    name, found, digits = node.name().rpartition("Backward")
+    return name if found and (not digits or digits.isdigit()) else node.name()
 
 
 cdef str type_string(int code):

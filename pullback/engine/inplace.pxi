@@ -24,6 +24,8 @@ cpdef bump_version(Tensor t):
         if s.writes is None:
             s.writes = []
         s.writes.append((s.version, t.array))
+    if anomaly:
+        s.writer = _anomaly.user_line()
 
 
 def set_version(Tensor t, unsigned int version):
@@ -38,10 +40,13 @@ cdef int mark_views(Op op, Tensor source, object outs) except -1:
         t = <Tensor>x
         if t.array is source.array:
             t.array = (<object>t.array).view()
+        t.inference = source.inference
+        if op.nondiff:   # shares memory and nothing else, as `detach` does
+            t.storage = storage(source)
+            continue
         t.base = source.base if source.base is not None else source
         t.storage = storage(source)
         t.attr_version = t.storage.version
-        t.inference = source.inference
         if op.multi_view:
             t.creation = VIEW_MULTI
         elif not pb_thread.grad:
@@ -61,24 +66,45 @@ cdef int refresh_view(Tensor t) except -1:
         op = <Op>_operators["as_strided"]
         viewed = t.base
         if code_of(t.array) != code_of(t.base.array):
-            viewed = _ops.view_as_real(t.base)
-        args = (viewed,) + geometry(t, t.base)
+            viewed = _ops.reinterpret(t.base)
+        args = (viewed,) + geometry(t, <Tensor>viewed)
         for i in range(len(args)):
             argv[i] = <PyObject*>args[i]
         node = new_node(op, argv, 1)
         node.describe(t.array)
         node.saved = saved_inputs(op, argv, 1)
-        t.node, t.output_index = node, 0
+        give_node(t, node, 0)
     t.attr_version = t.storage.version
     return 0
 
 
 cdef tuple geometry(Tensor t, Tensor base):
-    """Size, strides and offset of a view relative to the first element of its base, in elements."""
+    """Size, strides and offset of a view relative to the first element of its base, and the base's strides."""
     a = <object>t.array
     item = a.itemsize
     offset = (<char*>PyArray_DATA(t.array) - <char*>PyArray_DATA(base.array)) // <npy_intp>item
-    return a.shape, tuple([s // item for s in a.strides]), offset
+    return a.shape, _dense_strides(t), offset, _dense_strides(base)
+
+
+def restructure(Op op, Tensor t, *args):
+    """Writes a view op into its own tensor, as `x.t_()` does: the same memory, seen otherwise."""
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Node node = None
+    cdef int i
+    check_writable(t, False)
+    bound = (t,) + args
+    for i in range(op.nparams):
+        argv[i] = <PyObject*>bound[i]
+    if pb_thread.grad and requires(t):
+        node = new_node(op, argv, 1)
+        node.saved = saved_inputs(op, argv, 1)
+    t.array = op.kernel(t.array, *args)
+    bump_version(t)
+    if node is not None:
+        node.describe(t.array)
+        give_node(t, node, 0)
+        t.attr_version = t.storage.version
+    return t
 
 
 cdef int check_writable(Tensor t, bint other_requires) except -1:
@@ -106,10 +132,7 @@ cdef int check_view_creation(Tensor t) except -1:
     node = t.grad_fn
     who = "This view"
     if node is not None:
-        name = node.name()
-        for digit in "0123456789":
-            name = name.removesuffix("Backward" + digit)
-        who = f"Output {t.output_index} of {name}"
+        who = f"Output {t.output_index} of {short_name(node)}"
     if t.creation == VIEW_MULTI:
         raise RuntimeError(
             f"{who} is a view and is being modified inplace. This view is the output of a function that returns "
@@ -139,9 +162,23 @@ cdef bint self_overlaps(ndarray a):
     return False
 
 
+cdef bint partly_overlaps(ndarray a, ndarray b):
+    """Whether two contiguous arrays share some of their memory, but not all."""
+    cdef char* start = <char*>PyArray_DATA(a)
+    cdef char* other = <char*>PyArray_DATA(b)
+    cdef Py_ssize_t length, other_length
+    if a is b or not PyArray_IS_C_CONTIGUOUS(a) or not PyArray_IS_C_CONTIGUOUS(b):
+        return False
+    length, other_length = (<object>a).nbytes, (<object>b).nbytes
+    return start < other + other_length and other < start + length and (start != other or length != other_length)
+
+
 cdef object apply_inplace(Op op, tuple args, PyObject** argv):
     """The op with its result written into its first input: `x.mul_(y)`, `x += y`."""
-    cdef Tensor target
+    cdef Tensor target, before
+    cdef Node node = None
+    cdef PyObject* first = argv[0]
+    cdef int i, index = 0
     if not isinstance(args[0], Tensor):
         raise TypeError(f"{op.__name__}_(): argument 'input' (position 1) must be Tensor, not {type(args[0]).__name__}")
     target = <Tensor>args[0]
@@ -150,10 +187,12 @@ cdef object apply_inplace(Op op, tuple args, PyObject** argv):
     if self_overlaps(target.array):
         raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a "
                            "single memory location. Please clone() the tensor before performing the operation.")
-    cdef Node node = None
-    cdef Tensor before
-    cdef PyObject* first = argv[0]
-    cdef int i, index = 0
+    for i in range(op.ntensors):
+        x = <object>argv[op.tensor_params[i]]
+        if isinstance(x, Tensor) and partly_overlaps(target.array, (<Tensor>x).array):
+            raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor "
+                               "refer to a single memory location. Please clone() the tensor before performing the "
+                               "operation.")
     if need and KIND[code_of(target.array)] >= 2:
         # The node is made before the write: what it saves is what went in. A rule that looks at the old
         # value of the target gets a copy of it.
@@ -173,8 +212,10 @@ cdef object apply_inplace(Op op, tuple args, PyObject** argv):
         node.set_edge(0, history(target, &index), index)
     if op.elementwise:
         write_pointwise(op, argv, target)
-    else:
+    elif not op.writes:
         write_result(op, target, compute(op, args, argv))
+    elif not target.meta:
+        compute(op, args, argv, True)
     bump_version(target)
     if node is not None:
         if op.nsaved:
@@ -249,36 +290,45 @@ cdef int write_result(Op op, Tensor target, object result) except -1:
     return 0
 
 
-cdef int hang(Node node, Tensor target) except -1:
-    """Sets the history of a tensor that was written to."""
+cdef int hang(Node node, Tensor target, int position=0, int place=0) except -1:
+    """Sets the history of a tensor that was written to: output `position` of the node, its input `place`."""
     cdef Node copy
     cdef Node base_history
     cdef Tensor base = target.base
     cdef int index = 0, i
     global sequence
     if base is None:
-        target.node, target.output_index = node, 0
-        if target.retains:
-            hooks_of(node).retained[0] = PyWeakref_NewRef(target, None)
+        give_node(target, node, position)
         return 0
     base_history = history(base, &index)
     copy = Node.__new__(Node)
     copy.kind = NODE_CUSTOM
-    copy.saved = "CopySlices"
-    copy.custom = CopySlices(node, target.dtype, base.dtype, geometry(target, base),
+    copy.saved = "torch::autograd::CopySlices"
+    seen = base if code_of(base.array) == code_of(target.array) else _ops.reinterpret(detached(base))
+    copy.custom = CopySlices(node, place, target.dtype, base.dtype, geometry(target, <Tensor>seen),
                              tuple(base.shape), _dense_strides(base))
     sequence += 1
     copy.seq = sequence
     copy.add_edge(base_history, index)
-    for i in range(1, node.nedges):
-        source = node.edge(i, &index)
-        copy.add_edge(source, index)
+    for i in range(node.nedges):
+        if i != place:
+            source = node.edge(i, &index)
+            copy.add_edge(source, index)
     copy.describe(base.array)
-    if pb_thread.anomaly:
-        _note_traceback(copy)
-    base.node, base.output_index = copy, 0
+    if anomaly:
+        _anomaly.note(copy)
+    give_node(base, copy, 0)
     target.attr_version = target.storage.version - 1
     refresh_view(target)
+    return 0
+
+
+cdef int give_node(Tensor t, Node node, int index) except -1:
+    """Sets a tensor's place in the graph; whoever keeps its gradient keeps that of the new place."""
+    if t.retains and t.node is not None:
+        hooks_of(t.node).retained.pop(t.output_index, None)
+        hooks_of(node).retained[index] = PyWeakref_NewRef(t, None)
+    t.node, t.output_index = node, index
     return 0
 
 
@@ -290,25 +340,28 @@ class CopySlices:
     """The backward step of a write through a view: the view's part of the gradient goes through the
     in-place op's node, the rest of the base's gradient passes by."""
 
-    def __init__(self, node, view_dtype, base_dtype, geometry, base_shape, base_strides):
-        self.node, self.geometry = node, geometry
+    def __init__(self, node, place, view_dtype, base_dtype, geometry, base_shape, base_strides):
+        self.node, self.place, self.geometry = node, place, geometry
         self.view_dtype, self.base_dtype = view_dtype, base_dtype
         self.base_shape, self.base_strides = base_shape, base_strides
 
     def __call__(self, holder, grads):
         (g,) = grads
+        if g is None:
+            return ()
         whole = _ops.empty_strided(self.base_shape, self.base_strides, dtype=g.dtype)
         whole.copy_(g)
-        seen = whole if self.view_dtype.is_complex == self.base_dtype.is_complex else _ops.view_as_real(whole)
-        part = _ops.as_strided(seen, *self.geometry)
+        seen = whole if self.view_dtype.is_complex == self.base_dtype.is_complex else _ops.reinterpret(whole)
+        part = dispatch(<Op>_operators["as_strided"], (seen,) + self.geometry, None)
         results = run_node(self.node, [part.clone()], _all_needed(self.node))
-        if results[0] is None:
+        mine = results.pop(self.place)
+        if mine is None:
             part.zero_()
         else:
-            part.copy_(results[0])
-        return (whole, *results[1:])
+            part.copy_(mine)
+        return (whole, *results)
 
-    def release(self):
+    def release(self, holder):
         release(self.node)
 
 

@@ -38,6 +38,7 @@ cdef class Op:
     # `kernel` takes arrays (and the static parameters) in the order of `params` and returns an array or
     # a tuple of arrays. `kinds` has a letter for each parameter: T a tensor (N: or a number), O a tensor
     # or None, L a list of tensors, S a size that may be given as separate ints, `.` anything else.
+    # A kernel that `writes` does so into its first array, which is a copy unless the op is in place.
 
     cdef readonly str name            # unique, snake_case
     cdef public str __name__          # what users call it
@@ -48,9 +49,8 @@ cdef class Op:
     cdef readonly str kinds
     cdef public str grad_name         # "MulBackward0"
     cdef public object variant        # function of the static parameters that gives grad_name, or None
-    cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
+    cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, writes, random
     cdef public object jvp_rule, batch_rule, meta_rule
-    cdef public bint inplace_only
     cdef readonly list rules          # one Rule or None for each tensor parameter
     cdef readonly Rule joint          # one Rule for all
     cdef Loops loops
@@ -59,6 +59,7 @@ cdef class Op:
     cdef unsigned int allowed         # bit mask of dtype codes
     cdef unsigned int direct          # dtype codes whose loop may be called; the others go to the kernel
     cdef object refuse
+    cdef public object check_bools    # called with the operands if one of them is a bool; may raise
     cdef int nparams, ntensors, size_param, first_required
     cdef int tensor_params[MAX_PARAMS]
     cdef int nsaved
@@ -71,7 +72,8 @@ cdef class Op:
                  str grad_name=None, loop=None, str promote="same", object allowed=None, object refuse=None,
                  str loops_for="biufc",
                  bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
-                 bint multi_view=False, bint nondiff=False, bint moves=False, bint random=False, doc=None):
+                 bint multi_view=False, bint nondiff=False, bint moves=False, bint writes=False, bint random=False,
+                 doc=None):
         self.name = name
         self.__name__ = public_name or name
         self.doc = doc
@@ -81,7 +83,7 @@ cdef class Op:
         self.grad_name = grad_name or _camel(name) + "Backward0"
         self.elementwise, self.linear, self.multilinear = elementwise, linear, multilinear
         self.view, self.multi_view, self.nondiff = view or multi_view, multi_view, nondiff
-        self.moves, self.random = moves or view or multi_view, random
+        self.moves, self.writes, self.random = moves or writes or view or multi_view, writes, random
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
         self.allowed = 0xFFFFFFFF
         if allowed is not None:

@@ -142,6 +142,8 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
             op.loops.fn[code] != NULL) and (op.promotion != PROMOTE_FLOAT or KIND[code] >= 2):
         return run_loop(op.loops, code, n, arrays, numbers, out)
     code = result_code(argv, n, codes)
+    if op.check_bools is not None and _BOOL in [codes[i] for i in range(n)]:
+        op.check_bools(*[<object>argv[i] for i in range(n)])
     if op.promotion == PROMOTE_FLOAT and KIND[code] < 2:
         code = default_float
     if not (op.allowed >> code) & 1:

@@ -62,6 +62,8 @@ cdef object _as_operand(object x):
 cdef object power(object a, object b):
     if isinstance(b, Tensor):
         return binary(_pow if isinstance(a, Tensor) else _rpow, a, b)
+    if type(b) is int and b < 0 and isinstance(a, Tensor) and KIND[code_of((<Tensor>a).array)] < 2:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
     return binary(_pow_number, a, b)
 
 
@@ -136,10 +138,10 @@ cdef class Tensor:
         return _ops.rdiv(self, other) if is_operand(other) else NotImplemented
 
     def __pow__(self, other, modulo):
-        return power(self, other)
+        return power(self, other) if modulo is None else NotImplemented
 
     def __rpow__(self, other, modulo):
-        return power(other, self)
+        return power(other, self) if modulo is None else NotImplemented
 
     def __neg__(self):
         return dispatch(_neg, (self,), None)
@@ -151,6 +153,8 @@ cdef class Tensor:
         return _ops.abs(self)
 
     def __invert__(self):
+        if KIND[code_of(self.array)] >= 2:
+            raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
         return _ops.bitwise_not(self)
 
     def __matmul__(self, other):
@@ -328,7 +332,7 @@ cdef class Tensor:
     def grad_fn(self):
         """The node that computed this tensor, None for a leaf."""
         refresh_view(self)
-        return self.node
+        return seen(self.node)
 
     @property
     def output_nr(self):

@@ -13,7 +13,26 @@ from pullback import _engine
 from pullback._engine import Tensor
 from pullback.op import SURFACE
 
-FAMILIES = ["arithmetic"]
+FAMILIES = [
+    "pointwise",
+    "arithmetic",
+    "rounding",
+    "parts",
+    "bits",
+    "compare",
+    "math",
+    "shape",
+    "axes",
+    "memory",
+    "casts",
+    "reduce",
+    "expsums",
+    "extremes",
+    "norms",
+    "scan",
+    "sorting",
+    "order",
+]
 
 
 def _collect() -> None:

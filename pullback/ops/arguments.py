@@ -1,8 +1,9 @@
 """What is said when the arguments of an overloaded function fit none of its forms.
 
-Such a function is written for one form of call and does not look at types: `explained` wraps it, and
-if a TypeError comes out, the call is matched against the forms, written as PyTorch's messages show
-them. So a call that is right pays nothing. Read `explained`, then `mismatch`; `Form` is one form.
+Such a function is written for one form of call and does not look at types: `explained` wraps it,
+and if a TypeError comes out, the call is matched against the forms, written as PyTorch's messages
+show them. So a call that is right pays nothing. Read `explained`,
+then `mismatch`; `Form` is one form.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from pullback.dtypes import dtype, number_dtype
 from pullback.op import function as declare
 
 _ALIASES = {"axis": "dim", "keepdims": "keepdim"}
-_PARAMETER = re.compile(
-    r"(tuple of ints|tuple of Tensors|torch\.dtype|\w+) (\w+)(?: = (\w+))?"
-)
+_PARAMETER = re.compile(r"(tuple of ints|tuple of Tensors|torch\.dtype|\w+) (\w+)(?: = (\w+))?")
 
 
 def _is_int(value: Any) -> bool:
@@ -38,6 +37,7 @@ _TESTS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "tuple of ints": lambda value: value is None or _is_ints(value),
     "tuple of Tensors": lambda value: isinstance(value, (tuple, list)),
+    "Any": lambda value: True,
     "torch.dtype": lambda value: isinstance(value, dtype),
 }
 
@@ -55,8 +55,8 @@ class Form:
     def complaint(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         """Why a call does not fit this form; None if it does."""
         if len(args) > self.positional:
-            plural = "" if self.positional == 1 else "s"
-            return f"{name}() takes {self.positional} positional argument{plural} but {len(args)} were given"
+            most = f"{self.positional} positional argument{'' if self.positional == 1 else 's'}"
+            return f"{name}() takes {most} but {len(args)} were given"
         given = dict(zip((p for _, p, _ in self.parameters), args, strict=False))
         rest = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
         missing = []
@@ -79,7 +79,9 @@ class Form:
         return None
 
 
-def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+def mismatch(
+    name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str | None:
     """The message for a call that fits none of the forms; None if one fits."""
     complaints = [form.complaint(name, args, kwargs) for form in forms]
     if None in complaints:
@@ -150,6 +152,8 @@ def _method_text(text: str) -> str:
     return text.replace("(Tensor input, ", "(").replace("(Tensor input)", "()")
 
 
-def overloaded(function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()) -> Any:
+def overloaded(
+    function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()
+) -> Any:
     """Publishes an op or function whose calls are explained by these forms."""
     return declare(places=places, aliases=aliases)(explained(*texts)(function))

@@ -35,7 +35,7 @@ add = elementwise(
 
 @function(name="add", places="tmi")
 def add_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
-    """`input + alpha * other`, broadcast. RuntimeError if `alpha` is of a higher kind than the operands.
+    """`input + alpha * other`, broadcast. RuntimeError if `alpha` is of a higher kind.
 
     >>> import pullback as torch
     >>> torch.add(torch.tensor([1.0, 2.0]), 1, alpha=2)
@@ -71,9 +71,16 @@ _NO_BOOLS = (
     "Use the `^` or `logical_xor()` operator instead."
 )
 _NO_BOOL = (
-    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
-    "mask, use the `~` or `logical_not()` operator instead."
+    "Subtraction, the `-` operator, with a bool tensor is not supported. "
+    "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
 )
+
+def _refuse_bool(*operands: Any) -> None:
+    """One bool operand among others is an error of its own; two have the op's."""
+    bools = [x for x in operands if isinstance(x, bool) or getattr(x, "dtype", None) is bool_]
+    if len(bools) == 1:
+        raise RuntimeError(_NO_BOOL)
+
 
 sub = elementwise(
     "sub",
@@ -98,6 +105,8 @@ rsub = elementwise(
     doc="`other - self` for a number `other`.",
 )
 
+sub.check_bools = rsub.check_bools = _refuse_bool
+
 _rsub_tensor = elementwise(
     "rsub_tensor",
     kernel=lambda self, other: np.subtract(other, self),
@@ -120,7 +129,6 @@ def sub_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> An
     >>> torch.sub(torch.tensor([1.0, 2.0]), 1, alpha=2)
     tensor([-1.,  0.])
     """
-    _refuse_bool(input, other)
     return sub(input, _scaled(input, other, alpha), out=out)
 
 
@@ -132,15 +140,9 @@ def rsub_scaled(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     >>> torch.rsub(torch.tensor([1.0, 2.0]), 1)
     tensor([ 0., -1.])
     """
-    _refuse_bool(input, other)
-    return (_rsub_tensor if isinstance(other, Tensor) else rsub)(_scaled(other, input, alpha), other)
-
-
-def _refuse_bool(*operands: Any) -> None:
-    """One bool operand among others is an error of its own; two have the op's."""
-    bools = [x for x in operands if isinstance(x, bool) or getattr(x, "dtype", None) is bool_]
-    if len(bools) == 1:
-        raise RuntimeError(_NO_BOOL)
+    return (_rsub_tensor if isinstance(other, Tensor) else rsub)(
+        _scaled(other, input, alpha), other
+    )
 
 
 neg = elementwise(
@@ -153,7 +155,9 @@ neg = elementwise(
         "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
     ),
     vjp={"self": lambda g: -g},
-    doc=example("The negative of each element.", "torch.neg(torch.tensor([1, -2]))", "tensor([-1,  2])"),
+    doc=example(
+        "The negative of each element.", "torch.neg(torch.tensor([1, -2]))", "tensor([-1,  2])"
+    ),
 )
 
 
@@ -205,7 +209,7 @@ reciprocal = elementwise(
     "reciprocal",
     np.reciprocal,
     promote="float",
-    vjp={"self": lambda g, result: times(-g, conj(result * result))},
+    vjp={"self": lambda g, result: times(times(-g, conj(result)), conj(result))},
     doc=example(
         "`1 / x` of each element, integers as floats; the slope is -1 / x**2.",
         "torch.reciprocal(torch.tensor([2.0, 4.0]))",
@@ -260,8 +264,9 @@ def _exponent_slope(g: Any, self: Any, other: Any, result: Any) -> Any:
     """`g * conj(x**y * log(x))`, zero for x = 0 and y >= 0."""
     allowed = (other.real >= 0) & (other.imag == 0) if other.dtype.is_complex else other >= 0
     if isinstance(self, Tensor):
-        return times(g, conj(ops.where((self == 0) & allowed, 0, result * ops.log(self))))
-    slope = result * _log_of_number(self)
+        slope = times(ops.log(_as_dtype(self, result.dtype)), result)
+        return times(g, conj(ops.where((self == 0) & allowed, 0, slope)))
+    slope = result * _log_of_number(complex(self) if result.dtype.is_complex else self)
     return times(g, conj(ops.where(allowed, 0, slope) if self == 0 else slope))
 
 
@@ -291,9 +296,7 @@ pow = elementwise(
     refuse=unimplemented("pow"),
     grad_name="PowBackward1",
     vjp={
-        "self": lambda g, self, other: times(
-            g, conj(ops.where(other == 0, 0, other * self ** (other - 1)))
-        ),
+        "self": lambda g, self, other: times(g, conj(times(other, self ** (other - 1)))),
         "other": _exponent_slope,
     },
     doc="A tensor to the power of a tensor, broadcast.",
@@ -325,7 +328,7 @@ def _power_op(base: Any, exponent: Any) -> Any:
 def power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """`input ** exponent`, broadcast; either may be a number.
 
-    RuntimeError for integers to a negative number; the slope is `exponent * input ** (exponent - 1)`.
+    RuntimeError for integers to a negative number; the slope is n * x**(n - 1).
 
     >>> import pullback as torch
     >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
@@ -407,7 +410,7 @@ hypot = elementwise(
         "other": lambda g, other, result: times(g, other / result),
     },
     doc=example(
-        "`sqrt(self**2 + other**2)` without overflow; the slopes are self / hypot and other / hypot.",
+        "`sqrt(self**2 + other**2)` without overflow; the slopes are x / hypot and y / hypot.",
         "torch.hypot(torch.tensor([3.0]), torch.tensor([4.0]))",
         "tensor([5.])",
     ),
@@ -444,12 +447,17 @@ def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
     >>> torch.addcmul(x, x, x, value=10)
     tensor([11., 42.])
     """
-    whole = not any(d.is_floating_point or d.is_complex for d in _dtypes(input, tensor1, tensor2))
-    return _addcmul(input, tensor1, tensor2, int(value) if whole else value, out=out)
+    value = _as_kind(value, result_type(input, tensor1, tensor2))
+    return _addcmul(input, tensor1, tensor2, value, out=out)
 
 
-def _dtypes(*tensors: Any) -> list[Any]:
-    return [x.dtype for x in tensors if isinstance(x, Tensor)]
+def _as_kind(value: Any, dtype: Any) -> Any:
+    """A factor as the tensors' kind of number, so that it does not promote them."""
+    if isinstance(value, complex) and not dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {_c_name(dtype)} without overflow")
+    if dtype is bool_:
+        return bool(value)
+    return value if dtype.is_floating_point or dtype.is_complex else int(value)
 
 
 _addcdiv = elementwise(
@@ -477,15 +485,17 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
     >>> torch.addcdiv(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([2.0]))
     tensor([2.5000])
     """
-    if not any(d.is_floating_point or d.is_complex for d in _dtypes(tensor1, tensor2)):
+    quotient = result_type(tensor1, tensor2)
+    if not (quotient.is_floating_point or quotient.is_complex):
         raise RuntimeError(
-            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv "
-            "will perform a true division of tensor1 and tensor2. The historic addcdiv behavior can be "
-            "implemented as (input + value * torch.trunc(tensor1 / tensor2)).to(input.dtype) for "
-            "integer inputs and as (input + value * tensor1 / tensor2) for float inputs. The future "
-            "addcdiv behavior is just the latter implementation: (input + value * tensor1 / tensor2), "
-            "for all dtypes."
+            "Integer division with addcdiv is no longer supported, and in a future  release "
+            "addcdiv will perform a true division of tensor1 and tensor2. The historic addcdiv "
+            "behavior can be implemented as (input + value * torch.trunc(tensor1 / tensor2))"
+            ".to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) for "
+            "float inputs. The future addcdiv behavior is just the latter implementation: "
+            "(input + value * tensor1 / tensor2), for all dtypes."
         )
+    value = _as_kind(value, result_type(input, tensor1, tensor2))
     return _addcdiv(input, tensor1, tensor2, value, out=out)
 
 
@@ -493,6 +503,9 @@ def _lerp_kernel(self: Any, end: Any, weight: Any) -> Any:
     """From the nearer end, so that both weights 0 and 1 are exact."""
     gap = end - self
     return np.where(abs(weight) < 0.5, self + weight * gap, end - gap * (1 - weight))
+
+
+_LERP_KERNELS = "lerp_kernel_scalar", "lerp_kernel_tensor"
 
 
 def _declare_lerp(name: str, digit: int) -> Any:
@@ -504,7 +517,7 @@ def _declare_lerp(name: str, digit: int) -> Any:
         places="",
         public_name="lerp",
         allowed="fc",
-        refuse=unimplemented("lerp_kernel_tensor" if digit else "lerp_kernel_scalar"),
+        refuse=unimplemented(_LERP_KERNELS[digit]),
         grad_name=f"LerpBackward{digit}",
         vjp={
             "self": lambda g, weight: g * conj(1 - weight),
@@ -530,9 +543,15 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     for name, x in (("end", end), ("weight", weight)):
         if isinstance(x, Tensor) and isinstance(input, Tensor) and x.dtype is not input.dtype:
             raise RuntimeError(
-                f"expected dtype {_c_name(input.dtype)} for `{name}` but got dtype {_c_name(x.dtype)}"
+                f"expected dtype {_c_name(input.dtype)} for `{name}` "
+                f"but got dtype {_c_name(x.dtype)}"
             )
-    return (_lerp if isinstance(weight, Tensor) else _lerp_number)(input, end, weight, out=out)
+    if isinstance(weight, Tensor):
+        return _lerp(input, end, weight, out=out)
+    dtype = input.dtype
+    if not (dtype.is_floating_point or dtype.is_complex):
+        unimplemented(_LERP_KERNELS[0])(dtype)
+    return _lerp_number(input, end, _as_kind(weight, dtype), out=out)
 
 
 def _c_name(dtype: Any) -> str:

@@ -1,4 +1,4 @@
-"""Integers as bits, and their common divisors. Bools are bits too where there is a meaning to it."""
+"""Integers and bools as bits, and the common divisors and multiples of integers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _bitwise(name: str, ufunc: Any, symbol: str, shown: str) -> Any:
         allowed="bi",
         nondiff=True,
         doc=example(
-            f"Bits of two integer or bool tensors by `{symbol}`, broadcast. NotImplementedError for others.",
+            f"Integers or bools bit by bit, `{symbol}`, broadcast; NotImplementedError for others.",
             f"torch.{name}(torch.tensor([12]), 10)",
             shown,
         ),

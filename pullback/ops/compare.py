@@ -1,11 +1,12 @@
 """Comparisons, logic, choices: `where`, the larger and the smaller of two, and clamping.
 
-Read `where` first. What is chosen passes its gradient on; what is not chosen gets an exact zero, which
-stays zero on its way (NOTE [Zero times infinity] in pointwise.py).
+Read `where` first. What is chosen passes its gradient on; what is not chosen gets an exact zero,
+which stays zero on its way (NOTE [Zero times infinity] in pointwise.py).
 """
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from pullback._engine import Tensor, result_type
 from pullback.dtypes import bool_, uint8
 from pullback.op import elementwise, function, op
 from pullback.ops.arithmetic import TWO
-from pullback.ops.pointwise import example, no_complex, unimplemented
+from pullback.ops.pointwise import example, flat, no_complex, unimplemented
 
 # ------------------------------------------------------------------------------------ comparisons
+
+# A bool result records nothing; the zero slope is for the in-place forms, which write 0.0 and 1.0.
 
 
 def _comparison(name: str, ufunc: Any, symbol: str, long_name: str, shown: str, kinds: str) -> Any:
@@ -27,7 +30,7 @@ def _comparison(name: str, ufunc: Any, symbol: str, long_name: str, shown: str, 
         inputs=TWO,
         aliases=(f"torch.{long_name}", f"Tensor.{long_name}"),
         allowed=kinds,
-        nondiff=True,
+        vjp={"self": flat, "other": flat},
         doc=example(
             f"Whether `self {symbol} other`, element by element and broadcast: a bool tensor.",
             f"torch.{name}(torch.tensor([1, 2, 3]), 2)",
@@ -41,7 +44,9 @@ ne = _comparison("ne", np.not_equal, "!=", "not_equal", "tensor([ True, False,  
 lt = _comparison("lt", np.less, "<", "less", "tensor([ True, False, False])", "bif")
 le = _comparison("le", np.less_equal, "<=", "less_equal", "tensor([ True,  True, False])", "bif")
 gt = _comparison("gt", np.greater, ">", "greater", "tensor([False, False,  True])", "bif")
-ge = _comparison("ge", np.greater_equal, ">=", "greater_equal", "tensor([False,  True,  True])", "bif")
+ge = _comparison(
+    "ge", np.greater_equal, ">=", "greater_equal", "tensor([False,  True,  True])", "bif"
+)
 
 
 def _logical(name: str, ufunc: Any, text: str, shown: str) -> Any:
@@ -50,7 +55,7 @@ def _logical(name: str, ufunc: Any, text: str, shown: str) -> Any:
         ufunc,
         inputs=TWO,
         kinds="TT",
-        nondiff=True,
+        vjp={"self": flat, "other": flat},
         doc=example(
             f"{text}, broadcast: a bool tensor. What is not zero is true.",
             f"torch.{name}(torch.tensor([0, 1]), torch.tensor([2, 3]))",
@@ -69,7 +74,7 @@ logical_xor = _logical(
 logical_not = elementwise(
     "logical_not",
     np.logical_not,
-    nondiff=True,
+    vjp={"self": flat},
     doc=example(
         "Whether each element is zero: a bool tensor.",
         "torch.logical_not(torch.tensor([0.0, 2.0]))",
@@ -87,9 +92,7 @@ def _test(name: str, kernel: Any, text: str, call: str, shown: str, **more: Any)
 
 def _has_values(kinds: str, kernel: Any, otherwise: Any) -> Any:
     """`kernel` for the dtypes that can be so, a constant for the others."""
-    return lambda self: (
-        kernel(self) if self.dtype.kind in kinds else np.full(self.shape, otherwise)
-    )
+    return lambda self: kernel(self) if self.dtype.kind in kinds else np.full(self.shape, otherwise)
 
 
 _SPECIAL = 'torch.tensor([1.0, float("inf"), float("nan")])'
@@ -177,7 +180,8 @@ def isclose(
     >>> torch.isclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
     tensor([ True, False])
     """
-    if isinstance(other, Tensor) and input.dtype is not other.dtype:
+    both = isinstance(input, Tensor) and isinstance(other, Tensor)
+    if both and input.dtype is not other.dtype:
         raise RuntimeError(f"{input.dtype.type_name} did not match {other.dtype.type_name}")
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance < 0:
@@ -222,7 +226,10 @@ def _converted(x: Any, dtype: Any) -> Any:
 
 @op(name="where", places="", moves=True)
 def _where(
-    condition: Tensor, self: Tensor | Number, other: Tensor | Number, dtype: Any  # noqa: F821
+    condition: Tensor,
+    self: Tensor | Number,
+    other: Tensor | Number,
+    dtype: Any,
 ) -> Any:
     """The choice of `where`, in the dtype common to both."""
     operands = condition, _converted(self, dtype.numpy), _converted(other, dtype.numpy)
@@ -256,9 +263,9 @@ _where.vjp(
 def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
     """`input` where the condition holds, `other` elsewhere, broadcast; either may be a number.
 
-    Of a condition alone, the indices of what is not zero, a tensor for each dimension. RuntimeError for
-    a condition that is no bool tensor. The gradient goes to what was chosen, and an exact zero to the
-    rest: the slope of the branch not taken does not matter, even where it is infinite or NaN.
+    Of a condition alone, the indices of what is not zero, a tensor for each dimension. RuntimeError
+    for a condition that is no bool tensor. The gradient goes to what was chosen, an exact zero to
+    the rest: the slope of the branch not taken does not matter, even where it is infinite or NaN.
 
     >>> import pullback as torch
     >>> x = torch.tensor([0.0, 4.0], requires_grad=True)
@@ -296,15 +303,13 @@ def _shared(ahead: Any, behind: Any) -> dict[str, Any]:
     """Rules of an extremum: all of the gradient to the winner, half to each of two equals."""
 
     def rule(lost: Any) -> Any:
-        return lambda g, self, other: where(
-            self == other, g / 2, where(lost(self, other), 0, g)
-        )
+        return lambda g, self, other: where(self == other, g / 2, where(lost(self, other), 0, g))
 
     return {"self": rule(behind), "other": rule(ahead)}
 
 
 def _taken(wins: Any) -> dict[str, Any]:
-    """Rules of an extremum that passes NaN over: all of the gradient to one, the first of two equals."""
+    """Rules of an extremum that passes NaN over: all to one, the first of two equals."""
 
     def chosen(self: Any, other: Any) -> Any:
         return logical_or(wins(self, other), isnan(other))
@@ -390,7 +395,8 @@ _CLAMPS = {
 def _declare_clamp(public: str, bounds: tuple[str, ...], tensors: bool, grad_name: str) -> Any:
     chosen = dict(_CLAMPS[bounds])
     kernel = chosen.pop("kernel")
-    kernel_name = {"clamp": "clamp_cpu", "clamp_min": "maximum_cpu", "clamp_max": "minimum_cpu"}[public]
+    by_tensors = {"clamp": "clamp", "clamp_min": "maximum", "clamp_max": "minimum"}[public]
+    by_numbers = "clamp_scalar" if len(bounds) == 2 else f"clamp_{bounds[0]}_scalar"
     complex_text = "clamp is not supported for complex types"
     return elementwise(
         "_".join((public, *bounds, "tensor" if tensors else "number")),
@@ -402,12 +408,12 @@ def _declare_clamp(public: str, bounds: tuple[str, ...], tensors: bool, grad_nam
         public_name=public,
         allowed="bif" if tensors else "if",
         refuse=unimplemented(
-            kernel_name if tensors else "clamp_scalar_cpu",
+            f"{by_tensors if tensors else by_numbers}_cpu",
             None if tensors and public != "clamp" else complex_text,
         ),
         grad_name=grad_name,
         vjp=chosen,
-        doc=f"`{public}` with {' and '.join(bounds)} given by {'tensors' if tensors else 'numbers'}.",
+        doc=f"`{public}` with {' and '.join(bounds)} by {'tensors' if tensors else 'numbers'}.",
     )
 
 
@@ -427,8 +433,8 @@ _CLAMP_OPS = {
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """Each element moved into [min, max]; a bound is a tensor, a number, or None for no bound.
 
-    RuntimeError without a bound. The gradient passes where nothing was moved, else goes to the bound;
-    `max` wins where the bounds cross.
+    RuntimeError without a bound. The gradient passes where nothing was moved, else goes to the
+    bound; `max` wins where the bounds cross.
 
     >>> import pullback as torch
     >>> torch.clamp(torch.tensor([-1.0, 0.5, 2.0]), 0, 1)

@@ -1,13 +1,17 @@
-"""Dimensions as users give them, made non-negative and checked in PyTorch's words."""
+"""Dimensions and sizes as users give them, made non-negative and checked in PyTorch's words."""
 
 from __future__ import annotations
 
+import math
+from operator import index
 from typing import Any
 
 
-def wrap_dim(dim: int, ndim: int) -> int:
+def wrap_dim(dim: Any, ndim: int) -> int:
     """A dimension counted from the front; 0-dim tensors have the dimensions 0 and -1."""
     bound = ndim if ndim > 0 else 1
+    if type(dim) is not int:
+        dim = index(dim)
     if -bound <= dim < bound:
         return dim + bound if dim < 0 else dim
     raise IndexError(
@@ -26,3 +30,65 @@ def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
         if a == b:
             raise RuntimeError(f"dim {a} appears multiple times in the list of dims")
     return tuple(wrapped)
+
+
+def one_or_many(dims: tuple[Any, ...]) -> tuple[int, ...]:
+    """Ints given one by one or as one list: `f(2, 3)` and `f((2, 3))`."""
+    if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
+        dims = tuple(dims[0])
+    return tuple(index(d) for d in dims)
+
+
+def infer_size(shape: Any, numel: int) -> tuple[int, ...]:
+    """A shape for `numel` elements, in which one size may be -1; RuntimeError if none fits."""
+    sizes = tuple(n if type(n) is int else index(n) for n in shape)
+    if -1 not in sizes:
+        for place, n in enumerate(sizes):
+            if n < 0:
+                raise RuntimeError(
+                    f"invalid shape dimension {n} at index {place} of shape {list(sizes)}"
+                )
+        if math.prod(sizes) != numel:
+            raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
+        return sizes
+    open_place = sizes.index(-1)
+    known = sizes[:open_place] + sizes[open_place + 1 :]
+    if -1 in known:
+        raise RuntimeError("only one dimension can be inferred")
+    infer_size(known, math.prod(known))
+    size = math.prod(known)
+    if size == 0 and numel == 0:
+        raise RuntimeError(
+            f"cannot reshape tensor of 0 elements into shape {list(sizes)} because the unspecified "
+            "dimension size -1 can be any value and is ambiguous"
+        )
+    if size == 0 or numel % size:
+        raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
+    return (*sizes[:open_place], numel // size, *sizes[open_place + 1 :])
+
+
+def view_strides(
+    shape: tuple[int, ...], strides: tuple[int, ...], new_shape: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """Strides with which the same memory has another shape, None if it must be copied.
+
+    Runs of old dimensions that lie evenly in memory are matched, from the back, with new dimensions.
+    """
+    if not shape:
+        return (1,) * len(new_shape)
+    found = [0] * len(new_shape)
+    place = len(new_shape) - 1
+    run_stride, old, new = strides[-1], 1, 1
+    for d in range(len(shape) - 1, -1, -1):
+        old *= shape[d]
+        if d and (shape[d - 1] == 1 or strides[d - 1] == old * run_stride):
+            continue
+        while place >= 0 and (new < old or new_shape[place] == 1):
+            found[place] = new * run_stride
+            new *= new_shape[place]
+            place -= 1
+        if new != old:
+            return None
+        if d:
+            run_stride, old, new = strides[d - 1], 1, 1
+    return None if place >= 0 else tuple(found)

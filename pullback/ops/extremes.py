@@ -1,8 +1,9 @@
 """The largest and the smallest, where they stand, and `all` and `any`.
 
-`max` is three functions: over everything, along a dim with indices, and of two tensors. Each of the
-first two is a record made for both directions by `_whole` and `_along`. A gradient goes to the element
-that was picked where there are indices, and in equal parts to all that tie where there are none.
+`max` is three functions: over everything, along a dim with indices, and of two tensors. Each of
+the first two is a record made for both directions by `_whole` and `_along`. A gradient goes to the
+element that was picked where there are indices, and in equal parts to all that tie where there are
+none.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def _whole(name: str, ufunc: Any) -> Any:
             raise RuntimeError(_nothing(name))
         return np.asarray(ufunc.reduce(self, None))
 
-    record = op(name=f"{name}_all", public_name=name, places="", grad_name=f"{name.title()}Backward1")
+    record = op(
+        name=f"{name}_all", public_name=name, places="", grad_name=f"{name.title()}Backward1"
+    )
     record = record(kernel)
     record.vjp(self=evenly_over_all)
     return record
@@ -86,7 +89,7 @@ def evenly_over_all(g: Tensor, self: Tensor, result: Tensor) -> Tensor:
 
 
 def _along(name: str, search: Any) -> Any:
-    """The op along a dim, with indices: `x.max(0)`. The first of equals is taken, NaN before all."""
+    """The op along a dim, with indices: `x.max(0)`. The first of equals wins, NaN over all."""
 
     def kernel(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Array, Array]:
         if self.dtype.kind == "c":
@@ -96,7 +99,9 @@ def _along(name: str, search: Any) -> Any:
             return self.copy(), np.zeros((), np.int64)
         return picked(self, axis, search(self, axis, keepdims=True), keepdim)
 
-    record = op(name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward0")
+    record = op(
+        name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward0"
+    )
     record = record(kernel)
     record.vjp(self=picked_slope)
     return record
@@ -169,8 +174,8 @@ min = _extreme(
     "minimum",
     """The smallest element: of all; with `dim` along it, as `(values, indices)`; or of two tensors.
 
-    NaN counts as smallest. Along a dim the first of equals is taken and gets the gradient; over all,
-    equals share it. RuntimeError where there is nothing to choose from.
+    NaN counts as smallest. Along a dim the first of equals is taken and gets the gradient; over
+    all, equals share it. RuntimeError where there is nothing to choose from.
 
     >>> import pullback as torch
     >>> torch.tensor([3.0, 1.0, 2.0]).min()
@@ -191,9 +196,7 @@ def _amax(name: str, ufunc: Any, word: str) -> Any:
             raise RuntimeError(_nothing(name))
         for axis in axes or ():
             if not self.shape[axis]:
-                raise IndexError(
-                    f"{name}(): Expected reduction dim {axis} to have non-zero size."
-                )
+                raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
         return np.asarray(ufunc.reduce(self, axes, None, None, keepdim))
 
     side, reach = ("largest", "3., 4.") if name == "amax" else ("smallest", "1., 2.")
@@ -222,7 +225,8 @@ def _aminmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> tup
         raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{type_name(self)}'")
     if dim is None and not self.size:
         raise RuntimeError(
-            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
+            "identity."
         )
     axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
     if axes is not None and not self.shape[axes[0]]:
@@ -287,7 +291,7 @@ def _argument(name: str, search: Any) -> Any:
         return np.asarray(search(self, axis if self.ndim else None, keepdims=keepdim))
 
     side, place = ("largest", 2) if name == "argmax" else ("smallest", 1)
-    kernel.__doc__ = f"""The place of the {side} element, in the flattened tensor or along `dim`: int64.
+    kernel.__doc__ = f"""The place of the {side} element among all, or along `dim`: int64.
 
     The first of equals is taken; NaN wins over all.
 
@@ -297,7 +301,9 @@ def _argument(name: str, search: Any) -> Any:
     """
     kernel.__name__ = name
     record = op(name=name, places="", nondiff=True)(kernel)
-    return overloaded(record, "(Tensor input, int dim = None, bool keepdim = False, *, Tensor out = None)")
+    return overloaded(
+        record, "(Tensor input, int dim = None, bool keepdim = False, *, Tensor out = None)"
+    )
 
 
 argmax = _argument("argmax", np.argmax)
@@ -313,7 +319,7 @@ def _truth(name: str, ufunc: Any) -> Any:
         found = np.asarray(ufunc.reduce(self, axes, np.bool_, None, keepdim))
         return found.astype(np.uint8) if self.dtype == np.uint8 else found
 
-    kernel.__doc__ = f"""Whether {name} elements over the dims `dim` are not zero, over all if it is None.
+    kernel.__doc__ = f"""Whether {name} elements over the dims `dim`, or of all, are not zero.
 
     The result is bool, for uint8 input uint8. An empty `dim` tests each element.
 

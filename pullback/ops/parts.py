@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback import ops
+from pullback import ops, return_types
 from pullback._engine import IN_PLACE, Tensor
 from pullback.dtypes import finfo
 from pullback.op import elementwise, function, op
@@ -158,10 +158,9 @@ nextafter = elementwise(
     inputs=TWO,
     kinds="TT",
     allowed="f",
-    grad_name="NotImplemented",
-    vjp={"self": without_derivative("nextafter"), "other": without_derivative("nextafter")},
+    vjp={"self": lambda g, self, other: ops.where(self == other, 0, g), "other": flat},
     doc=example(
-        "The next representable number after `self` towards `other`. It has no derivative.",
+        "The next representable number after `self` towards `other`; the slope is 1, 0 for equals.",
         "torch.nextafter(torch.tensor([1.0]), torch.tensor([2.0])) > 1",
         "tensor([True])",
     ),
@@ -191,23 +190,33 @@ def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
     >>> torch.heaviside(torch.tensor([-1.0, 0.0, 2.0]), torch.tensor(0.5))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    if isinstance(values, Tensor) and isinstance(input, Tensor) and input.dtype is not values.dtype:
-        raise RuntimeError(
-            "heaviside is not yet implemented for tensors with different dtypes."
-        )
+    both = isinstance(input, Tensor) and isinstance(values, Tensor)
+    if both and (input.dtype.is_complex or values.dtype.is_complex):
+        raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+    if both and input.dtype is not values.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     return _heaviside(input, values, out=out)
 
 
 # -------------------------------------------------------------------------- mantissa and exponent
 
+
+def _ldexp_kernel(self: Any, other: Any) -> Any:
+    """Whole exponents move the point, so that 2**other itself may overflow."""
+    whole = other.astype(np.int32) if self.dtype.kind == "f" else other
+    if self.dtype.kind == "f" and (whole == other).all():
+        return np.ldexp(self, whole)
+    return self * np.exp2(other)
+
+
 ldexp = elementwise(
     "ldexp",
-    kernel=lambda self, other: self * np.exp2(other),
+    kernel=_ldexp_kernel,
     inputs=TWO,
     kinds="TT",
     promote="float",
     vjp={
-        "self": lambda g, other: ops.ldexp(g, other),
+        "self": lambda g, other: ldexp(g, ops.conj(other)),
         "other": lambda g, result: times(g, ops.conj(result) * math.log(2)),
     },
     doc=example(
@@ -218,23 +227,29 @@ ldexp = elementwise(
 )
 
 
-@op(name="frexp")
-def frexp(self: Tensor) -> Any:
-    """Mantissa and exponent: `x = mantissa * 2**exponent` with 0.5 <= |mantissa| < 1.
-
-    RuntimeError for other than floats; the mantissa's slope is 2**-exponent.
-
-    >>> import pullback as torch
-    >>> torch.frexp(torch.tensor([3.0, 8.0]))[0]
-    tensor([0.7500, 0.5000])
-    """
+@op(name="frexp", places="")
+def _frexp(self: Tensor) -> Any:
+    """Mantissa and exponent."""
     if self.dtype.kind != "f":
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     mantissa, exponent = np.frexp(self)
     return mantissa, np.where(np.isfinite(self), exponent, 0).astype(np.int32)
 
 
-frexp.vjp(self=lambda g0, result1: ldexp(g0, -result1))
+_frexp.vjp(self=lambda g0, result1: ldexp(g0, -result1))
+
+
+@function()
+def frexp(input: Any, *, out: Any = None) -> Any:
+    """Mantissa and exponent: `x = mantissa * 2**exponent` with 0.5 <= |mantissa| < 1.
+
+    RuntimeError for other than floats; the mantissa's slope is 2**-exponent.
+
+    >>> import pullback as torch
+    >>> torch.frexp(torch.tensor([3.0, 8.0])).mantissa
+    tensor([0.7500, 0.5000])
+    """
+    return return_types.frexp(_frexp(input, out=out))
 
 
 # -------------------------------------------------------------------------- conjugate and angle
@@ -256,7 +271,7 @@ _conj_physical = _declare_conj("conj_physical")
 
 @function()
 def conj(input: Any) -> Any:
-    """The complex conjugate; a real tensor is returned as it is. It is computed at once, never lazily.
+    """The complex conjugate, computed at once; a real tensor is returned as it is.
 
     >>> import pullback as torch
     >>> torch.conj(torch.tensor([1 + 2j]))
@@ -292,7 +307,9 @@ def resolve_conj(input: Any) -> Any:
 def _angle_kernel(self: Any) -> Any:
     if self.dtype.kind == "c":
         return np.angle(self)
-    return np.where(np.isnan(self), self, np.where(self < 0, self.dtype.type(np.pi), self.dtype.type(0)))
+    return np.where(
+        np.isnan(self), self, np.where(self < 0, self.dtype.type(np.pi), self.dtype.type(0))
+    )
 
 
 def _angle_slope(g: Any, self: Any) -> Any:

@@ -1,13 +1,15 @@
 """What all families of elementwise ops share; read the NOTE first.
 
-NOTE [Zero times infinity]: where(x > 0, sqrt(x), 0) is flat at zero, yet the chain rule says 0 * inf
-there, which is NaN: zero from `where`, infinity from the slope of the branch that was not taken. The
-result does not depend on a value whose gradient is exactly zero, so the right answer is zero. Therefore
-a rule whose slope may be infinite or NaN multiplies by it with `times`, or divides with `over`: the
+NOTE [Zero times infinity]: where(x > 0, sqrt(x), 0) is flat at zero, yet the chain rule says
+0 * inf there, which is NaN: zero from `where`, infinity from the slope of the branch not taken. The
+result does not depend on a value whose gradient is exactly zero, so the right answer is zero. So a
+rule whose slope may be infinite or NaN multiplies by it with `times`, or divides with `over`: the
 arithmetic of `*` and `/`, except that a zero gradient stays zero where IEEE arithmetic says NaN.
-They are loops of their own, so that costs no pass more. Both are ops with the rules of `*` and `/`, and
-so hold in derivatives of any order. Where the gradient is not zero nothing changes, and a NaN which the
-result does depend on still passes.
+They have loops of their own, at the cost of a multiplication. Their own rules are those of `*` and
+`/`, where a zero on either side makes the other side irrelevant (`product`), so this holds in
+derivatives of any order. Where the gradient is not zero nothing changes: a NaN that the result does
+depend on still passes. `mul` itself is not guarded: its slopes are the user's values, not poles;
+products of poles within a slope are made with `times` too.
 """
 
 from __future__ import annotations
@@ -58,20 +60,20 @@ def flat(g: Any) -> Any:
     return ops.zeros_like(g)
 
 
-def _zero_where_nan(g: Any, product: Any) -> Any:
-    return np.where((g == 0) & np.isnan(product), product.dtype.type(0), product)
+def _zero_where_nan(zero: Any, found: Any) -> Any:
+    return np.where(zero & np.isnan(found), found.dtype.type(0), found)
 
 
 times = elementwise(
     "times",
     "pullback._slopes:times",
-    kernel=lambda g, slope: _zero_where_nan(g, g * slope),
+    kernel=lambda g, slope: _zero_where_nan(g == 0, g * slope),
     inputs=("grad", "slope"),
     places="",
     loops_for="f",
     vjp={
         "grad": lambda g, slope: times(g, conj(slope)),
-        "slope": lambda g, grad: times(g, conj(grad)),
+        "slope": lambda g, grad: product(g, conj(grad)),
     },
     doc="`grad * slope`, but zero where `grad` is zero and the slope is infinite or NaN.",
 )
@@ -79,13 +81,27 @@ times = elementwise(
 over = elementwise(
     "over",
     "pullback._slopes:over",
-    kernel=lambda g, divisor: _zero_where_nan(g, g / divisor),
+    kernel=lambda g, divisor: _zero_where_nan(g == 0, g / divisor),
     inputs=("grad", "divisor"),
     places="",
     loops_for="f",
     vjp={
         "grad": lambda g, divisor: over(g, conj(divisor)),
-        "divisor": lambda g, grad, divisor: times(-g, conj(over(over(grad, divisor), divisor))),
+        "divisor": lambda g, grad, divisor: product(-g, conj(over(over(grad, divisor), divisor))),
     },
     doc="`grad / divisor`, but zero where `grad` is zero and the quotient is NaN.",
+)
+
+product = elementwise(
+    "product",
+    "pullback._slopes:product",
+    kernel=lambda a, b: _zero_where_nan((a == 0) | (b == 0), a * b),
+    inputs=("self", "other"),
+    places="",
+    loops_for="f",
+    vjp={
+        "self": lambda g, other: product(g, conj(other)),
+        "other": lambda g, self: product(g, conj(self)),
+    },
+    doc="`self * other`, but zero where one is zero and the other infinite or NaN.",
 )

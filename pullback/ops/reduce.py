@@ -1,9 +1,9 @@
-"""Sums, products, moments, and softmax: the reductions that are smooth.
+"""Sums, products and moments: the reductions that are smooth.
 
-`reduced_axes` reads `dim` for all of them; `restore` and `spread` bring a reduced gradient back to the
-input's shape, and most rules are one call of them. Sums run through `_loops.add_reduce`, which adds
-pairwise. Read `sum` and `mean` first, then `prod`. The mutual names with Python's builtins are wanted:
-in these files `sum` is the op.
+`reduced_axes` reads `dim` for all of them; `restore` and `spread` bring a reduced gradient back to
+the input's shape, and most rules are one call of them. Sums run through `sum_array`, which
+adds pairwise. Read `sum` and `mean` first, then `prod`. In these files `sum` is the op, and not the
+builtin.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from pullback import ops
 from pullback._engine import Tensor, conj
 from pullback._loops import add_reduce
-from pullback.dtypes import Size, from_numpy_dtype, get_default_dtype
 from pullback.dtypes import dtype as Dtype
+from pullback.dtypes import from_numpy_dtype
 from pullback.op import function, op
 from pullback.ops.arguments import overloaded
 from pullback.ops.dims import wrap_dim, wrap_dims
@@ -50,7 +50,7 @@ def reduced_count(shape: Sequence[int], dim: Dims) -> int:
 
 
 def restore(t: Tensor, ndim: int, dim: Dims, keepdim: bool) -> Tensor:
-    """A result with its reduced dims back as dims of one, so that it broadcasts against the input."""
+    """A result with its reduced dims back as dims of one, to broadcast against the input."""
     if keepdim or dim is None or not ndim or t.ndim == ndim:
         return t
     for axis in wrap_dims(dim, ndim) or ():
@@ -76,14 +76,49 @@ def type_name(a: Array) -> str:
     return from_numpy_dtype(a.dtype).type_name
 
 
-def _narrowed(result: Array, a: Array, dtype: Dtype | None) -> Array:
+def narrowed(result: Array, a: Array, dtype: Dtype | None) -> Array:
     """A result as the dtype of the op: the undoing of `widened`."""
     return np.asarray(result).astype(a.dtype if dtype is None else dtype.numpy, copy=False)
 
 
+_BLOCK = 64
+
+
+def sum_array(a: Array, axes: tuple[int, ...] | None, keepdim: bool) -> Array:
+    """`add_reduce`; where that would add long rows one by one in blocks: the error stays small."""
+    if a.size < 4096 or a.dtype.kind in "bui" or _is_run(a, axes):
+        return add_reduce(a, axes, keepdim)
+    result = widened(a)
+    for axis in range(a.ndim) if axes is None else axes:
+        while result.shape[axis] >= 2 * _BLOCK:
+            result = _block_sums(result, axis)
+    return narrowed(add_reduce(result, axes, keepdim), a, None)
+
+
+def _is_run(a: Array, axes: tuple[int, ...] | None) -> bool:
+    """Whether the axes are the first or last of a contiguous array: `add_reduce` is good at it."""
+    if not a.flags.c_contiguous or a.dtype.itemsize == 2:
+        return False
+    if axes is None:
+        return True
+    return axes[-1] - axes[0] == len(axes) - 1 and (axes[0] == 0 or axes[-1] == a.ndim - 1)
+
+
+def _block_sums(a: Array, axis: int) -> Array:
+    """Sums of blocks along an axis, the last of them shorter."""
+    count, rest = divmod(a.shape[axis], _BLOCK)
+    head, tail = np.split(a, [count * _BLOCK], axis)
+    blocks = head.reshape(*a.shape[:axis], count, _BLOCK, *a.shape[axis + 1 :])
+    parts = [np.add.reduce(blocks, axis + 1)]
+    if rest:
+        parts.append(np.add.reduce(tail, axis, keepdims=True))
+    return np.concatenate(parts, axis) if rest else parts[0]
+
+
 SUM_FORMS = (
     "(Tensor input, *, torch.dtype dtype = None)",
-    "(Tensor input, tuple of ints dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor out = None)",
+    "(Tensor input, tuple of ints dim, bool keepdim = False, *, torch.dtype dtype = None, "
+    "Tensor out = None)",
 )
 
 
@@ -91,8 +126,8 @@ SUM_FORMS = (
 def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
 
-    Booleans and integers are summed as int64, unless `dtype` says otherwise; `keepdim` leaves dims of
-    one. Floats are added pairwise. The gradient is that of the result, repeated.
+    Booleans and integers are summed as int64, unless `dtype` says otherwise; `keepdim` leaves dims
+    of one. Floats are added pairwise. The gradient is that of the result, repeated.
 
     >>> import pullback as torch
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
@@ -105,7 +140,7 @@ def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | No
         self = self.astype(dtype.numpy, copy=False)
     elif self.dtype.kind in "bui":
         return np.asarray(np.add.reduce(self, axes, np.int64, None, keepdim))
-    return add_reduce(self, axes, keepdim)
+    return sum_array(self, axes, keepdim)
 
 
 sum.variant = lambda saved: (
@@ -116,7 +151,9 @@ sum = overloaded(sum, *SUM_FORMS)
 
 
 @op(moves=True)
-def nansum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+def nansum(
+    self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None
+) -> Array:
     """Sum over `dim` with NaN counted as zero; NaN elements get no gradient.
 
     Integers are summed as int64. RuntimeError for complex numbers.
@@ -132,7 +169,9 @@ def nansum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype |
         wide = np.int64 if dtype is None else dtype.numpy
         return np.asarray(np.add.reduce(self, axes, wide, None, keepdim))
     a = widened(self, dtype)
-    return _narrowed(add_reduce(np.where(np.isnan(a), a.dtype.type(0), a), axes, keepdim), self, dtype)
+    return narrowed(
+        sum_array(np.where(np.isnan(a), a.dtype.type(0), a), axes, keepdim), self, dtype
+    )
 
 
 nansum.vjp(
@@ -148,13 +187,15 @@ def _mean_dtype(a: Array, dtype: Dtype | None) -> None:
     if kind in "bui":
         which, name = ("Input", type_name(a)) if dtype is None else ("Optional", dtype.type_name)
         raise RuntimeError(
-            f"mean(): could not infer output dtype. {which} dtype must be either a floating point or "
-            f"complex dtype. Got: {name}"
+            f"mean(): could not infer output dtype. {which} dtype must be either a floating point "
+            f"or complex dtype. Got: {name}"
         )
 
 
 @op(places="", linear=True, moves=True)
-def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+def mean(
+    self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None
+) -> Array:
     """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
 
     RuntimeError for integers, unless `dtype` is a floating-point or complex type.
@@ -168,10 +209,10 @@ def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
     if dtype is not None or self.dtype.kind not in "fc":
         _mean_dtype(self, dtype)
     a = self if dtype is None and self.dtype.itemsize > 2 else widened(self, dtype)
-    total = add_reduce(a, axes, keepdim)
+    total = sum_array(a, axes, keepdim)
     count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
     np.true_divide(total, count, total)
-    return total if a is self else _narrowed(total, self, dtype)
+    return total if a is self else narrowed(total, self, dtype)
 
 
 mean.variant = lambda saved: (
@@ -211,11 +252,13 @@ def nanmean(
 
 
 @op(places="", moves=True)
-def prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+def prod(
+    self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None
+) -> Array:
     """Product over the dim `dim`, over all elements if it is None.
 
-    Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is the
-    product of the other elements, right also where elements are zero, to any order.
+    Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is
+    the product of the other elements, right also where elements are zero, to any order.
 
     >>> import pullback as torch
     >>> x = torch.tensor([2.0, 0.0, 3.0], requires_grad=True)
@@ -227,14 +270,14 @@ def prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dty
     if dtype is None and self.dtype.kind in "bui":
         return np.asarray(np.multiply.reduce(self, axes, np.int64, None, keepdim))
     a = widened(self, dtype)
-    return _narrowed(np.multiply.reduce(a, axes, None, None, keepdim), self, dtype)
+    return narrowed(np.multiply.reduce(a, axes, None, None, keepdim), self, dtype)
 
 
 def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     if not self.ndim:
         return g
     if dim is None:
-        return g * conj(ops.reshape(others_prod(ops.reshape(self, (-1,))), self.shape))
+        return g * conj(ops.reshape(others_prod(ops.reshape(self, (-1,))), tuple(self.shape)))
     others = ops.movedim(others_prod(ops.movedim(self, dim, -1)), -1, dim)
     return restore(g, self.ndim, dim, keepdim) * conj(others)
 
@@ -242,16 +285,16 @@ def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor
 def others_prod(x: Tensor) -> Tensor:
     """For each element of the last dim the product of all others, by a tree of pairwise products.
 
-    No division, so zeros do no harm, and made of multiplications, so it has derivatives of any order.
+    Without division, so zeros do no harm; of multiplications, so it has derivatives of any order.
     """
     n = x.shape[-1]
     if n < 2:
         return ops.ones_like(x)
     if n % 2:
         x = ops.cat([x, ops.ones_like(ops.narrow(x, -1, 0, 1))], -1)
-    pairs = ops.reshape(x, (*x.shape[:-1], -1, 2))
+    pairs = ops.reshape(x, (*x.shape[:-1], x.shape[-1] // 2, 2))
     above = others_prod(ops.select(pairs, -1, 0) * ops.select(pairs, -1, 1))
-    others = ops.reshape(ops.unsqueeze(above, -1) * ops.flip(pairs, (-1,)), x.shape)
+    others = ops.reshape(ops.unsqueeze(above, -1) * ops.flip(pairs, (-1,)), tuple(x.shape))
     return ops.narrow(others, -1, 0, n) if n % 2 else others
 
 
@@ -276,8 +319,35 @@ def count_nonzero(self: Tensor, dim: Dims = None) -> Array:
     return np.asarray(np.add.reduce(self != 0, axes, np.int64))
 
 
-@op(linear=True)
-def sum_to_size(self: Tensor, size: Size) -> Array:
+@op(places="", linear=True)
+def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Array:
+    """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
+
+    The backward pass calls it for every operand that was broadcast; users have the method.
+    """
+    shape = self.shape
+    lead = len(shape) - len(size)
+    axes = tuple(range(lead))
+    kept = True
+    for axis, want in enumerate(size, lead):
+        if axis < 0 or (shape[axis] != want and want != 1):
+            raise RuntimeError(
+                f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}."
+            )
+        if shape[axis] != want:
+            axes += (axis,)
+            kept = False
+    if kept:
+        return sum_array(self, axes, False) if axes else self.copy()
+    result = sum_array(self, axes, True)
+    return result.reshape(size) if lead else result
+
+
+sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
+
+
+@function(name="sum_to_size", places="m")
+def sum_to_size_method(input: Tensor, *size: Any) -> Tensor:
     """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
 
     RuntimeError if `size` does not expand to the shape. It is the derivative of `expand`.
@@ -287,27 +357,14 @@ def sum_to_size(self: Tensor, size: Size) -> Array:
     tensor([[3.],
             [3.]])
     """
-    shape = self.shape
-    lead = len(shape) - len(size)
-    axes = list(range(lead))
-    for axis, want in enumerate(size, lead):
-        if axis < 0 or (shape[axis] != want and want != 1):
-            raise RuntimeError(
-                f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}."
-            )
-        if shape[axis] != want:
-            axes.append(axis)
-    if not axes:
-        return self.copy()
-    return add_reduce(self, tuple(axes), True).reshape(size)
-
-
-sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
+    if not size:
+        raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
+    return sum_to_size(input, tuple(size[0]) if isinstance(size[0], (tuple, list)) else size)
 
 
 @op(linear=True)
 def trace(self: Tensor) -> Array:
-    """Sum of the diagonal of a matrix; integers are summed as int64. The gradient fills the diagonal.
+    """Sum of the diagonal of a matrix, of integers as int64. The gradient fills the diagonal.
 
     >>> import pullback as torch
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).trace()
@@ -318,7 +375,9 @@ def trace(self: Tensor) -> Array:
     if self.dtype.kind == "b":
         raise NotImplementedError("\"trace\" not implemented for 'Bool'")
     diagonal = np.ascontiguousarray(self.diagonal())
-    return add_reduce(diagonal if self.dtype.kind in "fc" else diagonal.astype(np.int64), None, False)
+    return sum_array(
+        diagonal if self.dtype.kind in "fc" else diagonal.astype(np.int64), None, False
+    )
 
 
 trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
@@ -327,7 +386,9 @@ trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
 # ---------------------------------------------------------------------------- variance, deviation
 
 
-def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -> tuple[Array, Array]:
+def _moments(
+    name: str, a: Array, dim: Dims, correction: float, keepdim: bool
+) -> tuple[Array, Array]:
     """Variance and mean; the function's name is for its messages."""
     axes = reduced_axes(dim, keepdim, a.ndim)
     if a.dtype.kind not in "fc":
@@ -342,11 +403,11 @@ def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -
             stacklevel=2,
         )
         freedom = 0
-    center = add_reduce(a, axes, True)
+    center = sum_array(a, axes, True)
     np.true_divide(center, count, center)
     away = a - center
     away = away * away if a.dtype.kind == "f" else away.real**2 + away.imag**2
-    variance = add_reduce(np.asarray(away), axes, keepdim)
+    variance = sum_array(np.asarray(away), axes, keepdim)
     np.true_divide(variance, freedom, variance)
     return variance, center if keepdim else center.reshape(variance.shape)
 
@@ -422,7 +483,8 @@ _std_mean.vjp(
 )
 
 VAR_FORMS = (
-    "(Tensor input, tuple of ints dim, bool unbiased = True, bool keepdim = False, *, Tensor out = None)",
+    "(Tensor input, tuple of ints dim, bool unbiased = True, bool keepdim = False, *, "
+    "Tensor out = None)",
     "(Tensor input, tuple of ints dim = None, *, Number correction = None, bool keepdim = False, "
     "Tensor out = None)",
     "(Tensor input, bool unbiased = True)",
@@ -457,10 +519,10 @@ def _moment(name: str, record: Any, text: str, places: str) -> Any:
 var = _moment(
     "var",
     _var,
-    """Variance over `dim` (all if None): squared distances from the mean over `count - correction`.
+    """Variance over `dim` (all if None): squares of `x - mean`, summed, over `count - correction`.
 
-    `correction` is 1 unless given; `unbiased=False` sets it to 0. Real for complex input. Warns where
-    nothing is left to divide by. RuntimeError for integers.
+    `correction` is 1 unless given; `unbiased=False` sets it to 0. Real for complex input. Warns
+    where nothing is left to divide by. RuntimeError for integers.
     The gradient is `g * 2 (x - mean) / (count - correction)`.
 
     >>> import pullback as torch
@@ -504,99 +566,3 @@ std_mean = _moment(
     """,
     "t",
 )
-
-
-# ------------------------------------------------------------------------------------- exponentials
-
-
-def _float_input(a: Array) -> Array:
-    return a if a.dtype.kind in "fc" else a.astype(get_default_dtype().numpy)
-
-
-def _shift(a: Array, axes: tuple[int, ...] | None) -> Array:
-    """What is subtracted before `exp`: the largest real part, zero where that is infinite."""
-    if not a.size:
-        return np.zeros((), a.real.dtype)
-    top = np.maximum.reduce(a.real, axes, None, None, True)
-    return np.where(np.isfinite(top), top, 0).astype(a.real.dtype)
-
-
-@op(aliases=("special.logsumexp",))
-def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
-    """`log(sum(exp(x)))` over `dim`, without overflow; integers are computed as floats.
-
-    The gradient is `g * exp(x - result)`: the softmax. Where all elements are `-inf` it is NaN.
-
-    >>> import pullback as torch
-    >>> torch.tensor([1000.0, 1000.0]).logsumexp(0)
-    tensor(1000.6931)
-    """
-    axes = reduced_axes(dim, keepdim, self.ndim)
-    a = _float_input(self)
-    top = _shift(a, axes)
-    total = np.log(add_reduce(np.asarray(np.exp(a - top)), axes, keepdim))
-    return total + (top if keepdim or not top.ndim else top.reshape(np.shape(total)))
-
-
-def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Tensor) -> Tensor:
-    result = restore(result, self.ndim, dim, keepdim)
-    return restore(g, self.ndim, dim, keepdim) * conj(ops.exp(self - result))
-
-
-logsumexp.vjp(self=_logsumexp_vjp)
-
-
-def _softmax_input(name: str, a: Array, dim: int, dtype: Dtype | None) -> tuple[Array, int]:
-    """The array to take the softmax of, minus its maximum, and the axis."""
-    axis = wrap_dim(operator.index(dim), a.ndim)
-    kind = a.dtype.kind if dtype is None else dtype.kind
-    if kind != "f":
-        shown = type_name(a) if dtype is None else dtype.type_name
-        last = "lastdim_" if axis >= a.ndim - 1 else ""
-        raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{shown}'")
-    a = widened(a, dtype)
-    if not a.ndim or not a.shape[axis]:
-        return a - a, axis
-    return a - np.maximum.reduce(a, axis, None, None, True), axis
-
-
-@op(aliases=("special.softmax",), moves=True)
-def softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
-    """`exp(x) / sum(exp(x))` along `dim`, without overflow; `dtype` is converted to first.
-
-    NotImplementedError for integers and complex numbers. The gradient is `y * (g - sum(g * y))`.
-
-    >>> import pullback as torch
-    >>> torch.tensor([0.0, 0.0]).softmax(0)
-    tensor([0.5000, 0.5000])
-    """
-    a, axis = _softmax_input("softmax", self, dim, dtype)
-    e = np.asarray(np.exp(a))
-    np.true_divide(e, add_reduce(e, (axis,), True) if e.ndim else e.copy(), e)
-    return _narrowed(e, self, dtype)
-
-
-def _softmax_vjp(g: Tensor, dim: int, result: Tensor) -> Tensor:
-    weighted = g * result
-    return weighted - result * sum(weighted, dim, True)
-
-
-softmax.vjp(self=_softmax_vjp)
-
-
-@op(aliases=("special.log_softmax",), moves=True)
-def log_softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
-    """`x - log(sum(exp(x)))` along `dim`, without overflow; `dtype` is converted to first.
-
-    NotImplementedError for integers and complex numbers. The gradient is `g - exp(y) * sum(g)`.
-
-    >>> import pullback as torch
-    >>> torch.tensor([0.0, 0.0]).log_softmax(0)
-    tensor([-0.6931, -0.6931])
-    """
-    a, axis = _softmax_input("log_softmax", self, dim, dtype)
-    e = np.asarray(np.exp(a))
-    return _narrowed(a - np.log(add_reduce(e, (axis,), True) if e.ndim else e), self, dtype)
-
-
-log_softmax.vjp(self=lambda g, dim, result: g - ops.exp(result) * sum(g, dim, True))

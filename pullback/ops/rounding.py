@@ -14,7 +14,6 @@ from pullback.op import elementwise, function
 from pullback.ops.arithmetic import TWO, div
 from pullback.ops.pointwise import example, flat, times, unimplemented, without_derivative
 
-
 # ------------------------------------------------------------------------ division with remainder
 
 
@@ -50,7 +49,9 @@ def _fmod_kernel(self: Any, other: Any) -> Any:
     return np.fmod(self, other)
 
 
-def _division(name: str, kernel: Any, public_name: str, what: str, loop: Any = None, **more: Any) -> Any:
+def _division(
+    name: str, kernel: Any, public_name: str, what: str, loop: Any = None, **more: Any
+) -> Any:
     """An op of the division family: real numbers only, integer division by zero is an error."""
     return elementwise(
         name,
@@ -206,7 +207,9 @@ def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     """
     if not isinstance(other, Tensor):
         return _remainder_number(input, other, out=out)
-    return (_remainder if isinstance(input, Tensor) else _remainder_of_number)(input, other, out=out)
+    return (_remainder if isinstance(input, Tensor) else _remainder_of_number)(
+        input, other, out=out
+    )
 
 
 @function(places="tmi")
@@ -298,8 +301,8 @@ def round_half_even(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
     """The nearest whole number, an even one of two; or so many decimals. The gradient is zero.
 
     >>> import pullback as torch
-    >>> torch.round(torch.tensor([0.5, 1.5, 2.345])), torch.round(torch.tensor(2.345), decimals=2)
-    (tensor([0., 2., 2.]), tensor(2.3500))
+    >>> torch.round(torch.tensor([0.5, 1.5, 2.5])), torch.round(torch.tensor(2.34), decimals=1)
+    (tensor([0., 2., 2.]), tensor(2.3000))
     """
     return _round(input, out=out) if decimals == 0 else _round_decimals(input, decimals, out=out)
 

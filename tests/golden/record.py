@@ -48,7 +48,14 @@ def record_promotion():
     (GOLDEN / "promotion.txt").write_text("\n".join(lines) + "\n")
 
 
+def record_random():
+    from test_random_engine import Theirs, golden
+
+    (GOLDEN / "random.txt").write_text("\n".join(golden(Theirs)) + "\n")
+
+
 if __name__ == "__main__":
     record_messages()
     record_grad_fn_names()
     record_promotion()
+    record_random()

@@ -1,0 +1,54 @@
+"""`torch.autograd`: gradients, grad mode, custom functions, and checks of derivatives.
+
+Public names and no logic. The backward pass itself is the engine's; `passes.py` is its two entrances.
+"""
+
+from __future__ import annotations
+
+from pullback import _engine
+from pullback.autograd import anomaly, forward_ad, function, grad_mode, graph
+from pullback.autograd.anomaly import (
+    detect_anomaly,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
+    set_detect_anomaly,
+)
+from pullback.autograd.function import Function
+from pullback.autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+    set_multithreading_enabled,
+)
+from pullback.autograd.gradcheck import gradcheck, gradgradcheck
+from pullback.autograd.passes import backward, grad, tensor_backward
+
+__all__ = [
+    "Function",
+    "anomaly",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "forward_ad",
+    "function",
+    "grad",
+    "grad_mode",
+    "gradcheck",
+    "gradgradcheck",
+    "graph",
+    "inference_mode",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+    "set_multithreading_enabled",
+]
+
+_engine.install_backward(tensor_backward)
+_engine.install_anomaly(anomaly)

@@ -1,0 +1,123 @@
+"""Sums of exponentials that do not overflow: logsumexp, softmax, log_softmax.
+
+All take out the largest element before `exp`. Their gradients are written with the result, which is
+what the nodes save.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback._engine import Tensor, conj
+from pullback.dtypes import dtype as Dtype
+from pullback.dtypes import get_default_dtype
+from pullback.op import op
+from pullback.ops.dims import wrap_dim
+from pullback.ops.reduce import (
+    Dims,
+    narrowed,
+    reduced_axes,
+    restore,
+    sum,
+    sum_array,
+    type_name,
+    widened,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _float_input(a: Array) -> Array:
+    return a if a.dtype.kind in "fc" else a.astype(get_default_dtype().numpy)
+
+
+def _shift(a: Array, axes: tuple[int, ...] | None) -> Array:
+    """What is subtracted before `exp`: the largest real part, zero where that is infinite."""
+    if not a.size:
+        return np.zeros((), a.real.dtype)
+    top = np.maximum.reduce(a.real, axes, None, None, True)
+    return np.where(np.isfinite(top), top, 0).astype(a.real.dtype)
+
+
+@op(aliases=("special.logsumexp",))
+def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
+    """`log(sum(exp(x)))` over `dim`, without overflow; integers are computed as floats.
+
+    The gradient is `g * exp(x - result)`: the softmax. Where all elements are `-inf` it is NaN.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1000.0, 1000.0]).logsumexp(0)
+    tensor(1000.6931)
+    """
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    a = _float_input(self)
+    top = _shift(a, axes)
+    total = np.log(sum_array(np.asarray(np.exp(a - top)), axes, keepdim))
+    return total + (top if keepdim or not top.ndim else top.reshape(np.shape(total)))
+
+
+def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Tensor) -> Tensor:
+    result = restore(result, self.ndim, dim, keepdim)
+    return restore(g, self.ndim, dim, keepdim) * conj(ops.exp(self - result))
+
+
+logsumexp.vjp(self=_logsumexp_vjp)
+
+
+def _softmax_input(name: str, a: Array, dim: int, dtype: Dtype | None) -> tuple[Array, int]:
+    """The array to take the softmax of, minus its maximum, and the axis."""
+    axis = wrap_dim(operator.index(dim), a.ndim)
+    given, a = a, widened(a, dtype)
+    if a.dtype.kind != "f":
+        shown = type_name(given) if dtype is None else dtype.type_name
+        last = "lastdim_" if axis >= a.ndim - 1 else ""
+        raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{shown}'")
+    if not a.ndim or not a.shape[axis]:
+        return a - a, axis
+    return a - np.maximum.reduce(a, axis, None, None, True), axis
+
+
+@op(aliases=("special.softmax",), moves=True)
+def softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+    """`exp(x) / sum(exp(x))` along `dim`, without overflow; `dtype` is converted to first.
+
+    NotImplementedError for integers and complex numbers. The gradient is `y * (g - sum(g * y))`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([0.0, 0.0]).softmax(0)
+    tensor([0.5000, 0.5000])
+    """
+    a, axis = _softmax_input("softmax", self, dim, dtype)
+    e = np.asarray(np.exp(a))
+    np.true_divide(e, sum_array(e, (axis,), True) if e.ndim else e.copy(), e)
+    return narrowed(e, self, dtype)
+
+
+def _softmax_vjp(g: Tensor, dim: int, result: Tensor) -> Tensor:
+    weighted = g * result
+    return weighted - result * sum(weighted, dim, True)
+
+
+softmax.vjp(self=_softmax_vjp)
+
+
+@op(aliases=("special.log_softmax",), moves=True)
+def log_softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+    """`x - log(sum(exp(x)))` along `dim`, without overflow; `dtype` is converted to first.
+
+    NotImplementedError for integers and complex numbers. The gradient is `g - exp(y) * sum(g)`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([0.0, 0.0]).log_softmax(0)
+    tensor([-0.6931, -0.6931])
+    """
+    a, axis = _softmax_input("log_softmax", self, dim, dtype)
+    e = np.asarray(np.exp(a))
+    return narrowed(a - np.log(sum_array(e, (axis,), True) if e.ndim else e), self, dtype)
+
+
+log_softmax.vjp(self=lambda g, dim, result: g - ops.exp(result) * sum(g, dim, True))
