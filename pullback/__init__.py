@@ -4,7 +4,7 @@ Public names and no logic. What an op is and does stands in `ops/`, Tensor and t
 `_engine.pyx`; docs/architecture.md shows the way of one op through them.
 """
 
-from __future__ import annotations
+# ruff: noqa: F401, E402
 
 from pullback import _engine, ops
 from pullback._engine import Tensor, result_type, set_default_dtype
@@ -55,10 +55,12 @@ from pullback.settings import (
 _engine.install({name: _engine.REGISTRY[name] for name in ops.OPERATORS.split()}, ops)
 _engine.attach({**SURFACE["Tensor"], **MEMBERS})
 
-from pullback import autograd  # noqa: E402  (its functions use the methods attached above)
-from pullback.autograd import (  # noqa: E402
+from pullback import autograd
+from pullback.autograd import (
     enable_grad,
     inference_mode,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
     is_grad_enabled,
     is_inference_mode_enabled,
     no_grad,

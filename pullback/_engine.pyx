@@ -7,6 +7,7 @@ One module in parts, which stand in engine/ in the order of one op's way through
     graph.pxi       version counters, saved values, nodes, hooks
     tensor.pxi      Tensor
     dispatch.pxi    subclasses, transforms, apply (kernel, wrap) and record (a Node with its edges)
+    meta.pxi        ops on tensors without numbers
     inplace.pxi     views, versions, writing into the first input
     backward.pxi    the pass: count dependencies, run nodes latest first, sum into buffers
     custom.pxi      nodes of custom functions
@@ -40,6 +41,8 @@ from numpy cimport (
 import_array()
 
 from pullback import dtypes as _dtypes
+from pullback.meta import meta_array
+from pullback.strides import preserved_strides
 from pullback.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback._loops cimport (
     Loops, NCODES, MAX_IN, code_of, code_of_type, empty, number_array, recycle, store_number, pointwise as run_loop, quiet_call,
@@ -97,6 +100,29 @@ cdef extern from *:
     """
     void lazy_dict(PyTypeObject* type, Py_ssize_t offset)
 
+# `Tensor(...)` and `Subclass(...)` are to take arguments, while `bare` tensors, which ops make, take none:
+# so the slot of the type that Python calls is not the function that Cython calls.
+cdef extern from *:
+    """
+    static newfunc pb_plain_new;
+    static int (*pb_fill)(PyObject*, PyObject*, PyObject*);
+    static PyObject* pb_no_args;
+    static PyObject* bare(PyTypeObject* type) { return pb_plain_new(type, pb_no_args, NULL); }
+    static PyObject* pb_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+        PyObject* t = bare(type);
+        if (t && pb_fill(t, args, kwargs) < 0) Py_CLEAR(t);
+        return t;
+    }
+    static void install_new(PyTypeObject* type, void* fill) {
+        pb_no_args = PyTuple_New(0);
+        pb_fill = fill;
+        pb_plain_new = type->tp_new;
+        type->tp_new = pb_new;
+    }
+    """
+    object bare(type)
+    void install_new(type, void* fill)
+
 cdef extern from "Python.h":
     void PyObject_GC_Track(PyObject*)
     void PyObject_GC_UnTrack(PyObject*)
@@ -116,6 +142,7 @@ include "engine/pointwise.pxi"
 include "engine/graph.pxi"
 include "engine/tensor.pxi"
 include "engine/dispatch.pxi"
+include "engine/meta.pxi"
 include "engine/inplace.pxi"
 include "engine/backward.pxi"
 include "engine/custom.pxi"

@@ -252,6 +252,11 @@ def number_dtype(number: object) -> dtype | None:
     return None
 
 
+def _of_python_type(given: Any) -> dtype:
+    """The dtype that Python's `float`, `int` or `complex` stands for; a dtype stands for itself."""
+    return {float: float64, complex: complex128, int: int64}.get(given, given)
+
+
 class finfo:
     """Machine limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution.
 
@@ -261,12 +266,11 @@ class finfo:
     """
 
     def __init__(self, type: dtype | None = None) -> None:  # noqa: A002
-        type = get_default_dtype() if type is None else type
+        type = _of_python_type(get_default_dtype() if type is None else type)
         if type.kind not in "fc":
             raise TypeError(
-                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type!r}'"
-                if type.kind != "b"
-                else f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{type!r}'"
+                "torch.finfo() requires a floating point input type. "
+                "Use torch.iinfo to handle 'torch.finfo'"
             )
         real = type.to_real()
         if real is bfloat16:
@@ -306,7 +310,7 @@ class iinfo:
     def __init__(self, type: dtype) -> None:  # noqa: A002
         if type.kind in "fcb":
             raise TypeError(
-                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'"
+                "torch.iinfo() requires an integer input type. Use torch.finfo to handle 'torch.iinfo'"
             )
         info = np.iinfo(type.numpy)
         self.bits, self.max, self.min, self.dtype = info.bits, int(info.max), int(info.min), type.name
@@ -448,6 +452,15 @@ class Size(tuple[int, ...]):
     """
 
     __slots__ = ()
+
+    def __new__(cls, sizes: Any = ()) -> Size:
+        made = tuple.__new__(cls, sizes)
+        for place, size in enumerate(made):
+            if not hasattr(type(size), "__index__"):
+                raise TypeError(
+                    f"torch.Size() takes an iterable of 'int' (item {place} is '{type(size).__name__}')"
+                )
+        return made
 
     def __repr__(self) -> str:
         return f"torch.Size({list(self)!r})"

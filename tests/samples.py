@@ -1,4 +1,4 @@
-"""How a row of the op table is written, drawn and run; the rows themselves are in sample_rows.py.
+"""How a row of the op table is written, drawn and run. The rows are in rows_*.py.
 
 A row names an op and holds samples: calls whose tensors are described, not made. `x(3, 4)` is a
 3 by 4 tensor of the dtype under test, uniform in (-2, 2); `at(5, 3)` three indices below 5. A
@@ -90,6 +90,7 @@ class Row:
     tol: float = 1.0  # a factor on the tolerances
     derived: bool = True  # it has a derivative
     twice: bool = True  # and a second one
+    composite: bool = False  # made of other ops in PyTorch, whose nodes and refusals show: not ours
     better: str = ""  # how the gradient is better than PyTorch's, which is then not compared
     values: bool = True  # False: only shape and dtype are determined (empty)
     meta: bool = True  # it runs on the meta device
@@ -97,9 +98,13 @@ class Row:
     def __repr__(self):
         return f"row {self.name}"
 
-    def first_dtype(self):
-        """A dtype that the op takes: float32 wherever it does."""
-        return next(DTYPES[kind][0] for kind in "ficu" if kind in self.kinds)
+    def takes(self, *dtypes):
+        """Those of the dtypes that the op takes."""
+        return [dtype for kind in self.kinds for dtype in DTYPES[kind] if dtype in dtypes]
+
+    def first_dtype(self, wide=False):
+        """A dtype that the op takes: float32, or float64 if `wide`, wherever it does."""
+        return next(DTYPES[kind][wide] for kind in "fic" if kind in self.kinds)
 
 
 def x(*shape, low=-2.0, high=2.0, **options):
@@ -137,6 +142,11 @@ def these(values, dtype=None):
     return In(np.shape(values), source="values", values=values, dtype=dtype, grad=dtype is None)
 
 
+CUBE = x(2, 3, 4)
+TIES = these([[1.0, 2.0, 2.0], [2.0, 3.0, 1.0], [0.0, 0.0, 0.0]])
+NANS = In((2, 3), source="values", values=[[1.0, nan, nan], [nan, inf, -inf]], grad=False)
+
+
 def wide(*shape, to):
     """Uniform numbers, expanded to the shape `to`."""
     return In(shape, expand=to)
@@ -168,6 +178,7 @@ PYTORCH_CANNOT = (
     "view size is not compatible",
     "modified by an inplace operation",
     "there was no fake impl",
+    '_backward" not implemented for',
 )
 
 
@@ -178,7 +189,18 @@ def pytorch_cannot(text):
 
 def resolve(library, name):
     """The function of a row: `add`, `Tensor.view`, `linalg.norm`."""
-    return operator.attrgetter(name)(library)
+    found = operator.attrgetter(name)(library)
+    return found if callable(found) else lambda tensor: getattr(tensor, short(name))
+
+
+def table():
+    """A list of rows, and the function that enters a row for each of some names."""
+    entered = []
+
+    def rows(names, calls, **options):
+        entered.extend(Row(name, tuple(calls), **options) for name in names.split())
+
+    return entered, rows
 
 
 def short(name):

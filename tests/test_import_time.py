@@ -1,5 +1,6 @@
 """Importing Pullback is quick: it loads NumPy, its own core and little else."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,9 @@ LIMIT = 0.15  # seconds
 def fresh(program):
     """What a program prints in a new process, where the library can be imported."""
     source = f"import sys; sys.path.insert(0, {HOME!r})\n{program}"
-    done = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=120
-    )
+    settings = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", source]
+    done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.split()
 
 

@@ -12,9 +12,12 @@ import pytest
 from library import NAME, torch
 
 ORDER = [
+    "dtypes",
+    "strides",
+    "meta",
     "return_types",
     "printing",
-    "dtypes",
+    "settings",
     "_slopes",
     "_loops",
     "_random",
@@ -24,7 +27,13 @@ ORDER = [
     "_engine",
     "op",
     "ops",
+    "interop",
+    "legacy",
+    "methods",
+    "namespaces",
+    "overrides",
     "autograd",
+    "_C",
     "",  # pullback itself
     "launch",
     "__main__",
@@ -32,7 +41,9 @@ ORDER = [
 
 ROOT = Path(__file__).resolve().parents[1] / "pullback"
 SOURCES = sorted(p for p in ROOT.rglob("*.*") if p.suffix in (".py", ".pyx", ".pxd", ".pxi"))
-CIMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import\s+\(?([^)#]*)|c?import\s+([\w.]+))", re.M)
+CIMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(\S+)[ \t]+c?import[ \t]+(\([^)]*\)|[^\n]*)|c?import[ \t]+([\w.]+))", re.M
+)
 
 
 def unit(path):
@@ -49,7 +60,8 @@ def imports(path):
     text = path.read_text()
     if path.suffix != ".py":
         for module, names, plain in CIMPORT.findall(text):
-            yield (module or plain), [n.strip() for n in names.split(",")]
+            taken = re.findall(r"(\w+)(?:\s+as\s+\w+)?", names)
+            yield (module or plain), taken
         return
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):

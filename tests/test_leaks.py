@@ -335,7 +335,7 @@ def test_deep_graph_of_a_gradient():
         x, y = long_chain(20_000)
         (g,) = torch.autograd.grad(y, x, create_graph=True)
         (h,) = torch.autograd.grad(g, x)
-        assert h.item() == 20_001 * 20_000
+        assert h.item() == pytest.approx(20_001 * 20_000, rel=1e-3)
 
     in_a_small_stack(work)
 

@@ -51,7 +51,7 @@ SMOOTH = [
     "x.cummin(0)",
     "x.diff(n=2)",
     "torch.trapezoid(x, dx=0.5)",
-    "torch.cumulative_trapezoid(x, x.sort(1).values.detach())",
+    "torch.cumulative_trapezoid(x, torch.tensor([0.0, 1, 3, 7], dtype=torch.float64))",
     "x.max()",
     "x.min(1)",
     "x.amax(0)",
@@ -127,7 +127,7 @@ def check_gradients(expression, point):
     if not square.requires_grad:
         return  # linear: no second derivative
     (second,) = torch.autograd.grad(square, x, allow_unused=True, materialize_grads=True)
-    check(second, differences(slope, point), rtol=1e-5, atol=1e-5)
+    check(second + torch.zeros_like(x), differences(slope, point), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("expression", SMOOTH)
@@ -154,7 +154,7 @@ def test_third_derivative_of_a_product_at_zero():
     assert y.item() == 5.0
 
 
-# ------------------------------------------------------------------------------------ values, dtypes
+# ----------------------------------------------------------------------------------- values, dtypes
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64"])
@@ -194,7 +194,7 @@ def test_a_zero_dim_tensor_has_dim_zero():
 @pytest.mark.parametrize("shape", [(10**6,), (1000, 1000), (10, 10**5, 2)])
 def test_float_sums_stay_accurate(shape):
     x = torch.full(shape, 0.1)
-    unit = float(torch.tensor(0.1))
+    unit = torch.tensor(0.1).item()
     for t, dim in ((x, None), (x, 0), (x, -1), (x.movedim(0, -1), 0), (x.movedim(0, -1), -1)):
         total = t.sum() if dim is None else t.sum(dim)
         count = t.numel() / total.numel()
@@ -231,11 +231,10 @@ def test_ties_share_the_gradient_where_there_are_no_indices():
     check(x.grad, [0.5, 0.5, 0])
 
 
+@pullback_only("PyTorch takes powers without scaling")
 @pytest.mark.parametrize("p", [2, 3, 1.5])
 @pytest.mark.parametrize("scale", [1e200, 1e-200, 1e-310])
 def test_norms_neither_overflow_nor_vanish(p, scale):
-    if torch.__name__ == "torch":
-        pytest.skip("only Pullback: PyTorch squares without scaling")
     x = torch.tensor([3.0, 4.0], dtype=torch.float64)
     x = (x * scale).requires_grad_()
     y = x.norm(p)
@@ -265,9 +264,13 @@ def test_exponentials_do_not_overflow():
     check(x.logsumexp(0), 1000 + math.log(2))
     check(x.logcumsumexp(0), [1000, 1000 + math.log(2)])
     check(x.softmax(0), [0.5, 0.5])
+
+
+@pullback_only("PyTorch gives NaN")
+def test_gradient_of_a_sum_that_begins_with_nothing():
     x = leaf([-INF, 0.0, 1.0])
     x.logcumsumexp(0)[1:].sum().backward()
-    assert x.grad[0].item() == 0.0 and bool(torch.isfinite(x.grad).all())
+    check(x.grad, [0, 1 + 1 / (1 + math.e), math.e / (1 + math.e)])
 
 
 def test_variance_says_how_many_it_divides_by():
@@ -275,7 +278,6 @@ def test_variance_says_how_many_it_divides_by():
     check(x.var(), 7 / 3)
     check(x.var(unbiased=False), 14 / 9)
     check(x.var(correction=2), 14 / 3)
-    check(torch.var_mean(torch.tensor([1 + 1j, 2])), None) if False else None
     variance, mean = torch.var_mean(torch.tensor([1 + 1j, 2]))
     check(variance, 1.0)
     check(mean, 1.5 + 0.5j)
@@ -289,7 +291,7 @@ def test_variance_says_how_many_it_divides_by():
 def test_sort_is_stable_and_puts_nan_last():
     x = vec(2.0, NAN, 1.0, 2.0)
     check(x.sort(stable=True).indices, [2, 0, 3, 1])
-    check(x.sort(0, True, stable=True).indices if False else x.argsort(stable=True), [2, 0, 3, 1])
+    check(x.argsort(stable=True), [2, 0, 3, 1])
     check(torch.sort(x, descending=True, stable=True).indices, [1, 0, 3, 2])
     check(x.topk(2).values, [NAN, 2])
     check(x.topk(2, largest=False).values, [1, 2])
@@ -340,7 +342,7 @@ def test_medians_quantiles_mode():
     assert x.nanmedian().item() == 1.0
     check(x.nanquantile(0.5), 1.5)
     check(x.quantile(0.5), NAN)
-    mode = x.mode()
+    mode = vec(3.0, 2.0, 1.0, 2.0, 1.0).mode()
     assert (mode.values.item(), mode.indices.item()) == (1.0, 4)
     y = vec(1.0, 2.0, 3.0, 4.0)
     for how, value in (("lower", 2), ("higher", 3), ("midpoint", 2.5), ("nearest", 2)):
@@ -398,9 +400,8 @@ def test_in_place_scans():
     y = x * 1
     assert y.cumsum_(0) is y and fn_name(y) == "CumsumBackward0"
     y.cumprod_(0).sum().backward()
-    check(x.grad, [1 + 3 + 18 + (1 * (3 * 6 + 3)) * 0 + 0, 0, 0]) if False else None
     check(y, [1, 3, 18])
-    assert x.grad.shape == (3,)
+    check(x.grad, [32, 10, 3])
 
 
 def test_numpy_names_of_keywords():

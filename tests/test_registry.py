@@ -32,7 +32,10 @@ NO_ROW = {
     "rand randn randint randperm rand_like randn_like randint_like": "drawn: see SEEDED",
     "bernoulli multinomial normal poisson binomial": "drawn: see SEEDED",
     "bernoulli_ normal_ uniform_ exponential_ geometric_ cauchy_ log_normal_ random_": "as above",
+    "manual_seed seed initial_seed get_rng_state set_rng_state fork_rng": "test_random_engine.py",
     "from_numpy frombuffer from_dlpack numpy tolist item": "test_interop.py",
+    "type": "test_tensor_api.py",
+    "cuda": "an error: there is no such device",
 }
 WITHOUT_ROW = {name for names in NO_ROW for name in names.split()}
 
@@ -242,7 +245,7 @@ def test_inplace(row):
     wrong = []
     if "i" not in row.forms:
         return
-    dtype = "float64" if "f" in row.kinds else row.first_dtype()
+    dtype = row.first_dtype(wide=True)
     for place, call in enumerate(row.calls):
         if is_tensor_call(call) and call.smooth:
             text = inplace_difference(row, call, dtype)
@@ -271,8 +274,7 @@ def test_out(row):
 @each_row
 def test_layout(row):
     """Other layouts give the same numbers and gradients, and no input is written to."""
-    wrong = []
-    dtype = "float64" if "f" in row.kinds else "complex128" if "c" in row.kinds else "int64"
+    wrong, dtype = [], row.first_dtype(wide=True)
     for place, call in enumerate(row.calls):
         if not call.smooth:
             continue
@@ -306,7 +308,7 @@ NEEDS_STRIDES = {
     "Tensor.view_as",
     "view_as_complex",
 }  # not all layouts have the view
-READS_MEMORY = {"as_strided", "as_strided_scatter"}  # by definition
+READS_MEMORY = {"as_strided", "as_strided_scatter", "Tensor.is_contiguous"}  # by definition
 
 
 @each_row

@@ -280,7 +280,7 @@ cdef class Task:
                 Py_DECREF(buffer)
                 self.slots[slot].buffer = NULL
             grads = None
-            if (buffer is not None or node.kind == NODE_CUSTOM) and (
+            if (buffer is not None or node.kind == NODE_CUSTOM or node.hooks is not None) and (
                     self.slots[slot].needed or self.slots[slot].captured):
                 grads = [buffer] if node.noutputs <= 1 else (buffer if buffer is not None
                                                               else [None] * node.noutputs)
@@ -664,12 +664,11 @@ cdef int tensor_hooks(Node node, list grads) except -1:
     for index, registered in tuple(hooks.tensor.items()):
         for hook in tuple(registered.values()):
             g = grads[index]
-            if g is None:
-                continue
-            replaced = hook(g)
-            if replaced is not None:
-                _check_hook(hook, g, replaced)
-                grads[index] = replaced
+            result = hook(g)
+            if result is not None:
+                if g is not None:
+                    _check_hook(hook, g, result)
+                grads[index] = result
     for index, reference in hooks.retained.items():
         kept = reference()
         if kept is not None and grads[index] is not None:

@@ -33,16 +33,6 @@ class DisableTorchFunction:
         _function_state.off = self.before
 
 
-_function_modes = threading.local()
-
-
-def function_modes():
-    """This thread's stack of TorchFunctionModes."""
-    if not hasattr(_function_modes, "stack"):
-        _function_modes.stack = []
-    return _function_modes.stack
-
-
 cdef object overriding(tuple args):
     """The classes among the arguments that override `__torch_function__`, None if there are none."""
     found = None
@@ -201,8 +191,8 @@ cdef object apply(Op op, tuple args, PyObject** argv, object out):
     if op.elementwise:
         return apply_pointwise(op, argv, op.nparams, None)
     cdef unsigned int need = 0
-    cdef object arrays = compute(op, args, argv), outs
     cdef bint meta = _any_meta(op, argv)
+    cdef object arrays = compute_meta(op, args, argv) if meta else compute(op, args, argv), outs
     if pb_thread.grad and not op.nondiff:
         need = needs(op, argv)
     if type(arrays) is np.ndarray:
@@ -255,7 +245,7 @@ cdef object compute(Op op, tuple args, PyObject** argv, bint in_place=False):
         x = args[p]
         if isinstance(x, Tensor):
             values[p] = a = (<Tensor>x).array
-            if not op.moves:
+            if not op.takes_half:
                 code = PyArray_TYPE(a)
                 if code == 23 or code >= 256:
                     half = code_of(a) if half < 0 else half
@@ -263,7 +253,7 @@ cdef object compute(Op op, tuple args, PyObject** argv, bint in_place=False):
         elif type(x) is list or type(x) is tuple:
             values[p] = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
     if op.writes and not in_place:
-        values[0] = values[0].copy(order="K")
+        values[0] = values[0].copy()
     if op.moves and not op.writes:
         results = PyObject_Call(op.kernel, tuple(values), NULL)
     else:
@@ -282,7 +272,7 @@ cdef object _narrow(object a, int half):
 
 cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
     """An elementwise op on tensors and numbers."""
-    cdef Tensor result = wrap(compute_pointwise(op, argv, n, out))
+    cdef Tensor result
     cdef unsigned int need = 0
     cdef int i
     cdef bint meta = False
@@ -293,16 +283,19 @@ cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
             elif requires(<Tensor>argv[i]):
                 need |= 1u << i
     if meta:
-        result.meta = _any_meta(op, argv)
+        _any_meta(op, argv)
         need = needs(op, argv)
+        result = wrap(meta_pointwise(op, argv, n))
+        result.meta = True
+    else:
+        result = wrap(compute_pointwise(op, argv, n, out))
     if need and pb_thread.grad and not op.nondiff and KIND[code_of(result.array)] >= 2:
         record(op, argv, need, result)
     return result
 
 
 cdef bint requires(Tensor t) noexcept:
-    return t.requires or t.node is not None or (
-        t.base is not None and t.attr_version != t.storage.version and requires(t.base))
+    return t.requires or t.node is not None or (t.base is not None and requires(t.base))
 
 
 cdef unsigned int needs(Op op, PyObject** argv) except? 0xFFFFFFFF:

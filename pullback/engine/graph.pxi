@@ -252,7 +252,7 @@ cdef class Node:
     def __dir__(self):
         names = list(object.__dir__(self))
         if self.kind == NODE_OP:
-            names += ["_saved_" + _shown_saved(n) for n in self.op.saved_names]
+            names += ["_saved_" + _shown_saved(self.op, n) for n in self.op.saved_names]
         return names
 
 
@@ -331,14 +331,20 @@ cdef object _variant_name(Node node):
     return op.variant(values)
 
 
-def _shown_saved(name):
-    return {"result": "result"}.get(name, name)
+_SAVED_NAMES = {"exponent": "other"}
+"""PyTorch's names of saved values, where ours differ."""
+
+
+def _shown_saved(Op op, name):
+    return "exponent" if name == "other" and op.__name__ == "pow" else name
 
 
 cdef object _saved_attribute(Node node, str name, bint raw):
     op = node.op
     if name.endswith("_sym_sizes"):
         name = name[:-10] + "_shape"
+    if name not in op.saved_names:
+        name = _SAVED_NAMES.get(name, name)
     if name not in op.saved_names:
         raise AttributeError(f"'{type(seen(node)).__name__}' object has no attribute '_saved_{name}'")
     if raw:
@@ -512,7 +518,7 @@ cdef object unpack_entry(Node holder, object entry, bint nested):
 
 
 cdef Tensor _unpack_saved(Node holder, Saved s):
-    cdef Tensor t, leaf
+    cdef Tensor t
     if s.unpack_hook is not None:
         got = s.unpack_hook(s.packed)
         if not isinstance(got, Tensor):
@@ -526,13 +532,11 @@ cdef Tensor _unpack_saved(Node holder, Saved s):
     if s.tensor is not None:
         return s.tensor
     if not s.result:
-        leaf = leaf_of(s.node)
-        if leaf.array is s.array:
-            return leaf
+        return leaf_of(s.node)
     t = wrap(s.array)
     t.storage = s.storage
     t.meta = s.meta
-    return with_history(t, holder if s.result else s.node, s.output_index)
+    return with_history(t, holder, s.output_index)
 
 
 cdef Tensor with_history(Tensor t, Node node, int index):

@@ -47,8 +47,10 @@ cdef int mark_views(Op op, Tensor source, object outs) except -1:
         t.base = source.base if source.base is not None else source
         t.storage = storage(source)
         t.attr_version = t.storage.version
-        if op.multi_view:
+        if op.multi_view and pb_thread.grad:
             t.creation = VIEW_MULTI
+        elif pb_thread.inference:
+            t.creation = VIEW_INFERENCE
         elif not pb_thread.grad:
             t.creation = VIEW_NO_GRAD
         elif source.base is not None:
@@ -63,6 +65,7 @@ cdef int refresh_view(Tensor t) except -1:
     if t.base is None or t.attr_version == t.storage.version:
         return 0
     if requires(t.base):
+        check_view_creation(t, "its base or another view of its base has been")
         op = <Op>_operators["as_strided"]
         viewed = t.base
         if code_of(t.array) != code_of(t.base.array):
@@ -116,7 +119,7 @@ cdef int check_writable(Tensor t, bint other_requires) except -1:
     if not pb_thread.grad:
         return 0
     if t.base is not None and (other_requires or requires(t)):
-        check_view_creation(t)
+        check_view_creation(t, "is being")
     if requires(t):
         if t.base is not None and t.base.node is None and requires(t.base):
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
@@ -125,32 +128,30 @@ cdef int check_writable(Tensor t, bint other_requires) except -1:
     return 0
 
 
-cdef int check_view_creation(Tensor t) except -1:
-    cdef Node node
+cdef int check_view_creation(Tensor t, str what) except -1:
+    """Refuses a write through a view, or to its base, for which the view could get no history."""
     if t.creation == VIEW:
         return 0
-    node = t.grad_fn
-    who = "This view"
-    if node is not None:
-        who = f"Output {t.output_index} of {short_name(node)}"
+    who = "This view" if t.node is None else f"Output {t.output_index} of {short_name(t.node)}"
     if t.creation == VIEW_MULTI:
         raise RuntimeError(
-            f"{who} is a view and is being modified inplace. This view is the output of a function that returns "
+            f"{who} is a view and {what} modified inplace. This view is the output of a function that returns "
             "multiple views. Such functions do not allow the output views to be modified inplace. You should "
             "replace the inplace operation by an out-of-place one.")
     if t.creation == VIEW_CUSTOM:
         raise RuntimeError(
-            f"{who} is a view and is being modified inplace. This view was created inside a custom Function (or "
+            f"{who} is a view and {what} modified inplace. This view was created inside a custom Function (or "
             "because an input was returned as-is) and the autograd logic to handle view+inplace would override "
             "the custom backward associated with the custom Function, leading to incorrect gradients. This "
             "behavior is forbidden. You can fix this by cloning the output of the custom Function.")
-    if node is None:
-        raise RuntimeError(
-            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that "
-            "this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
-            "the view and the inplace either both inside the no_grad block (if you don't want the inplace to be "
-            "tracked) or both outside (if you want the inplace to be tracked).")
-    return 0
+    mode, where = ("inference", "in normal mode") if t.creation == VIEW_INFERENCE else (
+        "no_grad", "with grad mode enabled")
+    block = "inference_mode" if t.creation == VIEW_INFERENCE else mode
+    raise RuntimeError(
+        f"A view was created in {mode} mode and {what} modified inplace {where}. Given that "
+        "this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
+        f"the view and the inplace either both inside the {block} block (if you don't want the inplace to be "
+        "tracked) or both outside (if you want the inplace to be tracked).")
 
 
 cdef bint self_overlaps(ndarray a):
@@ -213,7 +214,7 @@ cdef object apply_inplace(Op op, tuple args, PyObject** argv):
     if op.elementwise:
         write_pointwise(op, argv, target)
     elif not op.writes:
-        write_result(op, target, compute(op, args, argv))
+        write_result(op, target, compute_meta(op, args, argv) if target.meta else compute(op, args, argv))
     elif not target.meta:
         compute(op, args, argv, True)
     bump_version(target)
@@ -247,7 +248,7 @@ cdef int write_pointwise(Op op, PyObject** argv, Tensor target) except -1:
         if out_code == have:
             compute_pointwise(op, argv, op.nparams, target.array)
             return 0
-    result = compute_pointwise(op, argv, op.nparams, None)
+    result = meta_pointwise(op, argv, op.nparams) if target.meta else compute_pointwise(op, argv, op.nparams, None)
     check_castable(code_of(result), have)
     if not target.meta:
         np.copyto(target.array, result, casting="unsafe")

@@ -202,6 +202,8 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
 
 
 cdef _check_broadcast(list arrays):
+    if len(arrays) < 2:
+        return
     shapes = [a.shape for a in arrays]
     try:
         np.broadcast_shapes(*shapes)

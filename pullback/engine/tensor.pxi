@@ -51,8 +51,28 @@ cdef object binary(Op op, object a, object b):
     if not is_operand(a) or not is_operand(b):
         if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
             return dispatch(op, (_as_operand(a), _as_operand(b)), None)
-        return NotImplemented
+        return refuse_operand(op, a, b)
     return dispatch(op, (a, b), None)
+
+
+cdef object _new_tuple = tuple.__new__   # a Size of known ints: past its check
+
+_SYMBOLS = {"add": "+", "sub": "-", "rsub": "-", "mul": "*", "div": "/", "pow_number": "** or pow()",
+            "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+cdef object refuse_operand(Op op, object a, object b):
+    """NotImplemented, or for builtin types the TypeError with PyTorch's name of the type."""
+    other = b if isinstance(a, Tensor) else a
+    symbol = _SYMBOLS.get(op.name)
+    if symbol is None or type(other).__module__ != "builtins":
+        return NotImplemented
+    left, right = ["Tensor" if isinstance(x, Tensor) else type(x).__name__ for x in (a, b)]
+    if op.name == "rsub":
+        left, right = right, left
+    if symbol[0] in "<>":
+        raise TypeError(f"'{symbol}' not supported between instances of '{left}' and '{right}'")
+    raise TypeError(f"unsupported operand type(s) for {symbol}: '{left}' and '{right}'")
 
 
 cdef object _as_operand(object x):
@@ -138,10 +158,13 @@ cdef class Tensor:
         return _ops.rdiv(self, other) if is_operand(other) else NotImplemented
 
     def __pow__(self, other, modulo):
-        return power(self, other) if modulo is None else NotImplemented
+        if modulo is not None:
+            raise TypeError("unsupported operand type(s) for ** or pow(): 'Tensor', "
+                            f"'{type(other).__name__}', '{type(modulo).__name__}'")
+        return power(self, other)
 
     def __rpow__(self, other, modulo):
-        return power(other, self) if modulo is None else NotImplemented
+        return power(other, self)
 
     def __neg__(self):
         return dispatch(_neg, (self,), None)
@@ -273,6 +296,27 @@ cdef class Tensor:
             raise TypeError("len() of a 0-d tensor")
         return PyArray_DIMS(self.array)[0]
 
+    def __iter__(self):
+        return _protocols["__iter__"](self)
+
+    def __contains__(self, element):
+        return _protocols["__contains__"](self, element)
+
+    def __float__(self):
+        return _protocols["__float__"](self)
+
+    def __int__(self):
+        return _protocols["__int__"](self)
+
+    def __index__(self):
+        return _protocols["__index__"](self)
+
+    def __repr__(self):
+        return _protocols["__repr__"](self)
+
+    def __getattr__(self, name):
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
     def __bool__(self):
         cdef npy_intp size = PyArray_SIZE(self.array)
         if size != 1:
@@ -285,7 +329,7 @@ cdef class Tensor:
     @property
     def shape(self):
         """The sizes of the dimensions, a `torch.Size`."""
-        return Size((<object>self.array).shape)
+        return _new_tuple(Size, (<object>self.array).shape)
 
     @property
     def dtype(self):
@@ -309,13 +353,13 @@ cdef class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value):
-        if self.node is not None or (self.base is not None and requires(self)):
-            if not value:
-                raise RuntimeError(
-                    "you can only change requires_grad flags of leaf variables. If you want to use a computed "
-                    "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
-                )
-            return
+        if not isinstance(value, bool):
+            raise RuntimeError("requires_grad must be a bool")
+        if self.grad_fn is not None:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables." + ("" if value else
+                " If you want to use a computed variable in a subgraph that doesn't require differentiation "
+                "use var_no_grad = var.detach()."))
         if value and self.inference and not pb_thread.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not "
                                "allowed.")
@@ -420,7 +464,8 @@ cdef class Tensor:
         """Sets `requires_grad` and returns the tensor."""
         if requires_grad and KIND[code_of(self.array)] < 2:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
-        self.requires_grad = requires_grad
+        if not requires_grad or self.grad_fn is None:
+            self.requires_grad = bool(requires_grad)
         return self
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
@@ -435,7 +480,7 @@ cdef class Tensor:
         >>> x.grad
         tensor([2., 4.])
         """
-        if type(self) is not Tensor and not is_plain(type(self)):
+        if type(self) is not Tensor and overriding((self,)):
             return torch_function(Tensor.backward, (self,), (self,),
                                   dict(gradient=gradient, retain_graph=retain_graph,
                                        create_graph=create_graph, inputs=inputs))
@@ -498,12 +543,34 @@ cdef _give_dict():
 _give_dict()
 
 
+cdef dict _protocols = {}   # Python's, that go by slots of the type, which a change of its dict does not reach
+
+
 def attach(dict members):
     """Puts methods and properties on Tensor. An extension type refuses setattr, its dict does not."""
     table = <dict>(<PyTypeObject*><PyObject*>Tensor).tp_dict
     for name, member in members.items():
         table[name] = member
+        if name.startswith("__"):
+            _protocols[name] = member
     PyType_Modified(Tensor)
+
+
+cdef object _construct = None
+
+
+def install_constructor(function):
+    """Hands over what `Tensor(...)` gets its payload from: a function of the arguments."""
+    global _construct
+    _construct = function
+
+
+cdef int fill_new(object t, tuple args, PyObject* kwargs) except -1:
+    (<Tensor>t).array = _construct(args, {} if kwargs == NULL else dict(<object>kwargs))
+    return 0
+
+
+install_new(Tensor, <void*>fill_new)
 
 
 cdef Tensor wrap(ndarray a):
@@ -533,7 +600,7 @@ def from_array(a, bint requires_grad=False, bint meta=False):
 
 def make_subclass(cls, Tensor data, bint requires_grad=False):
     """A tensor of class `cls` with the payload of `data`, a leaf."""
-    cdef Tensor t = (<object>Tensor).__new__(cls)
+    cdef Tensor t = bare(cls)
     t.array, t.meta, t.storage = data.array, data.meta, storage(data)
     t.inference = pb_thread.inference
     if requires_grad:
@@ -546,7 +613,7 @@ cdef object as_subclass(object x, cls):
     cdef Tensor t, source
     if type(x) is Tensor:
         source = <Tensor>x
-        t = (<object>Tensor).__new__(cls)
+        t = bare(cls)
         t.array, t.node, t.accumulator, t.storage, t.base = (
             source.array, source.node, source.accumulator, source.storage, source.base)
         t.output_index, t.attr_version, t.creation = source.output_index, source.attr_version, source.creation

@@ -14,6 +14,8 @@ from pullback._engine import Tensor
 from pullback.op import SURFACE
 
 FAMILIES = [
+    "create",
+    "convert",
     "pointwise",
     "arithmetic",
     "rounding",
@@ -25,6 +27,10 @@ FAMILIES = [
     "axes",
     "memory",
     "casts",
+    "index",
+    "rearrange",
+    "join",
+    "pieces",
     "reduce",
     "expsums",
     "extremes",
@@ -32,6 +38,12 @@ FAMILIES = [
     "scan",
     "sorting",
     "order",
+    "ranges",
+    "complex",
+    "matmul",
+    "addmm",
+    "einsum",
+    "random",
 ]
 
 
@@ -39,8 +51,9 @@ def _collect() -> None:
     for family in FAMILIES:
         module = importlib.import_module(f"pullback.ops.{family}")
         for name, value in vars(module).items():
-            if not name.startswith("_") and callable(value):
-                globals().setdefault(name, value)
+            # A family's file may have the name of an op: `matmul` is the op.
+            if not name.startswith("_") and callable(value) and not callable(globals().get(name)):
+                globals()[name] = value
 
 
 _collect()

@@ -14,6 +14,7 @@ from typing import Any
 from pullback import ops
 from pullback._engine import Tensor, restructure
 from pullback.op import SURFACE, function, op
+from pullback.ops import parts
 from pullback.ops.dims import wrap_dim, wrap_dims
 
 WHOLE = slice(None)
@@ -209,7 +210,7 @@ def matrix_T(self: Tensor) -> Tensor:
 
 def matrix_H(self: Tensor) -> Tensor:
     """The conjugate transposes of matrices."""
-    return ops.conj(transpose(_matrices(self, "mH"), -2, -1))
+    return parts.conj(transpose(_matrices(self, "mH"), -2, -1))
 
 
 def _matrices(x: Tensor, name: str) -> Tensor:
@@ -230,7 +231,7 @@ def hermitian(self: Tensor) -> Tensor:
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.{more}"
         )
-    return ops.conj(transpose(self, 0, 1)) if self.ndim else ops.conj(self)
+    return parts.conj(transpose(self, 0, 1)) if self.ndim else parts.conj(self)
 
 
 @function()
@@ -242,7 +243,7 @@ def adjoint(input: Tensor) -> Tensor:
     tensor([[1.-2.j],
             [3.-0.j]])
     """
-    return ops.conj(transpose(input, -2, -1))
+    return parts.conj(transpose(input, -2, -1))
 
 
 for _name, _get in (("T", numpy_T), ("mT", matrix_T), ("mH", matrix_H), ("H", hermitian)):

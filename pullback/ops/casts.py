@@ -36,18 +36,18 @@ from pullback.dtypes import (
     uint8,
 )
 from pullback.op import SURFACE, function, op
-from pullback.strides import strided_array, strides_for, strides_of
+from pullback.strides import strides_for, strides_of
 
 DISCARDS = "Casting complex values to real discards the imaginary part"
 
 
-def cast_array(a: Any, kind: Any, order: Any = "K") -> Any:
+def cast_array(a: Any, kind: Any, strides: Any = None) -> Any:
     """A copy of an array in the NumPy dtype `kind`; a warning where imaginary parts are lost."""
     if a.dtype.kind == "c" and kind.kind not in "cb":
         warnings.warn(DISCARDS, UserWarning, stacklevel=2)
         a = a.real
     with np.errstate(all="ignore"):
-        return a.astype(kind, order)
+        return ops.laid_copy(a, kind, strides)
 
 
 @op(name="to_copy", places="", linear=True, moves=True, grad_name="ToCopyBackward0")
@@ -55,9 +55,7 @@ def _to_copy(self: Tensor, dtype, memory_format=None):
     """A copy of `self` as `dtype`."""
     if memory_format is None or memory_format is preserve_format:
         return cast_array(self, dtype.numpy)
-    laid = strided_array(self.shape, strides_for(self.shape, memory_format), dtype.numpy)
-    laid[...] = cast_array(self, dtype.numpy)
-    return laid
+    return cast_array(self, dtype.numpy, strides_for(self.shape, memory_format))
 
 
 _to_copy.vjp(self="g")
@@ -104,9 +102,9 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     >>> torch.tensor([1, 2]).to(torch.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
-    if len(args) == 1 and not kwargs and type(args[0]) is dtype:
+    if len(args) == 1 and not kwargs and args[0].__class__ is dtype:
         return converted(input, args[0])
-    shown = ", ".join([type(a).__name__ for a in args] + [f"{k}={type(v).__name__}" for k, v in kwargs.items()])
+    shown = ", ".join([a.__class__.__name__ for a in args] + [f"{k}={v.__class__.__name__}" for k, v in kwargs.items()])
     kind, place, rest = kwargs.pop("dtype", None), kwargs.pop("device", None), list(args)
     if "other" in kwargs or "tensor" in kwargs:
         rest.insert(0, kwargs.pop("other", None) or kwargs.pop("tensor", None))

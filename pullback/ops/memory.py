@@ -19,7 +19,15 @@ from pullback._loops import strided
 from pullback.dtypes import contiguous_format, from_numpy_dtype, preserve_format
 from pullback.op import SURFACE, function, op
 from pullback.ops.dims import one_or_many
-from pullback.strides import contiguous_strides, has_format, is_dense, strided_array, strides_for, strides_of
+from pullback.strides import (
+    contiguous_strides,
+    has_format,
+    is_dense,
+    preserved_strides,
+    strided_array,
+    strides_for,
+    strides_of,
+)
 
 # ---------------------------------------------------------------------------------- as_strided
 
@@ -371,6 +379,17 @@ def alias(self: Tensor):
 alias.vjp(self="g")
 
 
+def laid_copy(a: Any, kind: Any, strides: Any = None) -> Any:
+    """A copy in the NumPy dtype `kind` with these strides, or with those a tensor like `a` gets."""
+    if strides is None:
+        if a.flags.c_contiguous:
+            return a.astype(kind)
+        strides = preserved_strides(a)
+    copy = strided_array(a.shape, strides, kind)
+    np.copyto(copy, a, casting="unsafe")
+    return copy
+
+
 @op(linear=True, moves=True)
 def clone(self: Tensor, memory_format=None):
     """A copy in memory of its own, laid out as `self` is unless a memory format is given.
@@ -382,12 +401,8 @@ def clone(self: Tensor, memory_format=None):
     tensor([0., 0.])
     """
     if memory_format is None or memory_format is preserve_format:
-        return self.copy(order="K")
-    if memory_format is contiguous_format:
-        return self.copy()
-    laid = strided_array(self.shape, strides_for(self.shape, memory_format), self.dtype)
-    laid[...] = self
-    return laid
+        return laid_copy(self, self.dtype)
+    return laid_copy(self, self.dtype, strides_for(self.shape, memory_format))
 
 
 clone.vjp(self="g")
@@ -415,11 +430,12 @@ def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool
 def clone_like_leaf(g: Tensor, leaf: Tensor) -> Tensor:
     """The numbers of a gradient without history, laid out as the leaf is if that is dense."""
     like = leaf._array
-    array = np.empty(g.shape, like.dtype)
-    if not like.flags.c_contiguous and is_dense(like.shape, strides_of(like)):
-        array = np.empty_like(like)
     if g.device.type == "meta":
         return from_array(like, meta=True)
+    if like.flags.c_contiguous or not is_dense(like.shape, strides_of(like)):
+        array = np.empty(like.shape, like.dtype)
+    else:
+        array = strided_array(like.shape, strides_of(like), like.dtype)
     np.copyto(array, g._array, casting="unsafe")
     return from_array(array)
 

@@ -36,12 +36,12 @@ def _power_norm(a: Array, ord: float, axes: tuple[int, ...] | None) -> Array:
         return result
     scale = np.maximum.reduce(a, axes, None, None, True)
     scale = np.where((scale > 0) & np.isfinite(scale), scale, 1).astype(a.dtype)
-    return scale * _plain_norm(a / scale, ord, axes)
+    return scale * _plain_norm(np.asarray(a / scale), ord, axes)
 
 
 def _plain_norm(a: Array, ord: float, axes: tuple[int, ...] | None) -> Array:
     if ord == 2:
-        return np.sqrt(sum_array(a * a, axes, True))
+        return np.sqrt(sum_array(np.asarray(a * a), axes, True))
     if ord == 1:
         return sum_array(a, axes, True)
     return np.power(sum_array(np.asarray(np.power(a, ord)), axes, True), a.dtype.type(1 / ord))
@@ -128,7 +128,7 @@ def _check_not_empty(name: str, a: Array, ord: float, axes: tuple[int, ...] | No
             )
 
 
-@op(name="linalg_vector_norm", places="", moves=True)
+@op(name="linalg_vector_norm", places="", takes_half=True)
 def _vector_norm(
     self: Tensor,
     ord: float = 2,

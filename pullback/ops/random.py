@@ -19,7 +19,7 @@ from pullback._engine import Tensor, from_array
 from pullback.dtypes import as_device, get_default_dtype, int64, uint8
 from pullback.dtypes import device as Device
 from pullback.op import function, op
-from pullback.ops.create import array_like, created, exact_size, like, sizes
+from pullback.ops.create import array_like, created, exact_size, finished, like, sizes
 from pullback.ops.pointwise import flat, without_derivative
 from pullback.strides import Array, strided_array, strides_of
 
@@ -151,13 +151,7 @@ def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None],
     made = like(name, input, {**options, "requires_grad": False}, np.empty)
     if not made.is_meta:
         fill(made._array, generator, *args)
-    return like(name, made, {"requires_grad": True}, lambda *_: made._array) if False else _leaf(made, options)
-
-
-def _leaf(made: Tensor, options: Any) -> Tensor:
-    if options.get("requires_grad"):
-        made.requires_grad = True
-    return made
+    return finished(made, options.get("requires_grad", False))
 
 
 @function(places="t")

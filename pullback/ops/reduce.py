@@ -122,7 +122,7 @@ SUM_FORMS = (
 )
 
 
-@op(places="", linear=True, moves=True)
+@op(places="", linear=True, takes_half=True)
 def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
 
@@ -150,7 +150,7 @@ sum.vjp(self=lambda g, self_shape, dim, keepdim: spread(g, self_shape, dim, keep
 sum = overloaded(sum, *SUM_FORMS)
 
 
-@op(moves=True)
+@op(takes_half=True)
 def nansum(
     self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None
 ) -> Array:
@@ -192,7 +192,7 @@ def _mean_dtype(a: Array, dtype: Dtype | None) -> None:
         )
 
 
-@op(places="", linear=True, moves=True)
+@op(places="", linear=True, takes_half=True)
 def mean(
     self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None
 ) -> Array:
@@ -251,7 +251,7 @@ def nanmean(
     return ops.div(total, sum(fixed == fixed, dim, keepdim), out=out)
 
 
-@op(places="", moves=True)
+@op(places="", takes_half=True)
 def prod(
     self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None
 ) -> Array:

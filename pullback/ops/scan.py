@@ -41,7 +41,7 @@ def _accumulate(ufunc: Any, a: Array, dim: int, dtype: Dtype | None) -> Array:
     return np.asarray(result, target, order="C")
 
 
-@op(places="", linear=True, moves=True)
+@op(places="", linear=True, takes_half=True)
 def cumsum(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     """Running sum along `dim`: `y[i] = x[0] + ... + x[i]`.
 
@@ -65,7 +65,7 @@ CUM_FORM = "(Tensor input, int dim, *, torch.dtype dtype = None, Tensor out = No
 cumsum = overloaded(cumsum, CUM_FORM, places="tmi")
 
 
-@op(places="", moves=True)
+@op(places="", takes_half=True)
 def cumprod(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     """Running product along `dim`: `y[i] = x[0] * ... * x[i]`.
 

@@ -233,7 +233,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     >>> torch.arange(5).narrow(0, 1, 2)
     tensor([1, 2])
     """
-    start = int(start)
+    start = int(start.item()) if isinstance(start, Tensor) else start
     if not input.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if length < 0:

@@ -1,0 +1,11 @@
+"""The few names of PyTorch's compiled module that programs use."""
+
+from __future__ import annotations
+
+from pullback._engine import DisableTorchFunction as DisableTorchFunctionSubclass
+from pullback._engine import Tensor
+from pullback._engine import disabled_torch_function as _disabled_torch_function_impl
+
+TensorBase = Tensor
+
+__all__ = ["DisableTorchFunctionSubclass", "TensorBase", "_disabled_torch_function_impl"]

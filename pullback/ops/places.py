@@ -1,0 +1,76 @@
+"""Flat positions of what indices pick, and sums into them: what indexing and scattering share.
+
+NumPy's `ufunc.at` is fast on flat arrays only, so every accumulation is one of numbers into flat
+positions. Their order is that of the indices, so equal calls give equal bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+WHOLE = slice(None)
+
+
+def row_steps(shape: Any) -> list[int]:
+    """How many elements lie between neighbours of each dimension of a contiguous array."""
+    steps, step = [1] * len(shape), 1
+    for d in range(len(shape) - 1, -1, -1):
+        steps[d] = step
+        step *= shape[d]
+    return steps
+
+
+def _plain(key: tuple[Any, ...]) -> list[Any]:
+    """The key with masks replaced by the indices of what is true."""
+    found: list[Any] = []
+    for part in key:
+        found.extend(np.nonzero(part) if isinstance(part, np.ndarray) and part.dtype == bool else [part])
+    return found
+
+
+def key_places(shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
+    """Flat positions of `a[key]` in a contiguous array; the key's parts are whole slices and arrays."""
+    parts = _plain(key)
+    parts += [WHOLE] * (len(shape) - len(parts))
+    steps = row_steps(shape)
+    arrays = [d for d, part in enumerate(parts) if part is not WHOLE]
+    picked = 0
+    for d in arrays:
+        at = np.asarray(parts[d], dtype=np.int64)
+        picked = picked + np.where(at < 0, at + shape[d], at) * steps[d]
+    picked = np.asarray(picked)
+    together = arrays == list(range(arrays[0], arrays[-1] + 1)) if arrays else True
+    first = arrays[0] if arrays and together else 0
+    whole = [d for d in range(len(shape)) if parts[d] is WHOLE]
+    ndim = picked.ndim + len(whole)
+    total = picked.reshape(picked.shape + (1,) * sum(d > first for d in whole) if together else
+                           picked.shape + (1,) * len(whole))
+    for rank, d in enumerate(whole):
+        axis = rank if together and d < first else rank + picked.ndim
+        line = np.arange(shape[d]) * steps[d]
+        total = total + line.reshape((-1,) + (1,) * (ndim - axis - 1))
+    return total
+
+
+def line_places(shape: tuple[int, ...], dim: int, index: Any) -> Any:
+    """Flat positions, in a contiguous array, that `gather` along a dimension reads."""
+    if not shape:
+        return index
+    steps = row_steps(shape)
+    total = index * steps[dim]
+    for d, n in enumerate(index.shape):
+        if d != dim:
+            total = total + (np.arange(n) * steps[d]).reshape((-1,) + (1,) * (index.ndim - d - 1))
+    return total
+
+
+def accumulate(ufunc: Any, a: Any, places: Any, values: Any) -> None:
+    """`a[place] = ufunc(a[place], value)` in turn, for flat positions; half precisions in float32."""
+    values = np.broadcast_to(values, places.shape).ravel()
+    kind = np.dtype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind not in "iu" else a.dtype
+    work = a.reshape(-1) if a.flags.c_contiguous and kind == a.dtype else a.astype(kind).reshape(-1)
+    ufunc.at(work, places.ravel(), values.astype(kind, copy=False))
+    if not np.may_share_memory(work, a):
+        a[...] = work.reshape(a.shape)

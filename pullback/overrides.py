@@ -1,0 +1,96 @@
+"""`torch.overrides`: the protocol by which other types take part in Pullback's functions.
+
+The dispatch itself is the engine's: an op whose argument has `__torch_function__` asks it first. A mode
+is a level on the engine's stack, so that ops go to it before all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pullback import _engine
+from pullback._engine import Tensor
+
+__all__ = [
+    "has_torch_function",
+    "handle_torch_function",
+    "is_tensor_like",
+    "is_tensor_method_or_property",
+    "TorchFunctionMode",
+]
+
+
+def has_torch_function(relevant_args: Iterable[Any]) -> bool:
+    """Whether one of the arguments overrides `__torch_function__`.
+
+    >>> import pullback as torch
+    >>> torch.overrides.has_torch_function((torch.ones(2), 3))
+    False
+    """
+    return bool(_engine.overriding_types(relevant_args))
+
+
+def handle_torch_function(
+    public_api: Callable[..., Any], relevant_args: Iterable[Any], *args: Any, **kwargs: Any
+) -> Any:
+    """What the arguments' `__torch_function__` makes of a call; TypeError if none takes it."""
+    return _engine.torch_function(public_api, tuple(relevant_args), args, kwargs)
+
+
+def is_tensor_like(inp: Any) -> bool:
+    """Whether `inp` is a tensor or has `__torch_function__`.
+
+    >>> import pullback as torch
+    >>> torch.overrides.is_tensor_like(torch.ones(2)), torch.overrides.is_tensor_like(2)
+    (True, False)
+    """
+    return isinstance(inp, Tensor) or hasattr(type(inp), "__torch_function__")
+
+
+def is_tensor_method_or_property(func: Callable[..., Any]) -> bool:
+    """Whether `func` is a method of Tensor, or the getter of a property."""
+    name = getattr(func, "__name__", "")
+    return getattr(Tensor, name, None) is func or name == "__get__"
+
+
+class TorchFunctionMode:
+    """A context that sees every op called within: override `__torch_function__`.
+
+    Within `__torch_function__` the mode is off, so it may call ops itself.
+
+    >>> import pullback as torch
+    >>> class Names(torch.overrides.TorchFunctionMode):
+    ...     def __torch_function__(self, func, types, args=(), kwargs=None):
+    ...         print(func.__name__)
+    ...         return func(*args, **(kwargs or {}))
+    >>> x = torch.ones(2)
+    >>> with Names():
+    ...     _ = x.exp()
+    exp
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        raise NotImplementedError
+
+    def __enter__(self) -> TorchFunctionMode:
+        _engine.push_level(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _engine.pop_level()
+
+    def process(self, op: Any, args: tuple[Any, ...], out: Any) -> Any:
+        """What the engine calls for each op."""
+        kwargs = {} if out is None else {"out": out}
+        types = tuple(_engine.overriding_types(args))
+        return self.__torch_function__(op, types, args, kwargs)
+
+    def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
+        """The same for a custom Function."""
+        return self.__torch_function__(cls.apply, (), args, {})
+
+    def check_value_access(self, tensor: Tensor, what: str) -> None:
+        """A tensor's value may be looked at."""
