@@ -34,7 +34,6 @@ from pullback.legacy import TENSOR_TYPES, set_default_tensor_type
 from pullback.methods import MEMBERS
 from pullback.namespaces import add_namespaces, missing
 from pullback.op import SURFACE
-from pullback.ops.random import Generator, default_generator
 from pullback.printing import set_printoptions
 from pullback.settings import (
     are_deterministic_algorithms_enabled,
@@ -55,7 +54,7 @@ from pullback.settings import (
 _engine.install({name: _engine.REGISTRY[name] for name in ops.OPERATORS.split()}, ops)
 _engine.attach({**SURFACE["Tensor"], **MEMBERS})
 
-from pullback import autograd
+from pullback import _C, autograd, overrides  # they use what is attached above
 from pullback.autograd import (
     enable_grad,
     inference_mode,

@@ -5,7 +5,7 @@ ctypedef void (*loop_t)(char**, const npy_intp*, const npy_intp*, void*) noexcep
 
 cdef enum:
     NCODES = 15  # rows of pullback.dtypes.DTYPES
-    MAX_IN = 4   # inputs of a pointwise op
+    MAX_IN = 8   # inputs of a pointwise op
 
 cdef class Loops:
     cdef readonly object ufunc

@@ -338,7 +338,7 @@ class device:
         if isinstance(type, device):
             type, index = type.type, type.index
         elif isinstance(type, int):
-            type, index = "cpu", type
+            raise RuntimeError("Cannot access accelerator device when none is available.")
         kind, _, number = type.partition(":")
         if kind not in self._KNOWN.split(", "):
             raise RuntimeError(

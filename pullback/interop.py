@@ -1,14 +1,13 @@
 """Tensors and the world around them: NumPy, Python numbers and lists, DLPack, pickles and copies.
 
-The functions here become methods of Tensor (methods.py has the table). A payload is a NumPy array, so most
-of them only say what may leave the graph. Pickles and deep copies go by whole memories (`memory`): tensors
-that share one before share one after.
+The functions here become methods of Tensor (methods.py has the table). A payload is a NumPy array,
+so most of them only say what may leave the graph. Pickles and deep copies go by whole memories
+(`memory`): tensors that share one before share one after.
 """
 
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,13 +18,15 @@ from pullback._engine import Tensor, from_array, make_subclass
 from pullback.dtypes import META, from_numpy_dtype, get_default_dtype, number_dtype
 from pullback.meta import meta_array
 from pullback.printing import tensor_str
+from pullback.settings import warn
 from pullback.strides import Array, preserved_strides, strided_array, strides_of
 
 # ------------------------------------------------------------------------------------------ NumPy
 
 
 def numpy(self: Tensor, *, force: bool = False) -> Array:
-    """The numbers as a NumPy array on the same memory; `force` copies what has to be detached first.
+    """The numbers as a NumPy array on the same memory; `force` copies what has to be detached
+    first.
 
     RuntimeError if the tensor requires grad, TypeError for a meta tensor.
 
@@ -39,8 +40,8 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
         if force:
             raise NotImplementedError("Cannot copy out of meta tensor; no data!")
         raise TypeError(
-            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
-            "memory first."
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to
+            host " "memory first."
         )
     if self.requires_grad and not force:
         raise RuntimeError(
@@ -54,8 +55,11 @@ def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
     return np.array(numpy(self), dtype=dtype, copy=copy)
 
 
-def array_wrap(self: Tensor, array: Array, context: Any = None, return_scalar: bool = False) -> Tensor:
-    """What NumPy's functions of tensors give: tensors, with uint8 in place of bool as in PyTorch."""
+def array_wrap(
+    self: Tensor, array: Array, context: Any = None, return_scalar: bool = False
+) -> Tensor:
+    """What NumPy's functions of tensors give: tensors, with uint8 in place of bool as in PyTorch.
+    """
     array = np.asarray(array)
     return from_array(array.astype(np.uint8) if array.dtype == np.bool_ else array)
 
@@ -93,10 +97,10 @@ def to_complex(self: Tensor) -> complex:
 
 def _number(self: Tensor) -> Any:
     if self.requires_grad:
-        warnings.warn(
-            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+        warn(
+            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected "
+            "behavior.\n"
             "Consider using tensor.detach() first.",
-            UserWarning,
             stacklevel=4,
         )
     if self.numel() != 1:
@@ -131,7 +135,8 @@ def contains(self: Tensor, element: Any) -> bool:
     """Whether an element equals the number, or the tensor broadcast against this one."""
     if not isinstance(element, Tensor) and number_dtype(element) is None:
         raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+            f"{type(element)}."
         )
     return bool((element == self).any().item())
 
@@ -153,7 +158,9 @@ def formatted(self: Tensor, spec: str) -> str:
 def text(self: Tensor, prefix: str | None = None) -> str:
     """`repr(x)`: the numbers, and what is out of the ordinary about the tensor."""
     if prefix is None:
-        prefix = "tensor(" if type(self) is Tensor or _is_parameter(self) else f"{type(self).__name__}("
+        prefix = (
+            "tensor(" if type(self) is Tensor or _is_parameter(self) else f"{type(self).__name__}("
+        )
     node = self.grad_fn
     return tensor_str(
         self._array,
@@ -181,7 +188,9 @@ def dlpack(
     dl_device: Any = None,
     copy: bool | None = None,
 ) -> Any:
-    """The memory as a DLPack capsule, for other libraries. BufferError if the tensor requires grad."""
+    """The memory as a DLPack capsule, for other libraries. BufferError if the tensor requires
+    grad.
+    """
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if self.is_meta:
@@ -299,7 +308,9 @@ def _restored(owner: Array, place: tuple[Any, ...]) -> Array:
     return np.ndarray(shape, kind.numpy, whole, offset, [step * kind.itemsize for step in strides])
 
 
-def rebuild(cls: type, owner: Any, place: tuple[Any, ...], requires_grad: bool, state: Any) -> Tensor:
+def rebuild(
+    cls: type, owner: Any, place: tuple[Any, ...], requires_grad: bool, state: Any
+) -> Tensor:
     """The tensor of a pickle."""
     if owner is None:
         kind, _, shape, strides = place
@@ -326,10 +337,13 @@ def reduce(self: Tensor, protocol: Any) -> tuple[Any, ...]:
 
 
 def deep_copy(self: Tensor, memo: dict[int, Any]) -> Tensor:
-    """What `copy.deepcopy` calls. RuntimeError for a tensor that was computed: only leaves are copied."""
+    """What `copy.deepcopy` calls. RuntimeError for a tensor that was computed: only leaves are
+    copied.
+    """
     if not self.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the "
             "moment.  If you were attempting to deepcopy a module, this may be because of a "
             "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
         )
@@ -354,7 +368,7 @@ def deep_copy(self: Tensor, memo: dict[int, Any]) -> Tensor:
 # --------------------------------------------------------------------- Python functions of elements
 
 
-def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:  # noqa: A002
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
     """Replaces each element by `callable(element)`: slow, for numbers that no op computes.
 
     >>> import pullback as torch
@@ -364,7 +378,7 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:  # noqa: A00
     return _written(self, "apply_", callable, self)
 
 
-def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:  # noqa: A002
+def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
     """Replaces each element by `callable(element, other)`, `tensor` broadcast.
 
     >>> import pullback as torch
@@ -374,7 +388,7 @@ def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> T
     return _written(self, "map_", callable, self, tensor)
 
 
-def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable[..., Any]) -> Tensor:  # noqa: A002
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable[..., Any]) -> Tensor:
     """Replaces each element by `callable(element, of x, of y)`, both broadcast."""
     return _written(self, "map2_", callable, self, x, y)
 
@@ -382,7 +396,8 @@ def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable[..., Any]) -> T
 def _written(self: Tensor, name: str, function: Callable[..., Any], *operands: Tensor) -> Tensor:
     if any(t.requires_grad for t in operands):
         raise RuntimeError(
-            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() "
+            "instead."
         )
     shape = self.shape
     columns = [np.broadcast_to(t._array, shape).ravel().tolist() for t in operands]

@@ -1,7 +1,8 @@
-"""Ways to make tensors from before `torch.tensor`: `Tensor(2, 3)`, `FloatTensor([1.0])`, `x.new(3)`.
+"""Ways to make tensors from before `torch.tensor`: `Tensor(2, 3)`, `FloatTensor([1.0])`,
+`x.new(3)`.
 
-`legacy_array` reads the arguments of all of them: nothing, sizes, a sequence of data, or a tensor. The
-engine calls `construct` for `Tensor(...)` and its subclasses.
+`legacy_array` reads the arguments of all of them: nothing, sizes, a sequence of data, or a tensor.
+The engine calls `construct` for `Tensor(...)` and its subclasses.
 """
 
 from __future__ import annotations
@@ -25,12 +26,18 @@ def legacy_array(args: tuple[Any, ...], kwargs: dict[str, Any], kind: Dtype) -> 
         raise TypeError(f"new() got an unexpected keyword argument '{next(iter(kwargs))}'")
     if as_device(device).type != "cpu":
         raise RuntimeError(
-            f"legacy constructor expects device type: cpu but device type: {as_device(device).type} was passed"
+            "legacy constructor expects device type: cpu but device type: "
+            f"{as_device(device).type} was passed"
         )
     if not args:
         return np.empty(0, kind.numpy)
     first = args[0]
-    if len(args) == 1 and isinstance(first, Tensor) and first.ndim == 0 and first.dtype.kind in "ui":
+    if (
+        len(args) == 1
+        and isinstance(first, Tensor)
+        and first.ndim == 0
+        and first.dtype.kind in "ui"
+    ):
         return np.empty(first.item(), kind.numpy)
     if len(args) == 1 and isinstance(first, Tensor):
         return first._array if first.dtype is kind else first._array.astype(kind.numpy)
@@ -46,7 +53,9 @@ def legacy_array(args: tuple[Any, ...], kwargs: dict[str, Any], kind: Dtype) -> 
 
 
 def construct(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
-    """The payload for `Tensor(...)`: of the default dtype, or that of a tensor or array that is given."""
+    """The payload for `Tensor(...)`: of the default dtype, or that of a tensor or array that is
+    given.
+    """
     given = args[0] if len(args) == 1 else None
     same = isinstance(given, Tensor) and (given.ndim > 0 or given.dtype.kind in "fc")
     return legacy_array(args, kwargs, given.dtype if same else get_default_dtype())
@@ -122,5 +131,8 @@ def set_default_tensor_type(t: Any) -> None:
     )
     found = t.dtype if isinstance(t, TensorType) else _BY_NAME.get(t)
     if found is None:
-        raise TypeError(f"invalid type object: only floating-point types are supported as the default type, got {t}")
+        raise TypeError(
+            "invalid type object: only floating-point types are supported as the default type, "
+            f"got {t}"
+        )
     set_default_dtype(found)

@@ -1,8 +1,8 @@
 """Arrays without memory, the payloads of tensors on the device "meta".
 
-They are windows on one mapping of zero pages that is read-only and never touched, so a meta tensor of any
-size costs address space only. They have true shapes and strides, and the ops that move no numbers work on
-them as on any other.
+They are windows on one mapping of zero pages that is read-only and never touched, so a meta tensor
+of any size costs address space only. They have true shapes and strides, and the ops that move no
+numbers work on them as on any other.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ import numpy as np
 from pullback.strides import contiguous_strides
 
 _SMALLEST = 1 << 24
+
+
+class MetaArray(np.ndarray[Any, Any]):
+    """What kernels that find shapes by the way are given instead of a plain array: nothing is to be computed."""
+
+
 _pages: Any = None
 
 
@@ -37,7 +43,9 @@ def _mapping(nbytes: int) -> Any:
     if _pages is None or len(_pages) < nbytes:
         size = max(_SMALLEST, 1 << (nbytes - 1).bit_length())
         if hasattr(mmap, "PROT_READ"):
-            _pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ)
+            _pages = mmap.mmap(
+                -1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ
+            )
         else:
             _pages = mmap.mmap(-1, size, access=mmap.ACCESS_READ)
     return _pages

@@ -1,7 +1,7 @@
 """What Tensor has besides ops: attributes, predicates, sizes and strides, and Python's protocols.
 
-MEMBERS is the table; the engine puts it on Tensor. The functions behind it are here where they are short,
-in interop.py and legacy.py where not.
+MEMBERS is the table; the engine puts it on Tensor. The functions behind it are here where they are
+short, in interop.py and legacy.py where not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from pullback.strides import has_format, strides_of
 
 def _dim(name: str, dim: Any, ndim: int) -> int:
     if isinstance(dim, (str, float)) or not hasattr(dim, "__index__"):
-        raise TypeError(f"{name}(): argument 'dim' (position 1) must be int, not {type(dim).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'dim' (position 1) must be int, not {type(dim).__name__}"
+        )
     return wrap_dim(operator.index(dim), ndim)
 
 
@@ -62,7 +64,9 @@ def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format
     >>> torch.ones(2, 3).t().is_contiguous()
     False
     """
-    return has_format(self._array, contiguous_format if memory_format is preserve_format else memory_format)
+    return has_format(
+        self._array, contiguous_format if memory_format is preserve_format else memory_format
+    )
 
 
 def dim_order(self: Tensor) -> tuple[int, ...]:
@@ -71,7 +75,8 @@ def dim_order(self: Tensor) -> tuple[int, ...]:
     return tuple(sorted(range(self.ndim), key=lambda dim: -strides[dim]))
 
 
-# -------------------------------------------------------------------------- predicates and functions
+# -------------------------------------------------------------------------- predicates and
+# functions
 
 
 def _tensor_only(name: str, value: Any) -> Tensor:
@@ -179,7 +184,9 @@ def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     return self
 
 
-def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+def cuda(
+    self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> Tensor:
     """AssertionError: there is no CUDA device."""
     raise AssertionError("Torch not compiled with CUDA enabled")
 
@@ -212,7 +219,8 @@ def is_shared(self: Tensor) -> bool:
 def _check_subclass(cls: Any) -> None:
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(
-            "Creating a Tensor subclass from a class that does not inherit from Tensor is not possible. Make "
+            "Creating a Tensor subclass from a class that does not inherit from Tensor is not "
+            "possible. Make "
             "sure your class inherits from Tensor."
         )
 
@@ -220,7 +228,7 @@ def _check_subclass(cls: Any) -> None:
 def as_subclass(self: Tensor, cls: type) -> Tensor:
     """The same tensor, with its memory and history, as an instance of a subclass."""
     _check_subclass(cls)
-    return retype(self, cls)
+    return retype(self.view_as(self) if self.requires_grad else self, cls)
 
 
 def _make_subclass(cls: type, data: Tensor, require_grad: bool = False, *args: Any) -> Tensor:
@@ -260,9 +268,12 @@ MEMBERS: dict[str, Any] = {
     "is_shared": is_shared,
     # device, layout, dtype
     "is_cpu": property(lambda self: not self.is_meta, doc="Whether the tensor lives on the CPU."),
-    "is_meta": property(lambda self: self.device is META, doc="Whether it has shape and dtype only."),
+    "is_meta": property(
+        lambda self: self.device is META, doc="Whether it has shape and dtype only."
+    ),
     **_never("cuda", "mps", "xpu", "xla", "hpu", "ipu", "maia", "mtia", "vulkan"),
     **_never("sparse", "sparse_csr", "quantized", "mkldnn", "nested"),
+    "to_dense": lambda self, dtype=None: self if dtype is None else self.to(dtype),
     "layout": _constant(strided, "Always `torch.strided`."),
     "grad_dtype": property(lambda self: self.dtype, doc="The dtype of `.grad`."),
     "name": _constant(None, "Always None."),

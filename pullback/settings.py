@@ -1,7 +1,7 @@
 """Settings of the process: threads, determinism, warnings.
 
-What changes how tensors are made is elsewhere: the default dtype in `dtypes`, printing in `printing`.
-Read `warn`, which every once-only warning goes through.
+What changes how tensors are made is elsewhere: the default dtype in `dtypes`, printing in
+`printing`. Read `warn`, which every once-only warning goes through.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def get_num_threads() -> int:
     return _State.threads
 
 
-def set_num_threads(int: int, /) -> None:  # noqa: A002
+def set_num_threads(int: int, /) -> None:
     """Sets how many threads one op may use; RuntimeError for other than a positive integer.
 
     >>> import pullback as torch
@@ -122,7 +122,7 @@ def get_num_interop_threads() -> int:
     return _State.interop_threads or os.cpu_count() or 1
 
 
-def set_num_interop_threads(int: int, /) -> None:  # noqa: A002
+def set_num_interop_threads(int: int, /) -> None:
     """Kept and given back: ops run on the thread that calls them, whatever it is set to."""
     _State.interop_threads = _thread_count("set_num_interop_threads", int)
 
@@ -173,7 +173,9 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
             )
         debug_mode = names.index(debug_mode)
     elif not 0 <= debug_mode <= 2:
-        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
+        raise RuntimeError(
+            f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
+        )
     _State.deterministic = debug_mode
 
 

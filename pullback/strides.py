@@ -1,7 +1,8 @@
 """Strides: what PyTorch says of an array's layout, and the layouts it asks for.
 
-NumPy counts strides in bytes and gives arrays without elements strides of zero; here they are counted in
-elements, and an array without elements has those of a contiguous one. Read `strides_of`.
+NumPy counts strides in bytes and gives arrays without elements strides of zero; here they are
+counted in elements, and an array without elements has those of a contiguous one. Read
+`strides_of`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def ordered_strides(shape: Sequence[int], order: Sequence[int]) -> tuple[int, ..
 
 
 def preserved_strides(a: Array) -> tuple[int, ...]:
-    """The strides that a new tensor like this one gets: its own if dense, else dense in the same order."""
+    """The strides that a new tensor like this one gets: its own if dense, else dense in the same
+    order.
+    """
     strides = strides_of(a)
     if a.flags.c_contiguous or is_dense(a.shape, strides):
         return strides
@@ -81,7 +84,9 @@ def _slower(shape: Sequence[int], strides: Sequence[int], left: int, right: int)
 def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether the elements fill their memory without gaps or overlap, in whatever order."""
     step = 1
-    for size, stride in sorted(((n, s) for n, s in zip(shape, strides, strict=True) if n != 1), key=_by_stride):
+    for size, stride in sorted(
+        ((n, s) for n, s in zip(shape, strides, strict=True) if n != 1), key=_by_stride
+    ):
         if stride != step:
             return size == 0
         step *= size

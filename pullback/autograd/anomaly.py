@@ -107,7 +107,9 @@ def report(node: Any) -> None:
     """Warns which node failed, with its forward call, and so on for the nodes that made it."""
     lines = node.metadata.get("traceback_")
     if lines is None:
-        told = "No forward pass information available. Enable detect anomaly during forward pass for "
+        told = (
+            "No forward pass information available. Enable detect anomaly during forward pass for "
+        )
         told += "more information."
     else:
         told = "Traceback of forward call that caused the error:\n" + "".join(lines)
@@ -118,7 +120,8 @@ def report(node: Any) -> None:
         start = f"\n\nPrevious calculation was induced by {parent.name()}. "
         if lines is None:
             _tell(
-                start + "No forward pass information available. Enable detect anomaly during forward "
+                start
+                + "No forward pass information available. Enable detect anomaly during forward "
                 "pass for more information."
             )
             return

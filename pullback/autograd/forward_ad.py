@@ -115,7 +115,9 @@ class Tangents:
             return result
         given = [tangent_of(x) for x in args]
         given = [
-            ops.zeros_like(x) if isinstance(x, Tensor) and t is None and ctx.materialize_grads else t
+            ops.zeros_like(x)
+            if isinstance(x, Tensor) and t is None and ctx.materialize_grads
+            else t
             for x, t in zip(args, given, strict=True)
         ]
         ctx.saved_for_jvp = ctx.saved_for_forward

@@ -150,7 +150,9 @@ class Function(metaclass=FunctionMeta):
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
         """Computes the outputs from `(ctx, *args)`, or from `args` alone beside a `setup_context`."""
-        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
@@ -272,7 +274,9 @@ def _check_marks(ctx: Any, inputs: list[Any], outs: tuple[Any, ...]) -> None:
 def _check_written(x: Any, count: int) -> None:
     """Refuses a written input whose history could not be rewritten."""
     if x._base is None and x.is_leaf and x.requires_grad:
-        raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
+        raise RuntimeError(
+            "a leaf Variable that requires grad has been used in an in-place operation."
+        )
     _engine.check_inplace(x)
     if x._base is not None and count > 1:
         raise RuntimeError(

@@ -140,8 +140,13 @@ class set_grad_enabled(Mode):  # noqa: N801
     """
 
     def __init__(self, mode: bool) -> None:
-        self.mode = bool(mode)
-        self.before = _engine.set_grad_enabled(self.mode)
+        if not isinstance(mode, bool):
+            raise TypeError(
+                "set_grad_enabled(): argument 'enabled' (position 1) must be bool, not "
+                f"{type(mode).__name__}"
+            )
+        self.mode = mode
+        self.before = _engine.set_grad_enabled(mode)
 
     def clone(self) -> set_grad_enabled:
         return set_grad_enabled(self.mode)
@@ -157,7 +162,7 @@ class set_grad_enabled(Mode):  # noqa: N801
         _engine.set_grad_enabled(self.before)
 
     def __repr__(self) -> str:
-        return f"{torch_name(self)}(mode={self.mode})"
+        return f"{type(self).__module__}.{type(self).__qualname__}(mode={self.mode})"
 
 
 class inference_mode(Mode):  # noqa: N801
@@ -191,11 +196,6 @@ class inference_mode(Mode):  # noqa: N801
         inference, grad = self.before.pop()
         _engine.set_inference(inference)
         _engine.set_grad_enabled(grad)
-
-
-def torch_name(thing: object) -> str:
-    """The public name of a class here, with its module."""
-    return f"{type(thing).__module__}.{type(thing).__qualname__}"
 
 
 def is_grad_enabled() -> bool:

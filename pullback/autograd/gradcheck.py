@@ -65,10 +65,16 @@ def gradcheck(
     >>> torch.autograd.gradcheck(torch.tanh, (x,))
     True
     """
-    _need(check_forward_ad or check_backward_ad, "at least one of check_forward_ad or check_backward_ad")
+    _need(
+        check_forward_ad or check_backward_ad,
+        "at least one of check_forward_ad or check_backward_ad",
+    )
     _requires(check_batched_grad, "check_batched_grad", check_backward_ad, "check_backward_ad")
     _requires(
-        check_batched_forward_grad, "check_batched_forward_grad", check_forward_ad, "check_forward_ad"
+        check_batched_forward_grad,
+        "check_batched_forward_grad",
+        check_forward_ad,
+        "check_forward_ad",
     )
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     try:
@@ -137,9 +143,7 @@ def gradgradcheck(
     def gradients(*given: Any) -> tuple[Tensor, ...]:
         xs, gs = given[: len(args)], given[len(args) :]
         sources = [x for x in xs if isinstance(x, Tensor) and x.requires_grad]
-        found = grad(
-            _differentiable(func(*xs)), sources, gs, create_graph=True, allow_unused=True
-        )
+        found = grad(_differentiable(func(*xs)), sources, gs, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
@@ -374,7 +378,7 @@ def _checked_inputs(args: tuple[Any, ...]) -> list[Tensor]:
     sources = [x for x in args if isinstance(x, Tensor) and x.requires_grad]
     if not sources:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them "
+            "gradcheck expects at least one input tensor to require gradient, but none of them "
             "have requires_grad=True."
         )
     for i, x in enumerate(args):
@@ -465,7 +469,9 @@ def _compare_fast(
             a = float((pushed[i] * v).sum()) if forward else _pulled(check, outs[i], v, part, j, u)
             if not _close(check, np.float64(a), np.float64(n), _weight(u) * _weight(v)):
                 prefix = _mismatch(part, is_complex[i], forward, i, j)
-                raise GradcheckError(f"{prefix}numerical:{n}\nanalytical:{a}\n{_slowly(check, part, i, j)}")
+                raise GradcheckError(
+                    f"{prefix}numerical:{n}\nanalytical:{a}\n{_slowly(check, part, i, j)}"
+                )
 
 
 def _direction(check: _Check, x: Tensor, is_complex: bool) -> np.ndarray:

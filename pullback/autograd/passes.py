@@ -51,7 +51,9 @@ def backward(
     """
     if grad_variables is not None:
         warnings.warn(
-            "`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2
+            "`grad_variables` is deprecated. Use `grad_tensors` instead.",
+            FutureWarning,
+            stacklevel=2,
         )
         if grad_tensors is not None:
             raise RuntimeError(
@@ -193,7 +195,7 @@ def _root_grads(roots: Sequence[Any], grads: Sequence[Any], batched: bool) -> li
             found.append(_one(root))
         else:
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-    if len(roots) != len(grads):
+    if len(roots) > len(grads):
         raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
     return found
 
@@ -224,7 +226,7 @@ def _check_grad(i: int, root: Any, g: Tensor, batched: bool) -> None:
             "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the "
             "batch dimension. The sizes of the remaining dimensions are expected to match the shape of "
             f"corresponding output, but a mismatch was detected: grad_output[{i}] has a shape of "
-            f"{g.shape} and output[{i}] has a shape of {shape}. If you only want some tensors in "
+            f"{g.shape[2:]} and output[{i}] has a shape of {shape}. If you only want some tensors in "
             "`grad_output` to be considered batched, consider using vmap."
         )
     if given != shape:

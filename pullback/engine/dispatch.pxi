@@ -67,8 +67,10 @@ def torch_function(func, operands, args, kwargs):
         result = cls.__torch_function__(func, tuple(ordered), args, kwargs)
         if result is not NotImplemented:
             return result
-    raise TypeError(f"no implementation found for 'torch.{getattr(func, '__name__', func)}' on types that "
-                    f"implement __torch_function__: [{', '.join(str(c) for c in ordered)}]")
+    handlers = "".join([f"\n\n  - tensor subclass {cls}" for cls in ordered])
+    raise TypeError(f"Multiple dispatch failed for 'torch.{getattr(func, '__name__', func)}'; all "
+                    f"__torch_function__ handlers returned NotImplemented:{handlers}\n\nFor more information, "
+                    "print the arguments that each handler was given.")
 
 
 _levels = threading.local()
@@ -215,11 +217,12 @@ cdef object apply(Op op, tuple args, PyObject** argv, object out):
 
 cdef bint _any_meta(Op op, PyObject** argv) except -1:
     cdef int k
-    cdef bint meta = False, host = False
+    cdef bint meta = False, host = False, first = False
     for k in range(op.ntensors):
         x = <object>argv[op.tensor_params[k]]
         if isinstance(x, Tensor):
             if (<Tensor>x).meta:
+                first = not host
                 meta = True
             elif PyArray_NDIM((<Tensor>x).array) > 0:
                 host = True
@@ -231,7 +234,8 @@ cdef bint _any_meta(Op op, PyObject** argv) except -1:
                     else:
                         host = True
     if meta and host and op.kinds.count("T") + op.kinds.count("N") > 1:
-        raise RuntimeError("Tensor on device meta is not on the expected device cpu!")
+        raise RuntimeError("Tensor on device cpu is not on the expected device meta!" if first else
+                           "Tensor on device meta is not on the expected device cpu!")
     return meta
 
 

@@ -158,7 +158,7 @@ cdef bint self_overlaps(ndarray a):
     """Whether two elements share memory, as in an expanded tensor."""
     cdef int i
     for i in range(PyArray_NDIM(a)):
-        if PyArray_DIMS(a)[i] > 1 and a.strides[i] == 0:
+        if PyArray_DIMS(a)[i] > 1 and a.strides[i] == 0 and PyArray_SIZE(a):
             return True
     return False
 
@@ -185,7 +185,9 @@ cdef object apply_inplace(Op op, tuple args, PyObject** argv):
     target = <Tensor>args[0]
     cdef unsigned int need = needs(op, argv) if not op.nondiff and pb_thread.grad else 0
     check_writable(target, need != 0)
-    if self_overlaps(target.array):
+    if not target.meta and _any_meta(op, argv):
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    if self_overlaps(target.array) and not (op.writes and op.ntensors == 1):
         raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a "
                            "single memory location. Please clone() the tensor before performing the operation.")
     for i in range(op.ntensors):

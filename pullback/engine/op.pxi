@@ -82,6 +82,8 @@ cdef class Op:
         self.kernel = kernel
         self.params, self.defaults, self.kinds = params, defaults, kinds
         self.nparams = len(params)
+        if self.nparams > (MAX_IN if elementwise else MAX_PARAMS):
+            raise TypeError(f"op {name} has too many parameters: {self.nparams}")
         self.grad_name = grad_name or _camel(name) + "Backward0"
         self.elementwise, self.linear, self.multilinear = elementwise, linear, multilinear
         self.view, self.multi_view, self.nondiff = view or multi_view, multi_view, nondiff

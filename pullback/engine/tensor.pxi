@@ -650,7 +650,8 @@ def _warn_non_leaf_grad():
         "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't "
         "be populated during autograd.backward(). If you indeed want the .grad field to be populated for a "
         "non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by "
-        "mistake, make sure you access the leaf Tensor instead.", UserWarning, stacklevel=2)
+        "mistake, make sure you access the leaf Tensor instead. See "
+        "https://pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html for more information.", UserWarning, stacklevel=2)
 
 
 cdef _check_grad(Tensor t, value):

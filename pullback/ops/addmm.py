@@ -1,7 +1,7 @@
 """`beta * input + alpha * product`, and products of more than two factors or over chosen dims.
 
-The five sums share `_plus`, which adds, and `_declare`, which makes their rules: those of the product,
-times alpha. Read `addmm`.
+The five sums share `_plus`, which adds, and `_declare`, which makes their rules: those of the
+product, times alpha. Read `addmm`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor, conj, result_type
+from pullback._engine import Tensor, conj
+from pullback.meta import MetaArray
 from pullback.op import elementwise, function, op
 from pullback.ops.dims import wrap_dim
 from pullback.ops.matmul import (
-    _check_batches,
-    _check_matrix_vector,
-    _check_numbers,
-    _check_tensors,
-    _type_name,
     adjoint,
     bmm,
+    check_batches,
+    check_matrix_vector,
+    check_numbers,
+    check_tensors,
+    find_shapes,
     matrix_product,
     mm,
     mv,
+    type_name,
 )
 from pullback.settings import warn
 from pullback.strides import Array
@@ -40,6 +42,8 @@ def _plus(self: Array, product: Array, beta: Any, alpha: Any) -> Array:
         beta, alpha = int(beta), int(alpha)
     if self.shape != product.shape:
         _check_expands(self.shape, product.shape)
+    if type(product) is MetaArray:
+        return product
     if alpha != 1:
         product *= alpha
     if beta == 1:
@@ -53,14 +57,16 @@ def _check_expands(shape: Sequence[int], target: Sequence[int]) -> None:
     """RuntimeError unless `shape` broadcasts to `target`."""
     if len(shape) > len(target):
         raise RuntimeError(
-            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number "
+            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the "
+            "number "
             f"of dimensions in the tensor ({len(shape)})"
         )
     for place in range(1, len(shape) + 1):
         if shape[-place] not in (1, target[-place]):
             raise RuntimeError(
                 f"The expanded size of the tensor ({target[-place]}) must match the existing size "
-                f"({shape[-place]}) at non-singleton dimension {len(target) - place}.  Target sizes: "
+                f"({shape[-place]}) at non-singleton dimension {len(target) - place}.  Target "
+                "sizes: "
                 f"{list(target)}.  Tensor sizes: {list(shape)}"
             )
 
@@ -76,7 +82,8 @@ def _check_same(self: Array, *factors: tuple[str, Array]) -> None:
     for name, factor in factors:
         if factor.dtype != self.dtype:
             raise RuntimeError(
-                f"self and {name} must have the same dtype, but got {_type_name(self)} and {_type_name(factor)}"
+                f"self and {name} must have the same dtype, but got {type_name(self)} and "
+                f"{type_name(factor)}"
             )
 
 
@@ -99,7 +106,7 @@ def addmm(self: Tensor, mat1: Tensor, mat2: Tensor, beta=1, alpha=1):
             f"{mat2.shape[0]}x{mat2.shape[1]})"
         )
     _check_same(self, ("mat1", mat1), ("mat2", mat2))
-    _check_numbers(mat1, "addmm_impl_cpu_")
+    check_numbers(mat1, "addmm_impl_cpu_")
     return _plus(self, matrix_product(mat1, mat2), beta, alpha)
 
 
@@ -118,9 +125,9 @@ def addmv(self: Tensor, mat: Tensor, vec: Tensor, beta=1, alpha=1):
     >>> torch.addmv(torch.ones(1), torch.tensor([[2.0]]), torch.tensor([3.0]))
     tensor([7.])
     """
-    _check_matrix_vector(mat, vec, self.shape[0] if self.ndim else 1, self.ndim)
+    check_matrix_vector(mat, vec, self.shape[0] if self.ndim else 1, self.ndim)
     if not self.dtype == mat.dtype == vec.dtype:
-        kinds = f"{_type_name(self)}, {_type_name(mat)}, and {_type_name(vec)}"
+        kinds = f"{type_name(self)}, {type_name(mat)}, and {type_name(vec)}"
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {kinds}")
     return _plus(self, matrix_product(mat, vec), beta, alpha)
 
@@ -141,11 +148,12 @@ def baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
     tensor([[[3.]]])
     """
     if not self.dtype == batch1.dtype == batch2.dtype:
-        kinds = [_type_name(a).lower() for a in (self, batch1, batch2)]
+        kinds = [type_name(a).lower() for a in (self, batch1, batch2)]
         raise RuntimeError(
-            f"Input dtypes must be the same, got: input {kinds[0]}, batch1: {kinds[1]}, batch2: {kinds[2]}"
+            f"Input dtypes must be the same, got: input {kinds[0]}, batch1: {kinds[1]}, batch2:
+            {kinds[2]}"
         )
-    _check_batches(batch1, batch2)
+    check_batches(batch1, batch2)
     return _plus(self, matrix_product(batch1, batch2), beta, alpha)
 
 
@@ -169,7 +177,7 @@ def addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
             "batch1 and batch2 must have same number of batches, got "
             f"{batch1.shape[0]} and {batch2.shape[0]}"
         )
-    _check_batches(batch1, batch2)
+    check_batches(batch1, batch2)
     wide = batch1.transpose(1, 0, 2).reshape(batch1.shape[1], -1)
     return _plus(self, matrix_product(wide, batch2.reshape(-1, batch2.shape[2])), beta, alpha)
 
@@ -179,6 +187,9 @@ _rules(
     batch1=lambda g, batch2, alpha: ops.matmul(g, adjoint(batch2)) * conj(alpha),
     batch2=lambda g, batch1, alpha: ops.matmul(adjoint(batch1), g) * conj(alpha),
 )
+
+
+find_shapes(addmm, addmv, baddbmm, addbmm)
 
 
 def _outer_sum(self: Array, vec1: Array, vec2: Array, beta: Array, alpha: Array) -> Array:
@@ -202,7 +213,9 @@ _addr = elementwise(
 
 
 @function(places="tmi")
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+def addr(
+    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None
+) -> Tensor:
     """`beta * input + alpha * outer(vec1, vec2)`, `input` broadcast to the product's shape.
 
     >>> import pullback as torch
@@ -210,7 +223,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     tensor([[3., 4.],
             [6., 8.]])
     """
-    _check_tensors("addr", input=input, vec1=vec1, vec2=vec2)
+    check_tensors("addr", input=input, vec1=vec1, vec2=vec2)
     for name, vector in (("vec1", vec1), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
@@ -230,7 +243,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([[3., 4.],
             [6., 8.]])
     """
-    _check_tensors("outer", self=input, vec2=vec2)
+    check_tensors("outer", self=input, vec2=vec2)
     for name, vector in (("self", input), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
@@ -245,7 +258,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.inner(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
     tensor(11.)
     """
-    _check_tensors("inner", input=input, other=other)
+    check_tensors("inner", input=input, other=other)
     if input.ndim == 0 or other.ndim == 0:
         return ops.mul(input, other, out=out)
     if input.shape[-1] != other.shape[-1]:
@@ -257,10 +270,9 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function(places="t")
-def tensordot(
-    a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None
-) -> Tensor:
-    """Sums of products over dims of `a` paired with dims of `b`: two lists, or how many, last with first.
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None) -> Tensor:
+    """Sums of products over dims of `a` paired with dims of `b`: two lists, or how many, last with
+    first.
 
     RuntimeError for sizes that differ and for two dtypes.
 
@@ -285,8 +297,8 @@ def tensordot(
         n, m = a.shape[wrap_dim(x, a.ndim)], b.shape[wrap_dim(y, b.ndim)]
         if n != m and 1 not in (n, m):
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {n} in dim {x} and second has "
-                f"size {m} in dim {y}"
+                f"contracted dimensions need to match, but first has size {n} in dim {x} and second
+                has " f"size {m} in dim {y}"
             )
     product = _contracted(a, b, of_a, of_b)
     return product if out is None else out.resize_(product.shape).copy_(product)
@@ -311,13 +323,14 @@ def _contracted(a: Tensor, b: Tensor, of_a: list[int], of_b: list[int]) -> Tenso
 
 @function(places="", aliases=("linalg.vecdot",))
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
-    """The sums of `conj(x) * y` over `dim`, broadcast. RuntimeError for two dtypes and for integers.
+    """The sums of `conj(x) * y` over `dim`, broadcast. RuntimeError for two dtypes and for
+    integers.
 
     >>> import pullback as torch
     >>> torch.linalg.vecdot(torch.ones(2, 3), torch.ones(2, 3))
     tensor([3., 3.])
     """
-    _check_tensors("linalg_vecdot", x=x, y=y)
+    check_tensors("linalg_vecdot", x=x, y=y)
     if x.dtype.kind not in "fc":
         raise RuntimeError(
             "linalg.vecdot: Expected a floating point or complex tensor as input. "
@@ -335,7 +348,8 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
 def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """The product of several matrices in the order that takes the fewest multiplications.
 
-    The first and the last may be vectors. RuntimeError for fewer than two, or shapes that do not fit.
+    The first and the last may be vectors. RuntimeError for fewer than two, or shapes that do not
+    fit.
 
     >>> import pullback as torch
     >>> torch.linalg.multi_dot([torch.ones(2, 3), torch.ones(3, 4), torch.ones(4)]).shape
@@ -345,11 +359,18 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     count = len(tensors)
     if count < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {count}")
+    for place, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}"
+            )
     shape: list[int] = []
     for place, which, axis in ((0, "first", 0), (-1, "last", 1)):
         t = tensors[place]
         if t.ndim not in (1, 2):
-            raise RuntimeError(f"multi_dot(): the {which} tensor must be 1D or 2D but got {t.ndim}D")
+            raise RuntimeError(
+                f"multi_dot(): the {which} tensor must be 1D or 2D but got {t.ndim}D"
+            )
         if t.ndim == 1:
             tensors[place] = ops.unsqueeze(t, axis)
         else:
@@ -399,8 +420,8 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     """
     warn(
         "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
-        "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than multiple "
-        "parameters."
+        "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than
+        multiple " "parameters."
     )
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])

@@ -32,6 +32,7 @@ from pullback.dtypes import (
     int16,
     int32,
     int64,
+    number_dtype,
     preserve_format,
     uint8,
 )
@@ -177,8 +178,8 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
     return converted(input, other.dtype)
 
 
-@function(places="m")
-def type(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:  # noqa: A001
+@function(name="type", places="m")
+def typed(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The name of the tensor's type; with a dtype or such a name, the tensor converted to it.
 
     >>> import pullback as torch
@@ -210,7 +211,7 @@ def _copy(self: Tensor, src: Tensor, non_blocking=False):
     return self
 
 
-_copy.vjp(src="g")
+_copy.vjp(self=lambda g: ops.zeros_like(g), src="g")
 
 
 def _check_fits(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
@@ -234,6 +235,9 @@ def copy_in_place(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor
             [1., 2.]])
     """
     if not isinstance(src, Tensor):
+        if number_dtype(src) is None:
+            kind = src.__class__.__name__
+            raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {kind}")
         src = from_array(np.asarray(src))
     return _copy.inplace(input, src)
 
@@ -261,7 +265,7 @@ def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
             np.copyto(self, value, casting="unsafe")
             return self
 
-        return record.vjp(value="g")
+        return record.vjp(self=lambda g: ops.zeros_like(g), value="g")
 
     @op(name=name, places="", writes=True, grad_name=f"FillBackward{digit}")
     def record(self: Tensor, value):
@@ -270,13 +274,30 @@ def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
         self[...] = value
         return self
 
-    return record
+    return record.vjp(self=lambda g: ops.zeros_like(g))
 
 
 _fill, _fill_in_place = (_declare_fill(name, digit, False) for name, digit in (("fill", 0), ("fill_", 2)))
 _fill_with, _fill_with_in_place = (
     _declare_fill(name, digit, True) for name, digit in (("fill_tensor", 1), ("fill_tensor_", 3))
 )
+
+
+def _check_fill(name: str, value: Any) -> None:
+    """TypeError for a value that is neither a tensor nor a number."""
+    if isinstance(value, Tensor) or number_dtype(value) is not None:
+        return
+    kind = value.__class__.__name__
+    before, types = ("Tensor input, ", "Tensor, ") if name == "fill" else ("", "")
+    forms = "".join(
+        f" * ({before}{form} value)\n      didn't match because some of the arguments have invalid "
+        f"types: ({types}!{kind}!)\n"
+        for form in ("Tensor", "Number")
+    )
+    raise TypeError(
+        f"{name}() received an invalid combination of arguments - got ({types}{kind}), "
+        f"but expected one of:\n{forms}"
+    )
 
 
 @function(places="t")
@@ -289,12 +310,14 @@ def fill(input: Tensor, value: Any) -> Tensor:
     >>> torch.fill(torch.zeros(2), 3)
     tensor([3., 3.])
     """
+    _check_fill("fill", value)
     return _fill_with(input, value) if isinstance(value, Tensor) else _fill(input, value)
 
 
 @function(name="fill_", places="tm")
 def fill_in_place(input: Tensor, value: Any) -> Tensor:
     """Writes a number, or the element of a 0-dim tensor, into every element of the tensor."""
+    _check_fill("fill_", value)
     if isinstance(value, Tensor):
         return _fill_with_in_place.inplace(input, value)
     return _fill_in_place.inplace(input, value)
@@ -305,6 +328,9 @@ def _zero(self: Tensor):
     """Zeros like `self`."""
     self[...] = 0
     return self
+
+
+_zero.vjp(self=lambda g: ops.zeros_like(g))
 
 
 @function(name="zero_", places="tm")

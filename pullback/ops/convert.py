@@ -1,8 +1,9 @@
 """Tensors from data: Python numbers and sequences, NumPy arrays, buffers, other tensors.
 
-`tensor` copies, `as_tensor` shares memory where it can. The fast ways come first: one Python number, and
-sequences of nothing but Python numbers, which NumPy reads in one go. What is left (NumPy scalars and
-tensors among the numbers, data that do not fit) goes to `_inferred` and `_explain`.
+`tensor` copies, `as_tensor` shares memory where it can. The fast ways come first: one Python
+number, and sequences of nothing but Python numbers, which NumPy reads in one go. What is left
+(NumPy scalars and tensors among the numbers, data that do not fit) goes to `_inferred` and
+`_explain`.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ _COPIED = (
     "sourceTensor.detach().clone().requires_grad_(True), rather than {}(sourceTensor)."
 )
 _NOT_WRITABLE = (
-    "The given {0} is not writable, and PyTorch does not support non-writable tensors. This means you can "
-    "write to the underlying (supposedly non-writable) {0} using the tensor. You may want to copy the {1} "
-    "to protect its data or make it writable before converting it to a tensor. This type of warning will be "
-    "suppressed for the rest of this program."
+    "The given {0} is not writable, and PyTorch does not support non-writable tensors. This means
+    you can " "write to the underlying (supposedly non-writable) {0} using the tensor. You may want
+    to copy the {1} " "to protect its data or make it writable before converting it to a tensor.
+    This type of warning will be " "suppressed for the rest of this program."
 )
 
 
@@ -86,7 +87,8 @@ def _packed(data: Any, kind: Dtype) -> Array:
     """Nested sequences of Python numbers as an array."""
     through = np.dtype(np.float32) if kind.kind == "f" and kind.itemsize == 2 else kind.numpy
     try:
-        return np.array(data, dtype=through).astype(kind.numpy, copy=False)
+        with np.errstate(all="ignore"):
+            return np.array(data, dtype=through).astype(kind.numpy, copy=False)
     except (TypeError, ValueError, OverflowError):
         return _explain(data, kind)
 
@@ -106,7 +108,8 @@ def _inferred(data: Any) -> Dtype:
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
     if any(isinstance(item, np.ndarray) for item in data):
         warn(
-            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting "
+            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
+            "converting "
             "the list to a single numpy.ndarray with numpy.array() before converting to a tensor.",
             stacklevel=4,
         )
@@ -134,7 +137,8 @@ def _plain(data: Any) -> Any:
 
 
 def _explain(data: Any, kind: Dtype) -> Array:
-    """An array that NumPy would not make: with integers wrapped, or the error in PyTorch's words."""
+    """An array that NumPy would not make: with integers wrapped, or the error in PyTorch's words.
+    """
     shape = _shape(data)
     flat: list[Any] = []
     _flatten(data, shape, 0, flat)
@@ -202,24 +206,25 @@ def _refuse_complex() -> Any:
 def checked_array(array: Any, name: str = "array") -> Array:
     """A NumPy array that can be a payload as it is.
 
-    TypeError for a dtype without a tensor type, ValueError for negative strides and foreign byte order.
+    TypeError for a dtype without a tensor type, ValueError for negative strides and foreign byte
+    order.
     """
     from_numpy_dtype(array.dtype)
     if not array.dtype.isnative:
         raise ValueError(
-            "given numpy array has byte order different from the native byte order. Conversion between byte "
-            "orders is currently not supported."
+            "given numpy array has byte order different from the native byte order. Conversion
+            between byte " "orders is currently not supported."
         )
     if min(array.strides, default=0) < 0:
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are "
-            "not currently supported. (You can probably work around this by making a copy of your array  with "
-            "array.copy().) "
+            "At least one stride in the given numpy array is negative, and tensors with negative
+            strides are " "not currently supported. (You can probably work around this by making a
+            copy of your array  with " "array.copy().) "
         )
     if any(step % array.itemsize for step in array.strides):
         raise ValueError(
-            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
-            "reallocate the memory."
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy
+            array to " "reallocate the memory."
         )
     return array
 
@@ -233,7 +238,9 @@ class _Window:
 
 
 def shared(array: Array) -> Array:
-    """An array on the same memory that begins a memory of its own: storage offsets count from here."""
+    """An array on the same memory that begins a memory of its own: storage offsets count from
+    here.
+    """
     if not isinstance(array.base, np.ndarray) or array.dtype.kind == "V" or not array.size:
         return array.view(np.ndarray)
     return np.asarray(_Window(array))
@@ -264,7 +271,12 @@ def _type_name(value: Any) -> str:
 
 @function(places="t")
 def frombuffer(
-    buffer: Any, *, dtype: Any = _UNTOLD, count: int = -1, offset: int = 0, requires_grad: bool = False
+    buffer: Any,
+    *,
+    dtype: Any = _UNTOLD,
+    count: int = -1,
+    offset: int = 0,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A one-dim tensor on the memory of an object with Python's buffer protocol.
 
@@ -292,14 +304,14 @@ def frombuffer(
     if count < 0:
         if (length - offset) % item:
             raise ValueError(
-                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple "
-                f"of element size ({item})"
+                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a
+                multiple " f"of element size ({item})"
             )
         count = (length - offset) // item
     if offset + count * item > length:
         raise ValueError(
-            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be "
-            f"greater than actual buffer length ({length} bytes)"
+            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must
+            not be " f"greater than actual buffer length ({length} bytes)"
         )
     if view.readonly:
         warn(_NOT_WRITABLE.format("buffer", "buffer"), stacklevel=2)
@@ -318,7 +330,8 @@ def _data_array(data: Any, kind: Dtype | None, copy: bool) -> Array:
         checked_array(data)
         wanted = data.dtype if kind is None else kind.numpy
         if copy or wanted != data.dtype:
-            return data.astype(wanted, order="K", copy=True).view(np.ndarray)
+            with np.errstate(all="ignore"):
+                return data.astype(wanted, order="K", copy=True).view(np.ndarray)
         return shared(data)
     if isinstance(data, (list, tuple)):
         return _sequence_array(data, kind)
@@ -342,29 +355,39 @@ def _on(tensor: Tensor, device: Any) -> Tensor:
 
 
 @function(places="t")
-def tensor(data: Any = _UNTOLD, /, **options: Any) -> Tensor:
-    """A new tensor of the numbers in `data`: a number, nested sequences, an array or a tensor, copied.
+def tensor(data: Any = _UNTOLD, /, *rest: Any, **options: Any) -> Tensor:
+    """A new tensor of the numbers in `data`: a number, nested sequences, an array or a tensor,
+    copied.
 
     `dtype` is by default that of the numbers: int64 for integers, the default dtype for floats.
-    Options: dtype, device, requires_grad, pin_memory. ValueError if the sequences are of uneven length,
-    RuntimeError for numbers that the dtype has no room for.
+    Options: dtype, device, requires_grad, pin_memory. ValueError if the sequences are of uneven
+    length, RuntimeError for numbers that the dtype has no room for.
 
     >>> import pullback as torch
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     tensor([[1., 2.],
             [3., 4.]])
     """
-    if type(data) is float and get_default_device() is CPU:
+    if type(data) is float and not rest and get_default_device() is CPU:
         if not options:
             return number_tensor(data, get_default_dtype().code)
         if len(options) == 1 and options.get("requires_grad") is True:
             return number_tensor(data, get_default_dtype().code, True)
-    if not options and type(data) is int and -(2**63) <= data < 2**63 and get_default_device() is CPU:
+    if (
+        not (options or rest)
+        and type(data) is int
+        and -(2**63) <= data < 2**63
+        and get_default_device() is CPU
+    ):
         return number_tensor(data, int64.code)
+    if rest:
+        raise TypeError(f"tensor() takes 1 positional argument but {1 + len(rest)} were given")
     return _tensor("tensor", data, options, None, "torch.tensor")
 
 
-def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, caller: str) -> Tensor:
+def _tensor(
+    name: str, data: Any, options: dict[str, Any], kind: Dtype | None, caller: str
+) -> Tensor:
     """`tensor` and `new_tensor`; `kind` is the dtype if the options name none."""
     if data is _UNTOLD:
         if "data" not in options:
@@ -390,7 +413,9 @@ def new_tensor(self: Tensor, data: Any = _UNTOLD, /, **options: Any) -> Tensor:
     tensor([1., 2.], dtype=torch.float64)
     """
     kind = data.dtype if isinstance(data, Tensor) else self.dtype
-    return _tensor("new_tensor", data, {"device": self.device, **options}, kind, "tensor.new_tensor")
+    return _tensor(
+        "new_tensor", data, {"device": self.device, **options}, kind, "tensor.new_tensor"
+    )
 
 
 @function(places="t")
@@ -425,8 +450,8 @@ def asarray(
 ) -> Tensor:
     """`obj` as a tensor, which shares its memory where it can unless `copy` is True.
 
-    Tensors, arrays, objects with DLPack and buffers can be shared. ValueError if `copy` is False and the
-    memory cannot be.
+    Tensors, arrays, objects with DLPack and buffers can be shared. ValueError if `copy` is False
+    and the memory cannot be.
 
     >>> import pullback as torch
     >>> torch.asarray([1, 2.5])
@@ -444,13 +469,15 @@ def asarray(
     if copy is False and not same:
         if kind is not source.dtype:
             raise ValueError(
-                f"can't alias tensor with dtype '{source.dtype.type_name}' into dtype '{kind.type_name}'."
+                f"can't alias tensor with dtype '{source.dtype.type_name}' into dtype
+                '{kind.type_name}'."
             )
         raise ValueError(f"can't alias tensor from device '{source.device}' to '{where}'.")
     if requires_grad is None and source.requires_grad:
         warn(
-            "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of False. "
-            "Pass requires_grad=False explicitly to get the old behavior and silence this warning."
+            "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of
+            False. " "Pass requires_grad=False explicitly to get the old behavior and silence this
+            warning."
         )
     made = source if same and not copy else source.to(device=where, dtype=kind, copy=True)
     if requires_grad is None or requires_grad == made.requires_grad:

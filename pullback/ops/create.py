@@ -1,8 +1,9 @@
-"""New tensors by size and fill: zeros, ones, full, empty, those like another, identity, index grids.
+"""New tensors by size and fill: zeros, ones, full, empty, those like another, identity, index
+grids.
 
-`created` is the way of all of them: it reads the options (dtype, device, ...), has `make` fill an array,
-and wraps it. Numbers that are to become elements go through `as_element`, which refuses overflow in
-PyTorch's words. Ranges are in ranges.py, tensors made from data in convert.py.
+`created` is the way of all of them: it reads the options (dtype, device, ...), has `make` fill an
+array, and wraps it. Numbers that are to become elements go through `as_element`, which refuses
+overflow in PyTorch's words. Ranges are in ranges.py, tensors made from data in convert.py.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ from pullback.dtypes import (
 from pullback.dtypes import dtype as Dtype
 from pullback.meta import meta_array
 from pullback.op import elementwise, function
-from pullback.strides import Array, contiguous_strides, preserved_strides, strided_array, strides_for
+from pullback.strides import (
+    Array,
+    contiguous_strides,
+    preserved_strides,
+    strided_array,
+    strides_for,
+)
 
 Make = Callable[[Sequence[int], Any], Array]
 
@@ -90,10 +97,12 @@ def _shape_of(name: str, size: Any) -> Sequence[int]:
         if isinstance(n, (bool, float, str)) or not hasattr(n, "__index__"):
             kind = type(n).__name__
             if place == 0:
-                raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}")
+                raise TypeError(
+                    f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}"
+                )
             raise TypeError(
-                f"{name}(): argument 'size' failed to unpack the object at pos {place + 1} with error "
-                f'"type must be tuple of ints,but got {kind}"'
+                f"{name}(): argument 'size' failed to unpack the object at pos {place + 1} with
+                error " f'"type must be tuple of ints,but got {kind}"'
             )
     return shape_of(name, [n.__index__() for n in size])
 
@@ -117,7 +126,8 @@ def refuse_options(name: str, options: Any) -> None:
         raise TypeError(f"{name}(): argument 'requires_grad' must be bool, not {kind}")
     if options.get("pin_memory"):
         raise RuntimeError(
-            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is "
+            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory "
+            "allocator is "
             "available on this system."
         )
     if options.get("layout") not in (None, strided):
@@ -134,7 +144,8 @@ def created(name: str, options: Any, kind: Dtype, shape: Sequence[int], make: Ma
         kind = dtype_of(name, options["dtype"])
         if out is not None and out.dtype is not kind:
             raise RuntimeError(
-                f"dtype {kind.type_name} does not match dtype of out parameter ({out.dtype.type_name})"
+                f"dtype {kind.type_name} does not match dtype of out parameter "
+                f"({out.dtype.type_name})"
             )
     if out is not None:
         return into(out, _allocate(make, shape, out.dtype))
@@ -155,7 +166,9 @@ def _allocate(make: Make, shape: Sequence[int], kind: Dtype) -> Array:
     except (MemoryError, ValueError) as error:
         count = math.prod(shape)
         if count * kind.itemsize >= 2**63:
-            raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}") from None
+            raise RuntimeError(
+                f"Storage size calculation overflowed with sizes={list(shape)}"
+            ) from None
         if isinstance(error, MemoryError):
             raise RuntimeError(
                 "DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -168,7 +181,9 @@ def finished(tensor: Tensor, requires_grad: bool) -> Tensor:
     """A new tensor with its `requires_grad`; RuntimeError if its dtype has no gradients."""
     if requires_grad:
         if tensor.dtype.kind not in "fc":
-            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+            raise RuntimeError(
+                "Only Tensors of floating point and complex dtype can require gradients"
+            )
         tensor.requires_grad = True
     return tensor
 
@@ -201,7 +216,8 @@ _C_NAMES = {
 
 
 def as_element(value: Any, kind: Dtype) -> Any:
-    """A number as an element of a dtype: cut towards zero for integers, wrapped if negative and unsigned.
+    """A number as an element of a dtype: cut towards zero for integers, wrapped if negative and
+    unsigned.
 
     RuntimeError if the dtype has no room for it.
     """
@@ -219,8 +235,12 @@ def as_element(value: Any, kind: Dtype) -> Any:
     elif fits:
         bits = 8 * kind.itemsize
         fits = math.isfinite(value) and abs(int(value)) < 2 ** (bits - kind.is_signed)
-        fits = fits or (kind.is_signed and math.isfinite(value) and int(value) == -(2 ** (bits - 1)))
-        value = int(value) % 2**bits if fits and not kind.is_signed else int(value) if fits else value
+        fits = fits or (
+            kind.is_signed and math.isfinite(value) and int(value) == -(2 ** (bits - 1))
+        )
+        value = (
+            int(value) % 2**bits if fits and not kind.is_signed else int(value) if fits else value
+        )
     if not fits:
         raise RuntimeError(
             f"value cannot be converted to type {_C_NAMES[kind.name]} without overflow"
@@ -258,7 +278,8 @@ def ones(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
 
 @function(places="t")
 def empty(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
-    """A tensor whose elements are not set. `memory_format` lays out four or five dims channels last.
+    """A tensor whose elements are not set. `memory_format` lays out four or five dims channels
+    last.
 
     >>> import pullback as torch
     >>> torch.empty(2, 3).shape
@@ -322,18 +343,24 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], **options: Unpack[
     shape = exact_size("empty_strided", size)
     if len(shape) != len(stride):
         raise RuntimeError(
-            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(stride)})"
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides
+            ({len(stride)})"
         )
     if any(step < 0 for step in stride):
         raise RuntimeError(
-            f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(stride)}"
+            f"Storage size calculation overflowed with sizes={list(shape)} and
+            strides={list(stride)}"
         )
     kind = options.get("dtype") or get_default_dtype()
     if as_device(options.get("device")) is META:
         tensor = from_array(meta_array(shape, kind.numpy, stride), meta=True)
     else:
         tensor = created(
-            "empty_strided", options, kind, shape, lambda shape, dtype: strided_array(shape, stride, dtype)
+            "empty_strided",
+            options,
+            kind,
+            shape,
+            lambda shape, dtype: strided_array(shape, stride, dtype),
         )
     return finished(tensor, options.get("requires_grad", False))
 
@@ -379,7 +406,11 @@ def _full_kernel(self: Array, fill_value: Array) -> Array:
 
 
 _zeros_like = elementwise(
-    "zeros_like", kernel=_zeros_kernel, places="", nondiff=True, doc="Zeros in the shape of a tensor."
+    "zeros_like",
+    kernel=_zeros_kernel,
+    places="",
+    nondiff=True,
+    doc="Zeros in the shape of a tensor.",
 )
 _full_like = elementwise(
     "full_like",
@@ -393,7 +424,8 @@ _full_like = elementwise(
 
 
 def like(name: str, input: Any, options: Any, make: Make) -> Tensor:
-    """A tensor in the shape of another, whose dtype, device and layout in memory are the defaults."""
+    """A tensor in the shape of another, whose dtype, device and layout in memory are the defaults.
+    """
     if not isinstance(input, Tensor):
         kind = type(input).__name__
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
@@ -553,7 +585,13 @@ def eye(n: int, m: int | None = None, **options: Unpack[Options]) -> Tensor:
             raise TypeError(f"eye(): argument '{name}' (position {place}) must be int, not {kind}")
         if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
-    return created("eye", options, get_default_dtype(), (n, m), lambda shape, dtype: np.eye(*shape, dtype=dtype))
+    return created(
+        "eye",
+        options,
+        get_default_dtype(),
+        (n, m),
+        lambda shape, dtype: np.eye(*shape, dtype=dtype),
+    )
 
 
 def _triangle(name: str, find: Any, row: int, col: int, offset: int, options: Any) -> Tensor:

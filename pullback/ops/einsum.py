@@ -1,10 +1,10 @@
 """`einsum`: sums of products by the names of dims.
 
-The equation is read into `Operand`s, a tensor and a label for each of its dims. Pairs of operands are
-contracted, the cheapest first, by transposing and reshaping both for one matrix product (`_pair`); so
-gradients of any order are those of matmul, permute and sum. Dims of size one that stand for larger ones
-are dropped first: what does not vary needs no label. Labels are letters, and integers for what an
-ellipsis covers.
+The equation is read into `Operand`s, a tensor and a label for each of its dims. Pairs of operands
+are contracted, the cheapest first, by transposing and reshaping both for one matrix product
+(`_pair`); so gradients of any order are those of matmul, permute and sum. Dims of size one that
+stand for larger ones are dropped first: what does not vary needs no label. Labels are letters, and
+integers for what an ellipsis covers.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pullback.op import function
 Labels = list[Any]
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _NOTHING = (
-    "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
-    "subscripts list"
+    "einsum(): must specify the equation string and at least one operand, or at least one operand
+    and its " "subscripts list"
 )
 
 
@@ -59,16 +59,21 @@ def _read_term(text: str, start: int, operand: int | None) -> list[str]:
         char = text[place]
         if char == ".":
             if text[place : place + 3] != "...":
-                raise RuntimeError(f"einsum(): found '.' for {where} that is not part of any ellipsis")
+                raise RuntimeError(
+                    f"einsum(): found '.' for {where} that is not part of any ellipsis"
+                )
             if "..." in labels:
-                raise RuntimeError(f"einsum(): found '.' for {where} for which an ellipsis was already found")
+                raise RuntimeError(
+                    f"einsum(): found '.' for {where} for which an ellipsis was already found"
+                )
             labels.append("...")
             place += 3
             continue
         if char != " ":
             if char not in _LETTERS:
                 raise RuntimeError(
-                    f"einsum(): invalid subscript given at index {start + place} in the equation string, "
+                    f"einsum(): invalid subscript given at index {start + place} in the equation "
+                    "string, "
                     "subscripts must be in [a-zA-Z]"
                 )
             labels.append(char)
@@ -86,14 +91,18 @@ def _read_equation(equation: str) -> tuple[list[list[str]], list[str] | None]:
     return terms, _read_term(right, len(left) + 2, None) if arrow else None
 
 
-def _read_sublists(arguments: Sequence[Any]) -> tuple[list[Tensor], list[list[str]], list[str] | None]:
+def _read_sublists(
+    arguments: Sequence[Any],
+) -> tuple[list[Tensor], list[list[str]], list[str] | None]:
     """`einsum(a, [0, 1], b, [1, 2], [0, 2])`: operands, their labels, those of the output."""
 
     def letters(sublist: Sequence[Any]) -> list[str]:
         found = []
         for subscript in sublist:
             if subscript is not Ellipsis and not 0 <= subscript < 52:
-                raise ValueError("einsum(): subscript in subscript list is not within the valid range [0, 52)")
+                raise ValueError(
+                    "einsum(): subscript in subscript list is not within the valid range [0, 52)"
+                )
             found.append("..." if subscript is Ellipsis else _LETTERS[subscript])
         return found
 
@@ -104,16 +113,19 @@ def _read_sublists(arguments: Sequence[Any]) -> tuple[list[Tensor], list[list[st
 
 
 def _expanded(labels: list[str], ndim: int, place: int) -> Labels:
-    """The labels of an operand with integers, counted from the last, for what its ellipsis covers."""
+    """The labels of an operand with integers, counted from the last, for what its ellipsis covers.
+    """
     named = len(labels) - ("..." in labels)
     if "..." not in labels and named != ndim:
         raise RuntimeError(
-            f"einsum(): the number of subscripts in the equation ({named}) does not match the number of "
+            f"einsum(): the number of subscripts in the equation ({named}) does not match the "
+            "number of "
             f"dimensions ({ndim}) for operand {place} and no ellipsis was given"
         )
     if named > ndim:
         raise RuntimeError(
-            f"einsum(): the number of subscripts in the equation ({named}) is more than the number of "
+            f"einsum(): the number of subscripts in the equation ({named}) is more than the number "
+            "of "
             f"dimensions ({ndim}) for operand {place}"
         )
     if "..." not in labels:
@@ -123,7 +135,9 @@ def _expanded(labels: list[str], ndim: int, place: int) -> Labels:
 
 
 def _output_labels(output: list[str] | None, terms: list[Labels]) -> Labels:
-    """The output's labels: as given, or the ellipsis and what appears once, in the order of letters."""
+    """The output's labels: as given, or the ellipsis and what appears once, in the order of
+    letters.
+    """
     found = [label for labels in terms for label in labels]
     covered = sorted({label for label in found if isinstance(label, int)})
     if output is None:
@@ -133,10 +147,13 @@ def _output_labels(output: list[str] | None, terms: list[Labels]) -> Labels:
         if label == "...":
             result += covered
         elif label in result:
-            raise RuntimeError(f"einsum(): output subscript {label} appears more than once in the output")
+            raise RuntimeError(
+                f"einsum(): output subscript {label} appears more than once in the output"
+            )
         elif label not in found:
             raise RuntimeError(
-                f"einsum(): output subscript {label} does not appear in the equation for any input operand"
+                f"einsum(): output subscript {label} does not appear in the equation for any input "
+                "operand"
             )
         else:
             result.append(label)
@@ -152,7 +169,8 @@ def _diagonals(tensor: Tensor, labels: Labels, place: int) -> Operand:
             n, m = tensor.shape[first], tensor.shape[second]
             if n != m:
                 raise RuntimeError(
-                    f"einsum(): subscript {label} is repeated for operand {place} but the sizes don't match, "
+                    f"einsum(): subscript {label} is repeated for operand {place} but the sizes "
+                    "don't match, "
                     f"{m} != {n}"
                 )
             tensor = ops.diagonal(tensor, 0, first, second)
@@ -168,7 +186,8 @@ def _sizes(operands: list[Operand]) -> dict[Any, int]:
             seen = sizes.get(label, 1)
             if n != seen and 1 not in (n, seen):
                 raise RuntimeError(
-                    f"einsum(): subscript {label} has size {n} for operand {place} which does not broadcast "
+                    f"einsum(): subscript {label} has size {n} for operand {place} which does not "
+                    "broadcast "
                     f"with previously seen size {seen}"
                 )
             sizes[label] = max(n, seen) if 0 not in (n, seen) else 0
@@ -231,9 +250,10 @@ def _cheapest(operands: list[Operand], sizes: dict[Any, int]) -> tuple[int, int]
 def einsum(*args: Any) -> Tensor:
     """Sums of products of tensors by the names of their dims: `einsum("ij,jk->ik", a, b)`.
 
-    A label that the output does not name is summed over; without `->` the output has the labels that
-    appear once, sorted. A repeated label takes the diagonal, "..." stands for dims that broadcast.
-    `einsum(a, [0, 1], b, [1, 2], [0, 2])` says the same. RuntimeError for sizes that do not fit.
+    A label that the output does not name is summed over; without `->` the output has the labels
+    that appear once, sorted. A repeated label takes the diagonal, "..." stands for dims that
+    broadcast. `einsum(a, [0, 1], b, [1, 2], [0, 2])` says the same. RuntimeError for sizes that do
+    not fit.
 
     >>> import pullback as torch
     >>> torch.einsum("ij,jk->ik", torch.ones(2, 3), torch.ones(3, 4)).shape
@@ -251,7 +271,9 @@ def einsum(*args: Any) -> Tensor:
         raise RuntimeError(f"einsum(): {few} operands were provided than specified in the equation")
     for place, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(f"expected Tensor as element {place} in argument 1, but got {type(t).__name__}")
+            raise TypeError(
+                f"expected Tensor as element {place} in argument 1, but got {type(t).__name__}"
+            )
     labels = [_expanded(x, t.ndim, i) for i, (x, t) in enumerate(zip(terms, tensors, strict=True))]
     wanted = _output_labels(output, labels)
     operands = [_diagonals(t, x, i) for i, (x, t) in enumerate(zip(labels, tensors, strict=True))]

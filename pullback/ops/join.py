@@ -51,7 +51,7 @@ def _list(name: str, tensors: Any) -> list[Tensor]:
 @op(name="cat", places="", moves=True, linear=True)
 def _cat(tensors: Tensors, dim):
     """Tensors of one dtype joined along a dimension."""
-    return np.concatenate(tensors, dim)
+    return np.ascontiguousarray(np.concatenate(tensors, dim))
 
 
 @_cat.joint_vjp
@@ -294,15 +294,16 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             raise RuntimeError(
                 f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t!r}"
             )
-    swap = indexing == "xy" and len(given) >= 2
-    ordered = [given[1], given[0], *given[2:]] if swap else list(given)
-    shape = tuple(t.numel() for t in ordered)
+    dims = list(range(len(given)))
+    if indexing == "xy" and len(given) >= 2:
+        dims[:2] = 1, 0
+    shape = [0] * len(given)
+    for d, t in zip(dims, given, strict=True):
+        shape[d] = t.numel()
     grids = [
-        ops.expand(ops.reshape(t, tuple(-1 if d == e else 1 for e in range(len(shape)))), shape)
-        for d, t in enumerate(ordered)
+        ops.expand(ops.reshape(t, [-1 if d == e else 1 for e in range(len(shape))]), shape)
+        for d, t in zip(dims, given, strict=True)
     ]
-    if swap:
-        grids = [ops.transpose(grid, 0, 1) for grid in (grids[1], grids[0], *grids[2:])]
     return tuple(grids)
 
 

@@ -1,27 +1,24 @@
 """Products of matrices and vectors: two factors. Sums of a product and more are in addmm.py.
 
 `matrix_product` multiplies arrays: NumPy's loop, and so BLAS, for two matrices, half precisions in
-float32. `mm` is the plain product; `matmul` chooses by the dims. A stack of matrices times one matrix is
-one large product (`folded`), two stacks are multiplied matrix by matrix (`stacked`). The gradient of a
-product is a product with the adjoint (conjugate transpose) of the other factor.
+float32. `mm` is the plain product; `matmul` chooses by the dims. A stack of matrices times one
+matrix is one large product (`folded`), two stacks are multiplied matrix by matrix (`stacked`). The
+gradient of a product is a product with the adjoint (conjugate transpose) of the other factor.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pullback import _loops, ops
 from pullback._engine import Tensor, conj
-from pullback.dtypes import from_numpy_dtype
 from pullback.draw import C_NAMES
-from pullback.meta import meta_array
-from pullback.op import elementwise, function, op
-from pullback.ops.pointwise import unimplemented
-from pullback.settings import warn
+from pullback.dtypes import from_numpy_dtype
+from pullback.meta import MetaArray, meta_array
+from pullback.op import function, op
 from pullback.strides import Array
 
 # --------------------------------------------------------------------------------------- kernels
@@ -29,18 +26,37 @@ from pullback.strides import Array
 
 def matrix_product(a: Array, b: Array) -> Array:
     """The product of arrays of one dtype, broadcast over the leading dims; half precisions in float32."""
+    if type(a) is MetaArray:
+        return _product_shape(a, b)
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
         wide = _loops.matmul(a.astype(np.float32), b.astype(np.float32))
         return wide.astype(a.dtype)
     return _loops.matmul(a, b)
 
 
-def _check_numbers(a: Array, kernel: str) -> None:
+def _product_shape(a: Array, b: Array) -> Array:
+    """An array without numbers in the shape of the product."""
+    rows, columns = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return meta_array((*batch, *rows, *columns), a.dtype).view(MetaArray)
+
+
+def find_shapes(*records: Any) -> None:
+    """Lets ops on meta tensors run their kernels, with products that are not computed."""
+
+    def windows(args: tuple[Any, ...]) -> list[Any]:
+        return [x.view(MetaArray) if isinstance(x, np.ndarray) else x for x in args]
+
+    for record in records:
+        record.meta(lambda *args, kernel=record.kernel: np.asarray(kernel(*windows(args))))
+
+
+def check_numbers(a: Array, kernel: str) -> None:
     if a.dtype.kind == "b":
         raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
 
 
-def _type_name(a: Array) -> str:
+def type_name(a: Array) -> str:
     return from_numpy_dtype(a.dtype).type_name
 
 
@@ -56,7 +72,7 @@ def _check_matrices(a: Array, b: Array) -> None:
     if b.ndim != 2:
         raise RuntimeError("mat2 must be a matrix")
     _check_sizes(a, b)
-    _check_numbers(a, "addmm_impl_cpu_")
+    check_numbers(a, "addmm_impl_cpu_")
 
 
 def _check_sizes(a: Array, b: Array) -> None:
@@ -99,7 +115,7 @@ mm.vjp(
 )
 
 
-def _check_batches(batch1: Array, batch2: Array) -> None:
+def check_batches(batch1: Array, batch2: Array) -> None:
     for name, a in (("batch1", batch1), ("batch2", batch2)):
         if a.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor")
@@ -110,8 +126,10 @@ def _check_batches(batch1: Array, batch2: Array) -> None:
             f"{list(batch2.shape[:2])}."
         )
     if batch1.dtype != batch2.dtype:
-        raise RuntimeError(f"expected scalar type {_type_name(batch1)} but found {_type_name(batch2)}")
-    _check_numbers(batch1, "bmm")
+        raise RuntimeError(
+            f"expected scalar type {type_name(batch1)} but found {type_name(batch2)}"
+        )
+    check_numbers(batch1, "bmm")
 
 
 @op(multilinear=True, moves=True)
@@ -124,7 +142,7 @@ def bmm(self: Tensor, mat2: Tensor):
     >>> torch.bmm(torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    _check_batches(self, mat2)
+    check_batches(self, mat2)
     return matrix_product(self, mat2)
 
 
@@ -136,32 +154,32 @@ bmm.vjp(
 
 @op(multilinear=True, moves=True)
 def mv(self: Tensor, vec: Tensor):
-    """The product of a matrix (n, k) and a vector (k,). RuntimeError for other shapes, or two dtypes.
+    """The product of a matrix (n, k) and a vector (k,). RuntimeError for other shapes, or two
+    dtypes.
 
     >>> import pullback as torch
     >>> torch.mv(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 1.0]))
     tensor([3., 7.])
     """
-    _check_matrix_vector(self, vec, self.shape[0] if self.ndim else 0, 1)
+    check_matrix_vector(self, vec, self.shape[0] if self.ndim else 0, 1)
     _check_dtypes(self, vec)
     return matrix_product(self, vec)
 
 
-def _check_matrix_vector(mat: Array, vec: Array, rows: int, ndim: int) -> None:
+def check_matrix_vector(mat: Array, vec: Array, rows: int, ndim: int) -> None:
     if mat.ndim != 2 or vec.ndim != 1 or ndim > 1:
-        raise RuntimeError(
-            f"vector + matrix @ vector expected, got {ndim}, {mat.ndim}, {vec.ndim}"
-        )
+        raise RuntimeError(f"vector + matrix @ vector expected, got {ndim}, {mat.ndim}, {vec.ndim}")
     if mat.shape[1] != vec.shape[0] or rows not in (1, mat.shape[0]):
         raise RuntimeError(
-            f"size mismatch, got input ({rows}), mat ({mat.shape[0]}x{mat.shape[1]}), vec ({vec.shape[0]})"
+            f"size mismatch, got input ({rows}), mat ({mat.shape[0]}x{mat.shape[1]}), vec
+            ({vec.shape[0]})"
         )
-    _check_numbers(mat, "addmv_impl_cpu")
+    check_numbers(mat, "addmv_impl_cpu")
 
 
 def _check_dtypes(mat: Array, vec: Array) -> None:
     if mat.dtype != vec.dtype:
-        kinds = f"{_type_name(vec)}, {_type_name(mat)}, and {_type_name(vec)}"
+        kinds = f"{type_name(vec)}, {type_name(mat)}, and {type_name(vec)}"
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {kinds}")
 
 
@@ -177,14 +195,15 @@ def _check_vectors(name: str, a: Array, b: Array) -> None:
     if a.dtype != b.dtype:
         raise RuntimeError(
             "dot : expected both vectors to have same dtype, but found "
-            f"{_type_name(a)} and {_type_name(b)}"
+            f"{type_name(a)} and {type_name(b)}"
         )
     if a.shape != b.shape:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the "
-            f"same number of elements, but got {a.shape[0]} and {b.shape[0]} elements respectively"
+            f"inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to
+            have the " f"same number of elements, but got {a.shape[0]} and {b.shape[0]} elements
+            respectively"
         )
-    _check_numbers(a, name)
+    check_numbers(a, name)
 
 
 @op(multilinear=True, moves=True)
@@ -227,8 +246,8 @@ def _check_stacks(a: Array, b: Array) -> None:
         if x != y and 1 not in (x, y):
             dim = max(a.ndim, b.ndim) - 2 - i
             raise RuntimeError(
-                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton "
-                f"dimension {dim}"
+                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton
+                " f"dimension {dim}"
             )
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     if a.shape[-1] != b.shape[-2]:
@@ -238,8 +257,8 @@ def _check_stacks(a: Array, b: Array) -> None:
             f"[{count}, {a.shape[-1]}] but got: [{count}, {b.shape[-2]}]."
         )
     if a.dtype != b.dtype:
-        raise RuntimeError(f"expected scalar type {_type_name(a)} but found {_type_name(b)}")
-    _check_numbers(a, "bmm")
+        raise RuntimeError(f"expected scalar type {type_name(a)} but found {type_name(b)}")
+    check_numbers(a, "bmm")
 
 
 @op(name="matmul", places="", multilinear=True, moves=True, grad_name="UnsafeViewBackward0")
@@ -268,7 +287,12 @@ def _columns(a: Tensor) -> Tensor:
 def _product(name: str, grad_name: str = "UnsafeViewBackward0") -> Any:
     """Declares one of the products that `matmul` chooses from."""
     return op(
-        name=name, places="", public_name="matmul", multilinear=True, moves=True, grad_name=grad_name
+        name=name,
+        places="",
+        public_name="matmul",
+        multilinear=True,
+        moves=True,
+        grad_name=grad_name,
     )
 
 
@@ -277,7 +301,7 @@ def folded(self: Tensor, other: Tensor):
     """A stack of matrices times one matrix, as one product."""
     tall = _rows(self)
     _check_sizes(tall, other)
-    _check_numbers(tall, "addmm_impl_cpu_")
+    check_numbers(tall, "addmm_impl_cpu_")
     return matrix_product(tall, other).reshape((*self.shape[:-1], other.shape[1]))
 
 
@@ -303,9 +327,10 @@ def _check_sizes_of_stack(stack: Array, factor: Array) -> None:
         )
     if stack.dtype != factor.dtype:
         raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_c_name(stack)} != {_c_name(factor)}"
+            f"expected m1 and m2 to have the same dtype, but got: {_c_name(stack)} != "
+            f"{_c_name(factor)}"
         )
-    _check_numbers(stack, "addmm_impl_cpu_")
+    check_numbers(stack, "addmm_impl_cpu_")
 
 
 _spread.vjp(
@@ -318,7 +343,7 @@ _spread.vjp(
 def _row_times(self: Tensor, other: Tensor):
     """A vector times a matrix."""
     _check_sizes(self[None], other)
-    _check_numbers(self, "addmm_impl_cpu_")
+    check_numbers(self, "addmm_impl_cpu_")
     return matrix_product(self, other)
 
 
@@ -332,7 +357,7 @@ _row_times.vjp(
 def _times_vector(self: Tensor, other: Tensor):
     """A stack of matrices times a vector."""
     tall = _rows(self)
-    _check_matrix_vector(tall, other, tall.shape[0], 1)
+    check_matrix_vector(tall, other, tall.shape[0], 1)
     _check_dtypes(self, other)
     return matrix_product(tall, other).reshape(self.shape[:-1])
 
@@ -347,7 +372,7 @@ _times_vector.vjp(
 def _vector_times(self: Tensor, other: Tensor):
     """A vector times each of a stack of matrices."""
     tall = math.prod(other.shape[:-2]) * other.shape[-1]
-    _check_matrix_vector(np.empty((tall, other.shape[-2]), other.dtype), self, tall, 1)
+    check_matrix_vector(np.empty((tall, other.shape[-2]), other.dtype), self, tall, 1)
     _check_dtypes(self, other)
     return matrix_product(self, other)
 
@@ -362,14 +387,14 @@ _vector_times.vjp(
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of vectors, matrices or stacks of matrices, the leading dims broadcast.
 
-    Two vectors give a number; a vector on the left counts as a row, on the right as a column, and that
-    dim is dropped again. RuntimeError for shapes that do not fit and for two dtypes.
+    Two vectors give a number; a vector on the left counts as a row, on the right as a column, and
+    that dim is dropped again. RuntimeError for shapes that do not fit and for two dtypes.
 
     >>> import pullback as torch
     >>> torch.matmul(torch.ones(5, 2, 3), torch.ones(3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    _check_tensors("matmul", input=input, other=other)
+    check_tensors("matmul", input=input, other=other)
     left, right = input.ndim, other.ndim
     if left == 2 and right == 2:
         return mm(input, other, out=out)
@@ -393,7 +418,10 @@ _PRODUCTS = {
 """What multiplies tensors of these dims; 3 stands for three or more."""
 
 
-def _check_tensors(name: str, **arguments: Any) -> None:
+find_shapes(mm, bmm, mv, dot, vdot, *(x for x in _PRODUCTS.values() if x not in (dot, mv)))
+
+
+def check_tensors(name: str, **arguments: Any) -> None:
     """TypeError for an argument that is no tensor."""
     for place, (parameter, value) in enumerate(arguments.items(), 1):
         if not isinstance(value, Tensor):

@@ -1,14 +1,14 @@
 """Random numbers: the generators and their seeds, new random tensors, and in-place distributions.
 
-The numbers come from `draw` and `sample`, which fill NumPy arrays: the same seed gives PyTorch's numbers,
-bit for bit. They depend on the layout in memory, so what is drawn for a tensor is drawn into an array of
-its strides (`_drawn`). A random result does not depend on what it replaces: its gradient is zero.
+The numbers come from `draw` and `sample`, which fill NumPy arrays: the same seed gives PyTorch's
+numbers, bit for bit. They depend on the layout in memory, so what is drawn for a tensor is drawn
+into an array of its strides (`_drawn`). A random result does not depend on what it replaces: its
+gradient is zero.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,10 +18,11 @@ from pullback import _random, draw, sample
 from pullback._engine import Tensor, from_array
 from pullback.dtypes import as_device, get_default_dtype, int64, uint8
 from pullback.dtypes import device as Device
+from pullback.meta import meta_array
 from pullback.op import function, op
 from pullback.ops.create import array_like, created, exact_size, finished, like, sizes
 from pullback.ops.pointwise import flat, without_derivative
-from pullback.strides import Array, strided_array, strides_of
+from pullback.strides import Array, preserved_strides, strided_array, strides_of
 
 # -------------------------------------------------------------------------- generators and seeds
 
@@ -46,7 +47,9 @@ class Generator(_random.Generator):
         return from_array(np.frombuffer(bytearray(self.get_state_bytes()), np.uint8))
 
     def set_state(self, new_state: Tensor) -> Generator:
-        """Continues from a state that `get_state` gave; TypeError for other than a tensor of bytes."""
+        """Continues from a state that `get_state` gave; TypeError for other than a tensor of
+        bytes.
+        """
         if not isinstance(new_state, Tensor):
             raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
         if new_state.dtype is not uint8:
@@ -56,7 +59,11 @@ class Generator(_random.Generator):
 
 
 default_generator = Generator()
-default_generator.manual_seed(int.from_bytes(os.urandom(8), "little"))
+default_generator.seed()
+function(name="default_generator", places="t", aliases=("random.default_generator",))(
+    default_generator
+)
+function(name="Generator", places="t", aliases=("random.Generator",))(Generator)
 
 
 def _generator(name: str, given: Any) -> _random.Generator:
@@ -115,7 +122,8 @@ def set_rng_state(new_state: Tensor) -> None:
 @function(places="", aliases=("random.fork_rng",))
 @contextlib.contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True, **options: Any) -> Iterator[None]:
-    """Restores the default generator's state at the end of the block; `devices` are for accelerators.
+    """Restores the default generator's state at the end of the block; `devices` are for
+    accelerators.
 
     >>> import pullback as torch
     >>> with torch.random.fork_rng():
@@ -145,7 +153,9 @@ def _maker(fill: Callable[..., None], *args: Any) -> Callable[[Sequence[int], An
     return make
 
 
-def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None], *args: Any) -> Tensor:
+def _filled_like(
+    name: str, input: Any, options: Any, fill: Callable[..., None], *args: Any
+) -> Tensor:
     """A tensor in the shape and layout of another, filled with a distribution."""
     generator = _generator(name, options.pop("generator", None))
     made = like(name, input, {**options, "requires_grad": False}, np.empty)
@@ -186,7 +196,9 @@ def randn(*size: int | Sequence[int], **options: Any) -> Tensor:
 def _integer(name: str, parameter: str, place: int, value: Any) -> int:
     if isinstance(value, (bool, float)) or not hasattr(value, "__index__"):
         kind = type(value).__name__
-        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be int, not {kind}")
+        raise TypeError(
+            f"{name}(): argument '{parameter}' (position {place}) must be int, not {kind}"
+        )
     return value.__index__()
 
 
@@ -198,7 +210,8 @@ def _named(names: tuple[str, ...], args: tuple[Any, ...], options: Any) -> list[
 
 @function(places="t")
 def randint(*args: Any, **options: Any) -> Tensor:
-    """Integers from [low, high), int64 by default: `randint(high, size)` or `randint(low, high, size)`.
+    """Integers from [low, high), int64 by default: `randint(high, size)` or `randint(low, high,
+    size)`.
 
     RuntimeError unless low < high, and for integers that the dtype has no room for.
 
@@ -213,7 +226,10 @@ def randint(*args: Any, **options: Any) -> Tensor:
     *bounds, size = _named(names, args, options)
     low, high = (0, *bounds) if short else bounds
     if size is None or high is None or len(args) > 3:
-        raise TypeError(f'randint() missing 1 required positional arguments: "{"high" if high is None else "size"}"')
+        raise TypeError(
+            f'randint() missing 1 required positional arguments: "{"high" if high is None else
+            "size"}"'
+        )
     low = _integer("randint", "low", 1, low)
     high = _integer("randint", "high", len(names) - 1, high)
     if not isinstance(size, (tuple, list)):
@@ -309,7 +325,13 @@ def _filler(name: str, public: str, digit: int = 0, places: str = "i") -> Any:
         moves=True,
         grad_name=f"{camel}Backward{digit}",
     )
-    return lambda kernel: declare(kernel).vjp(self=flat)
+    return lambda kernel: _same_shape(declare(kernel)).vjp(self=flat)
+
+
+def _same_shape(record: Any) -> Any:
+    """Says that the result of an op has the shape and dtype of its first input."""
+    record.meta(lambda self, *rest: meta_array(self.shape, self.dtype, preserved_strides(self)))
+    return record
 
 
 @_filler("normal_fill", "normal")
@@ -368,13 +390,20 @@ def _bernoulli_fill(self: Tensor, p: float = 0.5, generator: Any = None):
     return _drawn(self, lambda out, source: draw.bernoulli(out, p, source), generator)
 
 
-@op(name="bernoulli_fill_each", public_name="bernoulli", places="", random=True, moves=True, grad_name="BernoulliBackward1")
+@op(
+    name="bernoulli_fill_each",
+    public_name="bernoulli",
+    places="",
+    random=True,
+    moves=True,
+    grad_name="BernoulliBackward1",
+)
 def _bernoulli_fill_each(self: Tensor, p: Tensor, generator: Any = None):
     """1 with the probability that stands in `p`, else 0."""
     return _drawn(self, lambda out, source: draw.bernoulli(out, p, source), generator)
 
 
-_bernoulli_fill_each.vjp(self=flat, p=flat)
+_same_shape(_bernoulli_fill_each).vjp(self=flat, p=flat)
 
 
 @function(places="", aliases=("Tensor.uniform_",))
@@ -387,7 +416,9 @@ def uniform_(self: Tensor, *args: Any, generator: Any = None, **bounds: Any) -> 
     """
     low, high = _named(("from", "to"), args, bounds)
     _refuse_rest("uniform_", bounds)
-    return _uniform.inplace(self, 0.0 if low is None else low, 1.0 if high is None else high, generator)
+    return _uniform.inplace(
+        self, 0.0 if low is None else low, 1.0 if high is None else high, generator
+    )
 
 
 def _refuse_rest(name: str, options: Any) -> None:
@@ -437,13 +468,16 @@ def bernoulli(self: Tensor, generator: Any = None):
     return out
 
 
-bernoulli.vjp(self=flat)
+_same_shape(bernoulli).vjp(self=flat)
 _bernoulli_each = bernoulli
 
 
 @function(name="bernoulli", places="tm")
-def bernoulli_of(input: Tensor, p: float | None = None, *, generator: Any = None, out: Any = None) -> Tensor:
-    """1 with the probability that stands in `input`, or with probability `p` if it is given, else 0.
+def bernoulli_of(
+    input: Tensor, p: float | None = None, *, generator: Any = None, out: Any = None
+) -> Tensor:
+    """1 with the probability that stands in `input`, or with probability `p` if it is given, else
+    0.
 
     RuntimeError unless all probabilities are in [0, 1]. The gradient is zero.
 
@@ -490,20 +524,24 @@ def normal_each(self: Tensor, std: Tensor, generator: Any = None):
     if shape is None:
         dim = len(self.shape) - 1
         raise RuntimeError(
-            f"The size of tensor a ({self.shape[-1]}) must match the size of tensor b ({std.shape[-1]}) "
+            f"The size of tensor a ({self.shape[-1]}) must match the size of tensor b "
+            f"({std.shape[-1]}) "
             f"at non-singleton dimension {dim}"
         )
     return _scaled_normal(np.empty(shape, self.dtype), generator, self, std)
 
 
-normal_around.vjp(self=flat)
+_same_shape(normal_around).vjp(self=flat)
 normal_wide.vjp(self=flat)
 normal_each.vjp(self=flat, std=flat)
 
 
 @function(places="t")
-def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, **options: Any) -> Tensor:
-    """Normal numbers of these means and standard deviations, numbers or tensors, the latter broadcast.
+def normal(
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, **options: Any
+) -> Tensor:
+    """Normal numbers of these means and standard deviations, numbers or tensors, the latter
+    broadcast.
 
     Two numbers need a `size`. RuntimeError for a negative deviation.
 
@@ -522,13 +560,14 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None
     if not isinstance(size, (tuple, list)):
         given = ", ".join(type(x).__name__ for x in (mean, std, size) if x is not None)
         raise TypeError(
-            f"normal() received an invalid combination of arguments - got ({given}), but expected one of:\n"
-            " * (Tensor mean, Tensor std, *, torch.Generator generator = None, Tensor out = None)\n"
-            " * (Tensor mean, float std = 1, *, torch.Generator generator = None, Tensor out = None)\n"
-            " * (float mean, Tensor std, *, torch.Generator generator = None, Tensor out = None)\n"
-            " * (float mean, float std, tuple of ints size, *, torch.Generator generator = None, "
-            "Tensor out = None, torch.dtype dtype = None, torch.layout layout = None, "
-            "torch.device device = None, bool pin_memory = False, bool requires_grad = False)\n"
+            f"normal() received an invalid combination of arguments - got ({given}), but expected
+            one of:\n" " * (Tensor mean, Tensor std, *, torch.Generator generator = None, Tensor
+            out = None)\n" " * (Tensor mean, float std = 1, *, torch.Generator generator = None,
+            Tensor out = None)\n" " * (float mean, Tensor std, *, torch.Generator generator = None,
+            Tensor out = None)\n" " * (float mean, float std, tuple of ints size, *,
+            torch.Generator generator = None, " "Tensor out = None, torch.dtype dtype = None,
+            torch.layout layout = None, " "torch.device device = None, bool pin_memory = False,
+            bool requires_grad = False)\n"
         )
     make = _maker(draw.normal, _generator("normal", generator), float(mean), float(std))
     return created("normal", options, get_default_dtype(), exact_size("normal", size), make)
@@ -548,9 +587,15 @@ def multinomial(self: Tensor, num_samples: int, replacement: bool = False, gener
     return sample.multinomial(self, num_samples, replacement, source)
 
 
+multinomial.meta(
+    lambda self, count, *rest: meta_array((*self.shape[:-1], count), np.dtype(np.int64))
+)
+
+
 @op(places="t", random=True, moves=True)
 def poisson(self: Tensor, generator: Any = None):
-    """Poisson numbers of the rates in `self`. RuntimeError for a negative rate; the gradient is zero.
+    """Poisson numbers of the rates in `self`. RuntimeError for a negative rate; the gradient is
+    zero.
 
     >>> import pullback as torch
     >>> torch.poisson(torch.zeros(2))
@@ -559,7 +604,7 @@ def poisson(self: Tensor, generator: Any = None):
     return sample.poisson(self, default_generator if generator is None else generator)
 
 
-poisson.vjp(self=flat)
+_same_shape(poisson).vjp(self=flat)
 
 
 @op(places="t", random=True, moves=True, grad_name="NotImplemented")

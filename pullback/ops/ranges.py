@@ -28,7 +28,9 @@ def _number(name: str, parameter: str, place: int, value: Any) -> Any:
         value = value.item()
     if number_dtype(value) is None:
         kind = type(value).__name__
-        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}")
+        raise TypeError(
+            f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}"
+        )
     if isinstance(value, complex):
         raise RuntimeError("value cannot be converted to type double without overflow")
     return value.item() if isinstance(value, np.generic) else value
@@ -42,7 +44,8 @@ def _bounds(name: str, args: tuple[Any, ...], options: Any) -> tuple[Any, Any, A
     if "end" not in given or len(args) > 3:
         shown = ", ".join(type(value).__name__ for value in args)
         raise TypeError(
-            f"{name}() received an invalid combination of arguments - got ({shown}), but expected one of:\n"
+            f"{name}() received an invalid combination of arguments - got ({shown}), but expected "
+            "one of:\n"
             f" * (Number end, *, Tensor out = None, {_KEYWORDS}\n"
             f" * (Number start, Number end, *, {_KEYWORDS}\n"
             f" * (Number start, Number end, Number step = 1, *, Tensor out = None, {_KEYWORDS}\n"
@@ -66,7 +69,8 @@ def _check_range(start: Any, end: Any, step: Any) -> None:
 
 @function(places="t")
 def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
-    """Numbers from `start` (0) up to but not including `end`, `step` (1) apart: `arange(start, end, step)`.
+    """Numbers from `start` (0) up to but not including `end`, `step` (1) apart: `arange(start,
+    end, step)`.
 
     int64 if all three are integers, else the default dtype; ceil((end - start) / step) numbers.
     RuntimeError if the step leads away from the end.
@@ -88,6 +92,14 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
         count = -((start - end) // step)
     else:
         count = math.ceil((float(end) - float(start)) / float(step))
+
+    if out is not None and out.numel() not in (0, count):
+        warnings.warn(
+            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.numel()}
+            which does " f"not match the computed number of elements {count}. Note that this may
+            occur as a result of " f"rounding error. The out tensor will be resized to a tensor of
+            shape ({count},).", UserWarning, stacklevel=2,
+        )
 
     def make(shape: Any, dtype: Any) -> Array:
         return _spaced(start, step, count, target.kind in "ui").astype(dtype, copy=False)
@@ -112,16 +124,14 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     >>> torch.range(1, 3)
     tensor([1., 2., 3.])
     """
-    warnings.warn(
-        "torch.range is deprecated and will be removed in a future release because its behavior is "
-        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces values in "
-        "[start, end).",
-        UserWarning,
-        stacklevel=2,
-    )
     if len(args) == 1 and "end" not in options:
         raise TypeError('range() missing 1 required positional arguments: "end"')
     start, end, step = _bounds("range", args, options)
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is "
+        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces values
+        in " "[start, end).", UserWarning, stacklevel=2,
+    )
     _check_range(start, end, step)
     count = math.floor((float(end) - float(start)) / float(step)) + 1
 
@@ -136,12 +146,16 @@ def _end_point(name: str, parameter: str, value: Any) -> Any:
     if isinstance(value, Tensor):
         if value.ndim:
             which = f"{parameter} with {value.ndim} dimension(s)"
-            raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {which}.")
+            raise RuntimeError(
+                f"{name} only supports 0-dimensional start and end tensors, but got {which}."
+            )
         return value.item()
     if number_dtype(value) is None:
         place = 1 if parameter == "start" else 2
         kind = type(value).__name__
-        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}")
+        raise TypeError(
+            f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}"
+        )
     return value
 
 
@@ -204,7 +218,8 @@ def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> Te
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, **options: Unpack[Options]
 ) -> Tensor:
-    """`base` to the power of `steps` evenly spaced numbers from `start` to `end`, in the default dtype.
+    """`base` to the power of `steps` evenly spaced numbers from `start` to `end`, in the default
+    dtype.
 
     >>> import pullback as torch
     >>> torch.logspace(0, 2, 3)
