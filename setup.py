@@ -52,6 +52,6 @@ core = sorted(Path("pullback").glob("*.pyx"))  # _engine, by far the longest, co
 table = sorted(p for p in Path("pullback/ops").glob("*.py") if p.stem != "__init__")
 
 setup(
-    ext_modules=compiled(core, "-O3", CORE) + compiled(table, "-O2", PYTHON),
+    ext_modules=compiled(core, "-O3", CORE) + compiled(table, "-O1", PYTHON),
     options={"build": {"build_base": BUILD}, "build_ext": {"parallel": JOBS}},
 )

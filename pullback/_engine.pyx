@@ -58,14 +58,15 @@ cdef extern from * nogil:
     #if defined(__linux__)
     __attribute__((tls_model("initial-exec")))   /* a few bytes: no call to find them */
     #endif
-    static PB_THREAD_LOCAL struct { int grad, inference, level, saved_hooks; void* task; }
-        pb_thread = {1, 0, 0, 0, NULL};
+    static PB_THREAD_LOCAL struct { int grad, inference, level, saved_hooks, tangents; void* task; }
+        pb_thread = {1, 0, 0, 0, 0, NULL};
     """
     ctypedef struct ThreadState:
         int grad        # record a graph?
         int inference   # make inference tensors?
         int level       # interpreters on the stack
         int saved_hooks # pack hooks on the stack
+        int tangents    # may tensors have tangents?
         void* task      # the backward pass under way, a Task
     ThreadState pb_thread
 

@@ -229,6 +229,8 @@ cdef int store_number(object number, int code, char* where) except -1:
 
 
 cdef object _wrap(object number):
+    if not -(1 << 63) <= number < (1 << 64):
+        raise OverflowError("int too big to convert")
     return ((int(number) + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)
 
 
@@ -306,15 +308,17 @@ cdef bint _overlaps(ndarray a, char* out, npy_intp nbytes) noexcept:
     return start != out and start < out + nbytes and out < end
 
 
+def _call_into(ufunc, inputs, out):
+    return ufunc(*inputs) if out is None else ufunc(*inputs, out=out)
+
+
 cdef ndarray _public(Loops table, int code, int n, PyObject** arrays, char* numbers, ndarray out):
     """The ufunc itself: any strides, any overlap."""
     inputs = []
     cdef int i
     for i in range(n):
         inputs.append(number_array(numbers + 16 * i, code) if arrays[i] == NULL else <object>arrays[i])
-    if out is not None:
-        inputs.append(out)
-    result = quiet_call(table.ufunc, inputs)
+    result = quiet_call(_call_into, (table.ufunc, inputs, out))
     return result if isinstance(result, ndarray) else np.asarray(result)
 
 

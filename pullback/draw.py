@@ -191,9 +191,7 @@ def _range(out: np.ndarray, low: int, high: int | None) -> tuple[int, int]:
     name, dtype = dtype_name(out), out.dtype
     if high is None:
         if name in COMPLEX:
-            raise RuntimeError(
-                "random_from_to_impl handles only integral, floating-point and boolean types"
-            )
+            raise RuntimeError("random_from_to_impl handles only integral, floating-point and boolean types")
         end = (-1 if name == "uint64" else _last(name)) + 1
         if name in FLOATS:
             low = _first_in(dtype, low)
@@ -205,9 +203,7 @@ def _range(out: np.ndarray, low: int, high: int | None) -> tuple[int, int]:
     else:
         end = high
         if low >= end:
-            raise RuntimeError(
-                f"random_ expects 'from' to be less than 'to', but got from={low} >= to={end}"
-            )
+            raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={end}")
         if name in FLOATS:
             low, end = _first_in(dtype, low), _end_in(dtype, end)
             if low >= end:
@@ -248,9 +244,7 @@ def _through(dtype: np.dtype, value: int) -> int:
 def _check_range(name: str, low: int, last: int) -> None:
     """Raise RuntimeError for integers outside the dtype; warn where a float has not all."""
     if name in COMPLEX:
-        raise RuntimeError(
-            "check_random_bounds handles only integral, floating-point and boolean types"
-        )
+        raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
     most = 2**63 - 1 if name == "uint64" else LARGEST[name]
     least = -most if name in FLOATS else (-most - 1 if name.startswith("int") else 0)
     for value, which in ((low, "from"), (last, "to - 1")):

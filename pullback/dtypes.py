@@ -202,9 +202,9 @@ def combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
         return higher
     if higher.is_floating_point:
         return higher.to_complex() if lower.is_complex else higher
-    if higher is bool_ or lower.kind in "fc":
-        return promote_types(higher, lower)
-    return higher
+    if lower.kind in "fc":
+        return lower
+    return promote_types(higher, lower) if higher is bool_ else higher
 
 
 class _Defaults:
@@ -265,12 +265,11 @@ class finfo:
     1.1920928955078125e-07
     """
 
-    def __init__(self, type: dtype | None = None) -> None:  # noqa: A002
+    def __init__(self, type: dtype | None = None) -> None:
         type = _of_python_type(get_default_dtype() if type is None else type)
         if type.kind not in "fc":
             raise TypeError(
-                "torch.finfo() requires a floating point input type. "
-                "Use torch.iinfo to handle 'torch.finfo'"
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'"
             )
         real = type.to_real()
         if real is bfloat16:
@@ -307,7 +306,7 @@ class iinfo:
     iinfo(min=-128, max=127, dtype=int8)
     """
 
-    def __init__(self, type: dtype) -> None:  # noqa: A002
+    def __init__(self, type: dtype) -> None:
         if type.kind in "fcb":
             raise TypeError(
                 "torch.iinfo() requires an integer input type. Use torch.finfo to handle 'torch.iinfo'"
@@ -334,16 +333,14 @@ class device:
     type: str
     index: int | None
 
-    def __init__(self, type: str | device | int, index: int | None = None) -> None:  # noqa: A002
+    def __init__(self, type: str | device | int, index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index
         elif isinstance(type, int):
             raise RuntimeError("Cannot access accelerator device when none is available.")
         kind, _, number = type.partition(":")
         if kind not in self._KNOWN.split(", "):
-            raise RuntimeError(
-                f"Expected one of {self._KNOWN} device type at start of device string: {kind}"
-            )
+            raise RuntimeError(f"Expected one of {self._KNOWN} device type at start of device string: {kind}")
         if number:
             if not number.isdigit():
                 raise RuntimeError(f"Invalid device string: '{type}'")
@@ -486,5 +483,3 @@ class Size(tuple[int, ...]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Size, (tuple(self),)
-
-

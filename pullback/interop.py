@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pullback import ops
+from pullback import _engine, ops
 from pullback._engine import Tensor, from_array, make_subclass
-from pullback.dtypes import META, from_numpy_dtype, get_default_dtype, number_dtype
+from pullback.dtypes import META, bfloat16, from_numpy_dtype, get_default_dtype, number_dtype
 from pullback.meta import meta_array
 from pullback.printing import tensor_str
 from pullback.settings import warn
@@ -28,7 +28,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
     """The numbers as a NumPy array on the same memory; `force` copies what has to be detached
     first.
 
-    RuntimeError if the tensor requires grad, TypeError for a meta tensor.
+    RuntimeError if the tensor requires grad, TypeError for a meta tensor and for bfloat16.
 
     >>> import pullback as torch
     >>> torch.tensor([1, 2]).numpy()
@@ -40,13 +40,16 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
         if force:
             raise NotImplementedError("Cannot copy out of meta tensor; no data!")
         raise TypeError(
-            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to
-            host " "memory first."
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor "
+            "to host "
+            "memory first."
         )
     if self.requires_grad and not force:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
+    if self.dtype is bfloat16:
+        raise TypeError("Got unsupported ScalarType BFloat16")
     return self._array.view()
 
 
@@ -55,11 +58,8 @@ def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
     return np.array(numpy(self), dtype=dtype, copy=copy)
 
 
-def array_wrap(
-    self: Tensor, array: Array, context: Any = None, return_scalar: bool = False
-) -> Tensor:
-    """What NumPy's functions of tensors give: tensors, with uint8 in place of bool as in PyTorch.
-    """
+def array_wrap(self: Tensor, array: Array, context: Any = None, return_scalar: bool = False) -> Tensor:
+    """What NumPy's functions of tensors give: tensors, with uint8 in place of bool as in PyTorch."""
     array = np.asarray(array)
     return from_array(array.astype(np.uint8) if array.dtype == np.bool_ else array)
 
@@ -135,8 +135,7 @@ def contains(self: Tensor, element: Any) -> bool:
     """Whether an element equals the number, or the tensor broadcast against this one."""
     if not isinstance(element, Tensor) and number_dtype(element) is None:
         raise RuntimeError(
-            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
-            f"{type(element)}."
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
         )
     return bool((element == self).any().item())
 
@@ -158,9 +157,7 @@ def formatted(self: Tensor, spec: str) -> str:
 def text(self: Tensor, prefix: str | None = None) -> str:
     """`repr(x)`: the numbers, and what is out of the ordinary about the tensor."""
     if prefix is None:
-        prefix = (
-            "tensor(" if type(self) is Tensor or _is_parameter(self) else f"{type(self).__name__}("
-        )
+        prefix = "tensor(" if type(self) is Tensor or _is_parameter(self) else f"{type(self).__name__}("
     node = self.grad_fn
     return tensor_str(
         self._array,
@@ -171,7 +168,15 @@ def text(self: Tensor, prefix: str | None = None) -> str:
         grad_fn_name=None if node is None else type(node).__name__,
         prefix=prefix,
         is_meta=self.is_meta,
+        tangent=_shown_tangent(self),
     )
+
+
+def _shown_tangent(t: Tensor) -> str | None:
+    """The tangent that `t` carries at the present level, as text."""
+    levels, tangents = _engine.levels(), _engine.tangents_of(t)
+    found = tangents.get(levels[-1]) if levels and tangents else None
+    return None if found is None else str(found)
 
 
 def _is_parameter(t: Tensor) -> bool:
@@ -288,7 +293,9 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
 
 
 def _described(a: Array) -> tuple[Array, tuple[Any, ...]]:
-    """The memory of an array, and where in it the array lies: dtype, offset in bytes, shape, strides."""
+    """The memory of an array, and where in it the array lies: dtype, offset in bytes, shape,
+    strides.
+    """
     owner = memory(a)
     if not owner.flags.forc:
         # Memory with gaps that is not ours: the numbers alone, in their order.
@@ -308,9 +315,7 @@ def _restored(owner: Array, place: tuple[Any, ...]) -> Array:
     return np.ndarray(shape, kind.numpy, whole, offset, [step * kind.itemsize for step in strides])
 
 
-def rebuild(
-    cls: type, owner: Any, place: tuple[Any, ...], requires_grad: bool, state: Any
-) -> Tensor:
+def rebuild(cls: type, owner: Any, place: tuple[Any, ...], requires_grad: bool, state: Any) -> Tensor:
     """The tensor of a pickle."""
     if owner is None:
         kind, _, shape, strides = place
@@ -396,8 +401,7 @@ def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable[..., Any]) -> T
 def _written(self: Tensor, name: str, function: Callable[..., Any], *operands: Tensor) -> Tensor:
     if any(t.requires_grad for t in operands):
         raise RuntimeError(
-            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() "
-            "instead."
+            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
         )
     shape = self.shape
     columns = [np.broadcast_to(t._array, shape).ravel().tolist() for t in operands]

@@ -32,12 +32,7 @@ def legacy_array(args: tuple[Any, ...], kwargs: dict[str, Any], kind: Dtype) -> 
     if not args:
         return np.empty(0, kind.numpy)
     first = args[0]
-    if (
-        len(args) == 1
-        and isinstance(first, Tensor)
-        and first.ndim == 0
-        and first.dtype.kind in "ui"
-    ):
+    if len(args) == 1 and isinstance(first, Tensor) and first.ndim == 0 and first.dtype.kind in "ui":
         return np.empty(first.item(), kind.numpy)
     if len(args) == 1 and isinstance(first, Tensor):
         return first._array if first.dtype is kind else first._array.astype(kind.numpy)
@@ -78,7 +73,9 @@ def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 class TensorType(type):
-    """The class of `FloatTensor` and its kin: calling one makes a tensor, which is an instance of it."""
+    """The class of `FloatTensor` and its kin: calling one makes a tensor, which is an instance of
+    it.
+    """
 
     dtype: Dtype
 
@@ -132,7 +129,6 @@ def set_default_tensor_type(t: Any) -> None:
     found = t.dtype if isinstance(t, TensorType) else _BY_NAME.get(t)
     if found is None:
         raise TypeError(
-            "invalid type object: only floating-point types are supported as the default type, "
-            f"got {t}"
+            f"invalid type object: only floating-point types are supported as the default type, got {t}"
         )
     set_default_dtype(found)

@@ -20,7 +20,9 @@ _SMALLEST = 1 << 24
 
 
 class MetaArray(np.ndarray[Any, Any]):
-    """What kernels that find shapes by the way are given instead of a plain array: nothing is to be computed."""
+    """What kernels that find shapes by the way are given instead of a plain array: nothing is to
+    be computed.
+    """
 
 
 _pages: Any = None
@@ -43,9 +45,7 @@ def _mapping(nbytes: int) -> Any:
     if _pages is None or len(_pages) < nbytes:
         size = max(_SMALLEST, 1 << (nbytes - 1).bit_length())
         if hasattr(mmap, "PROT_READ"):
-            _pages = mmap.mmap(
-                -1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ
-            )
+            _pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ)
         else:
             _pages = mmap.mmap(-1, size, access=mmap.ACCESS_READ)
     return _pages

@@ -30,9 +30,7 @@ from pullback.strides import has_format, strides_of
 
 def _dim(name: str, dim: Any, ndim: int) -> int:
     if isinstance(dim, (str, float)) or not hasattr(dim, "__index__"):
-        raise TypeError(
-            f"{name}(): argument 'dim' (position 1) must be int, not {type(dim).__name__}"
-        )
+        raise TypeError(f"{name}(): argument 'dim' (position 1) must be int, not {type(dim).__name__}")
     return wrap_dim(operator.index(dim), ndim)
 
 
@@ -64,9 +62,7 @@ def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format
     >>> torch.ones(2, 3).t().is_contiguous()
     False
     """
-    return has_format(
-        self._array, contiguous_format if memory_format is preserve_format else memory_format
-    )
+    return has_format(self._array, contiguous_format if memory_format is preserve_format else memory_format)
 
 
 def dim_order(self: Tensor) -> tuple[int, ...]:
@@ -184,9 +180,7 @@ def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     return self
 
 
-def cuda(
-    self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
-) -> Tensor:
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
     """AssertionError: there is no CUDA device."""
     raise AssertionError("Torch not compiled with CUDA enabled")
 
@@ -268,9 +262,7 @@ MEMBERS: dict[str, Any] = {
     "is_shared": is_shared,
     # device, layout, dtype
     "is_cpu": property(lambda self: not self.is_meta, doc="Whether the tensor lives on the CPU."),
-    "is_meta": property(
-        lambda self: self.device is META, doc="Whether it has shape and dtype only."
-    ),
+    "is_meta": property(lambda self: self.device is META, doc="Whether it has shape and dtype only."),
     **_never("cuda", "mps", "xpu", "xla", "hpu", "ipu", "maia", "mtia", "vulkan"),
     **_never("sparse", "sparse_csr", "quantized", "mkldnn", "nested"),
     "to_dense": lambda self, dtype=None: self if dtype is None else self.to(dtype),

@@ -25,6 +25,12 @@ from typing import Any
 
 from pullback._engine import IN_PLACE, REGISTRY, REQUIRED, Op
 
+Tensors = Any
+"""Annotates a kernel's parameter that is a list of tensors."""
+
+Size = Any
+"""Annotates a kernel's parameter that is a size, which users may give as separate ints."""
+
 SURFACE: dict[str, dict[str, Any]] = {"torch": {}, "Tensor": {}}
 """What users see: namespace -> name -> function."""
 
@@ -143,6 +149,7 @@ def function(
     """
 
     def declare(fn: Callable[..., Any]) -> Any:
+        fn.__name__ = name or fn.__name__
         _publish(fn, name or fn.__name__, places, aliases)
         return fn
 

@@ -13,11 +13,11 @@ from pullback import _engine
 from pullback._engine import Tensor
 
 __all__ = [
-    "has_torch_function",
+    "TorchFunctionMode",
     "handle_torch_function",
+    "has_torch_function",
     "is_tensor_like",
     "is_tensor_method_or_property",
-    "TorchFunctionMode",
 ]
 
 

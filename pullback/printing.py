@@ -176,9 +176,7 @@ def array_str(array: Array, indent: int) -> str:
     return _layout(texts, width, array.shape, elided, indent)
 
 
-def _layout(
-    texts: list[str], width: int, shape: tuple[int, ...], elided: list[bool], indent: int
-) -> str:
+def _layout(texts: list[str], width: int, shape: tuple[int, ...], elided: list[bool], indent: int) -> str:
     """Join the texts of the shown numbers, one axis at a time, the innermost first."""
     last = len(shape) - 1
     for axis in range(last, -1, -1):

@@ -77,9 +77,7 @@ class _Named(tuple[Any, ...]):
         return tuple.__new__(cls, items)
 
     def __repr__(self) -> str:
-        lines = ",\n".join(
-            f"{name}={item!r}" for name, item in zip(self.__match_args__, self, strict=True)
-        )
+        lines = ",\n".join(f"{name}={item!r}" for name, item in zip(self.__match_args__, self, strict=True))
         return f"torch.return_types.{type(self).__name__}(\n{lines})"
 
     def __reduce__(self) -> tuple[Any, ...]:

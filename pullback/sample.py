@@ -71,9 +71,7 @@ def dirichlet(alpha: np.ndarray, generator: Generator) -> np.ndarray:
     return out
 
 
-def multinomial(
-    probs: np.ndarray, samples: int, replacement: bool, generator: Generator
-) -> np.ndarray:
+def multinomial(probs: np.ndarray, samples: int, replacement: bool, generator: Generator) -> np.ndarray:
     """Places in the last axis of `probs`, drawn by the probabilities there, which need no sum of 1.
 
     `probs` has one or two axes. Without replacement, and for a single sample, the places are those
@@ -83,15 +81,12 @@ def multinomial(
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if dtype_name(probs) not in FLOATS:
         raise RuntimeError(
-            "multinomial only supports floating-point dtypes for input, "
-            f"got: {TYPE_NAMES[dtype_name(probs)]}"
+            f"multinomial only supports floating-point dtypes for input, got: {TYPE_NAMES[dtype_name(probs)]}"
         )
     if samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and samples > probs.shape[-1]:
-        raise RuntimeError(
-            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
-        )
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     if probs.shape[-1] > MOST_CATEGORIES:
         raise RuntimeError("number of categories cannot exceed 2^24")
     rows = np.atleast_2d(probs)
@@ -115,8 +110,7 @@ def _with_replacement(rows: np.ndarray, samples: int, generator: Generator) -> n
 def _without_replacement(rows: np.ndarray, samples: int, generator: Generator) -> np.ndarray:
     if not rows.shape[1]:
         raise RuntimeError(
-            "aminmax(): cannot compute aminmax over an empty dimension "
-            "as the operation has no identity."
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
     if not (rows.min() >= 0 and rows.max() < np.inf):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")

@@ -11,7 +11,7 @@ import functools
 import glob
 import os
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class _State:
     precision = "highest"
     threads: int | None = None
     interop_threads: int | None = None
-    warned: set[str] = set()
+    warned: ClassVar[set[str]] = set()
 
 
 # ------------------------------------------------------------------------------------- warnings
@@ -173,9 +173,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
             )
         debug_mode = names.index(debug_mode)
     elif not 0 <= debug_mode <= 2:
-        raise RuntimeError(
-            f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
-        )
+        raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
     _State.deterministic = debug_mode
 
 

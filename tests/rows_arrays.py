@@ -208,10 +208,7 @@ rows(
 rows(
     "scatter_reduce",
     [
-        *(
-            S(distinct(3, 4), 1, at(4, 3, 6), distinct(3, 6), how)
-            for how in ("amax", "sum", "amin", "mean")
-        ),
+        *(S(distinct(3, 4), 1, at(4, 3, 6), distinct(3, 6), how) for how in ("amax", "sum", "amin", "mean")),
         S(pos(3, 4), 1, at(4, 3, 6), pos(3, 6), "prod"),
         S(pos(3, 4), 1, at(4, 3, 6), pos(3, 6), "sum", include_self=False),
         S(distinct(3, 4), 1, at(4, 3, 6), distinct(3, 6), "amax", include_self=False),

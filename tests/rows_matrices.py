@@ -151,9 +151,7 @@ rows(
 rows("cross", [S(x(4, 3), x(4, 3)), S(x(3, 4), x(3, 4), dim=0)], kinds=NUMBER, forms="fmo")
 rows("linalg.cross", [S(x(4, 3), x(4, 3)), S(x(1, 3), x(4, 3))], kinds=NUMBER, forms="fo")
 NORMS = [S(x(3, 4)), S(x(3, 4), 1), S(x(3, 4), 3, 0), S(x(3, 4), inf, 1), S(x(3, 4), 0), S(x(), 2)]
-rows(
-    "linalg.vector_norm", [*NORMS, S(x(3, 4), dim=(0, 1), keepdim=True)], kinds=INEXACT, forms="fo"
-)
+rows("linalg.vector_norm", [*NORMS, S(x(3, 4), dim=(0, 1), keepdim=True)], kinds=INEXACT, forms="fo")
 rows(
     "linalg.norm",
     [S(x(3, 4)), S(x(4), 3), S(x(3, 4), dim=1), S(x(3, 4), "fro")],

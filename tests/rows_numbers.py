@@ -249,9 +249,7 @@ BOUNDS = [
     P(x(4), 1.0, -1.0),
 ]
 rows("clamp clip", BOUNDS, kinds=REAL, forms="fmio")
-rows(
-    "clamp_min clamp_max", [S(x(3, 4), 0.5), S(x(3, 4), x(4)), S(x(), 1)], kinds=REAL, forms="fmio"
-)
+rows("clamp_min clamp_max", [S(x(3, 4), 0.5), S(x(3, 4), x(4)), S(x(), 1)], kinds=REAL, forms="fmio")
 
 # ------------------------------------------------------------------------------- reductions
 REDUCE = [
@@ -393,9 +391,7 @@ rows("trapezoid trapz cumulative_trapezoid", AREAS, kinds=NUMBER, forms="f", com
 SCAN = [S(x(3, 4), 0), S(x(2, 3, 4), -1), S(x(), 0), S(x(0, 3), 0), S(x(3, 4), dim=1)]
 rows("cumsum", [*SCAN, S(x(3), 0, dtype=Dtype("float64"))], forms="fmio")
 rows("cumprod", [*SCAN, S(ZERO_ONCE, 1), S(ZEROS, 1)], forms="fmio", tol=4)
-rows(
-    "cummax cummin", [S(distinct(3, 4), 0), *SCAN, P(TIES, 1), P(NANS, 1)], kinds=REAL, forms="fmo"
-)
+rows("cummax cummin", [S(distinct(3, 4), 0), *SCAN, P(TIES, 1), P(NANS, 1)], kinds=REAL, forms="fmo")
 rows(
     "logcumsumexp",
     [*SCAN, P(In((4,), source="values", values=[-inf, -inf, 1.0, 0.0], grad=False), 0)],

@@ -227,9 +227,7 @@ def strided(data, layout):
 class Bound:
     """A call with its tensors made: `args`, `kwargs`, and the `leaves` that may require grad."""
 
-    def __init__(
-        self, library, row, call, dtype, *, layout="", grads="none", replace=(), device="cpu"
-    ):
+    def __init__(self, library, row, call, dtype, *, layout="", grads="none", replace=(), device="cpu"):
         self.library, self.row = library, row
         self.dtype, self.layout, self.device = dtype, layout, device
         self.rng = np.random.default_rng(seed_of(row, call))

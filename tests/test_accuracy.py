@@ -54,9 +54,7 @@ def test_curve(name):
             assert units(slope, derivative(mp.mpf(point))) <= 2 * allowed, f"slope at {point}"
 
 
-@pytest.mark.parametrize(
-    "name", ["log1p", "expm1", "sinh", "tanh", "atan", "sinc", "sigmoid", "tan"]
-)
+@pytest.mark.parametrize("name", ["log1p", "expm1", "sinh", "tanh", "atan", "sinc", "sigmoid", "tan"])
 def test_curve_in_float32(name):
     function = CURVES[name][0]
     points = np.array([1e-30, 1e-7, 1e-3, 0.3, 0.9], np.float32)
@@ -167,9 +165,7 @@ def test_cumsum_of_many_float32():
     np.testing.assert_allclose(torch.from_numpy(data).cumsum(0).numpy(), exact, rtol=2e-4)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "offset", "rtol"), [("float64", 1e8, 1e-7), ("float32", 1e3, 1e-4)]
-)
+@pytest.mark.parametrize(("dtype", "offset", "rtol"), [("float64", 1e8, 1e-7), ("float32", 1e3, 1e-4)])
 def test_variance_of_large_numbers(dtype, offset, rtol):
     data = np.random.default_rng(0).standard_normal((3, 1000)) + offset
     data = data.astype(dtype)

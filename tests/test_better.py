@@ -135,9 +135,7 @@ BRANCHES = [
 
 
 @pullback_only("PyTorch gives NaN: zero times the infinite slope of the branch not taken")
-@pytest.mark.parametrize(
-    ("name", "function", "at", "slope"), BRANCHES, ids=[row[0] for row in BRANCHES]
-)
+@pytest.mark.parametrize(("name", "function", "at", "slope"), BRANCHES, ids=[row[0] for row in BRANCHES])
 def test_branch_not_taken_gives_zero(name, function, at, slope):
     x = leaf([at, 0.25])
     function(x).sum().backward()

@@ -95,9 +95,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "function", "inputs", "message"), BAD, ids=[row[0] for row in BAD]
-)
+@pytest.mark.parametrize(("name", "function", "inputs", "message"), BAD, ids=[row[0] for row in BAD])
 @pytest.mark.parametrize("fast_mode", [False, True])
 def test_wrong_derivatives_are_found(name, function, inputs, message, fast_mode):
     with pytest.raises(GradcheckError, match=message):

@@ -163,9 +163,7 @@ def untracked(tensor):
         tensor.mul_(2)
 
 
-@pytest.mark.parametrize(
-    ("name", "make", "change", "culprit"), CHANGES, ids=[row[0] for row in CHANGES]
-)
+@pytest.mark.parametrize(("name", "make", "change", "culprit"), CHANGES, ids=[row[0] for row in CHANGES])
 def test_changed_saved_values_are_detected(name, make, change, culprit):
     x = leaf([1.0, 2.0, 3.0])
     saved = make(x)
@@ -331,9 +329,7 @@ GRAD_FN_AFTER = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "write", "expected"), GRAD_FN_AFTER, ids=[row[0] for row in GRAD_FN_AFTER]
-)
+@pytest.mark.parametrize(("name", "write", "expected"), GRAD_FN_AFTER, ids=[row[0] for row in GRAD_FN_AFTER])
 def test_grad_fn_after_in_place(name, write, expected):
     y = leaf([1.0, 2.0]) * 1
     out = write(y)

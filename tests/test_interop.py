@@ -81,9 +81,7 @@ def test_numpy_both_ways(name):
     assert t.numpy().dtype == array.dtype
     array[0] = 1
     assert t[0].item() == 1
-    assert (
-        torch.tensor(array).dtype is t.dtype and torch.as_tensor(array).data_ptr() == t.data_ptr()
-    )
+    assert torch.tensor(array).dtype is t.dtype and torch.as_tensor(array).data_ptr() == t.data_ptr()
     assert torch.tensor(array).data_ptr() != t.data_ptr()
 
 

@@ -93,9 +93,7 @@ def test_imports_go_down(path):
     for name in used(path):
         assert name in ORDER, f"{name} has no place in ORDER"
         allowed = ORDER.index(name) < place or name == unit(path)
-        assert allowed, (
-            f"{unit(path) or 'pullback'} imports {name or 'pullback'}, which is above it"
-        )
+        assert allowed, f"{unit(path) or 'pullback'} imports {name or 'pullback'}, which is above it"
 
 
 def test_the_reader_of_imports_reads():

@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-from pullback._engine import REGISTRY, from_array
 
 import pullback as torch
+from pullback._engine import REGISTRY, from_array
 from pullback.dtypes import DTYPES
 
 SHAPES = [
@@ -60,7 +60,10 @@ def digests():
 
 
 def test_direct_loops_give_the_bits_of_the_public_ufuncs():
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import test_loops, json; print(json.dumps(test_loops.digests()))"
+    program = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); import test_loops;"
+        "print(json.dumps(test_loops.digests()))"
+    )
     public = subprocess.run(
         [sys.executable, "-c", program, os.path.dirname(__file__)],
         env={**os.environ, "PULLBACK_LOOPS": "0"},
@@ -96,11 +99,12 @@ def test_weakly_referenced_arrays_are_not_used_again():
 
 def test_overlapping_writes_read_before_they_write():
     x = torch.arange(10.0)
-    x[1:].add_(x[:-1])
-    assert x.tolist() == [0, 1, 3, 5, 7, 9, 11, 13, 15, 17]
+    with pytest.raises(RuntimeError, match="refer to a single memory location"):
+        x[1:].add_(x[:-1])
+    assert x.tolist() == list(range(10))
     y = torch.arange(4.0) + 2
     y.div_(y[1])
-    assert y.tolist() == [2 / 3, 1, 4 / 3, 5 / 3] or torch.allclose(y * 3, torch.arange(4.0) + 2)
+    assert torch.equal(y, (torch.arange(4.0) + 2) / 3)
 
 
 def test_misaligned_and_byteswapped_arrays():

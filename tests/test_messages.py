@@ -32,7 +32,8 @@ def render(cases):
 
 
 def renamed(text):
-    """The library may call itself by its own name."""
+    """The library may call itself, and the type behind Tensor, by its own name."""
+    text = text.replace("pullback._engine.Tensor", "torch._C.TensorBase")
     return text.replace("pullback", "torch").replace("Pullback", "PyTorch")
 
 

@@ -186,9 +186,7 @@ def test_dtype(row):
                 continue
             if getattr(result, "dtype", None) is oracle.complex32:
                 continue  # Pullback has no complex32
-            wrong += [
-                f"{dtype}: {text}" for text in difference(action, tol=row.tol, values=row.values)
-            ]
+            wrong += [f"{dtype}: {text}" for text in difference(action, tol=row.tol, values=row.values)]
             if (refused is None) != (kind in row.kinds):
                 wrong.append(f"the row's kinds are wrong for {dtype}: {refused}")
     told(wrong)
@@ -222,9 +220,7 @@ def gradient_difference(row, call, dtype, grads):
     for order, ours, others in zip(("first", "second"), mine, theirs, strict=True):
         for place, (a, b) in enumerate(zip(ours, others, strict=False)):
             if a is None or b is None:
-                if any(
-                    t is not None and numbers(lib, t).any() for lib, t in ((torch, a), (oracle, b))
-                ):
+                if any(t is not None and numbers(lib, t).any() for lib, t in ((torch, a), (oracle, b))):
                     wrong.append(f"{order} gradient {place}: expected {b}, got {a}")
                 continue
             found = compare(a.detach(), b.detach(), tol=row.tol * 4, strides=False)
@@ -263,10 +259,7 @@ def compare_out(library, results, outs, row):
     pairs = zip(results, outs, strict=True)
     return all(
         tuple(a.shape) == tuple(b.shape)
-        and (
-            not row.values
-            or np.array_equal(numbers(library, a), numbers(library, b), equal_nan=True)
-        )
+        and (not row.values or np.array_equal(numbers(library, a), numbers(library, b), equal_nan=True))
         for a, b in pairs
     )
 

@@ -157,9 +157,7 @@ def test_complex_values():
     z = 0.3 - 0.7j
     t = torch.tensor([z], dtype=torch.complex128)
     for name in ("exp", "log", "sin", "tanh", "acos", "sqrt", "atanh"):
-        assert getattr(torch, name)(t).tolist()[0] == pytest.approx(
-            getattr(cmath, name)(z), rel=1e-12
-        )
+        assert getattr(torch, name)(t).tolist()[0] == pytest.approx(getattr(cmath, name)(z), rel=1e-12)
     check(torch.angle(t), [cmath.phase(z)], rtol=1e-12)
     assert torch.conj(t).tolist() == [z.conjugate()]
     assert torch.sgn(t).tolist()[0] == pytest.approx(z / abs(z), rel=1e-12)
@@ -353,9 +351,7 @@ def test_bits_and_divisors():
 
 @pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "round", "sign"])
 def test_rounding_is_flat_and_keeps_integers(name):
-    function = {"round": round, "sign": lambda x: (x > 0) - (x < 0)}.get(name) or getattr(
-        math, name
-    )
+    function = {"round": round, "sign": lambda x: (x > 0) - (x < 0)}.get(name) or getattr(math, name)
     points = [-1.5, -0.5, 0.5, 2.5, 2.7]
     x = leaf(points)
     result = getattr(torch, name)(x)

@@ -370,9 +370,7 @@ def our_text(values, settings):
     """What Pullback prints."""
     options, about = options_and_about(settings)
     with printoptions(**options):
-        return tensor_str(
-            values, **{"dtype_name": values.dtype.name, "default_float": "float32", **about}
-        )
+        return tensor_str(values, **{"dtype_name": values.dtype.name, "default_float": "float32", **about})
 
 
 def torch_tensor(torch, values, about):
@@ -454,9 +452,7 @@ def random_question(rng, dtype):
         "prefix": ["MyTensor("],
     }
     settings = {
-        name: options[rng.integers(len(options))]
-        for name, options in choices.items()
-        if rng.random() < 0.25
+        name: options[rng.integers(len(options))] for name, options in choices.items() if rng.random() < 0.25
     }
     if rng.random() < 0.1:
         settings |= {"is_meta": True, "device": "meta"}

@@ -84,9 +84,7 @@ def run(*arguments, cwd=None):
     home = str(Path(torch.__file__).resolve().parents[1])
     environment = {**os.environ, "PYTHONPATH": home}
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=cwd, timeout=120
-    )
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, timeout=120)
 
 
 def launch(folder, source, *arguments):

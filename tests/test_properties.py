@@ -175,10 +175,7 @@ def directions(values):
 
 def difference(function, values, along, step=1e-5):
     """The derivative of a function of the leaves along a direction, to fourth order."""
-    at = [
-        function([v + s * step * d for v, d in zip(values, along, strict=True)])
-        for s in (-2, -1, 1, 2)
-    ]
+    at = [function([v + s * step * d for v, d in zip(values, along, strict=True)]) for s in (-2, -1, 1, 2)]
     return (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * step)
 
 

@@ -414,9 +414,7 @@ def test_state_keeps_the_second_normal():
 def test_a_twin_goes_its_own_way(twin):
     ours, other = Ours(5), Ours(6)
     ours.fill("normal", (), "float64", (3,))
-    other.generator = (
-        ours.generator.clone_state() if twin == "clone_state" else twin(ours.generator)
-    )
+    other.generator = ours.generator.clone_state() if twin == "clone_state" else twin(ours.generator)
     assert other.state() == ours.state() and other.generator.initial_seed() == 5
     expected = ours.fill("uniform", (), "float32", (700,))
     assert other.fill("uniform", (), "float32", (700,)).tobytes() == expected.tobytes()

@@ -106,9 +106,7 @@ def differences(function, point, step=1e-6):
 
 
 def tensor_of(array):
-    return torch.tensor(
-        array.tolist(), dtype=torch.complex128 if array.dtype.kind == "c" else torch.float64
-    )
+    return torch.tensor(array.tolist(), dtype=torch.complex128 if array.dtype.kind == "c" else torch.float64)
 
 
 def check_gradients(expression, point):

@@ -24,7 +24,8 @@ from samples import (
     short,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore") if ON_TORCH else []
+# PyTorch's own warnings belong to test_messages.py; NumPy's would be errors of Pullback.
+pytestmark = pytest.mark.filterwarnings("ignore" if ON_TORCH else "ignore::UserWarning")
 STEP = 1e-6
 
 # Public functions of tensors that have no row, and why.
@@ -67,17 +68,14 @@ def test_every_public_op_has_a_row():
     from pullback.op import SURFACE
 
     named = {
-        ("torch" if "." not in row.name else row.name.rpartition(".")[0], short(row.name))
-        for row in ROWS
+        ("torch" if "." not in row.name else row.name.rpartition(".")[0], short(row.name)) for row in ROWS
     }
     seen = {id(SURFACE.get(space, {}).get(name)) for space, name in named}
     missing = [
         f"{space}.{name}"
         for space, functions in SURFACE.items()
         for name, function in functions.items()
-        if id(function) not in seen
-        and name not in WITHOUT_ROW
-        and not has_base(functions, name, seen)
+        if id(function) not in seen and name not in WITHOUT_ROW and not has_base(functions, name, seen)
     ]
     told(sorted(missing))
 
@@ -219,11 +217,7 @@ def inplace_difference(row, call, dtype):
     if not fits and not result._is_view():
         with pytest.raises(RuntimeError):
             method(*bound.args[1:], **bound.kwargs)
-        return (
-            None
-            if np.array_equal(before, numbers(torch, target), equal_nan=True)
-            else "half-written"
-        )
+        return None if np.array_equal(before, numbers(torch, target), equal_nan=True) else "half-written"
     given = method(*bound.args[1:], **bound.kwargs)
     if given is not target:
         return "it does not return its tensor"
@@ -298,9 +292,7 @@ def test_layout(row):
                 row.name in READS_MEMORY
                 or (alike(results[0][1], result, 1e-9) and alike(results[0][2], grads, 1e-9))
             ):
-                wrong.append(
-                    f"call {place} {layout}: expected {results[0][1:]}, got {(result, grads)}"
-                )
+                wrong.append(f"call {place} {layout}: expected {results[0][1:]}, got {(result, grads)}")
     told(wrong)
 
 

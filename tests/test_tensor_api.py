@@ -74,9 +74,7 @@ CREATED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "make", "values", "dtype"), CREATED, ids=[row[0] for row in CREATED]
-)
+@pytest.mark.parametrize(("name", "make", "values", "dtype"), CREATED, ids=[row[0] for row in CREATED])
 def test_creation(name, make, values, dtype):
     made = make()
     check(made, values)

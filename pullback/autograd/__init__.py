@@ -1,6 +1,7 @@
 """`torch.autograd`: gradients, grad mode, custom functions, and checks of derivatives.
 
-Public names and no logic. The backward pass itself is the engine's; `passes.py` is its two entrances.
+Public names and no logic. The backward pass itself is the engine's; `passes.py` is its two
+entrances.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Anomaly mode: which line of the forward pass is to blame for an error or a NaN of the backward pass.
+"""Anomaly mode: which line of the forward pass is to blame for an error or a NaN of the backward
+pass.
 
-While it is on, each node keeps the traceback of the call that made it in `node.metadata["traceback_"]`,
-and the node whose backward step made it in `"parent_"`. The engine calls `note`, `enter`, `leave`,
-`report` and `check_nan`; what a user enters is `detect_anomaly` and `set_detect_anomaly`.
+While it is on, each node keeps the traceback of the call that made it in
+`node.metadata["traceback_"]`, and the node whose backward step made it in `"parent_"`. The engine
+calls `note`, `enter`, `leave`, `report` and `check_nan`; what a user enters is `detect_anomaly` and
+`set_detect_anomaly`.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _running = threading.local()
 
 
-class detect_anomaly:  # noqa: N801
-    """Within, errors of backward passes show the forward call that led to them, and NaN is an error.
+class detect_anomaly:
+    """Within, errors of backward passes show the forward call that led to them, and NaN is an
+    error.
 
     With `check_nan=False` NaN passes. It slows everything down: for debugging only.
     """
@@ -36,8 +39,8 @@ class detect_anomaly:  # noqa: N801
         self.check_nan = check_nan
         self.before = _engine.anomaly_state()
         warnings.warn(
-            "Anomaly Detection has been enabled. This mode will increase the runtime and should only "
-            "be enabled for debugging.",
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should "
+            "only be enabled for debugging.",
             stacklevel=2,
         )
 
@@ -48,7 +51,7 @@ class detect_anomaly:  # noqa: N801
         _engine.set_anomaly(*self.before)
 
 
-class set_detect_anomaly:  # noqa: N801
+class set_detect_anomaly:
     """Turns anomaly mode on or off: at once as a call, for a while as a context.
 
     >>> import pullback as torch
@@ -107,9 +110,7 @@ def report(node: Any) -> None:
     """Warns which node failed, with its forward call, and so on for the nodes that made it."""
     lines = node.metadata.get("traceback_")
     if lines is None:
-        told = (
-            "No forward pass information available. Enable detect anomaly during forward pass for "
-        )
+        told = "No forward pass information available. Enable detect anomaly during forward pass for "
         told += "more information."
     else:
         told = "Traceback of forward call that caused the error:\n" + "".join(lines)
@@ -120,16 +121,11 @@ def report(node: Any) -> None:
         start = f"\n\nPrevious calculation was induced by {parent.name()}. "
         if lines is None:
             _tell(
-                start
-                + "No forward pass information available. Enable detect anomaly during forward "
+                start + "No forward pass information available. Enable detect anomaly during forward "
                 "pass for more information."
             )
             return
-        _tell(
-            start
-            + "Traceback of forward call that induced the previous calculation:\n"
-            + "".join(lines)
-        )
+        _tell(start + "Traceback of forward call that induced the previous calculation:\n" + "".join(lines))
         parent = parent.metadata.get("parent_")
 
 

@@ -1,10 +1,10 @@
 """Forward mode: tensors that carry a tangent, and ops that push it forward.
 
-`dual_level` puts an interpreter (`Tangents`) on the engine's stack, and `make_dual` hangs a tangent on a
-tensor. Each op then computes its result one level below and gives it a tangent, by the first that
-applies: an explicit rule, the op itself (linear ops), the op with one input replaced at a time
-(multilinear ops), or `transposed`, which gets J v out of the backward rules alone: the backward pass is
-linear in the gradient it starts from, and the derivative of that map is J.
+`dual_level` puts an interpreter (`Tangents`) on the engine's stack, and `make_dual` hangs a tangent
+on a tensor. Each op then computes its result one level below and gives it a tangent, by the first
+that applies: an explicit rule, the op itself (linear ops), the op with one input replaced at a time
+(multilinear ops), or `transposed`, which gets J v out of the backward rules alone: the backward
+pass is linear in the gradient it starts from, and the derivative of that map is J.
 """
 
 from __future__ import annotations
@@ -37,13 +37,19 @@ class UnpackedDualTensor(NamedTuple):
 
 def tangent_of(x: Any) -> Any:
     """The tangent that a tensor carries, None for none."""
-    return _engine.tangents_of(x) if isinstance(x, Tensor) else None
+    if not _levels or not isinstance(x, Tensor):
+        return None
+    tangents = _engine.tangents_of(x)
+    return tangents.get(_levels[-1]) if tangents else None
+
+
+def set_tangent(x: Tensor, tangent: Tensor) -> None:
+    """Hangs a tangent on a tensor; what the graph saved of it sees it too."""
+    _engine.tangents_of(x, True)[_levels[-1]] = tangent
 
 
 def _any_tangent(values: Any) -> bool:
-    return any(
-        _any_tangent(x) if type(x) in (list, tuple) else tangent_of(x) is not None for x in values
-    )
+    return any(_any_tangent(x) if type(x) in (list, tuple) else tangent_of(x) is not None for x in values)
 
 
 def _tangents(x: Any) -> Any:
@@ -62,6 +68,7 @@ def _alias(x: Tensor) -> Any:
 
 
 def _outputs(result: Any) -> tuple[Any, ...]:
+    """One result or several, as a tuple."""
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
@@ -78,13 +85,13 @@ class Tangents:
                 return self._write(op, args, None)
             return _engine.apply_below(op, args, out)
         if out is IN_PLACE:
-            tangent = push_forward(op, args, _engine.apply_below(op, args))
+            (tangent,) = _outputs(push_forward(op, args, _engine.apply_below(op, args)))
             return self._write(op, args, tangent)
         result = _engine.apply_below(op, args, out)
         tangents = push_forward(op, args, result)
         for x, tangent in zip(_outputs(result), _outputs(tangents), strict=True):
             if tangent is not None:
-                _engine.set_tangents(x, tangent)
+                set_tangent(x, tangent)
         return result
 
     def _write(self, op: Op, args: tuple[Any, ...], tangent: Any) -> Any:
@@ -94,12 +101,12 @@ class Tangents:
         held = tangent_of(target)
         if held is None and target._base is not None and tangent is not None:
             base = target._base
-            _engine.set_tangents(base, ops.zeros_like(base))
-            where = _engine.view_geometry(target)
-            held = ops.as_strided(tangent_of(base), *where)
-            _engine.set_tangents(target, held)
+            set_tangent(base, ops.zeros_like(base))
+            piece = _engine.REGISTRY["as_strided"]
+            held = piece(tangent_of(base), *_engine.view_geometry(target))
+            set_tangent(target, held)
         if held is None:
-            _engine.set_tangents(target, tangent.to(target.dtype))
+            set_tangent(target, tangent.to(target.dtype))
         elif tangent is None:
             held.zero_()
         else:
@@ -115,16 +122,14 @@ class Tangents:
             return result
         given = [tangent_of(x) for x in args]
         given = [
-            ops.zeros_like(x)
-            if isinstance(x, Tensor) and t is None and ctx.materialize_grads
-            else t
+            ops.zeros_like(x) if isinstance(x, Tensor) and t is None and ctx.materialize_grads else t
             for x, t in zip(args, given, strict=True)
         ]
         ctx.saved_for_jvp = ctx.saved_for_forward
         tangents = _outputs(cls.jvp(ctx, *given))
         for x, tangent in zip(_outputs(result), tangents, strict=True):
             if isinstance(x, Tensor) and tangent is not None:
-                _engine.set_tangents(x, tangent)
+                set_tangent(x, tangent)
         return result
 
     def check_value_access(self, tensor: Tensor, what: str) -> None:
@@ -144,8 +149,8 @@ def push_forward(op: Op, args: tuple[Any, ...], result: Any) -> Any:
         return _one_at_a_time(op, args)
     if not op.has_vjp:
         raise NotImplementedError(
-            f"Trying to use forward AD with {op.__name__} that does not support it because it has not "
-            "been implemented yet."
+            f"Trying to use forward AD with {op.__name__} that does not support it because it has "
+            "not been implemented yet."
         )
     return transposed(op, args, result)
 
@@ -183,7 +188,7 @@ def _one_at_a_time(op: Op, args: tuple[Any, ...]) -> Any:
 
 
 def transposed(op: Op, args: tuple[Any, ...], result: Any) -> Any:
-    """J v from the backward rules: with u -> J' u linear, the pass through it that starts from v."""
+    """J v from the backward rules: u -> J' u is linear, and its own backward pass from v is J v."""
     from pullback.autograd.passes import grad
 
     recording = _engine.grad_enabled()
@@ -227,6 +232,7 @@ def enter_dual_level() -> int:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     _levels.append(Tangents())
     _engine.push_level(_levels[-1])
+    _engine.keep_tangents(True)
     return len(_levels) - 1
 
 
@@ -241,9 +247,10 @@ def exit_dual_level(*, level: int | None = None) -> None:
         )
     _levels.pop()
     _engine.pop_level()
+    _engine.keep_tangents(False)
 
 
-class dual_level:  # noqa: N801
+class dual_level:
     """Within, tensors may carry tangents.
 
     >>> import pullback as torch
@@ -263,7 +270,7 @@ class dual_level:  # noqa: N801
 
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
-    """A view of `tensor` that carries `tangent`, of the same shape, both of them real or complex."""
+    """A view of `tensor` that carries `tangent`, which has its shape; both are real or complex."""
     if not _levels:
         raise RuntimeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
@@ -274,17 +281,17 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
     if tangent_of(tensor) is not None:
         raise RuntimeError(
-            "Making a dual Tensor based on a Tensor that already has a forward gradient at the same "
-            "level 0 is not supported."
+            "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
+            "same level 0 is not supported."
         )
     if tangent.shape != tensor.shape:
         raise RuntimeError(
-            "Trying to set a forward gradient that has a different size than that of the original "
-            f"Tensor, this is not supported. Tensor is of size {list(tensor.shape)} while the given "
-            f"forward gradient is of size {list(tangent.shape)}."
+            "Trying to set a forward gradient that has a different size than that of the "
+            f"original Tensor, this is not supported. Tensor is of size {list(tensor.shape)} "
+            f"while the given forward gradient is of size {list(tangent.shape)}."
         )
     dual = _engine.at_level_below(_alias, tensor)
-    _engine.set_tangents(dual, tangent)
+    set_tangent(dual, tangent)
     return dual
 
 

@@ -1,8 +1,8 @@
 """`torch.autograd.Function`: derivatives that users write themselves.
 
-`apply` is the way in: it makes the context, which is also the node of the graph, runs `forward` with
-grad mode off, and hangs the node on the results (`_Outputs`). The engine later calls `_Runner`, which
-runs `backward` and checks what it returned.
+`apply` is the way in: it makes the context, which is also the node of the graph, runs `forward`
+with grad mode off, and hangs the node on the results (`_Outputs`). The engine later calls
+`_Runner`, which runs `backward` and checks what it returned.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pullback._engine import Node, Tensor
 from pullback.autograd.grad_mode import no_grad
 
 __all__ = [
-    "FunctionCtx",
     "BackwardCFunction",
-    "FunctionMeta",
     "Function",
+    "FunctionCtx",
+    "FunctionMeta",
     "once_differentiable",
 ]
 
@@ -31,7 +31,9 @@ class FunctionCtx:
     __slots__ = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keeps tensors for `backward`, which finds them in `saved_tensors`; writes to them are noticed."""
+        """Keeps tensors for `backward`, which finds them in `saved_tensors`; writes to them are
+        noticed.
+        """
         self.to_save = tensors
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
@@ -39,8 +41,8 @@ class FunctionCtx:
         for i, tensor in enumerate(tensors):
             if tensor is not None and not isinstance(tensor, Tensor):
                 raise AssertionError(
-                    f"save_for_forward expects all arguments to be tensors; argument {i} is of type "
-                    f"{type(tensor).__name__}"
+                    f"save_for_forward expects all arguments to be tensors; argument {i} is of "
+                    f"type {type(tensor).__name__}"
                 )
         self.saved_for_forward = tensors
 
@@ -53,7 +55,9 @@ class FunctionCtx:
         self.non_differentiable = args
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether `backward` gets zeros, and not None, for outputs without a gradient. It does at first."""
+        """Whether `backward` gets zeros, and not None, for outputs without a gradient. It does at
+        first.
+        """
         self.materialize_grads = bool(value)
 
 
@@ -61,15 +65,15 @@ class BackwardCFunction(Node, FunctionCtx):
     """The context of a call and its node in one; each Function has a subclass of its own."""
 
     __slots__ = (
-        "to_save",
-        "saved_for_forward",
-        "dirty_tensors",
-        "non_differentiable",
-        "materialize_grads",
-        "needs_input_grad",
+        "__dict__",
         "_are_tensors",
         "_likes",
-        "__dict__",
+        "dirty_tensors",
+        "materialize_grads",
+        "needs_input_grad",
+        "non_differentiable",
+        "saved_for_forward",
+        "to_save",
     )
     _forward_cls: Any = None
 
@@ -111,8 +115,9 @@ class Function(metaclass=FunctionMeta):
     """A differentiable function with a derivative of your own; call it by `apply`.
 
     `forward(ctx, *args)` computes with grad mode off, or `forward(*args)` does and
-    `setup_context(ctx, inputs, output)` keeps what is needed. `backward(ctx, *grads)` takes a gradient
-    for each output and returns one, or None, for each argument. `jvp` and `vmap` serve the transforms.
+    `setup_context(ctx, inputs, output)` keeps what is needed. `backward(ctx, *grads)` takes a
+    gradient for each output and returns one, or None, for each argument. `jvp` and `vmap` serve the
+    transforms.
 
     >>> import pullback as torch
     >>> class Square(torch.autograd.Function):
@@ -133,9 +138,9 @@ class Function(metaclass=FunctionMeta):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, "
-            "so you should invoke them on the class itself. Instantiating an autograd function will "
-            "raise an error in a future version of PyTorch.",
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all "
+            "static, so you should invoke them on the class itself. Instantiating an autograd "
+            "function will raise an error in a future version of PyTorch.",
             DeprecationWarning,
             stacklevel=2,
         )
@@ -149,10 +154,8 @@ class Function(metaclass=FunctionMeta):
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
-        """Computes the outputs from `(ctx, *args)`, or from `args` alone beside a `setup_context`."""
-        raise NotImplementedError(
-            "You must implement the forward function for custom autograd.Function."
-        )
+        """Computes the outputs from `(ctx, *args)`, or from `args` beside a `setup_context`."""
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
@@ -163,8 +166,8 @@ class Function(metaclass=FunctionMeta):
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """The gradients of the arguments from those of the outputs."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function "
-            "to use it with backward mode AD."
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function to use it with backward mode AD."
         )
 
     vjp = backward
@@ -173,8 +176,7 @@ class Function(metaclass=FunctionMeta):
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         """The tangents of the outputs from those of the arguments."""
         raise NotImplementedError(
-            "You must implement the jvp function for custom autograd.Function to use it with forward "
-            "mode AD."
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
 
     @staticmethod
@@ -187,7 +189,9 @@ class Function(metaclass=FunctionMeta):
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
-        """Calls the Function: what `forward` returns, with this Function's `backward` as its derivative."""
+        """Calls the Function: what `forward` returns, with this Function's `backward` as its
+        derivative.
+        """
         if kwargs:
             args = _positional(cls, args, kwargs)
         levels = _engine.levels()
@@ -215,9 +219,7 @@ def call(cls: type[Function], args: tuple[Any, ...]) -> tuple[Any, Any]:
     return (tuple(results) if isinstance(got, tuple) else results[0]), ctx
 
 
-def _positional(
-    cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Any, ...]:
+def _positional(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """The arguments in the order of `forward`, which takes the ones without a name first."""
     code = cls.forward.__code__
     names = code.co_varnames[: code.co_argcount]
@@ -249,13 +251,14 @@ def _check_marks(ctx: Any, inputs: list[Any], outs: tuple[Any, ...]) -> None:
             )
         if not _has(outs, x):
             raise RuntimeError(
-                "Some elements marked as dirty during the forward method were not returned as output. "
-                "The inputs that are modified inplace must all be outputs of the Function."
+                "Some elements marked as dirty during the forward method were not returned as "
+                "output. The inputs that are modified inplace must all be outputs of the "
+                "Function."
             )
         if not _has(inputs, x):
             warnings.warn(
-                "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, "
-                "there is no need to pass it to mark_dirty().",
+                "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an "
+                "input, there is no need to pass it to mark_dirty().",
                 stacklevel=4,
             )
     for x in ctx.non_differentiable:
@@ -266,27 +269,24 @@ def _check_marks(ctx: Any, inputs: list[Any], outs: tuple[Any, ...]) -> None:
     for i, x in enumerate(ctx.to_save):
         if x is not None and not isinstance(x, Tensor):
             raise TypeError(
-                f"save_for_backward can only save variables, but argument {i} is of type "
-                f"{type(x).__name__}"
+                f"save_for_backward can only save variables, but argument {i} is of type {type(x).__name__}"
             )
 
 
 def _check_written(x: Any, count: int) -> None:
     """Refuses a written input whose history could not be rewritten."""
     if x._base is None and x.is_leaf and x.requires_grad:
-        raise RuntimeError(
-            "a leaf Variable that requires grad has been used in an in-place operation."
-        )
+        raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     _engine.check_inplace(x)
     if x._base is not None and count > 1:
         raise RuntimeError(
-            "If your Function modifies inplace an input that is a view of another Tensor, your Function "
-            "cannot return more than one Tensor. This is not supported by the current autograd engine. "
-            "You should either make sure the input is not a view (using .clone() for example) or make "
-            "your Function only return one Tensor (potentially splitting it into two Functions: one "
-            "doing the inplace that returns a single Tensor and a second one that does the other "
-            "operations). You can ask on the forum https://discuss.pytorch.org/ if you need help to do "
-            "this change."
+            "If your Function modifies inplace an input that is a view of another Tensor, your "
+            "Function cannot return more than one Tensor. This is not supported by the current "
+            "autograd engine. You should either make sure the input is not a view (using "
+            ".clone() for example) or make your Function only return one Tensor (potentially "
+            "splitting it into two Functions: one doing the inplace that returns a single Tensor "
+            "and a second one that does the other operations). You can ask on the forum "
+            "https://discuss.pytorch.org/ if you need help to do this change."
         )
 
 
@@ -356,8 +356,8 @@ def _backward_of(cls: type[Function]) -> Callable[..., Any]:
         return cls.backward
     if cls.backward is not Function.backward:
         raise RuntimeError(
-            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should "
-            "only implement one of them."
+            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You "
+            "should only implement one of them."
         )
     return cls.vjp
 
@@ -369,15 +369,15 @@ def _checked(node: Any, got: tuple[Any, ...]) -> list[Any]:
         got = got[:expected]
     if len(got) != expected:
         raise RuntimeError(
-            f"function {node.name()} returned an incorrect number of gradients (expected {expected}, "
-            f"got {len(got)})"
+            f"function {node.name()} returned an incorrect number of gradients (expected "
+            f"{expected}, got {len(got)})"
         )
     found = []
     for i, (g, is_tensor) in enumerate(zip(got, node._are_tensors, strict=True)):
         if not is_tensor and g is not None:
             raise RuntimeError(
-                f"function {node.name()} returned a gradient different than None at position {i + 1}, "
-                "but the corresponding forward input was not a Variable"
+                f"function {node.name()} returned a gradient different than None at position "
+                f"{i + 1}, but the corresponding forward input was not a Variable"
             )
         if g is not None and not isinstance(g, Tensor):
             raise RuntimeError(f"expected Variable or None (got {type(g).__name__})")
@@ -408,6 +408,4 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _refuse(node: Any, grads: tuple[Any, ...]) -> Any:
-    raise RuntimeError(
-        "trying to differentiate twice a function that was marked with @once_differentiable"
-    )
+    raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")

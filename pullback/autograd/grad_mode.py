@@ -1,7 +1,8 @@
 """Grad mode and inference mode: contexts that are decorators too.
 
-A mode is entered with `with`, or put on a function, a generator function or a class. The state itself
-belongs to the thread and is kept by the engine. Read `Mode` first: each public name says only what to set.
+A mode is entered with `with`, or put on a function, a generator function or a class. The state
+itself belongs to the thread and is kept by the engine. Read `Mode` first: each public name says
+only what to set.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ from typing import Any
 from pullback import _engine
 
 __all__ = [
-    "no_grad",
     "enable_grad",
-    "set_grad_enabled",
     "inference_mode",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "no_grad",
+    "set_grad_enabled",
 ]
 
 
 class Mode:
-    """A context that can decorate: each call of the decorated function runs in a context of its own."""
+    """A context that can decorate: each call of the decorated function runs in a context of its
+    own.
+    """
 
     def clone(self) -> Mode:
         """A fresh context of the same kind."""
@@ -41,9 +44,10 @@ class Mode:
         """The function, generator function or class, to run in this mode."""
         if inspect.isclass(function):
             warnings.warn(
-                "Decorating classes is deprecated and will be disabled in future versions. You should "
-                "only decorate functions or methods. To preserve the current behavior of class "
-                "decoration, you can directly decorate the `__init__` method and nothing else.",
+                "Decorating classes is deprecated and will be disabled in future versions. You "
+                "should only decorate functions or methods. To preserve the current behavior of "
+                "class decoration, you can directly decorate the `__init__` method and nothing "
+                "else.",
                 FutureWarning,
                 stacklevel=2,
             )
@@ -104,7 +108,7 @@ class _GradMode(Mode):
         _engine.set_grad_enabled(self.before.pop())
 
 
-class no_grad(_GradMode):  # noqa: N801
+class no_grad(_GradMode):
     """Within, results require no gradient and no graph is recorded. A context and a decorator.
 
     >>> import pullback as torch
@@ -116,7 +120,7 @@ class no_grad(_GradMode):  # noqa: N801
     """
 
 
-class enable_grad(_GradMode):  # noqa: N801
+class enable_grad(_GradMode):
     """Within, graphs are recorded though a `no_grad` stands around it. A context and a decorator.
 
     >>> import pullback as torch
@@ -130,7 +134,7 @@ class enable_grad(_GradMode):  # noqa: N801
     mode = True
 
 
-class set_grad_enabled(Mode):  # noqa: N801
+class set_grad_enabled(Mode):
     """Turns grad mode on or off: at once as a call, for a while as a context or a decorator.
 
     >>> import pullback as torch
@@ -142,8 +146,7 @@ class set_grad_enabled(Mode):  # noqa: N801
     def __init__(self, mode: bool) -> None:
         if not isinstance(mode, bool):
             raise TypeError(
-                "set_grad_enabled(): argument 'enabled' (position 1) must be bool, not "
-                f"{type(mode).__name__}"
+                f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}"
             )
         self.mode = mode
         self.before = _engine.set_grad_enabled(mode)
@@ -165,7 +168,7 @@ class set_grad_enabled(Mode):  # noqa: N801
         return f"{type(self).__module__}.{type(self).__qualname__}(mode={self.mode})"
 
 
-class inference_mode(Mode):  # noqa: N801
+class inference_mode(Mode):
     """Within, no graph is recorded and new tensors can never enter one. A context and a decorator.
 
     `inference_mode(False)` switches it off again, and grad mode on.
@@ -188,9 +191,7 @@ class inference_mode(Mode):  # noqa: N801
         return inference_mode(self.mode)
 
     def __enter__(self) -> None:
-        self.before.append(
-            (_engine.set_inference(self.mode), _engine.set_grad_enabled(not self.mode))
-        )
+        self.before.append((_engine.set_inference(self.mode), _engine.set_grad_enabled(not self.mode)))
 
     def __exit__(self, *exc: object) -> None:
         inference, grad = self.before.pop()
@@ -218,7 +219,7 @@ def is_inference_mode_enabled() -> bool:
     return _engine.inference_enabled()
 
 
-class set_multithreading_enabled(Mode):  # noqa: N801
+class set_multithreading_enabled(Mode):
     """Accepted for PyTorch's sake: a backward pass here runs on the thread that calls it."""
 
     def __init__(self, mode: bool) -> None:

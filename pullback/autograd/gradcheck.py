@@ -1,9 +1,9 @@
 """`gradcheck` and `gradgradcheck`: derivatives against finite differences.
 
-A Jacobian is a matrix with a row for each element of the input and a column for each of the output. A
-complex output is looked at twice, as its real and as its imaginary part, so that every function below
-has real outputs; the gradient with respect to a complex input is d/dx + i d/dy. Fast mode compares
-`u' J v` for random u and v instead of whole Jacobians. Read `_compare` first.
+A Jacobian is a matrix with a row for each element of the input and a column for each of the output.
+A complex output is looked at twice, as its real and as its imaginary part, so that every function
+below has real outputs; the gradient with respect to a complex input is d/dx + i d/dy. Fast mode
+compares `u' J v` for random u and v instead of whole Jacobians. Read `_compare` first.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from pullback.autograd import forward_ad
 from pullback.autograd.passes import grad
 from pullback.settings import warn
 
-__all__ = ["gradcheck", "gradgradcheck", "GradcheckError"]
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
-UNDEFINED = (
-    'Please look at "Notes about undefined output gradients" in "tools/autograd/derivatives.yaml"'
-)
+UNDEFINED = 'Please look at "Notes about undefined output gradients" in "tools/autograd/derivatives.yaml"'
 BREAKING = (
-    "Backwards compatibility: New undefined gradient support checking feature is enabled by default, "
-    "but it may break existing callers of this function. If this is true for you, you can call this "
+    "Backwards compatibility: New undefined gradient support checking feature is enabled by "
+    "default, but it may break existing callers of this function. If this is true for you, you "
+    "can call this "
     'function with "check_undefined_grad=False" to disable the feature'
 )
 
@@ -57,8 +56,8 @@ def gradcheck(
 ) -> bool:
     """Whether the gradients of `func` at `inputs` (double precision) agree with finite differences.
 
-    True if they do; else GradcheckError, or False with `raise_exception=False`. `masked` is about sparse
-    inputs alone.
+    True if they do; else GradcheckError, or False with `raise_exception=False`. `masked` is about
+    sparse inputs alone.
 
     >>> import pullback as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
@@ -217,7 +216,7 @@ class _Check:
         return _differentiable(self.function(*self.args))
 
     def values(self, part: str) -> list[np.ndarray]:
-        """The values of the differentiable outputs, of complex ones the real or the imaginary part."""
+        """The values of the differentiable outputs, of complex ones their real or imaginary part."""
         return [np.array(getattr(y._array, part)) for y in self.outputs()]
 
     def along(self, x: Tensor, step: np.ndarray, part: str) -> list[np.ndarray]:
@@ -270,10 +269,12 @@ class _Check:
         a, b = (0 if x is None else x._array for x in (g, h))
         if np.any(np.abs(np.subtract(a, b)) > self.nondet_tol):
             raise GradcheckError(
-                "Backward is not reentrant, i.e., running backward with same input and grad_output "
-                "multiple times gives different values, although analytical gradient matches numerical "
-                f"gradient.The tolerance for nondeterminism was {self.nondet_tol}.\n\n"
-                "If that is expected of an op of yours, set `nondet_tol` to what it may differ by."
+                "Backward is not reentrant, i.e., running backward with same input and "
+                "grad_output multiple times gives different values, although analytical gradient "
+                "matches numerical gradient.The tolerance for nondeterminism was "
+                f"{self.nondet_tol}.\n\n"
+                "If that is expected of an op of yours, set `nondet_tol` to what it may differ "
+                "by."
             )
 
     def forward(self, x: Tensor, tangent: np.ndarray, part: str) -> list[np.ndarray]:
@@ -284,8 +285,7 @@ class _Check:
             results = results if isinstance(results, (tuple, list)) else (results,)
             tangents = [(y, forward_ad.unpack_dual(y).tangent) for y in results if y.requires_grad]
         return [
-            np.zeros(tuple(y.shape)) if t is None else np.array(getattr(t._array, part))
-            for y, t in tangents
+            np.zeros(tuple(y.shape)) if t is None else np.array(getattr(t._array, part)) for y, t in tangents
         ]
 
     def forward_jacobian(self, x: Tensor, part: str) -> list[np.ndarray]:
@@ -336,8 +336,8 @@ class _Check:
         """Batches of tangents are for `vmap` to run."""
         if not hasattr(ops, "vmap"):
             raise GradcheckError(
-                "check_batched_forward_grad=True needs torch.func.vmap, which Pullback does not have "
-                "yet: leave the option off"
+                "check_batched_forward_grad=True needs torch.func.vmap, which Pullback does not "
+                "have yet: leave the option off"
             )
 
     def undefined(self) -> None:
@@ -387,15 +387,16 @@ def _checked_inputs(args: tuple[Any, ...]) -> list[Tensor]:
         if x.dtype.name not in ("float64", "complex128"):
             warnings.warn(
                 f"Input #{i} requires gradient and is not a double precision floating point or "
-                "complex. This check will likely fail if all the inputs are not of double precision "
-                "floating point or complex. ",
+                "complex. This check will likely fail if all the inputs are not of double "
+                "precision floating point or complex. ",
                 stacklevel=4,
             )
         if any(n > 1 and step == 0 for n, step in zip(x.shape, x._array.strides, strict=True)):
             raise RuntimeError(
-                f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that "
-                "are non-overlapping to be able to compute the numerical gradients correctly. You "
-                "should call .contiguous on the input before passing it to gradcheck."
+                f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs "
+                "that are non-overlapping to be able to compute the numerical gradients "
+                "correctly. You should call .contiguous on the input before passing it to "
+                "gradcheck."
             )
         x.retain_grad()
     return sources
@@ -425,11 +426,13 @@ def _cut(y: Tensor) -> Tensor:
 
 
 def _compare(check: _Check, forward: bool) -> None:
-    """Numbers against derivatives for every pair of output and input; GradcheckError where they differ."""
+    """Numbers against derivatives for every pair of output and input; GradcheckError where they
+    differ.
+    """
     complex_outputs = [y.dtype.is_complex for y in check.outputs()]
-    for part in ("real", "imag"):
+    for part in ("imag", "real"):
         if part == "imag" and not any(complex_outputs):
-            break
+            continue
         places = [i for i, c in enumerate(complex_outputs) if c or part == "real"]
         compare = _compare_fast if check.fast else _compare_slow
         compare(check, part, places, complex_outputs, forward)
@@ -469,9 +472,7 @@ def _compare_fast(
             a = float((pushed[i] * v).sum()) if forward else _pulled(check, outs[i], v, part, j, u)
             if not _close(check, np.float64(a), np.float64(n), _weight(u) * _weight(v)):
                 prefix = _mismatch(part, is_complex[i], forward, i, j)
-                raise GradcheckError(
-                    f"{prefix}numerical:{n}\nanalytical:{a}\n{_slowly(check, part, i, j)}"
-                )
+                raise GradcheckError(f"{prefix}numerical:{n}\nanalytical:{a}\n{_slowly(check, part, i, j)}")
 
 
 def _direction(check: _Check, x: Tensor, is_complex: bool) -> np.ndarray:

@@ -17,21 +17,23 @@ from pullback._engine import Node, RemovableHandle, Tensor
 from pullback.autograd.grad_mode import no_grad
 
 __all__ = [
-    "saved_tensors_hooks",
-    "save_on_cpu",
-    "disable_saved_tensors_hooks",
-    "register_multi_grad_hook",
-    "allow_mutation_on_saved_tensors",
-    "Node",
     "GradientEdge",
+    "Node",
+    "allow_mutation_on_saved_tensors",
+    "disable_saved_tensors_hooks",
     "get_gradient_edge",
     "increment_version",
+    "register_multi_grad_hook",
+    "save_on_cpu",
+    "saved_tensors_hooks",
     "set_warn_on_accumulate_grad_stream_mismatch",
 ]
 
 
 class GradientEdge(NamedTuple):
-    """Where a gradient goes: a node and which of its outputs. `autograd.grad` takes it like a tensor."""
+    """Where a gradient goes: a node and which of its outputs. `autograd.grad` takes it like a
+    tensor.
+    """
 
     node: Any
     output_nr: int
@@ -58,11 +60,11 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 # --------------------------------------------------------------------------------- saved tensors
 
 
-class saved_tensors_hooks:  # noqa: N801
+class saved_tensors_hooks:
     """Within, what the graph saves is `pack_hook(tensor)`, and is read back by `unpack_hook`.
 
-    The inner of two such contexts holds. A pack hook must not write to its tensor; an unpack hook must
-    return a tensor of the same values.
+    The inner of two such contexts holds. A pack hook must not write to its tensor; an unpack hook
+    must return a tensor of the same values.
 
     >>> import pullback as torch
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -73,9 +75,7 @@ class saved_tensors_hooks:  # noqa: N801
     tensor([2.7183, 7.3891])
     """
 
-    def __init__(
-        self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]
-    ) -> None:
+    def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
         self.pack_hook = pack_hook
         self.unpack_hook = unpack_hook
 
@@ -86,8 +86,8 @@ class saved_tensors_hooks:  # noqa: N801
         _engine.pop_saved_hooks()
 
 
-class save_on_cpu(saved_tensors_hooks):  # noqa: N801
-    """Within, saved tensors are kept as copies in the host's memory, and copied back when needed."""
+class save_on_cpu(saved_tensors_hooks):
+    """Within, saved tensors are kept as copies in host memory, and copied back when needed."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
         def pack(tensor: Tensor) -> Any:
@@ -102,7 +102,7 @@ class save_on_cpu(saved_tensors_hooks):  # noqa: N801
 
 @contextlib.contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """Within, entering `saved_tensors_hooks` is a RuntimeError with this message. Also a decorator."""
+    """Within, entering `saved_tensors_hooks` is a RuntimeError with this message; a decorator."""
     before = _engine.disable_saved_hooks(error_message)
     try:
         yield
@@ -170,7 +170,8 @@ def allow_mutation_on_saved_tensors() -> Iterator[_MutationContext]:
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
-    """Says that tensors were written to by other means than ops: what the graph saved of them is void.
+    """Says that tensors were written to by other means than ops: what the graph saved of them is
+    void.
 
     >>> import pullback as torch
     >>> x = torch.ones(2)

@@ -1,7 +1,8 @@
 """`backward` and `grad`: one backward pass each, with all their options.
 
-Both bring what the user gave into one form (`roots` with a gradient each, and where the gradients shall
-go) and call the engine. Read `grad` first; the loop that `is_grads_batched` runs stands in `batched`.
+Both bring what the user gave into one form (`roots` with a gradient each, and where the gradients
+shall go) and call the engine. Read `grad` first; the loop that `is_grads_batched` runs stands in
+`batched`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pullback.dtypes import DTYPES, Size
 from pullback.settings import warn
 
 CYCLE = (
-    "Using backward() with create_graph=True will create a reference cycle between the parameter and "
-    "its gradient which can cause a memory leak. We recommend using autograd.grad when creating the "
-    "graph to avoid this. If you have to use this function, make sure to reset the .grad fields of "
-    "your parameters to None after use to break the cycle and avoid the leak."
+    "Using backward() with create_graph=True will create a reference cycle between the parameter "
+    "and its gradient which can cause a memory leak. We recommend using autograd.grad when "
+    "creating the graph to avoid this. If you have to use this function, make sure to reset the "
+    ".grad fields of your parameters to None after use to break the cycle and avoid the leak."
 )
 
 UNUSED = (
@@ -38,10 +39,11 @@ def backward(
     grad_variables: Any = None,
     inputs: Any = None,
 ) -> None:
-    """Adds the gradient of `sum(<grad, tensor>)` to the `.grad` of the leaves, or of `inputs` alone.
+    """Adds the gradient of `sum(<grad, tensor>)` to the `.grad` of the leaves, or of `inputs`
+    alone.
 
-    A tensor of one element may go without a gradient, which then is 1; RuntimeError for any other. With
-    `create_graph` the pass is recorded, so that `.grad` can be differentiated.
+    A tensor of one element may go without a gradient, which then is 1; RuntimeError for any other.
+    With `create_graph` the pass is recorded, so that `.grad` can be differentiated.
 
     >>> import pullback as torch
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -88,11 +90,12 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> Any:
-    """The gradients of `sum(<grad_output, output>)` with respect to `inputs`: a tuple, or a dict for one.
+    """The gradients of `sum(<grad_output, output>)` with respect to `inputs`: a tuple, or a dict
+    for one.
 
-    An input that the outputs do not depend on is a RuntimeError, None with `allow_unused`, zeros with
-    `materialize_grads`. With `is_grads_batched` each of `grad_outputs` holds many along its first
-    dimension, and so does each result.
+    An input that the outputs do not depend on is a RuntimeError, None with `allow_unused`, zeros
+    with `materialize_grads`. With `is_grads_batched` each of `grad_outputs` holds many along its
+    first dimension, and so does each result.
 
     >>> import pullback as torch
     >>> x = torch.tensor(3.0, requires_grad=True)
@@ -106,8 +109,9 @@ def grad(
         )
     if not only_inputs:
         warnings.warn(
-            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate "
-            "gradient for other parts of the graph, please use torch.autograd.backward.",
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To "
+            "accumulate gradient for other parts of the graph, please use "
+            "torch.autograd.backward.",
             FutureWarning,
             stacklevel=2,
         )
@@ -143,9 +147,7 @@ def grad(
             raise RuntimeError(UNUSED.format(i))
         if g is None and materialize_grads:
             if not isinstance(sources[i], Tensor):
-                raise RuntimeError(
-                    "materialize_grads cannot be used when the given input is a GradientEdge"
-                )
+                raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
             found[i] = ops.zeros_like(sources[i])
     return dict(zip(inputs, found, strict=True)) if isinstance(inputs, dict) else tuple(found)
 
@@ -159,10 +161,7 @@ def batched(once: Callable[..., list[Any]], grads: Sequence[Any], keep: bool) ->
             f"{[g.shape[0] for g in grads if g is not None]} for the mapped dimension"
         )
     (count,) = sizes
-    rows = [
-        once([None if g is None else g[i] for g in grads], keep or i < count - 1)
-        for i in range(count)
-    ]
+    rows = [once([None if g is None else g[i] for g in grads], keep or i < count - 1) for i in range(count)]
     return [None if column[0] is None else ops.stack(column) for column in zip(*rows, strict=True)]
 
 
@@ -207,9 +206,7 @@ def _one(root: Any) -> Any:
     if math.prod(shape) != 1:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
     if not dtype.is_floating_point:
-        raise RuntimeError(
-            f"grad can be implicitly created only for real scalar outputs but got {dtype}"
-        )
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {dtype}")
     return ops.ones(shape, dtype=dtype) if not isinstance(root, Tensor) else ops.ones_like(root)
 
 
@@ -223,11 +220,11 @@ def _check_grad(i: int, root: Any, g: Tensor, batched: bool) -> None:
         )
     if given != shape and batched:
         raise RuntimeError(
-            "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the "
-            "batch dimension. The sizes of the remaining dimensions are expected to match the shape of "
-            f"corresponding output, but a mismatch was detected: grad_output[{i}] has a shape of "
-            f"{g.shape[2:]} and output[{i}] has a shape of {shape}. If you only want some tensors in "
-            "`grad_output` to be considered batched, consider using vmap."
+            "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as "
+            "the batch dimension. The sizes of the remaining dimensions are expected to match "
+            f"the shape of corresponding output, but a mismatch was detected: grad_output[{i}] "
+            f"has a shape of {g.shape[2:]} and output[{i}] has a shape of {shape}. If you only "
+            "want some tensors in `grad_output` to be considered batched, consider using vmap."
         )
     if given != shape:
         raise RuntimeError(
@@ -236,9 +233,9 @@ def _check_grad(i: int, root: Any, g: Tensor, batched: bool) -> None:
         )
     if dtype.is_complex != g.dtype.is_complex:
         raise RuntimeError(
-            "For complex Tensors, both grad_output and output are required to have the same dtype. "
-            f"Mismatch in dtype: grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype "
-            f"of {dtype}."
+            "For complex Tensors, both grad_output and output are required to have the same "
+            f"dtype. Mismatch in dtype: grad_output[{i}] has a dtype of {g.dtype} and output[{i}] "
+            f"has a dtype of {dtype}."
         )
 
 
@@ -248,9 +245,7 @@ def _edges_of_roots(roots: Sequence[Any], grads: Sequence[Any]) -> list[Any]:
     for i, (root, g) in enumerate(zip(roots, grads, strict=True)):
         edge = _engine.gradient_edge(root) if isinstance(root, Tensor) else tuple(root[:2])
         if edge is None:
-            raise RuntimeError(
-                f"element {i} of tensors does not require grad and does not have a grad_fn"
-            )
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         if g is None:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
         found.append(edge)
@@ -262,9 +257,7 @@ def _source_edge(source: Any) -> tuple[Any, int]:
     if isinstance(source, GradientEdge):
         return tuple(source[:2])  # type: ignore[return-value]
     if not isinstance(source, Tensor):
-        raise RuntimeError(
-            f"all inputs have to be Tensors or GradientEdges, but got {type(source).__name__}"
-        )
+        raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(source).__name__}")
     edge = _engine.gradient_edge(source)
     if edge is None:
         raise RuntimeError("One of the differentiated Tensors does not require grad")

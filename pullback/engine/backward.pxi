@@ -467,8 +467,6 @@ cdef int give_grad(Tensor leaf, PyObject* owned, bint create_graph) except -1:
     have = <Tensor>leaf._grad
     if create_graph:
         leaf._grad = binary(_add, have, g)
-    elif requires(have):
-        leaf._grad = binary(_add, have.detach(), g.detach())
     else:
         inplace_binary(_add, have, g.detach() if requires(g) else g)
     return 0
@@ -593,9 +591,7 @@ cdef list replaced(hook, list values, tuple args):
     got = hook(*args)
     if got is None:
         return values
-    if isinstance(got, Tensor):
-        got = (got,)
-    if not isinstance(got, (tuple, list)):
+    if not isinstance(got, tuple):
         raise TypeError(f"expected tuple, but hook returned '{type(got).__name__}'")
     if len(got) != len(values):
         raise RuntimeError(f"hook '{getattr(hook, '__name__', repr(hook))}' has returned an incorrect number of "

@@ -123,10 +123,18 @@ def free_saved(Node node):
         node.saved, node.freed = None, True
 
 
-def tangents_of(Tensor t):
-    """The tangents of a dual tensor by level, None if it has none."""
+def tangents_of(Tensor t, bint make=False):
+    """The tangents of a tensor, a dict by level which what is saved of it shares; None if it has none."""
+    if make and t.tangents is None:
+        t.tangents = {}
     return t.tangents
 
 
-def set_tangents(Tensor t, tangents):
-    t.tangents = tangents
+def keep_tangents(bint mode):
+    """Says whether tensors on this thread may get tangents: then results are saved with theirs."""
+    pb_thread.tangents = mode
+
+
+def view_geometry(Tensor t):
+    """Size, strides and storage offset of a view relative to its base, in elements."""
+    return geometry(t, t.base)

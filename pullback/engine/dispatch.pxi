@@ -256,9 +256,9 @@ cdef object compute(Op op, tuple args, PyObject** argv, bint in_place=False):
                     values[p] = a.astype(np.float32)
         elif type(x) is list or type(x) is tuple:
             values[p] = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
-    if op.writes and not in_place:
-        values[0] = values[0].copy()
-    if op.moves and not op.writes:
+    if op.writes is not None and not in_place:
+        values[0] = values[0].copy(op.writes)
+    if op.moves and op.writes is None:
         results = PyObject_Call(op.kernel, tuple(values), NULL)
     else:
         results = quiet_call(op.kernel, values)

@@ -76,6 +76,7 @@ cdef class Saved:
     cdef bint result, meta
     cdef object packed, unpack_hook
     cdef Tensor tensor      # kept whole: a changed non-leaf, or one of a subclass
+    cdef object tangents    # forward mode: those of a result
 
     def __dealloc__(self):
         if self.array is not None and Py_REFCNT(<PyObject*>self.array) == 1:
@@ -478,6 +479,8 @@ cdef Saved keep_result(Tensor t, Node holder):
     s.result = True
     s.output_index = t.output_index
     s.meta = t.meta
+    if pb_thread.tangents:
+        s.tangents = tangents_of(t, True)
     PyObject_GC_UnTrack(<PyObject*>s)
     return s
 
@@ -536,6 +539,7 @@ cdef Tensor _unpack_saved(Node holder, Saved s):
     t = wrap(s.array)
     t.storage = s.storage
     t.meta = s.meta
+    t.tangents = s.tangents
     return with_history(t, holder, s.output_index)
 
 

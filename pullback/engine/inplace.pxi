@@ -179,15 +179,17 @@ cdef object apply_inplace(Op op, tuple args, PyObject** argv):
     cdef Tensor target, before
     cdef Node node = None
     cdef PyObject* first = argv[0]
-    cdef int i, index = 0
+    cdef int index = 0
     if not isinstance(args[0], Tensor):
         raise TypeError(f"{op.__name__}_(): argument 'input' (position 1) must be Tensor, not {type(args[0]).__name__}")
     target = <Tensor>args[0]
     cdef unsigned int need = needs(op, argv) if not op.nondiff and pb_thread.grad else 0
     check_writable(target, need != 0)
-    if not target.meta and _any_meta(op, argv):
-        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-    if self_overlaps(target.array) and not (op.writes and op.ntensors == 1):
+    if not target.meta:
+        for i in range(1, op.ntensors):
+            if isinstance(args[op.tensor_params[i]], Tensor) and (<Tensor>args[op.tensor_params[i]]).meta:
+                raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    if self_overlaps(target.array) and not (op.writes is not None and op.ntensors == 1):
         raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a "
                            "single memory location. Please clone() the tensor before performing the operation.")
     for i in range(op.ntensors):
@@ -205,6 +207,8 @@ cdef object apply_inplace(Op op, tuple args, PyObject** argv):
                 before = detached(target)
                 before.array = before.array.copy()
                 before.storage = None
+                if target.tangents:
+                    before.tangents = {level: _ops.clone(t) for level, t in target.tangents.items()}
                 with_history(before, history(target, &index), target.output_index)
                 break
         argv[0] = <PyObject*>before
@@ -215,7 +219,7 @@ cdef object apply_inplace(Op op, tuple args, PyObject** argv):
         node.set_edge(0, history(target, &index), index)
     if op.elementwise:
         write_pointwise(op, argv, target)
-    elif not op.writes:
+    elif op.writes is None:
         write_result(op, target, compute_meta(op, args, argv) if target.meta else compute(op, args, argv))
     elif not target.meta:
         compute(op, args, argv, True)

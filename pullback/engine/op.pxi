@@ -38,7 +38,8 @@ cdef class Op:
     # `kernel` takes arrays (and the static parameters) in the order of `params` and returns an array or
     # a tuple of arrays. `kinds` has a letter for each parameter: T a tensor (N: or a number), O a tensor
     # or None, L a list of tensors, S a size that may be given as separate ints, `.` anything else.
-    # A kernel that `writes` does so into its first array, which is a copy unless the op is in place.
+    # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
+    # that `writes` says, unless the op is in place.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
 
     cdef readonly str name            # unique, snake_case
@@ -50,8 +51,9 @@ cdef class Op:
     cdef readonly str kinds
     cdef public str grad_name         # "MulBackward0"
     cdef public object variant        # function of the static parameters that gives grad_name, or None
-    cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, writes, random
+    cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
     cdef readonly bint takes_half
+    cdef readonly str writes          # the order of the copy that a writing kernel gets, or None
     cdef public object jvp_rule, batch_rule, meta_rule
     cdef readonly list rules          # one Rule or None for each tensor parameter
     cdef readonly Rule joint          # one Rule for all
@@ -74,7 +76,7 @@ cdef class Op:
                  str grad_name=None, loop=None, str promote="same", object allowed=None, object refuse=None,
                  str loops_for="biufc",
                  bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
-                 bint multi_view=False, bint nondiff=False, bint moves=False, bint writes=False, bint random=False,
+                 bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None, bint random=False,
                  bint takes_half=False, doc=None):
         self.name = name
         self.__name__ = public_name or name
@@ -87,7 +89,8 @@ cdef class Op:
         self.grad_name = grad_name or _camel(name) + "Backward0"
         self.elementwise, self.linear, self.multilinear = elementwise, linear, multilinear
         self.view, self.multi_view, self.nondiff = view or multi_view, multi_view, nondiff
-        self.moves, self.writes, self.random = moves or writes or view or multi_view, writes, random
+        self.moves, self.random = moves or writes is not None or view or multi_view, random
+        self.writes = writes
         self.takes_half = takes_half or self.moves
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
         self.allowed = 0xFFFFFFFF

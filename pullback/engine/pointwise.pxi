@@ -29,7 +29,9 @@ def set_default_dtype(d, /):
     >>> torch.set_default_dtype(torch.float32)
     """
     global default_float
-    if not isinstance(d, _dtypes.dtype) or not d.is_floating_point:
+    if not isinstance(d, _dtypes.dtype):
+        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
+    if not d.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
     default_float = d.code
     _dtypes._Defaults.float = d
@@ -54,9 +56,9 @@ cdef int combine(int higher, int lower) except -2:
         return higher
     if KIND[higher] == 2:
         return TO_COMPLEX[higher] if KIND[lower] == 3 else higher
-    if KIND[higher] == 0 or KIND[lower] >= 2:
-        return join(higher, lower)
-    return higher
+    if KIND[lower] >= 2:
+        return lower
+    return join(higher, lower) if KIND[higher] == 0 else higher
 
 
 cdef int number_code(object x) except -1:

@@ -590,7 +590,7 @@ def conj(x):
 
 def from_array(a, bint requires_grad=False, bint meta=False):
     """A tensor around an array, whose memory it shares."""
-    cdef Tensor t = wrap(a)
+    cdef Tensor t = wrap(a if isinstance(a, ndarray) else np.asarray(a))
     if meta:
         t.meta = True
     if requires_grad:

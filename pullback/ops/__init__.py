@@ -9,10 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from pullback import _engine
-from pullback._engine import Tensor
-from pullback.op import SURFACE
-
 FAMILIES = [
     "create",
     "convert",

@@ -82,8 +82,7 @@ def _check_same(self: Array, *factors: tuple[str, Array]) -> None:
     for name, factor in factors:
         if factor.dtype != self.dtype:
             raise RuntimeError(
-                f"self and {name} must have the same dtype, but got {type_name(self)} and "
-                f"{type_name(factor)}"
+                f"self and {name} must have the same dtype, but got {type_name(self)} and {type_name(factor)}"
             )
 
 
@@ -150,8 +149,7 @@ def baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
     if not self.dtype == batch1.dtype == batch2.dtype:
         kinds = [type_name(a).lower() for a in (self, batch1, batch2)]
         raise RuntimeError(
-            f"Input dtypes must be the same, got: input {kinds[0]}, batch1: {kinds[1]}, batch2:
-            {kinds[2]}"
+            f"Input dtypes must be the same, got: input {kinds[0]}, batch1: {kinds[1]}, batch2: {kinds[2]}"
         )
     check_batches(batch1, batch2)
     return _plus(self, matrix_product(batch1, batch2), beta, alpha)
@@ -174,8 +172,7 @@ def addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
     """
     if batch1.ndim == 3 and batch2.ndim == 3 and batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(
-            "batch1 and batch2 must have same number of batches, got "
-            f"{batch1.shape[0]} and {batch2.shape[0]}"
+            f"batch1 and batch2 must have same number of batches, got {batch1.shape[0]} and {batch2.shape[0]}"
         )
     check_batches(batch1, batch2)
     wide = batch1.transpose(1, 0, 2).reshape(batch1.shape[1], -1)
@@ -297,8 +294,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
         n, m = a.shape[wrap_dim(x, a.ndim)], b.shape[wrap_dim(y, b.ndim)]
         if n != m and 1 not in (n, m):
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {n} in dim {x} and second
-                has " f"size {m} in dim {y}"
+                f"contracted dimensions need to match, but first has size {n} in dim {x} and "
+                "second has "
+                f"size {m} in dim {y}"
             )
     product = _contracted(a, b, of_a, of_b)
     return product if out is None else out.resize_(product.shape).copy_(product)
@@ -333,8 +331,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
     check_tensors("linalg_vecdot", x=x, y=y)
     if x.dtype.kind not in "fc":
         raise RuntimeError(
-            "linalg.vecdot: Expected a floating point or complex tensor as input. "
-            f"Got {x.dtype.type_name}"
+            f"linalg.vecdot: Expected a floating point or complex tensor as input. Got {x.dtype.type_name}"
         )
     if x.dtype is not y.dtype:
         raise RuntimeError(
@@ -361,16 +358,12 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {count}")
     for place, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(
-                f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}"
-            )
+            raise TypeError(f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}")
     shape: list[int] = []
     for place, which, axis in ((0, "first", 0), (-1, "last", 1)):
         t = tensors[place]
         if t.ndim not in (1, 2):
-            raise RuntimeError(
-                f"multi_dot(): the {which} tensor must be 1D or 2D but got {t.ndim}D"
-            )
+            raise RuntimeError(f"multi_dot(): the {which} tensor must be 1D or 2D but got {t.ndim}D")
         if t.ndim == 1:
             tensors[place] = ops.unsqueeze(t, axis)
         else:
@@ -420,8 +413,9 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     """
     warn(
         "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
-        "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than
-        multiple " "parameters."
+        "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than "
+        "multiple "
+        "parameters."
     )
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])

@@ -79,9 +79,7 @@ class Form:
         return None
 
 
-def mismatch(
-    name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> str | None:
+def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """The message for a call that fits none of the forms; None if one fits."""
     complaints = [form.complaint(name, args, kwargs) for form in forms]
     if None in complaints:
@@ -152,8 +150,6 @@ def _method_text(text: str) -> str:
     return text.replace("(Tensor input, ", "(").replace("(Tensor input)", "()")
 
 
-def overloaded(
-    function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()
-) -> Any:
+def overloaded(function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()) -> Any:
     """Publishes an op or function whose calls are explained by these forms."""
     return declare(places=places, aliases=aliases)(explained(*texts)(function))

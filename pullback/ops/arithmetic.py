@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import IN_PLACE, Tensor, conj, result_type
+from pullback._engine import IN_PLACE, Tensor, conj, grad_enabled, result_type
 from pullback.dtypes import bool_, complex128, float64
 from pullback.op import elementwise, function
 from pullback.ops.pointwise import example, over, times, unimplemented
@@ -52,13 +52,9 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     if isinstance(alpha, bool) and common is not bool_:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if isinstance(alpha, complex) and not common.is_complex:
-        raise RuntimeError(
-            "For non-complex input tensors, argument alpha must not be a complex number."
-        )
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
     if isinstance(alpha, float) and not (common.is_floating_point or common.is_complex):
-        raise RuntimeError(
-            "For integral input tensors, argument alpha must not be a floating point number."
-        )
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if common is bool_:
         alpha = bool(alpha)
     if isinstance(other, Tensor) and other.dtype is not common:
@@ -74,6 +70,7 @@ _NO_BOOL = (
     "Subtraction, the `-` operator, with a bool tensor is not supported. "
     "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
 )
+
 
 def _refuse_bool(*operands: Any) -> None:
     """One bool operand among others is an error of its own; two have the op's."""
@@ -140,9 +137,7 @@ def rsub_scaled(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     >>> torch.rsub(torch.tensor([1.0, 2.0]), 1)
     tensor([ 0., -1.])
     """
-    return (_rsub_tensor if isinstance(other, Tensor) else rsub)(
-        _scaled(other, input, alpha), other
-    )
+    return (_rsub_tensor if isinstance(other, Tensor) else rsub)(_scaled(other, input, alpha), other)
 
 
 neg = elementwise(
@@ -155,9 +150,7 @@ neg = elementwise(
         "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
     ),
     vjp={"self": lambda g: -g},
-    doc=example(
-        "The negative of each element.", "torch.neg(torch.tensor([1, -2]))", "tensor([-1,  2])"
-    ),
+    doc=example("The negative of each element.", "torch.neg(torch.tensor([1, -2]))", "tensor([-1,  2])"),
 )
 
 
@@ -236,19 +229,21 @@ def _int_power(self: Any, other: Any) -> Any:
 
 
 def _power(self: Any, other: Any) -> Any:
+    if self.dtype.kind == "b":
+        return self | ~other
     return _int_power(self, other) if self.dtype.kind in "iu" else np.power(self, other)
 
 
 def _power_of_number(self: Any, other: Any) -> Any:
-    if self.dtype.kind in "iu" and other < 0:
+    if self.dtype.kind in "iu" and (other < 0).any():
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     return np.power(self, other)
 
 
 def power_slope(g: Any, self: Any, other: Any) -> Any:
     """`g * conj(n * x**(n - 1))` for a number n; zero for n = 0 even where x is zero."""
-    if other == 2:
-        return g * conj(self * 2)
+    if other == 2 and not grad_enabled():
+        return g * conj(self * 2)  # the common case, short of a power that only a graph needs
     if other == 0:
         return ops.zeros_like(g)
     return times(g, conj(self ** (other - 1) * other))
@@ -543,8 +538,7 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     for name, x in (("end", end), ("weight", weight)):
         if isinstance(x, Tensor) and isinstance(input, Tensor) and x.dtype is not input.dtype:
             raise RuntimeError(
-                f"expected dtype {_c_name(input.dtype)} for `{name}` "
-                f"but got dtype {_c_name(x.dtype)}"
+                f"expected dtype {_c_name(input.dtype)} for `{name}` but got dtype {_c_name(x.dtype)}"
             )
     if isinstance(weight, Tensor):
         return _lerp(input, end, weight, out=out)

@@ -7,15 +7,16 @@ otherwise from then on.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
 from pullback._engine import Tensor, restructure
-from pullback.op import SURFACE, function, op
+from pullback._loops import strided
+from pullback.op import SURFACE, Size, function, op
 from pullback.ops import parts
 from pullback.ops.dims import wrap_dim, wrap_dims
+from pullback.settings import warn
 
 WHOLE = slice(None)
 
@@ -28,9 +29,7 @@ def _pair(
     def declare(kernel: Callable[..., Any]) -> Any:
         record = op(name=name, aliases=aliases, view=True, linear=True)(kernel)
         camel = "".join(part.capitalize() for part in name.split("_"))
-        twin = op(
-            name=f"{name}_", places="", view=True, linear=True, grad_name=f"{camel}Backward1"
-        )(kernel)
+        twin = op(name=f"{name}_", places="", view=True, linear=True, grad_name=f"{camel}Backward1")(kernel)
         record.vjp(self=rule)
         twin.vjp(self=rule)
         record.variant, twin.variant = variants
@@ -88,7 +87,11 @@ def unsqueeze(self: Tensor, dim):
     >>> torch.zeros(2, 3).unsqueeze(-1).shape
     torch.Size([2, 3, 1])
     """
-    return self[(WHOLE,) * wrap_dim(dim, self.ndim + 1) + (None, ...)]
+    dim = wrap_dim(dim, self.ndim + 1)
+    shape, item = self.shape, self.itemsize
+    strides = [step // item for step in self.strides]
+    strides.insert(dim, shape[dim] * strides[dim] if dim < len(shape) else 1)
+    return strided(self, (*shape[:dim], 1, *shape[dim:]), tuple(strides), 0)
 
 
 # ----------------------------------------------------------------------------------- other orders
@@ -192,13 +195,11 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 def numpy_T(self: Tensor) -> Tensor:
     """The tensor with its dimensions in reverse order: a view."""
     if self.ndim not in (0, 2):
-        warnings.warn(
+        warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is "
             "deprecated and it will throw an error in a future release. Consider `x.mT` to "
             "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to "
-            "reverse the dimensions of a tensor.",
-            UserWarning,
-            stacklevel=2,
+            "reverse the dimensions of a tensor."
         )
     return permute(self, range(self.ndim - 1, -1, -1))
 
@@ -216,8 +217,7 @@ def matrix_H(self: Tensor) -> Tensor:
 def _matrices(x: Tensor, name: str) -> Tensor:
     if x.ndim < 2:
         raise RuntimeError(
-            f"tensor.{name} is only supported on matrices or batches of matrices. "
-            f"Got {x.ndim}-D tensor."
+            f"tensor.{name} is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
         )
     return x
 
@@ -225,9 +225,7 @@ def _matrices(x: Tensor, name: str) -> Tensor:
 def hermitian(self: Tensor) -> Tensor:
     """The conjugate transpose of a matrix."""
     if self.ndim not in (0, 2):
-        more = (
-            " For batches of matrices, consider using tensor.mH" if self.ndim > 2 else ""
-        )
+        more = " For batches of matrices, consider using tensor.mH" if self.ndim > 2 else ""
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.{more}"
         )

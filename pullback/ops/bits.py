@@ -83,9 +83,5 @@ def _of_integers(name: str, ufunc: Any, text: str, shown: str) -> Any:
     )
 
 
-gcd = _of_integers(
-    "gcd", np.gcd, "The greatest common divisor of integers, broadcast.", "tensor([6])"
-)
-lcm = _of_integers(
-    "lcm", np.lcm, "The least common multiple of integers, broadcast.", "tensor([36])"
-)
+gcd = _of_integers("gcd", np.gcd, "The greatest common divisor of integers, broadcast.", "tensor([6])")
+lcm = _of_integers("lcm", np.lcm, "The least common multiple of integers, broadcast.", "tensor([36])")

@@ -6,7 +6,6 @@ as they write.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +36,7 @@ from pullback.dtypes import (
     uint8,
 )
 from pullback.op import SURFACE, function, op
+from pullback.settings import warn
 from pullback.strides import strides_for, strides_of
 
 DISCARDS = "Casting complex values to real discards the imaginary part"
@@ -45,7 +45,7 @@ DISCARDS = "Casting complex values to real discards the imaginary part"
 def cast_array(a: Any, kind: Any, strides: Any = None) -> Any:
     """A copy of an array in the NumPy dtype `kind`; a warning where imaginary parts are lost."""
     if a.dtype.kind == "c" and kind.kind not in "cb":
-        warnings.warn(DISCARDS, UserWarning, stacklevel=2)
+        warn(DISCARDS)
         a = a.real
     with np.errstate(all="ignore"):
         return ops.laid_copy(a, kind, strides)
@@ -69,9 +69,7 @@ def cast_grad(g: Tensor, kind: dtype) -> Tensor:
     return g if g.dtype is kind else _to_copy(g, kind)
 
 
-def converted(
-    input: Tensor, kind: dtype | None, copy: bool = False, memory_format: Any = None
-) -> Tensor:
+def converted(input: Tensor, kind: dtype | None, copy: bool = False, memory_format: Any = None) -> Tensor:
     """`input` as `kind`: itself if it is that already and no copy is asked for."""
     if kind is None or kind is input.dtype:
         if copy or memory_format not in (None, preserve_format):
@@ -105,7 +103,9 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """
     if len(args) == 1 and not kwargs and args[0].__class__ is dtype:
         return converted(input, args[0])
-    shown = ", ".join([a.__class__.__name__ for a in args] + [f"{k}={v.__class__.__name__}" for k, v in kwargs.items()])
+    shown = ", ".join(
+        [a.__class__.__name__ for a in args] + [f"{k}={v.__class__.__name__}" for k, v in kwargs.items()]
+    )
     kind, place, rest = kwargs.pop("dtype", None), kwargs.pop("device", None), list(args)
     if "other" in kwargs or "tensor" in kwargs:
         rest.insert(0, kwargs.pop("other", None) or kwargs.pop("tensor", None))
@@ -114,7 +114,7 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         kind, place = other.dtype, other.device
     elif rest and isinstance(rest[0], dtype):
         kind = rest.pop(0)
-    elif rest and (rest[0] is None or isinstance(rest[0], (str, device, int)) and rest[0] is not True):
+    elif rest and (rest[0] is None or (isinstance(rest[0], (str, device, int)) and rest[0] is not True)):
         place = rest.pop(0)
         if rest and (rest[0] is None or isinstance(rest[0], dtype)):
             kind = rest.pop(0)
@@ -165,9 +165,7 @@ def cpu(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
 
 
 @function(places="m")
-def cuda(
-    input: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
-) -> Tensor:
+def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
     """The tensor on a CUDA device, of which Pullback has none: AssertionError."""
     return to(input, "cuda")
 
@@ -199,13 +197,13 @@ def typed(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 # ------------------------------------------------------------------------------ whole writes
 
 
-@op(name="copy", places="i", writes=True, grad_name="CopyBackwards")
+@op(name="copy", places="i", writes="K", grad_name="CopyBackwards")
 def _copy(self: Tensor, src: Tensor, non_blocking=False):
     """The numbers of `src`, broadcast and cast, in the layout of `self`; the gradient goes to `src`."""
     if src.shape != self.shape:
         _check_fits(self.shape, src.shape)
     if src.dtype.kind == "c" and self.dtype.kind not in "cb":
-        warnings.warn(DISCARDS, UserWarning, stacklevel=2)
+        warn(DISCARDS)
         src = src.real
     np.copyto(self, src, casting="unsafe")
     return self
@@ -215,11 +213,9 @@ _copy.vjp(self=lambda g: ops.zeros_like(g), src="g")
 
 
 def _check_fits(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
-    whole = ops.broadcast_shapes(shape, given)
+    whole = ops.common_shape(shape, given)
     if whole != shape:
-        raise RuntimeError(
-            f"output with shape {list(shape)} doesn't match the broadcast shape {list(whole)}"
-        )
+        raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(whole)}")
 
 
 @function(name="copy_", places="m")
@@ -254,7 +250,7 @@ def check_number(value: Any, kind: Any) -> None:
 def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
     if tensor:
 
-        @op(name=name, places="", writes=True, grad_name=f"FillBackward{digit}")
+        @op(name=name, places="", writes="K", grad_name=f"FillBackward{digit}")
         def record(self: Tensor, value: Tensor):
             """`self` with every element replaced by the one of a 0-dim tensor."""
             if value.ndim:
@@ -267,7 +263,7 @@ def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
 
         return record.vjp(self=lambda g: ops.zeros_like(g), value="g")
 
-    @op(name=name, places="", writes=True, grad_name=f"FillBackward{digit}")
+    @op(name=name, places="", writes="K", grad_name=f"FillBackward{digit}")
     def record(self: Tensor, value):
         """`self` with every element replaced by a number."""
         check_number(value, self.dtype)
@@ -323,7 +319,7 @@ def fill_in_place(input: Tensor, value: Any) -> Tensor:
     return _fill_in_place.inplace(input, value)
 
 
-@op(name="zero", places="", writes=True)
+@op(name="zero", places="", writes="K")
 def _zero(self: Tensor):
     """Zeros like `self`."""
     self[...] = 0

@@ -44,9 +44,7 @@ ne = _comparison("ne", np.not_equal, "!=", "not_equal", "tensor([ True, False,  
 lt = _comparison("lt", np.less, "<", "less", "tensor([ True, False, False])", "bif")
 le = _comparison("le", np.less_equal, "<=", "less_equal", "tensor([ True,  True, False])", "bif")
 gt = _comparison("gt", np.greater, ">", "greater", "tensor([False, False,  True])", "bif")
-ge = _comparison(
-    "ge", np.greater_equal, ">=", "greater_equal", "tensor([False,  True,  True])", "bif"
-)
+ge = _comparison("ge", np.greater_equal, ">=", "greater_equal", "tensor([False,  True,  True])", "bif")
 
 
 def _logical(name: str, ufunc: Any, text: str, shown: str) -> Any:
@@ -64,13 +62,9 @@ def _logical(name: str, ufunc: Any, text: str, shown: str) -> Any:
     )
 
 
-logical_and = _logical(
-    "logical_and", np.logical_and, "Whether both are true", "tensor([False,  True])"
-)
+logical_and = _logical("logical_and", np.logical_and, "Whether both are true", "tensor([False,  True])")
 logical_or = _logical("logical_or", np.logical_or, "Whether one is true", "tensor([True, True])")
-logical_xor = _logical(
-    "logical_xor", np.logical_xor, "Whether exactly one is true", "tensor([ True, False])"
-)
+logical_xor = _logical("logical_xor", np.logical_xor, "Whether exactly one is true", "tensor([ True, False])")
 logical_not = elementwise(
     "logical_not",
     np.logical_not,
@@ -85,9 +79,7 @@ logical_not = elementwise(
 
 def _test(name: str, kernel: Any, text: str, call: str, shown: str, **more: Any) -> Any:
     """A question about each element, answered by a bool tensor."""
-    return elementwise(
-        name, kernel=kernel, places="tm", nondiff=True, doc=example(text, call, shown), **more
-    )
+    return elementwise(name, kernel=kernel, places="tm", nondiff=True, doc=example(text, call, shown), **more)
 
 
 def _has_values(kinds: str, kernel: Any, otherwise: Any) -> Any:
@@ -169,9 +161,7 @@ def _isclose(self: Tensor, other: Tensor, rtol: Any, atol: Any, equal_nan: Any) 
 
 
 @function()
-def isclose(
-    input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Any:
+def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """Whether `|input - other| <= atol + rtol * |other|`, element by element and broadcast.
 
     RuntimeError for different dtypes or a negative tolerance; NaN is close to NaN if `equal_nan`.
@@ -211,9 +201,7 @@ def equal(input: Any, other: Any) -> bool:
     True
     """
     if not isinstance(other, Tensor):
-        raise TypeError(
-            f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
-        )
+        raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
     return input.shape == other.shape and bool(ops.all(eq(input, other)).item())
 
 
@@ -427,6 +415,26 @@ _CLAMP_OPS = {
     for bounds in choices
     for tensors, digit in zip((False, True), digits, strict=True)
 }
+
+
+def _refuse_relu(dtype: Any) -> str:
+    if dtype.is_complex:
+        raise NotImplementedError("clamp is not supported for complex types")
+    return "Boolean inputs not supported for relu"
+
+
+relu = elementwise(
+    "relu",
+    kernel=lambda self: np.maximum(self, 0),
+    allowed="if",
+    refuse=_refuse_relu,
+    vjp={"self": lambda g, result: ops.where(result > 0, g, 0)},
+    doc=example(
+        "`max(x, 0)`, element by element; the derivative at 0 is 0.",
+        "torch.relu(torch.tensor([-1.0, 2.0]))",
+        "tensor([0., 2.])",
+    ),
+)
 
 
 @function(places="tmi", aliases=("torch.clip", "Tensor.clip"))

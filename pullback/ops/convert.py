@@ -17,6 +17,7 @@ import numpy as np
 from pullback._engine import Tensor, from_array, number_tensor
 from pullback.dtypes import (
     CPU,
+    DTYPES,
     META,
     as_device,
     from_numpy_dtype,
@@ -35,16 +36,22 @@ from pullback.strides import Array, strides_of
 
 _NUMBERS = frozenset({float, int, bool, complex})
 _UNTOLD = object()
+_PLAIN = frozenset(kind.numpy for kind in DTYPES if kind.name != "bfloat16")
 
 _COPIED = (
     "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
     "sourceTensor.detach().clone().requires_grad_(True), rather than {}(sourceTensor)."
 )
 _NOT_WRITABLE = (
-    "The given {0} is not writable, and PyTorch does not support non-writable tensors. This means
-    you can " "write to the underlying (supposedly non-writable) {0} using the tensor. You may want
-    to copy the {1} " "to protect its data or make it writable before converting it to a tensor.
-    This type of warning will be " "suppressed for the rest of this program."
+    "The given {} is not writable, and PyTorch does not support non-writable tensors. This means {}. You "
+    "may want to copy the {} to protect its data or make it writable before converting it to a tensor. "
+    "This type of warning will be suppressed for the rest of this program."
+)
+_ARRAY = ("NumPy array", "writing to this tensor will result in undefined behavior", "array")
+_BUFFER = (
+    "buffer",
+    "you can write to the underlying (supposedly non-writable) buffer using the tensor",
+    "buffer",
 )
 
 
@@ -137,8 +144,7 @@ def _plain(data: Any) -> Any:
 
 
 def _explain(data: Any, kind: Dtype) -> Array:
-    """An array that NumPy would not make: with integers wrapped, or the error in PyTorch's words.
-    """
+    """An array that NumPy would not make: with integers wrapped, or the error in PyTorch's words."""
     shape = _shape(data)
     flat: list[Any] = []
     _flatten(data, shape, 0, flat)
@@ -209,22 +215,28 @@ def checked_array(array: Any, name: str = "array") -> Array:
     TypeError for a dtype without a tensor type, ValueError for negative strides and foreign byte
     order.
     """
+    if array.flags.c_contiguous and array.dtype in _PLAIN:
+        return array
     from_numpy_dtype(array.dtype)
     if not array.dtype.isnative:
         raise ValueError(
-            "given numpy array has byte order different from the native byte order. Conversion
-            between byte " "orders is currently not supported."
+            "given numpy array has byte order different from the native byte order. Conversion "
+            "between byte "
+            "orders is currently not supported."
         )
     if min(array.strides, default=0) < 0:
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative
-            strides are " "not currently supported. (You can probably work around this by making a
-            copy of your array  with " "array.copy().) "
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are "
+            "not currently supported. (You can probably work around this by making a copy of your "
+            "array  with "
+            "array.copy().) "
         )
     if any(step % array.itemsize for step in array.strides):
         raise ValueError(
-            "given numpy array strides not a multiple of the element byte size. Copy the numpy
-            array to " "reallocate the memory."
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
+            "array to "
+            "reallocate the memory."
         )
     return array
 
@@ -260,7 +272,7 @@ def from_numpy(ndarray: Array, /) -> Tensor:
         raise TypeError(f"expected np.ndarray (got {_type_name(ndarray)})")
     checked_array(ndarray)
     if not ndarray.flags.writeable:
-        warn(_NOT_WRITABLE.format("NumPy array", "array"), stacklevel=2)
+        warn(_NOT_WRITABLE.format(*_ARRAY), stacklevel=2)
     return from_array(shared(ndarray))
 
 
@@ -293,6 +305,8 @@ def frombuffer(
         view = memoryview(buffer)
     except TypeError:
         raise ValueError("object does not implement Python buffer protocol.") from None
+    if view.readonly:
+        warn(_NOT_WRITABLE.format(*_BUFFER), stacklevel=2)
     length, item = view.nbytes, kind.itemsize
     if not length or not count:
         raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
@@ -304,17 +318,17 @@ def frombuffer(
     if count < 0:
         if (length - offset) % item:
             raise ValueError(
-                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a
-                multiple " f"of element size ({item})"
+                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a "
+                "multiple "
+                f"of element size ({item})"
             )
         count = (length - offset) // item
     if offset + count * item > length:
         raise ValueError(
-            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must
-            not be " f"greater than actual buffer length ({length} bytes)"
+            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must "
+            "not be "
+            f"greater than actual buffer length ({length} bytes)"
         )
-    if view.readonly:
-        warn(_NOT_WRITABLE.format("buffer", "buffer"), stacklevel=2)
     array = np.frombuffer(view, kind.numpy, count, offset)
     return finished(from_array(array), requires_grad)
 
@@ -385,9 +399,7 @@ def tensor(data: Any = _UNTOLD, /, *rest: Any, **options: Any) -> Tensor:
     return _tensor("tensor", data, options, None, "torch.tensor")
 
 
-def _tensor(
-    name: str, data: Any, options: dict[str, Any], kind: Dtype | None, caller: str
-) -> Tensor:
+def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, caller: str) -> Tensor:
     """`tensor` and `new_tensor`; `kind` is the dtype if the options name none."""
     if data is _UNTOLD:
         if "data" not in options:
@@ -413,9 +425,7 @@ def new_tensor(self: Tensor, data: Any = _UNTOLD, /, **options: Any) -> Tensor:
     tensor([1., 2.], dtype=torch.float64)
     """
     kind = data.dtype if isinstance(data, Tensor) else self.dtype
-    return _tensor(
-        "new_tensor", data, {"device": self.device, **options}, kind, "tensor.new_tensor"
-    )
+    return _tensor("new_tensor", data, {"device": self.device, **options}, kind, "tensor.new_tensor")
 
 
 @function(places="t")
@@ -435,7 +445,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
             return data
         return data.to(device=wanted, dtype=kind or data.dtype)
     if isinstance(data, np.ndarray) and not data.flags.writeable:
-        warn(_NOT_WRITABLE.format("NumPy array", "array"), stacklevel=2)
+        warn(_NOT_WRITABLE.format(*_ARRAY), stacklevel=2)
     return _on(from_array(_data_array(data, kind, copy=False)), device)
 
 
@@ -469,15 +479,14 @@ def asarray(
     if copy is False and not same:
         if kind is not source.dtype:
             raise ValueError(
-                f"can't alias tensor with dtype '{source.dtype.type_name}' into dtype
-                '{kind.type_name}'."
+                f"can't alias tensor with dtype '{source.dtype.type_name}' into dtype '{kind.type_name}'."
             )
         raise ValueError(f"can't alias tensor from device '{source.device}' to '{where}'.")
     if requires_grad is None and source.requires_grad:
         warn(
-            "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of
-            False. " "Pass requires_grad=False explicitly to get the old behavior and silence this
-            warning."
+            "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of "
+            "False. "
+            "Pass requires_grad=False explicitly to get the old behavior and silence this warning."
         )
     made = source if same and not copy else source.to(device=where, dtype=kind, copy=True)
     if requires_grad is None or requires_grad == made.requires_grad:
@@ -527,9 +536,9 @@ class _Capsule:
 
     def __init__(self, capsule: Any) -> None:
         if type(capsule).__name__ != "PyCapsule":
-            raise TypeError(
-                "from_dlpack expects an object with __dlpack__ or a DLPack capsule, "
-                f"not {type(capsule).__name__}"
+            raise RuntimeError(
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed "
+                "only once, so you might have already constructed a tensor from it once."
             )
         self.capsule = capsule
 

@@ -97,12 +97,11 @@ def _shape_of(name: str, size: Any) -> Sequence[int]:
         if isinstance(n, (bool, float, str)) or not hasattr(n, "__index__"):
             kind = type(n).__name__
             if place == 0:
-                raise TypeError(
-                    f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}"
-                )
+                raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}")
             raise TypeError(
-                f"{name}(): argument 'size' failed to unpack the object at pos {place + 1} with
-                error " f'"type must be tuple of ints,but got {kind}"'
+                f"{name}(): argument 'size' failed to unpack the object at pos {place + 1} with "
+                "error "
+                f'"type must be tuple of ints,but got {kind}"'
             )
     return shape_of(name, [n.__index__() for n in size])
 
@@ -144,8 +143,7 @@ def created(name: str, options: Any, kind: Dtype, shape: Sequence[int], make: Ma
         kind = dtype_of(name, options["dtype"])
         if out is not None and out.dtype is not kind:
             raise RuntimeError(
-                f"dtype {kind.type_name} does not match dtype of out parameter "
-                f"({out.dtype.type_name})"
+                f"dtype {kind.type_name} does not match dtype of out parameter ({out.dtype.type_name})"
             )
     if out is not None:
         return into(out, _allocate(make, shape, out.dtype))
@@ -166,9 +164,7 @@ def _allocate(make: Make, shape: Sequence[int], kind: Dtype) -> Array:
     except (MemoryError, ValueError) as error:
         count = math.prod(shape)
         if count * kind.itemsize >= 2**63:
-            raise RuntimeError(
-                f"Storage size calculation overflowed with sizes={list(shape)}"
-            ) from None
+            raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}") from None
         if isinstance(error, MemoryError):
             raise RuntimeError(
                 "DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -181,9 +177,7 @@ def finished(tensor: Tensor, requires_grad: bool) -> Tensor:
     """A new tensor with its `requires_grad`; RuntimeError if its dtype has no gradients."""
     if requires_grad:
         if tensor.dtype.kind not in "fc":
-            raise RuntimeError(
-                "Only Tensors of floating point and complex dtype can require gradients"
-            )
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         tensor.requires_grad = True
     return tensor
 
@@ -215,6 +209,10 @@ _C_NAMES = {
 }
 
 
+_LARGEST = {n: float(np.finfo(kind).max) for n, kind in ((2, "f4"), (4, "f4"), (8, "f8"))}
+"""By the bytes of a float: those of half precision are checked as float32, as in PyTorch."""
+
+
 def as_element(value: Any, kind: Dtype) -> Any:
     """A number as an element of a dtype: cut towards zero for integers, wrapped if negative and
     unsigned.
@@ -229,22 +227,15 @@ def as_element(value: Any, kind: Dtype) -> Any:
     if fits and isinstance(value, complex):
         value = value.real
     if fits and kind.is_floating_point:
-        largest = np.finfo(np.float32).max if kind.itemsize == 2 else np.finfo(kind.numpy).max
-        fits = not math.isfinite(value) or abs(value) <= largest
+        fits = not math.isfinite(value) or abs(value) <= _LARGEST[kind.itemsize]
         value = float(value) if fits else value
     elif fits:
         bits = 8 * kind.itemsize
         fits = math.isfinite(value) and abs(int(value)) < 2 ** (bits - kind.is_signed)
-        fits = fits or (
-            kind.is_signed and math.isfinite(value) and int(value) == -(2 ** (bits - 1))
-        )
-        value = (
-            int(value) % 2**bits if fits and not kind.is_signed else int(value) if fits else value
-        )
+        fits = fits or (kind.is_signed and math.isfinite(value) and int(value) == -(2 ** (bits - 1)))
+        value = int(value) % 2**bits if fits and not kind.is_signed else int(value) if fits else value
     if not fits:
-        raise RuntimeError(
-            f"value cannot be converted to type {_C_NAMES[kind.name]} without overflow"
-        )
+        raise RuntimeError(f"value cannot be converted to type {_C_NAMES[kind.name]} without overflow")
     return value
 
 
@@ -343,13 +334,11 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], **options: Unpack[
     shape = exact_size("empty_strided", size)
     if len(shape) != len(stride):
         raise RuntimeError(
-            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides
-            ({len(stride)})"
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(stride)})"
         )
     if any(step < 0 for step in stride):
         raise RuntimeError(
-            f"Storage size calculation overflowed with sizes={list(shape)} and
-            strides={list(stride)}"
+            f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(stride)}"
         )
     kind = options.get("dtype") or get_default_dtype()
     if as_device(options.get("device")) is META:
@@ -374,9 +363,7 @@ def scalar_tensor(s: Any, **options: Unpack[Options]) -> Tensor:
     tensor(3.)
     """
     if number_dtype(s) is None:
-        raise TypeError(
-            f"scalar_tensor(): argument 's' (position 1) must be Number, not {type(s).__name__}"
-        )
+        raise TypeError(f"scalar_tensor(): argument 's' (position 1) must be Number, not {type(s).__name__}")
     kind = options.get("dtype") or get_default_dtype()
     return created("scalar_tensor", options, kind, (), _fill_maker(s, kind))
 
@@ -393,7 +380,7 @@ def array_like(a: Array) -> Array:
 
 def _zeros_kernel(self: Array) -> Array:
     if self.flags.c_contiguous:
-        return np.zeros_like(self)
+        return np.zeros(self.shape, self.dtype)
     made = array_like(self)
     made.fill(0)
     return made
@@ -424,8 +411,7 @@ _full_like = elementwise(
 
 
 def like(name: str, input: Any, options: Any, make: Make) -> Tensor:
-    """A tensor in the shape of another, whose dtype, device and layout in memory are the defaults.
-    """
+    """A tensor in the shape of another, whose dtype, device and layout in memory are the defaults."""
     if not isinstance(input, Tensor):
         kind = type(input).__name__
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")

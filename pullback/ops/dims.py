@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from operator import index
 from typing import Any
@@ -26,7 +27,7 @@ def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     if isinstance(dim, int):
         return (wrap_dim(dim, ndim),)
     wrapped = sorted(wrap_dim(d, ndim) for d in dim)
-    for a, b in zip(wrapped, wrapped[1:], strict=False):
+    for a, b in itertools.pairwise(wrapped):
         if a == b:
             raise RuntimeError(f"dim {a} appears multiple times in the list of dims")
     return tuple(wrapped)
@@ -45,9 +46,7 @@ def infer_size(shape: Any, numel: int) -> tuple[int, ...]:
     if -1 not in sizes:
         for place, n in enumerate(sizes):
             if n < 0:
-                raise RuntimeError(
-                    f"invalid shape dimension {n} at index {place} of shape {list(sizes)}"
-                )
+                raise RuntimeError(f"invalid shape dimension {n} at index {place} of shape {list(sizes)}")
         if math.prod(sizes) != numel:
             raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
         return sizes

@@ -9,6 +9,7 @@ integers for what an ellipsis covers.
 
 from __future__ import annotations
 
+import functools
 import math
 import string
 from collections.abc import Sequence
@@ -22,8 +23,9 @@ from pullback.op import function
 Labels = list[Any]
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _NOTHING = (
-    "einsum(): must specify the equation string and at least one operand, or at least one operand
-    and its " "subscripts list"
+    "einsum(): must specify the equation string and at least one operand, or at least one operand "
+    "and its "
+    "subscripts list"
 )
 
 
@@ -59,13 +61,9 @@ def _read_term(text: str, start: int, operand: int | None) -> list[str]:
         char = text[place]
         if char == ".":
             if text[place : place + 3] != "...":
-                raise RuntimeError(
-                    f"einsum(): found '.' for {where} that is not part of any ellipsis"
-                )
+                raise RuntimeError(f"einsum(): found '.' for {where} that is not part of any ellipsis")
             if "..." in labels:
-                raise RuntimeError(
-                    f"einsum(): found '.' for {where} for which an ellipsis was already found"
-                )
+                raise RuntimeError(f"einsum(): found '.' for {where} for which an ellipsis was already found")
             labels.append("...")
             place += 3
             continue
@@ -81,6 +79,7 @@ def _read_term(text: str, start: int, operand: int | None) -> list[str]:
     return labels
 
 
+@functools.lru_cache(1024)
 def _read_equation(equation: str) -> tuple[list[list[str]], list[str] | None]:
     """The labels of each operand, and of the output if the equation names it."""
     left, arrow, right = equation.partition("->")
@@ -113,8 +112,7 @@ def _read_sublists(
 
 
 def _expanded(labels: list[str], ndim: int, place: int) -> Labels:
-    """The labels of an operand with integers, counted from the last, for what its ellipsis covers.
-    """
+    """The labels of an operand with integers, counted from the last, for what its ellipsis covers."""
     named = len(labels) - ("..." in labels)
     if "..." not in labels and named != ndim:
         raise RuntimeError(
@@ -134,7 +132,7 @@ def _expanded(labels: list[str], ndim: int, place: int) -> Labels:
     return [*labels[:at], *range(named - ndim, 0), *labels[at + 1 :]]
 
 
-def _output_labels(output: list[str] | None, terms: list[Labels]) -> Labels:
+def _output_labels(output: Sequence[str] | None, terms: list[Labels]) -> Labels:
     """The output's labels: as given, or the ellipsis and what appears once, in the order of
     letters.
     """
@@ -147,13 +145,10 @@ def _output_labels(output: list[str] | None, terms: list[Labels]) -> Labels:
         if label == "...":
             result += covered
         elif label in result:
-            raise RuntimeError(
-                f"einsum(): output subscript {label} appears more than once in the output"
-            )
+            raise RuntimeError(f"einsum(): output subscript {label} appears more than once in the output")
         elif label not in found:
             raise RuntimeError(
-                f"einsum(): output subscript {label} does not appear in the equation for any input "
-                "operand"
+                f"einsum(): output subscript {label} does not appear in the equation for any input operand"
             )
         else:
             result.append(label)
@@ -230,10 +225,14 @@ def _pair(a: Operand, b: Operand, kept: set[Any]) -> Operand:
     count = math.prod(right.shape[len(batch) : len(both)])
     stack = (math.prod(shape[: len(batch)]),) if batch else ()
     height = math.prod(shape[len(batch) : len(batch) + len(rows)])
-    left = ops.reshape(left, (*stack, height, count))
-    right = ops.reshape(right, (*stack, count, math.prod(shape[len(batch) + len(rows) :])))
+    left = _shaped(left, (*stack, height, count))
+    right = _shaped(right, (*stack, count, math.prod(shape[len(batch) + len(rows) :])))
     product = ops.bmm(left, right) if batch else ops.mm(left, right)
     return Operand(ops.reshape(product, shape), labels)
+
+
+def _shaped(t: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return t if t.shape == shape else ops.reshape(t, shape)
 
 
 def _cheapest(operands: list[Operand], sizes: dict[Any, int]) -> tuple[int, int]:
@@ -244,6 +243,12 @@ def _cheapest(operands: list[Operand], sizes: dict[Any, int]) -> tuple[int, int]
         return math.prod(sizes[x] for x in {*operands[i].labels, *operands[j].labels})
 
     return min(combinations(range(len(operands)), 2), key=cost)
+
+
+def _leads(a: Operand, b: Operand, wanted: Labels) -> bool:
+    """Whether the dims of `a` come before those of `b` in the output."""
+    own = (x for x in wanted if (x in a.labels) != (x in b.labels))
+    return next(own, None) in a.labels
 
 
 @function(places="t")
@@ -271,13 +276,22 @@ def einsum(*args: Any) -> Tensor:
         raise RuntimeError(f"einsum(): {few} operands were provided than specified in the equation")
     for place, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(
-                f"expected Tensor as element {place} in argument 1, but got {type(t).__name__}"
-            )
-    labels = [_expanded(x, t.ndim, i) for i, (x, t) in enumerate(zip(terms, tensors, strict=True))]
-    wanted = _output_labels(output, labels)
+            raise TypeError(f"expected Tensor as element {place} in argument 1, but got {type(t).__name__}")
+    labels, wanted = _labels(_frozen(terms), _frozen(output), tuple([t.ndim for t in tensors]))
     operands = [_diagonals(t, x, i) for i, (x, t) in enumerate(zip(labels, tensors, strict=True))]
     return _contract(operands, wanted)
+
+
+def _frozen(labels: Any) -> Any:
+    """Lists as tuples, so that a cache can go by them."""
+    return tuple(map(_frozen, labels)) if isinstance(labels, list) else labels
+
+
+@functools.lru_cache(1024)
+def _labels(terms: Any, output: Any, ndims: tuple[int, ...]) -> tuple[list[Labels], Labels]:
+    """The labels of the operands and of the output, for operands with that many dims."""
+    labels = [_expanded(list(x), ndim, i) for i, (x, ndim) in enumerate(zip(terms, ndims, strict=True))]
+    return labels, _output_labels(output, labels)
 
 
 def _contract(operands: list[Operand], wanted: Labels) -> Tensor:
@@ -294,6 +308,8 @@ def _contract(operands: list[Operand], wanted: Labels) -> Tensor:
         i, j = (0, 1) if len(operands) == 2 else _cheapest(operands, sizes)
         rest = [operand for place, operand in enumerate(operands) if place not in (i, j)]
         kept = {*wanted, *(x for operand in rest for x in operand.labels)}
+        if _leads(operands[j], operands[i], wanted):
+            i, j = j, i
         operands = [*rest, _pair(operands[i], operands[j], kept)]
     (only,) = operands
     return only.arranged(wanted)

@@ -23,9 +23,7 @@ from pullback.ops.reduce import Dims, reduced_axes, restore, type_name
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def evenly(
-    g: Tensor, self: Tensor, result: Tensor, dim: Dims = None, keepdim: bool = False
-) -> Tensor:
+def evenly(g: Tensor, self: Tensor, result: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """A gradient shared out among the elements equal to the result, or NaN as it is."""
     result = restore(result, self.ndim, dim, keepdim)
     tied = (self == result) | ((self != self) & (result != result))
@@ -75,9 +73,7 @@ def _whole(name: str, ufunc: Any) -> Any:
             raise RuntimeError(_nothing(name))
         return np.asarray(ufunc.reduce(self, None))
 
-    record = op(
-        name=f"{name}_all", public_name=name, places="", grad_name=f"{name.title()}Backward1"
-    )
+    record = op(name=f"{name}_all", public_name=name, places="", grad_name=f"{name.title()}Backward1")
     record = record(kernel)
     record.vjp(self=evenly_over_all)
     return record
@@ -99,9 +95,7 @@ def _along(name: str, search: Any) -> Any:
             return self.copy(), np.zeros((), np.int64)
         return picked(self, axis, search(self, axis, keepdims=True), keepdim)
 
-    record = op(
-        name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward0"
-    )
+    record = op(name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward0")
     record = record(kernel)
     record.vjp(self=picked_slope)
     return record
@@ -225,8 +219,7 @@ def _aminmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> tup
         raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{type_name(self)}'")
     if dim is None and not self.size:
         raise RuntimeError(
-            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
-            "identity."
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
     axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
     if axes is not None and not self.shape[axes[0]]:
@@ -249,9 +242,7 @@ def _aminmax_vjp(
 _aminmax.vjp(self=_aminmax_vjp)
 
 
-def _public_aminmax(
-    input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None
-) -> Any:
+def _public_aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """The smallest and the largest elements, `(min, max)`: of all, or along `dim`.
 
     Elements that tie share the gradient. RuntimeError where there is nothing.
@@ -283,9 +274,7 @@ def _argument(name: str, search: Any) -> Any:
             raise RuntimeError(f"{name}(): does not support {kind} input")
         if dim is None:
             if not self.size:
-                raise IndexError(
-                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
-                )
+                raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
             return np.asarray(search(self, None, keepdims=keepdim))
         axis = checked_axis(name, self, dim, keepdim)
         return np.asarray(search(self, axis if self.ndim else None, keepdims=keepdim))
@@ -301,9 +290,7 @@ def _argument(name: str, search: Any) -> Any:
     """
     kernel.__name__ = name
     record = op(name=name, places="", nondiff=True)(kernel)
-    return overloaded(
-        record, "(Tensor input, int dim = None, bool keepdim = False, *, Tensor out = None)"
-    )
+    return overloaded(record, "(Tensor input, int dim = None, bool keepdim = False, *, Tensor out = None)")
 
 
 argmax = _argument("argmax", np.argmax)

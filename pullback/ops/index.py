@@ -7,16 +7,17 @@ reads, or `index_put` writes, what the tensors say. `parse` parts a key so.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback._engine import Tensor, from_array, grad_enabled
+from pullback._loops import strided
 from pullback.dtypes import from_numpy_dtype
-from pullback.op import function, op
-from pullback.ops.places import WHOLE, accumulate, key_places
+from pullback.op import Tensors, function, op
+from pullback.ops.places import WHOLE, accumulate, compact, key_places
+from pullback.settings import warn
 
 NOT_AN_INDEX = (
     "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
@@ -28,9 +29,7 @@ AS_TUPLE = (
     "tensor index, x[torch.tensor(seq)], which will result either in an error or a different result"
 )
 BAD_KIND = "tensors used as indices must be long, int, byte or bool tensors"
-OLD_MASK = (
-    "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead."
-)
+OLD_MASK = "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead."
 
 # ------------------------------------------------------------------------------------------ views
 
@@ -39,9 +38,20 @@ OLD_MASK = (
 def _basic(self: Tensor, key):
     """The view `self[key]` of ints, slices, None and one Ellipsis."""
     try:
-        return self[key]
+        view = self[key]
     except IndexError:
         raise IndexError(_why(self.shape, key)) from None
+    return _with_unit_strides(view) if None in key else view
+
+
+def _with_unit_strides(a: Any) -> Any:
+    """New dimensions have a stride of zero in NumPy; here, that of a whole row, as in PyTorch."""
+    shape, item = a.shape, a.itemsize
+    strides = [step // item for step in a.strides]
+    for d in range(len(shape) - 1, -1, -1):
+        if shape[d] == 1 and not strides[d]:
+            strides[d] = shape[d + 1] * strides[d + 1] if d + 1 < len(shape) else 1
+    return strided(a, shape, tuple(strides), 0)
 
 
 _basic.vjp(self=lambda g, self_shape, key: ops.embed(g, self_shape, "basic", (key,)))
@@ -115,7 +125,7 @@ def _index_tensor(part: Any) -> Tensor:
         found = from_array(array.astype(np.int64) if not array.size else array)
     name = found.dtype.name
     if name == "uint8":
-        warnings.warn(OLD_MASK, UserWarning, stacklevel=4)
+        warn(OLD_MASK)
         return found != 0
     if name not in ("int64", "int32", "bool"):
         raise IndexError(BAD_KIND)
@@ -128,9 +138,7 @@ def _step_checked(part: slice) -> slice:
     if any(bound is not None and type(bound) is not int for bound in bounds):
         part = slice(*[None if bound is None else _bound(bound) for bound in bounds])
     if part.step is not None and part.step <= 0:
-        raise ValueError(
-            "step must be greater than zero" if part.step else "slice step cannot be zero"
-        )
+        raise ValueError("step must be greater than zero" if part.step else "slice step cannot be zero")
     return part
 
 
@@ -150,7 +158,7 @@ def parse(shape: tuple[int, ...], given: Any) -> tuple[tuple[Any, ...], list[Any
     if isinstance(given, tuple):
         parts = given
     elif isinstance(given, (list, range)) and _is_tuple_like(given):
-        warnings.warn(AS_TUPLE, UserWarning, stacklevel=3)
+        warn(AS_TUPLE)
         parts = tuple(given)
     else:
         parts = (given,)
@@ -265,9 +273,7 @@ def _key_of(self: Any, indices: Any) -> tuple[Any, ...]:
             key.append(part)
             place += 1
     if place > self.ndim:
-        raise IndexError(
-            f"too many indices for tensor of dimension {self.ndim} (got {place})"
-        )
+        raise IndexError(f"too many indices for tensor of dimension {self.ndim} (got {place})")
     return tuple(key)
 
 
@@ -308,7 +314,7 @@ def index(self: Tensor, indices: Tensors):
     """The elements of `self` that the index tensors pick; None for a dimension to take whole."""
     key = _key_of(self, indices)
     try:
-        return np.ascontiguousarray(self[key]) if self.ndim else self[key]
+        return compact(self[key])
     except IndexError:
         raise _explain(self, key) from None
 
@@ -327,7 +333,7 @@ def index_sum(self: Tensor, indices: Tensors, shape):
 index_sum.vjp(self=lambda g, indices: index(g, indices))
 
 
-@op(name="index_put", places="", writes=True)
+@op(name="index_put", places="", writes="K")
 def _index_put(self: Tensor, indices: Tensors, values: Tensor, accumulate_values):
     """`self` with `values` written, or added, at the picked places."""
     if values.dtype != self.dtype:
@@ -354,9 +360,9 @@ def _index_put(self: Tensor, indices: Tensors, values: Tensor, accumulate_values
 
 
 _index_put.vjp(
-    self=lambda g, indices, accumulate_values: g
-    if accumulate_values
-    else _index_put(g, indices, ops.zeros((), dtype=g.dtype), False),
+    self=lambda g, indices, accumulate_values: (
+        g if accumulate_values else _index_put(g, indices, ops.zeros((), dtype=g.dtype), False)
+    ),
     values=lambda g, indices: index(g, indices),
 )
 
@@ -414,9 +420,7 @@ def _shown(input: Tensor, key: tuple[Any, ...]) -> Tensor:
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """`input[key] = value`."""
     if type(value) not in _NUMBERS and not isinstance(value, Tensor):
-        raise TypeError(
-            f"can't assign a {_full_name(type(value))} to a torch.{input.dtype.type_name}Tensor"
-        )
+        raise TypeError(f"can't assign a {_full_name(type(value))} to a torch.{input.dtype.type_name}Tensor")
     if type(key) is int:
         shown, tensors = (key, Ellipsis), []
     else:
@@ -459,7 +463,7 @@ def _put(view: Tensor, tensors: list[Any], value: Any) -> None:
     _index_put.inplace(view, tensors, value, False)
 
 
-@op(nondiff=True, places="")
+@op(nondiff=True, places="", public_name="nonzero")
 def nonzero_places(self: Tensor):
     """The indices of elements that are not zero, a row each."""
     return np.argwhere(self) if self.ndim else np.empty((int(self != 0), 0), np.int64)
@@ -474,8 +478,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     tensor([[1],
             [3]])
     """
-    if as_tuple:
-        return ops.unbind(nonzero_places(ops.reshape(input, (1,)) if not input.ndim else input), 1)
+    if as_tuple and isinstance(input, Tensor):
+        return ops.unbind(nonzero_places(input if input.ndim else ops.reshape(input, (1,))), 1)
     return nonzero_places(input, out=out)
 
 

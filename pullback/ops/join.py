@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,10 @@ import numpy as np
 from pullback import ops
 from pullback._engine import Tensor, from_array
 from pullback.dtypes import promote_types
-from pullback.op import function, op
+from pullback.op import Tensors, function, op
 from pullback.ops.dims import wrap_dim
+from pullback.ops.places import compact
+from pullback.settings import warn
 
 
 def _common(tensors: Any) -> list[Tensor]:
@@ -42,16 +43,14 @@ def _list(name: str, tensors: Any) -> list[Tensor]:
         )
     for place, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(
-                f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}"
-            )
+            raise TypeError(f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}")
     return list(tensors)
 
 
 @op(name="cat", places="", moves=True, linear=True)
 def _cat(tensors: Tensors, dim):
     """Tensors of one dtype joined along a dimension."""
-    return np.ascontiguousarray(np.concatenate(tensors, dim))
+    return compact(np.concatenate(tensors, dim))
 
 
 @_cat.joint_vjp
@@ -83,9 +82,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Any = None) -> Ten
     first = kept[0]
     if not all(t.ndim for t in tensors):
         place = next(i for i, t in enumerate(tensors) if not t.ndim)
-        raise RuntimeError(
-            f"zero-dimensional tensor (at position {place}) cannot be concatenated"
-        )
+        raise RuntimeError(f"zero-dimensional tensor (at position {place}) cannot be concatenated")
     dim = wrap_dim(dim, first.ndim)
     for t in kept[1:]:
         _check_joinable(first, t, dim, tensors)
@@ -97,9 +94,7 @@ def _check_joinable(first: Tensor, t: Tensor, dim: int, tensors: Any) -> None:
     """RuntimeError unless two shapes differ in one dimension only."""
     a, b = first.shape, t.shape
     if len(a) != len(b):
-        raise RuntimeError(
-            f"Tensors must have same number of dimensions: got {len(a)} and {len(b)}"
-        )
+        raise RuntimeError(f"Tensors must have same number of dimensions: got {len(a)} and {len(b)}")
     for d, (n, m) in enumerate(zip(a, b, strict=True)):
         if d != dim and n != m:
             place = next(i for i, other in enumerate(tensors) if other is t)
@@ -112,7 +107,7 @@ def _check_joinable(first: Tensor, t: Tensor, dim: int, tensors: Any) -> None:
 @op(name="stack", places="", moves=True, linear=True)
 def _stack(tensors: Tensors, dim):
     """Tensors of one dtype and shape along a new dimension."""
-    return np.stack(tensors, dim)
+    return compact(np.stack(tensors, dim))
 
 
 @_stack.joint_vjp
@@ -280,20 +275,12 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     if indexing is None:
-        warnings.warn(
-            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
-            UserWarning,
-            stacklevel=2,
-        )
+        warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.")
     elif indexing not in ("ij", "xy"):
-        raise RuntimeError(
-            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
-        )
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for t in given:
         if t.ndim > 1:
-            raise RuntimeError(
-                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t!r}"
-            )
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t!r}")
     dims = list(range(len(given)))
     if indexing == "xy" and len(given) >= 2:
         dims[:2] = 1, 0
@@ -320,9 +307,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     """
     for t in tensors:
         if t.ndim != 1:
-            raise RuntimeError(
-                f"Expect a 1D vector, but got shape {list(t.shape)}"
-            )
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")
     if len(tensors) == 1:
         return ops.select(ops.unsqueeze(tensors[0], 0), 0, 0)
     grids = meshgrid(*tensors, indexing="ij")
@@ -350,12 +335,12 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     count = math.comb(n + r - 1, r) if with_replacement else math.comb(n, r)
     flat = itertools.chain.from_iterable(choose(range(n), r))
     rows = np.fromiter(flat, np.int64, count * r).reshape(count, r)
-    picked = [from_array(np.ascontiguousarray(rows[:, i])) for i in range(r)]
+    picked = [from_array(compact(rows[:, i])) for i in range(r)]
     return stack([ops.index_select(input, 0, places) for places in picked], 1)
 
 
 @function()
-def kron(input: Tensor, other: Tensor) -> Tensor:
+def kron(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """The Kronecker product: `input` with each element times all of `other` in its place.
 
     >>> import pullback as torch
@@ -366,4 +351,4 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     shapes = [(1,) * (ndim - t.ndim) + tuple(t.shape) for t in (input, other)]
     a = ops.reshape(input, [n for pair in zip(shapes[0], (1,) * ndim, strict=True) for n in pair])
     b = ops.reshape(other, [n for pair in zip((1,) * ndim, shapes[1], strict=True) for n in pair])
-    return ops.unsafe_view(a * b, tuple(n * m for n, m in zip(*shapes, strict=True)))
+    return ops.unsafe_view(a * b, tuple(n * m for n, m in zip(*shapes, strict=True)), out=out)

@@ -19,7 +19,7 @@ def _broadcast(self: Any, mask: Any) -> Any:
     """The mask in the shape of `self`; RuntimeError if it does not broadcast to it."""
     if mask.shape == self.shape:
         return mask
-    whole = ops.broadcast_shapes(self.shape, mask.shape)
+    whole = ops.common_shape(self.shape, mask.shape)
     if whole != self.shape:
         raise RuntimeError(
             f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(whole)}"
@@ -31,14 +31,13 @@ def _fill(self: Any, mask: Any, value: Any) -> Any:
     if mask.dtype != bool:
         name = mask.dtype.name
         raise RuntimeError(
-            "masked_fill_ only supports boolean masks, but got mask with dtype "
-            f"{_C_NAMES.get(name, name)}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {_C_NAMES.get(name, name)}"
         )
     np.copyto(self, value, where=_broadcast(self, mask), casting="unsafe")
     return self
 
 
-@op(name="masked_fill", places="", writes=True)
+@op(name="masked_fill", places="", writes="C")
 def _masked_fill(self: Tensor, mask: Tensor, value):
     """`self` with a number where the mask is true."""
     ops.check_number(value, self.dtype)
@@ -48,7 +47,7 @@ def _masked_fill(self: Tensor, mask: Tensor, value):
 _masked_fill.vjp(self=lambda g, mask: _masked_fill(g, mask, 0))
 
 
-@op(name="masked_fill_tensor", places="", writes=True, grad_name="MaskedFillBackward1")
+@op(name="masked_fill_tensor", places="", writes="C", grad_name="MaskedFillBackward1")
 def _masked_fill_with(self: Tensor, mask: Tensor, value: Tensor):
     """`self` with the element of a 0-dim tensor where the mask is true."""
     if value.ndim:
@@ -77,7 +76,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     tensor([0, 2, 0])
     """
     if input.shape != mask.shape:
-        input = ops.expand(input, ops.broadcast_shapes(mask.shape, input.shape))
+        input = ops.expand(input, ops.common_shape(mask.shape, input.shape))
     record = _masked_fill_with if isinstance(value, Tensor) else _masked_fill
     return record(input, mask, value)
 
@@ -102,15 +101,15 @@ def masked_select(self: Tensor, mask: Tensor):
     if mask.dtype != bool:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     if self.shape != mask.shape:
-        shape = ops.broadcast_shapes(mask.shape, self.shape)
+        shape = ops.common_shape(mask.shape, self.shape)
         self, mask = np.broadcast_to(self, shape), np.broadcast_to(mask, shape)
     return self[mask]
 
 
 masked_select.vjp(
     self=lambda g, self_shape, mask: masked_scatter(
-        ops.zeros(ops.broadcast_shapes(self_shape, mask.shape), dtype=g.dtype),
-        ops.expand(mask, ops.broadcast_shapes(self_shape, mask.shape)),
+        ops.zeros(ops.common_shape(self_shape, mask.shape), dtype=g.dtype),
+        ops.expand(mask, ops.common_shape(self_shape, mask.shape)),
         g,
     )
 )
@@ -121,7 +120,7 @@ def _masked_select_tangent(self: Any, mask: Any) -> Any:
     return masked_select(self, mask)
 
 
-@op(places="", name="masked_scatter", writes=True)
+@op(places="", name="masked_scatter", writes="C")
 def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
     """`self` with the elements of `source`, in order, where the mask is true."""
     if mask.dtype != bool:
@@ -132,8 +131,7 @@ def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
     if self.dtype != source.dtype:
         names = [from_numpy_dtype(a.dtype).type_name for a in (self, source)]
         raise RuntimeError(
-            f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and "
-            f"{names[1]}"
+            f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and {names[1]}"
         )
     mask = _broadcast(self, mask)
     count = int(mask.sum())
@@ -167,7 +165,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     tensor([1., 0., 2.])
     """
     if input.shape != mask.shape:
-        input = ops.expand(input, ops.broadcast_shapes(mask.shape, input.shape))
+        input = ops.expand(input, ops.common_shape(mask.shape, input.shape))
     return _masked_scatter(input, mask, source)
 
 

@@ -21,17 +21,13 @@ from pullback.ops.compare import where
 from pullback.ops.pointwise import example, over, times, unimplemented
 
 
-def _math(
-    name: str, loop: Any, rule: Any, text: str, shown: str, at: str = "0.5", **more: Any
-) -> Any:
+def _math(name: str, loop: Any, rule: Any, text: str, shown: str, at: str = "0.5", **more: Any) -> Any:
     """A function of one variable, integers as floats."""
     more.setdefault("doc", example(text, f"torch.{name}(torch.tensor({at}))", f"tensor({shown})"))
     return elementwise(name, loop, promote="float", vjp={"self": rule}, **more)
 
 
-def _real(
-    name: str, loop: Any, rule: Any, text: str, shown: str, at: str = "0.5", **more: Any
-) -> Any:
+def _real(name: str, loop: Any, rule: Any, text: str, shown: str, at: str = "0.5", **more: Any) -> Any:
     """The same for real numbers only."""
     more.setdefault("refuse", unimplemented(f"{name}_vml_cpu"))
     return _math(name, loop, rule, text, shown, at, allowed="f", **more)
@@ -55,9 +51,7 @@ def _log1p_kernel(self: Any) -> Any:
     return (np.log1p(x * (2 + x) + y * y) / 2 + 1j * np.arctan2(y, 1 + x)).astype(self.dtype)
 
 
-exp = _math(
-    "exp", np.exp, lambda g, result: times(g, conj(result)), "e**x; the slope is e**x.", "1.6487"
-)
+exp = _math("exp", np.exp, lambda g, result: times(g, conj(result)), "e**x; the slope is e**x.", "1.6487")
 exp2 = _math(
     "exp2",
     np.exp2,
@@ -206,9 +200,7 @@ def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
 
 # ----------------------------------------------------------------------------------- trigonometry
 
-sin = _math(
-    "sin", np.sin, lambda g, self: times(g, conj(cos(self))), "Sine; the slope is cos x.", "0.4794"
-)
+sin = _math("sin", np.sin, lambda g, self: times(g, conj(cos(self))), "Sine; the slope is cos x.", "0.4794")
 cos = _math(
     "cos",
     np.cos,
@@ -390,9 +382,7 @@ _logit_eps = elementwise(
     allowed="f",
     refuse=unimplemented("logit_cpu"),
     vjp={
-        "self": lambda g, self, eps: where(
-            (self >= eps) & (self <= 1 - eps), over(g, self * (1 - self)), 0
-        )
+        "self": lambda g, self, eps: where((self >= eps) & (self <= 1 - eps), over(g, self * (1 - self)), 0)
     },
     doc="log(x / (1 - x)) of x moved into [eps, 1 - eps].",
 )
@@ -512,9 +502,7 @@ def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
     tensor([1.6449, 4.9348])
     """
     if not isinstance(n, int):
-        raise TypeError(
-            f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}"
-        )
+        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}")
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     return _polygamma(input, n, out=out)

@@ -25,7 +25,9 @@ from pullback.strides import Array
 
 
 def matrix_product(a: Array, b: Array) -> Array:
-    """The product of arrays of one dtype, broadcast over the leading dims; half precisions in float32."""
+    """The product of arrays of one dtype, broadcast over the leading dims; half precisions in
+    float32.
+    """
     if type(a) is MetaArray:
         return _product_shape(a, b)
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
@@ -126,9 +128,7 @@ def check_batches(batch1: Array, batch2: Array) -> None:
             f"{list(batch2.shape[:2])}."
         )
     if batch1.dtype != batch2.dtype:
-        raise RuntimeError(
-            f"expected scalar type {type_name(batch1)} but found {type_name(batch2)}"
-        )
+        raise RuntimeError(f"expected scalar type {type_name(batch1)} but found {type_name(batch2)}")
     check_numbers(batch1, "bmm")
 
 
@@ -171,8 +171,7 @@ def check_matrix_vector(mat: Array, vec: Array, rows: int, ndim: int) -> None:
         raise RuntimeError(f"vector + matrix @ vector expected, got {ndim}, {mat.ndim}, {vec.ndim}")
     if mat.shape[1] != vec.shape[0] or rows not in (1, mat.shape[0]):
         raise RuntimeError(
-            f"size mismatch, got input ({rows}), mat ({mat.shape[0]}x{mat.shape[1]}), vec
-            ({vec.shape[0]})"
+            f"size mismatch, got input ({rows}), mat ({mat.shape[0]}x{mat.shape[1]}), vec ({vec.shape[0]})"
         )
     check_numbers(mat, "addmv_impl_cpu")
 
@@ -194,14 +193,13 @@ def _check_vectors(name: str, a: Array, b: Array) -> None:
         raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
     if a.dtype != b.dtype:
         raise RuntimeError(
-            "dot : expected both vectors to have same dtype, but found "
-            f"{type_name(a)} and {type_name(b)}"
+            f"dot : expected both vectors to have same dtype, but found {type_name(a)} and {type_name(b)}"
         )
     if a.shape != b.shape:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to
-            have the " f"same number of elements, but got {a.shape[0]} and {b.shape[0]} elements
-            respectively"
+            f"inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to "
+            "have the "
+            f"same number of elements, but got {a.shape[0]} and {b.shape[0]} elements respectively"
         )
     check_numbers(a, name)
 
@@ -246,8 +244,9 @@ def _check_stacks(a: Array, b: Array) -> None:
         if x != y and 1 not in (x, y):
             dim = max(a.ndim, b.ndim) - 2 - i
             raise RuntimeError(
-                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton
-                " f"dimension {dim}"
+                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at "
+                "non-singleton "
+                f"dimension {dim}"
             )
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     if a.shape[-1] != b.shape[-2]:
@@ -327,8 +326,7 @@ def _check_sizes_of_stack(stack: Array, factor: Array) -> None:
         )
     if stack.dtype != factor.dtype:
         raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_c_name(stack)} != "
-            f"{_c_name(factor)}"
+            f"expected m1 and m2 to have the same dtype, but got: {_c_name(stack)} != {_c_name(factor)}"
         )
     check_numbers(stack, "addmm_impl_cpu_")
 
@@ -394,7 +392,8 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     >>> torch.matmul(torch.ones(5, 2, 3), torch.ones(3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    check_tensors("matmul", input=input, other=other)
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        check_tensors("matmul", input=input, other=other)
     left, right = input.ndim, other.ndim
     if left == 2 and right == 2:
         return mm(input, other, out=out)
@@ -426,6 +425,4 @@ def check_tensors(name: str, **arguments: Any) -> None:
     for place, (parameter, value) in enumerate(arguments.items(), 1):
         if not isinstance(value, Tensor):
             kind = type(value).__name__
-            raise TypeError(
-                f"{name}(): argument '{parameter}' (position {place}) must be Tensor, not {kind}"
-            )
+            raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Tensor, not {kind}")

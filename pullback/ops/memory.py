@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor, detach_inplace, from_array, set_array
+from pullback._engine import Tensor, detach_inplace, from_array, restructure, set_array
 from pullback._loops import strided
 from pullback.dtypes import contiguous_format, from_numpy_dtype, preserve_format
 from pullback.op import SURFACE, function, op
@@ -50,11 +50,18 @@ def _as_strided(self: Tensor, size, stride, offset, strides):
     return strided(self, tuple(size), tuple(stride), offset)
 
 
-_as_strided.vjp(
-    self=lambda g, self_shape, size, stride, offset, strides: strided_put(
-        g, self_shape, strides, size, stride, offset
-    )
-)
+@op(name="as_strided_", places="", view=True, grad_name="AsStridedBackward1")
+def _as_strided_in_place(self: Tensor, size, stride, offset, strides):
+    """`as_strided` as `as_strided_` records it."""
+    return strided(self, tuple(size), tuple(stride), offset)
+
+
+def _as_strided_slope(g: Any, self_shape: Any, size: Any, stride: Any, offset: Any, strides: Any) -> Any:
+    return strided_put(g, self_shape, strides, size, stride, offset)
+
+
+_as_strided.vjp(self=_as_strided_slope)
+_as_strided_in_place.vjp(self=_as_strided_slope)
 
 
 def _buffer(dtype: Any, layouts: Any) -> tuple[Any, int]:
@@ -119,14 +126,10 @@ def strided_take(self: Tensor, strides, size, stride, offset):
     """`as_strided` of numbers that may lie otherwise in memory than `strides` says."""
     counts = _counts(self.shape, tuple(strides))
     given = self if counts is None else (self / counts).astype(self.dtype)
-    return _strided_map(
-        given, (tuple(size), tuple(stride), offset), (self.shape, tuple(strides), 0)
-    ).copy()
+    return _strided_map(given, (tuple(size), tuple(stride), offset), (self.shape, tuple(strides), 0)).copy()
 
 
-strided_put.vjp(
-    self=lambda g, strides, size, stride, offset: strided_take(g, strides, size, stride, offset)
-)
+strided_put.vjp(self=lambda g, strides, size, stride, offset: strided_take(g, strides, size, stride, offset))
 strided_take.vjp(
     self=lambda g, self_shape, strides, size, stride, offset: strided_put(
         g, self_shape, strides, size, stride, offset
@@ -146,8 +149,7 @@ def _window(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -
         raise RuntimeError("mismatch in length of strides and shape")
     if min(stride, default=0) < 0:
         raise RuntimeError(
-            "as_strided: Negative strides are not supported at the moment, "
-            f"got strides: {list(stride)}"
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
         )
     array = input._array
     root, here = storage_of(array)
@@ -165,9 +167,7 @@ def _window(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -
 
 
 @function()
-def as_strided(
-    input: Tensor, size: Any, stride: Any, storage_offset: int | None = None
-) -> Tensor:
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the input's storage with any shape and strides, from `storage_offset` on.
 
     RuntimeError where it would leave the storage. The gradient sums what shows an element twice.
@@ -180,6 +180,12 @@ def as_strided(
     return _as_strided(input, *_window(input, size, stride, storage_offset))
 
 
+@function(places="m")
+def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """`as_strided` of this tensor itself, which is returned."""
+    return restructure(_as_strided_in_place, input, *_window(input, size, stride, storage_offset))
+
+
 @op(name="as_strided_scatter", places="", moves=True)
 def _as_strided_scatter(self: Tensor, src: Tensor, size, stride, offset, strides):
     """A copy of `self`, which lies as `strides` says, with `src` written to a window."""
@@ -188,7 +194,7 @@ def _as_strided_scatter(self: Tensor, src: Tensor, size, stride, offset, strides
     whole = strided(buffer, shape, strides, start)
     whole[...] = self
     strided(buffer, size, stride, start + offset)[...] = src
-    return whole.copy()
+    return whole
 
 
 _as_strided_scatter.vjp(

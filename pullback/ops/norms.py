@@ -199,9 +199,7 @@ def norm(
             listed = " ".join(map(str, dim))
             raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {listed}")
         if p != "fro":
-            return ops.matrix_norm(
-                input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out
-            )
+            return ops.matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out)
         p = 2
     return _vector_norm(input, 2 if p is None else p, dim, keepdim, dtype, out=out)
 

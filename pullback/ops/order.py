@@ -74,15 +74,11 @@ def _median(name: str, skips_nan: bool, text: str) -> Any:
 
     of_all = op(name=name, places="")(whole)
     of_all.vjp(self=evenly_over_all)
-    of_dim = op(
-        name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward1"
-    )(along)
+    of_dim = op(name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward1")(along)
     of_dim.vjp(self=picked_slope)
     named, written = getattr(return_types, name), getattr(return_types, f"{name}_out")
 
-    def median(
-        input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None
-    ) -> Any:
+    def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
         if dim is None:
             return of_all(input, out=out)
         if out is None:
@@ -137,9 +133,7 @@ def _kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tup
 _kthvalue.vjp(self=picked_slope)
 
 
-def kthvalue(
-    input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None
-) -> Any:
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The `k`-th smallest element along `dim`, counted from 1: `(values, indices)`.
 
     NaN is the largest. RuntimeError if `k` is out of range. The gradient goes to the element

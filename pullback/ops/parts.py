@@ -67,8 +67,7 @@ sign = elementwise(
     allowed="bif",
     refuse=unimplemented(
         "sign_cpu",
-        "Unlike NumPy, torch.sign is not intended to support complex numbers. "
-        "Please use torch.sgn instead.",
+        "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.",
     ),
     vjp={"self": flat},
     doc=example(
@@ -307,9 +306,7 @@ def resolve_conj(input: Any) -> Any:
 def _angle_kernel(self: Any) -> Any:
     if self.dtype.kind == "c":
         return np.angle(self)
-    return np.where(
-        np.isnan(self), self, np.where(self < 0, self.dtype.type(np.pi), self.dtype.type(0))
-    )
+    return np.where(np.isnan(self), self, np.where(self < 0, self.dtype.type(np.pi), self.dtype.type(0)))
 
 
 def _angle_slope(g: Any, self: Any) -> Any:

@@ -6,6 +6,7 @@ written to in place; the others are made of `slice`, a result at a time.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def _bounds(n: int, size: int) -> list[tuple[int, int]]:
 
 def _size_bounds(sizes: Any) -> list[tuple[int, int]]:
     ends = np.cumsum([0, *sizes]).tolist()
-    return list(zip(ends[:-1], ends[1:], strict=True))
+    return list(itertools.pairwise(ends))
 
 
 def _cut(self: Any, bounds: Any, dim: int) -> tuple[Any, ...]:
@@ -45,13 +46,9 @@ def _split_kernel(self: Any, split_size: Any, dim: int) -> tuple[Any, ...]:
     dim = _split_dim(self, dim)
     n = self.shape[dim]
     if split_size < 0:
-        raise RuntimeError(
-            f"split expects split_size be non-negative, but got split_size={split_size}"
-        )
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={split_size}")
     if not split_size and n:
-        raise RuntimeError(
-            f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
-        )
+        raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
     return _cut(self, _bounds(n, split_size), dim)
 
 
@@ -105,14 +102,14 @@ def _split_with_sizes(self: Tensor, split_sizes, dim=0):
 
 @op(name="unsafe_split", places="tm", moves=True, linear=True)
 def unsafe_split(self: Tensor, split_size, dim=0):
-    """`split` into copies, which may be written to in place."""
-    return tuple([piece.copy() for piece in _split_kernel(self, split_size, dim)])
+    """`split` whose pieces do not count as views, and so may be written to: on the user's own risk."""
+    return _split_kernel(self, split_size, dim)
 
 
 @op(name="unsafe_split_with_sizes", places="tm", moves=True, linear=True)
 def unsafe_split_with_sizes(self: Tensor, split_sizes, dim=0):
-    """`split_with_sizes` into copies, which may be written to in place."""
-    return tuple([piece.copy() for piece in _split_sizes_kernel(self, split_sizes, dim)])
+    """`split_with_sizes` whose pieces do not count as views: see `unsafe_split`."""
+    return _split_sizes_kernel(self, split_sizes, dim)
 
 
 for _record, _rule in (
@@ -172,7 +169,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 @function()
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """`chunk` into copies, which may be written to in place."""
+    """`chunk` whose pieces do not count as views: see `unsafe_split`."""
     size = _chunk_size(input, chunks, dim)
     if not size:
         return unsafe_split_with_sizes(input, (0,) * chunks, dim)
@@ -230,9 +227,7 @@ def tensor_split(
         small, more = divmod(n, cuts)
         cuts = [i * small + min(i, more) for i in range(1, cuts)]
     ends = [0, *cuts, n]
-    return tuple(
-        [slice_view(input, dim, a, b, 1) for a, b in zip(ends[:-1], ends[1:], strict=True)]
-    )
+    return tuple([slice_view(input, dim, a, b, 1) for a, b in itertools.pairwise(ends)])
 
 
 def _along(name: str, least: int, dim: int) -> Any:
@@ -280,9 +275,7 @@ def unfold(self: Tensor, dimension, size, step):
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if size > n:
-        raise RuntimeError(
-            f"maximum size for tensor at dimension {dim} is {n} but size is {size}"
-        )
+        raise RuntimeError(f"maximum size for tensor at dimension {dim} is {n} but size is {size}")
     shape, strides = list(self.shape), [s // item for s in self.strides]
     if self.ndim:
         shape[dim] = (n - size) // step + 1
@@ -300,9 +293,5 @@ def unfold_sum(self: Tensor, shape, dimension, size, step):
     return whole
 
 
-unfold.vjp(
-    self=lambda g, self_shape, dimension, size, step: unfold_sum(
-        g, self_shape, dimension, size, step
-    )
-)
+unfold.vjp(self=lambda g, self_shape, dimension, size, step: unfold_sum(g, self_shape, dimension, size, step))
 unfold_sum.vjp(self=lambda g, dimension, size, step: unfold(g, dimension, size, step))

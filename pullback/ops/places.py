@@ -13,6 +13,11 @@ import numpy as np
 WHOLE = slice(None)
 
 
+def compact(a: Any) -> Any:
+    """The array itself if its elements lie in the order of rows, else a copy where they do."""
+    return a if a.flags.c_contiguous else a.copy()
+
+
 def row_steps(shape: Any) -> list[int]:
     """How many elements lie between neighbours of each dimension of a contiguous array."""
     steps, step = [1] * len(shape), 1
@@ -45,8 +50,9 @@ def key_places(shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     first = arrays[0] if arrays and together else 0
     whole = [d for d in range(len(shape)) if parts[d] is WHOLE]
     ndim = picked.ndim + len(whole)
-    total = picked.reshape(picked.shape + (1,) * sum(d > first for d in whole) if together else
-                           picked.shape + (1,) * len(whole))
+    total = picked.reshape(
+        picked.shape + (1,) * sum(d > first for d in whole) if together else picked.shape + (1,) * len(whole)
+    )
     for rank, d in enumerate(whole):
         axis = rank if together and d < first else rank + picked.ndim
         line = np.arange(shape[d]) * steps[d]

@@ -60,9 +60,7 @@ class Generator(_random.Generator):
 
 default_generator = Generator()
 default_generator.seed()
-function(name="default_generator", places="t", aliases=("random.default_generator",))(
-    default_generator
-)
+function(name="default_generator", places="t", aliases=("random.default_generator",))(default_generator)
 function(name="Generator", places="t", aliases=("random.Generator",))(Generator)
 
 
@@ -71,9 +69,7 @@ def _generator(name: str, given: Any) -> _random.Generator:
     if given is None:
         return default_generator
     if not isinstance(given, _random.Generator):
-        raise TypeError(
-            f"{name}(): argument 'generator' must be torch.Generator, not {type(given).__name__}"
-        )
+        raise TypeError(f"{name}(): argument 'generator' must be torch.Generator, not {type(given).__name__}")
     return given
 
 
@@ -153,9 +149,7 @@ def _maker(fill: Callable[..., None], *args: Any) -> Callable[[Sequence[int], An
     return make
 
 
-def _filled_like(
-    name: str, input: Any, options: Any, fill: Callable[..., None], *args: Any
-) -> Tensor:
+def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None], *args: Any) -> Tensor:
     """A tensor in the shape and layout of another, filled with a distribution."""
     generator = _generator(name, options.pop("generator", None))
     made = like(name, input, {**options, "requires_grad": False}, np.empty)
@@ -196,9 +190,7 @@ def randn(*size: int | Sequence[int], **options: Any) -> Tensor:
 def _integer(name: str, parameter: str, place: int, value: Any) -> int:
     if isinstance(value, (bool, float)) or not hasattr(value, "__index__"):
         kind = type(value).__name__
-        raise TypeError(
-            f"{name}(): argument '{parameter}' (position {place}) must be int, not {kind}"
-        )
+        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be int, not {kind}")
     return value.__index__()
 
 
@@ -227,16 +219,13 @@ def randint(*args: Any, **options: Any) -> Tensor:
     low, high = (0, *bounds) if short else bounds
     if size is None or high is None or len(args) > 3:
         raise TypeError(
-            f'randint() missing 1 required positional arguments: "{"high" if high is None else
-            "size"}"'
+            f'randint() missing 1 required positional arguments: "{"high" if high is None else "size"}"'
         )
     low = _integer("randint", "low", 1, low)
     high = _integer("randint", "high", len(names) - 1, high)
     if not isinstance(size, (tuple, list)):
         place, kind = len(names), type(size).__name__
-        raise TypeError(
-            f"randint(): argument 'size' (position {place}) must be tuple of ints, not {kind}"
-        )
+        raise TypeError(f"randint(): argument 'size' (position {place}) must be tuple of ints, not {kind}")
     shape = exact_size("randint", size)
     return created("randint", options, int64, shape, _maker(draw.randint, generator, low, high))
 
@@ -416,9 +405,7 @@ def uniform_(self: Tensor, *args: Any, generator: Any = None, **bounds: Any) -> 
     """
     low, high = _named(("from", "to"), args, bounds)
     _refuse_rest("uniform_", bounds)
-    return _uniform.inplace(
-        self, 0.0 if low is None else low, 1.0 if high is None else high, generator
-    )
+    return _uniform.inplace(self, 0.0 if low is None else low, 1.0 if high is None else high, generator)
 
 
 def _refuse_rest(name: str, options: Any) -> None:
@@ -473,9 +460,7 @@ _bernoulli_each = bernoulli
 
 
 @function(name="bernoulli", places="tm")
-def bernoulli_of(
-    input: Tensor, p: float | None = None, *, generator: Any = None, out: Any = None
-) -> Tensor:
+def bernoulli_of(input: Tensor, p: float | None = None, *, generator: Any = None, out: Any = None) -> Tensor:
     """1 with the probability that stands in `input`, or with probability `p` if it is given, else
     0.
 
@@ -537,9 +522,7 @@ normal_each.vjp(self=flat, std=flat)
 
 
 @function(places="t")
-def normal(
-    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, **options: Any
-) -> Tensor:
+def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, **options: Any) -> Tensor:
     """Normal numbers of these means and standard deviations, numbers or tensors, the latter
     broadcast.
 
@@ -560,14 +543,15 @@ def normal(
     if not isinstance(size, (tuple, list)):
         given = ", ".join(type(x).__name__ for x in (mean, std, size) if x is not None)
         raise TypeError(
-            f"normal() received an invalid combination of arguments - got ({given}), but expected
-            one of:\n" " * (Tensor mean, Tensor std, *, torch.Generator generator = None, Tensor
-            out = None)\n" " * (Tensor mean, float std = 1, *, torch.Generator generator = None,
-            Tensor out = None)\n" " * (float mean, Tensor std, *, torch.Generator generator = None,
-            Tensor out = None)\n" " * (float mean, float std, tuple of ints size, *,
-            torch.Generator generator = None, " "Tensor out = None, torch.dtype dtype = None,
-            torch.layout layout = None, " "torch.device device = None, bool pin_memory = False,
-            bool requires_grad = False)\n"
+            f"normal() received an invalid combination of arguments - got ({given}), but expected "
+            "one of:\n"
+            " * (Tensor mean, Tensor std, *, torch.Generator generator = None, Tensor out = None)\n"
+            " * (Tensor mean, float std = 1, *, torch.Generator generator = None, Tensor out = "
+            "None)\n"
+            " * (float mean, Tensor std, *, torch.Generator generator = None, Tensor out = None)\n"
+            " * (float mean, float std, tuple of ints size, *, torch.Generator generator = None, "
+            "Tensor out = None, torch.dtype dtype = None, torch.layout layout = None, "
+            "torch.device device = None, bool pin_memory = False, bool requires_grad = False)\n"
         )
     make = _maker(draw.normal, _generator("normal", generator), float(mean), float(std))
     return created("normal", options, get_default_dtype(), exact_size("normal", size), make)
@@ -587,9 +571,7 @@ def multinomial(self: Tensor, num_samples: int, replacement: bool = False, gener
     return sample.multinomial(self, num_samples, replacement, source)
 
 
-multinomial.meta(
-    lambda self, count, *rest: meta_array((*self.shape[:-1], count), np.dtype(np.int64))
-)
+multinomial.meta(lambda self, count, *rest: meta_array((*self.shape[:-1], count), np.dtype(np.int64)))
 
 
 @op(places="t", random=True, moves=True)

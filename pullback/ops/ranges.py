@@ -28,9 +28,7 @@ def _number(name: str, parameter: str, place: int, value: Any) -> Any:
         value = value.item()
     if number_dtype(value) is None:
         kind = type(value).__name__
-        raise TypeError(
-            f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}"
-        )
+        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}")
     if isinstance(value, complex):
         raise RuntimeError("value cannot be converted to type double without overflow")
     return value.item() if isinstance(value, np.generic) else value
@@ -79,6 +77,8 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
     >>> torch.arange(1, 2, 0.25)
     tensor([1.0000, 1.2500, 1.5000, 1.7500])
     """
+    if not options and len(args) == 1 and type(args[0]) is int and args[0] >= 0:
+        return created("arange", options, int64, args, lambda shape, dtype: np.arange(*shape))
     start, end, step = _bounds("arange", args, options)
     whole = all(isinstance(value, int) for value in (start, end, step))
     kind = int64 if whole else get_default_dtype()
@@ -95,10 +95,13 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
 
     if out is not None and out.numel() not in (0, count):
         warnings.warn(
-            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.numel()}
-            which does " f"not match the computed number of elements {count}. Note that this may
-            occur as a result of " f"rounding error. The out tensor will be resized to a tensor of
-            shape ({count},).", UserWarning, stacklevel=2,
+            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.numel()} "
+            "which does "
+            f"not match the computed number of elements {count}. Note that this may occur as a "
+            "result of "
+            f"rounding error. The out tensor will be resized to a tensor of shape ({count},).",
+            UserWarning,
+            stacklevel=2,
         )
 
     def make(shape: Any, dtype: Any) -> Array:
@@ -129,8 +132,11 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     start, end, step = _bounds("range", args, options)
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is "
-        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces values
-        in " "[start, end).", UserWarning, stacklevel=2,
+        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
+        "values in "
+        "[start, end).",
+        UserWarning,
+        stacklevel=2,
     )
     _check_range(start, end, step)
     count = math.floor((float(end) - float(start)) / float(step)) + 1
@@ -146,16 +152,12 @@ def _end_point(name: str, parameter: str, value: Any) -> Any:
     if isinstance(value, Tensor):
         if value.ndim:
             which = f"{parameter} with {value.ndim} dimension(s)"
-            raise RuntimeError(
-                f"{name} only supports 0-dimensional start and end tensors, but got {which}."
-            )
+            raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {which}.")
         return value.item()
     if number_dtype(value) is None:
         place = 1 if parameter == "start" else 2
         kind = type(value).__name__
-        raise TypeError(
-            f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}"
-        )
+        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}")
     return value
 
 
@@ -215,9 +217,7 @@ def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> Te
 
 
 @function(places="t")
-def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, **options: Unpack[Options]
-) -> Tensor:
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Unpack[Options]) -> Tensor:
     """`base` to the power of `steps` evenly spaced numbers from `start` to `end`, in the default
     dtype.
 

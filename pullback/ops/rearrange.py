@@ -11,12 +11,14 @@ from pullback._engine import Tensor, from_array
 from pullback.dtypes import contiguous_format
 from pullback.op import function, op
 from pullback.ops.dims import one_or_many, wrap_dim, wrap_dims
+from pullback.ops.places import compact
 
 
 @op(places="", name="flip", moves=True, linear=True)
 def _flip(self: Tensor, dims):
     """`self` reversed in some dimensions."""
-    return np.flip(self, wrap_dims(dims, self.ndim)).copy(order="K")
+    axes = wrap_dims(dims, self.ndim)
+    return np.flip(self, axes).copy(order="K") if self.ndim else self.copy()
 
 
 _flip.vjp(self=lambda g, dims: _flip(g, dims))
@@ -65,12 +67,10 @@ def roll(self: Tensor, shifts, dims=()):
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     dims = (dims,) if isinstance(dims, int) else tuple(dims)
     if not dims and len(shifts) == 1:
-        return np.roll(np.ascontiguousarray(self), shifts[0]).reshape(self.shape)
+        return np.roll(compact(self), shifts[0]).reshape(self.shape)
     if len(shifts) != len(dims):
-        raise RuntimeError(
-            f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
-        )
-    return np.ascontiguousarray(np.roll(self, shifts, tuple(wrap_dim(d, self.ndim) for d in dims)))
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    return compact(np.roll(self, shifts, tuple(wrap_dim(d, self.ndim) for d in dims)))
 
 
 def _back(shifts: Any) -> Any:
@@ -162,7 +162,7 @@ def _repeated_places(repeats: Any) -> Any:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if repeats.dtype.name not in ("int64", "int32"):
         raise NotImplementedError(
-            f'"repeat_interleave_cpu" not implemented for \'{repeats.dtype.type_name}\''
+            f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.type_name}'"
         )
     counts = repeats._array
     if (counts < 0).any():
@@ -214,13 +214,15 @@ def repeat_interleave(
 
 
 def _triangle(name: str, lower: bool) -> Any:
-    cut = np.tril if lower else np.triu
-
     @op(name=name, places="tmi", moves=True, linear=True)
     def record(self: Tensor, diagonal=0):
         if self.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-        return cut(self, diagonal).astype(self.dtype, copy=False)
+        rows, columns = self.shape[-2:]
+        inside = np.tri(rows, columns, diagonal if lower else diagonal - 1, dtype=bool)
+        whole = np.zeros(self.shape, self.dtype)
+        np.copyto(whole, self, where=inside if lower else ~inside)
+        return whole
 
     record.doc = (
         f"The {'lower' if lower else 'upper'} triangles of matrices, zeros elsewhere.\n\n"

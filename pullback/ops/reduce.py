@@ -117,8 +117,7 @@ def _block_sums(a: Array, axis: int) -> Array:
 
 SUM_FORMS = (
     "(Tensor input, *, torch.dtype dtype = None)",
-    "(Tensor input, tuple of ints dim, bool keepdim = False, *, torch.dtype dtype = None, "
-    "Tensor out = None)",
+    "(Tensor input, tuple of ints dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor out = None)",
 )
 
 
@@ -151,9 +150,7 @@ sum = overloaded(sum, *SUM_FORMS)
 
 
 @op(takes_half=True)
-def nansum(
-    self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None
-) -> Array:
+def nansum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over `dim` with NaN counted as zero; NaN elements get no gradient.
 
     Integers are summed as int64. RuntimeError for complex numbers.
@@ -169,15 +166,11 @@ def nansum(
         wide = np.int64 if dtype is None else dtype.numpy
         return np.asarray(np.add.reduce(self, axes, wide, None, keepdim))
     a = widened(self, dtype)
-    return narrowed(
-        sum_array(np.where(np.isnan(a), a.dtype.type(0), a), axes, keepdim), self, dtype
-    )
+    return narrowed(sum_array(np.where(np.isnan(a), a.dtype.type(0), a), axes, keepdim), self, dtype)
 
 
 nansum.vjp(
-    self=lambda g, self, dim, keepdim: ops.where(
-        self == self, restore(g, self.ndim, dim, keepdim), 0.0
-    )
+    self=lambda g, self, dim, keepdim: ops.where(self == self, restore(g, self.ndim, dim, keepdim), 0.0)
 )
 
 
@@ -193,9 +186,7 @@ def _mean_dtype(a: Array, dtype: Dtype | None) -> None:
 
 
 @op(places="", linear=True, takes_half=True)
-def mean(
-    self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None
-) -> Array:
+def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
 
     RuntimeError for integers, unless `dtype` is a floating-point or complex type.
@@ -252,9 +243,7 @@ def nanmean(
 
 
 @op(places="", takes_half=True)
-def prod(
-    self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None
-) -> Array:
+def prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Product over the dim `dim`, over all elements if it is None.
 
     Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is
@@ -331,9 +320,7 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Array:
     kept = True
     for axis, want in enumerate(size, lead):
         if axis < 0 or (shape[axis] != want and want != 1):
-            raise RuntimeError(
-                f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}."
-            )
+            raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
         if shape[axis] != want:
             axes += (axis,)
             kept = False
@@ -375,9 +362,7 @@ def trace(self: Tensor) -> Array:
     if self.dtype.kind == "b":
         raise NotImplementedError("\"trace\" not implemented for 'Bool'")
     diagonal = np.ascontiguousarray(self.diagonal())
-    return sum_array(
-        diagonal if self.dtype.kind in "fc" else diagonal.astype(np.int64), None, False
-    )
+    return sum_array(diagonal if self.dtype.kind in "fc" else diagonal.astype(np.int64), None, False)
 
 
 trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
@@ -386,9 +371,7 @@ trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
 # ---------------------------------------------------------------------------- variance, deviation
 
 
-def _moments(
-    name: str, a: Array, dim: Dims, correction: float, keepdim: bool
-) -> tuple[Array, Array]:
+def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -> tuple[Array, Array]:
     """Variance and mean; the function's name is for its messages."""
     axes = reduced_axes(dim, keepdim, a.ndim)
     if a.dtype.kind not in "fc":
@@ -483,8 +466,7 @@ _std_mean.vjp(
 )
 
 VAR_FORMS = (
-    "(Tensor input, tuple of ints dim, bool unbiased = True, bool keepdim = False, *, "
-    "Tensor out = None)",
+    "(Tensor input, tuple of ints dim, bool unbiased = True, bool keepdim = False, *, Tensor out = None)",
     "(Tensor input, tuple of ints dim = None, *, Number correction = None, bool keepdim = False, "
     "Tensor out = None)",
     "(Tensor input, bool unbiased = True)",

@@ -49,9 +49,7 @@ def _fmod_kernel(self: Any, other: Any) -> Any:
     return np.fmod(self, other)
 
 
-def _division(
-    name: str, kernel: Any, public_name: str, what: str, loop: Any = None, **more: Any
-) -> Any:
+def _division(name: str, kernel: Any, public_name: str, what: str, loop: Any = None, **more: Any) -> Any:
     """An op of the division family: real numbers only, integer division by zero is an error."""
     return elementwise(
         name,
@@ -165,8 +163,7 @@ def divide(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any
     """
     if rounding_mode not in _QUOTIENTS:
         raise RuntimeError(
-            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
-            f"'{rounding_mode}'"
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
         )
     return _QUOTIENTS[rounding_mode](input, other, out=out)
 
@@ -207,9 +204,7 @@ def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     """
     if not isinstance(other, Tensor):
         return _remainder_number(input, other, out=out)
-    return (_remainder if isinstance(input, Tensor) else _remainder_of_number)(
-        input, other, out=out
-    )
+    return (_remainder if isinstance(input, Tensor) else _remainder_of_number)(input, other, out=out)
 
 
 @function(places="tmi")

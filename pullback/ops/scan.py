@@ -120,9 +120,7 @@ def logcumsumexp(self: Tensor, dim: int) -> Array:
     """
     axis = wrap_dim(operator.index(dim), self.ndim)
     if self.dtype.kind not in "fc":
-        raise NotImplementedError(
-            f"\"logcumsumexp_out_cpu\" not implemented for '{type_name(self)}'"
-        )
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{type_name(self)}'")
     if not self.ndim:
         return self.copy()
     if self.dtype.kind == "f":
@@ -186,18 +184,14 @@ def _running(name: str, ufunc: Any) -> Any:
         return values, np.ascontiguousarray(np.maximum.accumulate(standing, axis))
 
     record = op(name=name, places="")(kernel)
-    record.vjp(
-        self=lambda g0, self_shape, dim, result1: to_picked(g0, self_shape, dim, True, result1)
-    )
+    record.vjp(self=lambda g0, self_shape, dim, result1: to_picked(g0, self_shape, dim, True, result1))
     named, written = getattr(return_types, name), getattr(return_types, f"{name}_out")
 
     def running(input: Tensor, dim: int, *, out: Any = None) -> Any:
         return named(record(input, dim)) if out is None else written(record(input, dim, out=out))
 
     side, values, indices = (
-        ("largest", "1, 3, 3", "0, 1, 1")
-        if name == "cummax"
-        else ("smallest", "1, 1, 1", "0, 0, 0")
+        ("largest", "1, 3, 3", "0, 1, 1") if name == "cummax" else ("smallest", "1, 1, 1", "0, 0, 0")
     )
     running.__name__ = running.__qualname__ = name
     running.__doc__ = f"""The {side} element so far along `dim`, and its last place.
@@ -266,9 +260,7 @@ def _panels(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor
     dim = wrap_dim(dim, y.ndim)
     for which, t in (("y", y), ("x", x)):
         if t is not None and t.dtype.kind == "b":
-            raise RuntimeError(
-                f"{name}: received a bool input for `{which}`, but bool is not supported"
-            )
+            raise RuntimeError(f"{name}: received a bool input for `{which}`, but bool is not supported")
     n = y.shape[dim]
     if x is not None:
         if x.shape[-1 if x.ndim == 1 else dim] != n:
@@ -297,9 +289,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1)
 
 
 @function(places="t")
-def cumulative_trapezoid(
-    y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1
-) -> Tensor:
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The running integral along `dim` by the trapezoidal rule, one element shorter than `y`.
 
     >>> import pullback as torch

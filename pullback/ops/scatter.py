@@ -16,7 +16,8 @@ from pullback._engine import IN_PLACE, REGISTRY, Tensor
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import function, op
 from pullback.ops.dims import wrap_dim
-from pullback.ops.places import WHOLE, accumulate, key_places, line_places
+from pullback.ops.places import WHOLE, accumulate, compact, key_places, line_places
+from pullback.strides import strided_array, strides_of
 
 # ------------------------------------------------------------------------------------- gather
 
@@ -47,17 +48,11 @@ def check_line(name: str, self: Any, dim: int, index: Any, src: Any = None) -> i
         return dim
     who = "input" if name == "gather" else "self"
     if max(index.ndim, 1) != max(self.ndim, 1):
-        raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as {who} tensor"
-        )
-    fits = all(
-        d == dim or n <= m for d, (n, m) in enumerate(zip(index.shape, self.shape, strict=False))
-    )
+        raise RuntimeError(f"Index tensor must have the same number of dimensions as {who} tensor")
+    fits = all(d == dim or n <= m for d, (n, m) in enumerate(zip(index.shape, self.shape, strict=False)))
     if src is not None:
         if max(index.ndim, 1) != max(src.ndim, 1):
-            raise RuntimeError(
-                "Index tensor must have the same number of dimensions as src tensor"
-            )
+            raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
         if not fits or any(n > m for n, m in zip(index.shape, src.shape, strict=False)):
             raise RuntimeError(
                 f"Expected index {list(index.shape)} to be no larger than self {list(self.shape)} "
@@ -105,13 +100,11 @@ def gather(self: Tensor, dim, index: Tensor, sparse_grad=False):
     if not index.ndim:
         return self[int(index)].copy()
     shape = tuple(m if d == dim else n for d, (n, m) in enumerate(zip(index.shape, self.shape, strict=True)))
-    return np.ascontiguousarray(np.take_along_axis(cut(self, shape), index, dim))
+    return compact(np.take_along_axis(cut(self, shape), index, dim))
 
 
 gather.vjp(
-    self=lambda g, self_shape, dim, index: scatter_add(
-        ops.zeros(self_shape, dtype=g.dtype), dim, index, g
-    )
+    self=lambda g, self_shape, dim, index: scatter_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
 )
 
 
@@ -140,7 +133,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Any 
     shapes = [list(input.shape), list(indices.shape)]
     sizes = [shapes[0][dim], shapes[1][dim]]
     shapes[0][dim] = shapes[1][dim] = 1
-    common = list(ops.broadcast_shapes(*shapes))
+    common = list(ops.common_shape(*shapes))
     wide = []
     for t, n in zip((input, indices), sizes, strict=True):
         common[dim] = n
@@ -167,12 +160,14 @@ def put_line(self: Any, dim: int, index: Any, values: Any) -> Any:
         if not self.ndim or not index.ndim:
             self.reshape(-1)[index.reshape(-1)] = np.reshape(values, -1)
         else:
-            shape = tuple(m if d == dim else n for d, (n, m) in enumerate(zip(index.shape, self.shape, strict=True)))
+            shape = tuple(
+                m if d == dim else n for d, (n, m) in enumerate(zip(index.shape, self.shape, strict=True))
+            )
             np.put_along_axis(cut(self, shape), index, values, dim)
     return self
 
 
-@op(name="scatter", places="", writes=True)
+@op(name="scatter", places="", writes="C")
 def _scatter(self: Tensor, dim, index: Tensor, src: Tensor):
     """`self` with the elements of `src` at `index` along a dimension."""
     _same_dtype("scatter", self, src)
@@ -186,7 +181,7 @@ _scatter.vjp(
 )
 
 
-@op(name="scatter_value", places="", writes=True, grad_name="ScatterBackward1", public_name="scatter")
+@op(name="scatter_value", places="", writes="C", grad_name="ScatterBackward1", public_name="scatter")
 def _scatter_value(self: Tensor, dim, index: Tensor, value):
     """`self` with a number at `index` along a dimension."""
     ops.check_number(value, self.dtype)
@@ -248,7 +243,7 @@ def scatter_(
     return _scattered(input, dim, index, value if src is None else src, reduce, IN_PLACE)
 
 
-@op(places="tmi", writes=True)
+@op(places="tmi", writes="C")
 def scatter_add(self: Tensor, dim, index: Tensor, src: Tensor):
     """A copy of `self` with the elements of `src` added at `index` along a dimension, in order.
 
@@ -265,9 +260,7 @@ def scatter_add(self: Tensor, dim, index: Tensor, src: Tensor):
     return self
 
 
-scatter_add.vjp(
-    self="g", src=lambda g, dim, index, src_shape: padded(gather(g, dim, index), src_shape)
-)
+scatter_add.vjp(self="g", src=lambda g, dim, index, src_shape: padded(gather(g, dim, index), src_shape))
 
 
 # ---------------------------------------------------------------------------------- index_...
@@ -320,9 +313,7 @@ def index_select(self: Tensor, dim, index: Tensor):
 
 
 index_select.vjp(
-    self=lambda g, self_shape, dim, index: index_add(
-        ops.zeros(self_shape, dtype=g.dtype), dim, index, g
-    )
+    self=lambda g, self_shape, dim, index: index_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
 )
 
 
@@ -345,14 +336,12 @@ def _check_source(name: str, self: Any, dim: int, index: Any, source: Any) -> No
         )
 
 
-@op(name="index_add", places="", writes=True)
+@op(name="index_add", places="", writes="C")
 def _index_add(self: Tensor, dim, index: Tensor, source: Tensor, alpha):
     """`self` with `alpha * source` added at the named indices of a dimension."""
     dim = wrap_dim(dim, self.ndim)
     if index.dtype not in (np.int64, np.int32):
-        raise RuntimeError(
-            f"index_add_(): Expected dtype int32/int64 for index but got: {type_name(index)}"
-        )
+        raise RuntimeError(f"index_add_(): Expected dtype int32/int64 for index but got: {type_name(index)}")
     if self.dtype != source.dtype:
         raise RuntimeError(
             f"index_add_(): self ({type_name(self)}) and source ({type_name(source)}) must have the "
@@ -369,10 +358,9 @@ def _index_add(self: Tensor, dim, index: Tensor, source: Tensor, alpha):
 
 _index_add.vjp(
     self="g",
-    source=lambda g, dim, index, source_shape, alpha: ops.reshape(
-        index_select(g, dim, index), source_shape
-    )
-    * alpha,
+    source=lambda g, dim, index, source_shape, alpha: (
+        ops.reshape(index_select(g, dim, index), source_shape) * alpha
+    ),
 )
 
 
@@ -398,7 +386,7 @@ def index_add_(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha:
     return _index_add.inplace(input, dim, index, source, alpha)
 
 
-@op(places="tmi", writes=True)
+@op(places="tmi", writes="C")
 def index_copy(self: Tensor, dim, index: Tensor, source: Tensor):
     """A copy of `self` with `source` at the indices of a dimension that `index` names.
 
@@ -410,9 +398,7 @@ def index_copy(self: Tensor, dim, index: Tensor, source: Tensor):
     """
     dim = wrap_dim(dim, self.ndim)
     if index.dtype != np.int64:
-        raise RuntimeError(
-            f"index_copy_(): Expected a long tensor for index, but got {type_name(index)}"
-        )
+        raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {type_name(index)}")
     if self.dtype != source.dtype:
         raise RuntimeError(
             "index_copy_(): self and source expected to have the same dtype, but got (self) "
@@ -421,8 +407,7 @@ def index_copy(self: Tensor, dim, index: Tensor, source: Tensor):
     count = source.shape[dim] if source.ndim else 1
     if index.size != count:
         raise IndexError(
-            f"index_copy_(): Number of indices ({index.size}) should be equal to source.size(dim) "
-            f"({count})"
+            f"index_copy_(): Number of indices ({index.size}) should be equal to source.size(dim) ({count})"
         )
     _check_source("index_copy", self, dim, index, source)
     n = self.shape[dim] if self.ndim else 1
@@ -438,9 +423,7 @@ def index_copy(self: Tensor, dim, index: Tensor, source: Tensor):
 
 index_copy.vjp(
     self=lambda g, dim, index: _index_fill(g, dim, index, 0),
-    source=lambda g, dim, index, source_shape: ops.reshape(
-        index_select(g, dim, index), source_shape
-    ),
+    source=lambda g, dim, index, source_shape: ops.reshape(index_select(g, dim, index), source_shape),
 )
 
 
@@ -453,7 +436,7 @@ def _fill_rows(self: Any, dim: int, index: Any, value: Any) -> Any:
     return self
 
 
-@op(name="index_fill", places="", writes=True)
+@op(name="index_fill", places="", writes="K")
 def _index_fill(self: Tensor, dim, index: Tensor, value):
     """`self` with a number at the named indices of a dimension."""
     ops.check_number(value, self.dtype)
@@ -463,7 +446,7 @@ def _index_fill(self: Tensor, dim, index: Tensor, value):
 _index_fill.vjp(self=lambda g, dim, index: _index_fill(g, dim, index, 0))
 
 
-@op(name="index_fill_tensor", places="", writes=True, grad_name="IndexFillBackward1")
+@op(name="index_fill_tensor", places="", writes="K", grad_name="IndexFillBackward1")
 def _index_fill_with(self: Tensor, dim, index: Tensor, value: Tensor):
     """`self` with the element of a 0-dim tensor at the named indices of a dimension."""
     if value.ndim:
@@ -500,15 +483,11 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any, *, out: Any =
 def _flat_index(self: Any, index: Any, name: str) -> Any:
     """Indices into the flattened tensor, made non-negative."""
     if index.dtype != np.int64:
-        raise RuntimeError(
-            f"{name}(): Expected a long tensor for index, but got {type_name(index)}"
-        )
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {type_name(index)}")
     n = self.size
     bad = index[(index < -n) | (index >= n)]
     if bad.size:
-        raise IndexError(
-            f"out of range: tried to access index {bad.ravel()[0]} on a tensor of {n} elements."
-        )
+        raise IndexError(f"out of range: tried to access index {bad.ravel()[0]} on a tensor of {n} elements.")
     return np.where(index < 0, index + n, index)
 
 
@@ -522,12 +501,10 @@ def take(self: Tensor, index: Tensor):
     >>> torch.tensor([[1, 2], [3, 4]]).take(torch.tensor([3, 0]))
     tensor([4, 1])
     """
-    return self.reshape(-1)[_flat_index(self, index, "take")]
+    return compact(self.reshape(-1)[_flat_index(self, index, "take")])
 
 
-take.vjp(
-    self=lambda g, self_shape, index: put(ops.zeros(self_shape, dtype=g.dtype), index, g, True)
-)
+take.vjp(self=lambda g, self_shape, index: put(ops.zeros(self_shape, dtype=g.dtype), index, g, True))
 
 
 @take.jvp
@@ -535,7 +512,7 @@ def _take_tangent(self: Any, index: Any) -> Any:
     return take(self, index)
 
 
-@op(places="mi", aliases=("torch.put",), writes=True)
+@op(places="mi", aliases=("torch.put",), writes="K")
 def put(self: Tensor, index: Tensor, source: Tensor, accumulate=False):
     """A copy of `self` with `source` at `index` of the flattened tensor; added with `accumulate`.
 
@@ -569,9 +546,9 @@ def _add_flat(self: Any, places: Any, values: Any) -> None:
 
 
 put.vjp(
-    self=lambda g, index, accumulate: g
-    if accumulate
-    else put(g, index, ops.zeros(index.shape, dtype=g.dtype)),
+    self=lambda g, index, accumulate: (
+        g if accumulate else put(g, index, ops.zeros(index.shape, dtype=g.dtype))
+    ),
     source=lambda g, index, source_shape: ops.reshape(take(g, index), source_shape),
 )
 
@@ -584,7 +561,8 @@ def _into_view(name: str, view: str, doc: str) -> Any:
 
     @op(name=name, places="", moves=True)
     def record(self: Tensor, src: Tensor, args):
-        whole = self.copy()
+        whole = strided_array(self.shape, strides_of(self), self.dtype)
+        whole[...] = self
         place = REGISTRY[view].kernel(whole, *args)
         if src.shape != place.shape:
             raise RuntimeError(
@@ -623,15 +601,14 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 @function()
 def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
-) -> Tensor:
+    input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1,
+    *, out: Any = None,
+) -> Tensor:  # fmt: skip
     """A copy of `input` with `src` at `start:end:step` of a dimension."""
-    return _slice_scatter(input, src, (dim, start, end, step))
+    return _slice_scatter(input, src, (dim, start, end, step), out=out)
 
 
 @function()
-def diagonal_scatter(
-    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
-) -> Tensor:
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of `input` with `src` on the diagonal of two dimensions."""
     return _diagonal_scatter(input, src, (offset, dim1, dim2))

@@ -16,6 +16,7 @@ from pullback.op import function, op
 from pullback.ops.dims import wrap_dim
 from pullback.ops.places import accumulate, line_places
 from pullback.ops.scatter import check_line, cut, gather, padded, raise_range, scatter_add, type_name
+from pullback.settings import warn
 
 _UFUNCS = {
     "sum": np.add,
@@ -24,6 +25,16 @@ _UFUNCS = {
     "amax": np.maximum,
     "amin": np.minimum,
 }
+
+
+_INDEX_KERNELS = {"amax": "maximum_cpu", "amin": "minimum_cpu", "mean": "div_floor_cpu"}
+
+
+def _check_kind(self: Any, reduce: str, kernel: str) -> None:
+    """NotImplementedError for extremes of complex numbers and means of bools."""
+    kind = self.dtype.kind
+    if (kind == "c" and reduce in ("amax", "amin")) or (kind == "b" and reduce == "mean"):
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(self)}'")
 
 
 def _identity(reduce: str, kind: Any) -> Any:
@@ -55,15 +66,14 @@ def _reduce_at(self: Any, places: Any, src: Any, reduce: str, include_self: bool
     return self
 
 
-@op(name="scatter_reduce", places="", writes=True)
+@op(name="scatter_reduce", places="", writes="C")
 def _scatter_reduce(self: Tensor, dim, index: Tensor, src: Tensor, reduce, include_self):
     """`self` with the elements of `src` reduced in at `index` along a dimension."""
     if reduce not in _UFUNCS:
-        raise RuntimeError(
-            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
-        )
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     if self.dtype != src.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    _check_kind(self, reduce, f"scatter_gather_tensor_cpu_reduce_{reduce}")
     dim = check_line("scatter", self, dim, index, src)
     line = index if index.ndim else index.reshape(1)
     places = line_places(self.shape or (1,), dim, line)
@@ -166,13 +176,14 @@ def _spread(index: Any, shape: Any, dim: int) -> Any:
     return np.broadcast_to(index.reshape((-1,) + (1,) * (len(shape) - dim - 1)), shape)
 
 
-@op(name="index_reduce", places="", writes=True)
+@op(name="index_reduce", places="", writes="C")
 def _index_reduce(self: Tensor, dim, index: Tensor, source: Tensor, reduce, include_self):
     """`self` with `source` reduced in at the named indices of a dimension."""
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(
             f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
         )
+    _check_kind(self, reduce, _INDEX_KERNELS.get(reduce, ""))
     dim = wrap_dim(dim, self.ndim)
     if self.dtype != source.dtype:
         raise RuntimeError(
@@ -220,6 +231,7 @@ def index_reduce(
     >>> torch.ones(2).index_reduce(0, torch.tensor([1, 1]), torch.tensor([2.0, 3.0]), "prod")
     tensor([1., 6.])
     """
+    warn("index_reduce() is in beta and the API may change at any time.")
     return _index_reduce(input, dim, index, source, reduce, include_self, out=out)
 
 
@@ -228,4 +240,5 @@ def index_reduce_(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """`index_reduce` into the tensor itself."""
+    warn("index_reduce() is in beta and the API may change at any time.")
     return _index_reduce.inplace(input, dim, index, source, reduce, include_self)

@@ -15,8 +15,8 @@ import numpy as np
 from pullback import ops
 from pullback._engine import REGISTRY, Tensor
 from pullback._loops import strided
+from pullback.dtypes import Size, from_numpy_dtype
 from pullback.dtypes import dtype as Dtype
-from pullback.dtypes import from_numpy_dtype
 from pullback.op import function, op
 from pullback.ops.dims import infer_size, view_strides, wrap_dim
 
@@ -66,14 +66,28 @@ def view(input: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Ten
     tensor([[0, 1],
             [2, 3]])
     """
-    if len(shape) == 1:
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         size = shape[0]
-        if isinstance(size, Dtype):
-            return ops.view_dtype(input, size)
-        return _view(input, size if isinstance(size, (tuple, list)) else shape)
+    elif shape:
+        size, dtype = (None, shape[0]) if isinstance(shape[0], Dtype) else (shape, dtype)
     if dtype is not None:
         return ops.view_dtype(input, dtype)
-    return _view(input, shape if size is None else size)
+    if size is None or not all(hasattr(type(n), "__index__") for n in size):
+        raise TypeError(_no_shape(shape))
+    return _view(input, size)
+
+
+def _no_shape(given: tuple[Any, ...]) -> str:
+    """The message for arguments of `view` that are no shape."""
+    kinds = [type(value).__name__ for value in given]
+    shown = ", ".join(f"!{kind}!" for kind in kinds)
+    reason = (
+        f"      didn't match because some of the arguments have invalid types: ({shown})\n" if given else ""
+    )
+    return (
+        f"view() received an invalid combination of arguments - got ({', '.join(kinds)}), but "
+        f"expected one of:\n * (torch.dtype dtype)\n{reason} * (tuple of ints size)\n{reason}"
+    )
 
 
 @op(places="", name="reshape_alias", view=True, linear=True)
@@ -87,17 +101,15 @@ _reshape_alias.vjp(self=lambda g, self_shape: reshape(g, self_shape))
 
 @op(places="", moves=True, linear=True)
 def unsafe_view(self: Tensor, size):
-    """A contiguous copy of `self` with the shape `size`."""
-    copy = np.empty(size, self.dtype)
-    np.copyto(copy.reshape(self.shape), self)
-    return copy
+    """`self` with another shape, a copy if need be, but no view: for results that nobody else holds."""
+    return self.reshape(size)
 
 
 unsafe_view.vjp(self=lambda g, self_shape: reshape(g, self_shape))
 
 
 @function()
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """`input` with another shape, in which one size may be -1: a view if possible, else a copy.
 
     RuntimeError if the shape has another number of elements. The gradient is reshaped back.
@@ -107,14 +119,19 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1],
             [2, 3]])
     """
-    size = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        shape = sizes[0]
+    elif sizes:
+        shape = sizes
+    elif shape is None:
+        raise TypeError('reshape() missing 1 required positional arguments: "shape"')
     array = input._array
     if array.flags.c_contiguous or not array.size:
-        return _view(input, size)
-    size = infer_size(size, array.size)
-    if view_strides(array.shape, array.strides, size) is None:
-        return unsafe_view(input, size)
-    return _reshape_alias(input, size)
+        return _view(input, shape)
+    shape = infer_size(shape, array.size)
+    if view_strides(array.shape, array.strides, shape) is None:
+        return unsafe_view(input, shape)
+    return _reshape_alias(input, shape)
 
 
 @function(places="m")
@@ -200,8 +217,7 @@ def select(self: Tensor, dim, index):
         return self[(WHOLE,) * dim + (index, ...)]
     except IndexError:
         raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(self.shape)} "
-            f"at dimension {dim}"
+            f"select(): index {index} out of range for tensor of size {list(self.shape)} at dimension {dim}"
         ) from None
 
 
@@ -217,9 +233,7 @@ def slice_view(self: Tensor, dim, start, end, step):
 
 
 slice_view.vjp(
-    self=lambda g, self_shape, dim, start, end, step: embed(
-        g, self_shape, "slice", (dim, start, end, step)
-    )
+    self=lambda g, self_shape, dim, start, end, step: embed(g, self_shape, "slice", (dim, start, end, step))
 )
 
 
@@ -247,9 +261,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     if start < 0:
         start += size
     if start + length > size:
-        raise RuntimeError(
-            f"start ({start}) + length ({length}) exceeds dimension size ({size})."
-        )
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
     return slice_view(input, dim, start, start + length, 1)
 
 
@@ -274,9 +286,7 @@ def diagonal(self: Tensor, offset=0, dim1=0, dim2=1):
 
 
 diagonal.vjp(
-    self=lambda g, self_shape, offset, dim1, dim2: embed(
-        g, self_shape, "diagonal", (offset, dim1, dim2)
-    )
+    self=lambda g, self_shape, offset, dim1, dim2: embed(g, self_shape, "diagonal", (offset, dim1, dim2))
 )
 
 
@@ -321,14 +331,12 @@ def _diagonal_copy(self: Tensor, offset, dim1, dim2):
 
 
 _diagonal_copy.vjp(
-    self=lambda g, self_shape, offset, dim1, dim2: embed(
-        g, self_shape, "diagonal", (offset, dim1, dim2)
-    )
+    self=lambda g, self_shape, offset, dim1, dim2: embed(g, self_shape, "diagonal", (offset, dim1, dim2))
 )
 
 
 @function()
-def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+def diag(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal: a copy.
 
     RuntimeError for other numbers of dimensions.
@@ -338,10 +346,10 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     tensor([1, 4])
     """
     if input.ndim == 1:
-        return diag_embed(input, diagonal)
+        return _diag_embed(input, diagonal, 0, 1, out=out)
     if input.ndim != 2:
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return _diagonal_copy(input, diagonal, 0, 1)
+    return _diagonal_copy(input, diagonal, 0, 1, out=out)
 
 
 @function()
@@ -375,13 +383,16 @@ def expand(self: Tensor, size: Size, implicit=False):
             f"tensor ({len(have)})"
         )
     shape, strides = list(size), [0] * len(size)
-    for d, n in enumerate(size):
+    for d in range(len(size) - 1, -1, -1):
+        n = size[d]
         if d < new:
             if n < 0:
                 raise RuntimeError(
                     f"The expanded size of the tensor ({n}) isn't allowed in a leading, "
                     f"non-existing dimension {d}"
                 )
+            if n == 1:
+                strides[d] = shape[d + 1] * strides[d + 1] if d + 1 < len(size) else 1
             continue
         old = have[d - new]
         if n == -1 or n == old:
@@ -407,7 +418,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 @function()
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """`input.expand(size)`: `input` broadcast to a shape."""
-    return expand(input, tuple(size))
+    return expand(input, (size,) if isinstance(size, int) else tuple(size))
 
 
 @function(places="t")
@@ -421,12 +432,40 @@ def broadcast_tensors(*tensors: Any) -> list[Tensor]:
     [torch.Size([3, 2]), torch.Size([3, 2])]
     """
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
-    shape = broadcast_shapes(*(t.shape for t in given))
-    return [expand(t, shape) for t in given]
+    shape = common_shape(*(t.shape for t in given))
+    return [t if t.shape == shape else expand(t, shape) for t in given]
 
 
-def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
-    """The common shape of several; RuntimeError if there is none."""
+@function(places="t")
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of these shapes broadcast to; an int counts as a shape of one dimension.
+
+    RuntimeError if they do not fit.
+
+    >>> import pullback as torch
+    >>> torch.broadcast_shapes((2, 1), (3,), 1)
+    torch.Size([2, 3])
+    """
+    whole: list[int] = []
+    for place, given in enumerate(shapes):
+        shape = (given,) if isinstance(given, int) else tuple(given)
+        whole = [1] * (len(shape) - len(whole)) + whole
+        for d in range(-1, -len(shape) - 1, -1):
+            if shape[d] < 0:
+                raise ValueError("Attempting to broadcast a dimension with negative length!")
+            if shape[d] not in (1, whole[d]):
+                if whole[d] != 1:
+                    raise RuntimeError(
+                        f"Attempting to broadcast a dimension of length {shape[d]} at {d}! "
+                        f"Mismatching argument at index {place} had {shape}; but expected shape "
+                        f"should be broadcastable to {whole}"
+                    )
+                whole[d] = shape[d]
+    return Size(whole)
+
+
+def common_shape(*shapes: Any) -> tuple[int, ...]:
+    """The common shape of several tensors; RuntimeError if there is none."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

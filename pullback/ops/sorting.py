@@ -57,9 +57,7 @@ def _sort(
 
 
 _sort.variant = lambda saved: "SortBackward0" if saved["stable"] is None else "SortBackward1"
-_sort.vjp(
-    self=lambda g0, self_shape, dim, stable, result1: to_picked(g0, self_shape, dim, True, result1)
-)
+_sort.vjp(self=lambda g0, self_shape, dim, stable, result1: to_picked(g0, self_shape, dim, True, result1))
 
 
 def sort(
@@ -218,11 +216,7 @@ def _set(self: Array, dim: int | None, order: bool, name: str) -> tuple[Array, A
     place = np.arange(len(rows))
     if order:
         keys = comparable(rows)
-        place = (
-            np.argsort(keys[:, 0], kind="stable")
-            if keys.shape[1] == 1
-            else np.lexsort(keys.T[::-1])
-        )
+        place = np.argsort(keys[:, 0], kind="stable") if keys.shape[1] == 1 else np.lexsort(keys.T[::-1])
         rows = rows[place]
     start = _starts(rows)
     run, counts = _runs(start)
@@ -329,9 +323,7 @@ def _search_rows(bounds: Array, values: Array, side: str) -> Array:
     lift = np.arange(rows)[:, None] * (len(ranks) + 1)
     keys = ranks[: bounds.size].reshape(rows, -1) + lift
     wanted = ranks[bounds.size :].reshape(rows, -1) + lift
-    return (np.searchsorted(keys.ravel(), wanted, side) - np.arange(rows)[:, None] * n).reshape(
-        values.shape
-    )
+    return (np.searchsorted(keys.ravel(), wanted, side) - np.arange(rows)[:, None] * n).reshape(values.shape)
 
 
 def _check_search(sorted_sequence: Tensor, value: Any) -> None:
@@ -374,9 +366,7 @@ def searchsorted(
     """
     if side is not None:
         if side not in ("left", "right"):
-            raise RuntimeError(
-                f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}"
-            )
+            raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
         if right and side == "left":
             raise RuntimeError(
                 "torch.searchsorted(): side and right can't be set to opposites, got side of left "
