@@ -224,7 +224,7 @@ def get_default_dtype() -> dtype:
     return _Defaults.float
 
 
-def can_cast(from_: dtype, to: dtype) -> bool:  # type: ignore[valid-type]
+def can_cast(from_: dtype, to: dtype) -> bool:
     """Whether PyTorch's casting rules allow the conversion in an in-place op.
 
     >>> import pullback as torch
@@ -335,7 +335,7 @@ class device:
 
     def __init__(self, type: str | device | int, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index
+            type, index = type.type, type.index  # type: ignore[assignment]
         elif isinstance(type, int):
             raise RuntimeError("Cannot access accelerator device when none is available.")
         kind, _, number = type.partition(":")
@@ -386,7 +386,7 @@ def get_default_device() -> device:
     return _Defaults.device
 
 
-def set_default_device(device: str | device | int | None) -> None:  # type: ignore[valid-type]
+def set_default_device(device: str | device | int | None) -> None:
     """Sets the device of new tensors; None is the CPU. `with torch.device("meta"):` does so for a while.
 
     >>> import pullback as torch

@@ -48,7 +48,7 @@ def _signature(kernel: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, 
     """Names, defaults and kinds of a kernel's parameters, read off its signature."""
     code = kernel.__code__
     names = code.co_varnames[: code.co_argcount]
-    given = kernel.__defaults__ or ()  # type: ignore[attr-defined]
+    given = kernel.__defaults__ or ()
     defaults = (REQUIRED,) * (len(names) - len(given)) + tuple(given)
     notes = {k: str(v).strip("'\"") for k, v in kernel.__annotations__.items()}
     return names, defaults, "".join(_KINDS.get(notes.get(name, ""), ".") for name in names)

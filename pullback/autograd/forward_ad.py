@@ -9,6 +9,7 @@ pass is linear in the gradient it starts from, and the derivative of that map is
 
 from __future__ import annotations
 
+import threading
 from typing import Any, NamedTuple
 
 from pullback import _engine, ops
@@ -37,15 +38,15 @@ class UnpackedDualTensor(NamedTuple):
 
 def tangent_of(x: Any) -> Any:
     """The tangent that a tensor carries, None for none."""
-    if not _levels or not isinstance(x, Tensor):
+    if not _state.levels or not isinstance(x, Tensor):
         return None
     tangents = _engine.tangents_of(x)
-    return tangents.get(_levels[-1]) if tangents else None
+    return tangents.get(_state.levels[-1]) if tangents else None
 
 
 def set_tangent(x: Tensor, tangent: Tensor) -> None:
     """Hangs a tangent on a tensor; what the graph saved of it sees it too."""
-    _engine.tangents_of(x, True)[_levels[-1]] = tangent
+    _engine.tangents_of(x, True)[_state.levels[-1]] = tangent
 
 
 def _any_tangent(values: Any) -> bool:
@@ -60,6 +61,23 @@ def _tangents(x: Any) -> Any:
         return x
     tangent = tangent_of(x)
     return ops.zeros_like(x) if tangent is None else tangent
+
+
+def _own(tangent: Tensor, args: tuple[Any, ...]) -> Any:
+    """The tangent, copied if it is in the memory of another: in-place ops will write to it."""
+    shared = tangent._base is not None or any(tangent is tangent_of(x) for x in args)
+    return ops.clone(tangent) if shared else tangent
+
+
+def _any_requires_grad(values: Any) -> bool:
+    """Whether a value or a tangent among the arguments requires a gradient."""
+    return any(
+        _any_requires_grad(x)
+        if type(x) in (list, tuple)
+        else isinstance(x, Tensor)
+        and (x.requires_grad or (tangent_of(x) is not None and tangent_of(x).requires_grad))
+        for x in values
+    )
 
 
 def _alias(x: Tensor) -> Any:
@@ -86,12 +104,12 @@ class Tangents:
             return _engine.apply_below(op, args, out)
         if out is IN_PLACE:
             (tangent,) = _outputs(push_forward(op, args, _engine.apply_below(op, args)))
-            return self._write(op, args, tangent)
+            return self._write(op, args, None if tangent is None else _own(tangent, args))
         result = _engine.apply_below(op, args, out)
         tangents = push_forward(op, args, result)
         for x, tangent in zip(_outputs(result), _outputs(tangents), strict=True):
             if tangent is not None:
-                set_tangent(x, tangent)
+                set_tangent(x, tangent if op.view else _own(tangent, args))
         return result
 
     def _write(self, op: Op, args: tuple[Any, ...], tangent: Any) -> Any:
@@ -125,8 +143,11 @@ class Tangents:
             ops.zeros_like(x) if isinstance(x, Tensor) and t is None and ctx.materialize_grads else t
             for x, t in zip(args, given, strict=True)
         ]
-        ctx.saved_for_jvp = ctx.saved_for_forward
-        tangents = _outputs(cls.jvp(ctx, *given))
+        ctx.saved_for_forward = ctx._for_jvp
+        try:
+            tangents = _outputs(cls.jvp(ctx, *given))
+        finally:
+            ctx.saved_for_forward = ()
         for x, tangent in zip(_outputs(result), tangents, strict=True):
             if isinstance(x, Tensor) and tangent is not None:
                 set_tangent(x, tangent)
@@ -152,7 +173,7 @@ def push_forward(op: Op, args: tuple[Any, ...], result: Any) -> Any:
             f"Trying to use forward AD with {op.__name__} that does not support it because it has "
             "not been implemented yet."
         )
-    return transposed(op, args, result)
+    return transposed(op, args)
 
 
 def _by_rule(op: Op, args: tuple[Any, ...], result: Any) -> Any:
@@ -187,11 +208,11 @@ def _one_at_a_time(op: Op, args: tuple[Any, ...]) -> Any:
     return total
 
 
-def transposed(op: Op, args: tuple[Any, ...], result: Any) -> Any:
+def transposed(op: Op, args: tuple[Any, ...]) -> Any:
     """J v from the backward rules: u -> J' u is linear, and its own backward pass from v is J v."""
     from pullback.autograd.passes import grad
 
-    recording = _engine.grad_enabled()
+    recording = _engine.grad_enabled() and _any_requires_grad(args)
     with enable_grad():
         sources: list[Tensor] = []
         tangents: list[Tensor] = []
@@ -223,29 +244,37 @@ def transposed(op: Op, args: tuple[Any, ...], result: Any) -> Any:
 
 # ------------------------------------------------------------------------------------- levels
 
-_levels: list[Tangents] = []
+
+class _State(threading.local):
+    """The dual levels of a thread: none or one."""
+
+    def __init__(self) -> None:
+        self.levels: list[Tangents] = []
+
+
+_state = _State()
 
 
 def enter_dual_level() -> int:
     """Begins forward mode on this thread; RuntimeError within another."""
-    if _levels:
+    if _state.levels:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
-    _levels.append(Tangents())
-    _engine.push_level(_levels[-1])
+    _state.levels.append(Tangents())
+    _engine.push_level(_state.levels[-1])
     _engine.keep_tangents(True)
-    return len(_levels) - 1
+    return len(_state.levels) - 1
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
     """Ends forward mode; tangents are forgotten."""
-    if not _levels:
+    if not _state.levels:
         raise RuntimeError("Dual level must be a positive number.")
-    if level is not None and level != len(_levels) - 1:
+    if level is not None and level != len(_state.levels) - 1:
         raise RuntimeError(
             "Trying to exit a forward AD level that was not the last one that was created. This is "
             "not supported."
         )
-    _levels.pop()
+    _state.levels.pop()
     _engine.pop_level()
     _engine.keep_tangents(False)
 
@@ -271,7 +300,7 @@ class dual_level:
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """A view of `tensor` that carries `tangent`, which has its shape; both are real or complex."""
-    if not _levels:
+    if not _state.levels:
         raise RuntimeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
             "enter_dual_level() first."
@@ -297,6 +326,6 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """The value and the tangent of a tensor."""
-    if not _levels:
+    if not _state.levels:
         return UnpackedDualTensor(tensor, None)
     return UnpackedDualTensor(_engine.at_level_below(_alias, tensor), tangent_of(tensor))

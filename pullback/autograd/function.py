@@ -67,6 +67,7 @@ class BackwardCFunction(Node, FunctionCtx):
     __slots__ = (
         "__dict__",
         "_are_tensors",
+        "_for_jvp",
         "_likes",
         "dirty_tensors",
         "materialize_grads",
@@ -86,8 +87,8 @@ class BackwardCFunction(Node, FunctionCtx):
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """What `save_for_backward` kept; RuntimeError if it was freed or has been written to."""
-        return _engine.saved_tensors(self)
+        """What was saved for `backward`, within `jvp` for it. RuntimeError if it was freed or changed."""
+        return self.saved_for_forward or _engine.saved_tensors(self)
 
     @property
     def saved_variables(self) -> tuple[Any, ...]:
@@ -324,6 +325,7 @@ def _finish(ctx: Any, inputs: list[Any], outs: tuple[Any, ...], recording: bool)
         if any(x is not None for x in hung):
             _engine.set_outputs(ctx, hung, written, place)
         _engine.save_tensors(ctx, ctx.to_save)
+    ctx._for_jvp, ctx.saved_for_forward = ctx.saved_for_forward, ()
     ctx.to_save = ctx.dirty_tensors = ctx.non_differentiable = ()
     return results
 

@@ -334,11 +334,10 @@ class _Check:
 
     def batched_forward(self) -> None:
         """Batches of tangents are for `vmap` to run."""
-        if not hasattr(ops, "vmap"):
-            raise GradcheckError(
-                "check_batched_forward_grad=True needs torch.func.vmap, which Pullback does not "
-                "have yet: leave the option off"
-            )
+        raise GradcheckError(
+            "check_batched_forward_grad=True needs torch.func.vmap, which Pullback does not have "
+            "yet: leave the option off"
+        )
 
     def undefined(self) -> None:
         """Outputs without a gradient must count as outputs with a zero one."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor, from_array, grad_enabled
+from pullback._engine import Tensor, from_array
 from pullback._loops import strided
-from pullback.dtypes import from_numpy_dtype
+from pullback.dtypes import bool_, from_numpy_dtype, int32, int64
 from pullback.op import Tensors, function, op
 from pullback.ops.places import WHOLE, accumulate, compact, key_places
 from pullback.settings import warn
@@ -404,12 +404,36 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     kind = type(key)
     if kind is int:
         return _basic(input, (key, Ellipsis))
-    if kind is tuple and all(type(part) is int for part in key):
-        return _basic(input, (*key, Ellipsis))
+    if kind is Tensor and 0 < key.ndim <= input.ndim and key.dtype in _INDEX_DTYPES:
+        return index(input, [key])
+    shown = _plain_key(key if kind is tuple else (key,))
+    if shown is not None:
+        return _basic(input, shown)
     shown, tensors = parse(input.shape, key)
     if not tensors:
         return _basic(input, shown)
     return index(_shown(input, shown), tensors)
+
+
+def _plain_key(parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The key for `_basic`, if there are only plain ints, slices, None and an Ellipsis."""
+    dots = 0
+    for part in parts:
+        kind = type(part)
+        if kind is slice:
+            if type(part.start) not in _BOUNDS or type(part.stop) not in _BOUNDS or part.step is not None:
+                return None
+        elif part is Ellipsis:
+            dots += 1
+        elif kind is not int and part is not None:
+            return None
+    if dots > 1:
+        return None
+    return parts if dots else (*parts, Ellipsis)
+
+
+_BOUNDS = (int, type(None))
+_INDEX_DTYPES = (int64, bool_, int32)
 
 
 def _shown(input: Tensor, key: tuple[Any, ...]) -> Tensor:
@@ -421,9 +445,9 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     """`input[key] = value`."""
     if type(value) not in _NUMBERS and not isinstance(value, Tensor):
         raise TypeError(f"can't assign a {_full_name(type(value))} to a torch.{input.dtype.type_name}Tensor")
-    if type(key) is int:
-        shown, tensors = (key, Ellipsis), []
-    else:
+    tensors: list[Any] = []
+    shown = _plain_key(key if type(key) is tuple else (key,))
+    if shown is None:
         shown, tensors = parse(input.shape, key)
     if tensors:
         _put(_shown(input, shown), tensors, value)
@@ -431,10 +455,8 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     view = input if shown == (Ellipsis,) else _basic(input, shown)
     if not isinstance(value, Tensor):
         view.fill_(value)
-    elif not value.ndim and not (grad_enabled() and value.requires_grad):
-        view.copy_(value)
     else:
-        view.copy_(_fitting(value, view.shape))
+        view.copy_(value if not value.ndim else _fitting(value, view.shape))
 
 
 _NUMBERS = (float, int, bool, complex)
@@ -446,6 +468,8 @@ def _full_name(kind: type) -> str:
 
 def _fitting(value: Tensor, shape: Any) -> Tensor:
     """The value without leading dimensions of size 1 that the target has not; an error if it is too large."""
+    if value.shape == shape:
+        return value
     extra = value.ndim - len(shape)
     if extra > 0 and set(value.shape[:extra]) <= {1}:
         value = ops.reshape(value, value.shape[extra:])
