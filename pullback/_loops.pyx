@@ -61,6 +61,7 @@ cdef npy_intp SMALL = 8192  # below this many elements our own broadcasting beat
 
 cdef int CODE_OF_TYPENUM[32]
 cdef int BFLOAT16 = 10
+cdef npy_intp ITEMSIZE[NCODES]
 
 
 cdef _fill_codes():
@@ -68,6 +69,7 @@ cdef _fill_codes():
     for i in range(32):
         CODE_OF_TYPENUM[i] = -1
     for d in DTYPES:
+        ITEMSIZE[<int>d.code] = d.itemsize
         if d.name == "bfloat16":
             TYPENUM[d.code] = -1
             continue
@@ -190,7 +192,7 @@ cdef class Loops:
         cdef char* types
         for code in range(NCODES):
             self.fn[code] = NULL
-            if not USE_LOOPS or table.nout != 1 or TYPENUM[code] < 0:
+            if table.nout != 1 or TYPENUM[code] < 0:
                 continue
             for row in range(table.ntypes):
                 types = table.types + row * width
@@ -336,19 +338,22 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
     cdef char* args[MAX_IN + 1]
     cdef npy_intp steps[MAX_IN + 1]
     cdef bint flat = True
+    if not USE_LOOPS:
+        return _public(table, code, n, arrays, numbers, out)
     if out is None:
         for i in range(n):
             if arrays[i] == NULL:
                 args[i] = numbers + 16 * i
+                steps[i] = 0
             elif PyArray_NDIM(<ndarray>arrays[i]) == 0 and PyArray_ISBEHAVED_RO(<ndarray>arrays[i]):
                 args[i] = <char*>PyArray_DATA(<ndarray>arrays[i])
+                steps[i] = ITEMSIZE[code]
             else:
                 break
-            steps[i] = 0
         else:
             out = empty(0, NULL, CODE_OF_TYPENUM[table.out_type[code]])
             args[n] = <char*>PyArray_DATA(out)
-            steps[n] = 0
+            steps[n] = PyArray_ITEMSIZE(out)
             fn(args, &size, steps, table.data[code])
             return out
     for i in range(n):

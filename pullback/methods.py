@@ -55,6 +55,26 @@ def stride(self: Tensor, dim: int | None = None) -> Any:
     return strides if dim is None else strides[_dim("stride", dim, self.ndim)]
 
 
+def dim(self: Tensor) -> int:
+    """The number of dims.
+
+    >>> import pullback as torch
+    >>> torch.ones(2, 3).dim()
+    2
+    """
+    return self.ndim
+
+
+def element_size(self: Tensor) -> int:
+    """The bytes of one element.
+
+    >>> import pullback as torch
+    >>> torch.ones(2, 3).element_size()
+    4
+    """
+    return self.dtype.itemsize
+
+
 def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> bool:
     """Whether the elements lie in memory in row-major order, or in that of the memory format.
 
@@ -173,6 +193,26 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 # --------------------------------------------------------------------------- devices and memory
 
 
+def get_device(self: Tensor) -> int:
+    """The number of the accelerator that holds the tensor: always -1, none does."""
+    return -1
+
+
+def is_pinned(self: Tensor, device: Any = None) -> bool:
+    """Whether the memory is pinned for an accelerator: never."""
+    return False
+
+
+def is_distributed(self: Tensor) -> bool:
+    """Whether the tensor is part of a larger one on several machines: never."""
+    return False
+
+
+def to_dense(self: Tensor, dtype: Any = None) -> Tensor:
+    """The tensor itself, which is dense, in another dtype if one is given."""
+    return self if dtype is None else self.to(dtype)
+
+
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself; NotImplementedError for a meta tensor, which has no numbers."""
     if self.is_meta:
@@ -247,11 +287,11 @@ MEMBERS: dict[str, Any] = {
     # sizes and memory
     "size": size,
     "stride": stride,
-    "dim": lambda self: self.ndim,
-    "ndimension": lambda self: self.ndim,
+    "dim": dim,
+    "ndimension": dim,
     "dim_order": dim_order,
     "is_contiguous": is_contiguous,
-    "element_size": lambda self: self.dtype.itemsize,
+    "element_size": element_size,
     "itemsize": property(lambda self: self.dtype.itemsize, doc="The bytes of one element."),
     "nbytes": property(lambda self: self._array.nbytes, doc="The bytes of all elements."),
     "storage_offset": interop.storage_offset,
@@ -265,16 +305,16 @@ MEMBERS: dict[str, Any] = {
     "is_meta": property(lambda self: self.device is META, doc="Whether it has shape and dtype only."),
     **_never("cuda", "mps", "xpu", "xla", "hpu", "ipu", "maia", "mtia", "vulkan"),
     **_never("sparse", "sparse_csr", "quantized", "mkldnn", "nested"),
-    "to_dense": lambda self, dtype=None: self if dtype is None else self.to(dtype),
+    "to_dense": to_dense,
     "layout": _constant(strided, "Always `torch.strided`."),
     "grad_dtype": property(lambda self: self.dtype, doc="The dtype of `.grad`."),
     "name": _constant(None, "Always None."),
-    "get_device": lambda self: -1,
+    "get_device": get_device,
     "cpu": cpu,
     "cuda": cuda,
     "pin_memory": pin_memory,
-    "is_pinned": lambda self, device=None: False,
-    "is_distributed": lambda self: False,
+    "is_pinned": is_pinned,
+    "is_distributed": is_distributed,
     "type": legacy.type_of,
     "new": legacy.new,
     # subclasses

@@ -356,6 +356,8 @@ class CopySlices:
         (g,) = grads
         if g is None:
             return ()
+        if self.node is None:
+            raise RuntimeError(FREED)
         whole = _ops.empty_strided(self.base_shape, self.base_strides, dtype=g.dtype)
         whole.copy_(g)
         seen = whole if self.view_dtype.is_complex == self.base_dtype.is_complex else _ops.reinterpret(whole)
@@ -369,7 +371,7 @@ class CopySlices:
         return (whole, *results)
 
     def release(self, holder):
-        release(self.node)
+        self.node = None   # not `release(node)`: what it saved may also be on the way of this very pass
 
 
 cdef object apply_out(Op op, tuple args, PyObject** argv, object out):

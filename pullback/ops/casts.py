@@ -205,7 +205,7 @@ def _copy(self: Tensor, src: Tensor, non_blocking=False):
     if src.dtype.kind == "c" and self.dtype.kind not in "cb":
         warn(DISCARDS)
         src = src.real
-    np.copyto(self, src, casting="unsafe")
+    self[...] = src
     return self
 
 

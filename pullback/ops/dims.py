@@ -42,11 +42,13 @@ def one_or_many(dims: tuple[Any, ...]) -> tuple[int, ...]:
 
 def infer_size(shape: Any, numel: int) -> tuple[int, ...]:
     """A shape for `numel` elements, in which one size may be -1; RuntimeError if none fits."""
-    sizes = tuple(n if type(n) is int else index(n) for n in shape)
+    sizes = tuple([n if type(n) is int else index(n) for n in shape])
     if -1 not in sizes:
-        for place, n in enumerate(sizes):
-            if n < 0:
-                raise RuntimeError(f"invalid shape dimension {n} at index {place} of shape {list(sizes)}")
+        if min(sizes, default=0) < 0:
+            n = next(n for n in sizes if n < 0)
+            raise RuntimeError(
+                f"invalid shape dimension {n} at index {sizes.index(n)} of shape {list(sizes)}"
+            )
         if math.prod(sizes) != numel:
             raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
         return sizes

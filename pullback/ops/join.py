@@ -50,7 +50,29 @@ def _list(name: str, tensors: Any) -> list[Tensor]:
 @op(name="cat", places="", moves=True, linear=True)
 def _cat(tensors: Tensors, dim):
     """Tensors of one dtype joined along a dimension."""
-    return compact(np.concatenate(tensors, dim))
+    try:
+        return compact(np.concatenate(tensors, dim))
+    except ValueError:
+        raise _unjoinable(tensors, dim) from None
+
+
+def _unjoinable(arrays: Any, dim: int) -> Exception:
+    """Why arrays cannot be joined."""
+    if not all(a.ndim for a in arrays):
+        place = next(i for i, a in enumerate(arrays) if not a.ndim)
+        return RuntimeError(f"zero-dimensional tensor (at position {place}) cannot be concatenated")
+    first = arrays[0].shape
+    dim = wrap_dim(dim, len(first))
+    for place, a in enumerate(arrays):
+        if a.ndim != len(first):
+            return RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {a.ndim}")
+        for d, (n, m) in enumerate(zip(first, a.shape, strict=True)):
+            if d != dim and n != m:
+                return RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but "
+                    f"got size {m} for tensor number {place} in the list."
+                )
+    return RuntimeError("the tensors cannot be joined")
 
 
 @_cat.joint_vjp
@@ -77,37 +99,26 @@ def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Any = None) -> Ten
     tensors = _list("cat", tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    dim = dim if axis is None else axis
-    kept = [t for t in tensors if t.ndim != 1 or t.shape[0]] or tensors[:1]
-    first = kept[0]
-    if not all(t.ndim for t in tensors):
-        place = next(i for i, t in enumerate(tensors) if not t.ndim)
-        raise RuntimeError(f"zero-dimensional tensor (at position {place}) cannot be concatenated")
-    dim = wrap_dim(dim, first.ndim)
-    for t in kept[1:]:
-        _check_joinable(first, t, dim, tensors)
+    kind, ndim = tensors[0].dtype, tensors[0].ndim
+    for t in tensors:
+        if t.dtype is not kind or t.ndim != ndim or (ndim == 1 and not len(t)):
+            tensors = _prepared(tensors)
+            break
+    return _cat(tensors, dim if axis is None else axis, out=out)
+
+
+def _prepared(tensors: list[Tensor]) -> list[Tensor]:
+    """The tensors in one dtype, without vectors of no elements."""
     kind = _common_dtype(tensors)
-    return _cat([ops.converted(t, kind) for t in kept], dim, out=out)
-
-
-def _check_joinable(first: Tensor, t: Tensor, dim: int, tensors: Any) -> None:
-    """RuntimeError unless two shapes differ in one dimension only."""
-    a, b = first.shape, t.shape
-    if len(a) != len(b):
-        raise RuntimeError(f"Tensors must have same number of dimensions: got {len(a)} and {len(b)}")
-    for d, (n, m) in enumerate(zip(a, b, strict=True)):
-        if d != dim and n != m:
-            place = next(i for i, other in enumerate(tensors) if other is t)
-            raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but got "
-                f"size {m} for tensor number {place} in the list."
-            )
+    kept = [t for t in tensors if t.ndim != 1 or t.shape[0]] or tensors[:1]
+    return [ops.converted(t, kind) for t in kept]
 
 
 @op(name="stack", places="", moves=True, linear=True)
 def _stack(tensors: Tensors, dim):
     """Tensors of one dtype and shape along a new dimension."""
-    return compact(np.stack(tensors, dim))
+    at = (slice(None),) * dim + (None,)
+    return compact(np.concatenate([t[at] for t in tensors], dim))
 
 
 @_stack.joint_vjp

@@ -60,23 +60,38 @@ def key_places(shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     return total
 
 
+def line_key(dim: int, index: Any) -> tuple[Any, ...]:
+    """The NumPy key of what `gather` along a dimension reads."""
+    return tuple(
+        [
+            index if d == dim else np.arange(n).reshape((n,) + (1,) * (index.ndim - d - 1))
+            for d, n in enumerate(index.shape)
+        ]
+    )
+
+
 def line_places(shape: tuple[int, ...], dim: int, index: Any) -> Any:
     """Flat positions, in a contiguous array, that `gather` along a dimension reads."""
-    if not shape:
-        return index
     steps = row_steps(shape)
-    total = index * steps[dim]
-    for d, n in enumerate(index.shape):
-        if d != dim:
-            total = total + (np.arange(n) * steps[d]).reshape((-1,) + (1,) * (index.ndim - d - 1))
+    total = 0
+    for part, step in zip(line_key(dim, index), steps, strict=True):
+        total = total + part * step
     return total
+
+
+def outside(index: Any, n: int) -> bool:
+    """Whether an index is below 0 or not below `n`."""
+    unsigned = np.uint64 if index.dtype == np.int64 else np.uint32
+    return bool(index.size) and bool(np.maximum.reduce(index.view(unsigned), None) >= n)
 
 
 def accumulate(ufunc: Any, a: Any, places: Any, values: Any) -> None:
     """`a[place] = ufunc(a[place], value)` in turn, for flat positions; half precisions in float32."""
-    values = np.broadcast_to(values, places.shape).ravel()
+    if values.shape != places.shape:
+        values = np.broadcast_to(values, places.shape)
     kind = np.dtype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind not in "iu" else a.dtype
-    work = a.reshape(-1) if a.flags.c_contiguous and kind == a.dtype else a.astype(kind).reshape(-1)
-    ufunc.at(work, places.ravel(), values.astype(kind, copy=False))
-    if not np.may_share_memory(work, a):
+    direct = a.flags.c_contiguous and kind == a.dtype
+    work = a.reshape(-1) if direct else a.astype(kind).reshape(-1)
+    ufunc.at(work, places.ravel(), values.ravel().astype(kind, copy=False))
+    if not direct:
         a[...] = work.reshape(a.shape)

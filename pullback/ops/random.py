@@ -237,7 +237,7 @@ def randperm(n: int, **options: Any) -> Tensor:
     >>> import pullback as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.randperm(4)
-    tensor([2, 0, 1, 3])
+    tensor([0, 1, 3, 2])
     """
     generator = _generator("randperm", options.pop("generator", None))
     n = _integer("randperm", "n", 1, n)
@@ -502,17 +502,15 @@ def normal_wide(mean: float, self: Tensor, generator: Any = None):
 @op(places="", random=True, moves=True, public_name="normal", grad_name="NormalBackward3")
 def normal_each(self: Tensor, std: Tensor, generator: Any = None):
     """Normal numbers with the means in `self` and the deviations in `std`."""
-    try:
-        shape = np.broadcast_shapes(self.shape, std.shape)
-    except ValueError:
-        shape = None
-    if shape is None:
-        dim = len(self.shape) - 1
-        raise RuntimeError(
-            f"The size of tensor a ({self.shape[-1]}) must match the size of tensor b "
-            f"({std.shape[-1]}) "
-            f"at non-singleton dimension {dim}"
-        )
+    for place in range(1, 1 + min(self.ndim, std.ndim)):
+        n, m = self.shape[-place], std.shape[-place]
+        if n != m and 1 not in (n, m):
+            dim = max(self.ndim, std.ndim) - place
+            raise RuntimeError(
+                f"The size of tensor a ({n}) must match the size of tensor b ({m}) at non-singleton "
+                f"dimension {dim}"
+            )
+    shape = np.broadcast_shapes(self.shape, std.shape)
     return _scaled_normal(np.empty(shape, self.dtype), generator, self, std)
 
 

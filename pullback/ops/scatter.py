@@ -16,7 +16,7 @@ from pullback._engine import IN_PLACE, REGISTRY, Tensor
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import function, op
 from pullback.ops.dims import wrap_dim
-from pullback.ops.places import WHOLE, accumulate, compact, key_places, line_places
+from pullback.ops.places import WHOLE, accumulate, compact, key_places, line_key, line_places, outside
 from pullback.strides import strided_array, strides_of
 
 # ------------------------------------------------------------------------------------- gather
@@ -25,12 +25,6 @@ from pullback.strides import strided_array, strides_of
 def type_name(a: Any) -> str:
     """PyTorch's name of an array's dtype."""
     return from_numpy_dtype(a.dtype).type_name
-
-
-def check_range(index: Any, n: int, error: type[Exception] = RuntimeError) -> None:
-    """An error for an index outside 0 to n-1."""
-    if index.size and (index.min() < 0 or index.max() >= n):
-        raise_range(index, 0, n, error)
 
 
 def raise_range(index: Any, dim: int, n: int, error: type[Exception] = RuntimeError) -> None:
@@ -65,7 +59,7 @@ def check_line(name: str, self: Any, dim: int, index: Any, src: Any = None) -> i
             f"dimension {dim}"
         )
     n = self.shape[dim] if self.ndim else 1
-    if index.min() < 0 or index.max() >= n:
+    if outside(index, n):
         raise_range(index, dim, n)
     return dim
 
@@ -99,8 +93,7 @@ def gather(self: Tensor, dim, index: Tensor, sparse_grad=False):
         return np.broadcast_to(self, index.shape).copy()
     if not index.ndim:
         return self[int(index)].copy()
-    shape = tuple(m if d == dim else n for d, (n, m) in enumerate(zip(index.shape, self.shape, strict=True)))
-    return compact(np.take_along_axis(cut(self, shape), index, dim))
+    return compact(self[line_key(dim, index)])
 
 
 gather.vjp(
@@ -160,10 +153,7 @@ def put_line(self: Any, dim: int, index: Any, values: Any) -> Any:
         if not self.ndim or not index.ndim:
             self.reshape(-1)[index.reshape(-1)] = np.reshape(values, -1)
         else:
-            shape = tuple(
-                m if d == dim else n for d, (n, m) in enumerate(zip(index.shape, self.shape, strict=True))
-            )
-            np.put_along_axis(cut(self, shape), index, values, dim)
+            self[line_key(dim, index)] = values
     return self
 
 
@@ -272,7 +262,7 @@ def _rows(self: Any, dim: int, index: Any, name: str, error: type[Exception]) ->
         raise IndexError(f"{name}(): Index is supposed to be a vector")
     index = index.reshape(-1)
     n = self.shape[dim] if self.ndim else 1
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if outside(index, n):
         raise_range(index, dim if name == "index_fill_" else 0, n, error)
     return index
 
@@ -307,7 +297,7 @@ def index_select(self: Tensor, dim, index: Tensor):
             f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)"
         )
     n = self.shape[dim] if self.ndim else 1
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if outside(index, n):
         raise IndexError("index out of range in self")
     return np.take(self, index.reshape(-1), dim) if self.ndim else self.copy()
 

@@ -14,7 +14,7 @@ from pullback import ops
 from pullback._engine import Tensor
 from pullback.op import function, op
 from pullback.ops.dims import wrap_dim
-from pullback.ops.places import accumulate, line_places
+from pullback.ops.places import accumulate, line_places, outside
 from pullback.ops.scatter import check_line, cut, gather, padded, raise_range, scatter_add, type_name
 from pullback.settings import warn
 
@@ -197,7 +197,7 @@ def _index_reduce(self: Tensor, dim, index: Tensor, source: Tensor, reduce, incl
             f"source.size(dim): ({count}), for dim: {dim}"
         )
     n = self.shape[dim] if self.ndim else 1
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if outside(index, n):
         raise_range(index, dim, n)
     shape = source.shape or (1,)
     places = line_places(self.shape or (1,), dim, _spread(index, shape, dim))

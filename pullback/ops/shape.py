@@ -8,6 +8,7 @@ reinterpretations in strided.py, indexing with brackets in index.py.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -72,9 +73,12 @@ def view(input: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Ten
         size, dtype = (None, shape[0]) if isinstance(shape[0], Dtype) else (shape, dtype)
     if dtype is not None:
         return ops.view_dtype(input, dtype)
-    if size is None or not all(hasattr(type(n), "__index__") for n in size):
-        raise TypeError(_no_shape(shape))
-    return _view(input, size)
+    try:
+        return _view(input, size)
+    except TypeError:
+        if size is not None and all(hasattr(type(n), "__index__") for n in size):
+            raise
+    raise TypeError(_no_shape(shape))
 
 
 def _no_shape(given: tuple[Any, ...]) -> str:
@@ -156,15 +160,15 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     >>> torch.zeros(2, 3, 4).flatten(1).shape
     torch.Size([2, 12])
     """
-    shape = input.shape
+    if start_dim == 0 and end_dim == -1 and input.ndim != 1:
+        return reshape(input, (-1,)) if input.numel() else reshape(input, (0,))
+    shape = tuple(input.shape)
     first, last = wrap_dim(start_dim, len(shape)), wrap_dim(end_dim, len(shape))
     if first > last:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    if not shape:
-        return reshape(input, (1,))
     if first == last:
         return input
-    return reshape(input, (*shape[:first], shape[first : last + 1].numel(), *shape[last + 1 :]))
+    return reshape(input, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
 @function()
