@@ -49,12 +49,6 @@ def set_outputs(Node node, outputs, written=None, int place=0):
             give_node(<Tensor>x, node, i)
 
 
-def hang_history(Node node, Tensor target):
-    """Makes a node of one output the history of a tensor that was written to in place."""
-    node.describe(target.array)
-    hang(node, target)
-
-
 def alias(Tensor t):
     """A tensor on the same memory and version counter, without history."""
     cdef Tensor other = detached(t)

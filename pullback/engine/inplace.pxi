@@ -28,12 +28,6 @@ cpdef bump_version(Tensor t):
         s.writer = _anomaly.user_line()
 
 
-def set_version(Tensor t, unsigned int version):
-    """Sets the version counter, unseen by the checks of saved tensors."""
-    cdef Storage s = storage(t)
-    s.version = s.whole = version
-
-
 cdef int mark_views(Op op, Tensor source, object outs) except -1:
     cdef Tensor t
     for x in (outs if isinstance(outs, tuple) else (outs,)):
