@@ -34,6 +34,11 @@ ORDER = [
     "overrides",
     "autograd",
     "_C",
+    "nn",
+    "signal",
+    "func",
+    "utils",
+    "optimize",
     "",  # pullback itself
     "launch",
     "__main__",

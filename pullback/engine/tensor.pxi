@@ -315,7 +315,7 @@ cdef class Tensor:
         return _protocols["__repr__"](self)
 
     def __getattr__(self, name):
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return _protocols["__getattr__"](self, name)
 
     def __bool__(self):
         cdef npy_intp size = PyArray_SIZE(self.array)

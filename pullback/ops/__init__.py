@@ -1,6 +1,6 @@
 """The op table. Importing it declares every op and hands the engine those it needs itself.
 
-All ops and composites stand here by their names, so a rule writes `ops.where(...)` whatever file
+All ops and composites stand here by their names (those of LATER from their first use on), so a rule writes `ops.where(...)` whatever file
 `where` is in.
 """
 
@@ -45,9 +45,12 @@ FAMILIES = [
     "random",
 ]
 
+LATER: list[str] = []
+"""Families that are declared when a name is first missing: `import pullback` is to stay quick."""
 
-def _collect() -> None:
-    for family in FAMILIES:
+
+def _collect(families: list[str]) -> None:
+    for family in families:
         module = importlib.import_module(f"pullback.ops.{family}")
         for name, value in vars(module).items():
             # A family's file may have the name of an op: `matmul` is the op.
@@ -55,10 +58,21 @@ def _collect() -> None:
                 globals()[name] = value
 
 
-_collect()
+_collect(FAMILIES)
+
+
+def load_later() -> bool:
+    """Declares the families of LATER; False if that was done before."""
+    if not LATER:
+        return False
+    families, LATER[:] = LATER[:], []
+    _collect(families)
+    return True
 
 
 def __getattr__(name: str) -> Any:
+    if not name.startswith("__") and load_later() and name in globals():
+        return globals()[name]
     raise AttributeError(f"Pullback has no op '{name}'")
 
 

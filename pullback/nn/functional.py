@@ -1,0 +1,8 @@
+"""Functions of neural networks, as `torch.nn.functional`. They are declared in `pullback/ops`."""
+
+import sys
+
+from pullback.namespaces import complete, fill
+
+complete()
+fill(sys.modules[__name__], "nn.functional")

@@ -1,0 +1,8 @@
+"""Window functions, as `torch.signal.windows`. They are declared in `pullback/ops`."""
+
+import sys
+
+from pullback.namespaces import complete, fill
+
+complete()
+fill(sys.modules[__name__], "signal.windows")
