@@ -36,9 +36,6 @@ ORDER = [
     "_C",
     "nn",
     "signal",
-    "func",
-    "utils",
-    "optimize",
     "",  # pullback itself
     "launch",
     "__main__",
