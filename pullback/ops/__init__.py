@@ -45,7 +45,14 @@ FAMILIES = [
     "random",
 ]
 
-LATER: list[str] = []
+LATER: list[str] = [
+    "activations",
+    "rectifiers",
+    "losses",
+    "classes",
+    "margins",
+    "convolution",
+]
 """Families that are declared when a name is first missing: `import pullback` is to stay quick."""
 
 

@@ -1,0 +1,301 @@
+"""Normalisation on raw memory: mean and deviation of rows, the affine map after it, and the slopes.
+
+A row is what is normalised together: `segments` runs of `length` numbers, each contiguous, that lie
+`apart` from one another; rows begin `step` from one another. So a layer's rows are one run each, a
+group's are its channels, and a batch's channel has a run in every sample. The weights are one for each
+place in a run (`along`), or one for each run: number `(row % period) * per_row + segment * per_segment`.
+
+Sums run in 16 lanes over blocks, and over blocks in double precision: fast, and exact enough.
+"""
+
+import numpy as np
+
+cimport cython
+from libc.math cimport sqrt
+from numpy cimport (
+    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_EMPTY, PyArray_TYPE, NPY_DOUBLE, NPY_FLOAT,
+)
+
+import_array()
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    LANES = 16
+    BLOCK = 2048
+
+cdef struct Layout:
+    npy_intp rows, step, segments, apart, length
+    bint along
+    npy_intp period, per_row, per_segment
+
+
+cdef double sum_run(real* x, npy_intp n) noexcept nogil:
+    cdef double total = 0
+    cdef real lanes[LANES]
+    cdef npy_intp start = 0, i, j, end
+    while start < n:
+        end = min(start + BLOCK, n)
+        for j in range(LANES):
+            lanes[j] = 0
+        i = start
+        while i + LANES <= end:
+            for j in range(LANES):
+                lanes[j] += x[i + j]
+            i += LANES
+        while i < end:
+            lanes[i & 15] += x[i]
+            i += 1
+        for j in range(LANES):
+            total += lanes[j]
+        start = end
+    return total
+
+
+cdef double squares_run(real* x, npy_intp n, real center) noexcept nogil:
+    """The sum of (x - center)**2."""
+    cdef double total = 0
+    cdef real lanes[LANES]
+    cdef real away
+    cdef npy_intp start = 0, i, j, end
+    while start < n:
+        end = min(start + BLOCK, n)
+        for j in range(LANES):
+            lanes[j] = 0
+        i = start
+        while i + LANES <= end:
+            for j in range(LANES):
+                lanes[j] += (x[i + j] - center) * (x[i + j] - center)
+            i += LANES
+        while i < end:
+            away = x[i] - center
+            lanes[i & 15] += away * away
+            i += 1
+        for j in range(LANES):
+            total += lanes[j]
+        start = end
+    return total
+
+
+cdef double dot_run(real* x, real center, real* g, real* weight, npy_intp n) noexcept nogil:
+    """The sum of (x - center) * g, times the weights if there are some."""
+    cdef double total = 0
+    cdef real lanes[LANES]
+    cdef npy_intp start = 0, i, j, end
+    while start < n:
+        end = min(start + BLOCK, n)
+        for j in range(LANES):
+            lanes[j] = 0
+        i = start
+        if weight == NULL:
+            while i + LANES <= end:
+                for j in range(LANES):
+                    lanes[j] += (x[i + j] - center) * g[i + j]
+                i += LANES
+            while i < end:
+                lanes[i & 15] += (x[i] - center) * g[i]
+                i += 1
+        else:
+            while i + LANES <= end:
+                for j in range(LANES):
+                    lanes[j] += (x[i + j] - center) * (g[i + j] * weight[i + j])
+                i += LANES
+            while i < end:
+                lanes[i & 15] += (x[i] - center) * (g[i] * weight[i])
+                i += 1
+        for j in range(LANES):
+            total += lanes[j]
+        start = end
+    return total
+
+
+cdef double product_run(real* g, real* weight, npy_intp n) noexcept nogil:
+    """The sum of g * weight."""
+    return sum_run(g, n) if weight == NULL else dot_run(g, <real>0, weight, <real*>NULL, n)
+
+
+cdef void moments(real* x, real* mean, real* rstd, real* variance, Layout* at, double eps) noexcept nogil:
+    cdef npy_intp row, s, count = at.segments * at.length
+    cdef double total, squares, off
+    cdef real center
+    cdef real* start
+    for row in range(at.rows):
+        start = x + row * at.step
+        total = 0
+        for s in range(at.segments):
+            total += sum_run(start + s * at.apart, at.length)
+        center = <real>(total / count)
+        squares = 0
+        for s in range(at.segments):
+            squares += squares_run(start + s * at.apart, at.length, center)
+        off = total / count - center   # what rounding the mean left out
+        mean[row] = center
+        variance[row] = <real>(squares / count - off * off)
+        rstd[row] = <real>(1 / sqrt(squares / count - off * off + eps))
+
+
+cdef inline npy_intp place(Layout* at, npy_intp row, npy_intp segment) noexcept nogil:
+    return (row % at.period) * at.per_row + segment * at.per_segment
+
+
+cdef void affine(real* x, real* mean, real* rstd, real* weight, real* bias, real* out, Layout* at) noexcept nogil:
+    cdef npy_intp row, s, i, w
+    cdef real scale, shift, center
+    cdef real* a
+    cdef real* y
+    for row in range(at.rows):
+        for s in range(at.segments):
+            a, y = x + row * at.step + s * at.apart, out + row * at.step + s * at.apart
+            scale, center, shift = rstd[row], mean[row], 0
+            if not at.along:
+                w = place(at, row, s)
+                if weight != NULL:
+                    scale *= weight[w]
+                if bias != NULL:
+                    shift = bias[w]
+            if not at.along or (weight == NULL and bias == NULL):
+                for i in range(at.length):
+                    y[i] = (a[i] - center) * scale + shift
+            elif bias == NULL:
+                for i in range(at.length):
+                    y[i] = (a[i] - center) * scale * weight[i]
+            elif weight == NULL:
+                for i in range(at.length):
+                    y[i] = (a[i] - center) * scale + bias[i]
+            else:
+                for i in range(at.length):
+                    y[i] = (a[i] - center) * scale * weight[i] + bias[i]
+
+
+cdef void slope_real(real* g, real* x, real* mean, real* rstd, real* weight, real* out, Layout* at) noexcept nogil:
+    """rstd * (gw - mean(gw) - xhat * mean(gw * xhat)), gw being g * weight."""
+    cdef npy_intp row, s, i, place_of, count = at.segments * at.length
+    cdef double total, along
+    cdef real center, r, flat, tilt, w
+    cdef real* a
+    cdef real* b
+    cdef real* y
+    cdef real* vector = weight if at.along else NULL
+    for row in range(at.rows):
+        center, r = mean[row], rstd[row]
+        total = along = 0
+        for s in range(at.segments):
+            place_of = row * at.step + s * at.apart
+            w = weight[place(at, row, s)] if weight != NULL and not at.along else 1
+            total += w * product_run(g + place_of, vector, at.length)
+            along += w * dot_run(x + place_of, center, g + place_of, vector, at.length)
+        flat = <real>(total / count)
+        tilt = <real>(along / count * r * r)
+        for s in range(at.segments):
+            place_of = row * at.step + s * at.apart
+            a, b, y = x + place_of, g + place_of, out + place_of
+            if vector != NULL:
+                for i in range(at.length):
+                    y[i] = r * (b[i] * vector[i] - flat - (a[i] - center) * tilt)
+            else:
+                w = weight[place(at, row, s)] if weight != NULL else 1
+                for i in range(at.length):
+                    y[i] = r * (b[i] * w - flat - (a[i] - center) * tilt)
+
+
+cdef void sums_real(real* g, real* x, real* mean, real* rstd, double* weights, double* biases,
+                    Layout* at) noexcept nogil:
+    """Adds up the slopes of the weights, g * xhat, and of the biases, g."""
+    cdef npy_intp row, s, i, w
+    cdef real center, r
+    cdef real* a
+    cdef real* b
+    for row in range(at.rows):
+        center, r = mean[row], rstd[row]
+        for s in range(at.segments):
+            a, b = x + row * at.step + s * at.apart, g + row * at.step + s * at.apart
+            if at.along:
+                for i in range(at.length):
+                    weights[i] += b[i] * ((a[i] - center) * r)
+                    biases[i] += b[i]
+            else:
+                w = place(at, row, s)
+                weights[w] += r * dot_run(a, center, b, <real*>NULL, at.length)
+                biases[w] += sum_run(b, at.length)
+
+
+cdef Layout layout(tuple given):
+    cdef Layout at
+    at.rows, at.step, at.segments, at.apart, at.length = given[:5]
+    at.along, at.period, at.per_row, at.per_segment = given[5:]
+    return at
+
+
+cdef void* address(ndarray a):
+    return NULL if a is None else PyArray_DATA(a)
+
+
+cdef int kind_of(ndarray a) except -1:
+    cdef int kind = PyArray_TYPE(a)
+    if kind != NPY_FLOAT and kind != NPY_DOUBLE:
+        raise TypeError(f"normalisation takes float32 and float64, not {a.dtype}")
+    return kind
+
+
+def statistics(ndarray x not None, tuple given, double eps):
+    """Mean, 1 / sqrt(variance + eps), and variance of each row."""
+    cdef Layout at = layout(given)
+    cdef int kind = kind_of(x)
+    cdef ndarray mean = PyArray_EMPTY(1, &at.rows, kind, 0)
+    cdef ndarray rstd = PyArray_EMPTY(1, &at.rows, kind, 0)
+    cdef ndarray variance = PyArray_EMPTY(1, &at.rows, kind, 0)
+    if kind == NPY_FLOAT:
+        moments[float](<float*>PyArray_DATA(x), <float*>PyArray_DATA(mean), <float*>PyArray_DATA(rstd),
+                       <float*>PyArray_DATA(variance), &at, eps)
+    else:
+        moments[double](<double*>PyArray_DATA(x), <double*>PyArray_DATA(mean), <double*>PyArray_DATA(rstd),
+                        <double*>PyArray_DATA(variance), &at, eps)
+    return mean, rstd, variance
+
+
+def apply(ndarray x not None, ndarray mean not None, ndarray rstd not None, ndarray weight, ndarray bias,
+          tuple given):
+    """(x - mean) * rstd * weight + bias."""
+    cdef Layout at = layout(given)
+    cdef int kind = kind_of(x)
+    cdef ndarray out = PyArray_EMPTY(x.ndim, x.shape, kind, 0)
+    if kind == NPY_FLOAT:
+        affine[float](<float*>PyArray_DATA(x), <float*>PyArray_DATA(mean), <float*>PyArray_DATA(rstd),
+                      <float*>address(weight), <float*>address(bias), <float*>PyArray_DATA(out), &at)
+    else:
+        affine[double](<double*>PyArray_DATA(x), <double*>PyArray_DATA(mean), <double*>PyArray_DATA(rstd),
+                       <double*>address(weight), <double*>address(bias), <double*>PyArray_DATA(out), &at)
+    return out
+
+
+def slope(ndarray g not None, ndarray x not None, ndarray mean not None, ndarray rstd not None, ndarray weight,
+          tuple given):
+    """The gradient of `x`, mean and rstd being functions of it."""
+    cdef Layout at = layout(given)
+    cdef int kind = kind_of(x)
+    cdef ndarray out = PyArray_EMPTY(x.ndim, x.shape, kind, 0)
+    if kind == NPY_FLOAT:
+        slope_real[float](<float*>PyArray_DATA(g), <float*>PyArray_DATA(x), <float*>PyArray_DATA(mean),
+                          <float*>PyArray_DATA(rstd), <float*>address(weight), <float*>PyArray_DATA(out), &at)
+    else:
+        slope_real[double](<double*>PyArray_DATA(g), <double*>PyArray_DATA(x), <double*>PyArray_DATA(mean),
+                           <double*>PyArray_DATA(rstd), <double*>address(weight), <double*>PyArray_DATA(out), &at)
+    return out
+
+
+def sums(ndarray g not None, ndarray x not None, ndarray mean not None, ndarray rstd not None, npy_intp count,
+         tuple given):
+    """The gradients of `count` weights and biases."""
+    cdef Layout at = layout(given)
+    cdef int kind = kind_of(x)
+    cdef ndarray weights = np.zeros(count), biases = np.zeros(count)
+    if kind == NPY_FLOAT:
+        sums_real[float](<float*>PyArray_DATA(g), <float*>PyArray_DATA(x), <float*>PyArray_DATA(mean),
+                         <float*>PyArray_DATA(rstd), <double*>PyArray_DATA(weights), <double*>PyArray_DATA(biases),
+                         &at)
+        return weights.astype(np.float32), biases.astype(np.float32)
+    sums_real[double](<double*>PyArray_DATA(g), <double*>PyArray_DATA(x), <double*>PyArray_DATA(mean),
+                      <double*>PyArray_DATA(rstd), <double*>PyArray_DATA(weights), <double*>PyArray_DATA(biases), &at)
+    return weights, biases

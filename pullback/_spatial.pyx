@@ -1,0 +1,351 @@
+# cython: cdivision=True
+"""Columns of windows, and depthwise convolution.
+
+`im2col` lays each window of an image out as a column, so that a convolution is a product of matrices;
+`col2im` is its transpose: it adds the columns back into the image. Images have three spatial dims here
+(of size one where there are fewer) and `Geometry` says how windows lie in them. The depthwise kernels
+work without columns: NOTE [Long rows]. Nothing is checked here: `ops/convolution.py` does.
+"""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+from numpy cimport import_array, ndarray, PyArray_DATA
+
+import_array()
+
+ctypedef fused item:  # what is only copied, by its size
+    char
+    short
+    int
+    long long
+    double complex
+
+ctypedef fused number:
+    int
+    long long
+    float
+    double
+    float complex
+    double complex
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef class Geometry:
+    """How windows lie in an image: five numbers for each of three spatial dims, and how many they are.
+
+    Dims that the image lacks come first, with one place.
+    """
+
+    cdef Py_ssize_t size[3]
+    cdef Py_ssize_t kernel[3]
+    cdef Py_ssize_t stride[3]
+    cdef Py_ssize_t pad[3]
+    cdef Py_ssize_t step[3]
+    cdef Py_ssize_t count[3]
+    cdef readonly Py_ssize_t taps, places, rows, width  # width: places in a row
+    cdef readonly tuple out
+    cdef readonly Py_ssize_t stretch  # of the places, by the strides
+    cdef readonly bint plain   # the columns are the image itself
+
+    def __init__(self, tuple size, tuple kernel, tuple stride, tuple padding, tuple dilation, tuple out):
+        cdef int d, k, first = 3 - len(size)
+        for d in range(3):
+            k = d - first
+            self.size[d] = size[k] if k >= 0 else 1
+            self.kernel[d] = kernel[k] if k >= 0 else 1
+            self.stride[d] = stride[k] if k >= 0 else 1
+            self.pad[d] = padding[k] if k >= 0 else 0
+            self.step[d] = dilation[k] if k >= 0 else 1
+            self.count[d] = out[k] if k >= 0 else 1
+        self.taps = self.kernel[0] * self.kernel[1] * self.kernel[2]
+        self.rows = self.count[0] * self.count[1]
+        self.width = self.count[2]
+        self.places = self.rows * self.width
+        self.out = out
+        self.stretch = self.stride[0] * self.stride[1] * self.stride[2]
+        self.plain = self.taps == 1 and all(s == 1 for s in stride) and not any(padding) and out == size
+
+
+cdef inline void valid_range(Py_ssize_t size, Py_ssize_t start, Py_ssize_t stride, Py_ssize_t count,
+                             Py_ssize_t* low, Py_ssize_t* high) noexcept nogil:
+    """The places [low, high) whose position `start + place * stride` is inside of `size`."""
+    low[0] = 0 if start >= 0 else (stride - 1 - start) // stride
+    high[0] = 0 if start >= size else (size - 1 - start) // stride + 1
+    low[0] = min(low[0], count)
+    high[0] = max(min(high[0], count), low[0])
+
+
+cdef void fill_columns(item* image, item* columns, Geometry g, Py_ssize_t channels, Py_ssize_t pitch,
+                       Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """The columns of one image, for the rows of windows [first, last); a row of them every `pitch`."""
+    cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], width = g.count[2], stride = g.stride[2]
+    cdef Py_ssize_t c, k0, k1, k2, r, i0, i1, start, low, high, j
+    cdef item* row = columns
+    cdef item* to
+    cdef item* source
+    for c in range(channels):
+        for k0 in range(g.kernel[0]):
+            for k1 in range(g.kernel[1]):
+                for k2 in range(g.kernel[2]):
+                    start = k2 * g.step[2] - g.pad[2]
+                    valid_range(g.size[2], start, stride, width, &low, &high)
+                    to = row
+                    for r in range(first, last):
+                        i0 = r // g.count[1] * g.stride[0] - g.pad[0] + k0 * g.step[0]
+                        i1 = r % g.count[1] * g.stride[1] - g.pad[1] + k1 * g.step[1]
+                        if i0 < 0 or i0 >= g.size[0] or i1 < 0 or i1 >= g.size[1]:
+                            memset(to, 0, width * sizeof(item))
+                            to += width
+                            continue
+                        source = image + c * plane + (i0 * g.size[1] + i1) * g.size[2] + start
+                        for j in range(low):
+                            to[j] = 0
+                        if stride == 1:
+                            memcpy(to + low, source + low, (high - low) * sizeof(item))
+                        else:
+                            for j in range(low, high):
+                                to[j] = source[j * stride]
+                        for j in range(high, width):
+                            to[j] = 0
+                        to += width
+                    row += pitch
+
+
+cdef void add_columns(number* image, number* columns, Geometry g, Py_ssize_t channels, Py_ssize_t pitch,
+                      Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Adds columns into the image that they were taken from: the transpose of `fill_columns`."""
+    cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], width = g.count[2], stride = g.stride[2]
+    cdef Py_ssize_t c, k0, k1, k2, r, i0, i1, start, low, high, j
+    cdef number* row = columns
+    cdef number* source
+    cdef number* to
+    for c in range(channels):
+        for k0 in range(g.kernel[0]):
+            for k1 in range(g.kernel[1]):
+                for k2 in range(g.kernel[2]):
+                    start = k2 * g.step[2] - g.pad[2]
+                    valid_range(g.size[2], start, stride, width, &low, &high)
+                    for r in range(first, last):
+                        i0 = r // g.count[1] * g.stride[0] - g.pad[0] + k0 * g.step[0]
+                        i1 = r % g.count[1] * g.stride[1] - g.pad[1] + k1 * g.step[1]
+                        if i0 < 0 or i0 >= g.size[0] or i1 < 0 or i1 >= g.size[1]:
+                            continue
+                        source = row + (r - first) * width
+                        to = image + c * plane + (i0 * g.size[1] + i1) * g.size[2] + start
+                        if stride == 1:
+                            for j in range(low, high):
+                                to[j] = to[j] + source[j]
+                        else:
+                            for j in range(low, high):
+                                to[j * stride] = to[j * stride] + source[j]
+                    row += pitch
+
+
+cdef void all_columns(item* image, item* columns, Geometry g, Py_ssize_t images, Py_ssize_t channels,
+                      Py_ssize_t jump, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t n, size = channels * g.size[0] * g.size[1] * g.size[2]
+    for n in range(images):
+        fill_columns(image + n * size, columns + n * jump, g, channels, pitch, first, last)
+
+
+def im2col(ndarray image, ndarray columns, Geometry g, Py_ssize_t images, Py_ssize_t channels,
+           Py_ssize_t jump, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last):
+    """Fills the columns of images, contiguous both, for the rows of windows [first, last).
+
+    The columns of one image follow those of the last after `jump` elements, a row of them after `pitch`.
+    """
+    cdef void* a = PyArray_DATA(image)
+    cdef void* b = PyArray_DATA(columns)
+    cdef Py_ssize_t size = image.itemsize
+    with nogil:
+        if size == 4:
+            all_columns(<int*>a, <int*>b, g, images, channels, jump, pitch, first, last)
+        elif size == 8:
+            all_columns(<long long*>a, <long long*>b, g, images, channels, jump, pitch, first, last)
+        elif size == 16:
+            all_columns(<double complex*>a, <double complex*>b, g, images, channels, jump, pitch, first, last)
+        elif size == 2:
+            all_columns(<short*>a, <short*>b, g, images, channels, jump, pitch, first, last)
+        else:
+            all_columns(<char*>a, <char*>b, g, images, channels, jump, pitch, first, last)
+
+
+cdef void all_images(number* image, number* columns, Geometry g, Py_ssize_t images, Py_ssize_t channels,
+                     Py_ssize_t jump, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t n, size = channels * g.size[0] * g.size[1] * g.size[2]
+    for n in range(images):
+        add_columns(image + n * size, columns + n * jump, g, channels, pitch, first, last)
+
+
+def col2im(ndarray image, ndarray columns, Geometry g, Py_ssize_t images, Py_ssize_t channels,
+           Py_ssize_t jump, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last):
+    """Adds columns into images, laid out as for `im2col`."""
+    cdef void* a = PyArray_DATA(image)
+    cdef void* b = PyArray_DATA(columns)
+    cdef str code = image.dtype.char
+    if code == "f":
+        all_images(<float*>a, <float*>b, g, images, channels, jump, pitch, first, last)
+    elif code == "d":
+        all_images(<double*>a, <double*>b, g, images, channels, jump, pitch, first, last)
+    elif code == "F":
+        all_images(<float complex*>a, <float complex*>b, g, images, channels, jump, pitch, first, last)
+    elif code == "D":
+        all_images(<double complex*>a, <double complex*>b, g, images, channels, jump, pitch, first, last)
+    elif image.itemsize == 4:
+        all_images(<int*>a, <int*>b, g, images, channels, jump, pitch, first, last)
+    else:
+        all_images(<long long*>a, <long long*>b, g, images, channels, jump, pitch, first, last)
+
+
+# NOTE [Long rows]: a channel is copied into a padded plane, and its results get a plane of the same pitch,
+# in which window (i, j) stands at (stride * i, stride * j). Then a tap of the kernel is one offset between
+# the two planes, and works on a plane as on one long row, whatever the dims: a loop that compilers make
+# vector code of. What is computed between the results is left out when they are copied.
+
+cdef struct Planes:
+    Py_ssize_t rows, pitch, layers   # of the padded plane
+    Py_ssize_t length                # of the long row: from the first result to the last
+
+
+cdef Planes planes_of(Geometry g) noexcept nogil:
+    cdef Planes p
+    p.layers = max(g.size[0] + 2 * g.pad[0], (g.count[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.step[0] + 1)
+    p.rows = max(g.size[1] + 2 * g.pad[1], (g.count[1] - 1) * g.stride[1] + (g.kernel[1] - 1) * g.step[1] + 1)
+    p.pitch = max(g.size[2] + 2 * g.pad[2], (g.count[2] - 1) * g.stride[2] + (g.kernel[2] - 1) * g.step[2] + 1)
+    p.length = (((g.count[0] - 1) * g.stride[0] * p.rows + (g.count[1] - 1) * g.stride[1]) * p.pitch
+                + (g.count[2] - 1) * g.stride[2] + 1)
+    return p
+
+
+cdef void move_image(real* image, real* padded, Geometry g, Planes p, bint back) noexcept nogil:
+    """Copies a channel into the middle of its padded plane, or adds the middle to the channel."""
+    cdef Py_ssize_t i0, i1, j, width = g.size[2]
+    cdef real* here
+    cdef real* there
+    for i0 in range(g.size[0]):
+        for i1 in range(g.size[1]):
+            here = image + (i0 * g.size[1] + i1) * width
+            there = padded + ((i0 + g.pad[0]) * p.rows + i1 + g.pad[1]) * p.pitch + g.pad[2]
+            if back:
+                for j in range(width):
+                    here[j] += there[j]
+            else:
+                memcpy(there, here, width * sizeof(real))
+
+
+cdef void move_results(real* results, real* spread, Geometry g, Planes p, bint back) noexcept nogil:
+    """Copies results to their places in the long row, or from there."""
+    cdef Py_ssize_t o0, o1, j, width = g.count[2], stride = g.stride[2]
+    cdef real* here
+    cdef real* there
+    for o0 in range(g.count[0]):
+        for o1 in range(g.count[1]):
+            here = results + (o0 * g.count[1] + o1) * width
+            there = spread + (o0 * g.stride[0] * p.rows + o1 * g.stride[1]) * p.pitch
+            if back:
+                for j in range(width):
+                    here[j] = there[j * stride]
+            else:
+                for j in range(width):
+                    there[j * stride] = here[j]
+
+
+cdef inline void add_scaled(real* to, real* source, real w, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        to[j] += w * source[j]
+
+
+cdef inline void add_three(real* to, real* a, real* b, real* c, real u, real v, real w,
+                           Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        to[j] += u * a[j] + v * b[j] + w * c[j]
+
+
+cdef inline real product_sum(real* a, real* b, Py_ssize_t n) noexcept nogil:
+    """A dot product in eight sums, which vector code can keep side by side."""
+    cdef real sums[8]
+    cdef Py_ssize_t j, k
+    for k in range(8):
+        sums[k] = 0
+    for j in range(0, n - 7, 8):
+        for k in range(8):
+            sums[k] += a[j + k] * b[j + k]
+    for j in range(n - n % 8, n):
+        sums[0] += a[j] * b[j]
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))
+
+
+cdef int depthwise_work(real* x, real* w, real* y, Geometry g, Py_ssize_t images, Py_ssize_t channels,
+                        Py_ssize_t times, char part) except -1 nogil:
+    """Computes y ("y"), or adds into x ("x") or w ("w"), from the other two."""
+    cdef Planes p = planes_of(g)
+    cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], n, o, k, c
+    cdef real* padded = <real*>calloc(p.layers * p.rows * p.pitch, sizeof(real))
+    cdef real* spread = <real*>calloc(p.length, sizeof(real))
+    cdef Py_ssize_t* offset = <Py_ssize_t*>calloc(g.taps, sizeof(Py_ssize_t))
+    cdef real* taps
+    if padded == NULL or spread == NULL or offset == NULL:
+        free(padded)
+        free(spread)
+        free(offset)
+        with gil:
+            raise MemoryError
+    for k in range(g.taps):
+        c = k // g.kernel[2]
+        offset[k] = ((c // g.kernel[1] * g.step[0] * p.rows + c % g.kernel[1] * g.step[1]) * p.pitch
+                     + k % g.kernel[2] * g.step[2])
+    for n in range(images):
+        for c in range(channels):
+            if part == c'x':
+                memset(padded, 0, p.layers * p.rows * p.pitch * sizeof(real))
+            else:
+                move_image(x + (n * channels + c) * plane, padded, g, p, False)
+            for o in range(c * times, (c + 1) * times):
+                taps = w + o * g.taps
+                if part == c'y':
+                    memset(spread, 0, p.length * sizeof(real))
+                    k = 0
+                    while k + 3 <= g.taps:
+                        add_three(spread, padded + offset[k], padded + offset[k + 1], padded + offset[k + 2],
+                                  taps[k], taps[k + 1], taps[k + 2], p.length)
+                        k += 3
+                    while k < g.taps:
+                        add_scaled(spread, padded + offset[k], taps[k], p.length)
+                        k += 1
+                    move_results(y + (n * channels * times + o) * g.places, spread, g, p, True)
+                    continue
+                move_results(y + (n * channels * times + o) * g.places, spread, g, p, False)
+                for k in range(g.taps):
+                    if part == c'x':
+                        add_scaled(padded + offset[k], spread, taps[k], p.length)
+                    else:
+                        taps[k] += product_sum(padded + offset[k], spread, p.length)
+            if part == c'x':
+                move_image(x + (n * channels + c) * plane, padded, g, p, True)
+    free(padded)
+    free(spread)
+    free(offset)
+    return 0
+
+
+def depthwise(ndarray x, ndarray w, ndarray y, Geometry g, Py_ssize_t images, Py_ssize_t channels,
+              Py_ssize_t times, str part):
+    """The convolution of each channel with `times` kernels of its own.
+
+    Of `x`, `w` and `y`, contiguous and of one real dtype, `part` names the one to compute from the others
+    by the transposed products; x and w must be zero before.
+    """
+    cdef char which = ord(part)
+    if not g.places or not images * channels:
+        return
+    if x.itemsize == 4:
+        depthwise_work(<float*>PyArray_DATA(x), <float*>PyArray_DATA(w), <float*>PyArray_DATA(y), g, images,
+                       channels, times, which)
+    else:
+        depthwise_work(<double*>PyArray_DATA(x), <double*>PyArray_DATA(w), <double*>PyArray_DATA(y), g,
+                       images, channels, times, which)

@@ -1,0 +1,61 @@
+"""The engine's stack of transforms, with the changes to it that transforms need.
+
+The engine lowers the level while an interpreter does its part, and keeps those above on its list.
+What is entered meanwhile must not wake them: `entered` puts them aside, and `without` takes one
+out of the middle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from pullback import _engine
+
+active = _engine.levels
+
+
+def _stack() -> list[Any]:
+    if not hasattr(_engine._levels, "stack"):
+        _engine._levels.stack = []
+    return _engine._levels.stack
+
+
+def _set(levels: list[Any], aside: list[Any]) -> None:
+    """Makes `levels` the active ones, with others aside above them."""
+    stack = _stack()
+    stack[:] = [*levels, None]
+    _engine.pop_level()
+    stack.extend(aside)
+
+
+def enter(interpreter: Any) -> list[Any]:
+    """Puts an interpreter on top of the active ones; returns those aside, for `leave`."""
+    stack = _stack()
+    aside: list[Any] = []
+    if stack:
+        count = len(active())
+        aside = stack[count:]
+        del stack[count:]
+    _engine.push_level(interpreter)
+    return aside
+
+
+def leave(aside: list[Any]) -> None:
+    """Takes the top interpreter off again."""
+    _engine.pop_level()
+    if aside:
+        _stack().extend(aside)
+
+
+@contextlib.contextmanager
+def without(interpreter: Any) -> Iterator[None]:
+    """Within, one of the active interpreters is off the stack."""
+    levels = active()
+    aside = _stack()[len(levels) :]
+    _set([level for level in levels if level is not interpreter], [])
+    try:
+        yield
+    finally:
+        _set(levels, aside)
