@@ -44,6 +44,7 @@ from pullback import dtypes as _dtypes
 from pullback.meta import meta_array
 from pullback.strides import preserved_strides
 from pullback.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
+from pullback._loops import ordered_like
 from pullback._loops cimport (
     Loops, NCODES, MAX_IN, code_of, code_of_type, empty, number_array, recycle, store_number, pointwise as run_loop, quiet_call,
 )
@@ -124,7 +125,20 @@ cdef extern from *:
     object bare(type)
     void install_new(type, void* fill)
 
+# Ops are called by `vectorcall`, as methods too, which Cython has no words for.
+cdef extern from *:
+    """
+    static void use_vectorcall(PyTypeObject* type, Py_ssize_t offset) {
+        type->tp_vectorcall_offset = offset;
+        type->tp_call = PyVectorcall_Call;
+        type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+        PyType_Modified(type);
+    }
+    """
+    void use_vectorcall(type, Py_ssize_t offset)
+
 cdef extern from "Python.h":
+    Py_ssize_t PyVectorcall_NARGS(size_t nargsf)
     void PyObject_GC_Track(PyObject*)
     void PyObject_GC_UnTrack(PyObject*)
     int PyObject_GC_IsTracked(PyObject*)

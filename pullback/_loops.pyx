@@ -31,6 +31,9 @@ import_array()
 
 from pullback.dtypes import DTYPES
 
+cdef extern from "Python.h":
+    object PyObject_Vectorcall(object callable, PyObject** args, size_t nargsf, PyObject* kwnames)
+
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArray_Descr
     PyArray_Descr* PyArray_DESCR(ndarray)
@@ -291,16 +294,25 @@ except ImportError:
     _errstate = None
 
 
-cdef object quiet_call(object function, object args):
-    """`function(*args)` without NumPy's floating-point warnings."""
+cdef object quiet_call(object function, PyObject** args, Py_ssize_t n):
+    """A call with `n` arguments without NumPy's floating-point warnings."""
     if _errstate is None:
         with np.errstate(all="ignore"):
-            return function(*args)
+            return PyObject_Vectorcall(function, args, n, NULL)
     token = PyContextVar_Set(_errstate, _QUIET)
     try:
-        return function(*args)
+        return PyObject_Vectorcall(function, args, n, NULL)
     finally:
         PyContextVar_Reset(_errstate, token)
+
+
+cdef object quietly(object function, tuple args):
+    """The same for a tuple of arguments."""
+    cdef PyObject* argv[MAX_IN]
+    cdef Py_ssize_t i
+    for i in range(len(args)):
+        argv[i] = <PyObject*>args[i]
+    return quiet_call(function, argv, len(args))
 
 
 cdef bint _overlaps(ndarray a, char* out, npy_intp nbytes) noexcept:
@@ -320,7 +332,7 @@ cdef ndarray _public(Loops table, int code, int n, PyObject** arrays, char* numb
     cdef int i
     for i in range(n):
         inputs.append(number_array(numbers + 16 * i, code) if arrays[i] == NULL else <object>arrays[i])
-    result = quiet_call(_call_into, (table.ufunc, inputs, out))
+    result = quietly(_call_into, (table.ufunc, inputs, out))
     return result if isinstance(result, ndarray) else np.asarray(result)
 
 
@@ -750,7 +762,7 @@ def add_reduce(ndarray a not None, object axes, bint keepdim):
 cdef object _reduce_public(ndarray a, object axes, bint keepdim):
     cdef int code = code_of(a)
     wide = np.float32 if code == 9 or code == BFLOAT16 else a.dtype
-    result = quiet_call(np.add.reduce, (a, axes, wide, None, keepdim))
+    result = quietly(np.add.reduce, (a, axes, wide, None, keepdim))
     return np.asarray(result).astype(a.dtype, copy=False)
 
 
@@ -812,7 +824,7 @@ def matmul(ndarray a not None, ndarray b not None):
     if (PyArray_NDIM(a) != 2 or PyArray_NDIM(b) != 2 or code < 11 or PyArray_TYPE(a) != PyArray_TYPE(b)
             or PyArray_DIMS(a)[1] != PyArray_DIMS(b)[0] or not USE_LOOPS
             or not PyArray_ISBEHAVED_RO(a) or not PyArray_ISBEHAVED_RO(b)):
-        return np.asarray(quiet_call(np.matmul, (a, b)))
+        return np.asarray(quietly(np.matmul, (a, b)))
     shape[0], shape[1] = PyArray_DIMS(a)[0], PyArray_DIMS(b)[1]
     cdef ndarray out = empty(2, shape, code)
     dims[0], dims[1], dims[2], dims[3] = 1, shape[0], PyArray_DIMS(a)[1], shape[1]

@@ -71,6 +71,7 @@ cdef class Op:
     cdef int saved_param[MAX_SAVED]
     cdef unsigned int saved_mask[MAX_SAVED]
     cdef list saved_names
+    cdef void* vectorcall             # Python calls ops by this: no tuple, no dict, no bound method
 
     def __init__(self, str name, kernel, tuple params, tuple defaults, str kinds, *, str public_name=None,
                  str grad_name=None, loop=None, str promote="same", object allowed=None, object refuse=None,
@@ -78,6 +79,7 @@ cdef class Op:
                  bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
                  bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None, bint random=False,
                  bint takes_half=False, doc=None):
+        self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
         self.doc = doc
@@ -231,17 +233,6 @@ cdef class Op:
         self.nsaved += 1
         return place
 
-    def __call__(self, *args, **kwargs):
-        cdef object out = None
-        cdef Py_ssize_t given = len(args)
-        if kwargs:
-            out = kwargs.pop("out", None)
-        if out is None and not kwargs and given == self.nparams and self.size_param < 0:
-            bound = args
-        else:
-            bound = self.bind(args, kwargs)
-        return dispatch(self, bound, out)
-
     def __get__(self, instance, owner):
         return self if instance is None else BoundOp(self, instance)
 
@@ -275,13 +266,56 @@ cdef class Op:
 
     def inplace(self, *args, **kwargs):
         """The op with its result written into the first input: what `x.name_()` calls."""
-        return dispatch(self, self.bind(args, kwargs), _IN_PLACE)
+        return dispatch_tuple(self, self.bind(args, kwargs), _IN_PLACE)
 
     def __repr__(self):
         return f"<op {self.name}>"
 
     def __reduce__(self):
         return _find_op, (self.name,)
+
+
+cdef object call_op(object callee, PyObject** args, size_t nargsf, PyObject* names):
+    """An op called from Python, by the protocol that hands over plain pointers."""
+    cdef Op op = <Op>callee
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
+    cdef object out = None, value
+    if names == NULL and op.size_param < 0 and given <= op.nparams:
+        if given == op.nparams:
+            return dispatch(op, args, None)
+        for i in range(given):
+            argv[i] = args[i]
+        for i in range(given, op.nparams):
+            value = op.defaults[i]
+            if value is _REQUIRED:
+                break
+            argv[i] = <PyObject*>value
+        else:
+            return dispatch(op, argv, None)
+    keywords = {}
+    if names != NULL:
+        for i, name in enumerate(<tuple>names):
+            keywords[name] = <object>args[given + i]
+        out = keywords.pop("out", None)
+    return dispatch_tuple(op, op.bind(as_tuple(args, given), keywords), out)
+
+
+cdef tuple as_tuple(PyObject** argv, Py_ssize_t n):
+    cdef tuple found = PyTuple_New(n)
+    cdef Py_ssize_t i
+    for i in range(n):
+        Py_INCREF(<object>argv[i])
+        PyTuple_SET_ITEM(found, i, <object>argv[i])
+    return found
+
+
+cdef _call_by_vector():
+    cdef Op op = Op.__new__(Op)
+    use_vectorcall(Op, <char*>&op.vectorcall - <char*><PyObject*>op)
+
+
+_call_by_vector()
 
 
 ALIASES = {"input": "self", "axis": "dim", "keepdims": "keepdim", "x1": "self", "x2": "other", "x": "self"}

@@ -179,8 +179,9 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
     The half precisions are computed in float32 and rounded once.
     """
     cdef char number[16]
+    cdef PyObject* values[MAX_IN]
     cdef int i, work = 11 if code == 10 or code == 9 else code
-    arrays = []
+    cdef list arrays = []
     for i in range(n):
         x = <object>argv[i]
         if isinstance(x, Tensor):
@@ -192,9 +193,13 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
             store_number(x, work, number)
             arrays.append(number_array(number, work))
     _check_broadcast([a for a in arrays if a is not None])
-    result = quiet_call(op.kernel if op.kernel is not None else op.loops.ufunc, arrays)
+    for i in range(n):
+        values[i] = <PyObject*>arrays[i]
+    result = quiet_call(op.kernel if op.kernel is not None else op.loops.ufunc, values, n)
     if not isinstance(result, ndarray):
         result = np.asarray(result)
+    if PyArray_NDIM(result) > 1:
+        result = ordered_like(arrays, result)
     if work != code and code_of(result) == work:
         result = cast_array(result, code)
     if out is not None:
