@@ -35,7 +35,7 @@ from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.string cimport memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
-    PyArray_NDIM, PyArray_SIZE, PyArray_TYPE, NPY_ARRAY_OWNDATA,
+    PyArray_CopyInto, PyArray_NDIM, PyArray_SIZE, PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA,
 )
 
 import_array()
@@ -44,9 +44,10 @@ from pullback import dtypes as _dtypes
 from pullback.meta import meta_array
 from pullback.strides import preserved_strides
 from pullback.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
-from pullback._loops import ordered_like
+from pullback._loops import ordered_like, strided
 from pullback._loops cimport (
-    Loops, NCODES, MAX_IN, code_of, code_of_type, empty, number_array, recycle, store_number, pointwise as run_loop, quiet_call,
+    Loops, NCODES, MAX_IN, cast_element, code_of, code_of_type, empty, fold_sum, number_array, pointwise as run_loop,
+    quiet_call, recycle, store_number,
 )
 
 cdef extern from * nogil:
@@ -171,11 +172,31 @@ def grad_enabled():
     return bool(pb_thread.grad)
 
 
+def quiet():
+    """Whether nothing follows what ops do on this thread: no graph, no transform."""
+    return pb_thread.level == 0 and not pb_thread.grad
+
+
 def set_grad_enabled(bint mode):
     """Turns the recording of graphs on or off on this thread; returns what it was."""
     before = bool(pb_thread.grad)
     pb_thread.grad = mode
     return before
+
+
+cdef class GradSwitch:
+    """A context that sets grad mode to its class's `mode`; one may be entered several times."""
+
+    cdef list outer
+
+    def __enter__(self):
+        if self.outer is None:
+            self.outer = []
+        self.outer.append(pb_thread.grad)
+        pb_thread.grad = self.mode
+
+    def __exit__(self, kind, error, trace):
+        pb_thread.grad = self.outer.pop()
 
 
 def inference_enabled():

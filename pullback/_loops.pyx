@@ -259,6 +259,48 @@ cdef int _store_int(object number, int code, char* where) except -1:
     return 0
 
 
+cdef bint cast_element(ndarray a, int source, int code, char* where) noexcept:
+    """Writes the element of a 0-dim array, of dtype `source`, as one of dtype `code`; False if that is left to NumPy."""
+    cdef char* data = <char*>PyArray_DATA(a)
+    cdef npy_int64 whole = 0
+    cdef npy_double real = 0, imag = 0
+    if not PyArray_ISBEHAVED_RO(a):
+        return False
+    if source == 0 or source == 1:
+        whole = (<npy_uint8*>data)[0]
+    elif source == 2:
+        whole = (<npy_int8*>data)[0]
+    elif source == 3:
+        whole = (<npy_int16*>data)[0]
+    elif source == 4:
+        whole = (<npy_int32*>data)[0]
+    elif source == 5:
+        whole = (<npy_int64*>data)[0]
+    elif source == 11 or source == 13:
+        real = (<npy_float*>data)[0]
+        imag = (<npy_float*>data)[1] if source == 13 else 0
+    elif source == 12 or source == 14:
+        real = (<npy_double*>data)[0]
+        imag = (<npy_double*>data)[1] if source == 14 else 0
+    else:
+        return False
+    if source < 6:
+        real = <npy_double>whole
+    if code == 11 or code == 13:   # from an integer at once: by way of a double it would be rounded twice
+        (<npy_float*>where)[0] = <npy_float>whole if source < 6 else <npy_float>real
+        if code == 13:
+            (<npy_float*>where)[1] = <npy_float>imag
+    elif code == 12 or code == 14:
+        (<npy_double*>where)[0] = real
+        if code == 14:
+            (<npy_double*>where)[1] = imag
+    elif code == 5 and source < 6:
+        (<npy_int64*>where)[0] = whole
+    else:
+        return False
+    return True
+
+
 cdef ndarray number_array(char* where, int code):
     """A 0-dim array of one element stored at `where`."""
     cdef ndarray a = empty(0, NULL, code)
@@ -811,7 +853,63 @@ cdef int _sum_rows(char* data, char* out, npy_intp rows, npy_intp columns, npy_i
     return 0
 
 
+cdef Loops _DIVIDE = Loops(np.true_divide)
+
+
+def total(ndarray a not None, bint mean):
+    """The sum or mean of all elements of a short contiguous array of floats; None for any other."""
+    cdef int code = code_of(a)
+    cdef npy_intp size = PyArray_SIZE(a), one = 1
+    cdef char* args[3]
+    cdef npy_intp steps[3]
+    cdef char count[16]
+    cdef ndarray out
+    if size == 0 or size >= 4096 or code < 11 or not USE_LOOPS or not PyArray_IS_C_CONTIGUOUS(a) or (
+            not PyArray_ISBEHAVED_RO(a)):
+        return None
+    out = empty(0, NULL, code)
+    _sum_each_row(<char*>PyArray_DATA(a), <char*>PyArray_DATA(out), 1, size, ITEMSIZE[code], code)
+    if mean:
+        store_number(size, code, count)
+        steps[0] = steps[1] = steps[2] = 0
+        args[0], args[1], args[2] = <char*>PyArray_DATA(out), count, <char*>PyArray_DATA(out)
+        _DIVIDE.fn[code](args, &one, steps, _DIVIDE.data[code])
+    return out
+
+
+cdef ndarray fold_sum(ndarray a, int nd, npy_intp* dims):
+    """The sum of a short contiguous array over its leading dims, which leaves `dims`; None where that does not fit."""
+    cdef int code = code_of(a), lead = PyArray_NDIM(a) - nd, j
+    cdef npy_intp rows = 1, columns = 1
+    cdef ndarray out
+    if lead <= 0 or not (code == 5 or code >= 11) or not USE_LOOPS or not PyArray_IS_C_CONTIGUOUS(a) or (
+            not PyArray_ISBEHAVED_RO(a)) or PyArray_SIZE(a) == 0:
+        return None
+    for j in range(nd):
+        if PyArray_DIMS(a)[lead + j] != dims[j]:
+            return None
+        columns *= dims[j]
+    for j in range(lead):
+        rows *= PyArray_DIMS(a)[j]
+    out = empty(nd, dims, code)
+    if columns == 1:
+        _sum_each_row(<char*>PyArray_DATA(a), <char*>PyArray_DATA(out), 1, rows, ITEMSIZE[code], code)
+    else:
+        _sum_rows(<char*>PyArray_DATA(a), <char*>PyArray_DATA(out), rows, columns, ITEMSIZE[code], code)
+    return out
+
+
 cdef Loops _MATMUL = Loops(np.matmul)
+
+
+def matrix_product(a, b):
+    """The product of two matrices of one dtype of 4 bytes and more; None for anything else."""
+    if type(a) is not np.ndarray or type(b) is not np.ndarray or PyArray_NDIM(<ndarray>a) != 2 or PyArray_NDIM(<ndarray>b) != 2:
+        return None
+    if PyArray_TYPE(<ndarray>a) != PyArray_TYPE(<ndarray>b) or PyArray_DIMS(<ndarray>a)[1] != PyArray_DIMS(<ndarray>b)[0] or (
+            code_of(<ndarray>a) < 11):
+        return None
+    return matmul(<ndarray>a, <ndarray>b)
 
 
 def matmul(ndarray a not None, ndarray b not None):

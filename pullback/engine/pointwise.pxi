@@ -159,6 +159,9 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
         if isinstance(x, Tensor):
             a = (<Tensor>x).array
             if codes[i] != code:
+                if PyArray_NDIM(a) == 0 and cast_element(a, codes[i], code, numbers + 16 * i):
+                    arrays[i] = NULL
+                    continue
                 a = cast_array(a, code)
                 if keep is None:
                     keep = []
