@@ -20,6 +20,7 @@ leads back to x without a cycle of strong references.
 """
 
 import gc
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -30,7 +31,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.string cimport memset
 from numpy cimport (
@@ -140,6 +141,7 @@ cdef extern from *:
 
 cdef extern from "Python.h":
     Py_ssize_t PyVectorcall_NARGS(size_t nargsf)
+    PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
     void PyObject_GC_Track(PyObject*)
     void PyObject_GC_UnTrack(PyObject*)
     int PyObject_GC_IsTracked(PyObject*)

@@ -149,10 +149,18 @@ cdef object dispatch(Op op, PyObject** argv, object out):
     if not plain or (out is not None and out is not _IN_PLACE):
         args = as_tuple(argv, op.nparams)
         if overriding(args if out is None or out is _IN_PLACE else args + (out,)):
-            return torch_function(op, args, args, {} if out is None else {"out": out})
+            return torch_function(op, args, _given(op, args), {} if out is None else {"out": out})
     if pb_thread.level:
         return through_levels(op, as_tuple(argv, op.nparams), out)
     return apply(op, argv, out)
+
+
+cdef tuple _given(Op op, tuple args):
+    """The arguments without the defaults at their end, which the caller did not pass."""
+    cdef Py_ssize_t n = op.nparams
+    while n and args[n - 1] is op.defaults[n - 1]:
+        n -= 1
+    return args[:n]
 
 
 cdef bint _check_argument(Op op, Py_ssize_t i, Py_UCS4 kind, object x) except -1:

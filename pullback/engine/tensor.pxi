@@ -625,7 +625,7 @@ cdef object as_subclass(object x, cls):
         t.output_index, t.attr_version, t.creation = source.output_index, source.attr_version, source.creation
         t.requires, t.meta, t.inference, t._grad = source.requires, source.meta, source.inference, source._grad
         return t
-    if type(x) in (tuple, list):
+    if isinstance(x, (tuple, list)) and not isinstance(x, Size):
         return type(x)([as_subclass(item, cls) for item in x])
     return x
 

@@ -92,7 +92,8 @@ sub = elementwise(
 
 rsub = elementwise(
     "rsub",
-    kernel=lambda self, other: np.subtract(other, self),
+    np.subtract,
+    swapped=True,
     inputs=TWO,
     places="",
     allowed="ifc",
@@ -106,7 +107,8 @@ sub.check_bools = rsub.check_bools = _refuse_bool
 
 _rsub_tensor = elementwise(
     "rsub_tensor",
-    kernel=lambda self, other: np.subtract(other, self),
+    np.subtract,
+    swapped=True,
     inputs=TWO,
     places="",
     public_name="rsub",
