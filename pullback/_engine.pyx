@@ -20,6 +20,7 @@ leads back to x without a cycle of strong references.
 """
 
 import gc
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -30,12 +31,12 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.string cimport memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
-    PyArray_NDIM, PyArray_SIZE, PyArray_TYPE, NPY_ARRAY_OWNDATA,
+    PyArray_CopyInto, PyArray_NDIM, PyArray_SIZE, PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA,
 )
 
 import_array()
@@ -44,8 +45,10 @@ from pullback import dtypes as _dtypes
 from pullback.meta import meta_array
 from pullback.strides import preserved_strides
 from pullback.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
+from pullback._loops import ordered_like, strided
 from pullback._loops cimport (
-    Loops, NCODES, MAX_IN, code_of, code_of_type, empty, number_array, recycle, store_number, pointwise as run_loop, quiet_call,
+    Loops, NCODES, MAX_IN, cast_element, code_of, code_of_type, empty, fold_sum, number_array, pointwise as run_loop,
+    quiet_call, recycle, store_number,
 )
 
 cdef extern from * nogil:
@@ -124,7 +127,21 @@ cdef extern from *:
     object bare(type)
     void install_new(type, void* fill)
 
+# Ops are called by `vectorcall`, as methods too, which Cython has no words for.
+cdef extern from *:
+    """
+    static void use_vectorcall(PyTypeObject* type, Py_ssize_t offset) {
+        type->tp_vectorcall_offset = offset;
+        type->tp_call = PyVectorcall_Call;
+        type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+        PyType_Modified(type);
+    }
+    """
+    void use_vectorcall(type, Py_ssize_t offset)
+
 cdef extern from "Python.h":
+    Py_ssize_t PyVectorcall_NARGS(size_t nargsf)
+    PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
     void PyObject_GC_Track(PyObject*)
     void PyObject_GC_UnTrack(PyObject*)
     int PyObject_GC_IsTracked(PyObject*)
@@ -157,11 +174,31 @@ def grad_enabled():
     return bool(pb_thread.grad)
 
 
+def quiet():
+    """Whether nothing follows what ops do on this thread: no graph, no transform."""
+    return pb_thread.level == 0 and not pb_thread.grad
+
+
 def set_grad_enabled(bint mode):
     """Turns the recording of graphs on or off on this thread; returns what it was."""
     before = bool(pb_thread.grad)
     pb_thread.grad = mode
     return before
+
+
+cdef class GradSwitch:
+    """A context that sets grad mode to its class's `mode`; one may be entered several times."""
+
+    cdef list outer
+
+    def __enter__(self):
+        if self.outer is None:
+            self.outer = []
+        self.outer.append(pb_thread.grad)
+        pb_thread.grad = self.mode
+
+    def __exit__(self, kind, error, trace):
+        pb_thread.grad = self.outer.pop()
 
 
 def inference_enabled():

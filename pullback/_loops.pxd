@@ -22,4 +22,6 @@ cdef void recycle(ndarray a) noexcept
 cdef int store_number(object number, int code, char* where) except -1
 cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* numbers, ndarray out)
 cdef ndarray number_array(char* where, int code)
-cdef object quiet_call(object function, object args)
+cdef bint cast_element(ndarray a, int source, int code, char* where) noexcept
+cdef ndarray fold_sum(ndarray a, int nd, npy_intp* dims)
+cdef object quiet_call(object function, PyObject** args, Py_ssize_t n)

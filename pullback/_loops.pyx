@@ -31,6 +31,9 @@ import_array()
 
 from pullback.dtypes import DTYPES
 
+cdef extern from "Python.h":
+    object PyObject_Vectorcall(object callable, PyObject** args, size_t nargsf, PyObject* kwnames)
+
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArray_Descr
     PyArray_Descr* PyArray_DESCR(ndarray)
@@ -57,7 +60,7 @@ cdef extern from *:
 
 cdef int KEEPABLE = NPY_ARRAY_OWNDATA | NPY_ARRAY_CARRAY
 cdef bint USE_LOOPS = os.environ.get("PULLBACK_LOOPS", "1") != "0"
-cdef npy_intp SMALL = 8192  # below this many elements our own broadcasting beats the ufunc's set-up
+cdef npy_intp SMALL = 8192  # up to so many elements a repeated row is laid out in full
 
 cdef int CODE_OF_TYPENUM[32]
 cdef int BFLOAT16 = 10
@@ -256,6 +259,48 @@ cdef int _store_int(object number, int code, char* where) except -1:
     return 0
 
 
+cdef bint cast_element(ndarray a, int source, int code, char* where) noexcept:
+    """Writes the element of a 0-dim array, of dtype `source`, as one of dtype `code`; False if that is left to NumPy."""
+    cdef char* data = <char*>PyArray_DATA(a)
+    cdef npy_int64 whole = 0
+    cdef npy_double real = 0, imag = 0
+    if not PyArray_ISBEHAVED_RO(a):
+        return False
+    if source == 0 or source == 1:
+        whole = (<npy_uint8*>data)[0]
+    elif source == 2:
+        whole = (<npy_int8*>data)[0]
+    elif source == 3:
+        whole = (<npy_int16*>data)[0]
+    elif source == 4:
+        whole = (<npy_int32*>data)[0]
+    elif source == 5:
+        whole = (<npy_int64*>data)[0]
+    elif source == 11 or source == 13:
+        real = (<npy_float*>data)[0]
+        imag = (<npy_float*>data)[1] if source == 13 else 0
+    elif source == 12 or source == 14:
+        real = (<npy_double*>data)[0]
+        imag = (<npy_double*>data)[1] if source == 14 else 0
+    else:
+        return False
+    if source < 6:
+        real = <npy_double>whole
+    if code == 11 or code == 13:   # from an integer at once: by way of a double it would be rounded twice
+        (<npy_float*>where)[0] = <npy_float>whole if source < 6 else <npy_float>real
+        if code == 13:
+            (<npy_float*>where)[1] = <npy_float>imag
+    elif code == 12 or code == 14:
+        (<npy_double*>where)[0] = real
+        if code == 14:
+            (<npy_double*>where)[1] = imag
+    elif code == 5 and source < 6:
+        (<npy_int64*>where)[0] = whole
+    else:
+        return False
+    return True
+
+
 cdef ndarray number_array(char* where, int code):
     """A 0-dim array of one element stored at `where`."""
     cdef ndarray a = empty(0, NULL, code)
@@ -291,16 +336,25 @@ except ImportError:
     _errstate = None
 
 
-cdef object quiet_call(object function, object args):
-    """`function(*args)` without NumPy's floating-point warnings."""
+cdef object quiet_call(object function, PyObject** args, Py_ssize_t n):
+    """A call with `n` arguments without NumPy's floating-point warnings."""
     if _errstate is None:
         with np.errstate(all="ignore"):
-            return function(*args)
+            return PyObject_Vectorcall(function, args, n, NULL)
     token = PyContextVar_Set(_errstate, _QUIET)
     try:
-        return function(*args)
+        return PyObject_Vectorcall(function, args, n, NULL)
     finally:
         PyContextVar_Reset(_errstate, token)
+
+
+cdef object quietly(object function, tuple args):
+    """The same for a tuple of arguments."""
+    cdef PyObject* argv[MAX_IN]
+    cdef Py_ssize_t i
+    for i in range(len(args)):
+        argv[i] = <PyObject*>args[i]
+    return quiet_call(function, argv, len(args))
 
 
 cdef bint _overlaps(ndarray a, char* out, npy_intp nbytes) noexcept:
@@ -320,7 +374,7 @@ cdef ndarray _public(Loops table, int code, int n, PyObject** arrays, char* numb
     cdef int i
     for i in range(n):
         inputs.append(number_array(numbers + 16 * i, code) if arrays[i] == NULL else <object>arrays[i])
-    result = quiet_call(_call_into, (table.ufunc, inputs, out))
+    result = quietly(_call_into, (table.ufunc, inputs, out))
     return result if isinstance(result, ndarray) else np.asarray(result)
 
 
@@ -337,7 +391,6 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
     cdef ndarray a
     cdef char* args[MAX_IN + 1]
     cdef npy_intp steps[MAX_IN + 1]
-    cdef bint flat = True
     if not USE_LOOPS:
         return _public(table, code, n, arrays, numbers, out)
     if out is None:
@@ -357,15 +410,6 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
             fn(args, &size, steps, table.data[code])
             return out
     for i in range(n):
-        if arrays[i] == NULL or PyArray_NDIM(<ndarray>arrays[i]) == 0:
-            continue
-        a = <ndarray>arrays[i]
-        if not PyArray_ISBEHAVED_RO(a):
-            return _public(table, code, n, arrays, numbers, out)
-        if PyArray_NDIM(a) > nd or dims == NULL:
-            nd = PyArray_NDIM(a)
-            dims = PyArray_DIMS(a)
-    for i in range(n):
         if arrays[i] == NULL:
             args[i] = numbers + 16 * i
             steps[i] = 0
@@ -373,28 +417,26 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
         a = <ndarray>arrays[i]
         args[i] = <char*>PyArray_DATA(a)
         if PyArray_NDIM(a) == 0:
+            steps[i] = 0
             if not PyArray_ISBEHAVED_RO(a):
                 return _public(table, code, n, arrays, numbers, out)
-            steps[i] = 0
             continue
+        if not (PyArray_IS_C_CONTIGUOUS(a) and PyArray_ISBEHAVED_RO(a)):
+            return _strided(table, code, n, arrays, numbers, out)
+        if dims == NULL:
+            nd = PyArray_NDIM(a)
+            dims = PyArray_DIMS(a)
+        elif PyArray_NDIM(a) != nd or memcmp(PyArray_DIMS(a), dims, nd * sizeof(npy_intp)) != 0:
+            return _strided(table, code, n, arrays, numbers, out)
         steps[i] = PyArray_ITEMSIZE(a)
-        if flat:
-            if PyArray_NDIM(a) != nd or not PyArray_IS_C_CONTIGUOUS(a):
-                flat = False
-            else:
-                for j in range(nd):
-                    if PyArray_DIMS(a)[j] != dims[j]:
-                        flat = False
-                        break
-    if not flat:
-        return _broadcast(table, code, n, arrays, numbers, out, nd)
     for j in range(nd):
         size *= dims[j]
     if out is None:
         out = empty(nd, dims, CODE_OF_TYPENUM[table.out_type[code]])
     else:
-        if not (PyArray_IS_C_CONTIGUOUS(out) and PyArray_TYPE(out) == table.out_type[code]):
-            return _public(table, code, n, arrays, numbers, out)
+        if not (PyArray_IS_C_CONTIGUOUS(out) and PyArray_TYPE(out) == table.out_type[code]) or PyArray_NDIM(out) != nd or (
+                memcmp(PyArray_DIMS(out), dims, nd * sizeof(npy_intp)) != 0):
+            return _strided(table, code, n, arrays, numbers, out)
         for i in range(n):
             if arrays[i] != NULL and (_overlaps(<ndarray>arrays[i], <char*>PyArray_DATA(out), size * PyArray_ITEMSIZE(out))
                                       or (steps[i] == 0 and size > 1 and args[i] == <char*>PyArray_DATA(out))):
@@ -409,71 +451,284 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
     return out
 
 
-cdef ndarray _broadcast(Loops table, int code, int n, PyObject** arrays, char* numbers, ndarray out, int nd):
-    """Small arrays of different shapes: our own strides; everything else: the ufunc."""
-    cdef npy_intp dims[16]
-    cdef npy_intp strides[(MAX_IN + 1) * 16]
-    cdef npy_intp index[16]
-    cdef npy_intp inner_steps[MAX_IN + 1]
-    cdef char* args[MAX_IN + 1]
-    cdef char* start[MAX_IN + 1]
-    cdef npy_intp size = 1, inner, extent
+# NOTE [Order of dims]: a result's dims lie in memory as the operands' do. Dims are sorted by the first
+# operand whose strides tell them apart, as in PyTorch; so the result of transposed operands is transposed.
+
+cdef enum:
+    MAX_DIMS = 16
+
+cdef struct Walk:
+    int nd
+    npy_intp dims[MAX_DIMS]                    # the operands' shapes, broadcast
+    npy_intp strides[MAX_IN + 1][MAX_DIMS]     # in bytes, 0 where an operand is repeated
+    int order[MAX_DIMS]                        # the dims, fastest first
+
+
+cdef int _slower(Walk* walk, int first, int operands, int left, int right) noexcept:
+    """1 if dim `left` is slower than `right`, -1 if faster, 0 if no operand tells."""
+    cdef npy_intp a, b
+    cdef int k
+    for k in range(first, operands):
+        a, b = walk.strides[k][left], walk.strides[k][right]
+        if a == 0 or b == 0:
+            continue
+        if a != b:
+            return 1 if a > b else -1
+        if walk.dims[left] > walk.dims[right]:
+            return 1
+    return 0
+
+
+cdef void _sort_dims(Walk* walk, int first, int operands) noexcept:
+    """Sorts the dims by the strides of the operands from `first` on; what they do not tell stays in C order."""
+    cdef int i, at, before, verdict
+    for i in range(walk.nd):
+        walk.order[i] = walk.nd - 1 - i
+    for i in range(1, walk.nd):
+        at = i
+        for before in range(i - 1, -1, -1):
+            verdict = _slower(walk, first, operands, walk.order[before], walk.order[at])
+            if verdict > 0:
+                walk.order[before], walk.order[at] = walk.order[at], walk.order[before]
+                at = before
+            elif verdict < 0:
+                break
+
+
+cdef bint _lay_out(Walk* walk, int n, PyObject** arrays, ndarray out) except -1:
+    """Broadcasts shapes and strides; False if the arrays are not for loops: unaligned, or of many dims."""
     cdef int i, j, lead
+    cdef npy_intp extent
     cdef ndarray a
-    if nd > 16 or out is not None:
-        return _public(table, code, n, arrays, numbers, out)
-    for j in range(nd):
-        dims[j] = 1
+    walk.nd = PyArray_NDIM(out) if out is not None else 0
+    for i in range(n):
+        if arrays[i] != NULL:
+            if not PyArray_ISBEHAVED_RO(<ndarray>arrays[i]):
+                return False
+            walk.nd = max(walk.nd, PyArray_NDIM(<ndarray>arrays[i]))
+    if walk.nd > MAX_DIMS:
+        return False
+    for j in range(walk.nd):
+        walk.dims[j] = 1
+    for i in range(n):
+        lead = walk.nd if arrays[i] == NULL else walk.nd - PyArray_NDIM(<ndarray>arrays[i])
+        for j in range(lead, walk.nd):
+            extent = PyArray_DIMS(<ndarray>arrays[i])[j - lead]
+            if extent != 1:
+                if walk.dims[j] != 1 and walk.dims[j] != extent:
+                    _mismatch(n, arrays, j, walk.nd)
+                walk.dims[j] = extent
+    for i in range(n):
+        lead = walk.nd if arrays[i] == NULL else walk.nd - PyArray_NDIM(<ndarray>arrays[i])
+        for j in range(walk.nd):
+            if j < lead or (PyArray_DIMS(<ndarray>arrays[i])[j - lead] == 1 and walk.dims[j] != 1):
+                walk.strides[i][j] = 0
+            else:
+                walk.strides[i][j] = PyArray_STRIDES(<ndarray>arrays[i])[j - lead]
+    return True
+
+
+cdef void _result_strides(Walk* walk, int n, PyObject** arrays, npy_intp* steps, npy_intp item) noexcept:
+    """The strides of a result: those of operands that are dense and alike, else by the sorted dims."""
+    cdef int i, j, channels, last = -1
+    cdef bint alike = True, c_order = True, dense = True
     for i in range(n):
         if arrays[i] == NULL:
+            alike = False   # a number is an operand of another shape
             continue
-        a = <ndarray>arrays[i]
-        if PyArray_NDIM(a) > 0 and not PyArray_IS_C_CONTIGUOUS(a):
-            return _public(table, code, n, arrays, numbers, None)
-        lead = nd - PyArray_NDIM(a)
-        for j in range(lead, nd):
-            extent = PyArray_DIMS(a)[j - lead]
-            if extent != 1:
-                if dims[j] != 1 and dims[j] != extent:
-                    _mismatch(n, arrays, j, nd)
-                dims[j] = extent
-    for j in range(nd):
-        size *= dims[j]
-    if size == 0 or size > SMALL:
-        return _public(table, code, n, arrays, numbers, None)
+        c_order = c_order and PyArray_IS_C_CONTIGUOUS(<ndarray>arrays[i])
+        alike = alike and PyArray_NDIM(<ndarray>arrays[i]) == walk.nd and (
+            memcmp(PyArray_DIMS(<ndarray>arrays[i]), walk.dims, walk.nd * sizeof(npy_intp)) == 0)
+        if last >= 0:
+            dense = dense and memcmp(walk.strides[i], walk.strides[last], walk.nd * sizeof(npy_intp)) == 0
+        last = i
+    if alike and c_order:
+        for j in range(walk.nd):
+            walk.order[j] = walk.nd - 1 - j
+    else:
+        _sort_dims(walk, 0, n)
+    _fill_strides(walk, steps, item)
+    if not alike or c_order or not dense or last < 0:
+        return
+    for j in range(walk.nd):
+        if walk.dims[j] != 1 and steps[j] != walk.strides[last][j]:
+            return
+    channels = 0 if walk.nd != 4 else <int>walk.dims[1]
+    if channels and (channels == 1 or steps[1] == item) and (walk.dims[3] == 1 or steps[3] == channels * item) and (
+            walk.dims[2] == 1 or steps[2] == channels * walk.dims[3] * item):   # the format "channels last"
+        walk.order[0], walk.order[1], walk.order[2], walk.order[3] = 1, 3, 2, 0
+        _fill_strides(walk, steps, item)
+    else:
+        memcpy(steps, walk.strides[last], walk.nd * sizeof(npy_intp))
+
+
+cdef void _fill_strides(Walk* walk, npy_intp* steps, npy_intp item) noexcept:
+    """Dense strides in the walk's order."""
+    cdef npy_intp step = item
+    cdef int i
+    for i in range(walk.nd):
+        steps[walk.order[i]] = step
+        step *= max(walk.dims[walk.order[i]], 1)
+
+
+cdef ndarray _new_result(Walk* walk, int n, PyObject** arrays, int code):
+    """A dense array in the order of dims that the operands give it."""
+    cdef npy_intp steps[MAX_DIMS]
+    cdef npy_intp step = ITEMSIZE[code]
+    cdef PyArray_Descr* descr
+    cdef int i
+    _result_strides(walk, n, arrays, steps, step)
+    for i in range(walk.nd - 1, -1, -1):
+        if steps[i] != step:
+            descr = PyArray_DESCR(<ndarray>np.empty(0, DTYPES[code].numpy))
+            Py_INCREF(<object>descr)
+            return PyArray_NewFromDescr(ndarray, descr, walk.nd, walk.dims, steps, NULL, 0, None)
+        step *= max(walk.dims[i], 1)
+    return empty(walk.nd, walk.dims, code)
+
+
+def ordered_like(arrays, ndarray result not None):
+    """A result of a kernel in the order of dims that these operands give it: itself, or a copy."""
+    cdef Walk walk
+    cdef PyObject* found[MAX_IN]
+    cdef int n = 0, j
+    cdef ndarray out
+    for a in arrays:
+        if isinstance(a, ndarray):
+            found[n] = <PyObject*>a
+            n += 1
+    if PyArray_NDIM(result) < 2 or not _lay_out(&walk, n, found, None) or walk.nd != PyArray_NDIM(result):
+        return result
+    for j in range(walk.nd):
+        if walk.dims[j] != PyArray_DIMS(result)[j]:
+            return result
+    out = _new_result(&walk, n, found, code_of(result))
+    if (<object>out).strides == (<object>result).strides:
+        return result
+    np.copyto(out, result)
+    return out
+
+
+cdef bint _meets(ndarray a, ndarray out) except -1:
+    """Whether an input's memory may overlap the output's in another way than element on element."""
+    cdef int j
+    if PyArray_DATA(a) == PyArray_DATA(out) and PyArray_NDIM(a) == PyArray_NDIM(out):
+        for j in range(PyArray_NDIM(a)):
+            if PyArray_DIMS(a)[j] != PyArray_DIMS(out)[j] or PyArray_STRIDES(a)[j] != PyArray_STRIDES(out)[j]:
+                break
+        else:
+            return False
+    return np.may_share_memory(a, out)
+
+
+cdef char scratch[8192 * 16]   # for operands repeated; used with the GIL held
+
+
+cdef void _repeat(char* row, npy_intp nbytes, npy_intp total) noexcept:
+    """Fills the scratch memory with copies of a row, by doubling."""
+    cdef npy_intp have = nbytes
+    memcpy(scratch, row, nbytes)
+    while have < total:
+        memcpy(scratch + have, scratch, min(have, total - have))
+        have *= 2
+
+
+cdef ndarray _strided(Loops table, int code, int n, PyObject** arrays, char* numbers, ndarray out):
+    """Operands of any shapes and strides: dims sorted and merged, then the loop along the fastest."""
+    cdef Walk walk
+    cdef npy_intp dims[MAX_DIMS]
+    cdef npy_intp steps[MAX_IN + 1][MAX_DIMS]
+    cdef char* start[MAX_IN + 1]
+    cdef npy_intp size = 1, item
+    cdef int i, j, d, nd = 0, row = -1
+    cdef bint merges, plain = True
+    if not _lay_out(&walk, n, arrays, out):
+        return _public(table, code, n, arrays, numbers, out)
+    for j in range(walk.nd):
+        size *= walk.dims[j]
+    if out is None:
+        out = _new_result(&walk, n, arrays, CODE_OF_TYPENUM[table.out_type[code]])
+    else:
+        if PyArray_TYPE(out) != table.out_type[code] or not PyArray_ISBEHAVED_RO(out) or PyArray_NDIM(out) != walk.nd:
+            return _public(table, code, n, arrays, numbers, out)
+        for j in range(walk.nd):
+            if PyArray_DIMS(out)[j] != walk.dims[j]:
+                return _public(table, code, n, arrays, numbers, out)
+        for i in range(n):
+            if arrays[i] != NULL and _meets(<ndarray>arrays[i], out):
+                return _public(table, code, n, arrays, numbers, out)
+    if size == 0:
+        return out
+    for j in range(walk.nd):
+        walk.strides[n][j] = PyArray_STRIDES(out)[j]
+    _sort_dims(&walk, n, n + 1)
+    start[n] = <char*>PyArray_DATA(out)
     for i in range(n):
         start[i] = numbers + 16 * i if arrays[i] == NULL else <char*>PyArray_DATA(<ndarray>arrays[i])
-        lead = nd if arrays[i] == NULL else nd - PyArray_NDIM(<ndarray>arrays[i])
-        for j in range(nd):
-            if j < lead or PyArray_DIMS(<ndarray>arrays[i])[j - lead] == 1:
-                strides[i * 16 + j] = 0
-            else:
-                strides[i * 16 + j] = PyArray_STRIDES(<ndarray>arrays[i])[j - lead]
-    out = empty(nd, dims, CODE_OF_TYPENUM[table.out_type[code]])
-    start[n] = <char*>PyArray_DATA(out)
-    for j in range(nd):
-        strides[n * 16 + j] = PyArray_STRIDES(out)[j]
-        index[j] = 0
-    inner = dims[nd - 1]
+    for j in range(walk.nd):   # merge each dim into the one before it where every operand steps on evenly
+        d = walk.order[j]
+        if walk.dims[d] == 1:
+            continue
+        merges = nd > 0
+        for i in range(n + 1):
+            merges = merges and walk.strides[i][d] == steps[i][nd - 1] * dims[nd - 1]
+        if merges:
+            dims[nd - 1] *= walk.dims[d]
+            continue
+        dims[nd] = walk.dims[d]
+        for i in range(n + 1):
+            steps[i][nd] = walk.strides[i][d]
+        nd += 1
+    if nd == 0:
+        nd, dims[0] = 1, 1
+        for i in range(n + 1):
+            steps[i][0] = 0
+    if nd == 2 and size <= SMALL and dims[0] <= 256:
+        # One operand is a short row that is repeated, as a bias is: it is laid out once, for one run of the loop.
+        item = ITEMSIZE[code]
+        for i in range(n + 1):
+            if i < n and row < 0 and steps[i][1] == 0 and steps[i][0] == item:
+                row = i
+            elif steps[i][1] != steps[i][0] * dims[0]:
+                plain = False
+        if plain and row >= 0:
+            _repeat(start[row], dims[0] * item, size * item)
+            start[row], nd, dims[0] = scratch, 1, size
+    if size > 32768:
+        with nogil:
+            _walk(table.fn[code], table.data[code], n, nd, dims, steps, start)
+    else:
+        _walk(table.fn[code], table.data[code], n, nd, dims, steps, start)
+    return out
+
+
+cdef void _walk(loop_t fn, void* data, int n, int nd, npy_intp* dims, npy_intp[MAX_DIMS]* steps, char** start) noexcept nogil:
+    """The loop along the first dim, for each place in the others."""
+    cdef npy_intp index[MAX_DIMS]
+    cdef npy_intp inner[MAX_IN + 1]
+    cdef char* args[MAX_IN + 1]
+    cdef int i, j
     for i in range(n + 1):
-        inner_steps[i] = strides[i * 16 + nd - 1]
+        inner[i] = steps[i][0]
+    for j in range(nd):
+        index[j] = 0
     while True:
         for i in range(n + 1):
             args[i] = start[i]
-        table.fn[code](args, &inner, inner_steps, table.data[code])
-        j = nd - 2
-        while j >= 0:
+        fn(args, dims, inner, data)
+        j = 1
+        while j < nd:
             index[j] += 1
             for i in range(n + 1):
-                start[i] += strides[i * 16 + j]
+                start[i] += steps[i][j]
             if index[j] < dims[j]:
                 break
             for i in range(n + 1):
-                start[i] -= strides[i * 16 + j] * dims[j]
+                start[i] -= steps[i][j] * dims[j]
             index[j] = 0
-            j -= 1
-        if j < 0:
-            return out
+            j += 1
+        if j >= nd:
+            return
 
 
 cdef _mismatch(int n, PyObject** arrays, int j, int nd):
@@ -549,7 +804,7 @@ def add_reduce(ndarray a not None, object axes, bint keepdim):
 cdef object _reduce_public(ndarray a, object axes, bint keepdim):
     cdef int code = code_of(a)
     wide = np.float32 if code == 9 or code == BFLOAT16 else a.dtype
-    result = quiet_call(np.add.reduce, (a, axes, wide, None, keepdim))
+    result = quietly(np.add.reduce, (a, axes, wide, None, keepdim))
     return np.asarray(result).astype(a.dtype, copy=False)
 
 
@@ -598,7 +853,63 @@ cdef int _sum_rows(char* data, char* out, npy_intp rows, npy_intp columns, npy_i
     return 0
 
 
+cdef Loops _DIVIDE = Loops(np.true_divide)
+
+
+def total(ndarray a not None, bint mean):
+    """The sum or mean of all elements of a short contiguous array of floats; None for any other."""
+    cdef int code = code_of(a)
+    cdef npy_intp size = PyArray_SIZE(a), one = 1
+    cdef char* args[3]
+    cdef npy_intp steps[3]
+    cdef char count[16]
+    cdef ndarray out
+    if size == 0 or size >= 4096 or code < 11 or not USE_LOOPS or not PyArray_IS_C_CONTIGUOUS(a) or (
+            not PyArray_ISBEHAVED_RO(a)):
+        return None
+    out = empty(0, NULL, code)
+    _sum_each_row(<char*>PyArray_DATA(a), <char*>PyArray_DATA(out), 1, size, ITEMSIZE[code], code)
+    if mean:
+        store_number(size, code, count)
+        steps[0] = steps[1] = steps[2] = 0
+        args[0], args[1], args[2] = <char*>PyArray_DATA(out), count, <char*>PyArray_DATA(out)
+        _DIVIDE.fn[code](args, &one, steps, _DIVIDE.data[code])
+    return out
+
+
+cdef ndarray fold_sum(ndarray a, int nd, npy_intp* dims):
+    """The sum of a short contiguous array over its leading dims, which leaves `dims`; None where that does not fit."""
+    cdef int code = code_of(a), lead = PyArray_NDIM(a) - nd, j
+    cdef npy_intp rows = 1, columns = 1
+    cdef ndarray out
+    if lead <= 0 or not (code == 5 or code >= 11) or not USE_LOOPS or not PyArray_IS_C_CONTIGUOUS(a) or (
+            not PyArray_ISBEHAVED_RO(a)) or PyArray_SIZE(a) == 0:
+        return None
+    for j in range(nd):
+        if PyArray_DIMS(a)[lead + j] != dims[j]:
+            return None
+        columns *= dims[j]
+    for j in range(lead):
+        rows *= PyArray_DIMS(a)[j]
+    out = empty(nd, dims, code)
+    if columns == 1:
+        _sum_each_row(<char*>PyArray_DATA(a), <char*>PyArray_DATA(out), 1, rows, ITEMSIZE[code], code)
+    else:
+        _sum_rows(<char*>PyArray_DATA(a), <char*>PyArray_DATA(out), rows, columns, ITEMSIZE[code], code)
+    return out
+
+
 cdef Loops _MATMUL = Loops(np.matmul)
+
+
+def matrix_product(a, b):
+    """The product of two matrices of one dtype of 4 bytes and more; None for anything else."""
+    if type(a) is not np.ndarray or type(b) is not np.ndarray or PyArray_NDIM(<ndarray>a) != 2 or PyArray_NDIM(<ndarray>b) != 2:
+        return None
+    if PyArray_TYPE(<ndarray>a) != PyArray_TYPE(<ndarray>b) or PyArray_DIMS(<ndarray>a)[1] != PyArray_DIMS(<ndarray>b)[0] or (
+            code_of(<ndarray>a) < 11):
+        return None
+    return matmul(<ndarray>a, <ndarray>b)
 
 
 def matmul(ndarray a not None, ndarray b not None):
@@ -611,7 +922,7 @@ def matmul(ndarray a not None, ndarray b not None):
     if (PyArray_NDIM(a) != 2 or PyArray_NDIM(b) != 2 or code < 11 or PyArray_TYPE(a) != PyArray_TYPE(b)
             or PyArray_DIMS(a)[1] != PyArray_DIMS(b)[0] or not USE_LOOPS
             or not PyArray_ISBEHAVED_RO(a) or not PyArray_ISBEHAVED_RO(b)):
-        return np.asarray(quiet_call(np.matmul, (a, b)))
+        return np.asarray(quietly(np.matmul, (a, b)))
     shape[0], shape[1] = PyArray_DIMS(a)[0], PyArray_DIMS(b)[1]
     cdef ndarray out = empty(2, shape, code)
     dims[0], dims[1], dims[2], dims[3] = 1, shape[0], PyArray_DIMS(a)[1], shape[1]

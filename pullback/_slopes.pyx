@@ -14,6 +14,7 @@ import_ufunc()
 
 cdef extern from *:
     """
+    #include <math.h>
     #if defined(_MSC_VER)
     #define PB_RESTRICT __restrict
     #else
@@ -51,11 +52,33 @@ cdef extern from *:
     SLOPE_LOOP(product_float, float, *, (x == 0) | (y == 0))
     SLOPE_LOOP(product_double, double, *, (x == 0) | (y == 0))
 
+    #define LOG_SLOPE_LOOP(name, type, log)                                                     \\
+        static void name(char** args, npy_intp const* size, npy_intp const* steps, void* data) {\\
+            npy_intp i;                                                                         \\
+            (void)data;                                                                         \\
+            for (i = 0; i < size[0]; i++) {                                                     \\
+                type const g = *(type const*)(args[0] + i * steps[0]);                          \\
+                type const x = *(type const*)(args[1] + i * steps[1]);                          \\
+                type const y = *(type const*)(args[2] + i * steps[2]);                          \\
+                type const z = *(type const*)(args[3] + i * steps[3]);                          \\
+                type const r = (x == 0 && y >= 0) ? 0 * g : g * (z * log(x));                   \\
+                *(type*)(args[4] + i * steps[4]) = (g == 0 && r != r) ? (type)0 : r;            \\
+            }                                                                                   \\
+        }
+
+    LOG_SLOPE_LOOP(log_slope_float, float, logf)
+    LOG_SLOPE_LOOP(log_slope_double, double, log)
+
+    static PyUFuncGenericFunction log_slope_table[] = {log_slope_float, log_slope_double};
+    static char log_slope_types[] = {NPY_FLOAT, NPY_FLOAT, NPY_FLOAT, NPY_FLOAT, NPY_FLOAT,
+                                     NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE};
     static PyUFuncGenericFunction times_table[] = {times_float, times_double};
     static PyUFuncGenericFunction over_table[] = {over_float, over_double};
     static PyUFuncGenericFunction product_table[] = {product_float, product_double};
     static void* no_data[] = {NULL, NULL};
     """
+    PyUFuncGenericFunction* log_slope_table
+    char* log_slope_types
     PyUFuncGenericFunction* times_table
     PyUFuncGenericFunction* over_table
     PyUFuncGenericFunction* product_table
@@ -71,3 +94,5 @@ over = PyUFunc_FromFuncAndData(over_table, no_data, types, 2, 2, 1, -1, "over",
                                "g / divisor, or zero where g is zero and that is NaN", 0)
 product = PyUFunc_FromFuncAndData(product_table, no_data, types, 2, 2, 1, -1, "product",
                                   "a * b, or zero where one is zero and that is NaN", 0)
+log_slope = PyUFunc_FromFuncAndData(log_slope_table, no_data, log_slope_types, 2, 4, 1, -1, "log_slope",
+                                    "g * z * log(x) for z = x**y, or zero where x is zero and y is not negative", 0)

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pullback._engine import IN_PLACE, REGISTRY, REQUIRED, Op
+from pullback._engine import REGISTRY, REQUIRED, Function, Op
 
 Tensors = Any
 """Annotates a kernel's parameter that is a list of tensors."""
@@ -69,21 +69,10 @@ def _publish(function: Any, name: str, places: str, aliases: tuple[str, ...]) ->
             SURFACE["Tensor"][f"{short}_"] = _inplace_method(function, short)
 
 
-def _inplace_method(function: Any, name: str) -> Callable[..., Any]:
+def _inplace_method(function: Any, name: str) -> Function:
     """The method that writes the result of `function` into its tensor."""
-    if isinstance(function, Op):
-
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return function.inplace(self, *args, **kwargs)
-
-    else:
-
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return function(self, *args, out=IN_PLACE, **kwargs)
-
-    method.__name__ = method.__qualname__ = f"{name}_"
-    method.__doc__ = f"`{name}` with the result written into this tensor, which is returned."
-    return method
+    doc = f"`{name}` with the result written into this tensor, which is returned."
+    return Function(function, f"{name}_", in_place=True, doc=doc)
 
 
 def op(
@@ -141,16 +130,22 @@ def elementwise(
 
 
 def function(
-    *, name: str | None = None, places: str = "tm", aliases: tuple[str, ...] = ()
+    *, name: str | None = None, places: str = "tm", aliases: tuple[str, ...] = (), rescue: Any = None
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
 
-    With `i` in `places` the function must take `out` and hand it to its last op.
+    With `i` in `places` the function must take `out` and hand it to its last op. `rescue(args, kwargs)`
+    is asked after a TypeError: it raises a better one, or returns what the call should have, or
+    NotImplemented.
     """
 
     def declare(fn: Callable[..., Any]) -> Any:
-        fn.__name__ = name or fn.__name__
-        _publish(fn, name or fn.__name__, places, aliases)
-        return fn
+        own = name or fn.__name__
+        public = fn   # a class or an object is published as it is
+        if isinstance(fn, Op) or hasattr(fn, "__code__"):
+            fn.__name__ = own
+            public = Function(fn, own, rescue=rescue)
+        _publish(public, own, places, aliases)
+        return public
 
     return declare

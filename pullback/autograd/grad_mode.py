@@ -89,23 +89,17 @@ class Mode:
         return run
 
 
-class _GradMode(Mode):
+_new = _engine.GradSwitch.__new__
+
+
+class _GradMode(_engine.GradSwitch, Mode):
     """Sets grad mode to `mode`; usable as a decorator without parentheses."""
 
     mode = False
 
     def __new__(cls, function: Any = None) -> Any:
-        made = super().__new__(cls)
+        made = _new(cls)
         return made if function is None else made(function)
-
-    def __init__(self) -> None:
-        self.before: list[bool] = []
-
-    def __enter__(self) -> None:
-        self.before.append(_engine.set_grad_enabled(self.mode))
-
-    def __exit__(self, *exc: object) -> None:
-        _engine.set_grad_enabled(self.before.pop())
 
 
 class no_grad(_GradMode):

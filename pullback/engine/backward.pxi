@@ -453,7 +453,8 @@ cdef int give_grad(Tensor leaf, PyObject* owned, bint create_graph) except -1:
     cdef Tensor g = <Tensor>owned
     Py_DECREF(g)   # now `g` is the only reference of ours
     cdef Tensor have
-    cdef ndarray a = g.array
+    cdef ndarray a = g.array, copied
+    cdef PyObject* arrays[2]
     cdef bint alone = Py_REFCNT(<PyObject*>g) == 1 and owns(a, 2)
     if leaf._grad is None:
         if create_graph:
@@ -461,15 +462,51 @@ cdef int give_grad(Tensor leaf, PyObject* owned, bint create_graph) except -1:
         elif alone and PyArray_IS_C_CONTIGUOUS(a) and (
                 PyArray_IS_C_CONTIGUOUS(leaf.array) and not g.requires and g.node is None):
             leaf._grad = g
+        elif quiet_pass(g) and not leaf.meta and PyArray_IS_C_CONTIGUOUS(leaf.array) and (
+                code_of(a) == code_of(leaf.array) and same_shape(a, leaf.array)):
+            copied = empty(PyArray_NDIM(a), PyArray_DIMS(a), code_of(a))
+            PyArray_CopyInto(copied, a)
+            leaf._grad = wrap(copied)
         else:
             leaf._grad = _ops.clone_like_leaf(g.detach() if requires(g) else g, leaf)
         return 0
     have = <Tensor>leaf._grad
     if create_graph:
         leaf._grad = binary(_add, have, g)
+    elif quiet_pass(g) and type(have) is Tensor and not requires(have) and not have.meta and have.base is None and (
+            not have.inference and PyArray_IS_C_CONTIGUOUS(have.array) and code_of(a) == code_of(have.array)
+            and same_shape(a, have.array) and _add.loops.fn[code_of(a)] != NULL):
+        arrays[0], arrays[1] = <PyObject*>have.array, <PyObject*>a
+        run_loop(_add.loops, code_of(a), 2, arrays, NULL, have.array)
+        bump_version(have)
     else:
         inplace_binary(_add, have, g.detach() if requires(g) else g)
     return 0
+
+
+cdef inline bint quiet_pass(Tensor g):
+    """Whether this is a plain gradient of a pass that is not recorded: then arrays are all there is to it."""
+    return (pb_thread.level == 0 and not pb_thread.grad and type(g) is Tensor and not g.meta and g.node is None
+            and not g.requires)
+
+
+def adjoint(Tensor x):
+    """The conjugate transpose of a matrix, or of a stack of them, as rules use it."""
+    if quiet_rule(x) and PyArray_NDIM(x.array) == 2 and KIND[code_of(x.array)] != 3:
+        return wrap(PyArray_Transpose(x.array, NULL))
+    return conj(_ops.transpose(x, -2, -1))
+
+
+def repeated(Tensor x, shape):
+    """A 0-dim tensor expanded to a shape, as rules use it."""
+    if quiet_rule(x) and PyArray_NDIM(x.array) == 0:
+        return wrap(strided(x.array, tuple(shape), (0,) * len(shape), 0))
+    return _ops.expand(x, shape)
+
+
+cdef inline bint quiet_rule(Tensor x):
+    """Whether nothing follows what becomes of a tensor: no graph, no transform. A view then needs no base."""
+    return pb_thread.level == 0 and not pb_thread.grad and type(x) is Tensor and not x.meta
 
 
 cdef Tensor fit(Node target, int index, object grad, Node giver, int place):
@@ -485,6 +522,10 @@ cdef Tensor fit(Node target, int index, object grad, Node giver, int place):
                 break
         else:
             return g
+    if target.outputs is None and code_of(g.array) == target.code and quiet_pass(g):
+        summed = fold_sum(g.array, target.nd, target.dims)
+        if summed is not None:
+            return wrap(<ndarray>summed)
     meta = target.output_meta(index)
     if meta is None:
         return g

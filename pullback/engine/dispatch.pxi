@@ -124,15 +124,21 @@ cdef int _check_value_access(Tensor t, str what) except -1:
 
 # -------------------------------------------------------------------------------------------- apply
 
-cdef object dispatch(Op op, tuple args, object out):
+cdef object dispatch_tuple(Op op, tuple args, object out):
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Py_ssize_t i
+    for i in range(op.nparams):
+        argv[i] = <PyObject*>args[i]
+    return dispatch(op, argv, out)
+
+
+cdef object dispatch(Op op, PyObject** argv, object out):
     """An op on bound arguments, by whatever they and the stack of levels call for."""
     cdef Py_ssize_t i
     cdef object x
-    cdef PyObject* argv[MAX_PARAMS]
     cdef bint plain = True
     for i in range(op.nparams):
-        x = args[i]
-        argv[i] = <PyObject*>x
+        x = <object>argv[i]
         if type(x) is not Tensor:
             kind = (<str>op.kinds)[i]
             if kind == u'T' or kind == u'L' or kind == u'N' or kind == u'O':
@@ -140,13 +146,21 @@ cdef object dispatch(Op op, tuple args, object out):
                     plain = False
                 else:
                     plain = _check_argument(op, i, kind, x) and plain
-    if not plain or out is not None:
-        operands = args if out is None or out is _IN_PLACE else args + (out,)
-        if overriding(operands):
-            return torch_function(op, operands, args, {} if out is None else {"out": out})
+    if not plain or (out is not None and out is not _IN_PLACE):
+        args = as_tuple(argv, op.nparams)
+        if overriding(args if out is None or out is _IN_PLACE else args + (out,)):
+            return torch_function(op, args, _given(op, args), {} if out is None else {"out": out})
     if pb_thread.level:
-        return through_levels(op, args, out)
-    return apply(op, args, argv, out)
+        return through_levels(op, as_tuple(argv, op.nparams), out)
+    return apply(op, argv, out)
+
+
+cdef tuple _given(Op op, tuple args):
+    """The arguments without the defaults at their end, which the caller did not pass."""
+    cdef Py_ssize_t n = op.nparams
+    while n and args[n - 1] is op.defaults[n - 1]:
+        n -= 1
+    return args[:n]
 
 
 cdef bint _check_argument(Op op, Py_ssize_t i, Py_UCS4 kind, object x) except -1:
@@ -181,20 +195,20 @@ def apply_below(Op op, tuple args, out=None):
         return through_levels(op, args, out)
     for i in range(op.nparams):
         argv[i] = <PyObject*>args[i]
-    return apply(op, args, argv, out)
+    return apply(op, argv, out)
 
 
-cdef object apply(Op op, tuple args, PyObject** argv, object out):
+cdef object apply(Op op, PyObject** argv, object out):
     """The op itself: in place, into `out`, or into new tensors."""
     if out is not None:
         if out is _IN_PLACE:
-            return apply_inplace(op, args, argv)
-        return apply_out(op, args, argv, out)
+            return apply_inplace(op, argv)
+        return apply_out(op, argv, out)
     if op.elementwise:
         return apply_pointwise(op, argv, op.nparams, None)
     cdef unsigned int need = 0
     cdef bint meta = _any_meta(op, argv)
-    cdef object arrays = compute_meta(op, args, argv) if meta else compute(op, args, argv), outs
+    cdef object arrays = compute_meta(op, argv) if meta else compute(op, argv), outs
     if pb_thread.grad and not op.nondiff:
         need = needs(op, argv)
     if type(arrays) is np.ndarray:
@@ -239,29 +253,39 @@ cdef bint _any_meta(Op op, PyObject** argv) except -1:
     return meta
 
 
-cdef object compute(Op op, tuple args, PyObject** argv, bint in_place=False):
+cdef object compute(Op op, PyObject** argv, bint in_place=False):
     """The kernel on the payloads; the half precisions go through float32 unless data is only moved."""
+    cdef PyObject* values[MAX_PARAMS]
+    cdef list made = None   # keeps what stands here alone
     cdef int k, p, half = -1, code
-    cdef list values = list(args)
-    cdef ndarray a
+    cdef object x, value
+    for p in range(op.nparams):
+        values[p] = argv[p]
     for k in range(op.ntensors):
         p = op.tensor_params[k]
-        x = args[p]
+        x = <object>argv[p]
         if isinstance(x, Tensor):
-            values[p] = a = (<Tensor>x).array
+            value = (<Tensor>x).array
             if not op.takes_half:
-                code = PyArray_TYPE(a)
+                code = PyArray_TYPE((<Tensor>x).array)
                 if code == 23 or code >= 256:
-                    half = code_of(a) if half < 0 else half
-                    values[p] = a.astype(np.float32)
+                    half = code_of((<Tensor>x).array) if half < 0 else half
+                    value = value.astype(np.float32)
+            if p == 0 and op.writes is not None and not in_place:
+                value = value.copy(op.writes)
         elif type(x) is list or type(x) is tuple:
-            values[p] = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
-    if op.writes is not None and not in_place:
-        values[0] = values[0].copy(op.writes)
+            value = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
+        else:
+            continue
+        values[p] = <PyObject*>value
+        if not isinstance(x, Tensor) or value is not (<Tensor>x).array:
+            if made is None:
+                made = []
+            made.append(value)
     if op.moves and op.writes is None:
-        results = PyObject_Call(op.kernel, tuple(values), NULL)
+        results = PyObject_Vectorcall(op.kernel, values, op.nparams, NULL)
     else:
-        results = quiet_call(op.kernel, values)
+        results = quiet_call(op.kernel, values, op.nparams)
     if half >= 0:
         if isinstance(results, (tuple, list)):
             return tuple([_narrow(r, half) for r in results])

@@ -168,20 +168,22 @@ cdef bint partly_overlaps(ndarray a, ndarray b):
     return start < other + other_length and other < start + length and (start != other or length != other_length)
 
 
-cdef object apply_inplace(Op op, tuple args, PyObject** argv):
+cdef object apply_inplace(Op op, PyObject** argv):
     """The op with its result written into its first input: `x.mul_(y)`, `x += y`."""
     cdef Tensor target, before
     cdef Node node = None
     cdef PyObject* first = argv[0]
     cdef int index = 0
-    if not isinstance(args[0], Tensor):
-        raise TypeError(f"{op.__name__}_(): argument 'input' (position 1) must be Tensor, not {type(args[0]).__name__}")
-    target = <Tensor>args[0]
+    if not isinstance(<object>first, Tensor):
+        raise TypeError(f"{op.__name__}_(): argument 'input' (position 1) must be Tensor, "
+                        f"not {type(<object>first).__name__}")
+    target = <Tensor>first
     cdef unsigned int need = needs(op, argv) if not op.nondiff and pb_thread.grad else 0
     check_writable(target, need != 0)
     if not target.meta:
         for i in range(1, op.ntensors):
-            if isinstance(args[op.tensor_params[i]], Tensor) and (<Tensor>args[op.tensor_params[i]]).meta:
+            x = <object>argv[op.tensor_params[i]]
+            if isinstance(x, Tensor) and (<Tensor>x).meta:
                 raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     if self_overlaps(target.array) and not (op.writes is not None and op.ntensors == 1):
         raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a "
@@ -214,9 +216,9 @@ cdef object apply_inplace(Op op, tuple args, PyObject** argv):
     if op.elementwise:
         write_pointwise(op, argv, target)
     elif op.writes is None:
-        write_result(op, target, compute_meta(op, args, argv) if target.meta else compute(op, args, argv))
+        write_result(op, target, compute_meta(op, argv) if target.meta else compute(op, argv))
     elif not target.meta:
-        compute(op, args, argv, True)
+        compute(op, argv, True)
     bump_version(target)
     if node is not None:
         if op.nsaved:
@@ -355,7 +357,7 @@ class CopySlices:
         whole = _ops.empty_strided(self.base_shape, self.base_strides, dtype=g.dtype)
         whole.copy_(g)
         seen = whole if self.view_dtype.is_complex == self.base_dtype.is_complex else _ops.reinterpret(whole)
-        part = dispatch(<Op>_operators["as_strided"], (seen,) + self.geometry, None)
+        part = dispatch_tuple(<Op>_operators["as_strided"], (seen,) + self.geometry, None)
         results = run_node(self.node, [part.clone()], _all_needed(self.node))
         mine = results.pop(self.place)
         if mine is None:
@@ -368,7 +370,7 @@ class CopySlices:
         self.node = None   # not `release(node)`: what it saved may also be on the way of this very pass
 
 
-cdef object apply_out(Op op, tuple args, PyObject** argv, object out):
+cdef object apply_out(Op op, PyObject** argv, object out):
     """The op with its results written into the given tensors, resized if they do not fit."""
     cdef Tensor t
     name = op.__name__
@@ -386,7 +388,7 @@ cdef object apply_out(Op op, tuple args, PyObject** argv, object out):
     cdef int before = pb_thread.grad
     pb_thread.grad = 0
     try:
-        results = apply(op, args, argv, None)
+        results = apply(op, argv, None)
     finally:
         pb_thread.grad = before
     results = results if isinstance(results, tuple) else (results,)

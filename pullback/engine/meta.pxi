@@ -30,11 +30,12 @@ cdef object _single(ndarray a):
     return np.ones((1,) * PyArray_NDIM(a), (<object>a).dtype)
 
 
-cdef object compute_meta(Op op, tuple args, PyObject** argv):
+cdef object compute_meta(Op op, PyObject** argv):
     """The arrays of an op that is not elementwise: by its meta rule, or that of reductions, or, at last, computed
     on zeros."""
+    cdef tuple args = as_tuple(argv, op.nparams)
     if op.view:
-        return compute(op, args, argv)
+        return compute(op, argv)
     if op.meta_rule is not None:
         return op.meta_rule(*[(<Tensor>x).array if isinstance(x, Tensor) else
                               [(<Tensor>t).array if isinstance(t, Tensor) else t for t in x]
@@ -44,7 +45,7 @@ cdef object compute_meta(Op op, tuple args, PyObject** argv):
         found = _meta_reduction(op, args)
         if found is not None:
             return found
-    results = compute(op, args, argv)
+    results = compute(op, argv)
     if isinstance(results, (tuple, list)):
         return [meta_array(np.shape(r), np.asarray(r).dtype) for r in results]
     return meta_array(np.shape(results), np.asarray(results).dtype)
@@ -58,7 +59,7 @@ cdef object _meta_reduction(Op op, tuple args):
     single = tuple([wrap(_single(a)) if i == place else x for i, x in enumerate(args)])
     for i in range(op.nparams):
         argv[i] = <PyObject*>single[i]
-    results = compute(op, single, argv)
+    results = compute(op, argv)
     dim, keepdim = args[op.params.index("dim")], args[op.params.index("keepdim")]
     dims = range(a.ndim) if dim is None or dim == () or dim == [] else [dim] if isinstance(dim, int) else dim
     dims = {d % a.ndim for d in dims} if a.ndim else set()

@@ -53,6 +53,7 @@ cdef class Op:
     cdef public object variant        # function of the static parameters that gives grad_name, or None
     cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
     cdef readonly bint takes_half
+    cdef bint swapped                 # the loop takes the second input first
     cdef readonly str writes          # the order of the copy that a writing kernel gets, or None
     cdef public object jvp_rule, batch_rule, meta_rule
     cdef readonly list rules          # one Rule or None for each tensor parameter
@@ -71,13 +72,15 @@ cdef class Op:
     cdef int saved_param[MAX_SAVED]
     cdef unsigned int saved_mask[MAX_SAVED]
     cdef list saved_names
+    cdef void* vectorcall             # Python calls ops by this: no tuple, no dict, no bound method
 
     def __init__(self, str name, kernel, tuple params, tuple defaults, str kinds, *, str public_name=None,
                  str grad_name=None, loop=None, str promote="same", object allowed=None, object refuse=None,
                  str loops_for="biufc",
                  bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
                  bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None, bint random=False,
-                 bint takes_half=False, doc=None):
+                 bint takes_half=False, bint swapped=False, doc=None):
+        self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
         self.doc = doc
@@ -92,6 +95,7 @@ cdef class Op:
         self.moves, self.random = moves or writes is not None or view or multi_view, random
         self.writes = writes
         self.takes_half = takes_half or self.moves
+        self.swapped = swapped
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
         self.allowed = 0xFFFFFFFF
         if allowed is not None:
@@ -231,17 +235,6 @@ cdef class Op:
         self.nsaved += 1
         return place
 
-    def __call__(self, *args, **kwargs):
-        cdef object out = None
-        cdef Py_ssize_t given = len(args)
-        if kwargs:
-            out = kwargs.pop("out", None)
-        if out is None and not kwargs and given == self.nparams and self.size_param < 0:
-            bound = args
-        else:
-            bound = self.bind(args, kwargs)
-        return dispatch(self, bound, out)
-
     def __get__(self, instance, owner):
         return self if instance is None else BoundOp(self, instance)
 
@@ -275,13 +268,54 @@ cdef class Op:
 
     def inplace(self, *args, **kwargs):
         """The op with its result written into the first input: what `x.name_()` calls."""
-        return dispatch(self, self.bind(args, kwargs), _IN_PLACE)
+        return dispatch_tuple(self, self.bind(args, kwargs), _IN_PLACE)
 
     def __repr__(self):
         return f"<op {self.name}>"
 
     def __reduce__(self):
         return _find_op, (self.name,)
+
+
+cdef object _OUT = sys.intern("out")
+
+
+cdef object call_op(object callee, PyObject** args, size_t nargsf, PyObject* names):
+    """An op called from Python, by the protocol that hands over plain pointers."""
+    cdef Op op = <Op>callee
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
+    cdef object out = None, value
+    if names != NULL and PyTuple_GET_SIZE(<object>names) == 1 and PyTuple_GET_ITEM(<object>names, 0) == <PyObject*>_OUT:
+        out = <object>args[given]
+        names = NULL
+    if names == NULL and op.size_param < 0 and given <= op.nparams:
+        if given == op.nparams:
+            return dispatch(op, args, out)
+        for i in range(given):
+            argv[i] = args[i]
+        for i in range(given, op.nparams):
+            value = op.defaults[i]
+            if value is _REQUIRED:
+                break
+            argv[i] = <PyObject*>value
+        else:
+            return dispatch(op, argv, out)
+    keywords = {}
+    if names != NULL:
+        for i, name in enumerate(<tuple>names):
+            keywords[name] = <object>args[given + i]
+        out = keywords.pop("out", None)
+    return dispatch_tuple(op, op.bind(as_tuple(args, given), keywords), out)
+
+
+cdef tuple as_tuple(PyObject** argv, Py_ssize_t n):
+    cdef tuple found = PyTuple_New(n)
+    cdef Py_ssize_t i
+    for i in range(n):
+        Py_INCREF(<object>argv[i])
+        PyTuple_SET_ITEM(found, i, <object>argv[i])
+    return found
 
 
 ALIASES = {"input": "self", "axis": "dim", "keepdims": "keepdim", "x1": "self", "x2": "other", "x": "self"}
@@ -304,26 +338,139 @@ cdef str _shown(str name):
 
 
 @cython.final
-cdef class BoundOp:
-    """An op as a method of one tensor: `x.sum`."""
+cdef class Function:
+    """A public function or method around an op or a composite: a point of dispatch, and of good errors.
 
-    cdef readonly Op op
-    cdef readonly object __self__
+    Where an argument overrides `__torch_function__`, its class is asked first. With `in_place` the result is
+    written into the first argument. `rescue(args, kwargs)` is called after a TypeError: it explains it, by an
+    error of its own or the call put right, or returns NotImplemented.
+    """
 
-    def __init__(self, Op op, instance):
-        self.op = op
-        self.__self__ = instance
+    cdef void* vectorcall
+    cdef readonly object __wrapped__
+    cdef readonly bint in_place
+    cdef public object rescue, __name__
+    cdef object doc
 
-    def __call__(self, *args, **kwargs):
-        return self.op(self.__self__, *args, **kwargs)
-
-    @property
-    def __name__(self):
-        return self.op.__name__
+    def __init__(self, function, str name, bint in_place=False, rescue=None, doc=None):
+        self.vectorcall = <void*>call_function
+        self.__wrapped__ = function
+        self.in_place, self.rescue = in_place, rescue
+        self.__name__ = name
+        self.doc = doc
 
     @property
     def __doc__(self):
-        return self.op.__doc__
+        return self.__wrapped__.__doc__ if self.doc is None else self.doc
+
+    def __getattr__(self, name):
+        if name == "__qualname__":
+            return self.__name__
+        raise AttributeError(f"'function' object has no attribute '{name}'")
+
+    def __get__(self, instance, owner):
+        return self if instance is None else BoundOp(self, instance)
 
     def __repr__(self):
-        return f"<method {self.op.__name__} of Tensor>"
+        return f"<function {self.__name__}>"
+
+    def __reduce__(self):
+        return _find_function, (self.__name__,)
+
+
+def _find_function(name):
+    module = __import__("pullback")
+    return getattr(module, name, None) or getattr(Tensor, name)
+
+
+cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObject* names):
+    cdef Function function = <Function>callee
+    cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Op op
+    cdef object value, kind
+    for i in range(given + (0 if names == NULL else PyTuple_GET_SIZE(<object>names))):
+        kind = type(<object>args[i])
+        if kind is not Tensor and kind is not int and kind is not float and kind is not bool and (
+                <object>args[i] is not None):
+            if overriding((<object>args[i],)) is not None:
+                operands = as_tuple(args, given)
+                keywords = _keywords(args + given, names)
+                return torch_function(function, operands + tuple(keywords.values()), operands, keywords)
+    if function.in_place:
+        if type(function.__wrapped__) is Op:
+            op = <Op>function.__wrapped__
+            if names == NULL and given == op.nparams and op.size_param < 0:
+                return dispatch(op, args, _IN_PLACE)
+            return dispatch_tuple(op, op.bind(as_tuple(args, given), _keywords(args + given, names)), _IN_PLACE)
+        if names == NULL and given < MAX_PARAMS:
+            for i in range(given):
+                argv[i] = args[i]
+            argv[given] = <PyObject*>_IN_PLACE
+            return PyObject_Vectorcall(function.__wrapped__, argv, given, <PyObject*>_ONLY_OUT)
+        return function.__wrapped__(*as_tuple(args, given), out=_IN_PLACE, **_keywords(args + given, names))
+    if function.rescue is None:
+        return PyObject_Vectorcall(function.__wrapped__, args, nargsf, names)
+    try:
+        return PyObject_Vectorcall(function.__wrapped__, args, nargsf, names)
+    except TypeError:
+        value = function.rescue(as_tuple(args, given), _keywords(args + given, names))
+        if value is NotImplemented:
+            raise
+        return value
+
+
+cdef tuple _ONLY_OUT = (_OUT,)
+
+
+cdef dict _keywords(PyObject** values, PyObject* names):
+    cdef dict found = {}
+    if names != NULL:
+        for i, name in enumerate(<tuple>names):
+            found[name] = <object>values[i]
+    return found
+
+
+@cython.final
+cdef class BoundOp:
+    """An op or function as a method of one tensor: `x.sum`."""
+
+    cdef readonly object __func__
+    cdef readonly object __self__
+
+    def __init__(self, function, instance):
+        self.__func__ = function
+        self.__self__ = instance
+
+    def __call__(self, *args, **kwargs):
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    @property
+    def __name__(self):
+        return self.__func__.__name__
+
+    @property
+    def __doc__(self):
+        return self.__func__.__doc__
+
+    def __repr__(self):
+        return f"<method {self.__func__.__name__} of Tensor>"
+
+    def __eq__(self, other):
+        return type(other) is BoundOp and self.__func__ is other.__func__ and self.__self__ is other.__self__
+
+    def __hash__(self):
+        return hash((id(self.__func__), id(self.__self__)))
+
+    def __reduce__(self):
+        return getattr, (self.__self__, self.__func__.__name__)
+
+
+cdef _call_by_vector():
+    cdef Op op = Op.__new__(Op)
+    use_vectorcall(Op, <char*>&op.vectorcall - <char*><PyObject*>op)
+    cdef Function function = Function.__new__(Function)
+    use_vectorcall(Function, <char*>&function.vectorcall - <char*><PyObject*>function)
+
+
+_call_by_vector()

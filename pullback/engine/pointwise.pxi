@@ -136,12 +136,14 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
     cdef int codes[MAX_IN]
     cdef PyObject* arrays[MAX_IN]
     cdef char numbers[16 * MAX_IN]
-    cdef int i, code
+    cdef int i, k, code
     cdef object keep = None, x
     cdef ndarray a
     code = same_code(argv, n, arrays)
     if code >= 0 and (op.direct >> code) & 1 and (op.allowed >> code) & 1 and op.loops is not None and (
             op.loops.fn[code] != NULL) and (op.promotion != PROMOTE_FLOAT or KIND[code] >= 2):
+        if op.swapped:
+            arrays[0], arrays[1] = arrays[1], arrays[0]
         return run_loop(op.loops, code, n, arrays, numbers, out)
     code = result_code(argv, n, codes)
     if op.check_bools is not None and _BOOL in [codes[i] for i in range(n)]:
@@ -152,13 +154,17 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
         _refuse(op, code)
     if op.loops is None:
         op._resolve()
-    for i in range(n):
-        x = <object>argv[i]
-        if codes[i] < 0:
+    for k in range(n):
+        i = n - 1 - k if op.swapped else k   # where the loop wants it
+        x = <object>argv[k]
+        if codes[k] < 0:
             break
         if isinstance(x, Tensor):
             a = (<Tensor>x).array
-            if codes[i] != code:
+            if codes[k] != code:
+                if PyArray_NDIM(a) == 0 and cast_element(a, codes[k], code, numbers + 16 * i):
+                    arrays[i] = NULL
+                    continue
                 a = cast_array(a, code)
                 if keep is None:
                     keep = []
@@ -179,8 +185,9 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
     The half precisions are computed in float32 and rounded once.
     """
     cdef char number[16]
+    cdef PyObject* values[MAX_IN]
     cdef int i, work = 11 if code == 10 or code == 9 else code
-    arrays = []
+    cdef list arrays = []
     for i in range(n):
         x = <object>argv[i]
         if isinstance(x, Tensor):
@@ -192,9 +199,15 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
             store_number(x, work, number)
             arrays.append(number_array(number, work))
     _check_broadcast([a for a in arrays if a is not None])
-    result = quiet_call(op.kernel if op.kernel is not None else op.loops.ufunc, arrays)
+    for i in range(n):
+        values[i] = <PyObject*>arrays[i]
+    if op.kernel is None and op.swapped:
+        values[0], values[1] = values[1], values[0]
+    result = quiet_call(op.kernel if op.kernel is not None else op.loops.ufunc, values, n)
     if not isinstance(result, ndarray):
         result = np.asarray(result)
+    if PyArray_NDIM(result) > 1:
+        result = ordered_like(arrays, result)
     if work != code and code_of(result) == work:
         result = cast_array(result, code)
     if out is not None:

@@ -1,17 +1,17 @@
 # Tensor: its operators, its attributes, and the ways to make one.
 
-cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _matmul, _lt, _le, _gt, _ge, _eq, _ne
+cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
 cdef object _operators = {}
 cdef object _ops = None    # the namespace of ops that the engine itself needs: handed over by pullback.ops
 
 
 def install(operators, namespace):
     """Hands the engine the ops behind Python's operators, and the few it calls itself."""
-    global _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _matmul
+    global _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm
     global _lt, _le, _gt, _ge, _eq, _ne, _operators, _ops
     _add, _sub, _mul, _div = operators["add"], operators["sub"], operators["mul"], operators["div"]
     _pow, _pow_number, _rpow = operators["pow"], operators["pow_number"], operators["rpow"]
-    _rsub, _neg, _matmul = operators["rsub"], operators["neg"], operators["matmul"]
+    _rsub, _neg, _mm = operators["rsub"], operators["neg"], operators["mm"]
     _lt, _le, _gt, _ge = operators["lt"], operators["le"], operators["gt"], operators["ge"]
     _eq, _ne = operators["eq"], operators["ne"]
     _operators = operators
@@ -50,9 +50,10 @@ cdef object binary(Op op, object a, object b):
         return apply_pointwise(op, argv, 2, None)
     if not is_operand(a) or not is_operand(b):
         if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-            return dispatch(op, (_as_operand(a), _as_operand(b)), None)
+            return dispatch_tuple(op, (_as_operand(a), _as_operand(b)), None)
         return refuse_operand(op, a, b)
-    return dispatch(op, (a, b), None)
+    argv[0], argv[1] = <PyObject*>a, <PyObject*>b
+    return dispatch(op, argv, None)
 
 
 cdef object _new_tuple = tuple.__new__   # a Size of known ints: past its check
@@ -88,9 +89,11 @@ cdef object power(object a, object b):
 
 
 cdef object inplace_binary(Op op, Tensor a, object b):
+    cdef PyObject* argv[2]
     if not is_operand(b):
         return NotImplemented
-    return dispatch(op, (a, b), _IN_PLACE)
+    argv[0], argv[1] = <PyObject*>a, <PyObject*>b
+    return dispatch(op, argv, _IN_PLACE)
 
 
 @cython.freelist(512)
@@ -167,7 +170,7 @@ cdef class Tensor:
         return power(other, self)
 
     def __neg__(self):
-        return dispatch(_neg, (self,), None)
+        return dispatch_tuple(_neg, (self,), None)
 
     def __pos__(self):
         return _ops.positive(self)
@@ -181,6 +184,9 @@ cdef class Tensor:
         return _ops.bitwise_not(self)
 
     def __matmul__(self, other):
+        if type(self) is Tensor and type(other) is Tensor and (
+                PyArray_NDIM((<Tensor>self).array) == 2 and PyArray_NDIM((<Tensor>other).array) == 2):
+            return dispatch_tuple(_mm, (self, other), None)
         return _ops.matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
     def __floordiv__(self, other):
@@ -265,7 +271,7 @@ cdef class Tensor:
         return _ops.remainder(self, other, out=_IN_PLACE)
 
     def __ipow__(self, other):
-        return dispatch(_pow if isinstance(other, Tensor) else _pow_number, (self, other), _IN_PLACE)
+        return dispatch_tuple(_pow if isinstance(other, Tensor) else _pow_number, (self, other), _IN_PLACE)
 
     def __iand__(self, other):
         return inplace_binary(_operators["bitwise_and"], self, other)
@@ -458,7 +464,7 @@ cdef class Tensor:
 
     def detach(self):
         """The same numbers outside the graph; memory and version counter are shared."""
-        return dispatch(_operators["detach"], (self,), None)
+        return dispatch_tuple(_operators["detach"], (self,), None)
 
     def requires_grad_(self, requires_grad=True):
         """Sets `requires_grad` and returns the tensor."""
@@ -619,7 +625,7 @@ cdef object as_subclass(object x, cls):
         t.output_index, t.attr_version, t.creation = source.output_index, source.attr_version, source.creation
         t.requires, t.meta, t.inference, t._grad = source.requires, source.meta, source.inference, source._grad
         return t
-    if type(x) in (tuple, list):
+    if isinstance(x, (tuple, list)) and not isinstance(x, Size):
         return type(x)([as_subclass(item, cls) for item in x])
     return x
 

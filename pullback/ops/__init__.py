@@ -84,6 +84,6 @@ def __getattr__(name: str) -> Any:
 
 
 OPERATORS = (
-    "add sub mul div pow pow_number rpow rsub neg matmul lt le gt ge eq ne "
+    "add sub mul div pow pow_number rpow rsub neg mm lt le gt ge eq ne "
     "bitwise_and bitwise_or bitwise_xor detach as_strided"
 )

@@ -1,9 +1,8 @@
 """What is said when the arguments of an overloaded function fit none of its forms.
 
-Such a function is written for one form of call and does not look at types: `explained` wraps it,
-and if a TypeError comes out, the call is matched against the forms, written as PyTorch's messages
-show them. So a call that is right pays nothing. Read `explained`,
-then `mismatch`; `Form` is one form.
+Such a function is written for one form of call and does not look at types. If a TypeError comes out,
+the call is matched against the forms, written as PyTorch's messages show them: a call that is right
+pays nothing. Read `overloaded`, then `mismatch`; `Form` is one form.
 """
 
 from __future__ import annotations
@@ -102,34 +101,23 @@ def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[s
     )
 
 
-def explained(*texts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Wraps a function so that a TypeError names the forms in `texts`. A decorator.
+def _rescuer(function: Callable[..., Any], texts: tuple[str, ...]) -> Callable[..., Any]:
+    """What `Function` asks after a TypeError: raises the explained one, or calls with our names."""
+    forms: list[Form] = []
+    own: list[Form] = []
 
-    The forms are those of the function, with `Tensor input` first; the method's follow from them.
-    The wrapper also takes NumPy's names of keywords, `axis` and `keepdims`.
-    """
-    forms = [Form(text) for text in texts]
-    own = [Form(_method_text(text)) for text in texts]
+    def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not forms:
+            forms.extend(Form(text) for text in texts)
+            own.extend(Form(_method_text(text)) for text in texts)
+        message = _explain(function.__name__, forms, own, args, kwargs)
+        if message is not None:
+            raise TypeError(message) from None
+        if not _ALIASES.keys() & kwargs.keys():
+            return NotImplemented
+        return function(*args, **{_ALIASES.get(key, key): kwargs[key] for key in kwargs})
 
-    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
-        name = function.__name__
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return function(*args, **kwargs)
-            except TypeError:
-                message = _explain(name, forms, own, args, kwargs)
-                if message is None and not _ALIASES.keys() & kwargs.keys():
-                    raise
-            if message is not None:
-                raise TypeError(message)
-            return function(*args, **{_ALIASES.get(key, key): kwargs[key] for key in kwargs})
-
-        call.__name__ = call.__qualname__ = name
-        call.__doc__ = function.__doc__
-        return call
-
-    return wrap
+    return rescue
 
 
 def _explain(
@@ -152,4 +140,4 @@ def _method_text(text: str) -> str:
 
 def overloaded(function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()) -> Any:
     """Publishes an op or function whose calls are explained by these forms."""
-    return declare(places=places, aliases=aliases)(explained(*texts)(function))
+    return declare(places=places, aliases=aliases, rescue=_rescuer(function, texts))(function)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import IN_PLACE, Tensor, conj, grad_enabled, result_type
+from pullback._engine import IN_PLACE, Tensor, conj, grad_enabled, quiet, result_type
 from pullback.dtypes import bool_, complex128, float64
 from pullback.op import elementwise, function
-from pullback.ops.pointwise import example, over, times, unimplemented
+from pullback.ops.pointwise import example, over, times, unimplemented, zero_where_nan
 
 TWO = ("self", "other")
 
@@ -92,7 +92,8 @@ sub = elementwise(
 
 rsub = elementwise(
     "rsub",
-    kernel=lambda self, other: np.subtract(other, self),
+    np.subtract,
+    swapped=True,
     inputs=TWO,
     places="",
     allowed="ifc",
@@ -106,7 +107,8 @@ sub.check_bools = rsub.check_bools = _refuse_bool
 
 _rsub_tensor = elementwise(
     "rsub_tensor",
-    kernel=lambda self, other: np.subtract(other, self),
+    np.subtract,
+    swapped=True,
     inputs=TWO,
     places="",
     public_name="rsub",
@@ -255,12 +257,37 @@ def _log_of_number(x: Any) -> Any:
     return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
 
 
+def _log_or_zero(self: Any, other: Any, dtype: Any) -> Any:
+    """`log(x)`, zero for x = 0 and y >= 0."""
+    allowed = (other.real >= 0) & (other.imag == 0) if other.dtype.is_complex else other >= 0
+    return ops.where((self == 0) & allowed, 0, ops.log(_as_dtype(self, dtype)))
+
+
+def _log_slope_kernel(g: Any, self: Any, other: Any, result: Any) -> Any:
+    allowed = (other.real >= 0) & (other.imag == 0)
+    slope = np.where((self == 0) & allowed, self.dtype.type(0), np.log(self)) * result
+    return zero_where_nan(g == 0, g * np.conj(slope))
+
+
+log_slope = elementwise(
+    "log_slope",
+    "pullback._slopes:log_slope",
+    kernel=_log_slope_kernel,
+    inputs=("grad", "self", "other", "result"),
+    places="",
+    loops_for="f",
+    nondiff=True,
+    doc="`grad * conj(result * log(self))`, zero for self = 0 and other >= 0: a power's slope, not recorded.",
+)
+
+
 def _exponent_slope(g: Any, self: Any, other: Any, result: Any) -> Any:
     """`g * conj(x**y * log(x))`, zero for x = 0 and y >= 0."""
-    allowed = (other.real >= 0) & (other.imag == 0) if other.dtype.is_complex else other >= 0
     if isinstance(self, Tensor):
-        slope = times(ops.log(_as_dtype(self, result.dtype)), result)
-        return times(g, conj(ops.where((self == 0) & allowed, 0, slope)))
+        if quiet():
+            return log_slope(g, self, other, result)
+        return times(g, conj(times(_log_or_zero(self, other, result.dtype), result)))
+    allowed = (other.real >= 0) & (other.imag == 0) if other.dtype.is_complex else other >= 0
     slope = result * _log_of_number(complex(self) if result.dtype.is_complex else self)
     return times(g, conj(ops.where(allowed, 0, slope) if self == 0 else slope))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pullback import _loops, ops
-from pullback._engine import Tensor, conj
+from pullback._engine import Tensor, adjoint, conj
 from pullback.draw import C_NAMES
 from pullback.dtypes import from_numpy_dtype
 from pullback.meta import MetaArray, meta_array
@@ -89,11 +89,6 @@ def _check_sizes(a: Array, b: Array) -> None:
         )
 
 
-def adjoint(x: Tensor) -> Tensor:
-    """The conjugate transpose of matrices."""
-    return conj(ops.transpose(x, -2, -1))
-
-
 # --------------------------------------------------------------------------------- two factors
 
 
@@ -107,8 +102,11 @@ def mm(self: Tensor, mat2: Tensor):
     >>> torch.mm(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]))
     tensor([[11.]])
     """
-    _check_matrices(self, mat2)
-    return matrix_product(self, mat2)
+    found = _loops.matrix_product(self, mat2)
+    if found is None:
+        _check_matrices(self, mat2)
+        found = matrix_product(self, mat2)
+    return found
 
 
 mm.vjp(

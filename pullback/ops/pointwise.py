@@ -60,14 +60,14 @@ def flat(g: Any) -> Any:
     return ops.zeros_like(g)
 
 
-def _zero_where_nan(zero: Any, found: Any) -> Any:
+def zero_where_nan(zero: Any, found: Any) -> Any:
     return np.where(zero & np.isnan(found), found.dtype.type(0), found)
 
 
 times = elementwise(
     "times",
     "pullback._slopes:times",
-    kernel=lambda g, slope: _zero_where_nan(g == 0, g * slope),
+    kernel=lambda g, slope: zero_where_nan(g == 0, g * slope),
     inputs=("grad", "slope"),
     places="",
     loops_for="f",
@@ -81,7 +81,7 @@ times = elementwise(
 over = elementwise(
     "over",
     "pullback._slopes:over",
-    kernel=lambda g, divisor: _zero_where_nan(g == 0, g / divisor),
+    kernel=lambda g, divisor: zero_where_nan(g == 0, g / divisor),
     inputs=("grad", "divisor"),
     places="",
     loops_for="f",
@@ -95,7 +95,7 @@ over = elementwise(
 product = elementwise(
     "product",
     "pullback._slopes:product",
-    kernel=lambda a, b: _zero_where_nan((a == 0) | (b == 0), a * b),
+    kernel=lambda a, b: zero_where_nan((a == 0) | (b == 0), a * b),
     inputs=("self", "other"),
     places="",
     loops_for="f",

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor, conj
-from pullback._loops import add_reduce
+from pullback._engine import Tensor, conj, repeated
+from pullback._loops import add_reduce, total
 from pullback.dtypes import dtype as Dtype
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import function, op
@@ -60,6 +60,8 @@ def restore(t: Tensor, ndim: int, dim: Dims, keepdim: bool) -> Tensor:
 
 def spread(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
     """A gradient of the result repeated over the dims that were summed."""
+    if dim is None and not keepdim:
+        return repeated(g, shape)
     return ops.expand(restore(g, len(shape), dim, keepdim), tuple(shape))
 
 
@@ -132,6 +134,10 @@ def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | No
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
     tensor([4., 6.])
     """
+    if dim is None and dtype is None and keepdim is False:
+        found = total(self, False)
+        if found is not None:
+            return found
     axes = reduced_axes(dim, keepdim, self.ndim)
     if dtype is not None:
         if not isinstance(dtype, Dtype):
@@ -196,14 +202,18 @@ def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(dim=1)
     tensor([1.5000, 3.5000])
     """
+    if dim is None and dtype is None and keepdim is False:
+        found = total(self, True)
+        if found is not None:
+            return found
     axes = reduced_axes(dim, keepdim, self.ndim)
     if dtype is not None or self.dtype.kind not in "fc":
         _mean_dtype(self, dtype)
     a = self if dtype is None and self.dtype.itemsize > 2 else widened(self, dtype)
-    total = sum_array(a, axes, keepdim)
+    result = sum_array(a, axes, keepdim)
     count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
-    np.true_divide(total, count, total)
-    return total if a is self else narrowed(total, self, dtype)
+    np.true_divide(result, count, result)
+    return result if a is self else narrowed(result, self, dtype)
 
 
 mean.variant = lambda saved: (
@@ -237,9 +247,9 @@ def nanmean(
             "nanmean(): expected input to have floating point or complex dtype but got "
             f"{input.dtype.type_name}"
         )
-    total = nansum(input, dim, keepdim, dtype)
+    summed = nansum(input, dim, keepdim, dtype)
     fixed = input.detach()
-    return ops.div(total, sum(fixed == fixed, dim, keepdim), out=out)
+    return ops.div(summed, sum(fixed == fixed, dim, keepdim), out=out)
 
 
 @op(places="", takes_half=True)
