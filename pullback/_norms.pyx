@@ -1,9 +1,11 @@
+# cython: cdivision=True
 """Normalisation on raw memory: mean and deviation of rows, the affine map after it, and the slopes.
 
 A row is what is normalised together: `segments` runs of `length` numbers, each contiguous, that lie
 `apart` from one another; rows begin `step` from one another. So a layer's rows are one run each, a
 group's are its channels, and a batch's channel has a run in every sample. The weights are one for each
-place in a run (`along`), or one for each run: number `(row % period) * per_row + segment * per_segment`.
+place in a run (`along`), or one for each run; they begin at, or are, number
+`(row % period) * per_row + segment * per_segment`.
 
 Sums run in 16 lanes over blocks, and over blocks in double precision: fast, and exact enough.
 """
@@ -149,8 +151,8 @@ cdef void affine(real* x, real* mean, real* rstd, real* weight, real* bias, real
         for s in range(at.segments):
             a, y = x + row * at.step + s * at.apart, out + row * at.step + s * at.apart
             scale, center, shift = rstd[row], mean[row], 0
+            w = place(at, row, s)
             if not at.along:
-                w = place(at, row, s)
                 if weight != NULL:
                     scale *= weight[w]
                 if bias != NULL:
@@ -160,13 +162,13 @@ cdef void affine(real* x, real* mean, real* rstd, real* weight, real* bias, real
                     y[i] = (a[i] - center) * scale + shift
             elif bias == NULL:
                 for i in range(at.length):
-                    y[i] = (a[i] - center) * scale * weight[i]
+                    y[i] = (a[i] - center) * scale * weight[w + i]
             elif weight == NULL:
                 for i in range(at.length):
-                    y[i] = (a[i] - center) * scale + bias[i]
+                    y[i] = (a[i] - center) * scale + bias[w + i]
             else:
                 for i in range(at.length):
-                    y[i] = (a[i] - center) * scale * weight[i] + bias[i]
+                    y[i] = (a[i] - center) * scale * weight[w + i] + bias[w + i]
 
 
 cdef void slope_real(real* g, real* x, real* mean, real* rstd, real* weight, real* out, Layout* at) noexcept nogil:
@@ -177,9 +179,11 @@ cdef void slope_real(real* g, real* x, real* mean, real* rstd, real* weight, rea
     cdef real* a
     cdef real* b
     cdef real* y
-    cdef real* vector = weight if at.along else NULL
+    cdef real* vector = NULL
     for row in range(at.rows):
         center, r = mean[row], rstd[row]
+        if at.along and weight != NULL:
+            vector = weight + place(at, row, 0)
         total = along = 0
         for s in range(at.segments):
             place_of = row * at.step + s * at.apart
@@ -211,12 +215,12 @@ cdef void sums_real(real* g, real* x, real* mean, real* rstd, double* weights, d
         center, r = mean[row], rstd[row]
         for s in range(at.segments):
             a, b = x + row * at.step + s * at.apart, g + row * at.step + s * at.apart
+            w = place(at, row, s)
             if at.along:
                 for i in range(at.length):
-                    weights[i] += b[i] * ((a[i] - center) * r)
-                    biases[i] += b[i]
+                    weights[w + i] += b[i] * ((a[i] - center) * r)
+                    biases[w + i] += b[i]
             else:
-                w = place(at, row, s)
                 weights[w] += r * dot_run(a, center, b, <real*>NULL, at.length)
                 biases[w] += sum_run(b, at.length)
 

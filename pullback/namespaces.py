@@ -21,6 +21,9 @@ NAMESPACES = {
     "special": "Special functions, as `torch.special`.",
 }
 
+ELSEWHERE = {"sparse_hessian": "func", "sparse_jacobian": "func", "vmap": "func"}
+"""Names of `torch` that are a module's, which is imported when one is first used."""
+
 _modules: dict[str, ModuleType] = {}
 
 
@@ -60,6 +63,8 @@ def _resolver(space: str) -> Any:
         if not name.startswith("__"):
             if path == "pullback" and importlib.util.find_spec(f"{path}.{name}") is not None:
                 return importlib.import_module(f"{path}.{name}")
+            if path == "pullback" and name in ELSEWHERE:
+                return getattr(importlib.import_module(f"{path}.{ELSEWHERE[name]}"), name)
             module = _modules[space]
             if complete() and name in vars(module):
                 return vars(module)[name]

@@ -7,7 +7,7 @@ entrances.
 from __future__ import annotations
 
 from pullback import _engine
-from pullback.autograd import anomaly, forward_ad, function, grad_mode, graph
+from pullback.autograd import anomaly, forward_ad, function, functional, grad_mode, graph
 from pullback.autograd.anomaly import (
     detect_anomaly,
     is_anomaly_check_nan_enabled,
@@ -35,6 +35,7 @@ __all__ = [
     "enable_grad",
     "forward_ad",
     "function",
+    "functional",
     "grad",
     "grad_mode",
     "gradcheck",

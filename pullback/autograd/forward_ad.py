@@ -1,10 +1,15 @@
 """Forward mode: tensors that carry a tangent, and ops that push it forward.
 
-`dual_level` puts an interpreter (`Tangents`) on the engine's stack, and `make_dual` hangs a tangent
-on a tensor. Each op then computes its result one level below and gives it a tangent, by the first
-that applies: an explicit rule, the op itself (linear ops), the op with one input replaced at a time
-(multilinear ops), or `transposed`, which gets J v out of the backward rules alone: the backward
-pass is linear in the gradient it starts from, and the derivative of that map is J.
+A level of forward mode is an interpreter (`Tangents`) on the engine's stack; a tensor has at most one
+tangent of each, so levels nest. Each op computes its result one level below and gives it a tangent, by
+the first that applies: an explicit rule, the op itself (linear ops), the op with one input replaced at
+a time (multilinear ops), the backward rules applied to the tangents (elementwise ops, whose derivative
+is a diagonal), or `transposed`, which gets J v out of the backward rules alone: the backward pass is
+linear in the gradient it starts from, and the derivative of that map is J.
+
+The tangent of a batched tensor is kept with its physical tensor: so what the graph saves of it has the
+tangent too. That holds for all that a batching rule makes on the way only if tangents are below, so an
+op on batched tensors is handed to their level first (`levels.hoisted`), which stands on top for it.
 """
 
 from __future__ import annotations
@@ -13,8 +18,11 @@ import threading
 from typing import Any, NamedTuple
 
 from pullback import _engine, ops
-from pullback._engine import IN_PLACE, Op, Tensor
+from pullback._engine import IN_PLACE, Op, Tensor, apply_below, tangents_of
 from pullback.autograd.grad_mode import enable_grad
+from pullback.autograd.leaves import gradients, leaf, same
+from pullback.batching import levels
+from pullback.batching.batched import Batched, bottom, chain, is_batched_at, restore, strip
 
 __all__ = [
     "UnpackedDualTensor",
@@ -33,58 +41,6 @@ class UnpackedDualTensor(NamedTuple):
     tangent: Tensor | None
 
 
-# ---------------------------------------------------------------------------- tangents of tensors
-
-
-def tangent_of(x: Any) -> Any:
-    """The tangent that a tensor carries, None for none."""
-    if not _state.levels or not isinstance(x, Tensor):
-        return None
-    tangents = _engine.tangents_of(x)
-    return tangents.get(_state.levels[-1]) if tangents else None
-
-
-def set_tangent(x: Tensor, tangent: Tensor) -> None:
-    """Hangs a tangent on a tensor; what the graph saved of it sees it too."""
-    _engine.tangents_of(x, True)[_state.levels[-1]] = tangent
-
-
-def _any_tangent(values: Any) -> bool:
-    return any(_any_tangent(x) if type(x) in (list, tuple) else tangent_of(x) is not None for x in values)
-
-
-def _tangents(x: Any) -> Any:
-    """The tangent of an argument, zeros for a tensor without one; anything else as it is."""
-    if type(x) in (list, tuple):
-        return [_tangents(item) for item in x]
-    if not isinstance(x, Tensor):
-        return x
-    tangent = tangent_of(x)
-    return ops.zeros_like(x) if tangent is None else tangent
-
-
-def _own(tangent: Tensor, args: tuple[Any, ...]) -> Any:
-    """The tangent, copied if it is in the memory of another: in-place ops will write to it."""
-    shared = tangent._base is not None or any(tangent is tangent_of(x) for x in args)
-    return ops.clone(tangent) if shared else tangent
-
-
-def _any_requires_grad(values: Any) -> bool:
-    """Whether a value or a tangent among the arguments requires a gradient."""
-    return any(
-        _any_requires_grad(x)
-        if type(x) in (list, tuple)
-        else isinstance(x, Tensor)
-        and (x.requires_grad or (tangent_of(x) is not None and tangent_of(x).requires_grad))
-        for x in values
-    )
-
-
-def _alias(x: Tensor) -> Any:
-    """A view of all of `x`."""
-    return ops.view_as(x, x)
-
-
 def _outputs(result: Any) -> tuple[Any, ...]:
     """One result or several, as a tuple."""
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
@@ -94,37 +50,124 @@ def _outputs(result: Any) -> tuple[Any, ...]:
 
 
 class Tangents:
-    """The interpreter of a dual level."""
+    """The interpreter of one level of forward mode."""
+
+    # ---- what tensors carry
+
+    def tangent(self, x: Any) -> Any:
+        """The tangent that a tensor carries at this level, None for none."""
+        if not isinstance(x, Tensor):
+            return None
+        held = tangents_of(x if type(x) is not Batched else bottom(x))
+        if not held:
+            return None
+        found = held.get(self)
+        if type(x) is Batched and found is not None:
+            active = levels.active()
+            for level in reversed(chain(x)):
+                above = active[active.index(level) + 1 :] if level in active else []
+                found = restore(found, level, above)
+        return found
+
+    def carry(self, x: Tensor, tangent: Tensor) -> None:
+        """Hangs a tangent on a tensor; what the graph saved of it sees it too."""
+        for level in chain(x):
+            tangent = strip(tangent, level)
+        tangents_of(bottom(x), True)[self] = tangent
+
+    def forget(self, x: Any) -> None:
+        """Takes the tangent off a tensor."""
+        held = tangents_of(bottom(x)) if isinstance(x, Tensor) else None
+        if held:
+            held.pop(self, None)
+
+    def dual(self, x: Tensor, tangent: Tensor) -> Tensor:
+        """A tensor like `x` that carries a tangent: one for each sample if the tangent is batched."""
+        active = levels.active()
+        for level in chain(tangent):
+            if getattr(level, "spreads", False) and not is_batched_at(x, level):
+                x = restore(strip(x, level), level, active[active.index(level) + 1 :])
+        made = same(x)
+        self.carry(made, tangent)
+        return made
+
+    def carries(self, x: Any) -> bool:
+        """Whether a tensor, or one of a list, has a tangent."""
+        if isinstance(x, Tensor):
+            held = tangents_of(x if type(x) is not Batched else bottom(x))
+            return bool(held) and self in held
+        return type(x) in (list, tuple) and any([self.carries(item) for item in x])
+
+    def or_zeros(self, x: Any) -> Any:
+        """The tangent of an argument, zeros for a tensor without one; anything else as it is."""
+        if type(x) in (list, tuple):
+            return [self.or_zeros(item) for item in x]
+        if not isinstance(x, Tensor):
+            return x
+        found = self.tangent(x)
+        return ops.zeros_like(x) if found is None else found
+
+    # ---- what becomes of an op
 
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
         """An op on tensors that may carry tangents."""
-        if op.nondiff or not _any_tangent(args):
-            if out is IN_PLACE and tangent_of(args[0]) is not None and not op.nondiff:
-                return self._write(op, args, None)
-            return _engine.apply_below(op, args, out)
+        for x in args:
+            kind = type(x)
+            if kind is Tensor:
+                held = tangents_of(x)
+                if held and self in held:
+                    break
+            elif self.carries(x):
+                break
+        else:
+            return apply_below(op, args, out)
+        level = _batched_level(args)
+        if level is not None:
+            return levels.hoisted(level, self, level.process, op, args, out)
+        if op.nondiff:
+            return apply_below(op, args, out)
         if out is IN_PLACE:
-            (tangent,) = _outputs(push_forward(op, args, _engine.apply_below(op, args)))
-            return self._write(op, args, None if tangent is None else _own(tangent, args))
-        result = _engine.apply_below(op, args, out)
-        tangents = push_forward(op, args, result)
-        for x, tangent in zip(_outputs(result), _outputs(tangents), strict=True):
+            (tangent,) = _outputs(self.pushed(op, args, apply_below(op, args)))
+            return self._write(op, args, None if tangent is None else self._own(tangent, args))
+        result = apply_below(op, args, out)
+        tangents = self.pushed(op, args, result)
+        if isinstance(result, Tensor):
+            tangent = _outputs(tangents)[0]
             if tangent is not None:
-                set_tangent(x, tangent if op.view else _own(tangent, args))
+                self.carry(result, tangent if op.view else self._own(tangent, args))
+            return result
+        for x, tangent in zip(result, _outputs(tangents), strict=True):
+            if tangent is not None:
+                self.carry(x, tangent if op.view else self._own(tangent, args))
         return result
+
+    def _own(self, tangent: Tensor, args: tuple[Any, ...]) -> Any:
+        """The tangent, copied if it is in the memory of another: in-place ops will write to it."""
+        p = bottom(tangent)
+        if p._base is not None:
+            return ops.clone(tangent)
+        for x in args:
+            if isinstance(x, Tensor):
+                held = tangents_of(bottom(x))
+                if held and bottom(held.get(self)) is p:
+                    return ops.clone(tangent)
+        return tangent
 
     def _write(self, op: Op, args: tuple[Any, ...], tangent: Any) -> Any:
         """The op in place, and its tangent into that of the target, which its views share."""
         target = args[0]
-        _engine.apply_below(op, args, IN_PLACE)
-        held = tangent_of(target)
-        if held is None and target._base is not None and tangent is not None:
-            base = target._base
-            set_tangent(base, ops.zeros_like(base))
+        apply_below(op, args, IN_PLACE)
+        held = self.tangent(target)
+        base = bottom(target)._base
+        if held is None and base is not None and tangent is not None:
+            self.carry(base, ops.zeros_like(base))
             piece = _engine.REGISTRY["as_strided"]
-            held = piece(tangent_of(base), *_engine.view_geometry(target))
-            set_tangent(target, held)
+            tangents_of(bottom(target), True)[self] = piece(
+                self.tangent(base), *_engine.view_geometry(bottom(target))
+            )
+            held = self.tangent(target)
         if held is None:
-            set_tangent(target, tangent.to(target.dtype))
+            self.carry(target, tangent.to(target.dtype))
         elif tangent is None:
             held.zero_()
         else:
@@ -133,12 +176,15 @@ class Tangents:
 
     def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
         """A custom Function: its own `jvp` gives the tangents."""
-        from pullback.autograd.function import call
+        from pullback.autograd.function import apply_with_context
 
-        result, ctx = call(cls, args)
-        if not _any_tangent(args):
+        level = _batched_level(args) if self.carries(args) else None
+        if level is not None:
+            return levels.hoisted(level, self, level.process_function, cls, args)
+        result, ctx = apply_with_context(cls, args)
+        if not self.carries(args):
             return result
-        given = [tangent_of(x) for x in args]
+        given = [self.tangent(x) for x in args]
         given = [
             ops.zeros_like(x) if isinstance(x, Tensor) and t is None and ctx.materialize_grads else t
             for x, t in zip(args, given, strict=True)
@@ -150,133 +196,213 @@ class Tangents:
             ctx.saved_for_forward = ()
         for x, tangent in zip(_outputs(result), tangents, strict=True):
             if isinstance(x, Tensor) and tangent is not None:
-                set_tangent(x, tangent)
+                self.carry(x, tangent)
         return result
 
     def check_value_access(self, tensor: Tensor, what: str) -> None:
         """A dual tensor's value may be looked at."""
 
+    # ---- tangent rules
 
-# ------------------------------------------------------------------------------ tangent rules
+    def pushed(self, op: Op, args: tuple[Any, ...], result: Any) -> Any:
+        """The tangent of an op's result: J v, one for each output."""
+        if op.jvp_rule is not None:
+            return self._by_rule(op, args, result)
+        if op.linear or op.view:
+            return self._on_tangents(op, args)
+        if op.multilinear:
+            return self._one_at_a_time(op, args)
+        if not op.has_vjp:
+            raise NotImplementedError(
+                f"Trying to use forward AD with {op.__name__} that does not support it because it has "
+                "not been implemented yet."
+            )
+        if op.elementwise:
+            found = self._pointwise(op, args, result)
+            if found is not None:
+                return found
+        return self._transposed(op, args)
 
+    def _by_rule(self, op: Op, args: tuple[Any, ...], result: Any) -> Any:
+        """An explicit rule: an input's name asks for its tangent, `<input>_primal` for its value."""
+        code = op.jvp_rule.__code__
+        known = {name: self.or_zeros(x) for name, x in zip(op.params, args, strict=True)}
+        known |= {f"{name}_primal": x for name, x in zip(op.params, args, strict=True)}
+        known["result"] = result
+        return op.jvp_rule(*(known[name] for name in code.co_varnames[: code.co_argcount]))
 
-def push_forward(op: Op, args: tuple[Any, ...], result: Any) -> Any:
-    """The tangent of an op's result: J v, one for each output."""
-    if op.jvp_rule is not None:
-        return _by_rule(op, args, result)
-    if op.linear or op.view:
-        return _on_tangents(op, args)
-    if op.multilinear:
-        return _one_at_a_time(op, args)
-    if not op.has_vjp:
-        raise NotImplementedError(
-            f"Trying to use forward AD with {op.__name__} that does not support it because it has "
-            "not been implemented yet."
-        )
-    return transposed(op, args)
+    def _on_tangents(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """A linear op is its own derivative."""
+        kinds = op.kinds
+        values = [
+            self.or_zeros(x) if kind in "TNOL" else x for x, kind in zip(args, kinds, strict=True)
+        ]
+        return apply_below(op, tuple(values))
 
+    def _one_at_a_time(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """A multilinear op: the sum over the inputs, each in its turn replaced by its tangent."""
+        total = None
+        for i, x in enumerate(args):
+            items = x if type(x) in (list, tuple) else (x,)
+            for j, item in enumerate(items):
+                tangent = self.tangent(item)
+                if tangent is None:
+                    continue
+                replaced = tangent if items is not x else [*x[:j], tangent, *x[j + 1 :]]
+                term = apply_below(op, (*args[:i], replaced, *args[i + 1 :]))
+                total = term if total is None else total + term
+        return total
 
-def _by_rule(op: Op, args: tuple[Any, ...], result: Any) -> Any:
-    """An explicit rule: an input's name asks for its tangent, `<input>_primal` for its value."""
-    code = op.jvp_rule.__code__
-    known = {name: _tangents(x) for name, x in zip(op.params, args, strict=True)}
-    known |= {f"{name}_primal": x for name, x in zip(op.params, args, strict=True)}
-    known["result"] = result
-    return op.jvp_rule(*(known[name] for name in code.co_varnames[: code.co_argcount]))
-
-
-def _on_tangents(op: Op, args: tuple[Any, ...]) -> Any:
-    """A linear op is its own derivative."""
-    kinds = op.kinds
-    pushed = [_tangents(x) if kind in "TNOL" else x for x, kind in zip(args, kinds, strict=True)]
-    return _engine.apply_below(op, tuple(pushed))
-
-
-def _one_at_a_time(op: Op, args: tuple[Any, ...]) -> Any:
-    """A multilinear op: the sum over the inputs, each in its turn replaced by its tangent."""
-    total = None
-    for i, x in enumerate(args):
-        if isinstance(x, Tensor) and tangent_of(x) is not None:
-            term = _engine.apply_below(op, (*args[:i], tangent_of(x), *args[i + 1 :]))
+    def _pointwise(self, op: Op, args: tuple[Any, ...], result: Any) -> Any:
+        """A real elementwise op: the derivative is a diagonal, so each backward rule is J itself."""
+        kind = result.dtype
+        if not kind.is_floating_point or op.joint is not None:
+            return None
+        total = None
+        for i, x in enumerate(args):
+            tangent = self.tangent(x)
+            rule = op.rules[i] if tangent is not None else None
+            if rule is None:
+                continue
+            if tangent.dtype is not kind:
+                if tangent.dtype.is_complex:
+                    return None
+                tangent = tangent.to(kind)
+            if rule.function == "g":
+                term = tangent
+            else:
+                values = [_value_for(name, tangent, op, args, result) for name in rule.names]
+                if _MISSING in values:
+                    return None
+                term = rule.function(*values)
             total = term if total is None else total + term
-        elif type(x) in (list, tuple):
-            for j, item in enumerate(x):
-                if tangent_of(item) is not None:
-                    replaced = [*x[:j], tangent_of(item), *x[j + 1 :]]
-                    term = _engine.apply_below(op, (*args[:i], replaced, *args[i + 1 :]))
-                    total = term if total is None else total + term
-    return total
+        if total is not None and total._array.shape != result._array.shape:
+            total = ops.expand(total, result.shape)
+        return total
 
+    def _transposed(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """J v from the backward rules: u -> J' u is linear, and its own backward pass from v is J v."""
+        recording = _engine.grad_enabled() and self._recorded(args)
+        with enable_grad():
+            sources: list[Tensor] = []
+            tangents: list[Tensor] = []
 
-def transposed(op: Op, args: tuple[Any, ...]) -> Any:
-    """J v from the backward rules: u -> J' u is linear, and its own backward pass from v is J v."""
-    from pullback.autograd.passes import grad
+            def source(x: Any) -> Any:
+                if type(x) in (list, tuple):
+                    return [source(item) for item in x]
+                tangent = self.tangent(x)
+                if tangent is None:
+                    return x
+                fresh = leaf(x, recording)
+                sources.append(fresh)
+                tangents.append(tangent)
+                return fresh
 
-    recording = _engine.grad_enabled() and _any_requires_grad(args)
-    with enable_grad():
-        sources: list[Tensor] = []
-        tangents: list[Tensor] = []
+            results = _outputs(apply_below(op, tuple([source(x) for x in args])))
+            ends = [y for y in results if y.requires_grad]
+            starts = [leaf(ops.zeros_like(y), False) for y in ends]
+            back = gradients(ends, sources, starts, True, True)
+            pairs = [(g, t) for g, t in zip(back, tangents, strict=True) if g is not None]
+            pairs = [(g, t.to(g.dtype)) for g, t in pairs if g.requires_grad]
+            found: Any = [None] * len(starts)
+            if pairs:
+                grads, weights = zip(*pairs, strict=True)
+                found = gradients(grads, starts, weights, True, recording)
+        pushed = iter(found)
+        return tuple([next(pushed) if y.requires_grad else None for y in results])
 
-        def source(x: Any) -> Any:
+    def _recorded(self, values: Any) -> bool:
+        """Whether a value or a tangent among the arguments requires a gradient."""
+        for x in values:
             if type(x) in (list, tuple):
-                return [source(item) for item in x]
-            if tangent_of(x) is None:
-                return x
-            fresh = _alias(x) if x.requires_grad else x.detach().requires_grad_()
-            sources.append(fresh)
-            tangents.append(tangent_of(x))
-            return fresh
+                if self._recorded(x):
+                    return True
+            elif isinstance(x, Tensor):
+                tangent = self.tangent(x)
+                if x.requires_grad or (tangent is not None and tangent.requires_grad):
+                    return True
+        return False
 
-        results = _outputs(_engine.apply_below(op, tuple(source(x) for x in args)))
-        ends = [y for y in results if y.requires_grad]
-        starts = [ops.zeros_like(y).requires_grad_() for y in ends]
-        back = grad(ends, sources, starts, create_graph=True, allow_unused=True)
-        pairs = [(g, t) for g, t in zip(back, tangents, strict=True) if g is not None]
-        pairs = [(g, t.to(g.dtype)) for g, t in pairs if g.requires_grad]
-        if pairs:
-            grads, weights = zip(*pairs, strict=True)
-            found = grad(grads, starts, weights, create_graph=recording, allow_unused=True)
-        else:
-            found = (None,) * len(starts)
-    pushed = iter(found)
-    return tuple(next(pushed) if y.requires_grad else None for y in results)
+
+def _batched_level(args: Any) -> Any:
+    """The topmost level that one of the arguments is batched at, None if none is."""
+    found = [x.level for x in args if type(x) is Batched]
+    for x in args:
+        if type(x) is list or type(x) is tuple:
+            found += [item.level for item in x if type(item) is Batched]
+    if not found:
+        return None
+    active = levels.active()
+    return active[max(active.index(level) for level in found)]
+
+
+_MISSING = object()
+
+
+def _value_for(name: str, g: Any, op: Op, args: tuple[Any, ...], result: Any) -> Any:
+    """What a parameter of a backward rule stands for."""
+    if name == "g":
+        return g
+    if name == "result":
+        return result
+    if name in op.params:
+        return args[op.params.index(name)]
+    if name.endswith("_shape"):
+        return args[op.params.index(name[:-6])].shape
+    if name.endswith("_dtype"):
+        return args[op.params.index(name[:-6])].dtype
+    return _MISSING
 
 
 # ------------------------------------------------------------------------------------- levels
 
 
 class _State(threading.local):
-    """The dual levels of a thread: none or one."""
+    """Of a thread: its dual level, none or one, and how many levels of forward mode there are."""
 
     def __init__(self) -> None:
-        self.levels: list[Tangents] = []
+        self.duals: list[tuple[Tangents, list[Any]]] = []
+        self.count = 0
 
 
 _state = _State()
 
 
-def enter_dual_level() -> int:
-    """Begins forward mode on this thread; RuntimeError within another."""
-    if _state.levels:
-        raise RuntimeError("Nested forward mode AD is not supported at the moment")
-    _state.levels.append(Tangents())
-    _engine.push_level(_state.levels[-1])
+def enter(level: Tangents) -> list[Any]:
+    """Puts a level on the stack; returns what `leave` wants."""
+    aside = levels.enter(level)
+    _state.count += 1
     _engine.keep_tangents(True)
-    return len(_state.levels) - 1
+    return aside
+
+
+def leave(aside: list[Any]) -> None:
+    """Takes the level off the stack."""
+    levels.leave(aside)
+    _state.count -= 1
+    if not _state.count:
+        _engine.keep_tangents(False)
+
+
+def enter_dual_level() -> int:
+    """Begins forward mode on this thread; RuntimeError within another dual level."""
+    if _state.duals:
+        raise RuntimeError("Nested forward mode AD is not supported at the moment")
+    level = Tangents()
+    _state.duals.append((level, enter(level)))
+    return len(_state.duals) - 1
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
     """Ends forward mode; tangents are forgotten."""
-    if not _state.levels:
+    if not _state.duals:
         raise RuntimeError("Dual level must be a positive number.")
-    if level is not None and level != len(_state.levels) - 1:
+    if level is not None and level != len(_state.duals) - 1:
         raise RuntimeError(
             "Trying to exit a forward AD level that was not the last one that was created. This is "
             "not supported."
         )
-    _state.levels.pop()
-    _engine.pop_level()
-    _engine.keep_tangents(False)
+    leave(_state.duals.pop()[1])
 
 
 class dual_level:
@@ -300,7 +426,7 @@ class dual_level:
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """A view of `tensor` that carries `tangent`, which has its shape; both are real or complex."""
-    if not _state.levels:
+    if not _state.duals:
         raise RuntimeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
             "enter_dual_level() first."
@@ -308,7 +434,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for name, x in (("primal", tensor), ("tangent", tangent)):
         if x.dtype.kind not in "fc":
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
-    if tangent_of(tensor) is not None:
+    innermost = _state.duals[-1][0]
+    if innermost.carries(tensor):
         raise RuntimeError(
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
             "same level 0 is not supported."
@@ -319,13 +446,19 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             f"original Tensor, this is not supported. Tensor is of size {list(tensor.shape)} "
             f"while the given forward gradient is of size {list(tangent.shape)}."
         )
-    dual = _engine.at_level_below(_alias, tensor)
-    set_tangent(dual, tangent)
-    return dual
+    return innermost.dual(ops.view_as(tensor, tensor), tangent)
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """The value and the tangent of a tensor."""
-    if not _state.levels:
+    if not _state.duals:
         return UnpackedDualTensor(tensor, None)
-    return UnpackedDualTensor(_engine.at_level_below(_alias, tensor), tangent_of(tensor))
+    innermost = _state.duals[-1][0]
+    primal = ops.view_as(tensor, tensor)
+    innermost.forget(primal)
+    return UnpackedDualTensor(primal, innermost.tangent(tensor))
+
+
+def tangent_of(x: Any) -> Any:
+    """The tangent that a tensor carries at the dual level of this thread, None for none."""
+    return _state.duals[-1][0].tangent(x) if _state.duals else None

@@ -195,10 +195,31 @@ class Function(metaclass=FunctionMeta):
         """
         if kwargs:
             args = _positional(cls, args, kwargs)
-        levels = _engine.levels()
-        if levels:
-            return _engine.at_level_below(levels[-1].process_function, cls, args)
-        return call(cls, args)[0]
+        return apply_below(cls, args)
+
+    @classmethod
+    def _batched(cls, level: Any, args: tuple[Any, ...]) -> Any:
+        """The Function on batched tensors."""
+        from pullback.autograd.function_vmap import apply_batched
+
+        return apply_batched(cls, level, args)
+
+
+def apply_below(cls: Any, args: tuple[Any, ...]) -> Any:
+    """What a Function returns at the present level."""
+    active = _engine.levels()
+    if active:
+        return _engine.at_level_below(active[-1].process_function, cls, args)
+    return call(cls, args)[0]
+
+
+def apply_with_context(cls: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:
+    """What a Function returns at the present level, and the context of the call."""
+    if not _engine.levels():
+        return call(cls, args)
+    from pullback.autograd.function_vmap import context_of
+
+    return context_of(cls, args)
 
 
 def call(cls: type[Function], args: tuple[Any, ...]) -> tuple[Any, Any]:

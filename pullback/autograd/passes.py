@@ -1,8 +1,8 @@
 """`backward` and `grad`: one backward pass each, with all their options.
 
 Both bring what the user gave into one form (`roots` with a gradient each, and where the gradients
-shall go) and call the engine. Read `grad` first; the loop that `is_grads_batched` runs stands in
-`batched`.
+shall go) and call the engine. Read `grad` first; what `is_grads_batched` runs stands in `batched`. A
+pass on batched tensors is that of leaves.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from typing import Any
 from pullback import _engine, ops
 from pullback._engine import Tensor
 from pullback.autograd.graph import GradientEdge
+from pullback.autograd.leaves import gradients
+from pullback.batching import levels
+from pullback.batching.batched import Batched, spread
+from pullback.batching.batched import batched as as_batched
 from pullback.dtypes import DTYPES, Size
 from pullback.settings import warn
 
@@ -135,13 +139,16 @@ def grad(
     unused = materialize_grads if allow_unused is None else allow_unused
     if not sources:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
-    targets = [_source_edge(source) for source in sources]
+    on_batched = any(type(x) is Batched for x in (*roots, *sources))
+    targets = [] if on_batched else [_source_edge(source) for source in sources]
 
-    def once(given: Sequence[Any], keep: bool) -> list[Any]:
+    def once(given: Sequence[Any]) -> list[Any]:
+        if on_batched:
+            return _on_batched(roots, sources, given, keep, bool(create_graph))
         edges = _edges_of_roots(roots, given)
         return _engine.run_backward(edges, given, keep, bool(create_graph), targets)
 
-    found = batched(once, grads, keep) if is_grads_batched else once(grads, keep)
+    found = batched(once, grads) if is_grads_batched else once(grads)
     for i, g in enumerate(found):
         if g is None and not unused:
             raise RuntimeError(UNUSED.format(i))
@@ -152,8 +159,10 @@ def grad(
     return dict(zip(inputs, found, strict=True)) if isinstance(inputs, dict) else tuple(found)
 
 
-def batched(once: Callable[..., list[Any]], grads: Sequence[Any], keep: bool) -> list[Any]:
-    """The pass for each gradient along the first dimension, results stacked; None stays None."""
+def batched(once: Callable[..., list[Any]], grads: Sequence[Any]) -> list[Any]:
+    """One pass for all gradients along the first dimension; None stays None."""
+    from pullback.batching.interpreter import Batching
+
     sizes = {g.shape[0] for g in grads if g is not None}
     if len(sizes) != 1:
         raise ValueError(
@@ -161,8 +170,25 @@ def batched(once: Callable[..., list[Any]], grads: Sequence[Any], keep: bool) ->
             f"{[g.shape[0] for g in grads if g is not None]} for the mapped dimension"
         )
     (count,) = sizes
-    rows = [once([None if g is None else g[i] for g in grads], keep or i < count - 1) for i in range(count)]
-    return [None if column[0] is None else ops.stack(column) for column in zip(*rows, strict=True)]
+    level = Batching(count, spreads=False)
+    aside = levels.enter(level)
+    try:
+        found = once([None if g is None else as_batched(level, g) for g in grads])
+    finally:
+        levels.leave(aside)
+    return [None if g is None else g.physical if level.holds(g) else spread(g, count) for g in found]
+
+
+def _on_batched(
+    roots: Sequence[Any], sources: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool
+) -> list[Any]:
+    """`grad` of tensors under `vmap`."""
+    for i, root in enumerate(roots):
+        if not root.requires_grad:
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    if not all(source.requires_grad for source in sources):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return gradients(roots, sources, grads, keep, create)
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:

@@ -59,3 +59,14 @@ def without(interpreter: Any) -> Iterator[None]:
         yield
     finally:
         _set(levels, aside)
+
+
+def hoisted(level: Any, top: Any, function: Any, *args: Any) -> Any:
+    """Calls a function with `level` taken out of the active ones and `top` put above them."""
+    before = active()
+    aside = _stack()[len(before) :]
+    _set([*[other for other in before if other is not level], top], [])
+    try:
+        return function(*args)
+    finally:
+        _set(before, aside)

@@ -12,7 +12,7 @@ from typing import Any
 from pullback import ops
 from pullback._engine import REGISTRY, Op, Tensor, apply_below
 from pullback.batching.batched import batched
-from pullback.batching.rules import holds, looped, padded, rank, rule, shifted
+from pullback.batching.rules import holds, looped, padded, rank, rule
 from pullback.ops.dims import wrap_dim
 
 MASK = (
@@ -288,5 +288,3 @@ def _index_fill(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
             found = ops.scatter(p, d, places, value)
     return batched(level, found if x.ndim else ops.squeeze(found, 1))
 
-
-__all__ = ["Key", "shifted"]

@@ -22,7 +22,7 @@ def product(level: Any, a: Any, b: Any) -> Any:
         p = a.physical
         if left == 1 and right > 2:
             return ops.squeeze(ops.matmul(padded(ops.unsqueeze(p, 1), right), b), -2)
-        return ops.matmul(p, b)
+        return ops.matmul(padded(p, right) if 2 < right > left else p, b)
     if over_b and not over_a:
         q = b.physical
         if right == 1:

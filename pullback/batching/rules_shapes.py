@@ -12,7 +12,7 @@ from pullback.batching.rules import (
     DIMS,
     elementwise,
     holds,
-    leading,
+    looped,
     padded,
     rank,
     rule,
@@ -26,42 +26,40 @@ WHOLE = slice(None)
 # ------------------------------------------------------------- what needs no more than alignment
 
 
-@rule("where isclose masked_fill frexp")
+@rule("where isclose masked_fill")
 def _elementwise(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return elementwise(level, op, _whole_first(level, args) if op.writes else args)
 
 
 @rule(
     "detach alias clone to_copy view_as_real view_as_complex select_part view_dtype tril triu "
-    "constant_pad_nd fill zero fill_ zero_"
+    "fill zero fill_ zero_ frexp"
 )
 def _first(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     """What acts on the last dims, or on each number."""
     return level.wrap(apply_below(op, (args[0].physical, *args[1:])))
 
 
-@rule("isin searchsorted")
-def _second(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-    """A set or a sorted row is for all samples, or each has its own."""
-    if op.name == "isin" and not holds(level, args[1]) and isinstance(args[1], Tensor):
-        return level.wrap(apply_below(op, (args[0].physical, *args[1:])))
-    if op.name == "searchsorted" and args[4] is None:
-        rows, values = args[:2]
-        if not isinstance(values, Tensor):
-            values = ops.full((), values, dtype=rows.dtype)
-        if not holds(level, rows) and rank(rows) == 1:
-            return level.wrap(apply_below(op, (rows, values.physical, *args[2:])))
-        least = max(rank(rows) - 1, 0)
-        if rank(rows) == 1:
-            shape = values.shape
-            flat = ops.reshape(level.front(values), (level.size, -1))
-            found = apply_below(op, (level.front(rows), flat, *args[2:]))
-            return batched(level, ops.reshape(found, (level.size, *shape)))
-        assert least >= 1
-        return level.wrap(apply_below(op, (level.front(rows), level.front(values), *args[2:])))
-    from pullback.batching.rules import looped
+@rule("isin")
+def _isin(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    if holds(level, args[1]):
+        return looped(level, op, args)
+    return batched(level, apply_below(op, (args[0].physical, *args[1:])))
 
-    return looped(level, op, args)
+
+@rule("searchsorted")
+def _searchsorted(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """One sorted row for all samples takes all their values; else each has its own."""
+    rows, values, right, narrow, sorter = args
+    if not isinstance(values, Tensor):
+        values = ops.full((), values, dtype=rows.dtype)
+    if not holds(level, rows) and rank(rows) == 1 and not holds(level, sorter):
+        return batched(level, apply_below(op, (rows, values.physical, right, narrow, sorter)))
+    sorter = level.front(sorter) if sorter is not None else None
+    p = level.front(values)
+    flat = ops.reshape(p, (level.size, -1)) if rank(rows) == 1 else p
+    found = apply_below(op, (level.front(rows), flat, right, narrow, sorter))
+    return batched(level, ops.reshape(found, p.shape))
 
 
 def _whole_first(level: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -75,7 +73,7 @@ def _whole_first(level: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
 def _write(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     first, *others = _whole_first(level, args)
     if op.name in ("fill_tensor", "fill_tensor_") and holds(level, others[0]):
-        return first * 0 + others[0] if False else _filled(level, first, others[0])
+        return _filled(level, first, others[0])
     if op.name == "masked_fill_tensor" and holds(level, others[1]):
         value = padded(others[1].physical, rank(first)).to(first.dtype)
         mask = padded(others[0].physical, rank(first)) if holds(level, others[0]) else others[0]
@@ -133,9 +131,15 @@ def _t(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     x = args[0]
     if x.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {x.ndim}D")
-    view = REGISTRY["transpose"]
-    last = x.ndim
-    return batched(level, apply_below(view, (x.physical, max(last - 1, 0) if last else 0, last)))
+    if x.ndim < 2:
+        return batched(level, ops.view_as(x.physical, x.physical))
+    return batched(level, apply_below(REGISTRY["transpose"], (x.physical, 1, 2)))
+
+
+@rule("constant_pad_nd")
+def _pad(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    x, pad, value = args
+    return batched(level, apply_below(op, (x.physical, ((0, 0), *pad), value)))
 
 
 @rule("transpose transpose_")
@@ -189,8 +193,6 @@ def _embed(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     if view == "basic":
         given = ((WHOLE, *given[0]),)
     elif view == "as_strided":
-        from pullback.batching.rules import looped
-
         return looped(level, op, args)
     else:
         names = record.params[1:]
@@ -245,19 +247,14 @@ def _join(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
 
 def _block_diag(level: Any, tensors: Any) -> Any:
     """Each matrix between zeros in its row of blocks."""
-    blocks = [ops.reshape(x, (1,) * (2 - x.ndim) + tuple(x.shape)) if x.ndim < 2 else x for x in tensors]
-    parts, place = [], 0
-    blocks = [level.front(_below(level, x)) for x in blocks]
-    width = sum(x.shape[-1] for x in blocks)
-    for x in blocks:
-        n = x.shape[-1]
-        parts.append(ops.constant_pad_nd(x, (place, width - place - n)))
+    fronts = [level.front(x) for x in tensors]
+    blocks = [ops.reshape(p, (level.size, *(1,) * (3 - p.ndim), *p.shape[1:])) for p in fronts]
+    width, place, rows = sum(p.shape[-1] for p in blocks), 0, []
+    for p in blocks:
+        n = p.shape[-1]
+        rows.append(ops.constant_pad_nd(p, (place, width - place - n)))
         place += n
-    return batched(level, ops.cat(parts, -2))
-
-
-def _below(level: Any, x: Any) -> Any:
-    return x
+    return batched(level, ops.cat(rows, -2))
 
 
 @rule("rot90")
@@ -275,7 +272,8 @@ def _scatter_view(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
         shifted(v, x.ndim) if name in DIMS and v is not None else v
         for name, v in zip(names, given, strict=False)
     )
-    return batched(level, apply_below(op, (level.front(x), level.front(src), given)))
+    whole = level.front(x) if holds(level, x) else ops.contiguous(level.front(x))
+    return batched(level, apply_below(op, (whole, level.front(src), given)))
 
 
 # -------------------------------------------------------------------------- reductions of a sample
@@ -312,7 +310,7 @@ def _dist(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     x, other, p = args
     values = [padded(v.physical, max(rank(x), rank(other))) if holds(level, v) else v for v in (x, other)]
     away = ops.reshape(values[0] - values[1], (level.size, -1))
-    return batched(level, ops.linalg_vector_norm(away, p, 1))
+    return batched(level, apply_below(REGISTRY["linalg_vector_norm"], (away, p, (1,), False, None)))
 
 
 @rule("renorm")
@@ -345,5 +343,3 @@ def _dynamic(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
         "you need this feature."
     )
 
-
-__all__ = ["leading"]

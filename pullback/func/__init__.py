@@ -6,6 +6,43 @@ them differentiate (reverse.py, forward.py, jacobians.py). They nest in any orde
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
+from pullback.func.forward import jvp, linearize
+from pullback.func.jacobians import hessian, jacfwd, jacrev
+from pullback.func.reverse import grad, grad_and_value, vjp
 from pullback.func.vmap import vmap
 
-__all__ = ["vmap"]
+__all__ = [
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "vjp",
+    "vmap",
+]
+
+_LATER = {
+    "OdeSolution": "ode",
+    "argmin": "implicit",
+    "fixed_point": "implicit",
+    "hessian_sparsity": "sparse",
+    "implicit_root": "implicit",
+    "jacobian_sparsity": "sparse",
+    "jet": "taylor",
+    "scan": "loops",
+    "solve_ivp": "ode",
+    "sparse_hessian": "sparse",
+    "sparse_jacobian": "sparse",
+}
+"""Names whose modules are imported when they are first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -22,6 +22,7 @@ import numpy as np
 
 from pullback import _engine, ops
 from pullback._engine import IN_PLACE, Op, Tensor
+from pullback.autograd import forward_ad
 from pullback.autograd.grad_mode import enable_grad
 from pullback.autograd.passes import grad
 from pullback.dtypes import DTYPES
@@ -34,11 +35,16 @@ LIMIT = 50_000_000
 SMALL = 2_000_000
 """Up to so many entries the matrix of a linear op is found from unit vectors."""
 
-PRODUCTS = {name: ("self", "other") for name in ("matmul", "matmul_folded", "matmul_spread")}
-PRODUCTS |= {name: ("self", "other") for name in ("matmul_row", "matmul_rows", "matmul_columns", "vdot")}
-PRODUCTS |= {"mm": ("self", "mat2"), "bmm": ("self", "mat2"), "mv": ("self", "vec")}
-PRODUCTS |= {"dot": ("self", "tensor"), "addmm": ("mat1", "mat2"), "addmv": ("mat", "vec")}
-PRODUCTS |= {"baddbmm": ("batch1", "batch2")}
+_FACTORS = {
+    "self other": "matmul matmul_folded matmul_spread matmul_row matmul_rows matmul_columns vdot",
+    "self mat2": "mm bmm",
+    "self vec": "mv",
+    "self tensor": "dot",
+    "mat1 mat2": "addmm",
+    "mat vec": "addmv",
+    "batch1 batch2": "baddbmm",
+}
+PRODUCTS = {name: tuple(pair.split()) for pair, names in _FACTORS.items() for name in names.split()}
 """The matrix products, and which of their parameters are the factors."""
 
 (_FLOAT64,) = (d for d in DTYPES if d.name == "float64")
@@ -78,6 +84,18 @@ def _gathered(pattern: Any, groups: Array, count: int) -> Any:
     return _matrix(flat[rows], rows, (count, len(flat))) @ pattern
 
 
+class Carried:
+    """What an interpreter hangs on a tensor, beside the tangents of forward mode. The engine clones it with
+    these, where it saves a tensor before a write: the value is never written to, so it is shared."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Carried:
+        return cls(args[0].value)
+
+
 class Patterns:
     """The interpreter: each tensor that depends on the input has a pattern of `size` columns."""
 
@@ -91,16 +109,14 @@ class Patterns:
         if x._base is not None:
             held = self.of(x._base)
             return None if held is None else _picked(held, self._places(x))
-        held = _engine.tangents_of(x)
-        return held.get(self) if held else None
+        return carried(x, self)
 
     def give(self, x: Tensor, pattern: Any) -> None:
         """Sets the pattern of a tensor; a view's is that of its base."""
         if pattern is not None and pattern.nnz == 0:
             pattern = None
         if x._base is None:
-            if pattern is not None or _engine.tangents_of(x):
-                _engine.tangents_of(x, True)[self] = pattern
+            carry(x, self, pattern)
             return
         places, base = self._places(x).ravel(), x._base
         held = self.of(base)
@@ -116,8 +132,8 @@ class Patterns:
         """For each element of a view the number of the base's element that it is."""
         base = view._base
         numbers = _engine.from_array(_numbers(base.shape))
-        placed = _engine.REGISTRY["as_strided"](numbers, *_engine.view_geometry(view))
-        return placed._array
+        size, stride, offset, strides = _engine.view_geometry(view)
+        return _engine.REGISTRY["strided_take"](numbers, strides, size, stride, offset)._array
 
     # --------------------------------------------------------------------------- the interpreter
 
@@ -133,7 +149,10 @@ class Patterns:
                 self.give(target, found)
             return result
         result = _engine.apply_below(op, args, out)
-        if dependent and not op.view:
+        if dependent and op.view and not op.multi_view and result.dtype != args[0].dtype:
+            result = ops.clone(result)  # complex numbers seen as pairs, or the other way round
+            self.give(result, self._everything(op.name, patterns, result))
+        elif dependent and not op.view:
             results = result if isinstance(result, (tuple, list)) else [result]
             for x, pattern in zip(results, self._spread(op, args, patterns, results), strict=True):
                 if pattern is not None and x.dtype.kind in "fc":
@@ -194,6 +213,21 @@ class Patterns:
             )
         rows = np.repeat(np.arange(result.numel()), len(columns))
         return _matrix(rows, np.tile(columns, result.numel()), (result.numel(), self.size))
+
+
+def carried(x: Tensor, interpreter: Any) -> Any:
+    """What an interpreter has hung on a tensor, None for nothing."""
+    held = _engine.tangents_of(x)
+    found = held.get(interpreter) if held else None
+    return None if found is None else found.value
+
+
+def carry(x: Tensor, interpreter: Any, value: Any) -> None:
+    """Hangs a value on a tensor, None to take it off; what the graph saves of the tensor has it, too."""
+    if value is not None:
+        _engine.tangents_of(x, True)[interpreter] = Carried(value)
+    elif _engine.tangents_of(x):
+        _engine.tangents_of(x).pop(interpreter, None)
 
 
 def _tensors(op: Op, args: Any) -> list[Tensor]:
@@ -449,14 +483,11 @@ def _by_units(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
 @contextlib.contextmanager
 def level(interpreter: Any) -> Iterator[None]:
     """An interpreter on the stack; saved results share what hangs on their tensors."""
-    _engine.push_level(interpreter)
-    _engine.keep_tangents(True)
+    aside = forward_ad.enter(interpreter)
     try:
         yield
     finally:
-        _engine.pop_level()
-        if not _engine.levels():
-            _engine.keep_tangents(False)
+        forward_ad.leave(aside)
 
 
 def trace(function: Callable[[Tensor], Any], x: Tensor) -> Any:
@@ -465,7 +496,7 @@ def trace(function: Callable[[Tensor], Any], x: Tensor) -> Any:
 
     start = x.detach().clone().requires_grad_()
     tracer = Patterns(x.numel())
-    _engine.tangents_of(start, True)[tracer] = eye_array(x.numel(), dtype=bool, format="csr")
+    carry(start, tracer, eye_array(x.numel(), dtype=bool, format="csr"))
     with level(tracer):
         result = function(start)
     if not isinstance(result, Tensor):

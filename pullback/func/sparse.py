@@ -17,18 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from pullback import _engine, ops
+from pullback import ops
 from pullback._engine import Tensor
 from pullback.autograd.grad_mode import enable_grad
 from pullback.autograd.passes import grad
 from pullback.func.patterns import trace
+from pullback.func.products import products
 
 __all__ = ["hessian_sparsity", "jacobian_sparsity", "sparse_hessian", "sparse_jacobian"]
 
 Array = np.ndarray[Any, Any]
-
-CHUNK = 2**23
-"""So many elements may a batch of products have."""
 
 
 def jacobian_sparsity(f: Callable[[Tensor], Tensor], x: Tensor) -> Any:
@@ -90,14 +88,14 @@ def sparse_jacobian(f: Callable[[Tensor], Tensor], x: Tensor, *, sparsity: Any =
         if pattern.nnz == 0 or not y.requires_grad:
             return _filled(pattern, np.zeros(pattern.nnz, x.numpy().dtype))
         if by_rows:
-            products = _products(y, start, columns)
+            found = products(y, start, columns)
         else:
             weights = ops.zeros_like(y).requires_grad_()
             (pulled,) = grad(y, start, weights, create_graph=True)
-            products = _products(pulled, weights, columns)
+            found = products(pulled, weights, columns)
     rows, entries = _places(pattern)
     lines, along = (rows, entries) if by_rows else (entries, rows)
-    return _filled(pattern, products[colours[lines], along])
+    return _filled(pattern, found[colours[lines], along])
 
 
 def sparse_hessian(f: Callable[[Tensor], Tensor], x: Tensor, *, sparsity: Any = None) -> Any:
@@ -129,8 +127,8 @@ def sparse_hessian(f: Callable[[Tensor], Tensor], x: Tensor, *, sparsity: Any = 
         slope = _gradient(f, start)
         if pattern.nnz == 0 or not slope.requires_grad:
             return _filled(pattern, np.zeros(pattern.nnz, x.numpy().dtype))
-        products = _products(slope, start, _seeds(colours))
-    return _recovered(pattern, colours, products)
+        found = products(slope, start, _seeds(colours))
+    return _recovered(pattern, colours, found)
 
 
 # ----------------------------------------------------------------------------------------- parts
@@ -222,30 +220,11 @@ def _seeds(colours: Array) -> Array:
     return colours[None, :] == np.arange(count)[:, None]
 
 
-def _products(outputs: Tensor, inputs: Tensor, seeds: Array) -> Array:
-    """`seed' d(outputs)/d(inputs)` for each seed, as many at a time as memory allows."""
-    dtype = outputs.detach().numpy().dtype
-    size = max(1, CHUNK // max(outputs.numel(), inputs.numel(), 1))
-    rows = []
-    for start in range(0, len(seeds), size):
-        part = seeds[start : start + size].astype(dtype).reshape(-1, *outputs.shape)
-        (found,) = grad(
-            outputs,
-            inputs,
-            _engine.from_array(part),
-            is_grads_batched=True,
-            retain_graph=True,
-            materialize_grads=True,
-        )
-        rows.append(found.detach().numpy().reshape(len(part), -1))
-    return np.concatenate(rows)
-
-
-def _recovered(pattern: Any, colours: Array, products: Array) -> Any:
+def _recovered(pattern: Any, colours: Array, found: Array) -> Any:
     """A symmetric matrix from its products: each entry from where nothing was added to it."""
     rows, entries = _places(pattern)
-    count = len(products)
+    count = len(found)
     here = rows * count + colours[entries]
     alone = np.bincount(here, minlength=pattern.shape[0] * count)[here] == 1
-    values = np.where(alone, products[colours[entries], rows], products[colours[rows], entries])
+    values = np.where(alone, found[colours[entries], rows], found[colours[rows], entries])
     return _filled(pattern, values)

@@ -21,7 +21,7 @@ from pullback import _engine, ops
 from pullback._engine import IN_PLACE, Op, Tensor
 from pullback.autograd.grad_mode import enable_grad
 from pullback.autograd.passes import grad
-from pullback.func.patterns import level
+from pullback.func.patterns import carried, carry, level
 
 __all__ = ["jet"]
 
@@ -52,8 +52,10 @@ def jet(f: Callable[..., Any], primals: Any, series: Any) -> Any:
     tracer = Jets(order)
     inputs = []
     for x, derivatives in zip(values, terms, strict=True):
-        start = ops.view_as(x, x)
-        tracer.give(start, [None if d is None else d / math.factorial(k + 1) for k, d in enumerate(derivatives)])
+        start = ops.clone(x)
+        tracer.give(
+            start, [None if d is None else d / math.factorial(k + 1) for k, d in enumerate(derivatives)]
+        )
         inputs.append(start)
     with level(tracer):
         result = f(*inputs)
@@ -75,7 +77,9 @@ def _check(values: tuple[Any, ...], terms: tuple[Any, ...]) -> int:
             raise TypeError(f"jet: primals must be tensors, not {type(x).__name__}")
         for d in derivatives:
             if d is not None and d.shape != x.shape:
-                raise ValueError(f"jet: a term of shape {list(d.shape)} for a primal of shape {list(x.shape)}")
+                raise ValueError(
+                    f"jet: a term of shape {list(d.shape)} for a primal of shape {list(x.shape)}"
+                )
     return orders.pop()
 
 
@@ -89,15 +93,19 @@ class Jets:
         self.order = order
 
     def of(self, x: Any) -> Any:
-        """The coefficients x1 ... xK that a tensor carries, None for none."""
-        held = _engine.tangents_of(x) if isinstance(x, Tensor) else None
-        return held.get(self) if held else None
+        """The coefficients x1 ... xK that a tensor carries, None for none; a view's are its base's."""
+        if not isinstance(x, Tensor):
+            return None
+        if x._base is None:
+            return carried(x, self)
+        held = self.of(x._base)
+        return held and [None if c is None else _window(c, _engine.view_geometry(x)) for c in held]
 
     def give(self, x: Tensor, coefficients: Sequence[Any]) -> None:
         """Hangs coefficients on a tensor, in its shape and dtype; nothing if all are zero."""
         fitted = [c if c is None else _fitted(c, x) for c in coefficients]
         if any(c is not None for c in fitted):
-            _engine.tangents_of(x, True)[self] = fitted
+            carry(x, self, fitted)
 
     def derivatives(self, y: Any) -> tuple[Any, list[Any]]:
         """A result's value and its derivatives, zeros where it has none."""
@@ -117,32 +125,29 @@ class Jets:
             return _engine.apply_below(op, args, out)
         if out is not None:
             target = args[0] if out is IN_PLACE else out
-            value = _engine.apply_below(op, args)
-            return self._write(op, args, target, out, self._push(op, args, value)[0])
+            value, zeros = _engine.apply_below(op, args), [None] * self.order
+            return self._write(op, args, target, out, self._push(op, args, value)[0] or zeros)
         result = _engine.apply_below(op, args)
+        if op.multi_view or (op.view and result.dtype == args[0].dtype):
+            return result
+        if op.view:  # complex numbers seen as pairs, or the other way round: a copy carries its own
+            result = ops.clone(result)
         for x, coefficients in zip(_outputs(result), self._push(op, args, result), strict=True):
             if coefficients is not None and x.dtype.kind in "fc":
                 self.give(x, coefficients)
         return result
 
     def _write(self, op: Op, args: Any, target: Tensor, out: Any, coefficients: Any) -> Any:
-        """The op in place; its coefficients go into those of the target, which its views share."""
-        held, base = self.of(target), target._base
-        if held is None and base is not None:
-            whole = [ops.zeros_like(base) for _ in range(self.order)]
-            _engine.tangents_of(base, True)[self] = whole
-            piece = _engine.REGISTRY["as_strided"]
-            geometry = _engine.view_geometry(target)
-            held = _engine.tangents_of(target, True)[self] = [piece(c, *geometry) for c in whole]
+        """The op in place; its coefficients go into those of the target, or of its base."""
         _engine.apply_below(op, args, out)
-        if held is None:
-            self.give(target, [None if c is None else ops.clone(c) for c in coefficients])
-            return target
-        for k, c in enumerate(coefficients or [None] * self.order):
-            if held[k] is None and c is not None:
-                held[k] = ops.clone(_fitted(c, target))
-            elif held[k] is not None:
-                held[k].zero_() if c is None else held[k].copy_(c)
+        base = target if target._base is None else target._base
+        if base is not target:
+            held = self.of(base) or [None] * self.order
+            coefficients = [
+                _with_part(whole, part, target) for whole, part in zip(held, coefficients, strict=True)
+            ]
+        carry(base, self, None)
+        self.give(base, coefficients)
         return target
 
     def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
@@ -163,9 +168,7 @@ class Jets:
     # ------------------------------------------------------------------------------- rules
 
     def _any(self, values: Any) -> bool:
-        return any(
-            self._any(x) if type(x) in (list, tuple) else self.of(x) is not None for x in values
-        )
+        return any(self._any(x) if type(x) in (list, tuple) else self.of(x) is not None for x in values)
 
     def _needs_grad(self, values: Any) -> bool:
         """Whether a value or a coefficient among these requires a gradient."""
@@ -246,7 +249,9 @@ class Jets:
         with enable_grad():
             fresh, sources, held = self._fresh(args)
             ends, starts, back = _transposed(lambda: _engine.apply_below(op, fresh), sources)
-            columns = [_forward(ends, starts, back, [c[k] for c in held], recording) for k in range(self.order)]
+            columns = [
+                _forward(ends, starts, back, [c[k] for c in held], recording) for k in range(self.order)
+            ]
         return [list(c) for c in zip(*columns, strict=True)]
 
     def _by_derivative(self, run: Callable[..., Any], args: Any) -> list[Any]:
@@ -259,7 +264,7 @@ class Jets:
             for x, coefficients in zip(sources, held, strict=True):
                 lower.give(x, coefficients[:-1])
                 first, *rest = [c if c is None else c * (k + 1) for k, c in enumerate(coefficients)]
-                first = ops.zeros_like(x) if first is None else ops.view_as(first, first)
+                first = ops.zeros_like(x) if first is None else ops.clone(first)
                 lower.give(first, rest)
                 rates.append(first)
             with level(lower):
@@ -280,7 +285,7 @@ class Jets:
                 return [renewed(item) for item in x]
             if self.of(x) is None:
                 return x
-            sources.append(ops.view_as(x, x) if x.requires_grad else x.detach().requires_grad_())
+            sources.append(ops.clone(x) if x.requires_grad else x.detach().requires_grad_())
             held.append(self.of(x))
             return sources[-1]
 
@@ -294,6 +299,23 @@ def _outputs(result: Any) -> tuple[Any, ...]:
 def _over_orders(coefficients: Any) -> list[Any]:
     """The coefficients 2 ... K of y from those of y': a division by the order."""
     return [c if c is None else c / (k + 2) for k, c in enumerate(coefficients or [])]
+
+
+def _window(c: Tensor, geometry: Any) -> Any:
+    """What a view of its base shows of a coefficient of that base."""
+    size, stride, offset, strides = geometry
+    if c.stride() == strides:
+        return _engine.REGISTRY["as_strided"](c, size, stride, offset, strides)
+    return _engine.REGISTRY["strided_take"](c, strides, size, stride, offset)
+
+
+def _with_part(whole: Any, part: Any, view: Tensor) -> Any:
+    """A coefficient of a base with what a view shows of it replaced."""
+    if whole is None and part is None:
+        return None
+    whole = ops.zeros_like(view._base) if whole is None else whole
+    part = ops.zeros_like(view) if part is None else _fitted(part, view)
+    return _engine.REGISTRY["as_strided_scatter"](whole, part, *_engine.view_geometry(view))
 
 
 def _fitted(c: Tensor, x: Tensor) -> Tensor:
@@ -331,9 +353,7 @@ def _forward(ends: Any, starts: Any, back: Any, tangents: Any, recording: bool) 
     if not pairs:
         return [None] * len(ends)
     grads, weights = zip(*pairs, strict=True)
-    found = iter(
-        grad(grads, starts, weights, retain_graph=True, create_graph=recording, allow_unused=True)
-    )
+    found = iter(grad(grads, starts, weights, retain_graph=True, create_graph=recording, allow_unused=True))
     return [next(found) if isinstance(y, Tensor) and y.requires_grad else None for y in ends]
 
 
@@ -399,7 +419,7 @@ def _divided(a: Series, b: Series, y0: Any) -> Series:
     """y = a / b."""
     y = [y0]
     for k in range(1, len(a)):
-        rest = _minus(a[k], _product(b, y + [None], k, 1))
+        rest = _minus(a[k], _product(b, [*y, None], k, 1))
         y.append(None if rest is None else rest / b[0])
     return y
 
@@ -442,7 +462,7 @@ def _waves(u: Series, s0: Any, c0: Any, sign: int) -> tuple[Series, Series]:
     """s' = c u', c' = sign s u': sine and cosine, circular (-1) or hyperbolic (+1)."""
     s, c, rates = [s0], [c0], _rates(u)
     for k in range(1, len(u)):
-        up, down = _product(rates, c + [None], k, 1), _product(rates, s + [None], k, 1)
+        up, down = _product(rates, [*c, None], k, 1), _product(rates, [*s, None], k, 1)
         s.append(_scaled(up, 1 / k))
         c.append(_scaled(down, sign / k))
     return s, c
@@ -454,8 +474,9 @@ def _shifted(constant: float, a: Series, sign: int = 1) -> Series:
 
 
 def _log_slope(scale: float, shift: float) -> Any:
-    return lambda op, y, order, u: _quotient(u, [c if c is None else (c + shift * (k == 0)) * scale
-                                                 for k, c in enumerate(u)], y)[1:]
+    return lambda op, y, order, u: _quotient(
+        u, [c if c is None else (c + shift * (k == 0)) * scale for k, c in enumerate(u)], y
+    )[1:]
 
 
 def _root_slope(constant: float, sign: int, factor: int = 1) -> Any:
@@ -481,7 +502,9 @@ def _sums(first: int, second: int) -> Any:
     """first a + second b, each sign 1 or -1."""
 
     def rule(op: Any, y: Any, order: int, a: Series, b: Series) -> Series:
-        signed = [[_scaled(c, sign) if sign < 0 else c for c in s[1:]] for s, sign in ((a, first), (b, second))]
+        signed = [
+            [_scaled(c, sign) if sign < 0 else c for c in s[1:]] for s, sign in ((a, first), (b, second))
+        ]
         return [_plus(c, d) for c, d in zip(*signed, strict=True)]
 
     return rule
@@ -575,12 +598,13 @@ RULES: dict[str, Any] = {
 }
 """The recurrences: `rule(op, y, order, *series)` gives the coefficients 1 to `order`; y is the result."""
 
-PIECEWISE = frozenset(
+_NAMES = (
     "where index gather index_select take index_put index_add index_copy index_fill index_fill_tensor "
     "index_sum scatter scatter_add scatter_value masked_fill masked_fill_tensor masked_select "
     "masked_scatter put copy sort topk kthvalue amax amin max_dim min_dim max_all min_all median "
     "median_dim maximum minimum fmax fmin cummax cummin select_scatter slice_scatter diagonal_scatter "
     "as_strided_scatter zero fill fill_tensor fmod_number remainder_number clamp_max_number "
-    "clamp_min_number clamp_max_tensor clamp_min_tensor clamp_min_max_number clamp_min_max_tensor".split()
+    "clamp_min_number clamp_max_tensor clamp_min_tensor clamp_min_max_number clamp_min_max_tensor"
 )
+PIECEWISE = frozenset(_NAMES.split())
 """Ops that are piecewise linear in their tensors."""

@@ -1,8 +1,8 @@
 """Smooth activations: elu and its kin, gelu, silu, mish, softplus, logsigmoid, glu, and soft choices.
 
-A curve is two elementwise ops, the function and its slope, each a kernel on arrays: so a backward
-pass costs two calls. The derivative of the slope is written in ops. All kernels stay clear of
-overflow and of differences that lose digits; read `gelu` first. Activations made of straight
+A curve is two elementwise ops, the function and its slope, each a loop of `_curves`: so a backward
+pass costs two calls. The derivative of the slope is written in ops. The loops stay clear of overflow
+and of differences that lose digits; read `curve` and `gelu` first. Activations made of straight
 pieces are in rectifiers.py.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor, conj
+from pullback._engine import Tensor
 from pullback.dtypes import dtype as Dtype
 from pullback.op import elementwise, function, op
 from pullback.ops.dims import wrap_dim
@@ -23,17 +23,20 @@ from pullback.ops.pointwise import example, times, unimplemented
 from pullback.ops.reduce import type_name
 
 
-def curve(name: str, kernel: Any, slope: Any, bend: Any, kernel_name: str = "", **options: Any) -> Any:
-    """An op of one tensor, by its function and slope on arrays; `bend` is the slope's rule, in ops."""
-    options.setdefault("allowed", "f")
+def curve(name: str, bend: Any, kernel_name: str = "", **options: Any) -> Any:
+    """An op of one tensor, whose loop and slope are in `_curves`; `bend` is the slope's rule, in ops."""
     refuse = unimplemented(kernel_name or f"{name}_cpu")
-    slope_op = elementwise(f"{name}_slope", kernel=slope, places="", allowed="fc", vjp={"self": bend})
+    slope = elementwise(
+        f"{name}_slope", f"pullback._curves:{name}_slope", places="", vjp={"self": bend}, loops_for="f"
+    )
     return elementwise(
         name,
-        kernel=kernel,
+        f"pullback._curves:{name}",
+        places="",
+        allowed="f",
         refuse=refuse,
-        vjp={"self": lambda g, self: times(g, conj(slope_op(self)))},
-        **{"places": "", **options},
+        vjp={"self": lambda g, self: times(g, slope(self))},
+        **options,
     )
 
 
@@ -57,42 +60,15 @@ def written(activation: Any, *names: str) -> None:
 # ------------------------------------------------------------------------------------- gelu
 
 
-def _gelu_kernel(self: Any) -> Any:
-    """x times the normal distribution function, which is exact in its lower tail."""
-    from scipy.special import ndtr
-
-    return self * ndtr(self)
-
-
 _NORMAL = 1 / math.sqrt(2 * math.pi)
-
-
-def _gelu_slope(self: Any) -> Any:
-    from scipy.special import ndtr
-
-    return ndtr(self) + self * (np.exp(self * self * -0.5) * _NORMAL)
-
 
 _gelu = curve(
     "gelu",
-    _gelu_kernel,
-    _gelu_slope,
     lambda g, self: g * (ops.exp(self * self * -0.5) * _NORMAL * (2 - self * self)),
     "GeluKernelImpl",
 )
 
 _A, _B = 2 * math.sqrt(2 / math.pi), 0.044715
-
-
-def _gelu_tanh_kernel(self: Any) -> Any:
-    """(1 + tanh(v / 2)) / 2 is 1 / (1 + exp(-v))."""
-    return self / (1 + np.exp(self * (self * self * (-_A * _B) - _A)))
-
-
-def _gelu_tanh_slope(self: Any) -> Any:
-    square = self * self
-    s = 1 / (1 + np.exp(self * (square * (-_A * _B) - _A)))
-    return s + self * s * (1 - s) * (square * (3 * _A * _B) + _A)
 
 
 def _gelu_tanh_bend(g: Tensor, self: Tensor) -> Tensor:
@@ -105,8 +81,6 @@ def _gelu_tanh_bend(g: Tensor, self: Tensor) -> Tensor:
 
 _gelu_tanh = curve(
     "gelu_tanh",
-    _gelu_tanh_kernel,
-    _gelu_tanh_slope,
     _gelu_tanh_bend,
     "GeluKernelImpl",
     grad_name="GeluBackward0",
@@ -135,17 +109,12 @@ def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None)
 # ------------------------------------------------------------------------- silu, mish, log-sigmoid
 
 
-def _silu_slope(self: Any) -> Any:
-    s = 1 / (1 + np.exp(-self))
-    return s * (1 + self * (1 - s))
-
-
 def _silu_bend(g: Tensor, self: Tensor) -> Tensor:
     s = ops.sigmoid(self)
-    return g * conj(s * (1 - s) * (2 + self * (1 - 2 * s)))
+    return g * (s * (1 - s) * (2 + self * (1 - 2 * s)))
 
 
-_silu = curve("silu", lambda self: self / (1 + np.exp(-self)), _silu_slope, _silu_bend, allowed="fc")
+_silu = curve("silu", _silu_bend)
 
 
 @function(places="", aliases=("nn.functional.silu",))
@@ -156,22 +125,10 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.silu(torch.tensor([-1.0, 0.0, 1.0]))
     tensor([-0.2689,  0.0000,  0.7311])
     """
+    if input.dtype.is_complex:
+        product = input * ops.sigmoid(input)
+        return input.copy_(product) if inplace else product
     return applied(_silu, inplace, input)
-
-
-def _mish_parts(self: Any) -> tuple[Any, Any]:
-    """tanh(softplus(x)) and 1 minus its square, by q = exp(-|x|): nothing overflows or cancels."""
-    q = np.exp(-abs(self))
-    up = self >= 0
-    low = np.where(up, 2 * q * q, self.dtype.type(2))
-    high = np.where(up, 1 + 2 * q, q * (q + 2))
-    whole = low + high
-    return high / whole, low * (2 * high + low) / (whole * whole)
-
-
-def _mish_slope(self: Any) -> Any:
-    t, rest = _mish_parts(self)
-    return t + self * rest / (1 + np.exp(-self))
 
 
 def _mish_bend(g: Tensor, self: Tensor) -> Tensor:
@@ -179,7 +136,7 @@ def _mish_bend(g: Tensor, self: Tensor) -> Tensor:
     return g * ((1 - t * t) * s * (2 + self * (1 - s - 2 * t * s)))
 
 
-_mish = curve("mish", lambda self: self * _mish_parts(self)[0], _mish_slope, _mish_bend)
+_mish = curve("mish", _mish_bend)
 
 
 @function(places="", aliases=("nn.functional.mish",))
@@ -197,7 +154,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 logsigmoid = elementwise(
     "logsigmoid",
-    kernel=lambda self: np.minimum(self, 0) - np.log1p(np.exp(-abs(self))),
+    "pullback._curves:logsigmoid",
     allowed="f",
     refuse=unimplemented("log_sigmoid_cpu"),
     places="",
@@ -215,18 +172,9 @@ logsigmoid = elementwise(
 # -------------------------------------------------------------------------------------- softplus
 
 
-def _softplus_kernel(self: Any, beta: Any, threshold: Any) -> Any:
-    z = self * beta
-    soft = np.log1p(np.exp(-abs(z)))
-    soft += np.maximum(z, 0)
-    return np.where(z > threshold, self, soft / beta)
-
-
 _softplus_slope = elementwise(
     "softplus_slope",
-    kernel=lambda self, beta, threshold: np.where(
-        self * beta > threshold, self.dtype.type(1), 1 / (1 + np.exp(-self * beta))
-    ),
+    "pullback._curves:softplus_slope",
     inputs=("self", "beta", "threshold"),
     kinds="TNN",
     places="",
@@ -242,7 +190,7 @@ def _softplus_bend(self: Tensor, beta: float, threshold: float) -> Tensor:
 
 _softplus = elementwise(
     "softplus",
-    kernel=_softplus_kernel,
+    "pullback._curves:softplus",
     inputs=("self", "beta", "threshold"),
     kinds="TNN",
     places="",
@@ -270,15 +218,9 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20, *, out: Tens
 ELU = ("self", "alpha", "scale", "input_scale")
 
 
-def _elu_kernel(self: Any, alpha: Any, scale: Any, input_scale: Any) -> Any:
-    return np.where(self > 0, self, np.expm1(self * input_scale) * alpha) * scale
-
-
 _elu_slope = elementwise(
     "elu_slope",
-    kernel=lambda self, alpha, scale, input_scale: np.where(
-        self > 0, scale, np.exp(self * input_scale) * (alpha * scale * input_scale)
-    ),
+    "pullback._curves:elu_slope",
     inputs=ELU,
     kinds="TNNN",
     places="",
@@ -292,7 +234,7 @@ _elu_slope = elementwise(
 def _declare_elu(name: str, digit: int, public: str) -> Any:
     return elementwise(
         name,
-        kernel=_elu_kernel,
+        "pullback._curves:elu",
         inputs=ELU,
         kinds="TNNN",
         places="",

@@ -101,7 +101,7 @@ def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[s
     )
 
 
-def _rescuer(function: Callable[..., Any], texts: tuple[str, ...]) -> Callable[..., Any]:
+def _rescuer(function: Callable[..., Any], texts: tuple[str, ...], places: str) -> Callable[..., Any]:
     """What `Function` asks after a TypeError: raises the explained one, or calls with our names."""
     forms: list[Form] = []
     own: list[Form] = []
@@ -109,7 +109,7 @@ def _rescuer(function: Callable[..., Any], texts: tuple[str, ...]) -> Callable[.
     def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not forms:
             forms.extend(Form(text) for text in texts)
-            own.extend(Form(_method_text(text)) for text in texts)
+            own.extend(Form(_method_text(text)) for text in texts if "m" in places)
         message = _explain(function.__name__, forms, own, args, kwargs)
         if message is not None:
             raise TypeError(message) from None
@@ -127,7 +127,7 @@ def _explain(
     foreign = (value for value in args if not isinstance(value, Tensor))
     if any(hasattr(type(value), "__torch_function__") for value in foreign):
         return None
-    if args and isinstance(args[0], Tensor) and "out" not in kwargs:
+    if own and args and isinstance(args[0], Tensor) and "out" not in kwargs:
         return mismatch(name, own, args[1:], kwargs)
     return mismatch(name, forms, args, kwargs)
 
@@ -140,4 +140,4 @@ def _method_text(text: str) -> str:
 
 def overloaded(function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()) -> Any:
     """Publishes an op or function whose calls are explained by these forms."""
-    return declare(places=places, aliases=aliases, rescue=_rescuer(function, texts))(function)
+    return declare(places=places, aliases=aliases, rescue=_rescuer(function, texts, places))(function)

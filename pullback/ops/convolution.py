@@ -417,24 +417,24 @@ convolution.vjp(self=_input_gradient, weight=_weight_gradient, bias=_bias_gradie
 
 @op(places="", grad_name="ConvolutionBackwardBackward0")
 def convolution_weight(
-    self: Tensor, results: Tensor, shape: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int
+    self: Tensor, other: Tensor, shape: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int
 ) -> Array:
-    """The product of images and results that is a weight of this shape: a weight's gradient."""
+    """The product of images and results, `other`, that is a weight of this shape: a weight's gradient."""
     dims = len(shape) - 2
     stride, padding = each("stride", stride, dims), each("padding", padding, dims)
     dilation = each("dilation", dilation, dims)
-    geometry = geometry_of(self.shape[2:], shape[2:], stride, padding, dilation, results.shape[2:])
-    x, y = _prepared(self, results)
+    geometry = geometry_of(self.shape[2:], shape[2:], stride, padding, dilation, other.shape[2:])
+    x, y = _prepared(self, other)
     return correlate_weight(x, y, geometry, groups, shape)
 
 
-convolution_weight.meta(lambda self, results, shape, *rest: meta_array(shape, self.dtype))
+convolution_weight.meta(lambda self, other, shape, *rest: meta_array(shape, self.dtype))
 convolution_weight.vjp(
-    self=lambda g, results, self_shape, stride, padding, dilation, groups: _input_gradient(
-        conj(results), conj(g), self_shape, stride, padding, dilation, False, groups
+    self=lambda g, other, self_shape, stride, padding, dilation, groups: _input_gradient(
+        conj(other), conj(g), self_shape, stride, padding, dilation, False, groups
     ),
-    results=lambda g, self, results_shape, stride, padding, dilation, groups: _input_gradient(
-        conj(self), conj(g), results_shape, stride, padding, dilation, True, groups
+    other=lambda g, self, other_shape, stride, padding, dilation, groups: _input_gradient(
+        conj(self), conj(g), other_shape, stride, padding, dilation, True, groups
     ),
 )
 

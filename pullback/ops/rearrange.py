@@ -164,7 +164,7 @@ def _repeated_places(repeats: Any) -> Any:
         raise NotImplementedError(
             f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.type_name}'"
         )
-    counts = repeats._array
+    counts = repeats.numpy()
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
     return from_array(np.repeat(np.arange(len(counts)), counts))

@@ -1,12 +1,12 @@
 """Activations made of straight pieces: relu and its kin, hardtanh, shrinkage, thresholds, prelu.
 
-Each is a kernel on arrays and a slope that is constant by pieces; `mask` turns the condition into
-the gradient. At a corner the slope is that of the piece that the formula in the docstring names.
-Read `hardtanh` first. The smooth activations are in activations.py.
+Each is a loop of `_curves` and a slope that is constant by pieces: `_within`, mostly, or a choice. At
+a corner the slope is that of the flat piece. Read `_declare` and `hardtanh` first. The smooth activations are in activations.py.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,19 +16,24 @@ from pullback._engine import Tensor
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import elementwise, function, op
 from pullback.ops.activations import applied, written
-from pullback.ops.pointwise import unimplemented
+from pullback.ops.pointwise import times, unimplemented
 from pullback.ops.random import default_generator
 
 
-def _declare(name: str, kernel: Any, rule: Any, numbers: tuple[str, ...] = (), **options: Any) -> Any:
-    """An elementwise op of a tensor and numbers, for floats."""
-    options.setdefault("allowed", "f")
-    options.setdefault("refuse", unimplemented(f"{options.get('public_name', name)}_cpu"))
+def _declare(name: str, rule: Any, numbers: tuple[str, ...] = (), **options: Any) -> Any:
+    """An elementwise op of a tensor and numbers, whose loop for floats is in `_curves`."""
+    public = options.get("public_name", name)
+    options = {"allowed": "f", "refuse": unimplemented(f"{public}_cpu"), **options}
     inputs = ("self", *numbers)
     kinds = "T" + "N" * len(numbers)
+    loop = f"pullback._curves:{public}"
     return elementwise(
-        name, kernel=kernel, inputs=inputs, kinds=kinds, places="", vjp={"self": rule}, **options
+        name, loop, inputs=inputs, kinds=kinds, places="", vjp={"self": rule}, loops_for="f", **options
     )
+
+
+_within = _declare("within", lambda g: ops.zeros_like(g), ("low", "high"))
+_within.doc = "1 inside the open interval, else 0: the slope of what is cut off at its ends."
 
 
 @function(name="relu", places="", aliases=("nn.functional.relu",))
@@ -56,15 +61,15 @@ def _refuse_hardtanh(dtype: Any) -> str:
 
 _hardtanh = _declare(
     "hardtanh",
-    lambda self, min_val, max_val: np.minimum(np.maximum(self, min_val), max_val),
-    lambda g, self, min_val, max_val: ops.where((self <= min_val) | (self >= max_val), 0, g),
+    lambda g, self, min_val, max_val: times(g, _within(self, min_val, max_val)),
     ("min_val", "max_val"),
+    kernel=lambda self, min_val, max_val: np.minimum(np.maximum(self, min_val), max_val),
     allowed="if",
     refuse=_refuse_hardtanh,
 )
 
 
-def _within(input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
+def _limited(input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
     """`hardtanh` with limits in the kind of number that the input has."""
     if input.dtype.kind in "iu":
         if input.dtype.kind == "u" and low < 0:
@@ -87,7 +92,7 @@ def hardtanh(
     """
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return _within(input, min_val, max_val, inplace)
+    return _limited(input, min_val, max_val, inplace)
 
 
 @function(places="", aliases=("nn.functional.relu6",))
@@ -98,19 +103,12 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.relu6(torch.tensor([-1.0, 2.0, 9.0]))
     tensor([0., 2., 6.])
     """
-    return _within(input, 0, 6, inplace)
+    return _limited(input, 0, 6, inplace)
 
 
-_hardsigmoid = _declare(
-    "hardsigmoid",
-    lambda self: np.minimum(np.maximum(self + 3, 0), 6) / 6,
-    lambda g, self: ops.where((self > -3) & (self < 3), g * (1 / 6), 0),
-)
-_hardswish = _declare(
-    "hardswish",
-    lambda self: self * np.minimum(np.maximum(self + 3, 0), 6) / 6,
-    lambda g, self: g * ops.where(self <= -3, 0, ops.where(self < 3, self / 3 + 0.5, 1)),
-)
+_hardsigmoid = _declare("hardsigmoid", lambda g, self: times(g, _within(self, -3, 3)) / 6)
+_hardswish_slope = _declare("hardswish_slope", lambda g, self: times(g, _within(self, -3, 3)) / 3)
+_hardswish = _declare("hardswish", lambda g, self: times(g, _hardswish_slope(self)))
 
 
 @function(places="", aliases=("nn.functional.hardsigmoid",))
@@ -138,11 +136,13 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 # --------------------------------------------------------------------------- leaky_relu, threshold
 
 
+_leaky_slope = _declare("leaky_relu_slope", lambda g: ops.zeros_like(g), ("negative_slope",))
+
+
 def _declare_leaky(digit: int) -> Any:
     return _declare(
         f"leaky_relu{'_written' * digit}",
-        lambda self, negative_slope: np.where(self > 0, self, self * negative_slope),
-        lambda g, self, negative_slope: ops.where(self > 0, g, g * negative_slope),
+        lambda g, self, negative_slope: times(g, _leaky_slope(self, negative_slope)),
         ("negative_slope",),
         public_name="leaky_relu",
         grad_name=f"LeakyReluBackward{digit}",
@@ -165,9 +165,9 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 _threshold = _declare(
     "threshold",
-    lambda self, threshold, value: np.where(self <= threshold, value, self),
-    lambda g, self, threshold: ops.where(self <= threshold, 0, g),
+    lambda g, self, threshold: times(g, _within(self, threshold, math.inf)),
     ("threshold", "value"),
+    kernel=lambda self, threshold, value: np.where(self <= threshold, value, self),
     allowed="if",
 )
 
@@ -190,15 +190,11 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 _hardshrink = _declare(
     "hardshrink",
-    lambda self, lambd: np.where((self >= -lambd) & (self <= lambd), self.dtype.type(0), self),
     lambda g, self, lambd: ops.where((self >= -lambd) & (self <= lambd), 0, g),
     ("lambd",),
 )
 _softshrink = _declare(
     "softshrink",
-    lambda self, lambd: np.where(
-        self > lambd, self - lambd, np.where(self < -lambd, self + lambd, self * 0)
-    ),
     lambda g, self, lambd: ops.where((self >= -lambd) & (self <= lambd), 0, g),
     ("lambd",),
 )

@@ -286,8 +286,11 @@ def is_namedtuple(obj: Any) -> bool:
 
 def _node_type(tree: Any) -> Any:
     kind = type(tree)
-    if kind not in SUPPORTED_NODES and is_namedtuple_class(kind):
-        return _NamedTupleMark
+    if kind not in SUPPORTED_NODES and isinstance(tree, tuple):
+        if is_namedtuple_class(kind):
+            return _NamedTupleMark
+        if hasattr(kind, "n_fields"):  # results with named fields, such as those of `sort`
+            register_pytree_node(kind, lambda t: (list(t), None), lambda values, _: kind(tuple(values)))
     return kind
 
 
@@ -422,10 +425,10 @@ def _flatten(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
         return LEAF
     node = SUPPORTED_NODES.get(kind)
     if node is None:
-        if not isinstance(tree, tuple) or not is_namedtuple_class(kind):
+        kind = _node_type(tree)
+        if kind not in SUPPORTED_NODES:
             leaves.append(tree)
             return LEAF
-        kind = _NamedTupleMark
         node = SUPPORTED_NODES[kind]
     children, context = node.flatten_fn(tree)
     return TreeSpec(kind, context, [_flatten(child, leaves, is_leaf) for child in children])

@@ -13,10 +13,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-
-import pullback
 
 from . import checks, draw
 from .translate import Missing, ours
@@ -66,7 +63,11 @@ class Found:
             elif verdict is not checks.SKIP:
                 cell.good += 1
             return
-        cell.bad += 1
+        self.fail(column, where, what)
+
+    def fail(self, column: str, where: str, what: str) -> None:
+        """Counts a failure and keeps it."""
+        self.cells[column].bad += 1
         self.failures.append((column, where, re.sub(r"\s+", " ", what)[:300]))
 
 
@@ -126,8 +127,6 @@ def _derivatives(found: Found, row: Any, dtype: torch.dtype, limit: int | None) 
 
 
 def _batches(found: Found, row: Any, limit: int) -> None:
-    if not hasattr(getattr(pullback, "func", None), "vmap"):
-        return
     taken = draw.dtypes_of(row)
     dtype = torch.float64 if torch.float64 in taken else (taken or [None])[0]
     if dtype is None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.masked
 import torch.signal.windows
-from torch.testing._internal import common_utils
+from torch.testing import _utils as testing_utils
 
 import pullback
 
@@ -129,7 +129,7 @@ def _hashable(stand_ins: dict[Any, Any]) -> Any:
 
 
 # The database keeps PyTorch's generator as it was; here each run is seeded.
-_STAND_INS = _hashable({common_utils.freeze_rng_state: contextlib.nullcontext})
+_STAND_INS = _hashable({testing_utils.freeze_rng_state: contextlib.nullcontext})
 
 
 # ------------------------------------------------------------------------------- tensors and samples

@@ -1,0 +1,476 @@
+"""`torch.autograd.functional`: derivatives of functions of tensors, by the backward pass.
+
+Inputs are a tensor or a tuple of tensors, and so are results. Each function here makes leaves of its
+own (`_leaves`), runs the function, checks what it returned, and runs passes over the graph; `strict`
+refuses results that do not depend on an input, `create_graph` lets the result be differentiated.
+`jacobian` runs one pass a row, or with `vectorize` one batched pass for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pullback import ops
+from pullback._engine import Tensor
+from pullback.autograd import forward_ad
+from pullback.autograd.grad_mode import enable_grad
+from pullback.autograd.leaves import gradients, leaf
+from pullback.autograd.passes import batched
+
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
+
+Tensors = tuple[Any, ...]
+
+
+# ---------------------------------------------------------------------------- inputs and results
+
+
+def _as_tuple(x: Any, what: str, name: str) -> tuple[bool, Tensors]:
+    """Whether a tuple was given, and the tensors; TypeError for anything else."""
+    given = isinstance(x, tuple)
+    values = x if given else (x,)
+    for i, value in enumerate(values):
+        if not isinstance(value, Tensor):
+            kind = type(value)
+            start = f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the "
+            raise TypeError(
+                f"{start}value at index {i} has type {kind}."
+                if given
+                else f"{start}given {what} has type {kind}."
+            )
+    return given, values
+
+
+def _leaves(inputs: Tensors, create_graph: bool) -> Tensors:
+    """Tensors to differentiate with respect to: steps in the graph of the inputs, or leaves."""
+    found = []
+    for x in inputs:
+        if create_graph:
+            found.append(ops.view_as(x, x) if x.requires_grad else x.detach().requires_grad_())
+        else:
+            found.append(x.detach().requires_grad_())
+    return tuple(found)
+
+
+def _outputs(result: Any, name: str) -> tuple[bool, Tensors]:
+    return _as_tuple(result, "outputs of the user-provided function", name)
+
+
+def _check_requires_grad(tensors: Any, kind: str, strict: bool) -> None:
+    """In strict mode: RuntimeError for outputs, or a jacobian, that do not depend on the inputs."""
+    for i, x in enumerate(tensors if strict else ()):
+        if x is not None and x.requires_grad:
+            continue
+        if kind == "outputs":
+            raise RuntimeError(
+                f"Output {i} of the user-provided function does not require gradients. The outputs must be "
+                "computed in a differentiable manner from the input when running in strict mode."
+            )
+        if x is None:
+            raise RuntimeError(_INDEPENDENT["back"].format(i))
+        raise RuntimeError(
+            "While computing the hessian, found that the jacobian of the user-provided function with respect "
+            f"to input {i} is independent of the input. This is not allowed in strict mode. You should ensure "
+            "that your function is twice differentiable and that the jacobian depends on the inputs (this "
+            "would be violated by a linear function for example)."
+        )
+
+
+_INDEPENDENT = {
+    "back": "The output of the user-provided function is independent of input {}. This is not allowed in "
+    "strict mode.",
+    "double_back": "The hessian of the user-provided function is independent of entry {} in the "
+    "grad_jacobian. This is not allowed in strict mode as it prevents from using the double backward trick "
+    "to replace forward mode AD.",
+    "double_back_trick": "The jacobian of the user-provided function is independent of entry {} in the "
+    "grad_outputs when using the double backward trick to compute forward mode gradients. This is not "
+    "allowed in strict mode.",
+    "double_back_trick2": "The hessian of the user-provided function is independent of entry {} in the "
+    "grad_outputs when using the double backward trick to compute forward mode gradients. This is not "
+    "allowed in strict mode.",
+}
+"""By the stage of a computation: the message for a gradient that is missing in strict mode."""
+
+
+def _filled(grads: Any, likes: Tensors, strict: bool, create_graph: bool, stage: str) -> Tensors:
+    """Gradients with zeros where there is none, which strict mode refuses."""
+    found = []
+    for i, (g, x) in enumerate(zip(grads, likes, strict=True)):
+        if g is None and strict:
+            raise RuntimeError(_INDEPENDENT[stage].format(i))
+        if g is not None and strict and create_graph and not g.requires_grad:
+            kind = "hessian" if stage in ("double_back", "double_back_trick2") else "jacobian"
+            raise RuntimeError(
+                f"The {kind} of the user-provided function is independent of input {i}. This is not allowed in "
+                "strict mode when create_graph=True."
+            )
+        found.append(ops.zeros_like(x) if g is None else g)
+    return tuple(found)
+
+
+def _finished(values: Any, create_graph: bool) -> Any:
+    """Results as the caller gets them: without our graph unless it was asked for."""
+    if isinstance(values, tuple):
+        return tuple([_finished(x, create_graph) for x in values])
+    return values if create_graph or not values.requires_grad else values.detach()
+
+
+def _alone(values: Any, as_tuple: bool) -> Any:
+    return values if as_tuple else values[0]
+
+
+def _pass(roots: Any, sources: Any, grads: Any = None, create: bool = False) -> list[Any]:
+    """Gradients of those roots that have any; the graph is kept."""
+    grads = [ops.ones_like(x) for x in roots] if grads is None else grads
+    pairs = [(x, g) for x, g in zip(roots, grads, strict=True) if x is not None and x.requires_grad]
+    if not pairs:
+        return [None] * len(sources)
+    return gradients([x for x, _ in pairs], sources, [g for _, g in pairs], True, create)
+
+
+def _check_v(v: Tensors, others: Tensors, is_tuple: bool) -> None:
+    """RuntimeError unless a vector is shaped as what it is multiplied with."""
+    if len(others) != len(v):
+        if is_tuple:
+            raise RuntimeError(f"v is a tuple of invalid length: should be {len(others)} but got {len(v)}.")
+        raise RuntimeError("The given v should contain a single Tensor.")
+    for i, (x, other) in enumerate(zip(v, others, strict=True)):
+        if x.shape != other.shape:
+            entry = f"Entry {i} in " if is_tuple else ""
+            raise RuntimeError(f"{entry}v has invalid size: should be {other.shape} but got {x.shape}.")
+
+
+def _vector(v: Any, others: Tensors, is_tuple: bool, name: str, what: str) -> Tensors:
+    """The vector of a product: what was given, or 1 for a single element."""
+    if v is not None:
+        _, values = _as_tuple(v, "v", name)
+        values = tuple([x.detach() if not x.requires_grad else x for x in values])
+        _check_v(values, others, is_tuple)
+        return values
+    if len(others) != 1 or others[0].numel() != 1:
+        raise RuntimeError(f"The vector v can only be None if the {what} a single Tensor with a single element.")
+    return (ops.ones_like(others[0]),)
+
+
+def _scalar(result: Any, name: str) -> Tensor:
+    """The one number that a function must return."""
+    is_tuple, outs = _outputs(result, name)
+    if is_tuple:
+        raise RuntimeError(f"The function given to {name} should return a single Tensor")
+    if outs[0].numel() != 1:
+        raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
+    return outs[0]
+
+
+# ------------------------------------------------------------------------------------- products
+
+
+def vjp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
+    """The value of `func(*inputs)`, and the product of `v` with its Jacobian.
+
+    `v` is like the value; it may be missing if that is a single number.
+
+    >>> import pullback as torch
+    >>> torch.autograd.functional.vjp(torch.exp, torch.zeros(2), torch.ones(2))
+    (tensor([1., 1.]), tensor([1., 1.]))
+    """
+    with enable_grad():
+        is_tuple, inputs = _as_tuple(inputs, "inputs", "vjp")
+        leaves = _leaves(inputs, create_graph)
+        outs_tuple, outs = _outputs(func(*leaves), "vjp")
+        _check_requires_grad(outs, "outputs", strict)
+        v = _vector(v, outs, outs_tuple, "vjp", "user-provided function returns")
+        found = _pass(outs, leaves, v, create_graph)
+        found = _filled(found, leaves, strict, create_graph, "back")
+    return (
+        _alone(_finished(outs, create_graph), outs_tuple),
+        _alone(_finished(found, create_graph), is_tuple),
+    )
+
+
+def jvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
+    """The value of `func(*inputs)`, and the product of its Jacobian with `v`.
+
+    It is got by two backward passes, so that functions without forward mode will do. `v` is like the
+    inputs; it may be missing if they are a single number.
+
+    >>> import pullback as torch
+    >>> torch.autograd.functional.jvp(torch.exp, torch.zeros(2), torch.tensor([1.0, 2.0]))
+    (tensor([1., 1.]), tensor([1., 2.]))
+    """
+    with enable_grad():
+        is_tuple, inputs = _as_tuple(inputs, "inputs", "jvp")
+        leaves = _leaves(inputs, create_graph)
+        v = _vector(v, leaves, is_tuple, "jvp", "input to the user-provided function is")
+        outs_tuple, outs = _outputs(func(*leaves), "jvp")
+        _check_requires_grad(outs, "outputs", strict)
+        starts = tuple([ops.zeros_like(x).requires_grad_() for x in outs])
+        back = _pass(outs, leaves, starts, True)
+        if strict:
+            _filled(back, leaves, True, False, "back")
+        found = _pass(back, starts, v, create_graph)
+        found = _filled(found, outs, strict, create_graph, "double_back_trick")
+    return (
+        _alone(_finished(outs, create_graph), outs_tuple),
+        _alone(_finished(found, create_graph), outs_tuple),
+    )
+
+
+def vhp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
+    """The value of `func(*inputs)`, a single number, and the product of `v` with its Hessian.
+
+    >>> import pullback as torch
+    >>> torch.autograd.functional.vhp(lambda x: (x**3).sum(), torch.ones(2), torch.ones(2))
+    (tensor(2.), tensor([6., 6.]))
+    """
+    with enable_grad():
+        is_tuple, inputs = _as_tuple(inputs, "inputs", "vhp")
+        leaves = _leaves(inputs, create_graph)
+        v = _vector(v, leaves, is_tuple, "vhp", "input to the user-provided function is")
+        out = _scalar(func(*leaves), "vhp")
+        _check_requires_grad((out,), "outputs", strict)
+        jac = _pass((out,), leaves, None, True)
+        _check_requires_grad(jac, "jacobian", strict)
+        found = _pass(jac, leaves, v, create_graph)
+        found = _filled(found, leaves, strict, create_graph, "double_back")
+    return _finished(out, create_graph), _alone(_finished(found, create_graph), is_tuple)
+
+
+def hvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
+    """The value of `func(*inputs)`, a single number, and the product of its Hessian with `v`.
+
+    As `vhp`, since a Hessian is symmetric; here by the double-backward trick, for those that are not.
+
+    >>> import pullback as torch
+    >>> torch.autograd.functional.hvp(lambda x: (x**3).sum(), torch.ones(2), torch.ones(2))
+    (tensor(2.), tensor([6., 6.]))
+    """
+    with enable_grad():
+        is_tuple, inputs = _as_tuple(inputs, "inputs", "hvp")
+        leaves = _leaves(inputs, create_graph)
+        v = _vector(v, leaves, is_tuple, "hvp", "input to the user-provided function is")
+        out = _scalar(func(*leaves), "hvp")
+        _check_requires_grad((out,), "outputs", strict)
+        jac = _pass((out,), leaves, None, True)
+        _check_requires_grad(jac, "jacobian", strict)
+        jac = [ops.zeros_like(x) if g is None else g for g, x in zip(jac, leaves, strict=True)]
+        starts = tuple([ops.zeros_like(x).requires_grad_() for x in leaves])
+        double = _pass(jac, leaves, starts, True)
+        if strict:
+            _filled(double, leaves, True, False, "double_back")
+        found = _pass(double, starts, v, create_graph)
+        found = _filled(found, leaves, strict, create_graph, "double_back_trick2")
+    return _finished(out, create_graph), _alone(_finished(found, create_graph), is_tuple)
+
+
+# ------------------------------------------------------------------------------------- matrices
+
+
+def _rows_by_passes(out: Any, leaves: Tensors, place: int, strict: bool, create_graph: bool) -> Tensors:
+    """The Jacobian of one result, a pass for each of its elements."""
+    flat = ops.reshape(out, (-1,))
+    rows: list[list[Any]] = [[] for _ in leaves]
+    for j in range(out.numel()):
+        found = _pass((flat[j],), leaves, None, create_graph)
+        for i, (g, x) in enumerate(zip(found, leaves, strict=True)):
+            if g is None and strict:
+                raise RuntimeError(
+                    f"Output {place} of the user-provided function is independent of input {i}. This is not "
+                    "allowed in strict mode."
+                )
+            if g is not None and strict and create_graph and not g.requires_grad:
+                raise RuntimeError(
+                    f"The jacobian of the user-provided function is independent of input {i}. This is not "
+                    "allowed in strict mode when create_graph=True."
+                )
+            rows[i].append(ops.zeros_like(x) if g is None else g)
+    return tuple(
+        [
+            ops.reshape(ops.stack(row), (*out.shape, *x.shape)) if row else ops.zeros((*out.shape, *x.shape))
+            for row, x in zip(rows, leaves, strict=True)
+        ]
+    )
+
+
+def _rows_at_once(out: Any, leaves: Tensors, create_graph: bool) -> Tensors:
+    """The Jacobian of one result, by one batched pass."""
+    n = out.numel()
+    if not out.requires_grad or not n:
+        return tuple([ops.zeros((*out.shape, *x.shape), dtype=x.dtype) for x in leaves])
+    if n == 1:
+        found: Any = _pass((out,), leaves, None, create_graph)
+    else:
+        basis = ops.reshape(ops.eye(n, dtype=out.dtype), (n, *out.shape))
+        found = batched(lambda g: gradients((out,), leaves, g, True, create_graph), [basis])
+    return tuple(
+        [
+            ops.zeros((*out.shape, *x.shape), dtype=x.dtype)
+            if g is None
+            else ops.reshape(g, (*out.shape, *x.shape))
+            for g, x in zip(found, leaves, strict=True)
+        ]
+    )
+
+
+def jacobian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
+    """The Jacobian of `func` at `inputs`: of a result of shape s and an input of shape t, s + t.
+
+    A tuple of results gives a tuple, whose items are tuples if the inputs are. `vectorize` computes
+    all rows in one batched pass; the strategy "forward-mode" needs it, and computes columns.
+
+    >>> import pullback as torch
+    >>> torch.autograd.functional.jacobian(torch.exp, torch.zeros(2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError(
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more '
+            'outputs than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use '
+            '"reverse-mode".'
+        )
+    if strategy == "forward-mode":
+        return _forward_jacobian(func, inputs, create_graph, strict, vectorize)
+    with enable_grad():
+        is_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
+        leaves = _leaves(inputs, create_graph)
+        outs_tuple, outs = _outputs(func(*leaves), "jacobian")
+        _check_requires_grad(outs, "outputs", strict)
+        if vectorize and strict:
+            raise RuntimeError(
+                "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported "
+                "together. Please either set `strict=False` or `vectorize=False`."
+            )
+        found = [
+            _rows_at_once(y, leaves, create_graph)
+            if vectorize
+            else _rows_by_passes(y, leaves, place, strict, create_graph)
+            for place, y in enumerate(outs)
+        ]
+    found = tuple([_alone(_finished(blocks, create_graph), is_tuple) for blocks in found])
+    return _alone(found, outs_tuple)
+
+
+def _forward_jacobian(
+    func: Callable[..., Any], inputs: Any, create_graph: bool, strict: bool, vectorize: bool
+) -> Any:
+    """The Jacobian by forward mode, all columns at once."""
+    if strict:
+        raise RuntimeError(
+            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported '
+            'together (yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
+        )
+    is_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
+    if not vectorize:
+        raise NotImplementedError(
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian isonly implemented for "
+            "`vectorize=True`."
+        )
+    if create_graph:
+        raise NotImplementedError(
+            'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not '
+            'supported together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
+        )
+    sizes = [x.numel() for x in inputs]
+    total, start, basis = sum(sizes), 0, []
+    for x, size in zip(inputs, sizes, strict=True):
+        part = ops.narrow(ops.eye(total, dtype=x.dtype), 1, start, size)
+        basis.append(ops.reshape(part, (total, *x.shape)))
+        start += size
+    outs: list[Any] = []
+
+    def push(tangents: Any) -> list[Any]:
+        level = forward_ad.Tangents()
+        duals = [level.dual(x, t) for x, t in zip(inputs, tangents, strict=True)]
+        aside = forward_ad.enter(level)
+        try:
+            outs.extend(_outputs(func(*duals), "jacobian"))
+        finally:
+            forward_ad.leave(aside)
+        found = [level.tangent(y) for y in outs[1]]
+        for y in outs[1]:
+            level.forget(y)
+        return found
+
+    columns = batched(push, basis)
+    outs_tuple, values = outs
+    result = []
+    for y, t in zip(values, columns, strict=True):
+        wide = None if t is None else ops.movedim(t, 0, -1)
+        blocks, start = [], 0
+        for x, size in zip(inputs, sizes, strict=True):
+            shape = (*y.shape, *x.shape)
+            if wide is None:
+                blocks.append(ops.zeros(shape, dtype=y.dtype))
+            else:
+                blocks.append(ops.reshape(ops.narrow(wide, -1, start, size), shape))
+            start += size
+        result.append(_alone(tuple(blocks), is_tuple))
+    return _alone(tuple(result), outs_tuple)
+
+
+def hessian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
+    """The Hessian of `func`, a function to a single number, at `inputs`.
+
+    For a tuple of inputs, a tuple of tuples: block (i, j) has the shape of input i and that of input
+    j. The options are those of `jacobian`.
+
+    >>> import pullback as torch
+    >>> torch.autograd.functional.hessian(lambda x: (x**3).sum(), torch.ones(2))
+    tensor([[6., 0.],
+            [0., 6.]])
+    """
+    is_tuple, inputs = _as_tuple(inputs, "inputs", "hessian")
+    if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
+    forward = outer_jacobian_strategy == "forward-mode"
+
+    def value(*values: Any) -> Any:
+        out = _scalar(func(*values), "hessian")
+        _check_requires_grad((out,), "outputs", strict)
+        return ops.reshape(out, ()) if out.ndim else out
+
+    def slope(*values: Any) -> Any:
+        if forward:
+            values = tuple([x if x.requires_grad else _with_grad(x) for x in values])
+        found = jacobian(value, values, create_graph=True)
+        _check_requires_grad(found, "jacobian", strict)
+        return found
+
+    result = jacobian(
+        slope,
+        inputs,
+        create_graph=create_graph,
+        strict=strict,
+        vectorize=vectorize,
+        strategy=outer_jacobian_strategy,
+    )
+    return result if is_tuple else result[0][0]
+
+
+def _with_grad(x: Any) -> Any:
+    """A leaf with the tangents of `x`."""
+    return leaf(x, True)

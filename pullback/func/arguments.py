@@ -1,0 +1,153 @@
+"""What the transforms share: which arguments to differentiate, and how results are checked.
+
+`argnums` names arguments by place; each may be a nested container of tensors. `Picked` takes them out
+of a call and puts others in their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pullback import _engine
+from pullback._engine import Tensor
+from pullback.batching.batched import bottom
+from pullback.utils._pytree import tree_flatten, tree_unflatten
+
+Argnums = Any
+
+
+def checked_argnums(argnums: Argnums, count: int) -> Any:
+    """Places of arguments, not negative: an int or a tuple."""
+    if isinstance(argnums, bool) or not isinstance(argnums, (int, tuple)):
+        raise RuntimeError(f"argnum must be int or Tuple[int, ...], got: {type(argnums)}")
+    if isinstance(argnums, int):
+        return _checked(argnums, count)
+    if not argnums:
+        raise RuntimeError("argnums must be non-empty")
+    if len(set(argnums)) != len(argnums):
+        raise RuntimeError(f"argnums elements must be unique, got {argnums}")
+    places = tuple(_checked(n, count) for n in argnums)
+    if len(set(places)) != len(places):
+        raise RuntimeError(f"argnums elements must be unique, got {argnums}")
+    return places
+
+
+def _checked(argnum: Any, count: int) -> int:
+    if not isinstance(argnum, int):
+        raise RuntimeError(f"argnum must be int, got {type(argnum)}")
+    if not -count <= argnum < count:
+        raise RuntimeError(f"Got argnum={argnum}, but only {count} positional inputs")
+    return argnum % count
+
+
+class Picked:
+    """The tensors that a transform differentiates, and how to call with others."""
+
+    __slots__ = ("_args", "_places", "_spec", "tensors")
+
+    def __init__(self, argnums: Argnums, args: tuple[Any, ...]) -> None:
+        self._args = args
+        if argnums == 0 and type(argnums) is int and args and isinstance(args[0], Tensor):
+            self._places, self._spec = 0, None
+            self.tensors = [args[0]]
+            return
+        self._places = checked_argnums(argnums, len(args))
+        chosen = (
+            args[self._places]
+            if isinstance(self._places, int)
+            else tuple([args[n] for n in self._places])
+        )
+        self.tensors, self._spec = tree_flatten(chosen)
+        for x in self.tensors:
+            if not isinstance(x, Tensor):
+                raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+
+    def nested(self, values: list[Any]) -> Any:
+        """Values, one for each tensor, nested as the arguments are."""
+        return values[0] if self._spec is None else tree_unflatten(values, self._spec)
+
+    def arguments(self, values: list[Any]) -> tuple[Any, ...]:
+        """The arguments of the call with these tensors in it."""
+        chosen = self.nested(values)
+        places = self._places
+        if isinstance(places, int):
+            return (*self._args[:places], chosen, *self._args[places + 1 :])
+        args = list(self._args)
+        for place, value in zip(places, chosen, strict=True):
+            args[place] = value
+        return tuple(args)
+
+
+def check_differentiable(tensors: Any) -> None:
+    """RuntimeError for a tensor of integers."""
+    for x in tensors:
+        if x.dtype.kind not in "fc":
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+
+
+def split_aux(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
+    """The result proper, and what comes beside it."""
+    if not has_aux:
+        return result, None
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise RuntimeError(
+            f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True"
+        )
+    return result
+
+
+def flat_outputs(result: Any, name: str) -> tuple[list[Any], Any]:
+    """The tensors among a function's results, and how they were nested (None for a single one)."""
+    if isinstance(result, Tensor):
+        return [result], None
+    if not isinstance(result, (tuple, list, dict)):
+        raise RuntimeError(
+            f"{name}: Expected f to be a function that has non-empty output (got output = {result})"
+            if result is None
+            else f"{name}: expected f(*primals) to return only tensors, got unsupported type {type(result)}"
+        )
+    leaves, spec = tree_flatten(result)
+    if not leaves:
+        raise RuntimeError(
+            f"{name}: Expected f to be a function that has non-empty output (got output = {result})"
+        )
+    for x in leaves:
+        if not isinstance(x, Tensor):
+            raise RuntimeError(f"{name}: expected f(*primals) to return only tensors, got unsupported type {type(x)}")
+    return leaves, spec
+
+
+def reaches_beyond(roots: list[Any], leaves: list[Any]) -> bool:
+    """Whether results depend on a leaf other than these: then gradients of gradients are wanted."""
+    known = set()
+    for x in leaves:
+        edge = _engine.gradient_edge(bottom(x))
+        if edge is not None:
+            known.add(edge[0])
+    seen = set(known)
+    waiting = []
+    for x in roots:
+        node = getattr(bottom(x), "grad_fn", None)
+        if node is None and bottom(x).requires_grad:
+            node = _engine.gradient_edge(bottom(x))[0]
+        if node is not None and node not in seen:
+            waiting.append(node)
+            seen.add(node)
+    while waiting:
+        node = waiting.pop()
+        following = node.next_functions
+        if not following and _accumulates(node):
+            return True
+        for node, _ in following:
+            if node is not None and node not in seen:
+                seen.add(node)
+                waiting.append(node)
+    return False
+
+
+def _accumulates(node: Any) -> bool:
+    return type(node).__name__ == "AccumulateGrad"
+
+
+Function = Callable[..., Any]

@@ -1,0 +1,335 @@
+"""Implicit differentiation: the derivative of a solution, whatever the solver did to find it.
+
+If F(x*, a) = 0 defines x* as a function of a, then dx* = -(dF/dx)^-1 (dF/da) da: one linear solve with
+products by dF/dx or its transpose, and no iteration is stored. `_Root` is the Function that knows this;
+its backward pass solves the transposed system by another `_Root`, of the linear equation itself, so that
+derivatives of any order follow. Read `implicit_root` first; `fixed_point` and `argmin` are special cases.
+
+Sources: the implicit function theorem (Dini, 1877); Christianson, "Reverse accumulation and attractive
+fixed points" (1994); Blondel et al., "Efficient and modular implicit differentiation" (2022).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pullback import _engine, ops
+from pullback._engine import Tensor
+from pullback.autograd.function import Function
+from pullback.autograd.grad_mode import enable_grad, no_grad
+from pullback.autograd.passes import grad
+
+__all__ = ["argmin", "fixed_point", "implicit_root"]
+
+DENSE = 64
+"""Up to so many unknowns the linear system is written out and factored."""
+
+
+class _Way(NamedTuple):
+    """How linear systems are solved: the method, and the relative size of what may be left over."""
+
+    method: str
+    tol: float
+
+
+def implicit_root(
+    residual: Callable[..., Tensor],
+    solver: Any,
+    *args: Any,
+    method: str = "auto",
+    tol: float | None = None,
+) -> Tensor:
+    """The x with `residual(x, *args) = 0`, differentiable with respect to the tensors in `args`.
+
+    `solver` is the solution, a tensor, or a function that finds it: `solver(*args)`, called without
+    recording, by any means. The residual has the shape of x, and is made of ops; what it captures instead
+    of getting it in `args` is taken as constant. With A = dF/dx the derivatives are
+
+        reverse: -(dF/da)' A^-T g        forward: -A^-1 (dF/da) da
+
+    Reverse and forward mode, of any order. `method` says how systems with A are solved: "dense" (up to 64
+    unknowns "auto" is that), "gmres", or "cg" for a symmetric positive definite A, both with products
+    alone; `tol` is the relative residual they reach, by default 1e-10 (1e-5 in float32). ValueError for
+    another method or a residual of another shape; a UserWarning where the linear solver does not
+    converge, numpy's LinAlgError where A is singular.
+
+    >>> import pullback as torch
+    >>> a = torch.tensor(2.0, requires_grad=True)
+    >>> root = torch.func.implicit_root(lambda x, a: x * x - a, lambda a: a**0.5, a)
+    >>> root.backward(); root, a.grad
+    (tensor(1.4142, grad_fn=<_RootBackward>), tensor(0.3536))
+    """
+    if method not in ("auto", "dense", "gmres", "cg"):
+        raise ValueError(f"implicit_root: method must be 'auto', 'dense', 'gmres' or 'cg', not {method!r}")
+    if isinstance(solver, Tensor):
+        x = solver
+    else:
+        with no_grad():
+            x = solver(*(a.detach() if isinstance(a, Tensor) else a for a in args))
+    x = x.detach()
+    with no_grad():
+        shape = residual(x, *args).shape
+    if shape != x.shape:
+        raise ValueError(f"implicit_root: a residual of shape {list(shape)} for x of shape {list(x.shape)}")
+    if tol is None:
+        tol = 1e-5 if x.element_size() <= 4 else 1e-10
+    return _Root.apply(residual, _Way(method, tol), x, *args)
+
+
+def fixed_point(
+    f: Callable[..., Tensor],
+    x0: Tensor,
+    *args: Any,
+    tol: float | None = None,
+    maxiter: int = 1000,
+    memory: int = 5,
+    method: str = "auto",
+) -> Tensor:
+    """The x with `f(x, *args) = x`, by iteration from `x0`; differentiable with respect to `args`.
+
+    The iteration x -> f(x) is accelerated by Anderson's method over the last `memory` steps, 0 for none,
+    and ends when |f(x) - x| <= tol (1 + |x|), by default 1e-6 in float32 and 1e-12 in float64. The
+    derivative is that of the implicit function (`implicit_root`, which says what `method` is).
+    RuntimeError if `maxiter` steps are not enough.
+
+    >>> import pullback as torch
+    >>> a = torch.tensor(1.0, requires_grad=True)
+    >>> x = torch.func.fixed_point(lambda x, a: torch.cos(a * x), torch.tensor(0.5), a)
+    >>> x.backward(); x.detach(), a.grad
+    (tensor(0.7391), tensor(-0.2975))
+    """
+    if tol is None:
+        tol = 1e-6 if x0.element_size() <= 4 else 1e-12
+
+    def iterate(*fixed: Any) -> Tensor:
+        return _anderson(lambda x: f(x, *fixed), x0, tol, maxiter, memory)
+
+    return implicit_root(lambda x, *given: f(x, *given) - x, iterate, *args, method=method)
+
+
+def argmin(
+    f: Callable[..., Tensor],
+    x0: Tensor,
+    *args: Any,
+    solver: str = "BFGS",
+    tol: float = 1e-10,
+    method: str = "auto",
+    **options: Any,
+) -> Tensor:
+    """The x that minimises the scalar `f(x, *args)`, from `x0` on; differentiable with respect to `args`.
+
+    SciPy's `minimize` finds it, by its method `solver` with these `options`, in float64; the derivative is
+    that of the root of the gradient, dx* = -(d2f/dx2)^-1 (d2f/dx da) da (`implicit_root`, which says what
+    `method` is; "cg" fits, as the Hessian at a minimum is positive). RuntimeError if the solver fails.
+
+    >>> import pullback as torch
+    >>> a = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> x = torch.func.argmin(lambda x, a: ((x - a**2) ** 2).sum(), torch.zeros(2, dtype=torch.float64), a)
+    >>> x.sum().backward(); a.grad
+    tensor([2., 4.], dtype=torch.float64)
+    """
+
+    def descend(*fixed: Any) -> Tensor:
+        from scipy.optimize import minimize
+
+        def value_and_slope(flat: Any) -> tuple[float, Any]:
+            x = _engine.from_array(flat.reshape(x0.shape).astype(x0.numpy().dtype), True)
+            with enable_grad():
+                y = f(x, *fixed)
+                (slope,) = grad(y, x)
+            return y.item(), slope.numpy().ravel().astype(np.float64)
+
+        start = x0.detach().numpy().ravel().astype(np.float64)
+        found = minimize(value_and_slope, start, jac=True, method=solver, tol=tol, options=options or None)
+        slope = np.linalg.norm(value_and_slope(found.x)[1])
+        if not found.success and not slope <= np.sqrt(tol) * (1 + abs(found.fun)):
+            raise RuntimeError(f"argmin: {solver} failed: {found.message} (gradient norm {slope:.3g})")
+        return _engine.from_array(found.x.reshape(x0.shape).astype(x0.numpy().dtype))
+
+    return implicit_root(lambda x, *given: slope_of(f, x, given), descend, *args, method=method)
+
+
+def slope_of(f: Callable[..., Tensor], x: Tensor, args: Any) -> Tensor:
+    """The gradient of a scalar function, recorded if gradients are."""
+    recording = _engine.grad_enabled()
+    with enable_grad():
+        x = ops.clone(x) if x.requires_grad else x.detach().requires_grad_()
+        (slope,) = grad(f(x, *args), x, create_graph=recording, materialize_grads=True)
+    return slope
+
+
+# ------------------------------------------------------------------------------- the derivative
+
+
+class _Root(Function):
+    """x with F(x, args) = 0; forward mode and reverse mode by the implicit function theorem."""
+
+    @staticmethod
+    def forward(ctx: Any, residual: Any, way: _Way, x: Tensor, *args: Any) -> Tensor:
+        ctx.residual, ctx.way = residual, way
+        ctx.rest = [None if isinstance(a, Tensor) else a for a in args]
+        ctx.tensors = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
+        root = ops.clone(x)
+        ctx.save_for_backward(root, *(args[i] for i in ctx.tensors))
+        ctx.save_for_forward(root, *(args[i] for i in ctx.tensors))
+        return root
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        """-(dF/da)' w, where w solves (dF/dx)' w = g."""
+        x, args, wanted = _unpacked(ctx, ctx.needs_input_grad[3:])
+        way, residual = ctx.way, ctx.residual
+        w = _solved(residual, x, args, g, way, transposed=True)
+        recording = _engine.grad_enabled()
+        with enable_grad():
+            sources = [_source(a) if chosen else a for a, chosen in zip(args, wanted, strict=True)]
+            y = residual(x, *sources)
+            chosen = [a for a, take in zip(sources, wanted, strict=True) if take]
+            found = iter(
+                grad(y, chosen, -w, create_graph=recording, allow_unused=True)
+                if y.requires_grad
+                else [None] * len(chosen)
+            )
+        return None, None, None, *(next(found) if take else None for take in wanted)
+
+    @staticmethod
+    def jvp(ctx: Any, residual: Any, way: Any, x_tangent: Any, *tangents: Any) -> Tensor:
+        """-A^-1 (dF/da) da."""
+        x, args, moved = _unpacked(ctx, [isinstance(t, Tensor) for t in tangents])
+        recording = _engine.grad_enabled()
+        with enable_grad():
+            sources = [_source(a) if m else a for a, m in zip(args, moved, strict=True)]
+            moved_by = pushed(lambda *given: ctx.residual(x, *given), sources, tangents, moved, recording)
+        return -_solved(ctx.residual, x, args, moved_by, ctx.way, transposed=False)
+
+
+def _unpacked(ctx: Any, wanted: Any) -> tuple[Tensor, list[Any], list[bool]]:
+    """The solution, the arguments, and which of them are to be differentiated."""
+    x, *tensors = ctx.saved_tensors
+    args = list(ctx.rest)
+    for i, a in zip(ctx.tensors, tensors, strict=True):
+        args[i] = a
+    return x, args, [bool(w) and isinstance(a, Tensor) for w, a in zip(wanted, args, strict=True)]
+
+
+def _source(a: Tensor) -> Any:
+    """A tensor whose gradient can be asked for, in the graph of the original if that has one."""
+    return ops.clone(a) if a.requires_grad else a.detach().requires_grad_()
+
+
+def pushed(f: Any, sources: list[Any], tangents: Any, moved: list[bool], recording: bool) -> Tensor:
+    """J v, from the backward pass alone: u -> J' u is linear, and its gradient along v is J v."""
+    y = f(*sources)
+    chosen = [a for a, m in zip(sources, moved, strict=True) if m]
+    u = ops.zeros_like(y).requires_grad_()
+    if not chosen or not y.requires_grad:
+        return ops.zeros_like(y)
+    pulled = grad(y, chosen, u, create_graph=True, materialize_grads=True)
+    given = [t for t, m in zip(tangents, moved, strict=True) if m]
+    pairs = [(p, t) for p, t in zip(pulled, given, strict=True) if p.requires_grad]
+    if not pairs:
+        return ops.zeros_like(y)
+    heads, weights = zip(*pairs, strict=True)
+    (found,) = grad(heads, u, weights, create_graph=recording, materialize_grads=True)
+    return found
+
+
+def _solved(residual: Any, x: Tensor, args: list[Any], b: Tensor, way: _Way, transposed: bool) -> Tensor:
+    """The w with A w = b, or A' w = b: itself the root of an equation that is linear in w."""
+
+    def equation(w: Tensor, x: Tensor, b: Tensor, *args: Any) -> Tensor:
+        recording = _engine.grad_enabled()
+        with enable_grad():
+            start = _source(x)
+            if transposed:
+                y = residual(start, *args)
+                (left,) = grad(y, start, w, create_graph=recording, materialize_grads=True)
+            else:
+                left = pushed(lambda x: residual(x, *args), [start], [w], [True], recording)
+        return left - b
+
+    def solve(x: Tensor, b: Tensor, *args: Any) -> Tensor:
+        return _linear_solve(residual, x, args, b, way, transposed)
+
+    return implicit_root(equation, solve, x, b, *args, method=way.method, tol=way.tol)
+
+
+def _linear_solve(residual: Any, x: Tensor, args: Any, b: Tensor, way: _Way, transposed: bool) -> Tensor:
+    """A w = b or A' w = b in numbers; the backward pass is recorded once and used for each product."""
+    with enable_grad():
+        start = x.detach().requires_grad_()
+        y = residual(start, *args)
+        if not y.requires_grad:
+            raise np.linalg.LinAlgError("implicit_root: the residual does not depend on x")
+        head, tail = y, start
+        if not transposed:
+            tail = ops.zeros_like(y).requires_grad_()
+            (head,) = grad(y, start, tail, create_graph=True, materialize_grads=True)
+    dtype = x.numpy().dtype
+
+    def product(flat: Any) -> Any:
+        v = _engine.from_array(np.ascontiguousarray(flat, dtype).reshape(x.shape))
+        if not head.requires_grad:
+            return np.zeros(x.numel(), dtype)
+        (found,) = grad(head, tail, v, retain_graph=True, materialize_grads=True)
+        return found.numpy().ravel()
+
+    right = b.detach().numpy().ravel()
+    size = x.numel()
+    if way.method == "dense" or (way.method == "auto" and size <= DENSE):
+        columns = [product(row) for row in np.eye(size, dtype=dtype)]
+        solution = np.linalg.solve(np.stack(columns, 1), right) if size else right
+    else:
+        solution = _krylov(product, right, way)
+    return _engine.from_array(np.ascontiguousarray(solution, dtype).reshape(x.shape))
+
+
+def _krylov(product: Any, right: Any, way: _Way) -> Any:
+    """A linear system by products alone."""
+    from scipy.sparse.linalg import LinearOperator, cg, gmres
+
+    matrix = LinearOperator((len(right), len(right)), matvec=product, dtype=right.dtype)
+    if way.method == "cg":
+        solution, failed = cg(matrix, right, rtol=way.tol, maxiter=10 * len(right))
+    else:
+        solution, failed = gmres(matrix, right, rtol=way.tol, restart=min(len(right), 100), maxiter=100)
+    if failed:
+        left = np.linalg.norm(product(solution) - right) / max(np.linalg.norm(right), 1e-300)
+        warnings.warn(
+            f"implicit differentiation: the linear solve stopped at a relative residual of {left:.2g}",
+            stacklevel=2,
+        )
+    return solution
+
+
+# --------------------------------------------------------------------------------- fixed points
+
+
+def _anderson(f: Callable[[Tensor], Tensor], x0: Tensor, tol: float, maxiter: int, memory: int) -> Tensor:
+    """Fixed-point iteration, mixed with the last steps so as to cancel the residual (Anderson, 1965;
+    Walker and Ni, 2011)."""
+    x = x0.detach().numpy().ravel()
+    dtype, shape = x.dtype, x0.shape
+    states: list[Any] = []
+    misses: list[Any] = []
+    for _ in range(maxiter):
+        y = f(_engine.from_array(x.reshape(shape).copy())).detach().numpy().ravel()
+        miss = y - x
+        if not np.isfinite(miss).all():
+            raise RuntimeError("fixed_point: the iteration left the finite numbers")
+        if np.linalg.norm(miss) <= tol * (1 + np.linalg.norm(x)):
+            return _engine.from_array(y.reshape(shape).astype(dtype))
+        states, misses = [*states, y][-memory - 1 :], [*misses, miss][-memory - 1 :]
+        x = y
+        if len(states) > 1:
+            changes = np.stack(misses[1:], 1) - np.stack(misses[:-1], 1)
+            steps = np.stack(states[1:], 1) - np.stack(states[:-1], 1)
+            weights = np.linalg.lstsq(changes, miss, rcond=None)[0]
+            x = (y - steps @ weights).astype(dtype)
+    raise RuntimeError(
+        f"fixed_point: {maxiter} steps were not enough: |f(x) - x| is {np.linalg.norm(miss):.3g}"
+    )

@@ -1,0 +1,430 @@
+"""`solve_ivp`: initial value problems by SciPy's solvers, differentiable by adjoints.
+
+The solver runs on numbers; its steps are not recorded. Three ways lead back:
+
+    "adjoint"    l' = -(df/dy)' l backwards in time, y(t) from the solver's dense output; the gradient of
+                 the parameters by Gauss quadrature over the steps of l. The default.
+    "backsolve"  y, l and the parameters' gradient as one system backwards: needs no stored solution and is
+                 differentiable itself, to any order; but y is integrated backwards, which damps turn into
+                 growth: wrong, without a warning, for stiff or strongly dissipative systems.
+    "discrete"   the accepted steps of an explicit Runge-Kutta method once more, recorded, each a checkpoint:
+                 the exact derivative of the numbers that were returned, at any tolerance.
+
+The adjoints solve for the derivative of the true solution, so that they agree with the difference
+quotient of the numerical one up to the tolerances. `_Ivp` is the Function of the first two. Sources:
+Pontryagin et al. (1962); Chen et al., "Neural ordinary differential equations" (2018); Kidger, "On neural
+differential equations" (2021), chapter 5.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pullback import _engine, ops
+from pullback._engine import Tensor
+from pullback.autograd.function import Function
+from pullback.autograd.grad_mode import enable_grad, no_grad
+from pullback.autograd.passes import grad
+from pullback.func.products import products
+
+__all__ = ["OdeSolution", "solve_ivp"]
+
+Array = np.ndarray[Any, Any]
+
+IMPLICIT = frozenset({"Radau", "BDF", "LSODA"})
+"""The methods that are given the Jacobian."""
+
+
+class OdeSolution(NamedTuple):
+    """Times, of shape (n,), and states, of shape (n, *y0.shape); `nfev`: evaluations going forward."""
+
+    t: Tensor
+    y: Tensor
+    nfev: int
+
+
+class _Way(NamedTuple):
+    """How to integrate: SciPy's method, tolerances and options, and which gradient."""
+
+    method: str
+    rtol: float
+    atol: Any
+    gradient: str
+    options: dict[str, Any]
+
+
+def solve_ivp(
+    f: Callable[..., Tensor],
+    t_span: Sequence[Any],
+    y0: Tensor,
+    method: str = "RK45",
+    t_eval: Any = None,
+    args: tuple[Any, ...] = (),
+    *,
+    rtol: float = 1e-6,
+    atol: Any = 1e-9,
+    gradient: str = "adjoint",
+    params: Sequence[Tensor] | None = None,
+    **options: Any,
+) -> OdeSolution:
+    """Solves y' = f(t, y, *args), y(t_span[0]) = y0, by `scipy.integrate.solve_ivp`, differentiably.
+
+    `f` takes a 0-dim tensor, a tensor like `y0` and the `args`, and returns y' in the shape of y0; it is
+    made of ops. `method` is one of SciPy's (RK45, RK23, DOP853, Radau, BDF, LSODA; the last three get the
+    Jacobian from the graph). The states are given at the times `t_eval`, a sorted tensor within the span,
+    and without one at the solver's own steps. Time may run backwards. `options` are SciPy's (max_step,
+    first_step, ...).
+
+    Gradients reach y0, the ends of the span, `t_eval`, the tensors in `args`, and the tensors in `params`,
+    which `f` captures: the parameters of `f` if it is a module. With l(t) the gradient with respect to
+    y(t),
+
+        dL/dy0 = l(t0)    dL/da = integral of (df/da)' l dt    dL/dt_i = <g_i, f(t_i)>
+
+    `gradient` is "adjoint" (second derivatives by "backsolve"), "backsolve" or "discrete" (RK methods
+    alone); the file says which is good for what. Their errors are of the size of `rtol` and `atol`. TypeError
+    unless y0 is real; ValueError for an unknown `gradient`; RuntimeError if the solver fails.
+
+    >>> import pullback as torch
+    >>> a = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    >>> y0 = torch.ones(1, dtype=torch.float64)
+    >>> end = torch.func.solve_ivp(lambda t, y, a: -a * y, (0.0, 2.0), y0, args=(a,)).y[-1]
+    >>> end.backward(); end.detach(), a.grad
+    (tensor([0.3679], dtype=torch.float64), tensor(-0.7358, dtype=torch.float64))
+    """
+    if not isinstance(y0, Tensor) or not y0.dtype.is_floating_point:
+        raise TypeError("solve_ivp: y0 must be a tensor of real floating-point numbers")
+    if gradient not in ("adjoint", "backsolve", "discrete"):
+        raise ValueError(
+            f"solve_ivp: gradient must be 'adjoint', 'backsolve' or 'discrete', not {gradient!r}"
+        )
+    if params is None:
+        params = [p for p in f.parameters() if p.requires_grad] if hasattr(f, "parameters") else []
+    way = _Way(method, rtol, atol, gradient, options)
+    start, end = (_time(t, y0) for t in t_span)
+    system = _System(f, y0, len(args), list(params))
+    if t_eval is None:
+        mesh = _steps(system, way, start, end, y0, args)
+        middle = _engine.from_array(mesh[1:-1].astype(y0.detach().numpy().dtype))
+        times = ops.cat([start.reshape(1), middle, end.reshape(1)])
+    else:
+        times = t_eval.to(y0.dtype) if isinstance(t_eval, Tensor) else ops.tensor(t_eval, dtype=y0.dtype)
+    if gradient == "discrete":
+        from pullback.func.ode_steps import replayed
+
+        return replayed(system, way, start, times, y0, args)
+    note: dict[str, Any] = {}
+    states = _Ivp.apply(system, way, note, start, times, y0, *args, *params)
+    return OdeSolution(times, states, note["nfev"])
+
+
+def _time(t: Any, y0: Tensor) -> Any:
+    """An end of the span as a 0-dim tensor of y's dtype."""
+    return t.to(y0.dtype) if isinstance(t, Tensor) else ops.tensor(float(t), dtype=y0.dtype)
+
+
+# --------------------------------------------------------------------------- the system in numbers
+
+
+class _System:
+    """f with the shape and dtype of y; `held` are the tensors that it captures."""
+
+    def __init__(self, f: Callable[..., Any], y0: Tensor, arguments: int, held: list[Tensor]) -> None:
+        self.f, self.held, self.arguments = f, held, arguments
+        self.shape, self.dtype = y0.shape, y0.detach().numpy().dtype
+
+    def tensor(self, flat: Any) -> Tensor:
+        """Numbers in the shape and dtype of y."""
+        return _engine.from_array(np.array(flat, self.dtype).reshape(self.shape))
+
+    def time(self, t: float) -> Tensor:
+        """A time as f gets it."""
+        return _engine.from_array(np.array(t, self.dtype))
+
+    def rate(self, t: float, flat: Array, args: Any) -> Array:
+        """f, on numbers."""
+        with no_grad():
+            found = self.f(self.time(t), self.tensor(flat), *args)
+        if found.shape != self.shape:
+            raise ValueError(f"solve_ivp: f returned the shape {list(found.shape)}, y has {list(self.shape)}")
+        return found.numpy().ravel().astype(np.float64)
+
+    def jacobian(self, t: float, flat: Array, args: Any) -> Array:
+        """df/dy, a matrix."""
+        with enable_grad():
+            y = self.tensor(flat).requires_grad_()
+            found = self.f(self.time(t), y, *args)
+        return products(found, y, np.eye(y.numel())).astype(np.float64)
+
+    def pulled(self, t: float, flat: Array, weights: Array, args: Any, sources: list[Tensor]) -> list[Array]:
+        """(df/dy)' w and (df/da)' w for each source, on numbers."""
+        with enable_grad():
+            y = self.tensor(flat).requires_grad_()
+            found = self.f(self.time(t), y, *args)
+        wanted = [y, *sources]
+        if not found.requires_grad:
+            return [np.zeros(x.numel()) for x in wanted]
+        grads = grad(found, wanted, self.tensor(weights), materialize_grads=True)
+        return [g.detach().numpy().ravel().astype(np.float64) for g in grads]
+
+
+def _solve(rate: Any, jacobian: Any, way: _Way, span: tuple[float, float], flat: Array, **more: Any) -> Any:
+    """SciPy's solution; RuntimeError if there is none."""
+    from scipy.integrate import solve_ivp as scipy_solve_ivp
+
+    given = {"jac": jacobian} if way.method in IMPLICIT else {}
+    found = scipy_solve_ivp(
+        rate, span, flat, method=way.method, rtol=way.rtol, atol=way.atol, **given, **way.options, **more
+    )
+    if not found.success:
+        raise RuntimeError(f"solve_ivp: {found.message}")
+    return found
+
+
+def _flat(y: Tensor) -> Array:
+    return y.detach().numpy().ravel().astype(np.float64)
+
+
+def _steps(system: _System, way: _Way, start: Tensor, end: Tensor, y0: Tensor, args: Any) -> Array:
+    """The times at which the solver halts by itself."""
+    plain = _plain(args)
+    return _solve(
+        lambda t, y: system.rate(t, y, plain),
+        lambda t, y: system.jacobian(t, y, plain),
+        way,
+        (start.item(), end.item()),
+        _flat(y0),
+    ).t
+
+
+def _plain(args: Any) -> list[Any]:
+    return [a.detach() if isinstance(a, Tensor) else a for a in args]
+
+
+# ------------------------------------------------------------------------------------ the Function
+
+
+class _Ivp(Function):
+    """The states at the times, from the state at the start."""
+
+    @staticmethod
+    def forward(ctx: Any, system: Any, way: _Way, note: Any, start: Tensor, times: Tensor, y0: Tensor,
+                *given: Any) -> Tensor:  # fmt: skip
+        args = _plain(given[: system.arguments])
+        at = times.detach().numpy().astype(np.float64)
+        dense = way.gradient == "adjoint" and any(ctx.needs_input_grad)
+        found = _solve(
+            lambda t, y: system.rate(t, y, args),
+            lambda t, y: system.jacobian(t, y, args),
+            way,
+            (start.item(), float(at[-1])),
+            _flat(y0),
+            t_eval=at,
+            dense_output=dense,
+        )
+        note["nfev"] = found.nfev
+        states = _engine.from_array(np.ascontiguousarray(found.y.T, system.dtype).reshape(-1, *system.shape))
+        ctx.system, ctx.way, ctx.dense = system, way, found.sol
+        ctx.rest = [None if isinstance(a, Tensor) else a for a in given]
+        ctx.tensors = [i for i, a in enumerate(given) if isinstance(a, Tensor)]
+        kept = (start, times, states, *(given[i] for i in ctx.tensors))
+        ctx.save_for_backward(*kept)
+        ctx.save_for_forward(*kept)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        start, times, states, given = _unpacked(ctx)
+        system = ctx.system
+        wanted = ctx.needs_input_grad
+        sweep = _interpolated if ctx.dense is not None and not _engine.grad_enabled() else _backsolved
+        chosen = [bool(w) and isinstance(a, Tensor) for w, a in zip(wanted[6:], given, strict=True)]
+        weight, slopes = sweep(ctx, start, times, states, given, chosen, g)
+        args = given[: system.arguments]
+        at_times = at_start = None
+        if wanted[4]:
+            terms = [(g[i] * system.f(t, states[i], *args)).sum() for i, t in enumerate(times.unbind())]
+            at_times = ops.stack(terms)
+        if wanted[3]:
+            first = _start_state(ctx, start, times, states, args)
+            at_start = -(weight * system.f(start, first, *args)).sum()
+        found = iter(slopes)
+        return None, None, None, at_start, at_times, weight, *(next(found) if c else None for c in chosen)
+
+    @staticmethod
+    def jvp(ctx: Any, system: Any, way: Any, note: Any, start_v: Any, times_v: Any, y0_v: Any,
+            *given_v: Any) -> Tensor:  # fmt: skip
+        """d' = (df/dy) d + (df/da) da beside y, from d(t0) = dy0 - f(t0) dt0."""
+        start, times, states, given = _unpacked(ctx)
+        args = given[: ctx.system.arguments]
+        first = _start_state(ctx, start, times, states, args)
+        moved = [isinstance(v, Tensor) for v in given_v]
+        d0 = y0_v - ctx.system.f(start, first, *args) * start_v
+        pair = _TangentSystem(ctx.system, given, given_v, moved)
+        both = ops.cat([first.reshape(-1), d0.reshape(-1)])
+        whole = _System(pair, both, 0, [])
+        solved = _Ivp.apply(whole, ctx.way._replace(gradient="backsolve"), {}, start, times, both)
+        size = first.numel()
+        pushed = [
+            (solved[i, size:].reshape(first.shape) + ctx.system.f(t, states[i], *args) * times_v[i])
+            for i, t in enumerate(times.unbind())
+        ]
+        return ops.stack(pushed)
+
+
+def _unpacked(ctx: Any) -> tuple[Tensor, Tensor, Tensor, list[Any]]:
+    start, times, states, *tensors = ctx.saved_tensors
+    given = list(ctx.rest)
+    for i, x in zip(ctx.tensors, tensors, strict=True):
+        given[i] = x
+    return start, times, states, given
+
+
+def _start_state(ctx: Any, start: Tensor, times: Tensor, states: Tensor, args: Any) -> Any:
+    """y0 again: the first state, or integrated back from it."""
+    if times[0].item() == start.item():
+        return states[0]
+    system = ctx.system
+    given = (system, ctx.way._replace(gradient="backsolve"), {}, times[0], start.reshape(1), states[0])
+    return _Ivp.apply(*given, *args, *system.held)[0]
+
+
+def _interpolated(
+    ctx: Any, start: Tensor, times: Tensor, states: Tensor, given: Any, chosen: Any, g: Tensor
+) -> Any:
+    """The adjoint along the dense output, on numbers."""
+    system, way = ctx.system, ctx.way
+    args = _sources(given[: system.arguments], chosen)
+    everything = [*args, *system.held]
+    sources = [x for x, c in zip(everything, chosen, strict=True) if c]
+    totals = [np.zeros(x.numel()) for x in sources]
+    weight = np.zeros(states[0].numel())
+    places = [start.item(), *times.tolist()]
+    for i in range(len(places) - 1, 0, -1):
+        weight = weight + _flat(g[i - 1])
+        if places[i] == places[i - 1]:
+            continue
+        leg = _solve(
+            lambda t, l: -system.pulled(t, ctx.dense(t), l, args, [])[0],
+            lambda t, l: -system.jacobian(t, ctx.dense(t), args).T,
+            way,
+            (places[i], places[i - 1]),
+            weight,
+            dense_output=bool(sources),
+        )
+        for node, share in _gauss(leg.t) if sources else ():
+            parts = system.pulled(node, ctx.dense(node), leg.sol(node), args, sources)[1:]
+            totals = [total - share * part for total, part in zip(totals, parts, strict=True)]
+        weight = leg.y[:, -1]
+    slopes = [
+        _engine.from_array(total.reshape(x.shape).astype(x.detach().numpy().dtype))
+        for total, x in zip(totals, sources, strict=True)
+    ]
+    return system.tensor(weight), slopes
+
+
+def _gauss(mesh: Array) -> Any:
+    """Nodes and weights of a quadrature with four points in each step, exact to degree seven."""
+    nodes, weights = np.polynomial.legendre.leggauss(4)
+    for a, b in itertools.pairwise(mesh):
+        half = (b - a) / 2
+        yield from zip(a + half * (nodes + 1), half * weights, strict=True)
+
+
+def _sources(args: Any, chosen: Any) -> list[Any]:
+    """The arguments, fresh leaves where a gradient is wanted."""
+    return [
+        a if not isinstance(a, Tensor) else a.detach().requires_grad_() if c else a.detach()
+        for a, c in zip(args, chosen, strict=False)
+    ]
+
+
+def _backsolved(
+    ctx: Any, start: Tensor, times: Tensor, states: Tensor, given: Any, chosen: Any, g: Tensor
+) -> Any:
+    """State, adjoint and gradients backwards as one system, each leg from a known state."""
+    system = ctx.system
+    adjoint = _AdjointSystem(system, chosen)
+    size = states[0].numel()
+    weight = ops.zeros_like(states[0])
+    likes = [x for x, c in zip(given, chosen, strict=True) if c]
+    sums = [ops.zeros_like(x) for x in likes]
+    places = [start, *times.unbind()]
+    for i in range(len(places) - 1, 0, -1):
+        weight = weight + g[i - 1]
+        if places[i].item() == places[i - 1].item():
+            continue
+        parts = [states[i - 1], weight, *sums]
+        whole = ops.cat([p.reshape(-1).to(states.dtype) for p in parts])
+        found = _Ivp.apply(
+            _System(adjoint, whole, system.arguments, system.held),
+            ctx.way._replace(gradient="backsolve"),
+            {},
+            places[i],
+            places[i - 1].reshape(1),
+            whole,
+            *given,
+        )[0]
+        pieces = ops.split(found, [size, size, *(x.numel() for x in likes)])
+        weight = pieces[1].reshape(states[0].shape)
+        sums = [p.reshape(x.shape).to(x.dtype) for p, x in zip(pieces[2:], likes, strict=True)]
+    return weight, sums
+
+
+class _AdjointSystem:
+    """(y, l, m)' = (f, -(df/dy)' l, -(df/da)' l), in one vector."""
+
+    def __init__(self, system: _System, chosen: list[bool]) -> None:
+        self.system, self.chosen = system, chosen
+
+    def __call__(self, t: Tensor, whole: Tensor, *args: Any) -> Tensor:
+        system, recording = self.system, _engine.grad_enabled()
+        size = int(np.prod(system.shape))
+        with enable_grad():
+            y = _source(whole[:size].reshape(system.shape))
+            weight = whole[size : 2 * size].reshape(system.shape)
+            everything = [*args, *system.held]
+            fresh = [
+                _source(x) if c and i < system.arguments else x
+                for i, (x, c) in enumerate(zip(everything, self.chosen, strict=True))
+            ]
+            sources = [y, *(x for x, c in zip(fresh, self.chosen, strict=True) if c)]
+            rate = system.f(t, y, *fresh[: system.arguments])
+            if rate.requires_grad:
+                grads = grad(rate, sources, weight, create_graph=recording, materialize_grads=True)
+            else:
+                grads = tuple(ops.zeros_like(x) for x in sources)
+        return ops.cat([rate.reshape(-1), *((-x).reshape(-1).to(rate.dtype) for x in grads)])
+
+
+def _source(x: Tensor) -> Any:
+    """A tensor whose gradient can be asked for, in the graph of the original if that has one."""
+    return ops.clone(x) if x.requires_grad else x.detach().requires_grad_()
+
+
+class _TangentSystem:
+    """(y, d)' = (f, (df/dy) d + (df/da) da), in one vector."""
+
+    def __init__(self, system: _System, given: Any, tangents: Any, moved: list[bool]) -> None:
+        self.system, self.given, self.tangents, self.moved = system, given, tangents, moved
+
+    def __call__(self, t: Tensor, whole: Tensor) -> Tensor:
+        from pullback.func.implicit import pushed
+
+        system = self.system
+        size = int(np.prod(system.shape))
+        y, d = (part.reshape(system.shape) for part in (whole[:size], whole[size:]))
+        count, recording = system.arguments, _engine.grad_enabled()
+        with enable_grad():
+            moved = [True, *self.moved[:count]]
+            sources = [
+                _source(y),
+                *(_source(x) if m else x for x, m in zip(self.given[:count], moved[1:], strict=True)),
+            ]
+            tangents = [d, *self.tangents[:count]]
+            slope = pushed(lambda y, *args: system.f(t, y, *args), sources, tangents, moved, recording)
+        return ops.cat([system.f(t, y, *self.given[:count]).reshape(-1), slope.reshape(-1)])

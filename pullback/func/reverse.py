@@ -1,0 +1,182 @@
+"""`grad`, `grad_and_value`, `vjp`: a function's derivative by the backward pass.
+
+These are no levels: they give the function leaves of their own, made from the arguments
+(`autograd.leaves.leaf`), and run the engine's pass. If an outer differentiation is under way, or the
+function uses other tensors that require a gradient, the pass is recorded, so derivatives nest.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from pullback import _engine, ops
+from pullback._engine import Tensor
+from pullback.autograd.leaves import gradients, leaf
+from pullback.func.arguments import (
+    Argnums,
+    Picked,
+    check_differentiable,
+    flat_outputs,
+    reaches_beyond,
+    split_aux,
+)
+from pullback.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
+
+
+class Recorded:
+    """A call whose backward pass can be run: its leaves and results."""
+
+    __slots__ = ("aux", "leaves", "outs", "outer", "spec", "tied")
+
+    def __init__(
+        self, func: Callable[..., Any], picked: Picked, kwargs: Any, has_aux: bool, name: str
+    ) -> None:
+        self.outer = _engine.set_grad_enabled(True)
+        try:
+            check_differentiable(picked.tensors)
+            self.leaves = [leaf(x, self.outer) for x in picked.tensors]
+            result = func(*picked.arguments(self.leaves), **kwargs)
+        finally:
+            _engine.set_grad_enabled(self.outer)
+        result, self.aux = split_aux(result, has_aux, name)
+        if name == "grad_and_value(f)(*args)":
+            check_scalar(result)
+        self.outs, self.spec = flat_outputs(result, name)
+        self.tied = self.outer and (
+            any(x.requires_grad for x in picked.tensors) or reaches_beyond(self.outs, self.leaves)
+        )
+
+    def free(self, x: Any) -> Any:
+        """A result as the caller gets it: without the part of the graph that is ours."""
+        return x if self.tied or not x.requires_grad else x.detach()
+
+    def value(self) -> Any:
+        """The results, nested as the function returned them."""
+        values = [self.free(x) for x in self.outs]
+        return values[0] if self.spec is None else tree_unflatten(values, self.spec)
+
+    def auxiliary(self) -> Any:
+        """What the function returned beside, of which every leaf must be a tensor."""
+        for x in tree_flatten(self.aux)[0]:
+            if not isinstance(x, Tensor):
+                raise RuntimeError(f"Expected tensors, got unsupported type {type(x)}")
+        return tree_map_only(Tensor, self.free, self.aux)
+
+    def pull(self, grads: list[Any], keep: bool) -> list[Any]:
+        """The gradients of the leaves from those of the results; zeros where there is none."""
+        create = _engine.grad_enabled() and (self.tied or any(g.requires_grad for g in grads))
+        roots, given = [], []
+        for x, g in zip(self.outs, grads, strict=True):
+            if x.requires_grad:
+                roots.append(x)
+                given.append(g)
+        found = gradients(roots, self.leaves, given, keep or create, create) if roots else []
+        found = found or [None] * len(self.leaves)
+        return [
+            ops.zeros_like(x) if g is None else g for x, g in zip(self.leaves, found, strict=True)
+        ]
+
+
+def check_scalar(result: Any) -> None:
+    """RuntimeError unless the result is a real or complex tensor of 0 dims."""
+    start = "grad_and_value(f)(*args): Expected f(*args) to return a"
+    if not isinstance(result, Tensor):
+        raise RuntimeError(f"{start} Tensor, got {type(result)}")
+    if result.ndim:
+        raise RuntimeError(
+            f"{start} scalar Tensor, got tensor with {result.ndim} dims. Maybe you wanted to use the vjp or "
+            "jacrev APIs instead?"
+        )
+    if result.dtype.is_complex:
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {result.dtype}")
+
+
+def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that returns the gradient of `func`, a scalar function, and its value.
+
+    As `grad`; with `has_aux` it returns `(gradient, (value, aux))`.
+
+    >>> import pullback as torch
+    >>> torch.func.grad_and_value(lambda x: x * x)(torch.tensor(3.0))
+    (tensor(6.), tensor(9.))
+    """
+
+    @functools.wraps(func)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        picked = Picked(argnums, args)
+        call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)")
+        (out,) = call.outs
+        found = picked.nested(call.pull([ops.ones_like(out)], False))
+        if has_aux:
+            return found, (call.value(), call.auxiliary())
+        return found, call.value()
+
+    return run
+
+
+def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that returns the gradient of `func`, which must return a real tensor of 0 dims.
+
+    `argnums` says with respect to which arguments: a place, or a tuple of places for a tuple of
+    gradients; an argument may be a nested container. With `has_aux`, `func` returns `(value, aux)`
+    and the result is `(gradient, aux)`. RuntimeError for other results.
+
+    >>> import pullback as torch
+    >>> torch.func.grad(torch.sin)(torch.tensor(0.0))
+    tensor(1.)
+    >>> torch.func.grad(torch.func.grad(lambda x: x**3))(torch.tensor(2.0))
+    tensor(12.)
+    """
+
+    @functools.wraps(func)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        picked = Picked(argnums, args)
+        call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)")
+        (out,) = call.outs
+        found = picked.nested(call.pull([ops.ones_like(out)], False))
+        return (found, call.auxiliary()) if has_aux else found
+
+    return run
+
+
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """The value of `func(*primals)`, and a function that maps a cotangent of it to those of `primals`.
+
+    The function may be called many times, also under `vmap`. It returns a tuple, or a single value for
+    a single primal. With `has_aux` the result is `(value, vjp_fn, aux)`. RuntimeError for a cotangent
+    that is not like the value.
+
+    >>> import pullback as torch
+    >>> value, vjp_fn = torch.func.vjp(torch.exp, torch.tensor([0.0, 1.0]))
+    >>> vjp_fn(torch.tensor([1.0, 0.0]))
+    (tensor([1., 0.]),)
+    """
+    picked = Picked(tuple(range(len(primals))), primals)
+    call = Recorded(func, picked, {}, has_aux, "vjp(f, *primals)")
+
+    def pull(cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> Any:
+        given, spec = ([cotangents], None) if isinstance(cotangents, Tensor) else tree_flatten(cotangents)
+        check_cotangents(call, given, spec)
+        return picked.nested(call.pull(given, True))
+
+    if has_aux:
+        return call.value(), pull, call.auxiliary()
+    return call.value(), pull
+
+
+def check_cotangents(call: Recorded, given: list[Any], spec: Any) -> None:
+    """RuntimeError unless cotangents are nested and shaped as the results."""
+    if spec != call.spec:
+        raise RuntimeError(
+            "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
+            f"function. cotangents: {spec or tree_flatten(0)[1]}, primal output: "
+            f"{call.spec or tree_flatten(0)[1]}"
+        )
+    for i, (x, g) in enumerate(zip(call.outs, given, strict=True)):
+        if x.shape != g.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape "
+                f"of {x.shape}."
+            )
