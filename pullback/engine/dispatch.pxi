@@ -401,6 +401,7 @@ cdef Node new_node(Op op, PyObject** argv, unsigned int need):
 cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -1:
     """Makes the node of an op that was just computed and hangs it on its results."""
     cdef Node node
+    cdef Rare rare
     cdef Tensor t
     cdef int i
     if isinstance(outs, Tensor):
@@ -414,16 +415,17 @@ cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -
         if not any(KIND[code_of((<Tensor>x).array)] >= 2 for x in outs):
             return 0
         node = new_node(op, argv, need)
-        node.outputs = []
+        rare = rare_of(node)
+        rare.outputs = []
         node.noutputs = len(outs)
         for i, x in enumerate(outs):
             t = <Tensor>x
             if KIND[code_of(t.array)] >= 2:
                 t.node = node
                 t.output_index = i
-                node.outputs.append(((<object>t.array).shape, code_of(t.array)))
+                rare.outputs.append(((<object>t.array).shape, code_of(t.array)))
             else:
-                node.outputs.append(None)
+                rare.outputs.append(None)
     if op.nsaved:
         node.saved = saved_inputs(op, argv, need)
         save_results(node, outs)
