@@ -212,10 +212,10 @@ cdef object apply(Op op, PyObject** argv, object out):
     if pb_thread.grad and not op.nondiff:
         need = needs(op, argv)
     if type(arrays) is np.ndarray:
-        outs = wrap(<ndarray>arrays)
+        outs = wrap(laid_out(op, argv, <ndarray>arrays, meta))
         (<Tensor>outs).meta = meta
     elif isinstance(arrays, (tuple, list)):
-        outs = tuple([wrap(a if isinstance(a, ndarray) else np.asarray(a)) for a in arrays])
+        outs = tuple([wrap(laid_out(op, argv, a if isinstance(a, ndarray) else np.asarray(a), meta)) for a in arrays])
         if meta:
             for t in outs:
                 (<Tensor>t).meta = True
@@ -227,6 +227,17 @@ cdef object apply(Op op, PyObject** argv, object out):
     if need:
         record(op, argv, need, outs)
     return outs
+
+
+cdef inline ndarray laid_out(Op op, PyObject** argv, ndarray a, bint meta):
+    """A kernel's result in the layout that the op promises."""
+    cdef int k
+    if PyArray_IS_C_CONTIGUOUS(a) and op.layout == "C" or op.layout == "" or PyArray_NDIM(a) < 2 or meta:
+        return a
+    if op.layout == "C":
+        return PyArray_NewCopy(a, NPY_CORDER)
+    return ordered_like([(<Tensor>argv[op.tensor_params[k]]).array for k in range(op.ntensors)
+                         if isinstance(<object>argv[op.tensor_params[k]], Tensor)], a)
 
 
 cdef bint _any_meta(Op op, PyObject** argv) except -1:
