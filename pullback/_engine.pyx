@@ -36,7 +36,7 @@ from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.string cimport memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
-    PyArray_CopyInto, PyArray_NDIM, PyArray_SIZE, PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA,
+    PyArray_CopyInto, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_CORDER,
 )
 
 import_array()

@@ -9,117 +9,124 @@ cdef struct Slot:
 
 
 cdef Py_ssize_t passes = 0
+cdef bint alone_taken = False   # a pass finds its slots by way of the nodes: the others may not
 
 
 @cython.final
 cdef class Task:
     """One backward pass. Its state stands here and not in the nodes, so that passes may nest and run
-    side by side; a hash table from node to slot takes the place of fields."""
+    side by side.
+
+    Where a node's slot is, the node itself knows: `slots[node.slot].node` is the node, or it has no slot yet.
+    That is right for one pass at a time. A pass that starts while another runs has a hash table instead.
+    """
 
     cdef Slot* slots
     cdef int count, capacity
+    cdef bint alone          # slots are found by way of the nodes
     cdef int* table
     cdef Py_ssize_t mask
     cdef int* heap
-    cdef int heap_size
+    cdef int heap_size, heap_capacity
     cdef dict captures        # slot -> list of (output index, place in `captured`)
     cdef list captured
     cdef bint keep_graph, create_graph, all_needed
     cdef readonly Py_ssize_t number   # of the pass, counted from the start of the process
 
     def __cinit__(self):
-        global passes
-        cdef int i
-        self.capacity = 64
+        global passes, alone_taken
+        self.capacity = self.heap_capacity = 64
         self.slots = <Slot*>PyMem_Malloc(self.capacity * sizeof(Slot))
-        self.mask = 127
-        self.table = <int*>PyMem_Malloc((self.mask + 1) * sizeof(int))
-        self.heap = <int*>PyMem_Malloc(self.capacity * sizeof(int))
-        if self.slots == NULL or self.table == NULL or self.heap == NULL:
+        self.heap = <int*>PyMem_Malloc(self.heap_capacity * sizeof(int))
+        if self.slots == NULL or self.heap == NULL:
             raise MemoryError()
-        memset(self.table, 0xFF, (self.mask + 1) * sizeof(int))
+        if alone_taken:
+            self.rebuild_table()
+        else:
+            self.alone = alone_taken = True
         self.all_needed = True
         passes += 1
         self.number = passes
 
     def __dealloc__(self):
+        global alone_taken
         cdef int i
         if self.slots != NULL:
             for i in range(self.count):
                 Py_XDECREF(self.slots[i].buffer)
                 self.slots[i].buffer = NULL
+        if self.alone:
+            alone_taken = False
         PyMem_Free(self.slots)
         PyMem_Free(self.table)
         PyMem_Free(self.heap)
 
-    cdef int find(self, Node node, bint* is_new) except -1:
+    cdef inline int find(self, Node node, bint* is_new) except -1:
         """The slot of a node, made if need be."""
-        cdef size_t key = <size_t><PyObject*>node
-        cdef Py_ssize_t place = ((key >> 4) ^ (key >> 13)) & self.mask
-        cdef int slot
-        while True:
-            slot = self.table[place]
-            if slot < 0:
-                break
-            if self.slots[slot].node == <PyObject*>node:
-                is_new[0] = False
-                return slot
-            place = (place + 1) & self.mask
-        is_new[0] = True
-        if self.count == self.capacity:
-            self.grow()
-            return self.find(node, is_new)
-        slot = self.count
+        cdef int slot = self.seek(node)
+        is_new[0] = slot < 0
+        return self.add(node) if slot < 0 else slot
+
+    cdef inline int seek(self, Node node) noexcept:
+        """The slot of a node, -1 if the pass does not come to it."""
+        if self.alone:
+            return node.slot if node.slot < self.count and self.slots[node.slot].node == <PyObject*>node else -1
+        return self.table[self.place_of(<PyObject*>node)]
+
+    cdef int add(self, Node node) except -1:
+        cdef Slot* slots
+        cdef int slot = self.count
+        if slot == self.capacity:
+            slots = <Slot*>PyMem_Realloc(self.slots, 2 * self.capacity * sizeof(Slot))
+            if slots == NULL:
+                raise MemoryError()
+            self.slots = slots
+            self.capacity *= 2
+            if not self.alone:
+                self.rebuild_table()
         self.count += 1
-        self.table[place] = slot
         self.slots[slot].node = <PyObject*>node
         self.slots[slot].buffer = NULL
         self.slots[slot].waiting = 0
         self.slots[slot].needed = True
         self.slots[slot].captured = False
+        if self.alone:
+            node.slot = slot
+        else:
+            self.table[self.place_of(<PyObject*>node)] = slot
         return slot
 
-    cdef int seek(self, Node node) except -2:
-        """The slot of a node, -1 if the pass does not come to it."""
-        cdef size_t key = <size_t><PyObject*>node
-        cdef Py_ssize_t place = ((key >> 4) ^ (key >> 13)) & self.mask
-        while self.table[place] >= 0 and self.slots[self.table[place]].node != <PyObject*>node:
+    cdef Py_ssize_t place_of(self, PyObject* node) noexcept:
+        """Where a node's slot stands in the hash table, or is to stand."""
+        cdef Py_ssize_t place = ((<size_t>node >> 4) ^ (<size_t>node >> 13)) & self.mask
+        while self.table[place] >= 0 and self.slots[self.table[place]].node != node:
             place = (place + 1) & self.mask
-        return self.table[place]
+        return place
 
-    cdef int grow(self) except -1:
+    cdef int rebuild_table(self) except -1:
         cdef int i
-        cdef size_t key
-        cdef Py_ssize_t place
-        self.capacity *= 2
-        self.mask = self.mask * 2 + 1
-        cdef Slot* slots = <Slot*>PyMem_Realloc(self.slots, self.capacity * sizeof(Slot))
-        if slots == NULL:
-            raise MemoryError()
-        self.slots = slots
-        cdef int* heap = <int*>PyMem_Realloc(self.heap, self.capacity * sizeof(int))
-        if heap == NULL:
-            raise MemoryError()
-        self.heap = heap
-        cdef int* table = <int*>PyMem_Realloc(self.table, (self.mask + 1) * sizeof(int))
+        cdef int* table = <int*>PyMem_Realloc(self.table, 2 * self.capacity * sizeof(int))
         if table == NULL:
             raise MemoryError()
-        self.table = table
-        memset(table, 0xFF, (self.mask + 1) * sizeof(int))
+        self.table, self.mask = table, 2 * self.capacity - 1
+        memset(table, 0xFF, 2 * self.capacity * sizeof(int))
         for i in range(self.count):
-            key = <size_t>self.slots[i].node
-            place = ((key >> 4) ^ (key >> 13)) & self.mask
-            while table[place] >= 0:
-                place = (place + 1) & self.mask
-            table[place] = i
+            table[self.place_of(self.slots[i].node)] = i
         return 0
 
     cdef unsigned long long rank(self, int slot) noexcept:
         return (<Node>self.slots[slot].node).seq
 
-    cdef void push(self, int slot) noexcept:
+    cdef int push(self, int slot) except -1:
         """Adds a ready node to the heap, latest recorded on top."""
         cdef int i = self.heap_size, parent
+        cdef int* heap
+        if i == self.heap_capacity:
+            heap = <int*>PyMem_Realloc(self.heap, 2 * self.heap_capacity * sizeof(int))
+            if heap == NULL:
+                raise MemoryError()
+            self.heap = heap
+            self.heap_capacity *= 2
         cdef unsigned long long seq = self.rank(slot)
         self.heap_size += 1
         while i > 0:
@@ -129,6 +136,7 @@ cdef class Task:
             self.heap[i] = self.heap[parent]
             i = parent
         self.heap[i] = slot
+        return 0
 
     cdef int pop(self) noexcept:
         cdef int top = self.heap[0], last, i = 0, child
@@ -269,7 +277,7 @@ cdef class Task:
             if node.kind == NODE_ACCUMULATE:
                 self.finish_leaf(slot, node)
                 continue
-            if node.kind == NODE_OP and node.hooks is None and node.outputs is None and node.more is None and (
+            if node.kind == NODE_OP and node.rare is None and (
                     node.op.joint is None and self.slots[slot].buffer != NULL and self.slots[slot].needed
                     and not self.slots[slot].captured and node.nedges == node.op.ntensors and not anomaly):
                 self.step_plain(slot, node)
@@ -280,12 +288,12 @@ cdef class Task:
                 Py_DECREF(buffer)
                 self.slots[slot].buffer = NULL
             grads = None
-            if (buffer is not None or node.kind == NODE_CUSTOM or node.hooks is not None) and (
+            if (buffer is not None or node.kind == NODE_CUSTOM or hooks_if(node) is not None) and (
                     self.slots[slot].needed or self.slots[slot].captured):
                 grads = [buffer] if node.noutputs <= 1 else (buffer if buffer is not None
                                                               else [None] * node.noutputs)
                 buffer = None
-                if node.hooks is not None:
+                if hooks_if(node) is not None:
                     tensor_hooks(node, grads)
                 if self.slots[slot].captured:
                     self.capture(slot, grads)
@@ -391,13 +399,13 @@ cdef class Task:
         if buffer == NULL:
             return 0
         self.slots[slot].buffer = NULL
-        if node.hooks is None and not self.slots[slot].captured and self.slots[slot].needed:
+        if hooks_if(node) is None and not self.slots[slot].captured and self.slots[slot].needed:
             leaf = leaf_of(node)
             give_grad(leaf, buffer, self.create_graph)
             return 0
         grads = [<object>buffer]
         Py_DECREF(<object>buffer)
-        if node.hooks is not None:
+        if hooks_if(node) is not None:
             tensor_hooks(node, grads)
         if self.slots[slot].captured:
             self.capture(slot, grads)
@@ -405,19 +413,19 @@ cdef class Task:
             return 0
         leaf = leaf_of(node)
         given = None
-        if node.hooks is not None:
-            for hook in tuple(node.hooks.pre.values()):
+        if hooks_if(node) is not None:
+            for hook in tuple(node.rare.hooks.pre.values()):
                 grads = replaced(hook, grads, (tuple(grads),))
-            given = tuple(grads) if node.hooks.post else None
+            given = tuple(grads) if node.rare.hooks.post else None
         result = grads.pop()
         Py_INCREF(result)
         buffer = <PyObject*>result
         result = None
         give_grad(leaf, buffer, self.create_graph)
-        if node.hooks is not None:
-            for hook in tuple(node.hooks.post.values()):
+        if hooks_if(node) is not None:
+            for hook in tuple(node.rare.hooks.post.values()):
                 hook((), given)
-            for hook in tuple(node.hooks.accumulated.values()):
+            for hook in tuple(node.rare.hooks.accumulated.values()):
                 hook(leaf)
         return 0
 
@@ -516,13 +524,13 @@ cdef Tensor fit(Node target, int index, object grad, Node giver, int place):
     if not isinstance(grad, Tensor):
         raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})")
     g = <Tensor>grad
-    if target.outputs is None and PyArray_NDIM(g.array) == target.nd and code_of(g.array) == target.code:
+    if target.noutputs == 1 and target.nd <= NODE_DIMS and PyArray_NDIM(g.array) == target.nd and code_of(g.array) == target.code:
         for i in range(target.nd):
             if PyArray_DIMS(g.array)[i] != target.dims[i]:
                 break
         else:
             return g
-    if target.outputs is None and code_of(g.array) == target.code and quiet_pass(g):
+    if target.noutputs == 1 and target.nd <= NODE_DIMS and code_of(g.array) == target.code and quiet_pass(g):
         summed = fold_sum(g.array, target.nd, target.dims)
         if summed is not None:
             return wrap(<ndarray>summed)
@@ -595,10 +603,10 @@ cdef list run_node(Node node, list grads, unsigned int wanted):
     """All gradients of one node's inputs, an entry an edge, with its hooks and the NaN check."""
     cdef list results
     cdef int i
-    if node.hooks is not None and node.hooks.pre:
-        for hook in tuple(node.hooks.pre.values()):
+    if hooks_if(node) is not None and node.rare.hooks.pre:
+        for hook in tuple(node.rare.hooks.pre.values()):
             grads = replaced(hook, grads, (tuple(grads),))
-    given = tuple(grads) if node.hooks is not None else None
+    given = tuple(grads) if hooks_if(node) is not None else None
     outer = _anomaly.enter(seen(node)) if anomaly else None
     try:
         if node.kind == NODE_CUSTOM:
@@ -621,8 +629,8 @@ cdef list run_node(Node node, list grads, unsigned int wanted):
     finally:
         if anomaly:
             _anomaly.leave(outer)
-    if node.hooks is not None and node.hooks.post:
-        for hook in tuple(node.hooks.post.values()):
+    if hooks_if(node) is not None and node.rare.hooks.post:
+        for hook in tuple(node.rare.hooks.post.values()):
             results = replaced(hook, results, (tuple(results), given))
     return results
 
@@ -696,7 +704,7 @@ cdef int release(Node node) except -1:
 
 cdef int tensor_hooks(Node node, list grads) except -1:
     """Hooks of the tensors whose gradients these are, then those who keep them."""
-    cdef Hooks hooks = node.hooks
+    cdef Hooks hooks = node.rare.hooks
     cdef Tensor kept
     for index, registered in tuple(hooks.tensor.items()):
         for hook in tuple(registered.values()):

@@ -12,12 +12,12 @@ def _on_collection(phase, info):
         return
     if phase == "start":
         automatic = gc.get_count()[2] > gc.get_threshold()[2]
-        deep = not automatic or live.count > 2 * live_at_deep + 10000
+        deep = not automatic or live_count > 2 * live_at_deep + 10000
         if deep:
             _show_to_collector(True)
     elif deep:
         _show_to_collector(False)
-        live_at_deep = live.count
+        live_at_deep = live_count
         deep = False
 
 
@@ -26,19 +26,35 @@ cdef Py_ssize_t live_at_deep = 0
 
 
 cdef _show_to_collector(bint show):
-    cdef Link* link = live.head.next
-    cdef PyObject* saved
+    cdef Link* link = live_tensors.next
     cdef Node node
-    while link != &live.head:
-        _set_tracked(link.owner, show)
-        if isinstance(<object>link.owner, Node):
-            node = <Node>link.owner
-            if type(node.saved) is tuple:
-                for entry in <tuple>node.saved:
-                    if type(entry) is Saved:
-                        _set_tracked(<PyObject*>entry, show)
-                _set_tracked(<PyObject*>node.saved, show)
+    while link != &live_tensors:
+        _set_tracked(<PyObject*>(<char*>link - link_of_tensor), show)
         link = link.next
+    link = live_nodes.next
+    while link != &live_nodes:
+        node = <Node><PyObject*>(<char*>link - link_of_node)
+        _set_tracked(<PyObject*>node, show)
+        if type(node.saved) is tuple:
+            for entry in <tuple>node.saved:
+                if type(entry) is Saved:
+                    _set_tracked(<PyObject*>entry, show)
+            _set_tracked(<PyObject*>node.saved, show)
+        link = link.next
+
+
+cdef Py_ssize_t link_of_tensor, link_of_node   # where the links stand in the objects
+
+
+cdef _find_links():
+    global link_of_tensor, link_of_node
+    cdef Tensor t = Tensor.__new__(Tensor)
+    cdef Node node = Node.__new__(Node)
+    link_of_tensor = <char*>&t.link - <char*><PyObject*>t
+    link_of_node = <char*>&node.link - <char*><PyObject*>node
+
+
+_find_links()
 
 
 cdef void _set_tracked(PyObject* o, bint track) noexcept:

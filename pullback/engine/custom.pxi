@@ -40,8 +40,8 @@ def set_outputs(Node node, outputs, written=None, int place=0):
     if node.noutputs == 1 and outputs[0] is not None:
         node.describe((<Tensor>outputs[0]).array)
     else:
-        node.outputs = [None if x is None else ((<object>(<Tensor>x).array).shape, code_of((<Tensor>x).array))
-                        for x in outputs]
+        rare_of(node).outputs = [None if x is None else ((<object>(<Tensor>x).array).shape, code_of((<Tensor>x).array))
+                                 for x in outputs]
     for i, x in enumerate(outputs):
         if x is not None and x is written:
             hang(node, <Tensor>x, i, place)

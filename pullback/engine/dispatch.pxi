@@ -212,10 +212,10 @@ cdef object apply(Op op, PyObject** argv, object out):
     if pb_thread.grad and not op.nondiff:
         need = needs(op, argv)
     if type(arrays) is np.ndarray:
-        outs = wrap(<ndarray>arrays)
+        outs = wrap(laid_out(op, argv, <ndarray>arrays, meta))
         (<Tensor>outs).meta = meta
     elif isinstance(arrays, (tuple, list)):
-        outs = tuple([wrap(a if isinstance(a, ndarray) else np.asarray(a)) for a in arrays])
+        outs = tuple([wrap(laid_out(op, argv, a if isinstance(a, ndarray) else np.asarray(a), meta)) for a in arrays])
         if meta:
             for t in outs:
                 (<Tensor>t).meta = True
@@ -227,6 +227,17 @@ cdef object apply(Op op, PyObject** argv, object out):
     if need:
         record(op, argv, need, outs)
     return outs
+
+
+cdef inline ndarray laid_out(Op op, PyObject** argv, ndarray a, bint meta):
+    """A kernel's result in the layout that the op promises."""
+    cdef int k
+    if PyArray_IS_C_CONTIGUOUS(a) and op.layout == "C" or op.layout == "" or PyArray_NDIM(a) < 2 or meta:
+        return a
+    if op.layout == "C":
+        return PyArray_NewCopy(a, NPY_CORDER)
+    return ordered_like([(<Tensor>argv[op.tensor_params[k]]).array for k in range(op.ntensors)
+                         if isinstance(<object>argv[op.tensor_params[k]], Tensor)], a)
 
 
 cdef bint _any_meta(Op op, PyObject** argv) except -1:
@@ -401,6 +412,7 @@ cdef Node new_node(Op op, PyObject** argv, unsigned int need):
 cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -1:
     """Makes the node of an op that was just computed and hangs it on its results."""
     cdef Node node
+    cdef Rare rare
     cdef Tensor t
     cdef int i
     if isinstance(outs, Tensor):
@@ -414,16 +426,17 @@ cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -
         if not any(KIND[code_of((<Tensor>x).array)] >= 2 for x in outs):
             return 0
         node = new_node(op, argv, need)
-        node.outputs = []
+        rare = rare_of(node)
+        rare.outputs = []
         node.noutputs = len(outs)
         for i, x in enumerate(outs):
             t = <Tensor>x
             if KIND[code_of(t.array)] >= 2:
                 t.node = node
                 t.output_index = i
-                node.outputs.append(((<object>t.array).shape, code_of(t.array)))
+                rare.outputs.append(((<object>t.array).shape, code_of(t.array)))
             else:
-                node.outputs.append(None)
+                rare.outputs.append(None)
     if op.nsaved:
         node.saved = saved_inputs(op, argv, need)
         save_results(node, outs)

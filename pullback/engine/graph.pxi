@@ -3,32 +3,30 @@
 cdef struct Link:
     Link* prev
     Link* next
-    PyObject* owner
 
-cdef struct LiveList:
-    Link head
-    Py_ssize_t count
-
-cdef LiveList live    # all nodes and plain tensors: see NOTE [Garbage]
-live.head.prev = live.head.next = &live.head
+cdef Link live_nodes, live_tensors    # all nodes and plain tensors, in two rings: see NOTE [Garbage]
+cdef Py_ssize_t live_count = 0
+live_nodes.prev = live_nodes.next = &live_nodes
+live_tensors.prev = live_tensors.next = &live_tensors
 
 
-cdef inline void enter_live(Link* link, PyObject* owner) noexcept:
-    link.owner = owner
-    link.next = live.head.next
-    link.prev = &live.head
-    live.head.next.prev = link
-    live.head.next = link
-    live.count += 1
+cdef inline void enter_live(Link* ring, Link* link, PyObject* owner) noexcept:
+    global live_count
+    link.next = ring.next
+    link.prev = ring
+    ring.next.prev = link
+    ring.next = link
+    live_count += 1
     PyObject_GC_UnTrack(owner)
 
 
 cdef inline void leave_live(Link* link) noexcept:
+    global live_count
     if link.next != NULL:
         link.next.prev = link.prev
         link.prev.next = link.next
         link.next = NULL
-        live.count -= 1
+        live_count -= 1
 
 
 @cython.final
@@ -87,7 +85,7 @@ cdef enum NodeKind:
     NODE_OP, NODE_CUSTOM, NODE_ACCUMULATE
 
 cdef enum:
-    NODE_DIMS = 5
+    NODE_DIMS = 4
 
 cdef unsigned long long sequence = 0
 
@@ -97,29 +95,27 @@ cdef unsigned long long sequence = 0
 cdef class Node:
     """A step of the recorded graph: how to take gradients of outputs to gradients of inputs."""
 
+    # Small on purpose: the time of a long graph is that of the memory it touches.
     cdef Op op
-    cdef Node edge0, edge1, edge2      # where the gradients go; `more` holds (node, index) from the fourth on
-    cdef int index0, index1, index2
-    cdef list more
-    cdef int nedges
+    cdef Node edge0, edge1, edge2      # where the gradients go
     cdef readonly unsigned long long seq
-    cdef unsigned int need             # which tensor parameters want a gradient
-    cdef int kind
     cdef object saved                  # a tuple, see Op.nsaved; None when there is nothing or it is freed
-    cdef bint freed
-    cdef int noutputs, code, nd        # dtype and shape of the one output; of several in `outputs`
-    cdef npy_intp dims[NODE_DIMS]
-    cdef list outputs                  # (shape, code) each, or None for an output without a gradient
-    cdef Hooks hooks
     cdef object custom                 # NODE_CUSTOM: function (node, grads) -> gradients of the inputs
-    # A custom node keeps its name in `saved`, one of a Python class what it saves; an accumulator the leaf's array, and in `custom` a weak
-    # reference to the leaf.
-    cdef object _metadata              # user's dict; anomaly mode's traceback
+    # A custom node keeps its name in `saved`, one of a Python class what it saves; an accumulator the leaf's
+    # array, and in `custom` a weak reference to the leaf.
+    cdef Rare rare                     # what few nodes have
     cdef object __weakref__
     cdef Link link
+    cdef int index0, index1, index2    # of the outputs that the edges lead to
+    cdef int slot                      # in the pass under way, see Task
+    cdef unsigned int need             # which tensor parameters want a gradient
+    cdef int nedges, noutputs
+    cdef signed char kind, code, nd    # dtype and shape of the one output
+    cdef bint freed
+    cdef npy_intp dims[NODE_DIMS]
 
     def __cinit__(self):
-        enter_live(&self.link, <PyObject*>self)
+        enter_live(&live_nodes, &self.link, <PyObject*>self)
 
     def __dealloc__(self):
         leave_live(&self.link)
@@ -132,9 +128,7 @@ cdef class Node:
         elif self.nedges == 2:
             self.edge2, self.index2 = node, index
         else:
-            if self.more is None:
-                self.more = []
-            self.more.append((node, index))
+            rare_of(self).more.append((node, index))
         self.nedges += 1
         return 0
 
@@ -148,7 +142,7 @@ cdef class Node:
         if i == 2:
             index[0] = self.index2
             return self.edge2
-        node, where = self.more[i - 3]
+        node, where = self.rare.more[i - 3]
         index[0] = where
         return node
 
@@ -160,7 +154,7 @@ cdef class Node:
         elif i == 2:
             self.edge2, self.index2 = node, index
         else:
-            self.more[i - 3] = (node, index)
+            self.rare.more[i - 3] = (node, index)
         return 0
 
     cdef int describe(self, ndarray a) except -1:
@@ -170,7 +164,7 @@ cdef class Node:
         self.code = code_of(a)
         self.nd = PyArray_NDIM(a)
         if self.nd > NODE_DIMS:
-            self.outputs = [((<object>a).shape, self.code)]
+            rare_of(self).outputs = [((<object>a).shape, self.code)]
             return 0
         for i in range(self.nd):
             self.dims[i] = PyArray_DIMS(a)[i]
@@ -178,8 +172,8 @@ cdef class Node:
 
     cdef tuple output_meta(self, int i):
         """Shape and dtype code of an output, None if it takes no gradient."""
-        if self.outputs is not None:
-            return self.outputs[i]
+        if self.rare is not None and self.rare.outputs is not None:
+            return self.rare.outputs[i]
         return tuple([self.dims[j] for j in range(self.nd)]), self.code
 
     def name(self):
@@ -216,9 +210,7 @@ cdef class Node:
     @property
     def metadata(self):
         """A dict for the user's notes on this node."""
-        if self._metadata is None:
-            self._metadata = {}
-        return self._metadata
+        return rare_of(self).metadata
 
     @property
     def _input_metadata(self):
@@ -258,6 +250,25 @@ cdef class Node:
 
 
 @cython.final
+cdef class Rare:
+    """What a node has if it has hooks, several outputs, many inputs, or a user's notes."""
+
+    cdef Hooks hooks
+    cdef list more       # (node, output index) of the edges from the fourth on
+    cdef list outputs    # (shape, code) of several outputs, or of many dims; None for one without a gradient
+    cdef dict metadata   # the user's; anomaly mode's traceback
+
+    def __cinit__(self):
+        self.more, self.metadata = [], {}
+
+
+cdef Rare rare_of(Node node):
+    if node.rare is None:
+        node.rare = Rare.__new__(Rare)
+    return node.rare
+
+
+@cython.final
 cdef class Hooks:
     """All hooks of a node; most nodes have none."""
 
@@ -271,9 +282,15 @@ cdef class Hooks:
 
 
 cdef Hooks hooks_of(Node node):
-    if node.hooks is None:
-        node.hooks = Hooks.__new__(Hooks)
-    return node.hooks
+    cdef Rare rare = rare_of(node)
+    if rare.hooks is None:
+        rare.hooks = Hooks.__new__(Hooks)
+    return rare.hooks
+
+
+cdef inline Hooks hooks_if(Node node):
+    """The hooks of a node, None if it has none."""
+    return None if node.rare is None else node.rare.hooks
 
 
 class RemovableHandle:

@@ -55,6 +55,7 @@ cdef class Op:
     cdef readonly bint takes_half
     cdef bint swapped                 # the loop takes the second input first
     cdef readonly str writes          # the order of the copy that a writing kernel gets, or None
+    cdef readonly str layout          # of new results: "C" contiguous, "K" as the inputs, "" as the kernel made them
     cdef public object jvp_rule, batch_rule, meta_rule
     cdef readonly list rules          # one Rule or None for each tensor parameter
     cdef readonly Rule joint          # one Rule for all
@@ -79,7 +80,7 @@ cdef class Op:
                  str loops_for="biufc",
                  bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
                  bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None, bint random=False,
-                 bint takes_half=False, bint swapped=False, doc=None):
+                 bint takes_half=False, bint swapped=False, str layout=None, doc=None):
         self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
@@ -96,6 +97,7 @@ cdef class Op:
         self.writes = writes
         self.takes_half = takes_half or self.moves
         self.swapped = swapped
+        self.layout = layout if layout is not None else "" if elementwise or self.moves else "C"
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
         self.allowed = 0xFFFFFFFF
         if allowed is not None:

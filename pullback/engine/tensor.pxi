@@ -127,7 +127,7 @@ cdef class Tensor:
 
     def __cinit__(self):
         if type(self) is Tensor:
-            enter_live(&self.link, <PyObject*>self)
+            enter_live(&live_tensors, &self.link, <PyObject*>self)
 
     def __dealloc__(self):
         leave_live(&self.link)

@@ -146,7 +146,7 @@ isreal = _test(
 # --------------------------------------------------------------------------------------- closeness
 
 
-@op(name="isclose", places="", nondiff=True)
+@op(name="isclose", places="", nondiff=True, layout="K")
 def _isclose(self: Tensor, other: Tensor, rtol: Any, atol: Any, equal_nan: Any) -> Any:
     """The elements of `isclose`."""
     close = np.equal(self, other)

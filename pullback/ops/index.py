@@ -487,7 +487,7 @@ def _put(view: Tensor, tensors: list[Any], value: Any) -> None:
     _index_put.inplace(view, tensors, value, False)
 
 
-@op(nondiff=True, places="", public_name="nonzero")
+@op(nondiff=True, places="", public_name="nonzero", layout="")
 def nonzero_places(self: Tensor):
     """The indices of elements that are not zero, a row each."""
     return np.argwhere(self) if self.ndim else np.empty((int(self != 0), 0), np.int64)

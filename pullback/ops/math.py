@@ -562,7 +562,8 @@ def mvlgamma(input: Any, p: int, *, out: Any = None) -> Any:
         raise RuntimeError("p has to be greater than or equal to 1")
     if input.dtype is bool_:
         raise RuntimeError("The input tensor may not be a boolean tensor.")
-    return _mvlgamma(input, p, out=out)
+    found = _mvlgamma(input, p, out=out)
+    return ops.contiguous(found) if out is None else found
 
 
 i0 = _real(

@@ -226,7 +226,7 @@ ldexp = elementwise(
 )
 
 
-@op(name="frexp", places="")
+@op(name="frexp", places="", layout="K")
 def _frexp(self: Tensor) -> Any:
     """Mantissa and exponent."""
     if self.dtype.kind != "f":

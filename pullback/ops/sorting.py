@@ -49,7 +49,7 @@ def _sorted(self: Array, dim: int, descending: bool) -> tuple[Array, Array]:
     return np.take_along_axis(self, order, axis), order
 
 
-@op(name="sort", places="", moves=True)
+@op(name="sort", places="", moves=True, layout="K")
 def _sort(
     self: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None
 ) -> tuple[Array, Array]:
@@ -92,7 +92,7 @@ sort = overloaded(
 )
 
 
-@op(nondiff=True, moves=True)
+@op(nondiff=True, moves=True, layout="K")
 def argsort(self: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Array:
     """The places of the elements along `dim` in their order, as `sort` gives them: int64.
 
