@@ -26,6 +26,7 @@ from pullback.autograd.grad_mode import (
 )
 from pullback.autograd.gradcheck import gradcheck, gradgradcheck
 from pullback.autograd.passes import backward, grad, tensor_backward
+from pullback.autograd.per_sample import per_sample_grad
 
 __all__ = [
     "Function",
@@ -47,6 +48,7 @@ __all__ = [
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
+    "per_sample_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
     "set_multithreading_enabled",

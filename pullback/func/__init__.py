@@ -11,17 +11,27 @@ from typing import Any
 
 from pullback.func.forward import jvp, linearize
 from pullback.func.jacobians import hessian, jacfwd, jacrev
+from pullback.func.modules import debug_unwrap, functional_call, functionalize, stack_module_state
+from pullback.func.products import ggnvp, hessian_diag, laplacian, linear_transpose
 from pullback.func.reverse import grad, grad_and_value, vjp
 from pullback.func.vmap import vmap
 
 __all__ = [
+    "debug_unwrap",
+    "functional_call",
+    "functionalize",
+    "ggnvp",
     "grad",
     "grad_and_value",
     "hessian",
+    "hessian_diag",
     "jacfwd",
     "jacrev",
     "jvp",
+    "laplacian",
+    "linear_transpose",
     "linearize",
+    "stack_module_state",
     "vjp",
     "vmap",
 ]

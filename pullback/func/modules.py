@@ -5,7 +5,6 @@ A module is anything with `named_parameters` and `named_buffers` whose submodule
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from typing import Any
 from pullback import ops
 from pullback._engine import Tensor
 from pullback.batching.batched import Batched
-from pullback.utils._pytree import tree_map_only
 
 
 def functional_call(
@@ -96,20 +94,24 @@ def replaced(module: Any, values: dict[str, Tensor], tie_weights: bool, strict: 
             values = {**values, name: by_tensor[id(x)]}
         missing = [name for name in own if name not in values]
     if strict and (missing or unexpected):
-        parts = [f"Unexpected key(s): {', '.join(unexpected)}."] if unexpected else []
-        parts += [f"Missing key(s): {', '.join(missing)}."] if missing else []
+        parts = [f"Unexpected key(s): {_quoted(unexpected)}."] if unexpected else []
+        parts += [f"Missing key(s): {_quoted(missing)}."] if missing else []
         raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}:\n\t" + "\n\t".join(parts))
     before = []
     try:
         for name, x in values.items():
+            if name not in own:
+                continue
             holder, last = _holder(module, name)
             before.append((holder, last, _put(holder, last, x)))
         yield
     finally:
         for holder, last, old in reversed(before):
-            if old is not _put(holder, last, old):
-                values.update({})
-    return
+            _put(holder, last, old)
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names))
 
 
 def _holder(module: Any, name: str) -> tuple[Any, str]:
@@ -181,30 +183,27 @@ def _stacked(states: list[dict[str, Any]], as_leaves: bool) -> dict[str, Any]:
 
 
 def functionalize(func: Callable[..., Any], *, remove: str = "mutations") -> Callable[..., Any]:
-    """A function that does what `func` does and leaves its arguments unwritten.
+    """A function that does what `func` does, with in-place ops and views told as ordinary ops.
 
-    In-place ops and views within stay what they are: no other program sees them. `remove` is
-    "mutations" or "mutations_and_views".
+    What `func` writes into its arguments it still does. Pullback's transforms take in-place ops as they
+    are, so nothing needs to be rewritten. `remove` is "mutations" or "mutations_and_views".
 
     >>> import pullback as torch
     >>> x = torch.zeros(2)
-    >>> torch.func.functionalize(lambda t: t.add_(1))(x), x
-    (tensor([1., 1.]), tensor([0., 0.]))
+    >>> torch.func.functionalize(lambda t: t.clone().add_(1))(x)
+    tensor([1., 1.])
     """
     if remove not in ("mutations", "mutations_and_views"):
         raise RuntimeError(
-            "functionalize(f, remove='mutations'): received invalid argument for remove=\"mutations\"."
-            if not isinstance(remove, str)
-            else f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid "
-            'options are:\n     remove="mutations": all inplace and out= operators will be removed from the '
-            'program, and replaced with their out-of-place equivalents.\n     remove="mutations_and_views": In '
-            "addition to the above, all aliasing operators {{view}} will be replaced with their non-aliasing "
-            "counterparts, {{view}}_copy.\n"
+            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid "
+            "options are:\n     remove='mutations': all inplace and out= operators will be removed from the "
+            "program, and replaced with their out-of-place equivalents.\n     remove='mutations_and_views': In "
+            "addition to the above, all aliasing operators {view} will be replaced with their non-aliasing "
+            "counterparts, {view}_copy.\n"
         )
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = tree_map_only(Tensor, ops.clone, (args, kwargs))
         return func(*args, **kwargs)
 
     return run
@@ -222,8 +221,3 @@ def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
         if not recurse:
             break
     return tensor
-
-
-def deep_copied(module: Any) -> Any:
-    """A copy of a module, for a base of `functional_call` without memory of its own."""
-    return copy.deepcopy(module)

@@ -29,7 +29,7 @@ from pullback._engine import Tensor
 from pullback.autograd.function import Function
 from pullback.autograd.grad_mode import enable_grad, no_grad
 from pullback.autograd.passes import grad
-from pullback.func.products import products
+from pullback.func.rows import products
 
 __all__ = ["OdeSolution", "solve_ivp"]
 

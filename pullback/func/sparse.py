@@ -22,7 +22,7 @@ from pullback._engine import Tensor
 from pullback.autograd.grad_mode import enable_grad
 from pullback.autograd.passes import grad
 from pullback.func.patterns import trace
-from pullback.func.products import products
+from pullback.func.rows import products
 
 __all__ = ["hessian_sparsity", "jacobian_sparsity", "sparse_hessian", "sparse_jacobian"]
 

@@ -20,7 +20,7 @@ from typing import Any
 from pullback import _engine, ops
 from pullback._engine import IN_PLACE, Op, Tensor
 from pullback.autograd.grad_mode import enable_grad
-from pullback.autograd.passes import grad
+from pullback.autograd.leaves import gradients, leaf
 from pullback.func.patterns import carried, carry, level
 
 __all__ = ["jet"]
@@ -96,8 +96,9 @@ class Jets:
         """The coefficients x1 ... xK that a tensor carries, None for none; a view's are its base's."""
         if not isinstance(x, Tensor):
             return None
-        if x._base is None:
-            return carried(x, self)
+        found = carried(x, self)
+        if found is not None or x._base is None:
+            return found
         held = self.of(x._base)
         return held and [None if c is None else _window(c, _engine.view_geometry(x)) for c in held]
 
@@ -247,7 +248,7 @@ class Jets:
         """A piecewise linear op: its derivative at the value, on each coefficient."""
         recording = _engine.grad_enabled() and self._needs_grad(args)
         with enable_grad():
-            fresh, sources, held = self._fresh(args)
+            fresh, sources, held = self._fresh(args, recording)
             ends, starts, back = _transposed(lambda: _engine.apply_below(op, fresh), sources)
             columns = [
                 _forward(ends, starts, back, [c[k] for c in held], recording) for k in range(self.order)
@@ -259,7 +260,7 @@ class Jets:
         lower = Jets(self.order - 1)
         recording = _engine.grad_enabled() and self._needs_grad(args)
         with enable_grad():
-            fresh, sources, held = self._fresh(args)
+            fresh, sources, held = self._fresh(args, recording)
             rates = []
             for x, coefficients in zip(sources, held, strict=True):
                 lower.give(x, coefficients[:-1])
@@ -275,7 +276,7 @@ class Jets:
             return found
         return [y if y is None else [c if c is None else c.detach() for c in y] for y in found]
 
-    def _fresh(self, args: Any) -> tuple[Any, list[Tensor], list[Series]]:
+    def _fresh(self, args: Any, recording: bool) -> tuple[Any, list[Tensor], list[Series]]:
         """The arguments with those that carry series replaced by sources of a new graph."""
         sources: list[Tensor] = []
         held: list[Series] = []
@@ -285,7 +286,7 @@ class Jets:
                 return [renewed(item) for item in x]
             if self.of(x) is None:
                 return x
-            sources.append(ops.clone(x) if x.requires_grad else x.detach().requires_grad_())
+            sources.append(leaf(x, recording))
             held.append(self.of(x))
             return sources[-1]
 
@@ -338,8 +339,8 @@ def _transposed(run: Callable[[], Any], sources: list[Tensor]) -> tuple[Any, Any
     """The results, and u -> J' u: linear, so that its own backward pass from v is J v."""
     ends = _outputs(run())
     live = [y for y in ends if isinstance(y, Tensor) and y.requires_grad]
-    starts = [ops.zeros_like(y).requires_grad_() for y in live]
-    back = grad(live, sources, starts, create_graph=True, allow_unused=True) if live else ()
+    starts = [leaf(ops.zeros_like(y), False) for y in live]
+    back = gradients(live, sources, starts, True, True) if live else ()
     return ends, starts, back
 
 
@@ -353,7 +354,7 @@ def _forward(ends: Any, starts: Any, back: Any, tangents: Any, recording: bool) 
     if not pairs:
         return [None] * len(ends)
     grads, weights = zip(*pairs, strict=True)
-    found = iter(grad(grads, starts, weights, retain_graph=True, create_graph=recording, allow_unused=True))
+    found = iter(gradients(grads, starts, weights, True, recording))
     return [next(found) if isinstance(y, Tensor) and y.requires_grad else None for y in ends]
 
 

@@ -64,6 +64,8 @@ LATER: list[str] = [
     "padding",
     "shuffle",
     "interpolation",
+    "grid",
+    "bilinear",
     "special",
     "bessel",
     "polynomials",
@@ -71,9 +73,11 @@ LATER: list[str] = [
     "fft",
     "spectral",
     "windows",
+    "distances",
     "embedding",
     "attention",
     "multihead",
+    "recurrent",
 ]
 """Families that are declared when a name is first missing: `import pullback` is to stay quick."""
 

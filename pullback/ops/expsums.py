@@ -1,7 +1,8 @@
 """Sums of exponentials that do not overflow: logsumexp, softmax, log_softmax.
 
 All take out the largest element before `exp`. Their gradients are written with the result, which is
-what the nodes save.
+what the nodes save. Contiguous rows go through `_soft`, forward and backward; anything else through
+NumPy.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback import ops
+from pullback import _soft, ops
 from pullback._engine import Tensor, conj
 from pullback.dtypes import dtype as Dtype
 from pullback.dtypes import get_default_dtype
@@ -68,17 +69,55 @@ def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Te
 logsumexp.vjp(self=_logsumexp_vjp)
 
 
-def _softmax_input(name: str, a: Array, dim: int, dtype: Dtype | None) -> tuple[Array, int]:
-    """The array to take the softmax of, minus its maximum, and the axis."""
-    axis = wrap_dim(operator.index(dim), a.ndim)
-    given, a = a, widened(a, dtype)
+def _softmax(name: str, self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Array:
+    """softmax or its logarithm, in the dtype of the op."""
+    axis = wrap_dim(operator.index(dim), self.ndim)
+    a = widened(self, dtype)
     if a.dtype.kind != "f":
-        shown = type_name(given) if dtype is None else dtype.type_name
+        shown = type_name(self) if dtype is None else dtype.type_name
         last = "lastdim_" if axis >= a.ndim - 1 else ""
         raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{shown}'")
+    if _soft.takes(a, axis):
+        return narrowed(_soft.rows(a, logs), self, dtype)
     if not a.ndim or not a.shape[axis]:
-        return a - a, axis
-    return a - np.maximum.reduce(a, axis, None, None, True), axis
+        a = a - a
+    else:
+        a = a - np.maximum.reduce(a, axis, None, None, True)
+    e = np.asarray(np.exp(a))
+    total = sum_array(e, (axis,), True) if e.ndim else e.copy()
+    return narrowed(a - np.log(total) if logs else np.true_divide(e, total, e), self, dtype)
+
+
+@op(name="softmax_slope", places="")
+def _softmax_slope(self: Tensor, soft: Tensor, dim: int, logs: bool) -> Array:
+    """The gradient of the input for the gradient `self` of the result."""
+    g = self.astype(soft.dtype, copy=False)
+    axis = wrap_dim(dim, soft.ndim)
+    if _soft.takes(soft, axis):
+        return _soft.slopes(np.ascontiguousarray(g), soft, logs)
+    if not soft.ndim:
+        return g - np.exp(soft) * g if logs else soft * (g - g * soft)
+    if logs:
+        return g - np.exp(soft) * sum_array(g, (axis,), True)
+    return soft * (g - sum_array(np.asarray(g * soft), (axis,), True))
+
+
+def _slope_vjp(
+    g: Tensor, self: Tensor, soft: Tensor, dim: int, logs: bool, needs: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None]:
+    own = through = None
+    if logs:
+        e = ops.exp(soft)
+        own = g - sum(g * e, dim, True) if needs[0] else None
+        through = -(g * e) * sum(self, dim, True) if needs[1] else None
+    else:
+        own = _softmax_slope(g, soft, dim, False) if needs[0] else None
+        if needs[1]:
+            through = g * (self - sum(self * soft, dim, True)) - self * sum(g * soft, dim, True)
+    return own, through
+
+
+_softmax_slope.joint_vjp(_slope_vjp)
 
 
 @op(aliases=("special.softmax",), takes_half=True)
@@ -91,18 +130,10 @@ def softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     >>> torch.tensor([0.0, 0.0]).softmax(0)
     tensor([0.5000, 0.5000])
     """
-    a, axis = _softmax_input("softmax", self, dim, dtype)
-    e = np.asarray(np.exp(a))
-    np.true_divide(e, sum_array(e, (axis,), True) if e.ndim else e.copy(), e)
-    return narrowed(e, self, dtype)
+    return _softmax("softmax", self, dim, dtype, False)
 
 
-def _softmax_vjp(g: Tensor, dim: int, result: Tensor) -> Tensor:
-    weighted = g * result
-    return weighted - result * sum(weighted, dim, True)
-
-
-softmax.vjp(self=_softmax_vjp)
+softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, False))
 
 
 @op(aliases=("special.log_softmax",), takes_half=True)
@@ -115,9 +146,7 @@ def log_softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     >>> torch.tensor([0.0, 0.0]).log_softmax(0)
     tensor([-0.6931, -0.6931])
     """
-    a, axis = _softmax_input("log_softmax", self, dim, dtype)
-    e = np.asarray(np.exp(a))
-    return narrowed(a - np.log(sum_array(e, (axis,), True) if e.ndim else e), self, dtype)
+    return _softmax("log_softmax", self, dim, dtype, True)
 
 
-log_softmax.vjp(self=lambda g, dim, result: g - ops.exp(result) * sum(g, dim, True))
+log_softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, True))

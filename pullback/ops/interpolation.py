@@ -207,8 +207,12 @@ def _refuse(mode: str, smooth: bool, input: Tensor) -> None:
 
 @op(places="", nondiff=True)
 def resample_bytes(self: Tensor, maps: Any) -> Array:
-    """`resample` of uint8, rounded and kept within 0 and 255."""
-    return np.clip(np.floor(apply_maps(self.astype(np.float64), maps) + 0.5), 0, 255).astype(np.uint8)
+    """`resample` of uint8, each dim rounded and kept within 0 and 255: the last comes first."""
+    x = self
+    for dim in reversed(range(len(maps))):
+        alone = tuple([m if d == dim else None for d, m in enumerate(maps)])
+        x = np.clip(np.floor(apply_maps(x.astype(np.float64), alone) + 0.5), 0, 255).astype(np.uint8)
+    return x
 
 
 def _shown(mode: str, dims: int, smooth: bool) -> str:
@@ -324,7 +328,10 @@ def _upsample_bilinear2d_aa(
     align_corners: bool,
     scales_h: float | None = None,
     scales_w: float | None = None,
+    scale_factors: Any = None,
 ) -> Tensor:
     """`interpolate` with the mode "bilinear" and antialias."""
-    factors = None if scales_h is None and scales_w is None else (scales_h, scales_w)
+    factors = tuple(scale_factors) if scale_factors is not None else (scales_h, scales_w)
+    if output_size is None:
+        output_size = [math.floor(n * s) for n, s in zip(input.shape[2:], factors, strict=True)]
     return _resized(input, "bilinear", tuple(output_size), factors, align_corners, True)

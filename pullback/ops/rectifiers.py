@@ -6,7 +6,6 @@ a corner the slope is that of the flat piece. Read `_declare` and `hardtanh` fir
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -165,7 +164,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 _threshold = _declare(
     "threshold",
-    lambda g, self, threshold: times(g, _within(self, threshold, math.inf)),
+    lambda g, self, threshold: ops.where(self <= threshold, 0, g),
     ("threshold", "value"),
     kernel=lambda self, threshold, value: np.where(self <= threshold, value, self),
     allowed="if",

@@ -16,7 +16,7 @@ from pullback import _engine, ops
 from pullback._engine import Tensor
 from pullback.autograd.grad_mode import enable_grad
 from pullback.autograd.passes import grad
-from pullback.func.products import products
+from pullback.func.rows import products
 
 Array = np.ndarray[Any, Any]
 
