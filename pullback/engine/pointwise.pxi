@@ -112,8 +112,14 @@ def result_type(*operands):
     return DTYPES[result_code(argv, len(operands), codes)]
 
 
+cdef object _astype = np.ndarray.astype
+
+
 cdef object cast_array(ndarray a, int code):
-    return a.astype(DTYPES[code].numpy)
+    cdef PyObject* argv[2]
+    cdef object target = DTYPES[code].numpy
+    argv[0], argv[1] = <PyObject*>a, <PyObject*>target
+    return quiet_call(_astype, argv, 2)
 
 
 cdef inline int same_code(PyObject** argv, int n, PyObject** arrays) except -2:
