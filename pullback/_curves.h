@@ -142,7 +142,7 @@ PB_INLINE PB_REAL F(elu)(PB_REAL x, PB_REAL alpha, PB_REAL scale, PB_REAL input_
 }
 PB_INLINE PB_REAL F(elu_slope)(PB_REAL x, PB_REAL alpha, PB_REAL scale, PB_REAL input_scale) {
     PB_REAL const low = EXP(x > 0 ? 0 : x * input_scale) * (alpha * scale * input_scale);
-    return x > 0 ? scale : low;
+    return x <= 0 ? low : scale;
 }
 
 PB_INLINE PB_REAL F(leaky_relu)(PB_REAL x, PB_REAL slope) {

@@ -5,7 +5,6 @@ A row's distance of order p is summed in double precision. `between` takes two s
 arguments.
 """
 
-cimport cython
 from libc.math cimport INFINITY, fabs, pow, sqrt
 
 ctypedef fused real:
@@ -13,7 +12,7 @@ ctypedef fused real:
     double
 
 
-cdef double distance(real* x, real* y, Py_ssize_t n, double p) noexcept nogil:
+cdef double distance(const real* x, const real* y, Py_ssize_t n, double p) noexcept nogil:
     """The norm of order p of x - y."""
     cdef Py_ssize_t k
     cdef double total = 0, away
@@ -41,7 +40,7 @@ cdef double distance(real* x, real* y, Py_ssize_t n, double p) noexcept nogil:
     return pow(total, 1 / p)
 
 
-def between(real[:, :, ::1] x, real[:, :, ::1] y, real[:, :, ::1] out, double p):
+def between(const real[:, :, ::1] x, const real[:, :, ::1] y, real[:, :, ::1] out, double p):
     """Writes the distances of every row of x from every row of y: (b, n, d), (b, m, d), (b, n, m)."""
     cdef Py_ssize_t b, i, j, n = x.shape[2]
     if not n:
@@ -54,7 +53,7 @@ def between(real[:, :, ::1] x, real[:, :, ::1] y, real[:, :, ::1] out, double p)
                     out[b, i, j] = <real>distance(&x[b, i, 0], &y[b, j, 0], n, p)
 
 
-def within(real[:, ::1] x, real[::1] out, double p):
+def within(const real[:, ::1] x, real[::1] out, double p):
     """Writes the distances of the pairs of rows i < j: (n, d) and (n * (n - 1) / 2)."""
     cdef Py_ssize_t i, j, at = 0, n = x.shape[1]
     if not n:

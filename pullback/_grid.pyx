@@ -21,6 +21,8 @@ ctypedef fused real:
 
 cdef enum:
     LINEAR, NEAREST, CUBIC
+
+cdef enum:
     ZEROS, BORDER, REFLECTION
 
 cdef struct Image:

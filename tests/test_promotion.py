@@ -87,6 +87,14 @@ def parse(text):
 TABLE = parse((GOLDEN / "promotion.txt").read_text())
 
 
+# PyTorch finds a dtype for these and then has no kernel; Pullback has one.
+BEYOND = {
+    (function, "f2", column)
+    for function in ("div", "pow", "rpow", "logical_xor")
+    for column in ("c8", "c16", "complex")
+}
+
+
 @pytest.mark.filterwarnings("ignore:ComplexHalf")
 @pytest.mark.parametrize("category", CATEGORIES)
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -96,7 +104,8 @@ def test_promotion(function, category):
     for code in DTYPES:
         wanted = TABLE[function, category, code]
         for column, want, found in zip(columns, wanted, row(function, category, code), strict=True):
-            if want not in ("?", found):
+            beyond = not ON_TORCH and want == "!" and (function, code, column) in BEYOND
+            if want not in ("?", found) and not beyond:
                 wrong.append(f"{code} with {column}: expected {want}, found {found}")
     assert not wrong, "\n".join(wrong)
 

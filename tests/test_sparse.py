@@ -90,7 +90,8 @@ HESSIANS = {
     "written in place": lambda x: (x * 2).sin_().mul_(x + 1).tanh_().sum(),
     "saved results": lambda x: (x[::2].exp() * torch.sigmoid(x[1::2])).sum(),
     "grid": lambda x: sum(
-        (x.reshape(4, 4).diff(dim=d) ** 2).sum() + (x.reshape(4, 4)[1:, 1:] * x.reshape(4, 4)[:-1, :-1]).tanh().sum()
+        (x.reshape(4, 4).diff(dim=d) ** 2).sum()
+        + (x.reshape(4, 4)[1:, 1:] * x.reshape(4, 4)[:-1, :-1]).tanh().sum()
         for d in (0, 1)
     ),
 }

@@ -99,10 +99,10 @@ class Tangents:
         return type(x) in (list, tuple) and any([self.carries(item) for item in x])
 
     def or_zeros(self, x: Any) -> Any:
-        """The tangent of an argument, zeros for a tensor without one; anything else as it is."""
+        """The tangent of an argument, zeros for a tensor without one; indices and others as they are."""
         if type(x) in (list, tuple):
             return [self.or_zeros(item) for item in x]
-        if not isinstance(x, Tensor):
+        if not isinstance(x, Tensor) or x.dtype.kind not in "fc":
             return x
         found = self.tangent(x)
         return ops.zeros_like(x) if found is None else found

@@ -46,6 +46,16 @@ def _refusing(message: str) -> Any:
     return refuse
 
 
+def _restructuring(name: str) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = getattr(self, name)(*args, **kwargs)
+        set_array(self, made._array)
+        self.physical = made.physical
+        return self
+
+    return method
+
+
 class Batched(Tensor):
     """One tensor for each sample of a batch, see above."""
 
@@ -60,6 +70,8 @@ class Batched(Tensor):
     tolist = numpy = __array__ = data_ptr = _refusing(NO_STORAGE)
     requires_grad_ = _refusing(REQUIRES)
     backward = _refusing(BACKWARD)
+    squeeze_, unsqueeze_, t_ = map(_restructuring, ("squeeze", "unsqueeze", "t"))
+    transpose_ = swapaxes_ = swapdims_ = _restructuring("transpose")
 
     @property
     def device(self) -> Any:

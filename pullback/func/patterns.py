@@ -71,6 +71,12 @@ def _picked(pattern: Any, places: Array) -> Any:
     flat = places.ravel()
     if len(flat) == pattern.shape[0] and (flat == np.arange(len(flat))).all():
         return pattern
+    lengths = np.diff(pattern.indptr)
+    if int(lengths.max(initial=0)) * len(flat) > LIMIT and int(lengths[flat[flat >= 0]].sum()) > LIMIT:
+        raise RuntimeError(
+            f"sparsity pattern: a value of the function depends on the input in more than {LIMIT} pairs "
+            "of elements, which is too large. Give the pattern of the result as `sparsity=` if it is sparse."
+        )
     if not len(flat) or flat.min() >= 0:
         return pattern[flat]
     rows = np.flatnonzero(flat >= 0)
@@ -392,7 +398,7 @@ def _of_product(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
             axis = axis if x.ndim > 1 else -1
             groups = np.broadcast_to(np.expand_dims(_without(x.shape, axis), axis), x.shape)
             union = _gathered(pattern, groups, lines.size)
-            found = _either(found, _limited(op, union, np.broadcast_to(lines, shape)))
+            found = _either(found, _picked(union, np.broadcast_to(lines, shape)))
     return [found]
 
 
@@ -415,22 +421,11 @@ def _by_zeros(a: Tensor, b: Tensor, left: Any, right: Any) -> Any:
     other = b if left is None else a
     count = 1 if other.ndim == 1 else other.shape[1] if left is None else other.shape[0]
     entries = int(fixed.sum())
-    if 2 * entries > fixed.size or entries * count > LIMIT:
+    if entries * count > (LIMIT if 2 * entries <= fixed.size else SMALL):
         return None
     if left is None:
         return kron(csr_array(fixed), eye_array(count, dtype=bool), format="csr") @ right
     return kron(eye_array(count, dtype=bool), csr_array(fixed.T), format="csr") @ left
-
-
-def _limited(op: Op, pattern: Any, places: Array) -> Any:
-    """`_picked`, refused where the result would be too large."""
-    lengths = np.diff(pattern.indptr)
-    if int(lengths[places.ravel()].sum()) > LIMIT:
-        raise RuntimeError(
-            f"sparsity pattern: the result of '{op.name}' depends on more than {LIMIT} pairs of "
-            "elements, which is not sparse. Give the pattern as `sparsity=` if it is."
-        )
-    return _picked(pattern, places)
 
 
 def _by_slices(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
@@ -452,7 +447,7 @@ def _by_slices(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
         elif len(wanted) == len(shape) and all(
             n == m for d, (n, m) in enumerate(zip(wanted, shape, strict=True)) if d not in dims
         ):
-            found.append(_limited(op, union, np.broadcast_to(_numbers(reduced), wanted)))
+            found.append(_picked(union, np.broadcast_to(_numbers(reduced), wanted)))
         else:
             return None
     return found

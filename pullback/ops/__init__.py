@@ -78,6 +78,8 @@ LATER: list[str] = [
     "attention",
     "multihead",
     "recurrent",
+    "segments",
+    "foreach",
 ]
 """Families that are declared when a name is first missing: `import pullback` is to stay quick."""
 

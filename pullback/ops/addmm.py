@@ -190,6 +190,8 @@ find_shapes(addmm, addmv, baddbmm, addbmm)
 
 
 def _outer_sum(self: Array, vec1: Array, vec2: Array, beta: Array, alpha: Array) -> Array:
+    if self.dtype == bool:
+        return (alpha.astype(bool) & vec1 & vec2) | (beta.astype(bool) & self)
     product = alpha * (vec1 * vec2)
     return product + np.zeros_like(self) if beta == 0 else beta * self + product
 

@@ -151,11 +151,11 @@ def _batch(
     y, mean, rstd, variance = records[0](input, weight, bias, channel_frame(tuple(input.shape)), eps)
     mean, rstd = mean.detach(), rstd.detach()
     if running_mean is not None:
-        running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+        running_mean.mul_(1 - momentum).add_(mean * momentum)
     if running_var is not None:
         count = input.numel() // input.shape[1] if input.shape[1] else 0
-        unbiased = variance.detach() * (count / (count - 1) if count > 1 else math.nan)
-        running_var.lerp_(unbiased.to(running_var.dtype), momentum)
+        unbiased = count / (count - 1) if count > 1 else math.nan
+        running_var.mul_(1 - momentum).add_(variance.detach() * (unbiased * momentum))
     return y, mean, rstd
 
 

@@ -46,5 +46,5 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     columns = ops.reshape(input2, (-1, m)) if m else ops.reshape(input2, (shape[0], 0))
     parts = ops.matmul(rows, ops.reshape(ops.transpose(weight, 0, 1), (n, shape[-1] * m)))
     parts = ops.reshape(parts, (rows.shape[0], shape[-1], m)) * ops.unsqueeze(columns, 1)
-    result = ops.view(ops.sum(parts, -1), shape)
+    result = ops.view(ops.sum(parts, -1, dtype=parts.dtype), shape)
     return result if bias is None else result + bias

@@ -428,7 +428,7 @@ relu = elementwise(
     kernel=lambda self: np.maximum(self, 0),
     allowed="if",
     refuse=_refuse_relu,
-    vjp={"self": lambda g, result: ops.where(result > 0, g, 0)},
+    vjp={"self": lambda g, result: ops.where(result <= 0, 0, g)},
     doc=example(
         "`max(x, 0)`, element by element; the derivative at 0 is 0.",
         "torch.relu(torch.tensor([-1.0, 2.0]))",

@@ -36,6 +36,8 @@ def _check_parts(name: str, first: tuple[str, Any], second: tuple[str, Any]) -> 
             f"Expected object of scalar type {a.type_name} but got scalar type {b.type_name} "
             "for second argument"
         )
+    if a.itemsize == 2 and name == "polar":
+        raise NotImplementedError("\"polar_cpu\" not implemented for 'Half'")
     if a.itemsize == 2:
         raise RuntimeError("Pullback has no complex numbers of half precision")
 

@@ -474,7 +474,7 @@ def _declare(dims: int) -> tuple[Any, Any]:
         input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
         padding: Any = 0, dilation: Any = 1, groups: int = 1,
     ) -> Tensor:  # fmt: skip
-        if not isinstance(weight, Tensor):
+        if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
             raise TypeError
         batched = _check_batch(name, input, dims)
         x = input if batched else ops.unsqueeze(input, 0)

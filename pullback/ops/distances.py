@@ -73,7 +73,7 @@ def _common_batch(x1: Array, x2: Array) -> tuple[int, ...]:
 
 def _by_product(x1: Array, x2: Array) -> Array:
     """Euclidean distances as `|x|**2 + |y|**2 - 2 x y`, around the second's mean: less cancels."""
-    center = x2.mean(-2, keepdims=True) if x2.shape[-2] else x2[..., :1, :]
+    center = x2.sum(-2, keepdims=True) / max(x2.shape[-2], 1)
     x1, x2 = x1 - center, x2 - center
     squares = (x1 * x1).sum(-1)[..., None] + (x2 * x2).sum(-1)[..., None, :]
     return np.sqrt(np.maximum(squares - 2 * (x1 @ x2.swapaxes(-1, -2)), 0))

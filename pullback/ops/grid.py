@@ -31,7 +31,7 @@ def _contiguous(*arrays: Array) -> list[Array]:
 
 @op(places="")
 def grid_samples(
-    self: Tensor, grid: Tensor, mode: int, padding: int, corners: bool, order: Order, shown: str
+    self: Tensor, grid: Tensor, mode: int, padding: int, corners: bool, order: Order
 ) -> Array:
     """The values of images (n, c, ...) at the places of grids (n, ..., dims): (n, c, ...)."""
     x, grid = _contiguous(self, grid)
@@ -86,7 +86,7 @@ grid_samples.vjp(
 )
 grid_spread.vjp(
     self=lambda g, grid, mode, padding, corners, order: grid_samples(
-        g, grid, mode, padding, corners, order, "GridSamplerBackwardBackward0"
+        g, grid, mode, padding, corners, order
     ),
     grid=lambda g, self, grid, mode, padding, corners, order: grid_slopes(
         self, g, grid, mode, padding, corners, order
@@ -95,7 +95,7 @@ grid_spread.vjp(
 grid_slopes.vjp(
     self=lambda g, image, grid, mode, padding, corners, order: _total(
         [
-            part * grid_samples(image, grid, mode, padding, corners, up, "GridSamplerBackwardBackward0")
+            part * grid_samples(image, grid, mode, padding, corners, up)
             for part, up in _parts(g, order)
         ]
     ),
@@ -112,8 +112,9 @@ grid_slopes.vjp(
         ]
     ),
 )
-# The name is saved for all rules; those of the other two ops are fixed.
-grid_samples.variant = lambda saved: saved["shown"]
+grid_samples.variant = lambda saved: (
+    f"GridSampler{len(saved['order'])}DBackward{'Backward' * any(saved['order'])}0"
+)
 grid_samples.meta(
     lambda self, grid, *rest: meta_array((*self.shape[:2], *grid.shape[1:-1]), self.dtype)
 )
@@ -152,7 +153,7 @@ def _check(input: Tensor, grid: Tensor, mode: int) -> None:
         )
     if mode == _BICUBIC and dims == 3:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
-    refuse(f"grid_sampler_{dims}d_cpu" + "_kernel_impl" * (dims == 2), input)
+    refuse("grid_sampler_2d_cpu_kernel_impl" if dims == 2 else "grid_sampler3d_cpu", input)
     if input.dtype is not grid.dtype:
         raise RuntimeError(
             f"expected scalar type {input.dtype.type_name} but found {grid.dtype.type_name}"
@@ -171,10 +172,8 @@ def grid_sampler(
     """
     _check(input, grid, interpolation_mode)
     dims = len(input.shape) - 2
-    shown = f"GridSampler{dims}DBackward0"
-    return grid_samples(
-        input, grid, interpolation_mode, padding_mode, bool(align_corners), (0,) * dims, shown
-    )
+    order = (0,) * dims
+    return grid_samples(input, grid, interpolation_mode, padding_mode, bool(align_corners), order)
 
 
 @function(places="t")
@@ -322,4 +321,11 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     corners = _corners("affine_grid", align_corners)
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
+    if corners and 1 in size[2:]:
+        warnings.warn(
+            "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when "
+            "align_corners=True. This is not an intended use case of affine_grid. See the documentation of "
+            "affine_grid for details.",
+            stacklevel=2,
+        )
     return affine_grid_generator(theta, size, corners)

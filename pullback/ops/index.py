@@ -188,7 +188,7 @@ def parse(shape: tuple[int, ...], given: Any) -> tuple[tuple[Any, ...], list[Any
         elif kind is bool or _is_truth(part):
             key.append(None)
             tensors.append(from_array(np.array([bool(part)])))
-        elif isinstance(part, (Tensor, np.ndarray)) and part.ndim == 0 and _is_int(part):
+        elif isinstance(part, (Tensor, np.ndarray)) and part.ndim == 0 and _is_int(part) and not _many(part):
             key.append(int(part.item()))
         elif isinstance(part, (Tensor, np.ndarray, list, tuple, range)):
             found = _index_tensor(part)
@@ -228,6 +228,11 @@ def _is_mask(part: Any) -> bool:
 
 def _is_int(part: Any) -> bool:
     return np.dtype(part.dtype.name).kind in "iu" and part.dtype.name != "uint8"
+
+
+def _many(part: Any) -> bool:
+    """Whether an index is one of a batch, which has no single value."""
+    return hasattr(type(part), "physical")
 
 
 def _is_truth(part: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -196,7 +197,7 @@ def _refuse(mode: str, smooth: bool, input: Tensor) -> None:
     name = "compute_indices_weights_" + {"bicubic": "cubic"}.get(mode, mode.replace("-exact", "").replace("bi", "").replace("tri", ""))  # fmt: skip
     if smooth:
         name = "compute_index_ranges_weights"
-    elif dims == 2 and input.shape[1] == 1 and mode != "bicubic":
+    elif dims == 2 and mode != "bicubic":
         name = f"upsample_{mode.replace('-exact', '')}2d_channels_last"
     whole = ("uint8",) if "nearest" in mode or dims == 2 else ()
     refuse(name, input, also=whole)
@@ -205,12 +206,21 @@ def _refuse(mode: str, smooth: bool, input: Tensor) -> None:
 # ------------------------------------------------------------------------------------ what users call
 
 
+def _short(m: AxisMap) -> AxisMap:
+    """The map with weights of 16 bits, as whole numbers are weighed by."""
+    bits = 0
+    while bits < 22 and int(0.5 + m.weight.max() * 2.0 ** (bits + 1)) < 1 << 15:
+        bits += 1
+    whole = np.trunc(m.weight * 2.0**bits + np.copysign(0.5, m.weight))
+    return AxisMap(m.size, m.start, m.index, whole / 2.0**bits)
+
+
 @op(places="", nondiff=True)
 def resample_bytes(self: Tensor, maps: Any) -> Array:
     """`resample` of uint8, each dim rounded and kept within 0 and 255: the last comes first."""
     x = self
     for dim in reversed(range(len(maps))):
-        alone = tuple([m if d == dim else None for d, m in enumerate(maps)])
+        alone = tuple([_short(m) if d == dim else None for d, m in enumerate(maps)])
         x = np.clip(np.floor(apply_maps(x.astype(np.float64), alone) + 0.5), 0, 255).astype(np.uint8)
     return x
 
@@ -297,6 +307,11 @@ _AREA = (
 )
 
 
+def _warn(name: str) -> None:
+    text = f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead."
+    warnings.warn(text, stacklevel=3)
+
+
 @function(places="", aliases=("nn.functional.upsample",))
 def upsample(
     input: Tensor,
@@ -306,18 +321,21 @@ def upsample(
     align_corners: bool | None = None,
 ) -> Tensor:
     """`interpolate`, by its former name."""
+    _warn("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 @function(places="", aliases=("nn.functional.upsample_nearest",))
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with the mode "nearest"."""
+    _warn("upsample_nearest")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 @function(places="", aliases=("nn.functional.upsample_bilinear",))
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with the mode "bilinear" and aligned corners."""
+    _warn("upsample_bilinear")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 

@@ -589,7 +589,7 @@ i1 = _real(
     "",
     places="",
     public_name="special_i1",
-    refuse=unimplemented("i1"),
+    refuse=unimplemented("i1_cpu"),
     aliases=("special.i1",),
     doc=example(
         "Modified Bessel function of the first kind, order 1; the slope is i0(x) - i1(x) / x.",

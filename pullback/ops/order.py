@@ -13,6 +13,7 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback._engine import Tensor, write_out
+from pullback.meta import meta_array
 from pullback.op import op
 from pullback.ops.arguments import overloaded
 from pullback.ops.dims import wrap_dim
@@ -36,7 +37,7 @@ def _ranked(a: Array, axis: int, rank: Any, keepdim: bool) -> tuple[Array, Array
 
 def _check_real(name: str, a: Array) -> None:
     if a.dtype.kind in "bc":
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{type_name(a)}'")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{type_name(a)}'")
 
 
 def _numbers(a: Array, axis: int | None, keepdims: bool) -> Array:
@@ -51,7 +52,7 @@ def _median(name: str, skips_nan: bool, text: str) -> Any:
     """`median` or `nanmedian`: the lower of the two in the middle."""
 
     def whole(self: Tensor) -> Array:
-        _check_real("median", self)
+        _check_real("median_cpu", self)
         flat = self.reshape(-1)
         if not flat.size:
             empty = np.nan if flat.dtype.kind == "f" else np.iinfo(np.int64).min
@@ -63,7 +64,7 @@ def _median(name: str, skips_nan: bool, text: str) -> Any:
         return np.asarray(np.partition(flat, middle)[middle])
 
     def along(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Array, Array]:
-        _check_real("median", self)
+        _check_real("median_out", self)
         axis = checked_axis(name, self, dim, keepdim)
         if not self.ndim:
             return self.copy(), np.zeros((), np.int64)
@@ -126,11 +127,19 @@ def _kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tup
     axis = checked_axis("kthvalue", self, dim, keepdim)
     if not 1 <= k <= (self.shape[axis] if self.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
-    _check_real("kthvalue", self)
+    _check_real("kthvalue_cpu", self)
     return _ranked(self, axis, k - 1, keepdim)
 
 
 _kthvalue.vjp(self=picked_slope)
+
+
+@_kthvalue.meta
+def _kthvalue_shapes(self: Array, k: int, dim: int, keepdim: bool) -> tuple[Array, Array]:
+    axis = checked_axis("kthvalue", self, dim, keepdim)
+    shape = [1 if i == axis else n for i, n in enumerate(self.shape) if keepdim or i != axis]
+    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
+
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:

@@ -287,7 +287,7 @@ def conj_physical(input: Any, *, out: Any = None) -> Any:
     >>> torch.conj_physical(torch.tensor([1 + 2j]))
     tensor([1.-2.j])
     """
-    if out is None and not input.dtype.is_complex:
+    if (out is None or out is IN_PLACE) and not input.dtype.is_complex:
         return input
     return _conj_physical(input, out=out)
 

@@ -238,13 +238,14 @@ def _along(name: str, least: int, dim: int) -> Any:
                 f"with {input.ndim} dimensions!"
             )
         axis = 0 if input.ndim == 1 else dim
-        if isinstance(indices_or_sections, int) and input.shape[axis] % indices_or_sections:
+        parts = indices_or_sections
+        if isinstance(parts, int) and (not parts or input.shape[axis] % parts):
             raise RuntimeError(
                 f"torch.{name} attempted to split along dimension {axis}, but the size of the "
                 f"dimension {input.shape[axis]} is not divisible by the split_size "
-                f"{indices_or_sections}!"
+                f"{parts}!"
             )
-        return tensor_split(input, indices_or_sections, axis)
+        return tensor_split(input, parts, axis)
 
     split_along.__name__ = split_along.__qualname__ = name
     split_along.__doc__ = f"`tensor_split` along dimension {dim}, into parts of equal size."

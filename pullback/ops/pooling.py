@@ -7,6 +7,7 @@ dim. A mean is one sum a dim, so pooling is a `resample`. Read `placed`, then `a
 from __future__ import annotations
 
 import functools
+import math
 from operator import index
 from typing import Any
 
@@ -427,9 +428,11 @@ def _declare_lp(dims: int, mean: Any) -> Any:
     def lp_pool(
         input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints = None, ceil_mode: bool = False
     ) -> Tensor:
+        if norm_type == math.inf:
+            return getattr(ops, f"max_pool{dims}d")(input, kernel_size, stride, 0, 1, ceil_mode)
         sizes = _listed(f"avg_pool{dims}d", "kernel_size", kernel_size, dims)
         means = mean(input**norm_type, kernel_size, stride, 0, ceil_mode)
-        return (ops.sign(means) * ops.relu(ops.abs(means)) * int(np.prod(sizes))) ** (1.0 / norm_type)
+        return (ops.sign(means) * ops.relu(ops.abs(means)) * math.prod(sizes)) ** (1.0 / norm_type)
 
     shape = ", ".join(["2"] * dims)
     value = 2 ** (dims / 2)
@@ -437,7 +440,7 @@ def _declare_lp(dims: int, mean: Any) -> Any:
     lp_pool.__name__ = name
     lp_pool.__doc__ = f"""The norm of order `norm_type` of each window of a tensor (..., {dims} spatial dims).
 
-    It is `(sum(x**p))**(1/p)`, without magnitudes: the sum over a window, as `avg_pool{dims}d` has it.
+    It is `sum(x**p)**(1/p)`, without magnitudes; the largest element for an infinite order.
 
     >>> import pullback as torch
     >>> torch.nn.functional.{name}(torch.ones(1, {shape}), 2, 2)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pullback import _random, draw, sample
-from pullback._engine import Tensor, from_array
+from pullback._engine import Tensor, from_array, levels
 from pullback.dtypes import as_device, get_default_dtype, int64, uint8
 from pullback.dtypes import device as Device
 from pullback.meta import meta_array
@@ -149,10 +149,26 @@ def _maker(fill: Callable[..., None], *args: Any) -> Callable[[Sequence[int], An
     return make
 
 
+@op(name="drawn_fill", public_name="rand", places="", random=True, moves=True, nondiff=True)
+def _drawn_fill(self: Tensor, make):
+    """What `make(shape, dtype)` draws for a tensor like this one."""
+    return make(self.shape, self.dtype)
+
+
+def _new(name: str, options: Any, kind: Any, shape: Sequence[int], make: Any) -> Tensor:
+    """A new tensor of drawn numbers. Under a transform the drawing is an op, which it may repeat."""
+    if not levels():
+        return created(name, options, kind, shape, make)
+    model = created(name, {**options, "requires_grad": False}, kind, shape, np.empty)
+    return finished(_drawn_fill(model, make), options.get("requires_grad", False))
+
+
 def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None], *args: Any) -> Tensor:
     """A tensor in the shape and layout of another, filled with a distribution."""
     generator = _generator(name, options.pop("generator", None))
     made = like(name, input, {**options, "requires_grad": False}, np.empty)
+    if levels() and not made.is_meta:
+        return finished(_drawn_fill(made, _maker(fill, generator, *args)), options.get("requires_grad", False))
     if not made.is_meta:
         fill(made._array, generator, *args)
     return finished(made, options.get("requires_grad", False))
@@ -170,7 +186,7 @@ def rand(*size: int | Sequence[int], **options: Any) -> Tensor:
     """
     generator = _generator("rand", options.pop("generator", None))
     shape = sizes("rand", size, options)
-    return created("rand", options, get_default_dtype(), shape, _maker(draw.uniform, generator))
+    return _new("rand", options, get_default_dtype(), shape, _maker(draw.uniform, generator))
 
 
 @function(places="t")
@@ -184,7 +200,7 @@ def randn(*size: int | Sequence[int], **options: Any) -> Tensor:
     """
     generator = _generator("randn", options.pop("generator", None))
     shape = sizes("randn", size, options)
-    return created("randn", options, get_default_dtype(), shape, _maker(draw.normal, generator))
+    return _new("randn", options, get_default_dtype(), shape, _maker(draw.normal, generator))
 
 
 def _integer(name: str, parameter: str, place: int, value: Any) -> int:
@@ -227,7 +243,7 @@ def randint(*args: Any, **options: Any) -> Tensor:
         place, kind = len(names), type(size).__name__
         raise TypeError(f"randint(): argument 'size' (position {place}) must be tuple of ints, not {kind}")
     shape = exact_size("randint", size)
-    return created("randint", options, int64, shape, _maker(draw.randint, generator, low, high))
+    return _new("randint", options, int64, shape, _maker(draw.randint, generator, low, high))
 
 
 @function(places="t")
@@ -245,12 +261,14 @@ def randperm(n: int, **options: Any) -> Tensor:
         raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
 
     def make(shape: Sequence[int], dtype: Any) -> Array:
+        if len(shape) > 1:
+            return np.stack([make(shape[1:], dtype) for _ in range(shape[0])])
         places = sample.randperm(n, generator)
         if n and dtype.kind in "iu" and n > np.iinfo(dtype).max:
             raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
         return places.astype(dtype, copy=False)
 
-    return created("randperm", options, int64, (n,), make)
+    return _new("randperm", options, int64, (n,), make)
 
 
 @function(places="t")

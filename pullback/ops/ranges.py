@@ -89,6 +89,8 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
     _check_range(start, end, step)
     if target is int64:
         start, end, step = int(start), int(end), int(step)
+        if not step:
+            raise ValueError("step must be nonzero")
         count = -((start - end) // step)
     else:
         count = math.ceil((float(end) - float(start)) / float(step))
@@ -147,12 +149,18 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     return created("range", options, get_default_dtype(), (count,), make)
 
 
+def _end_points(name: str, start: Any, end: Any) -> tuple[Any, Any]:
+    """The bounds of linspace: numbers, or tensors without dims."""
+    bounds = {"start": start, "end": end}
+    given = {key: value.ndim for key, value in bounds.items() if isinstance(value, Tensor)}
+    if any(given.values()):
+        which = " and ".join(f"{key} with {ndim} dimension(s)" for key, ndim in given.items())
+        raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {which}.")
+    return _end_point(name, "start", start), _end_point(name, "end", end)
+
+
 def _end_point(name: str, parameter: str, value: Any) -> Any:
-    """A bound of linspace: a number, or a tensor without dims."""
     if isinstance(value, Tensor):
-        if value.ndim:
-            which = f"{parameter} with {value.ndim} dimension(s)"
-            raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {which}.")
         return value.item()
     if number_dtype(value) is None:
         place = 1 if parameter == "start" else 2
@@ -205,7 +213,7 @@ def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> Te
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     steps = _check_steps("linspace", steps)
-    start, end = _end_point("linspace", "start", start), _end_point("linspace", "end", end)
+    start, end = _end_points("linspace", start, end)
     kind, target = _spread_kind("linspace", options, start, end)
     if target.kind in "ui":
         start, end = int(start), int(end)
@@ -226,8 +234,10 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Un
     tensor([  1.,  10., 100.])
     """
     steps = _check_steps("logspace", steps)
-    start, end = _end_point("logspace", "start", start), _end_point("logspace", "end", end)
+    start, end = _end_points("logspace", start, end)
     kind, target = _spread_kind("logspace", options, start, end)
+    if target.kind in "ui":
+        start, end = int(start), int(end)
 
     def make(shape: Any, dtype: Any) -> Array:
         wide = np.dtype(np.complex128 if target.is_complex else np.float64)

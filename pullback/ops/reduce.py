@@ -20,9 +20,10 @@ from pullback import ops
 from pullback._engine import Tensor, conj, repeated
 from pullback._loops import add_reduce, total
 from pullback.dtypes import dtype as Dtype
-from pullback.dtypes import from_numpy_dtype
+from pullback.dtypes import from_numpy_dtype, int64
 from pullback.op import function, op
 from pullback.ops.arguments import overloaded
+from pullback.ops.casts import cast_array
 from pullback.ops.dims import wrap_dim, wrap_dims
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -70,6 +71,8 @@ def widened(a: Array, dtype: Dtype | None = None) -> Array:
     target = a.dtype if dtype is None else dtype.numpy
     if target.itemsize == 2 and target.kind not in "iu":
         target = np.dtype(np.float32)
+    if a.dtype.kind == "c" and target.kind != "c":
+        return cast_array(a, target)
     return a.astype(target, copy=False)
 
 
@@ -356,7 +359,10 @@ def sum_to_size_method(input: Tensor, *size: Any) -> Tensor:
     """
     if not size:
         raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
-    return sum_to_size(input, tuple(size[0]) if isinstance(size[0], (tuple, list)) else size)
+    size = tuple(size[0]) if isinstance(size[0], (tuple, list)) else size
+    if input.dtype.kind in "bui" and tuple(size) != tuple(input.shape):
+        input = input.to(int64)
+    return sum_to_size(input, size) if size else ops.sum(input)
 
 
 @op(linear=True)
@@ -385,7 +391,8 @@ def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -
     """Variance and mean; the function's name is for its messages."""
     axes = reduced_axes(dim, keepdim, a.ndim)
     if a.dtype.kind not in "fc":
-        raise RuntimeError("std and var only support floating point and complex dtypes")
+        what = name if "_" in name else "std and var"
+        raise RuntimeError(f"{what} only support floating point and complex dtypes")
     count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
     freedom = count - correction
     if freedom <= 0:

@@ -17,6 +17,7 @@ from pullback._engine import Tensor, conj
 from pullback.dtypes import dtype as Dtype
 from pullback.op import function, op
 from pullback.ops.arguments import overloaded
+from pullback.ops.casts import cast_array
 from pullback.ops.dims import wrap_dim
 from pullback.ops.extremes import to_picked
 from pullback.ops.reduce import type_name
@@ -37,7 +38,8 @@ def _accumulate(ufunc: Any, a: Array, dim: int, dtype: Dtype | None) -> Array:
         wide = np.dtype(np.complex128)
     if not a.ndim:
         return a.astype(target)
-    result = ufunc.accumulate(a.astype(target, copy=False), axis, wide)
+    a = cast_array(a, target) if a.dtype.kind == "c" != target.kind else a.astype(target, copy=False)
+    result = ufunc.accumulate(a, axis, wide)
     return np.asarray(result, target, order="C")
 
 
@@ -240,7 +242,7 @@ def diff(
     ends = [t for t in (prepend, append) if t is not None]
     if any(t.ndim != input.ndim for t in ends):
         raise RuntimeError("diff expects prepend or append to be the same dimension as input")
-    if ends:
+    if ends and n:
         input = ops.cat([t for t in (prepend, input, append) if t is not None], dim)
     if n == 0 or n >= input.shape[dim]:
         kept = ops.narrow(input, dim, 0, 0 if n else input.shape[dim])

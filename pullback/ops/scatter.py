@@ -13,7 +13,7 @@ import numpy as np
 
 from pullback import ops
 from pullback._engine import IN_PLACE, REGISTRY, Tensor
-from pullback.dtypes import from_numpy_dtype
+from pullback.dtypes import bool_, from_numpy_dtype, int64
 from pullback.op import function, op
 from pullback.ops.dims import wrap_dim
 from pullback.ops.places import WHOLE, accumulate, compact, key_places, line_key, line_places, outside
@@ -36,10 +36,10 @@ def raise_range(index: Any, dim: int, n: int, error: type[Exception] = RuntimeEr
 def check_line(name: str, self: Any, dim: int, index: Any, src: Any = None) -> int:
     """Checks the arguments of a gather or scatter; the dimension, counted from the front."""
     dim = wrap_dim(dim, self.ndim)
-    if index.dtype not in (np.int64, np.int32):
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if not index.size:
         return dim
+    if index.dtype not in (np.int64, np.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     who = "input" if name == "gather" else "self"
     if max(index.ndim, 1) != max(self.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {who} tensor")
@@ -122,6 +122,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Any 
             "torch.take_along_dim(): input and indices should have the same number of dimensions, "
             f"but got {input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
         )
+    if indices.dtype is not int64:
+        kind = indices.dtype.type_name
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {kind}")
     dim = wrap_dim(dim, input.ndim)
     shapes = [list(input.shape), list(indices.shape)]
     sizes = [shapes[0][dim], shapes[1][dim]]
@@ -131,7 +134,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Any 
     for t, n in zip((input, indices), sizes, strict=True):
         common[dim] = n
         wide.append(ops.expand(t, tuple(common)))
-    return gather(wide[0], dim, wide[1], out=out)
+    return gather(wide[0], dim, ops.remainder(wide[1], sizes[0]) if sizes[0] else wide[1], out=out)
 
 
 # ------------------------------------------------------------------------------------- scatter
@@ -447,9 +450,14 @@ def _index_fill_with(self: Tensor, dim, index: Tensor, value: Tensor):
     return _fill_rows(self, dim, index, value)
 
 
+def _filled(g: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Where a fill has written: an index that stands twice writes once."""
+    return _index_fill(ops.zeros_like(g, dtype=bool_), dim, index, True)
+
+
 _index_fill_with.vjp(
     self=lambda g, dim, index: _index_fill(g, dim, index, 0),
-    value=lambda g, dim, index: ops.sum(index_select(g, dim, index)),
+    value=lambda g, dim, index: ops.sum(ops.where(_filled(g, dim, index), g, 0)),
 )
 
 

@@ -251,7 +251,10 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     >>> torch.arange(5).narrow(0, 1, 2)
     tensor([1, 2])
     """
-    start = int(start.item()) if isinstance(start, Tensor) else start
+    if isinstance(start, Tensor):
+        if start.ndim or start.dtype.kind not in "ui":
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = start.item()
     if not input.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if length < 0:

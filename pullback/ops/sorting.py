@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from pullback import return_types
+from pullback import ops, return_types
 from pullback._engine import Tensor, from_array
+from pullback.dtypes import number_dtype
 from pullback.op import function, op
 from pullback.ops.arguments import overloaded
+from pullback.ops.casts import cast_array
 from pullback.ops.dims import wrap_dim
 from pullback.ops.extremes import to_picked
 from pullback.ops.reduce import type_name
@@ -302,6 +304,8 @@ def _searchsorted(
     sorter: Tensor | None = None,
 ) -> Array:
     bounds, values = sorted_sequence, np.asarray(self)
+    if bounds.dtype.kind in "bc":
+        raise NotImplementedError(f"\"searchsorted_out_cpu\" not implemented for '{type_name(bounds)}'")
     if sorter is not None:
         bounds = np.take_along_axis(bounds, sorter, -1)
     side = "right" if right else "left"
@@ -425,11 +429,12 @@ def histc(self: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Arra
     return np.bincount(places, minlength=bins).astype(self.dtype)
 
 
-@op(nondiff=True)
+@op()
 def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Array:
     """How often each number from 0 to the largest occurs in a 1-dim tensor of integers.
 
-    With `weights` their sums, float32 for float32 weights and float64 for others.
+    With `weights` their sums, float32 for float32 weights and float64 for others. The gradient of a
+    weight is that of the sum it went into.
 
     >>> import pullback as torch
     >>> torch.bincount(torch.tensor([1, 2, 1]))
@@ -445,8 +450,11 @@ def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) ->
         return np.bincount(self, minlength=minlength).astype(np.int64, copy=False)
     if weights.shape != self.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    counts = np.bincount(self, weights.astype(np.float64), minlength)
+    counts = np.bincount(self, cast_array(weights, np.dtype(np.float64)), minlength)
     return counts.astype(np.float32 if weights.dtype == np.float32 else np.float64, copy=False)
+
+
+bincount.vjp(weights=lambda g, self: ops.index_select(g, 0, self))
 
 
 @op(name="isin", places="", nondiff=True)
@@ -477,6 +485,10 @@ def isin(
     """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
         raise TypeError("one of the two must be a Tensor")
+    for operand in (elements, test_elements):
+        kind = operand.dtype if isinstance(operand, Tensor) else number_dtype(operand)
+        if kind is not None and kind.kind in "bc":
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {kind.type_name}")
     return _isin(elements, test_elements, assume_unique, invert, out=out)
 
 
