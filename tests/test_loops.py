@@ -13,6 +13,7 @@ import pytest
 import pullback as torch
 from pullback._engine import REGISTRY, from_array
 from pullback.dtypes import DTYPES
+from pullback.namespaces import complete
 
 SHAPES = [
     ((), ()),
@@ -22,21 +23,26 @@ SHAPES = [
     ((5, 3), (3,)),
     ((4, 1), (1, 6)),
     ((0, 3), (3,)),
+    ((3, 4), (3, 4)),
+    ((200, 3), (3,)),
 ]
 
 
 def operand(dtype, shape, seed):
+    """Random numbers; every other matrix lies in memory column by column."""
     rng = np.random.default_rng(seed)
     values = rng.integers(0, 5, shape) if dtype.kind in "ui" else rng.normal(size=shape) * 2
     if dtype.kind == "c":
         values = values + 1j * rng.normal(size=shape)
     if dtype.kind == "b":
         values = values > 0
-    return from_array(np.asarray(values).astype(dtype.numpy))
+    values = np.asarray(values).astype(dtype.numpy)
+    return from_array(np.asfortranarray(values) if seed % 2 else values)
 
 
 def digests():
     """A digest of every elementwise op's results, by op and dtype."""
+    complete()
     found = {}
     for name, op in sorted(REGISTRY.items()):
         if not op.elementwise or op.ufunc is None:

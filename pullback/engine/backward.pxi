@@ -804,6 +804,25 @@ def gradient_edge(Tensor t):
     return None if node is None else (node, index)
 
 
+def reaches_beyond(roots, leaves):
+    """Whether the graph of these tensors comes to a leaf that is not among `leaves`."""
+    cdef Task task = Task.__new__(Task)
+    cdef int i, index
+    cdef bint is_new
+    cdef Node node
+    for root in roots:
+        node = history(<Tensor>root, &index)
+        if node is not None:
+            task.find(node, &is_new)
+    task.discover()
+    known = {id((<Tensor>leaf).accumulator) for leaf in leaves}
+    for i in range(task.count):
+        node = <Node>task.slots[i].node
+        if node.kind == NODE_ACCUMULATE and id(node) not in known:
+            return True
+    return False
+
+
 def current_pass():
     """The number of the backward pass under way on this thread, -1 if there is none."""
     return -1 if pb_thread.task == NULL else (<Task>pb_thread.task).number

@@ -143,7 +143,7 @@ cdef object dispatch(Op op, PyObject** argv, object out):
             kind = (<str>op.kinds)[i]
             if kind == u'T' or kind == u'L' or kind == u'N' or kind == u'O':
                 if isinstance(x, Tensor):
-                    plain = False
+                    plain = plain and is_plain(type(x))
                 else:
                     plain = _check_argument(op, i, kind, x) and plain
     if not plain or (out is not None and out is not _IN_PLACE):
