@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rows_transforms import ROWS as TRANSFORMS
+
 Step = Callable[[], Any]
 
 
@@ -233,3 +235,6 @@ def randn(torch: Any) -> Step:
 def print_matrix(torch: Any) -> Step:
     a = torch.rand(3, 3)
     return lambda: repr(a)
+
+
+ROWS.extend(Row(name, make, reach=reach) for name, make, reach in TRANSFORMS)

@@ -17,6 +17,7 @@ from pullback.op import SURFACE
 NAMESPACES = {
     "fft": "Fourier transforms, as `torch.fft`.",
     "linalg": "Matrix decompositions, norms and solvers, as `torch.linalg`.",
+    "masked": "Reductions of the elements whose mask is True, as `torch.masked`.",
     "random": "The default generator's seed and state, as `torch.random`.",
     "special": "Special functions, as `torch.special`.",
 }

@@ -116,7 +116,7 @@ def test_forward_mode():
     def states(a):
         return torch.func.solve_ivp(decay, (0, 2), y0, t_eval=[1.0, 2.0], args=(a,), **TIGHT).y
 
-    value, tangent = torch.func.jvp(states, (number(0.5, grad=False),), (torch.ones((), dtype=DOUBLE),))
+    _, tangent = torch.func.jvp(states, (number(0.5, grad=False),), (torch.ones((), dtype=DOUBLE),))
     times = np.array([[1.0], [2.0]])
     np.testing.assert_allclose(tangent.numpy(), -times * np.exp(-0.5 * times) * [1, 3], rtol=1e-7)
 

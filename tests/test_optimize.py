@@ -14,9 +14,8 @@ def rosenbrock(x):
     return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
 
-METHODS = "Nelder-Mead Powell CG BFGS L-BFGS-B TNC SLSQP Newton-CG trust-ncg trust-krylov trust-exact".split(
-    " "
-)
+METHODS = ["Nelder-Mead", "Powell", "CG", "BFGS", "L-BFGS-B", "TNC", "SLSQP"]
+METHODS += ["Newton-CG", "trust-ncg", "trust-krylov", "trust-exact"]
 METHODS += ["trust-constr", "COBYQA", "dogleg"]
 
 

@@ -7,7 +7,7 @@ A `!` is an error; at a `?`, where PyTorch has no kernel or gives complex32, not
 """
 
 import pytest
-from library import GOLDEN, torch
+from library import GOLDEN, ON_TORCH, torch
 
 DTYPES = {
     "b1": torch.bool,

@@ -38,6 +38,15 @@ NO_ROW = {
     "from_numpy frombuffer from_dlpack numpy tolist item": "test_interop.py",
     "type": "test_tensor_api.py",
     "cuda": "an error: there is no such device",
+    "dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout": "test_nn_functional.py",
+    "feature_alpha_dropout native_dropout gumbel_softmax": "the same",
+    "native_layer_norm native_group_norm native_batch_norm local_response_norm ctc_loss": "the same",
+    "_native_batch_norm_legit": "the same",
+    "convolution affine_grid_generator upsample upsample_nearest upsample_bilinear": "test_spatial.py",
+    "native_channel_shuffle _upsample_bilinear2d_aa": "test_spatial.py",
+    "layer_norm group_norm batch_norm instance_norm kl_div poisson_nll_loss triplet_margin_loss "
+    "binary_cross_entropy_with_logits cosine_embedding_loss hinge_embedding_loss "
+    "margin_ranking_loss": "they have a row in nn.functional, and other parameters in torch",
 }
 WITHOUT_ROW = {name for names in NO_ROW for name in names.split()}
 
@@ -300,8 +309,14 @@ NEEDS_STRIDES = {
     "Tensor.view",
     "Tensor.view_as",
     "view_as_complex",
+    "view_as_complex_copy",
 }  # not all layouts have the view
-READS_MEMORY = {"as_strided", "as_strided_scatter", "Tensor.is_contiguous"}  # by definition
+READS_MEMORY = {
+    "as_strided",
+    "as_strided_copy",
+    "as_strided_scatter",
+    "Tensor.is_contiguous",
+}  # by definition
 
 
 @each_row
@@ -315,15 +330,17 @@ def test_dtype(row):
             try:
                 Bound(torch, row, row.calls[0], dtype).run()
             except (RuntimeError, TypeError, NotImplementedError, ValueError) as error:
-                if kind in row.kinds:
+                if row.takes(dtype):
                     wrong.append(f"{dtype} is refused: {type(error).__name__}: {error}")
             else:
-                if kind not in row.kinds and (row.name, kind) not in COMPLEX_HALF:
+                if not row.takes(dtype) and (row.name, kind) not in COMPLEX_HALF:
                     wrong.append(f"{dtype} is taken")
     told(wrong)
 
 
-COMPLEX_HALF = {("complex", "h"), ("view_as_complex", "h")} if ON_TORCH else set()
+COMPLEX_HALF = (
+    {("complex", "h"), ("view_as_complex", "h"), ("view_as_complex_copy", "h")} if ON_TORCH else set()
+)
 
 
 @each_row

@@ -101,7 +101,7 @@ class Tangents:
     def or_zeros(self, x: Any) -> Any:
         """The tangent of an argument, zeros for a tensor without one; indices and others as they are."""
         if type(x) in (list, tuple):
-            return [self.or_zeros(item) for item in x]
+            return type(x)([self.or_zeros(item) for item in x])
         if not isinstance(x, Tensor) or x.dtype.kind not in "fc":
             return x
         found = self.tangent(x)
@@ -229,14 +229,13 @@ class Tangents:
         known = {name: self.or_zeros(x) for name, x in zip(op.params, args, strict=True)}
         known |= {f"{name}_primal": x for name, x in zip(op.params, args, strict=True)}
         known["result"] = result
+        known |= {f"result{i}": y for i, y in enumerate(_outputs(result))}
         return op.jvp_rule(*(known[name] for name in code.co_varnames[: code.co_argcount]))
 
     def _on_tangents(self, op: Op, args: tuple[Any, ...]) -> Any:
         """A linear op is its own derivative."""
         kinds = op.kinds
-        values = [
-            self.or_zeros(x) if kind in "TNOL" else x for x, kind in zip(args, kinds, strict=True)
-        ]
+        values = [self.or_zeros(x) if kind in "TNOL" else x for x, kind in zip(args, kinds, strict=True)]
         return apply_below(op, tuple(values))
 
     def _one_at_a_time(self, op: Op, args: tuple[Any, ...]) -> Any:
@@ -289,7 +288,7 @@ class Tangents:
 
             def source(x: Any) -> Any:
                 if type(x) in (list, tuple):
-                    return [source(item) for item in x]
+                    return type(x)([source(item) for item in x])
                 tangent = self.tangent(x)
                 if tangent is None:
                     return x

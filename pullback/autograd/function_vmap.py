@@ -114,7 +114,10 @@ class _Context:
         """What was kept, batched as it was."""
         flags = self._flags["forward" if self._real.saved_for_forward else "backward"]
         return tuple(
-            [batched(self._level, x) if flag else x for x, flag in zip(self._real.saved_tensors, flags, strict=True)]
+            [
+                batched(self._level, x) if flag else x
+                for x, flag in zip(self._real.saved_tensors, flags, strict=True)
+            ]
         )
 
 

@@ -3,7 +3,7 @@
 Inputs are a tensor or a tuple of tensors, and so are results. Each function here makes leaves of its
 own (`_leaves`), runs the function, checks what it returned, and runs passes over the graph; `strict`
 refuses results that do not depend on an input, `create_graph` lets the result be differentiated.
-`jacobian` runs one pass a row, or with `vectorize` one batched pass for all.
+`jacobian` runs one batched pass for all rows, in strict mode one for each.
 """
 
 from __future__ import annotations
@@ -149,7 +149,9 @@ def _vector(v: Any, others: Tensors, is_tuple: bool, name: str, what: str) -> Te
         _check_v(values, others, is_tuple)
         return values
     if len(others) != 1 or others[0].numel() != 1:
-        raise RuntimeError(f"The vector v can only be None if the {what} a single Tensor with a single element.")
+        raise RuntimeError(
+            f"The vector v can only be None if the {what} a single Tensor with a single element."
+        )
     return (ops.ones_like(others[0]),)
 
 
@@ -159,7 +161,9 @@ def _scalar(result: Any, name: str) -> Tensor:
     if is_tuple:
         raise RuntimeError(f"The function given to {name} should return a single Tensor")
     if outs[0].numel() != 1:
-        raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
+        raise RuntimeError(
+            f"The Tensor returned by the function given to {name} should contain a single element"
+        )
     return outs[0]
 
 
@@ -301,6 +305,20 @@ def _rows_by_passes(out: Any, leaves: Tensors, place: int, strict: bool, create_
     )
 
 
+def _rows(
+    out: Any, leaves: Tensors, place: int, strict: bool, create_graph: bool, vectorize: bool
+) -> Tensors:
+    """The Jacobian of one result. Without `vectorize` it is batched as well, where the rules that
+    users wrote take it; a pass a row is what remains."""
+    if not strict:
+        try:
+            return _rows_at_once(out, leaves, create_graph)
+        except RuntimeError:
+            if vectorize:
+                raise
+    return _rows_by_passes(out, leaves, place, strict, create_graph)
+
+
 def _rows_at_once(out: Any, leaves: Tensors, create_graph: bool) -> Tensors:
     """The Jacobian of one result, by one batched pass."""
     n = out.numel()
@@ -357,12 +375,7 @@ def jacobian(
                 "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported "
                 "together. Please either set `strict=False` or `vectorize=False`."
             )
-        found = [
-            _rows_at_once(y, leaves, create_graph)
-            if vectorize
-            else _rows_by_passes(y, leaves, place, strict, create_graph)
-            for place, y in enumerate(outs)
-        ]
+        found = [_rows(y, leaves, place, strict, create_graph, vectorize) for place, y in enumerate(outs)]
     found = tuple([_alone(_finished(blocks, create_graph), is_tuple) for blocks in found])
     return _alone(found, outs_tuple)
 

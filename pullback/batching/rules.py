@@ -90,6 +90,15 @@ def elementwise(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     """One call, the samples' dims aligned on the right."""
     if len(args) == 1:
         return batched(level, apply_below(op, (args[0].physical,)))
+    if len(args) == 2:
+        a, b = args
+        kind = type(b)
+        if kind is float or kind is int:
+            return batched(level, apply_below(op, (a.physical, b)))
+        if kind is Batched and type(a) is Batched and a.level is b.level:
+            p, q = a.physical, b.physical
+            if p._array.ndim == q._array.ndim > 1:
+                return batched(level, apply_below(op, (p, q)))
     result = apply_below(op, aligned(level, args))
     return batched(level, result) if isinstance(result, Tensor) else level.wrap(result)
 
@@ -149,9 +158,19 @@ def direct_inplace(level: Any, op: Op, args: tuple[Any, ...]) -> None:
 
 
 def leading(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-    """The batch is one more leading dim."""
-    most = max(rank(x) for x in args)
-    values = [padded(x.physical, most) if holds(level, x) else x for x in args]
+    """The batch is one more leading dim. Samples of fewer leading dims get new ones, unless they are
+    the vectors that go with the matrices of another."""
+    tensors = [x for x in args if isinstance(x, Tensor)]
+    most = max([x._array.ndim for x in tensors])
+    largest = next(x for x in tensors if x._array.ndim == most)
+    vectors = any([x._array.shape == largest._array.shape[:-1] for x in tensors])
+    values = []
+    for x in args:
+        if isinstance(x, Tensor) and vectors:
+            x = level.front(x)
+        elif type(x) is Batched and x.level is level:
+            x = padded(x.physical, most)
+        values.append(x)
     return level.wrap(apply_below(op, tuple(values)))
 
 

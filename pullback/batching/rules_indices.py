@@ -45,9 +45,7 @@ class Key:
         self.width = max(rank(flat[i]) for i in picked)
         adjacent = picked[-1] - picked[0] + 1 == len(picked)
         self.place = picked[0] if adjacent else 0
-        physical: list[Any] = [
-            padded(x.physical, self.width) if holds(level, x) else x for x in flat
-        ]
+        physical: list[Any] = [padded(x.physical, self.width) if holds(level, x) else x for x in flat]
         self.joined = self.over_indices
         if self.over_indices and self_batched:
             numbers = ops.reshape(ops.arange(level.size), (level.size,) + (1,) * self.width)
@@ -140,6 +138,7 @@ def _masked_select(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     most = max(rank(x), rank(mask))
     shape = ops.broadcast_shapes(x.shape, mask.shape)
     p = ops.expand(padded(x.physical, most), (level.size, *shape))
+    p = p if most else ops.unsqueeze(p, 1)
     places = ops.nonzero(ops.expand(mask, shape), as_tuple=True)
     return batched(level, apply_below(REGISTRY["index"], (p, [None, *places])))
 
@@ -149,12 +148,11 @@ def _masked_scatter(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     x, mask, source = args
     if holds(level, mask):
         return looped(level, op, args)
+    values = ops.reshape(level.front(source), (level.size, -1))
+    if not x.ndim:
+        return batched(level, ops.where(mask, values[:, 0], level.front(x)))
     places = ops.nonzero(ops.expand(mask, x.shape), as_tuple=True)
-    count = places[0].shape[0] if places else 1
-    values = ops.reshape(level.front(source), (level.size, -1))[:, :count]
-    if not places:
-        chosen = ops.reshape(values, (level.size,))
-        return batched(level, ops.where(mask, chosen, level.front(x)))
+    values = values[:, : places[0].shape[0]]
     put = REGISTRY["index_put"]
     return batched(level, apply_below(put, (level.front(x), [None, *places], values, False)))
 
@@ -287,4 +285,3 @@ def _index_fill(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
         else:
             found = ops.scatter(p, d, places, value)
     return batched(level, found if x.ndim else ops.squeeze(found, 1))
-

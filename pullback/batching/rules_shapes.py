@@ -342,4 +342,3 @@ def _dynamic(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
         f"over aten::{op.__name__}. Please file an issue at https://github.com/pytorch/pytorch/issues if "
         "you need this feature."
     )
-

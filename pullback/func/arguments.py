@@ -54,9 +54,7 @@ class Picked:
             return
         self._places = checked_argnums(argnums, len(args))
         chosen = (
-            args[self._places]
-            if isinstance(self._places, int)
-            else tuple([args[n] for n in self._places])
+            args[self._places] if isinstance(self._places, int) else tuple([args[n] for n in self._places])
         )
         self.tensors, self._spec = tree_flatten(chosen)
         for x in self.tensors:
@@ -114,7 +112,9 @@ def flat_outputs(result: Any, name: str) -> tuple[list[Any], Any]:
         )
     for x in leaves:
         if not isinstance(x, Tensor):
-            raise RuntimeError(f"{name}: expected f(*primals) to return only tensors, got unsupported type {type(x)}")
+            raise RuntimeError(
+                f"{name}: expected f(*primals) to return only tensors, got unsupported type {type(x)}"
+            )
     return leaves, spec
 
 

@@ -106,7 +106,8 @@ def fixed_point(
         tol = 1e-6 if x0.element_size() <= 4 else 1e-12
 
     def iterate(*fixed: Any) -> Tensor:
-        return _anderson(lambda x: f(x, *fixed), x0, tol, maxiter, memory)
+        with np.errstate(all="ignore"):
+            return _anderson(lambda x: f(x, *fixed), x0, tol, maxiter, memory)
 
     return implicit_root(lambda x, *given: f(x, *given) - x, iterate, *args, method=method)
 
@@ -298,7 +299,7 @@ def _krylov(product: Any, right: Any, way: _Way) -> Any:
     else:
         solution, failed = gmres(matrix, right, rtol=way.tol, restart=min(len(right), 100), maxiter=100)
     if failed:
-        left = np.linalg.norm(product(solution) - right) / max(np.linalg.norm(right), 1e-300)
+        left = float(np.linalg.norm(product(solution) - right) / np.linalg.norm(right))
         warnings.warn(
             f"implicit differentiation: the linear solve stopped at a relative residual of {left:.2g}",
             stacklevel=2,

@@ -46,7 +46,9 @@ def functional_call(
         names = [name for d in parameter_and_buffer_dicts for name in d]
         twice = {name for name in names if names.count(name) > 1}
         if twice:
-            raise ValueError(f"{sorted(twice)} appeared in multiple dictionaries; behavior of functional call is ambiguous")
+            raise ValueError(
+                f"{sorted(twice)} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+            )
         values = {name: x for d in parameter_and_buffer_dicts for name, x in d.items()}
     else:
         raise ValueError(
@@ -96,7 +98,9 @@ def replaced(module: Any, values: dict[str, Tensor], tie_weights: bool, strict: 
     if strict and (missing or unexpected):
         parts = [f"Unexpected key(s): {_quoted(unexpected)}."] if unexpected else []
         parts += [f"Missing key(s): {_quoted(missing)}."] if missing else []
-        raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}:\n\t" + "\n\t".join(parts))
+        raise RuntimeError(
+            f"Error(s) in reparametrizing for {type(module).__name__}:\n\t" + "\n\t".join(parts)
+        )
     before = []
     try:
         for name, x in values.items():
@@ -164,7 +168,9 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str,
     if any(type(m) is not type(models[0]) for m in models):
         raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
     parameters = _stacked([dict(m.named_parameters()) for m in models], True)
-    buffers = _stacked([dict(m.named_buffers()) if hasattr(m, "named_buffers") else {} for m in models], False)
+    buffers = _stacked(
+        [dict(m.named_buffers()) if hasattr(m, "named_buffers") else {} for m in models], False
+    )
     return parameters, buffers
 
 
@@ -174,9 +180,7 @@ def _stacked(states: list[dict[str, Any]], as_leaves: bool) -> dict[str, Any]:
         together = ops.stack([state[name].detach() for state in states])
         if as_leaves and first.requires_grad:
             if not all(state[name].requires_grad for state in states):
-                raise RuntimeError(
-                    f"Expected {name} from each model to have the same .requires_grad status"
-                )
+                raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad status")
             together.requires_grad_()
         found[name] = together
     return found

@@ -289,8 +289,8 @@ def _start_state(ctx: Any, start: Tensor, times: Tensor, states: Tensor, args: A
     if times[0].item() == start.item():
         return states[0]
     system = ctx.system
-    given = (system, ctx.way._replace(gradient="backsolve"), {}, times[0], start.reshape(1), states[0])
-    return _Ivp.apply(*given, *args, *system.held)[0]
+    way = ctx.way._replace(gradient="backsolve")
+    return _Ivp.apply(system, way, {}, times[0], start.reshape(1), states[0], *args, *system.held)[0]
 
 
 def _interpolated(

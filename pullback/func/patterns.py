@@ -301,7 +301,7 @@ def _by_numbers(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
         ]
         seen.append(_run(op, args, operands))
     together = _stacked(patterns)
-    found = []
+    found: list[Any] = []
     for numbers, noise in zip(*seen, strict=True):
         place = numbers - 1
         constant = (numbers == noise) | (np.isnan(numbers) & np.isnan(noise))

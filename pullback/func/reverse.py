@@ -28,7 +28,7 @@ from pullback.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 class Recorded:
     """A call whose backward pass can be run: its leaves and results."""
 
-    __slots__ = ("aux", "leaves", "outs", "outer", "spec", "tied")
+    __slots__ = ("aux", "leaves", "outer", "outs", "spec", "tied")
 
     def __init__(
         self, func: Callable[..., Any], picked: Picked, kwargs: Any, has_aux: bool, name: str
@@ -74,9 +74,7 @@ class Recorded:
                 given.append(g)
         found = gradients(roots, self.leaves, given, keep or create, create) if roots else []
         found = found or [None] * len(self.leaves)
-        return [
-            ops.zeros_like(x) if g is None else g for x, g in zip(self.leaves, found, strict=True)
-        ]
+        return [ops.zeros_like(x) if g is None else g for x, g in zip(self.leaves, found, strict=True)]
 
 
 def check_scalar(result: Any) -> None:
@@ -90,10 +88,14 @@ def check_scalar(result: Any) -> None:
             "jacrev APIs instead?"
         )
     if result.dtype.is_complex:
-        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {result.dtype}")
+        raise RuntimeError(
+            f"grad can be implicitly created only for real scalar outputs but got {result.dtype}"
+        )
 
 
-def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad_and_value(
+    func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that returns the gradient of `func`, a scalar function, and its value.
 
     As `grad`; with `has_aux` it returns `(gradient, (value, aux))`.

@@ -137,9 +137,7 @@ def batch_size(flat: list[Any], dims: list[Any]) -> int:
     """The size that the batched arguments agree in."""
     sizes = [x._array.shape[dim] for x, dim in zip(flat, dims, strict=True) if dim is not None]
     if not sizes:
-        raise ValueError(
-            "vmap: Expected at least one Tensor to vmap over, got none: every in_dim is None."
-        )
+        raise ValueError("vmap: Expected at least one Tensor to vmap over, got none: every in_dim is None.")
     if sizes.count(sizes[0]) != len(sizes):
         raise ValueError(
             "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes "
@@ -265,8 +263,7 @@ def _in_chunks(
     for start in range(0, size, step):
         count = min(step, size - start)
         part = [
-            x if dim is None else ops.narrow(x, dim, start, count)
-            for x, dim in zip(flat, dims, strict=True)
+            x if dim is None else ops.narrow(x, dim, start, count) for x, dim in zip(flat, dims, strict=True)
         ]
         results = run_flat(func, part, dims, spec, out_dims, Batching(count, randomness), kwargs)
         leaves, shape = tree_flatten(results)

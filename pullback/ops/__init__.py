@@ -74,19 +74,32 @@ LATER: list[str] = [
     "spectral",
     "windows",
     "distances",
+    "histograms",
+    "copies",
+    "differences",
+    "numeric",
     "embedding",
     "attention",
     "multihead",
     "recurrent",
     "segments",
     "foreach",
+    "internals",
+    "packing",
+    "fixed",
+    "checks",
+    "aten",
+    "masked",
 ]
 """Families that are declared when a name is first missing: `import pullback` is to stay quick."""
 
 
 def _collect(families: list[str]) -> None:
     for family in families:
+        held = globals().get(family)
         module = importlib.import_module(f"pullback.ops.{family}")
+        if callable(held):  # an op that is there: the import has put the file's module in its place
+            globals()[family] = held
         for name, value in vars(module).items():
             # A family's file may have the name of an op: `matmul` is the op.
             if not name.startswith("_") and callable(value) and not callable(globals().get(name)):

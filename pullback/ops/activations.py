@@ -19,7 +19,7 @@ from pullback._engine import Tensor
 from pullback.dtypes import dtype as Dtype
 from pullback.op import elementwise, function, op
 from pullback.ops.dims import wrap_dim
-from pullback.ops.pointwise import example, times, unimplemented
+from pullback.ops.pointwise import times, unimplemented
 from pullback.ops.reduce import type_name
 
 
@@ -38,6 +38,12 @@ def curve(name: str, bend: Any, kernel_name: str = "", **options: Any) -> Any:
         vjp={"self": lambda g, self: times(g, slope(self))},
         **options,
     )
+
+
+def require_float(input: Tensor, kernel: str) -> None:
+    """Refuses integers, which a number among the parameters would otherwise make floats."""
+    if isinstance(input, Tensor) and input.dtype.kind != "f":
+        unimplemented(kernel)(input.dtype)
 
 
 def applied(record: Any, inplace: bool, *args: Any) -> Tensor:
@@ -152,21 +158,26 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return applied(_mish, inplace, input)
 
 
-logsigmoid = elementwise(
+_logsigmoid = elementwise(
     "logsigmoid",
     "pullback._curves:logsigmoid",
+    places="",
     allowed="f",
     refuse=unimplemented("log_sigmoid_cpu"),
-    places="",
     grad_name="LogSigmoidBackward0",
-    aliases=("nn.functional.logsigmoid",),
     vjp={"self": lambda g, self: g * ops.sigmoid(-self)},
-    doc=example(
-        "log(sigmoid(x)) of each element, without overflow; the slope is sigmoid(-x).",
-        "torch.nn.functional.logsigmoid(torch.tensor([-1000.0, 0.0]))",
-        "tensor([-1.0000e+03, -6.9315e-01])",
-    ),
 )
+
+
+@function(places="", aliases=("nn.functional.logsigmoid",))
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log(sigmoid(x)) of each element, without overflow; the slope is sigmoid(-x).
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.logsigmoid(torch.tensor([-1000.0, 0.0]))
+    tensor([-1.0000e+03, -6.9315e-01])
+    """
+    return _logsigmoid(input.contiguous(), out=out)
 
 
 # -------------------------------------------------------------------------------------- softplus
@@ -210,6 +221,7 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20, *, out: Tens
     >>> torch.nn.functional.softplus(torch.tensor([-1.0, 0.0, 100.0]))
     tensor([  0.3133,   0.6931, 100.0000])
     """
+    require_float(input, "softplus_cpu")
     return _softplus(input, beta, threshold, out=out)
 
 
@@ -225,8 +237,12 @@ _elu_slope = elementwise(
     kinds="TNNN",
     places="",
     vjp={
-        "self": lambda g, self, alpha, scale, input_scale: g
-        * ops.where(self > 0, 0, ops.exp(self * input_scale) * (alpha * scale * input_scale * input_scale))
+        "self": lambda g, self, alpha, scale, input_scale: (
+            g
+            * ops.where(
+                self > 0, 0, ops.exp(self * input_scale) * (alpha * scale * input_scale * input_scale)
+            )
+        )
     },
 )
 
@@ -262,6 +278,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.elu(torch.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
+    require_float(input, "elu_cpu")
     return applied(_ELU[inplace], inplace, input, alpha, 1, 1)
 
 
@@ -273,6 +290,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> torch.nn.functional.selu(torch.tensor([-1.0, 2.0]))
     tensor([-1.1113,  2.1014])
     """
+    require_float(input, "elu_cpu")
     return applied(_ELU[inplace], inplace, input, 1.6732632423543772, 1.0507009873554805, 1)
 
 
@@ -286,6 +304,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    require_float(input, "elu_cpu")
     return applied(_CELU[inplace], inplace, input, alpha, 1, 1 / alpha)
 
 
@@ -297,19 +316,17 @@ written(celu, "torch.celu_", "nn.functional.celu_")
 # ------------------------------------------------------------------------------------ gated
 
 
-@op(name="glu", places="")
+@op(name="glu", places="", layout="K")
 def _glu(self: Tensor, dim: int) -> Any:
     if not self.ndim:
         raise RuntimeError("glu does not support scalars because halving size must be even")
     axis = wrap_dim(dim, self.ndim)
     if self.shape[axis] % 2:
-        raise RuntimeError(
-            f"Halving dimension must be even, but dimension {axis} is size {self.shape[axis]}"
-        )
+        raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {self.shape[axis]}")
     if self.dtype.kind != "f":
         raise NotImplementedError(f"\"glu_cpu\" not implemented for '{type_name(self)}'")
     value, gate = np.split(self, 2, axis)
-    return np.ascontiguousarray(value / (1 + np.exp(-gate)))
+    return value / (1 + np.exp(-gate))
 
 
 def _glu_vjp(g: Tensor, self: Tensor, dim: int) -> Tensor:

@@ -191,7 +191,7 @@ find_shapes(addmm, addmv, baddbmm, addbmm)
 
 def _outer_sum(self: Array, vec1: Array, vec2: Array, beta: Array, alpha: Array) -> Array:
     if self.dtype == bool:
-        return (alpha.astype(bool) & vec1 & vec2) | (beta.astype(bool) & self)
+        return (alpha & vec1 & vec2) | (beta & self)
     product = alpha * (vec1 * vec2)
     return product + np.zeros_like(self) if beta == 0 else beta * self + product
 
@@ -227,6 +227,8 @@ def addr(
         if vector.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
     _check_expands(input.shape, (vec1.shape[0], vec2.shape[0]))
+    if input.dtype.kind == vec1.dtype.kind == vec2.dtype.kind == "b":
+        beta, alpha = bool(beta), bool(alpha)
     return _addr(input, ops.unsqueeze(vec1, 1), vec2, beta, alpha, out=out)
 
 

@@ -239,7 +239,7 @@ def _power(self: Any, other: Any) -> Any:
 def _power_of_number(self: Any, other: Any) -> Any:
     if self.dtype.kind in "iu" and (other < 0).any():
         raise RuntimeError("Integers to negative integer powers are not allowed.")
-    return np.power(self, other)
+    return self | ~other if self.dtype.kind == "b" else np.power(self, other)
 
 
 def power_slope(g: Any, self: Any, other: Any) -> Any:
@@ -300,7 +300,7 @@ pow_number = elementwise(
     places="",
     public_name="pow",
     loops_for="fc",
-    allowed="ifc",
+    allowed="bifc",
     refuse=unimplemented("pow"),
     grad_name="PowBackward0",
     vjp={"self": power_slope},

@@ -105,12 +105,12 @@ def _attention(
     for part in _tiles(count, rows, k.shape[1]):
         weights = _tile_scores(q, k, mask, part, is_causal, scale)
         top = np.maximum.reduce(weights, 2, None, None, True, -np.inf)
-        np.maximum(top, lowest, top)  # a row that is masked entirely: exp(-inf - lowest) is zero
+        np.maximum(top, lowest, out=top)  # a row that is masked entirely: exp(-inf - lowest) is zero
         np.exp(np.subtract(weights, top, weights), weights)
         total = np.add.reduce(weights, 2, None, None, True)
         lse[part] = (np.log(total) + top)[..., 0]
         weighed = np.matmul(weights, v[part[0]], out=result[part])
-        weighed /= np.maximum(total, least, total)
+        weighed /= np.maximum(total, least, out=total)
     return result.reshape(*batch, *result.shape[1:]), lse.reshape(*batch, rows)
 
 
@@ -154,7 +154,7 @@ def _bias(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> Tens
     if mask is not None and mask.dtype is bool_:
         mask = ops.where(mask, 0.0, -math.inf).to(query.dtype)
     if causal:
-        seen = from_array(np.tri(query.shape[-2], key.shape[-2], dtype=bool))
+        seen = from_array(np.tri(query.shape[-2], key.shape[-2], dtype=bool), False, query.is_meta)
         ahead = ops.where(seen, 0.0, -math.inf).to(query.dtype)
         mask = ahead if mask is None else mask + ahead
     return mask
@@ -190,9 +190,7 @@ def _attention_vjp(
     g = ops.zeros_like(result0) if g0 is None else g0
     wanted = len(needs) > 3 and bool(needs[3])
     if g1 is None and not grad_enabled() and not levels():
-        found = _attention_slope(
-            g, query, key, value, attn_mask, result0, result1, is_causal, scale, wanted
-        )
+        found = _attention_slope(g, query, key, value, attn_mask, result0, result1, is_causal, scale, wanted)
         return (*found[:3], found[3] if wanted else None)
     weights = _weights(query, key, attn_mask, is_causal, scale)
     rise = ops.matmul(g, ops.transpose(value, -2, -1))

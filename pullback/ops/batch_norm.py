@@ -16,7 +16,6 @@ import numpy as np
 
 from pullback import ops
 from pullback._engine import Tensor
-from pullback.dtypes import uint8
 from pullback.op import function, op
 from pullback.ops.normalisation import (
     Frame,
@@ -76,9 +75,7 @@ def _declare(name: str, grad_name: str) -> tuple[Any, Any]:
     """The op of the batch's statistics and that of the running ones."""
 
     @op(name=f"{name}_training", places="", takes_half=True, grad_name=grad_name)
-    def training(
-        self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float
-    ) -> Any:
+    def training(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
         return normalised(self, weight, bias, frame, eps)
 
     @op(name=f"{name}_running", places="", takes_half=True, grad_name=grad_name)
@@ -100,7 +97,6 @@ def _declare(name: str, grad_name: str) -> tuple[Any, Any]:
 _NATIVE = _declare("native_batch_norm", "NativeBatchNormBackward0")
 _LEGIT = _declare("native_batch_norm_legit", "NativeBatchNormLegitBackward0")
 _STATELESS = _declare("native_batch_norm_stateless", "NativeBatchNormLegitBackward1")
-_UPDATING = _declare("batch_norm_with_update", "BatchNormWithUpdateBackward0")
 
 
 def _check(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
@@ -264,29 +260,6 @@ def _native_batch_norm_legit(
     return _written(found, out)
 
 
-@function(name="_batch_norm_with_update", places="t")
-def _batch_norm_with_update(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor,
-    running_var: Tensor,
-    momentum: float,
-    eps: float,
-    *,
-    out: Any = None,
-) -> tuple[Tensor, ...]:
-    """`native_batch_norm` in training, with an empty tensor of bytes as a fourth result.
-
-    >>> import pullback as torch
-    >>> x, mean, var = torch.tensor([[1.0], [3.0]]), torch.zeros(1), torch.ones(1)
-    >>> len(torch._batch_norm_with_update(x, None, None, mean, var, 0.1, 1e-5))
-    4
-    """
-    found = _batch(_UPDATING, input, weight, bias, running_mean, running_var, True, momentum, eps)
-    return _written((*found, ops.empty((0,), dtype=uint8)), out)
-
-
 # ------------------------------------------------------------------------------- instance_norm
 
 
@@ -305,9 +278,16 @@ def _instance(
     eps: float,
 ) -> Tensor:
     if not use_input_stats and (running_mean is None or running_var is None):
-        raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+        raise RuntimeError(
+            "Expected running_mean and running_var to be defined when use_input_stats is false"
+        )
     samples, channels = input.shape[:2]
-    for name, a in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+    for name, a in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
         if a is not None and a.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {a.numel()}")
     means, variances = _repeated(running_mean, samples), _repeated(running_var, samples)

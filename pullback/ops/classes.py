@@ -102,9 +102,7 @@ def _nll(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ig
     classes = self.shape[-1]
     rows = self.shape[0] if self.ndim == 2 else 1
     if target.size != rows:
-        raise RuntimeError(
-            f"size mismatch (got input: {list(self.shape)}, target: {list(target.shape)})"
-        )
+        raise RuntimeError(f"size mismatch (got input: {list(self.shape)}, target: {list(target.shape)})")
     if weight is not None and weight.shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but "
@@ -125,9 +123,7 @@ def _nll2d(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, 
             f"{target.ndim}"
         )
     if (self.shape[0], *self.shape[2:]) != target.shape:
-        raise RuntimeError(
-            f"size mismatch (got input: {list(self.shape)} , target: {list(target.shape)}"
-        )
+        raise RuntimeError(f"size mismatch (got input: {list(self.shape)} , target: {list(target.shape)}")
     if weight is not None and weight.size != self.shape[1]:
         raise RuntimeError("weight tensor should be defined either for all or no classes")
     _refuse("nll_loss2d_forward_out_frame", self, target, weight)
@@ -219,8 +215,7 @@ def _of_probabilities(
 ) -> Tensor:
     if target.dtype.kind != "f":
         raise RuntimeError(
-            "Expected floating point type for target with class probabilities, got "
-            f"{target.dtype.type_name}"
+            f"Expected floating point type for target with class probabilities, got {target.dtype.type_name}"
         )
     if ignore >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
@@ -280,17 +275,15 @@ def cross_entropy(
 
     >>> import pullback as torch
     >>> x = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
-    >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 0]), reduction="none")
-    tensor([0.6931, 0.0000])
+    >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]), reduction="none")
+    tensor([  0.6931, 100.0000])
     """
     code = reduction_of(reduction, size_average, reduce)
     if input.shape == target.shape:
         return _of_probabilities(input, target, weight, code, ignore_index, label_smoothing)
     if label_smoothing > 0:
         if label_smoothing > 1:
-            raise RuntimeError(
-                f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}"
-            )
+            raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
         return _smooth(input, target, weight, code, ignore_index, label_smoothing)
     x = ops.log_softmax(input, 0 if input.ndim == 1 else 1)
     return _nll_nd(x, target, weight, code, ignore_index)

@@ -25,13 +25,15 @@ from pullback.dtypes import from_numpy_dtype
 from pullback.meta import meta_array
 from pullback.op import op
 from pullback.ops.arguments import overloaded
+from pullback.ops.matmul import check_numbers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Ints = Any
 """An int, or one for each spatial dim."""
 
-_TILE = 1 << 18  # elements of a tile of columns: they stay in the cache until they are multiplied
+_TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied
 _FEW = 64  # places in an image: below, the images of a tile share one product
+_MANY = 4096  # the same for a weight's gradient, which is summed over the images anyway
 
 # ---------------------------------------------------------------------------------------- kernels
 
@@ -50,51 +52,35 @@ def _tiles(geometry: Any, images: int, height: int) -> Iterator[tuple[int, int, 
             yield image, image + 1, first, min(first + step, geometry.rows)
 
 
-class _Columns:
-    """The columns of one tile after another, in one buffer: (images, groups, height, places).
+@functools.lru_cache(1024)
+def _layout(geometry: Any, images: int, channels: int, groups: int, few: int) -> tuple[bool, int, list[Any]]:
+    """How the columns of a batch are made, tile by tile, in a buffer of a size.
 
-    Where an image has few places, and there is one group, the images' columns stand side by side,
-    (height, images * places), and `joined` is true.
+    A tile has its images and places, the shape (images, groups, height, places) and the arguments of
+    `im2col`. Where an image has few places, and there is one group, the columns of a tile's images stand
+    side by side, (height, images * places): the first result says so.
     """
+    height, width = channels * geometry.taps, geometry.width
+    joined = geometry.places < few and groups == 1 and images > 1
+    tiles, largest = [], 0
+    for first, last, row, end in _tiles(geometry, images, height):
+        count, places = last - first, (end - row) * width
+        shape = (height, count * places) if joined else (count, groups, height // groups, places)
+        jump, pitch = (places, count * places) if joined else (height * places, places)
+        call = (geometry, count, channels, jump, pitch, row, end)
+        tiles.append((slice(first, last), slice(row * width, end * width), shape, call))
+        largest = max(largest, count * height * places)
+    return joined, largest, tiles
 
-    def __init__(self, x: Array, geometry: Any, groups: int) -> None:
-        self.x, self.geometry, self.groups = x, geometry, groups
-        self.images, self.channels = x.shape[:2]
-        self.height = self.channels * geometry.taps
-        self.joined = geometry.places < _FEW and groups == 1 and self.images > 1
-        self.buffer: Array | None = None
 
-    def __iter__(self) -> Iterator[tuple[slice, slice, Array, tuple[Any, ...]]]:
-        """The images and places of each tile, room for its columns, and the arguments of `im2col`."""
-        width, groups = self.geometry.width, self.groups
-        for first, last, row, end in _tiles(self.geometry, self.images, self.height):
-            images, places = last - first, (end - row) * width
-            if self.buffer is None:  # the first tile is the largest
-                self.buffer = np.empty(images * self.height * places, self.x.dtype)
-            columns = self.buffer[: images * self.height * places]
-            jump, pitch = (
-                (places, images * places) if self.joined else (self.height * places, places)
-            )
-            call = (self.geometry, images, self.channels, jump, pitch, row, end)
-            shape = (images, groups, self.height // groups, places)
-            shaped = columns.reshape((self.height, images * places) if self.joined else shape)
-            yield slice(first, last), slice(row * width, end * width), shaped, call
-
-    def filled(self) -> Iterator[tuple[slice, slice, Array]]:
-        """The tiles with their columns."""
-        if self.geometry.plain:
-            shape = (self.images, self.groups, self.channels // self.groups, self.geometry.places)
-            self.joined = False
-            yield slice(None), slice(None), self.x.reshape(shape)
-            return
-        for images, places, columns, call in self:
-            _spatial.im2col(self.x[images], columns, *call)
-            yield images, places, columns
+def _room(buffer: Array, shape: tuple[int, ...]) -> Array:
+    """The beginning of a buffer, in some shape."""
+    return buffer[: math.prod(shape)].reshape(shape)
 
 
 def _grouped(w: Array, groups: int) -> Array:
     """The weights as matrices, one for each group."""
-    return w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))
+    return w.reshape(groups, len(w) // groups, -1) if w.size else w.reshape(groups, len(w) // groups, 0)
 
 
 def _side_by_side(y: Array) -> Array:
@@ -112,16 +98,22 @@ def _depthwise(x: Array, w: Array, y: Array, geometry: Any, groups: int, part: s
 
 def correlate(x: Array, w: Array, geometry: Any, groups: int) -> Array:
     """y: at each place, the sum of the products of a window with the weights."""
-    images, places = len(x), geometry.places
+    images, channels, places = len(x), x.shape[1], geometry.places
     y = np.empty((images, len(w), *geometry.out), x.dtype)
     if _depthwise(x, w, y, geometry, groups, "y"):
         return y
     whole, weights = y.reshape(images, groups, len(w) // groups, places), _grouped(w, groups)
-    tiles = _Columns(x, geometry, groups)
-    for n, p, columns in tiles.filled():
-        if tiles.joined:
-            joined = _loops.matmul(weights[0], columns)
-            whole[n, 0] = joined.reshape(len(w), -1, places).swapaxes(0, 1)
+    if geometry.plain:
+        np.matmul(weights, x.reshape(images, groups, channels // groups, places), out=whole)
+        return y
+    joined, size, tiles = _layout(geometry, images, channels, groups, _FEW)
+    buffer = np.empty(size, x.dtype)
+    for n, p, shape, call in tiles:
+        columns = _room(buffer, shape)
+        _spatial.im2col(x[n], columns, *call)
+        if joined:
+            product = _loops.matmul(weights[0], columns)
+            whole[n, 0] = product.reshape(len(w), -1, places).swapaxes(0, 1)
         else:
             np.matmul(weights, columns, out=whole[n, :, :, p])
     return y
@@ -137,9 +129,11 @@ def spread(y: Array, w: Array, geometry: Any, groups: int, size: tuple[int, ...]
     weights = _grouped(w, groups).swapaxes(1, 2)
     if geometry.plain:
         return np.matmul(weights, whole).reshape(x.shape)
-    tiles = _Columns(x, geometry, groups)
-    for n, p, columns, call in tiles:
-        if tiles.joined:
+    joined, largest, tiles = _layout(geometry, images, channels, groups, _FEW)
+    buffer = np.empty(largest, y.dtype)
+    for n, p, shape, call in tiles:
+        columns = _room(buffer, shape)
+        if joined:
             np.matmul(weights[0], _side_by_side(whole[n]), out=columns)
         else:
             np.matmul(weights, whole[n, :, :, p], out=columns)
@@ -152,12 +146,16 @@ def correlate_weight(x: Array, y: Array, geometry: Any, groups: int, shape: tupl
     w = np.zeros(shape, x.dtype)
     if _depthwise(x, w, y, geometry, groups, "w"):
         return w
-    whole = y.reshape(len(y), groups, shape[0] // groups, geometry.places)
+    images, channels = x.shape[:2]
+    whole = y.reshape(images, groups, shape[0] // groups, geometry.places)
     total = _grouped(w, groups)
-    tiles = _Columns(x, geometry, groups)
-    for n, p, columns in tiles.filled():
-        if tiles.joined:
-            total[0] += _loops.matmul(_side_by_side(whole[n]), columns.T)
+    joined, size, tiles = _layout(geometry, images, channels, groups, _MANY)
+    buffer = np.empty(size, x.dtype)
+    for n, p, tile, call in tiles:
+        columns = _room(buffer, tile)
+        _spatial.im2col(x[n], columns, *call)
+        if joined:
+            total[0] += _loops.matmul(_side_by_side(whole[n, :, :, p]), columns.T)
         else:
             total += np.matmul(whole[n, :, :, p], columns.swapaxes(2, 3)).sum(0)
     return w
@@ -199,8 +197,9 @@ def _check_shapes(
 ) -> None:
     """Dims and channels that fit together."""
     if len(input) != len(weight):
+        space = " " if transposed else ""
         raise RuntimeError(
-            f"Expected {len(weight)}-dimensional input for {len(weight)}-dimensional weight "
+            f"Expected {len(weight)}-dimensional input for {len(weight)}-dimensional weight{space}"
             f"{list(weight)}, but got {len(input)}-dimensional input of size {list(input)} instead"
         )
     if weight[0] < groups:
@@ -257,9 +256,7 @@ def _check_transposed(size: Any, out: Any, extra: Any, stride: Any, dilation: An
             for what, values in lists.items()
             for name, v in zip(names, values if len(values) > 1 else (1, *values), strict=True)
         )
-        raise RuntimeError(
-            f"output padding must be smaller than either stride or dilation, but got {shown}"
-        )
+        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {shown}")
     if min(out) < 1:
         raise RuntimeError(
             f"Given input size per channel: {_by(size)}. Calculated output size per channel: "
@@ -304,16 +301,17 @@ def _plan(
     return geometry_of(size, kernel, stride, padding, dilation, out), out
 
 
-def _check_dtypes(input: Array, weight: Array, bias: Array | None) -> None:
+def _check_dtypes(input: Array, weight: Array, bias: Array | None, transposed: bool) -> None:
     types = [from_numpy_dtype(a.dtype) for a in (input, weight, input if bias is None else bias)]
     if types[0] is not types[2]:
         shown = [C_NAMES.get(t.name, t.name) for t in types]
         shown = ["long int" if name == "int64_t" else name for name in shown]
         raise RuntimeError(f"Input type ({shown[0]}) and bias type ({shown[2]}) should be the same")
     if types[0] is not types[1]:
-        raise RuntimeError(
-            f"expected scalar type {types[0].type_name} but found {types[1].type_name}"
-        )
+        raise RuntimeError(f"expected scalar type {types[0].type_name} but found {types[1].type_name}")
+    if transposed and types[0].kind in "iu" and types[0].name != "int64":
+        name = f"slow_conv_transpose{max(input.ndim - 2, 2)}d_out_cpu"
+        raise NotImplementedError(f"\"{name}\" not implemented for '{types[0].type_name}'")
     if types[0].kind == "b":
         raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
 
@@ -322,7 +320,7 @@ def _prepared(*arrays: Array) -> tuple[Array, ...]:
     """Contiguous arrays; integers as int64, whose overflow is that of the others."""
     if arrays[0].dtype.kind in "iu":
         arrays = tuple([a.astype(np.int64) for a in arrays])
-    return tuple([np.ascontiguousarray(a) for a in arrays])
+    return tuple([a if a.flags.c_contiguous else np.ascontiguousarray(a) for a in arrays])
 
 
 # -------------------------------------------------------------------------------------------- ops
@@ -352,10 +350,18 @@ def convolution(
     """
     shape = None if bias is None else bias.shape
     geometry, size = _plan(
-        self.shape, weight.shape, shape, *_static(stride, padding, dilation, transposed, output_padding), groups
+        self.shape,
+        weight.shape,
+        shape,
+        *_static(stride, padding, dilation, transposed, output_padding),
+        groups,
     )
-    if not self.dtype == weight.dtype or (bias is not None and bias.dtype != self.dtype) or self.dtype == bool:
-        _check_dtypes(self, weight, bias)
+    if (
+        self.dtype != weight.dtype
+        or self.dtype.kind in "biu"
+        or (bias is not None and bias.dtype != self.dtype)
+    ):
+        _check_dtypes(self, weight, bias, transposed)
     x, w = _prepared(self, weight)
     y = spread(x, w, geometry, groups, size) if transposed else correlate(x, w, geometry, groups)
     if bias is not None:
@@ -453,9 +459,7 @@ def _check_batch(name: str, input: Tensor, dims: int) -> bool:
     return ndim == dims + 2
 
 
-def _same_padding(
-    input: Tensor, kernel: Any, stride: Any, dilation: Any
-) -> tuple[Tensor, tuple[int, ...]]:
+def _same_padding(input: Tensor, kernel: Any, stride: Any, dilation: Any) -> tuple[Tensor, tuple[int, ...]]:
     """The padding that keeps the size, and the input, padded itself where the two ends differ."""
     dims = len(kernel)
     if any(s != 1 for s in each("stride", stride, dims)):
@@ -569,6 +573,7 @@ def conv_tbc(self: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Array:
         raise RuntimeError("Input dim 2 (input channels) is not == dim 1 in the weight tensor")
     if weight.shape[2] != bias.shape[0]:
         raise RuntimeError("Bias size must equal dim 2 in the weight tensor (output channels).")
+    check_numbers(self, "addmm_impl_cpu_")
     y = convolution.kernel(
         self.transpose(1, 2, 0), weight.transpose(2, 1, 0), bias, (1,), (pad,), (1,), False, (0,), 1
     )
@@ -584,7 +589,13 @@ conv_tbc.vjp(
     ),
     weight=lambda g, self, weight_shape, pad: ops.permute(
         convolution_weight(
-            conj(ops.permute(self, (1, 2, 0))), ops.permute(g, (1, 2, 0)), tuple(weight_shape[::-1]), 1, pad, 1, 1
+            conj(ops.permute(self, (1, 2, 0))),
+            ops.permute(g, (1, 2, 0)),
+            tuple(weight_shape[::-1]),
+            1,
+            pad,
+            1,
+            1,
         ),
         (2, 1, 0),
     ),

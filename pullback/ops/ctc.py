@@ -140,7 +140,9 @@ def _check(targets: Tensor, steps: Lengths, counts: Lengths, longest: int) -> No
         for n in lengths:
             if n < 0:
                 raise RuntimeError(f"Expected {name} to have value at least 0, but got value {n} {_WHERE}")
-    size = "Expected tensor to have size {} at dimension {}, but got size {} for argument #2 'targets' " + _WHERE
+    size = (
+        "Expected tensor to have size {} at dimension {}, but got size {} for argument #2 'targets' " + _WHERE
+    )
     if targets.ndim == 1:
         if targets.shape[0] != sum(counts):
             raise RuntimeError(size.format(sum(counts), 0, targets.shape[0]))

@@ -30,9 +30,9 @@ _MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "dono
 
 def _check_two(x1: Array, x2: Array, p: float) -> None:
     for which, a in (("X1", x1), ("X2", x2)):
-        if a.dtype.kind != "f":
-            name = from_numpy_dtype(a.dtype).type_name
-            raise RuntimeError(f"cdist only supports floating-point dtypes, {which} got: {name}")
+        kind = from_numpy_dtype(a.dtype)
+        if kind.kind != "f":
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {which} got: {kind.type_name}")
     for which, a in (("X1", x1), ("X2", x2)):
         if a.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {which} got: {a.ndim}D")
@@ -146,7 +146,7 @@ cdist = overloaded(
 def _pdist(self: Tensor, p: float) -> Array:
     if self.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {self.ndim}D")
-    if self.dtype.kind != "f":
+    if from_numpy_dtype(self.dtype).kind != "f":
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")

@@ -51,7 +51,8 @@ def _flat(indices: Array) -> Array:
 
 @op(places="t", moves=True)
 def embedding(
-    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ):  # fmt: skip
     """The rows of the matrix `weight` at `indices`: shape (*indices, columns).
 
@@ -85,9 +86,7 @@ def _shares(flat: Array, rows: int, padding_idx: int, by_frequency: bool, dtype:
 
 
 @op(name="embedding_dense_backward", places="")
-def _embedding_slope(
-    self: Tensor, indices: Tensor, rows: int, padding_idx: int, by_frequency: bool
-) -> Array:
+def _embedding_slope(self: Tensor, indices: Tensor, rows: int, padding_idx: int, by_frequency: bool) -> Array:
     """The gradient of an embedding's matrix for that of its result."""
     flat, values = _flat(indices), _rows_of(self)
     shares = _shares(flat, rows, padding_idx, by_frequency, values.dtype)
@@ -200,9 +199,7 @@ def _functional_embedding(
 
 
 @op(name="embedding_bag", places="")
-def _bag_sum(
-    self: Tensor, scale: Tensor | None, source: Tensor, target: Tensor, bags: int
-) -> Array:
+def _bag_sum(self: Tensor, scale: Tensor | None, source: Tensor, target: Tensor, bags: int) -> Array:
     """`scale[i] * self[source[i]]` added to row `target[i]` of zeros, for each i."""
     if scale is not None:
         scale = np.ascontiguousarray(scale)
@@ -220,9 +217,7 @@ _bag_sum.vjp(
     scale=lambda g, self, source, target: _bag_dots(self, g, source, target),
 )
 _bag_dots.vjp(
-    self=lambda g, self_shape, other, at_self, at_other: _bag_sum(
-        other, g, at_other, at_self, self_shape[0]
-    ),
+    self=lambda g, self_shape, other, at_self, at_other: _bag_sum(other, g, at_other, at_self, self_shape[0]),
     other=lambda g, other_shape, self, at_self, at_other: _bag_sum(
         self, g, at_self, at_other, other_shape[0]
     ),
@@ -285,7 +280,7 @@ def _check_bag_weight(weight: Tensor, scale: Tensor | None) -> None:
     """Refuses matrices of other kinds than floats, and scales of another dtype."""
     if weight.dtype.kind != "f":
         kind = weight.dtype.type_name
-        shown = f"torch.{kind}Tensor" if weight.dtype.kind != "c" else f"CPU{kind}Type"
+        shown = f"torch.{kind}Tensor" if weight.dtype.kind in "iu" else f"CPU{kind}Type"
         raise RuntimeError(
             "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, "
             f"BFloat16, Float, Double; but got {shown} instead (while checking arguments for embedding_bag)"

@@ -79,10 +79,7 @@ def _softmax(name: str, self: Array, dim: int, dtype: Dtype | None, logs: bool) 
         raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{shown}'")
     if _soft.takes(a, axis):
         return narrowed(_soft.rows(a, logs), self, dtype)
-    if not a.ndim or not a.shape[axis]:
-        a = a - a
-    else:
-        a = a - np.maximum.reduce(a, axis, None, None, True)
+    a = a - a if not a.ndim or not a.shape[axis] else a - np.maximum.reduce(a, axis, None, None, True)
     e = np.asarray(np.exp(a))
     total = sum_array(e, (axis,), True) if e.ndim else e.copy()
     return narrowed(a - np.log(total) if logs else np.true_divide(e, total, e), self, dtype)

@@ -39,7 +39,7 @@ def _along(a: Array, dim: Dims, transform: Callable[..., Array], **options: Any)
     return found.transpose(np.argsort(order))
 
 
-@op(name="fft_c2c", places="", linear=True, grad_name="FftC2CBackward0")
+@op(name="fft_c2c", places="", linear=True, layout="", grad_name="FftC2CBackward0")
 def _c2c(self: Tensor, dim: Dims, scale: int, forward: bool) -> Array:
     import scipy.fft
 
@@ -52,7 +52,7 @@ def _c2c(self: Tensor, dim: Dims, scale: int, forward: bool) -> Array:
 _c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
 
 
-@op(name="fft_r2c", places="", linear=True, grad_name="FftR2CBackward0")
+@op(name="fft_r2c", places="", linear=True, layout="", grad_name="FftR2CBackward0")
 def _r2c(self: Tensor, dim: Dims, scale: int, onesided: bool) -> Array:
     import scipy.fft
 
@@ -73,7 +73,7 @@ def _r2c_vjp(g: Tensor, self_shape: Any, dim: Dims, scale: int, onesided: bool) 
 _r2c.vjp(self=_r2c_vjp)
 
 
-@op(name="fft_c2r", places="", linear=True, grad_name="FftC2RBackward0")
+@op(name="fft_c2r", places="", linear=True, layout="", grad_name="FftC2RBackward0")
 def _c2r(self: Tensor, dim: Dims, scale: int, last: int) -> Array:
     import scipy.fft
 

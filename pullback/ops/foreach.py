@@ -13,6 +13,7 @@ from typing import Any
 
 from pullback import ops
 from pullback._engine import Tensor
+from pullback.dtypes import number_dtype
 from pullback.op import SURFACE, function
 
 UNARY = (
@@ -21,7 +22,7 @@ UNARY = (
 )
 
 ROWS: dict[str, tuple[tuple[str, str], ...]] = {
-    **{name: () for name in UNARY.split()},
+    **dict.fromkeys(UNARY.split(), ()),
     "add": (("other", "sSTL"),),
     "sub": (("other", "sSTL"),),
     "mul": (("other", "sSTL"),),
@@ -75,9 +76,7 @@ def _spread(name: str, given: Any, forms: str, count: int, place: int) -> Iterab
             )
         return [given] * count
     if not isinstance(given, (tuple, list)):
-        if "s" not in forms or isinstance(given, str) or not hasattr(given, "__complex__") and not (
-            isinstance(given, (int, float, complex))
-        ):  # fmt: skip
+        if "s" not in forms or number_dtype(given) is None:
             raise TypeError(f"{name}(): argument {place} has the wrong type: {type(given).__name__}")
         return [given] * count
     if given and isinstance(given[0], Tensor):
@@ -113,9 +112,7 @@ def _bound(
         else:
             raise TypeError(f'{name}() missing 1 required positional arguments: "{parameter}"')
         values.append(_spread(name, given, forms, count, place + 2))
-    if kwargs and set(kwargs) != {"alpha"} or kwargs and isinstance(values[0], list) and not (
-        isinstance(values[0][0], Tensor)
-    ):  # fmt: skip
+    if kwargs and (set(kwargs) != {"alpha"} or not isinstance(next(iter(values[0])), Tensor)):
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(kwargs))}'")
     return values, kwargs
 

@@ -30,9 +30,7 @@ def _contiguous(*arrays: Array) -> list[Array]:
 
 
 @op(places="")
-def grid_samples(
-    self: Tensor, grid: Tensor, mode: int, padding: int, corners: bool, order: Order
-) -> Array:
+def grid_samples(self: Tensor, grid: Tensor, mode: int, padding: int, corners: bool, order: Order) -> Array:
     """The values of images (n, c, ...) at the places of grids (n, ..., dims): (n, c, ...)."""
     x, grid = _contiguous(self, grid)
     y = np.empty((*x.shape[:2], *grid.shape[1:-1]), x.dtype)
@@ -85,19 +83,14 @@ grid_samples.vjp(
     ),
 )
 grid_spread.vjp(
-    self=lambda g, grid, mode, padding, corners, order: grid_samples(
-        g, grid, mode, padding, corners, order
-    ),
+    self=lambda g, grid, mode, padding, corners, order: grid_samples(g, grid, mode, padding, corners, order),
     grid=lambda g, self, grid, mode, padding, corners, order: grid_slopes(
         self, g, grid, mode, padding, corners, order
     ),
 )
 grid_slopes.vjp(
     self=lambda g, image, grid, mode, padding, corners, order: _total(
-        [
-            part * grid_samples(image, grid, mode, padding, corners, up)
-            for part, up in _parts(g, order)
-        ]
+        [part * grid_samples(image, grid, mode, padding, corners, up) for part, up in _parts(g, order)]
     ),
     image=lambda g, self, image_shape, grid, mode, padding, corners, order: _total(
         [
@@ -106,18 +99,13 @@ grid_slopes.vjp(
         ]
     ),
     grid=lambda g, self, image, grid, mode, padding, corners, order: _total(
-        [
-            grid_slopes(self * part, image, grid, mode, padding, corners, up)
-            for part, up in _parts(g, order)
-        ]
+        [grid_slopes(self * part, image, grid, mode, padding, corners, up) for part, up in _parts(g, order)]
     ),
 )
 grid_samples.variant = lambda saved: (
     f"GridSampler{len(saved['order'])}DBackward{'Backward' * any(saved['order'])}0"
 )
-grid_samples.meta(
-    lambda self, grid, *rest: meta_array((*self.shape[:2], *grid.shape[1:-1]), self.dtype)
-)
+grid_samples.meta(lambda self, grid, *rest: meta_array((*self.shape[:2], *grid.shape[1:-1]), self.dtype))
 grid_spread.meta(lambda self, grid, size, *rest: meta_array((*self.shape[:2], *size), self.dtype))
 grid_slopes.meta(lambda self, image, grid, *rest: meta_array(grid.shape, grid.dtype))
 
@@ -155,9 +143,7 @@ def _check(input: Tensor, grid: Tensor, mode: int) -> None:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
     refuse("grid_sampler_2d_cpu_kernel_impl" if dims == 2 else "grid_sampler3d_cpu", input)
     if input.dtype is not grid.dtype:
-        raise RuntimeError(
-            f"expected scalar type {input.dtype.type_name} but found {grid.dtype.type_name}"
-        )
+        raise RuntimeError(f"expected scalar type {input.dtype.type_name} but found {grid.dtype.type_name}")
 
 
 @function(places="t")
@@ -273,9 +259,7 @@ def affine_matrices(self: Tensor, corners: bool) -> Array:
 
 
 affine_places.vjp(self=lambda g, corners: affine_matrices(g, corners))
-affine_matrices.vjp(
-    self=lambda g, self_shape, corners: affine_places(g, tuple(self_shape[1:-1]), corners)
-)
+affine_matrices.vjp(self=lambda g, self_shape, corners: affine_places(g, tuple(self_shape[1:-1]), corners))
 
 
 @function(places="t")

@@ -102,7 +102,9 @@ def _smooth(support: float, weigh: Callable[[Array], Array]) -> Callable[..., Ax
         index = np.arange(start[-1]) - np.repeat(start[:-1] - first, counts)
         weight = weigh((index - np.repeat(center, counts) + 0.5) / stretch)
         total = np.add.reduceat(weight, start[:-1]) if len(weight) else weight
-        return AxisMap(n, start, np.minimum(index, n - 1), weight / np.repeat(np.where(total, total, 1), counts))
+        return AxisMap(
+            n, start, np.minimum(index, n - 1), weight / np.repeat(np.where(total, total, 1), counts)
+        )
 
     return make
 
@@ -121,7 +123,9 @@ _WEIGHTS: dict[str, Callable[..., AxisMap]] = {
 
 
 @functools.lru_cache(1024)
-def _maps(mode: str, kind: Any, size: tuple[int, ...], out: tuple[int, ...], factors: Any, corners: bool) -> Any:
+def _maps(
+    mode: str, kind: Any, size: tuple[int, ...], out: tuple[int, ...], factors: Any, corners: bool
+) -> Any:
     """The maps of a mode for each dim."""
     factors = factors or (None,) * len(size)
     every = zip(size, out, factors, strict=True)
@@ -200,7 +204,7 @@ def _refuse(mode: str, smooth: bool, input: Tensor) -> None:
     elif dims == 2 and mode != "bicubic":
         name = f"upsample_{mode.replace('-exact', '')}2d_channels_last"
     whole = ("uint8",) if "nearest" in mode or dims == 2 else ()
-    refuse(name, input, also=whole)
+    refuse(name, input, also=whole, half=not smooth)
 
 
 # ------------------------------------------------------------------------------------ what users call

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor, result_type
+from pullback._engine import Tensor, conj, result_type
 from pullback.op import function, op
 from pullback.ops.pointwise import unimplemented
 from pullback.ops.reduce import sum_array
@@ -29,8 +29,7 @@ def reduction_of(reduction: Any, size_average: bool | None = None, reduce: bool 
     if size_average is not None or reduce is not None:
         reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
         warnings.warn(
-            "size_average and reduce args will be deprecated, please use "
-            f"reduction='{reduction}' instead.",
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
             stacklevel=3,
         )
     if reduction in _CODES:
@@ -85,7 +84,7 @@ def paired(name: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple
 # --------------------------------------------------------------------------- squares and distances
 
 
-@op(name="mse_loss", places="")
+@op(name="mse_loss", places="", layout="K")
 def _mse_loss(self: Tensor, target: Tensor, reduction: int) -> Any:
     away = np.asarray(self - target)
     return reduced_array(np.multiply(away, away, away), reduction)
@@ -170,7 +169,7 @@ def _bent(away: Any, knee: float) -> Any:
     return near * (size - near * away.dtype.type(0.5))
 
 
-@op(name="smooth_l1_loss", places="", grad_name="SmoothL1LossBackward0")
+@op(name="smooth_l1_loss", places="", grad_name="SmoothL1LossBackward0", layout="K")
 def _smooth_l1_loss(self: Tensor, target: Tensor, reduction: int, beta: float) -> Any:
     away = np.asarray(self - target)
     return reduced_array(_bent(away, beta) / away.dtype.type(beta), reduction)
@@ -214,7 +213,7 @@ def smooth_l1_loss(
     return _smooth_l1_loss(input, target, code, beta)
 
 
-@op(name="huber_loss", places="")
+@op(name="huber_loss", places="", layout="K")
 def _huber_loss(self: Tensor, target: Tensor, reduction: int, delta: float) -> Any:
     return reduced_array(_bent(np.asarray(self - target), delta), reduction)
 
@@ -257,15 +256,17 @@ def huber_loss(
     return reduced(_huber_loss(input, target, NONE, delta) * weight, code)
 
 
-@op(name="soft_margin_loss", places="")
+@op(name="soft_margin_loss", places="", layout="K")
 def _soft_margin_loss(self: Tensor, target: Tensor, reduction: int) -> Any:
     z = np.asarray(self * target)
+    if z.dtype.kind == "c":
+        return reduced_array(np.log(1 + np.exp(-z)), reduction)
     return reduced_array(np.log1p(np.exp(-abs(z))) - np.minimum(z, 0), reduction)
 
 
 def _soft_margin_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int) -> Tensor:
     z = self * target
-    return -target * ops.sigmoid(-z) * share(g, z.numel(), reduction)
+    return conj(-target * ops.sigmoid(-z)) * share(g, z.numel(), reduction)
 
 
 _soft_margin_loss.vjp(
@@ -295,7 +296,7 @@ def soft_margin_loss(
     if found.kind in "iu":
         raise RuntimeError(f"result type Float can't be cast to the desired output type {found.type_name}")
     input, target = paired("", input, target, warn=False)
-    return _soft_margin_loss(input if input.dtype.kind == "f" else -input, target, code)
+    return _soft_margin_loss(input if input.dtype.kind in "fc" else -input, target, code)
 
 
 # ------------------------------------------------------------------------------ binary entropies
@@ -322,7 +323,7 @@ def _share(g: Tensor, count: int, reduction: int, weight: Tensor | None) -> Tens
 _LEAST_LOG = -100.0  # a probability of zero costs this much
 
 
-@op(name="binary_cross_entropy", places="")
+@op(name="binary_cross_entropy", places="", layout="K")
 def _bce(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int) -> Any:
     for name, a in (("input", self), ("target", target)):
         if not bool(((a >= 0) & (a <= 1)).all()):
@@ -377,15 +378,13 @@ def binary_cross_entropy(
             f"({input.shape}) is deprecated. Please ensure they have the same size."
         )
     if input.dtype is not target.dtype:
-        raise RuntimeError(
-            f"Found dtype {target.dtype.type_name} but expected {input.dtype.type_name}"
-        )
+        raise RuntimeError(f"Found dtype {target.dtype.type_name} but expected {input.dtype.type_name}")
     if input.dtype.kind != "f":
         unimplemented("binary_cross_entropy")(input.dtype)
     return _bce(input, target, weight, code)
 
 
-@op(name="binary_cross_entropy_with_logits", places="")
+@op(name="binary_cross_entropy_with_logits", places="", layout="K")
 def _bce_logits(
     self: Tensor, target: Tensor, weight: Tensor | None, pos_weight: Tensor | None, reduction: int
 ) -> Any:
@@ -420,10 +419,7 @@ def _logits_slope(
 def _logits_target_slope(
     g: Tensor, self: Tensor, weight: Tensor | None, pos_weight: Tensor | None, reduction: int
 ) -> Tensor:
-    if pos_weight is None:
-        slope = -self
-    else:
-        slope = ops.logsigmoid(-self) - pos_weight * ops.logsigmoid(self)
+    slope = -self if pos_weight is None else ops.logsigmoid(-self) - pos_weight * ops.logsigmoid(self)
     return _share(g, slope.numel(), reduction, weight) * slope
 
 
@@ -461,9 +457,7 @@ def binary_cross_entropy_with_logits(
     """
     code = reduction_of(reduction, size_average, reduce)
     if input.shape != target.shape:
-        raise ValueError(
-            f"Target size ({target.shape}) must be the same as input size ({input.shape})"
-        )
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     for other in (weight, pos_weight):
         if other is not None:
             ops.broadcast_tensors(other, input)
@@ -509,10 +503,7 @@ def kl_div(
     code = SUM if batch_mean else reduction_of(reduction, size_average, reduce)
     if input.dtype.kind in "biu" and target.dtype.kind in "biu":
         raise RuntimeError("kl_div: Integral inputs not supported.")
-    if log_target:
-        loss = ops.exp(target) * (target - input)
-    else:
-        loss = ops.xlogy(target, target) - target * input
+    loss = ops.exp(target) * (target - input) if log_target else ops.xlogy(target, target) - target * input
     loss = reduced(loss, code)
     return loss / input.shape[0] if batch_mean and input.ndim else loss
 

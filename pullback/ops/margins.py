@@ -76,6 +76,8 @@ def hinge_embedding_loss(
     tensor([0.5000, 0.7500])
     """
     code = reduction_of(reduction, size_average, reduce)
+    if input.dtype.kind in "iu":
+        margin = int(margin)
     apart = ops.where(target != 1, ops.clamp_min(margin - input, 0), 0)
     return reduced(apart + ops.where(target != -1, input, 0), code)
 
@@ -249,9 +251,7 @@ def _multi_margin(
             f"Input has shape {list(self.shape)}."
         )
     if weight is not None and weight.size != classes:
-        raise RuntimeError(
-            f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
-        )
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     if self.dtype.kind != "f" or self.dtype.itemsize < 4:
         raise NotImplementedError(f"\"multi_margin_loss_cpu_kernel\" not implemented for '{type_name(self)}'")
     if target.dtype != np.int64:
@@ -403,9 +403,7 @@ def _numbered(loss: Any, *parameters: str) -> None:
     function(name=loss.__name__, places="t")(call)
 
 
-_numbered(
-    binary_cross_entropy_with_logits, "input", "target", "weight", "pos_weight", "reduction"
-)
+_numbered(binary_cross_entropy_with_logits, "input", "target", "weight", "pos_weight", "reduction")
 _numbered(cosine_embedding_loss, "input1", "input2", "target", "margin", "reduction")
 _numbered(hinge_embedding_loss, "input", "target", "margin", "reduction")
 _numbered(kl_div, "input", "target", "reduction", "log_target")

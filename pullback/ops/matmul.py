@@ -33,6 +33,22 @@ def matrix_product(a: Array, b: Array) -> Array:
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
         wide = _loops.matmul(a.astype(np.float32), b.astype(np.float32))
         return wide.astype(a.dtype)
+    if a.ndim > 2 and b.ndim > 2:
+        return _stacked_product(a, b)
+    return _loops.matmul(a, b)
+
+
+def _stacked_product(a: Array, b: Array) -> Array:
+    """Products of stacks of matrices. Those of thin ones, and of one matrix shown many times, as an
+    expanded weight is, cost BLAS a call each: they are one product here."""
+    if a.shape[-1] == 1 and a.dtype.kind != "b":
+        return np.multiply(a, b)
+    if a.ndim == b.ndim == 3 and len(a) == len(b) > 1:
+        if b.strides[0] == 0:
+            tall = _loops.matmul(a.reshape(-1, a.shape[2]), b[0])
+            return tall.reshape(len(a), a.shape[1], b.shape[2])
+        if a.strides[0] == 0 and b.shape[2] == 1:
+            return _loops.matmul(b.reshape(len(b), -1), a[0].T).reshape(len(b), a.shape[1], 1)
     return _loops.matmul(a, b)
 
 

@@ -108,8 +108,8 @@ take_places.vjp(
 
 
 @max_windows.jvp
-def _max_windows_tangent(self: Any, windows: Any, shown: Any, result1: Tensor) -> Any:
-    return take_places(self, result1, windows.dims, shown), None
+def _max_windows_tangent(self: Any, windows: Any, shown: Any, result: Any) -> Any:
+    return take_places(self, result[1], windows.dims, shown), None
 
 
 for _record in (max_windows, put_places, take_places):
@@ -148,13 +148,16 @@ def _declare(dims: int) -> tuple[Any, Any]:
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         args = hashable(kernel_size, stride, padding, dilation)
         windows = _pool_windows(name, tuple(input.shape), *args, ceil_mode)
-        refuse(f"{name}_impl" if dims == 1 else name, input, also=() if dims == 1 else _INTEGERS)
+        refuse(name.replace("1d", "2d"), input, also=_INTEGERS)
         return max_windows(input, windows, _SHOWN[dims])
 
     def max_pool(
         input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0, dilation: Ints = 1,
         ceil_mode: bool = False, return_indices: bool = False,
     ) -> Any:  # fmt: skip
+        if dims == 1 and not return_indices:
+            placed(name, tuple(input.shape), *hashable(kernel_size, stride, padding, dilation), ceil_mode)
+            refuse("max_pool1d_impl", input)
         both = with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
         return both if return_indices else both[0]
 
@@ -198,9 +201,7 @@ def _declare_adaptive(dims: int) -> Any:
     name = f"adaptive_max_pool{dims}d"
     shown = "SqueezeBackward1" if dims == 1 else f"AdaptiveMaxPool{dims}DBackward0"
 
-    def with_indices(
-        input: Tensor, output_size: Ints, return_indices: bool = True
-    ) -> tuple[Tensor, Tensor]:
+    def with_indices(input: Tensor, output_size: Ints, return_indices: bool = True) -> tuple[Tensor, Tensor]:
         windows = _adaptive(name, tuple(input.shape), *hashable(output_size))
         refuse(f"{name}_cpu" if dims == 3 else "adaptive_max_pool2d", input)
         return max_windows(input, windows, shown)
@@ -243,7 +244,9 @@ def _fractional_starts(samples: Array, n: int, out: int, kernel: int) -> Array:
         return np.full((len(samples), 1), n - kernel)
     alpha = samples.dtype.type(n - kernel) / samples.dtype.type(out - 1)
     place = np.arange(out - 1, dtype=samples.dtype)
-    begin = ((place + samples[:, None]) * alpha).astype(np.int64) - (samples[:, None] * alpha).astype(np.int64)
+    begin = ((place + samples[:, None]) * alpha).astype(np.int64) - (samples[:, None] * alpha).astype(
+        np.int64
+    )
     return np.concatenate([begin, np.full((len(samples), 1), n - kernel)], axis=1)
 
 
@@ -253,22 +256,20 @@ def fractional_max_windows(
 ) -> tuple[Array, Array]:
     """The largest elements of windows that begin where random samples say, one set for each channel."""
     dims, x = len(kernel), np.ascontiguousarray(self)
-    size = x.shape[x.ndim - dims :]
-    before = x.shape[: x.ndim - dims]
-    count = math.prod(before)
-    picked = np.broadcast_to(samples[: before[0] if len(before) > 1 else 1], (*before, dims) if len(before) > 1
-                             else (1, *before, dims)).reshape(count, dims)  # fmt: skip
-    windows = x.reshape(count, *size)
+    size, before = x.shape[x.ndim - dims :], x.shape[: x.ndim - dims]
+    count, pixels = math.prod(before), math.prod(size)
+    samples = samples[: before[0] if len(before) > 1 else 1]
+    picked = np.broadcast_to(samples, (*before, dims) if len(before) > 1 else (1, *before, dims))
+    picked = picked.reshape(count, dims).astype(x.dtype)
     at: Any = 0
-    for d in range(dims):  # the samples of width, height and depth stand in this order
-        sample = picked[:, dims - 1 - d]
-        starts = _fractional_starts(sample.astype(x.dtype), size[d], out[d], kernel[d])
+    for d in range(dims):  # of images, the sample of the width comes first
+        starts = _fractional_starts(picked[:, 1 - d if dims == 2 else d], size[d], out[d], kernel[d])
         taken = starts[:, :, None] + np.arange(kernel[d])
         shape = [count, *(1,) * (2 * dims)]
         shape[1 + d], shape[1 + dims + d] = out[d], kernel[d]
         at = at * size[d] + taken.reshape(shape)
     at = at.reshape(count, math.prod(out), math.prod(kernel))
-    values = np.take_along_axis(windows.reshape(count, 1, -1), at, axis=2)
+    values = np.take_along_axis(x.reshape(count, 1, pixels), at, axis=2)
     best = np.argmax(values, axis=2)[..., None]
     y = np.take_along_axis(values, best, 2).reshape(*before, *out)
     return y, np.take_along_axis(at, best, 2).reshape(*before, *out)
@@ -308,11 +309,9 @@ def _fractional(
     out = tuple(index(n) for n in out) * (dims if len(out) == 1 else 1)
     labels = ("height", "width") if dims == 2 else ("time", "height", "width")
     for label, n, k, m in zip(labels, shape[-dims:], kernel, out, strict=True):
-        if m + k - 1 >= n + (k == 1 and m <= n):
-            raise RuntimeError(
-                f"{name}{'' if dims == 3 else '()'}{'_out_frame' * 0}: pool {label} {k} too large relative to "
-                f"input {label} {n}"
-            )
+        if m + k - 1 > n - (dims == 3):  # PyTorch's two kernels differ by one
+            shown = "_out" if dims == 3 else ""
+            raise RuntimeError(f"{name}{shown}(): pool {label} {k} too large relative to input {label} {n}")
     if samples is None:
         batch = shape[0] if len(shape) == dims + 2 else 1
         samples = ops.rand(batch, shape[-dims - 1], dims, dtype=input.dtype)
@@ -391,9 +390,7 @@ def unpool_places(self: Tensor, indices: Tensor, size: tuple[int, ...], shown: s
 
 
 unpool_places.variant = lambda saved: saved["shown"]
-unpool_places.vjp(
-    self=lambda g, indices, size, shown: take_places(g, indices, len(size), shown)
-)
+unpool_places.vjp(self=lambda g, indices, size, shown: take_places(g, indices, len(size), shown))
 
 
 def _check_unpool(x: Array, indices: Array, size: tuple[int, ...]) -> None:
@@ -467,7 +464,7 @@ def _declare_unpool(dims: int) -> Any:
         kernel = listed(kernel_size)
         steps = kernel if stride is None else listed(stride)
         size = _unpool_size(tuple(input.shape), kernel, steps, listed(padding), output_size)
-        refuse(f"max_unpooling{max(dims, 2)}d_forward_out_cpu_frame"[: 21 + 12], input)
+        refuse(f"max_unpool{max(dims, 2)}d", input)
         return unpool_places(input, indices, size, shown)
 
     size = ", ".join(["4"] * dims)

@@ -36,8 +36,7 @@ def _check_dims(
     batched = query.ndim == 3
     _require(
         query.ndim in (2, 3),
-        "query should be unbatched 2D or batched 3D tensor but received "
-        f"{query.ndim}-D query tensor",
+        f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor",
     )
     word, dims = ("batched (3-D)", 3) if batched else ("unbatched (2-D)", 2)
     _require(
@@ -57,9 +56,7 @@ def _check_dims(
     )
     if not batched and mask is not None and mask.ndim == 3:
         shape = (heads, query.shape[0], key.shape[0])
-        _require(
-            tuple(mask.shape) == shape, f"Expected `attn_mask` shape to be {shape} but got {mask.shape}"
-        )
+        _require(tuple(mask.shape) == shape, f"Expected `attn_mask` shape to be {shape} but got {mask.shape}")
     return batched
 
 
@@ -119,9 +116,7 @@ def _static(static: Tensor | None, name: str, x: Tensor, batch: int, heads: int)
         return _heads(x, batch, heads)
     width = x.shape[-1] // heads
     for dim, wanted in ((0, batch * heads), (2, width)):
-        _require(
-            static.shape[dim] == wanted, _STATIC.format(name, dim, wanted, static.shape[dim])
-        )
+        _require(static.shape[dim] == wanted, _STATIC.format(name, dim, wanted, static.shape[dim]))
     return static
 
 
@@ -146,7 +141,8 @@ def _combined_mask(
 
 
 def _attended(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, causal: bool, batch: int, needed: bool
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, causal: bool, batch: int,
+    needed: bool,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """Attention of (batch * heads, length, width): (batch * heads, length, width), and the weights."""
     if needed:
@@ -157,7 +153,9 @@ def _attended(
         return ops.matmul(weights, v), weights
     q, k, v = (ops.reshape(x, (batch, -1, *x.shape[1:])) for x in (q, k, v))
     if mask is not None:
-        mask = ops.unsqueeze(mask, 0) if mask.shape[0] == 1 else ops.reshape(mask, (batch, -1, *mask.shape[1:]))
+        mask = (
+            ops.unsqueeze(mask, 0) if mask.shape[0] == 1 else ops.reshape(mask, (batch, -1, *mask.shape[1:]))
+        )
     found = ops.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
     return ops.reshape(found, (-1, *found.shape[2:])), None
 
@@ -222,7 +220,8 @@ def multi_head_attention_forward(
     else:
         attn_mask, is_causal = _as_bias(attn_mask, "attn_mask", None, query.dtype), False
     _require(
-        width == embed_dim_to_check, f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}"
+        width == embed_dim_to_check,
+        f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}",
     )
     _require(width % num_heads == 0, f"embed_dim {width} not divisible by num_heads {num_heads}")
     parts = _check_matrices(
@@ -263,9 +262,7 @@ def _check_matrices(
 ) -> tuple[Tensor | None, ...] | None:
     """The three matrices, None if they are packed. AssertionError where some is missing."""
     if not separate:
-        _require(
-            key.shape == value.shape, f"key shape {key.shape} does not match value shape {value.shape}"
-        )
+        _require(key.shape == value.shape, f"key shape {key.shape} does not match value shape {value.shape}")
         _require(packed is not None, "use_separate_proj_weight is False but in_proj_weight is None")
         return None
     _require(

@@ -18,8 +18,9 @@ import numpy as np
 
 from pullback import _norms, ops
 from pullback._engine import Tensor
-from pullback.dtypes import finfo, float32
+from pullback.dtypes import finfo, float32, int64
 from pullback.op import function, op
+from pullback.ops.pointwise import unimplemented
 from pullback.ops.reduce import type_name
 
 
@@ -266,9 +267,7 @@ def _require_float(x: Any, kernel: str) -> None:
 
 
 @op(name="native_layer_norm", places="", takes_half=True)
-def _layer_norm(
-    self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float
-) -> Any:
+def _layer_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
     _require_float(self, "LayerNormKernelImpl")
     return normalised(self, weight, bias, frame, eps)
 
@@ -348,15 +347,11 @@ def _group_frame(shape: tuple[int, ...], groups: int) -> Frame:
     else:
         kernel = rows, per * size, per, size, size, False, groups, per, 1
     seen = samples, groups, per, size
-    return Frame(
-        kernel, (samples, groups), seen, (samples, groups, 1, 1), (1, groups, per, 1), (-2, -1)
-    )
+    return Frame(kernel, (samples, groups), seen, (samples, groups, 1, 1), (1, groups, per, 1), (-2, -1))
 
 
 @op(name="native_group_norm", places="", takes_half=True)
-def _group_norm(
-    self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float
-) -> Any:
+def _group_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
     _require_float(self, "GroupNormKernelImpl")
     return normalised(self, weight, bias, frame, eps)
 
@@ -468,7 +463,7 @@ def rms_norm(
     dtype = input.dtype
     if dtype.kind not in "fc":
         raise NotImplementedError(f"\"rms_norm\" not implemented for '{dtype.type_name}'")
-    x = input.to(float32) if dtype.itemsize == 2 else input
+    x = (input.to(float32) if dtype.itemsize == 2 else input).contiguous()
     if eps is None:
         eps = finfo(x.dtype.to_real()).eps
     square = ops.mean(ops.pow(x, 2), tuple(range(-len(normal), 0)), True)
@@ -509,10 +504,12 @@ def local_response_norm(
             "Expected 3D or higher dimensionality                          input "
             f"(got {input.ndim} dimensions)"
         )
+    integer = input.dtype is int64
+    if input.dtype.kind != "f" and not integer:
+        unimplemented("avg_pool2d" if input.ndim == 3 else "avg_pool3d")(input.dtype)
     if not input.numel():
         return input
     square, channels = input * input, input.shape[1]
-
 
     def zeros(count: int) -> Tensor:
         return ops.zeros((input.shape[0], count, *input.shape[2:]), dtype=input.dtype)
@@ -521,4 +518,5 @@ def local_response_norm(
     total = ops.narrow(padded, 1, 0, channels)
     for start in range(1, size):
         total = total + ops.narrow(padded, 1, start, channels)
-    return input / ops.pow(total / size * alpha + k, beta)
+    average = total // size if integer else total / size
+    return input / ops.pow(average * alpha + k, beta)

@@ -51,7 +51,7 @@ def norm_array(a: Array, ord: float, axes: tuple[int, ...] | None, keepdim: bool
     """The vector norm of floats or complex numbers: of any order, in their real type."""
     a = np.asarray(np.abs(a), order="C")
     if ord == 0:
-        result = sum_array((a != 0).astype(a.dtype), axes, True)
+        result = sum_array(np.asarray(a != 0).astype(a.dtype), axes, True)
     elif math.isinf(ord):
         ufunc = np.maximum if ord > 0 else np.minimum
         result = np.asarray(ufunc.reduce(a, axes, None, None, True))

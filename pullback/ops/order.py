@@ -141,7 +141,6 @@ def _kthvalue_shapes(self: Array, k: int, dim: int, keepdim: bool) -> tuple[Arra
     return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
 
 
-
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The `k`-th smallest element along `dim`, counted from 1: `(values, indices)`.
 

@@ -85,16 +85,14 @@ def _check_batch(name: str, shape: tuple[int, ...], dims: int) -> None:
         raise RuntimeError(f"non-empty {few} expected for input")
     empty = [d for d in range(len(shape) == dims + 2, len(shape)) if not shape[d]]
     if empty and dims == 3:
-        place = empty[0] - (len(shape) == 5)
+        place = max(empty[0] - 2 * (len(shape) == 5), 0)
         inner = "max_pool3d_with_indices_out_cpu_template" if name == "max_pool3d" else "avg_pool3d_out_cpu"
         raise RuntimeError(
             f"{inner}(): Expected input's non-batch dimensions to have positive length, but input has a "
             f"shape of {list(shape)} and non-batch dimension {place} has length zero!"
         )
     if empty:
-        raise RuntimeError(
-            f"Expected {few} with optional 0 dim batch size for input, but got:{list(shape)}"
-        )
+        raise RuntimeError(f"Expected {few} with optional 0 dim batch size for input, but got:{list(shape)}")
 
 
 def _check_one_dim(name: str, shape: tuple[int, ...]) -> None:
@@ -214,10 +212,10 @@ def _avg_pool(
 ) -> Tensor:  # fmt: skip
     args = hashable(kernel, stride, padding)
     maps = _mean_maps(name, tuple(input.shape), *args, ceil_mode, count_include_pad, divisor_override)
+    whole = name == "avg_pool3d"  # whose PyTorch kernel takes no half precisions
+    refuse("avg_pool3d_out_frame" if whole else "avg_pool2d", input, also=("int64",), half=not whole)
     if input.dtype.kind == "f":
         return resample(input, maps, shown)
-    refuse("avg_pool2d" if name == "avg_pool1d" else f"{name}_out_frame" * (name == "avg_pool3d") or name,
-           input, also=("int64",))  # fmt: skip
     return _whole_means(input, maps)
 
 
@@ -343,9 +341,7 @@ def _check_target(name: str, shape: tuple[int, ...], out: tuple[int, ...]) -> No
 
 
 @functools.lru_cache(1024)
-def adaptive_windows(
-    name: str, shape: tuple[int, ...], size: Ints
-) -> tuple[list[Array], list[Array]]:
+def adaptive_windows(name: str, shape: tuple[int, ...], size: Ints) -> tuple[list[Array], list[Array]]:
     """Where the windows of an adaptive pooling begin and end in each dim: they cover it evenly."""
     out = _target(name, shape, size)
     firsts, ends = [], []
@@ -429,7 +425,7 @@ def _declare_lp(dims: int, mean: Any) -> Any:
         input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints = None, ceil_mode: bool = False
     ) -> Tensor:
         if norm_type == math.inf:
-            return getattr(ops, f"max_pool{dims}d")(input, kernel_size, stride, 0, 1, ceil_mode)
+            return getattr(ops, f"max_pool{dims}d")(ops.abs(input), kernel_size, stride, 0, 1, ceil_mode)
         sizes = _listed(f"avg_pool{dims}d", "kernel_size", kernel_size, dims)
         means = mean(input**norm_type, kernel_size, stride, 0, ceil_mode)
         return (ops.sign(means) * ops.relu(ops.abs(means)) * math.prod(sizes)) ** (1.0 / norm_type)
@@ -440,7 +436,7 @@ def _declare_lp(dims: int, mean: Any) -> Any:
     lp_pool.__name__ = name
     lp_pool.__doc__ = f"""The norm of order `norm_type` of each window of a tensor (..., {dims} spatial dims).
 
-    It is `sum(x**p)**(1/p)`, without magnitudes; the largest element for an infinite order.
+    It is `sum(x**p)**(1/p)`, without magnitudes; the largest magnitude for an infinite order.
 
     >>> import pullback as torch
     >>> torch.nn.functional.{name}(torch.ones(1, {shape}), 2, 2)

@@ -9,24 +9,14 @@ import numpy as np
 from pullback import ops
 from pullback._engine import Tensor, from_array
 from pullback.dtypes import contiguous_format
-from pullback.op import function, op
+from pullback.op import Size, function, op
 from pullback.ops.dims import one_or_many, wrap_dim, wrap_dims
 from pullback.ops.places import compact
 
 
-@op(places="", name="flip", moves=True, linear=True)
-def _flip(self: Tensor, dims):
-    """`self` reversed in some dimensions."""
-    axes = wrap_dims(dims, self.ndim)
-    return np.flip(self, axes).copy(order="K") if self.ndim else self.copy()
-
-
-_flip.vjp(self=lambda g, dims: _flip(g, dims))
-
-
-@function()
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """`input` with the order of elements reversed in some dimensions: a copy.
+@op(moves=True, linear=True)
+def flip(self: Tensor, dims: Size):
+    """`self` with the order of elements reversed in some dimensions: a copy.
 
     The gradient is reversed likewise.
 
@@ -35,7 +25,11 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     tensor([[1, 0],
             [3, 2]])
     """
-    return _flip(input, one_or_many(dims))
+    axes = wrap_dims(dims, self.ndim)
+    return np.flip(self, axes).copy(order="K") if self.ndim else self.copy()
+
+
+flip.vjp(self=lambda g, dims: flip(g, dims))
 
 
 @function()
@@ -43,7 +37,7 @@ def fliplr(input: Tensor) -> Tensor:
     """`input` reversed in dimension 1."""
     if input.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
-    return _flip(input, (1,))
+    return flip(input, (1,))
 
 
 @function()
@@ -51,7 +45,7 @@ def flipud(input: Tensor) -> Tensor:
     """`input` reversed in dimension 0."""
     if not input.ndim:
         raise RuntimeError("Input must be >= 1-d.")
-    return _flip(input, (0,))
+    return flip(input, (0,))
 
 
 @op(moves=True, linear=True)

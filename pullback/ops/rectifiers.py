@@ -1,7 +1,8 @@
 """Activations made of straight pieces: relu and its kin, hardtanh, shrinkage, thresholds, prelu.
 
 Each is a loop of `_curves` and a slope that is constant by pieces: `_within`, mostly, or a choice. At
-a corner the slope is that of the flat piece. Read `_declare` and `hardtanh` first. The smooth activations are in activations.py.
+a corner the slope is that of the flat piece. Read `_declare` and `hardtanh` first. The smooth
+activations are in activations.py.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pullback import draw, ops
 from pullback._engine import Tensor
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import elementwise, function, op
-from pullback.ops.activations import applied, written
+from pullback.ops.activations import applied, require_float, written
 from pullback.ops.pointwise import times, unimplemented
 from pullback.ops.random import default_generator
 
@@ -70,6 +71,8 @@ _hardtanh = _declare(
 
 def _limited(input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
     """`hardtanh` with limits in the kind of number that the input has."""
+    if input.dtype.kind == "b":
+        raise RuntimeError("Bool inputs not supported for hardtanh")
     if input.dtype.kind in "iu":
         if input.dtype.kind == "u" and low < 0:
             raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
@@ -78,9 +81,7 @@ def _limited(input: Tensor, low: float, high: float, inplace: bool) -> Tensor:
 
 
 @function(places="", aliases=("nn.functional.hardtanh",))
-def hardtanh(
-    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
-) -> Tensor:
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x moved into [min_val, max_val]; the slope is 1 inside, 0 from the limits on.
 
     ValueError if the limits are in the wrong order; RuntimeError for bool tensors.
@@ -126,8 +127,8 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """`x * relu6(x + 3) / 6`, element by element; the slope between -3 and 3 is `x / 3 + 1 / 2`.
 
     >>> import pullback as torch
-    >>> torch.nn.functional.hardswish(torch.tensor([-4.0, 1.0, 4.0]))
-    tensor([0.0000, 0.6667, 4.0000])
+    >>> torch.nn.functional.hardswish(torch.tensor([1.0, 4.0]))
+    tensor([0.6667, 4.0000])
     """
     return applied(_hardswish, inplace, input)
 
@@ -159,6 +160,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> torch.nn.functional.leaky_relu(torch.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
+    require_float(input, "leaky_relu_cpu")
     return applied(_LEAKY[inplace], inplace, input, negative_slope)
 
 
@@ -179,6 +181,8 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     >>> torch.nn.functional.threshold(torch.tensor([0.5, 2.0]), 1.0, 20.0)
     tensor([20.,  2.])
     """
+    if input.dtype.kind == "b":
+        unimplemented("threshold_cpu")(input.dtype)
     if input.dtype.kind in "iu":
         threshold, value = int(threshold), int(value)
     return applied(_threshold, inplace, input, threshold, value)
@@ -198,6 +202,7 @@ _softshrink = _declare(
     ("lambd",),
 )
 
+
 @function(places="tm", aliases=("nn.functional.hardshrink",))
 def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """x, but zero where `|x| <= lambd`. Floats only.
@@ -206,6 +211,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) 
     >>> torch.nn.functional.hardshrink(torch.tensor([-1.0, 0.2, 2.0]))
     tensor([-1.,  0.,  2.])
     """
+    require_float(input, "hardshrink_cpu")
     return _hardshrink(input, lambd, out=out)
 
 
@@ -225,8 +231,7 @@ def softshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) 
     largest = draw.LARGEST[dtype.name]
     if not 0 <= lambd <= largest:
         raise RuntimeError(
-            f"lambda must be in range [0, {largest:g}] for input dtype {dtype.type_name}, "
-            f"but found {lambd:g}"
+            f"lambda must be in range [0, {largest:g}] for input dtype {dtype.type_name}, but found {lambd:g}"
         )
     return _softshrink(input, lambd, out=out)
 
@@ -262,8 +267,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     if input.dtype is not weight.dtype:
         raise RuntimeError(
-            "prelu: Type promoting not supported. Got "
-            f"{input.dtype.type_name} and {weight.dtype.type_name}"
+            f"prelu: Type promoting not supported. Got {input.dtype.type_name} and {weight.dtype.type_name}"
         )
     count, ndim = weight.numel(), input.ndim
     if count != 1:
@@ -279,10 +283,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         raise RuntimeError(
             f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
         )
-    if count == 1 or ndim < 2:
-        shape = (1,) * ndim
-    else:
-        shape = (1, count, *(1,) * (ndim - 2))
+    shape = (1,) * ndim if count == 1 or ndim < 2 else (1, count, *((1,) * (ndim - 2)))
     return _prelu(input, weight if tuple(weight.shape) == shape else ops.reshape(weight, shape))
 
 
@@ -337,6 +338,9 @@ def rrelu(
     """
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    require_float(input, "leaky_relu_cpu")
+    if not inplace:
+        input = input.contiguous()
     noise = _rrelu_noise(input, lower, upper) if training else (lower + upper) / 2
     return applied(_RRELU[inplace], inplace, input, noise)
 

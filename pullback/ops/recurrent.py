@@ -250,6 +250,9 @@ def _run(
     if b_hh is not None and separate is None:
         b_ih = b_hh if b_ih is None else b_ih + b_hh
     gates = ops.linear(x, w_ih, b_ih)
+    if gates.dtype.kind in "iu" and kind in ("gru", "lstm"):
+        shown = gates.dtype.type_name
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {shown}")
     h, c = states[0], states[1] if kind == "lstm" else None
     if project is None and not levels() and gates.dtype.kind == "f" and not gates.is_meta:
         out, h, cell, _, _ = _recurrence(gates, h, c, w_hh, separate, kind, sizes, reverse)
@@ -315,7 +318,7 @@ def _check_batch(data: Tensor, sizes: tuple[int, ...], h: Tensor) -> None:
 
 def _layer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
     """`rnn_tanh`, `rnn_relu`, `gru` or `lstm` in either form: padded, or packed with batch sizes."""
-    data, second = args[0], args[1]
+    data = args[0]
     packed = isinstance(args[2] if len(args) > 2 else None, (tuple, list, Tensor)) and not (
         isinstance(args[3] if len(args) > 3 else None, bool)
     )

@@ -39,7 +39,8 @@ def reduced_axes(dim: Any, keepdim: Any, ndim: int) -> tuple[int, ...] | None:
     if hasattr(dim, "__index__"):
         axis = wrap_dim(operator.index(dim), ndim)
         return (axis,) if ndim else None
-    return wrap_dims(dim, ndim) or None
+    axes = wrap_dims(dim, ndim)
+    return axes if axes and ndim else None
 
 
 def reduced_count(shape: Sequence[int], dim: Dims) -> int:
@@ -145,7 +146,8 @@ def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | No
     if dtype is not None:
         if not isinstance(dtype, Dtype):
             raise TypeError(f"dtype must be torch.dtype, not {type(dtype).__name__}")
-        self = self.astype(dtype.numpy, copy=False)
+        lost = self.dtype.kind == "c" != dtype.kind
+        self = cast_array(self, dtype.numpy) if lost else self.astype(dtype.numpy, copy=False)
     elif self.dtype.kind in "bui":
         return np.asarray(np.add.reduce(self, axes, np.int64, None, keepdim))
     return sum_array(self, axes, keepdim)
@@ -359,8 +361,10 @@ def sum_to_size_method(input: Tensor, *size: Any) -> Tensor:
     """
     if not size:
         raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
-    size = tuple(size[0]) if isinstance(size[0], (tuple, list)) else size
+    size = tuple(size[0] if isinstance(size[0], (tuple, list)) else size)
     if input.dtype.kind in "bui" and tuple(size) != tuple(input.shape):
+        input = input.to(int64)
+    if input.dtype.kind in "bui" and tuple(input.shape) != size:
         input = input.to(int64)
     return sum_to_size(input, size) if size else ops.sum(input)
 

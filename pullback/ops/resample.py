@@ -143,13 +143,13 @@ for _record in (resample, take_axes):
     _record.batch_rule = "leading"
 
 
-def refuse(name: str, tensor: Tensor, *, kinds: str = "f", also: tuple[str, ...] = ()) -> None:
+def refuse(
+    name: str, tensor: Tensor, *, kinds: str = "f", also: tuple[str, ...] = (), half: bool = True
+) -> None:
     """NotImplementedError for a dtype that is not of these kinds, and not among some others."""
     given = tensor.dtype
-    if given.kind not in kinds and given.name not in also:
+    if (given.kind not in kinds and given.name not in also) or (given.itemsize == 2 and not half):
         raise NotImplementedError(f"\"{name}\" not implemented for '{given.type_name}'")
-
-
 
 
 def public(*forms: str, places: str = "", space: str = "nn.functional") -> Callable[..., Any]:

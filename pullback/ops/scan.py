@@ -246,7 +246,7 @@ def diff(
         input = ops.cat([t for t in (prepend, input, append) if t is not None], dim)
     if n == 0 or n >= input.shape[dim]:
         kept = ops.narrow(input, dim, 0, 0 if n else input.shape[dim])
-        return ops.clone(kept) if out is None else ops.add(kept, 0, out=out)
+        return ops.clone(kept) if out is None else out.copy_(kept)
     minus = ops.logical_xor if input.dtype.kind == "b" else ops.sub
     for order in range(n, 0, -1):
         length = input.shape[dim] - 1

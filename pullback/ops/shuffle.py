@@ -103,9 +103,7 @@ def channel_shuffle(self: Tensor, groups: int) -> Array:
     return self.reshape(batch, groups, c // groups, *rest).swapaxes(1, 2).copy().reshape(self.shape)
 
 
-channel_shuffle.vjp(
-    self=lambda g, groups, self_shape: channel_shuffle(g, max(self_shape[1] // groups, 1))
-)
+channel_shuffle.vjp(self=lambda g, groups, self_shape: channel_shuffle(g, max(self_shape[1] // groups, 1)))
 
 
 @op(places="t", aliases=("nn.functional.native_channel_shuffle",), moves=True, linear=True)

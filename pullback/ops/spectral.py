@@ -15,6 +15,7 @@ from pullback import ops
 from pullback._engine import Tensor, from_array
 from pullback.ops.arguments import overloaded
 from pullback.ops.fft import _c2c, _c2r, _r2c
+from pullback.ops.pieces import unfold, unfold_sum
 
 _SETTINGS = (
     "int n_fft, int hop_length = None, int win_length = None, Tensor window = None, bool center = True, "
@@ -158,7 +159,7 @@ def _spectra(
     x: Tensor, n_fft: int, hop: int, window: Tensor, normalized: bool, onesided: bool | None
 ) -> Tensor:
     """The transforms of windows: (..., frame, frequency)."""
-    frames = ops.unfold(x, -1, n_fft, hop) * window
+    frames = unfold(x, -1, n_fft, hop) * window
     dim, scale = (frames.ndim - 1,), int(normalized)
     if frames.dtype.kind == "c":
         return _c2c(frames, dim, scale, True)
@@ -229,9 +230,9 @@ def istft(
     filled = _filled_window(window, win_length, n_fft, input)
     count = frames.shape[-2]
     total = n_fft + hop * (count - 1)
-    signal = ops.unfold_sum(frames * filled, (*frames.shape[:-2], total), -1, n_fft, hop)
+    signal = unfold_sum(frames * filled, (*frames.shape[:-2], total), -1, n_fft, hop)
     squares = ops.expand(filled * filled, (count, n_fft))
-    envelope = ops.unfold_sum(squares, (total,), -1, n_fft, hop)
+    envelope = unfold_sum(squares, (total,), -1, n_fft, hop)
     return _trimmed(told, signal, envelope, n_fft // 2 if center else 0, center, length)
 
 

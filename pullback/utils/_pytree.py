@@ -271,7 +271,9 @@ register_pytree_node(
 
 def is_namedtuple_class(cls: Any) -> bool:
     """Whether a class is that of a named tuple."""
-    return isinstance(cls, type) and issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
+    return (
+        isinstance(cls, type) and issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
+    )
 
 
 def is_namedtuple_instance(obj: Any) -> bool:

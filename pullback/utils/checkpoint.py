@@ -504,7 +504,7 @@ class CheckpointFunction(Function):
         ]
         if not pairs:
             raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not necessary")
-        backward(*map(list, zip(*pairs, strict=True)))
+        backward([y for y, _ in pairs], [g for _, g in pairs])
         return None, None, None, *(x.grad if isinstance(x, Tensor) else None for x in fresh)
 
 

@@ -15,7 +15,10 @@ from typing import Any
 
 import torch
 
-from . import checks, draw
+from . import draw, forms
+from .batches import batched
+from .calls import AHEAD, SKIP, Call, Differs
+from .slopes import Gradients
 from .translate import Missing, ours
 
 COLUMNS = ("forward", "gradient", "second", "forward mode", "vmap", "errors")
@@ -35,7 +38,7 @@ class Cell:
             return f"{self.good + self.ahead}/{self.good + self.ahead + self.bad}"
         if self.ahead:
             return "✓+"
-        return "✓" if self.good else "–"
+        return "✓" if self.good else "-"
 
 
 @dataclass
@@ -53,14 +56,14 @@ class Found:
         cell = self.cells[column]
         try:
             verdict = check(*args)
-        except checks.Differs as difference:
+        except Differs as difference:
             what = str(difference)
         except Exception as error:
             what = f"{type(error).__name__}: {str(error).strip() or '(no text)'}"
         else:
-            if verdict is checks.AHEAD:
+            if verdict is AHEAD:
                 cell.ahead += 1
-            elif verdict is not checks.SKIP:
+            elif verdict is not SKIP:
                 cell.good += 1
             return
         self.fail(column, where, what)
@@ -90,13 +93,13 @@ def compare(row: Any, everything: bool = False) -> Found:
     return found
 
 
-def _calls(row: Any, dtype: torch.dtype, limit: int | None, grad: bool) -> list[checks.Call]:
+def _calls(row: Any, dtype: torch.dtype, limit: int | None, grad: bool) -> list[Call]:
     """The row's samples as calls."""
     try:
         drawn = draw.samples(row, dtype, limit, grad)
     except Exception:
         return []  # PyTorch cannot draw it: it needs the op itself in a dtype that it lacks
-    return [checks.Call(row, dtype, sample) for sample in drawn]
+    return [Call(row, dtype, sample) for sample in drawn]
 
 
 def _forward(found: Found, row: Any, dtype: torch.dtype, limit: int | None) -> None:
@@ -105,20 +108,20 @@ def _forward(found: Found, row: Any, dtype: torch.dtype, limit: int | None) -> N
         if theirs is None:
             continue
         hold = found.hold
-        hold("forward", call.where, checks.function, call, theirs, found.notes)
+        hold("forward", call.where, forms.function, call, theirs, found.notes)
         if row.method_variant is not None:
-            hold("forward", f"method {call.where}", checks.method, call)
+            hold("forward", f"method {call.where}", forms.method, call)
         if row.inplace_variant is not None:
-            hold("forward", f"in-place {call.where}", checks.inplace, call)
+            hold("forward", f"in-place {call.where}", forms.inplace, call)
         if row.supports_out:
-            hold("forward", f"out= {call.where}", checks.into_out, call, theirs)
+            hold("forward", f"out= {call.where}", forms.into_out, call, theirs)
 
 
 def _derivatives(found: Found, row: Any, dtype: torch.dtype, limit: int | None) -> None:
     for i, call in enumerate(_calls(row, dtype, limit, grad=True)):
         if not any(t.requires_grad for t in draw.tensors_in([call.args, call.kwargs])):
             continue
-        pass_ = checks.Gradients(call)
+        pass_ = Gradients(call)
         found.hold("gradient", call.where, pass_.first)
         if dtype is not torch.float32:
             if i < 8 or limit is None:
@@ -133,7 +136,7 @@ def _batches(found: Found, row: Any, limit: int) -> None:
         return
     try:
         pairs = zip(*(draw.samples(row, dtype, limit, False, seed) for seed in (0, 1)), strict=True)
-        calls = [(checks.Call(row, dtype, one), checks.Call(row, dtype, two)) for one, two in pairs]
+        calls = [(Call(row, dtype, one), Call(row, dtype, two)) for one, two in pairs]
     except Exception:
         return
     for one, two in calls:
@@ -141,7 +144,7 @@ def _batches(found: Found, row: Any, limit: int) -> None:
             continue
         for all_in in (True, False):
             where = f"{one.where} {'' if all_in else 'first batched'}".strip()
-            found.hold("vmap", where, checks.batched, one, two, all_in)
+            found.hold("vmap", where, batched, one, two, all_in)
 
 
 def _errors(found: Found, row: Any) -> None:
@@ -150,5 +153,5 @@ def _errors(found: Found, row: Any) -> None:
     except Exception:
         return
     for case in drawn:
-        call = checks.Call(row, None, case.sample_input)
-        found.hold("errors", call.where, checks.refusal, call)
+        call = Call(row, None, case.sample_input)
+        found.hold("errors", call.where, forms.refusal, call)

@@ -41,6 +41,8 @@ def left_out(row: Any) -> str | None:
         return "sparse tensors"
     if kind == "torch._ops":
         return "reached as torch.ops.aten only: no public name"
+    if "aten" in getattr(getattr(row.op, "__code__", None), "co_names", ()):
+        return "reached as torch.ops.aten only: no public name"
     if row.name.startswith("torch._scaled"):
         return "8-bit floats with scales: a CUDA kernel, its CPU form a fallback for tests"
     return None

@@ -76,7 +76,7 @@ def run(rows: list[Row], jobs: int, everything: bool = False) -> Iterator[Found]
     """What each row gave, in the order in which they are done."""
     workers = {w.pipe: w for w in (Worker(rows, everything) for _ in range(min(jobs, len(rows))))}
     waiting = list(range(len(rows)))
-    busy = {}
+    busy: dict[Any, Worker] = {}
     idle = list(workers.values())
     while waiting or busy:
         while waiting and idle:
@@ -150,6 +150,16 @@ def is_full(found: Found) -> bool:
     return not found.missing and not found.failures
 
 
+def check(results: list[Found]) -> int:
+    """1 if docs/coverage.md says otherwise of these rows, which is told; else 0."""
+    lines = {text.split("`")[1]: text for text in PAGE.read_text().splitlines() if text.startswith("| `")}
+    now = {text.split("`")[1]: text for text in table(results)[2:]}
+    changed = [name for name in now if lines.get(name) != now[name]]
+    for name in changed:
+        print(f"docs/coverage.md is not current:\n  says {lines.get(name)}\n  is   {now[name]}")
+    return int(bool(changed))
+
+
 def page(results: list[Found]) -> str:
     """docs/coverage.md: a head with counts, the table, what is left out."""
     full = sum(map(is_full, results))
@@ -163,7 +173,7 @@ the same samples; `vmap` against the loop; the calls that must raise. {len(resul
 {ahead} where Pullback does something that PyTorch does not. {len(left)} rows are left out, below.
 
 - ✓ all agrees. ✓+ all agrees, and where PyTorch has no derivative or no batching (or a wrong one) Pullback's
-  holds against finite differences, the adjoint identity, or the loop. – nothing to compare: neither has it.
+  holds against finite differences, the adjoint identity, or the loop. - nothing to compare: neither has it.
 - n/m: n of m comparisons agree; the last column says why. ✗ the op is not there.
 
 Made by `python -m tests.conformance --write` with PyTorch {torch.__version__}, NumPy {numpy.__version__},

@@ -79,6 +79,8 @@ def ours(thing: Any) -> Any:
         return pullback.Generator().manual_seed(thing.initial_seed())
     if isinstance(thing, torch.Size):
         return pullback.Size(thing)
+    if isinstance(thing, torch.nn.Module):
+        return look_up(f"nn.{type(thing).__name__}")()
     if isinstance(thing, functools.partial):
         return functools.partial(ours(thing.func), *map(ours, thing.args), **_values(thing.keywords))
     place = _published().get(id(thing))
