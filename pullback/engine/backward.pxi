@@ -691,14 +691,19 @@ cdef int release(Node node) except -1:
         if hasattr(node.custom, "release"):
             node.custom.release(node)
         return 0
-    if node.saved is None:
+    if node.kind != NODE_OP or node.freed:
         return 0
     for i in range(node.op.nsaved):
-        if node.op.saved_kind[i] in (SAVE_TENSOR, SAVE_RESULT, SAVE_RESULTS) and (<tuple>node.saved)[i] is not None:
-            node.saved = None if node.op.variant is None else tuple(
-                [entry if node.op.saved_kind[i] == SAVE_PARAM else None for i, entry in enumerate(node.saved)])
+        if node.op.saved_kind[i] in (SAVE_TENSOR, SAVE_RESULT, SAVE_RESULTS) and saved_at(node, i) is not None:
             node.freed = True
-            return 0
+    if not node.freed:
+        return 0
+    if node.op.variant is None:
+        node.saved = node.custom = None
+        return 0
+    for i in range(node.op.nsaved):   # its name depends on parameters
+        if node.op.saved_kind[i] != SAVE_PARAM:
+            set_saved(node, i, None)
     return 0
 
 

@@ -40,6 +40,9 @@ cdef _show_to_collector(bint show):
                 if type(entry) is Saved:
                     _set_tracked(<PyObject*>entry, show)
             _set_tracked(<PyObject*>node.saved, show)
+        for entry in (node.saved, node.custom):
+            if type(entry) is Saved:
+                _set_tracked(<PyObject*>entry, show)
         link = link.next
 
 

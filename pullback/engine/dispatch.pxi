@@ -438,14 +438,15 @@ cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -
             else:
                 rare.outputs.append(None)
     if op.nsaved:
-        node.saved = saved_inputs(op, argv, need)
+        save_inputs(node, argv, need)
         save_results(node, outs)
     return 0
 
 
-cdef tuple saved_inputs(Op op, PyObject** argv, unsigned int need):
-    """What the rules of the wanted gradients name, in the order of `op.saved_names`, None for results."""
-    cdef tuple saved = PyTuple_New(op.nsaved)
+cdef int save_inputs(Node node, PyObject** argv, unsigned int need) except -1:
+    """Keeps what the rules of the wanted gradients name, in the order of `op.saved_names`; results come later."""
+    cdef Op op = node.op
+    cdef tuple saved = PyTuple_New(op.nsaved) if op.nsaved > 2 else None
     cdef object entry, x
     cdef int i, kind
     for i in range(op.nsaved):
@@ -461,10 +462,15 @@ cdef tuple saved_inputs(Op op, PyObject** argv, unsigned int need):
                 entry = (<object>(<Tensor>x).array).shape if kind == SAVE_SHAPE else (<Tensor>x).dtype
             elif type(x) is list or type(x) is tuple:
                 entry = [t.shape if kind == SAVE_SHAPE else t.dtype for t in x]
+        if saved is None:
+            set_saved(node, i, entry)
+            continue
         Py_INCREF(entry)
         PyTuple_SET_ITEM(saved, i, entry)
-    PyObject_GC_UnTrack(<PyObject*>saved)
-    return saved
+    if saved is not None:
+        PyObject_GC_UnTrack(<PyObject*>saved)
+        node.saved = saved
+    return 0
 
 
 cdef int save_results(Node node, object outs) except -1:
@@ -479,7 +485,5 @@ cdef int save_results(Node node, object outs) except -1:
                 entry = keep_result(<Tensor>(outs if isinstance(outs, Tensor) else outs[op.saved_param[i]]), node)
             else:
                 entry = [keep_result(<Tensor>x, node) for x in outs]
-            Py_DECREF((<tuple>node.saved)[i])
-            Py_INCREF(entry)
-            PyTuple_SET_ITEM(<tuple>node.saved, i, entry)
+            set_saved(node, i, entry)
     return 0

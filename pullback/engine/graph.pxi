@@ -99,10 +99,10 @@ cdef class Node:
     cdef Op op
     cdef Node edge0, edge1, edge2      # where the gradients go
     cdef readonly unsigned long long seq
-    cdef object saved                  # a tuple, see Op.nsaved; None when there is nothing or it is freed
-    cdef object custom                 # NODE_CUSTOM: function (node, grads) -> gradients of the inputs
-    # A custom node keeps its name in `saved`, one of a Python class what it saves; an accumulator the leaf's
-    # array, and in `custom` a weak reference to the leaf.
+    cdef object saved, custom
+    # An op's node keeps what its rules name, see Op.nsaved: up to two values in these, more in a tuple in
+    # `saved` (`saved_at`). A custom node has in `custom` a function (node, grads) -> gradients of the inputs, in
+    # `saved` its name, or what it saves; an accumulator the leaf's array, and a weak reference to the leaf.
     cdef Rare rare                     # what few nodes have
     cdef object __weakref__
     cdef Link link
@@ -342,10 +342,9 @@ cdef object _variant_name(Node node):
     op = node.op
     cdef int i
     values = {}
-    if node.saved is not None:
-        for i in range(op.nsaved):
-            if op.saved_kind[i] == SAVE_PARAM:
-                values[op.saved_names[i]] = node.saved[i]
+    for i in range(op.nsaved):
+        if op.saved_kind[i] == SAVE_PARAM:
+            values[op.saved_names[i]] = saved_at(node, i)
     return op.variant(values)
 
 
@@ -381,11 +380,10 @@ class SavedTensor:
 
 
 def _pack_saved(Node node, int place, pack_hook, unpack_hook):
-    entries = list(node.saved)
-    tensor = unpack_entry(node, entries[place], False)
-    result = type(entries[place]) is Saved and (<Saved>entries[place]).result
-    entries[place] = packed(tensor, node if result else None, pack_hook, unpack_hook)
-    node.saved = tuple(entries)
+    entry = saved_at(node, place)
+    result = type(entry) is Saved and (<Saved>entry).result
+    tensor = unpack_entry(node, entry, False)
+    set_saved(node, place, packed(tensor, node if result else None, pack_hook, unpack_hook))
 
 
 _saved_hooks = threading.local()
@@ -504,9 +502,28 @@ cdef Saved keep_result(Tensor t, Node holder):
 
 cdef object unpack(Node holder, int place):
     """A saved value as the rule sees it; an error if it was freed or has changed since."""
-    if holder.saved is None or holder.freed:
+    if holder.freed:
         raise RuntimeError(FREED)
-    return unpack_entry(holder, (<tuple>holder.saved)[place], holder.op.saved_kind[place] == SAVE_TENSOR)
+    return unpack_entry(holder, saved_at(holder, place), holder.op.saved_kind[place] == SAVE_TENSOR)
+
+
+cdef inline object saved_at(Node node, int place):
+    """A value that an op's node saved, as it is kept."""
+    if node.op.nsaved > 2:
+        return None if node.saved is None else (<tuple>node.saved)[place]
+    return node.saved if place == 0 else node.custom
+
+
+cdef int set_saved(Node node, int place, object entry) except -1:
+    if node.op.nsaved > 2:
+        Py_DECREF((<tuple>node.saved)[place])
+        Py_INCREF(entry)
+        PyTuple_SET_ITEM(<tuple>node.saved, place, entry)
+    elif place == 0:
+        node.saved = entry
+    else:
+        node.custom = entry
+    return 0
 
 
 FREED = (

@@ -69,7 +69,7 @@ cdef int refresh_view(Tensor t) except -1:
             argv[i] = <PyObject*>args[i]
         node = new_node(op, argv, 1)
         node.describe(t.array)
-        node.saved = saved_inputs(op, argv, 1)
+        save_inputs(node, argv, 1)
         give_node(t, node, 0)
     t.attr_version = t.storage.version
     return 0
@@ -94,7 +94,7 @@ def restructure(Op op, Tensor t, *args):
         argv[i] = <PyObject*>bound[i]
     if pb_thread.grad and requires(t):
         node = new_node(op, argv, 1)
-        node.saved = saved_inputs(op, argv, 1)
+        save_inputs(node, argv, 1)
     t.array = op.kernel(t.array, *args)
     bump_version(t)
     if node is not None:
@@ -210,7 +210,7 @@ cdef object apply_inplace(Op op, PyObject** argv):
         argv[0] = <PyObject*>before
         node = new_node(op, argv, need | 1)
         if op.nsaved:
-            node.saved = saved_inputs(op, argv, need | 1)
+            save_inputs(node, argv, need | 1)
         argv[0] = first
         node.set_edge(0, history(target, &index), index)
     if op.elementwise:

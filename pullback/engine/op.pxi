@@ -352,6 +352,7 @@ cdef class Function:
     cdef readonly object __wrapped__
     cdef readonly bint in_place
     cdef public object rescue, __name__
+    cdef public bint makes_numbers    # it is `tensor`: a plain number becomes one without a detour
     cdef object doc
 
     def __init__(self, function, str name, bint in_place=False, rescue=None, doc=None):
@@ -391,6 +392,10 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     cdef PyObject* argv[MAX_PARAMS]
     cdef Op op
     cdef object value, kind
+    if function.makes_numbers and given == 1 and (type(<object>args[0]) is float or type(<object>args[0]) is int):
+        value = _quick_number(args, names)
+        if value is not None:
+            return value
     for i in range(given + (0 if names == NULL else PyTuple_GET_SIZE(<object>names))):
         kind = type(<object>args[i])
         if kind is not Tensor and kind is not int and kind is not float and kind is not bool and (
@@ -422,6 +427,23 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
         return value
 
 
+cdef object _quick_number(PyObject** args, PyObject* names):
+    """`tensor(2.0)` and `tensor(2.0, requires_grad=True)`; None for anything less plain."""
+    cdef object number = <object>args[0]
+    cdef bint wants = False
+    if names != NULL:
+        if PyTuple_GET_SIZE(<object>names) != 1 or PyTuple_GET_ITEM(<object>names, 0) != <PyObject*>_REQUIRES or (
+                <object>args[1] is not True or type(number) is int):
+            return None
+        wants = True
+    if pb_thread.level or _dtypes._Defaults.device is not CPU:
+        return None
+    if type(number) is float:
+        return number_tensor(number, default_float, wants)
+    return number_tensor(number, 5, False) if -(1 << 63) <= number < (1 << 63) else None
+
+
+cdef object _REQUIRES = sys.intern("requires_grad")
 cdef tuple _ONLY_OUT = (_OUT,)
 
 

@@ -14,16 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from pullback._engine import Tensor, from_array, number_tensor
+from pullback._engine import Tensor, from_array
 from pullback.dtypes import (
-    CPU,
     DTYPES,
     META,
     as_device,
     from_numpy_dtype,
-    get_default_device,
     get_default_dtype,
-    int64,
     number_dtype,
     promote_types,
 )
@@ -382,21 +379,12 @@ def tensor(data: Any = _UNTOLD, /, *rest: Any, **options: Any) -> Tensor:
     tensor([[1., 2.],
             [3., 4.]])
     """
-    if type(data) is float and not rest and get_default_device() is CPU:
-        if not options:
-            return number_tensor(data, get_default_dtype().code)
-        if len(options) == 1 and options.get("requires_grad") is True:
-            return number_tensor(data, get_default_dtype().code, True)
-    if (
-        not (options or rest)
-        and type(data) is int
-        and -(2**63) <= data < 2**63
-        and get_default_device() is CPU
-    ):
-        return number_tensor(data, int64.code)
     if rest:
         raise TypeError(f"tensor() takes 1 positional argument but {1 + len(rest)} were given")
     return _tensor("tensor", data, options, None, "torch.tensor")
+
+
+tensor.makes_numbers = True
 
 
 def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, caller: str) -> Tensor:
