@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from tqdm import tqdm
 
 import pullback as torch
 
 POINTS, NOISE, SPAN = 60, 0.1, 6.0
-STEPS, RATE, LEG = 300, 0.02, 10
+LEGS, WHOLE, RATE, LEG = 150, 60, 0.02, 10
 HIDDEN = 32
 
 
@@ -56,19 +57,27 @@ def solution(field: Field, starts: torch.Tensor, times: torch.Tensor) -> torch.T
     return torch.func.solve_ivp(field, (0.0, times[-1]), starts, t_eval=times, rtol=1e-4, atol=1e-6).y
 
 
-def train(field: Field, seen: torch.Tensor, times: torch.Tensor) -> list[float]:
-    """Fit short legs of the trajectory, all at once, by Adam; the losses."""
+def train(field: Field, seen: torch.Tensor, times: torch.Tensor, start: torch.Tensor) -> list[float]:
+    """Fit short legs from each observation, all at once, then the whole trajectory; the losses."""
     starts = seen[:-LEG].t()
     targets = torch.stack([seen[i : len(seen) - LEG + i].t() for i in range(1, LEG + 1)])
-    legs = times[1 : LEG + 1]
+    losses = descend(field, lambda: solution(field, starts, times[1 : LEG + 1]) - targets, LEGS, "short legs")
+    whole = start.reshape(2, 1)
+    return losses + descend(
+        field, lambda: solution(field, whole, times)[..., 0] - seen, WHOLE, "whole trajectory"
+    )
+
+
+def descend(field: Field, misses: Callable[[], torch.Tensor], steps: int, what: str) -> list[float]:
+    """Adam on the mean square of what `misses` gives, at a rate that falls to zero."""
     first = [torch.zeros_like(p) for p in field.parameters()]
     second = [torch.zeros_like(p) for p in field.parameters()]
     losses = []
-    with tqdm(range(1, STEPS + 1), desc="training") as bar:
+    with tqdm(range(1, steps + 1), desc=what) as bar:
         for step in bar:
-            loss = (solution(field, starts, legs) - targets).abs().mean()
+            loss = misses().square().mean()
             grads = torch.autograd.grad(loss, field.parameters())
-            rate = RATE * min(1, 2 * (1 - step / (STEPS + 1)))
+            rate = RATE * min(1, 2 * (1 - step / (steps + 1)))
             with torch.no_grad():
                 for p, g, m, v in zip(field.parameters(), grads, first, second, strict=True):
                     m.lerp_(g, 0.1)
@@ -109,7 +118,7 @@ def main() -> int:
     truth = torch.func.solve_ivp(spiral, (0.0, SPAN), start, t_eval=times).y
     seen = truth + NOISE * torch.randn(POINTS, 2, dtype=torch.float64)
     field = Field()
-    losses = train(field, seen, times)
+    losses = train(field, seen, times, start)
     with torch.no_grad():
         learned = solution(field, start.reshape(2, 1), times).reshape(-1, 2)
     error = (learned - truth).square().mean().sqrt().item()

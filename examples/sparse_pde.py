@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import pullback as torch
 
-SIZE, COST, STEPS = 80, 1e-4, 12
+SIZE, COST, STEPS = 80, 1e-6, 15
 
 
 def picture() -> torch.Tensor:

@@ -24,93 +24,91 @@ ctypedef fused real:
     float
     double
 
-cdef enum:
-    LANES = 16
-    BLOCK = 2048
-
 cdef struct Layout:
     npy_intp rows, step, segments, apart, length
     bint along
     npy_intp period, per_row, per_segment
 
 
-cdef double sum_run(real* x, npy_intp n) noexcept nogil:
-    cdef double total = 0
-    cdef real lanes[LANES]
-    cdef npy_intp start = 0, i, j, end
-    while start < n:
-        end = min(start + BLOCK, n)
-        for j in range(LANES):
-            lanes[j] = 0
-        i = start
-        while i + LANES <= end:
-            for j in range(LANES):
-                lanes[j] += x[i + j]
-            i += LANES
-        while i < end:
-            lanes[i & 15] += x[i]
-            i += 1
-        for j in range(LANES):
-            total += lanes[j]
-        start = end
-    return total
+cdef extern from *:
+    """
+    #include "_exp.h"
+    #define LANES 16
+    #define BLOCK 2048
+
+    #define ADD_UP(T, term)                                                                         \\
+        double total = 0;                                                                           \\
+        npy_intp start, i, j;                                                                       \\
+        for (start = 0; start < n; start += BLOCK) {                                                \\
+            npy_intp const end = start + BLOCK < n ? start + BLOCK : n;                             \\
+            T lanes[LANES] = {0};                                                                   \\
+            for (i = start; i + LANES <= end; i += LANES)                                           \\
+                for (j = 0; j < LANES; j++) lanes[j] += term(i + j);                                \\
+            for (j = 0; i < end; i++, j++) lanes[j] += term(i);                                     \\
+            for (j = 0; j < LANES; j++) total += lanes[j];                                          \\
+        }                                                                                           \\
+        return total;
+    #define ITSELF(i) x[i]
+    #define SQUARE(i) ((x[i] - center) * (x[i] - center))
+    #define PRODUCT(i) ((x[i] - center) * g[i])
+    #define WEIGHTED(i) ((x[i] - center) * (g[i] * weight[i]))
+
+    #define RUNS(T)                                                                                 \\
+        static PB_CLONES double pb_sum_##T(T const* x, npy_intp n) { ADD_UP(T, ITSELF) }            \\
+        static PB_CLONES double pb_squares_##T(T const* x, npy_intp n, T center) { ADD_UP(T, SQUARE) } \\
+        static PB_CLONES double pb_dot_##T(T const* x, T center, T const* g, npy_intp n) {          \\
+            ADD_UP(T, PRODUCT)                                                                      \\
+        }                                                                                           \\
+        static PB_CLONES double pb_weighted_##T(T const* x, T center, T const* g, T const* weight,  \\
+                                                npy_intp n) {                                       \\
+            ADD_UP(T, WEIGHTED)                                                                     \\
+        }                                                                                           \\
+        static PB_CLONES void pb_spread_##T(T const* x, T center, T r, T const* g, double* PB_RESTRICT weights, \\
+                                            double* PB_RESTRICT biases, npy_intp n) {               \\
+            npy_intp i;                                                                             \\
+            for (i = 0; i < n; i++) {                                                               \\
+                weights[i] += g[i] * ((x[i] - center) * r);                                         \\
+                biases[i] += g[i];                                                                  \\
+            }                                                                                       \\
+        }
+
+    RUNS(float)
+    RUNS(double)
+    """
+    double pb_sum_float(float* x, npy_intp n) nogil
+    double pb_sum_double(double* x, npy_intp n) nogil
+    double pb_squares_float(float* x, npy_intp n, float center) nogil
+    double pb_squares_double(double* x, npy_intp n, double center) nogil
+    double pb_dot_float(float* x, float center, float* g, npy_intp n) nogil
+    double pb_dot_double(double* x, double center, double* g, npy_intp n) nogil
+    double pb_weighted_float(float* x, float center, float* g, float* weight, npy_intp n) nogil
+    double pb_weighted_double(double* x, double center, double* g, double* weight, npy_intp n) nogil
+    void pb_spread_float(float* x, float center, float r, float* g, double* weights, double* biases, npy_intp n) nogil
+    void pb_spread_double(double* x, double center, double r, double* g, double* weights, double* biases,
+                          npy_intp n) nogil
 
 
-cdef double squares_run(real* x, npy_intp n, real center) noexcept nogil:
+cdef inline double sum_run(real* x, npy_intp n) noexcept nogil:
+    if real is float:
+        return pb_sum_float(x, n)
+    else:
+        return pb_sum_double(x, n)
+
+
+cdef inline double squares_run(real* x, npy_intp n, real center) noexcept nogil:
     """The sum of (x - center)**2."""
-    cdef double total = 0
-    cdef real lanes[LANES]
-    cdef real away
-    cdef npy_intp start = 0, i, j, end
-    while start < n:
-        end = min(start + BLOCK, n)
-        for j in range(LANES):
-            lanes[j] = 0
-        i = start
-        while i + LANES <= end:
-            for j in range(LANES):
-                lanes[j] += (x[i + j] - center) * (x[i + j] - center)
-            i += LANES
-        while i < end:
-            away = x[i] - center
-            lanes[i & 15] += away * away
-            i += 1
-        for j in range(LANES):
-            total += lanes[j]
-        start = end
-    return total
+    if real is float:
+        return pb_squares_float(x, n, center)
+    else:
+        return pb_squares_double(x, n, center)
 
 
-cdef double dot_run(real* x, real center, real* g, real* weight, npy_intp n) noexcept nogil:
+cdef inline double dot_run(real* x, real center, real* g, real* weight, npy_intp n) noexcept nogil:
     """The sum of (x - center) * g, times the weights if there are some."""
-    cdef double total = 0
-    cdef real lanes[LANES]
-    cdef npy_intp start = 0, i, j, end
-    while start < n:
-        end = min(start + BLOCK, n)
-        for j in range(LANES):
-            lanes[j] = 0
-        i = start
-        if weight == NULL:
-            while i + LANES <= end:
-                for j in range(LANES):
-                    lanes[j] += (x[i + j] - center) * g[i + j]
-                i += LANES
-            while i < end:
-                lanes[i & 15] += (x[i] - center) * g[i]
-                i += 1
-        else:
-            while i + LANES <= end:
-                for j in range(LANES):
-                    lanes[j] += (x[i + j] - center) * (g[i + j] * weight[i + j])
-                i += LANES
-            while i < end:
-                lanes[i & 15] += (x[i] - center) * (g[i] * weight[i])
-                i += 1
-        for j in range(LANES):
-            total += lanes[j]
-        start = end
-    return total
+    if real is float:
+        return pb_dot_float(x, center, g, n) if weight == NULL else pb_weighted_float(x, center, g, weight, n)
+    else:
+        return pb_dot_double(x, center, g, n) if weight == NULL else pb_weighted_double(x, center, g, weight, n)
 
 
 cdef double product_run(real* g, real* weight, npy_intp n) noexcept nogil:
@@ -207,7 +205,7 @@ cdef void slope_real(real* g, real* x, real* mean, real* rstd, real* weight, rea
 cdef void sums_real(real* g, real* x, real* mean, real* rstd, double* weights, double* biases,
                     Layout* at) noexcept nogil:
     """Adds up the slopes of the weights, g * xhat, and of the biases, g."""
-    cdef npy_intp row, s, i, w
+    cdef npy_intp row, s, w
     cdef real center, r
     cdef real* a
     cdef real* b
@@ -217,9 +215,10 @@ cdef void sums_real(real* g, real* x, real* mean, real* rstd, double* weights, d
             a, b = x + row * at.step + s * at.apart, g + row * at.step + s * at.apart
             w = place(at, row, s)
             if at.along:
-                for i in range(at.length):
-                    weights[w + i] += b[i] * ((a[i] - center) * r)
-                    biases[w + i] += b[i]
+                if real is float:
+                    pb_spread_float(a, center, r, b, weights + w, biases + w, at.length)
+                else:
+                    pb_spread_double(a, center, r, b, weights + w, biases + w, at.length)
             else:
                 weights[w] += r * dot_run(a, center, b, <real*>NULL, at.length)
                 biases[w] += sum_run(b, at.length)

@@ -131,6 +131,17 @@ functions(
     meta=False,
 )
 functions(
+    "linear_cross_entropy",
+    [
+        *(S(x(3, 4), x(5, 4), at(5, 3), linear_bias=x(5), **how) for how in REDUCED),
+        S(x(3, 4), x(2, 3, 4), at(2, 3, 3), linear_bias=x(2, 3)),
+        S(x(4), x(5, 4), at(5)),
+    ],
+    composite=True,
+    tol=8,
+    meta=False,
+)
+functions(
     "multi_margin_loss",
     [
         *(S(x(3, 4), LABELS, **how) for how in REDUCED),

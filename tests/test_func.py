@@ -83,8 +83,8 @@ def test_modes_agree(row):
         pytest.skip("PyTorch refuses, or its modes disagree")
     for one in calls(row):
         try:
-            values, pushed = func.jvp(one.function, tuple(one.leaves), tuple(one.u))
-            values, pull = func.vjp(one.function, *one.leaves)
+            _, pushed = func.jvp(one.function, tuple(one.leaves), tuple(one.u))
+            _, pull = func.vjp(one.function, *one.leaves)
             pulled = [pull(tuple(v[i] for v in one.v)) for i in range(2)]
             together = torch.vmap(pull)(tuple(one.v))
         except (RuntimeError, NotImplementedError, ValueError) as error:
@@ -114,7 +114,7 @@ def test_gradients_of_each_sample(row):
         places = tuple(range(len(one.leaves)))
         slope = func.grad(weighed, argnums=places)
         samples = [torch.stack([x, x.flip(0) if x.ndim else x]) for x in one.leaves]
-        if row.name in READS_STORAGE:
+        if row.name in NOT_BY_SAMPLE:
             continue
         try:
             each = [slope(*[s[i] for s in samples]) for i in range(2)]
@@ -138,7 +138,8 @@ def test_gradients_of_each_sample(row):
                     )
 
 
-READS_STORAGE = {"as_strided", "as_strided_scatter"}  # a sample of a stack lies elsewhere in it
+# A sample of a stack lies elsewhere in its storage; and a loss that looks whether a variance is negative.
+NOT_BY_SAMPLE = {"as_strided", "as_strided_copy", "as_strided_scatter", "nn.functional.gaussian_nll_loss"}
 
 
 # ------------------------------------------------------------------------------- grad
@@ -229,15 +230,15 @@ def test_no_perturbation_confusion():
 
 
 def test_vjp_and_jvp_forms():
-    value, pull = func.vjp(lambda d: {"s": d["a"].sin(), "t": [d["b"] * 2]}, {"a": X, "b": X[:2]})
+    _, pull = func.vjp(lambda d: {"s": d["a"].sin(), "t": [d["b"] * 2]}, {"a": X, "b": X[:2]})
     (found,) = [pull({"s": torch.ones_like(X), "t": [torch.ones_like(X[:2])]})]
     found = found[0] if isinstance(found, tuple) else found
     check(found["a"], X.cos().tolist())
     check(found["b"], [2, 2])
-    value, pull, aux = func.vjp(lambda a, b: (a * b, a), X, X + 1, has_aux=True)
+    _, pull, aux = func.vjp(lambda a, b: (a * b, a), X, X + 1, has_aux=True)
     check(pull(torch.ones_like(X))[1], X.tolist())
     check(aux, X.tolist())
-    value, tangent, aux = func.jvp(lambda a: ((a * a, [a]), a), (X,), (X,), has_aux=True)
+    _, tangent, aux = func.jvp(lambda a: ((a * a, [a]), a), (X,), (X,), has_aux=True)
     check(tangent[0], (2 * X**2).tolist())
     check(tangent[1][0], X.tolist())
     assert not func.jvp(torch.sin, (X,), (X,))[0].requires_grad
@@ -327,10 +328,11 @@ class Scaled(torch.autograd.Function):
         return 2 * x * xt * w + x * x * wt
 
 
+SEEN = []
+
+
 class Cube(torch.autograd.Function):
     """x ** 3 with a vmap of its own."""
-
-    seen: list = []
 
     @staticmethod
     def forward(x):
@@ -346,7 +348,7 @@ class Cube(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, x):
-        Cube.seen.append((info.batch_size, info.randomness, in_dims))
+        SEEN.append((info.batch_size, info.randomness, in_dims))
         return Cube.apply(x), in_dims[0]
 
 
@@ -362,7 +364,7 @@ def test_custom_functions():
     check(pushed, (3 * batch**2 * w).tolist())
     twice = torch.vmap(func.grad(func.grad(Cube.apply)))(X)
     check(twice, (6 * X).tolist())
-    assert Cube.seen[0] == (3, "error", (0,))
+    assert SEEN[0] == (3, "error", (0,))
 
 
 def test_custom_functions_without_a_rule():

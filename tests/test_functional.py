@@ -31,7 +31,7 @@ def test_vjp():
     assert not value.requires_grad
     assert not found.requires_grad
     check(F.vjp(cube, X)[1], [0, 3, 12])
-    (value, other), found = F.vjp(lambda a, b: (a.sum() * b, b), (X, Y), (Y, Y))
+    _, found = F.vjp(lambda a, b: (a.sum() * b, b), (X, Y), (Y, Y))
     check(found[0], [2, 2, 2])
     check(found[1], [4, 4])
     check(F.vjp(lambda a: torch.ones(3), X, X)[1], [0, 0, 0])
@@ -42,7 +42,7 @@ def test_jvp():
     check(value, [0, 1, 4])
     check(found, [0, 2, 4])
     check(F.jvp(lambda a: a**2, X[1:2])[1], [2])
-    values, found = F.jvp(lambda a, b: (a.sum() * b, b), (X, Y), (X, Y))
+    _, found = F.jvp(lambda a, b: (a.sum() * b, b), (X, Y), (X, Y))
     check(found[0], [6, 6])
     x = leaf([1.0, 2.0])
     value, found = F.jvp(lambda a: a**3, x, torch.ones(2), create_graph=True)

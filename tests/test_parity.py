@@ -90,7 +90,7 @@ def show(array):
 
 
 def compare(mine, theirs, *, tol=1.0, strides=True, values=True, nodes=True, better=False):
-    """The differences between two results, in words. If `better`, there may be a graph where PyTorch has none."""
+    """The differences between two results, in words; if `better`, a graph where PyTorch has none is none."""
     wrong = []
     mine, theirs = flat(mine), flat(theirs)
     if len(mine) != len(theirs):

@@ -96,7 +96,7 @@ class Tangents:
         if isinstance(x, Tensor):
             held = tangents_of(x if type(x) is not Batched else bottom(x))
             return bool(held) and self in held
-        return type(x) in (list, tuple) and any([self.carries(item) for item in x])
+        return type(x) in (list, tuple) and any(self.carries(item) for item in x)
 
     def or_zeros(self, x: Any) -> Any:
         """The tangent of an argument, zeros for a tensor without one; indices and others as they are."""

@@ -71,9 +71,9 @@ def _check_requires_grad(tensors: Any, kind: str, strict: bool) -> None:
             raise RuntimeError(_INDEPENDENT["back"].format(i))
         raise RuntimeError(
             "While computing the hessian, found that the jacobian of the user-provided function with respect "
-            f"to input {i} is independent of the input. This is not allowed in strict mode. You should ensure "
-            "that your function is twice differentiable and that the jacobian depends on the inputs (this "
-            "would be violated by a linear function for example)."
+            f"to input {i} is independent of the input. This is not allowed in strict mode. You should "
+            "ensure that your function is twice differentiable and that the jacobian depends on the "
+            "inputs (this would be violated by a linear function for example)."
         )
 
 
@@ -102,8 +102,8 @@ def _filled(grads: Any, likes: Tensors, strict: bool, create_graph: bool, stage:
         if g is not None and strict and create_graph and not g.requires_grad:
             kind = "hessian" if stage in ("double_back", "double_back_trick2") else "jacobian"
             raise RuntimeError(
-                f"The {kind} of the user-provided function is independent of input {i}. This is not allowed in "
-                "strict mode when create_graph=True."
+                f"The {kind} of the user-provided function is independent of input {i}. This is not allowed "
+                "in strict mode when create_graph=True."
             )
         found.append(ops.zeros_like(x) if g is None else g)
     return tuple(found)
@@ -359,8 +359,8 @@ def jacobian(
     """
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
-            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more '
-            'outputs than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use '
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has '
+            'more outputs than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to use '
             '"reverse-mode".'
         )
     if strategy == "forward-mode":
@@ -386,8 +386,8 @@ def _forward_jacobian(
     """The Jacobian by forward mode, all columns at once."""
     if strict:
         raise RuntimeError(
-            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not supported '
-            'together (yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
+            'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not '
+            'supported together (yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
         )
     is_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
     if not vectorize:

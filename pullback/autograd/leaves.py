@@ -12,8 +12,10 @@ from typing import Any
 
 from pullback import _engine, ops
 from pullback._engine import Tensor
+from pullback._loops import strided
 from pullback.batching import levels
 from pullback.batching.batched import Batched, batched, bottom, chain, is_batched_at, restore, strip
+from pullback.strides import strides_of
 
 # --------------------------------------------------------------------------------------- leaves
 
@@ -56,7 +58,10 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
 
     While `recording`, it is a step in the history of `x`, else a leaf.
     """
-    if levels.active():
+    active = levels.active()
+    if active:
+        if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_of(x):
+            return _plain_leaf(x, active)
         x = spread_out(x)
     p = bottom(x)
     if recording and p.requires_grad:
@@ -64,6 +69,22 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
     q = _bare(p)
     q.requires_grad_()
     return rewrapped(x, q)
+
+
+def _plain_leaf(x: Tensor, active: list[Any]) -> Tensor:
+    """The same for a tensor without batches, history and tangents: its numbers, seen many times."""
+    over = [level for level in active if getattr(level, "spreads", False)]
+    a = x._array
+    if over:
+        sizes = tuple([level.size for level in over])
+        a = strided(a, sizes + a.shape, (0,) * len(sizes) + strides_of(a), 0)
+        q = _engine.from_array(a)
+    else:
+        q = _engine.alias(x)
+    q.requires_grad_()
+    for level in over:
+        q = batched(level, q)
+    return q
 
 
 # --------------------------------------------------------------------------------------- passes

@@ -163,7 +163,7 @@ def leading(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     tensors = [x for x in args if isinstance(x, Tensor)]
     most = max([x._array.ndim for x in tensors])
     largest = next(x for x in tensors if x._array.ndim == most)
-    vectors = any([x._array.shape == largest._array.shape[:-1] for x in tensors])
+    vectors = any(x._array.shape == largest._array.shape[:-1] for x in tensors)
     values = []
     for x in args:
         if isinstance(x, Tensor) and vectors:
@@ -186,7 +186,7 @@ TAKES_SEVERAL = {*WITHOUT_DIM.split(), "linalg_vector_norm", "logsumexp"}
 
 def shifted(dim: Any, ranks: int) -> Any:
     """Dims of a sample as dims of the physical tensor."""
-    if isinstance(dim, int):
+    if not isinstance(dim, (tuple, list)):
         return wrap_dim(dim, ranks) + 1
     return tuple([wrap_dim(d, ranks) + 1 for d in dim])
 
@@ -204,7 +204,7 @@ def along(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
             if dim is None or dim == () or dim == []:
                 if op.name not in TAKES_SEVERAL:
                     return _flattened(level, op, args)
-                dim = tuple(range(1, ranks + 1))
+                dim = 1 if ranks == 1 else tuple(range(1, ranks + 1))
             else:
                 dim = shifted(dim, ranks)
             values[i] = dim

@@ -149,6 +149,8 @@ def _masked_scatter(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     if holds(level, mask):
         return looped(level, op, args)
     values = ops.reshape(level.front(source), (level.size, -1))
+    if not values.shape[1]:
+        return batched(level, ops.clone(level.front(x)))
     if not x.ndim:
         return batched(level, ops.where(mask, values[:, 0], level.front(x)))
     places = ops.nonzero(ops.expand(mask, x.shape), as_tuple=True)

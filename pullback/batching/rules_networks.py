@@ -50,6 +50,7 @@ def _nll(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     x, target, weight, reduction, ignored = args
     p, t = level.front(x), level.front(target).long()
     classes = 1 if rank(x) == 1 else 2
+    t = ops.reshape(t, (*p.shape[:classes], *p.shape[classes + 1 :]))
     kept = t != ignored
     safe = ops.where(kept, t, 0)
     picked = ops.squeeze(ops.gather(p, classes, ops.unsqueeze(safe, classes)), classes)
@@ -190,6 +191,41 @@ def _batch_norm(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     if isinstance(results, Tensor):
         return _of_channels(level, results)
     return tuple([_of_channels(level, r) for r in results])
+
+
+def _seen(level: Any, x: Any, view: tuple[int, ...]) -> Any:
+    """A tensor of each sample, or of all, in a view in which it broadcasts."""
+    if x is None:
+        return 1
+    if holds(level, x):
+        return ops.reshape(x.physical, (level.size, *view))
+    return ops.reshape(x, view)
+
+
+@rule("norm_slope")
+def _norm_slope(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """The gradient of a norm's input: r * (h - mean(h) - xhat * mean(h * xhat)), h = g * weight."""
+    g, x, weight, mean, rstd, frame = args
+    wide = (1,) * (len(frame.shape) - len(frame.weights)) + tuple(frame.weights)
+    r = _seen(level, rstd, frame.stats)
+    xhat = (_seen(level, x, frame.shape) - _seen(level, mean, frame.stats)) * r
+    h = _seen(level, g, frame.shape) * _seen(level, weight, wide)
+    dims = tuple([d if d < 0 else d - len(frame.shape) for d in frame.dims])
+    dx = r * (h - ops.mean(h, dims, True) - xhat * ops.mean(h * xhat, dims, True))
+    return batched(level, ops.reshape(dx, (level.size, *x.shape)))
+
+
+@rule("norm_sums")
+def _norm_sums(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """The gradients of a norm's weight and bias: sums of g * xhat and of g."""
+    g, x, mean, rstd, frame = args
+    wide = (1,) * (len(frame.shape) - len(frame.weights)) + tuple(frame.weights)
+    own = tuple(frame.weights) if frame.own == frame.stats else (-1,)
+    r = _seen(level, rstd, frame.stats)
+    xhat = (_seen(level, x, frame.shape) - _seen(level, mean, frame.stats)) * r
+    h = ops.expand(_seen(level, g, frame.shape), (level.size, *frame.shape))
+    sums = [ops.sum_to_size(t, (level.size, *wide)) for t in (h * xhat, h)]
+    return level.wrap([ops.reshape(t, (level.size, *own)) for t in sums])
 
 
 # ----------------------------------------------------------------------------------- convolution

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pullback import ops
-from pullback._engine import Op, Tensor, conj
+from pullback._engine import Op, conj
 from pullback.batching.batched import batched
 from pullback.batching.rules import holds, padded, rule
 
@@ -78,8 +78,6 @@ def _add_product(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     start, a, b, beta, alpha = args
     if a._array.shape[-1] != b._array.shape[-2:][0]:
         op.kernel(start._array, a._array, b._array, beta, alpha)
-    if op.name == "addbmm":
-        a, b = (x if holds(level, x) or not isinstance(x, Tensor) else x for x in (a, b))
     if holds(level, a) or holds(level, b):
         found = product(level, a, b)
     else:

@@ -90,8 +90,8 @@ def replaced(module: Any, values: dict[str, Tensor], tie_weights: bool, strict: 
                 continue
             if name in given and given[name] is not by_tensor[id(x)]:
                 raise ValueError(
-                    f"functional_call got multiple values for keys {[n for n in own if own[n] is x]}, which are "
-                    "tied. Consider using tie_weights=False"
+                    f"functional_call got multiple values for keys {[n for n in own if own[n] is x]}, "
+                    "which are tied. Consider using tie_weights=False"
                 )
             values = {**values, name: by_tensor[id(x)]}
         missing = [name for name in own if name not in values]
@@ -201,9 +201,9 @@ def functionalize(func: Callable[..., Any], *, remove: str = "mutations") -> Cal
         raise RuntimeError(
             f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid "
             "options are:\n     remove='mutations': all inplace and out= operators will be removed from the "
-            "program, and replaced with their out-of-place equivalents.\n     remove='mutations_and_views': In "
-            "addition to the above, all aliasing operators {view} will be replaced with their non-aliasing "
-            "counterparts, {view}_copy.\n"
+            "program, and replaced with their out-of-place equivalents.\n     remove='mutations_and_views': "
+            "In addition to the above, all aliasing operators {view} will be replaced with their "
+            "non-aliasing counterparts, {view}_copy.\n"
         )
 
     @functools.wraps(func)

@@ -95,7 +95,7 @@ def bound(func: Any, in_dims: Dims, args: tuple[Any, ...]) -> tuple[list[Any], l
             "trying to vmap over a function with no inputs. The latter is unsupported."
         )
     flat: list[Any]
-    if in_dims == 0 and all([isinstance(x, Tensor) and x._array.ndim for x in args]):
+    if in_dims == 0 and all(isinstance(x, Tensor) and x._array.ndim for x in args):
         return list(args), [0] * len(args), None
     flat, spec = tree_flatten(args)
     dims = _broadcast_to_and_flatten(in_dims, spec)

@@ -287,3 +287,67 @@ def cross_entropy(
         return _smooth(input, target, weight, code, ignore_index, label_smoothing)
     x = ops.log_softmax(input, 0 if input.ndim == 1 else 1)
     return _nll_nd(x, target, weight, code, ignore_index)
+
+
+# ----------------------------------------------------------------------- linear_cross_entropy
+
+
+def _check_linear(input: Tensor, linear_weight: Tensor, bias: Tensor | None) -> None:
+    """Refuses shapes that do not fit the map."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    wide, features = input.shape[-1], linear_weight.shape[-1]
+    if wide != features:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{wide} and {features}, respectively"
+        )
+    if linear_weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires "
+            f"batched input, (N, {features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    shape = tuple(linear_weight.shape[:-1])
+    if bias is not None and tuple(bias.shape) != shape:
+        raise RuntimeError(f"expected linear_bias shape {shape}, got {tuple(bias.shape)}")
+
+
+@function(places="", aliases=("nn.functional.linear_cross_entropy",))
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """`cross_entropy(linear(x, linear_weight, linear_bias), y)`, for weights (C, ..., n).
+
+    The input is (n,) or (N, n). `options` may name ways to save memory; they do not change the
+    result, and nothing else here. RuntimeError for shapes that do not fit.
+
+    >>> import pullback as torch
+    >>> x, w = torch.zeros(1, 3), torch.ones(2, 3)
+    >>> torch.nn.functional.linear_cross_entropy(x, w, torch.tensor([1]))
+    tensor(0.6931)
+    """
+    _check_linear(input, linear_weight, linear_bias)
+    probable = target.dtype.kind == "f"
+    if probable and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    shape = tuple(linear_weight.shape[:-1])
+    flat = linear_weight if len(shape) == 1 else ops.flatten(linear_weight, 0, -2)
+    bias = linear_bias if linear_bias is None or len(shape) == 1 else ops.flatten(linear_bias)
+    logits = ops.linear(input, flat, bias)
+    if len(shape) > 1:
+        logits = ops.reshape(logits, (input.shape[0], *shape))
+    ignored = IGNORED if ignore_index is None else ignore_index
+    return cross_entropy(
+        logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+    )

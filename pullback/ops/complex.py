@@ -17,6 +17,15 @@ def _complex_kernel(real: Any, imag: Any) -> Any:
     return made
 
 
+def _check_out(part: Tensor, out: Any) -> None:
+    wanted = part.dtype.to_complex()
+    if out is not None and out.dtype is not wanted:
+        raise RuntimeError(
+            f"Expected object of scalar type {wanted.type_name} but got scalar type {out.dtype.type_name} "
+            "for argument 'out'"
+        )
+
+
 def _check_parts(name: str, first: tuple[str, Any], second: tuple[str, Any]) -> None:
     """TypeError for other than tensors, RuntimeError for other than two tensors of one float
     dtype.
@@ -65,6 +74,7 @@ def complex(real: Any, imag: Any, *, out: Any = None) -> Any:
     tensor([1.+3.j, 2.+4.j])
     """
     _check_parts("complex", ("real", real), ("imag", imag))
+    _check_out(real, out)
     return _complex(real, imag, out=out)
 
 
@@ -92,4 +102,5 @@ def polar(abs: Any, angle: Any, *, out: Any = None) -> Any:
     tensor([2.+0.j])
     """
     _check_parts("polar", ("abs", abs), ("angle", angle))
+    _check_out(abs, out)
     return _polar(abs, angle, out=out)

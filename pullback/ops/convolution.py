@@ -507,7 +507,7 @@ def _declare(dims: int) -> tuple[Any, Any]:
     size = ", ".join(["N"] * dims)
     shown = {1: "5", 2: "5, 5", 3: "5, 5, 5"}[dims]
     result = {1: "3", 2: "3, 3", 3: "3, 3, 3"}[dims]
-    conv.__doc__ = f"""The convolution of images (batch, channels, {size}) or (channels, {size}) with `weight`.
+    conv.__doc__ = f"""The convolution of images (batch, channels, {size}) with `weight`; of one image too.
 
     `weight` is (out channels, channels / groups, kernel...), `padding` zeros at both ends, or "same" or
     "valid". RuntimeError for sizes that do not fit. The result has

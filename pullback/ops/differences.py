@@ -36,6 +36,12 @@ def _spacings(input: Tensor, spacing: Any, dim: Any) -> tuple[tuple[int, ...], l
             f"to have the same length, but got a spacing argument of length {len(spacing)} and a dim "
             f"argument of length {len(dims)}."
         )
+    devices = {points.device for points in spacing if isinstance(points, Tensor)} - {input.device}
+    if devices:
+        raise RuntimeError(
+            "torch.gradient expected each tensor to be on the same device, but got devices "
+            f"{input.device} and {devices.pop()}!"
+        )
     for points in spacing:
         if isinstance(points, Tensor) and points.ndim != 1:
             raise RuntimeError(

@@ -69,7 +69,7 @@ def embedding(
     _check_indices("embedding", indices)
     if outside(np.ascontiguousarray(indices), weight.shape[0]):
         raise IndexError("index out of range in self")
-    return np.take(weight, indices, 0)
+    return weight.take(indices, 0)
 
 
 def _shares(flat: Array, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array | None:

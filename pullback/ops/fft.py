@@ -29,10 +29,14 @@ Dims = tuple[int, ...]
 _FORWARD, _INVERSE = ("backward", "ortho", "forward"), ("forward", "ortho", "backward")
 
 
+def _by_stride(a: Array, dim: Sequence[int]) -> list[int]:
+    """Dims in the order in which they lie in memory."""
+    return sorted(dim, key=lambda i: (-a.strides[i], i))
+
+
 def _along(a: Array, dim: Dims, transform: Callable[..., Array], **options: Any) -> Array:
     """A transform with its dims moved innermost, where the result has them in memory too."""
-    batch = sorted((i for i in range(a.ndim) if i not in dim), key=lambda i: -a.strides[i])
-    order = [*batch, *dim]
+    order = [*_by_stride(a, [i for i in range(a.ndim) if i not in dim]), *dim]
     if order == list(range(a.ndim)):
         return transform(a, axes=dim, **options)
     found = transform(a.transpose(order), axes=range(a.ndim - len(dim), a.ndim), **options)
@@ -46,7 +50,9 @@ def _c2c(self: Tensor, dim: Dims, scale: int, forward: bool) -> Array:
     if not dim or not self.size:
         return self.copy()
     transform = scipy.fft.fftn if forward else scipy.fft.ifftn
-    return _along(self, tuple(sorted(dim)), transform, norm=(_FORWARD if forward else _INVERSE)[scale])
+    return _along(
+        self, tuple(_by_stride(self, dim)), transform, norm=(_FORWARD if forward else _INVERSE)[scale]
+    )
 
 
 _c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
@@ -60,7 +66,7 @@ def _r2c(self: Tensor, dim: Dims, scale: int, onesided: bool) -> Array:
         shape = list(self.shape)
         shape[dim[-1]] = shape[dim[-1]] // 2 + 1 if onesided else shape[dim[-1]]
         return np.zeros(shape, np.result_type(self.dtype, np.complex64))
-    dim = (*sorted(dim[:-1]), dim[-1]) if onesided else tuple(sorted(dim))
+    dim = (*_by_stride(self, dim[:-1]), dim[-1]) if onesided else tuple(_by_stride(self, dim))
     return _along(self, dim, scipy.fft.rfftn if onesided else scipy.fft.fftn, norm=_FORWARD[scale])
 
 
@@ -81,7 +87,7 @@ def _c2r(self: Tensor, dim: Dims, scale: int, last: int) -> Array:
     shape[dim[-1]] = last
     if not self.size:
         return np.zeros(shape, self.real.dtype)
-    dim = (*sorted(dim[:-1]), dim[-1])
+    dim = (*_by_stride(self, dim[:-1]), dim[-1])
     return _along(self, dim, scipy.fft.irfftn, s=[shape[d] for d in dim], norm=_INVERSE[scale])
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback._engine import Tensor, write_out
+from pullback.dtypes import contiguous_format
 from pullback.op import Tensors, op
 from pullback.ops.arguments import overloaded
 
@@ -33,6 +34,7 @@ def _places(self: Tensor, edges: Tensors) -> Array:
     for k, edge in enumerate(edges):
         bins = len(edge) - 1
         x = self[:, k]
+        edge = edge.astype(self.dtype)
         found = np.searchsorted(edge, x, "right") - 1
         found[x == edge[-1]] = bins - 1
         inside &= (found >= 0) & (found < bins) & (x <= edge[-1])
@@ -41,7 +43,7 @@ def _places(self: Tensor, edges: Tensors) -> Array:
 
 
 def _check_points(points: Tensor, shape: Sequence[int], weight: Tensor | None) -> None:
-    if points.dtype.kind != "f" or points.dtype.itemsize == 2:
+    if points.dtype.kind != "f":
         raise NotImplementedError(f"\"histogramdd\" not implemented for '{points.dtype.type_name}'")
     if weight is None:
         return
@@ -194,7 +196,7 @@ def histogram(
     _check_points(points, points.shape, given)
     if isinstance(bins, Tensor):
         _check_edges(points, [bins])
-        edges = [bins.detach()]
+        edges = [ops.clone(bins.detach(), memory_format=contiguous_format)]
     else:
         edges = _even_edges(points, [bins], range)
     hist = _counted(points, edges, given, density)

@@ -119,6 +119,8 @@ def _check_chunks(tensors: Sequence[Tensor], dim: int, chunks: int) -> None:
         raise RuntimeError("_chunk_cat expects a non-empty input tensor list")
     if chunks < 1:
         raise RuntimeError("_chunk_cat expects positive num_chunks")
+    if dim < 0 and len({t.ndim for t in tensors}) > 1:
+        raise RuntimeError("_chunk_cat expects non-negative dim when input tensors have different ndims")
     for t in tensors:
         if not t.numel():
             raise RuntimeError("_chunk_cat expects non-empty tensor")

@@ -135,17 +135,15 @@ def _maps(
 # ------------------------------------------------------------------------------------------ checks
 
 _DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "lanczos": 2, "trilinear": 3}
-_CORNERS = ("linear", "bilinear", "bicubic", "trilinear")
 _MODES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 
 
 def _check_mode(mode: str, ndim: int, align_corners: bool | None, antialias: bool) -> None:
-    if mode in ("nearest", "nearest-exact", "area"):
-        if align_corners is not None:
-            raise ValueError(
-                "align_corners option can only be set with the interpolating modes: "
-                "linear | bilinear | bicubic | trilinear"
-            )
+    if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: "
+            "linear | bilinear | bicubic | trilinear"
+        )
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and ndim == 4):
         raise ValueError(
             "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D "
@@ -198,7 +196,7 @@ def _check_sizes(shape: tuple[int, ...], out: tuple[int, ...]) -> None:
 
 def _refuse(mode: str, smooth: bool, input: Tensor) -> None:
     dims = len(input.shape) - 2
-    name = "compute_indices_weights_" + {"bicubic": "cubic"}.get(mode, mode.replace("-exact", "").replace("bi", "").replace("tri", ""))  # fmt: skip
+    name = "compute_indices_weights_" + mode.removesuffix("-exact").removeprefix("bi").removeprefix("tri")
     if smooth:
         name = "compute_index_ranges_weights"
     elif dims == 2 and mode != "bicubic":

@@ -55,6 +55,8 @@ def _masked_fill_with(self: Tensor, mask: Tensor, value: Tensor):
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s)."
         )
+    if value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
+        ops.check_number(value.item(), self.dtype)
     return _fill(self, mask, value)
 
 

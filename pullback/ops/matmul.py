@@ -43,7 +43,7 @@ def _stacked_product(a: Array, b: Array) -> Array:
     expanded weight is, cost BLAS a call each: they are one product here."""
     if a.shape[-1] == 1 and a.dtype.kind != "b":
         return np.multiply(a, b)
-    if a.ndim == b.ndim == 3 and len(a) == len(b) > 1:
+    if a.ndim == b.ndim == 3 and len(a) == len(b) > 1 and a.size and b.size:
         if b.strides[0] == 0:
             tall = _loops.matmul(a.reshape(-1, a.shape[2]), b[0])
             return tall.reshape(len(a), a.shape[1], b.shape[2])
@@ -252,6 +252,8 @@ vdot.vjp(self=lambda g, other: conj(g) * other, other=lambda g, self: g * self)
 
 
 def _check_stacks(a: Array, b: Array) -> None:
+    if a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2] and a.dtype == b.dtype:
+        return check_numbers(a, "bmm")
     n = len(a.shape[:-2])
     for i in range(1, 1 + min(n, len(b.shape[:-2]))):
         x, y = a.shape[-2 - i], b.shape[-2 - i]

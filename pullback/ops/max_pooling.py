@@ -167,7 +167,7 @@ def _declare(dims: int) -> tuple[Any, Any]:
     max_pool.__name__ = name
     with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
     with_indices.__doc__ = f"`{name}` and the places of the largest elements."
-    max_pool.__doc__ = f"""The largest element of each window of {space}, with a channel dim and perhaps a batch.
+    max_pool.__doc__ = f"""The largest element of each window of {space}, behind a channel dim.
 
     Windows lie `stride` apart (by default side by side), their elements `dilation`, in an image with up to
     half a window of `padding`, which is never the largest. With `ceil_mode` the last may reach over the
@@ -215,7 +215,7 @@ def _declare_adaptive(dims: int) -> Any:
     adaptive_max_pool.__name__ = name
     with_indices.__name__ = with_indices.__qualname__ = f"{name}_with_indices"
     with_indices.__doc__ = f"`{name}` and the places of the largest elements."
-    adaptive_max_pool.__doc__ = f"""The largest elements of `output_size` windows that cover each spatial dim evenly.
+    adaptive_max_pool.__doc__ = f"""The largest elements of `output_size` windows that cover each dim evenly.
 
     Windows lie as those of `adaptive_avg_pool{dims}d`; the rest is as in `max_pool{dims}d`.
 
@@ -402,8 +402,8 @@ def _check_unpool(x: Array, indices: Array, size: tuple[int, ...]) -> None:
     extra = (1,) if dims == 1 else ()
     if x.ndim not in (dims + 1, dims + 2):
         raise RuntimeError(
-            f"Input to max_unpooling{shown}d should be a {shown + 1}d or {shown + 2}d Tensor, but got a tensor "
-            f"with {x.ndim + len(extra)} dimensions."
+            f"Input to max_unpooling{shown}d should be a {shown + 1}d or {shown + 2}d Tensor, but got a "
+            f"tensor with {x.ndim + len(extra)} dimensions."
         )
     if x.shape != indices.shape:
         raise RuntimeError(

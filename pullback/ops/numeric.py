@@ -117,7 +117,7 @@ def is_inference(input: Tensor) -> bool:
     return input.is_inference()
 
 
-@function(places="t")
+@function()
 def is_distributed(input: Tensor) -> bool:
     """Whether a tensor is spread over several processes: never."""
     return False

@@ -227,7 +227,10 @@ def _whole_means(self: Tensor, maps: Any) -> Array:
     return np.sign(total) * np.sign(divisors) * (np.abs(total) // np.abs(divisors))
 
 
-_ARGUMENTS = "tuple of ints stride = None, tuple of ints padding = 0, bool ceil_mode = False, bool count_include_pad = True"
+_ARGUMENTS = (
+    "tuple of ints stride = None, tuple of ints padding = 0, bool ceil_mode = False, "
+    "bool count_include_pad = True"
+)
 
 
 @public(f"(Tensor input, tuple of ints kernel_size, {_ARGUMENTS})", places="t")

@@ -173,7 +173,7 @@ _threshold = _declare(
 )
 
 
-@function(places="t", aliases=("nn.functional.threshold",))
+@function(places="t", aliases=("nn.functional.threshold", "nn.functional._threshold"))
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where it is above the threshold, `value` elsewhere; there the gradient is zero.
 

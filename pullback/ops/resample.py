@@ -8,6 +8,7 @@ Read `AxisMap`, then `apply_maps`. The loops are in `pullback/_resample.pyx`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -77,19 +78,26 @@ def window_map(size: int, first: Array, end: Array, divisor: Array | None) -> Ax
     return AxisMap(size, start, index, np.ones(len(index)), divisor)
 
 
+@functools.lru_cache(4096)
+def _order(maps: Maps) -> list[tuple[int, AxisMap]]:
+    """The dims and their maps in the order of their work: those that shrink most first.
+
+    Of dims that grow alike the last goes first, as it has the slowest loop; of those that shrink, the first.
+    """
+    growth = {axis: m.places / max(m.size, 1) for axis, m in enumerate(maps) if m is not None}
+    axes = sorted(growth, key=lambda axis: (growth[axis], -axis if growth[axis] >= 1 else axis))
+    return [(axis, maps[axis]) for axis in axes]
+
+
 def apply_maps(x: Array, maps: Maps) -> Array:
-    """An array with a map applied to each of its last dims, those that shrink it most first."""
+    """An array with a map applied to each of its last dims."""
     x = np.ascontiguousarray(x)
     if x.dtype.kind == "c":
         pairs = x.view(x.real.dtype).reshape(*x.shape, 2)
         return apply_maps(pairs, (*maps, None)).view(x.dtype).reshape(_shape(x, maps))
     before = x.ndim - len(maps)
-    axes = [axis for axis, m in enumerate(maps) if m is not None]
-    growth = {axis: maps[axis].places / max(maps[axis].size, 1) for axis in axes}
-    # Of dims that grow alike the last goes first: it has the slowest loop. Of those that shrink, the first.
-    axes.sort(key=lambda axis: (growth[axis], -axis if growth[axis] >= 1 else axis))
-    for axis in axes:
-        m, shape = maps[axis], x.shape
+    for axis, m in _order(maps):
+        shape = x.shape
         outer, inner = math.prod(shape[: before + axis]), math.prod(shape[before + axis + 1 :])
         y = np.empty((*shape[: before + axis], m.places, *shape[before + axis + 1 :]), x.dtype)
         if m.copies:

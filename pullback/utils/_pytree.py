@@ -427,6 +427,9 @@ def _flatten(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
         return LEAF
     node = SUPPORTED_NODES.get(kind)
     if node is None:
+        if not isinstance(tree, tuple):
+            leaves.append(tree)
+            return LEAF
         kind = _node_type(tree)
         if kind not in SUPPORTED_NODES:
             leaves.append(tree)

@@ -122,6 +122,10 @@ def why(found: Found, reasons: dict[tuple[str, str], str]) -> str:
 
 def _brief(what: str) -> str:
     """A failure in some words."""
+    if "received an invalid combination of arguments" in what:
+        if what.startswith("no error"):
+            return "arguments are taken that no form of PyTorch's function has"
+        return "the wrong argument is named; PyTorch lists the forms of the function"
     return re.sub(r"\d+(\.\d+)?(e[-+]\d+)?", "N", what)[:90].replace("|", "/")
 
 
