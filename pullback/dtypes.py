@@ -134,12 +134,17 @@ ALIASES = {
 _BY_NUMPY = {d.name: d for d in DTYPES}
 
 
+_SEEN: dict[np.dtype[Any], dtype | None] = {}
+
+
 def from_numpy_dtype(given: np.dtype[Any]) -> dtype:
     """The dtype of a NumPy dtype.
 
     Raises TypeError if there is none, in PyTorch's words.
     """
-    found = _BY_NUMPY.get(given.name)
+    found = _SEEN.get(given)
+    if found is None:
+        found = _SEEN[given] = _BY_NUMPY.get(given.name)   # building the name takes a microsecond
     if found is None:
         raise TypeError(
             f"can't convert np.ndarray of type {given.type.__module__}.{given.type.__name__}. "

@@ -223,7 +223,11 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
 
 
 cdef _check_broadcast(list arrays):
-    if len(arrays) < 2:
+    cdef int i
+    for i in range(1, len(arrays)):
+        if not same_shape(<ndarray>arrays[0], <ndarray>arrays[i]):
+            break
+    else:
         return
     shapes = [a.shape for a in arrays]
     try:
