@@ -226,8 +226,8 @@ rows("get_device is_inference is_distributed", [P(DATA)], kinds=ALL, forms="fm",
 rows("typename", [P(DATA)], kinds=ALL, forms="f", derived=False, meta=False)
 AS_FUNCTIONS = {
     "uihgf": "abs ceil fix floor relu round trunc",
-    INEXACT: "arccos arccosh arcsin arcsinh arctan arctanh acos acosh asin asinh atan atanh cos cosh exp exp2 "
-    "expm1 log log10 log1p log2 reciprocal rsqrt sigmoid sin sinc sinh sqrt tan tanh",
+    INEXACT: "arccos arccosh arcsin arcsinh arctan arctanh acos acosh asin asinh atan atanh cos cosh exp "
+    "exp2 expm1 log log10 log1p log2 reciprocal rsqrt sigmoid sin sinc sinh sqrt tan tanh",
     FLOATS: "deg2rad erf erfc frac i0 logit rad2deg",
     ALL: "conj_physical nan_to_num",
     NUMBER: "neg negative square",
@@ -236,7 +236,7 @@ PROPER = In((3, 4), 0.25, 1.0, grad=False)
 for _kinds, _names in AS_FUNCTIONS.items():
     _written = " ".join(f"{name}_" for name in _names.split())
     rows(_written, [P(PROPER)], kinds=_kinds, forms="fm", derived=False, tol=8, meta=False)
-rows("clip_", [P(PROPER, 0.5, 0.75)], kinds=FLOATS, forms="fm", derived=False, meta=False)
+rows("clip_", [P(PROPER, 0.5, 0.75)], kinds=FLOATS, forms="fm", derived=False, meta=False, composite=True)
 
 # -------------------------------------------------------------------------------------- windows
 rows(

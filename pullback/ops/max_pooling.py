@@ -64,7 +64,7 @@ def _max_windows_meta(self: Array, windows: Windows, shown: str) -> Any:
     return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
 
 
-def _flat(a: Array, places: Array, dims: int, size: int) -> tuple[Array, Array, int]:
+def _flat(a: Array, places: Array, dims: int) -> tuple[Array, Array, int]:
     """Both with one dim for the spatial ones, broadcast over the others, and how many these are."""
     if a.shape[: a.ndim - dims] != places.shape[: places.ndim - dims]:
         before = np.broadcast_shapes(a.shape[: a.ndim - dims], places.shape[: places.ndim - dims])
@@ -77,7 +77,7 @@ def _flat(a: Array, places: Array, dims: int, size: int) -> tuple[Array, Array, 
 @op(places="", linear=True)
 def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], shown: str) -> Array:
     """Zeros of `size` in the last dims, to which elements are added at their places."""
-    a, places, outer = _flat(self, places, len(size), 0)
+    a, places, outer = _flat(self, places, len(size))
     y = np.zeros((*a.shape[: a.ndim - len(size)], *size), a.dtype)
     count = math.prod(a.shape[a.ndim - len(size) :])
     _pooling.scatter_places(a, y, places, outer, math.prod(size), count)
@@ -87,7 +87,7 @@ def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], shown: str) 
 @op(places="", linear=True)
 def take_places(self: Tensor, places: Tensor, dims: int, shown: str) -> Array:
     """The elements at some places of the last `dims` dims."""
-    a, places, outer = _flat(self, places, dims, 0)
+    a, places, outer = _flat(self, places, dims)
     y = np.empty(places.shape, a.dtype)
     before = a.ndim - dims
     _pooling.gather_places(a, y, places, outer, math.prod(a.shape[before:]), math.prod(y.shape[before:]))

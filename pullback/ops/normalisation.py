@@ -131,7 +131,7 @@ def norm_vjp(
             dw, db = norm_sums(g0, self, result1, result2, frame)
             dw = None if weight is None else _seen(dw, tuple(weight.shape))
             db = None if bias_shape is None else _seen(db, tuple(bias_shape))
-    if needs[0] and not (g1 is g2 is g3 is None):
+    if needs[0] and (g1 is not None or g2 is not None or g3 is not None):
         parts.append(_statistics_slope(g1, g2, g3, self, frame, result1, result2))
     dx = parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
     return dx, dw, db

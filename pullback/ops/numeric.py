@@ -1,22 +1,16 @@
-"""Small functions of tensors that stand alone: coordinates, norms by name, facts about tensors.
-
-The in-place methods that PyTorch also has as functions (`torch.abs_`) are published here.
-"""
+"""The coordinates behind flat indices; and the in-place methods that are functions, too (`torch.abs_`)."""
 
 from __future__ import annotations
 
 import itertools
 import operator
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback._engine import Tensor, from_array
 from pullback.op import SURFACE, function
-
-# ---------------------------------------------------------------------------------------- indices
 
 
 @function(places="t")
@@ -43,84 +37,6 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, 
     behind = list(itertools.accumulate(reversed(shape[1:]), operator.mul, initial=1))[::-1]
     steps, sizes = (from_array(np.asarray(n[: len(shape)], np.int64)) for n in (behind, list(shape)))
     return ops.unbind(ops.unsqueeze(indices, -1) // steps % sizes, -1)
-
-
-# ------------------------------------------------------------------------------------------ norms
-
-
-@function(places="t")
-def frobenius_norm(
-    input: Tensor, dim: int | Sequence[int], keepdim: bool = False, *, out: Tensor | None = None
-) -> Tensor:
-    """The root of the sum of squared magnitudes over `dim`.
-
-    >>> import pullback as torch
-    >>> torch.frobenius_norm(torch.tensor([[3.0, 4.0]]), 1)
-    tensor([5.])
-    """
-    return ops.norm(input, 2, dim, keepdim, out=out)
-
-
-@function(places="t")
-def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
-    """The norms of the slices along `dim`, all other dims kept as ones; of everything if it is -1.
-
-    >>> import pullback as torch
-    >>> torch.norm_except_dim(torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
-    tensor([[5.],
-            [1.]])
-    """
-    if dim == -1:
-        return ops.norm(v, pow)
-    others = [d for d in range(v.ndim) if d != dim]
-    return ops.norm(v, pow, others, True) if others else ops.abs(v)
-
-
-# ------------------------------------------------------------------------------------- facts, memory
-
-
-@function(places="t")
-def get_device(input: Tensor) -> int:
-    """The number of the device a tensor is on: -1 for the CPU.
-
-    >>> import pullback as torch
-    >>> torch.get_device(torch.ones(1))
-    -1
-    """
-    return input.get_device()
-
-
-@function(places="t")
-def typename(obj: Any) -> str:
-    """The name of the type of anything; of a tensor with its dtype.
-
-    >>> import pullback as torch
-    >>> torch.typename(torch.ones(1))
-    'torch.FloatTensor'
-    """
-    if isinstance(obj, Tensor):
-        return obj.type()
-    kind = obj if hasattr(obj, "__qualname__") else type(obj)
-    module = getattr(kind, "__module__", None)
-    name: str = kind.__qualname__
-    return name if module in (None, "builtins") else f"{module}.{name}"
-
-
-@function(places="t")
-def is_inference(input: Tensor) -> bool:
-    """Whether a tensor was made in inference mode.
-
-    >>> import pullback as torch
-    >>> torch.is_inference(torch.ones(1))
-    False
-    """
-    return input.is_inference()
-
-
-@function()
-def is_distributed(input: Tensor) -> bool:
-    """Whether a tensor is spread over several processes: never."""
-    return False
 
 
 # --------------------------------------------------------------------------- in-place, as functions
