@@ -809,22 +809,32 @@ def gradient_edge(Tensor t):
     return None if node is None else (node, index)
 
 
-def reaches_beyond(roots, leaves):
-    """Whether the graph of these tensors comes to a leaf that is not among `leaves`."""
+def reaches_beyond(roots, sources):
+    """Whether the graph of these tensors comes to a leaf by another way than through `sources`."""
     cdef Task task = Task.__new__(Task)
-    cdef int i, index
+    cdef int i, done = 0, index
     cdef bint is_new
-    cdef Node node
-    for root in roots:
-        node = history(<Tensor>root, &index)
+    cdef Node node, source
+    cdef list ends = []
+    for t in sources:
+        node = history(<Tensor>t, &index)
         if node is not None:
             task.find(node, &is_new)
-    task.discover()
-    known = {id((<Tensor>leaf).accumulator) for leaf in leaves}
-    for i in range(task.count):
-        node = <Node>task.slots[i].node
-        if node.kind == NODE_ACCUMULATE and id(node) not in known:
+            ends.append(node)
+    done = task.count   # not to be walked on from
+    for t in roots:
+        node = history(<Tensor>t, &index)
+        if node is not None:
+            task.find(node, &is_new)
+    while done < task.count:
+        node = <Node>task.slots[done].node
+        done += 1
+        if node.kind == NODE_ACCUMULATE:
             return True
+        for i in range(node.nedges):
+            source = node.edge(i, &index)
+            if source is not None:
+                task.find(source, &is_new)
     return False
 
 

@@ -120,34 +120,7 @@ def flat_outputs(result: Any, name: str) -> tuple[list[Any], Any]:
 
 def reaches_beyond(roots: list[Any], leaves: list[Any]) -> bool:
     """Whether results depend on a leaf other than these: then gradients of gradients are wanted."""
-    known = set()
-    for x in leaves:
-        edge = _engine.gradient_edge(bottom(x))
-        if edge is not None:
-            known.add(edge[0])
-    seen = set(known)
-    waiting = []
-    for x in roots:
-        node = getattr(bottom(x), "grad_fn", None)
-        if node is None and bottom(x).requires_grad:
-            node = _engine.gradient_edge(bottom(x))[0]
-        if node is not None and node not in seen:
-            waiting.append(node)
-            seen.add(node)
-    while waiting:
-        node = waiting.pop()
-        following = node.next_functions
-        if not following and _accumulates(node):
-            return True
-        for node, _ in following:
-            if node is not None and node not in seen:
-                seen.add(node)
-                waiting.append(node)
-    return False
-
-
-def _accumulates(node: Any) -> bool:
-    return type(node).__name__ == "AccumulateGrad"
+    return _engine.reaches_beyond([bottom(x) for x in roots], [bottom(x) for x in leaves])
 
 
 Function = Callable[..., Any]
