@@ -15,6 +15,7 @@ from pullback._engine import Tensor, adjoint
 from pullback.op import function, op
 from pullback.ops.matrices import (
     Array,
+    batched_all,
     check_fit,
     check_inexact,
     check_kernel,
@@ -177,8 +178,8 @@ def _unpack_slope(g1: Tensor, g2: Tensor, self_shape: Any) -> Any:
     return found, None
 
 
-for _record in (_lu_factor_ex, _lu, _unpack):
-    _record.batch_rule = "leading"
+_lu_factor_ex.batch_rule = _lu.batch_rule = "leading"
+_unpack.batch_rule = batched_all
 without_numbers(_lu_factor_ex, 2)
 
 
@@ -312,7 +313,7 @@ def _lu_solve(self: Tensor, pivots: Tensor, B: Tensor, left: bool = True, adjoin
     return solve_by_factors(self, pivots, B, left, adjoint)
 
 
-_lu_solve.batch_rule = "leading"
+_lu_solve.batch_rule = batched_all
 
 
 @_lu_solve.meta
@@ -332,7 +333,11 @@ def _lu_solve_slope(
     g: Tensor, self: Tensor, pivots: Tensor, left: bool, adjoint: bool, result: Tensor, needs: Any
 ) -> Any:
     of_b = _lu_solve(self, pivots, g, left, not adjoint)
-    return (_of_packed(matrix_slope(of_b, result, left, adjoint), self, pivots) if needs[0] else None, None, of_b)
+    return (
+        _of_packed(matrix_slope(of_b, result, left, adjoint), self, pivots) if needs[0] else None,
+        None,
+        of_b,
+    )
 
 
 def _of_packed(of_matrix: Tensor, packed: Tensor, pivots: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback._engine import Tensor, adjoint, grad_enabled, write_out
-from pullback.dtypes import from_numpy_dtype
+from pullback._engine import Tensor, adjoint, apply_below, grad_enabled, write_out
+from pullback.dtypes import can_cast, from_numpy_dtype
 from pullback.op import function
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -121,6 +121,12 @@ def columns_like(a: Array, rows: int | None = None, count: int | None = None, dt
     return np.empty((*a.shape[:-2], count, rows), dtype or a.dtype).swapaxes(-2, -1)
 
 
+def batched_all(level: Any, op: Any, args: tuple[Any, ...]) -> Any:
+    """The batching rule of matrices with vectors: all tensors get the batch in front."""
+    fronted = tuple(level.front(x) if isinstance(x, Tensor) else x for x in args)
+    return level.wrap(apply_below(op, fronted))
+
+
 def without_numbers(record: Any, *silent: int) -> None:
     """Shapes for meta tensors: the kernel run on zeros, its parameters at `silent`, which raise, off."""
 
@@ -141,7 +147,7 @@ def given(name: str, result: Tensor, out: Tensor | None) -> Tensor:
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
-    if not ops.can_cast(result.dtype, out.dtype):
+    if not can_cast(result.dtype, out.dtype):
         raise RuntimeError(
             f"Expected out tensor to have dtype {result.dtype.type_name.lower()}, "
             f"but got {out.dtype.type_name.lower()} instead"

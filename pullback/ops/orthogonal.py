@@ -17,6 +17,7 @@ from pullback.op import function, op
 from pullback.ops.lu import _split_slope
 from pullback.ops.matrices import (
     Array,
+    batched_all,
     check_inexact,
     check_kernel,
     check_stack,
@@ -243,7 +244,9 @@ def _ormqr(self: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
         raise RuntimeError(
             f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
         )
-    said = "Expected input and {} to have the same dtype, but input has dtype{{input}} and {} has dtype {{{}}}"
+    said = (
+        "Expected input and {} to have the same dtype, but input has dtype{{input}} and {} has dtype {{{}}}"
+    )
     if other.ndim != self.ndim:
         _check_reflectors(name, self, tau, said.format("tau", "tau", "tau"))
         raise RuntimeError(
@@ -276,7 +279,7 @@ def _ormqr_slope(
     return of_packed, of_tau, _ormqr(self, tau, g, left, not transpose) if needs[2] else None
 
 
-_householder_product.batch_rule = _ormqr.batch_rule = "leading"
+_householder_product.batch_rule = _ormqr.batch_rule = batched_all
 
 
 @function()
@@ -353,5 +356,3 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
     tensor([[3.]])
     """
     return named("geqrf", _geqrf(input), out)
-
-

@@ -32,6 +32,7 @@ from pullback.ops.matrices import (
     raise_for,
     skew,
     top,
+    type_name,
 )
 
 _NO_CONVERGENCE = "The algorithm failed to converge because the input matrix contained non-finite values."
@@ -128,7 +129,9 @@ def _svd_slope(
     size, limit = noise(*parts), nearness(S)
     row, column = ops.unsqueeze(S, -2), ops.unsqueeze(S, -1)
     off = 1 - ops.eye(few, dtype=S.dtype)
-    middle = (guarded(both * off, row - column, limit, size) + guarded(apart, row + column, limit, size)) * 0.5
+    middle = (
+        guarded(both * off, row - column, limit, size) + guarded(apart, row + column, limit, size)
+    ) * 0.5
     if of_s is not None:
         middle = middle + ops.diag_embed(of_s)
     found = U @ middle @ Vh
@@ -142,9 +145,7 @@ def _svd_slope(
 
 
 @svd_of.joint_vjp
-def _svd_rule(
-    g0: Tensor, g1: Tensor, g2: Tensor, result0: Tensor, result1: Tensor, result2: Tensor
-) -> Any:
+def _svd_rule(g0: Tensor, g1: Tensor, g2: Tensor, result0: Tensor, result1: Tensor, result2: Tensor) -> Any:
     few = result1.shape[-1]
     of_u = None if g0 is None else left(g0, few)
     of_v = None if g2 is None else top(g2, few)
@@ -220,22 +221,34 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any =
 # ---------------------------------------------------------------------------------- pseudoinverse
 
 
-def _limits(largest: Array, atol: Any, rtol: Any, shape: Any) -> Array:
-    """The size from which on a singular value counts: max(atol, rtol * largest)."""
+def _limits(largest: Array, atol: Any, rtol: Any) -> Array:
+    """The size from which on a singular value counts; tolerances are numbers or (..., 1, 1)."""
+    atol, rtol = (np.asarray(t)[..., 0] if np.ndim(t) else t for t in (atol, rtol))
+    return np.maximum(atol, rtol * largest).astype(largest.dtype)
+
+
+def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> list[Any]:
+    """Both tolerances, numbers or tensors (..., 1, 1): without any, `rtol` is eps * max(m, n)."""
+    for t in (atol, rtol):
+        if isinstance(t, Tensor) and t.dtype.is_complex:
+            kind = "atol" if t is atol else "rtol"
+            raise RuntimeError(
+                f"{name}: {kind} tensor of complex type is not supported. Got {t.dtype.type_name}"
+            )
     if rtol is None:
-        positive = 0.0 if atol is None else np.asarray(atol)
-        default = np.finfo(largest.dtype).eps * max(shape[-2:])
-        rtol = np.where(np.asarray(positive) > 0, 0.0, default)
-    atol = np.asarray(0.0 if atol is None else atol)
-    return np.maximum(atol[..., None], np.asarray(rtol)[..., None] * largest).astype(largest.dtype)
+        usual = ops.finfo(A.dtype).eps * max(A.shape[-2:]) if A.dtype.kind in "fc" and A.ndim > 1 else 0.0
+        if isinstance(atol, Tensor):
+            rtol = ops.where(atol > 0, 0.0, usual)
+        else:
+            rtol = 0.0 if atol is not None and atol > 0 else usual
+    found = [0.0 if t is None else t for t in (atol, rtol)]
+    return [t.detach()[..., None, None] if isinstance(t, Tensor) else float(t) for t in found]
 
 
 @op(name="linalg_pinv", places="", takes_half=True)
-def pseudoinverse(self: Tensor, atol: Tensor | Number | None, rtol: Tensor | Number | None, hermitian: bool):
+def pseudoinverse(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
     if self.ndim < 2 or self.dtype.char not in "fdFD":
-        from pullback.dtypes import from_numpy_dtype
-
-        shown = from_numpy_dtype(self.dtype).type_name
+        shown = type_name(self)
         raise RuntimeError(
             f"linalg.pinv({shown}{{{list(self.shape)}}}): expected a tensor with 2 or more dimensions of "
             "float, double, cfloat or cdouble types"
@@ -250,7 +263,7 @@ def pseudoinverse(self: Tensor, atol: Tensor | Number | None, rtol: Tensor | Num
         U, values, Vh = _umath_linalg.svd_s(self)
         _check_found(self, values)
     sizes = np.abs(values)
-    counts = sizes > _limits(sizes.max(-1, keepdims=True), atol, rtol, self.shape)
+    counts = sizes > _limits(sizes.max(-1, keepdims=True), atol, rtol)
     inverse = np.where(counts, 1 / np.where(counts, values, 1), 0)
     return np.conj(np.swapaxes(Vh, -2, -1)) @ (inverse[..., None] * np.conj(np.swapaxes(U, -2, -1)))
 
@@ -269,10 +282,7 @@ def pinv_slope(g: Tensor, self: Tensor, result: Tensor) -> Tensor:
 pseudoinverse.vjp(self=lambda g, self, result: pinv_slope(g, self, result))
 
 
-def _tolerance(name: str, value: Any, A: Tensor) -> Any:
-    if isinstance(value, Tensor) and value.dtype.is_complex:
-        raise RuntimeError(f"{name}: tensor tolerance can't be complex type. Got {value.dtype.type_name}")
-    return value.detach() if isinstance(value, Tensor) else value
+pseudoinverse.batch_rule = "leading"
 
 
 @function(name="pinv", places="", aliases=("linalg.pinv",))
@@ -297,7 +307,7 @@ def pinv(
     """
     if rcond is not None and rtol is None:
         rtol = rcond
-    atol, rtol = (_tolerance("linalg.pinv", value, A) for value in (atol, rtol))
+    atol, rtol = _tolerances("linalg.pinv", A, atol, rtol)
     return given("linalg_pinv", pseudoinverse(A, atol, rtol, bool(hermitian)), out)
 
 
@@ -313,7 +323,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @op(name="linalg_matrix_rank", places="", nondiff=True, takes_half=True)
-def _matrix_rank(self: Tensor, atol: Tensor | Number | None, rtol: Tensor | Number | None, hermitian: bool):
+def _matrix_rank(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
     check_stack("torch.linalg.matrix_rank", self, "input")
     if self.dtype.char not in "fdFD":
         raise RuntimeError("This function doesn't handle types other than float and double")
@@ -321,7 +331,7 @@ def _matrix_rank(self: Tensor, atol: Tensor | Number | None, rtol: Tensor | Numb
         return np.zeros(self.shape[:-2], np.int64)
     values = np.abs(_umath_linalg.eigvalsh_lo(self)) if hermitian else _umath_linalg.svd(self)
     _check_found(self, values)
-    limits = _limits(values.max(-1, keepdims=True), atol, rtol, self.shape)
+    limits = _limits(values.max(-1, keepdims=True), atol, rtol)
     return np.count_nonzero(values > limits, -1)
 
 
@@ -348,7 +358,7 @@ def matrix_rank(
     """
     if tol is not None:
         atol, rtol = tol, 0.0
-    atol, rtol = (_tolerance("torch.linalg.matrix_rank", value, A) for value in (atol, rtol))
+    atol, rtol = _tolerances("torch.linalg.matrix_rank", A, atol, rtol)
     return given("linalg_matrix_rank", _matrix_rank(A, atol, rtol, bool(hermitian)), out)
 
 
@@ -386,5 +396,3 @@ def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:
     inverse, info = ops.inv_ex(A)
     result = ops.matrix_norm(A, p) * ops.matrix_norm(inverse, p)
     return ops.where(info == 0, result, float("inf"))
-
-

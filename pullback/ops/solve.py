@@ -251,7 +251,8 @@ def _lstsq(self: Tensor, B: Tensor, rcond: float, driver: str):
 def _lstsq_slope(g0: Tensor, g1: Tensor, self: Tensor, B: Tensor, result0: Tensor, needs: Any) -> Any:
     of_a = of_b = None
     if g0 is not None:
-        inverse = pseudoinverse(self, 0.0, None, False)
+        eps = ops.finfo(self.dtype).eps * max(self.shape[-2:])
+        inverse = pseudoinverse(self, 0.0, eps, False)
         of_b = adjoint(inverse) @ g0
         of_a = pinv_slope(g0 @ adjoint(B), self, inverse) if needs[0] else None
     if g1 is not None:
@@ -279,9 +280,7 @@ def _check_lstsq(A: Tensor, B: Tensor, driver: str) -> None:
             f"{A.dtype.type_name} and other's dtype {B.dtype.type_name}"
         )
     elif A.ndim - B.ndim not in (0, 1):
-        said = (
-            "input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1"
-        )
+        said = "input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1"
     elif A.ndim > B.ndim and A.shape[-2] != B.shape[-1]:
         said = "input.size(-2) should match other.size(-1)"
     elif A.ndim == B.ndim and A.shape[-2] != B.shape[-2]:

@@ -239,9 +239,7 @@ def cholesky_inverse(self: Tensor, upper: bool = False):
     return np.swapaxes(np.conj(half), -2, -1)
 
 
-cholesky_inverse.vjp(
-    self=lambda g, self, result, upper: _of_factor(-(result @ g @ result), self, upper)
-)
+cholesky_inverse.vjp(self=lambda g, self, result, upper: _of_factor(-(result @ g @ result), self, upper))
 
 
 @op(name="cholesky_solve", places="", layout="", takes_half=True)
@@ -294,5 +292,3 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | N
     tensor([[2.]])
     """
     return _cholesky_solve(B, L, upper, out=out)
-
-
