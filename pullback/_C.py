@@ -5,7 +5,8 @@ from __future__ import annotations
 from pullback._engine import DisableTorchFunction as DisableTorchFunctionSubclass
 from pullback._engine import Tensor
 from pullback._engine import disabled_torch_function as _disabled_torch_function_impl
+from pullback.ops.matrices import LinAlgError as _LinAlgError
 
 TensorBase = Tensor
 
-__all__ = ["DisableTorchFunctionSubclass", "TensorBase", "_disabled_torch_function_impl"]
+__all__ = ["DisableTorchFunctionSubclass", "TensorBase", "_LinAlgError", "_disabled_torch_function_impl"]

@@ -28,6 +28,7 @@ ORDER = [
     "_resample",
     "_pooling",
     "_grid",
+    "_lapack",
     "_colouring",
     "_slopes",
     "_soft",

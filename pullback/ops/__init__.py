@@ -90,6 +90,14 @@ LATER: list[str] = [
     "checks",
     "aten",
     "masked",
+    "matrices",
+    "triangular",
+    "lu",
+    "singular",
+    "solve",
+    "determinants",
+    "eigen",
+    "orthogonal",
 ]
 """Families that are declared when a name is first missing: `import pullback` is to stay quick."""
 

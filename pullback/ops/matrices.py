@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pullback import ops
-from pullback._engine import Tensor, adjoint, write_out
+from pullback import ops, return_types
+from pullback._engine import Tensor, adjoint, grad_enabled, write_out
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import function
 
@@ -132,20 +132,29 @@ def without_numbers(record: Any, *silent: int) -> None:
     record.meta(shapes)
 
 
-def written(out: Any, results: Any, named: Any) -> Any:
-    """Results written into `out=`, a tuple of as many tensors, as the named tuple `named`."""
-    for target, result in zip(out, results, strict=True):
-        write_out(target, result.detach())
-    return named(out)
-
-
-def refuse_gradients(name: str, *tensors: Any) -> None:
-    """Refuses `out=` where a gradient is wanted."""
-    if ops.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
+def given(name: str, result: Tensor, out: Tensor | None) -> Tensor:
+    """A result, or `out` with the result written into it; RuntimeError where it cannot be."""
+    if out is None:
+        return result
+    if grad_enabled() and (result.requires_grad or out.requires_grad):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
+    if not ops.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(
+            f"Expected out tensor to have dtype {result.dtype.type_name.lower()}, "
+            f"but got {out.dtype.type_name.lower()} instead"
+        )
+    return write_out(out, result.detach())
+
+
+def named(kind: str, results: Any, out: Any) -> Any:
+    """Results as the named tuple of that kind, or written into the tensors of `out`."""
+    if out is None:
+        return getattr(return_types, kind)(results)
+    tensors = [given(kind, result, target) for result, target in zip(results, out, strict=True)]
+    return getattr(return_types, f"{kind}_out")(tensors)
 
 
 # ---------------------------------------------------------------------------- parts of matrices

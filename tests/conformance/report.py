@@ -187,4 +187,4 @@ SciPy {scipy.__version__}, Python {platform.python_version()}.
     for reason in dict.fromkeys(why for _, why in left):
         names = ", ".join(f"`{name}`" for name, w in left if w == reason)
         foot.append(f"- {reason}: {names}")
-    return head + "\n".join(table(results) + foot) + "\n"
+    return head + "\n" + "\n".join(table(results) + foot) + "\n"

@@ -158,8 +158,10 @@ def to_ours(t: torch.Tensor) -> Any:
     if t.layout is not torch.strided:
         raise Missing(f"no {t.layout} tensors")
     plain = t.detach().resolve_conj().resolve_neg()
-    if plain.numel() == 0:
-        made = pullback.empty_strided(tuple(plain.shape), plain.stride(), dtype=ours(t.dtype))
+    if plain.numel() == 0 or t.is_meta:
+        made = pullback.empty_strided(
+            tuple(plain.shape), plain.stride(), dtype=ours(t.dtype), device=str(t.device)
+        )
     else:
         memory = _span(plain)
         if t.dtype is torch.bfloat16:
