@@ -157,6 +157,22 @@ cdef bint self_overlaps(ndarray a):
     return False
 
 
+cdef int check_alone(ndarray a) except -1:
+    if self_overlaps(a):
+        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a "
+                           "single memory location. Please clone() the tensor before performing the operation.")
+    return 0
+
+
+cdef int check_apart(ndarray out, ndarray a, bint may_be_one) except -1:
+    """Refuses to write over a part of an input; over all of it where element goes on element."""
+    if partly_overlaps(out, a) or (not may_be_one and PyArray_SIZE(a) and np.may_share_memory(out, a)):
+        raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor "
+                           "refer to a single memory location. Please clone() the tensor before performing the "
+                           "operation.")
+    return 0
+
+
 cdef bint partly_overlaps(ndarray a, ndarray b):
     """Whether two contiguous arrays share some of their memory, but not all."""
     cdef char* start = <char*>PyArray_DATA(a)
@@ -185,15 +201,12 @@ cdef object apply_inplace(Op op, PyObject** argv):
             x = <object>argv[op.tensor_params[i]]
             if isinstance(x, Tensor) and (<Tensor>x).meta:
                 raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-    if self_overlaps(target.array) and not (op.writes is not None and op.ntensors == 1):
-        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a "
-                           "single memory location. Please clone() the tensor before performing the operation.")
+    if not (op.writes is not None and op.ntensors == 1):
+        check_alone(target.array)
     for i in range(op.ntensors):
         x = <object>argv[op.tensor_params[i]]
-        if isinstance(x, Tensor) and partly_overlaps(target.array, (<Tensor>x).array):
-            raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor "
-                               "refer to a single memory location. Please clone() the tensor before performing the "
-                               "operation.")
+        if isinstance(x, Tensor):
+            check_apart(target.array, (<Tensor>x).array, True)
     if need and KIND[code_of(target.array)] >= 2:
         # The node is made before the write: what it saves is what went in. A rule that looks at the old
         # value of the target gets a copy of it.
@@ -385,7 +398,14 @@ cdef object apply_out(Op op, PyObject** argv, object out):
         if any(requires(<Tensor>x) for x in outs):
             raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
                                "differentiation, but one of the arguments requires grad.")
-    cdef int before = pb_thread.grad
+    cdef int before = pb_thread.grad, k
+    for x in outs:
+        check_alone((<Tensor>x).array)
+        for k in range(op.ntensors):
+            a = <object>argv[op.tensor_params[k]]
+            for item in (a if isinstance(a, (list, tuple)) else (a,)):
+                if isinstance(item, Tensor):
+                    check_apart((<Tensor>x).array, (<Tensor>item).array, op.elementwise or not op.moves)
     pb_thread.grad = 0
     try:
         results = apply(op, argv, None)
