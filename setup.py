@@ -49,14 +49,10 @@ def compiled(sources: list[Path], level: str, directives: dict[str, object]) -> 
 
 
 core = sorted(Path("pullback").glob("*.pyx"))  # _engine, by far the longest, comes first
-plain = ("ops", "batching", "autograd/leaves.py", "autograd/forward_ad.py", "func/arguments.py", "func/forward.py")
-plain += ("func/jacobians.py", "func/reverse.py", "func/vmap.py", "utils/_pytree.py")  # they run at each call
-table = sorted(
-    p
-    for name in plain
-    for p in (Path("pullback", name).glob("*.py") if "." not in name else [Path("pullback", name)])
-    if p.stem != "__init__"
-)
+PLAIN = ["ops/*.py", "batching/*.py", "autograd/leaves.py", "autograd/forward_ad.py", "utils/_pytree.py"]
+PLAIN += [f"func/{name}.py" for name in ("arguments", "forward", "jacobians", "reverse", "vmap")]
+files = {path for pattern in PLAIN for path in Path("pullback").glob(pattern)}
+table = sorted(path for path in files if path.stem != "__init__")
 
 setup(
     ext_modules=compiled(core, "-O3", CORE) + compiled([] if DEBUG else table, "-O1", PYTHON),

@@ -74,4 +74,4 @@ inf, nan, pi, e, newaxis = float("inf"), float("nan"), 3.141592653589793, 2.7182
 
 globals().update({kind.name: kind for kind in DTYPES} | ALIASES | TENSOR_TYPES)
 add_namespaces(__name__)
-fill(sys.modules[__name__], "torch")
+__getattr__ = fill(sys.modules[__name__], "torch")

@@ -144,7 +144,7 @@ def from_numpy_dtype(given: np.dtype[Any]) -> dtype:
     """
     found = _SEEN.get(given)
     if found is None:
-        found = _SEEN[given] = _BY_NUMPY.get(given.name)   # building the name takes a microsecond
+        found = _SEEN[given] = _BY_NUMPY.get(given.name)  # building the name takes a microsecond
     if found is None:
         raise TypeError(
             f"can't convert np.ndarray of type {given.type.__module__}.{given.type.__name__}. "

@@ -38,10 +38,15 @@ def add_namespaces(package: str) -> None:
         fill(module, name)
 
 
-def fill(module: ModuleType, space: str) -> None:
-    """Gives a module the functions that are declared for a namespace, now and later."""
+def fill(module: ModuleType, space: str) -> Any:
+    """Gives a module the functions that are declared for a namespace, now and later.
+
+    Returns the module's `__getattr__`; assigned under that name, type checkers see it too.
+    """
     _modules[space] = module
-    vars(module).update(SURFACE.get(space, {}), __getattr__=_resolver(space), __dir__=_listing(space))
+    resolve = _resolver(space)
+    vars(module).update(SURFACE.get(space, {}), __getattr__=resolve, __dir__=_listing(space))
+    return resolve
 
 
 def complete() -> bool:

@@ -5,4 +5,4 @@ import sys
 from pullback.namespaces import complete, fill
 
 complete()
-fill(sys.modules[__name__], "nn.functional")
+__getattr__ = fill(sys.modules[__name__], "nn.functional")

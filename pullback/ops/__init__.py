@@ -1,7 +1,7 @@
 """The op table. Importing it declares every op and hands the engine those it needs itself.
 
-All ops and composites stand here by their names (those of LATER from their first use on), so a rule writes `ops.where(...)` whatever file
-`where` is in.
+All ops and composites stand here by their names (those of LATER from their first use on), so a rule
+writes `ops.where(...)` whatever file `where` is in.
 """
 
 from __future__ import annotations

@@ -287,8 +287,8 @@ def conj_physical(input: Any, *, out: Any = None) -> Any:
     >>> torch.conj_physical(torch.tensor([1 + 2j]))
     tensor([1.-2.j])
     """
-    if not input.dtype.is_complex:
-        return input if out is None or out is IN_PLACE else out.copy_(input)
+    if not input.dtype.is_complex and (out is None or out is IN_PLACE):
+        return input
     return _conj_physical(input, out=out)
 
 

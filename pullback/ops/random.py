@@ -168,7 +168,9 @@ def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None],
     generator = _generator(name, options.pop("generator", None))
     made = like(name, input, {**options, "requires_grad": False}, np.empty)
     if levels() and not made.is_meta:
-        return finished(_drawn_fill(made, _maker(fill, generator, *args)), options.get("requires_grad", False))
+        return finished(
+            _drawn_fill(made, _maker(fill, generator, *args)), options.get("requires_grad", False)
+        )
     if not made.is_meta:
         fill(made._array, generator, *args)
     return finished(made, options.get("requires_grad", False))

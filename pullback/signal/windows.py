@@ -5,4 +5,4 @@ import sys
 from pullback.namespaces import complete, fill
 
 complete()
-fill(sys.modules[__name__], "signal.windows")
+__getattr__ = fill(sys.modules[__name__], "signal.windows")
