@@ -32,6 +32,7 @@ from pullback.ops.matrices import (
     without_numbers,
 )
 from pullback.ops.triangular import triangular
+from pullback.settings import warn
 
 _ZERO_PIVOT = (
     "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. If you still "
@@ -260,8 +261,14 @@ def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = No
     >>> import pullback as torch
     >>> LU, pivots = torch.lu(torch.tensor([[2.0]]))
     """
-    check = "" if get_infos else "torch.linalg.lu_factor_ex"
-    found = _lu_factor_ex(input, pivot, check)[: 3 if get_infos else 2]
+    warn(
+        "torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and will be "
+        "removed in a future PyTorch release.\nLU, pivots = torch.lu(A, compute_pivots)\n"
+        "should be replaced with\nLU, pivots = torch.linalg.lu_factor(A, compute_pivots)\nand\n"
+        "LU, pivots, info = torch.lu(A, compute_pivots, get_infos=True)\nshould be replaced with\n"
+        "LU, pivots, info = torch.linalg.lu_factor_ex(A, compute_pivots)"
+    )
+    found = _lu_factor_ex(input, pivot)[: 3 if get_infos else 2]
     if out is None:
         return tuple(found)
     if len(out) != len(found):
@@ -379,4 +386,11 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | Non
     >>> torch.lu_solve(torch.tensor([[6.0]]), LU, pivots)
     tensor([[3.]])
     """
+    warn(
+        "torch.lu_solve is deprecated in favor of torch.linalg.lu_solve"
+        "and will be removed in a future PyTorch release.\n"
+        "Note that torch.linalg.lu_solve has its arguments reversed.\n"
+        "X = torch.lu_solve(B, LU, pivots)\nshould be replaced with\n"
+        "X = torch.linalg.lu_solve(LU, pivots, B)"
+    )
     return _lu_solve(LU_data, LU_pivots, b, True, False, out=out)

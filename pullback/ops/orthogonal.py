@@ -31,6 +31,7 @@ from pullback.ops.matrices import (
     type_name,
 )
 from pullback.ops.triangular import triangular
+from pullback.settings import warn
 
 # -------------------------------------------------------------------------------------------- QR
 
@@ -109,11 +110,12 @@ def qr_public(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
         raise TypeError(f"linalg_qr(): argument 'mode' must be str, not {type(mode).__name__}")
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(
-            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+            f"qr received unrecognized mode '{mode}' but expected one of "
+            "'reduced' (default), 'r', or 'complete'"
         )
     Q, R = qr_of(A, mode)
     if mode == "r":
-        Q = ops.reshape(Q, (-1,)) if Q._array.size == 0 and not R.requires_grad else ops.flatten(Q)
+        Q = ops.flatten(Q)
     return named("linalg_qr", (Q, R), out)
 
 
@@ -125,6 +127,12 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     >>> torch.qr(torch.tensor([[3.0]])).R
     tensor([[3.]])
     """
+    warn(
+        "torch.qr is deprecated in favor of torch.linalg.qr and will be removed in a future PyTorch "
+        "release.\nThe boolean parameter 'some' has been replaced with a string parameter 'mode'.\n"
+        "Q, R = torch.qr(A, some)\nshould be replaced with\n"
+        "Q, R = torch.linalg.qr(A, 'reduced' if some else 'complete')"
+    )
     return named("qr", qr_of(input, "reduced" if some else "complete"), out)
 
 
@@ -248,19 +256,19 @@ def _ormqr(self: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
         "Expected input and {} to have the same dtype, but input has dtype{{input}} and {} has dtype {{{}}}"
     )
     if other.ndim != self.ndim:
-        _check_reflectors(name, self, tau, said.format("tau", "tau", "tau"))
+        _check_reflectors(name, self, tau, said.format("tau"))
         raise RuntimeError(
             f"{name}: Expected other to have the same number of dimensions as input, but got other.ndim "
             f"equal to {other.ndim} and input.ndim is equal to {self.ndim}"
         )
-    _check_reflectors(name, self, tau, said.format("tau", "tau", "tau"))
+    _check_reflectors(name, self, tau, said.format("tau"))
     if other.shape[:-2] != self.shape[:-2]:
         raise RuntimeError(
             f"{name}: Expected batch dimensions of other to be equal to input.shape[:-2], "
             f"but got {list(other.shape[:-2])}"
         )
     if other.dtype != self.dtype:
-        text = said.format("other", "other", "tau")
+        text = said.format("other")
         raise RuntimeError(f"{name}: {text.format(tau=type_name(other), input=type_name(self))}")
     check_kernel("ormqr_cpu", self)
     return _lapack.apply_reflectors(self, tau, other, left, transpose)

@@ -2,8 +2,8 @@
 
 Three ops carry all: Gegenbauer's polynomials (of which those of Chebyshev and Legendre are cases and
 derivatives), generalised Laguerre's, and Hermite's. The derivative of each is a lower order of the
-same kind, so there are derivatives of any order, at the ends of the interval too. Orders below zero
-give zero; there is no derivative in the order.
+same kind, so there are derivatives of any order, at the ends of the interval too. The fraction of an
+order does not count, orders below zero give zero; there is no derivative in the order.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pullback import ops
 from pullback._engine import Tensor
 from pullback.op import elementwise
 from pullback.ops.pointwise import times
@@ -31,6 +32,11 @@ def _evaluated(name: str, x: Array, n: Array, *powers: Array) -> Array:
     wide = [np.asarray(power, np.float64) for power in powers]
     found = getattr(scipy.special, f"eval_{name}")(order, *wide, np.asarray(x, np.float64))
     return np.asarray(np.where(n <= -1, 0.0, found)).astype(x.dtype)
+
+
+def _whole(n: Any) -> Any:
+    """The order that is meant by `n`: its fraction does not count."""
+    return ops.trunc(n) if isinstance(n, Tensor) else int(n)
 
 
 def _private(name: str, kernel: Callable[..., Any], slope: Callable[..., Any]) -> Any:
@@ -70,7 +76,7 @@ def _chebyshev(name: str, shift: Callable[[Any], Any], steep: float) -> None:
 
     def kernel(*signs: int) -> Callable[..., Any]:
         def run(self: Any, n: Any) -> Any:
-            y = shift(self.astype(np.float64))
+            y, n = shift(self.astype(np.float64)), np.trunc(n)
             found = _evaluated("chebyu", y, n)
             if signs[0]:
                 found = found + signs[0] * _evaluated("chebyu", y, n - 1)
@@ -80,7 +86,7 @@ def _chebyshev(name: str, shift: Callable[[Any], Any], steep: float) -> None:
 
     def slope(sign: int) -> Callable[..., Any]:
         def rule(g: Tensor, self: Any, n: Any) -> Tensor:
-            y = shift(self)
+            y, n = shift(self), _whole(n)
             found = _second_kind(y, n) + _second_kind(y, n - 1) * sign if sign else _second_kind(y, n)
             return times(g, found * steep)
 
@@ -90,6 +96,7 @@ def _chebyshev(name: str, shift: Callable[[Any], Any], steep: float) -> None:
         return _evaluated("chebyt", shift(self.astype(np.float64)), n).astype(self.dtype)
 
     def first_slope(g: Tensor, self: Any, n: Any) -> Tensor:
+        n = _whole(n)
         return times(g, gegenbauer(shift(self), n - 1, 1.0) * n * steep)
 
     within = "2 x - 1" if name else "x"
@@ -139,28 +146,28 @@ _chebyshev("shifted_", lambda x: 2 * x - 1, 2.0)
 legendre_polynomial_p = _polynomial(
     "legendre_polynomial_p",
     lambda self, n: _evaluated("legendre", self, n),
-    lambda g, self, n: times(g, gegenbauer(self, n - 1, 1.5)),
+    lambda g, self, n: times(g, gegenbauer(self, _whole(n) - 1, 1.5)),
     "Legendre's polynomial P of order `n`; the slope is Gegenbauer's of order n - 1 and power 3/2.",
     "[-0.1250]",
 )
 laguerre_polynomial_l = _polynomial(
     "laguerre_polynomial_l",
     lambda self, n: _evaluated("laguerre", self, n),
-    lambda g, self, n: times(g, -laguerre(self, n - 1, 1.0)),
+    lambda g, self, n: times(g, -laguerre(self, _whole(n) - 1, 1.0)),
     "Laguerre's polynomial L of order `n`; the slope is the generalised one -L(n - 1) of power 1.",
     "[0.1250]",
 )
 hermite_polynomial_h = _polynomial(
     "hermite_polynomial_h",
     lambda self, n: _evaluated("hermite", self, n),
-    lambda g, self, n: times(g, hermite_polynomial_h(self, n - 1) * n * 2.0),
+    lambda g, self, n: times(g, hermite_polynomial_h(self, _whole(n) - 1) * _whole(n) * 2.0),
     "Hermite's polynomial H of order `n` (for e**-x**2); the slope is 2 n H(n - 1).",
     "[-1.]",
 )
 hermite_polynomial_he = _polynomial(
     "hermite_polynomial_he",
     lambda self, n: _evaluated("hermitenorm", self, n),
-    lambda g, self, n: times(g, hermite_polynomial_he(self, n - 1) * n),
+    lambda g, self, n: times(g, hermite_polynomial_he(self, _whole(n) - 1) * _whole(n)),
     "Hermite's polynomial He of order `n` (for e**(-x**2 / 2)); the slope is n He(n - 1).",
     "[-0.7500]",
 )

@@ -22,6 +22,7 @@ from pullback.ops.matrices import (
     LinAlgError,
     check_inexact,
     check_kernel,
+    check_square,
     check_stack,
     columns_like,
     given,
@@ -117,7 +118,6 @@ def _svd_slope(
         return ops.matmul(U, Vh)
     if of_u is None and of_v is None:
         return U @ (ops.unsqueeze(of_s, -1) * Vh)
-    V = adjoint(Vh)
     inner_u = None if of_u is None else adjoint(U) @ of_u
     inner_v = None if of_v is None else Vh @ adjoint(of_v)
     parts = [x for x in (inner_u, inner_v) if x is not None]
@@ -358,7 +358,7 @@ def matrix_rank(
     """
     if tol is not None:
         atol, rtol = tol, 0.0
-    atol, rtol = _tolerances("torch.linalg.matrix_rank", A, atol, rtol)
+    atol, rtol = _tolerances("linalg.matrix_rank", A, atol, rtol)
     return given("linalg_matrix_rank", _matrix_rank(A, atol, rtol, bool(hermitian)), out)
 
 
@@ -386,13 +386,11 @@ def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
 
 
 def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:
-    if isinstance(p, str):
-        if p not in ("fro", "nuc"):
-            raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
-    elif p not in (1, -1, float("inf"), float("-inf")):
+    inf = float("inf")
+    if p not in (("fro", "nuc") if isinstance(p, str) else (1, -1, inf, -inf)):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
-    if A.shape[-1] != A.shape[-2]:
-        raise RuntimeError("linalg.cond(only square matrices are supported for p=" + f"{p})")
-    inverse, info = ops.inv_ex(A)
-    result = ops.matrix_norm(A, p) * ops.matrix_norm(inverse, p)
-    return ops.where(info == 0, result, float("inf"))
+    check_square(f"linalg.cond(ord={p})", A)
+    inverse, info = inverse_of(A, "")
+    of_inverse = ops.nan_to_num(ops.matrix_norm(inverse, p), inf, inf, -inf)
+    result = ops.matrix_norm(A, p) * of_inverse
+    return ops.where(info == 0, result, inf)

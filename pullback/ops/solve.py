@@ -33,6 +33,7 @@ from pullback.ops.matrices import (
     without_numbers,
 )
 from pullback.ops.singular import pinv_slope, pseudoinverse
+from pullback.ops.triangular import SINGULAR
 
 # --------------------------------------------------------------------------------- square systems
 
@@ -129,10 +130,6 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
 
 # --------------------------------------------------------------------------------------- inverses
 
-_SINGULAR = (
-    "The diagonal element {} is zero, the inversion could not be completed because the input "
-    "matrix is singular."
-)
 
 
 @op(name="linalg_inv_ex", places="", layout="", takes_half=True)
@@ -142,7 +139,7 @@ def inverse_of(self: Tensor, check: str = ""):
     check_inexact("linalg.inv", self, low=False)
     packed, pivots, info = _lapack.lu_factor(self)
     if check:
-        raise_for(info, check, _SINGULAR, LinAlgError)
+        raise_for(info, check, SINGULAR, LinAlgError)
     unit = np.broadcast_to(np.eye(self.shape[-1], dtype=self.dtype), self.shape)
     return _lapack.lu_solve(packed, pivots, unit, "N"), info
 
@@ -189,7 +186,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     torch.Size([6, 2, 3])
     """
     if ind <= 0:
-        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+        raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
     if ind > A.ndim:
         raise RuntimeError(f"ArrayRef: invalid slice, N = {ind}; size = {A.ndim}")
     first, last = tuple(A.shape[:ind]), tuple(A.shape[ind:])
@@ -322,7 +319,7 @@ def lstsq(
     if vector:
         solution = ops.squeeze(solution, -1)
     if m <= n or driver == "gelsy" or (driver != "gels" and not bool((rank == n).all())):
-        residuals = ops.zeros((0,), dtype=real)
+        residuals = ops.narrow(ops.flatten(residuals), 0, 0, 0)
     if driver == "gels":
         rank = ops.zeros((0,), dtype=rank.dtype)
     if driver not in ("gelsd", "gelss"):

@@ -31,6 +31,7 @@ from pullback.ops.matrices import (
     type_name,
     without_numbers,
 )
+from pullback.settings import warn
 
 # ----------------------------------------------------------------------------- triangular systems
 
@@ -94,6 +95,26 @@ def solve_triangular(
     return triangular(A, B, upper, left, unitriangular, out=out)
 
 
+def check_pair(name: str, b: Any, a: Any) -> None:
+    """Refuses a matrix and a right side that do not fit, in the words of the older functions."""
+    rows, count = a.shape[-2:]
+    if rows != count:
+        raise RuntimeError(
+            f"A must be batches of square matrices, but they are {rows} by {count} matrices"
+        )
+    if count != b.shape[-2]:
+        raise RuntimeError(
+            f"Incompatible matrix sizes for {name}: each A matrix is {count} by {count} "
+            f"but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
+        )
+    if a.dtype != b.dtype:
+        kinds = [x.dtype.type_name if isinstance(x, Tensor) else type_name(x) for x in (b, a)]
+        raise RuntimeError(
+            f"Expected b and A to have the same dtype, but found b of type {kinds[0]} "
+            f"and A of type {kinds[1]} instead."
+        )
+
+
 def _triangular_solve(
     self: Tensor,
     A: Tensor,
@@ -112,12 +133,20 @@ def _triangular_solve(
     >>> torch.triangular_solve(b, A).solution
     tensor([[2.]])
     """
+    warn(
+        "torch.triangular_solve is deprecated in favor of torch.linalg.solve_triangular"
+        "and will be removed in a future PyTorch release.\ntorch.linalg.solve_triangular has its arguments "
+        "reversed and does not return a copy of one of the inputs.\n"
+        "X = torch.triangular_solve(B, A).solution\nshould be replaced with\n"
+        "X = torch.linalg.solve_triangular(A, B)."
+    )
     for what, t in (("b", self), ("A", A)):
         if t.ndim < 2:
             raise RuntimeError(
                 f"torch.triangular_solve: Expected {what} to have at least 2 dimensions, "
                 f"but it has {t.ndim} dimensions instead"
             )
+    check_pair("triangular_solve", self, A)
     matrix = transposed(A) if transpose else A
     solution = triangular(matrix, self, upper != transpose, True, unitriangular)
     stack = solution.shape[:-2]
@@ -129,6 +158,10 @@ triangular_solve = function(name="triangular_solve")(_triangular_solve)
 
 # ------------------------------------------------------------------------------------- Cholesky
 
+SINGULAR = (
+    "The diagonal element {} is zero, the inversion could not be completed because the input "
+    "matrix is singular."
+)
 _NOT_POSITIVE = (
     "The factorization could not be completed because the input is not positive-definite "
     "(the leading minor of order {} is not positive-definite)."
@@ -209,6 +242,13 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
     >>> torch.cholesky(torch.tensor([[4.0]]))
     tensor([[2.]])
     """
+    warn(
+        "torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future "
+        "PyTorch release.\nL = torch.cholesky(A)\nshould be replaced with\nL = torch.linalg.cholesky(A)\n"
+        "and\nU = torch.cholesky(A, upper=True)\nshould be replaced with\n"
+        "U = torch.linalg.cholesky(A).mH\nThis transform will produce equivalent results for all valid "
+        "(symmetric positive definite) inputs."
+    )
     return given("cholesky", _old_cholesky(input, upper, "cholesky"), out)
 
 
@@ -231,7 +271,8 @@ def cholesky_inverse(self: Tensor, upper: bool = False):
     """
     check_square("cholesky_inverse", self)
     check_kernel("cholesky_inverse_out_cpu", self)
-    half, _ = _lapack.cholesky_inverse(self, upper)
+    half, info = _lapack.cholesky_inverse(self, upper)
+    raise_for(info, "cholesky_inverse", SINGULAR, LinAlgError)
     half = np.triu(half) if upper else np.tril(half)
     half[...] = half + np.conj(np.swapaxes(half, -2, -1))
     places = np.arange(self.shape[-1])
@@ -249,21 +290,7 @@ def _cholesky_solve(self: Tensor, input2: Tensor, upper: bool = False):
             raise RuntimeError(
                 f"{what} should have at least 2 dimensions, but has {a.ndim} dimensions instead"
             )
-    rows, count = input2.shape[-2:]
-    if rows != count:
-        raise RuntimeError(
-            f"cholesky_solve: A must be batches of square matrices, but they are {rows} by {count} matrices"
-        )
-    if count != self.shape[-2]:
-        raise RuntimeError(
-            f"Incompatible matrix sizes for cholesky_solve: each A matrix is {count} by {count} "
-            f"but each b matrix is {self.shape[-2]} by {self.shape[-1]}"
-        )
-    if self.dtype != input2.dtype:
-        raise RuntimeError(
-            f"Expected b and A to have the same dtype, but found b of type {type_name(self)} "
-            f"and A of type {type_name(input2)} instead."
-        )
+    check_pair("cholesky_solve", self, input2)
     check_kernel("cholesky_solve_cpu", self)
     factor, b = stacked_alike(input2, self)
     first, second = ("C", "N") if upper else ("N", "C")
