@@ -6,8 +6,11 @@ entrances.
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from pullback import _engine
-from pullback.autograd import anomaly, forward_ad, function, functional, grad_mode, graph
+from pullback.autograd import anomaly, function, grad_mode, graph
 from pullback.autograd.anomaly import (
     detect_anomaly,
     is_anomaly_check_nan_enabled,
@@ -26,7 +29,6 @@ from pullback.autograd.grad_mode import (
 )
 from pullback.autograd.gradcheck import gradcheck, gradgradcheck
 from pullback.autograd.passes import backward, grad, tensor_backward
-from pullback.autograd.per_sample import per_sample_grad
 
 __all__ = [
     "Function",
@@ -53,6 +55,18 @@ __all__ = [
     "set_grad_enabled",
     "set_multithreading_enabled",
 ]
+
+_LATER = {"forward_ad": "", "functional": "", "per_sample_grad": "per_sample"}
+"""Names that are imported when they are first used, modules or what stands in one."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    module = importlib.import_module(f"{__name__}.{_LATER[name] or name}")
+    found = globals()[name] = getattr(module, name) if _LATER[name] else module
+    return found
+
 
 _engine.install_backward(tensor_backward)
 _engine.install_anomaly(anomaly)

@@ -17,7 +17,6 @@ import numpy as np
 
 from pullback import _engine, ops
 from pullback._engine import Tensor, from_array
-from pullback.autograd import forward_ad
 from pullback.autograd.passes import grad
 from pullback.settings import warn
 
@@ -279,6 +278,8 @@ class _Check:
 
     def forward(self, x: Tensor, tangent: np.ndarray, part: str) -> list[np.ndarray]:
         """The tangents of all outputs for a tangent of `x`."""
+        from pullback.autograd import forward_ad
+
         with forward_ad.dual_level():
             dual = forward_ad.make_dual(x, from_array(np.array(tangent, x._array.dtype)))
             results = self.function(*(dual if a is x else a for a in self.args))

@@ -94,10 +94,14 @@ LATER: list[str] = [
     "triangular",
     "lu",
     "singular",
+    "inverse",
+    "pseudoinverse",
     "solve",
     "determinants",
     "eigen",
     "orthogonal",
+    "matrix_functions",
+    "correlation",
 ]
 """Families that are declared when a name is first missing: `import pullback` is to stay quick."""
 

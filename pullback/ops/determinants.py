@@ -16,6 +16,7 @@ from numpy.linalg import _umath_linalg
 from pullback import ops
 from pullback._engine import Tensor, adjoint, conj
 from pullback.op import function, op
+from pullback.ops.inverse import inverse_of
 from pullback.ops.matrices import (
     Array,
     check_inexact,
@@ -26,7 +27,6 @@ from pullback.ops.matrices import (
     named,
 )
 from pullback.ops.singular import svd_of
-from pullback.ops.solve import inverse_of
 
 
 @op(name="linalg_det", places="", takes_half=True)

@@ -16,6 +16,7 @@ from pullback import ops
 from pullback._engine import Tensor, adjoint, conj
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import function, op
+from pullback.ops.inverse import inverse_of
 from pullback.ops.matrices import (
     Array,
     LinAlgError,
@@ -29,7 +30,6 @@ from pullback.ops.matrices import (
     skew,
 )
 from pullback.ops.singular import nearness, noise, phase_check
-from pullback.ops.solve import inverse_of
 
 # -------------------------------------------------------------------------------------- Hermitian
 

@@ -17,9 +17,9 @@ from pullback import ops
 from pullback._engine import Tensor, adjoint, conj
 from pullback.op import function, op
 from pullback.ops.dims import wrap_dim
-from pullback.ops.matrices import Array, check_inexact, check_square, common_stack, given, type_name
+from pullback.ops.inverse import inverse_of
 from pullback.ops.matmul import check_tensors
-from pullback.ops.solve import inverse_of
+from pullback.ops.matrices import Array, check_inexact, check_square, common_stack, given, type_name
 from pullback.settings import warn
 
 # ------------------------------------------------------------------------------------ exponential

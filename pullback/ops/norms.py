@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor, conj
+from pullback._engine import Tensor, conj, write_out
 from pullback.dtypes import dtype as Dtype
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import function, op
 from pullback.ops.arguments import overloaded
 from pullback.ops.dims import wrap_dim
+from pullback.ops.matmul import check_tensors
 from pullback.ops.reduce import Dims, reduced_axes, restore, sum_array, widened
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -269,3 +270,111 @@ renorm.vjp(self=_renorm_vjp)
 renorm = overloaded(
     renorm, "(Tensor input, Number p, int dim, Number maxnorm, *, Tensor out = None)", places="tmi"
 )
+
+
+# ---------------------------------------------------------------------------------- of matrices
+
+
+def _two_dims(dim: Any, ndim: int) -> tuple[int, int]:
+    """The rows' and the columns' dim, counted from the back; RuntimeError unless two."""
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(dims) != 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dims))}")
+    rows, columns = (wrap_dim(d, ndim) for d in dims)
+    if rows == columns:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({rows}, {columns})")
+    return rows - ndim, columns - ndim
+
+
+def _check_order(ord: Any) -> None:
+    allowed = ("fro", "nuc") if isinstance(ord, str) else (1, -1, 2, -2, math.inf, -math.inf)
+    if ord not in allowed:
+        shown = ord if isinstance(ord, str) else f"{ord:g}"
+        raise RuntimeError(f"linalg.matrix_norm: Order {shown} not supported.")
+
+
+@function(places="", aliases=("linalg.matrix_norm",))
+def matrix_norm(
+    A: Tensor,
+    ord: float | str = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: Dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The norm of matrices in two dims of A, float or complex; always real.
+
+    "fro" is the norm of all elements, "nuc" the sum of the singular values, 2 (-2) the largest
+    (smallest) of them, 1 (-1) the largest (smallest) sum of magnitudes of a column, inf (-inf) of a
+    row. RuntimeError for other orders, for integers, and for other than two different dims.
+
+    >>> import pullback as torch
+    >>> torch.linalg.matrix_norm(torch.tensor([[3.0, 0.0], [0.0, -4.0]]), "nuc")
+    tensor(7.)
+    """
+    check_tensors("linalg_matrix_norm", A=A)
+    name = "linalg.matrix_norm"
+    if A.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
+    _check_order(ord)
+    rows, columns = _two_dims(dim, A.ndim)
+    _check_dtype(name, A.dtype, dtype)
+    if ord == "fro":
+        return _vector_norm(A, 2.0, (rows, columns), keepdim, dtype, out=out)
+    if dtype is not None:
+        A = ops.to(A, dtype)
+    if ord in ("nuc", 2, -2):
+        return _by_singular_values(A, ord, (rows, columns), keepdim, out)
+    summed, chosen = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    if not keepdim and summed > chosen:
+        chosen += 1
+    sizes = _vector_norm(A, 1.0, (summed,), keepdim, None)
+    return (ops.amax if ord > 0 else ops.amin)(sizes, chosen, keepdim, out=out)
+
+
+def _by_singular_values(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, out: Any) -> Tensor:
+    if A.dtype.itemsize < 4:
+        raise RuntimeError(f"linalg.matrix_norm: Low precision dtypes not supported. Got {A.dtype.type_name}")
+    values = ops.svdvals(A if dims == (-2, -1) else ops.movedim(A, dims, (-2, -1)))
+    if ord == "nuc":
+        found = ops.sum(values, -1, keepdim, out=None if keepdim else out)
+    else:
+        pick = ops.amax if ord > 0 else ops.amin
+        found = pick(values, -1, keepdim, out=None if keepdim else out)
+    if not keepdim:
+        return found
+    found = ops.movedim(ops.unsqueeze(found, -1), (-2, -1), dims)
+    return found if out is None else write_out(out, found.detach())
+
+
+@function(name="linalg_norm", places="", aliases=("linalg.norm",))
+def norm_of(
+    A: Tensor,
+    ord: float | str | None = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+) -> Tensor:
+    """`linalg.vector_norm` over one dim, `linalg.matrix_norm` over two, or by the dims of A.
+
+    Without an order the norm of order 2 of all elements in `dim`, or of all. RuntimeError for an order
+    with more than two dims, and for more than two in `dim`.
+
+    >>> import pullback as torch
+    >>> torch.linalg.norm(torch.tensor([[3.0, 0.0], [0.0, -4.0]]), 2)
+    tensor(4.)
+    """
+    check_tensors("linalg_norm", A=A)
+    dims = (dim,) if isinstance(dim, int) else dim if dim is None else tuple(dim)
+    if dims is not None and len(dims) not in (1, 2):
+        raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
+    if dims is None and ord is not None and not isinstance(ord, str) and A.ndim not in (1, 2):
+        raise RuntimeError(
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+        )
+    if isinstance(ord, str) or (ord is not None and (len(dims) == 2 if dims else A.ndim == 2)):
+        return matrix_norm(A, ord, (-2, -1) if dims is None else dims, keepdim, dtype=dtype, out=out)
+    return _vector_norm(A, 2.0 if ord is None else ord, dims, keepdim, dtype, out=out)

@@ -99,9 +99,7 @@ def check_pair(name: str, b: Any, a: Any) -> None:
     """Refuses a matrix and a right side that do not fit, in the words of the older functions."""
     rows, count = a.shape[-2:]
     if rows != count:
-        raise RuntimeError(
-            f"A must be batches of square matrices, but they are {rows} by {count} matrices"
-        )
+        raise RuntimeError(f"A must be batches of square matrices, but they are {rows} by {count} matrices")
     if count != b.shape[-2]:
         raise RuntimeError(
             f"Incompatible matrix sizes for {name}: each A matrix is {count} by {count} "
