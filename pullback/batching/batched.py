@@ -9,6 +9,7 @@ a lower level in its turn.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from pullback import _engine, ops
 from pullback._engine import Tensor, make_subclass, set_array
 from pullback.meta import meta_array
+from pullback.ops.arguments import one_or_many
 
 ITEM = (
     "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling "
@@ -72,6 +74,18 @@ class Batched(Tensor):
     backward = _refusing(BACKWARD)
     squeeze_, unsqueeze_, t_ = map(_restructuring, ("squeeze", "unsqueeze", "t"))
     transpose_ = swapaxes_ = swapdims_ = _restructuring("transpose")
+
+    def resize_(self, *sizes: Any, memory_format: Any = None) -> Any:
+        """Changes the shape of each sample, which keeps its first numbers; new ones are zero."""
+        if self.requires_grad:
+            raise RuntimeError("cannot resize variables that require grad")
+        shape = one_or_many(sizes)
+        flat, count = ops.reshape(self, (-1,)), math.prod(shape)
+        kept = flat[:count] if count <= flat.numel() else ops.constant_pad_nd(flat, (0, count - flat.numel()))
+        made = ops.reshape(kept, shape)
+        set_array(self, made._array)
+        self.physical = made.physical
+        return self
 
     @property
     def device(self) -> Any:

@@ -125,7 +125,7 @@ def aligned(level: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _fitted(level: Any, args: tuple[Any, ...], most: int) -> tuple[Any, ...]:
     """Operands of several ranks. A sample of 0 dims gives way to one of more in promotion, which its
-    physical tensor would not: it is cast before."""
+    physical tensor would not: it is cast before. Booleans give way to all."""
     tensors = [x for x in args if isinstance(x, Tensor)]
     kind = None
     if any(rank(x) == 0 for x in tensors) and len({x.dtype for x in tensors}) > 1:
@@ -140,7 +140,7 @@ def _fitted(level: Any, args: tuple[Any, ...], most: int) -> tuple[Any, ...]:
             zero = rank(x) == 0
             if holds(level, x):
                 x = padded(x.physical, most)
-            if kind is not None and zero and x.dtype is not kind:
+            if kind is not None and zero and x.dtype is not kind and x.dtype.name != "bool":
                 x = x.to(kind)
         values.append(x)
     return tuple(values)
@@ -201,6 +201,8 @@ def along(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     for i, name in enumerate(op.params):
         if name in DIMS:
             dim = args[i]
+            if dim in ((), []) and op.name in ("squeeze", "squeeze_"):
+                continue  # no dim at all, not all of them
             if dim is None or dim == () or dim == []:
                 if op.name not in TAKES_SEVERAL:
                     return _flattened(level, op, args)

@@ -515,4 +515,4 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
 @function()
 def argwhere(input: Tensor) -> Tensor:
     """The indices of elements that are not zero, a row for each."""
-    return nonzero_places(input)
+    return _argwhere(input)

@@ -162,10 +162,14 @@ def _repeated_places(repeats: Any) -> Any:
         raise NotImplementedError(
             f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.type_name}'"
         )
-    counts = repeats.numpy()
-    if (counts < 0).any():
+    return _repeated(repeats)
+
+
+@op(name="repeat_interleave", places="", nondiff=True)
+def _repeated(self: Tensor) -> Any:
+    if (self < 0).any():
         raise RuntimeError("repeats can not be negative")
-    return from_array(np.repeat(np.arange(len(counts)), counts))
+    return np.repeat(np.arange(len(self)), self)
 
 
 @function(name="repeat_interleave")
