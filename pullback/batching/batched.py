@@ -17,7 +17,7 @@ import numpy as np
 from pullback import _engine, ops
 from pullback._engine import Tensor, make_subclass, set_array
 from pullback.meta import meta_array
-from pullback.ops.arguments import one_or_many
+from pullback.ops.dims import one_or_many
 
 ITEM = (
     "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling "

@@ -219,10 +219,10 @@ class Jets:
                 yield self.of(x)[k]
 
     def _piece(self, x: Any, k: int) -> Any:
-        """Coefficient k + 1 of an operand of a linear op, zeros where there is none."""
+        """Coefficient k + 1 of an operand of a linear op, zeros where there is none; indices as they are."""
         if type(x) in (list, tuple):
             return [self._piece(item, k) for item in x]
-        if not isinstance(x, Tensor):
+        if not isinstance(x, Tensor) or x.dtype.kind not in "fc":
             return x
         held = self.of(x)
         return ops.zeros_like(x) if held is None or held[k] is None else held[k]
@@ -600,12 +600,11 @@ RULES: dict[str, Any] = {
 """The recurrences: `rule(op, y, order, *series)` gives the coefficients 1 to `order`; y is the result."""
 
 _NAMES = (
-    "where index gather index_select take index_put index_add index_copy index_fill index_fill_tensor "
-    "index_sum scatter scatter_add scatter_value masked_fill masked_fill_tensor masked_select "
-    "masked_scatter put copy sort topk kthvalue amax amin max_dim min_dim max_all min_all median "
-    "median_dim maximum minimum fmax fmin cummax cummin select_scatter slice_scatter diagonal_scatter "
-    "as_strided_scatter zero fill fill_tensor fmod_number remainder_number clamp_max_number "
-    "clamp_min_number clamp_max_tensor clamp_min_tensor clamp_min_max_number clamp_min_max_tensor"
+    "where index_fill index_fill_tensor scatter_value masked_fill masked_fill_tensor copy sort "
+    "topk kthvalue amax amin max_dim min_dim max_all min_all median median_dim maximum minimum "
+    "fmax fmin cummax cummin select_scatter slice_scatter diagonal_scatter as_strided_scatter "
+    "zero fill fill_tensor fmod_number remainder_number clamp_max_number clamp_min_number "
+    "clamp_max_tensor clamp_min_tensor clamp_min_max_number clamp_min_max_tensor"
 )
 PIECEWISE = frozenset(_NAMES.split())
 """Ops that are piecewise linear in their tensors."""

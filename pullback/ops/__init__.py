@@ -93,6 +93,7 @@ LATER: list[str] = [
     "matrices",
     "triangular",
     "lu",
+    "ldl",
     "singular",
     "inverse",
     "pseudoinverse",

@@ -247,6 +247,14 @@ _where.vjp(
 )
 
 
+def _slope(x: Any) -> Any:
+    """The tangent of an operand: zero for a number and for integers, which are handed on as they are."""
+    return x if isinstance(x, Tensor) and x.dtype.kind in "fc" else 0
+
+
+_where.jvp(lambda condition, self, other, dtype: _where(condition, _slope(self), _slope(other), dtype))
+
+
 @function(places="t")
 def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
     """`input` where the condition holds, `other` elsewhere, broadcast; either may be a number.

@@ -15,18 +15,17 @@ import numpy as np
 from pullback import ops
 from pullback._ctc import losses, posteriors
 from pullback._engine import Tensor
+from pullback.dtypes import int64
 from pullback.op import function, op
 from pullback.ops.losses import MEAN, reduced, reduction_of
 from pullback.ops.pointwise import without_derivative
 from pullback.ops.reduce import type_name
 
-Lengths = tuple[int, ...]
 
-
-def _arrays(x: Any, targets: Any, steps: Lengths, counts: Lengths) -> tuple[Any, ...]:
+def _arrays(x: Any, targets: Any, steps: Any, counts: Any) -> tuple[Any, ...]:
     """What the kernels take: contiguous, the targets as a matrix."""
     lengths = np.array(counts, np.int64)
-    width = max(counts, default=0)
+    width = int(lengths.max(initial=0))
     if targets.ndim == 1:
         labels = np.zeros((len(counts), width), np.int64)
         labels[np.arange(width) < lengths[:, None]] = targets
@@ -35,17 +34,18 @@ def _arrays(x: Any, targets: Any, steps: Lengths, counts: Lengths) -> tuple[Any,
     return np.ascontiguousarray(x), labels, np.array(steps, np.int64), lengths
 
 
-def _used(x: Any, steps: Lengths) -> Any:
+def _used(x: Any, steps: Any) -> Any:
     """The steps of each sample that count."""
-    return (np.arange(len(x))[:, None] < np.array(steps))[:, :, None]
+    return (np.arange(len(x))[:, None] < steps)[:, :, None]
 
 
 @op(name="ctc_loss", places="", takes_half=True)
 def _ctc_loss(
-    self: Tensor, targets: Tensor, steps: Lengths, counts: Lengths, blank: int, zero_infinity: bool
+    self: Tensor, targets: Tensor, steps: Tensor, counts: Tensor, blank: int, zero_infinity: bool
 ) -> Any:
     if self.dtype not in (np.float32, np.float64):
         raise NotImplementedError(f"\"ctc_loss_cpu\" not implemented for '{type_name(self)}'")
+    _check(targets, steps.tolist(), counts.tolist(), len(self))
     return losses(*_arrays(self, targets, steps, counts), blank)
 
 
@@ -54,8 +54,8 @@ def _ctc_slope(
     self: Tensor,
     log_probs: Tensor,
     targets: Tensor,
-    steps: Lengths,
-    counts: Lengths,
+    steps: Tensor,
+    counts: Tensor,
     blank: int,
     zero_infinity: bool,
 ) -> Any:
@@ -71,8 +71,8 @@ def _ctc_bend(
     self: Tensor,
     log_probs: Tensor,
     targets: Tensor,
-    steps: Lengths,
-    counts: Lengths,
+    steps: Tensor,
+    counts: Tensor,
     blank: int,
     zero_infinity: bool,
 ) -> Any:
@@ -96,15 +96,15 @@ def _slope_vjp(
     self: Tensor,
     log_probs: Tensor,
     targets: Tensor,
-    steps: Lengths,
-    counts: Lengths,
+    steps: Tensor,
+    counts: Tensor,
     blank: int,
     zero_infinity: bool,
     needs: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     rest = log_probs, targets, steps, counts, blank, zero_infinity
     own = ops.sum(_ctc_slope(ops.ones_like(self), *rest) * g, (0, 2)) if needs[0] else None
-    return own, _ctc_bend(g * ops.unsqueeze(self, -1), *rest) if needs[1] else None, None
+    return own, _ctc_bend(g * ops.unsqueeze(self, -1), *rest) if needs[1] else None, None, None, None
 
 
 _ctc_slope.joint_vjp(_slope_vjp)
@@ -119,14 +119,14 @@ _ctc_bend.vjp(
 # ------------------------------------------------------------------------------ the public function
 
 
-def _lengths(name: str, given: Any, samples: int) -> Lengths:
-    """Lengths, given as a tensor or a sequence, as ints."""
-    if isinstance(given, Tensor):
-        if given.dtype.kind not in "iu":
-            raise RuntimeError(f"{name} must be integral")
-        given = given.tolist()
-    lengths = tuple(given) if isinstance(given, (tuple, list)) else (given,)
-    if len(lengths) != samples:
+def _lengths(name: str, given: Any, x: Tensor) -> Tensor:
+    """Tensor, given as a tensor, a sequence or a number, as a vector with one for each sample of `x`."""
+    if not isinstance(given, Tensor):
+        given = ops.tensor(given, dtype=int64, device=x.device)
+    elif given.dtype.kind not in "iu":
+        raise RuntimeError(f"{name} must be integral")
+    lengths = given if given.ndim else ops.unsqueeze(given, 0)
+    if lengths.shape[0] != x.shape[1]:
         raise RuntimeError(f"{name} must be of size batch_size")
     return lengths
 
@@ -134,7 +134,7 @@ def _lengths(name: str, given: Any, samples: int) -> Lengths:
 _WHERE = "(while checking arguments for ctc_loss_allocate_outputs)"
 
 
-def _check(targets: Tensor, steps: Lengths, counts: Lengths, longest: int) -> None:
+def _check(targets: Any, steps: list[int], counts: list[int], longest: int) -> None:
     """Refuses lengths out of range and targets of other sizes."""
     for name, lengths in (("target_lengths", counts), ("input_lengths", steps)):
         for n in lengths:
@@ -171,17 +171,15 @@ def _ctc(
         raise RuntimeError("log_probs tensor must not be empty")
     batched = log_probs.ndim == 3
     x = log_probs if batched else ops.unsqueeze(log_probs, 1)
-    longest, samples, classes = x.shape
-    if not 0 <= blank < classes:
+    if not 0 <= blank < x.shape[2]:
         raise RuntimeError("blank must be in label range")
-    steps = _lengths("input_lengths", input_lengths, samples)
-    counts = _lengths("target_lengths", target_lengths, samples)
-    _check(targets, steps, counts, longest)
+    steps = _lengths("input_lengths", input_lengths, x)
+    counts = _lengths("target_lengths", target_lengths, x)
     loss = _ctc_loss(x, targets, steps, counts, blank, zero_infinity)
     if zero_infinity:
         loss = ops.where(loss == math.inf, 0, loss)
     if code == MEAN:
-        return ops.mean(loss / ops.tensor([max(n, 1) for n in counts], dtype=loss.dtype))
+        return ops.mean(loss / ops.clamp_min(counts, 1).to(loss.dtype))
     return reduced(loss if batched or code else ops.squeeze(loss, 0), code)
 
 

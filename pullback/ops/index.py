@@ -314,7 +314,7 @@ def _explain(self: Any, key: tuple[Any, ...]) -> IndexError:
     )
 
 
-@op(places="", moves=True, linear=False)
+@op(places="", moves=True, linear=True)
 def index(self: Tensor, indices: Tensors):
     """The elements of `self` that the index tensors pick; None for a dimension to take whole."""
     key = _key_of(self, indices)
@@ -327,7 +327,7 @@ def index(self: Tensor, indices: Tensors):
 index.vjp(self=lambda g, self_shape, indices: index_sum(g, indices, self_shape))
 
 
-@op(places="", moves=True)
+@op(places="", moves=True, linear=True)
 def index_sum(self: Tensor, indices: Tensors, shape):
     """The gradient of `index`: zeros of a shape, with `self` added up at the picked places."""
     whole = np.zeros(shape, self.dtype)
@@ -338,7 +338,7 @@ def index_sum(self: Tensor, indices: Tensors, shape):
 index_sum.vjp(self=lambda g, indices: index(g, indices))
 
 
-@op(name="index_put", places="", writes="K")
+@op(name="index_put", places="", writes="K", linear=True)
 def _index_put(self: Tensor, indices: Tensors, values: Tensor, accumulate_values):
     """`self` with `values` written, or added, at the picked places."""
     if values.dtype != self.dtype:
@@ -496,6 +496,12 @@ def _put(view: Tensor, tensors: list[Any], value: Any) -> None:
 def nonzero_places(self: Tensor):
     """The indices of elements that are not zero, a row each."""
     return np.argwhere(self) if self.ndim else np.empty((int(self != 0), 0), np.int64)
+
+
+@op(name="argwhere", nondiff=True, places="", layout="")
+def _argwhere(self: Tensor) -> Any:
+    """The same as an op of its own, which under `vmap` runs for each sample: their counts may be equal."""
+    return nonzero_places.kernel(self)
 
 
 @function()

@@ -45,6 +45,7 @@ def _masked_fill(self: Tensor, mask: Tensor, value):
 
 
 _masked_fill.vjp(self=lambda g, mask: _masked_fill(g, mask, 0))
+_masked_fill.jvp(lambda self, mask: _masked_fill(self, mask, 0))
 
 
 @op(name="masked_fill_tensor", places="", writes="C", grad_name="MaskedFillBackward1")
@@ -90,7 +91,7 @@ def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return record.inplace(input, mask, value)
 
 
-@op(moves=True)
+@op(moves=True, linear=True)
 def masked_select(self: Tensor, mask: Tensor):
     """The elements where the mask is true, as a vector; tensor and mask are broadcast.
 
@@ -122,7 +123,7 @@ def _masked_select_tangent(self: Any, mask: Any) -> Any:
     return masked_select(self, mask)
 
 
-@op(places="", name="masked_scatter", writes="C")
+@op(places="", name="masked_scatter", writes="C", linear=True)
 def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
     """`self` with the elements of `source`, in order, where the mask is true."""
     if mask.dtype != bool:

@@ -24,11 +24,8 @@ from pullback.settings import warn
 
 # ------------------------------------------------------------------------------------ exponential
 
-_REACH = {
-    4: {3: 0.42587300, 5: 1.8801527, 7: 3.9257248},
-    8: {3: 1.4955852e-2, 5: 0.25393983, 7: 0.95041790, 9: 2.0978480, 13: 5.3719203},
-}
-"""By bytes of a real number: the norm up to which the Padé quotient of a degree is exact enough."""
+_REACH = {3: 1.4955852e-2, 5: 0.25393983, 7: 0.95041790, 9: 2.0978480, 13: 5.3719203}
+"""The norm up to which the Padé quotient of a degree is exact to double precision."""
 
 
 @functools.cache
@@ -56,14 +53,15 @@ def _quotient(a: Array, degree: int) -> Array:
 
 
 def _exponential(a: Array) -> Array:
+    """In double precision: the squarings lose digits."""
+    a = a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)
     sizes = np.abs(a).sum(-2).max(-1)
-    reach = _REACH[a.real.dtype.itemsize]
     largest = sizes.max()
-    degree = next((d for d, limit in reach.items() if largest <= limit), max(reach))
-    found = np.isfinite(sizes) & (sizes > reach[degree])
-    halvings = np.where(found, np.ceil(np.log2(np.where(found, sizes, 1) / reach[degree])), 0).astype(int)
-    scale = np.ldexp(np.ones((), a.real.dtype), -halvings)[..., None, None]
-    result = _quotient(np.ascontiguousarray(a * scale), degree)
+    degree = next((d for d, limit in _REACH.items() if largest <= limit), 13)
+    large = np.isfinite(sizes) & (sizes > _REACH[13])
+    halvings = np.where(large, np.ceil(np.log2(np.where(large, sizes, 1) / _REACH[13])), 0).astype(int)
+    scale = np.ldexp(1.0, -halvings)[..., None, None]
+    result = _quotient(a * scale, degree)
     for step in range(int(halvings.max())):
         result = np.where((halvings > step)[..., None, None], result @ result, result)
     return result
@@ -73,7 +71,7 @@ def _exponential(a: Array) -> Array:
 def _matrix_exp(self: Tensor):
     check_square("linalg.matrix_exp", self)
     check_inexact("linalg.matrix_exp", self)
-    return _exponential(self) if self.size else self.copy()
+    return _exponential(self).astype(self.dtype) if self.size else self.copy()
 
 
 def _matrix_exp_slope(g: Tensor, self: Tensor) -> Tensor:
@@ -121,7 +119,7 @@ def _power(A: Tensor, n: int) -> Tensor:
     """By squares of squares."""
     if n == 0:
         unit = ops.eye(A.shape[-1], dtype=A.dtype)
-        return ops.where(ops.expand_as(unit, A) == 1, unit, ops.zeros_like(A))
+        return ops.where(ops.ones_like(A) == 1, unit, A)
     if n < 0:
         A, n = inverse_of(A, "linalg.inv")[0], -n
         if n == 1:
@@ -262,7 +260,8 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
             "linalg.vander supports floating point, complex, and integer tensors, "
             f"but got {x.dtype.type_name}"
         )
-    count = (x.shape[-1] if x.ndim else 1) if N is None else N
+    x = ops.unsqueeze(x, 0) if not x.ndim else x
+    count = x.shape[-1] if N is None else N
     if count <= 1:
         raise RuntimeError("N must be greater than 1.")
     bases = ops.expand(ops.unsqueeze(x, -1), (*x.shape, count - 1))

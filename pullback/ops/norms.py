@@ -330,7 +330,12 @@ def matrix_norm(
     if not keepdim and summed > chosen:
         chosen += 1
     sizes = _vector_norm(A, 1.0, (summed,), keepdim, None)
-    return (ops.amax if ord > 0 else ops.amin)(sizes, chosen, keepdim, out=out)
+    return _extreme(ord, sizes)(sizes, chosen, keepdim, out=out)
+
+
+def _extreme(ord: float, sizes: Tensor) -> Any:
+    """What takes the largest or the smallest; the largest of nothing is zero."""
+    return ops.amin if ord < 0 else ops.sum if 0 in sizes.shape else ops.amax
 
 
 def _by_singular_values(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, out: Any) -> Tensor:
@@ -340,8 +345,7 @@ def _by_singular_values(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: boo
     if ord == "nuc":
         found = ops.sum(values, -1, keepdim, out=None if keepdim else out)
     else:
-        pick = ops.amax if ord > 0 else ops.amin
-        found = pick(values, -1, keepdim, out=None if keepdim else out)
+        found = _extreme(ord, values)(values, -1, keepdim, out=None if keepdim else out)
     if not keepdim:
         return found
     found = ops.movedim(ops.unsqueeze(found, -1), (-2, -1), dims)

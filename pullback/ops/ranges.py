@@ -9,10 +9,10 @@ from typing import Any, Unpack
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor
+from pullback._engine import Tensor, levels
 from pullback.dtypes import dtype as Dtype
 from pullback.dtypes import get_default_dtype, int64, number_dtype
-from pullback.op import function
+from pullback.op import function, op
 from pullback.ops.create import Options, created, dtype_of
 from pullback.strides import Array
 
@@ -159,6 +159,18 @@ def _end_points(name: str, start: Any, end: Any) -> tuple[Any, Any]:
     return _end_point(name, "start", start), _end_point(name, "end", end)
 
 
+def _batched_bounds(make: Any, start: Any, end: Any, options: Any) -> Any:
+    """Under a transform, `make(start, end)` as an op on bounds that are tensors; None elsewhere."""
+    if not levels() or "out" in options or not any(isinstance(x, Tensor) for x in (start, end)):
+        return None
+    return _between(*(x if isinstance(x, Tensor) else ops.tensor(x) for x in (start, end)), make)
+
+
+@op(places="", nondiff=True, moves=True)
+def _between(self: Tensor, end: Tensor, make: Any) -> Array:
+    return make(self.item(), end.item())._array
+
+
 def _end_point(name: str, parameter: str, value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.item()
@@ -213,6 +225,9 @@ def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> Te
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     steps = _check_steps("linspace", steps)
+    found = _batched_bounds(lambda a, b: linspace(a, b, steps, **options), start, end, options)
+    if found is not None:
+        return found
     start, end = _end_points("linspace", start, end)
     kind, target = _spread_kind("linspace", options, start, end)
     if target.kind in "ui":
@@ -234,6 +249,9 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Un
     tensor([  1.,  10., 100.])
     """
     steps = _check_steps("logspace", steps)
+    found = _batched_bounds(lambda a, b: logspace(a, b, steps, base, **options), start, end, options)
+    if found is not None:
+        return found
     start, end = _end_points("logspace", start, end)
     kind, target = _spread_kind("logspace", options, start, end)
     if target.kind in "ui":

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor, from_array
+from pullback._engine import Tensor
 from pullback.dtypes import contiguous_format
 from pullback.op import Size, function, op
 from pullback.ops.dims import one_or_many, wrap_dim, wrap_dims
@@ -162,6 +162,8 @@ def _repeated_places(repeats: Any) -> Any:
         raise NotImplementedError(
             f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.type_name}'"
         )
+    if repeats.is_meta:
+        raise RuntimeError("cannot repeat_interleave a meta tensor without output_size")
     return _repeated(repeats)
 
 

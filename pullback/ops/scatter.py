@@ -74,7 +74,7 @@ def cut(a: Any, shape: tuple[int, ...]) -> Any:
     return a[tuple(slice(n) for n in shape)] if a.shape != shape else a
 
 
-@op(moves=True)
+@op(moves=True, linear=True)
 def gather(self: Tensor, dim, index: Tensor, sparse_grad=False):
     """The elements of `self` at `index` along a dimension, and at the own place in the others.
 
@@ -160,7 +160,7 @@ def put_line(self: Any, dim: int, index: Any, values: Any) -> Any:
     return self
 
 
-@op(name="scatter", places="", writes="C")
+@op(name="scatter", places="", writes="C", linear=True)
 def _scatter(self: Tensor, dim, index: Tensor, src: Tensor):
     """`self` with the elements of `src` at `index` along a dimension."""
     _same_dtype("scatter", self, src)
@@ -183,6 +183,7 @@ def _scatter_value(self: Tensor, dim, index: Tensor, value):
 
 
 _scatter_value.vjp(self=lambda g, dim, index: _scatter_value(g, dim, index, 0))
+_scatter_value.jvp(lambda self, dim, index: _scatter_value(self, dim, index, 0))
 
 
 def padded(g: Tensor, shape: Any) -> Tensor:
@@ -236,7 +237,7 @@ def scatter_(
     return _scattered(input, dim, index, value if src is None else src, reduce, IN_PLACE)
 
 
-@op(places="tmi", writes="C")
+@op(places="tmi", writes="C", linear=True)
 def scatter_add(self: Tensor, dim, index: Tensor, src: Tensor):
     """A copy of `self` with the elements of `src` added at `index` along a dimension, in order.
 
@@ -279,7 +280,7 @@ def _flat(a: Any) -> Any:
     return a if a.ndim else a.reshape(1)
 
 
-@op(moves=True)
+@op(moves=True, linear=True)
 def index_select(self: Tensor, dim, index: Tensor):
     """The indices of a dimension that the vector `index` names, in its order: a copy.
 
@@ -329,7 +330,7 @@ def _check_source(name: str, self: Any, dim: int, index: Any, source: Any) -> No
         )
 
 
-@op(name="index_add", places="", writes="C")
+@op(name="index_add", places="", writes="C", linear=True)
 def _index_add(self: Tensor, dim, index: Tensor, source: Tensor, alpha):
     """`self` with `alpha * source` added at the named indices of a dimension."""
     dim = wrap_dim(dim, self.ndim)
@@ -379,7 +380,7 @@ def index_add_(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha:
     return _index_add.inplace(input, dim, index, source, alpha)
 
 
-@op(places="tmi", writes="C")
+@op(places="tmi", writes="C", linear=True)
 def index_copy(self: Tensor, dim, index: Tensor, source: Tensor):
     """A copy of `self` with `source` at the indices of a dimension that `index` names.
 
@@ -437,6 +438,7 @@ def _index_fill(self: Tensor, dim, index: Tensor, value):
 
 
 _index_fill.vjp(self=lambda g, dim, index: _index_fill(g, dim, index, 0))
+_index_fill.jvp(lambda self, dim, index: _index_fill(self, dim, index, 0))
 
 
 @op(name="index_fill_tensor", places="", writes="K", grad_name="IndexFillBackward1")
@@ -489,7 +491,7 @@ def _flat_index(self: Any, index: Any, name: str) -> Any:
     return np.where(index < 0, index + n, index)
 
 
-@op(moves=True)
+@op(moves=True, linear=True)
 def take(self: Tensor, index: Tensor):
     """The elements of the flattened tensor at `index`, in the shape of `index`.
 
@@ -510,7 +512,7 @@ def _take_tangent(self: Any, index: Any) -> Any:
     return take(self, index)
 
 
-@op(places="mi", aliases=("torch.put",), writes="K")
+@op(places="mi", aliases=("torch.put",), writes="K", linear=True)
 def put(self: Tensor, index: Tensor, source: Tensor, accumulate=False):
     """A copy of `self` with `source` at `index` of the flattened tensor; added with `accumulate`.
 
