@@ -8,7 +8,7 @@ Public names and no logic. What an op is and does stands in `ops/`, Tensor and t
 
 import sys
 
-from pullback import _engine, ops
+from pullback import _engine, namespaces, ops
 from pullback._engine import Tensor, result_type, set_default_dtype
 from pullback.dtypes import (
     ALIASES,
@@ -34,7 +34,6 @@ from pullback.dtypes import (
 )
 from pullback.legacy import TENSOR_TYPES, set_default_tensor_type
 from pullback.methods import MEMBERS
-from pullback.namespaces import add_namespaces, fill, late_member
 from pullback.op import SURFACE
 from pullback.printing import set_printoptions
 from pullback.settings import (
@@ -54,7 +53,7 @@ from pullback.settings import (
 )
 
 _engine.install({name: _engine.REGISTRY[name] for name in ops.OPERATORS.split()}, ops)
-_engine.attach({**SURFACE["Tensor"], **MEMBERS, "__getattr__": late_member})
+_engine.attach({**SURFACE["Tensor"], **MEMBERS, "__getattr__": namespaces.late_member})
 
 from pullback import _C, autograd, overrides  # they use what is attached above
 from pullback.autograd import (
@@ -73,5 +72,6 @@ __version__ = "0.1.0"
 inf, nan, pi, e, newaxis = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045, None
 
 globals().update({kind.name: kind for kind in DTYPES} | ALIASES | TENSOR_TYPES)
-add_namespaces(__name__)
-__getattr__ = fill(sys.modules[__name__], "torch")
+namespaces.add_namespaces(__name__)
+_engine.install_completion(namespaces.complete)
+__getattr__ = namespaces.fill(sys.modules[__name__], "torch")

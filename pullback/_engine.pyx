@@ -111,9 +111,9 @@ cdef extern from *:
     static newfunc pb_plain_new;
     static int (*pb_fill)(PyObject*, PyObject*, PyObject*);
     static PyObject* pb_no_args;
-    static PyObject* bare(PyTypeObject* type) { return pb_plain_new(type, pb_no_args, NULL); }
+    static PyObject* bare(PyObject* type) { return pb_plain_new((PyTypeObject*)type, pb_no_args, NULL); }
     static PyObject* pb_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-        PyObject* t = bare(type);
+        PyObject* t = bare((PyObject*)type);
         if (t && pb_fill(t, args, kwargs) < 0) Py_CLEAR(t);
         return t;
     }
@@ -124,7 +124,7 @@ cdef extern from *:
         type->tp_new = pb_new;
     }
     """
-    object bare(type)
+    object bare(object cls)
     void install_new(type, void* fill)
 
 # Ops are called by `vectorcall`, as methods too, which Cython has no words for.

@@ -189,3 +189,14 @@ def test_missing_name_of_the_imported_module():
 def test_public_names_are_listed():
     assert {"tensor", "Tensor", "autograd", "no_grad", "float32"} <= set(dir(torch))
     assert isinstance(torch.__version__, str)
+
+
+def test_late_methods_are_found_on_the_class(tmp_path):
+    """Methods that are declared at first use: on Tensor itself, on subclasses, and by `hasattr`."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import torch\n"
+        "class Mine(torch.Tensor): pass\n"
+        "print(hasattr(Mine, 'nothing'), Mine.det is torch.Tensor.det, callable(torch.Tensor.logdet))\n"
+    )
+    assert run("-m", "pullback", program, cwd=tmp_path).stdout.split() == ["False", "True", "True"]

@@ -562,6 +562,27 @@ def attach(dict members):
     PyType_Modified(Tensor)
 
 
+class TensorType(type):
+    """The class of Tensor, which finds methods that are declared late."""
+
+    def __getattr__(cls, name):
+        if not name.startswith("__") and _complete is not None and _complete():
+            return getattr(cls, name)
+        raise AttributeError(f"type object '{cls.__name__}' has no attribute '{name}'")
+
+
+Py_INCREF(TensorType)
+Py_SET_TYPE(<PyObject*>Tensor, <PyTypeObject*><PyObject*>TensorType)
+
+cdef object _complete = None
+
+
+def install_completion(function):
+    """Hands over what declares the late methods; it returns False if there are none left."""
+    global _complete
+    _complete = function
+
+
 cdef object _construct = None
 
 
