@@ -5,6 +5,7 @@ PULLBACK_DEBUG=1 builds with every check on and no optimisation: bounds and None
 bounds of C arrays (a trap), assertions. The op table then runs as plain Python.
 """
 
+import ast
 import os
 from pathlib import Path
 
@@ -49,10 +50,26 @@ def compiled(sources: list[Path], level: str, directives: dict[str, object]) -> 
 
 
 core = sorted(Path("pullback").glob("*.pyx"))  # _engine, by far the longest, comes first
-PLAIN = ["ops/*.py", "batching/*.py", "autograd/leaves.py", "autograd/forward_ad.py", "utils/_pytree.py"]
-PLAIN += [f"func/{name}.py" for name in ("arguments", "forward", "jacobians", "reverse", "vmap")]
-files = {path for pattern in PLAIN for path in Path("pullback").glob(pattern)}
-table = sorted(path for path in files if path.stem != "__init__")
+# Plain Python files that run at each call are compiled as they are: the families of ops that are declared at
+# import, of the others those of networks, and what transforms run for each op.
+HOT = ["activations", "batch_norm", "classes", "convolution", "dropout", "embedding", "linear", "losses"]
+HOT += ["normalisation", "rectifiers", "arguments", "dims", "places"]
+PER_OP = [*Path("pullback/batching").glob("*.py"), Path("pullback/autograd/leaves.py")]
+PER_OP += [Path("pullback/autograd/forward_ad.py"), Path("pullback/utils/_pytree.py")]
+PER_OP += [
+    Path(f"pullback/func/{name}.py") for name in ("arguments", "forward", "jacobians", "reverse", "vmap")
+]
+
+
+def at_import() -> list[str]:
+    """FAMILIES in pullback/ops/__init__.py."""
+    tree = ast.parse(Path("pullback/ops/__init__.py").read_text())
+    found = next(n for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "FAMILIES")  # type: ignore[attr-defined]
+    return [str(name) for name in ast.literal_eval(found.value)]
+
+
+table = [Path(f"pullback/ops/{name}.py") for name in [*at_import(), *HOT]]
+table += [path for path in PER_OP if path.stem != "__init__"]
 
 setup(
     ext_modules=compiled(core, "-O3", CORE) + compiled([] if DEBUG else table, "-O1", PYTHON),

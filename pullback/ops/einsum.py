@@ -205,7 +205,19 @@ def _without_ones(operand: Operand, sizes: dict[Any, int]) -> Operand:
     return Operand(ops.squeeze(operand.tensor, tuple(ones)), labels)
 
 
-def _pair(a: Operand, b: Operand, kept: set[Any]) -> Operand:
+def _outer(a: Operand, b: Operand, labels: Labels, wanted: Labels) -> Operand:
+    """The product of two operands without a sum, its dims in the order of the output."""
+    order = [x for x in wanted if x in labels] + [x for x in labels if x not in wanted]
+    factors = []
+    for operand in (a, b):
+        t = operand.arranged([x for x in order if x in operand.labels])
+        for dim, label in enumerate(order):
+            t = t if label in operand.labels else ops.unsqueeze(t, dim)
+        factors.append(t)
+    return Operand(factors[0] * factors[1], order)
+
+
+def _pair(a: Operand, b: Operand, kept: set[Any], wanted: Labels) -> Operand:
     """The product of two operands, summed over the labels that are not kept."""
     a = a.summed([x for x in a.labels if x not in kept and x not in b.labels])
     b = b.summed([x for x in b.labels if x not in kept and x not in a.labels])
@@ -214,13 +226,11 @@ def _pair(a: Operand, b: Operand, kept: set[Any]) -> Operand:
     rows = [x for x in a.labels if x not in both]
     columns = [x for x in b.labels if x not in both]
     labels = batch + rows + columns
-    left, right = a.arranged(batch + rows + inner), b.arranged(batch + inner + columns)
     if not inner:
-        for _ in columns:
-            left = ops.unsqueeze(left, -1)
-        for _ in rows:
-            right = ops.unsqueeze(right, len(batch))
-        return Operand(left * right, labels)
+        return _outer(a, b, labels, wanted)
+    left, right = a.arranged(batch + rows + inner), b.arranged(batch + inner + columns)
+    if left.dtype.kind == "b":
+        raise NotImplementedError("\"bmm\" not implemented for 'Bool'")
     shape = left.shape[: len(batch) + len(rows)] + right.shape[len(both) :]
     count = math.prod(right.shape[len(batch) : len(both)])
     stack = (math.prod(shape[: len(batch)]),) if batch else ()
@@ -310,6 +320,6 @@ def _contract(operands: list[Operand], wanted: Labels) -> Tensor:
         kept = {*wanted, *(x for operand in rest for x in operand.labels)}
         if _leads(operands[j], operands[i], wanted):
             i, j = j, i
-        operands = [*rest, _pair(operands[i], operands[j], kept)]
+        operands = [*rest, _pair(operands[i], operands[j], kept, wanted)]
     (only,) = operands
     return only.arranged(wanted)

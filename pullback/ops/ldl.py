@@ -23,6 +23,7 @@ from pullback.ops.matrices import (
     check_kernel,
     check_square,
     lower,
+    main_diagonal,
     named,
     raise_for,
     stacked_alike,
@@ -140,6 +141,14 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> Any:
 # ---------------------------------------------------------------------------------------- solving
 
 
+def _real_diagonal(a: Array) -> Array:
+    """A copy without the imaginary part of the diagonal, which a Hermitian matrix has not."""
+    places = np.arange(a.shape[-1])
+    a = a.copy()
+    a[..., places, places] = a[..., places, places].real
+    return a
+
+
 @op(name="linalg_ldl_solve", places="", layout="", takes_half=True)
 def _ldl_solve(self: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False):
     name = "torch.linalg.ldl_solve"
@@ -156,6 +165,8 @@ def _ldl_solve(self: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False)
             f"but got pivots with shape {list(pivots.shape)} instead"
         )
     check_kernel("ldl_solve_kernel_cpu", self)
+    if hermitian and self.dtype.kind == "c":
+        self = _real_diagonal(self)
     packed, b = stacked_alike(self, B)
     pivots = np.broadcast_to(pivots, packed.shape[:-1])
     return _lapack.ldl_solve(packed, pivots, b, hermitian)
@@ -163,18 +174,15 @@ def _ldl_solve(self: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False)
 
 @_ldl_solve.meta
 def _ldl_solve_shape(self: Array, pivots: Array, B: Array, hermitian: bool) -> Array:
-    packed, b = stacked_alike(self, B)
-    return np.zeros(b.shape, b.dtype)
+    return np.zeros(stacked_alike(self, B)[1].shape, B.dtype)
 
 
 @_ldl_solve.joint_vjp
 def _ldl_solve_slope(
     g: Tensor, self: Tensor, pivots: Tensor, hermitian: bool, result: Tensor, needs: Any
 ) -> Any:
-    if hermitian:
-        of_b = _ldl_solve(self, pivots, g, True)
-    else:
-        of_b = conj(_ldl_solve(self, pivots, conj(g), False))
+    of_b = _ldl_solve(self, pivots, g if hermitian else conj(g), hermitian)
+    of_b = of_b if hermitian else conj(of_b)
     if not needs[0]:
         return None, None, of_b
     L, D, mask, rows, P = _factors(self, pivots, hermitian)
@@ -187,7 +195,10 @@ def _ldl_solve_slope(
         of_d, turn = adjoint(L) @ of_a @ right, transposed
     of_l = lower(of_l) * (1 - mask)
     packed = ops.scatter_add(ops.zeros_like(of_l), -2, rows, of_l)
-    return packed + (ops.tril(of_d) + lower(turn(of_d))) * mask, None, of_b
+    packed = packed + (ops.tril(of_d) + lower(turn(of_d))) * mask
+    if hermitian and packed.dtype.is_complex:
+        packed = packed - ops.diag_embed(ops.imag(main_diagonal(packed))) * 1j
+    return packed, None, of_b
 
 
 _ldl_solve.batch_rule = batched_all

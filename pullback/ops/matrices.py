@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback._engine import Tensor, adjoint, apply_below, grad_enabled, write_out
+from pullback._engine import REGISTRY, Tensor, adjoint, apply_below, grad_enabled, write_out
 from pullback.dtypes import can_cast, from_numpy_dtype
 from pullback.op import function
 
@@ -122,9 +122,19 @@ def columns_like(a: Array, rows: int | None = None, count: int | None = None, dt
 
 
 def batched_all(level: Any, op: Any, args: tuple[Any, ...]) -> Any:
-    """The batching rule of matrices with vectors: all tensors get the batch in front."""
-    fronted = tuple(level.front(x) if isinstance(x, Tensor) else x for x in args)
-    return level.wrap(apply_below(op, fronted))
+    """The batching rule of matrices with vectors, the second argument: all get the batch in front.
+
+    What has fewer dims gets new ones behind the batch.
+    """
+    fronted = [level.front(x) if isinstance(x, Tensor) else x for x in args]
+    lacking = [int(i == 1) for i in range(len(args))]
+    most = max(x.ndim + lacking[i] for i, x in enumerate(fronted) if isinstance(x, Tensor))
+    for i, x in enumerate(fronted):
+        missing = most - lacking[i] - x.ndim if isinstance(x, Tensor) else 0
+        if missing:
+            place = (slice(None), *(None,) * missing, Ellipsis)
+            fronted[i] = apply_below(REGISTRY["basic"], (x, place))
+    return level.wrap(apply_below(op, tuple(fronted)))
 
 
 def without_numbers(record: Any, *silent: int) -> None:
