@@ -2,6 +2,7 @@
 
 import rows_arrays
 import rows_fft
+import rows_linalg
 import rows_matrices
 import rows_nn
 import rows_numbers
@@ -16,6 +17,7 @@ ROWS = [
     *rows_nn.ROWS,
     *rows_sequences.ROWS,
     *rows_fft.ROWS,
+    *rows_linalg.ROWS,
     *rows_spatial.ROWS,
     *rows_special.ROWS,
 ]

@@ -151,3 +151,13 @@ def test_no_gradient_at_distance_zero(p):
     x = torch.zeros(2, 3, requires_grad=True)
     torch.cdist(x, torch.zeros(2, 3), p=p).sum().backward()
     check(x.grad, torch.zeros(2, 3).tolist())
+
+
+@lacking
+@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("order", [0, 1, 4])
+def test_the_fraction_of_an_order_does_not_count(name, order):
+    function = getattr(torch.special, name)
+    whole = derivatives(lambda x: function(x, float(order)), 0.3, 2)
+    found = derivatives(lambda x: function(x, order + 0.75), 0.3, 2)
+    assert found == whole

@@ -386,3 +386,22 @@ def test_many_gradients_in_one_pass():
     (rows,) = torch.autograd.grad(x.sin() * x.sum(), x, torch.eye(3), is_grads_batched=True)
     expected = torch.diag(x.cos() * x.sum()) + x.sin()[:, None]
     check(rows, expected.tolist())
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_what_must_read_numbers_goes_by_samples():
+    x, vmap = torch.tensor([[1.0, 0.0, 2.0], [0.0, 3.0, 4.0]]), torch.func.vmap
+    times = torch.tensor([[1, 2, 1], [0, 1, 3]])
+    check(vmap(torch.argwhere)(x), [[[0], [2]], [[1], [2]]])
+    check(
+        vmap(lambda a, n: a.repeat_interleave(n, dim=0))(x, times),
+        [[1.0, 0.0, 0.0, 2.0], [3.0, 4.0, 4.0, 4.0]],
+    )
+    check(vmap(lambda a: torch.linspace(a, 1, 3))(x[:, 0]), [[1.0, 1.0, 1.0], [0.0, 0.5, 1.0]])
+
+
+def test_samples_without_dims():
+    x, mask = torch.tensor([1.0, 2.0]), torch.tensor([True, False])
+    check(torch.func.vmap(lambda a, m: a.masked_fill(m, 5.0))(x, mask), [5.0, 2.0])
+    assert torch.func.vmap(lambda a: a.squeeze(()))(torch.ones(2, 1, 3)).shape == (2, 1, 3)
+    assert torch.func.vmap(lambda a: a.clone().resize_(1, 4))(torch.ones(2, 2, 2)).shape == (2, 1, 4)

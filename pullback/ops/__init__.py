@@ -103,6 +103,7 @@ LATER: list[str] = [
     "orthogonal",
     "matrix_functions",
     "correlation",
+    "low_rank",
 ]
 """Families that are declared when a name is first missing: `import pullback` is to stay quick."""
 

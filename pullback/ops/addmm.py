@@ -151,7 +151,7 @@ def baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
         raise RuntimeError(
             f"Input dtypes must be the same, got: input {kinds[0]}, batch1: {kinds[1]}, batch2: {kinds[2]}"
         )
-    check_batches(batch1, batch2)
+    check_batches(batch1, batch2, "baddbmm")
     return _plus(self, matrix_product(batch1, batch2), beta, alpha)
 
 
@@ -174,7 +174,7 @@ def addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
         raise RuntimeError(
             f"batch1 and batch2 must have same number of batches, got {batch1.shape[0]} and {batch2.shape[0]}"
         )
-    check_batches(batch1, batch2)
+    check_batches(batch1, batch2, "addmm_impl_cpu_")
     wide = batch1.transpose(1, 0, 2).reshape(batch1.shape[1], -1)
     return _plus(self, matrix_product(wide, batch2.reshape(-1, batch2.shape[2])), beta, alpha)
 
@@ -294,6 +294,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
         raise RuntimeError("both dimension lists should have same length")
     if a.dtype is not b.dtype:
         raise RuntimeError("both inputs should have same dtype")
+    if a.dtype.kind == "b" and len(of_a) == a.ndim == b.ndim:
+        raise NotImplementedError("\"dot\" not implemented for 'Bool'")
     for x, y in zip(of_a, of_b, strict=True):
         n, m = a.shape[wrap_dim(x, a.ndim)], b.shape[wrap_dim(y, b.ndim)]
         if n != m and 1 not in (n, m):

@@ -38,6 +38,8 @@ _TESTS: dict[str, Callable[[Any], bool]] = {
     "tuple of Tensors": lambda value: isinstance(value, (tuple, list)),
     "Any": lambda value: True,
     "torch.dtype": lambda value: isinstance(value, dtype),
+    "layout": lambda value: True,
+    "device": lambda value: True,
 }
 
 

@@ -11,10 +11,10 @@ import math
 from typing import Any
 
 from pullback import ops
-from pullback._engine import Tensor, adjoint
+from pullback._engine import Tensor, adjoint, levels
 from pullback.op import function
 from pullback.ops.eigen import eigh_of
-from pullback.ops.matrices import left, top, transposed
+from pullback.ops.matrices import left, transposed
 from pullback.ops.orthogonal import qr_of
 from pullback.ops.singular import svd_of
 from pullback.ops.triangular import triangular
@@ -101,32 +101,36 @@ def _whitened(A: Tensor, B: Tensor | None) -> tuple[Tensor, Tensor | None]:
     return adjoint(triangular(L, adjoint(half), False)), L
 
 
+def _pairs(A: Tensor, basis: Tensor, down: bool) -> tuple[Tensor, Tensor]:
+    """Ritz values and, within the basis, vectors; the largest first if `down`."""
+    values, inner = eigh_of(transposed(basis) @ A @ basis, "L")
+    return (ops.flip(values, (-1,)), ops.flip(inner, (-1,))) if down else (values, inner)
+
+
 def _iterated(
-    A: Tensor, X: Tensor, iK: Tensor | None, largest: bool, niter: int, tol: float, tracker: Any
-) -> Tensor:
+    A: Tensor, X: Tensor, iK: Tensor | None, down: bool, turns: int, tol: float, tracker: Any
+) -> tuple[Tensor, Tensor]:
     """LOBPCG: Rayleigh and Ritz among the present vectors, the residuals and the last steps."""
     k = X.shape[-1]
     X = qr_of(X, "reduced")[0]
-    step = None
-    size = max(float(ops.amax(ops.abs(A))), 1e-300)
-    for turn in range(niter):
-        values, small = eigh_of(transposed(X) @ A @ X, "L")
-        X = X @ small
-        R = A @ X - X * ops.unsqueeze(values, -2)
+    values, inner = _pairs(A, X, down)
+    X, step = X @ inner, None
+    enough = tol * math.sqrt(A.shape[-1]) * float(ops.amax(ops.abs(A)))
+    for turn in range(turns):
+        away = A @ X - X * ops.unsqueeze(values, -2)
         if tracker is not None:
-            tracker(turn, values, X, R)
-        if float(ops.amax(ops.abs(R))) <= tol * size * math.sqrt(A.shape[-1]):
+            tracker(turn, values, X, away)
+        if float(ops.amax(ops.abs(away))) <= enough:
             break
-        parts = [X, R if iK is None else iK @ R, *([] if step is None else [step])]
+        parts = [X, away if iK is None else iK @ away, *([] if step is None else [step])]
         basis = qr_of(ops.cat(parts, -1), "reduced")[0]
-        _, ritz = eigh_of(transposed(basis) @ A @ basis, "L")
-        ritz = ops.flip(ritz, (-1,)) if largest else ritz
-        chosen = left(ritz, k)
-        # what of the new vectors does not come from the old ones is the step
-        inner = top(chosen, k)
-        step = basis @ ops.cat([ops.zeros_like(inner), ops.narrow(chosen, -2, k, chosen.shape[-2] - k)], -2)
-        X = basis @ chosen
-    return X
+        found, inner = _pairs(A, basis, down)
+        chosen = left(inner, k)
+        # the step is what the new vectors have beyond the old ones
+        rest = ops.narrow(basis, -1, k, basis.shape[-1] - k)
+        step = rest @ ops.narrow(chosen, -2, k, chosen.shape[-2] - k)
+        values, X = ops.narrow(found, -1, 0, k), basis @ chosen
+    return values, X
 
 
 def _check_pairs(A: Tensor, k: int) -> None:
@@ -159,8 +163,8 @@ def lobpcg(
     """The `k` largest eigenvalues (smallest with `largest=False`) and vectors of symmetric matrices.
 
     With B, of `A x = value B x`, B positive-definite. `X` starts the iteration, `iK` preconditions it,
-    `niter` and `tol` end it. ValueError if A has fewer than 3 k rows. The gradients are those of
-    `linalg.eigh` at the pairs found, each vector moving across all others.
+    `niter` and `tol` end it, `tracker(turn, values, X, residuals)` watches. ValueError if A has fewer
+    than 3 k rows. Where a gradient is wanted, `linalg.eigh` finds the pairs: it has all of them.
 
     >>> import pullback as torch
     >>> torch.lobpcg(torch.diag(torch.arange(1.0, 10.0)), k=1)[0].round()
@@ -171,16 +175,19 @@ def lobpcg(
     if method not in (None, "basic", "ortho"):
         raise ValueError(f"unknown method: {method}")
     plain, L = _whitened(A, B)
-    fixed = plain.detach()
-    start = ops.randn(*A.shape[:-1], k if n is None else n, dtype=A.dtype) if X is None else X.detach()
-    if L is not None and X is not None:
-        start = transposed(L.detach()) @ start
-    limit = ops.finfo(A.dtype).eps ** 0.5 if tol is None else tol
-    top_first = True if largest is None else largest
-    turns = 1000 if niter is None or niter < 0 else niter
-    V = left(_iterated(fixed, start, iK, top_first, turns, limit, tracker), k)
-    values, V = _refined(plain, V, top_first)
+    down = True if largest is None else largest
+    if levels() or plain.requires_grad:
+        values, V = eigh_of(plain, "L")
+        if down:
+            values, V = ops.flip(values, (-1,)), ops.flip(V, (-1,))
+        values, V = ops.narrow(values, -1, 0, k), left(V, k)
+    else:
+        wide = k if n is None else n
+        start = ops.randn(*A.shape[:-1], wide, dtype=A.dtype) if X is None else X
+        if L is not None and X is not None:
+            start = transposed(L) @ start
+        limit = ops.finfo(A.dtype).eps ** 0.5 if tol is None else tol
+        turns = 1000 if niter is None or niter < 0 else niter
+        values, V = _iterated(plain, start, iK, down, turns, limit, tracker)
+        values, V = ops.narrow(values, -1, 0, k), left(V, k)
     return values, V if L is None else triangular(adjoint(L), V, True)
-
-
-__all__ = ["lobpcg", "pca_lowrank", "svd_lowrank"]

@@ -131,7 +131,7 @@ mm.vjp(
 )
 
 
-def check_batches(batch1: Array, batch2: Array) -> None:
+def check_batches(batch1: Array, batch2: Array, kernel: str = "bmm") -> None:
     for name, a in (("batch1", batch1), ("batch2", batch2)):
         if a.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor")
@@ -143,7 +143,7 @@ def check_batches(batch1: Array, batch2: Array) -> None:
         )
     if batch1.dtype != batch2.dtype:
         raise RuntimeError(f"expected scalar type {type_name(batch1)} but found {type_name(batch2)}")
-    check_numbers(batch1, "bmm")
+    check_numbers(batch1, kernel)
 
 
 @op(multilinear=True, moves=True)

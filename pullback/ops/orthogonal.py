@@ -253,7 +253,8 @@ def _ormqr(self: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
             f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
         )
     said = (
-        "Expected input and {} to have the same dtype, but input has dtype{{input}} and {} has dtype {{{}}}"
+        "Expected input and {0} to have the same dtype, but input has dtype{{input}} "
+        "and {0} has dtype {{tau}}"
     )
     if other.ndim != self.ndim:
         _check_reflectors(name, self, tau, said.format("tau"))

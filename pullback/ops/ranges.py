@@ -13,6 +13,7 @@ from pullback._engine import Tensor, levels
 from pullback.dtypes import dtype as Dtype
 from pullback.dtypes import get_default_dtype, int64, number_dtype
 from pullback.op import function, op
+from pullback.ops.arguments import overloaded
 from pullback.ops.create import Options, created, dtype_of
 from pullback.strides import Array
 
@@ -216,7 +217,6 @@ def _line(start: Any, end: Any, steps: int, target: Dtype) -> Array:
     return np.where(i < steps // 2, start + step * low, end - step * high)
 
 
-@function(places="t")
 def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> Tensor:
     """`steps` evenly spaced numbers from `start` to `end`, both included, in the default dtype.
 
@@ -239,7 +239,6 @@ def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> Te
     return created("linspace", options, kind, (steps,), make)
 
 
-@function(places="t")
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Unpack[Options]) -> Tensor:
     """`base` to the power of `steps` evenly spaced numbers from `start` to `end`, in the default
     dtype.
@@ -263,6 +262,19 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Un
         return np.power(wide.type(base), exponents).astype(dtype)
 
     return created("logspace", options, kind, (steps,), make)
+
+
+def _forms(base: str) -> list[str]:
+    """The forms of call, as PyTorch shows them: each bound a tensor or a number."""
+    pairs = [(start, end) for end in ("Tensor", "Number") for start in ("Tensor", "Number")]
+    return [
+        f"({start} start, {end} end, int steps, {base}*, Tensor out = None, {_KEYWORDS}"
+        for start, end in pairs
+    ]
+
+
+linspace = overloaded(linspace, *_forms(""), places="t")
+logspace = overloaded(logspace, *_forms("float base = 10.0, "), places="t")
 
 
 @function(places="t")

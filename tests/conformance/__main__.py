@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--failures", type=int, default=5, help="failures printed of a row")
     parser.add_argument("--verbose", action="store_true", help="full rows too")
     parser.add_argument("--write", action="store_true", help="write docs/coverage.md")
-    parser.add_argument("--check", action="store_true", help="fail where docs/coverage.md says otherwise")
+    parser.add_argument("--check", action="store_true", help="fail where docs/coverage.md says that a row is full and it is not")
     return parser.parse_args()
 
 
@@ -47,8 +47,10 @@ def main() -> int:
     print(f"{len(results)} rows: {sum(map(report.is_full, results))} full, {missing} not there")
     if options.write:
         report.PAGE.write_text(report.page(results))
-    if options.check:
-        return report.check(results)
+    if options.check and (names := report.worse(results)):
+        print("once more, one at a time:")
+        again = [found for found in report.run(draw.rows(names), 1, options.all) if found.name in names]
+        return int(bool(report.worse(again)))
     return 0
 
 

@@ -154,14 +154,25 @@ def is_full(found: Found) -> bool:
     return not found.missing and not found.failures
 
 
-def check(results: list[Found]) -> int:
-    """1 if docs/coverage.md says otherwise of these rows, which is told; else 0."""
-    lines = {text.split("`")[1]: text for text in PAGE.read_text().splitlines() if text.startswith("| `")}
-    now = {text.split("`")[1]: text for text in table(results)[2:]}
-    changed = [name for name in now if lines.get(name) != now[name]]
-    for name in changed:
-        print(f"docs/coverage.md is not current:\n  says {lines.get(name)}\n  is   {now[name]}")
-    return int(bool(changed))
+def worse(results: list[Found]) -> list[str]:
+    """The rows that docs/coverage.md calls full, or does not have, and that are not full. Both are told.
+
+    That some counts of a row that is not full differ is no failure: they hang on the last digits, and so
+    on the processor.
+    """
+    said = {text.split("`")[1]: text for text in PAGE.read_text().splitlines() if text.startswith("| `")}
+    found = []
+    for text in table(results)[2:]:
+        name = text.split("`")[1]
+        if name not in said or (_says_full(said[name]) and not _says_full(text)):
+            found.append(name)
+            print(f"docs/coverage.md is not current:\n  says {said.get(name)}\n  is   {text}")
+    return found
+
+
+def _says_full(line: str) -> bool:
+    """Whether a line of the table has neither counts nor a missing op."""
+    return not re.search(r"\| (\d+/\d+|✗)", line)
 
 
 def page(results: list[Found]) -> str:
