@@ -1,7 +1,7 @@
 """Writes docs/ops.md: every op, what it does, and the formula of its derivative, from the op table.
 
 `python docs/make_ops.py` writes it; `--check` says whether it is current. The formulas are the rules
-themselves: the source of each lambda, or the last line of a longer rule. It needs the sources of ops/.
+themselves: the source of each lambda, or the last line of a longer rule.
 """
 
 from __future__ import annotations
@@ -11,13 +11,27 @@ import functools
 import inspect
 import sys
 import textwrap
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from pullback import ops
-from pullback._engine import REGISTRY, Op
-from pullback.op import SURFACE
+
+class Sources:
+    """Finds the rules as Python: a compiled rule has no lines to read."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if not name.startswith("pullback.ops."):
+            return None
+        found = (FileFinder(place, (SourceFileLoader, SOURCE_SUFFIXES)).find_spec(name) for place in path)
+        return next((spec for spec in found if spec is not None), None)
+
+
+sys.meta_path.insert(0, Sources())  # type: ignore[arg-type]
+
+from pullback import ops  # noqa: E402
+from pullback._engine import REGISTRY, Op  # noqa: E402
+from pullback.op import SURFACE  # noqa: E402
 
 PAGE = Path(__file__).with_name("ops.md")
 

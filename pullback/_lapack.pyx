@@ -169,21 +169,6 @@ def cholesky(ndarray a, bint upper):
     return f, info
 
 
-def cholesky_inverse(ndarray a, bint upper):
-    """`(inverse, info)` of the matrices whose Cholesky factors are given; one triangle is written."""
-    cdef ndarray f = columns(a), info = vectors(a, -1, NPY_INT32)
-    cdef F5 potri = <F5>routine("potri", f)
-    cdef int n = rows_of(f), lead = max(1, n)
-    cdef npy_intp count = stack_size(f), step = step_of(f), i
-    cdef char* x = <char*>PyArray_DATA(f)
-    cdef int* infos = <int*>PyArray_DATA(info)
-    cdef char half = b"U" if upper else b"L"
-    with nogil:
-        for i in range(count):
-            potri(&half, &n, x + i * step, &lead, &infos[i])
-    return f, info
-
-
 # ----------------------------------------------------------------------------------- LU and solving
 
 def lu_factor(ndarray a):

@@ -272,7 +272,7 @@ def test_out(row):
     if row.values:
         assert alike(result, out)
     else:
-        assert tuple(result.shape) == tuple(out.shape)
+        assert [one.shape for one in flat(result)] == [one.shape for one in made]
 
 
 # ------------------------------------------------------------------------------- layouts, dtypes

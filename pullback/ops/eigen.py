@@ -162,9 +162,8 @@ def eig_of(self: Tensor):
 @op(name="linalg_eigvals", places="", grad_name="LinalgEigBackward0", takes_half=True)
 def _eigvals(self: Tensor):
     _check_general("linalg.eigvals", self)
-    if not self.size:
-        return np.empty(self.shape[:-1], _complex_of(self))
-    return _umath_linalg.eigvals(self)
+    values = np.empty(self.shape[:-1], _complex_of(self))
+    return _umath_linalg.eigvals(self, out=values) if self.size else values
 
 
 def _apart(middle: Tensor, V: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from pullback.ops.matrices import (
     check_inexact,
     check_kernel,
     check_square,
+    columns_like,
     lower,
     main_diagonal,
     named,
@@ -45,7 +46,9 @@ def _ldl_factor_ex(self: Tensor, hermitian: bool = False, check: str = ""):
     packed, pivots, info = _lapack.ldl_factor(self, hermitian)
     if check:
         raise_for(info, check, _ZERO_BLOCK)
-    return np.tril(packed), pivots, info
+    factor = columns_like(packed)
+    factor[...] = np.tril(packed)
+    return factor, pivots, info
 
 
 @op(name="ldl_layout", places="", nondiff=True)

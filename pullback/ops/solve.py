@@ -242,13 +242,12 @@ def lstsq(
     elif isinstance(rcond, Tensor):
         rcond = rcond.item()
     solution, residuals, rank, values = _lstsq(A, ops.unsqueeze(B, -1) if vector else B, rcond, driver)
-    real = residuals.dtype
     if vector:
         solution = ops.squeeze(solution, -1)
     if m <= n or driver == "gelsy" or (driver != "gels" and not bool((rank == n).all())):
         residuals = ops.narrow(ops.flatten(residuals), 0, 0, 0)
     if driver == "gels":
-        rank = ops.zeros((0,), dtype=rank.dtype)
+        rank = ops.narrow(ops.flatten(rank), 0, 0, 0)
     if driver not in ("gelsd", "gelss"):
-        values = ops.zeros((0,), dtype=real)
+        values = ops.narrow(ops.flatten(values), 0, 0, 0)
     return named("linalg_lstsq", (solution, residuals, rank, values.detach()), out)

@@ -13,6 +13,7 @@ import numpy as np
 
 from pullback import _lapack, ops
 from pullback._engine import Tensor, adjoint
+from pullback.meta import meta_array
 from pullback.op import function, op
 from pullback.ops.matrices import (
     LinAlgError,
@@ -21,6 +22,7 @@ from pullback.ops.matrices import (
     check_kernel,
     check_square,
     check_stack,
+    columns_like,
     given,
     halved,
     hermitian,
@@ -253,7 +255,7 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
 def _of_factor(of_matrix: Tensor, factor: Tensor, upper: bool) -> Tensor:
     """The gradient of a Cholesky factor from that of the matrix."""
     both = of_matrix + adjoint(of_matrix)
-    return ops.triu(factor @ both) if upper else ops.tril(both @ factor)
+    return ops.triu(ops.triu(factor) @ both) if upper else ops.tril(both @ ops.tril(factor))
 
 
 @op(layout="", takes_half=True)
@@ -269,13 +271,21 @@ def cholesky_inverse(self: Tensor, upper: bool = False):
     """
     check_square("cholesky_inverse", self)
     check_kernel("cholesky_inverse_out_cpu", self)
-    half, info = _lapack.cholesky_inverse(self, upper)
-    raise_for(info, "cholesky_inverse", SINGULAR, LinAlgError)
-    half = np.triu(half) if upper else np.tril(half)
-    half[...] = half + np.conj(np.swapaxes(half, -2, -1))
-    places = np.arange(self.shape[-1])
-    half[..., places, places] *= 0.5
-    return np.swapaxes(np.conj(half), -2, -1)
+    missing = np.diagonal(self, 0, -2, -1) == 0
+    if missing.any():
+        first = np.where(missing.any(-1), missing.argmax(-1) + 1, 0)
+        raise_for(first, "cholesky_inverse", SINGULAR, LinAlgError)
+    unit = np.broadcast_to(np.eye(self.shape[-1], dtype=self.dtype), self.shape)
+    half = _lapack.solve_triangular(self, unit, upper, True, "N", False)
+    back = np.conj(np.swapaxes(half, -2, -1))
+    found = columns_like(self)
+    np.matmul(*((half, back) if upper else (back, half)), out=found)
+    return found
+
+
+@cholesky_inverse.meta
+def _cholesky_inverse_shape(self: Any, upper: bool) -> Any:
+    return meta_array(self.shape, self.dtype)
 
 
 cholesky_inverse.vjp(self=lambda g, self, result, upper: _of_factor(-(result @ g @ result), self, upper))
