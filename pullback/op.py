@@ -141,7 +141,7 @@ def function(
 
     def declare(fn: Callable[..., Any]) -> Any:
         own = name or fn.__name__
-        public = fn   # a class or an object is published as it is
+        public = fn  # a class or an object is published as it is
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
             public = Function(fn, own, rescue=rescue)

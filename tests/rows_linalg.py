@@ -12,6 +12,7 @@ LAPACK = {"kinds": "fc", "tol": 20}
 ANY = {"kinds": "hgfc", "tol": 20}
 SQUARE, STACK, NONE = x(3, 3), x(2, 3, 3), x(0, 0)
 POSITIVE = these([[4.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
+UPPER = these([[2.0, 1.0, 0.5], [0.0, 1.5, -1.0], [0.0, 0.0, 3.0]])
 LOWER = these([[2.0, 0.0, 0.0], [1.0, 1.5, 0.0], [0.5, -1.0, 3.0]])
 REGULAR = these([[3.0, 1.0, -1.0], [0.5, -2.0, 1.0], [1.0, 0.0, 2.7]])
 WIDE, TALL = x(2, 4), x(4, 2)
@@ -120,3 +121,21 @@ rows("linalg.vander", [S(x(3)), S(x(2, 3), N=4), P(x(3), N=1)], forms="f", kinds
 rows("linalg.diagonal", [S(TALL), S(STACK, offset=1)], forms="f", kinds=NUMBER + "b")
 rows("cov", [S(x(3, 5)), S(x(4)), P(x(2, 2, 2))], forms="fm", kinds="uihgfc", composite=True, tol=8)
 rows("corrcoef", [S(x(3, 5)), P(x(2, 2, 2))], forms="fm", kinds="uihgfc", composite=True, tol=20)
+
+# ------------------------------------------------------------- solving from factors, older names
+PACKED = these([[3.0, 1.0, -1.0], [0.5, -2.0, 1.0], [0.25, 0.5, 2.5]])
+TURNS = these([2, 2, 3], "int32")
+rows("linalg.lu_solve", [S(PACKED, TURNS, x(3, 2)), P(PACKED, TURNS, x(2))], forms="fo", **LAPACK)
+rows("lu_solve", [S(x(3, 2), PACKED, TURNS)], forms="fmo", **LAPACK)
+rows("lu_unpack", [S(PACKED, TURNS)], forms="fo", meta=False, kinds="buihgfc", tol=20)
+rows("linalg.solve_ex", [S(REGULAR, x(3, 2)), P(REGULAR, x(2))], forms="fo", **LAPACK)
+rows("lu", SHAPES, forms="fmo", composite=True, **LAPACK)
+rows("qr", SHAPES, forms="fmo", composite=True, **LAPACK)
+rows(
+    "triangular_solve",
+    [S(x(3, 2), UPPER), S(x(3, 2), UPPER, transpose=True), S(x(3, 2), UPPER, unitriangular=True)],
+    forms="fmo",
+    composite=True,
+    **LAPACK,
+)
+rows("nuclear_norm", [S(TALL), S(WIDE, keepdim=True)], forms="fo", composite=True, **LAPACK)

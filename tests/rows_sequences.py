@@ -3,7 +3,7 @@
 samples.py tells how to read them. What has a list of tensors in and out is in test_foreach.py.
 """
 
-from samples import ALL, FLOATS, INEXACT, NUMBER, ORDERED, In, P, S, at, pos, table, these, x
+from samples import ALL, FLOATS, INEXACT, NUMBER, ORDERED, In, P, S, at, inf, pos, table, these, x
 
 ROWS, rows = table()
 F = "nn.functional."
@@ -245,6 +245,23 @@ rows(f"{M}softmax {M}log_softmax {M}softmin", [P(BOX, 1, mask=HIDE), S(BOX, 0)],
 rows(f"{M}cumsum {M}cumprod", [S(BOX, 1, mask=HIDE), S(BOX, 0)], kinds=NUMBER, **NUMBERS)
 rows(f"{M}argmax {M}argmin", [S(BOX, 1, mask=HIDE)], kinds=ORDERED, derived=False, **NUMBERS)
 rows(M + "logsumexp", MASKED, kinds=NUMBER, **NUMBERS)
+rows(M + "median", [P(BOX, 1, mask=HIDE)], kinds=ALL, **NUMBERS)
+rows(M + "logaddexp", [S(BOX, x(2, 3))], kinds=INEXACT, **NUMBERS)
+rows(
+    "_safe_softmax",
+    [S(x(2, 3), 1), P(In((2, 2), source="values", values=[[-inf, -inf], [0.0, 1.0]]), 1)],
+    kinds=FLOATS,
+    forms="f",
+    composite=True,
+)
+rows(
+    "_unsafe_masked_index_put_accumulate",
+    [S(x(3), these([True, False, True], "bool"), [these([0, 5, -1], "int64")], x(3))],
+    kinds=ALL,
+    forms="f",
+    composite=True,
+    meta=False,
+)
 
 # ------------------------------------------------------------------------------ small things
 rows(

@@ -6,8 +6,8 @@ description that stands twice in one call is one tensor. The numbers are NumPy's
 made of the row's name, so that every library gets the same.
 
 `kinds` are the dtypes that the op takes: b bool, u uint8, i int32 and int64, l int64 alone, h float16,
-g bfloat16, f float32 and float64, c complex. `forms` are the ways to call it: f function, m method, i in-place
-method, o with `out`. Both are claims: test_registry.py holds Pullback to them, test_parity.py the
+g bfloat16, f float32 and float64, c complex. `forms` are the ways to call it: f function, m method,
+i in-place method, o with `out`. Both are claims: test_registry.py holds Pullback to them, test_parity.py the
 table to PyTorch.
 """
 

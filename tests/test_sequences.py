@@ -236,3 +236,12 @@ def test_masked_gradient_is_zero_where_masked():
 def test_masked_refuses_masks_with_more_dims():
     with pytest.raises(IndexError, match="mask dimensionality higher"):
         torch.masked.sum(torch.ones(2), 0, mask=torch.ones(1, 2, dtype=torch.bool))
+
+
+def test_masks_of_masked_reductions():
+    masked, seen = torch.masked, torch.tensor([[True, False], [False, False]])
+    x = torch.ones(2, 2)
+    assert masked._input_mask(x, mask=seen).tolist() == seen.tolist()
+    assert masked._output_mask(masked.sum, x, 1, mask=seen).tolist() == [True, False]
+    both = masked.logaddexp(x, x, input_mask=seen, other_mask=seen)
+    assert both[0, 0].item() == pytest.approx(1 + np.log(2)) and both[1, 1].item() == -np.inf

@@ -170,8 +170,13 @@ def leading(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
             x = level.front(x)
         elif type(x) is Batched and x.level is level:
             x = padded(x.physical, most)
+        elif isinstance(x, Tensor):
+            x = apply_below(_BASIC, (x, (None,) * (most + 1 - x.ndim) + (Ellipsis,)))
         values.append(x)
-    return level.wrap(apply_below(op, tuple(values)))
+    result = apply_below(op, tuple(values))
+    if type(result) is tuple:  # one that comes of shared inputs alone has a batch of one
+        result = tuple([ops.expand(one, (level.size, *one.shape[1:])) for one in result])
+    return level.wrap(result)
 
 
 # ------------------------------------------------------------------- parameters that name dims

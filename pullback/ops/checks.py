@@ -139,13 +139,7 @@ def sym_sum(args: Sequence[Any]) -> Any:
     return builtins.sum(args)
 
 
-def _publish_math(name: str) -> None:
-    def apply(a: Any) -> float:
-        return getattr(math, name)(a)
-
-    apply.__doc__ = f"`math.{name}` of a number."
-    function(name=f"sym_{name}" if name == "sqrt" else f"_sym_{name}", places="t")(apply)
-
-
-for _name in ("sqrt", "acos", "asin", "atan", "cos", "cosh", "log2", "sin", "sinh", "tan", "tanh"):
-    _publish_math(_name)
+@function(places="t")
+def sym_sqrt(a: Any) -> float:
+    """The square root of a number."""
+    return math.sqrt(a)

@@ -13,6 +13,7 @@ import numpy as np
 
 from pullback import _lapack, ops
 from pullback._engine import Tensor, adjoint
+from pullback.dtypes import contiguous_format
 from pullback.meta import meta_array
 from pullback.op import function, op
 from pullback.ops.matrices import (
@@ -149,8 +150,9 @@ def _triangular_solve(
     check_pair("triangular_solve", self, A)
     matrix = transposed(A) if transpose else A
     solution = triangular(matrix, self, upper != transpose, True, unitriangular)
-    stack = solution.shape[:-2]
-    return named("triangular_solve", (solution, ops.clone(ops.expand(A, (*stack, *A.shape[-2:])))), out)
+    rows = transposed(ops.expand(A, (*solution.shape[:-2], *A.shape[-2:])))
+    columns = transposed(ops.clone(rows, memory_format=contiguous_format))
+    return named("triangular_solve", (solution, columns), out)
 
 
 triangular_solve = function(name="triangular_solve")(_triangular_solve)

@@ -24,7 +24,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--failures", type=int, default=5, help="failures printed of a row")
     parser.add_argument("--verbose", action="store_true", help="full rows too")
     parser.add_argument("--write", action="store_true", help="write docs/coverage.md")
-    parser.add_argument("--check", action="store_true", help="fail where docs/coverage.md says that a row is full and it is not")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="fail where docs/coverage.md says that a row is full and it is not",
+    )
     return parser.parse_args()
 
 

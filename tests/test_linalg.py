@@ -1,0 +1,64 @@
+"""Linear algebra whose results are not unique or are drawn: tested by what they must fulfil."""
+
+import numpy as np
+import pytest
+from library import torch
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def given(array):
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+@pytest.mark.parametrize("shape", [(9, 6), (6, 9), (2, 8, 5)])
+def test_low_rank_is_found(rng, shape):
+    """A matrix of rank 2 is all of its first two singular triples."""
+    thin = rng.standard_normal((*shape[:-1], 2)) @ rng.standard_normal((*shape[:-2], 2, shape[-1]))
+    U, S, V = torch.svd_lowrank(given(thin), q=2)
+    np.testing.assert_allclose((U * S.unsqueeze(-2) @ V.mT).numpy(), thin, atol=1e-10)
+    np.testing.assert_allclose(S.numpy(), np.linalg.svd(thin, compute_uv=False)[..., :2], rtol=1e-10)
+    shift = given(np.ones(shape))
+    U, S, V = torch.svd_lowrank(given(thin) + 1, q=2, M=shift)
+    np.testing.assert_allclose((U * S.unsqueeze(-2) @ V.mT).numpy(), thin, atol=1e-9)
+
+
+def test_principal_components(rng):
+    data = rng.standard_normal((30, 4)) * [4.0, 2.0, 1.0, 0.5] + 3
+    _, S, V = torch.pca_lowrank(given(data), q=4, niter=6)
+    values, vectors = np.linalg.eigh(np.cov(data.T))
+    np.testing.assert_allclose(S.numpy() ** 2 / 29, values[::-1], rtol=1e-8)
+    np.testing.assert_allclose(np.abs(V.numpy()), np.abs(vectors[:, ::-1]), rtol=1e-6, atol=1e-8)
+    with pytest.raises(ValueError, match="non-negative integer"):
+        torch.pca_lowrank(given(data), q=5)
+
+
+def test_extreme_eigenpairs(rng):
+    A = rng.standard_normal((12, 12))
+    A = A @ A.T + np.diag(np.arange(12.0))
+    exact = np.linalg.eigvalsh(A)
+    for largest in (True, False):
+        values, X = torch.lobpcg(given(A), k=2, largest=largest, niter=200, tol=1e-10)
+        want = exact[::-1][:2] if largest else exact[:2]
+        np.testing.assert_allclose(values.numpy(), want, rtol=1e-6)
+        np.testing.assert_allclose(A @ X.numpy(), X.numpy() * values.numpy(), atol=1e-3)
+    with pytest.raises(ValueError, match="not applicable"):
+        torch.lobpcg(given(A), k=5)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch: deprecated
+def test_factors_solve(rng):
+    A, B = rng.standard_normal((2, 4, 4)), rng.standard_normal((2, 4, 3))
+    LU, pivots, info = torch._lu_with_info(given(A))
+    assert info.tolist() == [0, 0]
+    np.testing.assert_allclose(
+        torch.linalg.lu_solve(LU, pivots, given(B)).numpy(), np.linalg.solve(A, B), rtol=1e-9
+    )
+    S = A + A.mT
+    LD, pivots = torch.linalg.ldl_factor(given(S))
+    np.testing.assert_allclose(
+        torch.linalg.ldl_solve(LD, pivots, given(B)).numpy(), np.linalg.solve(S, B), rtol=1e-8
+    )
