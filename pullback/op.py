@@ -109,11 +109,13 @@ def elementwise(
     places: str = "tmi",
     aliases: tuple[str, ...] = (),
     doc: str = "",
+    forms: tuple[str, ...] | None = None,
     **flags: Any,
 ) -> Any:
     """Declares an elementwise op by its loop: a NumPy ufunc, or the name "module:ufunc" of another.
 
     `kernel` is a function on promoted, not yet broadcast arrays where no ufunc does (all) the work.
+    `forms` are the calls that PyTorch takes, as its messages show them, see ops/arguments.py.
     `promote` is "same" (arithmetic) or "float" (integers to the default dtype); `allowed` lists the kinds
     it takes (b, i, f, c), and `refuse` gives the message for the others. `kinds` has a letter for each
     input: T a tensor, N a tensor or a number; a single input is a tensor, several may be numbers.
@@ -122,6 +124,7 @@ def elementwise(
     record = Op(
         name, kernel, inputs, (REQUIRED,) * len(inputs), kinds, loop=loop, elementwise=True, doc=doc, **flags
     )
+    record.forms = forms
     REGISTRY[name] = record
     if vjp:
         record.vjp(**vjp)
@@ -130,7 +133,12 @@ def elementwise(
 
 
 def function(
-    *, name: str | None = None, places: str = "tm", aliases: tuple[str, ...] = (), rescue: Any = None
+    *,
+    name: str | None = None,
+    places: str = "tm",
+    aliases: tuple[str, ...] = (),
+    rescue: Any = None,
+    forms: tuple[str, ...] | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
 
@@ -145,6 +153,7 @@ def function(
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
             public = Function(fn, own, rescue=rescue)
+            public.forms = forms
         _publish(public, own, places, aliases)
         return public
 

@@ -97,8 +97,11 @@ def test_every_public_op_has_a_row():
 
 
 def has_base(functions, name, seen):
-    """Is `name` the in-place form of a function that has a row?"""
-    return name.endswith("_") and id(functions.get(name[:-1])) in seen
+    """Is `name` a form of a function that has a row: in place, or the method with its own messages?"""
+    from pullback.op import SURFACE
+
+    base = name.removesuffix("_")
+    return any(id(space.get(base)) in seen for space in (functions, SURFACE["torch"]))
 
 
 # ------------------------------------------------------------------------------- derivatives

@@ -48,7 +48,10 @@ def _checked(op: Op, *arrays: Any) -> None:
         op.kernel(*arrays)
 
 
-@rule("mm bmm mv dot matmul matmul_folded matmul_spread matmul_row matmul_columns matmul_rows")
+@rule(
+    "mm bmm mv dot matmul matmul_folded matmul_spread matmul_constant_spread matmul_row "
+    "matmul_columns matmul_rows"
+)
 def _matmul(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     a, b = args
     _checked(op, a._array, b._array)

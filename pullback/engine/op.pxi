@@ -65,6 +65,7 @@ cdef class Op:
     cdef unsigned int allowed         # bit mask of dtype codes
     cdef unsigned int direct          # dtype codes whose loop may be called; the others go to the kernel
     cdef object refuse
+    cdef public tuple forms           # how users may call it, where a first argument that is no tensor is refused
     cdef public object check_bools    # called with the operands if one of them is a bool; may raise
     cdef int nparams, ntensors, size_param, first_required
     cdef int tensor_params[MAX_PARAMS]
@@ -288,6 +289,8 @@ cdef object call_op(object callee, PyObject** args, size_t nargsf, PyObject* nam
     cdef PyObject* argv[MAX_PARAMS]
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef object out = None, value
+    if op.forms is not None and given and type(<object>args[0]) is not Tensor:
+        check_first(op.forms, op.__name__, args, given, names)
     if names != NULL and PyTuple_GET_SIZE(<object>names) == 1 and PyTuple_GET_ITEM(<object>names, 0) == <PyObject*>_OUT:
         out = <object>args[given]
         names = NULL
@@ -309,6 +312,27 @@ cdef object call_op(object callee, PyObject** args, size_t nargsf, PyObject* nam
             keywords[name] = <object>args[given + i]
         out = keywords.pop("out", None)
     return dispatch_tuple(op, op.bind(as_tuple(args, given), keywords), out)
+
+
+cdef object _explain = None
+
+
+def install_explain(function):
+    """Hands over what says, for forms, a name, args and kwargs, why a call fits no form: None if it fits."""
+    global _explain
+    _explain = function
+
+
+cdef int check_first(tuple forms, str name, PyObject** args, Py_ssize_t given, PyObject* names) except -1:
+    """TypeError where what comes first is no tensor and no form wants a number there."""
+    if isinstance(<object>args[0], Tensor):
+        return 0
+    if len(forms) > 2 and given > 1 and isinstance(<object>args[1], Tensor):
+        return 0    # one of three forms begins with a number
+    message = _explain(forms, name, as_tuple(args, given), _keywords(args + given, names))
+    if message is not None:
+        raise TypeError(message)
+    return 0
 
 
 cdef tuple as_tuple(PyObject** argv, Py_ssize_t n):
@@ -352,6 +376,7 @@ cdef class Function:
     cdef readonly object __wrapped__
     cdef readonly bint in_place
     cdef public object rescue, __name__
+    cdef public tuple forms           # as an op's
     cdef public bint makes_numbers    # it is `tensor`: a plain number becomes one without a detour
     cdef object doc
 
@@ -396,6 +421,8 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
         value = _quick_number(args, names)
         if value is not None:
             return value
+    if function.forms is not None and given and type(<object>args[0]) is not Tensor:
+        check_first(function.forms, function.__name__, args, given, names)
     for i in range(given + (0 if names == NULL else PyTuple_GET_SIZE(<object>names))):
         kind = type(<object>args[i])
         if kind is not Tensor and kind is not int and kind is not float and kind is not bool and (

@@ -11,9 +11,23 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from pullback._engine import Tensor
+from pullback._engine import Tensor, install_explain
 from pullback.dtypes import dtype, number_dtype
 from pullback.op import function as declare
+
+
+def pair(first: str = "input", second: str = "other", number: str = "") -> tuple[str, ...]:
+    """The forms of a function of two tensors, or of a tensor and a number.
+
+    `number` is the form that begins with a number: "out" if it takes `out`, "plain" if not, "" if none.
+    """
+    out = ", *, Tensor out = None)"
+    forms = [f"(Tensor {first}, Tensor {second}{out}", f"(Tensor {first}, Number {second}{out}"]
+    if number:
+        named = "self" if first == "input" else first
+        forms.insert(1, f"(Number {named}, Tensor {second}{out if number == 'out' else ')'}")
+    return tuple(forms)
+
 
 _ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 _PARAMETER = re.compile(r"(tuple of ints|tuple of Tensors|torch\.dtype|\w+) (\w+)(?: = (\w+))?")
@@ -79,6 +93,23 @@ class Form:
             return f"{name}() got an unexpected keyword argument '{next(iter(rest))}'"
         return None
 
+    def difference(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """For a call of as many arguments, which of them are wrong: a line of the long message."""
+        if "*" in self.text or len(args) + len(kwargs) != len(self.parameters):
+            return ""  # PyTorch counts the star as one parameter more
+        kinds = {name: kind for kind, name, _ in self.parameters}
+        if wrong := [name for name in kwargs if name not in kinds]:
+            listed = ", ".join(wrong)
+            return f"      didn't match because some of the keywords were incorrect: {listed}\n"
+        tested = [(value, kind) for value, kind in zip(args, kinds.values(), strict=False)]
+        tested += [(value, kinds[name]) for name, value in kwargs.items()]
+        types = [  # PyTorch counts no argument as a right Number here
+            type(value).__name__ if kind != "Number" and _TESTS[kind](value) else f"!{type(value).__name__}!"
+            for value, kind in tested
+        ]
+        listed = ", ".join(types)
+        return f"      didn't match because some of the arguments have invalid types: ({listed})\n"
+
 
 def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """The message for a call that fits none of the forms; None if one fits."""
@@ -96,23 +127,21 @@ def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[s
     got = [type(value).__name__ for value in args]
     got += [f"{key}={type(value).__name__}" for key, value in kwargs.items()]
     listed = ", ".join(got) + (", " if kwargs else "")
-    expected = "".join(f" * {form.text}\n" for form in forms)
+    expected = "".join(f" * {form.text}\n{form.difference(args, kwargs)}" for form in forms)
     return (
         f"{name}() received an invalid combination of arguments - got ({listed}), "
         f"but expected one of:\n{expected}"
     )
 
 
-def _rescuer(function: Callable[..., Any], texts: tuple[str, ...], places: str) -> Callable[..., Any]:
+def _rescuer(function: Callable[..., Any], texts: tuple[str, ...], method: bool) -> Callable[..., Any]:
     """What `Function` asks after a TypeError: raises the explained one, or calls with our names."""
     forms: list[Form] = []
-    own: list[Form] = []
 
     def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not forms:
-            forms.extend(Form(text) for text in texts)
-            own.extend(Form(_method_text(text)) for text in texts if "m" in places)
-        message = _explain(function.__name__, forms, own, args, kwargs)
+            forms.extend(Form(_method_text(text) if method else text) for text in texts)
+        message = _explain(function.__name__, forms, args[method:], kwargs)
         if message is not None:
             raise TypeError(message) from None
         if not _ALIASES.keys() & kwargs.keys():
@@ -122,16 +151,22 @@ def _rescuer(function: Callable[..., Any], texts: tuple[str, ...], places: str) 
     return rescue
 
 
-def _explain(
-    name: str, forms: list[Form], own: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> str | None:
-    """The message for a function's call, or for a method's if a tensor comes first."""
+def _explain(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """The message, unless an argument of another kind takes part in the dispatch."""
     foreign = (value for value in args if not isinstance(value, Tensor))
     if any(hasattr(type(value), "__torch_function__") for value in foreign):
         return None
-    if own and args and isinstance(args[0], Tensor) and "out" not in kwargs:
-        return mismatch(name, own, args[1:], kwargs)
     return mismatch(name, forms, args, kwargs)
+
+
+def _explain_first(
+    texts: tuple[str, ...], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str | None:
+    """What the engine asks where a call begins with no tensor."""
+    return _explain(name, [Form(text) for text in texts], args, kwargs)
+
+
+install_explain(_explain_first)
 
 
 def _method_text(text: str) -> str:
@@ -141,5 +176,9 @@ def _method_text(text: str) -> str:
 
 
 def overloaded(function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()) -> Any:
-    """Publishes an op or function whose calls are explained by these forms."""
-    return declare(places=places, aliases=aliases, rescue=_rescuer(function, texts, places))(function)
+    """Publishes an op or function whose calls are explained by these forms; its method by theirs."""
+    if "m" in places:
+        declare(places="m", rescue=_rescuer(function, texts, True))(function)
+    return declare(places=places.replace("m", ""), aliases=aliases, rescue=_rescuer(function, texts, False))(
+        function
+    )

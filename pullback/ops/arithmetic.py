@@ -16,6 +16,7 @@ from pullback import ops
 from pullback._engine import IN_PLACE, Tensor, conj, grad_enabled, quiet, result_type
 from pullback.dtypes import bool_, complex128, float64
 from pullback.op import elementwise, function
+from pullback.ops.arguments import pair
 from pullback.ops.pointwise import example, over, times, unimplemented, zero_where_nan
 
 TWO = ("self", "other")
@@ -62,7 +63,7 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     return mul(other, alpha)
 
 
-_NO_BOOLS = (
+NO_BOOLS = (
     "Subtraction, the `-` operator, with two bool tensors is not supported. "
     "Use the `^` or `logical_xor()` operator instead."
 )
@@ -85,7 +86,7 @@ sub = elementwise(
     inputs=TWO,
     places="",
     allowed="ifc",
-    refuse=lambda dtype: _NO_BOOLS,
+    refuse=lambda dtype: NO_BOOLS,
     vjp={"self": "g", "other": lambda g: -g},
     doc="Difference of two tensors or numbers, broadcast.",
 )
@@ -97,7 +98,7 @@ rsub = elementwise(
     inputs=TWO,
     places="",
     allowed="ifc",
-    refuse=lambda dtype: _NO_BOOLS,
+    refuse=lambda dtype: NO_BOOLS,
     grad_name="RsubBackward1",
     vjp={"self": lambda g: -g, "other": "g"},
     doc="`other - self` for a number `other`.",
@@ -113,7 +114,7 @@ _rsub_tensor = elementwise(
     places="",
     public_name="rsub",
     allowed="ifc",
-    refuse=lambda dtype: _NO_BOOLS,
+    refuse=lambda dtype: NO_BOOLS,
     grad_name="RsubBackward0",
     vjp={"self": lambda g: -g, "other": "g"},
     doc="`other - self`, broadcast.",
@@ -131,7 +132,14 @@ def sub_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> An
     return sub(input, _scaled(input, other, alpha), out=out)
 
 
-@function(name="rsub", places="t")
+@function(
+    name="rsub",
+    places="t",
+    forms=(
+        "(Tensor input, Tensor other, *, Number alpha = 1)",
+        "(Tensor input, Number other, Number alpha = 1)",
+    ),
+)
 def rsub_scaled(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """`other - alpha * input`, broadcast. RuntimeError for bool tensors.
 
@@ -140,6 +148,12 @@ def rsub_scaled(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     tensor([ 0., -1.])
     """
     return (_rsub_tensor if isinstance(other, Tensor) else rsub)(_scaled(other, input, alpha), other)
+
+
+@function(name="__rdiv__", places="m")
+def _quotient_of(self: Any, other: Any) -> Any:
+    """`other / self`, by the name it had in Python 2."""
+    return self.reciprocal() * other
 
 
 neg = elementwise(
@@ -346,7 +360,7 @@ def _power_op(base: Any, exponent: Any) -> Any:
     return pow if isinstance(base, Tensor) else rpow
 
 
-@function(name="pow", places="tmi")
+@function(name="pow", places="tmi", forms=pair(second="exponent", number="out"))
 def power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """`input ** exponent`, broadcast; either may be a number.
 
@@ -359,7 +373,7 @@ def power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     return _power_op(input, exponent)(input, exponent, out=out)
 
 
-@function(places="tmi")
+@function(places="tmi", forms=pair(second="exponent", number="out"))
 def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """`input ** exponent` in double precision, complex if an operand is.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pullback.op import elementwise
+from pullback.ops.arguments import pair
 from pullback.ops.arithmetic import TWO
 from pullback.ops.pointwise import example, unimplemented
 
@@ -17,6 +18,7 @@ def _bitwise(name: str, ufunc: Any, symbol: str, shown: str) -> Any:
         ufunc,
         inputs=TWO,
         allowed="bi",
+        forms=pair(number="plain"),
         nondiff=True,
         doc=example(
             f"Integers or bools bit by bit, `{symbol}`, broadcast; NotImplementedError for others.",
@@ -50,6 +52,7 @@ def _shift(name: str, ufunc: Any, kernel_name: str, text: str, shown: str) -> An
         inputs=TWO,
         allowed="i",
         refuse=unimplemented(kernel_name),
+        forms=pair(number="plain"),
         nondiff=True,
         doc=example(text, f"torch.{name}(torch.tensor([12]), 2)", shown),
     )

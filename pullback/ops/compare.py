@@ -15,6 +15,7 @@ from pullback import ops
 from pullback._engine import Tensor, result_type
 from pullback.dtypes import bool_, uint8
 from pullback.op import elementwise, function, op
+from pullback.ops.arguments import pair
 from pullback.ops.arithmetic import TWO
 from pullback.ops.pointwise import example, flat, no_complex, unimplemented
 
@@ -30,6 +31,7 @@ def _comparison(name: str, ufunc: Any, symbol: str, long_name: str, shown: str, 
         inputs=TWO,
         aliases=(f"torch.{long_name}", f"Tensor.{long_name}"),
         allowed=kinds,
+        forms=pair(),
         vjp={"self": flat, "other": flat},
         doc=example(
             f"Whether `self {symbol} other`, element by element and broadcast: a bool tensor.",
@@ -466,7 +468,7 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     return _CLAMP_OPS["clamp", ("min", "max"), tensors](input, min, max, out=out)
 
 
-@function(places="tmi")
+@function(places="tmi", forms=pair(second="min"))
 def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
     """`clamp` with a lower bound alone.
 
@@ -477,7 +479,7 @@ def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
     return _CLAMP_OPS["clamp_min", ("min",), isinstance(min, Tensor)](input, min, out=out)
 
 
-@function(places="tmi")
+@function(places="tmi", forms=pair(second="max"))
 def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
     """`clamp` with an upper bound alone.
 

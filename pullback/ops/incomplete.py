@@ -17,6 +17,7 @@ import numpy as np
 from pullback import ops
 from pullback._engine import Tensor
 from pullback.op import elementwise
+from pullback.ops.arguments import pair
 from pullback.ops.arithmetic import TWO
 from pullback.ops.pointwise import example, times, unimplemented
 from pullback.ops.special import declared
@@ -253,4 +254,5 @@ zeta = declared(
     at="torch.tensor([2.0]), 1.0",
     kernel=_zeta_kernel,
     inputs=TWO,
+    forms=pair(number="out"),
 )

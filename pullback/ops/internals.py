@@ -169,18 +169,6 @@ def typename(obj: Any, /) -> str:
     return shown if module in ("builtins", "__builtin__", "") else f"{module}.{shown}"
 
 
-@function(places="", aliases=("Tensor.__rdiv__",))
-def rdiv(self: Tensor, other: Any) -> Tensor:
-    """`other / self`."""
-    return ops.reciprocal(self) * other
-
-
-@function(places="", aliases=("Tensor.__div__",))
-def true_quotient(self: Tensor, other: Any) -> Tensor:
-    """`self / other`."""
-    return self / other
-
-
 # ------------------------------------------------------------------------------ names with `_`
 
 

@@ -16,6 +16,7 @@ from pullback import ops
 from pullback._engine import Tensor, conj
 from pullback.dtypes import bool_
 from pullback.op import elementwise, function
+from pullback.ops.arguments import pair
 from pullback.ops.arithmetic import TWO, hypot, sqrt
 from pullback.ops.compare import where
 from pullback.ops.pointwise import example, over, times, unimplemented
@@ -186,7 +187,7 @@ _XLOGY = {
 }
 
 
-@function(places="tmi", aliases=("special.xlogy",))
+@function(places="tmi", aliases=("special.xlogy",), forms=pair(number="out"))
 def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
     """`input * log(other)`, broadcast, zero where `input` is zero; the slopes are log(y) and x / y.
 

@@ -326,11 +326,21 @@ folded.vjp(
 )
 
 
-@_product("matmul_spread", "CloneBackward0")
-def _spread(self: Tensor, other: Tensor):
-    """One matrix times each of a stack."""
-    _check_sizes_of_stack(other, self)
-    return matrix_product(self, other)
+def _declare_spread(name: str, grad_name: str) -> Any:
+    @_product(name, grad_name)
+    def spread(self: Tensor, other: Tensor):
+        """One matrix times each of a stack."""
+        _check_sizes_of_stack(other, self)
+        return matrix_product(self, other)
+
+    return spread.vjp(
+        self=lambda g, other: mm(ops.transpose(_columns(g), 0, 1), conj(_columns(other))),
+        other=lambda g, self: _spread(adjoint(self), g),
+    )
+
+
+_spread = _declare_spread("matmul_spread", "CloneBackward0")
+_constant_spread = _declare_spread("matmul_constant_spread", "UnsafeViewBackward0")
 
 
 def _check_sizes_of_stack(stack: Array, factor: Array) -> None:
@@ -345,12 +355,6 @@ def _check_sizes_of_stack(stack: Array, factor: Array) -> None:
             f"expected m1 and m2 to have the same dtype, but got: {_c_name(stack)} != {_c_name(factor)}"
         )
     check_numbers(stack, "addmm_impl_cpu_")
-
-
-_spread.vjp(
-    self=lambda g, other: mm(ops.transpose(_columns(g), 0, 1), conj(_columns(other))),
-    other=lambda g, self: _spread(adjoint(self), g),
-)
 
 
 @_product("matmul_row", "SqueezeBackward4")
@@ -417,7 +421,10 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {left}D and {right}D"
         )
-    return _PRODUCTS[min(left, 3), min(right, 3)](input, other, out=out)
+    product = _PRODUCTS[min(left, 3), min(right, 3)]
+    if product is _spread and other.requires_grad and not input.requires_grad:
+        product = _constant_spread
+    return product(input, other, out=out)
 
 
 _PRODUCTS = {
@@ -433,7 +440,7 @@ _PRODUCTS = {
 """What multiplies tensors of these dims; 3 stands for three or more."""
 
 
-find_shapes(mm, bmm, mv, dot, vdot, *(x for x in _PRODUCTS.values() if x not in (dot, mv)))
+find_shapes(mm, bmm, mv, dot, vdot, _constant_spread, *(x for x in _PRODUCTS.values() if x not in (dot, mv)))
 
 
 def check_tensors(name: str, **arguments: Any) -> None:

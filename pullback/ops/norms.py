@@ -19,6 +19,7 @@ from pullback.dtypes import dtype as Dtype
 from pullback.dtypes import from_numpy_dtype
 from pullback.op import function, op
 from pullback.ops.arguments import overloaded
+from pullback.ops.arithmetic import NO_BOOLS
 from pullback.ops.dims import wrap_dim
 from pullback.ops.matmul import check_tensors
 from pullback.ops.reduce import Dims, reduced_axes, restore, sum_array, widened
@@ -215,6 +216,8 @@ def dist(self: Tensor, other: Tensor, p: float = 2) -> Array:
     >>> torch.dist(torch.tensor([1.0, 1.0]), torch.tensor([4.0, 5.0]))
     tensor(5.)
     """
+    if self.dtype.kind == other.dtype.kind == "b":
+        raise RuntimeError(NO_BOOLS)
     away = np.asarray(self - other)
     if away.dtype.kind not in "fc":
         name = from_numpy_dtype(away.dtype).type_name

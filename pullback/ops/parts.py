@@ -11,6 +11,7 @@ from pullback import ops, return_types
 from pullback._engine import IN_PLACE, Tensor
 from pullback.dtypes import finfo
 from pullback.op import elementwise, function, op
+from pullback.ops.arguments import pair
 from pullback.ops.arithmetic import TWO
 from pullback.ops.pointwise import (
     example,
@@ -140,7 +141,7 @@ _copysign = _declare_copysign("copysign", "TT", 0)
 _copysign_number = _declare_copysign("copysign_number", "TN", 1)
 
 
-@function(places="tmi")
+@function(places="tmi", forms=pair())
 def copysign(input: Any, other: Any, *, out: Any = None) -> Any:
     """The magnitude of `input` with the sign of `other`, broadcast; the slope is 1 or -1, 0 at 0.
 

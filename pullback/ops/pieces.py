@@ -15,6 +15,7 @@ from pullback import ops
 from pullback._engine import Tensor
 from pullback._loops import strided
 from pullback.op import function, op
+from pullback.ops.arguments import overloaded
 from pullback.ops.dims import wrap_dim
 from pullback.ops.places import accumulate
 from pullback.ops.shape import slice_view
@@ -249,7 +250,7 @@ def _along(name: str, least: int, dim: int) -> Any:
 
     split_along.__name__ = split_along.__qualname__ = name
     split_along.__doc__ = f"`tensor_split` along dimension {dim}, into parts of equal size."
-    return function()(split_along)
+    return overloaded(split_along, "(Tensor input, int sections)", "(Tensor input, tuple of ints indices)")
 
 
 hsplit, vsplit, dsplit = (

@@ -16,6 +16,7 @@ import numpy as np
 from pullback import ops
 from pullback._engine import Tensor
 from pullback.op import elementwise
+from pullback.ops.arguments import pair
 from pullback.ops.pointwise import times
 from pullback.ops.special import declared
 
@@ -137,6 +138,7 @@ def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any
         at="torch.tensor([0.5]), 2",
         kernel=kernel,
         inputs=NAMES,
+        forms=pair("x", "n", "out"),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from pullback._engine import Tensor
 from pullback.op import elementwise, function
+from pullback.ops.arguments import pair
 from pullback.ops.arithmetic import TWO, div
 from pullback.ops.pointwise import example, flat, times, unimplemented, without_derivative
 
@@ -192,7 +193,7 @@ def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     return _floor_divide(input, other, out=out)
 
 
-@function(places="tmi")
+@function(places="tmi", forms=pair(number="plain"))
 def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     """`input - other * floor(input / other)`, with the divisor's sign: Python's `%`.
 
@@ -207,7 +208,7 @@ def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     return (_remainder if isinstance(input, Tensor) else _remainder_of_number)(input, other, out=out)
 
 
-@function(places="tmi")
+@function(places="tmi", forms=pair())
 def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
     """`input - other * trunc(input / other)`, with the dividend's sign: C's `fmod`.
 

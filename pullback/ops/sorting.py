@@ -15,7 +15,7 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback._engine import Tensor, from_array
-from pullback.dtypes import number_dtype
+from pullback.dtypes import from_numpy_dtype, number_dtype
 from pullback.op import function, op
 from pullback.ops.arguments import overloaded
 from pullback.ops.casts import cast_array
@@ -401,11 +401,12 @@ def bucketize(
     return _searchsorted(boundaries, input, right, out_int32, None, out=out)
 
 
-@op(nondiff=True)
+@op(nondiff=True, takes_half=True)
 def histc(self: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Array:
     """Counts of the elements in `bins` equal parts of [min, max], in the input's dtype.
 
-    The range is that of the elements if `min` equals `max`. Elements outside are not counted.
+    The range is that of the elements if `min` equals `max`. Elements outside are not counted. Places
+    are computed in the input's dtype, half precisions too.
 
     >>> import pullback as torch
     >>> torch.tensor([1.0, 2.0, 1.0]).histc(4, 0, 3)
@@ -413,7 +414,7 @@ def histc(self: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Arra
     """
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    if self.dtype.kind != "f":
+    if not from_numpy_dtype(self.dtype).is_floating_point:
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{type_name(self)}'")
     low, high = float(min), float(max)
     if low == high and self.size:
@@ -424,8 +425,9 @@ def histc(self: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Arra
         raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
     if low > high:
         raise RuntimeError("torch.histc: max must be larger than min")
-    inside = self[(self >= low) & (self <= high)].astype(np.float64)
-    places = np.minimum((inside - low) * (bins / (high - low)), bins - 1).astype(np.int64)
+    inside, number = self[(self >= low) & (self <= high)], self.dtype.type
+    places = (inside - number(low)) * number(bins) / (number(high) - number(low))
+    places = np.minimum(places.astype(np.float64), bins - 1).astype(np.int64)
     return np.bincount(places, minlength=bins).astype(self.dtype)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from pullback import ops
 from pullback._engine import Tensor
 from pullback.op import elementwise, function
+from pullback.ops.arguments import pair
 from pullback.ops.arithmetic import TWO
 from pullback.ops.pointwise import example, over, times, unimplemented
 
@@ -171,7 +172,7 @@ _XLOG1PY = {
 }
 
 
-@function(name="special_xlog1py", places="", aliases=("special.xlog1py",))
+@function(name="special_xlog1py", places="", aliases=("special.xlog1py",), forms=pair(number="out"))
 def xlog1py(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """`input * log1p(other)`, broadcast, zero where `input` is zero; slopes log1p(y) and x / (1 + y).
 
