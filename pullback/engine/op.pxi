@@ -494,7 +494,21 @@ cdef class BoundOp:
         self.__self__ = instance
 
     def __call__(self, *args, **kwargs):
+        if args or kwargs:
+            self._refuse_any(args, kwargs)
         return self.__func__(self.__self__, *args, **kwargs)
+
+    cdef int _refuse_any(self, tuple args, dict kwargs) except -1:
+        """TypeError for arguments to a method that has none."""
+        cdef object op = self.__func__
+        if type(op) is Function and (<Function>op).in_place:
+            op = (<Function>op).__wrapped__
+        if type(op) is not Op or (<Op>op).nparams > 1 or (kwargs and "out" in kwargs):
+            return 0
+        name = f"TensorBase.{self.__func__.__name__}()"
+        if kwargs:
+            raise TypeError(f"{name} takes no keyword arguments")
+        raise TypeError(f"{name} takes no arguments ({len(args)} given)")
 
     @property
     def __name__(self):

@@ -69,6 +69,8 @@ class Form:
 
     def complaint(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         """Why a call does not fit this form; None if it does."""
+        if not self.text:
+            return "not shown"
         if len(args) > self.positional:
             most = f"{self.positional} positional argument{'' if self.positional == 1 else 's'}"
             return f"{name}() takes {most} but {len(args)} were given"
@@ -83,6 +85,8 @@ class Form:
             else:
                 missing += [] if default else [f'"{parameter}"']
                 continue
+            if "Number alpha" in self.text and number_dtype(value) is not None and place:
+                continue  # sums and differences take a number for a tensor
             if not (_TESTS[kind](value) or (value is None and default == "None")):
                 shown = type(value).__name__
                 return f"{name}(): argument '{parameter}'{where} must be {kind}, not {shown}"
@@ -124,6 +128,11 @@ def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[s
     ]
     if len(plausible) == 1 or len(forms) == 1:
         return plausible[0] if plausible else complaints[0]
+    if len(shown := [form.text for form in forms if form.text]) == 1:  # the other is one that is not shown
+        listed = ", ".join(type(value).__name__ for value in (*args, *kwargs.values()))
+        return (
+            f"{name}() received an invalid combination of arguments - got ({listed}), but expected {shown[0]}"
+        )
     got = [type(value).__name__ for value in args]
     got += [f"{key}={type(value).__name__}" for key, value in kwargs.items()]
     listed = ", ".join(got) + (", " if kwargs else "")
@@ -175,10 +184,17 @@ def _method_text(text: str) -> str:
     return text.replace("(Tensor input, ", "(").replace("(Tensor input)", "()")
 
 
-def overloaded(function: Any, *texts: str, places: str = "tm", aliases: tuple[str, ...] = ()) -> Any:
-    """Publishes an op or function whose calls are explained by these forms; its method by theirs."""
+def overloaded(
+    function: Any, *texts: str, name: str = "", places: str = "tm", aliases: tuple[str, ...] = ()
+) -> Any:
+    """Publishes an op or function whose calls are explained by these forms; its method by theirs.
+
+    An empty form is one that PyTorch still takes and does not show.
+    """
+    name = name or function.__name__
     if "m" in places:
-        declare(places="m", rescue=_rescuer(function, texts, True))(function)
-    return declare(places=places.replace("m", ""), aliases=aliases, rescue=_rescuer(function, texts, False))(
+        declare(name=name, places="m", rescue=_rescuer(function, texts, True))(function)
+    places = places.replace("m", "")
+    return declare(name=name, places=places, aliases=aliases, rescue=_rescuer(function, texts, False))(
         function
     )

@@ -16,7 +16,7 @@ from pullback import ops
 from pullback._engine import IN_PLACE, Tensor, conj, grad_enabled, quiet, result_type
 from pullback.dtypes import bool_, complex128, float64
 from pullback.op import elementwise, function
-from pullback.ops.arguments import pair
+from pullback.ops.arguments import overloaded, pair
 from pullback.ops.pointwise import example, over, times, unimplemented, zero_where_nan
 
 TWO = ("self", "other")
@@ -34,7 +34,9 @@ add = elementwise(
 )
 
 
-@function(name="add", places="tmi")
+SCALED = "(Tensor input, Tensor other, *, Number alpha = 1, Tensor out = None)"
+
+
 def add_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """`input + alpha * other`, broadcast. RuntimeError if `alpha` is of a higher kind.
 
@@ -43,6 +45,9 @@ def add_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> An
     tensor([3., 4.])
     """
     return add(input, _scaled(input, other, alpha), out=out)
+
+
+add_scaled = overloaded(add_scaled, SCALED, "", name="add", places="tmi")
 
 
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
@@ -121,7 +126,6 @@ _rsub_tensor = elementwise(
 )
 
 
-@function(name="sub", places="tmi", aliases=("torch.subtract", "Tensor.subtract"))
 def sub_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """`input - alpha * other`, broadcast. RuntimeError for bool tensors.
 
@@ -130,6 +134,11 @@ def sub_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> An
     tensor([-1.,  0.])
     """
     return sub(input, _scaled(input, other, alpha), out=out)
+
+
+sub_scaled = overloaded(
+    sub_scaled, SCALED, "", name="sub", places="tmi", aliases=("torch.subtract", "Tensor.subtract")
+)
 
 
 @function(

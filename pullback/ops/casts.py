@@ -159,6 +159,15 @@ for _name, _kind in SHORT.items():
 
 
 @function(places="m")
+def chalf(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
+    """The tensor in complex32, which NumPy lacks: NotImplementedError."""
+    raise NotImplementedError(
+        "chalf(): there is no complex32 here; cfloat() gives complex64, and half() of torch.view_as_real() "
+        "keeps both parts in float16"
+    )
+
+
+@function(places="m")
 def cpu(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
     """The tensor on the device "cpu": itself."""
     return to(input, CPU)

@@ -41,7 +41,23 @@ def _basic(self: Tensor, key):
         view = self[key]
     except IndexError:
         raise IndexError(_why(self.shape, key)) from None
+    if not view.size and self.size:
+        view = _begun(self, view, key)
     return _with_unit_strides(view) if None in key else view
+
+
+def _begun(a: Any, view: Any, key: tuple[Any, ...]) -> Any:
+    """An empty slice that begins where its slices do: NumPy's begins with the array."""
+    parts = [part for part in key if part is not None]
+    gap = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
+    dims = [*range(gap), None, *range(a.ndim - (len(parts) - gap - 1), a.ndim)]
+    offset = 0
+    for part, dim in zip(parts, dims, strict=False):
+        if isinstance(part, slice) and dim is not None:
+            offset += part.indices(a.shape[dim])[0] * (a.strides[dim] // a.itemsize)
+        elif dim is not None:
+            offset += (part + a.shape[dim] * (part < 0)) * (a.strides[dim] // a.itemsize)
+    return strided(a, view.shape, tuple(step // a.itemsize for step in view.strides), offset)
 
 
 def _with_unit_strides(a: Any) -> Any:

@@ -15,6 +15,7 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback._engine import Tensor, adjoint, conj
+from pullback.dtypes import contiguous_format
 from pullback.op import function, op
 from pullback.ops.dims import wrap_dim
 from pullback.ops.inverse import inverse_of
@@ -118,14 +119,15 @@ def _check_power(A: Any, n: Any) -> None:
 def _power(A: Tensor, n: int) -> Tensor:
     """By squares of squares."""
     if n == 0:
-        unit = ops.eye(A.shape[-1], dtype=A.dtype)
-        return ops.where(ops.ones_like(A) == 1, unit, A)
+        return ops.clone(A, memory_format=contiguous_format).copy_(
+            ops.eye(A.shape[-1], dtype=A.dtype, device=A.device)
+        )
     if n < 0:
         A, n = inverse_of(A, "linalg.inv")[0], -n
         if n == 1:
             return A
     if n == 1:
-        return ops.clone(A)
+        return ops.clone(A, memory_format=contiguous_format)
     if n == 3:
         return A @ A @ A
     result, square = None, A

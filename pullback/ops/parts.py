@@ -9,7 +9,7 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback._engine import IN_PLACE, Tensor
-from pullback.dtypes import finfo
+from pullback.dtypes import bool_, finfo
 from pullback.op import elementwise, function, op
 from pullback.ops.arguments import pair
 from pullback.ops.arithmetic import TWO
@@ -290,6 +290,8 @@ def conj_physical(input: Any, *, out: Any = None) -> Any:
     """
     if not input.dtype.is_complex and (out is None or out is IN_PLACE):
         return input
+    if input.dtype is bool_:  # NumPy's conjugate of a bool is an int8
+        return ops.logical_or(input, input, out=out)
     return _conj_physical(input, out=out)
 
 

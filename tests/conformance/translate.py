@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import types
 from typing import Any
 
@@ -80,7 +81,7 @@ def ours(thing: Any) -> Any:
     if isinstance(thing, torch.Size):
         return pullback.Size(thing)
     if isinstance(thing, torch.nn.Module):
-        return look_up(f"nn.{type(thing).__name__}")()
+        return _as_function(thing)
     if isinstance(thing, functools.partial):
         return functools.partial(ours(thing.func), *map(ours, thing.args), **_values(thing.keywords))
     place = _published().get(id(thing))
@@ -93,6 +94,20 @@ def ours(thing: Any) -> Any:
     if type(thing).__module__ in ("torch._ops", "torch.cuda.jiterator"):
         raise Missing(f"no {thing}")
     return thing
+
+
+def _as_function(module: torch.nn.Module) -> Any:
+    """A module without weights as the function of its name, given the module's settings.
+
+    `PairwiseDistance(norm=2.0)` is `pairwise_distance`: the settings are those in `__constants__`, in
+    the order of the function's parameters after its tensors.
+    """
+    if any(True for _ in module.parameters()):
+        raise Missing(f"no nn.{type(module).__name__}")
+    words = re.findall("[A-Z][a-z0-9]*", type(module).__name__)
+    settings = [ours(getattr(module, name)) for name in getattr(module, "__constants__", ())]
+    function = look_up("nn.functional." + "_".join(words).lower())
+    return lambda *tensors: function(*tensors, *settings)
 
 
 def _values(mapping: dict[str, Any]) -> dict[str, Any]:
