@@ -226,6 +226,17 @@ def test_logsumexp_of_infinities():
     assert torch.logsumexp(x, 1).tolist() == [-math.inf, math.inf]
 
 
+@pytest.mark.parametrize("point", [-700.0, -40.0, -1.0, 1e-12, 0.7, 15.0, 19.9, 20.5, 800.0])
+def test_softplus(point):
+    """log(1 + e**x) below the threshold of 20 and x above it, where that is the nearest but for 2e-9."""
+    function = torch.nn.functional.softplus
+    value = function(torch.tensor(point, dtype=torch.float64)).item()
+    slope = slope_at(function, point)
+    exact = mp.log1p(mp.exp(mp.mpf(point))) if point <= 20 else mp.mpf(point)
+    assert units(value, exact) <= 4
+    assert slope == pytest.approx(float(1 / (1 + mp.exp(-point))) if point <= 20 else 1.0, rel=1e-15)
+
+
 def test_log_softmax_keeps_small_shares():
     x = torch.tensor([0.0, -800.0], dtype=torch.float64)
     assert torch.log_softmax(x, 0).tolist() == [0.0, -800.0]

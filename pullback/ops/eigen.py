@@ -112,7 +112,8 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
 
     One triangle is read, the lower for "L". The gradient of the vectors exists for functions that do
     not depend on their phases, nor on a choice of vectors for equal eigenvalues: these are finite
-    there, others nan.
+    there, others nan. What vectors and values pass on does not tell how equal eigenvalues part: a
+    matrix that is rebuilt of them (`V f(w) V.mH`) gets no gradient for that. `matrix_exp` and its kin do.
 
     >>> import pullback as torch
     >>> torch.linalg.eigh(torch.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues

@@ -174,7 +174,8 @@ def svd_public(A: Tensor, full_matrices: bool = True, *, driver: str | None = No
     A is (..., m, n), float or complex; with k the smaller of m and n, U is (..., m, k) and Vh
     (..., k, n), or square with `full_matrices=True`. LinAlgError for numbers that are not finite.
     The gradient of U and V exists for functions that do not depend on their phases, nor on a choice
-    of vectors for equal singular values: these are finite there, others nan.
+    of vectors for equal singular values: these are finite there, others nan. How equal singular values
+    part is not told by the factors: a matrix rebuilt of them gets no gradient for that.
 
     >>> import pullback as torch
     >>> torch.linalg.svd(torch.tensor([[3.0, 0.0], [0.0, -4.0]])).S
