@@ -54,6 +54,17 @@ from pullback._loops cimport (
 cdef extern from * nogil:
     """
     #if defined(_MSC_VER)
+    #define pb_prefetch(where) ((void)(where))
+    #else
+    #define pb_prefetch(where) __builtin_prefetch(where)
+    #endif
+    """
+    void prefetch "pb_prefetch" (const void* where)
+    ctypedef bint flag "_Bool"
+
+cdef extern from * nogil:
+    """
+    #if defined(_MSC_VER)
     #define PB_THREAD_LOCAL __declspec(thread)
     #else
     #define PB_THREAD_LOCAL _Thread_local

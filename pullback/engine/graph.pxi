@@ -10,6 +10,21 @@ live_nodes.prev = live_nodes.next = &live_nodes
 live_tensors.prev = live_tensors.next = &live_tensors
 
 
+cdef enum:
+    MANY = 50_000    # live tensors and nodes from which on large pages pay
+
+cdef extern from "_arenas.h":
+    void use_large_pages "pb_use_large_pages" ()
+
+cdef bint large_pages = False
+
+
+cdef void many_live() noexcept:
+    global large_pages
+    large_pages = True
+    use_large_pages()
+
+
 cdef inline void enter_live(Link* ring, Link* link, PyObject* owner) noexcept:
     global live_count
     link.next = ring.next
@@ -17,6 +32,8 @@ cdef inline void enter_live(Link* ring, Link* link, PyObject* owner) noexcept:
     ring.next.prev = link
     ring.next = link
     live_count += 1
+    if live_count > MANY and not large_pages:
+        many_live()
     PyObject_GC_UnTrack(owner)
 
 
@@ -111,7 +128,7 @@ cdef class Node:
     cdef unsigned int need             # which tensor parameters want a gradient
     cdef int nedges, noutputs
     cdef signed char kind, code, nd    # dtype and shape of the one output
-    cdef bint freed
+    cdef flag freed
     cdef npy_intp dims[NODE_DIMS]
 
     def __cinit__(self):
