@@ -14,6 +14,7 @@
 
 #define PB_PIECE ((size_t)64 << 20)
 #define PB_PAGE ((size_t)2 << 20)
+#define PB_ARENA ((size_t)1 << 20)
 
 static char *pb_next = NULL, *pb_end = NULL; /* what is left of the piece at hand */
 
@@ -26,9 +27,9 @@ static void *pb_map(size_t size)
 static void *pb_arena(void *context, size_t size)
 {
     (void)context;
-    if (PB_PAGE % size)
+    if (size < PB_ARENA) /* Python also maps pieces of its frame stack this way */
         return pb_map(size);
-    if (pb_next == pb_end) {
+    if ((size_t)(pb_end - pb_next) < size) {
         char *piece = pb_map(PB_PIECE + PB_PAGE);
         if (piece == NULL)
             return pb_map(size);
