@@ -10,21 +10,6 @@ live_nodes.prev = live_nodes.next = &live_nodes
 live_tensors.prev = live_tensors.next = &live_tensors
 
 
-cdef enum:
-    MANY = 50_000    # live tensors and nodes from which on large pages pay
-
-cdef extern from "_arenas.h":
-    void use_large_pages "pb_use_large_pages" ()
-
-cdef bint large_pages = False
-
-
-cdef void many_live() noexcept:
-    global large_pages
-    large_pages = True
-    use_large_pages()
-
-
 cdef inline void enter_live(Link* ring, Link* link, PyObject* owner) noexcept:
     global live_count
     link.next = ring.next
@@ -32,8 +17,6 @@ cdef inline void enter_live(Link* ring, Link* link, PyObject* owner) noexcept:
     ring.next.prev = link
     ring.next = link
     live_count += 1
-    if live_count > MANY and not large_pages:
-        many_live()
     PyObject_GC_UnTrack(owner)
 
 
