@@ -9,7 +9,6 @@ what the row wants to reach. Without PyTorch there is one column.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -152,7 +151,7 @@ def save(lines: list[dict[str, Any]], command: str, versions: str, threads: int)
     """Write the figures as JSON, one file a day and version."""
     folder = HERE / "results"
     folder.mkdir(exist_ok=True)
-    version = importlib.metadata.version(OURS)
+    version = versions.split(",")[0].removeprefix(f"{OURS} ")
     record = {
         "machine": machine(),
         "versions": versions,

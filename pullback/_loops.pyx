@@ -24,7 +24,7 @@ from numpy cimport (
     PyArray_NDIM, PyArray_SIZE, PyArray_STRIDES, PyArray_TYPE, PyArray_ITEMSIZE, PyArray_ISBEHAVED_RO,
     npy_bool, npy_int8, npy_int16, npy_int32, npy_int64, npy_uint8, npy_uint16, npy_uint32, npy_uint64,
     npy_float, npy_double, PyArray_CheckExact, PyArray_CHKFLAGS, PyArray_NBYTES, NPY_ARRAY_OWNDATA,
-    NPY_ARRAY_CARRAY,
+    NPY_ARRAY_CARRAY, NPY_FLOAT, NPY_DOUBLE,
 )
 
 import_array()
@@ -317,13 +317,34 @@ def strided(ndarray a not None, tuple shape, tuple strides, Py_ssize_t offset):
     for i in range(nd):
         dims[i] = shape[i]
         steps[i] = <npy_intp>strides[i] * item
+    return _view(a, nd, dims, steps, PyArray_BYTES(a) + offset * item)
+
+
+cdef ndarray _view(ndarray a, int nd, npy_intp* dims, npy_intp* steps, void* data):
     cdef PyArray_Descr* descr = PyArray_DESCR(a)
     Py_INCREF(<object>descr)
-    view = PyArray_NewFromDescr(ndarray, descr, nd, dims, steps, PyArray_BYTES(a) + offset * item,
-                                PyArray_FLAGS(a) & NPY_ARRAY_WRITEABLE, None)
+    cdef ndarray view = PyArray_NewFromDescr(ndarray, descr, nd, dims, steps, data,
+                                             PyArray_FLAGS(a) & NPY_ARRAY_WRITEABLE, None)
     Py_INCREF(a)
     PyArray_SetBaseObject(view, a)
     return view
+
+
+def repeated(ndarray a not None, tuple sizes):
+    """A view of `a` with further dims before its own, along which it is the same."""
+    cdef npy_intp dims[64]
+    cdef npy_intp steps[64]
+    cdef int i, more = len(sizes), nd = PyArray_NDIM(a)
+    for i in range(more):
+        dims[i], steps[i] = sizes[i], 0
+    memcpy(dims + more, PyArray_DIMS(a), nd * sizeof(npy_intp))
+    memcpy(steps + more, PyArray_STRIDES(a), nd * sizeof(npy_intp))
+    return _view(a, more + nd, dims, steps, PyArray_BYTES(a))
+
+
+def first(ndarray a not None):
+    """`a[0, ...]`, a view; of no numbers, one that must not be read."""
+    return _view(a, PyArray_NDIM(a) - 1, PyArray_DIMS(a) + 1, PyArray_STRIDES(a) + 1, PyArray_BYTES(a))
 
 
 # NumPy warns of overflow and division by zero, PyTorch does not. The switch is a context variable:
@@ -933,4 +954,49 @@ def matmul(ndarray a not None, ndarray b not None):
     args[0], args[1], args[2] = <char*>PyArray_DATA(a), <char*>PyArray_DATA(b), <char*>PyArray_DATA(out)
     with nogil:
         _MATMUL.fn[code](args, dims, steps, _MATMUL.data[code])
+    return out
+
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef void _outer(real* a, npy_intp a_step, npy_intp a_row, real* b, npy_intp b_step, real* out,
+                 npy_intp n, npy_intp rows, npy_intp columns) noexcept nogil:
+    cdef npy_intp i, j, k
+    cdef real x
+    for i in range(n):
+        for j in range(rows):
+            x = a[i * a_step + j * a_row]
+            for k in range(columns):
+                out[k] = x * b[i * b_step + k]
+            out += columns
+
+
+def outer_products(ndarray a not None, ndarray b not None):
+    """Columns (n, r, 1) times rows (n, 1, c) of one float dtype, each row contiguous; None for anything else.
+
+    NumPy's loop runs along a row at a time, and rows are short.
+    """
+    cdef npy_intp shape[3]
+    cdef npy_intp item = PyArray_ITEMSIZE(a)
+    cdef int type_num = PyArray_TYPE(a)
+    if (PyArray_NDIM(a) != 3 or PyArray_NDIM(b) != 3 or type_num != PyArray_TYPE(b) or not USE_LOOPS
+            or (type_num != NPY_FLOAT and type_num != NPY_DOUBLE)
+            or PyArray_DIMS(a)[0] != PyArray_DIMS(b)[0] or PyArray_DIMS(a)[2] != 1 or PyArray_DIMS(b)[1] != 1
+            or not PyArray_ISBEHAVED_RO(a) or not PyArray_ISBEHAVED_RO(b)
+            or PyArray_STRIDES(b)[2] != item or PyArray_STRIDES(b)[0] % item
+            or PyArray_STRIDES(a)[0] % item or PyArray_STRIDES(a)[1] % item):
+        return None
+    shape[0], shape[1], shape[2] = PyArray_DIMS(a)[0], PyArray_DIMS(a)[1], PyArray_DIMS(b)[2]
+    cdef ndarray out = empty(3, shape, code_of(a))
+    cdef npy_intp a_step = PyArray_STRIDES(a)[0] // item, a_row = PyArray_STRIDES(a)[1] // item
+    cdef npy_intp b_step = PyArray_STRIDES(b)[0] // item
+    if type_num == NPY_FLOAT:
+        _outer[float](<float*>PyArray_DATA(a), a_step, a_row, <float*>PyArray_DATA(b), b_step,
+                      <float*>PyArray_DATA(out), shape[0], shape[1], shape[2])
+    else:
+        _outer[double](<double*>PyArray_DATA(a), a_step, a_row, <double*>PyArray_DATA(b), b_step,
+                       <double*>PyArray_DATA(out), shape[0], shape[1], shape[2])
     return out

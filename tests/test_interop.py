@@ -323,3 +323,16 @@ def test_dtype_of_unary_results(name, of_int8, of_half, of_complex):
                 apply()
         else:
             assert (apply(0) if needs_dim else apply()).dtype is expected
+
+
+def test_a_subclass_with_its_own_missing_attributes():
+    class Named(torch.Tensor):
+        def __getattr__(self, name):
+            if name.startswith("axis_"):
+                return name[5:]
+            raise AttributeError(name)
+
+    x = torch.ones(2).as_subclass(Named)
+    assert x.axis_time == "time" and x.shape == (2,) and x.digamma().shape == (2,)
+    with pytest.raises(AttributeError, match="nothing"):
+        x.nothing  # noqa: B018

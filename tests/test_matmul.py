@@ -270,3 +270,17 @@ def test_shapes_of_products_of_meta_tensors():
     m = torch.empty(10**6, 10**6, device="meta")
     assert (m @ m).shape == (10**6, 10**6) and (m @ m[0]).shape == (10**6,)
     assert torch.einsum("ij,jk->ki", m, m).is_meta and torch.addmm(m[0], m, m).is_meta
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.complex64])
+@pytest.mark.parametrize("sizes", [(5, 4, 3), (1, 1, 1), (0, 2, 3), (2, 0, 3), (2, 3, 0)])
+def test_columns_times_rows(sizes, dtype):
+    n, rows, columns = sizes
+    a = torch.arange(1, 2 * n * rows + 1).to(dtype).reshape(n, rows, 2)
+    b = torch.arange(2, 2 * n * columns + 2).to(dtype).reshape(n, 2, columns)
+    for left, right in ((a[..., :1], b[:, :1]), (a[..., 1:].flip(0), b.mT.contiguous().mT[:, 1:])):
+        expected = left.numpy() * right.numpy()
+        got = left @ right
+        assert got.dtype is dtype and got.shape == sizes and np.array_equal(got.numpy(), expected)
+        one = right[:1].expand(n, 1, columns) if n else right
+        assert np.array_equal((left @ one).numpy(), left.numpy() * one.numpy())

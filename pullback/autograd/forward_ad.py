@@ -270,9 +270,12 @@ class Tangents:
             if rule.function == "g":
                 term = tangent
             else:
-                values = [_value_for(name, tangent, op, args, result) for name in rule.names]
-                if _MISSING in values:
-                    return None
+                values = []
+                for name in rule.names:
+                    value = _value_for(name, tangent, op, args, result)
+                    if value is _MISSING:
+                        return None
+                    values.append(value)
                 term = rule.function(*values)
             total = term if total is None else total + term
         if total is not None and total._array.shape != result._array.shape:

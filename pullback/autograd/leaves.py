@@ -12,10 +12,9 @@ from typing import Any
 
 from pullback import _engine, ops
 from pullback._engine import Tensor
-from pullback._loops import strided
+from pullback._loops import repeated
 from pullback.batching import levels
 from pullback.batching.batched import Batched, batched, bottom, chain, is_batched_at, restore, strip
-from pullback.strides import strides_of
 
 # --------------------------------------------------------------------------------------- leaves
 
@@ -42,6 +41,11 @@ def _bare(p: Tensor) -> Tensor:
     if tangents:
         _engine.tangents_of(q, True).update(tangents)
     return q
+
+
+def ones(x: Tensor) -> Tensor:
+    """The cotangent of ones of a tensor: of each sample, where it is batched."""
+    return rewrapped(x, _engine.ones_of(bottom(x)))
 
 
 def spread_out(x: Tensor) -> Tensor:
@@ -74,13 +78,8 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
 def _plain_leaf(x: Tensor, active: list[Any]) -> Tensor:
     """The same for a tensor without batches, history and tangents: its numbers, seen many times."""
     over = [level for level in active if getattr(level, "spreads", False)]
-    a = x._array
-    if over:
-        sizes = tuple([level.size for level in over])
-        a = strided(a, sizes + a.shape, (0,) * len(sizes) + strides_of(a), 0)
-        q = _engine.from_array(a)
-    else:
-        q = _engine.alias(x)
+    sizes = tuple([level.size for level in over])
+    q = _engine.from_array(repeated(x._array, sizes)) if over else _engine.alias(x)
     q.requires_grad_()
     for level in over:
         q = batched(level, q)
@@ -97,15 +96,21 @@ def gradients(
     for x in roots:
         if type(x) is Batched:
             return _below(roots, sources, grads, keep, create)
-    edges = [_engine.gradient_edge(x) for x in roots]
-    pairs = [(edge, g) for edge, g in zip(edges, grads, strict=True) if edge is not None]
     targets = [None if type(x) is Batched else _engine.gradient_edge(x) for x in sources]
     wanted = [edge for edge in targets if edge is not None]
-    if not pairs or not wanted:
+    starts, given = [], []
+    for x, g in zip(roots, grads, strict=True):
+        edge = _engine.gradient_edge(x)
+        if edge is not None:
+            starts.append(edge)
+            given.append(g)
+    if not starts or not wanted:
         return [None] * len(targets)
-    starts, given = zip(*pairs, strict=True)
-    found = iter(_engine.run_backward(list(starts), list(given), keep, create, wanted))
-    return [None if edge is None else next(found) for edge in targets]
+    found = _engine.run_backward(starts, given, keep, create, wanted)
+    if len(wanted) < len(targets):
+        rest = iter(found)
+        found = [None if edge is None else next(rest) for edge in targets]
+    return found
 
 
 def _below(
@@ -159,4 +164,4 @@ def _for_each(
     return [None if g is None else g.physical if level.holds(g) else strip(g, level) for g in found]
 
 
-__all__ = ["chain", "gradients", "leaf", "rewrapped", "same", "spread_out"]
+__all__ = ["chain", "gradients", "leaf", "ones", "rewrapped", "same", "spread_out"]

@@ -12,11 +12,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from pullback import _engine, ops
-from pullback._engine import Tensor, make_subclass, set_array
-from pullback.meta import meta_array
+from pullback._engine import Tensor, set_array, stand_in
+from pullback._loops import first
 from pullback.ops.dims import one_or_many
 
 ITEM = (
@@ -130,20 +128,9 @@ class Batched(Tensor):
         raise RuntimeError(NO_STORAGE)
 
 
-_NOWHERE = _engine.from_array(np.zeros(()), meta=True)
-"""What a Batched is made from: a tensor on "meta", so that one that outlives its level shows no
-numbers."""
-
-
 def batched(level: Any, physical: Tensor) -> Batched:
     """The batch of tensors that lie along the first dimension of `physical`."""
-    made = make_subclass(Batched, _NOWHERE)
-    array = physical._array
-    try:
-        set_array(made, array[0, ...])
-    except IndexError:
-        steps = [step // array.itemsize for step in array.strides[1:]]
-        set_array(made, meta_array(array.shape[1:], array.dtype, steps))
+    made = stand_in(Batched, first(physical._array))
     made.level = level
     made.physical = physical
     return made

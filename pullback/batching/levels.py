@@ -7,8 +7,6 @@ out of the middle.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 from pullback import _engine
@@ -49,16 +47,21 @@ def leave(aside: list[Any]) -> None:
         _stack().extend(aside)
 
 
-@contextlib.contextmanager
-def without(interpreter: Any) -> Iterator[None]:
-    """Within, one of the active interpreters is off the stack."""
-    levels = active()
-    aside = _stack()[len(levels) :]
-    _set([level for level in levels if level is not interpreter], [])
-    try:
-        yield
-    finally:
-        _set(levels, aside)
+class without:
+    """Within, one of the active interpreters is off the stack. A context manager."""
+
+    __slots__ = ("aside", "before", "interpreter")
+
+    def __init__(self, interpreter: Any) -> None:
+        self.interpreter = interpreter
+
+    def __enter__(self) -> None:
+        self.before = before = active()
+        self.aside = _stack()[len(before) :]
+        _set([level for level in before if level is not self.interpreter], [])
+
+    def __exit__(self, *_: object) -> None:
+        _set(self.before, self.aside)
 
 
 def hoisted(level: Any, top: Any, function: Any, *args: Any) -> Any:

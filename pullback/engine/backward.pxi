@@ -796,6 +796,21 @@ def run_backward(roots, grads, bint keep_graph, bint create_graph, inputs, bint 
     return task.captured
 
 
+cpdef Tensor ones_of(Tensor root):
+    """The gradient of a tensor's sum: what a pass starts from."""
+    cdef char number[16]
+    cdef int code
+    cdef Tensor one
+    if PyArray_SIZE(root.array) != 1 or root.meta:
+        return from_array(np.ones((<object>root.array).shape, root.array.dtype), False, root.meta)
+    code = code_of(root.array)
+    store_number(1.0, code, number)
+    one = wrap(number_array(number, code))
+    if PyArray_NDIM(root.array):
+        one.array = one.array.reshape((<object>root.array).shape)
+    return one
+
+
 cdef int backward_scalar(Tensor root, bint keep_graph) except -1:
     """`loss.backward()`: the plain case without a tuple, a list or a keyword."""
     cdef Task task
@@ -803,14 +818,10 @@ cdef int backward_scalar(Tensor root, bint keep_graph) except -1:
     cdef Node node = history(root, &index)
     cdef int code = code_of(root.array)
     cdef Tensor one
-    cdef char number[16]
     if node is None or PyArray_SIZE(root.array) != 1 or KIND[code] != 2 or root.meta:
         _backward(root, None, keep_graph, False, None)
         return 0
-    store_number(1.0, code, number)
-    one = wrap(number_array(number, code))
-    if PyArray_NDIM(root.array):
-        one.array = one.array.reshape((<object>root.array).shape)
+    one = ones_of(root)
     cdef void* outer = pb_thread.task
     task = Task.__new__(Task)
     task.keep_graph = keep_graph

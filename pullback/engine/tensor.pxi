@@ -556,9 +556,12 @@ def attach(dict members):
     """Puts methods and properties on Tensor. An extension type refuses setattr, its dict does not."""
     table = <dict>(<PyTypeObject*><PyObject*>Tensor).tp_dict
     for name, member in members.items():
-        table[name] = member
+        if name != "__getattr__":
+            table[name] = member
         if name.startswith("__"):
             _protocols[name] = member
+    # Slots find it. A subclass that saw it in the dict would read every attribute by way of Python.
+    table.pop("__getattr__", None)
     PyType_Modified(Tensor)
 
 
@@ -632,6 +635,13 @@ def make_subclass(cls, Tensor data, bint requires_grad=False):
     t.inference = pb_thread.inference
     if requires_grad:
         t.requires_grad = True
+    return t
+
+
+def stand_in(cls, ndarray a not None):
+    """A tensor of class `cls` in the shape of `a`, without numbers: for one that stands for others."""
+    cdef Tensor t = bare(cls)
+    t.array, t.meta, t.inference = a, True, pb_thread.inference
     return t
 
 

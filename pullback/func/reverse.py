@@ -13,7 +13,7 @@ from typing import Any
 
 from pullback import _engine, ops
 from pullback._engine import Tensor
-from pullback.autograd.leaves import gradients, leaf
+from pullback.autograd.leaves import gradients, leaf, ones
 from pullback.func.arguments import (
     Argnums,
     Picked,
@@ -110,7 +110,7 @@ def grad_and_value(
         picked = Picked(argnums, args)
         call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)")
         (out,) = call.outs
-        found = picked.nested(call.pull([ops.ones_like(out)], False))
+        found = picked.nested(call.pull([ones(out)], False))
         if has_aux:
             return found, (call.value(), call.auxiliary())
         return found, call.value()
@@ -137,7 +137,7 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
         picked = Picked(argnums, args)
         call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)")
         (out,) = call.outs
-        found = picked.nested(call.pull([ops.ones_like(out)], False))
+        found = picked.nested(call.pull([ones(out)], False))
         return (found, call.auxiliary()) if has_aux else found
 
     return run

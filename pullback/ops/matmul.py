@@ -42,7 +42,8 @@ def _stacked_product(a: Array, b: Array) -> Array:
     """Products of stacks of matrices. Those of thin ones, and of one matrix shown many times, as an
     expanded weight is, cost BLAS a call each: they are one product here."""
     if a.shape[-1] == 1 and a.dtype.kind != "b":
-        return np.multiply(a, b)
+        found = _loops.outer_products(a, b)
+        return np.multiply(a, b) if found is None else found
     if a.ndim == b.ndim == 3 and len(a) == len(b) > 1 and a.size and b.size:
         if b.strides[0] == 0:
             tall = _loops.matmul(a.reshape(-1, a.shape[2]), b[0])

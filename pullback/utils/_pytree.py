@@ -317,8 +317,11 @@ class TreeSpec:
         if type is None:
             self.num_nodes, self.num_leaves = 1, 1
         else:
-            self.num_nodes = 1 + sum(child.num_nodes for child in self._children)
-            self.num_leaves = sum(child.num_leaves for child in self._children)
+            nodes, leaves = 1, 0
+            for child in self._children:
+                nodes += child.num_nodes
+                leaves += child.num_leaves
+            self.num_nodes, self.num_leaves = nodes, leaves
 
     @property
     def num_children(self) -> int:
@@ -425,6 +428,8 @@ def _flatten(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
     if is_leaf is not None and is_leaf(tree):
         leaves.append(tree)
         return LEAF
+    if kind is tuple or kind is list:
+        return TreeSpec(kind, None, [_flatten(child, leaves, is_leaf) for child in tree])
     node = SUPPORTED_NODES.get(kind)
     if node is None:
         if not isinstance(tree, tuple):
@@ -477,6 +482,10 @@ def _build(leaves: Iterator[Any], spec: TreeSpec) -> PyTree:
     if spec.type is None:
         return next(leaves)
     children = [next(leaves) if c.type is None else _build(leaves, c) for c in spec._children]
+    if spec.type is list:
+        return children
+    if spec.type is tuple:
+        return tuple(children)
     return SUPPORTED_NODES[spec.type].unflatten_fn(children, spec.context)
 
 
