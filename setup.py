@@ -54,8 +54,9 @@ core = sorted(Path("pullback").glob("*.pyx"))  # _engine, by far the longest, co
 # import, of the others those of networks, and what transforms run for each op.
 HOT = ["activations", "batch_norm", "classes", "convolution", "dropout", "embedding", "linear", "losses"]
 HOT += ["normalisation", "rectifiers", "arguments", "dims", "places"]
-PER_OP = [*Path("pullback/batching").glob("*.py"), Path("pullback/autograd/leaves.py")]
-PER_OP += [Path("pullback/autograd/forward_ad.py"), Path("pullback/utils/_pytree.py")]
+PER_OP = [*Path("pullback/batching").glob("*.py"), Path("pullback/utils/_pytree.py")]
+PER_OP += [Path(f"pullback/{name}.py") for name in ("dtypes", "strides")]
+PER_OP += [Path(f"pullback/autograd/{name}.py") for name in ("forward_ad", "leaves", "passes")]
 PER_OP += [
     Path(f"pullback/func/{name}.py") for name in ("arguments", "forward", "jacobians", "reverse", "vmap")
 ]

@@ -8,6 +8,7 @@ Public names and no logic. What an op is and does stands in `ops/`, Tensor and t
 
 import sys
 
+from pullback import blas  # isort: skip  (before NumPy is loaded)
 from pullback import _engine, namespaces, ops
 from pullback._engine import Tensor, result_type, set_default_dtype
 from pullback.dtypes import (

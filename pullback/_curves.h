@@ -1,4 +1,4 @@
-/* The loops of the activations, for float and double: this file includes itself once for each.
+/* The loops of the activations and of power, for float and double: this file includes itself for each.
 
    `f(x)` or `f(x, parameters)`; parameters that are numbers come with a step of zero, and the
    contiguous loop over x with such parameters is the one that compilers make vector code of. */
@@ -23,11 +23,13 @@ PB_INLINE double pb_normal_below_float(float x) {
     p = p * t + 0.3751206316724889485;
     p = p * t + 0.9999978343568101213;
     p = p * t - 1.2655121170707261335;
-    double const tail = 0.5 * t * pb_exp_double(p - z * z);
+    double const tail = 0.5 * t * pb_exp_short(p - z * z);
     return x > 0 ? 1 - tail : tail;
 }
 
 PB_INLINE double pb_normal_below_double(double x) { return 0.5 * erfc(x * -0.70710678118654752440); }
+
+typedef void (*pb_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data);
 
 #define PB_JOIN2(a, b) a##_##b
 #define PB_JOIN(a, b) PB_JOIN2(a, b)
@@ -75,9 +77,18 @@ PB_INLINE double pb_normal_below_double(double x) { return 0.5 * erfc(x * -0.707
          (AT(0), AT(1), AT(2), AT(3)))
 
 #define PB_REAL float
+#define PB_SQRT sqrtf
+#define PB_ABS fabsf
+#define PB_SIGNED copysignf
 #include "_curves.h"
 #undef PB_REAL
+#undef PB_SQRT
+#undef PB_ABS
+#undef PB_SIGNED
 #define PB_REAL double
+#define PB_SQRT sqrt
+#define PB_ABS fabs
+#define PB_SIGNED copysign
 #include "_curves.h"
 #undef PB_REAL
 
@@ -169,6 +180,57 @@ PB_INLINE PB_REAL F(softshrink)(PB_REAL x, PB_REAL width) {
 /* 1 inside an open interval, else 0 */
 PB_INLINE PB_REAL F(within)(PB_REAL x, PB_REAL low, PB_REAL high) { return (x <= low) | (x >= high) ? 0 : 1; }
 
+/* x to the power of one number, as PyTorch has it: of 2, 3, -1, -2 and the halves by simpler operations.
+   NumPy's loop, handed over as `data`, is quick for x >= 0, so other whole powers get |x|. */
+#define EACH(value)                                                                                 \
+    {                                                                                               \
+        if (a == item && c == item)                                                                 \
+            for (i = 0; i < n; i++) {                                                               \
+                PB_REAL const v = ((PB_REAL const*)x)[i];                                           \
+                ((PB_REAL*)y)[i] = value;                                                           \
+            }                                                                                       \
+        else                                                                                        \
+            for (i = 0; i < n; i++) {                                                               \
+                PB_REAL const v = *(PB_REAL const*)(x + i * a);                                     \
+                *(PB_REAL*)(y + i * c) = value;                                                     \
+            }                                                                                       \
+        return;                                                                                     \
+    }
+static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data) {
+    enum { PART = 256 };
+    npy_intp const n = size[0], a = steps[0], c = steps[2], item = sizeof(PB_REAL);
+    char *const x = args[0], *const y = args[2];
+    npy_intp i, start;
+    if (n > 1 && steps[1] == 0) {
+        PB_REAL const e = *(PB_REAL const*)args[1];
+        if (e == 2) EACH(v * v)
+        if (e == 3) EACH(v * v * v)
+        if (e == -1) EACH(1 / v)
+        if (e == -2) EACH(1 / (v * v))
+        if (e == (PB_REAL)0.5) EACH(PB_SQRT(v))
+        if (e == (PB_REAL)-0.5) EACH(1 / PB_SQRT(v))
+        if (e == floor(e) && fabs(e) < 16777216) {
+            int const odd = fmod(e, 2) != 0;
+            npy_intp const step[3] = {item, 0, item};
+            PB_REAL from[PART], to[PART];
+            char* parts[3] = {(char*)from, args[1], (char*)to};
+            for (start = 0; start < n; start += PART) {
+                npy_intp const count = n - start < PART ? n - start : PART;
+                for (i = 0; i < count; i++) from[i] = PB_ABS(*(PB_REAL const*)(x + (start + i) * a));
+                ((pb_loop)data)(parts, &count, step, NULL);
+                for (i = 0; i < count; i++) {
+                    PB_REAL const v = *(PB_REAL const*)(x + (start + i) * a);
+                    *(PB_REAL*)(y + (start + i) * c) = odd ? PB_SIGNED(to[i], v) : to[i];
+                }
+            }
+            return;
+        }
+    }
+    ((pb_loop)data)(args, size, steps, NULL);
+}
+#undef EACH
+
+LOOP1(logistic)
 LOOP1(gelu)
 LOOP1(gelu_slope)
 LOOP1(gelu_tanh)

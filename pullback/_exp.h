@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Flags of floating-point traps are not looked at; without this, GCC keeps every choice a branch. */
+/* Flags of floating-point traps and errno are not looked at; without this, GCC keeps every choice a branch,
+   and calls a function for each root. */
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-trapping-math")
+#pragma GCC optimize("no-trapping-math", "no-math-errno")
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
@@ -113,6 +114,22 @@ PB_INLINE double pb_rest_double(double r) {
 
 PB_EXP(float, int32_t, 12582912.0, -104.0, 89.0, 0.693359375, -2.12194440e-4)
 PB_EXP(double, int64_t, 6755399441055744.0, -746.0, 710.0, 0.693145751953125, 1.42860682030941723212e-6)
+
+/* exp in double for a result in float: to 2e-10, zero below -700 */
+PB_INLINE double pb_exp_short(double x) {
+    double const magic = 6755399441055744.0, c = x < -700 ? -700 : x;
+    double const turn = c * 1.44269504088896340736 + magic, n = turn - magic;
+    double const r = c - n * 0.69314718055994530942;
+    double p = 1.0 / 5040;
+    p = p * r + 1.0 / 720;
+    p = p * r + 1.0 / 120;
+    p = p * r + 1.0 / 24;
+    p = p * r + 1.0 / 6;
+    p = p * r + 0.5;
+    p = p * r + 1;
+    p = p * r + 1;
+    return x != x ? x : p * pb_two_to_double(pb_low_double(turn, magic));
+}
 
 /* log(1 + q) for q in [0, 1], by the series of 2 artanh(q / (2 + q)) */
 PB_INLINE float pb_log1p_unit_float(float q) {

@@ -110,6 +110,33 @@ POWERS = [  # exponent, and the slope at zero
 ]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("exponent", [2, 3, -1, -2, 0.5, -0.5, 4, 7, -3, -6, 0, 1, 2.5])
+def test_power_of_a_number(exponent, dtype):
+    kind = np.float32 if dtype is torch.float32 else np.float64
+    points = np.linspace(-3.1, 2.9, 600).astype(kind)
+    for x in (torch.from_numpy(points), torch.from_numpy(points).flip(0)[::3]):
+        for point, value in zip(x.tolist(), (x**exponent).tolist(), strict=True):
+            if point < 0 and exponent != int(exponent):
+                assert math.isnan(value)
+            else:
+                assert units(value, mp.power(mp.mpf(point), exponent), kind) <= 2, point
+    ends = torch.tensor([0.0, -0.0, math.inf, -math.inf, math.nan], dtype=dtype)
+    if exponent not in (0.5, -0.5):  # a root, as in PyTorch: -0 for -0 and NaN for -inf
+        with np.errstate(all="ignore"):
+            expected = np.power(ends.numpy(), kind(exponent))
+        np.testing.assert_array_equal((ends**exponent).numpy(), expected)
+
+
+@pullback_only("PyTorch reflects in single precision")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_digamma_on_both_sides_of_zero(dtype):
+    kind = np.float32 if dtype is torch.float32 else np.float64
+    points = np.array([-20.3, -3.5, -1.6, -0.7, -0.51, -0.4, -1e-3, 1e-3, 0.4, 1.3, 1.47, 30.0], kind)
+    for point, value in zip(points, torch.digamma(torch.from_numpy(points)).tolist(), strict=True):
+        assert units(value, mp.digamma(mp.mpf(float(point))), kind) <= 16, point
+
+
 @pytest.mark.parametrize(("exponent", "slope"), POWERS)
 def test_power_at_zero(exponent, slope):
     assert slope_at(lambda x: x**exponent, 0.0) == slope

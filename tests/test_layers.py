@@ -12,6 +12,7 @@ import pytest
 from library import NAME, torch
 
 ORDER = [
+    "blas",
     "dtypes",
     "strides",
     "meta",

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from library import torch
+from library import pullback_only, torch
 
 
 @pytest.fixture
@@ -62,3 +62,23 @@ def test_factors_solve(rng):
     np.testing.assert_allclose(
         torch.linalg.ldl_solve(LD, pivots, given(B)).numpy(), np.linalg.solve(S, B), rtol=1e-8
     )
+
+
+@pullback_only("PyTorch divides by nearly nothing")
+@pytest.mark.parametrize("complex_too", [False, True])
+def test_slope_of_det_is_the_cofactors(rng, complex_too):
+    stack = rng.standard_normal((5, 4, 4)) + (1j * rng.standard_normal((5, 4, 4)) if complex_too else 0)
+    stack[1, 3] = stack[1, 2]  # singular
+    stack[2, 3] = stack[2, 2] * (1 + 1e-14)  # nearly
+    stack[3] = 0
+    stack[4] *= 1e-100  # its determinant is below the least number, its cofactors are not
+    a = given(stack).requires_grad_()
+    det = torch.linalg.det(a)
+    (slope,) = torch.autograd.grad(det, a, torch.ones_like(det))
+    for matrix, found in zip(stack, slope.numpy(), strict=True):
+        expected = np.zeros_like(matrix)
+        for i in range(4):
+            for j in range(4):
+                minor = np.delete(np.delete(matrix, i, 0), j, 1)
+                expected[i, j] = np.conj((-1) ** (i + j) * np.linalg.det(minor))
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13 * np.abs(expected).max())

@@ -345,7 +345,7 @@ sinc = _math(
 
 sigmoid = _math(
     "sigmoid",
-    "scipy.special:expit",
+    "pullback._curves:logistic",
     lambda g, result: times(g, conj((1 - result) * result)),
     "1 / (1 + e**-x); the slope is s * (1 - s).",
     "0.6225",
@@ -449,11 +449,22 @@ lgamma = _real(
 
 
 def _digamma_kernel(self: Any) -> Any:
-    """SciPy's, with the sign of infinity at the two zeros, and NaN at the other poles."""
+    """SciPy's, with the sign of infinity at the two zeros, and NaN at the other poles.
+
+    SciPy needs a microsecond for a number near the first root below zero; single precision is
+    reflected there, in double: digamma(x) = digamma(1 - x) - pi / tan(pi x).
+    """
     from scipy.special import psi
 
-    pole = (self < 0) & (self == np.trunc(self))
-    found = np.where(pole, self.dtype.type(np.nan), psi(self))
+    below = self < 0
+    pole = below & (self == np.trunc(self))
+    if self.dtype == np.float32 and below.any():
+        x = np.where(pole, -0.5, self.astype(np.float64))
+        turned = np.pi / np.tan(np.pi * np.where(below, x - np.trunc(x), 0.25))
+        found = (psi(np.where(below, 1 - x, x)) - np.where(below, turned, 0)).astype(np.float32)
+    else:
+        found = psi(self)
+    found = np.where(pole, self.dtype.type(np.nan), found)
     return np.where(self == 0, np.copysign(self.dtype.type(np.inf), -self), found)
 
 
