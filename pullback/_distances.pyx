@@ -1,7 +1,7 @@
 """Distances between the rows of matrices, without the differences of all pairs in memory.
 
 A row's distance of order p is summed in double precision. `between` takes two stacks of matrices,
-`within` one matrix, whose pairs i < j it takes in order. `pullback/ops/distances.py` checks the
+`within` one, whose pairs i < j of rows it takes in order. `pullback/ops/distances.py` checks the
 arguments.
 """
 
@@ -53,14 +53,16 @@ def between(const real[:, :, ::1] x, const real[:, :, ::1] y, real[:, :, ::1] ou
                     out[b, i, j] = <real>distance(&x[b, i, 0], &y[b, j, 0], n, p)
 
 
-def within(const real[:, ::1] x, real[::1] out, double p):
-    """Writes the distances of the pairs of rows i < j: (n, d) and (n * (n - 1) / 2)."""
-    cdef Py_ssize_t i, j, at = 0, n = x.shape[1]
+def within(const real[:, :, ::1] x, real[:, ::1] out, double p):
+    """Writes the distances of the pairs of rows i < j: (b, n, d) and (b, n * (n - 1) / 2)."""
+    cdef Py_ssize_t b, i, j, at, n = x.shape[2]
     if not n:
         out[:] = 0
         return
     with nogil:
-        for i in range(x.shape[0]):
-            for j in range(i + 1, x.shape[0]):
-                out[at] = <real>distance(&x[i, 0], &x[j, 0], n, p)
-                at += 1
+        for b in range(x.shape[0]):
+            at = 0
+            for i in range(x.shape[1]):
+                for j in range(i + 1, x.shape[1]):
+                    out[b, at] = <real>distance(&x[b, i, 0], &x[b, j, 0], n, p)
+                    at += 1

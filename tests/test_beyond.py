@@ -109,6 +109,10 @@ CASES = {
     },
     "scaled_dot_product_attention": (F.scaled_dot_product_attention, x(1, 3, 2), x(1, 4, 2), x(1, 4, 3)),
     "multi_margin_loss": (lambda a: F.multi_margin_loss(a, places(0, 2)), x(2, 3)),
+    "weights of multi_margin_loss": (
+        lambda a, w: F.multi_margin_loss(a, places(0, 2), 2, weight=w), x(2, 3), x(3)
+    ),
+    "weights of cross_entropy": (lambda a, w: F.cross_entropy(a, places(0, 2), w), x(2, 3), x(3).exp()),
     "multilabel_margin_loss": (
         lambda a: F.multilabel_margin_loss(a, places([0, -1, 2], [1, 2, -1])), x(2, 3)
     ),

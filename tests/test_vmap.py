@@ -1,5 +1,7 @@
 """`vmap`: every op of the op table under it equals its loop; its options, its errors, its refusals."""
 
+import warnings
+
 import numpy as np
 import pytest
 from library import ON_TORCH, check, leaf, pullback_only, torch
@@ -18,6 +20,7 @@ NOT_COMPARED = {
     "chain_matmul index_reduce": "they warn at first use",
     "nn.functional.gaussian_nll_loss": "it looks whether a variance is negative",
 }
+LOOPED = {"nn.functional.embedding_bag": "with a padding, how many indices count depends on the numbers"}
 SIZE = 3
 # PyTorch's own warnings belong to test_messages.py.
 pytestmark = pytest.mark.filterwarnings("ignore" if ON_TORCH else "ignore::UserWarning")
@@ -113,8 +116,13 @@ def differences(row):
                 expected = batch.looped()
             except (RuntimeError, IndexError, TypeError, ValueError):
                 continue  # the numbers of one input do not go with the others in another order
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                found = batch.mapped()
+            if row.name not in LOOPED and not ON_TORCH:
+                wrong += [str(w.message) for w in told if "performance drop" in str(w.message)]
             which = f"call {place}, inputs {[specs.index(s) for s in chosen]} at {dim}"
-            for e, f in zip(expected, batch.mapped(), strict=True):
+            for e, f in zip(expected, found, strict=True):
                 if not same(e, f, 1e-10):
                     wrong.append(f"{which}: expected {e}, got {f}")
     return wrong
@@ -131,6 +139,71 @@ def test_equals_its_loop(row):
             pytest.skip(str(error))
         raise
     assert not wrong, "\n" + "\n".join(wrong)
+
+
+# Rows without a gradient for each sample, and why.
+NO_GRADIENTS = {
+    "nn.functional.batch_norm nn.functional.instance_norm": "none for running statistics, with which they run",
+    "floor_divide heaviside": "they have none",
+    "_pad_packed_sequence": "how many rows a step has is no number of a batch",
+}
+
+
+def gradient_differences(row):
+    """Where gradients under `vmap` are not those of the loop, a line each."""
+    wrong = []
+    for place, call in enumerate(row.calls):
+        specs = leaves_of(call)
+        if not call.smooth or not specs or not row.values:
+            continue
+        batch = Batch(row, call, "float64", specs, 0)
+        inner = tuple(i for i, spec in enumerate(batch.specs) if batch.made[spec].is_floating_point())
+
+        def total(*values, batch=batch):
+            found = flat(batch.call_with(list(values)))
+            found = [y for y in found if isinstance(y, torch.Tensor) and y.dtype.is_floating_point]
+            return sum((y * y.detach().sin() + y).sum() for y in found) if found else None
+
+        slopes = torch.func.grad(total, inner)
+        try:
+            rows = [slopes(*(b.made[spec] for spec in batch.specs)) for b in batch.bounds]
+        except (RuntimeError, IndexError, TypeError, ValueError):
+            continue  # integers, comparisons; numbers that do not go together
+        given = [torch.stack([b.made[spec] for b in batch.bounds]) for spec in batch.specs]
+        found = torch.vmap(slopes)(*given)
+        for i, column in enumerate(zip(*rows, strict=True)):
+            if not same(torch.stack(column), found[i], 1e-9):
+                wrong.append(f"call {place}, input {i}: expected {column}, got {found[i]}")
+    return wrong
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "f" in row.kinds], ids=lambda row: row.name)
+def test_gradients_equal_their_loop(row):
+    if any(row.name in names.split() for names in (*NOT_COMPARED, *NO_GRADIENTS)) or ON_TORCH:
+        return
+    wrong = gradient_differences(row)
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+# What has no rule because it needs none: random ops draw as the level says, others never meet a batch.
+WITHOUT_RULE = {
+    "argwhere repeat_interleave": "the shape depends on the numbers",
+    "embedding_renorm": "it writes into a matrix that all samples share",
+    "_between": "linspace between tensors: each sample makes its own",
+    "recurrence recurrence_slope attention_slope": "under vmap their gradients are made of other ops",
+    "segments embedding_shares": "of marks and indices, in gradients that are computed below the level",
+}
+
+
+@pullback_only("of Pullback's own tables")
+def test_every_op_has_a_batching_rule():
+    from pullback._engine import REGISTRY
+    from pullback.batching.rules import find_rule, looped
+    from pullback.namespaces import complete
+
+    complete()
+    without = {op.name for op in REGISTRY.values() if not op.random and find_rule(op)[0] is looped}
+    assert without == {name for names in WITHOUT_RULE for name in names.split()}
 
 
 X = torch.arange(6.0).reshape(2, 3)

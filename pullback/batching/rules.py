@@ -281,6 +281,8 @@ def looped(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
             return type(x)(sample(item, i) for item in x)
         return x
 
+    if not level.size:
+        raise RuntimeError(f"vmap: {op.__name__} has no batching rule, which a batch of size 0 needs")
     rows = [apply_below(op, tuple([sample(x, i) for x in args])) for i in range(level.size)]
     if isinstance(rows[0], (tuple, list)):
         return tuple([batched(level, ops.stack(column)) for column in zip(*rows, strict=True)])

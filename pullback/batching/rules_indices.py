@@ -13,6 +13,7 @@ from pullback import ops
 from pullback._engine import REGISTRY, Op, Tensor, apply_below
 from pullback.batching.batched import batched
 from pullback.batching.rules import holds, looped, padded, rank, rule
+from pullback.batching.rules_rewritten import REWRITTEN
 from pullback.ops.dims import wrap_dim
 
 MASK = (
@@ -147,7 +148,7 @@ def _masked_select(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
 def _masked_scatter(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     x, mask, source = args
     if holds(level, mask):
-        return looped(level, op, args)
+        return REWRITTEN["masked_scatter"](level, op, args)
     values = ops.reshape(level.front(source), (level.size, -1))
     if not values.shape[1]:
         return batched(level, ops.clone(level.front(x)))
@@ -157,6 +158,23 @@ def _masked_scatter(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     values = values[:, : places[0].shape[0]]
     put = REGISTRY["index_put"]
     return batched(level, apply_below(put, (level.front(x), [None, *places], values, False)))
+
+
+@rule("bincount")
+def _bincount(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """One count of the numbers of all samples, each sample's after the last one's."""
+    x, weights, least = args
+    p = level.front(x)
+    if p.ndim != 2 or p.dtype.kind not in "iu" or (weights is not None and weights.shape != x.shape):
+        return looped(level, op, args)
+    tops = ops.clamp(ops.amax(p, 1) + 1, least) if p.numel() else ops.full((1,), least)
+    count = int(ops.amax(tops))
+    if int(ops.amin(tops)) != count or (p.numel() and int(ops.amin(p)) < 0):
+        return looped(level, op, args)  # of several lengths: it will say so
+    flat = p + ops.unsqueeze(ops.arange(level.size), 1) * count
+    given = None if weights is None else ops.reshape(level.front(weights), (-1,))
+    found = apply_below(op, (ops.reshape(flat, (-1,)), given, level.size * count))
+    return batched(level, ops.reshape(found, (level.size, count)))
 
 
 # ---------------------------------------------------------------------------- gather and scatter

@@ -11,7 +11,8 @@ from typing import Any
 from pullback import ops
 from pullback._engine import Op, Tensor, apply_below
 from pullback.batching.batched import batched
-from pullback.batching.rules import elementwise, holds, leading, looped, padded, rank, rule
+from pullback.batching.rules import elementwise, holds, leading, padded, rank, rule
+from pullback.batching.rules_rewritten import REWRITTEN
 from pullback.ops.dims import wrap_dim
 
 # --------------------------------------------------------------------------------------- losses
@@ -72,15 +73,46 @@ def _nll(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
 
 @rule("nll_slope")
 def _nll_slope(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-    """Linear in the gradient: one slope for all, times each sample's gradient."""
+    """Linear in the gradient: of shared targets one slope for all, times each sample's gradient."""
     g, target, weight, reduction, ignored, shape = args
     if holds(level, target) or holds(level, weight):
-        return looped(level, op, args)
+        return REWRITTEN["nll_slope"](level, op, args)
     unit = apply_below(op, (ops.ones_like(g.physical[0]), target, weight, reduction, ignored, shape))
     p = g.physical
     if p.ndim == 1:
         return batched(level, ops.reshape(p, (level.size, *(1,) * len(shape))) * unit)
     return batched(level, ops.unsqueeze(p, 1 if len(shape) == 1 else 2) * unit)
+
+
+@rule("multilabel_margin_loss multilabel_pairs")
+def _multilabel(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """The rows of all samples; a sample may be one row, or one number."""
+    x, target = args[:2]
+    ranks = rank(x)
+    shape = (-1, *x.shape[-1:]) if ranks else (-1, 1)
+    rows = [ops.reshape(level.front(t), shape) for t in (x, target)]
+    if op.name == "multilabel_pairs":
+        return batched(level, ops.reshape(apply_below(op, tuple(rows)), (level.size, *x.shape)))
+    loss = apply_below(op, (*rows, NONE))
+    return _reduced(level, ops.reshape(loss, (level.size, -1)) if ranks == 2 else loss, args[2])
+
+
+@rule("ctc_loss ctc_slope ctc_bend")
+def _ctc(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """The samples of all batches are those of one; time comes first, the targets may be one row."""
+
+    def joined(x: Any) -> Any:
+        p = level.front(x)
+        if rank(x) == 3:
+            p = ops.transpose(p, 0, 1)
+            return ops.reshape(p, (p.shape[0], -1, p.shape[3]))
+        return ops.reshape(p, (-1, *p.shape[2:]))
+
+    found = apply_below(op, tuple([joined(x) if isinstance(x, Tensor) else x for x in args]))
+    if found.ndim == 1:
+        return batched(level, ops.reshape(found, (level.size, -1)))
+    wide = ops.reshape(found, (found.shape[0], level.size, -1, found.shape[2]))
+    return batched(level, ops.transpose(wide, 0, 1))
 
 
 @rule("softmax_slope")
@@ -265,19 +297,26 @@ def _with_bias(level: Any, y: Any, bias: Any) -> Any:
 def _convolution_weight(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     """Where the second factor alone is batched, its channels join; else sample by sample in groups."""
     x, g, shape, stride, padding, dilation, groups = args
-    if holds(level, x) and holds(level, g):
-        whole = (shape[0] * level.size, *shape[1:])
-        values = (_channels(level, x), _channels(level, g), whole, stride, padding, dilation)
-        found = apply_below(op, (*values, groups * level.size))
-        return batched(level, ops.reshape(found, (level.size, *shape)))
-    if groups == 1 and holds(level, g):
-        whole = (shape[0] * level.size, *shape[1:])
-        found = apply_below(op, (x, _channels(level, g), whole, stride, padding, dilation, 1))
-        return batched(level, ops.reshape(found, (level.size, *shape)))
-    return looped(level, op, args)
+    together = groups == 1 and not holds(level, x)
+    whole = (shape[0] * level.size, *shape[1:])
+    values = (x if together else _channels(level, x), _channels(level, g), whole, stride, padding, dilation)
+    found = apply_below(op, (*values, 1 if together else groups * level.size))
+    return batched(level, ops.reshape(found, (level.size, *shape)))
 
 
-# -------------------------------------------------------------------------- embedding, attention
+# --------------------------------------------------------------------------------- embedding, bags
+
+
+def _rows(level: Any, x: Any) -> Any:
+    """The rows of all samples' matrices as those of one."""
+    p = level.front(x)
+    return ops.reshape(p, (p.shape[0] * p.shape[1], *p.shape[2:]))
+
+
+def _row_numbers(level: Any, x: Any, rows: int) -> Any:
+    """Numbers of rows in one matrix as numbers in that of all samples."""
+    first = ops.arange(level.size) * rows
+    return level.front(x) + ops.reshape(first, (level.size,) + (1,) * rank(x))
 
 
 @rule("embedding")
@@ -285,13 +324,10 @@ def _embedding(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     weight, indices, *options = args
     if not holds(level, weight):
         return batched(level, apply_below(op, (weight, indices.physical, *options)))
-    w = weight.physical
-    rows = ops.reshape(w, (w.shape[0] * w.shape[1], *w.shape[2:]))
-    first = ops.arange(level.size) * w.shape[1]
-    places = level.front(indices) + ops.reshape(first, (level.size,) + (1,) * rank(indices))
     if options[0] >= 0 or options[1]:
-        return looped(level, op, args)
-    return batched(level, apply_below(op, (rows, places, *options)))
+        return REWRITTEN["embedding"](level, op, args)
+    places = _row_numbers(level, indices, weight.shape[0])
+    return batched(level, apply_below(op, (_rows(level, weight), places, *options)))
 
 
 @rule("embedding_dense_backward")
@@ -299,11 +335,55 @@ def _embedding_slope(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     """All samples' rows are those of one matrix."""
     g, indices, rows, padding, by_frequency = args
     if padding >= 0 or by_frequency:
-        return looped(level, op, args)
-    first = ops.arange(level.size) * rows
-    places = level.front(indices) + ops.reshape(first, (level.size,) + (1,) * rank(indices))
+        return REWRITTEN["embedding_dense_backward"](level, op, args)
+    places = _row_numbers(level, indices, rows)
     found = apply_below(op, (level.front(g), places, rows * level.size, padding, by_frequency))
     return batched(level, ops.reshape(found, (level.size, rows, -1)))
+
+
+@rule("embedding_bag")
+def _bag_sum(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    x, scale, source, target, bags = args
+    places = [
+        ops.reshape(_row_numbers(level, t, n), (-1,)) for t, n in ((source, x.shape[0]), (target, bags))
+    ]
+    scale = None if scale is None else _rows(level, scale)
+    found = apply_below(op, (_rows(level, x), scale, *places, bags * level.size))
+    return batched(level, ops.reshape(found, (level.size, bags, *x.shape[1:])))
+
+
+@rule("bag_dots")
+def _bag_dots(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    x, y, at_x, at_y = args
+    places = [ops.reshape(_row_numbers(level, at, t.shape[0]), (-1,)) for t, at in ((x, at_x), (y, at_y))]
+    found = apply_below(op, (_rows(level, x), _rows(level, y), *places))
+    return batched(level, ops.reshape(found, (level.size, -1)))
+
+
+@rule("embedding_bag_max")
+def _bag_max(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    x, source, target, bags = args
+    rows = x.shape[0]
+    places = [ops.reshape(_row_numbers(level, t, n), (-1,)) for t, n in ((source, rows), (target, bags))]
+    found, where = apply_below(op, (_rows(level, x), *places, bags * level.size))
+    shape = (level.size, bags, *x.shape[1:])
+    found, where = ops.reshape(found, shape), ops.reshape(where, shape)
+    return level.wrap((found, ops.where(where < 0, where, where % max(rows, 1))))
+
+
+@rule("scaled_gradient")
+def _scaled_gradient(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    return batched(level, apply_below(op, tuple([level.front(x) for x in args])))
+
+
+@rule("segment_reduce")
+def _segment_reduce(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """The batch is one more of the dims before the axis, which marks have as well."""
+    x, marks, reduce, axis, *rest = args
+    return batched(level, apply_below(op, (level.front(x), level.front(marks), reduce, axis + 1, *rest)))
+
+
+# ---------------------------------------------------------------------- attention, images, places
 
 
 @rule("scaled_dot_product_flash_attention_for_cpu")
@@ -314,7 +394,36 @@ def _attention(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return leading(level, op, args)
 
 
-@rule("channel_shuffle native_channel_shuffle affine_matrices grid_samples")
+@rule("phase_check")
+def _phase_check(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    apply_below(op, (args[0].physical, *args[1:]))
+    return batched(level, ops.zeros(level.size))
+
+
+@rule("unpool_places")
+def _unpool_places(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    x, indices, size, shown = args
+    values = [level.front(x), level.front(indices)]
+    if rank(x) == len(size) + 1:
+        return batched(level, apply_below(op, (*values, size, shown)))
+    return _unfolded(level, apply_below(op, (_folded(level, x), _folded(level, indices), size, shown)))
+
+
+@rule("fractional_max_windows")
+def _fractional(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """Samples of the places are (N, C, dims), of which a single image takes the first."""
+    x, samples, kernel, *rest = args
+    if rank(x) == len(kernel) + 1:
+        values = level.front(x), level.front(samples)[:, 0]
+        return level.wrap(apply_below(op, (*values, kernel, *rest)))
+    chosen = ops.reshape(level.front(samples)[:, : x.shape[0]], (-1, *samples.shape[1:]))
+    return tuple([_unfolded(level, r) for r in apply_below(op, (_folded(level, x), chosen, kernel, *rest))])
+
+
+@rule(
+    "channel_shuffle native_channel_shuffle affine_matrices affine_places grid_samples grid_spread "
+    "grid_slopes resample_bytes _whole_means"
+)
 def _samples_first(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     values = [_folded(level, x) if isinstance(x, Tensor) else x for x in args]
     return _unfolded(level, apply_below(op, tuple(values)))

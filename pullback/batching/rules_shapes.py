@@ -8,16 +8,8 @@ from typing import Any
 from pullback import ops
 from pullback._engine import REGISTRY, Op, Tensor, apply_below
 from pullback.batching.batched import batched
-from pullback.batching.rules import (
-    DIMS,
-    elementwise,
-    holds,
-    looped,
-    padded,
-    rank,
-    rule,
-    shifted,
-)
+from pullback.batching.rules import DIMS, elementwise, holds, padded, rank, rule, shifted
+from pullback.batching.rules_rewritten import REWRITTEN
 from pullback.ops.dims import infer_size, wrap_dim
 from pullback.strides import strides_of
 
@@ -43,7 +35,7 @@ def _first(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
 @rule("isin")
 def _isin(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     if holds(level, args[1]):
-        return looped(level, op, args)
+        return REWRITTEN["isin"](level, op, args)
     return batched(level, apply_below(op, (args[0].physical, *args[1:])))
 
 
@@ -182,6 +174,40 @@ def _as_strided(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return batched(level, apply_below(op, args))
 
 
+def _reach(*layouts: tuple[Any, Any, int]) -> int:
+    """How many places of memory lie between the first and the last of some layouts, with both."""
+    low = min(0, *(offset for _, _, offset in layouts))
+    ends = [
+        o + sum((n - 1) * step for n, step in zip(size, steps, strict=True)) for size, steps, o in layouts
+    ]
+    return max(ends) - low + 1
+
+
+@rule("strided_put")
+def _strided_put(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    """The memories of all samples in a row."""
+    g, shape, strides, size, stride, offset = args
+    step, n = _reach((shape, strides, 0), (size, stride, offset)), level.size
+    moved = ((n, *shape), (step, *strides), (n, *size), (step, *stride), offset)
+    return batched(level, apply_below(op, (g.physical, *moved)))
+
+
+@rule("strided_take")
+def _strided_take(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    x, strides, size, stride, offset = args
+    step = _reach((x.shape, strides, 0), (size, stride, offset))
+    moved = ((step, *strides), (level.size, *size), (step, *stride), offset)
+    return batched(level, apply_below(op, (x.physical, *moved)))
+
+
+@rule("as_strided_scatter")
+def _as_strided_scatter(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    x, src, size, stride, offset, strides = args
+    step = _reach((x.shape, strides, 0), (size, stride, offset))
+    moved = ((level.size, *size), (step, *stride), offset, (step, *strides))
+    return batched(level, apply_below(op, (level.front(x), level.front(src), *moved)))
+
+
 @rule("embed")
 def _embed(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     """The gradient of a view: its arguments move as the view's do."""
@@ -193,7 +219,8 @@ def _embed(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     if view == "basic":
         given = ((WHOLE, *given[0]),)
     elif view == "as_strided":
-        return looped(level, op, args)
+        size, stride, offset, strides = given
+        return _strided_put(level, REGISTRY["strided_put"], (g, shape, strides, size, stride, offset))
     else:
         names = record.params[1:]
         given = tuple(

@@ -6,6 +6,7 @@ have derivatives of any order. At distance zero, where a norm has no slope, the 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -144,31 +145,31 @@ cdist = overloaded(
 
 @op(name="pdist", places="", takes_half=True)
 def _pdist(self: Tensor, p: float) -> Array:
-    if self.ndim != 2:
-        raise RuntimeError(f"pdist only supports 2D tensors, got: {self.ndim}D")
+    """Of a matrix, or of each of a stack of them."""
     if from_numpy_dtype(self.dtype).kind != "f":
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     _check_one_kind("pdist", self)
-    n = self.shape[0]
-    found = np.zeros(n * (n - 1) // 2, self.dtype)
+    *stack, n, d = self.shape
+    found = np.zeros((math.prod(stack), n * (n - 1) // 2), self.dtype)
     if found.size and self.size:
-        _distances.within(np.ascontiguousarray(self), found, p)
-    return found
+        _distances.within(np.ascontiguousarray(self).reshape(-1, n, d), found, p)
+    return found.reshape(*stack, -1)
 
 
 def _pdist_vjp(g: Tensor, self: Tensor, p: float, result: Tensor) -> Tensor:
-    if self.shape[0] < 2:
+    if self.shape[-2] < 2:
         return ops.zeros_like(self)
-    i, j = (from_array(places) for places in np.triu_indices(self.shape[0], 1))
-    away = ops.index_select(self, 0, i) - ops.index_select(self, 0, j)
+    i, j = (from_array(places) for places in np.triu_indices(self.shape[-2], 1))
+    away = ops.index_select(self, -2, i) - ops.index_select(self, -2, j)
     slope = norm_slope(g, away, p, result, -1)
     none = ops.zeros_like(self)
-    return ops.index_add(none, 0, i, slope) - ops.index_add(none, 0, j, slope)
+    return ops.index_add(none, -2, i, slope) - ops.index_add(none, -2, j, slope)
 
 
 _pdist.vjp(self=_pdist_vjp)
+_pdist.batch_rule = "leading"
 
 
 def pdist(input: Tensor, p: float = 2) -> Tensor:
@@ -180,6 +181,8 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     >>> torch.pdist(torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]]))
     tensor([5., 3., 4.])
     """
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
     return _pdist(input, float(p))
 
 

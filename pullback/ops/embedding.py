@@ -297,15 +297,15 @@ def _by_frequency(table: Tensor, indices: Tensor) -> Tensor:
     """The matrix itself, but its gradient is divided by how often each row was asked for."""
     wanted = ops.bincount(ops.reshape(indices, (-1,)), minlength=table.shape[0])
     share = (1 / ops.clamp(wanted, 1)).to(table.dtype)
-    return _scaled_gradient(table, ops.unsqueeze(share, 1))
+    return scaled_gradient(table, ops.unsqueeze(share, 1))
 
 
-@op(name="scaled_gradient", places="")
-def _scaled_gradient(self: Tensor, scale: Tensor) -> Array:
+@op(places="")
+def scaled_gradient(self: Tensor, scale: Tensor) -> Array:
     return self.copy()
 
 
-_scaled_gradient.vjp(self=lambda g, scale: g * scale)
+scaled_gradient.vjp(self=lambda g, scale: g * scale)
 
 
 @function(name="embedding_bag", places="t")

@@ -268,22 +268,38 @@ def _multi_margin(
     return reduced_array(loss if self.ndim == 2 or reduction else loss.reshape(target.shape), reduction)
 
 
+def _shortfalls(self: Tensor, target: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """By how much the other classes come too close to the right one of each row, and that one's place."""
+    rows, classes = (1, self.numel()) if self.ndim < 2 else self.shape
+    x, own = ops.reshape(self, (rows, classes)), ops.reshape(target, (rows, 1))
+    return x - ops.gather(x, 1, own) + margin, own
+
+
 def _multi_margin_vjp(
     g: Tensor, self: Tensor, target: Tensor, weight: Tensor | None, p: int, margin: float, reduction: int
 ) -> Tensor:
-    rows, classes = (1, self.numel()) if self.ndim < 2 else self.shape
-    x, own = ops.reshape(self, (rows, classes)), ops.reshape(target, (rows, 1))
-    short = x - ops.gather(x, 1, own) + margin
-    steep = (short > 0).to(x.dtype) if p == 1 else ops.clamp_min(short, 0) * 2
+    short, own = _shortfalls(self, target, margin)
+    steep = (short > 0).to(short.dtype) if p == 1 else ops.clamp_min(short, 0) * 2
     if weight is not None:
         steep = steep * weight[own]
     steep = ops.scatter(steep, 1, own, 0.0)
+    rows, classes = short.shape
     g = share(ops.reshape(g, (-1, 1)), rows * classes, MEAN if reduction == MEAN else NONE)
     slope = steep * (g if reduction == MEAN else g / classes)
     return ops.reshape(ops.scatter_add(slope, 1, own, -ops.sum(slope, 1, True)), tuple(self.shape))
 
 
-_multi_margin.vjp(self=_multi_margin_vjp)
+def _multi_margin_weight(
+    g: Tensor, self: Tensor, target: Tensor, weight_shape: Any, p: int, margin: float, reduction: int
+) -> Tensor:
+    """The losses that each weight was a factor of."""
+    short, own = _shortfalls(self, target, margin)
+    loss = ops.sum(ops.scatter(ops.clamp_min(short, 0) ** p, 1, own, 0.0), 1) / short.shape[1]
+    g = share(ops.reshape(g, (-1,)), loss.shape[0], MEAN if reduction == MEAN else NONE)
+    return ops.index_add(ops.zeros(weight_shape, dtype=g.dtype), 0, ops.reshape(own, (-1,)), g * loss)
+
+
+_multi_margin.vjp(self=_multi_margin_vjp, weight=_multi_margin_weight)
 
 
 @function(places="", aliases=("nn.functional.multi_margin_loss",))
