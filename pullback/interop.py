@@ -174,9 +174,8 @@ def text(self: Tensor, prefix: str | None = None) -> str:
 
 def _shown_tangent(t: Tensor) -> str | None:
     """The tangent that `t` carries at the present level, as text."""
-    levels, tangents = _engine.levels(), _engine.tangents_of(t)
-    found = tangents.get(levels[-1]) if levels and tangents else None
-    return None if found is None else str(found)
+    levels = _engine.levels()
+    return str(levels[-1].held(t)) if levels and _engine.carries(t, levels[-1]) else None
 
 
 def _is_parameter(t: Tensor) -> bool:

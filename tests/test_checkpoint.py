@@ -410,3 +410,25 @@ def test_selective_second_derivative_and_views():
     (found,) = torch.autograd.grad(found.square().sum(), x)
     (expected,) = torch.autograd.grad(first(f).square().sum(), x)
     check(found, expected.tolist(), rtol=1e-5)
+
+
+@pullback_only("PyTorch's transforms take no hooks on saved tensors")
+def test_under_transforms():
+    func, w = torch.func, torch.tensor([0.5, -1.0])
+
+    def plain(x, w=w):
+        return (torch.sin(x * w) * x).sum()
+
+    def kept(x, w=w):
+        return checkpoint(plain, x, w, use_reentrant=False)
+
+    rows = torch.tensor([[0.3, 0.7], [1.0, -2.0], [0.1, 0.2]])
+    for nest in (
+        func.grad,
+        func.jacrev,
+        lambda f: func.jacfwd(func.grad(f)),
+        func.hessian,
+        lambda f: func.grad(lambda x: (func.grad(f)(x) ** 2).sum()),
+    ):
+        assert torch.allclose(nest(kept)(rows[0]), nest(plain)(rows[0]))
+        assert torch.allclose(torch.vmap(nest(kept))(rows), torch.vmap(nest(plain))(rows))

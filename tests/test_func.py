@@ -479,6 +479,32 @@ def test_stacked_modules():
         func.stack_module_state([])
 
 
+def test_complex_matrices_are_refused():
+    z = torch.tensor([1 + 2j])
+    for transform in (func.jacrev, func.jacfwd):
+        with pytest.raises(RuntimeError, match=f"{transform.__name__}: Expected all inputs to be real"):
+            transform(lambda z: z * z)(z)
+        with pytest.raises(RuntimeError, match=f"{transform.__name__}: Expected all outputs to be real"):
+            transform(lambda x: x * 1j)(z.real)
+
+
+def test_batch_norms_forget_what_samples_cannot_share():
+    class BatchNorm1d:
+        track_running_stats, running_mean, running_var, num_batches_tracked = True, 1, 2, 3
+
+    class Outer:
+        inner = BatchNorm1d()
+
+        def modules(self):
+            return [self, self.inner]
+
+    if ON_TORCH:
+        return
+    outer = func.replace_all_batch_norm_modules_(Outer())
+    assert outer.inner.running_mean is None
+    assert not outer.inner.track_running_stats
+
+
 def test_debug_unwrap_and_functionalize():
     seen = []
     torch.vmap(lambda x: seen.append(func.debug_unwrap(x)) or x)(torch.ones(2, 3))

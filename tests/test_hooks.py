@@ -405,3 +405,17 @@ def test_multi_grad_hook_any():
     assert seen[1:] == [7.0]
     with pytest.raises(ValueError, match="Expects mode to be one of"):
         graph.register_multi_grad_hook([a], lambda g: None, mode="some")
+
+
+def test_hooks_on_saved_tensors_leave_tangents_alone():
+    def slope(x):
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: t.detach().clone(), lambda t: t):
+            y = (x.exp() * x[1:].sum() * 2).sum()
+        return torch.autograd.grad(y, x, create_graph=True)[0]
+
+    x, v = torch.tensor([0.5, -1.0], requires_grad=True), torch.tensor([1.0, 2.0])
+    fw = torch.autograd.forward_ad
+    with fw.dual_level():
+        found = fw.unpack_dual(slope(fw.make_dual(x, v))).tangent
+    (expected,) = torch.autograd.grad((slope(x) * v).sum(), x)
+    assert torch.allclose(found, expected)

@@ -134,3 +134,103 @@ def test_backward_through_a_nest():
         REFERENCE["vmap of grad"](REFERENCE["jvp"](with_numpy("sin"))), POINT.astype(np.longdouble)
     ).sum(0)
     np.testing.assert_allclose(x.grad.numpy(), expected.astype(np.float64), rtol=1e-6)
+
+
+# ------------------------------------------------------------------------------ writes in place
+
+
+def sine_of_a_slice(x):
+    y = x.clone()
+    y[2:].sin_()
+    return (y * x).sum()
+
+
+def columns_of_a_view(x):
+    y = x * 1
+    y.view(2, 2)[:, 0].mul_(y.view(2, 2)[:, 1].clone())
+    y.t().exp_()
+    return (y * y).sum()
+
+
+def into_zeros(x):
+    y = torch.zeros(4, dtype=x.dtype)
+    y[0] = x[1]
+    y[1:3] = x[:2] * x[2:]
+    y.add_(x, alpha=2)
+    return (y**3).sum()
+
+
+def row_column_diagonal(x):
+    y = x.expand(3, 4).clone()
+    y[1].mul_(x.cos())
+    y[:, 2] = x[:3]
+    y.diagonal().sigmoid_()
+    return (y * y).sum()
+
+
+def scan_in_place(x):
+    y = x.clone()
+    y.cumsum_(0)
+    y[::2].pow_(2)
+    return y.prod()
+
+
+def parts_of_complex(x):
+    c = torch.complex(x, x.flip(0)).clone()
+    torch.view_as_real(c)[0].mul_(3)
+    c.real[1:] = x[1:] ** 2
+    return (c * c.conj()).real.sum()
+
+
+def views_made_before(x):
+    y = torch.zeros(4, dtype=x.dtype)
+    first, last = y[:2], y[1:]
+    first.copy_(x[2:] ** 2)
+    last.add_(x[1:])
+    first.mul_(x[0])
+    return (y * y.flip(0)).sum() + first.sum()
+
+
+WRITERS = [
+    sine_of_a_slice, columns_of_a_view, into_zeros, row_column_diagonal, scan_in_place, parts_of_complex,
+    views_made_before,
+]  # fmt: skip
+SECOND = {
+    "reverse over forward": lambda f: func.jacrev(func.jacfwd(f)),
+    "forward over reverse": lambda f: func.jacfwd(func.jacrev(f)),
+    "forward over forward": lambda f: func.jacfwd(func.jacfwd(f)),
+    "forward over grad": lambda f: func.jacfwd(func.grad(f)),
+    "vmap": lambda f: lambda x: torch.vmap(func.hessian(f))(x[None])[0],
+}
+
+
+def close(found, expected, rtol=1e-9, atol=1e-9):
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=rtol, atol=atol)
+
+
+PLACE = torch.tensor([0.4, -0.7, 1.3, 0.9], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("mode", SECOND)
+@pytest.mark.parametrize("f", WRITERS, ids=lambda f: f.__name__)
+def test_second_derivatives_of_writers(f, mode):
+    if mode == "vmap" and f in (into_zeros, views_made_before):
+        return  # zeros that all samples share cannot be written to
+    if ON_TORCH and f is columns_of_a_view and mode == "forward over forward":
+        pytest.skip("PyTorch cannot write to zero tangents")
+    if ON_TORCH and f is views_made_before:
+        pytest.skip("PyTorch takes what writes to a view for a leaf")
+    expected = func.jacrev(func.grad(f))(PLACE)
+    close(SECOND[mode](f)(PLACE), expected)
+    step = 1e-6 * torch.eye(4, dtype=PLACE.dtype)
+    slopes = torch.stack([(func.grad(f)(PLACE + e) - func.grad(f)(PLACE - e)) / 2e-6 for e in step])
+    close(expected, slopes, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("f", WRITERS, ids=lambda f: f.__name__)
+def test_third_derivatives_of_writers(f):
+    if ON_TORCH and f in (columns_of_a_view, views_made_before):
+        pytest.skip("PyTorch has no tangents to write to")
+    expected = func.jacrev(func.jacrev(func.grad(f)))(PLACE)
+    close(func.jacfwd(func.jacfwd(func.grad(f)))(PLACE), expected)
+    close(func.jacfwd(func.jacrev(func.grad(f)))(PLACE), expected)

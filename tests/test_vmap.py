@@ -143,7 +143,7 @@ def test_equals_its_loop(row):
 
 # Rows without a gradient for each sample, and why.
 NO_GRADIENTS = {
-    "nn.functional.batch_norm nn.functional.instance_norm": "none for running statistics, with which they run",
+    "nn.functional.batch_norm nn.functional.instance_norm": "none for the running statistics",
     "floor_divide heaviside": "they have none",
     "_pad_packed_sequence": "how many rows a step has is no number of a batch",
 }
@@ -478,3 +478,18 @@ def test_samples_without_dims():
     check(torch.func.vmap(lambda a, m: a.masked_fill(m, 5.0))(x, mask), [5.0, 2.0])
     assert torch.func.vmap(lambda a: a.squeeze(()))(torch.ones(2, 1, 3)).shape == (2, 1, 3)
     assert torch.func.vmap(lambda a: a.clone().resize_(1, 4))(torch.ones(2, 2, 2)).shape == (2, 1, 4)
+
+
+def test_new_tensors_can_be_written_to():
+    found = torch.vmap(lambda x: (x.new_zeros(2).add_(x[0]), x.new_full((), 3.0).mul_(x[1])))(X)
+    check(found[0], [[0, 0], [3, 3]])
+    check(found[1], [3, 12])
+    nested = torch.vmap(torch.vmap(lambda x: x.new_ones(1).add_(x)))(X)
+    check(nested, [[[1], [2], [3]], [[4], [5], [6]]])
+
+
+def test_drawing_into_a_shared_tensor():
+    with pytest.raises(RuntimeError, match="different inplace randomness on an unbatched tensor"):
+        torch.vmap(lambda x: torch.zeros(2).normal_(), randomness="different")(X)
+    same = torch.vmap(lambda x: torch.zeros(2).normal_() + x[0] * 0, randomness="same")(X)
+    assert same[0].equal(same[1])

@@ -18,7 +18,7 @@ import threading
 from typing import Any, NamedTuple
 
 from pullback import _engine, ops
-from pullback._engine import IN_PLACE, Op, Tensor, apply_below, tangents_of
+from pullback._engine import IN_PLACE, Op, Tensor, apply_below, carries, tangents_of
 from pullback.autograd.grad_mode import enable_grad
 from pullback.autograd.leaves import gradients, leaf, same
 from pullback.batching import levels
@@ -46,6 +46,56 @@ def _outputs(result: Any) -> tuple[Any, ...]:
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
+_MISSING = object()
+
+# --------------------------------------------------------------------------------------- views
+
+
+class Seen:
+    """The tangent of a view: a window on that of the tensor whose memory it shows, its owner.
+
+    Looked up when it is wanted, so a write through any view is seen by all. The last one is kept with
+    the owner's tangent that it was taken from.
+    """
+
+    __slots__ = ("around", "owner", "source", "value", "window")
+
+    def __init__(self, p: Tensor, owner: Tensor, value: Any = None, level: Any = None) -> None:
+        further = (tangents_of(owner) or {}).get(level)
+        self.owner = owner if type(further) is not Seen else further.owner
+        self.around = p.dtype is not self.owner.dtype
+        shown = ops.reinterpret(_engine.alias(self.owner)) if self.around else self.owner
+        self.window = _engine.window(p, shown)
+        self.value = value
+        self.source = None if value is None else level.held(self.owner)
+
+    def now(self, level: Any) -> Any:
+        """The tangent."""
+        source = level.held(self.owner)
+        if source is not self.source:
+            self.source, self.value = source, None
+            if source is not None:
+                size, stride, offset, strides = self.window
+                self.value = ops.strided_take(self._shown(source), strides, size, stride, offset)
+        return self.value
+
+    def write(self, level: Any, tangent: Tensor) -> None:
+        """Gives the owner a tangent with this one in the window."""
+        source = level.held(self.owner)
+        source = ops.zeros_like(self.owner) if source is None else source
+        found = _engine.REGISTRY["as_strided_scatter"](self._shown(source), tangent, *self.window)
+        if self.around:
+            shape, strides = tuple(self.owner.shape), self.owner.stride()
+            found = ops.reinterpreted_back(found, shape, strides)
+        tangents_of(self.owner, True)[level] = found
+
+    def _shown(self, source: Tensor) -> Tensor:
+        """The owner's tangent in the dtype of the view."""
+        if not self.around:
+            return source
+        return ops.reinterpret(_engine.laid_as(source, self.owner.stride()))
+
+
 # ------------------------------------------------------------------------------- the interpreter
 
 
@@ -54,14 +104,22 @@ class Tangents:
 
     # ---- what tensors carry
 
+    def held(self, p: Tensor) -> Any:
+        """The tangent of a tensor that is not batched, as its dict has it or as its owner's shows it."""
+        tangents = tangents_of(p)
+        found = tangents.get(self, _MISSING) if tangents else _MISSING
+        if found is _MISSING:
+            base = p._base
+            if base is None or not carries(base, self):
+                return None
+            found = tangents_of(p, True)[self] = Seen(p, base)
+        return found.now(self) if type(found) is Seen else found
+
     def tangent(self, x: Any) -> Any:
         """The tangent that a tensor carries at this level, None for none."""
         if not isinstance(x, Tensor):
             return None
-        held = tangents_of(x if type(x) is not Batched else bottom(x))
-        if not held:
-            return None
-        found = held.get(self)
+        found = self.held(x if type(x) is not Batched else bottom(x))
         if type(x) is Batched and found is not None:
             active = levels.active()
             for level in reversed(chain(x)):
@@ -77,9 +135,8 @@ class Tangents:
 
     def forget(self, x: Any) -> None:
         """Takes the tangent off a tensor."""
-        held = tangents_of(bottom(x)) if isinstance(x, Tensor) else None
-        if held:
-            held.pop(self, None)
+        if isinstance(x, Tensor) and carries(bottom(x), self):
+            tangents_of(bottom(x), True)[self] = None
 
     def dual(self, x: Tensor, tangent: Tensor) -> Tensor:
         """A tensor like `x` that carries a tangent: one for each sample if the tangent is batched."""
@@ -94,8 +151,8 @@ class Tangents:
     def carries(self, x: Any) -> bool:
         """Whether a tensor, or one of a list, has a tangent."""
         if isinstance(x, Tensor):
-            held = tangents_of(x if type(x) is not Batched else bottom(x))
-            return bool(held) and self in held
+            found: bool = carries(bottom(x), self)
+            return found
         return type(x) in (list, tuple) and any(self.carries(item) for item in x)
 
     def or_zeros(self, x: Any) -> Any:
@@ -112,12 +169,7 @@ class Tangents:
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
         """An op on tensors that may carry tangents."""
         for x in args:
-            kind = type(x)
-            if kind is Tensor:
-                held = tangents_of(x)
-                if held and self in held:
-                    break
-            elif self.carries(x):
+            if carries(x, self) if type(x) is Tensor else self.carries(x):
                 break
         else:
             return apply_below(op, args, out)
@@ -127,51 +179,48 @@ class Tangents:
         if op.nondiff:
             return apply_below(op, args, out)
         if out is IN_PLACE:
-            (tangent,) = _outputs(self.pushed(op, args, apply_below(op, args)))
-            return self._write(op, args, None if tangent is None else self._own(tangent, args))
+            before = self._kept(args)
+            (tangent,) = _outputs(self.pushed(op, before, apply_below(op, before)))
+            return self._write(op, args, tangent)
         result = apply_below(op, args, out)
-        tangents = self.pushed(op, args, result)
-        if isinstance(result, Tensor):
-            tangent = _outputs(tangents)[0]
+        for x, tangent in zip(_outputs(result), _outputs(self.pushed(op, args, result)), strict=True):
             if tangent is not None:
-                self.carry(result, tangent if op.view else self._own(tangent, args))
-            return result
-        for x, tangent in zip(result, _outputs(tangents), strict=True):
-            if tangent is not None:
-                self.carry(x, tangent if op.view else self._own(tangent, args))
+                self.carry(x, tangent)
+                if op.view and x._base is not None:
+                    tangents_of(x)[self] = Seen(x, args[0], tangents_of(x)[self], self)
         return result
 
-    def _own(self, tangent: Tensor, args: tuple[Any, ...]) -> Any:
-        """The tangent, copied if it is in the memory of another: in-place ops will write to it."""
-        p = bottom(tangent)
-        if p._base is not None:
-            return ops.clone(tangent)
-        for x in args:
-            if isinstance(x, Tensor):
-                held = tangents_of(bottom(x))
-                if held and bottom(held.get(self)) is p:
-                    return ops.clone(tangent)
-        return tangent
+    def _kept(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments of an op in place, of which the graph of the tangent may save the first."""
+        target = args[0]
+        if not (_engine.grad_enabled() and self._recorded(args)):
+            return args
+        before = ops.clone(target)
+        tangent = self.tangent(target)
+        if tangent is not None:
+            self.carry(before, tangent)
+        return tuple([before if x is target else x for x in args])
 
     def _write(self, op: Op, args: tuple[Any, ...], tangent: Any) -> Any:
-        """The op in place, and its tangent into that of the target, which its views share."""
+        """The op in place. Tangents are never written to: the target, or the tensor that it is a view
+        of, gets a new one, which its views will see."""
         target = args[0]
         apply_below(op, args, IN_PLACE)
-        held = self.tangent(target)
-        base = bottom(target)._base
-        if held is None and base is not None and tangent is not None:
-            self.carry(base, ops.zeros_like(base))
-            piece = _engine.REGISTRY["as_strided"]
-            tangents_of(bottom(target), True)[self] = piece(
-                self.tangent(base), *_engine.view_geometry(bottom(target))
-            )
-            held = self.tangent(target)
-        if held is None:
-            self.carry(target, tangent.to(target.dtype))
-        elif tangent is None:
-            held.zero_()
+        p = bottom(target)
+        if tangent is None:
+            tangent = ops.zeros_like(target)
+        elif tangent.dtype is not target.dtype:
+            tangent = tangent.to(target.dtype)
+        for level in chain(target):
+            tangent = strip(tangent, level)
+        self.held(p)
+        found = tangents_of(p, True).get(self)
+        if type(found) is not Seen and (found is not None or p._base is None):
+            tangents_of(p)[self] = tangent
         else:
-            held.copy_(tangent)
+            seen = found if type(found) is Seen else Seen(p, p._base)
+            seen.write(self, tangent)
+            tangents_of(p)[self] = seen
         return target
 
     def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
@@ -336,9 +385,6 @@ def _batched_level(args: Any) -> Any:
         return None
     active = levels.active()
     return active[max(active.index(level) for level in found)]
-
-
-_MISSING = object()
 
 
 def _value_for(name: str, g: Any, op: Op, args: tuple[Any, ...], result: Any) -> Any:

@@ -37,7 +37,7 @@ def same(x: Tensor) -> Tensor:
 def _bare(p: Tensor) -> Tensor:
     """The numbers and tangents of a tensor without its history."""
     q = _engine.alias(p)
-    tangents = _engine.tangents_of(p)
+    tangents = _engine.tangents_now(p)
     if tangents:
         _engine.tangents_of(q, True).update(tangents)
     return q
@@ -64,7 +64,7 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
     """
     active = levels.active()
     if active:
-        if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_of(x):
+        if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x):
             return _plain_leaf(x, active)
         x = spread_out(x)
     p = bottom(x)

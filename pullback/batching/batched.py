@@ -56,6 +56,17 @@ def _restructuring(name: str) -> Any:
     return method
 
 
+def _made_like(name: str) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """The new tensor once for each sample, so that samples can be written to it."""
+        one = getattr(Tensor, name)(self, *args, **kwargs)
+        wide = self.physical.new_empty((self.level.size, *one.shape), dtype=one.dtype)
+        wide.copy_(one)
+        return batched(self.level, wide)
+
+    return method
+
+
 class Batched(Tensor):
     """One tensor for each sample of a batch, see above."""
 
@@ -72,6 +83,9 @@ class Batched(Tensor):
     backward = _refusing(BACKWARD)
     squeeze_, unsqueeze_, t_ = map(_restructuring, ("squeeze", "unsqueeze", "t"))
     transpose_ = swapaxes_ = swapdims_ = _restructuring("transpose")
+    new_zeros, new_ones, new_full, new_empty = map(
+        _made_like, ("new_zeros", "new_ones", "new_full", "new_empty")
+    )
 
     def resize_(self, *sizes: Any, memory_format: Any = None) -> Any:
         """Changes the shape of each sample, which keeps its first numbers; new ones are zero."""

@@ -24,6 +24,10 @@ RANDOM = (
     "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
     "'different' randomness flags on vmap or perform the randomness operation out of vmap"
 )
+UNBATCHED = (
+    "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like "
+    "same randomness. If this is necessary for your usage, please file an issue with functorch."
+)
 SAME = (
     "Vmap does not currently support same randomness with a batched tensor input. Please file an "
     "issue with functorch"
@@ -112,7 +116,7 @@ class Batching:
             apply_below(_COPY, (target, ops.expand(drawn, target.shape), False), IN_PLACE)
             return args[0]
         if out is IN_PLACE and not self.holds(args[0]):
-            raise RuntimeError(CAPTURED)
+            raise RuntimeError(UNBATCHED)
         physical = tuple([self.front(x) if isinstance(x, Tensor) else x for x in args])
         result = apply_below(op, physical, out)
         return args[0] if out is IN_PLACE else self.wrap(result)

@@ -47,29 +47,29 @@ def leave(aside: list[Any]) -> None:
         _stack().extend(aside)
 
 
-class without:
-    """Within, one of the active interpreters is off the stack. A context manager."""
+class within:
+    """Within, these interpreters are the active ones. A context manager."""
 
-    __slots__ = ("aside", "before", "interpreter")
+    __slots__ = ("aside", "before", "levels")
 
-    def __init__(self, interpreter: Any) -> None:
-        self.interpreter = interpreter
+    def __init__(self, levels: list[Any]) -> None:
+        self.levels = levels
 
     def __enter__(self) -> None:
         self.before = before = active()
         self.aside = _stack()[len(before) :]
-        _set([level for level in before if level is not self.interpreter], [])
+        _set(self.levels, [])
 
     def __exit__(self, *_: object) -> None:
         _set(self.before, self.aside)
 
 
+def without(interpreter: Any) -> within:
+    """Within, one of the active interpreters is off the stack."""
+    return within([level for level in active() if level is not interpreter])
+
+
 def hoisted(level: Any, top: Any, function: Any, *args: Any) -> Any:
     """Calls a function with `level` taken out of the active ones and `top` put above them."""
-    before = active()
-    aside = _stack()[len(before) :]
-    _set([*[other for other in before if other is not level], top], [])
-    try:
+    with within([*[other for other in active() if other is not level], top]):
         return function(*args)
-    finally:
-        _set(before, aside)

@@ -124,6 +124,29 @@ def tangents_of(Tensor t, bint make=False):
     return t.tangents
 
 
+def carries(Tensor t, level):
+    """Whether a tensor has a tangent of a level, or the tensor it is a view of has one."""
+    if t.tangents is not None and level in t.tangents:
+        return t.tangents[level] is not None
+    return t.base is not None and t.base.tangents is not None and t.base.tangents.get(level) is not None
+
+
+def tangents_now(Tensor t):
+    """The tangents of a tensor by level, as they are now; None if it has none."""
+    cdef dict found = {}
+    if t.tangents is None and (t.base is None or t.base.tangents is None):
+        return None
+    for level in {**((t.base.tangents or {}) if t.base is not None else {}), **(t.tangents or {})}:
+        if carries(t, level):
+            found[level] = level.held(t)
+    return found
+
+
+def window(Tensor t, Tensor owner):
+    """Size, strides and offset of a tensor in the memory of another, and the other's strides, in elements."""
+    return geometry(t, owner)
+
+
 def keep_tangents(bint mode):
     """Says whether tensors on this thread may get tangents: then results are saved with theirs."""
     pb_thread.tangents = mode

@@ -428,6 +428,8 @@ cdef Saved packed(Tensor t, Node holder, pack_hook, unpack_hook):
         s.output_index = t.output_index
     given = detached(t) if s.result or t.node is not None else t
     s.unpack_hook = unpack_hook
+    if pb_thread.tangents:
+        s.tangents = tangents_of(t, True)   # hooks see the numbers alone
     cdef int before = pb_thread.saved_hooks
     pb_thread.saved_hooks = 0
     try:
@@ -562,6 +564,7 @@ cdef Tensor _unpack_saved(Node holder, Saved s):
             raise TypeError("Output of saved tensor unpack_hook expected to be a Tensor but got result of "
                             f"type {type(got).__name__}")
         t = detached(<Tensor>got)
+        t.tangents = s.tangents
         return with_history(t, holder if s.result else s.node, s.output_index)
     if s.storage.version != s.version and disturbed(s.storage, s.version, s.array):
         node = holder if s.result else (s.tensor.node if s.tensor is not None else None)

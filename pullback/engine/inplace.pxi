@@ -216,8 +216,7 @@ cdef object apply_inplace(Op op, PyObject** argv):
                 before = detached(target)
                 before.array = before.array.copy()
                 before.storage = None
-                if target.tangents:
-                    before.tangents = {level: _ops.clone(t) for level, t in target.tangents.items()}
+                before.tangents = tangents_now(target)
                 with_history(before, history(target, &index), target.output_index)
                 break
         argv[0] = <PyObject*>before
@@ -321,8 +320,8 @@ cdef int hang(Node node, Tensor target, int position=0, int place=0) except -1:
     copy.kind = NODE_CUSTOM
     copy.saved = "torch::autograd::CopySlices"
     seen = base if code_of(base.array) == code_of(target.array) else _ops.reinterpret(detached(base))
-    copy.custom = CopySlices(node, place, target.dtype, base.dtype, geometry(target, <Tensor>seen),
-                             tuple(base.shape), _dense_strides(base))
+    around = None if seen is base else (tuple(base.shape), _dense_strides(base))
+    copy.custom = CopySlices(node, place, geometry(target, <Tensor>seen), around)
     sequence += 1
     copy.seq = sequence
     copy.add_edge(base_history, index)
@@ -352,14 +351,19 @@ cdef object _dense_strides(Tensor t):
     return tuple([s // (<object>t.array).itemsize for s in (<object>t.array).strides])
 
 
+cpdef object laid_as(Tensor t, tuple strides):
+    """A copy of a tensor that lies in memory as `strides` say."""
+    nothing = ((0,), (1,), 0, strides)
+    return dispatch_tuple(<Op>_operators["as_strided_scatter"], (t, _ops.zeros(0, dtype=t.dtype)) + nothing, None)
+
+
 class CopySlices:
     """The backward step of a write through a view: the view's part of the gradient goes through the
     in-place op's node, the rest of the base's gradient passes by."""
 
-    def __init__(self, node, place, view_dtype, base_dtype, geometry, base_shape, base_strides):
+    def __init__(self, node, place, geometry, around):
         self.node, self.place, self.geometry = node, place, geometry
-        self.view_dtype, self.base_dtype = view_dtype, base_dtype
-        self.base_shape, self.base_strides = base_shape, base_strides
+        self.around = around   # shape and strides of a base that the view sees in another dtype
 
     def __call__(self, holder, grads):
         (g,) = grads
@@ -367,16 +371,16 @@ class CopySlices:
             return ()
         if self.node is None:
             raise RuntimeError(FREED)
-        whole = _ops.empty_strided(self.base_shape, self.base_strides, dtype=g.dtype)
-        whole.copy_(g)
-        seen = whole if self.view_dtype.is_complex == self.base_dtype.is_complex else _ops.reinterpret(whole)
-        part = dispatch_tuple(<Op>_operators["as_strided"], (seen,) + self.geometry, None)
-        results = run_node(self.node, [part.clone()], _all_needed(self.node))
+        seen = g if self.around is None else _ops.reinterpret(laid_as(g, self.around[1]))
+        size, stride, offset, strides = self.geometry
+        part = dispatch_tuple(<Op>_operators["strided_take"], (seen, strides, size, stride, offset), None)
+        results = run_node(self.node, [part], _all_needed(self.node))
         mine = results.pop(self.place)
         if mine is None:
-            part.zero_()
-        else:
-            part.copy_(mine)
+            mine = _ops.zeros_like(part)
+        whole = dispatch_tuple(<Op>_operators["as_strided_scatter"], (seen, mine) + self.geometry, None)
+        if self.around is not None:
+            whole = _ops.reinterpreted_back(whole, *self.around)
         return (whole, *results)
 
     def release(self, holder):

@@ -11,7 +11,13 @@ from typing import Any
 
 from pullback.func.forward import jvp, linearize
 from pullback.func.jacobians import hessian, jacfwd, jacrev
-from pullback.func.modules import debug_unwrap, functional_call, functionalize, stack_module_state
+from pullback.func.modules import (
+    debug_unwrap,
+    functional_call,
+    functionalize,
+    replace_all_batch_norm_modules_,
+    stack_module_state,
+)
 from pullback.func.products import ggnvp, hessian_diag, laplacian, linear_transpose
 from pullback.func.reverse import grad, grad_and_value, vjp
 from pullback.func.vmap import vmap
@@ -31,6 +37,7 @@ __all__ = [
     "laplacian",
     "linear_transpose",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",

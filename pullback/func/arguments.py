@@ -84,6 +84,16 @@ def check_differentiable(tensors: Any) -> None:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
 
 
+def check_real(name: str, what: str, tensors: Any) -> None:
+    """RuntimeError for a complex tensor: of one, the modes' matrices are each other's conjugates."""
+    for i, x in enumerate(tensors):
+        if x.dtype.is_complex:
+            raise RuntimeError(
+                f"{name}: Expected all {what} to be real but received complex tensor at flattened input "
+                f"idx: {i}"
+            )
+
+
 def split_aux(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
     """The result proper, and what comes beside it."""
     if not has_aux:

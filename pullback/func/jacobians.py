@@ -18,7 +18,7 @@ from pullback._engine import from_array
 from pullback.batching import levels
 from pullback.batching.batched import batched, spread
 from pullback.batching.interpreter import Batching
-from pullback.func.arguments import Argnums, Picked
+from pullback.func.arguments import Argnums, Picked, check_real
 from pullback.func.forward import Pushed
 from pullback.func.reverse import Recorded
 from pullback.func.vmap import chunk_for
@@ -105,7 +105,9 @@ def jacrev(
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         picked = Picked(argnums, args)
+        check_real("jacrev", "inputs", picked.tensors)
         call = Recorded(func, picked, kwargs, has_aux, "vjp(f, *primals)")
+        check_real("jacrev", "outputs", call.outs)
         sizes = [y.numel() for y in call.outs]
         total = sum(sizes)
         if total == 1 and len(sizes) == 1:
@@ -159,6 +161,7 @@ def jacfwd(
         for x in picked.tensors:
             if x.dtype.kind not in "fc":
                 raise ValueError(f"Expected primal to be floating point or complex, but got: {x.dtype}")
+        check_real("jacfwd", "inputs", picked.tensors)
         sizes = [x.numel() for x in picked.tensors]
         total = sum(sizes)
         basis = unit_vectors(picked.tensors)
@@ -171,6 +174,7 @@ def jacfwd(
 
         columns = in_chunks(rows_at_once(chunk_size, picked.tensors, total), push, basis, randomness)
         call = calls[0]
+        check_real("jacfwd", "outputs", call.outs)
         found = []
         for y, t in zip(call.outs, columns, strict=True):
             found.append(picked.nested(_blocks(y, t, picked.tensors, sizes, total)))

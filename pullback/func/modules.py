@@ -15,6 +15,20 @@ from pullback._engine import Tensor
 from pullback.batching.batched import Batched
 
 
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """Makes batch norms within a module forget their running statistics, which samples can't share.
+
+    Each module among `root.modules()` of a class `BatchNorm...` that tracks them loses them. Returns
+    `root`.
+    """
+    for module in (root, *root.modules()):
+        names = [cls.__name__.lstrip("_") for cls in type(module).__mro__]
+        if any(name.startswith("BatchNorm") for name in names) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
+
+
 def functional_call(
     module: Any,
     parameter_and_buffer_dicts: dict[str, Tensor] | Sequence[dict[str, Tensor]],

@@ -91,18 +91,6 @@ def _gathered(pattern: Any, groups: Array, count: int) -> Any:
     return _matrix(flat[rows], rows, (count, len(flat))) @ pattern
 
 
-class Carried:
-    """What an interpreter hangs on a tensor, beside the tangents of forward mode. The engine clones it with
-    these, where it saves a tensor before a write: the value is never written to, so it is shared."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Carried:
-        return cls(args[0].value)
-
-
 class Patterns:
     """The interpreter: each tensor that depends on the input has a pattern of `size` columns."""
 
@@ -117,6 +105,8 @@ class Patterns:
             held = self.of(x._base)
             return None if held is None else _picked(held, self._places(x))
         return carried(x, self)
+
+    held = of  # what the engine keeps of a tensor that is about to be written to
 
     def give(self, x: Tensor, pattern: Any) -> None:
         """Sets the pattern of a tensor; a view's is that of its base."""
@@ -225,14 +215,13 @@ class Patterns:
 def carried(x: Tensor, interpreter: Any) -> Any:
     """What an interpreter has hung on a tensor, None for nothing."""
     held = _engine.tangents_of(x)
-    found = held.get(interpreter) if held else None
-    return None if found is None else found.value
+    return held.get(interpreter) if held else None
 
 
 def carry(x: Tensor, interpreter: Any, value: Any) -> None:
     """Hangs a value on a tensor, None to take it off; what the graph saves of the tensor has it, too."""
     if value is not None:
-        _engine.tangents_of(x, True)[interpreter] = Carried(value)
+        _engine.tangents_of(x, True)[interpreter] = value
     elif _engine.tangents_of(x):
         _engine.tangents_of(x).pop(interpreter, None)
 

@@ -102,6 +102,8 @@ class Jets:
         held = self.of(x._base)
         return held and [None if c is None else _window(c, _engine.view_geometry(x)) for c in held]
 
+    held = of  # what the engine keeps of a tensor that is about to be written to
+
     def give(self, x: Tensor, coefficients: Sequence[Any]) -> None:
         """Hangs coefficients on a tensor, in its shape and dtype; nothing if all are zero."""
         fitted = [c if c is None else _fitted(c, x) for c in coefficients]

@@ -64,13 +64,19 @@ _as_strided.vjp(self=_as_strided_slope)
 _as_strided_in_place.vjp(self=_as_strided_slope)
 
 
-def _buffer(dtype: Any, layouts: Any) -> tuple[Any, int]:
-    """Zeros to hold arrays of these layouts (shape, strides, offset); and where offset 0 is there."""
+def _ends(layouts: Any) -> tuple[int, int]:
+    """The first and the last place of memory that layouts (shape, strides, offset) reach, and 0."""
     low = min(0, *(offset for _, _, offset in layouts))
     high = max(
         offset + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
         for shape, steps, offset in layouts
     )
+    return low, high
+
+
+def _buffer(dtype: Any, layouts: Any) -> tuple[Any, int]:
+    """Zeros to hold arrays of these layouts (shape, strides, offset); and where offset 0 is there."""
+    low, high = _ends(layouts)
     return np.zeros(max(high - low + 1, 0), dtype), -low
 
 
@@ -124,6 +130,10 @@ def strided_put(self: Tensor, shape, strides, size, stride, offset):
 @op(places="", moves=True, linear=True)
 def strided_take(self: Tensor, strides, size, stride, offset):
     """`as_strided` of numbers that may lie otherwise in memory than `strides` says."""
+    if self.flags.c_contiguous and strides_of(self) == tuple(strides):
+        low, high = _ends([(size, stride, offset)])
+        if low >= 0 and high < self.size:
+            return strided(self, tuple(size), tuple(stride), offset).copy()
     counts = _counts(self.shape, tuple(strides))
     given = self if counts is None else (self / counts).astype(self.dtype)
     return _strided_map(given, (tuple(size), tuple(stride), offset), (self.shape, tuple(strides), 0)).copy()
@@ -186,7 +196,7 @@ def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | Non
     return restructure(_as_strided_in_place, input, *_window(input, size, stride, storage_offset))
 
 
-@op(name="as_strided_scatter", places="", moves=True)
+@op(name="as_strided_scatter", places="", moves=True, linear=True)
 def _as_strided_scatter(self: Tensor, src: Tensor, size, stride, offset, strides):
     """A copy of `self`, which lies as `strides` says, with `src` written to a window."""
     shape = self.shape
@@ -316,6 +326,14 @@ def reinterpret(base: Tensor) -> Tensor:
         return view_as_real(base)
     reach = 1 + sum((n - 1) * s for n, s in zip(array.shape, strides_of(array), strict=True))
     return view_as_complex(_as_strided(base, (reach // 2, 2), (2, 1), 0, strides_of(array)))
+
+
+def reinterpreted_back(seen: Tensor, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
+    """The tensor of a shape and strides that `reinterpret` showed."""
+    if not seen.is_complex():
+        return view_as_complex(seen)
+    flat = ops.reshape(view_as_real(seen), (-1,))
+    return strided_take(flat, (1,), shape, strides, 0)
 
 
 @op(name="select_part", places="", view=True, linear=True, grad_name="SelectBackward0")

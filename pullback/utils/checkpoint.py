@@ -26,6 +26,7 @@ from pullback.autograd.grad_mode import enable_grad, no_grad
 from pullback.autograd.graph import saved_tensors_hooks
 from pullback.autograd.passes import backward
 from pullback.batching import levels
+from pullback.batching.batched import Batched
 from pullback.utils.selective import (
     SAC_IGNORED_OPS,
     CheckpointPolicy,
@@ -259,6 +260,10 @@ class _Inputs(Function):
         ctx.save_for_backward(*tensors)
         return ops.clone(anchor)
 
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return ops.zeros(0)
+
 
 class _Frame:
     """One checkpointed call: what it saved, by place, and how to compute that again."""
@@ -268,9 +273,10 @@ class _Frame:
         self.places: list[Any] = []
         self.looks: list[dict[str, Any]] | None = []
         self.complete = False
+        self.levels = levels.active()
         anchor = ops.empty((0,), requires_grad=True)
-        self.rest = [None if isinstance(x, Tensor) else x for x in args]
-        self.tensors = [i for i, x in enumerate(args) if isinstance(x, Tensor)]
+        self.tensors = [i for i, x in enumerate(args) if isinstance(x, Tensor) and type(x) is not Batched]
+        self.rest = [None if i in self.tensors else x for i, x in enumerate(args)]
         self.kept = _Inputs.apply(anchor, *(args[i] for i in self.tensors))
 
     def args(self) -> tuple[Any, ...]:
@@ -331,7 +337,7 @@ class _Frame:
             return value
 
         try:
-            with saved_tensors_hooks(pack, lambda x: x), enable_grad():
+            with levels.within(self.levels), saved_tensors_hooks(pack, lambda x: x), enable_grad():
                 self.run.repeat(self.args())
         except _Enough as stop:
             if stop.frame is not self:
