@@ -18,7 +18,7 @@ from cpython.contextvars cimport PyContextVar_Set, PyContextVar_Reset
 from cpython.mem cimport PyMem_Malloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.string cimport memcpy, memmove, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS,
     PyArray_NDIM, PyArray_SIZE, PyArray_STRIDES, PyArray_TYPE, PyArray_ITEMSIZE, PyArray_ISBEHAVED_RO,
@@ -115,6 +115,14 @@ cdef Shelf shelves[NCODES]
 cdef npy_intp kept_bytes = 0
 
 
+cdef inline bint equal(int n, npy_intp* a, npy_intp* b) noexcept:
+    cdef int i
+    for i in range(n):
+        if a[i] != b[i]:
+            return False
+    return True
+
+
 cdef ndarray empty(int nd, npy_intp* dims, int code):
     """A C-contiguous array of the dtype with that code, its contents undefined."""
     global kept_bytes
@@ -131,8 +139,7 @@ cdef ndarray empty(int nd, npy_intp* dims, int code):
     else:
         for i in range(shelf.narrays - 1, -1, -1):
             found = shelf.arrays[i]
-            if PyArray_NDIM(<ndarray>found) == nd and memcmp(
-                    PyArray_DIMS(<ndarray>found), dims, nd * sizeof(npy_intp)) == 0:
+            if PyArray_NDIM(<ndarray>found) == nd and equal(nd, PyArray_DIMS(<ndarray>found), dims):
                 shelf.narrays -= 1
                 memmove(&shelf.arrays[i], &shelf.arrays[i + 1], (shelf.narrays - i) * sizeof(PyObject*))
                 a = <ndarray>found
@@ -447,7 +454,7 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
         if dims == NULL:
             nd = PyArray_NDIM(a)
             dims = PyArray_DIMS(a)
-        elif PyArray_NDIM(a) != nd or memcmp(PyArray_DIMS(a), dims, nd * sizeof(npy_intp)) != 0:
+        elif PyArray_NDIM(a) != nd or not equal(nd, PyArray_DIMS(a), dims):
             return _strided(table, code, n, arrays, numbers, out)
         steps[i] = PyArray_ITEMSIZE(a)
     for j in range(nd):
@@ -456,7 +463,7 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* nu
         out = empty(nd, dims, CODE_OF_TYPENUM[table.out_type[code]])
     else:
         if not (PyArray_IS_C_CONTIGUOUS(out) and PyArray_TYPE(out) == table.out_type[code]) or PyArray_NDIM(out) != nd or (
-                memcmp(PyArray_DIMS(out), dims, nd * sizeof(npy_intp)) != 0):
+                not equal(nd, PyArray_DIMS(out), dims)):
             return _strided(table, code, n, arrays, numbers, out)
         for i in range(n):
             if arrays[i] != NULL and (_overlaps(<ndarray>arrays[i], <char*>PyArray_DATA(out), size * PyArray_ITEMSIZE(out))
@@ -559,9 +566,9 @@ cdef void _result_strides(Walk* walk, int n, PyObject** arrays, npy_intp* steps,
             continue
         c_order = c_order and PyArray_IS_C_CONTIGUOUS(<ndarray>arrays[i])
         alike = alike and PyArray_NDIM(<ndarray>arrays[i]) == walk.nd and (
-            memcmp(PyArray_DIMS(<ndarray>arrays[i]), walk.dims, walk.nd * sizeof(npy_intp)) == 0)
+            equal(walk.nd, PyArray_DIMS(<ndarray>arrays[i]), walk.dims))
         if last >= 0:
-            dense = dense and memcmp(walk.strides[i], walk.strides[last], walk.nd * sizeof(npy_intp)) == 0
+            dense = dense and equal(walk.nd, walk.strides[i], walk.strides[last])
         last = i
     if alike and c_order:
         for j in range(walk.nd):
