@@ -33,10 +33,11 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
-    PyArray_CopyInto, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_CORDER,
+    PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_Transpose, PyArray_TYPE,
+    NPY_ARRAY_OWNDATA, NPY_CORDER,
 )
 
 import_array()

@@ -7,7 +7,7 @@ views of it see the new history. What a node saved and somebody changed since is
 import gc
 
 import pytest
-from library import check, fn_name, leaf, torch, vec
+from library import check, fn_name, leaf, pullback_only, torch, vec
 
 CHANGED = "one of the variables needed for gradient computation has been modified"
 LEAF = "a leaf Variable that requires grad is being used in an in-place operation"
@@ -457,3 +457,56 @@ def test_random_programs_agree_with_their_functional_form():
         (gz,) = torch.autograd.grad((z**2).sum(), x)
         check(y, z.tolist(), rtol=1e-12)
         check(gx, gz.tolist(), rtol=1e-12)
+
+
+# --------------------------------------------------------- graphs so large that arrays alone are saved
+
+
+@pytest.fixture
+def lending():
+    from pullback import _engine
+
+    before = _engine.lend_from(-1)
+    yield
+    _engine.lend_from(before)
+
+
+@pullback_only("of Pullback's engine")
+@pytest.mark.usefixtures("lending")
+@pytest.mark.parametrize("shape", [(), (3,)])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda y: y.add_(1),
+        lambda y: y.view(-1).add_(1),
+        lambda y: y.detach().add_(1),
+        lambda y: y.detach_().add_(1),
+        lambda y: (y.data.add_(1), y.add_(0)),
+    ],
+)
+def test_writes_to_lent_arrays_are_detected(write, shape):
+    x = torch.full(shape, 2.0, requires_grad=True)
+    y = x * 3
+    z = (y * y).sum()
+    write(y)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.backward()
+
+
+@pullback_only("of Pullback's engine")
+@pytest.mark.usefixtures("lending")
+@pytest.mark.parametrize("shape", [(), (3,), (2, 2)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128, torch.bfloat16])
+def test_derivatives_by_lent_arrays(shape, dtype):
+    x = torch.full(shape, 2.0, dtype=dtype, requires_grad=True)
+    y = x * 3
+    z = y * y * x
+    saved = z.grad_fn.next_functions[0][0]._saved_self
+    assert saved.equal(y) and saved.grad_fn is y.grad_fn and saved.dtype is dtype
+    del y, saved
+    (g,) = torch.autograd.grad(z, x, torch.ones_like(z), create_graph=True)
+    assert g.equal(torch.full(shape, 108.0, dtype=dtype))
+    (h,) = torch.autograd.grad(g, x, torch.ones_like(g), retain_graph=True)
+    assert h.equal(torch.full(shape, 108.0, dtype=dtype))
+    g.backward(torch.ones_like(g))
+    assert x.grad.equal(h)

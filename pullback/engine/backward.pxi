@@ -266,7 +266,7 @@ cdef class Task:
         """Fetches what the next nodes will read: in a long graph each step would wait for memory.
 
         Slots are in the order of discovery, near enough that of the steps. A pointer is followed one step
-        after it was fetched: the node, then the tensor it saved, then that tensor's array, then the numbers.
+        after it was fetched: the node, then the array that it saved, then the numbers.
         """
         cdef PyObject* saved
         cdef int i
@@ -277,11 +277,8 @@ cdef class Task:
             prefetch(<char*>saved)
             prefetch(<char*>saved + 64)
             saved = <PyObject*>(<Node>self.slots[slot + 1].node).saved
-            if saved != NULL and type(<object>saved) is Tensor:
-                prefetch(<PyObject*>(<Tensor>saved).array)
-            saved = <PyObject*>(<Node>self.slots[slot].node).saved
-            if saved != NULL and type(<object>saved) is Tensor and (<Tensor>saved).array is not None:
-                prefetch(PyArray_DATA((<Tensor>saved).array))
+            if saved != NULL and type(<object>saved) is ndarray:
+                prefetch(PyArray_DATA(<ndarray>saved))
 
     cdef int run(self) except -1:
         cdef bint long = self.count > 1000
@@ -301,7 +298,7 @@ cdef class Task:
             if node.kind == NODE_ACCUMULATE:
                 self.finish_leaf(slot, node)
                 continue
-            if node.kind == NODE_OP and node.rare is None and (
+            if node.kind == NODE_OP and (node.rare is None or few_things(node)) and (
                     node.op.joint is None and self.slots[slot].buffer != NULL and self.slots[slot].needed
                     and not self.slots[slot].captured and node.nedges == node.op.ntensors and not anomaly):
                 self.step_plain(slot, node)
@@ -516,6 +513,11 @@ cdef int give_grad(Tensor leaf, PyObject* owned, bint create_graph) except -1:
     return 0
 
 
+cdef inline bint few_things(Node node) noexcept:
+    """Whether the rare things of a node do not concern its step."""
+    return node.rare.hooks is None and node.rare.outputs is None and node.nedges <= 3
+
+
 cdef inline bint quiet_pass(Tensor g):
     """Whether this is a plain gradient of a pass that is not recorded: then arrays are all there is to it."""
     return (pb_thread.level == 0 and not pb_thread.grad and type(g) is Tensor and not g.meta and g.node is None
@@ -722,6 +724,7 @@ cdef int release(Node node) except -1:
             node.freed = True
     if not node.freed:
         return 0
+    shelve_saved(node)
     if node.op.variant is None:
         node.saved = node.custom = None
         return 0

@@ -77,6 +77,7 @@ def detach_inplace(Tensor t):
             "for training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and "
             "hence detach_() cannot be called on these gradients. To fix this error, please refer to the "
             "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.")
+    storage(t)
     t.node, t.output_index, t.requires, t.retains = None, 0, False, False
     return t
 

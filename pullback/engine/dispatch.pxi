@@ -448,14 +448,18 @@ cdef int save_inputs(Node node, PyObject** argv, unsigned int need) except -1:
     cdef Op op = node.op
     cdef tuple saved = PyTuple_New(op.nsaved) if op.nsaved > 2 else None
     cdef object entry, x
-    cdef int i, kind
+    cdef int i, k, kind
     for i in range(op.nsaved):
         entry = None
         kind = op.saved_kind[i]
         if op.saved_mask[i] & need and kind != SAVE_RESULT and kind != SAVE_RESULTS:
             x = <object>argv[op.saved_param[i]]
             if kind == SAVE_TENSOR:
-                entry = keep(x)
+                if type(x) is Tensor and lends(<Tensor>x) and saved_source(node, i, &k) is (<Tensor>x).node:
+                    (<Tensor>x).node.lent = True
+                    entry = lent(node, i, (<Tensor>x).array)
+                else:
+                    entry = keep(x)
             elif kind == SAVE_PARAM:
                 entry = x
             elif isinstance(x, Tensor):

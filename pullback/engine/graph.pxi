@@ -112,6 +112,7 @@ cdef class Node:
     cdef int nedges, noutputs
     cdef signed char kind, code, nd    # dtype and shape of the one output
     cdef flag freed
+    cdef flag lent                     # another node saved the array of the output, see NOTE [Lent arrays]
     cdef npy_intp dims[NODE_DIMS]
 
     def __cinit__(self):
@@ -119,6 +120,8 @@ cdef class Node:
 
     def __dealloc__(self):
         leave_live(&self.link)
+        if self.kind == NODE_OP and not self.freed and self.op is not None:
+            shelve_saved(self)
 
     cdef int add_edge(self, Node node, int index) except -1:
         if self.nedges == 0:
@@ -128,7 +131,9 @@ cdef class Node:
         elif self.nedges == 2:
             self.edge2, self.index2 = node, index
         else:
-            rare_of(self).more.append((node, index))
+            if rare_of(self).more is None:
+                self.rare.more = []
+            self.rare.more.append((node, index))
         self.nedges += 1
         return 0
 
@@ -210,7 +215,9 @@ cdef class Node:
     @property
     def metadata(self):
         """A dict for the user's notes on this node."""
-        return rare_of(self).metadata
+        if rare_of(self).metadata is None:
+            self.rare.metadata = {}
+        return self.rare.metadata
 
     @property
     def _input_metadata(self):
@@ -251,15 +258,15 @@ cdef class Node:
 
 @cython.final
 cdef class Rare:
-    """What a node has if it has hooks, several outputs, many inputs, or a user's notes."""
+    """What a node has if it has hooks, several outputs, many inputs, a user's notes, or a lent array that
+    others may write to."""
 
     cdef Hooks hooks
+    cdef Storage storage # of the output's memory
     cdef list more       # (node, output index) of the edges from the fourth on
     cdef list outputs    # (shape, code) of several outputs, or of many dims; None for one without a gradient
     cdef dict metadata   # the user's; anomaly mode's traceback
 
-    def __cinit__(self):
-        self.more, self.metadata = [], {}
 
 
 cdef Rare rare_of(Node node):
@@ -382,7 +389,7 @@ class SavedTensor:
 def _pack_saved(Node node, int place, pack_hook, unpack_hook):
     entry = saved_at(node, place)
     result = type(entry) is Saved and (<Saved>entry).result
-    tensor = unpack_entry(node, entry, False)
+    tensor = unpack(node, place)
     set_saved(node, place, packed(tensor, node if result else None, pack_hook, unpack_hook))
 
 
@@ -506,7 +513,87 @@ cdef object unpack(Node holder, int place):
     """A saved value as the rule sees it; an error if it was freed or has changed since."""
     if holder.freed:
         raise RuntimeError(FREED)
-    return unpack_entry(holder, saved_at(holder, place), holder.op.saved_kind[place] == SAVE_TENSOR)
+    cdef object entry = saved_at(holder, place)
+    if holder.op.saved_kind[place] == SAVE_TENSOR and (type(entry) is ndarray or entry is _NUMBER):
+        return _unpack_lent(holder, place, entry)
+    return unpack_entry(holder, entry, holder.op.saved_kind[place] == SAVE_TENSOR)
+
+
+# NOTE [Lent arrays]: of an intermediate result a node saves the array alone, so that the tensor, half of an
+# op's memory, can go when the program is done with it. The version counter, should there ever be one, is
+# found by way of the node that made the result: `storage` leaves it there before that node lets go of it.
+# A single number is kept where the dims of the node's own output would be. That holds once there are many
+# tensors and nodes: with few, those are in the cache, and quicker to keep than to make again.
+
+cdef Py_ssize_t lending_from = 4096
+
+
+def lend_from(Py_ssize_t count):
+    """Sets from how many live tensors and nodes on arrays are lent; returns the number before."""
+    global lending_from
+    before, lending_from = lending_from, count
+    return before
+
+
+cdef inline bint lends(Tensor t) noexcept:
+    """Whether what is saved of a tensor can be its array."""
+    return (live_count > lending_from and t.node is not None and t.storage is None and t.base is None
+            and t.node.kind == NODE_OP
+            and t.node.noutputs <= 1 and not t.meta and not t.inference and not anomaly and not pb_thread.tangents
+            and not pb_thread.saved_hooks)
+
+
+cdef inline Node saved_source(Node holder, int place, int* index):
+    """The node that made what another saved of an input; None if it is not on the way of the gradients."""
+    cdef int k
+    if holder.nedges == holder.op.ntensors:
+        for k in range(holder.op.ntensors):
+            if holder.op.tensor_params[k] == holder.op.saved_param[place]:
+                return holder.edge(k, index)
+    return None
+
+
+cdef object _NUMBER = object()   # stands for a number that the node itself has
+
+
+cdef inline object lent(Node node, int place, ndarray a):
+    """What a node saves of an array: the array, or a mark if it could copy the number."""
+    if PyArray_NDIM(a) == 0 and node.nd == 0 and node.noutputs == 1 and node.op.nsaved <= 2 and PyArray_ITEMSIZE(a) <= 16:
+        memcpy(<char*>node.dims + 16 * place, PyArray_DATA(a), PyArray_ITEMSIZE(a))
+        return _NUMBER
+    return a
+
+
+cdef Tensor _unpack_lent(Node holder, int place, object entry):
+    cdef int index = 0
+    cdef ndarray a
+    cdef Node source = saved_source(holder, place, &index)
+    cdef Storage s = None
+    a = number_array(<char*>holder.dims + 16 * place, source.code) if entry is _NUMBER else <ndarray>entry
+    if source.rare is not None:
+        s = source.rare.storage
+        if s is not None and s.version != 0 and (entry is _NUMBER or disturbed(s, 0, a)):
+            _changed(holder, a, s, 0, source, index)
+    cdef Tensor t = wrap(a)
+    t.storage, t.inference = s, False
+    return with_history(t, source, index)
+
+
+cdef int shelve_saved(Node node) except -1:
+    """Gives back arrays that only this node still refers to."""
+    cdef PyObject* entry
+    cdef int i
+    for i in range(node.op.nsaved):
+        if node.op.saved_kind[i] == SAVE_TENSOR:
+            if node.op.nsaved > 2:
+                if node.saved is None:
+                    return 0
+                entry = PyTuple_GET_ITEM(node.saved, i)
+            else:
+                entry = <PyObject*>node.saved if i == 0 else <PyObject*>node.custom
+            if type(<object>entry) is ndarray and Py_REFCNT(entry) == 1:
+                recycle(<ndarray>entry)
+    return 0
 
 
 cdef inline object saved_at(Node node, int place):

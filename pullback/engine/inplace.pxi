@@ -5,8 +5,15 @@ cdef enum Creation:
 
 
 cdef Storage storage(Tensor t):
+    cdef Rare rare
     if t.storage is None:
-        t.storage = Storage.__new__(Storage)
+        if t.node is not None and t.node.lent:
+            rare = rare_of(t.node)
+            if rare.storage is None:
+                rare.storage = Storage.__new__(Storage)
+            t.storage = rare.storage
+        else:
+            t.storage = Storage.__new__(Storage)
     return t.storage
 
 
@@ -215,7 +222,7 @@ cdef object apply_inplace(Op op, PyObject** argv):
             if op.saved_kind[i] == SAVE_TENSOR and op.saved_param[i] == 0 and op.saved_mask[i] & need:
                 before = detached(target)
                 before.array = before.array.copy()
-                before.storage = None
+                before.storage = Storage.__new__(Storage)
                 before.tangents = tangents_now(target)
                 with_history(before, history(target, &index), target.output_index)
                 break
@@ -343,6 +350,7 @@ cdef int give_node(Tensor t, Node node, int index) except -1:
     if t.retains and t.node is not None:
         hooks_of(t.node).retained.pop(t.output_index, None)
         hooks_of(node).retained[index] = PyWeakref_NewRef(t, None)
+    storage(t)   # before the node that may have lent the array is out of sight
     t.node, t.output_index = node, index
     return 0
 
