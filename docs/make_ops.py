@@ -94,7 +94,8 @@ def derivative(op: Op) -> str:
         told.append(f"all: {code(formula(op.joint.function))}")
     for name, rule in zip(tensors, op.rules, strict=True):
         if rule is not None:
-            told.append(f"{name}: {code(formula(rule.function or 'g'))}")
+            text = f"g * conj({rule.names[1]})" if rule.product else formula(rule.function or "g")
+            told.append(f"{name}: {code(text)}")
     flags = [word for word, has in (("linear", op.linear), ("view", op.view or op.multi_view)) if has]
     if op.jvp_rule is not None:
         told.append(f"*forward*: {code(formula(op.jvp_rule))}")

@@ -512,3 +512,44 @@ def test_debug_unwrap_and_functionalize():
     check(func.functionalize(lambda x: x.clone().add_(1))(torch.zeros(2)), [1, 1])
     with pytest.raises(RuntimeError, match="invalid argument for remove"):
         func.functionalize(lambda x: x, remove="x")(torch.zeros(2))
+
+
+@pullback_only("counts what Pullback's engine does")
+@pytest.mark.parametrize("hessian", ["func", "functional"])
+def test_a_hessian_costs_as_many_gradients_as_there_are_variables(hessian):
+    from pullback import _engine
+    from pullback.batching import levels
+
+    class Counter:
+        def __init__(self):
+            self.ops = self.numbers = 0
+
+        def process(self, op, args, out):
+            result = _engine.apply_below(op, args, out)
+            self.ops += 1
+            if not op.view:
+                self.numbers += sum(x.numel() for x in flat(result) if isinstance(x, torch.Tensor))
+            return result
+
+        def check_value_access(self, tensor, what):
+            pass
+
+    def rosenbrock(x):
+        return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+    def cost(transform, n):
+        counter = Counter()
+        aside = levels.enter(counter)
+        try:
+            transform(rosenbrock)(torch.linspace(-1, 1, n))
+        finally:
+            levels.leave(aside)
+        return counter
+
+    transform = func.hessian
+    if hessian == "functional":
+        transform = lambda f: lambda x: torch.autograd.functional.hessian(f, x, vectorize=True)  # noqa: E731
+    few, many = cost(transform, 10), cost(transform, 80)
+    assert few.ops == many.ops
+    assert many.numbers < 5 * 80 * cost(func.grad, 80).numbers
+    assert many.numbers < 1.1 * 64 * few.numbers

@@ -592,6 +592,8 @@ cdef object call_rule(object which, Node node, object g, list grads, unsigned in
     rule = <Rule>which
     if rule.passes:
         return g if g is not None else grads[0]
+    if rule.product:
+        return binary(_mul, g if g is not None else grads[0], conj(unpack(node, rule.source[1])))
     try:
         for i in range(rule.count):
             source = rule.source[i]

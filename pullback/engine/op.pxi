@@ -22,15 +22,23 @@ cdef enum Promotion:
     PROMOTE_SAME, PROMOTE_FLOAT, PROMOTE_NONE
 
 
+def _times_conj(g, factor):
+    return g * conj(factor)
+
+
 @cython.final
 cdef class Rule:
-    """One derivative rule: a function, and where each of its parameters comes from."""
+    """One derivative rule: a function, and where each of its parameters comes from.
+
+    Two rules have no function of their own: the strings "g", and "g * conj(x)" of an input x.
+    """
 
     cdef readonly object function
     cdef readonly tuple names
     cdef int count
     cdef int source[MAX_PARAMS]
     cdef bint passes   # the gradient is `g` itself: no call
+    cdef readonly bint product  # it is `g` times the conjugate of what source[1] says: no call of Python either
 
 
 cdef class Op:
@@ -195,6 +203,11 @@ cdef class Op:
             rule.passes = True
             rule.names = ("g",)
             rule.source[0] = FROM_G
+            return rule
+        if isinstance(function, str):
+            factor = function.removeprefix("g * conj(").removesuffix(")")
+            rule.function, rule.names, rule.count = _times_conj, ("g", factor), 2
+            rule.product, rule.source[0], rule.source[1] = True, FROM_G, self._save(factor, mask)
             return rule
         code = function.__code__
         rule.names = tuple(code.co_varnames[:code.co_argcount])

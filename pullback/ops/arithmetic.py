@@ -199,10 +199,7 @@ mul = elementwise(
     np.multiply,
     inputs=TWO,
     aliases=("torch.multiply", "Tensor.multiply"),
-    vjp={
-        "self": lambda g, other: g * conj(other),
-        "other": lambda g, self: g * conj(self),
-    },
+    vjp={"self": "g * conj(other)", "other": "g * conj(self)"},
     doc=example(
         "Product of two tensors or numbers, broadcast.",
         "torch.mul(torch.tensor([1.0, 2.0]), 3)",
