@@ -493,3 +493,28 @@ def test_drawing_into_a_shared_tensor():
         torch.vmap(lambda x: torch.zeros(2).normal_(), randomness="different")(X)
     same = torch.vmap(lambda x: torch.zeros(2).normal_() + x[0] * 0, randomness="same")(X)
     assert same[0].equal(same[1])
+
+
+@pytest.mark.parametrize("options", [{"padding_idx": 1}, {"scale_grad_by_freq": True}, {"padding_idx": -1}])
+def test_embeddings_of_several_matrices(options):
+    embedding = torch.nn.functional.embedding
+    tables = torch.arange(24.0).reshape(2, 4, 3)
+    words = torch.tensor([[0, 1, 1], [3, 3, 2]])
+
+    def slope(table, words):
+        return torch.func.grad(lambda t: (embedding(words, t, **options) ** 2).sum())(table)
+
+    for dims in ((0, 0), (0, None), (None, 0)):
+        given = [x if dim == 0 else x[0] for x, dim in zip((tables, words), dims, strict=True)]
+        found = torch.vmap(slope, in_dims=dims)(*given)
+        rows = [[x[i] if dim == 0 else x for x, dim in zip(given, dims, strict=True)] for i in range(2)]
+        assert found.equal(torch.stack([slope(*row) for row in rows]))
+
+
+def test_nonzero_static():
+    x = torch.tensor([[[0.0, 1.0], [2.0, 0.0]], [[3.0, 4.0], [5.0, 0.0]]])
+    check(
+        torch.vmap(lambda x: torch.nonzero_static(x, size=3))(x),
+        [[[0, 1], [1, 0], [-1, -1]], [[0, 0], [0, 1], [1, 0]]],
+    )
+    assert torch.vmap(lambda x: torch.nonzero_static(x, size=2))(torch.zeros(3, 0, 2)).shape == (3, 2, 2)

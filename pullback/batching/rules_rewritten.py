@@ -65,6 +65,8 @@ def _isin(elements: Any, tests: Any, assume_unique: bool, invert: bool) -> Tenso
 @rewritten("nonzero_static")
 def _nonzero_static(x: Tensor, size: int, fill_value: int) -> Tensor:
     """Stable sorting brings the places of what is not zero to the front."""
+    if not x.numel():
+        return ops.full((size, x.ndim), fill_value, dtype=int64)
     flat = ops.reshape(x, (-1,)) == 0
     found = ops.sort(flat.to(uint8), dim=0, stable=True)[1]
     count = flat.shape[0] - ops.sum(flat)
@@ -177,7 +179,9 @@ def _occurrences(flat: Tensor, rows: int, kind: Any) -> Tensor:
 
 
 @rewritten("embedding")
-def _embedding(weight: Tensor, indices: Tensor, padding: int, by_frequency: bool) -> Tensor:
+def _embedding(
+    weight: Tensor, indices: Tensor, padding: int, by_frequency: bool, sparse: bool = False
+) -> Tensor:
     """Picked rows, of which the padding sends no gradient and each other one's is shared out."""
     rows, flat = weight.shape[0], ops.reshape(indices, (-1,)).long()
     if padding >= 0 or by_frequency:
