@@ -99,6 +99,18 @@ def chain_of_100(torch: Any) -> Step:
     return chain(torch, 100)
 
 
+@row("chain of 100, 10,000 times on end, per op", per=1_000_000, once=True)
+def chains_on_end(torch: Any) -> Step:
+    """As many ops as the long chain has, in as long a time: the processor's moods are in both."""
+    step = chain(torch, 100)
+
+    def run() -> None:
+        for _ in range(10_000):
+            step()
+
+    return run
+
+
 @row("chain of 1,000,000 multiplications, per op", per=1_000_000, once=True)
 def chain_of_a_million(torch: Any) -> Step:
     return chain(torch, 1_000_000)
