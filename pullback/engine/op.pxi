@@ -34,6 +34,7 @@ cdef class Rule:
     """
 
     cdef readonly object function
+    cdef readonly object written   # as the op was declared with it: a function or a string
     cdef readonly tuple names
     cdef int count
     cdef int source[MAX_PARAMS]
@@ -198,7 +199,7 @@ cdef class Op:
     cdef Rule _rule(self, function, unsigned int mask):
         cdef Rule rule = Rule.__new__(Rule)
         cdef int i
-        rule.function = function
+        rule.function = rule.written = function
         if function == "g":
             rule.passes = True
             rule.names = ("g",)

@@ -172,7 +172,7 @@ def _twin(op: Op, arrays: Any) -> Op:
         op.rules, [p for p, k in zip(op.params, op.kinds, strict=True) if k in "TNOL"], strict=True
     ):
         if rule is not None:
-            twin.vjp(**{name: rule.function})
+            twin.vjp(**{name: rule.written})
     if op.joint is not None:
         twin.joint_vjp(op.joint.function)
     return twin
