@@ -17,11 +17,16 @@ from types import FunctionType
 from typing import Any
 
 
+def is_family(module: str) -> bool:
+    """Whether a module declares ops."""
+    return module.startswith("pullback.ops.")
+
+
 class Sources:
     """Finds the rules as Python: a compiled rule has no lines to read."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        if not name.startswith("pullback.ops."):
+        if not is_family(name):
             return None
         found = (FileFinder(place, (SourceFileLoader, SOURCE_SUFFIXES)).find_spec(name) for place in path)
         return next((spec for spec in found if spec is not None), None)
@@ -30,8 +35,8 @@ class Sources:
 sys.meta_path.insert(0, Sources())  # type: ignore[arg-type]
 
 from pullback import ops  # noqa: E402
-from pullback._engine import REGISTRY, Op  # noqa: E402
-from pullback.op import SURFACE  # noqa: E402
+from pullback.core._engine import REGISTRY, Op  # noqa: E402
+from pullback.core.op import SURFACE  # noqa: E402
 
 PAGE = Path(__file__).with_name("ops.md")
 
@@ -135,9 +140,10 @@ def home(thing: Any, modules: dict[str, Any]) -> str:
 
 def page() -> str:
     """All of docs/ops.md."""
-    families = [*ops.FAMILIES, *ops.LATER]
     ops.load_later()
-    modules = {f"pullback.ops.{name}": sys.modules[f"pullback.ops.{name}"] for name in families}
+    modules = {
+        name: module for name, module in sys.modules.items() if name.count(".") == 3 and is_family(name)
+    }
     names = public_names()
     composites = {
         id(thing): thing

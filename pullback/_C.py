@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pullback._engine import DisableTorchFunction as DisableTorchFunctionSubclass
-from pullback._engine import Tensor
-from pullback._engine import disabled_torch_function as _disabled_torch_function_impl
-from pullback.ops.matrices import LinAlgError as _LinAlgError
+from pullback.core._engine import DisableTorchFunction as DisableTorchFunctionSubclass
+from pullback.core._engine import Tensor
+from pullback.core._engine import disabled_torch_function as _disabled_torch_function_impl
+from pullback.ops.linalg.checks_and_stacks import LinAlgError as _LinAlgError
 
 TensorBase = Tensor
 

@@ -8,10 +8,11 @@ Public names and no logic. What an op is and does stands in `ops/`, Tensor and t
 
 import sys
 
-from pullback import blas  # isort: skip  (before NumPy is loaded)
-from pullback import _engine, namespaces, ops
-from pullback._engine import Tensor, result_type, set_default_dtype
-from pullback.dtypes import (
+from pullback.core import blas  # isort: skip  (before NumPy is loaded)
+from pullback import ops
+from pullback.core import _engine
+from pullback.core._engine import Tensor, result_type, set_default_dtype
+from pullback.core.dtypes import (
     ALIASES,
     DTYPES,
     Size,
@@ -33,11 +34,9 @@ from pullback.dtypes import (
     sparse_coo,
     strided,
 )
-from pullback.legacy import TENSOR_TYPES, set_default_tensor_type
-from pullback.methods import MEMBERS
-from pullback.op import SURFACE
-from pullback.printing import set_printoptions
-from pullback.settings import (
+from pullback.core.op import SURFACE
+from pullback.core.printing import set_printoptions
+from pullback.core.settings import (
     are_deterministic_algorithms_enabled,
     get_deterministic_debug_mode,
     get_float32_matmul_precision,
@@ -52,6 +51,9 @@ from pullback.settings import (
     set_warn_always,
     use_deterministic_algorithms,
 )
+from pullback.face import namespaces
+from pullback.face.legacy import TENSOR_TYPES, set_default_tensor_type
+from pullback.face.members import MEMBERS
 
 _engine.install({name: _engine.REGISTRY[name] for name in ops.OPERATORS.split()}, ops)
 _engine.attach({**SURFACE["Tensor"], **MEMBERS, "__getattr__": namespaces.late_member})

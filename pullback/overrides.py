@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pullback import _engine
-from pullback._engine import Tensor
+from pullback.core import _engine
+from pullback.core._engine import Tensor
 
 __all__ = [
     "TorchFunctionMode",

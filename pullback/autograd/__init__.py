@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from pullback import _engine
 from pullback.autograd import anomaly, function, grad_mode, graph
 from pullback.autograd.anomaly import (
     detect_anomaly,
@@ -18,7 +17,10 @@ from pullback.autograd.anomaly import (
     set_detect_anomaly,
 )
 from pullback.autograd.function import Function
-from pullback.autograd.grad_mode import (
+from pullback.autograd.gradcheck import gradcheck, gradgradcheck
+from pullback.autograd.passes import backward, grad, tensor_backward
+from pullback.core import _engine
+from pullback.core.modes import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -27,8 +29,6 @@ from pullback.autograd.grad_mode import (
     set_grad_enabled,
     set_multithreading_enabled,
 )
-from pullback.autograd.gradcheck import gradcheck, gradgradcheck
-from pullback.autograd.passes import backward, grad, tensor_backward
 
 __all__ = [
     "Function",

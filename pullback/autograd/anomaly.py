@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback import _engine
+from pullback.core import _engine
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 """Frames of files below are ours, not the user's."""

@@ -12,9 +12,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from pullback import _engine, ops
-from pullback._engine import Node, Tensor
-from pullback.autograd.grad_mode import no_grad
+from pullback import ops
+from pullback.core import _engine
+from pullback.core._engine import Node, Tensor
+from pullback.core.modes import no_grad
 
 __all__ = [
     "BackwardCFunction",
@@ -196,6 +197,16 @@ class Function(metaclass=FunctionMeta):
         if kwargs:
             args = _positional(cls, args, kwargs)
         return apply_below(cls, args)
+
+    @classmethod
+    def _run(cls, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        """What it returns below all transforms, and the context of the call."""
+        return call(cls, args)
+
+    @classmethod
+    def _with_context(cls, args: tuple[Any, ...]) -> tuple[Any, Any]:
+        """What it returns at the present level, and the context of the call."""
+        return apply_with_context(cls, args)
 
     @classmethod
     def _batched(cls, level: Any, args: tuple[Any, ...]) -> Any:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pullback import ops
-from pullback._engine import Tensor
 from pullback.autograd.function import Function, apply_below
-from pullback.batching import levels
-from pullback.batching.batched import Batched, batched
+from pullback.core._engine import Tensor
+from pullback.transforms import stack
+from pullback.transforms.batching.batched import Batched, batched
 
 DETAILS = "please see https://pytorch.org/docs/main/notes/extending.func.html"
 
@@ -126,11 +126,11 @@ def _generated(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
     over = [level.holds(x) for x in args]
 
     def at_level(function: Any, *values: Any) -> Any:
-        aside = levels.enter(level)
+        aside = stack.enter(level)
         try:
             return function(*values)
         finally:
-            levels.leave(aside)
+            stack.leave(aside)
 
     def lifted(values: Any) -> list[Any]:
         return [batched(level, x) if flag else x for x, flag in zip(values, over, strict=True)]

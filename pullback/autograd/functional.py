@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
-from pullback._engine import Tensor
-from pullback.autograd import forward_ad
-from pullback.autograd.grad_mode import enable_grad
-from pullback.autograd.leaves import gradients, leaf
 from pullback.autograd.passes import batched
+from pullback.core._engine import Tensor
+from pullback.core.modes import enable_grad
+from pullback.transforms.leaves import gradients, leaf
+from pullback.transforms.tangents import Tangents, enter, leave
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -409,13 +409,13 @@ def _forward_jacobian(
     outs: list[Any] = []
 
     def push(tangents: Any) -> list[Any]:
-        level = forward_ad.Tangents()
+        level = Tangents()
         duals = [level.dual(x, t) for x, t in zip(inputs, tangents, strict=True)]
-        aside = forward_ad.enter(level)
+        aside = enter(level)
         try:
             outs.extend(_outputs(func(*duals), "jacobian"))
         finally:
-            forward_ad.leave(aside)
+            leave(aside)
         found = [level.tangent(y) for y in outs[1]]
         for y in outs[1]:
             level.forget(y)

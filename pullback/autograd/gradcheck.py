@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from pullback import _engine, ops
-from pullback._engine import Tensor, from_array
+from pullback import ops
 from pullback.autograd.passes import grad
-from pullback.settings import warn
+from pullback.core import _engine
+from pullback.core._engine import Tensor, from_array
+from pullback.core.settings import warn
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 

@@ -12,9 +12,9 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from pullback import _engine
-from pullback._engine import Node, RemovableHandle, Tensor
-from pullback.autograd.grad_mode import no_grad
+from pullback.core import _engine
+from pullback.core._engine import Node, RemovableHandle, Tensor
+from pullback.core.modes import no_grad
 
 __all__ = [
     "GradientEdge",

@@ -12,15 +12,16 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pullback import _engine, ops
-from pullback._engine import Tensor
+from pullback import ops
 from pullback.autograd.graph import GradientEdge
-from pullback.autograd.leaves import gradients
-from pullback.batching import levels
-from pullback.batching.batched import Batched, spread
-from pullback.batching.batched import batched as as_batched
-from pullback.dtypes import DTYPES, Size
-from pullback.settings import warn
+from pullback.core import _engine
+from pullback.core._engine import Tensor
+from pullback.core.dtypes import DTYPES, Size
+from pullback.core.settings import warn
+from pullback.transforms import stack
+from pullback.transforms.batching.batched import Batched, spread
+from pullback.transforms.batching.batched import batched as as_batched
+from pullback.transforms.leaves import gradients
 
 CYCLE = (
     "Using backward() with create_graph=True will create a reference cycle between the parameter "
@@ -161,7 +162,7 @@ def grad(
 
 def batched(once: Callable[..., list[Any]], grads: Sequence[Any]) -> list[Any]:
     """One pass for all gradients along the first dimension; None stays None."""
-    from pullback.batching.interpreter import Batching
+    from pullback.transforms.batching.interpreter import Batching
 
     sizes = {g.shape[0] for g in grads if g is not None}
     if len(sizes) != 1:
@@ -171,11 +172,11 @@ def batched(once: Callable[..., list[Any]], grads: Sequence[Any]) -> list[Any]:
         )
     (count,) = sizes
     level = Batching(count, spreads=False)
-    aside = levels.enter(level)
+    aside = stack.enter(level)
     try:
         found = once([None if g is None else as_batched(level, g) for g in grads])
     finally:
-        levels.leave(aside)
+        stack.leave(aside)
     return [None if g is None else g.physical if level.holds(g) else spread(g, count) for g in found]
 
 

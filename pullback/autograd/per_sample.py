@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pullback import _engine, ops
-from pullback._engine import Op, Tensor, apply_below
-from pullback.batching import levels
-from pullback.batching.batched import batched
-from pullback.batching.interpreter import Batching
+from pullback import ops
+from pullback.core import _engine
+from pullback.core._engine import Op, Tensor, apply_below
+from pullback.transforms import stack
+from pullback.transforms.batching.batched import batched
+from pullback.transforms.batching.interpreter import Batching
 
 
 class PerSample(Batching):
@@ -79,7 +80,7 @@ class PerSample(Batching):
 
     def _deliver(self, p: Any, leaf: Any) -> None:
         """Gradients have arrived: the rows for the parameter, and their sum as before."""
-        aside = levels.enter(_Off())
+        aside = stack.enter(_Off())
         try:
             rows, leaf.grad = leaf.grad, None
             before = getattr(p, "grad_sample", None)
@@ -87,7 +88,7 @@ class PerSample(Batching):
             total = ops.sum(rows.detach(), 0)
             p.grad = total if p.grad is None else p.grad + total
         finally:
-            levels.leave(aside)
+            stack.leave(aside)
 
     def _joined(self, result: Any) -> Any:
         """Batches of one as a tensor of the whole batch."""
@@ -150,8 +151,8 @@ class per_sample_grad:
             if not (p.is_leaf and p.requires_grad):
                 raise RuntimeError("per_sample_grad: parameters must be leaves that require a gradient")
             vars(p).pop("grad_sample", None)
-        self._aside = levels.enter(PerSample(self._params, self._size))
+        self._aside = stack.enter(PerSample(self._params, self._size))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        levels.leave(self._aside)
+        stack.leave(self._aside)

@@ -44,17 +44,17 @@ __all__ = [
 ]
 
 _LATER = {
-    "OdeSolution": "ode",
-    "argmin": "implicit",
-    "fixed_point": "implicit",
-    "hessian_sparsity": "sparse",
-    "implicit_root": "implicit",
-    "jacobian_sparsity": "sparse",
-    "jet": "taylor",
-    "scan": "loops",
-    "solve_ivp": "ode",
-    "sparse_hessian": "sparse",
-    "sparse_jacobian": "sparse",
+    "OdeSolution": "pullback.func.ode",
+    "argmin": "pullback.func.implicit",
+    "fixed_point": "pullback.func.implicit",
+    "hessian_sparsity": "pullback.func.sparse",
+    "implicit_root": "pullback.func.implicit",
+    "jacobian_sparsity": "pullback.func.sparse",
+    "jet": "pullback.transforms.taylor",
+    "scan": "pullback.func.loops",
+    "solve_ivp": "pullback.func.ode",
+    "sparse_hessian": "pullback.func.sparse",
+    "sparse_jacobian": "pullback.func.sparse",
 }
 """Names whose modules are imported when they are first used."""
 
@@ -62,4 +62,4 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    return getattr(importlib.import_module(_LATER[name]), name)

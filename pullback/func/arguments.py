@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pullback import _engine
-from pullback._engine import Tensor
-from pullback.batching.batched import bottom
+from pullback.core import _engine
+from pullback.core._engine import Tensor
+from pullback.transforms.batching.batched import bottom
 from pullback.utils._pytree import tree_flatten, tree_unflatten
 
 Argnums = Any

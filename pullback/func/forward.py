@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pullback import _engine, ops
-from pullback._engine import Tensor
-from pullback.autograd import forward_ad
-from pullback.autograd.leaves import gradients
+from pullback import ops
+from pullback.core import _engine
+from pullback.core._engine import Tensor
 from pullback.func.arguments import Picked, check_differentiable, flat_outputs, split_aux
 from pullback.func.reverse import Recorded
+from pullback.transforms.leaves import gradients
+from pullback.transforms.tangents import Tangents, enter, leave
 from pullback.utils._pytree import tree_flatten, tree_unflatten
 
 
@@ -28,13 +29,13 @@ class Pushed:
         has_aux: bool,
         name: str,
     ) -> None:
-        level = forward_ad.Tangents()
+        level = Tangents()
         duals = [level.dual(x, t) for x, t in zip(picked.tensors, tangents, strict=True)]
-        aside = forward_ad.enter(level)
+        aside = enter(level)
         try:
             result = func(*picked.arguments(duals), **kwargs)
         finally:
-            forward_ad.leave(aside)
+            leave(aside)
         result, aux = split_aux(result, has_aux, name)
         self.outs, self.spec = flat_outputs(result, name)
         self.tangents = [level.tangent(y) for y in self.outs]

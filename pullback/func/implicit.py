@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pullback import _engine, ops
-from pullback._engine import Tensor
+from pullback import ops
 from pullback.autograd.function import Function
-from pullback.autograd.grad_mode import enable_grad, no_grad
 from pullback.autograd.passes import grad
+from pullback.core import _engine
+from pullback.core._engine import Tensor
+from pullback.core.modes import enable_grad, no_grad
 
 __all__ = ["argmin", "fixed_point", "implicit_root"]
 

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import from_array
-from pullback.batching import levels
-from pullback.batching.batched import batched, spread
-from pullback.batching.interpreter import Batching
+from pullback.core._engine import from_array
 from pullback.func.arguments import Argnums, Picked, check_real
 from pullback.func.forward import Pushed
 from pullback.func.reverse import Recorded
 from pullback.func.vmap import chunk_for
+from pullback.transforms import stack
+from pullback.transforms.batching.batched import batched, spread
+from pullback.transforms.batching.interpreter import Batching
 from pullback.utils._pytree import tree_unflatten
 
 
@@ -53,11 +53,11 @@ def rows_at_once(chunk_size: int | str | None, tensors: list[Any], total: int) -
 def on_batch(size: int, function: Callable[..., list[Any]], values: list[Any], randomness: str) -> list[Any]:
     """A function of batches to tensors, each with the batch as its first dim; None stays None."""
     level = Batching(size, randomness, spreads=False)
-    aside = levels.enter(level)
+    aside = stack.enter(level)
     try:
         found = function([batched(level, x) for x in values])
     finally:
-        levels.leave(aside)
+        stack.leave(aside)
     return [None if x is None else x.physical if level.holds(x) else spread(x, size) for x in found]
 
 

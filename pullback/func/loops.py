@@ -15,9 +15,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pullback import _engine, ops
-from pullback._engine import Tensor
+from pullback import ops
 from pullback.autograd.graph import saved_tensors_hooks
+from pullback.core import _engine
+from pullback.core._engine import Tensor
 from pullback.utils._pytree import tree_flatten, tree_unflatten
 from pullback.utils.checkpoint import checkpoint
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from pullback import ops
-from pullback._engine import Tensor
-from pullback.batching.batched import Batched
+from pullback.core._engine import Tensor
+from pullback.transforms.batching.batched import Batched
 
 
 def replace_all_batch_norm_modules_(root: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor
+from pullback.core._engine import Tensor
 from pullback.func.ode import OdeSolution, _flat, _plain, _solve, _System, _Way
 from pullback.utils.checkpoint import checkpoint
 

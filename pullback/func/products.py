@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
-from pullback._engine import Tensor
+from pullback.core._engine import Tensor
 from pullback.func.arguments import Argnums, Picked
 from pullback.func.forward import Pushed, linearize
 from pullback.func.jacobians import in_chunks, rows_at_once, unit_vectors

@@ -11,9 +11,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from pullback import _engine, ops
-from pullback._engine import Tensor
-from pullback.autograd.leaves import gradients, leaf, ones
+from pullback import ops
+from pullback.core import _engine
+from pullback.core._engine import Tensor
 from pullback.func.arguments import (
     Argnums,
     Picked,
@@ -22,6 +22,7 @@ from pullback.func.arguments import (
     reaches_beyond,
     split_aux,
 )
+from pullback.transforms.leaves import gradients, leaf, ones
 from pullback.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 

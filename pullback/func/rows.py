@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pullback import _engine
-from pullback._engine import Tensor
 from pullback.autograd.passes import grad
+from pullback.core import _engine
+from pullback.core._engine import Tensor
 
 Array = np.ndarray[Any, Any]
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback._engine import Tensor
-from pullback.autograd.grad_mode import enable_grad
 from pullback.autograd.passes import grad
-from pullback.func.patterns import trace
+from pullback.core._engine import Tensor
+from pullback.core.modes import enable_grad
 from pullback.func.rows import products
+from pullback.transforms.patterns import trace
 
 __all__ = ["hessian_sparsity", "jacobian_sparsity", "sparse_hessian", "sparse_jacobian"]
 
@@ -186,7 +186,7 @@ def _jacobian_colours(pattern: Any) -> tuple[Array, Array, bool]:
     A row of k entries needs k colours of columns, and the other way round: the side with the smaller
     bound goes first, and the other only if it may do better.
     """
-    from pullback._colouring import distance_two
+    from pullback.kernels.colouring import distance_two
 
     turned = pattern.T.tocsr()
     best: tuple[Array, bool] | None = None
@@ -204,7 +204,7 @@ def _jacobian_colours(pattern: Any) -> tuple[Array, Array, bool]:
 
 def _hessian_colours(pattern: Any) -> Array:
     """A star colouring of a symmetric pattern."""
-    from pullback._colouring import star
+    from pullback.kernels.colouring import star
 
     rows, entries = _places(pattern)
     outside = rows != entries

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
-from pullback._engine import Tensor
-from pullback.batching import levels
-from pullback.batching.batched import Batched, batched
-from pullback.batching.interpreter import Batching
+from pullback.core._engine import Tensor
+from pullback.transforms import stack
+from pullback.transforms.batching.batched import Batched, batched
+from pullback.transforms.batching.interpreter import Batching
 from pullback.utils._pytree import (
     TreeSpec,
     _broadcast_to_and_flatten,
@@ -164,11 +164,11 @@ def run_flat(
         for x, dim in zip(flat, dims, strict=True)
     ]
     args = given if spec is None else tree_unflatten(given, spec)
-    aside = levels.enter(level)
+    aside = stack.enter(level)
     try:
         results = func(*args, **kwargs)
     finally:
-        levels.leave(aside)
+        stack.leave(aside)
     if out_dims == 0 and isinstance(results, Tensor):
         return results.physical if level.holds(results) else _unwrapped(func, level, results, 0)
     leaves, shape = tree_flatten(results)

@@ -7,124 +7,31 @@ writes `ops.where(...)` whatever file `where` is in.
 from __future__ import annotations
 
 import importlib
+import pkgutil
+from collections.abc import Iterable
 from typing import Any
 
-FAMILIES = [
-    "create",
-    "convert",
-    "pointwise",
-    "arithmetic",
-    "rounding",
-    "parts",
-    "bits",
-    "compare",
-    "math",
-    "shape",
-    "axes",
-    "memory",
-    "casts",
-    "index",
-    "scatter",
-    "masks",
-    "scatter_reduce",
-    "rearrange",
-    "join",
-    "pieces",
-    "reduce",
-    "expsums",
-    "extremes",
-    "norms",
-    "scan",
-    "sorting",
-    "order",
-    "ranges",
-    "complex",
-    "matmul",
-    "addmm",
-    "einsum",
-    "random",
-]
+FAMILIES = ("shared", "elementwise", "arrays", "reductions", "products", "indexing")
+"""Folders whose ops are declared at import."""
 
-LATER: list[str] = [
-    "activations",
-    "rectifiers",
-    "losses",
-    "classes",
-    "margins",
-    "normalisation",
-    "batch_norm",
-    "dropout",
-    "linear",
-    "ctc",
-    "convolution",
-    "resample",
-    "pooling",
-    "max_pooling",
-    "unfold",
-    "padding",
-    "shuffle",
-    "interpolation",
-    "grid",
-    "bilinear",
-    "special",
-    "bessel",
-    "polynomials",
-    "incomplete",
-    "fft",
-    "spectral",
-    "windows",
-    "distances",
-    "histograms",
-    "copies",
-    "differences",
-    "numeric",
-    "embedding",
-    "attention",
-    "multihead",
-    "recurrent",
-    "segments",
-    "foreach",
-    "internals",
-    "packing",
-    "fixed",
-    "checks",
-    "aten",
-    "masked",
-    "matrices",
-    "triangular",
-    "lu",
-    "ldl",
-    "singular",
-    "inverse",
-    "pseudoinverse",
-    "solve",
-    "determinants",
-    "eigen",
-    "orthogonal",
-    "matrix_functions",
-    "correlation",
-    "low_rank",
-]
-"""Families that are declared when a name is first missing: `import pullback` is to stay quick."""
+LATER = ["special", "linalg", "signals", "images", "networks", "names"]
+"""Folders whose ops are declared when a name is first missing: `import pullback` is to stay quick."""
 
 
-def _collect(families: list[str]) -> None:
+def _collect(families: Iterable[str]) -> None:
     for family in families:
-        held = globals().get(family)
-        module = importlib.import_module(f"pullback.ops.{family}")
-        if callable(held):  # an op that is there: the import has put the file's module in its place
-            globals()[family] = held
-        for name, value in vars(module).items():
-            # A family's file may have the name of an op: `matmul` is the op.
-            if not name.startswith("_") and callable(value) and not callable(globals().get(name)):
-                globals()[name] = value
+        for file in pkgutil.iter_modules([f"{__path__[0]}/{family}"]):
+            module = importlib.import_module(f"{__name__}.{family}.{file.name}")
+            for name, value in vars(module).items():
+                if not name.startswith("_") and callable(value) and not callable(globals().get(name)):
+                    globals()[name] = value
 
 
 _collect(FAMILIES)
 
 
 def load_later() -> bool:
-    """Declares the families of LATER; False if that was done before."""
+    """Declares the ops of LATER; False if that was done before."""
     if not LATER:
         return False
     families, LATER[:] = LATER[:], []

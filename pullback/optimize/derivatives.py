@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pullback import _engine, ops
-from pullback._engine import Tensor
-from pullback.autograd.grad_mode import enable_grad
+from pullback import ops
 from pullback.autograd.passes import grad
+from pullback.core import _engine
+from pullback.core._engine import Tensor
+from pullback.core.modes import enable_grad
 from pullback.func.rows import products
 
 Array = np.ndarray[Any, Any]

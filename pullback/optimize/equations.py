@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pullback import _engine, ops
-from pullback._engine import Tensor
-from pullback.autograd.grad_mode import enable_grad
+from pullback import ops
 from pullback.autograd.passes import grad
+from pullback.core import _engine
+from pullback.core._engine import Tensor
+from pullback.core.modes import enable_grad
 from pullback.func.implicit import implicit_root, slope_of
 from pullback.func.sparse import jacobian_sparsity, sparse_jacobian
 from pullback.optimize.derivatives import Problem, progressing

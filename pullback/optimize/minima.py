@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback._engine import Tensor
+from pullback.core._engine import Tensor
 from pullback.func.implicit import implicit_root, slope_of
 from pullback.optimize.derivatives import Problem, progressing
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from pullback.namespaces import complete, fill
+from pullback.face.namespaces import complete, fill
 
 complete()
 __getattr__ = fill(sys.modules[__name__], "signal.windows")

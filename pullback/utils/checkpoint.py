@@ -19,14 +19,15 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pullback import _engine, ops
-from pullback._engine import Tensor
+from pullback import ops
 from pullback.autograd.function import Function
-from pullback.autograd.grad_mode import enable_grad, no_grad
 from pullback.autograd.graph import saved_tensors_hooks
 from pullback.autograd.passes import backward
-from pullback.batching import levels
-from pullback.batching.batched import Batched
+from pullback.core import _engine
+from pullback.core._engine import Tensor
+from pullback.core.modes import enable_grad, no_grad
+from pullback.transforms import stack
+from pullback.transforms.batching.batched import Batched
 from pullback.utils.selective import (
     SAC_IGNORED_OPS,
     CheckpointPolicy,
@@ -231,14 +232,14 @@ class _Run:
 
     def repeat(self, args: tuple[Any, ...]) -> None:
         """Another run, from the random state of the first."""
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as contexts:
             if self.preserve:
-                stack.callback(ops.set_rng_state, ops.get_rng_state())
+                contexts.callback(ops.set_rng_state, ops.get_rng_state())
                 ops.set_rng_state(self.state)
             if self.logs:
                 self.logs[1].clear()
-            stack.enter_context(_logged(self.logs and self.logs[1]))
-            stack.enter_context(self.again)
+            contexts.enter_context(_logged(self.logs and self.logs[1]))
+            contexts.enter_context(self.again)
             self.function(*args, **self.kwargs)
 
 
@@ -273,7 +274,7 @@ class _Frame:
         self.places: list[Any] = []
         self.looks: list[dict[str, Any]] | None = []
         self.complete = False
-        self.levels = levels.active()
+        self.levels = stack.active()
         anchor = ops.empty((0,), requires_grad=True)
         self.tensors = [i for i, x in enumerate(args) if isinstance(x, Tensor) and type(x) is not Batched]
         self.rest = [None if i in self.tensors else x for i, x in enumerate(args)]
@@ -337,7 +338,7 @@ class _Frame:
             return value
 
         try:
-            with levels.within(self.levels), saved_tensors_hooks(pack, lambda x: x), enable_grad():
+            with stack.within(self.levels), saved_tensors_hooks(pack, lambda x: x), enable_grad():
                 self.run.repeat(self.args())
         except _Enough as stop:
             if stop.frame is not self:
@@ -447,11 +448,11 @@ def _logged(lines: list[str] | None) -> Iterator[None]:
     if lines is None:
         yield
         return
-    aside = levels.enter(_Log(lines))
+    aside = stack.enter(_Log(lines))
     try:
         yield
     finally:
-        levels.leave(aside)
+        stack.leave(aside)
 
 
 def _compared(logs: tuple[list[str], list[str]]) -> str:

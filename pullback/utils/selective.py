@@ -12,9 +12,9 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
-from pullback import _engine
-from pullback._engine import Op, Tensor
-from pullback.batching import levels
+from pullback.core import _engine
+from pullback.core._engine import Op, Tensor
+from pullback.transforms import stack
 
 SAC_IGNORED_OPS: set[Any] = {"detach", "alias"}
 """Ops that no policy is asked about, by name; nor is it about any view."""
@@ -96,10 +96,10 @@ class _Counting:
 
     def __enter__(self) -> None:
         self.counts: dict[str, int] = {}
-        self.aside = levels.enter(self)
+        self.aside = stack.enter(self)
 
     def __exit__(self, *exc: object) -> None:
-        levels.leave(self.aside)
+        stack.leave(self.aside)
 
     def place(self, op: Op) -> tuple[str, int]:
         """The name of an op and the number of this call."""

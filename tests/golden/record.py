@@ -11,7 +11,8 @@ from pathlib import Path
 
 os.environ["PULLBACK_TESTED"] = "torch"
 GOLDEN = Path(__file__).parent
-sys.path.insert(0, str(GOLDEN.parent))
+TESTS = GOLDEN.parent
+sys.path[:0] = [str(TESTS / folder) for folder in (".", "rows", "core", "ops", "face", "kernels")]
 
 
 def record_messages():

@@ -1,0 +1,259 @@
+"""The engine: Tensor, the recorded graph, and the backward pass.
+
+One module in parts, which stand in engine/ in the order of one op's way through them:
+
+    op.pxi          the record of an op: kernel, rules, what each rule needs saved
+    pointwise.pxi   promotion and the direct loop, for elementwise ops
+    graph.pxi       version counters, saved values, nodes, hooks
+    tensor.pxi      Tensor
+    dispatch.pxi    subclasses, transforms, apply (kernel, wrap) and record (a Node with its edges)
+    meta.pxi        ops on tensors without numbers
+    inplace.pxi     views, versions, writing into the first input
+    backward.pxi    the pass: count dependencies, run nodes latest first, sum into buffers
+    custom.pxi      nodes of custom functions
+    collector.pxi   the garbage collector and large graphs
+
+Gradients are Tensors throughout, and rules are made of ops, so the backward pass of a backward pass is
+nothing new. NOTE [Leaves and cycles]: a leaf owns its accumulator node, the node refers to the leaf
+weakly, and what is saved of a leaf is its payload and that node. So x.grad may carry a graph that
+leads back to x without a cycle of strong references.
+"""
+
+import gc
+import sys
+import threading
+import warnings
+from collections import OrderedDict
+
+import numpy as np
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
+from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
+from libc.string cimport memcpy, memset
+from numpy cimport (
+    import_array, ndarray, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
+    PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_Transpose, PyArray_TYPE,
+    NPY_ARRAY_OWNDATA, NPY_CORDER,
+)
+
+import_array()
+
+from pullback.core import dtypes as _dtypes
+from pullback.core.meta import meta_array
+from pullback.core.strides import preserved_strides
+from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
+from pullback.core._loops import ordered_like, strided
+from pullback.core._loops cimport (
+    Loops,
+    NCODES,
+    MAX_IN,
+    cast_element,
+    code_of,
+    code_of_type,
+    empty,
+    fold_sum,
+    number_array,
+    pointwise as run_loop,
+    quiet_call,
+    recycle,
+    store_number,
+)
+
+cdef extern from * nogil:
+    """
+    #if defined(_MSC_VER)
+    #define pb_prefetch(where) ((void)(where))
+    #else
+    #define pb_prefetch(where) __builtin_prefetch(where)
+    #endif
+    """
+    void prefetch "pb_prefetch" (const void* where)
+    ctypedef bint flag "_Bool"
+
+cdef extern from * nogil:
+    """
+    #if defined(_MSC_VER)
+    #define PB_THREAD_LOCAL __declspec(thread)
+    #else
+    #define PB_THREAD_LOCAL _Thread_local
+    #endif
+    #if defined(__linux__)
+    __attribute__((tls_model("initial-exec")))   /* a few bytes: no call to find them */
+    #endif
+    static PB_THREAD_LOCAL struct { int grad, inference, level, saved_hooks, tangents; void* task; }
+        pb_thread = {1, 0, 0, 0, 0, NULL};
+    """
+    ctypedef struct ThreadState:
+        int grad        # record a graph?
+        int inference   # make inference tensors?
+        int level       # interpreters on the stack
+        int saved_hooks # pack hooks on the stack
+        int tangents    # may tensors have tangents?
+        void* task      # the backward pass under way, a Task
+    ThreadState pb_thread
+
+cdef bint anomaly = False       # keep tracebacks; for all threads, as a pass may use graphs of others
+cdef bint anomaly_nan = True    # and look for NaN
+
+# An extension type's `__dict__` is made with each object, 40 ns that few tensors need. So the slot is our
+# own: the type is told its offset, and the garbage collector to look there.
+cdef extern from *:
+    """
+    static Py_ssize_t pb_dict_offset;
+    static traverseproc pb_traverse;
+    static inquiry pb_clear;
+    static int pb_traverse_with_dict(PyObject* o, visitproc visit, void* arg) {
+        int stop = pb_traverse(o, visit, arg);
+        if (stop) return stop;
+        Py_VISIT(*(PyObject**)((char*)o + pb_dict_offset));
+        return 0;
+    }
+    static int pb_clear_with_dict(PyObject* o) {
+        Py_CLEAR(*(PyObject**)((char*)o + pb_dict_offset));
+        return pb_clear(o);
+    }
+    static void lazy_dict(PyTypeObject* type, Py_ssize_t offset) {
+        pb_dict_offset = type->tp_dictoffset = offset;
+        pb_traverse = type->tp_traverse;
+        pb_clear = type->tp_clear;
+        type->tp_traverse = pb_traverse_with_dict;
+        type->tp_clear = pb_clear_with_dict;
+        PyType_Modified(type);
+    }
+    """
+    void lazy_dict(PyTypeObject* type, Py_ssize_t offset)
+
+# `Tensor(...)` and `Subclass(...)` are to take arguments, while `bare` tensors, which ops make, take none:
+# so the slot of the type that Python calls is not the function that Cython calls.
+cdef extern from *:
+    """
+    static newfunc pb_plain_new;
+    static int (*pb_fill)(PyObject*, PyObject*, PyObject*);
+    static PyObject* pb_no_args;
+    static PyObject* bare(PyObject* type) { return pb_plain_new((PyTypeObject*)type, pb_no_args, NULL); }
+    static PyObject* pb_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+        PyObject* t = bare((PyObject*)type);
+        if (t && pb_fill(t, args, kwargs) < 0) Py_CLEAR(t);
+        return t;
+    }
+    static void install_new(PyTypeObject* type, void* fill) {
+        pb_no_args = PyTuple_New(0);
+        pb_fill = fill;
+        pb_plain_new = type->tp_new;
+        type->tp_new = pb_new;
+    }
+    """
+    object bare(object cls)
+    void install_new(type, void* fill)
+
+# Ops are called by `vectorcall`, as methods too, which Cython has no words for.
+cdef extern from *:
+    """
+    static void use_vectorcall(PyTypeObject* type, Py_ssize_t offset) {
+        type->tp_vectorcall_offset = offset;
+        type->tp_call = PyVectorcall_Call;
+        type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+        PyType_Modified(type);
+    }
+    """
+    void use_vectorcall(type, Py_ssize_t offset)
+
+cdef extern from "Python.h":
+    Py_ssize_t PyVectorcall_NARGS(size_t nargsf)
+    PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
+    void PyObject_GC_Track(PyObject*)
+    void PyObject_GC_UnTrack(PyObject*)
+    int PyObject_GC_IsTracked(PyObject*)
+    object PyObject_GenericGetDict(object, void*)
+    object PyObject_Call(object, object, PyObject*)
+    object PyObject_Vectorcall(object callable, PyObject** args, size_t nargsf, PyObject* kwnames)
+    Py_ssize_t Py_REFCNT(PyObject*)
+    void PyType_Modified(type)
+    void Py_SET_TYPE(PyObject*, PyTypeObject*)
+    ctypedef struct PyTypeObject:
+        PyObject* tp_dict
+
+
+include "engine/op.pxi"
+include "engine/pointwise.pxi"
+include "engine/graph.pxi"
+include "engine/tensor.pxi"
+include "engine/dispatch.pxi"
+include "engine/meta.pxi"
+include "engine/inplace.pxi"
+include "engine/backward.pxi"
+include "engine/custom.pxi"
+include "engine/collector.pxi"
+
+
+# ------------------------------------------------------------------------------------------- modes
+
+def grad_enabled():
+    """Whether ops record a graph on this thread."""
+    return bool(pb_thread.grad)
+
+
+def quiet():
+    """Whether nothing follows what ops do on this thread: no graph, no transform."""
+    return pb_thread.level == 0 and not pb_thread.grad
+
+
+def set_grad_enabled(bint mode):
+    """Turns the recording of graphs on or off on this thread; returns what it was."""
+    before = bool(pb_thread.grad)
+    pb_thread.grad = mode
+    return before
+
+
+cdef class GradSwitch:
+    """A context that sets grad mode to its class's `mode`; one may be entered several times."""
+
+    cdef list outer
+
+    def __enter__(self):
+        if self.outer is None:
+            self.outer = []
+        self.outer.append(pb_thread.grad)
+        pb_thread.grad = self.mode
+
+    def __exit__(self, kind, error, trace):
+        pb_thread.grad = self.outer.pop()
+
+
+def inference_enabled():
+    """Whether inference mode is on on this thread."""
+    return bool(pb_thread.inference)
+
+
+def set_inference(bint mode):
+    before = bool(pb_thread.inference)
+    pb_thread.inference = mode
+    return before
+
+
+def anomaly_state():
+    """Whether anomaly mode is on, and whether it looks for NaN."""
+    return anomaly, anomaly_nan
+
+
+def set_anomaly(bint mode, bint check_nan=True):
+    """Turns anomaly mode on or off, for all threads; returns what it was."""
+    global anomaly, anomaly_nan
+    before = anomaly_state()
+    anomaly, anomaly_nan = mode, check_nan
+    return before
+
+
+cdef object _anomaly = None
+
+
+def install_anomaly(module):
+    """Hands over the functions that keep and print tracebacks."""
+    global _anomaly
+    _anomaly = module
+
+

@@ -1,0 +1,160 @@
+"""Declaring ops: one block holds all that is known of an op.
+
+An op with a kernel of its own is a function on arrays, whose signature is the op's:
+
+    @op(linear=True)
+    def roll(self: Tensor, shifts: Ints, dim: Ints = ()):
+        "Docstring for the user."
+        return np.roll(...)
+
+    roll.vjp(self=lambda g, shifts, dim: roll(g, [-s for s in shifts], dim))
+
+An elementwise op is a name and a loop: `tanh = elementwise("tanh", np.tanh, ...)`. The parameters of a
+rule say what the node saves: a parameter of the op, `<input>_shape`, `<input>_dtype`, `result`, and `g`,
+the gradient of the result (`g0`, `g1`, ..., `grads` where there are several). A rule may return its
+gradient in the broadcast shape and the promoted dtype: the engine sums and casts it back.
+
+`function` declares a composite: a plain function of ops. Both enter their names into SURFACE, from which
+`pullback`, `Tensor` and the namespaces are filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pullback.core._engine import REGISTRY, REQUIRED, Function, Op
+
+Tensors = Any
+"""Annotates a kernel's parameter that is a list of tensors."""
+
+Size = Any
+"""Annotates a kernel's parameter that is a size, which users may give as separate ints."""
+
+SURFACE: dict[str, dict[str, Any]] = {"torch": {}, "Tensor": {}}
+"""What users see: namespace -> name -> function."""
+
+_KINDS = {
+    "Tensor": "T",
+    "Tensor | Number": "N",
+    "Tensor | None": "O",
+    "Tensor | Number | None": "N",
+    "Tensors": "L",
+    "Size": "S",
+}
+
+
+def _signature(kernel: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, ...], str]:
+    """Names, defaults and kinds of a kernel's parameters, read off its signature."""
+    code = kernel.__code__
+    names = code.co_varnames[: code.co_argcount]
+    given = kernel.__defaults__ or ()
+    defaults = (REQUIRED,) * (len(names) - len(given)) + tuple(given)
+    notes = {k: str(v).strip("'\"") for k, v in kernel.__annotations__.items()}
+    return names, defaults, "".join(_KINDS.get(notes.get(name, ""), ".") for name in names)
+
+
+def _publish(function: Any, name: str, places: str, aliases: tuple[str, ...]) -> None:
+    """Enters a function: `t` into torch, `m` as a method, `i` as an in-place method, and aliases."""
+    targets = list(aliases)
+    if "t" in places:
+        targets.append(f"torch.{name}")
+    if "m" in places:
+        targets.append(f"Tensor.{name}")
+    for target in targets:
+        space, _, short = target.rpartition(".")
+        SURFACE.setdefault(space, {})[short] = function
+    if "i" in places:
+        for short in (name, *(a.rpartition(".")[2] for a in aliases if a.startswith("Tensor."))):
+            SURFACE["Tensor"][f"{short}_"] = _inplace_method(function, short)
+
+
+def _inplace_method(function: Any, name: str) -> Function:
+    """The method that writes the result of `function` into its tensor."""
+    doc = f"`{name}` with the result written into this tensor, which is returned."
+    return Function(function, f"{name}_", in_place=True, doc=doc)
+
+
+def op(
+    *,
+    name: str | None = None,
+    places: str = "tm",
+    aliases: tuple[str, ...] = (),
+    **flags: Any,
+) -> Callable[[Callable[..., Any]], Any]:
+    """Declares an op by its kernel on arrays. A decorator; the flags are those of `Op`.
+
+    `name` is the op's own where it differs from the kernel's (two ops behind one public function).
+    """
+
+    def declare(kernel: Callable[..., Any]) -> Any:
+        own = name or kernel.__name__
+        params, defaults, kinds = _signature(kernel)
+        record = Op(own, kernel, params, defaults, kinds, doc=kernel.__doc__, **flags)
+        REGISTRY[own] = record
+        _publish(record, record.__name__, places, aliases)
+        return record
+
+    return declare
+
+
+def elementwise(
+    name: str,
+    loop: Any = None,
+    *,
+    inputs: tuple[str, ...] = ("self",),
+    kinds: str | None = None,
+    kernel: Callable[..., Any] | None = None,
+    vjp: dict[str, Any] | None = None,
+    places: str = "tmi",
+    aliases: tuple[str, ...] = (),
+    doc: str = "",
+    forms: tuple[str, ...] | None = None,
+    **flags: Any,
+) -> Any:
+    """Declares an elementwise op by its loop: a NumPy ufunc, or the name "module:ufunc" of another.
+
+    `kernel` is a function on promoted, not yet broadcast arrays where no ufunc does (all) the work.
+    `forms` are the calls that PyTorch takes, as its messages show them, see ops/shared/forms.py.
+    `promote` is "same" (arithmetic) or "float" (integers to the default dtype); `allowed` lists the kinds
+    it takes (b, i, f, c), and `refuse` gives the message for the others. `kinds` has a letter for each
+    input: T a tensor, N a tensor or a number; a single input is a tensor, several may be numbers.
+    """
+    kinds = kinds or ("T" if len(inputs) == 1 else "N" * len(inputs))
+    record = Op(
+        name, kernel, inputs, (REQUIRED,) * len(inputs), kinds, loop=loop, elementwise=True, doc=doc, **flags
+    )
+    record.forms = forms
+    REGISTRY[name] = record
+    if vjp:
+        record.vjp(**vjp)
+    _publish(record, record.__name__, places, aliases)
+    return record
+
+
+def function(
+    *,
+    name: str | None = None,
+    places: str = "tm",
+    aliases: tuple[str, ...] = (),
+    rescue: Any = None,
+    forms: tuple[str, ...] | None = None,
+) -> Callable[[Callable[..., Any]], Any]:
+    """Declares a composite: a public function of ops without rules of its own. A decorator.
+
+    With `i` in `places` the function must take `out` and hand it to its last op. `rescue(args, kwargs)`
+    is asked after a TypeError: it raises a better one, or returns what the call should have, or
+    NotImplemented.
+    """
+
+    def declare(fn: Callable[..., Any]) -> Any:
+        own = name or fn.__name__
+        public = fn  # a class or an object is published as it is
+        if isinstance(fn, Op) or hasattr(fn, "__code__"):
+            fn.__name__ = own
+            public = Function(fn, own, rescue=rescue)
+            public.forms = forms
+        _publish(public, own, places, aliases)
+        return public
+
+    return declare

@@ -1,0 +1,134 @@
+"""Strides: what PyTorch says of an array's layout, and the layouts it asks for.
+
+NumPy counts strides in bytes and gives arrays without elements strides of zero; here they are
+counted in elements, and an array without elements has those of a contiguous one. Read
+`strides_of`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pullback.core.dtypes import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    memory_format,
+    preserve_format,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Row-major strides in elements; dims of zero count as one."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+def strides_of(a: Array) -> tuple[int, ...]:
+    """The strides of an array in elements."""
+    if not a.size:
+        return contiguous_strides(a.shape)
+    item = a.itemsize
+    return tuple([step // item for step in a.strides])
+
+
+def ordered_strides(shape: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+    """Dense strides with the dims in `order`, the slowest first."""
+    strides, step = [0] * len(shape), 1
+    for dim in reversed(order):
+        strides[dim] = step
+        step *= max(shape[dim], 1)
+    return tuple(strides)
+
+
+def preserved_strides(a: Array) -> tuple[int, ...]:
+    """The strides that a new tensor like this one gets: its own if dense, else dense in the same
+    order.
+    """
+    strides = strides_of(a)
+    if a.flags.c_contiguous or is_dense(a.shape, strides):
+        return strides
+    # An insertion sort, as in PyTorch: dims of stride zero tell nothing and stay where they are.
+    order = list(range(a.ndim))[::-1]
+    for i in range(1, a.ndim):
+        at = i
+        for before in range(i - 1, -1, -1):
+            verdict = _slower(a.shape, strides, order[before], order[at])
+            if verdict > 0:
+                order[before], order[at] = order[at], order[before]
+                at = before
+            elif verdict < 0:
+                break
+    return ordered_strides(a.shape, order[::-1])
+
+
+def _slower(shape: Sequence[int], strides: Sequence[int], left: int, right: int) -> int:
+    """1 if `left` is the slower dim, -1 if the faster, 0 if the strides do not tell."""
+    a, b = strides[left], strides[right]
+    if a == 0 or b == 0:
+        return 0
+    if a != b:
+        return 1 if a > b else -1
+    return 1 if shape[left] > shape[right] else 0
+
+
+def is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether the elements fill their memory without gaps or overlap, in whatever order."""
+    step = 1
+    for size, stride in sorted(
+        ((n, s) for n, s in zip(shape, strides, strict=True) if n != 1), key=_by_stride
+    ):
+        if stride != step:
+            return size == 0
+        step *= size
+    return True
+
+
+def _by_stride(pair: tuple[int, int]) -> tuple[int, int]:
+    return pair[1], pair[0]
+
+
+def strides_for(shape: Sequence[int], wanted: memory_format) -> tuple[int, ...]:
+    """The strides of a memory format.
+
+    RuntimeError if the number of dims is not the format's.
+    """
+    if wanted is contiguous_format:
+        return contiguous_strides(shape)
+    if wanted is preserve_format:
+        raise RuntimeError("unsupported memory format option Preserve")
+    rank = {channels_last: 4, channels_last_3d: 5}[wanted]
+    if len(shape) != rank:
+        raise RuntimeError(f"required rank {rank} tensor to use {wanted.name} format")
+    return ordered_strides(shape, (0, *range(2, rank), 1))
+
+
+def has_format(a: Array, wanted: memory_format) -> bool:
+    """Whether the array lies in memory as the format says; dims of one may have any stride."""
+    if wanted is contiguous_format:
+        return bool(a.flags.c_contiguous)
+    rank = {channels_last: 4, channels_last_3d: 5}.get(wanted)
+    if a.ndim != rank:
+        return False
+    return all(
+        n == 1 or have == want
+        for n, have, want in zip(a.shape, strides_of(a), strides_for(a.shape, wanted), strict=True)
+    )
+
+
+def strided_array(shape: Sequence[int], strides: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    """A new array with these strides in elements, its contents undefined."""
+    reach = sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    size = reach + 1 if math.prod(shape) else 0
+    memory = np.empty(size, dtype)
+    byte_strides = [step * dtype.itemsize for step in strides]
+    return np.ndarray(tuple(shape), dtype, memory, strides=byte_strides)

@@ -1,0 +1,1 @@
+"""What users see on Tensor and in the namespaces besides the ops."""

@@ -1,0 +1,98 @@
+"""Namespaces such as `pullback.linalg`, made of the functions that ops declare for them.
+
+Most ops are declared at import; those of `ops.LATER` when a name is first missing, here or on Tensor.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+from pullback import ops
+from pullback.core import _engine
+from pullback.core.op import SURFACE
+
+NAMESPACES = {
+    "fft": "Fourier transforms, as `torch.fft`.",
+    "linalg": "Matrix decompositions, norms and solvers, as `torch.linalg`.",
+    "masked": "Reductions of the elements whose mask is True, as `torch.masked`.",
+    "random": "The default generator's seed and state, as `torch.random`.",
+    "special": "Special functions, as `torch.special`.",
+}
+
+ELSEWHERE = {"sparse_hessian": "func", "sparse_jacobian": "func", "vmap": "func"}
+"""Names of `torch` that are a module's, which is imported when one is first used."""
+
+_modules: dict[str, ModuleType] = {}
+
+
+def add_namespaces(package: str) -> None:
+    """Makes a module for each namespace and hangs it on the package."""
+    top = sys.modules[package]
+    _modules["torch"] = top
+    for name, doc in NAMESPACES.items():
+        module = sys.modules[f"{package}.{name}"] = ModuleType(f"{package}.{name}", doc)
+        setattr(top, name, module)
+        fill(module, name)
+
+
+def fill(module: ModuleType, space: str) -> Any:
+    """Gives a module the functions that are declared for a namespace, now and later.
+
+    Returns the module's `__getattr__`; assigned under that name, type checkers see it too.
+    """
+    _modules[space] = module
+    resolve = _resolver(space)
+    vars(module).update(SURFACE.get(space, {}), __getattr__=resolve, __dir__=_listing(space))
+    return resolve
+
+
+def complete() -> bool:
+    """Declares the ops of `ops.LATER` and gives every namespace its new names; False if there are none."""
+    present = set(SURFACE["Tensor"])
+    if not ops.load_later():
+        return False
+    _engine.attach({name: f for name, f in SURFACE["Tensor"].items() if name not in present})
+    for space, module in list(_modules.items()):
+        for name, function in SURFACE.get(space, {}).items():
+            vars(module).setdefault(name, function)
+    return True
+
+
+def _resolver(space: str) -> Any:
+    """The `__getattr__` of a module: what is declared late, or a refusal that says what is missing."""
+    path = "pullback" if space == "torch" else f"pullback.{space}"
+
+    def resolve(name: str) -> Any:
+        if not name.startswith("__"):
+            if path == "pullback" and importlib.util.find_spec(f"{path}.{name}") is not None:
+                return importlib.import_module(f"{path}.{name}")
+            if path == "pullback" and name in ELSEWHERE:
+                return getattr(importlib.import_module(f"{path}.{ELSEWHERE[name]}"), name)
+            module = _modules[space]
+            if complete() and name in vars(module):
+                return vars(module)[name]
+        shown = "torch" if space == "torch" else f"torch.{space}"
+        raise AttributeError(f"module '{path}' has no attribute '{name}': Pullback has no {shown}.{name} yet")
+
+    return resolve
+
+
+def _listing(space: str) -> Any:
+    """The `__dir__` of a module: tab completion shows what is declared late, too."""
+
+    def names() -> list[str]:
+        complete()
+        return sorted(vars(_modules[space]))
+
+    return names
+
+
+def late_member(tensor: Any, name: str) -> Any:
+    """A member that Tensor lacks: one that is declared late, or an AttributeError."""
+    if not name.startswith("__") and complete() and hasattr(type(tensor), name):
+        return getattr(tensor, name)
+    raise AttributeError(f"'{type(tensor).__name__}' object has no attribute '{name}'")

@@ -1,0 +1,1 @@
+"""Making, viewing, joining and splitting tensors."""

@@ -1,0 +1,248 @@
+"""Views with the dimensions in another order, or with more or fewer of size one.
+
+Those that also exist in place (`t_`, `squeeze_`) are pairs of records with one kernel, because PyTorch
+numbers their nodes apart; see `_pair`. An in-place one changes no number: the tensor itself is seen
+otherwise from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pullback import ops
+from pullback.core._engine import Tensor, restructure
+from pullback.core._loops import strided
+from pullback.core.op import SURFACE, Size, function, op
+from pullback.core.settings import warn
+from pullback.ops.elementwise import magnitude_and_sign
+from pullback.ops.shared.dims import wrap_dim, wrap_dims
+
+WHOLE = slice(None)
+
+
+def _pair(
+    name: str, rule: Any, aliases: tuple[str, ...] = (), variants: Any = (None, None)
+) -> Callable[[Callable[..., Any]], Any]:
+    """Declares a view op and its in-place twin; returns the former. A decorator."""
+
+    def declare(kernel: Callable[..., Any]) -> Any:
+        record = op(name=name, aliases=aliases, view=True, linear=True)(kernel)
+        camel = "".join(part.capitalize() for part in name.split("_"))
+        twin = op(name=f"{name}_", places="", view=True, linear=True, grad_name=f"{camel}Backward1")(kernel)
+        record.vjp(self=rule)
+        twin.vjp(self=rule)
+        record.variant, twin.variant = variants
+        for target in (f"Tensor.{name}", *aliases):
+            short = target.rpartition(".")[2]
+            SURFACE["Tensor"][f"{short}_"] = _method(twin, short)
+        return record
+
+    return declare
+
+
+def _method(twin: Any, name: str) -> Callable[..., Any]:
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return restructure(twin, *twin.bind(args, kwargs))
+
+    method.__name__ = method.__qualname__ = f"{name}_"
+    method.__doc__ = f"`{name}` of this tensor itself, which is returned."
+    return method
+
+
+# ------------------------------------------------------------------------ dimensions of size one
+
+
+def _squeeze_name(first: int) -> Callable[[dict[str, Any]], str]:
+    def name(saved: dict[str, Any]) -> str:
+        dim = saved["dim"]
+        return f"SqueezeBackward{first + (0 if dim is None else 1 if isinstance(dim, int) else 2)}"
+
+    return name
+
+
+@_pair(
+    "squeeze",
+    lambda g, self_shape, dim: ops.reshape(g, self_shape),
+    variants=(_squeeze_name(0), _squeeze_name(3)),
+)
+def squeeze(self: Tensor, dim=None):
+    """`self` without those of its dimensions `dim` (an int, several, or None for all) that have size 1.
+
+    A view; the gradient gets them back.
+
+    >>> import pullback as torch
+    >>> torch.zeros(1, 2, 1).squeeze().shape, torch.zeros(1, 2, 1).squeeze(0).shape
+    (torch.Size([2]), torch.Size([2, 1]))
+    """
+    wanted = wrap_dims(dim, self.ndim)
+    return self[tuple([0 if n == 1 and d in wanted else WHOLE for d, n in enumerate(self.shape)] + [...])]
+
+
+@_pair("unsqueeze", lambda g, dim: squeeze(g, dim))
+def unsqueeze(self: Tensor, dim):
+    """`self` with a new dimension of size 1 at place `dim`: a view.
+
+    >>> import pullback as torch
+    >>> torch.zeros(2, 3).unsqueeze(-1).shape
+    torch.Size([2, 3, 1])
+    """
+    dim = wrap_dim(dim, self.ndim + 1)
+    shape, item = self.shape, self.itemsize
+    strides = [step // item for step in self.strides]
+    strides.insert(dim, shape[dim] * strides[dim] if dim < len(shape) else 1)
+    return strided(self, (*shape[:dim], 1, *shape[dim:]), tuple(strides), 0)
+
+
+# ----------------------------------------------------------------------------------- other orders
+
+
+@_pair(
+    "transpose",
+    lambda g, dim0, dim1: transpose(g, dim0, dim1),
+    aliases=("torch.swapaxes", "Tensor.swapaxes", "torch.swapdims", "Tensor.swapdims"),
+)
+def transpose(self: Tensor, dim0, dim1):
+    """`self` with two dimensions exchanged: a view.
+
+    >>> import pullback as torch
+    >>> torch.zeros(2, 3, 4).transpose(0, -1).shape
+    torch.Size([4, 3, 2])
+    """
+    first, second = wrap_dim(dim0, self.ndim), wrap_dim(dim1, self.ndim)
+    return self.swapaxes(first, second) if self.ndim else self
+
+
+@_pair("t", lambda g: t(g))
+def t(self: Tensor):
+    """The transpose of a matrix: a view; a tensor of fewer dimensions as it is.
+
+    RuntimeError for more than two dimensions.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1, 2, 3]]).t()
+    tensor([[1],
+            [2],
+            [3]])
+    """
+    if self.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
+    return self.T
+
+
+@op(view=True, linear=True)
+def permute(self: Tensor, dims: Size):
+    """`self` with its dimensions in the order `dims`: a view.
+
+    RuntimeError unless each dimension stands there once. The gradient is permuted back.
+
+    >>> import pullback as torch
+    >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
+    torch.Size([4, 2, 3])
+    """
+    if len(dims) != self.ndim:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            "length of the desired ordering of dimensions i.e. input.dim() = "
+            f"{self.ndim} is not equal to len(dims) = {len(dims)}"
+        )
+    order = [wrap_dim(d, self.ndim) for d in dims]
+    if len(set(order)) != len(order):
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return self.transpose(order)
+
+
+def _unpermute(g: Tensor, dims: Any) -> Tensor:
+    back = [0] * len(dims)
+    for place, d in enumerate(dims):
+        back[d] = place
+    return permute(g, back)
+
+
+permute.vjp(self=_unpermute)
+
+
+@function(aliases=("torch.moveaxis", "Tensor.moveaxis"))
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """`input` with the dimensions `source` moved to the places `destination`: a view.
+
+    >>> import pullback as torch
+    >>> torch.zeros(2, 3, 4).movedim(0, -1).shape
+    torch.Size([3, 4, 2])
+    """
+    ndim = input.ndim
+    given = [(x,) if isinstance(x, int) else tuple(x) for x in (source, destination)]
+    if len(given[0]) != len(given[1]):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(given[0])} dims) should "
+            f"contain the same number of dims as destination ({list(given[1])} dims)"
+        )
+    wrapped = [[wrap_dim(d, ndim) for d in dims] for dims in given]
+    for name, dims, shown in zip(("source", "destination"), wrapped, given, strict=True):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(shown)})")
+    if not ndim:
+        return input
+    order = [d for d in range(ndim) if d not in wrapped[0]]
+    for place, d in sorted(zip(wrapped[1], wrapped[0], strict=True)):
+        order.insert(place, d)
+    return permute(input, order)
+
+
+# ------------------------------------------------------------------------ properties of a tensor
+
+
+def numpy_T(self: Tensor) -> Tensor:
+    """The tensor with its dimensions in reverse order: a view."""
+    if self.ndim not in (0, 2):
+        warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is "
+            "deprecated and it will throw an error in a future release. Consider `x.mT` to "
+            "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to "
+            "reverse the dimensions of a tensor."
+        )
+    return permute(self, range(self.ndim - 1, -1, -1))
+
+
+def matrix_T(self: Tensor) -> Tensor:
+    """The transposes of matrices: a view with the last two dimensions exchanged."""
+    return transpose(_matrices(self, "mT"), -2, -1)
+
+
+def matrix_H(self: Tensor) -> Tensor:
+    """The conjugate transposes of matrices."""
+    return magnitude_and_sign.conj(transpose(_matrices(self, "mH"), -2, -1))
+
+
+def _matrices(x: Tensor, name: str) -> Tensor:
+    if x.ndim < 2:
+        raise RuntimeError(
+            f"tensor.{name} is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
+        )
+    return x
+
+
+def hermitian(self: Tensor) -> Tensor:
+    """The conjugate transpose of a matrix."""
+    if self.ndim not in (0, 2):
+        more = " For batches of matrices, consider using tensor.mH" if self.ndim > 2 else ""
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor.{more}"
+        )
+    return magnitude_and_sign.conj(transpose(self, 0, 1)) if self.ndim else magnitude_and_sign.conj(self)
+
+
+@function()
+def adjoint(input: Tensor) -> Tensor:
+    """The conjugate transposes of matrices, `input.mH`.
+
+    >>> import pullback as torch
+    >>> torch.adjoint(torch.tensor([[1 + 2j, 3]]))
+    tensor([[1.-2.j],
+            [3.-0.j]])
+    """
+    return magnitude_and_sign.conj(transpose(input, -2, -1))
+
+
+for _name, _get in (("T", numpy_T), ("mT", matrix_T), ("mH", matrix_H), ("H", hermitian)):
+    SURFACE["Tensor"][_name] = property(_get)

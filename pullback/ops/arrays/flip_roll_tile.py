@@ -1,0 +1,294 @@
+"""Copies with the elements in other places: reversed, rolled, rotated, repeated, cut to triangles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.dtypes import contiguous_format
+from pullback.core.op import Size, function, op
+from pullback.ops.shared.dims import one_or_many, wrap_dim, wrap_dims
+from pullback.ops.shared.flat_places import compact
+
+
+@op(moves=True, linear=True)
+def flip(self: Tensor, dims: Size):
+    """`self` with the order of elements reversed in some dimensions: a copy.
+
+    The gradient is reversed likewise.
+
+    >>> import pullback as torch
+    >>> torch.flip(torch.arange(4).view(2, 2), (1,))
+    tensor([[1, 0],
+            [3, 2]])
+    """
+    axes = wrap_dims(dims, self.ndim)
+    return np.flip(self, axes).copy(order="K") if self.ndim else self.copy()
+
+
+flip.vjp(self=lambda g, dims: flip(g, dims))
+
+
+@function()
+def fliplr(input: Tensor) -> Tensor:
+    """`input` reversed in dimension 1."""
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return flip(input, (1,))
+
+
+@function()
+def flipud(input: Tensor) -> Tensor:
+    """`input` reversed in dimension 0."""
+    if not input.ndim:
+        raise RuntimeError("Input must be >= 1-d.")
+    return flip(input, (0,))
+
+
+@op(moves=True, linear=True)
+def roll(self: Tensor, shifts, dims=()):
+    """`self` with the elements moved by `shifts` along `dims`, those that leave entering behind.
+
+    Without dimensions the flattened tensor is rolled. The gradient is rolled back.
+
+    >>> import pullback as torch
+    >>> torch.arange(4).roll(1)
+    tensor([3, 0, 1, 2])
+    """
+    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    if not shifts:
+        raise RuntimeError("`shifts` required")
+    if not dims and len(shifts) == 1:
+        return np.roll(compact(self), shifts[0]).reshape(self.shape)
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    if not self.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
+    return compact(np.roll(self, shifts, tuple(wrap_dim(d, self.ndim) for d in dims)))
+
+
+def _back(shifts: Any) -> Any:
+    return -shifts if isinstance(shifts, int) else tuple(-n for n in shifts)
+
+
+roll.vjp(self=lambda g, shifts, dims: roll(g, _back(shifts), dims))
+
+
+@op(moves=True, linear=True)
+def rot90(self: Tensor, k=1, dims=(0, 1)):
+    """`self` turned `k` times by a quarter in the plane of two dimensions, from the first to the second.
+
+    The gradient is turned back.
+
+    >>> import pullback as torch
+    >>> torch.arange(4).view(2, 2).rot90()
+    tensor([[1, 3],
+            [0, 2]])
+    """
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if self.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {self.ndim}")
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == self.ndim:
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
+    first, second = (wrap_dim(d, self.ndim) for d in dims)
+    return np.rot90(self, k, (first, second)).copy(order="K")
+
+
+rot90.vjp(self=lambda g, k, dims: rot90(g, -k, dims))
+
+
+# --------------------------------------------------------------------------------- repetitions
+
+
+@op(name="repeat", places="", moves=True)
+def _repeat(self: Tensor, repeats):
+    """`self` put side by side with itself."""
+    return np.tile(self, repeats)
+
+
+@_repeat.joint_vjp
+def _repeat_rule(g: Any, self_shape: Any, repeats: Any, needs: Any) -> Any:
+    shape = (1,) * (len(repeats) - len(self_shape)) + tuple(self_shape)
+    parts = [n for pair in zip(repeats, shape, strict=True) for n in pair]
+    if not parts:
+        return (g,)
+    total = ops.sum(ops.reshape(g, parts), tuple(range(0, len(parts), 2)))
+    return (ops.reshape(total, self_shape),)
+
+
+@function(places="m")
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """`input` repeated so many times along each dimension, new ones in front: a copy.
+
+    RuntimeError for fewer numbers than dimensions. The gradient is summed over the repetitions.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
+    times = one_or_many(repeats)
+    if len(times) < input.ndim:
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+        )
+    shape = (1,) * (len(times) - input.ndim) + tuple(input.shape)
+    whole = [n * m for n, m in zip(times, shape, strict=True)]
+    for n in whole:
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {whole}")
+    return _repeat(input, times)
+
+
+@function()
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """`repeat` where missing numbers count as 1."""
+    times = one_or_many(dims)
+    return repeat(input, (1,) * (input.ndim - len(times)) + times)
+
+
+def _repeated_places(repeats: Any) -> Any:
+    """Each index as often as `repeats` says."""
+    if repeats.ndim != 1:
+        raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
+    if repeats.dtype.name not in ("int64", "int32"):
+        raise NotImplementedError(
+            f"\"repeat_interleave_cpu\" not implemented for '{repeats.dtype.type_name}'"
+        )
+    if repeats.is_meta:
+        raise RuntimeError("cannot repeat_interleave a meta tensor without output_size")
+    return _repeated(repeats)
+
+
+@op(name="repeat_interleave", places="", nondiff=True)
+def _repeated(self: Tensor) -> Any:
+    if (self < 0).any():
+        raise RuntimeError("repeats can not be negative")
+    return np.repeat(np.arange(len(self)), self)
+
+
+@function(name="repeat_interleave")
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element, or each index of dimension `dim`, repeated in place.
+
+    `repeats` is a number or a tensor with one for each index; without a dimension the input is
+    flattened. RuntimeError for negative numbers. The gradient is summed over the repetitions.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1, 2]).repeat_interleave(2)
+    tensor([1, 1, 2, 2])
+    """
+    if repeats is None:
+        return _repeated_places(input)
+    if dim is None:
+        input, dim = ops.flatten(input), 0
+    if isinstance(repeats, Tensor) and repeats.numel() == 1:
+        repeats = repeats.item()
+    dim = wrap_dim(dim, input.ndim)
+    if isinstance(repeats, int):
+        if repeats < 0:
+            raise RuntimeError("Repeats must be non-negative")
+        shape = list(input.shape) or [1]
+        wide = ops.expand(
+            ops.unsqueeze(input, dim + 1 if input.ndim else 0),
+            (*shape[: dim + 1], repeats, *shape[dim + 1 :]),
+        )
+        copy = ops.clone(wide, contiguous_format)
+        shape[dim] *= repeats
+        return ops.view(copy, shape)
+    size = input.shape[dim] if input.ndim else 1
+    if repeats.shape[0] != size:
+        raise RuntimeError(
+            "repeats must have the same size as input along dim, but got repeats.size(0) = "
+            f"{repeats.shape[0]} and input.size({dim}) = {size}"
+        )
+    return ops.index_select(input, dim, _repeated_places(repeats))
+
+
+# ----------------------------------------------------------------------------------- triangles
+
+
+def _triangle(name: str, lower: bool) -> Any:
+    @op(name=name, places="tmi", moves=True, linear=True)
+    def record(self: Tensor, diagonal=0):
+        if self.ndim < 2:
+            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+        rows, columns = self.shape[-2:]
+        inside = np.tri(rows, columns, diagonal if lower else diagonal - 1, dtype=bool)
+        whole = np.zeros(self.shape, self.dtype)
+        np.copyto(whole, self, where=inside if lower else ~inside)
+        return whole
+
+    record.doc = (
+        f"The {'lower' if lower else 'upper'} triangles of matrices, zeros elsewhere.\n\n"
+        "`diagonal` moves the border up (positive) or down. The gradient is cut likewise.\n\n"
+        ">>> import pullback as torch\n"
+        f">>> torch.{name}(torch.ones(2, 2))\n"
+        + ("tensor([[1., 0.],\n        [1., 1.]])" if lower else "tensor([[1., 1.],\n        [0., 1.]])")
+    )
+    return record
+
+
+tril, triu = _triangle("tril", True), _triangle("triu", False)
+tril.vjp(self=lambda g, diagonal: tril(g, diagonal))
+triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
+
+
+# ------------------------------------------------------------------------------------- borders
+
+
+@op(name="constant_pad_nd", places="", moves=True, linear=True)
+def _pad(self: Tensor, pad, value):
+    """`self` with a border of a number; negative widths cut."""
+    place = self[tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pad, self.shape, strict=True))]
+    shape = [n + a + b for (a, b), n in zip(pad, self.shape, strict=True)]
+    whole = np.full(shape, value, self.dtype)
+    whole[tuple(slice(max(a, 0), m - max(b, 0)) for (a, b), m in zip(pad, shape, strict=True))] = place
+    return whole
+
+
+_pad.vjp(self=lambda g, pad: _pad(g, tuple((-a, -b) for a, b in pad), 0))
+
+
+@_pad.jvp
+def _pad_tangent(self: Any, pad: Any, value: Any) -> Any:
+    return _pad(self, pad, 0)
+
+
+@function(places="t")
+def constant_pad_nd(input: Tensor, pad: Any, value: Any = 0) -> Tensor:
+    """`input` with a border of `value`; negative widths cut.
+
+    `pad` has two widths for each dimension, from the last backwards. The gradient is that of the
+    inner part.
+
+    >>> import pullback as torch
+    >>> torch.constant_pad_nd(torch.tensor([1, 2]), (1, 2))
+    tensor([0, 1, 2, 0, 0])
+    """
+    pad = tuple(pad)
+    if len(pad) % 2:
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
+    if len(pad) > 2 * input.ndim:
+        raise RuntimeError(
+            "Length of pad should be no more than twice the number of dimensions of the input. "
+            f"Pad length is {len(pad)} while the input has {input.ndim} dimensions."
+        )
+    pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
+    widths = ([(0, 0)] * (input.ndim - len(pairs))) + pairs[::-1]
+    for d, ((a, b), n) in enumerate(zip(widths, input.shape, strict=True)):
+        if n + a + b < 0:
+            raise RuntimeError(
+                f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output "
+                f"size, which is invalid. Check dimension {d} of your input."
+            )
+    return _pad(input, tuple(widths), value)

@@ -1,0 +1,365 @@
+"""Tensors joined: cat, stack and what is made of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, from_array
+from pullback.core.dtypes import promote_types
+from pullback.core.op import Tensors, function, op
+from pullback.core.settings import warn
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.flat_places import compact
+
+
+def _common(tensors: Any) -> list[Tensor]:
+    """The tensors in the dtype that they promote to."""
+    kind = tensors[0].dtype
+    if all(t.dtype is kind for t in tensors):
+        return tensors
+    kind = _common_dtype(tensors)
+    return [ops.converted(t, kind) for t in tensors]
+
+
+def _common_dtype(tensors: Any) -> Any:
+    """Promotion as in arithmetic: 0-dim tensors count only by their kind."""
+    kind = tensors[0].dtype
+    for t in tensors[1:]:
+        kind = promote_types(kind, t.dtype)
+    return kind
+
+
+def _list(name: str, tensors: Any) -> list[Tensor]:
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, "
+            f"not {type(tensors).__name__}"
+        )
+    for place, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}")
+    return list(tensors)
+
+
+@op(name="cat", places="", moves=True, linear=True)
+def _cat(tensors: Tensors, dim):
+    """Tensors of one dtype joined along a dimension."""
+    try:
+        return compact(np.concatenate(tensors, dim))
+    except ValueError:
+        raise _unjoinable(tensors, dim) from None
+
+
+def _unjoinable(arrays: Any, dim: int) -> Exception:
+    """Why arrays cannot be joined."""
+    if not all(a.ndim for a in arrays):
+        place = next(i for i, a in enumerate(arrays) if not a.ndim)
+        return RuntimeError(f"zero-dimensional tensor (at position {place}) cannot be concatenated")
+    first = arrays[0].shape
+    dim = wrap_dim(dim, len(first))
+    for place, a in enumerate(arrays):
+        if a.ndim != len(first):
+            return RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {a.ndim}")
+        for d, (n, m) in enumerate(zip(first, a.shape, strict=True)):
+            if d != dim and n != m:
+                return RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but "
+                    f"got size {m} for tensor number {place} in the list."
+                )
+    return RuntimeError("the tensors cannot be joined")
+
+
+@_cat.joint_vjp
+def _cat_rule(g: Any, tensors_shape: Any, dim: int, needs: Any) -> Any:
+    found, start = [], 0
+    for shape, needed in zip(tensors_shape, needs, strict=True):
+        size = shape[dim]
+        found.append(ops.narrow(g, dim, start, size) if needed else None)
+        start += size
+    return (found,)
+
+
+@function(places="t", aliases=("torch.concat", "torch.concatenate"))
+def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Any = None) -> Tensor:
+    """The tensors joined along a dimension, in the dtype they promote to.
+
+    They may differ in that dimension only; 1-dim tensors without elements are left out. RuntimeError
+    for other shapes. Each gradient is its piece of the result's.
+
+    >>> import pullback as torch
+    >>> torch.cat([torch.tensor([1, 2]), torch.tensor([3])])
+    tensor([1, 2, 3])
+    """
+    tensors = _list("cat", tensors)
+    if not tensors:
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    kind, ndim = tensors[0].dtype, tensors[0].ndim
+    for t in tensors:
+        if t.dtype is not kind or t.ndim != ndim or (ndim == 1 and not len(t)):
+            tensors = _prepared(tensors)
+            break
+    return _cat(tensors, dim if axis is None else axis, out=out)
+
+
+def _prepared(tensors: list[Tensor]) -> list[Tensor]:
+    """The tensors in one dtype, without vectors of no elements."""
+    kind = _common_dtype(tensors)
+    kept = [t for t in tensors if t.ndim != 1 or t.shape[0]] or tensors[:1]
+    return [ops.converted(t, kind) for t in kept]
+
+
+@op(name="stack", places="", moves=True, linear=True)
+def _stack(tensors: Tensors, dim):
+    """Tensors of one dtype and shape along a new dimension."""
+    at = (slice(None),) * dim + (None,)
+    return compact(np.concatenate([t[at] for t in tensors], dim))
+
+
+@_stack.joint_vjp
+def _stack_rule(g: Any, dim: int, needs: Any) -> Any:
+    return ([ops.select(g, dim, i) if needed else None for i, needed in enumerate(needs)],)
+
+
+@function(places="t")
+def stack(tensors: Any, dim: int = 0, *, out: Any = None) -> Tensor:
+    """Tensors of one shape along a new dimension, in the dtype they promote to.
+
+    RuntimeError if the shapes differ. Each gradient is its index of the result's.
+
+    >>> import pullback as torch
+    >>> torch.stack([torch.tensor([1, 2]), torch.tensor([3, 4])], 1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    tensors = _list("stack", tensors)
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    shape = tensors[0].shape
+    for place, t in enumerate(tensors):
+        if t.shape != shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(t.shape)} at entry {place}"
+            )
+    return _stack(_common(tensors), wrap_dim(dim, len(shape) + 1), out=out)
+
+
+# ------------------------------------------------------------------- at least so many dimensions
+
+
+def _at_least(name: str, doc: str, lift: Callable[[Tensor], Tensor]) -> Any:
+    def atleast(*tensors: Any) -> Any:
+        if len(tensors) != 1:
+            return tuple(lift(t) for t in tensors)
+        (given,) = tensors
+        return tuple(lift(t) for t in given) if isinstance(given, (tuple, list)) else lift(given)
+
+    atleast.__name__ = atleast.__qualname__ = name
+    atleast.__doc__ = doc
+    return function(places="t")(atleast)
+
+
+def _lift1(t: Tensor) -> Tensor:
+    return t if t.ndim else ops.reshape(t, (1,))
+
+
+def _lift2(t: Tensor) -> Tensor:
+    if t.ndim >= 2:
+        return t
+    return ops.unsqueeze(t, 0) if t.ndim else ops.reshape(t, (1, 1))
+
+
+def _lift3(t: Tensor) -> Tensor:
+    if t.ndim >= 3:
+        return t
+    if t.ndim == 2:
+        return ops.unsqueeze(t, -1)
+    return ops.unsqueeze(ops.unsqueeze(t, 0), -1) if t.ndim else ops.reshape(t, (1, 1, 1))
+
+
+atleast_1d = _at_least("atleast_1d", "0-dim tensors as vectors of one element, others as they are.", _lift1)
+atleast_2d = _at_least("atleast_2d", "Tensors with dimensions of size 1 in front up to two.", _lift2)
+atleast_3d = _at_least("atleast_3d", "Tensors with dimensions of size 1 around up to three.", _lift3)
+
+
+@function(places="t")
+def hstack(tensors: Any, *, out: Any = None) -> Tensor:
+    """Tensors side by side: along dimension 1, vectors along dimension 0.
+
+    >>> import pullback as torch
+    >>> torch.hstack([torch.tensor([1]), torch.tensor([2, 3])])
+    tensor([1, 2, 3])
+    """
+    lifted = [_lift1(t) for t in _several("hstack", tensors)]
+    return cat(lifted, 0 if lifted[0].ndim == 1 else 1, out=out)
+
+
+@function(places="t", aliases=("torch.row_stack",))
+def vstack(tensors: Any, *, out: Any = None) -> Tensor:
+    """Tensors one below the other, vectors as rows."""
+    return cat([_lift2(t) for t in _several("vstack", tensors)], 0, out=out)
+
+
+@function(places="t")
+def dstack(tensors: Any, *, out: Any = None) -> Tensor:
+    """Tensors one behind the other, along dimension 2."""
+    return cat([_lift3(t) for t in _several("dstack", tensors)], 2, out=out)
+
+
+@function(places="t")
+def column_stack(tensors: Any, *, out: Any = None) -> Tensor:
+    """Tensors side by side along dimension 1, vectors and numbers as columns."""
+    columns = [
+        ops.reshape(t, (t.numel() if t.ndim else 1, 1)) if t.ndim < 2 else t
+        for t in _several("column_stack", tensors)
+    ]
+    return cat(columns, 1, out=out)
+
+
+def _several(name: str, tensors: Any) -> list[Tensor]:
+    given = _list(name, tensors)
+    if not given:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return given
+
+
+# ------------------------------------------------------------------------------- combinations
+
+
+@op(name="block_diag", places="", moves=True, linear=True)
+def _block_diag(tensors: Tensors):
+    """Matrices of one dtype along the diagonal of a larger one."""
+    whole = np.zeros([sum(t.shape[d] for t in tensors) for d in (0, 1)], tensors[0].dtype)
+    row = column = 0
+    for t in tensors:
+        whole[row : row + t.shape[0], column : column + t.shape[1]] = t
+        row, column = row + t.shape[0], column + t.shape[1]
+    return whole
+
+
+@_block_diag.joint_vjp
+def _block_diag_rule(g: Any, tensors_shape: Any, needs: Any) -> Any:
+    found, row, column = [], 0, 0
+    for (n, m), needed in zip(tensors_shape, needs, strict=True):
+        block = ops.narrow(ops.narrow(g, 0, row, n), 1, column, m) if needed else None
+        found.append(block)
+        row, column = row + n, column + m
+    return (found,)
+
+
+@function(places="t")
+def block_diag(*tensors: Any) -> Tensor:
+    """Matrices along the diagonal of a larger one, zeros elsewhere; vectors count as rows.
+
+    RuntimeError for more than two dimensions.
+
+    >>> import pullback as torch
+    >>> torch.block_diag(torch.tensor([1, 2]), torch.tensor([[3]]))
+    tensor([[1, 2, 0],
+            [0, 0, 3]])
+    """
+    for place, t in enumerate(tensors):
+        if t.ndim > 2:
+            raise RuntimeError(
+                "torch.block_diag: Input tensors must have 2 or fewer dimensions. "
+                f"Input {place} has {t.ndim} dimensions"
+            )
+    return _block_diag(_common([_lift2(t) for t in tensors]))
+
+
+@function(places="t")
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """Grids of coordinates: each vector expanded along its own dimension of a common shape.
+
+    With `indexing="xy"` the first two dimensions are exchanged. RuntimeError for other than vectors.
+
+    >>> import pullback as torch
+    >>> torch.meshgrid(torch.tensor([1, 2]), torch.tensor([3, 4, 5]), indexing="ij")[0]
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    if indexing is None:
+        warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.")
+    elif indexing not in ("ij", "xy"):
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    for t in given:
+        if t.ndim > 1:
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t!r}")
+    dims = list(range(len(given)))
+    if indexing == "xy" and len(given) >= 2:
+        dims[:2] = 1, 0
+    shape = [0] * len(given)
+    for d, t in zip(dims, given, strict=True):
+        shape[d] = t.numel()
+    grids = [
+        ops.expand(ops.reshape(t, [-1 if d == e else 1 for e in range(len(shape))]), shape)
+        for d, t in zip(dims, given, strict=True)
+    ]
+    return tuple(grids)
+
+
+@function(places="t")
+def cartesian_prod(*tensors: Any) -> Tensor:
+    """All choices of an element from each vector, a row each.
+
+    >>> import pullback as torch
+    >>> torch.cartesian_prod(torch.tensor([1, 2]), torch.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
+    for t in tensors:
+        if t.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(t.shape)}")
+    if len(tensors) == 1:
+        return ops.select(ops.unsqueeze(tensors[0], 0), 0, 0)
+    grids = meshgrid(*tensors, indexing="ij")
+    return stack([ops.flatten(grid) for grid in grids], 1)
+
+
+@function()
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All choices of `r` elements of a vector in their order, a row each.
+
+    >>> import pullback as torch
+    >>> torch.combinations(torch.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
+    if input.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return ops.empty((0,), dtype=input.dtype)
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    n = input.shape[0]
+    count = math.comb(n + r - 1, r) if with_replacement else math.comb(n, r)
+    flat = itertools.chain.from_iterable(choose(range(n), r))
+    rows = np.fromiter(flat, np.int64, count * r).reshape(count, r)
+    picked = [from_array(compact(rows[:, i])) for i in range(r)]
+    return stack([ops.index_select(input, 0, places) for places in picked], 1)
+
+
+@function()
+def kron(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
+    """The Kronecker product: `input` with each element times all of `other` in its place.
+
+    >>> import pullback as torch
+    >>> torch.kron(torch.tensor([1, 2]), torch.tensor([1, 10]))
+    tensor([ 1, 10,  2, 20])
+    """
+    ndim = max(input.ndim, other.ndim)
+    shapes = [(1,) * (ndim - t.ndim) + tuple(t.shape) for t in (input, other)]
+    a = ops.reshape(input, [n for pair in zip(shapes[0], (1,) * ndim, strict=True) for n in pair])
+    b = ops.reshape(other, [n for pair in zip((1,) * ndim, shapes[1], strict=True) for n in pair])
+    return ops.unsafe_view(a * b, tuple(n * m for n, m in zip(*shapes, strict=True)), out=out)

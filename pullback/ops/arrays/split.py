@@ -1,0 +1,299 @@
+"""Tensors in pieces: split, chunk, unbind and their kin. All pieces are views.
+
+`split`, `split_with_sizes` and `unbind` are ops with several results, which PyTorch does not let be
+written to in place; the others are made of `slice`, a result at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core._loops import strided
+from pullback.core.op import function, op
+from pullback.ops.arrays.shape import slice_view
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.flat_places import accumulate
+from pullback.ops.shared.forms import overloaded
+
+WHOLE = slice(None)
+
+
+def _bounds(n: int, size: int) -> list[tuple[int, int]]:
+    return [(start, min(start + size, n)) for start in range(0, n, size)] if size and n else [(0, 0)]
+
+
+def _size_bounds(sizes: Any) -> list[tuple[int, int]]:
+    ends = np.cumsum([0, *sizes]).tolist()
+    return list(itertools.pairwise(ends))
+
+
+def _cut(self: Any, bounds: Any, dim: int) -> tuple[Any, ...]:
+    before = (WHOLE,) * dim
+    return tuple([self[(*before, slice(start, end))] for start, end in bounds])
+
+
+def _split_dim(self: Any, dim: int) -> int:
+    if not self.ndim:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    return wrap_dim(dim, self.ndim)
+
+
+def _split_kernel(self: Any, split_size: Any, dim: int) -> tuple[Any, ...]:
+    dim = _split_dim(self, dim)
+    n = self.shape[dim]
+    if split_size < 0:
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={split_size}")
+    if not split_size and n:
+        raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+    return _cut(self, _bounds(n, split_size), dim)
+
+
+def _split_sizes_kernel(self: Any, split_sizes: Any, dim: int) -> tuple[Any, ...]:
+    dim = _split_dim(self, dim)
+    n = self.shape[dim]
+    if min(split_sizes, default=0) < 0:
+        raise RuntimeError(
+            "split_with_sizes expects split_sizes have only non-negative entries, but got "
+            f"split_sizes={list(split_sizes)}"
+        )
+    if sum(split_sizes) != n:
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at "
+            f"dimension {dim}), but got split_sizes={list(split_sizes)}"
+        )
+    return _cut(self, _size_bounds(split_sizes), dim)
+
+
+def _joined(grads: Any, shape: Any, bounds: Any, dim: int) -> Tensor:
+    """The gradients of all pieces as one; zeros for pieces that have none."""
+    given = next(g for g in grads if g is not None)
+    whole = []
+    for g, (start, end) in zip(grads, bounds, strict=True):
+        sizes = (*shape[:dim], end - start, *shape[dim + 1 :])
+        whole.append(ops.zeros(sizes, dtype=given.dtype) if g is None else g)
+    return ops.cat(whole, dim)
+
+
+def _split_rule(grads: Any, self_shape: Any, split_size: Any, dim: int) -> Tensor:
+    dim = wrap_dim(dim, len(self_shape))
+    return _joined(grads, self_shape, _bounds(self_shape[dim], split_size), dim)
+
+
+def _split_sizes_rule(grads: Any, self_shape: Any, split_sizes: Any, dim: int) -> Tensor:
+    dim = wrap_dim(dim, len(self_shape))
+    return _joined(grads, self_shape, _size_bounds(split_sizes), dim)
+
+
+@op(name="split", places="", multi_view=True, linear=True)
+def _split(self: Tensor, split_size, dim=0):
+    """Views of `split_size` indices each; the last may be smaller."""
+    return _split_kernel(self, split_size, dim)
+
+
+@op(name="split_with_sizes", places="", multi_view=True, linear=True)
+def _split_with_sizes(self: Tensor, split_sizes, dim=0):
+    """Views of the given sizes."""
+    return _split_sizes_kernel(self, split_sizes, dim)
+
+
+@op(name="unsafe_split", places="tm", moves=True, linear=True)
+def unsafe_split(self: Tensor, split_size, dim=0):
+    """`split` whose pieces do not count as views, and so may be written to: on the user's own risk."""
+    return _split_kernel(self, split_size, dim)
+
+
+@op(name="unsafe_split_with_sizes", places="tm", moves=True, linear=True)
+def unsafe_split_with_sizes(self: Tensor, split_sizes, dim=0):
+    """`split_with_sizes` whose pieces do not count as views: see `unsafe_split`."""
+    return _split_sizes_kernel(self, split_sizes, dim)
+
+
+for _record, _rule in (
+    (_split, _split_rule),
+    (unsafe_split, _split_rule),
+    (_split_with_sizes, _split_sizes_rule),
+    (unsafe_split_with_sizes, _split_sizes_rule),
+):
+    _record.vjp(self=_rule)
+
+
+@function(name="split")
+def split(
+    tensor: Tensor, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None
+) -> tuple[Tensor, ...]:
+    """Views of `tensor` along a dimension, each of the given size, or of each of the given sizes.
+
+    RuntimeError if the sizes do not sum to the dimension's. The gradients are joined again.
+
+    >>> import pullback as torch
+    >>> torch.arange(5).split(2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
+    sizes = split_size if split_size_or_sections is None else split_size_or_sections
+    if isinstance(sizes, (tuple, list)):
+        return _split_with_sizes(tensor, tuple(int(n) for n in sizes), dim)
+    return _split(tensor, int(sizes), dim)
+
+
+@function()
+def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of the given sizes along a dimension."""
+    return _split_with_sizes(input, tuple(split_sizes), dim)
+
+
+def _chunk_size(input: Tensor, chunks: int, dim: int) -> int:
+    if not input.ndim:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    return -(-input.shape[wrap_dim(dim, input.ndim)] // chunks)
+
+
+@function()
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views of equal size, but for the last, along a dimension.
+
+    >>> import pullback as torch
+    >>> torch.arange(5).chunk(2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
+    size = _chunk_size(input, chunks, dim)
+    if not size:
+        return _split_with_sizes(input, (0,) * chunks, dim)
+    return _split(input, size, dim)
+
+
+@function()
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """`chunk` whose pieces do not count as views: see `unsafe_split`."""
+    size = _chunk_size(input, chunks, dim)
+    if not size:
+        return unsafe_split_with_sizes(input, (0,) * chunks, dim)
+    return unsafe_split(input, size, dim)
+
+
+@op(multi_view=True, linear=True)
+def unbind(self: Tensor, dim=0):
+    """Views of each index of a dimension, which goes away.
+
+    IndexError for a 0-dim tensor. The gradients are stacked again.
+
+    >>> import pullback as torch
+    >>> torch.arange(4).view(2, 2).unbind(1)
+    (tensor([0, 2]), tensor([1, 3]))
+    """
+    if not self.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    dim = wrap_dim(dim, self.ndim)
+    before = (WHOLE,) * dim
+    return tuple([self[(*before, i, ...)] for i in range(self.shape[dim])])
+
+
+@unbind.joint_vjp
+def _unbind_rule(grads: Any, self_shape: Any, dim: int) -> Any:
+    dim = wrap_dim(dim, len(self_shape))
+    given = next(g for g in grads if g is not None)
+    shape = (*self_shape[:dim], *self_shape[dim + 1 :])
+    return (ops.stack([ops.zeros(shape, dtype=given.dtype) if g is None else g for g in grads], dim),)
+
+
+@function()
+def tensor_split(
+    input: Tensor, indices_or_sections: Any = None, dim: int = 0, *,
+    indices: Any = None, sections: Any = None,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """Views along a dimension: so many of nearly equal size, or cut at the given indices.
+
+    >>> import pullback as torch
+    >>> torch.arange(5).tensor_split(2), torch.arange(5).tensor_split((1, 3))
+    ((tensor([0, 1, 2]), tensor([3, 4])), (tensor([0]), tensor([1, 2]), tensor([3, 4])))
+    """
+    cuts = next(x for x in (indices_or_sections, indices, sections) if x is not None)
+    if not input.ndim:
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
+    dim = wrap_dim(dim, input.ndim)
+    n = input.shape[dim]
+    if isinstance(cuts, Tensor):
+        cuts = cuts.tolist()
+    if isinstance(cuts, int):
+        if cuts <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {cuts}")
+        small, more = divmod(n, cuts)
+        cuts = [i * small + min(i, more) for i in range(1, cuts)]
+    ends = [0, *cuts, n]
+    return tuple([slice_view(input, dim, a, b, 1) for a, b in itertools.pairwise(ends)])
+
+
+def _along(name: str, least: int, dim: int) -> Any:
+    def split_along(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        if input.ndim < least:
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor "
+                f"with {input.ndim} dimensions!"
+            )
+        axis = 0 if input.ndim == 1 else dim
+        parts = indices_or_sections
+        if isinstance(parts, int) and (not parts or input.shape[axis] % parts):
+            raise RuntimeError(
+                f"torch.{name} attempted to split along dimension {axis}, but the size of the "
+                f"dimension {input.shape[axis]} is not divisible by the split_size "
+                f"{parts}!"
+            )
+        return tensor_split(input, parts, axis)
+
+    split_along.__name__ = split_along.__qualname__ = name
+    split_along.__doc__ = f"`tensor_split` along dimension {dim}, into parts of equal size."
+    return overloaded(split_along, "(Tensor input, int sections)", "(Tensor input, tuple of ints indices)")
+
+
+hsplit, vsplit, dsplit = (
+    _along(name, least, dim) for name, least, dim in (("hsplit", 1, 1), ("vsplit", 2, 0), ("dsplit", 3, 2))
+)
+
+
+@op(places="m", view=True, linear=True)
+def unfold(self: Tensor, dimension, size, step):
+    """Windows of `size` neighbours, one every `step`, along a dimension; the window's is last. A view.
+
+    The gradient is summed where windows overlap.
+
+    >>> import pullback as torch
+    >>> torch.arange(4).unfold(0, 2, 1)
+    tensor([[0, 1],
+            [1, 2],
+            [2, 3]])
+    """
+    dim = wrap_dim(dimension, self.ndim)
+    n, item = (self.shape[dim] if self.ndim else 1), self.itemsize
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if size > n:
+        raise RuntimeError(f"maximum size for tensor at dimension {dim} is {n} but size is {size}")
+    shape, strides = list(self.shape), [s // item for s in self.strides]
+    if self.ndim:
+        shape[dim] = (n - size) // step + 1
+        strides[dim] *= step
+    inner = self.strides[dim] // item if self.ndim else 1
+    return strided(self, (*shape, size), (*strides, inner), 0)
+
+
+@op(places="", moves=True, linear=True)
+def unfold_sum(self: Tensor, shape, dimension, size, step):
+    """The gradient of `unfold`: windows added up where they came from."""
+    whole = np.zeros(shape, self.dtype)
+    places = np.arange(whole.size).reshape(shape)
+    accumulate(np.add, whole, unfold.kernel(places, dimension, size, step), self)
+    return whole
+
+
+unfold.vjp(self=lambda g, self_shape, dimension, size, step: unfold_sum(g, self_shape, dimension, size, step))
+unfold_sum.vjp(self=lambda g, dimension, size, step: unfold(g, dimension, size, step))

@@ -1,0 +1,541 @@
+"""Views by strides and by reinterpretation, and what a tensor's own memory is: detach, resize_, set_.
+
+`as_strided` shows any elements of a memory in any order, some several times. Its gradient, and the
+engine's for every view whose base was written to, is `strided_put`: the gradient is added up in a
+buffer laid out as that memory, from which the input's part is read. Numbers of places in memory count
+elements from the input's first; only the public `as_strided` counts from the start of the storage.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, detach_inplace, from_array, restructure, set_array
+from pullback.core._loops import strided
+from pullback.core.dtypes import contiguous_format, from_numpy_dtype, preserve_format
+from pullback.core.op import SURFACE, function, op
+from pullback.core.strides import (
+    contiguous_strides,
+    has_format,
+    is_dense,
+    preserved_strides,
+    strided_array,
+    strides_for,
+    strides_of,
+)
+from pullback.ops.shared.dims import one_or_many
+
+# ---------------------------------------------------------------------------------- as_strided
+
+
+def storage_of(a: Any) -> tuple[Any, int]:
+    """The array that owns the memory of `a`, and the place of `a` there, in elements of `a`."""
+    root = a
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    place = a.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return root, place // a.itemsize
+
+
+@op(name="as_strided", places="", view=True)
+def _as_strided(self: Tensor, size, stride, offset, strides):
+    """The elements at `offset` plus multiples of `stride` in the memory of `self`.
+
+    `strides` are those of `self`, which its gradient depends on.
+    """
+    return strided(self, tuple(size), tuple(stride), offset)
+
+
+@op(name="as_strided_", places="", view=True, grad_name="AsStridedBackward1")
+def _as_strided_in_place(self: Tensor, size, stride, offset, strides):
+    """`as_strided` as `as_strided_` records it."""
+    return strided(self, tuple(size), tuple(stride), offset)
+
+
+def _as_strided_slope(g: Any, self_shape: Any, size: Any, stride: Any, offset: Any, strides: Any) -> Any:
+    return strided_put(g, self_shape, strides, size, stride, offset)
+
+
+_as_strided.vjp(self=_as_strided_slope)
+_as_strided_in_place.vjp(self=_as_strided_slope)
+
+
+def _ends(layouts: Any) -> tuple[int, int]:
+    """The first and the last place of memory that layouts (shape, strides, offset) reach, and 0."""
+    low = min(0, *(offset for _, _, offset in layouts))
+    high = max(
+        offset + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
+        for shape, steps, offset in layouts
+    )
+    return low, high
+
+
+def _buffer(dtype: Any, layouts: Any) -> tuple[Any, int]:
+    """Zeros to hold arrays of these layouts (shape, strides, offset); and where offset 0 is there."""
+    low, high = _ends(layouts)
+    return np.zeros(max(high - low + 1, 0), dtype), -low
+
+
+def _add_to(buffer: Any, layout: Any, values: Any) -> None:
+    """Adds values to the places of a layout in a buffer; places that stand there twice get both."""
+    shape, steps, offset = layout
+    seen = strided(buffer, shape, steps, offset)
+    if _disjoint(shape, steps):
+        seen += values
+    else:
+        places = strided(np.arange(len(buffer)), shape, steps, offset)
+        np.add.at(buffer, places.ravel(), np.broadcast_to(values, shape).ravel())
+
+
+def _disjoint(shape: Any, steps: Any) -> bool:
+    """Whether no two elements of a layout are surely the same."""
+    reach = 0
+    for n, step in sorted(
+        ((n, s) for n, s in zip(shape, steps, strict=True) if n > 1), key=lambda pair: pair[1]
+    ):
+        if step <= reach:
+            return False
+        reach += step * (n - 1)
+    return True
+
+
+def _counts(shape: Any, strides: Any) -> Any:
+    """How often the memory behind each element of such an array is shown; None if once."""
+    if _disjoint(shape, strides):
+        return None
+    counts, start = _buffer(np.int64, [(shape, strides, 0)])
+    _add_to(counts, (shape, strides, start), 1)
+    return strided(counts, shape, strides, start)
+
+
+def _strided_map(x: Any, read: Any, write: Any) -> Any:
+    """`x` added to a buffer in the layout `write`, read in the layout `read`."""
+    buffer, start = _buffer(x.dtype, [read, write])
+    _add_to(buffer, (*write[:2], write[2] + start), x)
+    return strided(buffer, *read[:2], read[2] + start)
+
+
+@op(places="", moves=True, linear=True)
+def strided_put(self: Tensor, shape, strides, size, stride, offset):
+    """The gradient of `as_strided`: what was seen, added up where it was seen."""
+    whole = _strided_map(self, (tuple(shape), tuple(strides), 0), (tuple(size), tuple(stride), offset))
+    counts = _counts(tuple(shape), tuple(strides))
+    return whole.copy(order="K") if counts is None else (whole / counts).astype(self.dtype)
+
+
+@op(places="", moves=True, linear=True)
+def strided_take(self: Tensor, strides, size, stride, offset):
+    """`as_strided` of numbers that may lie otherwise in memory than `strides` says."""
+    if self.flags.c_contiguous and strides_of(self) == tuple(strides):
+        low, high = _ends([(size, stride, offset)])
+        if low >= 0 and high < self.size:
+            return strided(self, tuple(size), tuple(stride), offset).copy()
+    counts = _counts(self.shape, tuple(strides))
+    given = self if counts is None else (self / counts).astype(self.dtype)
+    return _strided_map(given, (tuple(size), tuple(stride), offset), (self.shape, tuple(strides), 0)).copy()
+
+
+strided_put.vjp(self=lambda g, strides, size, stride, offset: strided_take(g, strides, size, stride, offset))
+strided_take.vjp(
+    self=lambda g, self_shape, strides, size, stride, offset: strided_put(
+        g, self_shape, strides, size, stride, offset
+    )
+)
+
+
+@_as_strided.jvp
+def _as_strided_tangent(self: Any, size: Any, stride: Any, offset: Any, strides: Any) -> Any:
+    return strided_take(self, strides, size, stride, offset)
+
+
+def _window(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -> tuple[Any, ...]:
+    """The checked arguments of `_as_strided` after the tensor."""
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if min(stride, default=0) < 0:
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+        )
+    array = input._array
+    root, here = storage_of(array)
+    start = here if storage_offset is None else storage_offset
+    if start < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {start}")
+    need = start + 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if math.prod(size) and need * array.itemsize > root.nbytes:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and "
+            f"itemsize {array.itemsize} requiring a storage size of {need * array.itemsize} are out "
+            f"of bounds for storage of size {root.nbytes}"
+        )
+    return size, stride, start - here, strides_of(array)
+
+
+@function()
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """A view of the input's storage with any shape and strides, from `storage_offset` on.
+
+    RuntimeError where it would leave the storage. The gradient sums what shows an element twice.
+
+    >>> import pullback as torch
+    >>> torch.arange(5).as_strided((2, 3), (2, 1))
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    return _as_strided(input, *_window(input, size, stride, storage_offset))
+
+
+@function(places="m")
+def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """`as_strided` of this tensor itself, which is returned."""
+    return restructure(_as_strided_in_place, input, *_window(input, size, stride, storage_offset))
+
+
+@op(name="as_strided_scatter", places="", moves=True, linear=True)
+def _as_strided_scatter(self: Tensor, src: Tensor, size, stride, offset, strides):
+    """A copy of `self`, which lies as `strides` says, with `src` written to a window."""
+    shape = self.shape
+    buffer, start = _buffer(self.dtype, [(shape, strides, 0), (size, stride, offset)])
+    whole = strided(buffer, shape, strides, start)
+    whole[...] = self
+    strided(buffer, size, stride, start + offset)[...] = src
+    return whole
+
+
+_as_strided_scatter.vjp(
+    self=lambda g, size, stride, offset, strides: _as_strided_scatter(
+        g, ops.zeros_like(strided_take(g, strides, size, stride, offset)), size, stride, offset, strides
+    ),
+    src=lambda g, size, stride, offset, strides: strided_take(g, strides, size, stride, offset),
+)
+
+
+@function()
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
+) -> Tensor:
+    """A copy of `input` with `src` in the place that `as_strided` shows.
+
+    >>> import pullback as torch
+    >>> torch.as_strided_scatter(torch.zeros(4), torch.ones(2), (2,), (2,))
+    tensor([1., 0., 1., 0.])
+    """
+    return _as_strided_scatter(input, src, *_window(input, size, stride, storage_offset))
+
+
+# ---------------------------------------------------------------------------- other number types
+
+
+@op(places="", view=True, nondiff=True)
+def view_dtype(self: Tensor, dtype):
+    """The bytes of `self` as numbers of another type; the last dimension grows or shrinks."""
+    old, new = from_numpy_dtype(self.dtype), dtype
+    if old is new:
+        return self
+    ratio = new.itemsize / old.itemsize
+    if ratio != 1:
+        fault = _size_fault(self, ratio)
+        if fault:
+            raise RuntimeError(
+                f"self.{fault} to view {old.type_name} as {new.type_name} (different element sizes)"
+                + _size_detail(self, ratio, fault)
+            )
+    return self.view(new.numpy)
+
+
+def _size_fault(self: Any, ratio: float) -> str | None:
+    """What keeps an array from being seen as elements `ratio` times as large."""
+    if not self.ndim:
+        return "dim() cannot be 0"
+    if strides_of(self)[-1] != 1:
+        return "stride(-1) must be 1"
+    if ratio > 1 and self.shape[-1] % ratio:
+        return f"size(-1) must be divisible by {int(ratio)}"
+    return None
+
+
+def _size_detail(self: Any, ratio: float, fault: str) -> str:
+    if fault.startswith("stride"):
+        return f", but got {strides_of(self)[-1]}"
+    return f", but got {self.shape[-1]}" if fault.startswith("size") else ""
+
+
+@op(view=True, linear=True)
+def view_as_real(self: Tensor):
+    """A complex tensor as real and imaginary parts along a new last dimension of size 2: a view.
+
+    RuntimeError for real tensors. The gradient is read as complex numbers again.
+
+    >>> import pullback as torch
+    >>> torch.view_as_real(torch.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
+    if self.dtype.kind != "c":
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    parts = self.real
+    return strided(parts, (*self.shape, 2), (*(s // parts.itemsize for s in self.strides), 1), 0)
+
+
+view_as_real.vjp(self=lambda g: view_as_complex(ops.contiguous(g)))
+
+
+@op(view=True, linear=True)
+def view_as_complex(self: Tensor):
+    """A tensor whose last dimension, of size 2, holds real and imaginary parts, as complex: a view.
+
+    RuntimeError for other sizes, and where the pairs do not lie side by side in memory. The gradient
+    is read as pairs again.
+
+    >>> import pullback as torch
+    >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
+    tensor([1.+2.j])
+    """
+    if self.dtype not in (np.float32, np.float64):
+        kind = from_numpy_dtype(self.dtype).type_name
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, "
+            f"but got a tensor of scalar type: {kind}"
+        )
+    if not self.ndim:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if self.shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    steps = strides_of(self)
+    if steps[-1] != 1:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any(step % 2 for step in steps[:-1]):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    if storage_of(self)[1] % 2:
+        raise RuntimeError("Tensor must have a storage_offset divisible by 2")
+    return self.view(np.complex64 if self.dtype == np.float32 else np.complex128)[..., 0]
+
+
+view_as_complex.vjp(self=lambda g: view_as_real(g))
+
+
+def reinterpret(base: Tensor) -> Tensor:
+    """A complex tensor's memory as real numbers, a real one's as complex: what the engine's views of
+    views across the two are relative to."""
+    array = base._array
+    if array.dtype.kind == "c":
+        return view_as_real(base)
+    reach = 1 + sum((n - 1) * s for n, s in zip(array.shape, strides_of(array), strict=True))
+    return view_as_complex(_as_strided(base, (reach // 2, 2), (2, 1), 0, strides_of(array)))
+
+
+def reinterpreted_back(seen: Tensor, shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
+    """The tensor of a shape and strides that `reinterpret` showed."""
+    if not seen.is_complex():
+        return view_as_complex(seen)
+    flat = ops.reshape(view_as_real(seen), (-1,))
+    return strided_take(flat, (1,), shape, strides, 0)
+
+
+@op(name="select_part", places="", view=True, linear=True, grad_name="SelectBackward0")
+def _part(self: Tensor, imaginary):
+    """The real or imaginary parts of a complex tensor."""
+    return self.imag if imaginary else self.real
+
+
+_part.vjp(self=lambda g, imaginary: g * 1j if imaginary else g)
+
+
+@function(places="t")
+def real(input: Tensor) -> Tensor:
+    """The real parts of a complex tensor, a view; a real tensor as it is.
+
+    >>> import pullback as torch
+    >>> torch.real(torch.tensor([1 + 2j]))
+    tensor([1.])
+    """
+    return _part(input, False) if input.dtype.is_complex else input
+
+
+@function(places="t")
+def imag(input: Tensor) -> Tensor:
+    """The imaginary parts of a complex tensor, a view; RuntimeError for real ones.
+
+    >>> import pullback as torch
+    >>> torch.imag(torch.tensor([1 + 2j]))
+    tensor([2.])
+    """
+    if not input.dtype.is_complex:
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return _part(input, True)
+
+
+def _write_part(name: str, get: Any) -> property:
+    def put(self: Tensor, value: Any) -> None:
+        get(self)[...] = value
+
+    return property(get, put, doc=get.__doc__)
+
+
+SURFACE["Tensor"]["real"] = _write_part("real", real)
+SURFACE["Tensor"]["imag"] = _write_part("imag", imag)
+
+
+# -------------------------------------------------------------------------- the tensor's own memory
+
+
+@op(places="tm", view=True, nondiff=True)
+def detach(self: Tensor):
+    """The same numbers outside the graph: memory and version counter are shared.
+
+    >>> import pullback as torch
+    >>> torch.ones(2, requires_grad=True).detach().requires_grad
+    False
+    """
+    return self
+
+
+@op(places="", view=True, linear=True)
+def alias(self: Tensor):
+    """A view of all of `self`."""
+    return self
+
+
+alias.vjp(self="g")
+
+
+def laid_copy(a: Any, kind: Any, strides: Any = None) -> Any:
+    """A copy in the NumPy dtype `kind` with these strides, or with those a tensor like `a` gets."""
+    if strides is None:
+        if a.flags.c_contiguous:
+            return a.astype(kind)
+        strides = preserved_strides(a)
+    copy = strided_array(a.shape, strides, kind)
+    np.copyto(copy, a, casting="unsafe")
+    return copy
+
+
+@op(linear=True, moves=True)
+def clone(self: Tensor, memory_format=None):
+    """A copy in memory of its own, laid out as `self` is unless a memory format is given.
+
+    The gradient passes through unchanged.
+
+    >>> import pullback as torch
+    >>> x = torch.zeros(2); y = x.clone(); y[0] = 1.0; x
+    tensor([0., 0.])
+    """
+    if memory_format is None or memory_format is preserve_format:
+        return laid_copy(self, self.dtype)
+    return laid_copy(self, self.dtype, strides_for(self.shape, memory_format))
+
+
+clone.vjp(self="g")
+
+
+@function(places="m")
+def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+    """`input` itself if its elements lie in the order of rows (or of the memory format), else a copy.
+
+    >>> import pullback as torch
+    >>> torch.zeros(2, 3).t().contiguous().stride()
+    (2, 1)
+    """
+    if memory_format is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return input if has_format(input._array, memory_format) else clone(input, memory_format)
+
+
+@function(places="m")
+def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
+    """Whether the elements lie in memory in the order of rows, or of the memory format."""
+    return has_format(input._array, memory_format)
+
+
+def clone_like_leaf(g: Tensor, leaf: Tensor) -> Tensor:
+    """The numbers of a gradient without history, laid out as the leaf is if that is dense."""
+    like = leaf._array
+    if g.device.type == "meta":
+        return from_array(like, meta=True)
+    if like.flags.c_contiguous or not is_dense(like.shape, strides_of(like)):
+        array = np.empty(like.shape, like.dtype)
+    else:
+        array = strided_array(like.shape, strides_of(like), like.dtype)
+    np.copyto(array, g._array, casting="unsafe")
+    return from_array(array)
+
+
+def keep_grad(g: Tensor) -> Tensor:
+    """What `retain_grad` keeps: a copy, since the pass may go on to write into `g`."""
+    return clone(g)
+
+
+def _resize(input: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Gives a tensor another shape, contiguous, in its storage or in a new and larger one."""
+    if input.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    array = input._array
+    if tuple(size) == array.shape:
+        return input
+    root, here = storage_of(array)
+    count = math.prod(size)
+    if (here + count) * array.itemsize > root.nbytes:
+        fresh = np.empty(count, array.dtype)
+        kept = min(root.nbytes // array.itemsize - here, count)
+        fresh[:kept] = strided(array, (kept,), (1,), 0)
+        array = fresh
+    set_array(input, strided(array, tuple(size), contiguous_strides(size), 0))
+    return input
+
+
+@function(places="m")
+def resize_(input: Tensor, *sizes: Any, memory_format: Any = contiguous_format) -> Tensor:
+    """Changes the shape of the tensor itself; elements beyond its storage are undefined.
+
+    RuntimeError if it requires a gradient.
+
+    >>> import pullback as torch
+    >>> torch.arange(6).resize_(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    return _resize(input, one_or_many(sizes))
+
+
+@function(places="m")
+def resize_as_(input: Tensor, other: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+    """`resize_` to the shape of another tensor."""
+    return _resize(input, tuple(other.shape))
+
+
+@function(places="m")
+def set_(
+    input: Tensor,
+    source: Any = None,
+    storage_offset: int = 0,
+    size: Any = None,
+    stride: Any = None,
+) -> Tensor:
+    """Makes the tensor share the memory, shape and strides of `source`; without one, it becomes empty.
+
+    RuntimeError if the dtypes differ.
+    """
+    if source is None:
+        set_array(input, np.empty(0, input._array.dtype))
+        return input
+    if source.dtype is not input.dtype:
+        raise RuntimeError(
+            f"Could not set tensor of type {source.dtype.type_name} to a tensor of type "
+            f"{input.dtype.type_name}"
+        )
+    array = source._array
+    if size is not None:
+        steps = contiguous_strides(size) if stride is None else stride
+        array = strided(storage_of(array)[0], tuple(size), tuple(steps), storage_offset)
+    set_array(input, array)
+    return input
+
+
+@function(places="tm")
+def detach_(input: Tensor) -> Tensor:
+    """Cuts the tensor itself from its graph; RuntimeError for a view."""
+    return detach_inplace(input)

@@ -1,0 +1,1 @@
+"""Ops that act on each number: arithmetic, comparison, rounding, bits, elementary functions."""

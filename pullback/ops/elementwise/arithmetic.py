@@ -1,0 +1,609 @@
+"""Arithmetic: what Python's operators do, powers and roots, and fused forms of them.
+
+Each block is an op; read `mul` first, then `pow`. Rules multiply with `times` or divide with `over`
+where the slope may be infinite: NOTE [Zero times infinity] in zero_times_infinity.py says why.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import IN_PLACE, Tensor, conj, grad_enabled, quiet, result_type
+from pullback.core.dtypes import bool_, complex128, float64
+from pullback.core.op import elementwise, function
+from pullback.ops.shared.forms import overloaded, pair
+from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented, zero_where_nan
+
+TWO = ("self", "other")
+
+
+# ------------------------------------------------------------------------------ sum and difference
+
+add = elementwise(
+    "add",
+    np.add,
+    inputs=TWO,
+    places="",
+    vjp={"self": "g", "other": "g"},
+    doc="Sum of two tensors or numbers, broadcast.",
+)
+
+
+SCALED = "(Tensor input, Tensor other, *, Number alpha = 1, Tensor out = None)"
+
+
+def add_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """`input + alpha * other`, broadcast. RuntimeError if `alpha` is of a higher kind.
+
+    >>> import pullback as torch
+    >>> torch.add(torch.tensor([1.0, 2.0]), 1, alpha=2)
+    tensor([3., 4.])
+    """
+    return add(input, _scaled(input, other, alpha), out=out)
+
+
+add_scaled = overloaded(add_scaled, SCALED, "", name="add", places="tmi")
+
+
+def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+    """`alpha * other`, in the dtype that the sum with `input` has."""
+    if alpha == 1 and alpha is not True:
+        return other
+    common = result_type(input, other)
+    if isinstance(alpha, bool) and common is not bool_:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, complex) and not common.is_complex:
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    if isinstance(alpha, float) and not (common.is_floating_point or common.is_complex):
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if common is bool_:
+        alpha = bool(alpha)
+    if isinstance(other, Tensor) and other.dtype is not common:
+        other = other.to(common)
+    return mul(other, alpha)
+
+
+NO_BOOLS = (
+    "Subtraction, the `-` operator, with two bool tensors is not supported. "
+    "Use the `^` or `logical_xor()` operator instead."
+)
+_NO_BOOL = (
+    "Subtraction, the `-` operator, with a bool tensor is not supported. "
+    "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+)
+
+
+def _refuse_bool(*operands: Any) -> None:
+    """One bool operand among others is an error of its own; two have the op's."""
+    bools = [x for x in operands if isinstance(x, bool) or getattr(x, "dtype", None) is bool_]
+    if len(bools) == 1:
+        raise RuntimeError(_NO_BOOL)
+
+
+sub = elementwise(
+    "sub",
+    np.subtract,
+    inputs=TWO,
+    places="",
+    allowed="ifc",
+    refuse=lambda dtype: NO_BOOLS,
+    vjp={"self": "g", "other": lambda g: -g},
+    doc="Difference of two tensors or numbers, broadcast.",
+)
+
+rsub = elementwise(
+    "rsub",
+    np.subtract,
+    swapped=True,
+    inputs=TWO,
+    places="",
+    allowed="ifc",
+    refuse=lambda dtype: NO_BOOLS,
+    grad_name="RsubBackward1",
+    vjp={"self": lambda g: -g, "other": "g"},
+    doc="`other - self` for a number `other`.",
+)
+
+sub.check_bools = rsub.check_bools = _refuse_bool
+
+_rsub_tensor = elementwise(
+    "rsub_tensor",
+    np.subtract,
+    swapped=True,
+    inputs=TWO,
+    places="",
+    public_name="rsub",
+    allowed="ifc",
+    refuse=lambda dtype: NO_BOOLS,
+    grad_name="RsubBackward0",
+    vjp={"self": lambda g: -g, "other": "g"},
+    doc="`other - self`, broadcast.",
+)
+
+
+def sub_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """`input - alpha * other`, broadcast. RuntimeError for bool tensors.
+
+    >>> import pullback as torch
+    >>> torch.sub(torch.tensor([1.0, 2.0]), 1, alpha=2)
+    tensor([-1.,  0.])
+    """
+    return sub(input, _scaled(input, other, alpha), out=out)
+
+
+sub_scaled = overloaded(
+    sub_scaled, SCALED, "", name="sub", places="tmi", aliases=("torch.subtract", "Tensor.subtract")
+)
+
+
+@function(
+    name="rsub",
+    places="t",
+    forms=(
+        "(Tensor input, Tensor other, *, Number alpha = 1)",
+        "(Tensor input, Number other, Number alpha = 1)",
+    ),
+)
+def rsub_scaled(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """`other - alpha * input`, broadcast. RuntimeError for bool tensors.
+
+    >>> import pullback as torch
+    >>> torch.rsub(torch.tensor([1.0, 2.0]), 1)
+    tensor([ 0., -1.])
+    """
+    return (_rsub_tensor if isinstance(other, Tensor) else rsub)(_scaled(other, input, alpha), other)
+
+
+@function(name="__rdiv__", places="m")
+def _quotient_of(self: Any, other: Any) -> Any:
+    """`other / self`, by the name it had in Python 2."""
+    return self.reciprocal() * other
+
+
+neg = elementwise(
+    "neg",
+    np.negative,
+    aliases=("torch.negative", "Tensor.negative"),
+    allowed="ifc",
+    refuse=lambda dtype: (
+        "Negation, the `-` operator, on a bool tensor is not supported. "
+        "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+    ),
+    vjp={"self": lambda g: -g},
+    doc=example("The negative of each element.", "torch.neg(torch.tensor([1, -2]))", "tensor([-1,  2])"),
+)
+
+
+@function()
+def positive(input: Any) -> Any:
+    """The tensor itself: what `+x` gives. RuntimeError for bool tensors.
+
+    >>> import pullback as torch
+    >>> torch.positive(torch.tensor([1.0, -2.0]))
+    tensor([ 1., -2.])
+    """
+    if input.dtype is bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+# ---------------------------------------------------------------------------- product and quotient
+
+mul = elementwise(
+    "mul",
+    np.multiply,
+    inputs=TWO,
+    aliases=("torch.multiply", "Tensor.multiply"),
+    vjp={"self": "g * conj(other)", "other": "g * conj(self)"},
+    doc=example(
+        "Product of two tensors or numbers, broadcast.",
+        "torch.mul(torch.tensor([1.0, 2.0]), 3)",
+        "tensor([3., 6.])",
+    ),
+)
+
+div = elementwise(
+    "div",
+    np.divide,
+    inputs=TWO,
+    places="",
+    promote="float",
+    vjp={
+        "self": lambda g, other: over(g, conj(other)),
+        "other": lambda g, self, other: times(-g, conj((self / other) / other)),
+    },
+    doc="Quotient of two tensors or numbers, broadcast; integers are divided as floats.",
+)
+
+reciprocal = elementwise(
+    "reciprocal",
+    np.reciprocal,
+    promote="float",
+    vjp={"self": lambda g, result: times(times(-g, conj(result)), conj(result))},
+    doc=example(
+        "`1 / x` of each element, integers as floats; the slope is -1 / x**2.",
+        "torch.reciprocal(torch.tensor([2.0, 4.0]))",
+        "tensor([0.5000, 0.2500])",
+    ),
+)
+
+
+def rdiv(self: Any, other: Any) -> Any:
+    """`other / self` for a number `other`: what Python's `/` calls."""
+    return mul(reciprocal(self), other)
+
+
+# ---------------------------------------------------------------------------------------- powers
+
+
+def _int_power(self: Any, other: Any) -> Any:
+    """Integers to integer powers: a negative one gives 0, save for the bases 1 and -1."""
+    if not (other < 0).any():
+        return np.power(self, other)
+    found = np.power(self, np.maximum(other, 0))
+    inverse = np.where(self == 1, 1, np.where(self == -1, 1 - 2 * (other % 2), 0))
+    return np.where(other < 0, inverse, found).astype(found.dtype)
+
+
+def _power(self: Any, other: Any) -> Any:
+    if self.dtype.kind == "b":
+        return self | ~other
+    return _int_power(self, other) if self.dtype.kind in "iu" else np.power(self, other)
+
+
+def _power_of_number(self: Any, other: Any) -> Any:
+    if self.dtype.kind in "iu" and (other < 0).any():
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return self | ~other if self.dtype.kind == "b" else np.power(self, other)
+
+
+def power_slope(g: Any, self: Any, other: Any) -> Any:
+    """`g * conj(n * x**(n - 1))` for a number n; zero for n = 0 even where x is zero."""
+    if other == 2 and not grad_enabled():
+        return g * conj(self * 2)  # the common case, short of a power that only a graph needs
+    if other == 0:
+        return ops.zeros_like(g)
+    return times(g, conj(self ** (other - 1) * other))
+
+
+def _log_of_number(x: Any) -> Any:
+    if isinstance(x, complex):
+        return cmath.log(x) if x != 0 else -math.inf
+    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
+
+
+def _log_or_zero(self: Any, other: Any, dtype: Any) -> Any:
+    """`log(x)`, zero for x = 0 and y >= 0."""
+    allowed = (other.real >= 0) & (other.imag == 0) if other.dtype.is_complex else other >= 0
+    return ops.where((self == 0) & allowed, 0, ops.log(_as_dtype(self, dtype)))
+
+
+def _log_slope_kernel(g: Any, self: Any, other: Any, result: Any) -> Any:
+    allowed = (other.real >= 0) & (other.imag == 0)
+    slope = np.where((self == 0) & allowed, self.dtype.type(0), np.log(self)) * result
+    return zero_where_nan(g == 0, g * np.conj(slope))
+
+
+log_slope = elementwise(
+    "log_slope",
+    "pullback.kernels.slopes:log_slope",
+    kernel=_log_slope_kernel,
+    inputs=("grad", "self", "other", "result"),
+    places="",
+    loops_for="f",
+    nondiff=True,
+    doc="`grad * conj(result * log(self))`, zero for self = 0 and other >= 0: a power's slope, not recorded.",
+)
+
+
+def _exponent_slope(g: Any, self: Any, other: Any, result: Any) -> Any:
+    """`g * conj(x**y * log(x))`, zero for x = 0 and y >= 0."""
+    if isinstance(self, Tensor):
+        if quiet():
+            return log_slope(g, self, other, result)
+        return times(g, conj(times(_log_or_zero(self, other, result.dtype), result)))
+    allowed = (other.real >= 0) & (other.imag == 0) if other.dtype.is_complex else other >= 0
+    slope = result * _log_of_number(complex(self) if result.dtype.is_complex else self)
+    return times(g, conj(ops.where(allowed, 0, slope) if self == 0 else slope))
+
+
+pow_number = elementwise(
+    "pow_number",
+    "pullback.kernels.curves:power",
+    kernel=_power_of_number,
+    inputs=TWO,
+    places="",
+    public_name="pow",
+    loops_for="fc",
+    allowed="bifc",
+    refuse=unimplemented("pow"),
+    grad_name="PowBackward0",
+    vjp={"self": power_slope},
+    doc="A tensor to the power of a number.",
+)
+
+pow = elementwise(
+    "pow",
+    np.power,
+    kernel=_power,
+    inputs=TWO,
+    places="",
+    loops_for="fc",
+    allowed="ifc",
+    refuse=unimplemented("pow"),
+    grad_name="PowBackward1",
+    vjp={
+        "self": lambda g, self, other: times(g, conj(times(other, self ** (other - 1)))),
+        "other": _exponent_slope,
+    },
+    doc="A tensor to the power of a tensor, broadcast.",
+)
+
+rpow = elementwise(
+    "rpow",
+    np.power,
+    kernel=_power,
+    inputs=TWO,
+    places="",
+    public_name="pow",
+    loops_for="fc",
+    allowed="ifc",
+    refuse=unimplemented("pow"),
+    grad_name="PowBackward2",
+    vjp={"other": _exponent_slope},
+    doc="A number to the power of a tensor.",
+)
+
+
+def _power_op(base: Any, exponent: Any) -> Any:
+    if not isinstance(exponent, Tensor):
+        return pow_number
+    return pow if isinstance(base, Tensor) else rpow
+
+
+@function(name="pow", places="tmi", forms=pair(second="exponent", number="out"))
+def power(input: Any, exponent: Any, *, out: Any = None) -> Any:
+    """`input ** exponent`, broadcast; either may be a number.
+
+    RuntimeError for integers to a negative number; the slope is n * x**(n - 1).
+
+    >>> import pullback as torch
+    >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    return _power_op(input, exponent)(input, exponent, out=out)
+
+
+@function(places="tmi", forms=pair(second="exponent", number="out"))
+def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
+    """`input ** exponent` in double precision, complex if an operand is.
+
+    >>> import pullback as torch
+    >>> torch.float_power(torch.tensor([1, 2]), -1)
+    tensor([1.0000, 0.5000], dtype=torch.float64)
+    """
+    dtype = complex128 if result_type(input, exponent).is_complex else float64
+    if out is IN_PLACE and input.dtype is not dtype:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {input.dtype.type_name} but the operation's "
+            f"result requires dtype {dtype.type_name}"
+        )
+    if out is not None and out is not IN_PLACE and out.dtype is not dtype:
+        raise RuntimeError(
+            f"the output given to float_power has dtype {out.dtype.type_name} but the operation's "
+            f"result requires dtype {dtype.type_name}"
+        )
+    base, exponent = _as_dtype(input, dtype), _as_dtype(exponent, dtype)
+    return _power_op(base, exponent)(base, exponent, out=out)
+
+
+def _as_dtype(x: Any, dtype: Any) -> Any:
+    return x.to(dtype) if isinstance(x, Tensor) and x.dtype is not dtype else x
+
+
+@function(places="tmi")
+def square(input: Any, *, out: Any = None) -> Any:
+    """`x * x` of each element; the slope is 2 * x.
+
+    >>> import pullback as torch
+    >>> torch.square(torch.tensor([1.0, -2.0]))
+    tensor([1., 4.])
+    """
+    return pow_number(input, 2, out=out)
+
+
+sqrt = elementwise(
+    "sqrt",
+    np.sqrt,
+    promote="float",
+    vjp={"self": lambda g, result: over(g, conj(result * 2))},
+    doc=example(
+        "Square root; NaN for negative real numbers. The slope is 1 / (2 * sqrt(x)).",
+        "torch.sqrt(torch.tensor([4.0, 9.0]))",
+        "tensor([2., 3.])",
+    ),
+)
+
+rsqrt = elementwise(
+    "rsqrt",
+    kernel=lambda self: 1 / np.sqrt(self),
+    promote="float",
+    vjp={"self": lambda g, result: times(g * -0.5, conj(result**3))},
+    doc=example(
+        "`1 / sqrt(x)` of each element; the slope is -x**(-3/2) / 2.",
+        "torch.rsqrt(torch.tensor([4.0, 16.0]))",
+        "tensor([0.5000, 0.2500])",
+    ),
+)
+
+hypot = elementwise(
+    "hypot",
+    np.hypot,
+    inputs=TWO,
+    kinds="TT",
+    allowed="f",
+    vjp={
+        "self": lambda g, self, result: times(g, self / result),
+        "other": lambda g, other, result: times(g, other / result),
+    },
+    doc=example(
+        "`sqrt(self**2 + other**2)` without overflow; the slopes are x / hypot and y / hypot.",
+        "torch.hypot(torch.tensor([3.0]), torch.tensor([4.0]))",
+        "tensor([5.])",
+    ),
+)
+
+
+# ----------------------------------------------------------------------------------- fused forms
+
+THREE_AND_VALUE = ("self", "tensor1", "tensor2", "value")
+
+_addcmul = elementwise(
+    "addcmul",
+    kernel=lambda self, tensor1, tensor2, value: self + value * (tensor1 * tensor2),
+    inputs=THREE_AND_VALUE,
+    kinds="TTTN",
+    places="",
+    allowed="ifc",
+    refuse=unimplemented("addcmul_cpu_out"),
+    vjp={
+        "self": "g",
+        "tensor1": lambda g, tensor2, value: g * conj(tensor2 * value),
+        "tensor2": lambda g, tensor1, value: g * conj(tensor1 * value),
+    },
+    doc="`self + value * tensor1 * tensor2`, broadcast.",
+)
+
+
+@function(places="tmi")
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    """`input + value * tensor1 * tensor2`, broadcast.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([1.0, 2.0])
+    >>> torch.addcmul(x, x, x, value=10)
+    tensor([11., 42.])
+    """
+    value = _as_kind(value, result_type(input, tensor1, tensor2))
+    return _addcmul(input, tensor1, tensor2, value, out=out)
+
+
+def _as_kind(value: Any, dtype: Any) -> Any:
+    """A factor as the tensors' kind of number, so that it does not promote them."""
+    if isinstance(value, complex) and not dtype.is_complex:
+        raise RuntimeError(f"value cannot be converted to type {_c_name(dtype)} without overflow")
+    if dtype is bool_:
+        return bool(value)
+    return value if dtype.is_floating_point or dtype.is_complex else int(value)
+
+
+_addcdiv = elementwise(
+    "addcdiv",
+    kernel=lambda self, tensor1, tensor2, value: self + value * (tensor1 / tensor2),
+    inputs=THREE_AND_VALUE,
+    kinds="TTTN",
+    places="",
+    vjp={
+        "self": "g",
+        "tensor1": lambda g, tensor2, value: over(g * conj(value), conj(tensor2)),
+        "tensor2": lambda g, tensor1, tensor2, value: times(
+            g * -conj(value), conj(tensor1 / (tensor2 * tensor2))
+        ),
+    },
+    doc="`self + value * tensor1 / tensor2`, broadcast.",
+)
+
+
+@function(places="tmi")
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    """`input + value * tensor1 / tensor2`, broadcast. RuntimeError for a quotient of integers.
+
+    >>> import pullback as torch
+    >>> torch.addcdiv(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([2.0]))
+    tensor([2.5000])
+    """
+    quotient = result_type(tensor1, tensor2)
+    if not (quotient.is_floating_point or quotient.is_complex):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release "
+            "addcdiv will perform a true division of tensor1 and tensor2. The historic addcdiv "
+            "behavior can be implemented as (input + value * torch.trunc(tensor1 / tensor2))"
+            ".to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) for "
+            "float inputs. The future addcdiv behavior is just the latter implementation: "
+            "(input + value * tensor1 / tensor2), for all dtypes."
+        )
+    value = _as_kind(value, result_type(input, tensor1, tensor2))
+    return _addcdiv(input, tensor1, tensor2, value, out=out)
+
+
+def _lerp_kernel(self: Any, end: Any, weight: Any) -> Any:
+    """From the nearer end, so that both weights 0 and 1 are exact."""
+    gap = end - self
+    return np.where(abs(weight) < 0.5, self + weight * gap, end - gap * (1 - weight))
+
+
+_LERP_KERNELS = "lerp_kernel_scalar", "lerp_kernel_tensor"
+
+
+def _declare_lerp(name: str, digit: int) -> Any:
+    return elementwise(
+        name,
+        kernel=_lerp_kernel,
+        inputs=("self", "end", "weight"),
+        kinds="TTN",
+        places="",
+        public_name="lerp",
+        allowed="fc",
+        refuse=unimplemented(_LERP_KERNELS[digit]),
+        grad_name=f"LerpBackward{digit}",
+        vjp={
+            "self": lambda g, weight: g * conj(1 - weight),
+            "end": lambda g, weight: g * conj(weight),
+            "weight": lambda g, self, end: g * conj(end - self),
+        },
+        doc="`self + weight * (end - self)`, broadcast.",
+    )
+
+
+_lerp_number = _declare_lerp("lerp_number", 0)
+_lerp = _declare_lerp("lerp", 1)
+
+
+@function(places="tmi")
+def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
+    """`input + weight * (end - input)`, broadcast; RuntimeError if the dtypes differ.
+
+    >>> import pullback as torch
+    >>> torch.lerp(torch.tensor([0.0, 1.0]), torch.tensor([10.0, 11.0]), 0.5)
+    tensor([5., 6.])
+    """
+    for name, x in (("end", end), ("weight", weight)):
+        if isinstance(x, Tensor) and isinstance(input, Tensor) and x.dtype is not input.dtype:
+            raise RuntimeError(
+                f"expected dtype {_c_name(input.dtype)} for `{name}` but got dtype {_c_name(x.dtype)}"
+            )
+    if isinstance(weight, Tensor):
+        return _lerp(input, end, weight, out=out)
+    dtype = input.dtype
+    if not (dtype.is_floating_point or dtype.is_complex):
+        unimplemented(_LERP_KERNELS[0])(dtype)
+    return _lerp_number(input, end, _as_kind(weight, dtype), out=out)
+
+
+def _c_name(dtype: Any) -> str:
+    """A dtype's name as this family of messages has it."""
+    return {
+        "Byte": "unsigned char",
+        "Char": "signed char",
+        "Short": "short int",
+        "Long": "long int",
+        "Half": "c10::Half",
+        "BFloat16": "c10::BFloat16",
+        "ComplexFloat": "c10::complex<float>",
+        "ComplexDouble": "c10::complex<double>",
+    }.get(dtype.type_name, dtype.type_name.lower())

@@ -1,0 +1,490 @@
+"""Comparisons, logic, choices: `where`, the larger and the smaller of two, and clamping.
+
+Read `where` first. What is chosen passes its gradient on; what is not chosen gets an exact zero,
+which stays zero on its way (NOTE [Zero times infinity] in zero_times_infinity.py).
+"""
+
+from __future__ import annotations
+
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, result_type
+from pullback.core.dtypes import bool_, uint8
+from pullback.core.op import elementwise, function, op
+from pullback.ops.elementwise.arithmetic import TWO
+from pullback.ops.shared.forms import pair
+from pullback.ops.shared.zero_times_infinity import example, flat, no_complex, unimplemented
+
+# ------------------------------------------------------------------------------------ comparisons
+
+# A bool result records nothing; the zero slope is for the in-place forms, which write 0.0 and 1.0.
+
+
+def _comparison(name: str, ufunc: Any, symbol: str, long_name: str, shown: str, kinds: str) -> Any:
+    return elementwise(
+        name,
+        ufunc,
+        inputs=TWO,
+        aliases=(f"torch.{long_name}", f"Tensor.{long_name}"),
+        allowed=kinds,
+        forms=pair(),
+        vjp={"self": flat, "other": flat},
+        doc=example(
+            f"Whether `self {symbol} other`, element by element and broadcast: a bool tensor.",
+            f"torch.{name}(torch.tensor([1, 2, 3]), 2)",
+            shown,
+        ),
+    )
+
+
+eq = _comparison("eq", np.equal, "==", "eq", "tensor([False,  True, False])", "bifc")
+ne = _comparison("ne", np.not_equal, "!=", "not_equal", "tensor([ True, False,  True])", "bifc")
+lt = _comparison("lt", np.less, "<", "less", "tensor([ True, False, False])", "bif")
+le = _comparison("le", np.less_equal, "<=", "less_equal", "tensor([ True,  True, False])", "bif")
+gt = _comparison("gt", np.greater, ">", "greater", "tensor([False, False,  True])", "bif")
+ge = _comparison("ge", np.greater_equal, ">=", "greater_equal", "tensor([False,  True,  True])", "bif")
+
+
+def _logical(name: str, ufunc: Any, text: str, shown: str) -> Any:
+    return elementwise(
+        name,
+        ufunc,
+        inputs=TWO,
+        kinds="TT",
+        vjp={"self": flat, "other": flat},
+        doc=example(
+            f"{text}, broadcast: a bool tensor. What is not zero is true.",
+            f"torch.{name}(torch.tensor([0, 1]), torch.tensor([2, 3]))",
+            shown,
+        ),
+    )
+
+
+logical_and = _logical("logical_and", np.logical_and, "Whether both are true", "tensor([False,  True])")
+logical_or = _logical("logical_or", np.logical_or, "Whether one is true", "tensor([True, True])")
+logical_xor = _logical("logical_xor", np.logical_xor, "Whether exactly one is true", "tensor([ True, False])")
+logical_not = elementwise(
+    "logical_not",
+    np.logical_not,
+    vjp={"self": flat},
+    doc=example(
+        "Whether each element is zero: a bool tensor.",
+        "torch.logical_not(torch.tensor([0.0, 2.0]))",
+        "tensor([ True, False])",
+    ),
+)
+
+
+def _test(name: str, kernel: Any, text: str, call: str, shown: str, **more: Any) -> Any:
+    """A question about each element, answered by a bool tensor."""
+    return elementwise(name, kernel=kernel, places="tm", nondiff=True, doc=example(text, call, shown), **more)
+
+
+def _has_values(kinds: str, kernel: Any, otherwise: Any) -> Any:
+    """`kernel` for the dtypes that can be so, a constant for the others."""
+    return lambda self: kernel(self) if self.dtype.kind in kinds else np.full(self.shape, otherwise)
+
+
+_SPECIAL = 'torch.tensor([1.0, float("inf"), float("nan")])'
+
+isnan = _test(
+    "isnan",
+    _has_values("fc", np.isnan, False),
+    "Whether each element is NaN; a complex one if a part is.",
+    f"torch.isnan({_SPECIAL})",
+    "tensor([False, False,  True])",
+    loop=np.isnan,
+    loops_for="fc",
+)
+isinf = _test(
+    "isinf",
+    _has_values("fc", np.isinf, False),
+    "Whether each element is infinite; a complex one if a part is.",
+    f"torch.isinf({_SPECIAL})",
+    "tensor([False,  True, False])",
+    loop=np.isinf,
+    loops_for="fc",
+)
+isfinite = _test(
+    "isfinite",
+    _has_values("fc", np.isfinite, True),
+    "Whether each element is neither infinite nor NaN.",
+    f"torch.isfinite({_SPECIAL})",
+    "tensor([ True, False, False])",
+    loop=np.isfinite,
+    loops_for="fc",
+)
+isposinf = _test(
+    "isposinf",
+    lambda self: self == np.inf,
+    "Whether each element is positive infinity. RuntimeError for complex tensors.",
+    f"torch.isposinf({_SPECIAL})",
+    "tensor([False,  True, False])",
+    allowed="bif",
+    refuse=no_complex("isposinf does not support complex inputs."),
+)
+isneginf = _test(
+    "isneginf",
+    lambda self: self == -np.inf,
+    "Whether each element is negative infinity. RuntimeError for complex tensors.",
+    f"torch.isneginf({_SPECIAL})",
+    "tensor([False, False, False])",
+    allowed="bif",
+    refuse=no_complex("isneginf does not support complex inputs."),
+)
+isreal = _test(
+    "isreal",
+    _has_values("c", np.isreal, True),
+    "Whether each element has no imaginary part.",
+    "torch.isreal(torch.tensor([1j, 1 + 0j]))",
+    "tensor([False,  True])",
+)
+
+
+# --------------------------------------------------------------------------------------- closeness
+
+
+@op(name="isclose", places="", nondiff=True, layout="K")
+def _isclose(self: Tensor, other: Tensor, rtol: Any, atol: Any, equal_nan: Any) -> Any:
+    """The elements of `isclose`."""
+    close = np.equal(self, other)
+    if equal_nan and self.dtype.kind in "fc":
+        close = close | (np.isnan(self) & np.isnan(other))
+    if self.dtype.kind == "b" or (rtol == 0 and atol == 0):
+        return close
+    if self.dtype.kind in "iu":
+        self, other = self.astype(np.float64), other.astype(np.float64)
+    gap = np.absolute(self - other)
+    return close | (np.isfinite(gap) & (gap <= atol + np.absolute(rtol * other)))
+
+
+@function()
+def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether `|input - other| <= atol + rtol * |other|`, element by element and broadcast.
+
+    RuntimeError for different dtypes or a negative tolerance; NaN is close to NaN if `equal_nan`.
+
+    >>> import pullback as torch
+    >>> torch.isclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
+    tensor([ True, False])
+    """
+    both = isinstance(input, Tensor) and isinstance(other, Tensor)
+    if both and input.dtype is not other.dtype:
+        raise RuntimeError(f"{input.dtype.type_name} did not match {other.dtype.type_name}")
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
+    return _isclose(input, other, rtol, atol, equal_nan)
+
+
+@function()
+def allclose(
+    input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    """Whether `isclose` holds everywhere: a Python bool. It raises what `isclose` raises.
+
+    >>> import pullback as torch
+    >>> torch.allclose(torch.tensor([1.0]), torch.tensor([1.0 + 1e-7]))
+    True
+    """
+    return bool(ops.all(isclose(input, other, rtol, atol, equal_nan)).item())
+
+
+@function()
+def equal(input: Any, other: Any) -> bool:
+    """Whether two tensors have one shape and the same elements: a Python bool. NaN equals nothing.
+
+    >>> import pullback as torch
+    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
+    True
+    """
+    if not isinstance(other, Tensor):
+        raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+    return input.shape == other.shape and bool(ops.all(eq(input, other)).item())
+
+
+# ------------------------------------------------------------------------------------------ where
+
+
+def _converted(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else np.array(x, dtype)
+
+
+@op(name="where", places="", moves=True)
+def _where(
+    condition: Tensor,
+    self: Tensor | Number,
+    other: Tensor | Number,
+    dtype: Any,
+) -> Any:
+    """The choice of `where`, in the dtype common to both."""
+    operands = condition, _converted(self, dtype.numpy), _converted(other, dtype.numpy)
+    try:
+        return np.where(*operands)
+    except ValueError:
+        raise RuntimeError(_mismatch([x.shape for x in operands])) from None
+
+
+def _mismatch(shapes: list[tuple[int, ...]]) -> str:
+    """PyTorch's words for shapes that do not broadcast."""
+    ndim = max(map(len, shapes))
+    padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
+    for dim in range(ndim - 1, -1, -1):
+        sizes = list(dict.fromkeys(shape[dim] for shape in padded if shape[dim] != 1))
+        if len(sizes) > 1:
+            return (
+                f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({sizes[1]}) "
+                f"at non-singleton dimension {dim}"
+            )
+    raise ValueError(f"the shapes {shapes} broadcast")
+
+
+_where.vjp(
+    self=lambda g, condition: where(condition, g, 0),
+    other=lambda g, condition: where(condition, 0, g),
+)
+
+
+def _slope(x: Any) -> Any:
+    """The tangent of an operand: zero for a number and for integers, which are handed on as they are."""
+    return x if isinstance(x, Tensor) and x.dtype.kind in "fc" else 0
+
+
+_where.jvp(lambda condition, self, other, dtype: _where(condition, _slope(self), _slope(other), dtype))
+
+
+@function(places="t")
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+    """`input` where the condition holds, `other` elsewhere, broadcast; either may be a number.
+
+    Of a condition alone, the indices of what is not zero, a tensor for each dimension. RuntimeError
+    for a condition that is no bool tensor. The gradient goes to what was chosen, an exact zero to
+    the rest: the slope of the branch not taken does not matter, even where it is infinite or NaN.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([0.0, 4.0], requires_grad=True)
+    >>> torch.where(x > 0, x.sqrt(), 0.0).sum().backward()
+    >>> x.grad
+    tensor([0.0000, 0.2500])
+    """
+    if input is None and other is None:
+        return ops.nonzero(condition, as_tuple=True)
+    if isinstance(condition, Tensor) and condition.dtype is not bool_:
+        if condition.dtype is not uint8:
+            raise RuntimeError(
+                "where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{condition.dtype.type_name}"
+            )
+        condition = ne(condition, 0)
+    return _where(condition, input, other, result_type(input, other), out=out)
+
+
+@function(name="where", places="m")
+def where_method(self: Any, condition: Any, other: Any) -> Any:
+    """`torch.where(condition, self, other)`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, 2.0]).where(torch.tensor([True, False]), 0.0)
+    tensor([1., 0.])
+    """
+    return where(condition, self, other)
+
+
+# ------------------------------------------------------------------- the larger and the smaller one
+
+
+def _shared(ahead: Any, behind: Any) -> dict[str, Any]:
+    """Rules of an extremum: all of the gradient to the winner, half to each of two equals."""
+
+    def rule(lost: Any) -> Any:
+        return lambda g, self, other: where(self == other, g / 2, where(lost(self, other), 0, g))
+
+    return {"self": rule(behind), "other": rule(ahead)}
+
+
+def _taken(wins: Any) -> dict[str, Any]:
+    """Rules of an extremum that passes NaN over: all to one, the first of two equals."""
+
+    def chosen(self: Any, other: Any) -> Any:
+        return logical_or(wins(self, other), isnan(other))
+
+    return {
+        "self": lambda g, self, other: where(chosen(self, other), g, 0),
+        "other": lambda g, self, other: where(chosen(self, other), 0, g),
+    }
+
+
+def _extremum(name: str, ufunc: Any, text: str, rules: dict[str, Any], shown: str) -> Any:
+    return elementwise(
+        name,
+        ufunc,
+        inputs=TWO,
+        kinds="TT",
+        places="tm",
+        allowed="bif",
+        refuse=no_complex(f"{name} not implemented for complex tensors."),
+        vjp=rules,
+        doc=example(text, f"torch.{name}(torch.tensor([1.0, 5.0]), torch.tensor([3.0]))", shown),
+    )
+
+
+maximum = _extremum(
+    "maximum",
+    np.maximum,
+    "The larger of two elements, broadcast; NaN if one is. Equals share the gradient.",
+    _shared(gt, lt),
+    "tensor([3., 5.])",
+)
+minimum = _extremum(
+    "minimum",
+    np.minimum,
+    "The smaller of two elements, broadcast; NaN if one is. Equals share the gradient.",
+    _shared(lt, gt),
+    "tensor([1., 3.])",
+)
+fmax = _extremum(
+    "fmax",
+    np.fmax,
+    "The larger of two elements, broadcast; NaN only if both are.",
+    _taken(ge),
+    "tensor([3., 5.])",
+)
+fmin = _extremum(
+    "fmin",
+    np.fmin,
+    "The smaller of two elements, broadcast; NaN only if both are.",
+    _taken(le),
+    "tensor([1., 3.])",
+)
+
+
+# ---------------------------------------------------------------------------------------- clamping
+
+
+def _between(self: Any, min: Any, max: Any) -> Any:
+    return np.minimum(np.maximum(self, min), max)
+
+
+_CLAMPS = {
+    ("min", "max"): {
+        "kernel": _between,
+        "self": lambda g, self, min, max: where((self >= min) & (self <= max), g, 0),
+        "min": lambda g, self, min, max: where((self < min) & (min < max), g, 0),
+        "max": lambda g, self, min, max: where((self > max) | (max < min), g, 0),
+    },
+    ("min",): {
+        "kernel": np.maximum,
+        "self": lambda g, self, min: where(self >= min, g, 0),
+        "min": lambda g, self, min: where(self < min, g, 0),
+    },
+    ("max",): {
+        "kernel": np.minimum,
+        "self": lambda g, self, max: where(self <= max, g, 0),
+        "max": lambda g, self, max: where(self > max, g, 0),
+    },
+}
+"""Kernel and rules by the bounds that are given; what lies on a bound keeps its gradient."""
+
+
+def _declare_clamp(public: str, bounds: tuple[str, ...], tensors: bool, grad_name: str) -> Any:
+    chosen = dict(_CLAMPS[bounds])
+    kernel = chosen.pop("kernel")
+    by_tensors = {"clamp": "clamp", "clamp_min": "maximum", "clamp_max": "minimum"}[public]
+    by_numbers = "clamp_scalar" if len(bounds) == 2 else f"clamp_{bounds[0]}_scalar"
+    complex_text = "clamp is not supported for complex types"
+    return elementwise(
+        "_".join((public, *bounds, "tensor" if tensors else "number")),
+        None if kernel is _between else kernel,
+        kernel=kernel,
+        inputs=("self", *bounds),
+        kinds="TNN"[: 1 + len(bounds)],
+        places="",
+        public_name=public,
+        allowed="bif" if tensors else "if",
+        refuse=unimplemented(
+            f"{by_tensors if tensors else by_numbers}_cpu",
+            None if tensors and public != "clamp" else complex_text,
+        ),
+        grad_name=grad_name,
+        vjp=chosen,
+        doc=f"`{public}` with {' and '.join(bounds)} by {'tensors' if tensors else 'numbers'}.",
+    )
+
+
+_CLAMP_OPS = {
+    (public, bounds, tensors): _declare_clamp(public, bounds, tensors, f"{name}Backward{digit}")
+    for public, name, choices, digits in (
+        ("clamp", "Clamp", tuple(_CLAMPS), (1, 0)),
+        ("clamp_min", "ClampMin", (("min",),), (0, 1)),
+        ("clamp_max", "ClampMax", (("max",),), (0, 1)),
+    )
+    for bounds in choices
+    for tensors, digit in zip((False, True), digits, strict=True)
+}
+
+
+def _refuse_relu(dtype: Any) -> str:
+    if dtype.is_complex:
+        raise NotImplementedError("clamp is not supported for complex types")
+    return "Boolean inputs not supported for relu"
+
+
+relu = elementwise(
+    "relu",
+    kernel=lambda self: np.maximum(self, 0),
+    allowed="if",
+    refuse=_refuse_relu,
+    vjp={"self": lambda g, result: ops.where(result <= 0, 0, g)},
+    doc=example(
+        "`max(x, 0)`, element by element; the derivative at 0 is 0.",
+        "torch.relu(torch.tensor([-1.0, 2.0]))",
+        "tensor([0., 2.])",
+    ),
+)
+
+
+@function(places="tmi", aliases=("torch.clip", "Tensor.clip"))
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+    """Each element moved into [min, max]; a bound is a tensor, a number, or None for no bound.
+
+    RuntimeError without a bound. The gradient passes where nothing was moved, else goes to the
+    bound; `max` wins where the bounds cross.
+
+    >>> import pullback as torch
+    >>> torch.clamp(torch.tensor([-1.0, 0.5, 2.0]), 0, 1)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    tensors = isinstance(min, Tensor) or isinstance(max, Tensor)
+    if max is None:
+        return _CLAMP_OPS["clamp", ("min",), tensors](input, min, out=out)
+    if min is None:
+        return _CLAMP_OPS["clamp", ("max",), tensors](input, max, out=out)
+    return _CLAMP_OPS["clamp", ("min", "max"), tensors](input, min, max, out=out)
+
+
+@function(places="tmi", forms=pair(second="min"))
+def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
+    """`clamp` with a lower bound alone.
+
+    >>> import pullback as torch
+    >>> torch.clamp_min(torch.tensor([-1.0, 0.5]), 0)
+    tensor([0.0000, 0.5000])
+    """
+    return _CLAMP_OPS["clamp_min", ("min",), isinstance(min, Tensor)](input, min, out=out)
+
+
+@function(places="tmi", forms=pair(second="max"))
+def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
+    """`clamp` with an upper bound alone.
+
+    >>> import pullback as torch
+    >>> torch.clamp_max(torch.tensor([-1.0, 0.5]), 0)
+    tensor([-1.,  0.])
+    """
+    return _CLAMP_OPS["clamp_max", ("max",), isinstance(max, Tensor)](input, max, out=out)

@@ -1,0 +1,106 @@
+"""Complex numbers from their parts: real and imaginary, or magnitude and angle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback.core._engine import Tensor, conj
+from pullback.core.op import elementwise, function
+
+
+def _complex_kernel(real: Any, imag: Any) -> Any:
+    kind = np.complex128 if real.dtype == np.float64 else np.complex64
+    made = np.empty(np.broadcast_shapes(real.shape, imag.shape), kind)
+    made.real, made.imag = real, imag
+    return made
+
+
+def _check_out(part: Tensor, out: Any) -> None:
+    wanted = part.dtype.to_complex()
+    if out is not None and out.dtype is not wanted:
+        raise RuntimeError(
+            f"Expected object of scalar type {wanted.type_name} but got scalar type {out.dtype.type_name} "
+            "for argument 'out'"
+        )
+
+
+def _check_parts(name: str, first: tuple[str, Any], second: tuple[str, Any]) -> None:
+    """TypeError for other than tensors, RuntimeError for other than two tensors of one float
+    dtype.
+    """
+    for place, (parameter, value) in enumerate((first, second), 1):
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Tensor, not {kind}")
+    a, b = first[1].dtype, second[1].dtype
+    if a.kind != "f" or b.kind != "f" or "bfloat16" in (a.name, b.name):
+        raise RuntimeError(
+            "Expected both inputs to be Half, Float or Double tensors but got "
+            f"{a.type_name} and {b.type_name}"
+        )
+    if a is not b:
+        raise RuntimeError(
+            f"Expected object of scalar type {a.type_name} but got scalar type {b.type_name} "
+            "for second argument"
+        )
+    if a.itemsize == 2 and name == "polar":
+        raise NotImplementedError("\"polar_cpu\" not implemented for 'Half'")
+    if a.itemsize == 2:
+        raise RuntimeError("Pullback has no complex numbers of half precision")
+
+
+_complex = elementwise(
+    "complex",
+    kernel=_complex_kernel,
+    inputs=("real", "imag"),
+    kinds="TT",
+    places="",
+    allowed="f",
+    vjp={"real": "g", "imag": lambda g: g * -1j},
+    doc="`real + imag * i`, broadcast.",
+)
+
+
+@function(places="t")
+def complex(real: Any, imag: Any, *, out: Any = None) -> Any:
+    """`real + imag * i`, broadcast; the gradients are the parts of the result's.
+
+    RuntimeError unless both are float32 or both float64.
+
+    >>> import pullback as torch
+    >>> torch.complex(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor([1.+3.j, 2.+4.j])
+    """
+    _check_parts("complex", ("real", real), ("imag", imag))
+    _check_out(real, out)
+    return _complex(real, imag, out=out)
+
+
+_polar = elementwise(
+    "polar",
+    kernel=lambda abs, angle: _complex_kernel(abs * np.cos(angle), abs * np.sin(angle)),
+    inputs=("abs", "angle"),
+    kinds="TT",
+    places="",
+    allowed="f",
+    vjp={
+        "abs": lambda g, angle: g * conj(_complex(angle.cos(), angle.sin())),
+        "angle": lambda g, result: g * conj(result * 1j),
+    },
+    doc="`abs * exp(i * angle)`, broadcast.",
+)
+
+
+@function(places="t")
+def polar(abs: Any, angle: Any, *, out: Any = None) -> Any:
+    """`abs * exp(i * angle)`, broadcast. RuntimeError unless both are float32 or both float64.
+
+    >>> import pullback as torch
+    >>> torch.polar(torch.tensor([2.0]), torch.tensor([0.0]))
+    tensor([2.+0.j])
+    """
+    _check_parts("polar", ("abs", abs), ("angle", angle))
+    _check_out(abs, out)
+    return _polar(abs, angle, out=out)

@@ -1,0 +1,403 @@
+"""The parts of a number: magnitude and sign, mantissa and exponent, conjugate and angle."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops, return_types
+from pullback.core._engine import IN_PLACE, Tensor
+from pullback.core.dtypes import bool_, finfo
+from pullback.core.op import elementwise, function, op
+from pullback.ops.elementwise.arithmetic import TWO
+from pullback.ops.shared.forms import pair
+from pullback.ops.shared.zero_times_infinity import (
+    example,
+    flat,
+    no_complex,
+    times,
+    unimplemented,
+    without_derivative,
+)
+
+# ---------------------------------------------------------------------------- magnitude and sign
+
+abs = elementwise(
+    "abs",
+    np.absolute,
+    places="tm",
+    aliases=("torch.absolute", "Tensor.absolute"),
+    allowed="ifc",
+    vjp={"self": lambda g, self: g * sgn(self)},
+    doc=example(
+        "The absolute value, real for complex tensors; the slope is the sign, 0 at 0.",
+        "torch.abs(torch.tensor([1.0, -2.0]))",
+        "tensor([1., 2.])",
+    ),
+)
+
+
+@function(name="abs_", places="m", aliases=("Tensor.absolute_",))
+def abs_in_place(self: Any) -> Any:
+    """`abs` with the result written into this tensor; RuntimeError for a complex one."""
+    if self.dtype.is_complex:
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return abs(self, out=IN_PLACE)
+
+
+def _sign_kernel(self: Any) -> Any:
+    """NumPy's, but zero for NaN."""
+    if self.dtype.kind == "b":
+        return self.copy()
+    return ((self > 0).astype(np.int8) - (self < 0)).astype(self.dtype)
+
+
+def _sgn_kernel(self: Any) -> Any:
+    if self.dtype.kind != "c":
+        return _sign_kernel(self)
+    return np.where(self == 0, self.dtype.type(0), self / np.absolute(self))
+
+
+sign = elementwise(
+    "sign",
+    np.sign,
+    kernel=_sign_kernel,
+    loops_for="iu",
+    allowed="bif",
+    refuse=unimplemented(
+        "sign_cpu",
+        "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.",
+    ),
+    vjp={"self": flat},
+    doc=example(
+        "-1, 0 or 1 by the sign of each element, 0 for NaN. The gradient is zero.",
+        "torch.sign(torch.tensor([2.0, 0.0, -3.0]))",
+        "tensor([ 1.,  0., -1.])",
+    ),
+)
+
+
+def _sgn_slope(g: Any, self: Any, result: Any) -> Any:
+    """Of z / |z|: what of `g` is across z, over |z|; zero at zero."""
+    if not self.dtype.is_complex:
+        return flat(g)
+    along = (g * ops.conj_physical(result)).real * result
+    return ops.where(self == 0, 0, (g - along) / abs(self))
+
+
+sgn = elementwise(
+    "sgn",
+    np.sign,
+    kernel=_sgn_kernel,
+    loops_for="iu",
+    vjp={"self": _sgn_slope},
+    doc=example(
+        "`z / |z|` of each element, 0 at 0: the sign of a complex number.",
+        "torch.sgn(torch.tensor([3 + 4j, 0j]))",
+        "tensor([0.6000+0.8000j, 0.0000+0.0000j])",
+    ),
+)
+
+signbit = elementwise(
+    "signbit",
+    np.signbit,
+    kernel=lambda self: np.signbit(self) if self.dtype.kind == "f" else self < 0,
+    places="tm",
+    loops_for="f",
+    allowed="bif",
+    refuse=unimplemented("signbit_cpu", "signbit is not implemented for complex tensors."),
+    nondiff=True,
+    doc=example(
+        "Whether the sign bit of each element is set: true for -0.0.",
+        "torch.signbit(torch.tensor([-0.0, 0.0]))",
+        "tensor([ True, False])",
+    ),
+)
+
+
+def _declare_copysign(name: str, kinds: str, digit: int) -> Any:
+    return elementwise(
+        name,
+        np.copysign,
+        inputs=TWO,
+        kinds=kinds,
+        places="",
+        public_name="copysign",
+        promote="float",
+        allowed="f",
+        refuse=unimplemented("copysign_cpu"),
+        grad_name=f"CopysignBackward{digit}",
+        vjp={
+            "self": lambda g, self, result: times(g, ops.where(self == 0, 0, result / self)),
+            "other": flat,
+        },
+        doc="The magnitude of one, the sign of the other.",
+    )
+
+
+_copysign = _declare_copysign("copysign", "TT", 0)
+_copysign_number = _declare_copysign("copysign_number", "TN", 1)
+
+
+@function(places="tmi", forms=pair())
+def copysign(input: Any, other: Any, *, out: Any = None) -> Any:
+    """The magnitude of `input` with the sign of `other`, broadcast; the slope is 1 or -1, 0 at 0.
+
+    >>> import pullback as torch
+    >>> torch.copysign(torch.tensor([1.0, -2.0]), -1)
+    tensor([-1., -2.])
+    """
+    return (_copysign if isinstance(other, Tensor) else _copysign_number)(input, other, out=out)
+
+
+nextafter = elementwise(
+    "nextafter",
+    np.nextafter,
+    inputs=TWO,
+    kinds="TT",
+    allowed="f",
+    vjp={"self": lambda g, self, other: ops.where(self == other, 0, g), "other": flat},
+    doc=example(
+        "The next representable number after `self` towards `other`; the slope is 1, 0 for equals.",
+        "torch.nextafter(torch.tensor([1.0]), torch.tensor([2.0])) > 1",
+        "tensor([True])",
+    ),
+)
+
+_heaviside = elementwise(
+    "heaviside",
+    kernel=lambda self, values: np.where(self == 0, values, (self > 0).astype(values.dtype)),
+    inputs=("self", "values"),
+    kinds="TT",
+    places="",
+    allowed="bif",
+    refuse=no_complex("heaviside is not yet implemented for complex tensors."),
+    grad_name="NotImplemented",
+    vjp={"self": without_derivative("heaviside"), "values": without_derivative("heaviside")},
+    doc="The unit step.",
+)
+
+
+@function(places="tmi")
+def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
+    """0 for negative elements, 1 for positive ones, `values` at zero. It has no derivative.
+
+    RuntimeError for complex tensors and for different dtypes.
+
+    >>> import pullback as torch
+    >>> torch.heaviside(torch.tensor([-1.0, 0.0, 2.0]), torch.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    both = isinstance(input, Tensor) and isinstance(values, Tensor)
+    if both and (input.dtype.is_complex or values.dtype.is_complex):
+        raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+    if both and input.dtype is not values.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    return _heaviside(input, values, out=out)
+
+
+# -------------------------------------------------------------------------- mantissa and exponent
+
+
+def _ldexp_kernel(self: Any, other: Any) -> Any:
+    """Whole exponents move the point, so that 2**other itself may overflow."""
+    whole = other.astype(np.int32) if self.dtype.kind == "f" else other
+    if self.dtype.kind == "f" and (whole == other).all():
+        return np.ldexp(self, whole)
+    return self * np.exp2(other)
+
+
+ldexp = elementwise(
+    "ldexp",
+    kernel=_ldexp_kernel,
+    inputs=TWO,
+    kinds="TT",
+    promote="float",
+    vjp={
+        "self": lambda g, other: ldexp(g, ops.conj(other)),
+        "other": lambda g, result: times(g, ops.conj(result) * math.log(2)),
+    },
+    doc=example(
+        "`self * 2**other`, broadcast; integers as floats.",
+        "torch.ldexp(torch.tensor([1.0, 3.0]), torch.tensor([2]))",
+        "tensor([ 4., 12.])",
+    ),
+)
+
+
+@op(name="frexp", places="", layout="K")
+def _frexp(self: Tensor) -> Any:
+    """Mantissa and exponent."""
+    if self.dtype.kind != "f":
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    mantissa, exponent = np.frexp(self)
+    return mantissa, np.where(np.isfinite(self), exponent, 0).astype(np.int32)
+
+
+_frexp.vjp(self=lambda g0, result1: ldexp(g0, -result1))
+
+
+@function()
+def frexp(input: Any, *, out: Any = None) -> Any:
+    """Mantissa and exponent: `x = mantissa * 2**exponent` with 0.5 <= |mantissa| < 1.
+
+    RuntimeError for other than floats; the mantissa's slope is 2**-exponent.
+
+    >>> import pullback as torch
+    >>> torch.frexp(torch.tensor([3.0, 8.0])).mantissa
+    tensor([0.7500, 0.5000])
+    """
+    return return_types.frexp(_frexp(input, out=out))
+
+
+# -------------------------------------------------------------------------- conjugate and angle
+
+
+def _declare_conj(name: str) -> Any:
+    return elementwise(
+        name,
+        np.conjugate,
+        places="",
+        vjp={"self": lambda g: conj_physical(g)},
+        doc="The complex conjugate of each element.",
+    )
+
+
+_conj = _declare_conj("conj")
+_conj_physical = _declare_conj("conj_physical")
+
+
+@function()
+def conj(input: Any) -> Any:
+    """The complex conjugate, computed at once; a real tensor is returned as it is.
+
+    >>> import pullback as torch
+    >>> torch.conj(torch.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
+    return _conj(input) if input.dtype.is_complex else input
+
+
+@function(places="tmi")
+def conj_physical(input: Any, *, out: Any = None) -> Any:
+    """The complex conjugate in new memory; a real tensor is returned as it is.
+
+    >>> import pullback as torch
+    >>> torch.conj_physical(torch.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
+    if not input.dtype.is_complex and (out is None or out is IN_PLACE):
+        return input
+    if input.dtype is bool_:  # NumPy's conjugate of a bool is an int8
+        return ops.logical_or(input, input, out=out)
+    return _conj_physical(input, out=out)
+
+
+@function(aliases=("torch.resolve_neg", "Tensor.resolve_neg"))
+def resolve_conj(input: Any) -> Any:
+    """The tensor itself: conjugates and negatives are never lazy here.
+
+    >>> import pullback as torch
+    >>> torch.resolve_conj(torch.tensor([1 + 2j]))
+    tensor([1.+2.j])
+    """
+    return input
+
+
+def _angle_kernel(self: Any) -> Any:
+    if self.dtype.kind == "c":
+        return np.angle(self)
+    return np.where(np.isnan(self), self, np.where(self < 0, self.dtype.type(np.pi), self.dtype.type(0)))
+
+
+def _angle_slope(g: Any, self: Any) -> Any:
+    """Across z, over |z|; zero at zero, and for real numbers."""
+    if not self.dtype.is_complex:
+        return flat(g)
+    return ops.where(self == 0, 0, g * sgn(self) * 1j / abs(self))
+
+
+angle = elementwise(
+    "angle",
+    kernel=_angle_kernel,
+    places="tm",
+    promote="float",
+    vjp={"self": _angle_slope},
+    doc=example(
+        "The angle of complex numbers in radians; of real ones 0, or pi if negative.",
+        "torch.angle(torch.tensor([1j, -1 + 0j]))",
+        "tensor([1.5708, 3.1416])",
+    ),
+)
+
+
+def _scaling(name: str, factor: float, text: str, call: str, shown: str, grad_name: str) -> Any:
+    return elementwise(
+        name,
+        kernel=lambda self: self * self.dtype.type(factor),
+        promote="float",
+        allowed="f",
+        refuse=no_complex(f"{name} is not supported for complex tensors."),
+        grad_name=grad_name,
+        vjp={"self": lambda g: g * factor},
+        doc=example(text, call, shown),
+    )
+
+
+deg2rad = _scaling(
+    "deg2rad",
+    math.pi / 180,
+    "Degrees as radians.",
+    "torch.deg2rad(torch.tensor([180.0]))",
+    "tensor([3.1416])",
+    "Deg2RadBackward0",
+)
+rad2deg = _scaling(
+    "rad2deg",
+    180 / math.pi,
+    "Radians as degrees.",
+    "torch.rad2deg(torch.tensor([3.1416]))",
+    "tensor([180.0004])",
+    "Rad2DegBackward0",
+)
+
+
+# ------------------------------------------------------------------------------- what is not finite
+
+
+_nan_to_num = elementwise(
+    "nan_to_num",
+    kernel=lambda self, nan, posinf, neginf: np.nan_to_num(
+        self, nan=nan.real, posinf=posinf.real, neginf=neginf.real
+    ),
+    inputs=("self", "nan", "posinf", "neginf"),
+    kinds="TNNN",
+    places="",
+    vjp={"self": lambda g, self: g * ops.isfinite(self)},
+    doc="Numbers in the place of what is not finite.",
+)
+
+
+@function(places="tmi")
+def nan_to_num(
+    input: Any,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+    *,
+    out: Any = None,
+) -> Any:
+    """NaN as 0 and infinities as the largest numbers, or as given. The slope is 1, there 0.
+
+    >>> import pullback as torch
+    >>> torch.nan_to_num(torch.tensor([float("nan"), 1.0]), nan=7.0)
+    tensor([7., 1.])
+    """
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        return _nan_to_num(input, False, False, False, out=out)
+    limits = finfo(input.dtype)
+    posinf = limits.max if posinf is None else posinf
+    neginf = limits.min if neginf is None else neginf
+    return _nan_to_num(input, nan or 0, posinf, neginf, out=out)

@@ -1,0 +1,611 @@
+"""Exponentials, logarithms, trigonometry, and the special functions that PyTorch has at top level.
+
+Every op is a loop of NumPy or SciPy and one rule, which is the formula in a table of derivatives.
+The rules avoid squares that overflow where the slope itself does not, and they divide or multiply
+by slopes with `over` and `times` (NOTE [Zero times infinity] in zero_times_infinity.py).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, conj
+from pullback.core.dtypes import bool_
+from pullback.core.op import elementwise, function
+from pullback.ops.elementwise.arithmetic import TWO, hypot, sqrt
+from pullback.ops.elementwise.compare import where
+from pullback.ops.shared.forms import pair
+from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented
+
+
+def _math(name: str, loop: Any, rule: Any, text: str, shown: str, at: str = "0.5", **more: Any) -> Any:
+    """A function of one variable, integers as floats."""
+    more.setdefault("doc", example(text, f"torch.{name}(torch.tensor({at}))", f"tensor({shown})"))
+    return elementwise(name, loop, promote="float", vjp={"self": rule}, **more)
+
+
+def _real(name: str, loop: Any, rule: Any, text: str, shown: str, at: str = "0.5", **more: Any) -> Any:
+    """The same for real numbers only."""
+    more.setdefault("refuse", unimplemented(f"{name}_vml_cpu"))
+    return _math(name, loop, rule, text, shown, at, allowed="f", **more)
+
+
+def _arc(name: str) -> tuple[str, ...]:
+    long_name = name.replace("a", "arc", 1)
+    return f"torch.{long_name}", f"Tensor.{long_name}"
+
+
+# ------------------------------------------------------------------------ exponentials, logarithms
+
+LN2, LN10 = math.log(2), math.log(10)
+
+
+def _log1p_kernel(self: Any) -> Any:
+    """NumPy's is not accurate for small complex numbers."""
+    if self.dtype.kind != "c":
+        return np.log1p(self)
+    x, y = self.real, self.imag
+    return (np.log1p(x * (2 + x) + y * y) / 2 + 1j * np.arctan2(y, 1 + x)).astype(self.dtype)
+
+
+exp = _math("exp", np.exp, lambda g, result: times(g, conj(result)), "e**x; the slope is e**x.", "1.6487")
+exp2 = _math(
+    "exp2",
+    np.exp2,
+    lambda g, result: times(g, conj(result) * LN2),
+    "2**x; the slope is 2**x * ln 2.",
+    "1.4142",
+    aliases=("special.exp2",),
+)
+expm1 = _math(
+    "expm1",
+    np.expm1,
+    lambda g, result: times(g, conj(result) + 1),
+    "e**x - 1, accurate for small x; the slope is e**x.",
+    "0.6487",
+    aliases=("special.expm1",),
+)
+log = _math(
+    "log",
+    np.log,
+    lambda g, self: over(g, conj(self)),
+    "Natural logarithm; -inf at 0, NaN for negative real numbers. The slope is 1 / x.",
+    "-0.6931",
+)
+log2 = _math(
+    "log2",
+    np.log2,
+    lambda g, self: over(g, conj(self) * LN2),
+    "Logarithm to base 2; the slope is 1 / (x ln 2).",
+    "-1.",
+)
+log10 = _math(
+    "log10",
+    np.log10,
+    lambda g, self: over(g, conj(self) * LN10),
+    "Logarithm to base 10; the slope is 1 / (x ln 10).",
+    "-0.3010",
+)
+log1p = _math(
+    "log1p",
+    np.log1p,
+    lambda g, self: over(g, conj(self) + 1),
+    "log(1 + x), accurate for small x; the slope is 1 / (1 + x).",
+    "0.4055",
+    kernel=_log1p_kernel,
+    loops_for="f",
+    grad_name="Log1PBackward0",
+    aliases=("special.log1p",),
+)
+
+
+def _logaddexp_kernel(self: Any, other: Any) -> Any:
+    if self.dtype.kind != "c":
+        return np.logaddexp(self, other)
+    ahead = self.real >= other.real
+    high, low = np.where(ahead, self, other), np.where(ahead, other, self)
+    return np.where(self == other, self + LN2, high + _log1p_kernel(np.exp(low - high)))
+
+
+logaddexp = elementwise(
+    "logaddexp",
+    np.logaddexp,
+    kernel=_logaddexp_kernel,
+    inputs=TWO,
+    kinds="TT",
+    places="tm",
+    loops_for="f",
+    allowed="fc",
+    vjp={
+        "self": lambda g, self, other: times(g, conj(sigmoid(self - other))),
+        "other": lambda g, self, other: times(g, conj(sigmoid(other - self))),
+    },
+    doc=example(
+        "log(e**x + e**y) without overflow, broadcast; the slopes are the shares of the sum.",
+        "torch.logaddexp(torch.tensor([0.0]), torch.tensor([0.0]))",
+        "tensor([0.6931])",
+    ),
+)
+
+logaddexp2 = elementwise(
+    "logaddexp2",
+    np.logaddexp2,
+    inputs=TWO,
+    kinds="TT",
+    places="tm",
+    allowed="f",
+    vjp={
+        "self": lambda g, self, other: times(g, sigmoid((self - other) * LN2)),
+        "other": lambda g, self, other: times(g, sigmoid((other - self) * LN2)),
+    },
+    doc=example(
+        "log2(2**x + 2**y) without overflow, broadcast; the slopes are the shares of the sum.",
+        "torch.logaddexp2(torch.tensor([0.0]), torch.tensor([0.0]))",
+        "tensor([1.])",
+    ),
+)
+
+
+def _xlogy_slope(g: Any, self: Any, other: Any) -> Any:
+    """log(y), but zero where x = 0 and y <= 0, as the function is."""
+    if isinstance(other, Tensor):
+        wide = other if other.dtype is g.dtype else other.to(g.dtype)
+        return times(g, where((self == 0) & (other <= 0), 0, log(wide)))
+    if other > 0:
+        return g * math.log(other)
+    return times(g, where(self == 0, 0, -math.inf if other == 0 else math.nan))
+
+
+def _declare_xlogy(name: str, kinds: str, digit: int) -> Any:
+    return elementwise(
+        name,
+        "scipy.special:xlogy",
+        inputs=TWO,
+        kinds=kinds,
+        places="",
+        public_name="xlogy",
+        promote="float",
+        allowed="f",
+        refuse=unimplemented("xlogy_cpu"),
+        grad_name=f"XlogyBackward{digit}",
+        vjp={
+            "self": _xlogy_slope,
+            "other": lambda g, self, other: times(g, self / other),
+        },
+        doc="`self * log(other)`, broadcast.",
+    )
+
+
+_XLOGY = {
+    (True, True): _declare_xlogy("xlogy", "TT", 0),
+    (False, True): _declare_xlogy("xlogy_of_number", "NT", 1),
+    (True, False): _declare_xlogy("xlogy_by_number", "TN", 2),
+}
+
+
+@function(places="tmi", aliases=("special.xlogy",), forms=pair(number="out"))
+def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
+    """`input * log(other)`, broadcast, zero where `input` is zero; the slopes are log(y) and x / y.
+
+    >>> import pullback as torch
+    >>> torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))
+    tensor([0., 0.])
+    """
+    record = _XLOGY.get((isinstance(input, Tensor), isinstance(other, Tensor)), _XLOGY[True, True])
+    return record(input, other, out=out)
+
+
+# ----------------------------------------------------------------------------------- trigonometry
+
+sin = _math("sin", np.sin, lambda g, self: times(g, conj(cos(self))), "Sine; the slope is cos x.", "0.4794")
+cos = _math(
+    "cos",
+    np.cos,
+    lambda g, self: times(-g, conj(sin(self))),
+    "Cosine; the slope is -sin x.",
+    "0.8776",
+)
+tan = _math(
+    "tan",
+    np.tan,
+    lambda g, result: times(g, conj(result * result + 1)),
+    "Tangent; the slope is 1 + tan(x)**2.",
+    "0.5463",
+)
+asin = _math(
+    "asin",
+    np.arcsin,
+    lambda g, self: over(g, conj(sqrt(1 - self * self))),
+    "Inverse sine, NaN outside [-1, 1]; the slope is 1 / sqrt(1 - x**2).",
+    "0.5236",
+    aliases=_arc("asin"),
+)
+acos = _math(
+    "acos",
+    np.arccos,
+    lambda g, self: over(-g, conj(sqrt(1 - self * self))),
+    "Inverse cosine, NaN outside [-1, 1]; the slope is -1 / sqrt(1 - x**2).",
+    "1.0472",
+    aliases=_arc("acos"),
+)
+atan = _math(
+    "atan",
+    np.arctan,
+    lambda g, self: over(g, conj(self * self + 1)),
+    "Inverse tangent; the slope is 1 / (1 + x**2).",
+    "0.4636",
+    aliases=_arc("atan"),
+)
+
+
+def _atan2_slope(g: Any, leg: Any, self: Any, other: Any) -> Any:
+    """`g * leg / (x**2 + y**2)` without the squares; zero at the origin."""
+    radius = hypot(self, other)
+    return where(radius == 0, 0, times(g, leg / radius / radius))
+
+
+atan2 = elementwise(
+    "atan2",
+    np.arctan2,
+    inputs=TWO,
+    kinds="TT",
+    aliases=("torch.arctan2", "Tensor.arctan2"),
+    promote="float",
+    allowed="f",
+    vjp={
+        "self": lambda g, self, other: _atan2_slope(g, other, self, other),
+        "other": lambda g, self, other: _atan2_slope(-g, self, self, other),
+    },
+    doc=example(
+        "The angle of the point (x=other, y=self) in radians, broadcast.",
+        "torch.atan2(torch.tensor([1.0]), torch.tensor([-1.0]))",
+        "tensor([2.3562])",
+    ),
+)
+
+sinh = _math(
+    "sinh",
+    np.sinh,
+    lambda g, self: times(g, conj(cosh(self))),
+    "(e**x - e**-x) / 2; the slope is cosh x.",
+    "0.5211",
+)
+cosh = _math(
+    "cosh",
+    np.cosh,
+    lambda g, self: times(g, conj(sinh(self))),
+    "(e**x + e**-x) / 2; the slope is sinh x.",
+    "1.1276",
+)
+tanh = _math(
+    "tanh",
+    np.tanh,
+    lambda g, result: times(g, conj(1 - result * result)),
+    "Hyperbolic tangent; the slope is 1 - tanh(x)**2.",
+    "0.4621",
+)
+
+
+def _asinh_slope(g: Any, self: Any) -> Any:
+    """1 / sqrt(x**2 + 1), by `hypot`: x**2 overflows long before the slope is 0."""
+    if self.dtype.is_complex:
+        return over(g, conj(sqrt(self * self + 1)))
+    return over(g, hypot(self, ops.ones_like(self)))
+
+
+asinh = _math(
+    "asinh",
+    np.arcsinh,
+    _asinh_slope,
+    "Inverse of sinh; the slope is 1 / sqrt(x**2 + 1).",
+    "0.4812",
+    aliases=_arc("asinh"),
+)
+acosh = _math(
+    "acosh",
+    np.arccosh,
+    lambda g, self: over(g, conj(sqrt(self - 1) * sqrt(self + 1))),
+    "Inverse of cosh, NaN below 1; the slope is 1 / sqrt(x**2 - 1).",
+    "0.9624",
+    at="1.5",
+    aliases=_arc("acosh"),
+)
+atanh = _math(
+    "atanh",
+    np.arctanh,
+    lambda g, self: over(g, conj(1 - self * self)),
+    "Inverse of tanh, NaN outside [-1, 1]; the slope is 1 / (1 - x**2).",
+    "0.5493",
+    aliases=_arc("atanh"),
+)
+
+
+def _sinc_slope(g: Any, self: Any, result: Any) -> Any:
+    """(cos(pi x) - sinc(x)) / x; the line with its slope at zero stands for it there."""
+    slope = over(cos(self * math.pi) - result, self)
+    return times(g, conj(where(self == 0, self * (-(math.pi**2) / 3), slope)))
+
+
+sinc = _math(
+    "sinc",
+    None,
+    _sinc_slope,
+    "sin(pi x) / (pi x), 1 at 0; the slope is (cos(pi x) - sinc(x)) / x.",
+    "0.6366",
+    kernel=lambda self: np.sinc(self).astype(self.dtype, copy=False),
+    aliases=("special.sinc",),
+)
+
+
+# -------------------------------------------------------------------------- the logistic function
+
+sigmoid = _math(
+    "sigmoid",
+    "pullback.kernels.curves:logistic",
+    lambda g, result: times(g, conj((1 - result) * result)),
+    "1 / (1 + e**-x); the slope is s * (1 - s).",
+    "0.6225",
+    kernel=lambda self: 1 / (1 + np.exp(-self)),
+    loops_for="f",
+    aliases=("special.expit",),
+)
+
+_logit = _real(
+    "logit",
+    "scipy.special:logit",
+    lambda g, self: where((self >= 0) & (self <= 1), over(g, self * (1 - self)), math.nan),
+    "",
+    "",
+    places="",
+    refuse=unimplemented("logit_cpu"),
+    doc="log(x / (1 - x)).",
+)
+
+
+def _logit_within(self: Any, eps: Any) -> Any:
+    inside = np.clip(self, eps, 1 - eps) if eps <= 0.5 else np.where(self < eps, eps, 1 - eps)
+    return np.log(inside / (1 - inside))
+
+
+_logit_eps = elementwise(
+    "logit_eps",
+    kernel=_logit_within,
+    inputs=("self", "eps"),
+    kinds="TN",
+    places="",
+    public_name="logit",
+    grad_name="LogitBackward0",
+    promote="float",
+    allowed="f",
+    refuse=unimplemented("logit_cpu"),
+    vjp={
+        "self": lambda g, self, eps: where((self >= eps) & (self <= 1 - eps), over(g, self * (1 - self)), 0)
+    },
+    doc="log(x / (1 - x)) of x moved into [eps, 1 - eps].",
+)
+
+
+@function(places="tmi", aliases=("special.logit",))
+def logit(input: Any, eps: float | None = None, *, out: Any = None) -> Any:
+    """log(x / (1 - x)), NaN outside [0, 1], or of x moved into [eps, 1 - eps].
+
+    The slope is 1 / (x - x**2), 0 where x was moved.
+
+    >>> import pullback as torch
+    >>> torch.logit(torch.tensor([0.5, 1.0]), eps=0.1)
+    tensor([0.0000, 2.1972])
+    """
+    return _logit(input, out=out) if eps is None else _logit_eps(input, float(eps), out=out)
+
+
+# ------------------------------------------------------------------------------- special functions
+
+erf = _real(
+    "erf",
+    "scipy.special:erf",
+    lambda g, self: times(g, exp(-(self * self)) * (2 / math.sqrt(math.pi))),
+    "The error function; the slope is 2 / sqrt(pi) * e**(-x**2).",
+    "0.5205",
+    aliases=("special.erf",),
+)
+erfc = _real(
+    "erfc",
+    "scipy.special:erfc",
+    lambda g, self: times(g, exp(-(self * self)) * (-2 / math.sqrt(math.pi))),
+    "1 - erf(x), accurate for large x; the slope is -2 / sqrt(pi) * e**(-x**2).",
+    "0.4795",
+    aliases=("special.erfc",),
+)
+erfinv = _real(
+    "erfinv",
+    "scipy.special:erfinv",
+    lambda g, result: times(g, exp(times(result, result)) * (math.sqrt(math.pi) / 2)),
+    "Inverse of erf, NaN outside [-1, 1]; the slope is sqrt(pi) / 2 * e**(erfinv(x)**2).",
+    "0.4769",
+    aliases=("special.erfinv",),
+)
+
+
+def _lgamma_kernel(self: Any) -> Any:
+    """SciPy's, but infinite at -inf as at the other poles."""
+    from scipy.special import gammaln
+
+    return np.where(self == -np.inf, -self, gammaln(self))
+
+
+lgamma = _real(
+    "lgamma",
+    None,
+    lambda g, self: times(g, digamma(self)),
+    "Logarithm of |gamma(x)|; the slope is digamma(x).",
+    "0.5724",
+    kernel=_lgamma_kernel,
+    aliases=("special.gammaln",),
+)
+
+
+def _digamma_kernel(self: Any) -> Any:
+    """SciPy's, with the sign of infinity at the two zeros, and NaN at the other poles.
+
+    SciPy needs a microsecond for a number near the first root below zero; single precision is
+    reflected there, in double: digamma(x) = digamma(1 - x) - pi / tan(pi x).
+    """
+    from scipy.special import psi
+
+    below = self < 0
+    pole = below & (self == np.trunc(self))
+    if self.dtype == np.float32 and below.any():
+        x = np.where(pole, -0.5, self.astype(np.float64))
+        turned = np.pi / np.tan(np.pi * np.where(below, x - np.trunc(x), 0.25))
+        found = (psi(np.where(below, 1 - x, x)) - np.where(below, turned, 0)).astype(np.float32)
+    else:
+        found = psi(self)
+    found = np.where(pole, self.dtype.type(np.nan), found)
+    return np.where(self == 0, np.copysign(self.dtype.type(np.inf), -self), found)
+
+
+digamma = _real(
+    "digamma",
+    None,
+    lambda g, self: times(g, polygamma(1, self)),
+    "The slope of lgamma; its own slope is polygamma(1, x).",
+    "-1.9635",
+    kernel=_digamma_kernel,
+    refuse=unimplemented("digamma"),
+    aliases=("special.digamma", "special.psi"),
+)
+
+
+def _polygamma_kernel(self: Any, n: Any) -> Any:
+    """(-1)**(n + 1) * n! * zeta(n + 1, x), the sum over 1 / (x + k)**(n + 1)."""
+    from scipy.special import zeta
+
+    order = int(n)
+    if order == 0:
+        return _digamma_kernel(self)
+    sign = -1.0 if order % 2 == 0 else 1.0
+    return (sign * math.gamma(order + 1) * zeta(order + 1, self)).astype(self.dtype)
+
+
+_polygamma = elementwise(
+    "polygamma",
+    kernel=_polygamma_kernel,
+    inputs=("self", "n"),
+    kinds="TN",
+    places="",
+    promote="float",
+    allowed="f",
+    refuse=unimplemented("polygamma"),
+    vjp={"self": lambda g, self, n: times(g, polygamma(n + 1, self))},
+    doc="The n-th derivative of digamma.",
+)
+
+
+@function(places="t", aliases=("special.polygamma",))
+def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
+    """The n-th derivative of digamma; its own slope is polygamma(n + 1, x). RuntimeError for n < 0.
+
+    >>> import pullback as torch
+    >>> torch.polygamma(1, torch.tensor([1.0, 0.5]))
+    tensor([1.6449, 4.9348])
+    """
+    if not isinstance(n, int):
+        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}")
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    return _polygamma(input, n, out=out)
+
+
+@function(name="polygamma", places="mi")
+def polygamma_method(self: Any, n: int, *, out: Any = None) -> Any:
+    """`torch.polygamma(n, self)`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0]).polygamma(1)
+    tensor([1.6449])
+    """
+    return polygamma(n, self, out=out)
+
+
+def _mvlgamma_kernel(self: Any, p: Any) -> Any:
+    from scipy.special import gammaln
+
+    steps = np.arange(int(p), dtype=self.dtype) / 2
+    constant = self.dtype.type(p * (p - 1) / 4 * math.log(math.pi))
+    return (gammaln(self[..., None] - steps).sum(-1) + constant).astype(self.dtype)
+
+
+def _mvlgamma_slope(g: Any, self: Any, p: int) -> Any:
+    total = digamma(self)
+    for step in range(1, p):
+        total = total + digamma(self - step / 2)
+    return times(g, total)
+
+
+_mvlgamma = elementwise(
+    "mvlgamma",
+    kernel=_mvlgamma_kernel,
+    inputs=("self", "p"),
+    kinds="TN",
+    places="",
+    promote="float",
+    allowed="f",
+    refuse=unimplemented("mvlgamma"),
+    vjp={"self": _mvlgamma_slope},
+    doc="Logarithm of the multivariate gamma function.",
+)
+
+
+@function(places="tmi", aliases=("special.multigammaln",))
+def mvlgamma(input: Any, p: int, *, out: Any = None) -> Any:
+    """Logarithm of the multivariate gamma function of `p` dimensions; RuntimeError for p < 1.
+
+    It is p (p - 1) / 4 * log(pi) + the sum of lgamma(x - j / 2) for j < p.
+
+    >>> import pullback as torch
+    >>> torch.mvlgamma(torch.tensor([3.0]), 2)
+    tensor([1.5502])
+    """
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
+    if input.dtype is bool_:
+        raise RuntimeError("The input tensor may not be a boolean tensor.")
+    found = _mvlgamma(input, p, out=out)
+    return ops.contiguous(found) if out is None else found
+
+
+i0 = _real(
+    "i0",
+    "scipy.special:i0",
+    lambda g, self: times(g, i1(self)),
+    "Modified Bessel function of the first kind, order 0; the slope is i1(x).",
+    "1.0635",
+    aliases=("special.i0",),
+)
+
+
+def _i1_slope(g: Any, self: Any, result: Any) -> Any:
+    """i0(x) - i1(x) / x, which is 1/2 at zero."""
+    return times(g, where(self == 0, 0.5, i0(self) - over(result, self)))
+
+
+i1 = _real(
+    "special_i1",
+    "scipy.special:i1",
+    _i1_slope,
+    "",
+    "",
+    places="",
+    public_name="special_i1",
+    refuse=unimplemented("i1_cpu"),
+    aliases=("special.i1",),
+    doc=example(
+        "Modified Bessel function of the first kind, order 1; the slope is i0(x) - i1(x) / x.",
+        "torch.special.i1(torch.tensor(0.5))",
+        "tensor(0.2579)",
+    ),
+)

@@ -1,0 +1,316 @@
+"""Division with remainder, and rounding.
+
+What rounds is flat almost everywhere: its gradient is zero, as in PyTorch. The remainders are not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback.core._engine import Tensor
+from pullback.core.op import elementwise, function
+from pullback.ops.elementwise.arithmetic import TWO, div
+from pullback.ops.shared.forms import pair
+from pullback.ops.shared.zero_times_infinity import example, flat, times, unimplemented, without_derivative
+
+# ------------------------------------------------------------------------ division with remainder
+
+
+def _no_zero(divisor: Any) -> None:
+    if divisor.dtype.kind in "iu" and not divisor.all():
+        raise RuntimeError("ZeroDivisionError")
+
+
+def _floor_quotient(self: Any, other: Any) -> Any:
+    _no_zero(other)
+    return np.floor_divide(self, other)
+
+
+def _trunc_quotient(self: Any, other: Any) -> Any:
+    if self.dtype.kind == "f":
+        return np.trunc(self / other)
+    down = _floor_quotient(self, other)
+    up = (down * other != self) & ((self < 0) != (other < 0))
+    return down + up.astype(down.dtype)
+
+
+def _remainder_kernel(self: Any, other: Any) -> Any:
+    """The remainder with the sign of the divisor, and a zero with that of the dividend."""
+    _no_zero(other)
+    if self.dtype.kind != "f":
+        return np.remainder(self, other)
+    rest = np.fmod(self, other)
+    return np.where((rest != 0) & ((other < 0) != (rest < 0)), rest + other, rest)
+
+
+def _fmod_kernel(self: Any, other: Any) -> Any:
+    _no_zero(other)
+    return np.fmod(self, other)
+
+
+def _division(name: str, kernel: Any, public_name: str, what: str, loop: Any = None, **more: Any) -> Any:
+    """An op of the division family: real numbers only, integer division by zero is an error."""
+    return elementwise(
+        name,
+        loop,
+        kernel=kernel,
+        inputs=TWO,
+        places="",
+        public_name=public_name,
+        allowed="if",
+        refuse=unimplemented(f"{what}_cpu"),
+        loops_for="f",
+        doc=f"The public `{public_name}` for these operands.",
+        **more,
+    )
+
+
+_div_floor = _division(
+    "div_floor",
+    _floor_quotient,
+    "div",
+    "div_floor",
+    np.floor_divide,
+    grad_name="DivBackward2",
+    vjp={"self": flat, "other": flat},
+)
+_div_trunc = _division(
+    "div_trunc",
+    _trunc_quotient,
+    "div",
+    "div_trunc",
+    grad_name="DivBackward2",
+    vjp={"self": flat, "other": flat},
+)
+_floor_divide = _division(
+    "floor_divide",
+    _floor_quotient,
+    "floor_divide",
+    "div_floor",
+    np.floor_divide,
+    grad_name="NotImplemented",
+    vjp={
+        "self": without_derivative("floor_divide"),
+        "other": without_derivative("floor_divide"),
+    },
+)
+_remainder = _division(
+    "remainder",
+    _remainder_kernel,
+    "remainder",
+    "remainder",
+    grad_name="RemainderBackward1",
+    vjp={
+        "self": "g",
+        "other": lambda g, self, other: times(-g, _div_floor(self, other)),
+    },
+)
+_remainder_number = _division(
+    "remainder_number",
+    _remainder_kernel,
+    "remainder",
+    "remainder",
+    grad_name="RemainderBackward0",
+    vjp={"self": "g"},
+)
+_remainder_of_number = _division(
+    "remainder_of_number",
+    _remainder_kernel,
+    "remainder",
+    "remainder",
+    grad_name="NotImplemented",
+    vjp={"other": without_derivative("remainder")},
+)
+_fmod = _division(
+    "fmod",
+    _fmod_kernel,
+    "fmod",
+    "fmod",
+    np.fmod,
+    grad_name="FmodBackward1",
+    vjp={
+        "self": "g",
+        "other": lambda g, self, other: times(-g, _div_trunc(self, other)),
+    },
+)
+_fmod_number = _division(
+    "fmod_number",
+    _fmod_kernel,
+    "fmod",
+    "fmod",
+    np.fmod,
+    grad_name="FmodBackward0",
+    vjp={"self": "g"},
+)
+
+_QUOTIENTS = {None: div, "floor": _div_floor, "trunc": _div_trunc}
+
+
+@function(
+    name="div",
+    places="tmi",
+    aliases=("torch.divide", "Tensor.divide"),
+)
+def divide(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
+    """`input / other`, broadcast; `rounding_mode` "floor" or "trunc" rounds, and keeps integers.
+
+    RuntimeError for another mode, and for a rounded division of integers by zero.
+
+    >>> import pullback as torch
+    >>> torch.div(torch.tensor([7, -7]), 2, rounding_mode="trunc")
+    tensor([ 3, -3])
+    """
+    if rounding_mode not in _QUOTIENTS:
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    return _QUOTIENTS[rounding_mode](input, other, out=out)
+
+
+@function(places="tmi")
+def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+    """`input / other`, broadcast; integers are divided as floats.
+
+    >>> import pullback as torch
+    >>> torch.true_divide(torch.tensor([7, -7]), 2)
+    tensor([ 3.5000, -3.5000])
+    """
+    return div(input, other, out=out)
+
+
+@function(places="tmi")
+def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+    """The largest whole number not above `input / other`: Python's `//`. It has no derivative.
+
+    RuntimeError for a division of integers by zero.
+
+    >>> import pullback as torch
+    >>> torch.floor_divide(torch.tensor([7, -7]), 2)
+    tensor([ 3, -4])
+    """
+    return _floor_divide(input, other, out=out)
+
+
+@function(places="tmi", forms=pair(number="plain"))
+def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
+    """`input - other * floor(input / other)`, with the divisor's sign: Python's `%`.
+
+    RuntimeError for integers and a zero divisor; the slopes are 1 and -floor(input / other).
+
+    >>> import pullback as torch
+    >>> torch.remainder(torch.tensor([-3.0, 5.0]), 2)
+    tensor([1., 1.])
+    """
+    if not isinstance(other, Tensor):
+        return _remainder_number(input, other, out=out)
+    return (_remainder if isinstance(input, Tensor) else _remainder_of_number)(input, other, out=out)
+
+
+@function(places="tmi", forms=pair())
+def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
+    """`input - other * trunc(input / other)`, with the dividend's sign: C's `fmod`.
+
+    RuntimeError for integers and a zero divisor; the slopes are 1 and -trunc(input / other).
+
+    >>> import pullback as torch
+    >>> torch.fmod(torch.tensor([-3.0, 5.0]), 2)
+    tensor([-1.,  1.])
+    """
+    return (_fmod if isinstance(other, Tensor) else _fmod_number)(input, other, out=out)
+
+
+# -------------------------------------------------------------------------------------- rounding
+
+
+def _rounding(name: str, ufunc: Any, text: str, call: str, shown: str, **more: Any) -> Any:
+    """A rounding of floats; integers are whole already."""
+    only_real = None if name == "round" else f"{name} is not supported for complex inputs"
+    return elementwise(
+        name,
+        ufunc,
+        kernel=lambda self: ufunc(self) if self.dtype.kind == "f" else self.copy(),
+        loops_for="f",
+        allowed="if",
+        refuse=unimplemented(f"{name}_vml_cpu", only_real),
+        vjp={"self": flat},
+        doc=example(f"{text} The gradient is zero.", call, shown),
+        **more,
+    )
+
+
+trunc = _rounding(
+    "trunc",
+    np.trunc,
+    "Each element without its fraction.",
+    "torch.trunc(torch.tensor([1.7, -1.7]))",
+    "tensor([ 1., -1.])",
+    aliases=("torch.fix", "Tensor.fix"),
+)
+floor = _rounding(
+    "floor",
+    np.floor,
+    "The largest whole number not above each element.",
+    "torch.floor(torch.tensor([1.7, -1.7]))",
+    "tensor([ 1., -2.])",
+)
+ceil = _rounding(
+    "ceil",
+    np.ceil,
+    "The smallest whole number not below each element.",
+    "torch.ceil(torch.tensor([1.7, -1.7]))",
+    "tensor([ 2., -1.])",
+)
+_round = _rounding(
+    "round",
+    np.rint,
+    "The nearest whole number, an even one of two.",
+    "torch.round(torch.tensor([0.5, 1.5]))",
+    "tensor([0., 2.])",
+    places="",
+)
+
+
+def _round_to(self: Any, decimals: Any) -> Any:
+    scale = self.dtype.type(10.0 ** abs(int(decimals)))
+    return np.rint(self * scale) / scale if decimals > 0 else np.rint(self / scale) * scale
+
+
+_round_decimals = elementwise(
+    "round_decimals",
+    kernel=_round_to,
+    inputs=("self", "decimals"),
+    kinds="TN",
+    places="",
+    public_name="round",
+    allowed="f",
+    refuse=unimplemented("round_cpu"),
+    grad_name="RoundBackward1",
+    vjp={"self": flat},
+    doc="Each element rounded to a number of decimals.",
+)
+
+
+@function(name="round", places="tmi", aliases=("special.round",))
+def round_half_even(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
+    """The nearest whole number, an even one of two; or so many decimals. The gradient is zero.
+
+    >>> import pullback as torch
+    >>> torch.round(torch.tensor([0.5, 1.5, 2.5])), torch.round(torch.tensor(2.34), decimals=1)
+    (tensor([0., 2., 2.]), tensor(2.3000))
+    """
+    return _round(input, out=out) if decimals == 0 else _round_decimals(input, decimals, out=out)
+
+
+frac = elementwise(
+    "frac",
+    kernel=lambda self: self - np.trunc(self),
+    allowed="f",
+    vjp={"self": "g"},
+    doc=example(
+        "The fraction of each element, with its sign; the slope is 1.",
+        "torch.frac(torch.tensor([1.5, -1.5]))",
+        "tensor([ 0.5000, -0.5000])",
+    ),
+)

@@ -1,0 +1,149 @@
+"""Linear maps of images that work on one dim after another: what pooling, padding and resizing share.
+
+An `AxisMap` says which weighted elements of a dim make each place of the result; its transpose is an
+AxisMap again. `resample` applies one to each of the last dims, so its derivative is `resample` with
+the transposed maps, to any order; `take_axes` is the same for maps that only copy, of any dtype.
+Read `AxisMap`, then `apply_maps`. The loops are in `kernels/resample.pyx`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback.core._engine import Tensor
+from pullback.core.meta import meta_array
+from pullback.core.op import op
+from pullback.kernels import resample as resample_kernels
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class AxisMap:
+    """A linear map of one dim: place o is the sum of `weight[k] * x[index[k]]`, over `divisor[o]`.
+
+    `k` runs from `start[o]` to `start[o + 1]`. Without weights they are one; without divisor likewise.
+    """
+
+    def __init__(
+        self, size: int, start: Array, index: Array, weight: Array | None = None, divisor: Array | None = None
+    ) -> None:
+        self.size, self.places = size, len(start) - 1
+        self.start, self.index = start.astype(np.int64), np.ascontiguousarray(index, np.int64)
+        self.copies = weight is None and divisor is None and len(index) == self.places
+        self.weight = np.ones(len(index)) if weight is None else np.ascontiguousarray(weight, np.float64)
+        self.divisor = None if divisor is None else np.ascontiguousarray(divisor, np.float64)
+        self._turned: AxisMap | None = None
+        if self.copies:
+            self.runs = _runs(self.index)
+
+    @property
+    def transposed(self) -> AxisMap:
+        """The map that sends each place's gradient back to the elements it was made of."""
+        if self._turned is None:
+            place = np.repeat(np.arange(self.places), np.diff(self.start))
+            weight = self.weight if self.divisor is None else self.weight / self.divisor[place]
+            order = np.argsort(self.index, kind="stable")
+            counts = np.bincount(self.index, minlength=self.size)
+            start = np.concatenate([[0], np.cumsum(counts)])
+            self._turned = AxisMap(self.places, start, place[order], weight[order])
+            self._turned._turned = self
+        return self._turned
+
+
+Maps = tuple[AxisMap | None, ...]
+
+
+def _runs(index: Array) -> tuple[Array, Array]:
+    """An index as runs of consecutive elements: where each begins, and its length."""
+    first = np.concatenate([[0], np.flatnonzero(np.diff(index) != 1) + 1]) if len(index) else index
+    return index[first], np.diff(np.concatenate([first, [len(index)]])).astype(np.int64)
+
+
+def gather_map(size: int, index: Array) -> AxisMap:
+    """The map that copies an element to each place."""
+    return AxisMap(size, np.arange(len(index) + 1), index)
+
+
+def window_map(size: int, first: Array, end: Array, divisor: Array | None) -> AxisMap:
+    """The map that adds up the elements of windows [first, end), over a divisor each."""
+    counts = end - first
+    start = np.concatenate([[0], np.cumsum(counts)])
+    index = np.arange(start[-1]) - np.repeat(start[:-1] - first, counts)
+    return AxisMap(size, start, index, np.ones(len(index)), divisor)
+
+
+@functools.lru_cache(4096)
+def _order(maps: Maps) -> list[tuple[int, AxisMap]]:
+    """The dims and their maps in the order of their work: those that shrink most first.
+
+    Of dims that grow alike the last goes first, as it has the slowest loop; of those that shrink, the first.
+    """
+    growth = {axis: m.places / max(m.size, 1) for axis, m in enumerate(maps) if m is not None}
+    axes = sorted(growth, key=lambda axis: (growth[axis], -axis if growth[axis] >= 1 else axis))
+    return [(axis, maps[axis]) for axis in axes]
+
+
+def apply_maps(x: Array, maps: Maps) -> Array:
+    """An array with a map applied to each of its last dims."""
+    x = np.ascontiguousarray(x)
+    if x.dtype.kind == "c":
+        pairs = x.view(x.real.dtype).reshape(*x.shape, 2)
+        return apply_maps(pairs, (*maps, None)).view(x.dtype).reshape(_shape(x, maps))
+    before = x.ndim - len(maps)
+    for axis, m in _order(maps):
+        shape = x.shape
+        outer, inner = math.prod(shape[: before + axis]), math.prod(shape[before + axis + 1 :])
+        y = np.empty((*shape[: before + axis], m.places, *shape[before + axis + 1 :]), x.dtype)
+        if m.copies:
+            resample_kernels.take_runs(x, y, outer, m.size, inner, *m.runs, m.places)
+        else:
+            resample_kernels.weighted_sums(
+                x, y, outer, m.size, inner, m.places, m.start, m.index, m.weight, m.divisor
+            )
+        x = y
+    return x
+
+
+def _shape(x: Array, maps: Maps) -> tuple[int, ...]:
+    """The shape of the result."""
+    before = x.ndim - len(maps)
+    tail = zip(x.shape[before:], maps, strict=True)
+    return (*x.shape[:before], *(n if m is None else m.places for n, m in tail))
+
+
+def turned(maps: Maps) -> Maps:
+    """The transposed maps."""
+    return tuple([None if m is None else m.transposed for m in maps])
+
+
+@op(places="", linear=True)
+def resample(self: Tensor, maps: Maps, shown: str) -> Array:
+    """Maps on the last dims of `self`: sums of weighted elements. Nodes are called `shown`."""
+    if all(m is None for m in maps):
+        return self.copy()
+    return apply_maps(self, maps)
+
+
+@op(places="", linear=True, moves=True)
+def take_axes(self: Tensor, maps: Maps, shown: str) -> Array:
+    """The same for maps that only copy, which take any dtype."""
+    if all(m is None for m in maps):
+        return self.copy()
+    if self.dtype.kind == "V" or self.dtype.itemsize == 2:
+        return apply_maps(self.view(np.int16), maps).view(self.dtype)
+    return apply_maps(self, maps)
+
+
+def _resample_vjp(g: Tensor, maps: Maps, shown: str) -> Tensor:
+    return resample(g, turned(maps), shown.replace("Backward", "BackwardBackward"))
+
+
+for _record in (resample, take_axes):
+    _record.vjp(self=_resample_vjp)
+    _record.variant = lambda saved: saved["shown"]
+    _record.meta(lambda self, maps, shown: meta_array(_shape(self, maps), self.dtype))
+    _record.batch_rule = "leading"

@@ -1,0 +1,605 @@
+"""Convolution, and its transpose, of images of one, two and three dimensions.
+
+Everything is one product of three factors: images x (N, C, *size), weights w (O, C/groups, *kernel)
+and results y (N, O, *places), summed over all places of all windows. Each kernel computes one of them
+from the others: `correlate` gives y, `spread` x (the transposed convolution), `correlate_weight` w. So
+the op `convolution`, which is `correlate` or `spread`, and `convolution_weight` have each other as
+derivatives, to any order. The work is done by products of matrices, on tiles of columns
+(`pullback/columns_kernels.pyx`). Read `_plan`, then `correlate`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core import _loops
+from pullback.core._engine import Tensor, conj
+from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.meta import meta_array
+from pullback.core.op import op
+from pullback.kernels import columns as columns_kernels
+from pullback.kernels.random.fills import C_NAMES
+from pullback.ops.products.matmul import check_numbers
+from pullback.ops.shared.forms import overloaded
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Ints = Any
+"""An int, or one for each spatial dim."""
+
+_TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied
+_FEW = 64  # places in an image: below, the images of a tile share one product
+_MANY = 4096  # the same for a weight's gradient, which is summed over the images anyway
+
+# ---------------------------------------------------------------------------------------- kernels
+
+
+def _tiles(geometry: Any, images: int, height: int) -> Iterator[tuple[int, int, int, int]]:
+    """Parts of the columns that fit into a tile: from image to image, and from row to row of windows."""
+    room = max(_TILE // max(height, 1), 1)
+    if geometry.places <= room:
+        step = room // geometry.places
+        for first in range(0, images, step):
+            yield first, min(first + step, images), 0, geometry.rows
+        return
+    step = max(room // geometry.width, 1)
+    for image in range(images):
+        for first in range(0, geometry.rows, step):
+            yield image, image + 1, first, min(first + step, geometry.rows)
+
+
+@functools.lru_cache(1024)
+def _layout(geometry: Any, images: int, channels: int, groups: int, few: int) -> tuple[bool, int, list[Any]]:
+    """How the columns of a batch are made, tile by tile, in a buffer of a size.
+
+    A tile has its images and places, the shape (images, groups, height, places) and the arguments of
+    `im2col`. Where an image has few places, and there is one group, the columns of a tile's images stand
+    side by side, (height, images * places): the first result says so.
+    """
+    height, width = channels * geometry.taps, geometry.width
+    joined = geometry.places < few and groups == 1 and images > 1
+    tiles, largest = [], 0
+    for first, last, row, end in _tiles(geometry, images, height):
+        count, places = last - first, (end - row) * width
+        shape = (height, count * places) if joined else (count, groups, height // groups, places)
+        jump, pitch = (places, count * places) if joined else (height * places, places)
+        call = (geometry, count, channels, jump, pitch, row, end)
+        tiles.append((slice(first, last), slice(row * width, end * width), shape, call))
+        largest = max(largest, count * height * places)
+    return joined, largest, tiles
+
+
+def _room(buffer: Array, shape: tuple[int, ...]) -> Array:
+    """The beginning of a buffer, in some shape."""
+    return buffer[: math.prod(shape)].reshape(shape)
+
+
+def _grouped(w: Array, groups: int) -> Array:
+    """The weights as matrices, one for each group."""
+    return w.reshape(groups, len(w) // groups, -1) if w.size else w.reshape(groups, len(w) // groups, 0)
+
+
+def _side_by_side(y: Array) -> Array:
+    """(images, 1, channels, places) as the matrix (channels, images * places)."""
+    return y.swapaxes(0, 2).reshape(y.shape[2], -1)
+
+
+def _depthwise(x: Array, w: Array, y: Array, geometry: Any, groups: int, part: str) -> bool:
+    """Computes one factor where each channel has weights of its own; False where that is not so."""
+    if groups == 1 or w.shape[1] != 1 or x.dtype.char not in "fd" or geometry.stretch > 4:
+        return False
+    columns_kernels.depthwise(x, w, y, geometry, len(x), groups, len(w) // groups, part)
+    return True
+
+
+def correlate(x: Array, w: Array, geometry: Any, groups: int) -> Array:
+    """y: at each place, the sum of the products of a window with the weights."""
+    images, channels, places = len(x), x.shape[1], geometry.places
+    y = np.empty((images, len(w), *geometry.out), x.dtype)
+    if _depthwise(x, w, y, geometry, groups, "y"):
+        return y
+    whole, weights = y.reshape(images, groups, len(w) // groups, places), _grouped(w, groups)
+    if geometry.plain:
+        np.matmul(weights, x.reshape(images, groups, channels // groups, places), out=whole)
+        return y
+    joined, size, tiles = _layout(geometry, images, channels, groups, _FEW)
+    buffer = np.empty(size, x.dtype)
+    for n, p, shape, call in tiles:
+        columns = _room(buffer, shape)
+        columns_kernels.im2col(x[n], columns, *call)
+        if joined:
+            product = _loops.matmul(weights[0], columns)
+            whole[n, 0] = product.reshape(len(w), -1, places).swapaxes(0, 1)
+        else:
+            np.matmul(weights, columns, out=whole[n, :, :, p])
+    return y
+
+
+def spread(y: Array, w: Array, geometry: Any, groups: int, size: tuple[int, ...]) -> Array:
+    """x: each result, times the weights, added up in the places of its window. `size` is x's."""
+    images, channels = len(y), w.shape[1] * groups
+    x = np.zeros((images, channels, *size), y.dtype)
+    if _depthwise(x, w, y, geometry, groups, "x"):
+        return x
+    whole = y.reshape(images, groups, len(w) // groups, geometry.places)
+    weights = _grouped(w, groups).swapaxes(1, 2)
+    if geometry.plain:
+        return np.matmul(weights, whole).reshape(x.shape)
+    joined, largest, tiles = _layout(geometry, images, channels, groups, _FEW)
+    buffer = np.empty(largest, y.dtype)
+    for n, p, shape, call in tiles:
+        columns = _room(buffer, shape)
+        if joined:
+            np.matmul(weights[0], _side_by_side(whole[n]), out=columns)
+        else:
+            np.matmul(weights, whole[n, :, :, p], out=columns)
+        columns_kernels.col2im(x[n], columns, *call)
+    return x
+
+
+def correlate_weight(x: Array, y: Array, geometry: Any, groups: int, shape: tuple[int, ...]) -> Array:
+    """w: the sum of the products of each result with its window. `shape` is w's."""
+    w = np.zeros(shape, x.dtype)
+    if _depthwise(x, w, y, geometry, groups, "w"):
+        return w
+    images, channels = x.shape[:2]
+    whole = y.reshape(images, groups, shape[0] // groups, geometry.places)
+    total = _grouped(w, groups)
+    joined, size, tiles = _layout(geometry, images, channels, groups, _MANY)
+    buffer = np.empty(size, x.dtype)
+    for n, p, tile, call in tiles:
+        columns = _room(buffer, tile)
+        columns_kernels.im2col(x[n], columns, *call)
+        if joined:
+            total[0] += _loops.matmul(_side_by_side(whole[n, :, :, p]), columns.T)
+        else:
+            total += np.matmul(whole[n, :, :, p], columns.swapaxes(2, 3)).sum(0)
+    return w
+
+
+# ----------------------------------------------------------------------------------- checked calls
+
+
+def each(name: str, value: Ints, dims: int) -> tuple[int, ...]:
+    """One int for each spatial dim; RuntimeError if there are neither one nor as many."""
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    if len(values) == 1:
+        return (index(values[0]),) * dims
+    if len(values) == dims:
+        return tuple([index(v) for v in values])
+    raise RuntimeError(
+        f"expected {name} to be a single integer value or a list of {dims} values to match the "
+        f"convolution dimensions, but got {name}={list(values)}"
+    )
+
+
+def _check_numbers(
+    stride: Any, padding: Any, dilation: Any, transposed: bool, extra: Any, groups: int
+) -> None:
+    if min(padding) < 0:
+        raise RuntimeError("negative padding is not supported")
+    if transposed and min(extra) < 0:
+        raise RuntimeError("negative output_padding is not supported")
+    if min(stride) <= 0:
+        raise RuntimeError("non-positive stride is not supported")
+    if min(dilation) <= 0:
+        raise RuntimeError("dilation should be greater than zero")
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
+
+
+def _check_shapes(
+    input: tuple[int, ...], weight: tuple[int, ...], bias: Any, transposed: bool, groups: int
+) -> None:
+    """Dims and channels that fit together."""
+    if len(input) != len(weight):
+        space = " " if transposed else ""
+        raise RuntimeError(
+            f"Expected {len(weight)}-dimensional input for {len(weight)}-dimensional weight{space}"
+            f"{list(weight)}, but got {len(input)}-dimensional input of size {list(input)} instead"
+        )
+    if weight[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got "
+            f"weight of size {list(weight)} instead"
+        )
+    if weight[0] % groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but "
+            f"got weight of size [{list(weight)}] instead"
+        )
+    taken = weight[0] if transposed else weight[1] * groups
+    given = f"Given transposed={int(transposed)}" if transposed else f"Given groups={groups}"
+    if input[1] != taken:
+        raise RuntimeError(
+            f"{given}, weight of size {list(weight)}, expected input{list(input)} to have {taken} "
+            f"channels, but got {input[1]} channels instead"
+        )
+    made = weight[1] * groups if transposed else weight[0]
+    if bias is not None and bias != (made,):
+        given = "Given transposed=1," if transposed else "Given"
+        raise RuntimeError(
+            f"{given} weight of size {list(weight)}, expected bias to be 1-dimensional with {made} "
+            f"elements, but got bias of size {list(bias)} instead"
+        )
+
+
+def _by(sizes: Any) -> str:
+    return "(" + " x ".join(map(str, sizes)) + ")"
+
+
+def _check_kernel(size: Any, kernel: Any, padding: Any, dilation: Any) -> None:
+    """A kernel that has a place in the padded image."""
+    if min(kernel) <= 0:
+        names = ["depth", "height", "width"][3 - len(kernel) :] if len(kernel) > 1 else ["height"]
+        shown = " ".join(f"kernel_{name}: {k}" for name, k in zip(names, kernel, strict=True))
+        raise RuntimeError(f"kernel size should be greater than zero, but got {shown}")
+    padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    span = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    if any(n < m for n, m in zip(padded, span, strict=True)):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: {_by(padded)}. Kernel size: {_by(span)}. "
+            "Kernel size can't be greater than actual input size"
+        )
+
+
+def _check_transposed(size: Any, out: Any, extra: Any, stride: Any, dilation: Any) -> None:
+    if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation, strict=True)):
+        names = ["depth", "height", "width"][3 - max(len(extra), 2) :]
+        lists = {"output_padding": extra, "stride": stride, "dilation": dilation}
+        shown = " ".join(
+            f"{what}_{name}: {v}"
+            for what, values in lists.items()
+            for name, v in zip(names, values if len(values) > 1 else (1, *values), strict=True)
+        )
+        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {shown}")
+    if min(out) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: {_by(size)}. Calculated output size per channel: "
+            f"{_by(out)}. Output size is too small"
+        )
+
+
+@functools.lru_cache(4096)
+def geometry_of(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, out: Any) -> Any:
+    """How windows lie in an image."""
+    return columns_kernels.Geometry(size, kernel, stride, padding, dilation, out)
+
+
+@functools.lru_cache(4096)
+def _plan(
+    input: tuple[int, ...],
+    weight: tuple[int, ...],
+    bias: tuple[int, ...] | None,
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
+    transposed: bool,
+    output_padding: Ints,
+    groups: int,
+) -> tuple[Any, tuple[int, ...]]:
+    """The geometry of a convolution and the spatial size of its result, after all checks."""
+    dims, size, kernel = len(weight) - 2, input[2:], weight[2:]
+    if dims < 1:
+        raise RuntimeError("weight should have at least three dimensions")
+    stride, padding = each("stride", stride, dims), each("padding", padding, dims)
+    dilation, extra = each("dilation", dilation, dims), each("output_padding", output_padding, dims)
+    _check_numbers(stride, padding, dilation, transposed, extra, groups)
+    _check_shapes(input, weight, bias, transposed, groups)
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    every = list(zip(size, spans, stride, padding, strict=True))
+    if transposed:
+        out = tuple((n - 1) * s - 2 * p + m + e for (n, m, s, p), e in zip(every, extra, strict=True))
+        _check_transposed(size, out, extra, stride, dilation)
+        return geometry_of(out, kernel, stride, padding, dilation, size), out
+    _check_kernel(size, kernel, padding, dilation)
+    out = tuple((n + 2 * p - m) // s + 1 for n, m, s, p in every)
+    return geometry_of(size, kernel, stride, padding, dilation, out), out
+
+
+def _check_dtypes(input: Array, weight: Array, bias: Array | None, transposed: bool) -> None:
+    types = [from_numpy_dtype(a.dtype) for a in (input, weight, input if bias is None else bias)]
+    if types[0] is not types[2]:
+        shown = [C_NAMES.get(t.name, t.name) for t in types]
+        shown = ["long int" if name == "int64_t" else name for name in shown]
+        raise RuntimeError(f"Input type ({shown[0]}) and bias type ({shown[2]}) should be the same")
+    if types[0] is not types[1]:
+        raise RuntimeError(f"expected scalar type {types[0].type_name} but found {types[1].type_name}")
+    if transposed and types[0].kind in "iu" and types[0].name != "int64":
+        name = f"slow_conv_transpose{max(input.ndim - 2, 2)}d_out_cpu"
+        raise NotImplementedError(f"\"{name}\" not implemented for '{types[0].type_name}'")
+    if types[0].kind == "b":
+        raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
+
+
+def _prepared(*arrays: Array) -> tuple[Array, ...]:
+    """Contiguous arrays; integers as int64, whose overflow is that of the others."""
+    if arrays[0].dtype.kind in "iu":
+        arrays = tuple([a.astype(np.int64) for a in arrays])
+    return tuple([a if a.flags.c_contiguous else np.ascontiguousarray(a) for a in arrays])
+
+
+# -------------------------------------------------------------------------------------------- ops
+
+
+@op(places="t", grad_name="ConvolutionBackward0")
+def convolution(
+    self: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
+    transposed: bool,
+    output_padding: Ints,
+    groups: int,
+) -> Array:
+    """The convolution of batched images, or its transpose: what `conv2d` and the others call.
+
+    Lists have one int, or one for each spatial dim. RuntimeError for shapes or dtypes that do not fit.
+    The gradient of the input is the transposed convolution of `g` with the same weight.
+
+    >>> import pullback as torch
+    >>> x, w = torch.ones(1, 1, 3), torch.ones(1, 1, 2)
+    >>> torch.convolution(x, w, None, [1], [0], [1], False, [0], 1)
+    tensor([[[2., 2.]]])
+    """
+    shape = None if bias is None else bias.shape
+    geometry, size = _plan(
+        self.shape,
+        weight.shape,
+        shape,
+        *_static(stride, padding, dilation, transposed, output_padding),
+        groups,
+    )
+    if (
+        self.dtype != weight.dtype
+        or self.dtype.kind in "biu"
+        or (bias is not None and bias.dtype != self.dtype)
+    ):
+        _check_dtypes(self, weight, bias, transposed)
+    x, w = _prepared(self, weight)
+    y = spread(x, w, geometry, groups, size) if transposed else correlate(x, w, geometry, groups)
+    if bias is not None:
+        y += bias.reshape(len(bias), *(1,) * len(size))
+    return y if y.dtype == self.dtype else y.astype(self.dtype)
+
+
+def _static(*values: Any) -> tuple[Any, ...]:
+    """Lists as tuples, which can be looked up."""
+    return tuple([tuple(v) if type(v) is list else v for v in values])
+
+
+@convolution.meta
+def _convolution_meta(
+    self: Array, weight: Array, bias: Any, stride: Any, padding: Any, dilation: Any,
+    transposed: bool, output_padding: Any, groups: int,
+) -> Array:  # fmt: skip
+    shape = None if bias is None else bias.shape
+    static = _static(stride, padding, dilation, transposed, output_padding)
+    _, size = _plan(self.shape, weight.shape, shape, *static, groups)
+    made = weight.shape[1] * groups if transposed else len(weight)
+    return meta_array((len(self), made, *size), self.dtype)
+
+
+def _input_gradient(
+    g: Tensor, weight: Tensor, self_shape: Any, stride: Any, padding: Any, dilation: Any,
+    transposed: bool, groups: int,
+) -> Tensor:  # fmt: skip
+    """The gradient of the input, of that size: the other convolution of `g` with the same weight."""
+    size, places, kernel = self_shape[2:], g.shape[2:], weight.shape[2:]
+    dims = len(size)
+    stride, padding = each("stride", stride, dims), each("padding", padding, dims)
+    dilation = each("dilation", dilation, dims)
+    extra = (0,) * dims
+    if not transposed:
+        each_dim = zip(size, places, kernel, stride, padding, dilation, strict=True)
+        extra = tuple(n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for n, m, k, s, p, d in each_dim)
+    whole = convolution(g, conj(weight), None, stride, padding, dilation, not transposed, extra, groups)
+    for dim in range(2, dims + 2):  # with an output_padding as large as the stride, there are more
+        if whole.shape[dim] > self_shape[dim]:
+            whole = ops.narrow(whole, dim, 0, self_shape[dim])
+    return whole
+
+
+def _weight_gradient(
+    g: Tensor, self: Tensor, weight_shape: Any, stride: Any, padding: Any, dilation: Any,
+    transposed: bool, groups: int,
+) -> Tensor:  # fmt: skip
+    x, y = (g, conj(self)) if transposed else (conj(self), g)
+    return convolution_weight(x, y, tuple(weight_shape), stride, padding, dilation, groups)
+
+
+def _bias_gradient(g: Tensor) -> Tensor:
+    return ops.sum(g, [0, *range(2, g.ndim)])
+
+
+convolution.vjp(self=_input_gradient, weight=_weight_gradient, bias=_bias_gradient)
+
+
+@op(places="", grad_name="ConvolutionBackwardBackward0")
+def convolution_weight(
+    self: Tensor, other: Tensor, shape: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int
+) -> Array:
+    """The product of images and results, `other`, that is a weight of this shape: a weight's gradient."""
+    dims = len(shape) - 2
+    stride, padding = each("stride", stride, dims), each("padding", padding, dims)
+    dilation = each("dilation", dilation, dims)
+    geometry = geometry_of(self.shape[2:], shape[2:], stride, padding, dilation, other.shape[2:])
+    x, y = _prepared(self, other)
+    return correlate_weight(x, y, geometry, groups, shape)
+
+
+convolution_weight.meta(lambda self, other, shape, *rest: meta_array(shape, self.dtype))
+convolution_weight.vjp(
+    self=lambda g, other, self_shape, stride, padding, dilation, groups: _input_gradient(
+        conj(other), conj(g), self_shape, stride, padding, dilation, False, groups
+    ),
+    other=lambda g, self, other_shape, stride, padding, dilation, groups: _input_gradient(
+        conj(self), conj(g), other_shape, stride, padding, dilation, True, groups
+    ),
+)
+
+
+# ------------------------------------------------------------------------------- what users call
+
+
+def _check_batch(name: str, input: Tensor, dims: int) -> bool:
+    """Whether the input is a batch; RuntimeError if it is neither that nor one image."""
+    ndim = len(input.shape)
+    if ndim not in (dims + 1, dims + 2):
+        raise RuntimeError(
+            f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to {name}, but got "
+            f"input of size: {list(input.shape)}"
+        )
+    return ndim == dims + 2
+
+
+def _same_padding(input: Tensor, kernel: Any, stride: Any, dilation: Any) -> tuple[Tensor, tuple[int, ...]]:
+    """The padding that keeps the size, and the input, padded itself where the two ends differ."""
+    dims = len(kernel)
+    if any(s != 1 for s in each("stride", stride, dims)):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    total = [d * (k - 1) for d, k in zip(each("dilation", dilation, dims), kernel, strict=True)]
+    if any(t % 2 for t in total):
+        input = ops.constant_pad_nd(input, [n for t in reversed(total) for n in (0, t % 2)])
+    return input, tuple(t // 2 for t in total)
+
+
+def _declare(dims: int) -> tuple[Any, Any]:
+    """conv1d, conv2d, conv3d and their transposes."""
+    name, other = f"conv{dims}d", f"conv_transpose{dims}d"
+
+    def conv(
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
+        padding: Any = 0, dilation: Any = 1, groups: int = 1,
+    ) -> Tensor:  # fmt: skip
+        if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
+            raise TypeError
+        batched = _check_batch(name, input, dims)
+        x = input if batched else ops.unsqueeze(input, 0)
+        if type(padding) is str:
+            if padding not in ("same", "valid"):
+                raise RuntimeError(f"Invalid padding string: '{padding}'")
+            kernel = weight.shape[2:]
+            if padding == "same" and len(kernel) == dims:
+                x, padding = _same_padding(x, kernel, stride, dilation)
+            else:
+                padding = 0
+        if type(stride) is not int:
+            stride = each("stride", stride, len(weight.shape) - 2)
+        y = convolution(x, weight, bias, stride, padding, dilation, False, 0, groups)
+        return y if batched else ops.squeeze(y, 0)
+
+    def conv_transpose(
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
+        padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+    ) -> Tensor:  # fmt: skip
+        batched = _check_batch(other, input, dims)
+        x = input if batched else ops.unsqueeze(input, 0)
+        y = convolution(x, weight, bias, stride, padding, dilation, True, output_padding, groups)
+        return y if batched else ops.squeeze(y, 0)
+
+    size = ", ".join(["N"] * dims)
+    shown = {1: "5", 2: "5, 5", 3: "5, 5, 5"}[dims]
+    result = {1: "3", 2: "3, 3", 3: "3, 3, 3"}[dims]
+    conv.__doc__ = f"""The convolution of images (batch, channels, {size}) with `weight`; of one image too.
+
+    `weight` is (out channels, channels / groups, kernel...), `padding` zeros at both ends, or "same" or
+    "valid". RuntimeError for sizes that do not fit. The result has
+    `(n + 2 * padding - dilation * (k - 1) - 1) // stride + 1` places in a dim. The gradient of the input is
+    `{other}(g, weight)`, that of the weight a convolution of the input with `g`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.{name}(torch.ones(1, 2, {shown}), torch.ones(4, 2, {result})).shape
+    torch.Size([1, 4, {result}])
+    """
+    conv_transpose.__doc__ = f"""The transpose of `{name}`: each place times `weight`, added up.
+
+    `weight` is (channels, out channels / groups, kernel...). The result has
+    `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1` places in a dim.
+    RuntimeError for sizes that do not fit. The gradient of the input is `{name}(g, weight)`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.{other}(torch.ones(1, 2, {result}), torch.ones(2, 4, {result})).shape
+    torch.Size([1, 4, {shown}])
+    """
+    conv.__name__, conv_transpose.__name__ = name, other
+    head = "(Tensor input, Tensor weight, Tensor bias = None, tuple of ints stride = 1, "
+    tail = ", tuple of ints dilation = 1, int groups = 1)"
+    forward = overloaded(
+        conv,
+        f"{head}tuple of ints padding = 0{tail}",
+        f'{head}str padding = "valid"{tail}',
+        places="t",
+        aliases=(f"nn.functional.{name}",),
+    )
+    transposed = overloaded(
+        conv_transpose,
+        f"{head}tuple of ints padding = 0, tuple of ints output_padding = 0, int groups = 1, "
+        "tuple of ints dilation = 1)",
+        places="t",
+        aliases=(f"nn.functional.{other}",),
+    )
+    return forward, transposed
+
+
+conv1d, conv_transpose1d = _declare(1)
+conv2d, conv_transpose2d = _declare(2)
+conv3d, conv_transpose3d = _declare(3)
+
+
+@op(places="t", aliases=("nn.functional.conv_tbc",))
+def conv_tbc(self: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Array:
+    """The convolution of sequences (time, batch, channels) with weights (kernel, channels, out channels).
+
+    RuntimeError for sizes that do not fit. It is `conv1d` with the dims in another order.
+
+    >>> import pullback as torch
+    >>> torch.conv_tbc(torch.ones(5, 2, 3), torch.ones(2, 3, 4), torch.zeros(4)).shape
+    torch.Size([4, 2, 4])
+    """
+    if self.ndim != 3:
+        raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
+    if weight.ndim != 3:
+        raise RuntimeError("Weight tensor must have 3 dims: kernel_width, in_channels, out_channels.")
+    if bias.ndim != 1:
+        raise RuntimeError("Bias must be 1-D")
+    if self.shape[2] != weight.shape[1]:
+        raise RuntimeError("Input dim 2 (input channels) is not == dim 1 in the weight tensor")
+    if weight.shape[2] != bias.shape[0]:
+        raise RuntimeError("Bias size must equal dim 2 in the weight tensor (output channels).")
+    check_numbers(self, "addmm_impl_cpu_")
+    y = convolution.kernel(
+        self.transpose(1, 2, 0), weight.transpose(2, 1, 0), bias, (1,), (pad,), (1,), False, (0,), 1
+    )
+    return np.ascontiguousarray(y.transpose(2, 0, 1))
+
+
+conv_tbc.vjp(
+    self=lambda g, weight, pad: ops.permute(
+        convolution(
+            ops.permute(g, (1, 2, 0)), conj(ops.permute(weight, (2, 1, 0))), None, 1, pad, 1, True, 0, 1
+        ),
+        (2, 0, 1),
+    ),
+    weight=lambda g, self, weight_shape, pad: ops.permute(
+        convolution_weight(
+            conj(ops.permute(self, (1, 2, 0))),
+            ops.permute(g, (1, 2, 0)),
+            tuple(weight_shape[::-1]),
+            1,
+            pad,
+            1,
+            1,
+        ),
+        (2, 1, 0),
+    ),
+    bias=lambda g: ops.sum(g, (0, 1)),
+)

@@ -1,0 +1,314 @@
+"""Images sampled at the places of a grid, with derivatives of every order: grid_sample, affine_grid.
+
+Three ops, one family: `grid_samples` (the values), `grid_spread` (its transpose in the image) and
+`grid_slopes` (its derivative in the coordinates). Each takes an `order`, which derivative of the weights
+of each dim is meant, so each is a derivative of the others. Read their rules, then `grid_sample`. The
+loops are in `pullback/grid_kernels.pyx`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.meta import meta_array
+from pullback.core.op import function, op
+from pullback.kernels import grid as grid_kernels
+from pullback.ops.shared.forms import public, refuse
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Order = tuple[int, ...]
+"""Which derivative of the weights of each spatial dim, in the order of the image."""
+
+
+def _contiguous(*arrays: Array) -> list[Array]:
+    return [np.ascontiguousarray(a) for a in arrays]
+
+
+@op(places="")
+def grid_samples(self: Tensor, grid: Tensor, mode: int, padding: int, corners: bool, order: Order) -> Array:
+    """The values of images (n, c, ...) at the places of grids (n, ..., dims): (n, c, ...)."""
+    x, grid = _contiguous(self, grid)
+    y = np.empty((*x.shape[:2], *grid.shape[1:-1]), x.dtype)
+    grid_kernels.sample(x, grid, y, mode, padding, corners, order)
+    return y
+
+
+@op(places="", grad_name="GridSamplerBackwardBackward0")
+def grid_spread(
+    self: Tensor, grid: Tensor, size: tuple[int, ...], mode: int, padding: int, corners: bool, order: Order
+) -> Array:
+    """Values at the places of grids, added into the pixels of images of a size, by the same weights."""
+    y, grid = _contiguous(self, grid)
+    x = np.zeros((*y.shape[:2], *size), y.dtype)
+    grid_kernels.spread(x, grid, y, mode, padding, corners, order)
+    return x
+
+
+@op(places="", grad_name="GridSamplerBackwardBackward0")
+def grid_slopes(
+    self: Tensor, image: Tensor, grid: Tensor, mode: int, padding: int, corners: bool, order: Order
+) -> Array:
+    """The derivative of `sum(self * samples)` with respect to each coordinate of the grid."""
+    y, x, grid = _contiguous(self, image, grid)
+    out = np.empty_like(grid)
+    grid_kernels.slopes(x, grid, y, out, mode, padding, corners, order)
+    return out
+
+
+def _parts(h: Tensor, order: Order) -> list[tuple[Tensor, Order]]:
+    """The part of each coordinate in a cotangent of the grid, as a channel, and the order it raises."""
+    dims = len(order)  # coordinates stand the other way round: w, h, d
+    raised = [tuple(n + (d == dims - 1 - a) for d, n in enumerate(order)) for a in range(dims)]
+    return [(ops.unsqueeze(ops.select(h, -1, a), 1), raised[a]) for a in range(dims)]
+
+
+def _total(terms: list[Tensor]) -> Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+grid_samples.vjp(
+    self=lambda g, grid, self_shape, mode, padding, corners, order: grid_spread(
+        g, grid, tuple(self_shape[2:]), mode, padding, corners, order
+    ),
+    grid=lambda g, self, grid, mode, padding, corners, order: grid_slopes(
+        g, self, grid, mode, padding, corners, order
+    ),
+)
+grid_spread.vjp(
+    self=lambda g, grid, mode, padding, corners, order: grid_samples(g, grid, mode, padding, corners, order),
+    grid=lambda g, self, grid, mode, padding, corners, order: grid_slopes(
+        self, g, grid, mode, padding, corners, order
+    ),
+)
+grid_slopes.vjp(
+    self=lambda g, image, grid, mode, padding, corners, order: _total(
+        [part * grid_samples(image, grid, mode, padding, corners, up) for part, up in _parts(g, order)]
+    ),
+    image=lambda g, self, image_shape, grid, mode, padding, corners, order: _total(
+        [
+            grid_spread(self * part, grid, tuple(image_shape[2:]), mode, padding, corners, up)
+            for part, up in _parts(g, order)
+        ]
+    ),
+    grid=lambda g, self, image, grid, mode, padding, corners, order: _total(
+        [grid_slopes(self * part, image, grid, mode, padding, corners, up) for part, up in _parts(g, order)]
+    ),
+)
+grid_samples.variant = lambda saved: (
+    f"GridSampler{len(saved['order'])}DBackward{'Backward' * any(saved['order'])}0"
+)
+grid_samples.meta(lambda self, grid, *rest: meta_array((*self.shape[:2], *grid.shape[1:-1]), self.dtype))
+grid_spread.meta(lambda self, grid, size, *rest: meta_array((*self.shape[:2], *size), self.dtype))
+grid_slopes.meta(lambda self, image, grid, *rest: meta_array(grid.shape, grid.dtype))
+
+_BICUBIC = 2
+
+
+def _check(input: Tensor, grid: Tensor, mode: int) -> None:
+    """Shapes and dtypes that go together; RuntimeError in PyTorch's words if they do not."""
+    shape, places = list(input.shape), list(grid.shape)
+    dims = len(shape) - 2
+    if shape[:1] != places[:1]:
+        raise RuntimeError(
+            "grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
+            f"{shape} and grid with sizes {places}"
+        )
+    if places[-1] != dims and (len(places) == len(shape) or dims not in (2, 3)):
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {dims} in last dimension, but got grid with sizes "
+            f"{places}"
+        )
+    for d in range(2, len(shape)):
+        if not shape[d]:
+            raise RuntimeError(
+                "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
+                f"{shape} with dimension {d} being empty"
+            )
+    if dims not in (2, 3) or len(places) != len(shape):
+        kind = f"{dims + 2}D" if dims in (2, 3) else "4D or 5D"
+        raise RuntimeError(
+            f"grid_sampler(): expected {kind} input and grid with same number of dimensions, but got "
+            f"input with sizes {shape} and grid with sizes {places}"
+        )
+    if mode == _BICUBIC and dims == 3:
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    refuse("grid_sampler_2d_cpu_kernel_impl" if dims == 2 else "grid_sampler3d_cpu", input)
+    if input.dtype is not grid.dtype:
+        raise RuntimeError(f"expected scalar type {input.dtype.type_name} but found {grid.dtype.type_name}")
+
+
+@function(places="t")
+def grid_sampler(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """`grid_sample` with numbers for its modes: 0, 1, 2 in the order of its documentation.
+
+    >>> import pullback as torch
+    >>> torch.grid_sampler(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 1, 2), 0, 0, False)
+    tensor([[[[1.]]]])
+    """
+    _check(input, grid, interpolation_mode)
+    dims = len(input.shape) - 2
+    order = (0,) * dims
+    return grid_samples(input, grid, interpolation_mode, padding_mode, bool(align_corners), order)
+
+
+@function(places="t")
+def grid_sampler_2d(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """`grid_sampler` of images."""
+    return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
+
+
+@function(places="t")
+def grid_sampler_3d(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """`grid_sampler` of volumes."""
+    return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
+
+
+_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
+_PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
+
+
+def _corners(name: str, align_corners: bool | None) -> bool:
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
+            "Please specify align_corners=True if the old behavior is desired. See the documentation of "
+            f"{name} for details.",
+            stacklevel=3,
+        )
+    return bool(align_corners)
+
+
+@public(
+    "(Tensor input, Tensor grid, str mode = bilinear, str padding_mode = zeros, bool align_corners = None)"
+)
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Images (n, c, h, w) at the places of grids (n, ..., 2), or volumes at those of (n, ..., 3).
+
+    A place is (x, y) or (x, y, z) in [-1, 1], from one end of the image to the other: the middle of its
+    corner pixels with `align_corners`, else their outer edges. `mode` is "bilinear" (trilinear for
+    volumes), "nearest" or "bicubic" (images only); `padding_mode` says what lies outside: "zeros",
+    "border" (the nearest pixel) or "reflection". ValueError for another mode, RuntimeError for shapes
+    that do not go together. It is differentiable in both, to any order.
+
+    >>> import pullback as torch
+    >>> image, middle = torch.arange(4.0).view(1, 1, 2, 2), torch.zeros(1, 1, 1, 2)
+    >>> torch.nn.functional.grid_sample(image, middle, align_corners=False)
+    tensor([[[[1.5000]]]])
+    """
+    if mode not in _MODES:
+        raise ValueError(
+            "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but "
+            f"got: '{mode}'"
+        )
+    if padding_mode not in _PADDINGS:
+        raise ValueError(
+            "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', "
+            f"but got: '{padding_mode}'"
+        )
+    corners = _corners("grid_sample", align_corners)
+    return grid_sampler(input, grid, _MODES[mode], _PADDINGS[padding_mode], corners)
+
+
+# ------------------------------------------------------------------------------------- affine_grid
+
+
+def _base(size: tuple[int, ...], corners: bool, kind: Any) -> Array:
+    """The coordinates (x, y, ..., 1) of all pixels, a row each."""
+    axes = []
+    for n in size:
+        line = np.linspace(-1, 1, n, dtype=kind) if n > 1 else np.zeros(1, kind)
+        axes.append(line if corners else line * kind.type((n - 1) / n))
+    spread = np.meshgrid(*axes, indexing="ij")[::-1]
+    return np.stack([*spread, np.ones(size, kind)], -1).reshape(-1, len(size) + 1)
+
+
+@op(places="", grad_name="AffineGridGeneratorBackward0", linear=True)
+def affine_places(self: Tensor, size: tuple[int, ...], corners: bool) -> Array:
+    """The places of all pixels, moved by matrices (n, dims, dims + 1): (n, *size, dims)."""
+    places = np.matmul(_base(size, corners, self.dtype), self.swapaxes(1, 2))
+    return places.reshape(len(self), *size, len(size))
+
+
+@op(places="", grad_name="AffineGridGeneratorBackwardBackward0", linear=True)
+def affine_matrices(self: Tensor, corners: bool) -> Array:
+    """The transpose: matrices, from a cotangent of their places."""
+    size = self.shape[1:-1]
+    flat = self.reshape(len(self), -1, len(size))
+    return np.matmul(flat.swapaxes(1, 2), _base(size, corners, self.dtype))
+
+
+affine_places.vjp(self=lambda g, corners: affine_matrices(g, corners))
+affine_matrices.vjp(self=lambda g, self_shape, corners: affine_places(g, tuple(self_shape[1:-1]), corners))
+
+
+@function(places="t")
+def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
+    """`affine_grid` without its checks."""
+    size = tuple([index(n) for n in size])
+    if len(theta) != size[0]:
+        columns = len(size) - 1
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{size[0]}, {columns}] but "
+            f"got: [{len(theta)}, {columns}]."
+        )
+    return affine_places(theta, size[2:], bool(align_corners))
+
+
+@public("(Tensor theta, tuple of ints size, bool align_corners = None)")
+def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
+    """Grids for `grid_sample` that move images by affine matrices: (n, 2, 3), or (n, 3, 4) for volumes.
+
+    `size` is that of the result of `grid_sample`: (n, c, h, w) or (n, c, d, h, w). ValueError for
+    matrices and sizes that do not go together. The gradient is linear in that of the grid.
+
+    >>> import pullback as torch
+    >>> turn = torch.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]])
+    >>> torch.nn.functional.affine_grid(turn, (1, 1, 2, 2), align_corners=True).shape
+    torch.Size([1, 2, 2, 2])
+    """
+    if theta.dtype.kind != "f":
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
+    size = tuple(size)
+    if len(size) not in (4, 5):
+        raise NotImplementedError(
+            "affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. "
+            f"Got size {size}."
+        )
+    dims = len(size) - 2
+    if theta.dim() != 3 or tuple(theta.shape[1:]) != (dims, dims + 1):
+        raise ValueError(
+            f"Expected a batch of {dims}D affine matrices of shape Nx{dims}x{dims + 1} for size {size}. "
+            f"Got {theta.shape}."
+        )
+    corners = _corners("affine_grid", align_corners)
+    if min(size) <= 0:
+        raise ValueError(f"Expected non-zero, positive output size. Got {size}")
+    if corners and 1 in size[2:]:
+        warnings.warn(
+            "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when "
+            "align_corners=True. This is not an intended use case of affine_grid. See the documentation of "
+            "affine_grid for details.",
+            stacklevel=2,
+        )
+    return affine_grid_generator(theta, size, corners)

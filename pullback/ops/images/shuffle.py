@@ -1,0 +1,117 @@
+"""Channels moved into the image and back, and among each other: pixel_shuffle and its kin.
+
+All are a reshape, a permutation, and a reshape, in one copy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback.core._engine import Tensor
+from pullback.core.op import op
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _check_image(name: str, factor: str, a: Array, value: int) -> None:
+    if a.ndim < 3:
+        raise RuntimeError(
+            f"{name} expects input to have at least 3 dimensions, but got input with {a.ndim} dimension(s)"
+        )
+    if value <= 0:
+        raise RuntimeError(f"{name} expects a positive {factor}, but got {value}")
+
+
+@op(places="t", aliases=("nn.functional.pixel_shuffle",), moves=True, linear=True)
+def pixel_shuffle(self: Tensor, upscale_factor: int) -> Array:
+    """Channels moved into the image: (..., c * r * r, h, w) to (..., c, h * r, w * r).
+
+    RuntimeError for a number of channels that is no multiple of `r * r`. The gradient is moved back.
+
+    >>> import pullback as torch
+    >>> torch.pixel_shuffle(torch.arange(4).view(4, 1, 1), 2)
+    tensor([[[0, 1],
+             [2, 3]]])
+    """
+    _check_image("pixel_shuffle", "upscale_factor", self, upscale_factor)
+    r = upscale_factor
+    *batch, c, h, w = self.shape
+    if c % (r * r):
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            f"upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
+        )
+    b, c = len(batch), c // (r * r)
+    parts = self.reshape(*batch, c, r, r, h, w).transpose(*range(b), b, b + 3, b + 1, b + 4, b + 2)
+    return parts.copy().reshape(*batch, c, h * r, w * r)
+
+
+@op(places="t", aliases=("nn.functional.pixel_unshuffle",), moves=True, linear=True)
+def pixel_unshuffle(self: Tensor, downscale_factor: int) -> Array:
+    """Pixels moved into channels: (..., c, h * r, w * r) to (..., c * r * r, h, w).
+
+    RuntimeError for sizes that are no multiples of `r`. The gradient is moved back.
+
+    >>> import pullback as torch
+    >>> torch.pixel_unshuffle(torch.arange(4).view(1, 2, 2), 2).shape
+    torch.Size([4, 1, 1])
+    """
+    _check_image("pixel_unshuffle", "downscale_factor", self, downscale_factor)
+    r = downscale_factor
+    *batch, c, h, w = self.shape
+    for what, n, dim in (("height", h, -2), ("width", w, -1)):
+        if n % r:
+            raise RuntimeError(
+                f"pixel_unshuffle expects {what} to be divisible by downscale_factor, but "
+                f"input.size({dim})={n} is not divisible by {r}"
+            )
+    b, h, w = len(batch), h // r, w // r
+    parts = self.reshape(*batch, c, h, r, w, r).transpose(*range(b), b, b + 2, b + 4, b + 1, b + 3)
+    return parts.copy().reshape(*batch, c * r * r, h, w)
+
+
+pixel_shuffle.vjp(self=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
+pixel_unshuffle.vjp(self=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
+pixel_shuffle.batch_rule = pixel_unshuffle.batch_rule = "leading"
+
+
+@op(places="t", aliases=("nn.functional.channel_shuffle",), moves=True, linear=True)
+def channel_shuffle(self: Tensor, groups: int) -> Array:
+    """The channels (batch, c, ...) dealt out anew: those that were side by side in a group lie apart.
+
+    RuntimeError for a number of channels that is no multiple of `groups`. The gradient is moved back.
+
+    >>> import pullback as torch
+    >>> torch.channel_shuffle(torch.arange(4).view(1, 4, 1), 2).flatten()
+    tensor([0, 2, 1, 3])
+    """
+    if self.ndim < 3:
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(self.shape)}"
+        )
+    if groups <= 0:
+        raise RuntimeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
+    batch, c, *rest = self.shape
+    if c % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
+        )
+    return self.reshape(batch, groups, c // groups, *rest).swapaxes(1, 2).copy().reshape(self.shape)
+
+
+channel_shuffle.vjp(self=lambda g, groups, self_shape: channel_shuffle(g, max(self_shape[1] // groups, 1)))
+
+
+@op(places="t", aliases=("nn.functional.native_channel_shuffle",), moves=True, linear=True)
+def native_channel_shuffle(self: Tensor, groups: int) -> Array:
+    """The same as `channel_shuffle`."""
+    return channel_shuffle.kernel(self, groups)
+
+
+native_channel_shuffle.vjp(
+    self=lambda g, groups, self_shape: channel_shuffle(g, max(self_shape[1] // groups, 1))
+)

@@ -1,0 +1,1 @@
+"""Picking and writing by indices and masks; sorting, order statistics, histograms."""

@@ -1,0 +1,203 @@
+"""Picking and writing where a mask is true, and the places where it is: masked_fill, nonzero_static."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.op import function, op
+
+_C_NAMES = {"int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
+            "uint8": "unsigned char", "float32": "float", "float64": "double"}  # fmt: skip
+
+
+def _broadcast(self: Any, mask: Any) -> Any:
+    """The mask in the shape of `self`; RuntimeError if it does not broadcast to it."""
+    if mask.shape == self.shape:
+        return mask
+    whole = ops.common_shape(self.shape, mask.shape)
+    if whole != self.shape:
+        raise RuntimeError(
+            f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(whole)}"
+        )
+    return np.broadcast_to(mask, self.shape)
+
+
+def _fill(self: Any, mask: Any, value: Any) -> Any:
+    if mask.dtype != bool:
+        name = mask.dtype.name
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {_C_NAMES.get(name, name)}"
+        )
+    np.copyto(self, value, where=_broadcast(self, mask), casting="unsafe")
+    return self
+
+
+@op(name="masked_fill", places="", writes="C")
+def _masked_fill(self: Tensor, mask: Tensor, value):
+    """`self` with a number where the mask is true."""
+    ops.check_number(value, self.dtype)
+    return _fill(self, mask, value)
+
+
+_masked_fill.vjp(self=lambda g, mask: _masked_fill(g, mask, 0))
+_masked_fill.jvp(lambda self, mask: _masked_fill(self, mask, 0))
+
+
+@op(name="masked_fill_tensor", places="", writes="C", grad_name="MaskedFillBackward1")
+def _masked_fill_with(self: Tensor, mask: Tensor, value: Tensor):
+    """`self` with the element of a 0-dim tensor where the mask is true."""
+    if value.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
+        )
+    if value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
+        ops.check_number(value.item(), self.dtype)
+    return _fill(self, mask, value)
+
+
+_masked_fill_with.vjp(
+    self=lambda g, mask: _masked_fill(g, mask, 0),
+    value=lambda g, mask: ops.sum(ops.where(mask, g, 0)),
+)
+
+
+@function()
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """A copy of `input` with a number, or the element of a 0-dim tensor, where the mask is true.
+
+    `input` and mask are broadcast. Gradients: of `input`, zero where filled; of `value`, the sum of
+    the result's there.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1, 2, 3]).masked_fill(torch.tensor([True, False, True]), 0)
+    tensor([0, 2, 0])
+    """
+    if input.shape != mask.shape:
+        input = ops.expand(input, ops.common_shape(mask.shape, input.shape))
+    record = _masked_fill_with if isinstance(value, Tensor) else _masked_fill
+    return record(input, mask, value)
+
+
+@function(places="m")
+def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`masked_fill` into the tensor itself."""
+    record = _masked_fill_with if isinstance(value, Tensor) else _masked_fill
+    return record.inplace(input, mask, value)
+
+
+@op(moves=True, linear=True)
+def masked_select(self: Tensor, mask: Tensor):
+    """The elements where the mask is true, as a vector; tensor and mask are broadcast.
+
+    RuntimeError unless the mask is of bools. The gradient goes back to their places.
+
+    >>> import pullback as torch
+    >>> torch.arange(4).masked_select(torch.tensor([True, False, True, False]))
+    tensor([0, 2])
+    """
+    if mask.dtype != bool:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    if self.shape != mask.shape:
+        shape = ops.common_shape(mask.shape, self.shape)
+        self, mask = np.broadcast_to(self, shape), np.broadcast_to(mask, shape)
+    return self[mask]
+
+
+masked_select.vjp(
+    self=lambda g, self_shape, mask: masked_scatter(
+        ops.zeros(ops.common_shape(self_shape, mask.shape), dtype=g.dtype),
+        ops.expand(mask, ops.common_shape(self_shape, mask.shape)),
+        g,
+    )
+)
+
+
+@masked_select.jvp
+def _masked_select_tangent(self: Any, mask: Any) -> Any:
+    return masked_select(self, mask)
+
+
+@op(places="", name="masked_scatter", writes="C", linear=True)
+def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
+    """`self` with the elements of `source`, in order, where the mask is true."""
+    if mask.dtype != bool:
+        raise RuntimeError(
+            "masked_scatter_ only supports boolean masks, but got mask with dtype "
+            f"{from_numpy_dtype(mask.dtype).type_name}"
+        )
+    if self.dtype != source.dtype:
+        names = [from_numpy_dtype(a.dtype).type_name for a in (self, source)]
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and {names[1]}"
+        )
+    mask = _broadcast(self, mask)
+    count = int(mask.sum())
+    if source.size < count:
+        raise RuntimeError("Number of elements of source < number of ones in mask")
+    self[mask] = source.reshape(-1)[:count]
+    return self
+
+
+def _source_slope(g: Any, mask: Any, source_shape: Any) -> Any:
+    """The gradient where the mask is true, and zeros for what was left over of the source."""
+    picked = masked_select(g, mask)
+    total = 1
+    for n in source_shape:
+        total *= n
+    return ops.reshape(ops.constant_pad_nd(picked, (0, total - picked.shape[0]), 0), source_shape)
+
+
+_masked_scatter.vjp(self=lambda g, mask: masked_fill(g, mask, 0), source=_source_slope)
+
+
+@function()
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """A copy of `input` with the elements of `source`, in order, where the mask is true.
+
+    RuntimeError if `source` has too few. Gradients: of `input`, zero where written; of `source`, the
+    result's there.
+
+    >>> import pullback as torch
+    >>> torch.zeros(3).masked_scatter(torch.tensor([True, False, True]), torch.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
+    """
+    if input.shape != mask.shape:
+        input = ops.expand(input, ops.common_shape(mask.shape, input.shape))
+    return _masked_scatter(input, mask, source)
+
+
+@function(places="m")
+def masked_scatter_(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`masked_scatter` into the tensor itself."""
+    return _masked_scatter.inplace(input, mask, source)
+
+
+@op(name="nonzero_static", places="", nondiff=True)
+def _nonzero_static(self: Tensor, size: int, fill_value: int) -> Any:
+    if size < 0:
+        raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
+    found = np.argwhere(self)[:size]
+    result = np.full((size, self.ndim), fill_value, np.int64)
+    result[: len(found)] = found
+    return result
+
+
+@function()
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Any = None) -> Tensor:
+    """The indices of the first `size` elements that are not zero: (size, dims), filled up if fewer.
+
+    RuntimeError for a negative size.
+
+    >>> import pullback as torch
+    >>> torch.nonzero_static(torch.tensor([0, 5, 7]), size=3)
+    tensor([[ 1],
+            [ 2],
+            [-1]])
+    """
+    return _nonzero_static(input, size, fill_value, out=out)

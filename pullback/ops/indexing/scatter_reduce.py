@@ -1,0 +1,252 @@
+"""Scatters that reduce: sums, products, means, largest and smallest of what meets at one place.
+
+`scatter_reduce` takes an index for each element, `index_reduce` one for each index of a dimension; both
+are one kernel, `_reduce_at`, and one rule, which is written for the former.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.op import function, op
+from pullback.core.settings import warn
+from pullback.ops.indexing.scatter import (
+    check_line,
+    cut,
+    gather,
+    padded,
+    raise_range,
+    scatter_add,
+    type_name,
+)
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.flat_places import accumulate, line_places, outside
+
+_UFUNCS = {
+    "sum": np.add,
+    "prod": np.multiply,
+    "mean": np.add,
+    "amax": np.maximum,
+    "amin": np.minimum,
+}
+
+
+_INDEX_KERNELS = {"amax": "maximum_cpu", "amin": "minimum_cpu", "mean": "div_floor_cpu"}
+
+
+def _check_kind(self: Any, reduce: str, kernel: str) -> None:
+    """NotImplementedError for extremes of complex numbers and means of bools."""
+    kind = self.dtype.kind
+    if (kind == "c" and reduce in ("amax", "amin")) or (kind == "b" and reduce == "mean"):
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(self)}'")
+
+
+def _identity(reduce: str, kind: Any) -> Any:
+    """What a reduction of nothing starts from."""
+    if reduce in ("sum", "mean", "prod"):
+        return int(reduce == "prod")
+    if kind.kind in "iu":
+        info = np.iinfo(kind)
+        return info.min if reduce == "amax" else info.max
+    if kind.kind == "b":
+        return reduce == "amin"
+    return -np.inf if reduce == "amax" else np.inf
+
+
+def _reduce_at(self: Any, places: Any, src: Any, reduce: str, include_self: bool) -> Any:
+    """Reduces `src` into flat positions of `self`, in order."""
+    if not places.size:
+        return self
+    touched = np.zeros(self.shape, bool)
+    touched.reshape(-1)[places.ravel()] = True
+    if not include_self:
+        self[touched] = _identity(reduce, self.dtype)
+    accumulate(_UFUNCS[reduce], self, places, src)
+    if reduce == "mean":
+        counts = np.bincount(places.ravel(), minlength=self.size).reshape(self.shape)
+        counts = np.maximum(counts + bool(include_self), 1)
+        wide = self.astype(np.float32) if self.dtype.itemsize == 2 and self.dtype.kind not in "iu" else self
+        self[...] = wide // counts if self.dtype.kind in "iu" else wide / counts
+    return self
+
+
+@op(name="scatter_reduce", places="", writes="C")
+def _scatter_reduce(self: Tensor, dim, index: Tensor, src: Tensor, reduce, include_self):
+    """`self` with the elements of `src` reduced in at `index` along a dimension."""
+    if reduce not in _UFUNCS:
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    if self.dtype != src.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    _check_kind(self, reduce, f"scatter_gather_tensor_cpu_reduce_{reduce}")
+    dim = check_line("scatter", self, dim, index, src)
+    line = index if index.ndim else index.reshape(1)
+    places = line_places(self.shape or (1,), dim, line)
+    return _reduce_at(self, places, cut(src, index.shape), reduce, include_self)
+
+
+@_scatter_reduce.joint_vjp
+def _scatter_reduce_rule(
+    g: Any, self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool,
+    result: Any, needs: Any,
+) -> Any:  # fmt: skip
+    used = cut_tensor(src, index.shape)
+    slopes = _slopes(g, self, dim, index, used, reduce, include_self, result)
+    to_self, to_src = slopes
+    if not include_self:
+        to_self = ops.scatter(to_self, dim, index, 0)
+    return (
+        to_self if needs[0] else None,
+        None,
+        padded(to_src, src.shape) if needs[2] else None,
+    )
+
+
+def cut_tensor(src: Tensor, shape: Any) -> Tensor:
+    """The leading part of a tensor that has the given shape."""
+    for d, n in enumerate(shape):
+        if src.shape[d] != n:
+            src = ops.narrow(src, d, 0, n)
+    return src
+
+
+def _slopes(
+    g: Any, self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool, result: Any
+) -> tuple[Any, Any]:
+    """The gradients of `self`, as if included, and of `src`."""
+    if reduce == "sum":
+        return g, gather(g, dim, index)
+    if reduce == "mean":
+        start = ops.ones_like(g) if include_self else ops.zeros_like(g)
+        counts = scatter_add(start, dim, index, ops.ones_like(src))
+        share = g / ops.masked_fill(counts, counts == 0, 1)
+        return share, gather(share, dim, index)
+    if reduce == "prod":
+        return _product_slopes(g, self, dim, index, src, include_self, result)
+    chosen_self = (self == result).to(g.dtype)
+    chosen = (src == gather(result, dim, index)).to(g.dtype)
+    start = chosen_self if include_self else ops.zeros_like(chosen_self)
+    counts = scatter_add(start, dim, index, chosen)
+    share = g / ops.masked_fill(counts, counts == 0, 1)
+    return chosen_self * share, chosen * gather(share, dim, index)
+
+
+def _product_slopes(
+    g: Any, self: Any, dim: int, index: Any, src: Any, include_self: bool, result: Any
+) -> tuple[Any, Any]:
+    """The gradients of a product: of the others' product, which a single zero needs by itself."""
+    ones = ops.ones_like(self)
+    others = _scatter_reduce(ones, dim, index, src, "prod", True)
+    zero = src == 0
+    nothing = ops.zeros(self.shape, dtype=g.dtype)
+    zeros = gather(scatter_add(nothing, dim, index, zero.to(g.dtype)), dim, index)
+    alone = zero & (zeros == 1)
+    without = _scatter_reduce(self, dim, index, ops.masked_fill(src, alone, 1), "prod", include_self)
+    safe = ops.masked_fill(src, zero, 1)
+    usual = ops.masked_fill(gather(g * result, dim, index) / safe, zero, 0)
+    return g * others, ops.where(alone, gather(g * without, dim, index), usual)
+
+
+@function()
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *,
+    include_self: bool = True, out: Any = None,
+) -> Tensor:  # fmt: skip
+    """A copy of `input` with the elements of `src` reduced in at `index` along a dimension.
+
+    `reduce` is "sum", "prod", "mean", "amax" or "amin"; `include_self=False` leaves out what `input`
+    has there. Among equals that are largest or smallest the gradient is shared.
+
+    >>> import pullback as torch
+    >>> x, index = torch.tensor([1.0, 5.0]), torch.tensor([0, 0, 1])
+    >>> x.scatter_reduce(0, index, torch.tensor([2.0, 3.0, 4.0]), "amax")
+    tensor([3., 5.])
+    """
+    return _scatter_reduce(input, dim, index, src, reduce, include_self, out=out)
+
+
+@function(places="m")
+def scatter_reduce_(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """`scatter_reduce` into the tensor itself."""
+    return _scatter_reduce.inplace(input, dim, index, src, reduce, include_self)
+
+
+# -------------------------------------------------------------------------------- index_reduce
+
+
+def _spread(index: Any, shape: Any, dim: int) -> Any:
+    """A vector of indices as one for each element of a tensor of that shape."""
+    return np.broadcast_to(index.reshape((-1,) + (1,) * (len(shape) - dim - 1)), shape)
+
+
+@op(name="index_reduce", places="", writes="C")
+def _index_reduce(self: Tensor, dim, index: Tensor, source: Tensor, reduce, include_self):
+    """`self` with `source` reduced in at the named indices of a dimension."""
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(
+            f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
+        )
+    _check_kind(self, reduce, _INDEX_KERNELS.get(reduce, ""))
+    dim = wrap_dim(dim, self.ndim)
+    if self.dtype != source.dtype:
+        raise RuntimeError(
+            f"index_reduce_(): self ({type_name(self)}) and source ({type_name(source)}) must have "
+            "the same scalar type"
+        )
+    count = source.shape[dim] if source.ndim else 1
+    if index.size != count:
+        raise RuntimeError(
+            f"index_reduce_(): Number of indices ({index.size}) should be equal to "
+            f"source.size(dim): ({count}), for dim: {dim}"
+        )
+    n = self.shape[dim] if self.ndim else 1
+    if outside(index, n):
+        raise_range(index, dim, n)
+    shape = source.shape or (1,)
+    places = line_places(self.shape or (1,), dim, _spread(index, shape, dim))
+    return _reduce_at(self, places, source, reduce, include_self)
+
+
+@_index_reduce.joint_vjp
+def _index_reduce_rule(
+    g: Any, self: Any, dim: int, index: Any, source: Any, reduce: str, include_self: bool,
+    result: Any, needs: Any,
+) -> Any:  # fmt: skip
+    dim = wrap_dim(dim, self.ndim)
+    tail = (1,) * (source.ndim - dim - 1)
+    spread = ops.expand(ops.reshape(index, (-1, *tail) if source.ndim else ()), source.shape)
+    to_self, to_source = _slopes(g, self, dim, spread, source, reduce, include_self, result)
+    if not include_self:
+        to_self = ops.index_fill(to_self, dim, index, 0)
+    return (to_self if needs[0] else None, None, to_source if needs[2] else None)
+
+
+@function()
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *,
+    include_self: bool = True, out: Any = None,
+) -> Tensor:  # fmt: skip
+    """A copy of `input` with `source` reduced in at the indices of a dimension that `index` names.
+
+    `reduce` is "prod", "mean", "amax" or "amin"; gradients are those of `scatter_reduce`.
+
+    >>> import pullback as torch
+    >>> torch.ones(2).index_reduce(0, torch.tensor([1, 1]), torch.tensor([2.0, 3.0]), "prod")
+    tensor([1., 6.])
+    """
+    warn("index_reduce() is in beta and the API may change at any time.")
+    return _index_reduce(input, dim, index, source, reduce, include_self, out=out)
+
+
+@function(places="m")
+def index_reduce_(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """`index_reduce` into the tensor itself."""
+    warn("index_reduce() is in beta and the API may change at any time.")
+    return _index_reduce.inplace(input, dim, index, source, reduce, include_self)

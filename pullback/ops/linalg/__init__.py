@@ -1,0 +1,1 @@
+"""Decompositions, solvers and functions of matrices, as `torch.linalg`."""

@@ -1,0 +1,277 @@
+"""Functions of matrices: exponential, powers, cross products, Vandermonde matrices.
+
+The exponential is a Padé quotient of the matrix scaled by a power of two, squared as often. Its
+gradient is a block of the exponential of a matrix twice as large, [[A^H, g], [0, A^H]].
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from numpy.linalg import _umath_linalg
+
+from pullback import ops
+from pullback.core._engine import Tensor, adjoint, conj
+from pullback.core.dtypes import contiguous_format
+from pullback.core.op import function, op
+from pullback.core.settings import warn
+from pullback.ops.linalg.checks_and_stacks import (
+    Array,
+    check_inexact,
+    check_square,
+    common_stack,
+    given,
+    type_name,
+)
+from pullback.ops.linalg.inverse import inverse_of
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import check_tensors
+
+# ------------------------------------------------------------------------------------ exponential
+
+_REACH = {3: 1.4955852e-2, 5: 0.25393983, 7: 0.95041790, 9: 2.0978480, 13: 5.3719203}
+"""The norm up to which the Padé quotient of a degree is exact to double precision."""
+
+
+@functools.cache
+def _pade(degree: int) -> list[float]:
+    """The coefficients of the numerator; those of the denominator alternate in sign."""
+    first = math.factorial(2 * degree) // math.factorial(degree)
+    return [
+        math.factorial(2 * degree - j) / (math.factorial(degree - j) * math.factorial(j) * first)
+        for j in range(degree + 1)
+    ]
+
+
+def _quotient(a: Array, degree: int) -> Array:
+    """The Padé quotient of a stack of matrices."""
+    weights = _pade(degree)
+    unit = np.eye(a.shape[-1], dtype=a.dtype)
+    square = a @ a
+    even, odd, power = unit * weights[0], unit * weights[1], square
+    for j in range(2, degree, 2):
+        even = even + power * weights[j]
+        odd = odd + power * weights[j + 1]
+        power = power @ square if j + 2 < degree else power
+    odd = a @ odd
+    return _umath_linalg.solve(even - odd, even + odd)
+
+
+def _exponential(a: Array) -> Array:
+    """In double precision: the squarings lose digits."""
+    a = a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)
+    sizes = np.abs(a).sum(-2).max(-1)
+    largest = sizes.max()
+    degree = next((d for d, limit in _REACH.items() if largest <= limit), 13)
+    large = np.isfinite(sizes) & (sizes > _REACH[13])
+    halvings = np.where(large, np.ceil(np.log2(np.where(large, sizes, 1) / _REACH[13])), 0).astype(int)
+    scale = np.ldexp(1.0, -halvings)[..., None, None]
+    result = _quotient(a * scale, degree)
+    for step in range(int(halvings.max())):
+        result = np.where((halvings > step)[..., None, None], result @ result, result)
+    return result
+
+
+@op(name="linalg_matrix_exp", places="")
+def _matrix_exp(self: Tensor):
+    check_square("linalg.matrix_exp", self)
+    check_inexact("linalg.matrix_exp", self)
+    return _exponential(self).astype(self.dtype) if self.size else self.copy()
+
+
+def _matrix_exp_slope(g: Tensor, self: Tensor) -> Tensor:
+    n = self.shape[-1]
+    if not n:
+        return g
+    flipped = adjoint(self)
+    above = ops.cat([flipped, g], -1)
+    below = ops.cat([ops.zeros_like(g), flipped], -1)
+    whole = _matrix_exp(ops.cat([above, below], -2))
+    return ops.narrow(ops.narrow(whole, -2, 0, n), -1, n, n)
+
+
+_matrix_exp.vjp(self=_matrix_exp_slope)
+_matrix_exp.batch_rule = "leading"
+
+
+@function(name="matrix_exp", aliases=("linalg.matrix_exp",))
+def matrix_exp(A: Tensor) -> Tensor:
+    """The exponential of square matrices (..., n, n), float or complex.
+
+    The gradient is the upper right block of the exponential of [[A.mH, g], [0, A.mH]].
+
+    >>> import pullback as torch
+    >>> torch.matrix_exp(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    check_tensors("linalg_matrix_exp", A=A)
+    return _matrix_exp(A)
+
+
+# ----------------------------------------------------------------------------------------- powers
+
+
+def _check_power(A: Any, n: Any) -> None:
+    check_tensors("linalg_matrix_power", A=A)
+    if not isinstance(n, int) or isinstance(n, bool):
+        kind = type(n).__name__
+        raise TypeError(f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {kind}")
+    check_square("linalg.matrix_power", A)
+
+
+def _power(A: Tensor, n: int) -> Tensor:
+    """By squares of squares."""
+    if n == 0:
+        return ops.clone(A, memory_format=contiguous_format).copy_(
+            ops.eye(A.shape[-1], dtype=A.dtype, device=A.device)
+        )
+    if n < 0:
+        A, n = inverse_of(A, "linalg.inv")[0], -n
+        if n == 1:
+            return A
+    if n == 1:
+        return ops.clone(A, memory_format=contiguous_format)
+    if n == 3:
+        return A @ A @ A
+    result, square = None, A
+    while n:
+        if n & 1:
+            result = square if result is None else result @ square
+        n >>= 1
+        square = square @ square if n else square
+    return result
+
+
+@function(name="matrix_power", aliases=("linalg.matrix_power",))
+def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
+    """The n-th power of square matrices (..., n, n); of their inverse for negative n.
+
+    LinAlgError if a matrix has no inverse.
+
+    >>> import pullback as torch
+    >>> torch.matrix_power(torch.tensor([[1, 1], [1, 0]]), 5)
+    tensor([[8, 5],
+            [5, 3]])
+    """
+    _check_power(A, n)
+    return given("linalg_matrix_power", _power(A, n), out)
+
+
+# ---------------------------------------------------------------------------------- cross product
+
+
+@op(name="linalg_cross", places="")
+def _cross(self: Tensor, other: Tensor, dim: int = -1):
+    if self.dtype != other.dtype:
+        raise RuntimeError(f"expected scalar type {type_name(self)} but found {type_name(other)}")
+    if self.dtype.kind == "b":
+        raise NotImplementedError("\"cross\" not implemented for 'Bool'")
+    a, b = np.moveaxis(self, dim, 0), np.moveaxis(other, dim, 0)
+    shape = np.broadcast_shapes(self.shape, other.shape)
+    found = np.empty(shape, self.dtype)
+    into = np.moveaxis(found, dim, 0)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        into[i] = a[j] * b[k] - a[k] * b[j]
+    return found
+
+
+_cross.vjp(
+    self=lambda g, other, dim: _cross(conj(other), g, dim),
+    other=lambda g, self, dim: _cross(g, conj(self), dim),
+)
+_cross.batch_rule = "leading"
+
+
+def _checked_cross(input: Tensor, other: Tensor, dim: int, out: Any) -> Tensor:
+    check_tensors("linalg_cross", input=input, other=other)
+    if input.ndim != other.ndim:
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    axis = wrap_dim(dim, input.ndim)
+    sizes = input.shape[axis], other.shape[axis]
+    if sizes != (3, 3):
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes[0]} and {sizes[1]}"
+        )
+    common_stack(tuple(input.shape), tuple(other.shape))
+    return _cross(input, other, axis - input.ndim, out=out)
+
+
+@function(name="linalg_cross", places="", aliases=("linalg.cross",))
+def cross_of(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
+    """The vector products of vectors of three along `dim`, broadcast.
+
+    RuntimeError for other lengths, another number of dims or dtypes. The gradients are
+    `cross(conj(other), g)` and `cross(g, conj(input))`.
+
+    >>> import pullback as torch
+    >>> torch.linalg.cross(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
+    return _checked_cross(input, other, dim, out)
+
+
+@function()
+def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
+    """`linalg.cross` along `dim`, or, deprecated, along the first dim of length three.
+
+    >>> import pullback as torch
+    >>> torch.cross(torch.tensor([1, 0, 0]), torch.tensor([0, 1, 0]), dim=0)
+    tensor([0, 0, 1])
+    """
+    if dim is None:
+        check_tensors("cross", input=input, other=other)
+        dim = next((i for i, n in enumerate(input.shape) if n == 3), None)
+        if dim is None:
+            raise RuntimeError("no dimension of size 3 in input")
+        warn(
+            "Using torch.cross without specifying the dim arg is deprecated.\n"
+            "Please either pass the dim explicitly or simply use torch.linalg.cross.\n"
+            "The default value of dim will change to agree with that of linalg.cross in a future release."
+        )
+    return _checked_cross(input, other, dim, out)
+
+
+# ------------------------------------------------------------------------------------------ others
+
+
+@function(name="linalg_diagonal", places="", aliases=("linalg.diagonal",))
+def diagonal_of(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """The diagonals of matrices, as the last dim: a view. See `torch.diagonal`.
+
+    >>> import pullback as torch
+    >>> torch.linalg.diagonal(torch.arange(9).view(3, 3))
+    tensor([0, 4, 8])
+    """
+    return ops.diagonal(A, offset, dim1, dim2)
+
+
+@function(places="", aliases=("linalg.vander",))
+def vander(x: Tensor, N: int | None = None) -> Tensor:
+    """The powers 0 to N - 1 of numbers (..., n) as (..., n, N); N is n unless given.
+
+    RuntimeError for N below 2, booleans and half precisions.
+
+    >>> import pullback as torch
+    >>> torch.linalg.vander(torch.tensor([2, 3]), N=3)
+    tensor([[1, 2, 4],
+            [1, 3, 9]])
+    """
+    check_tensors("linalg_vander", x=x)
+    if x.dtype.kind == "b" or (x.dtype.kind == "f" and x.dtype.itemsize < 4):
+        raise RuntimeError(
+            "linalg.vander supports floating point, complex, and integer tensors, "
+            f"but got {x.dtype.type_name}"
+        )
+    x = ops.unsqueeze(x, 0) if not x.ndim else x
+    count = x.shape[-1] if N is None else N
+    if count <= 1:
+        raise RuntimeError("N must be greater than 1.")
+    bases = ops.expand(ops.unsqueeze(x, -1), (*x.shape, count - 1))
+    return ops.cat([ops.ones_like(ops.narrow(bases, -1, 0, 1)), ops.cumprod(bases, -1)], -1)

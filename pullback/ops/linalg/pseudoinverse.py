@@ -1,0 +1,196 @@
+"""The pseudoinverse, the rank and the condition number of matrices: by their singular values.
+
+Singular values up to `max(atol, rtol * largest)` count as zero. Tolerances reach the kernels as
+numbers or as stacks of 1 x 1 matrices, so that they broadcast with the matrices.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.linalg import _umath_linalg
+
+from pullback import ops
+from pullback.core._engine import Tensor, adjoint
+from pullback.core.op import function, op
+from pullback.ops.linalg.checks_and_stacks import Array, check_square, check_stack, given, type_name
+from pullback.ops.linalg.inverse import inverse_of
+from pullback.ops.linalg.svd import check_found, singular_values
+
+Number = float
+
+
+def _limits(largest: Array, atol: Any, rtol: Any) -> Array:
+    """The size from which on a singular value counts; tolerances are numbers or (..., 1, 1)."""
+    atol, rtol = (np.asarray(t)[..., 0] if np.ndim(t) else t for t in (atol, rtol))
+    return np.maximum(atol, rtol * largest).astype(largest.dtype)
+
+
+def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> list[Any]:
+    """Both tolerances, numbers or tensors (..., 1, 1): without any, `rtol` is eps * max(m, n)."""
+    for t in (atol, rtol):
+        if isinstance(t, Tensor) and t.dtype.is_complex:
+            kind = "atol" if t is atol else "rtol"
+            raise RuntimeError(
+                f"{name}: {kind} tensor of complex type is not supported. Got {t.dtype.type_name}"
+            )
+    if rtol is None:
+        usual = ops.finfo(A.dtype).eps * max(A.shape[-2:]) if A.dtype.kind in "fc" and A.ndim > 1 else 0.0
+        if isinstance(atol, Tensor):
+            rtol = ops.where(atol > 0, 0.0, usual)
+        else:
+            rtol = 0.0 if atol is not None and atol > 0 else usual
+    found = [0.0 if t is None else t for t in (atol, rtol)]
+    return [t.detach()[..., None, None] if isinstance(t, Tensor) else float(t) for t in found]
+
+
+@op(name="linalg_pinv", places="", takes_half=True)
+def pseudoinverse(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
+    if self.ndim < 2 or self.dtype.char not in "fdFD":
+        shown = type_name(self)
+        raise RuntimeError(
+            f"linalg.pinv({shown}{{{list(self.shape)}}}): expected a tensor with 2 or more dimensions of "
+            "float, double, cfloat or cdouble types"
+        )
+    m, n = self.shape[-2:]
+    if not self.size:
+        return np.zeros((*self.shape[:-2], n, m), self.dtype)
+    if hermitian:
+        values, U = _umath_linalg.eigh_lo(self)
+        Vh = np.conj(np.swapaxes(U, -2, -1))
+    else:
+        U, values, Vh = _umath_linalg.svd_s(self)
+        check_found(self, values)
+    sizes = np.abs(values)
+    counts = sizes > _limits(sizes.max(-1, keepdims=True), atol, rtol)
+    inverse = np.where(counts, 1 / np.where(counts, values, 1), 0)
+    return np.conj(np.swapaxes(Vh, -2, -1)) @ (inverse[..., None] * np.conj(np.swapaxes(U, -2, -1)))
+
+
+def pinv_slope(g: Tensor, self: Tensor, result: Tensor) -> Tensor:
+    """The gradient of A from that of its pseudoinverse P, the rank being constant.
+
+    `-P^H g P^H + (1 - A P) g^H P P^H + P^H P g^H (1 - P A)`
+    """
+    P, Ph, gh = result, adjoint(result), adjoint(g)
+    first, second = gh @ (P @ Ph), (Ph @ P) @ gh
+    found = -(Ph @ g @ Ph)
+    return found + (first - self @ (P @ first)) + (second - (second @ P) @ self)
+
+
+pseudoinverse.vjp(self=lambda g, self, result: pinv_slope(g, self, result))
+
+
+pseudoinverse.batch_rule = "leading"
+
+
+@function(name="pinv", places="", aliases=("linalg.pinv",))
+def pinv(
+    A: Tensor,
+    rcond: Any = None,
+    hermitian: bool = False,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The Moore-Penrose inverse P of matrices (..., m, n), float or complex: (..., n, m).
+
+    Singular values up to `max(atol, rtol * largest)` count as zero; `rtol` (`rcond`) is eps times the
+    larger dim if neither is given. `hermitian=True` reads the lower triangle alone. The gradient is
+    `-P^H g P^H + (1 - A P) g^H P P^H + P^H P g^H (1 - P A)`, the rank being constant.
+
+    >>> import pullback as torch
+    >>> torch.linalg.pinv(torch.tensor([[2.0], [0.0]]))
+    tensor([[0.5000, 0.0000]])
+    """
+    if rcond is not None and rtol is None:
+        rtol = rcond
+    atol, rtol = _tolerances("linalg.pinv", A, atol, rtol)
+    return given("linalg_pinv", pseudoinverse(A, atol, rtol, bool(hermitian)), out)
+
+
+@function()
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    """`linalg.pinv` with a relative tolerance.
+
+    >>> import pullback as torch
+    >>> torch.pinverse(torch.tensor([[2.0]]))
+    tensor([[0.5000]])
+    """
+    return pseudoinverse(input, 0.0, rcond, False)
+
+
+@op(name="linalg_matrix_rank", places="", nondiff=True, takes_half=True)
+def _matrix_rank(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
+    check_stack("torch.linalg.matrix_rank", self, "input")
+    if self.dtype.char not in "fdFD":
+        raise RuntimeError("This function doesn't handle types other than float and double")
+    if not self.size:
+        return np.zeros(self.shape[:-2], np.int64)
+    values = np.abs(_umath_linalg.eigvalsh_lo(self)) if hermitian else _umath_linalg.svd(self)
+    check_found(self, values)
+    limits = _limits(values.max(-1, keepdims=True), atol, rtol)
+    return np.count_nonzero(values > limits, -1)
+
+
+_matrix_rank.batch_rule = "leading"
+
+
+@function(places="", aliases=("linalg.matrix_rank",))
+def matrix_rank(
+    A: Tensor,
+    tol: Any = None,
+    hermitian: bool = False,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The number of singular values above `max(atol, rtol * largest)`; `tol` is an old name of atol.
+
+    `rtol` is eps times the larger dim if none is given.
+
+    >>> import pullback as torch
+    >>> torch.linalg.matrix_rank(torch.ones(3, 3))
+    tensor(1)
+    """
+    if tol is not None:
+        atol, rtol = tol, 0.0
+    atol, rtol = _tolerances("linalg.matrix_rank", A, atol, rtol)
+    return given("linalg_matrix_rank", _matrix_rank(A, atol, rtol, bool(hermitian)), out)
+
+
+@function(places="", aliases=("linalg.cond",))
+def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """The condition number: `norm(A, p) * norm(inv(A), p)`, inf if A is singular.
+
+    For `p` None, 2 or -2 the quotient of the extreme singular values, for (..., m, n); other norms
+    ("fro", "nuc", inf, -inf, 1, -1) need square matrices.
+
+    >>> import pullback as torch
+    >>> torch.linalg.cond(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    tensor(2.)
+    """
+    if A.ndim < 2:
+        raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
+    if p is None or p in (2, -2):
+        values = singular_values(A)
+        if not A._array.size and 0 in A.shape[-2:]:
+            return given("linalg_cond", ops.sum(values, -1), out)
+        first, last = ops.narrow(values, -1, 0, 1), ops.narrow(values, -1, values.shape[-1] - 1, 1)
+        ratio = last / first if p == -2 else first / last
+        return given("linalg_cond", ops.squeeze(ratio, -1), out)
+    return given("linalg_cond", _cond_by_inverse(A, p), out)
+
+
+def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:
+    inf = float("inf")
+    if p not in (("fro", "nuc") if isinstance(p, str) else (1, -1, inf, -inf)):
+        raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
+    check_square(f"linalg.cond(ord={p})", A)
+    inverse, info = inverse_of(A, "")
+    of_inverse = ops.nan_to_num(ops.matrix_norm(inverse, p), inf, inf, -inf)
+    result = ops.matrix_norm(A, p) * of_inverse
+    return ops.where(info == 0, result, inf)

@@ -1,0 +1,332 @@
+"""Triangular systems and Cholesky factors.
+
+`triangular` is the op behind all of it. The derivative of a factor L of A = L L^H comes from
+dL = L phi(L^-1 dA L^-H), where phi takes the lower triangle with half the diagonal: transposed, two
+triangular systems. Only one triangle of A is read, and A counts as Hermitian: so is the gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, adjoint
+from pullback.core.dtypes import contiguous_format
+from pullback.core.meta import meta_array
+from pullback.core.op import function, op
+from pullback.core.settings import warn
+from pullback.kernels import lapack
+from pullback.ops.linalg.checks_and_stacks import (
+    LinAlgError,
+    check_fit,
+    check_inexact,
+    check_kernel,
+    check_square,
+    check_stack,
+    columns_like,
+    given,
+    halved,
+    hermitian,
+    named,
+    raise_for,
+    stacked_alike,
+    transposed,
+    type_name,
+    without_numbers,
+)
+
+# ----------------------------------------------------------------------------- triangular systems
+
+
+@op(name="linalg_solve_triangular", places="", layout="", takes_half=True)
+def triangular(self: Tensor, B: Tensor, upper: bool, left: bool = True, unitriangular: bool = False):
+    """The solution of `self X = B`, or of `X self = B`, with one triangle of `self`."""
+    name = "linalg.solve_triangular"
+    check_square(name, self)
+    check_stack(name, B, "B")
+    check_fit(name, self, B, left)
+    if self.dtype != B.dtype:
+        raise RuntimeError(
+            f"{name}: Expected A and B to have the same dtype, but found A of type {type_name(self)} and "
+            f"B of type {type_name(B)} instead"
+        )
+    check_kernel("triangular_solve_cpu", self)
+    a, b = stacked_alike(self, B)
+    return lapack.solve_triangular(a, b, upper, left, "N", unitriangular)
+
+
+triangular.batch_rule = "leading"
+
+
+def _of_matrix(g: Tensor, x: Tensor, upper: bool, left: bool, unit: bool) -> Tensor:
+    """The gradient of the matrix, `g` being that of the right side: its triangle of `-g @ x.mH`."""
+    full = -(g @ adjoint(x)) if left else -(adjoint(x) @ g)
+    return ops.triu(full, int(unit)) if upper else ops.tril(full, -int(unit))
+
+
+@triangular.joint_vjp
+def _triangular_slope(
+    g: Tensor, self: Tensor, result: Tensor, upper: bool, left: bool, unitriangular: bool, needs: Any
+) -> Any:
+    of_b = triangular(adjoint(self), g, not upper, left, unitriangular)
+    return (_of_matrix(of_b, result, upper, left, unitriangular) if needs[0] else None), of_b
+
+
+@function(places="", aliases=("linalg.solve_triangular",))
+def solve_triangular(
+    A: Tensor,
+    B: Tensor,
+    *,
+    upper: bool,
+    left: bool = True,
+    unitriangular: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The solution of `A X = B` for a triangular A, or of `X A = B` with `left=False`.
+
+    A is (..., n, n), B (..., n, k), their stacks broadcast; the other triangle of A is not read, its
+    diagonal neither with `unitriangular=True`. A zero on the diagonal gives inf and nan. The gradient
+    of B is the solution with `A.mH`, that of A its product with `-X.mH`, of the triangle.
+
+    >>> import pullback as torch
+    >>> A = torch.tensor([[2.0, 1.0], [0.0, 4.0]])
+    >>> torch.linalg.solve_triangular(A, torch.tensor([[4.0], [8.0]]), upper=True)
+    tensor([[1.],
+            [2.]])
+    """
+    return triangular(A, B, upper, left, unitriangular, out=out)
+
+
+def check_pair(name: str, b: Any, a: Any) -> None:
+    """Refuses a matrix and a right side that do not fit, in the words of the older functions."""
+    rows, count = a.shape[-2:]
+    if rows != count:
+        raise RuntimeError(f"A must be batches of square matrices, but they are {rows} by {count} matrices")
+    if count != b.shape[-2]:
+        raise RuntimeError(
+            f"Incompatible matrix sizes for {name}: each A matrix is {count} by {count} "
+            f"but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
+        )
+    if a.dtype != b.dtype:
+        kinds = [x.dtype.type_name if isinstance(x, Tensor) else type_name(x) for x in (b, a)]
+        raise RuntimeError(
+            f"Expected b and A to have the same dtype, but found b of type {kinds[0]} "
+            f"and A of type {kinds[1]} instead."
+        )
+
+
+def _triangular_solve(
+    self: Tensor,
+    A: Tensor,
+    upper: bool = True,
+    transpose: bool = False,
+    unitriangular: bool = False,
+    *,
+    out: Any = None,
+) -> Any:
+    """The solution of `A X = input` and a copy of A: `linalg.solve_triangular` is its name now.
+
+    With `transpose=True` that of `A.mT X = input`.
+
+    >>> import pullback as torch
+    >>> b, A = torch.tensor([[4.0]]), torch.tensor([[2.0]])
+    >>> torch.triangular_solve(b, A).solution
+    tensor([[2.]])
+    """
+    warn(
+        "torch.triangular_solve is deprecated in favor of torch.linalg.solve_triangular"
+        "and will be removed in a future PyTorch release.\ntorch.linalg.solve_triangular has its arguments "
+        "reversed and does not return a copy of one of the inputs.\n"
+        "X = torch.triangular_solve(B, A).solution\nshould be replaced with\n"
+        "X = torch.linalg.solve_triangular(A, B)."
+    )
+    for what, t in (("b", self), ("A", A)):
+        if t.ndim < 2:
+            raise RuntimeError(
+                f"torch.triangular_solve: Expected {what} to have at least 2 dimensions, "
+                f"but it has {t.ndim} dimensions instead"
+            )
+    check_pair("triangular_solve", self, A)
+    matrix = transposed(A) if transpose else A
+    solution = triangular(matrix, self, upper != transpose, True, unitriangular)
+    rows = transposed(ops.expand(A, (*solution.shape[:-2], *A.shape[-2:])))
+    columns = transposed(ops.clone(rows, memory_format=contiguous_format))
+    return named("triangular_solve", (solution, columns), out)
+
+
+triangular_solve = function(name="triangular_solve")(_triangular_solve)
+
+
+# ------------------------------------------------------------------------------------- Cholesky
+
+SINGULAR = (
+    "The diagonal element {} is zero, the inversion could not be completed because the input "
+    "matrix is singular."
+)
+_NOT_POSITIVE = (
+    "The factorization could not be completed because the input is not positive-definite "
+    "(the leading minor of order {} is not positive-definite)."
+)
+
+
+@op(name="linalg_cholesky_ex", places="", layout="", takes_half=True)
+def _cholesky_ex(self: Tensor, upper: bool = False, check: str = ""):
+    check_square("linalg.cholesky", self)
+    check_inexact("linalg.cholesky", self)
+    return _factored(self, upper, check)
+
+
+@op(name="cholesky", places="", layout="", takes_half=True)
+def _old_cholesky(self: Tensor, upper: bool = False, check: str = "cholesky"):
+    check_square("cholesky", self)
+    return _factored(self, upper, check)[0]
+
+
+def _factored(a: Any, upper: bool, check: str) -> Any:
+    check_kernel("cholesky_cpu", a)
+    factor, info = lapack.cholesky(a, upper)
+    if check:
+        raise_for(info, check, _NOT_POSITIVE, LinAlgError)
+    return factor, info
+
+
+def _cholesky_slope(g: Tensor, factor: Tensor, upper: bool) -> Tensor:
+    if upper:
+        g, factor = adjoint(g), adjoint(factor)
+    inner = hermitian(halved(adjoint(adjoint(factor) @ g)))
+    half = triangular(adjoint(factor), inner, True)
+    return triangular(factor, half, False, False)
+
+
+_cholesky_ex.vjp(self=lambda g0, result0, upper: _cholesky_slope(g0, result0, upper))
+_old_cholesky.vjp(self=lambda g, result, upper: _cholesky_slope(g, result, upper))
+for _record in (_cholesky_ex, _old_cholesky):
+    _record.batch_rule = "leading"
+    without_numbers(_record, 2)
+
+
+@function(places="", aliases=("linalg.cholesky_ex",))
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
+    """The Cholesky factor and a code for each matrix: 0, or the order of the minor not positive.
+
+    See `linalg.cholesky`. LinAlgError for codes other than 0 with `check_errors=True`.
+
+    >>> import pullback as torch
+    >>> torch.linalg.cholesky_ex(torch.tensor([[-1.0]])).info
+    tensor(1, dtype=torch.int32)
+    """
+    check = "linalg.cholesky_ex" if check_errors else ""
+    return named("linalg_cholesky_ex", _cholesky_ex(A, upper, check), out)
+
+
+@function(name="cholesky", places="", aliases=("linalg.cholesky",))
+def _linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
+    """The factor L of a positive-definite `A = L L.mH`, lower triangular; `L.mH` with `upper=True`.
+
+    A is (..., n, n), float or complex, and counts as Hermitian: one triangle is read. LinAlgError
+    if it is not positive-definite. The gradient is `L^-H S L^-1`, S the Hermitian part of the
+    triangle, with half its diagonal, of `L.mH @ g`.
+
+    >>> import pullback as torch
+    >>> torch.linalg.cholesky(torch.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
+    """
+    return given("linalg_cholesky_ex", _cholesky_ex(A, upper, "linalg.cholesky")[0], out)
+
+
+@function(name="cholesky")
+def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The Cholesky factor; `torch.linalg.cholesky` is its name now.
+
+    >>> import pullback as torch
+    >>> torch.cholesky(torch.tensor([[4.0]]))
+    tensor([[2.]])
+    """
+    warn(
+        "torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future "
+        "PyTorch release.\nL = torch.cholesky(A)\nshould be replaced with\nL = torch.linalg.cholesky(A)\n"
+        "and\nU = torch.cholesky(A, upper=True)\nshould be replaced with\n"
+        "U = torch.linalg.cholesky(A).mH\nThis transform will produce equivalent results for all valid "
+        "(symmetric positive definite) inputs."
+    )
+    return given("cholesky", _old_cholesky(input, upper, "cholesky"), out)
+
+
+def _of_factor(of_matrix: Tensor, factor: Tensor, upper: bool) -> Tensor:
+    """The gradient of a Cholesky factor from that of the matrix."""
+    both = of_matrix + adjoint(of_matrix)
+    return ops.triu(ops.triu(factor) @ both) if upper else ops.tril(both @ ops.tril(factor))
+
+
+@op(layout="", takes_half=True)
+def cholesky_inverse(self: Tensor, upper: bool = False):
+    """The inverse of the matrix whose Cholesky factor is given, lower unless `upper`.
+
+    LinAlgError for a zero on the diagonal. With P the inverse, the gradient is the triangle of
+    `-P (g + g.mH) P L`.
+
+    >>> import pullback as torch
+    >>> torch.cholesky_inverse(torch.tensor([[2.0]]))
+    tensor([[0.2500]])
+    """
+    check_square("cholesky_inverse", self)
+    check_kernel("cholesky_inverse_out_cpu", self)
+    missing = np.diagonal(self, 0, -2, -1) == 0
+    if missing.any():
+        first = np.where(missing.any(-1), missing.argmax(-1) + 1, 0)
+        raise_for(first, "cholesky_inverse", SINGULAR, LinAlgError)
+    unit = np.broadcast_to(np.eye(self.shape[-1], dtype=self.dtype), self.shape)
+    half = lapack.solve_triangular(self, unit, upper, True, "N", False)
+    back = np.conj(np.swapaxes(half, -2, -1))
+    found = columns_like(self)
+    np.matmul(*((half, back) if upper else (back, half)), out=found)
+    return found
+
+
+@cholesky_inverse.meta
+def _cholesky_inverse_shape(self: Any, upper: bool) -> Any:
+    return meta_array(self.shape, self.dtype)
+
+
+cholesky_inverse.vjp(self=lambda g, self, result, upper: _of_factor(-(result @ g @ result), self, upper))
+
+
+@op(name="cholesky_solve", places="", layout="", takes_half=True)
+def _cholesky_solve(self: Tensor, input2: Tensor, upper: bool = False):
+    for what, a in (("b", self), ("u", input2)):
+        if a.ndim < 2:
+            raise RuntimeError(
+                f"{what} should have at least 2 dimensions, but has {a.ndim} dimensions instead"
+            )
+    check_pair("cholesky_solve", self, input2)
+    check_kernel("cholesky_solve_cpu", self)
+    factor, b = stacked_alike(input2, self)
+    first, second = ("C", "N") if upper else ("N", "C")
+    half = lapack.solve_triangular(factor, b, upper, True, first, False)
+    return lapack.solve_triangular(factor, half, upper, True, second, False)
+
+
+@_cholesky_solve.joint_vjp
+def _cholesky_solve_slope(g: Tensor, input2: Tensor, result: Tensor, upper: bool, needs: Any) -> Any:
+    of_b = _cholesky_solve(g, input2, upper)
+    return of_b, (_of_factor(-(of_b @ adjoint(result)), input2, upper) if needs[1] else None)
+
+
+cholesky_inverse.batch_rule = _cholesky_solve.batch_rule = "leading"
+
+
+@function()
+def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The solution of `A X = B` from a Cholesky factor of A, lower unless `upper`.
+
+    B is (..., n, k), L (..., n, n), their stacks broadcast. The gradient of B is the solution with
+    `g`; that of L follows from the matrix's, `-gB @ X.mH`.
+
+    >>> import pullback as torch
+    >>> torch.cholesky_solve(torch.tensor([[8.0]]), torch.tensor([[2.0]]))
+    tensor([[2.]])
+    """
+    return _cholesky_solve(B, L, upper, out=out)

@@ -1,0 +1,1 @@
+"""Functions of other ops, under the names that programs for PyTorch use."""

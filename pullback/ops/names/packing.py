@@ -1,0 +1,87 @@
+"""Packed sequences: padded ones without the padding, time after time, and back.
+
+At each time stand the sequences that last so long, the longest first; `batch_sizes` says how many.
+Both directions are one pick of rows, so gradients and transforms follow from `index_select`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, from_array
+from pullback.core.dtypes import int64
+from pullback.core.op import function
+
+
+def _check_lengths(lengths: Tensor, batch: int) -> None:
+    """Refuses lengths that are not one for each sequence, positive and in falling order."""
+    if lengths.dtype is not int64 or lengths.ndim != 1:
+        raise RuntimeError(
+            f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.ndim}D cpu "
+            f"{lengths.dtype.type_name} tensor"
+        )
+    if len(lengths) != batch:
+        raise RuntimeError(
+            f"Expected `len(lengths)` to be equal to batch_size, but got {len(lengths)} (batch_size={batch})"
+        )
+    listed = lengths.tolist()
+    if listed[-1] <= 0:
+        raise RuntimeError(
+            "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0"
+        )
+    if listed != sorted(listed, reverse=True):
+        raise RuntimeError(
+            "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can "
+            "pass `enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this "
+            "requirement if you do not need ONNX exportability."
+        )
+
+
+def _kept(lengths: Any, times: int) -> Any:
+    """Whether at a time a sequence still lasts: (times, sequences)."""
+    return np.arange(times)[:, None] < lengths
+
+
+@function(name="_pack_padded_sequence", places="t")
+def _pack_padded_sequence(input: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
+    """The data of padded sequences (T, N, *) without padding, and the batch size of each time.
+
+    RuntimeError for lengths that do not fall, are not positive, or are not one for each sequence.
+    """
+    padded = ops.transpose(input, 0, 1) if batch_first else input
+    times, batch = padded.shape[:2]
+    if not padded.numel():
+        raise RuntimeError("Cannot pack empty tensors.")
+    _check_lengths(lengths, batch)
+    kept = _kept(lengths._array, min(int(lengths._array.max()), times))
+    flat = ops.reshape(padded, (times * batch, *padded.shape[2:]))
+    rows = from_array(np.flatnonzero(kept))
+    return ops.index_select(flat, 0, rows), from_array(kept.sum(1))
+
+
+@function(name="_pad_packed_sequence", places="t")
+def _pad_packed_sequence(
+    data: Tensor, batch_sizes: Tensor, batch_first: bool, padding_value: float, total_length: int
+) -> tuple[Tensor, Tensor]:
+    """Sequences (T, N, *) of packed data, filled up with a number, and their lengths.
+
+    RuntimeError if `total_length`, where it is positive, is less than the longest sequence.
+    """
+    sizes = batch_sizes._array
+    times, batch = len(sizes), int(sizes[0])
+    if 0 < total_length < times:
+        raise RuntimeError(
+            "Expected total_length to be at least the length of the longest sequence in input, but got "
+            f"total_length={total_length} and max sequence length being {times}"
+        )
+    kept = np.zeros((max(times, total_length), batch), bool)
+    kept[:times] = np.arange(batch) < sizes[:, None]
+    rows = np.where(kept, np.cumsum(kept).reshape(kept.shape) - 1, 0)
+    found = ops.index_select(data, 0, from_array(rows.reshape(-1)))
+    found = ops.reshape(found, (*kept.shape, *data.shape[1:]))
+    mask = from_array(kept.reshape(kept.shape + (1,) * (data.ndim - 1)))
+    found = ops.where(mask, found, padding_value).to(data.dtype)
+    return ops.transpose(found, 0, 1) if batch_first else found, from_array(kept.sum(0))

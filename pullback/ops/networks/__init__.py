@@ -1,0 +1,1 @@
+"""What neural networks are made of: activations, losses, norms, attention, recurrent cells."""

@@ -1,0 +1,473 @@
+"""Smooth activations: elu and its kin, gelu, silu, mish, softplus, logsigmoid, glu, and soft choices.
+
+A curve is two elementwise ops, the function and its slope, each a loop of `kernels/curves.pyx`: so a backward
+pass costs two calls. The derivative of the slope is written in ops. The loops stay clear of overflow
+and of differences that lose digits; read `curve` and `gelu` first. Activations made of straight
+pieces are in piecewise_linear.py.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.op import elementwise, function, op
+from pullback.ops.reductions.reduce import type_name
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.zero_times_infinity import times, unimplemented
+
+
+def curve(name: str, bend: Any, kernel_name: str = "", **options: Any) -> Any:
+    """An op of one tensor, of loops in `kernels/curves.pyx`; `bend` is the slope's rule, in ops."""
+    refuse = unimplemented(kernel_name or f"{name}_cpu")
+    slope = elementwise(
+        f"{name}_slope", f"pullback.kernels.curves:{name}_slope", places="", vjp={"self": bend}, loops_for="f"
+    )
+    return elementwise(
+        name,
+        f"pullback.kernels.curves:{name}",
+        places="",
+        allowed="f",
+        refuse=refuse,
+        vjp={"self": lambda g, self: times(g, slope(self))},
+        **options,
+    )
+
+
+def require_float(input: Tensor, kernel: str) -> None:
+    """Refuses integers, which a number among the parameters would otherwise make floats."""
+    if isinstance(input, Tensor) and input.dtype.kind != "f":
+        unimplemented(kernel)(input.dtype)
+
+
+def applied(record: Any, inplace: bool, *args: Any) -> Tensor:
+    """An op, or the op written into its first argument."""
+    return record.inplace(*args) if inplace else record(*args)
+
+
+def written(activation: Any, *names: str) -> None:
+    """Publishes the in-place form of a function that has the parameter `inplace`."""
+
+    def method(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return activation(input, *args, **kwargs, inplace=True)
+
+    name = activation.__name__
+    method.__qualname__ = f"{name}_"
+    method.__doc__ = f"`{name}` with the result written into `input`, which is returned."
+    function(name=f"{name}_", places="", aliases=names)(method)
+
+
+# ------------------------------------------------------------------------------------- gelu
+
+
+_NORMAL = 1 / math.sqrt(2 * math.pi)
+
+_gelu = curve(
+    "gelu",
+    lambda g, self: g * (ops.exp(self * self * -0.5) * _NORMAL * (2 - self * self)),
+    "GeluKernelImpl",
+)
+
+_A, _B = 2 * math.sqrt(2 / math.pi), 0.044715
+
+
+def _gelu_tanh_bend(g: Tensor, self: Tensor) -> Tensor:
+    square = self * self
+    s = ops.sigmoid(self * (square * (_A * _B) + _A))
+    rise = square * (3 * _A * _B) + _A
+    bend = 2 * rise + self * ((1 - 2 * s) * rise * rise + self * (6 * _A * _B))
+    return g * (s * (1 - s) * bend)
+
+
+_gelu_tanh = curve(
+    "gelu_tanh",
+    _gelu_tanh_bend,
+    "GeluKernelImpl",
+    grad_name="GeluBackward0",
+    public_name="gelu",
+)
+
+
+@function(places="", aliases=("nn.functional.gelu",))
+def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
+    """`x * P(X <= x)` for a standard normal X, element by element; its slope is P(x) + x p(x).
+
+    `approximate="tanh"` gives `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x**3)))`.
+    RuntimeError for another `approximate`; floats only.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.gelu(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
+    """
+    if approximate == "none":
+        return _gelu(input, out=out)
+    if approximate != "tanh":
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    return _gelu_tanh(input, out=out)
+
+
+# ------------------------------------------------------------------------- silu, mish, log-sigmoid
+
+
+def _silu_bend(g: Tensor, self: Tensor) -> Tensor:
+    s = ops.sigmoid(self)
+    return g * (s * (1 - s) * (2 + self * (1 - 2 * s)))
+
+
+_silu = curve("silu", _silu_bend)
+
+
+@function(places="", aliases=("nn.functional.silu",))
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`x * sigmoid(x)`, element by element; the slope is `s * (1 + x * (1 - s))` for s = sigmoid(x).
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.silu(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2689,  0.0000,  0.7311])
+    """
+    if input.dtype.is_complex:
+        product = input * ops.sigmoid(input)
+        return input.copy_(product) if inplace else product
+    return applied(_silu, inplace, input)
+
+
+def _mish_bend(g: Tensor, self: Tensor) -> Tensor:
+    t, s = ops.tanh(softplus(self)), ops.sigmoid(self)
+    return g * ((1 - t * t) * s * (2 + self * (1 - s - 2 * t * s)))
+
+
+_mish = curve("mish", _mish_bend)
+
+
+@function(places="", aliases=("nn.functional.mish",))
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """`x * tanh(softplus(x))`, element by element.
+
+    The slope is `t + x * (1 - t**2) * sigmoid(x)`, t the tanh.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.mish(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.3034,  0.0000,  0.8651])
+    """
+    return applied(_mish, inplace, input)
+
+
+_logsigmoid = elementwise(
+    "logsigmoid",
+    "pullback.kernels.curves:logsigmoid",
+    places="",
+    allowed="f",
+    refuse=unimplemented("log_sigmoid_cpu"),
+    grad_name="LogSigmoidBackward0",
+    vjp={"self": lambda g, self: g * ops.sigmoid(-self)},
+)
+
+
+@function(places="", aliases=("nn.functional.logsigmoid",))
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log(sigmoid(x)) of each element, without overflow; the slope is sigmoid(-x).
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.logsigmoid(torch.tensor([-1000.0, 0.0]))
+    tensor([-1.0000e+03, -6.9315e-01])
+    """
+    return _logsigmoid(input.contiguous(), out=out)
+
+
+# -------------------------------------------------------------------------------------- softplus
+
+
+_softplus_slope = elementwise(
+    "softplus_slope",
+    "pullback.kernels.curves:softplus_slope",
+    inputs=("self", "beta", "threshold"),
+    kinds="TNN",
+    places="",
+    vjp={"self": lambda g, self, beta, threshold: g * _softplus_bend(self, beta, threshold)},
+)
+
+
+def _softplus_bend(self: Tensor, beta: float, threshold: float) -> Tensor:
+    z = self * beta
+    s = ops.sigmoid(z)
+    return ops.where(z > threshold, 0, s * (1 - s) * beta)
+
+
+_softplus = elementwise(
+    "softplus",
+    "pullback.kernels.curves:softplus",
+    inputs=("self", "beta", "threshold"),
+    kinds="TNN",
+    places="",
+    allowed="f",
+    refuse=unimplemented("softplus_cpu"),
+    vjp={"self": lambda g, self, beta, threshold: g * _softplus_slope(self, beta, threshold)},
+)
+
+
+@function(places="", aliases=("nn.functional.softplus",))
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20, *, out: Tensor | None = None) -> Tensor:
+    """`log(1 + exp(beta * x)) / beta`, and x itself where `beta * x > threshold`.
+
+    The slope is `sigmoid(beta * x)`, and 1 above the threshold. Floats only.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.softplus(torch.tensor([-1.0, 0.0, 100.0]))
+    tensor([  0.3133,   0.6931, 100.0000])
+    """
+    require_float(input, "softplus_cpu")
+    return _softplus(input, beta, threshold, out=out)
+
+
+# ------------------------------------------------------------------------------- elu, selu, celu
+
+ELU = ("self", "alpha", "scale", "input_scale")
+
+
+_elu_slope = elementwise(
+    "elu_slope",
+    "pullback.kernels.curves:elu_slope",
+    inputs=ELU,
+    kinds="TNNN",
+    places="",
+    vjp={
+        "self": lambda g, self, alpha, scale, input_scale: (
+            g
+            * ops.where(
+                self > 0, 0, ops.exp(self * input_scale) * (alpha * scale * input_scale * input_scale)
+            )
+        )
+    },
+)
+
+
+def _declare_elu(name: str, digit: int, public: str) -> Any:
+    return elementwise(
+        name,
+        "pullback.kernels.curves:elu",
+        inputs=ELU,
+        kinds="TNNN",
+        places="",
+        public_name=public,
+        allowed="f",
+        refuse=unimplemented("elu_cpu"),
+        grad_name=f"{public.capitalize()}Backward{digit}",
+        vjp={
+            "self": lambda g, self, alpha, scale, input_scale: times(
+                g, _elu_slope(self, alpha, scale, input_scale)
+            )
+        },
+    )
+
+
+_ELU = _declare_elu("elu", 0, "elu"), _declare_elu("elu_written", 1, "elu")
+_CELU = _declare_elu("celu", 0, "celu"), _declare_elu("celu_written", 1, "celu")
+
+
+@function(places="", aliases=("nn.functional.elu",))
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where it is positive, `alpha * (exp(x) - 1)` elsewhere. Floats only.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.elu(torch.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    require_float(input, "elu_cpu")
+    return applied(_ELU[inplace], inplace, input, alpha, 1, 1)
+
+
+@function(places="t", aliases=("nn.functional.selu",))
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`elu` with the alpha and the scale that keep mean 0 and variance 1 through deep networks.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.selu(torch.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
+    require_float(input, "elu_cpu")
+    return applied(_ELU[inplace], inplace, input, 1.6732632423543772, 1.0507009873554805, 1)
+
+
+@function(places="t", aliases=("nn.functional.celu",))
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where it is positive, `alpha * (exp(x / alpha) - 1)` elsewhere. RuntimeError for alpha 0.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.celu(torch.tensor([-1.0, 2.0]), alpha=2.0)
+    tensor([-0.7869,  2.0000])
+    """
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    require_float(input, "elu_cpu")
+    return applied(_CELU[inplace], inplace, input, alpha, 1, 1 / alpha)
+
+
+written(elu, "nn.functional.elu_")
+written(selu, "torch.selu_", "nn.functional.selu_")
+written(celu, "torch.celu_", "nn.functional.celu_")
+
+
+# ------------------------------------------------------------------------------------ gated
+
+
+@op(name="glu", places="", layout="K")
+def _glu(self: Tensor, dim: int) -> Any:
+    if not self.ndim:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    axis = wrap_dim(dim, self.ndim)
+    if self.shape[axis] % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {self.shape[axis]}")
+    if self.dtype.kind != "f":
+        raise NotImplementedError(f"\"glu_cpu\" not implemented for '{type_name(self)}'")
+    value, gate = np.split(self, 2, axis)
+    return value / (1 + np.exp(-gate))
+
+
+def _glu_vjp(g: Tensor, self: Tensor, dim: int) -> Tensor:
+    value, gate = ops.chunk(self, 2, dim)
+    s = ops.sigmoid(gate)
+    open = g * s
+    return ops.cat([open, open * value * (1 - s)], dim)
+
+
+_glu.vjp(self=_glu_vjp)
+
+
+@function(places="", aliases=("nn.functional.glu",))
+def glu(input: Tensor, dim: int = -1, *, out: Tensor | None = None) -> Tensor:
+    """`a * sigmoid(b)`, a and b being the halves of the input along `dim`.
+
+    RuntimeError for an odd size; floats only. The gradients are `g * s` and `g * a * s * (1 - s)`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.glu(torch.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
+    return _glu(input, dim, out=out)
+
+
+# -------------------------------------------------------------------------- made of other ops
+
+
+@function(places="", aliases=("nn.functional.tanhshrink",))
+def tanhshrink(input: Tensor) -> Tensor:
+    """`x - tanh(x)`, element by element.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.tanhshrink(torch.tensor([1.0]))
+    tensor([0.2384])
+    """
+    return input - ops.tanh(input)
+
+
+@function(places="", aliases=("nn.functional.softsign",))
+def softsign(input: Tensor) -> Tensor:
+    """`x / (1 + |x|)`, element by element.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.softsign(torch.tensor([1.0, -3.0]))
+    tensor([ 0.5000, -0.7500])
+    """
+    return input / (ops.abs(input) + 1)
+
+
+@function(name="sigmoid", places="", aliases=("nn.functional.sigmoid",))
+def _sigmoid(input: Tensor) -> Tensor:
+    """`1 / (1 + exp(-x))`, element by element.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.sigmoid(torch.tensor([0.0]))
+    tensor([0.5000])
+    """
+    return ops.sigmoid(input)
+
+
+@function(name="tanh", places="", aliases=("nn.functional.tanh",))
+def _tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent, element by element.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.tanh(torch.tensor([0.0]))
+    tensor([0.])
+    """
+    return ops.tanh(input)
+
+
+def _chosen_dim(name: str, ndim: int, dim: int | None) -> int:
+    """The dim of a softmax that was called without: the first of 0, 1 or 3 dims, else the second."""
+    if dim is not None:
+        return dim
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
+        "dim=X as an argument.",
+        stacklevel=4,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+@function(name="softmax", places="", aliases=("nn.functional.softmax",))
+def _softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None
+) -> Tensor:
+    """`exp(x) / sum(exp(x))` along `dim`, as `torch.softmax`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return ops.softmax(input, _chosen_dim("softmax", input.ndim, dim), dtype)
+
+
+@function(name="log_softmax", places="", aliases=("nn.functional.log_softmax",))
+def _log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None
+) -> Tensor:
+    """The logarithm of `softmax`, as `torch.log_softmax`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    return ops.log_softmax(input, _chosen_dim("log_softmax", input.ndim, dim), dtype)
+
+
+@function(places="", aliases=("nn.functional.softmin",))
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None
+) -> Tensor:
+    """`softmax(-x)` along `dim`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.softmin(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return ops.softmax(-input, _chosen_dim("softmin", input.ndim, dim), dtype)
+
+
+@function(places="", aliases=("nn.functional.gumbel_softmax",))
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A sample of the Gumbel-softmax distribution: `softmax((logits + noise) / tau)` along `dim`.
+
+    If `hard`, the sample is one-hot, with the gradient of the soft one.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.gumbel_softmax(torch.tensor([1.0, 2.0]), hard=True).sum()
+    tensor(1.)
+    """
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    noise = -ops.log(ops.empty_like(logits).exponential_())
+    soft = ops.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    largest = ops.argmax(soft, dim, True)
+    chosen = ops.scatter(ops.zeros_like(soft), dim, largest, 1.0)
+    return chosen - soft.detach() + soft

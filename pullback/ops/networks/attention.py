@@ -1,0 +1,290 @@
+"""Scaled dot-product attention: `softmax(q kᵀ · scale + mask) v`, row by row, in tiles.
+
+The kernels hold the scores of some rows at a time, never all of them: forward keeps `lse`, the
+logarithm of each row's sum of exponentials, from which backward makes the weights again. A row that
+is masked entirely gives zeros. `_attention` is the op on tiles; `attend` is the same of ops, which
+gives higher derivatives, dropout and what runs under transforms. Read `_tile_weights` first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, from_array, grad_enabled, levels
+from pullback.core.dtypes import bool_, float32
+from pullback.core.op import op
+from pullback.ops.elementwise.arithmetic import _c_name as c_name
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import overloaded
+
+Array = Any
+_TILE = 1 << 19  # scores held at a time
+
+# ------------------------------------------------------------------------------------ kernels
+
+
+def _batched(a: Array, batch: tuple[int, ...]) -> Array:
+    """An array (..., rows, columns) as (B, rows, columns), for the batch dims of all."""
+    if a.shape[:-2] != batch:
+        a = np.broadcast_to(a, (*batch, *a.shape[-2:]))
+    return a.reshape(math.prod(batch), *a.shape[-2:])
+
+
+def _tiles(batch: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+    """Parts of the batch and of the rows, so that each has few scores."""
+    some = max(1, _TILE // max(columns, 1))
+    if rows <= some:
+        step = max(1, some // max(rows, 1))
+        yield from ((slice(b, b + step), slice(None)) for b in range(0, batch, step))
+    else:
+        yield from ((slice(b, b + 1), slice(r, r + some)) for b in range(batch) for r in range(0, rows, some))
+
+
+def _tile_scores(
+    q: Array, k: Array, mask: Array | None, part: tuple[slice, slice], causal: bool, scale: float
+) -> Array:
+    """The scores of a part of the rows, masked."""
+    b, r = part
+    scores = np.matmul(q[b, r] * q.dtype.type(scale), k[b].swapaxes(1, 2))
+    if mask is not None:
+        some = mask[b, r] if mask.shape[1] > 1 else mask[b]
+        if mask.dtype == bool:
+            np.copyto(scores, -np.inf, where=~some)
+        else:
+            scores += some
+    if causal:
+        first = r.start or 0
+        np.copyto(scores, -np.inf, where=~np.tri(scores.shape[1], scores.shape[2], first, dtype=bool))
+    return scores
+
+
+def _check_product(batch: tuple[int, ...], wanted: tuple[int, ...], got: tuple[int, ...]) -> None:
+    """Refuses matrices that do not fit, in the words of a batched product."""
+    if wanted[0] != got[0]:
+        count = math.prod(batch)
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{count}, {wanted[0]}] "
+            f"but got: [{count}, {got[0]}]."
+        )
+
+
+def _spread(q: Array, k: Array, v: Array, mask: Array | None) -> tuple[Any, ...]:
+    """The arrays with one batch dim, and the batch dims that they had."""
+    batch = q.shape[:-2]
+    if not batch == k.shape[:-2] == v.shape[:-2]:
+        batch = tuple(ops.common_shape(batch, k.shape[:-2], v.shape[:-2]))
+    _check_product(batch, (q.shape[-1], k.shape[-2]), (k.shape[-1], k.shape[-2]))
+    _check_product(batch, (k.shape[-2], v.shape[-1]), v.shape[-2:])
+    if mask is not None:
+        scores = (*batch, q.shape[-2], k.shape[-2])
+        shape = tuple(ops.common_shape(scores, mask.shape))
+        if shape != scores:
+            raise RuntimeError(
+                f"output with shape {list(scores)} doesn't match the broadcast shape {list(shape)}"
+            )
+        mask = mask.reshape((1,) * (2 - mask.ndim) + mask.shape)
+        mask = _batched(mask, batch)
+    return _batched(q, batch), _batched(k, batch), _batched(v, batch), mask, batch
+
+
+@op(name="scaled_dot_product_flash_attention_for_cpu", places="")
+def _attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float
+) -> tuple[Array, Array]:
+    """The attention's result, and the logarithm of the sum of exponentials of each row."""
+    q, k, v, mask, batch = _spread(query, key, value, attn_mask)
+    count, rows = q.shape[:2]
+    result = np.empty((count, rows, v.shape[2]), q.dtype)
+    lse = np.empty((count, rows), q.dtype)
+    lowest, least = np.finfo(q.dtype).min, np.finfo(q.dtype).tiny
+    for part in _tiles(count, rows, k.shape[1]):
+        weights = _tile_scores(q, k, mask, part, is_causal, scale)
+        top = np.maximum.reduce(weights, 2, None, None, True, -np.inf)
+        np.maximum(top, lowest, out=top)  # a row that is masked entirely: exp(-inf - lowest) is zero
+        np.exp(np.subtract(weights, top, weights), weights)
+        total = np.add.reduce(weights, 2, None, None, True)
+        lse[part] = (np.log(total) + top)[..., 0]
+        weighed = np.matmul(weights, v[part[0]], out=result[part])
+        weighed /= np.maximum(total, least, out=total)
+    return result.reshape(*batch, *result.shape[1:]), lse.reshape(*batch, rows)
+
+
+def _tile_weights(scores: Array, lse: Array) -> Array:
+    """The softmax of rows of scores, by their `lse`; zeros in rows that are masked entirely."""
+    lse = np.maximum(lse, np.finfo(lse.dtype).min)[..., None]
+    return np.exp(np.subtract(scores, lse, scores), scores)
+
+
+@op(name="attention_slope", places="", nondiff=True)
+def _attention_slope(
+    g: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, result: Tensor,
+    lse: Tensor, is_causal: bool, scale: float, mask_wanted: bool,
+) -> tuple[Array, ...]:  # fmt: skip
+    """The gradients of query, key and value, and of the mask if it is wanted."""
+    q, k, v, mask, batch = _spread(query, key, value, attn_mask)
+    g, result, lse = _batched(g, batch), _batched(result, batch), lse.reshape(q.shape[:2])
+    dq, dk, dv = np.empty_like(q, order="C"), np.zeros_like(k, order="C"), np.zeros_like(v, order="C")
+    dm = np.zeros((len(q), q.shape[1], k.shape[1]) if mask_wanted else 0, q.dtype)
+    for part in _tiles(len(q), q.shape[1], k.shape[1]):
+        b = part[0]
+        weights = _tile_weights(_tile_scores(q, k, mask, part, is_causal, scale), lse[part])
+        dv[b] += np.matmul(weights.swapaxes(1, 2), g[part])
+        rise = np.matmul(g[part], v[b].swapaxes(1, 2))
+        rise -= np.add.reduce(g[part] * result[part], 2, None, None, True)
+        weights *= rise
+        if mask_wanted:
+            dm[part] = weights
+        weights *= q.dtype.type(scale)
+        np.matmul(weights, k[b], out=dq[part])
+        dk[b] += np.matmul(weights.swapaxes(1, 2), q[part])
+    shaped = [a.reshape(*batch, *a.shape[1:]) for a in (dq, dk, dv)]
+    return (*shaped, dm.reshape(*batch, *dm.shape[1:]) if mask_wanted else dm)
+
+
+# ---------------------------------------------------------------------------------------- ops
+
+
+def _bias(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
+    """What is added to the scores for a mask and for causality."""
+    if mask is not None and mask.dtype is bool_:
+        mask = ops.where(mask, 0.0, -math.inf).to(query.dtype)
+    if causal:
+        seen = from_array(np.tri(query.shape[-2], key.shape[-2], dtype=bool), False, query.is_meta)
+        ahead = ops.where(seen, 0.0, -math.inf).to(query.dtype)
+        mask = ahead if mask is None else mask + ahead
+    return mask
+
+
+def weigh(scores: Tensor) -> Tensor:
+    """The softmax of the last dim, zeros where all is `-inf`."""
+    masked = ops.all(scores == -math.inf, -1, True)
+    return ops.where(masked, 0.0, ops.softmax(ops.where(masked, 0.0, scores), -1))
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scale: float, dropout: float
+) -> Tensor:
+    """Attention made of ops."""
+    weights = _weights(query, key, mask, causal, scale)
+    if dropout:
+        weights = ops.dropout(weights, dropout)
+    return ops.matmul(weights, value)
+
+
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
+    scores = ops.matmul(query * scale, ops.transpose(key, -2, -1))
+    bias = _bias(query, key, mask, causal)
+    return weigh(scores if bias is None else scores + bias)
+
+
+@_attention.joint_vjp
+def _attention_vjp(
+    g0: Tensor | None, g1: Tensor | None, query: Tensor, key: Tensor, value: Tensor,
+    attn_mask: Tensor | None, is_causal: bool, scale: float, result0: Tensor, result1: Tensor, needs: Any,
+) -> tuple[Tensor | None, ...]:  # fmt: skip
+    g = ops.zeros_like(result0) if g0 is None else g0
+    wanted = len(needs) > 3 and bool(needs[3])
+    if g1 is None and not grad_enabled() and not levels():
+        found = _attention_slope(g, query, key, value, attn_mask, result0, result1, is_causal, scale, wanted)
+        return (*found[:3], found[3] if wanted else None)
+    weights = _weights(query, key, attn_mask, is_causal, scale)
+    rise = ops.matmul(g, ops.transpose(value, -2, -1))
+    slope = weights * (rise - ops.sum(g * ops.matmul(weights, value), -1, True))
+    if g1 is not None:
+        slope = slope + ops.unsqueeze(g1, -1) * weights
+    return (
+        ops.matmul(slope, key) * scale,
+        ops.matmul(ops.transpose(slope, -2, -1), query) * scale,
+        ops.matmul(ops.transpose(weights, -2, -1), g),
+        slope if wanted else None,
+    )
+
+
+def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
+    """Refuses tensors whose dtypes or shapes do not go together."""
+    if not (
+        isinstance(query, Tensor) and isinstance(key, Tensor) and isinstance(value, Tensor)
+        and (mask is None or isinstance(mask, Tensor))
+    ):  # fmt: skip
+        raise TypeError("scaled_dot_product_attention(): arguments must be Tensors")
+    if not query.dtype is key.dtype is value.dtype:
+        raise RuntimeError(
+            "Expected query, key, and value to have the same dtype, but got query.dtype: "
+            f"{c_name(query.dtype)} key.dtype: {c_name(key.dtype)} and value.dtype: "
+            f"{c_name(value.dtype)} instead."
+        )
+    if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
+        listed = [f"{name}.dim: {t.ndim}" for name, t in (("query", query), ("key", key), ("value", value))]
+        raise RuntimeError(
+            "Expected query, key, and value to all be  at least 2 dimensional, but got "
+            f"{listed[0]} {listed[1]} and {listed[2]} instead."
+        )
+    if mask is not None and mask.dtype not in (bool_, float32, query.dtype):
+        raise RuntimeError(
+            "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
+            f"attn_mask.dtype: {c_name(mask.dtype)} and  query.dtype: {c_name(query.dtype)} instead."
+        )
+    if query.dtype.kind == "c":
+        raise NotImplementedError(
+            f"\"softmax_lastdim_kernel_impl\" not implemented for '{query.dtype.type_name}'"
+        )
+    if query.dtype.kind != "f":
+        raise RuntimeError(f"expected scalar type Float but found {query.dtype.type_name}")
+
+
+def _shared_heads(query: Tensor, kv: Tensor) -> Tensor:
+    """Keys or values with each head repeated for the queries that share it."""
+    wrap_dim(-3, query.ndim)
+    if query.shape[-3] % kv.shape[-3]:
+        raise RuntimeError("Number of heads in key and value must divide the number of heads in ")
+    times = query.shape[-3] // kv.shape[-3]
+    return kv if times == 1 else ops.repeat_interleave(kv, times, -3)
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """`softmax(q kᵀ · scale + mask) v`, of (..., L, E), (..., S, E), (..., S, V): (..., L, V).
+
+    A mask (..., L, S) is added to the scores, or says where to look if it is bool; `is_causal` lets
+    row i see the first i + 1 columns. A row that sees nothing gives zeros. `scale` is 1/√E if None.
+    With `enable_gqa`, several heads (the third last dim) of `query` share one of `key` and `value`.
+
+    >>> import pullback as torch
+    >>> v = torch.tensor([[1.0], [3.0]])
+    >>> torch.nn.functional.scaled_dot_product_attention(torch.zeros(2, 4), torch.ones(2, 4), v)
+    tensor([[2.],
+            [2.]])
+    """
+    _check_attention(query, key, value, attn_mask)
+    if enable_gqa:
+        key, value = _shared_heads(query, key), _shared_heads(query, value)
+    if scale is None:
+        scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
+    if not 0 <= dropout_p <= 1:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p:g}")
+    if dropout_p or levels() or query.is_meta:
+        return attend(query, key, value, attn_mask, is_causal, scale, dropout_p)
+    return _attention(query, key, value, attn_mask, is_causal, scale)[0]
+
+
+scaled_dot_product_attention = overloaded(
+    scaled_dot_product_attention,
+    "(Tensor query, Tensor key, Tensor value, Tensor attn_mask = None, float dropout_p = 0., "
+    "bool is_causal = False, *, float scale = None, bool enable_gqa = False)",
+    places="",
+    aliases=("nn.functional.scaled_dot_product_attention",),
+)

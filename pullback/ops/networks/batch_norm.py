@@ -1,0 +1,351 @@
+"""batch_norm and instance_norm: statistics of each channel, kept as running averages.
+
+In training the mean and variance are those of the batch, and `_training` is a norm like those of
+layer_norm.py, where to begin. Otherwise they are the running ones, and `_running` is a scaling
+of each channel. Several names of PyTorch stand for the same computation: `_declare` makes the pair of
+ops for each, so that the nodes of the graph are called as users expect.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.op import function, op
+from pullback.ops.networks.layer_norm import (
+    Frame,
+    check_count,
+    check_mixed,
+    norm_sums,
+    norm_vjp,
+    normalised,
+)
+
+
+@functools.lru_cache(256)
+def channel_frame(shape: tuple[int, ...]) -> Frame:
+    """Statistics of each channel, dim 1, over all other dims."""
+    samples, channels, size = shape[0], shape[1], math.prod(shape[2:])
+    if size == 1:
+        kernel = channels, samples, 1, samples, samples, False, channels, 1, 0
+    else:
+        kernel = channels, size, samples, channels * size, size, False, channels, 1, 0
+    one = 1, channels, 1
+    return Frame(kernel, (channels,), (samples, channels, size), one, one, (0, 2), size == 1)
+
+
+def _scaled(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, shape: Any, eps: float) -> Any:
+    """The kernel of the running statistics: one product and one sum with vectors."""
+    check_mixed(x, mean, variance, weight, bias)
+    wide = np.promote_types(np.float32, mean.dtype)
+    scale = 1 / np.sqrt(variance.astype(wide, copy=False) + wide.type(eps))
+    if weight is not None:
+        scale = scale * weight
+    shift = mean * -scale if bias is None else bias - mean * scale
+    result = np.multiply(x, scale.reshape(shape), dtype=wide)
+    result += shift.reshape(shape)
+    return result.astype(x.dtype, copy=False)
+
+
+def _running_vjp(
+    g: Tensor,
+    self: Tensor,
+    weight: Tensor | None,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    rstd = ops.rsqrt(variance + eps)
+    dx = dw = db = None
+    if needs[0]:
+        scale = rstd if weight is None else rstd * weight
+        dx = g * ops.reshape(scale, (-1, *(1,) * (self.ndim - 2)))
+    if any(needs[1:]):
+        dw, db = norm_sums(g, self, mean, rstd, channel_frame(tuple(self.shape)))
+    return dx, dw if weight is not None else None, db, None, None
+
+
+def _declare(name: str, grad_name: str) -> tuple[Any, Any]:
+    """The op of the batch's statistics and that of the running ones."""
+
+    @op(name=f"{name}_training", places="", takes_half=True, grad_name=grad_name)
+    def training(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
+        return normalised(self, weight, bias, frame, eps)
+
+    @op(name=f"{name}_running", places="", takes_half=True, grad_name=grad_name)
+    def running(
+        self: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor,
+        variance: Tensor,
+        eps: float,
+    ) -> Any:
+        return _scaled(self, weight, bias, mean, variance, (-1, *(1,) * (self.ndim - 2)), eps)
+
+    training.joint_vjp(norm_vjp)
+    running.joint_vjp(_running_vjp)
+    return training, running
+
+
+_NATIVE = _declare("native_batch_norm", "NativeBatchNormBackward0")
+_LEGIT = _declare("native_batch_norm_legit", "NativeBatchNormLegitBackward0")
+_STATELESS = _declare("native_batch_norm_stateless", "NativeBatchNormLegitBackward1")
+
+
+def _check(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
+    """Refuses other than vectors of a number for each channel, and missing running statistics."""
+    dtype = input.dtype
+    channels = input.shape[1] if input.ndim > 1 else 0
+    if input.ndim == 1:
+        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
+    for name, a in vectors.items():
+        if a is None:
+            if name.startswith("running") and not training:
+                raise RuntimeError(f"{name} must be defined in evaluation mode")
+        elif a.numel() != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {a.numel()}")
+        elif name.startswith("running") and a.requires_grad:
+            raise RuntimeError(
+                f"The function 'native_batch_norm' is not differentiable with respect to argument "
+                f"'{name}'. This input cannot have requires_grad True."
+            )
+    if dtype.kind != "f":
+        raise NotImplementedError(f"\"batch_norm\" not implemented for '{dtype.type_name}'")
+
+
+def _batch(
+    records: tuple[Any, Any],
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The result, and the batch's mean and `1 / sqrt(var + eps)`, empty if they were not computed."""
+    _check(
+        input,
+        training,
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
+    if not training:
+        none = ops.empty((0,), dtype=input.dtype)
+        y = records[1](input, weight, bias, running_mean, running_var, eps)
+        return y, none, none.clone()
+    y, mean, rstd, variance = records[0](input, weight, bias, channel_frame(tuple(input.shape)), eps)
+    mean, rstd = mean.detach(), rstd.detach()
+    if running_mean is not None:
+        running_mean.mul_(1 - momentum).add_(mean * momentum)
+    if running_var is not None:
+        count = input.numel() // input.shape[1] if input.shape[1] else 0
+        unbiased = count / (count - 1) if count > 1 else math.nan
+        running_var.mul_(1 - momentum).add_(variance.detach() * (unbiased * momentum))
+    return y, mean, rstd
+
+
+def _empty(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """The norm of nothing, which is recorded as a copy."""
+    y = ops.clone(input)
+    y = y if weight is None else y * weight[0]
+    return y if bias is None else y + bias[0]
+
+
+@function(places="", aliases=("nn.functional.batch_norm",))
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+) -> Tensor:
+    """`(x - mean) / sqrt(var + eps) * weight + bias`, mean and variance of each channel, dim 1.
+
+    In training they are those of the batch, and the running ones, if there are some, move towards
+    them by the share `momentum`, the variance with the correction n / (n - 1). Otherwise they are
+    the running ones. ValueError for one number a channel in training.
+
+    >>> import pullback as torch
+    >>> x, mean, var = torch.tensor([[1.0], [3.0]]), torch.zeros(1), torch.ones(1)
+    >>> torch.nn.functional.batch_norm(x, mean, var, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
+    >>> mean, var
+    (tensor([0.2000]), tensor([1.1000]))
+    """
+    if training:
+        check_count(input.shape)
+    if not input.numel():
+        return _empty(input, weight, bias)
+    return _batch(_NATIVE, input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+
+
+@function(name="batch_norm", places="t")
+def _torch_batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Tensor:
+    """`torch.nn.functional.batch_norm`, the parameters in another order."""
+    return _batch(_NATIVE, input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+
+
+@function(places="t")
+def native_batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    *,
+    out: Any = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`batch_norm`, with the mean and `1 / sqrt(var + eps)` of the batch, which have no gradient.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([[1.0], [3.0]])
+    >>> torch.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[1]
+    tensor([2.])
+    """
+    found = _batch(_NATIVE, input, weight, bias, running_mean, running_var, training, momentum, eps)
+    return _written(found, out)
+
+
+def _written(found: tuple[Tensor, ...], out: Any) -> Any:
+    if out is None:
+        return found
+    for given, t in zip(out, found, strict=True):
+        given.resize_(tuple(t.shape)).copy_(t)
+    return tuple(out)
+
+
+@function(name="_native_batch_norm_legit", places="t")
+def _native_batch_norm_legit(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any, out: Any = None, **named: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`native_batch_norm`; the running statistics may also be left out, in training.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([[1.0], [3.0]])
+    >>> torch._native_batch_norm_legit(x, None, None, True, 0.1, 1e-5)[1]
+    tensor([2.])
+    """
+    if (rest and isinstance(rest[0], Tensor)) or "running_mean" in named:
+        found = _batch(_LEGIT, input, weight, bias, *rest, **named)
+    else:
+        found = _batch(_STATELESS, input, weight, bias, None, None, *rest, **named)
+    return _written(found, out)
+
+
+# ------------------------------------------------------------------------------- instance_norm
+
+
+def _repeated(a: Tensor | None, count: int) -> Tensor | None:
+    return None if a is None else ops.repeat(a, (count,))
+
+
+def _instance(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    if not use_input_stats and (running_mean is None or running_var is None):
+        raise RuntimeError(
+            "Expected running_mean and running_var to be defined when use_input_stats is false"
+        )
+    samples, channels = input.shape[:2]
+    for name, a in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
+        if a is not None and a.numel() != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {a.numel()}")
+    means, variances = _repeated(running_mean, samples), _repeated(running_var, samples)
+    y = _batch(
+        _NATIVE,
+        ops.reshape(input, (1, samples * channels, *input.shape[2:])),
+        _repeated(weight, samples),
+        _repeated(bias, samples),
+        means,
+        variances,
+        use_input_stats,
+        momentum,
+        eps,
+    )[0]
+    if use_input_stats:
+        for kept, each in ((running_mean, means), (running_var, variances)):
+            if kept is not None:
+                kept.copy_(ops.mean(ops.reshape(each, (samples, channels)), 0))
+    return ops.reshape(y, tuple(input.shape))
+
+
+@function(places="", aliases=("nn.functional.instance_norm",))
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+) -> Tensor:
+    """`batch_norm` of each sample by itself: statistics over the dims behind the channels.
+
+    With `use_input_stats` false they are the running ones. ValueError for one number a channel.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.instance_norm(torch.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
+    """
+    if use_input_stats and math.prod(input.shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+    return _instance(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps)
+
+
+@function(name="instance_norm", places="t")
+def _torch_instance_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Tensor:
+    """`torch.nn.functional.instance_norm`, the parameters in another order."""
+    return _instance(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps)

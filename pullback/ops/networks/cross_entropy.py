@@ -1,0 +1,353 @@
+"""Losses of classes: nll_loss and cross_entropy, of class numbers or of probabilities.
+
+`nll_loss` picks from each row: a linear map, whose derivative, `_nll_slope`, is its adjoint, and the
+derivative of that is the map again. Both run in `kernels/nll.pyx`. `cross_entropy` is `log_softmax` and
+`nll_loss`. Read `_nll` first.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.dtypes import int64
+from pullback.core.op import function, op
+from pullback.kernels.nll import pick, put, total_weight
+from pullback.ops.networks.losses import MEAN, NONE, reduced, reduction_of
+from pullback.ops.reductions.reduce import sum_array, type_name
+
+IGNORED = -100
+
+# ----------------------------------------------------------------------------------- kernels
+
+
+def _plain(target: Any, weight: Any, dtype: Any) -> tuple[Any, Any]:
+    """The target as contiguous int64 and the weights contiguous, in one dtype with the input."""
+    if weight is not None:
+        weight = np.ascontiguousarray(weight, dtype)
+    return np.ascontiguousarray(target, np.int64), weight
+
+
+def _layout(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """A shape as rows, classes, and what comes behind the classes."""
+    if len(shape) == 1:
+        return 1, shape[0], 1
+    return shape[0], shape[1], math.prod(shape[2:])
+
+
+def _nll_kernel(self: Any, target: Any, weight: Any, reduction: int, ignore_index: int) -> Any:
+    target, weight = _plain(target, weight, self.dtype)
+    picked = pick(np.ascontiguousarray(self).reshape(_layout(self.shape)), target, weight, ignore_index)
+    if reduction == NONE:
+        return picked.reshape(target.shape if self.ndim > 1 else ())
+    total = sum_array(picked, None, False)
+    if reduction == MEAN:
+        np.true_divide(total, total_weight(target, weight, ignore_index), total)
+    return total
+
+
+@op(name="nll_slope", places="")
+def _nll_slope(
+    self: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    reduction: int,
+    ignore_index: int,
+    shape: tuple[int, ...],
+) -> Any:
+    """The gradient of `nll_loss` for the gradient `self` of its result."""
+    target, weight = _plain(target, weight, self.dtype)
+    total = total_weight(target, weight, ignore_index) if reduction == MEAN else 1.0
+    scale = 1 / total if total else math.nan
+    g = np.ascontiguousarray(self).reshape(self.shape)
+    return put(g, scale, target, weight, ignore_index, *_layout(shape)).reshape(shape)
+
+
+_nll_slope.vjp(
+    self=lambda g, target, weight, reduction, ignore_index, shape: (_nll2d if len(shape) == 4 else _nll)(
+        g, target, weight, reduction, ignore_index
+    )
+)
+
+
+def _nll_vjp(
+    g: Tensor,
+    self_shape: tuple[int, ...],
+    target: Tensor,
+    weight: Tensor | None,
+    reduction: int,
+    ignore_index: int,
+) -> Tensor:
+    return _nll_slope(g, target, weight, reduction, ignore_index, tuple(self_shape))
+
+
+def _refuse(name: str, self: Any, target: Any, weight: Any) -> None:
+    """Refuses other dtypes than floats, class numbers, and weights like the input."""
+    if target.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {type_name(target)}")
+    if self.dtype.kind != "f":
+        raise NotImplementedError(f"\"{name}\" not implemented for '{type_name(self)}'")
+    if weight is not None and weight.dtype != self.dtype:
+        raise RuntimeError(f"expected scalar type {type_name(self)} but found {type_name(weight)}")
+
+
+@op(name="nll_loss", places="")
+def _nll(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
+    if target.ndim > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    classes = self.shape[-1]
+    rows = self.shape[0] if self.ndim == 2 else 1
+    if target.size != rows:
+        raise RuntimeError(f"size mismatch (got input: {list(self.shape)}, target: {list(target.shape)})")
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but "
+            f"got weight tensor of shape: {list(weight.shape)}"
+        )
+    _refuse("nll_loss_out_frame", self, target, weight)
+    return _nll_kernel(self, target, weight, reduction, ignore_index)
+
+
+_nll.vjp(self=_nll_vjp)
+
+
+@op(name="nll_loss2d", places="", grad_name="NllLoss2DBackward0")
+def _nll2d(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
+    if target.ndim != 3:
+        raise RuntimeError(
+            "only batches of spatial targets supported (3D tensors) but got targets of dimension: "
+            f"{target.ndim}"
+        )
+    if (self.shape[0], *self.shape[2:]) != target.shape:
+        raise RuntimeError(f"size mismatch (got input: {list(self.shape)} , target: {list(target.shape)}")
+    if weight is not None and weight.size != self.shape[1]:
+        raise RuntimeError("weight tensor should be defined either for all or no classes")
+    _refuse("nll_loss2d_forward_out_frame", self, target, weight)
+    return _nll_kernel(self, target, weight, reduction, ignore_index)
+
+
+_nll2d.vjp(self=_nll_vjp)
+
+# ---------------------------------------------------------------------------------- nll_loss
+
+
+def _weighted_nll(input: Tensor, target: Tensor, weight: Tensor, reduction: int, ignore: int) -> Tensor:
+    """The same of ops, for weights that want a gradient."""
+    dim = 0 if input.ndim == 1 else 1
+    used = target != ignore
+    index = ops.where(used, target, 0).to(int64)
+    picked = ops.squeeze(ops.gather(input, dim, ops.unsqueeze(index, dim)), dim)
+    factors = ops.where(used, weight[index], 0.0)
+    loss = ops.sum(-picked * factors) if reduction else -picked * factors
+    return loss / ops.sum(factors) if reduction == MEAN else loss
+
+
+def _nll_nd(input: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore: int) -> Tensor:
+    """`nll_loss` of any number of dims: those behind the classes are seen as two."""
+    ndim = input.ndim
+    if not ndim:
+        raise ValueError("Expected 1 or more dimensions (got 0)")
+    if ndim != 1 and input.shape[0] != (target.shape[0] if target.ndim else 1):
+        raise ValueError(
+            f"Expected input batch_size ({input.shape[0]}) to match target batch_size "
+            f"({target.shape[0] if target.ndim else 1})."
+        )
+    if ndim == 3 or ndim > 4:
+        wanted = [input.shape[0], *input.shape[2:]]
+        if list(target.shape) != wanted:
+            raise RuntimeError(f"Expected target size {wanted}, got {list(target.shape)}")
+    if weight is not None and weight.requires_grad:
+        return _weighted_nll(input, target, weight, reduction, ignore)
+    if ndim <= 2:
+        return _nll(input, target, weight, reduction, ignore)
+    if ndim == 4:
+        return _nll2d(input, target, weight, reduction, ignore)
+    rows, classes = input.shape[:2]
+    flat = math.prod(input.shape[2:])
+    loss = _nll2d(
+        ops.reshape(input, (rows, classes, 1, flat)),
+        ops.reshape(target, (rows, 1, flat)),
+        weight,
+        reduction,
+        ignore,
+    )
+    return ops.reshape(loss, tuple(target.shape)) if reduction == NONE else loss
+
+
+@function(places="", aliases=("nn.functional.nll_loss",))
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = IGNORED,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """`-weight[y] * x[y]` for log-probabilities x of classes and class numbers y; reduced.
+
+    x is (C,), (N, C) or (N, C, ...), y has its shape without C. The mean is over the sum of the
+    weights; targets equal to `ignore_index` count for nothing. IndexError for a class that is not.
+    The gradient is `-weight[y] * g` at y, zero elsewhere.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([[-0.5, -1.0], [-2.0, -0.1]])
+    >>> torch.nn.functional.nll_loss(x, torch.tensor([0, 1]))
+    tensor(0.3000)
+    """
+    return _nll_nd(input, target, weight, reduction_of(reduction, size_average, reduce), ignore_index)
+
+
+# ------------------------------------------------------------------------------ cross_entropy
+
+
+def _by_class(weight: Tensor, ndim: int, dim: int) -> Tensor:
+    """The weights of the classes as they lie in the input."""
+    return ops.reshape(weight, [-1 if i == dim else 1 for i in range(ndim)])
+
+
+def _of_probabilities(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore: int, smoothing: float
+) -> Tensor:
+    if target.dtype.kind != "f":
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {target.dtype.type_name}"
+        )
+    if ignore >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    dim = 0 if input.ndim == 1 else 1
+    classes = input.shape[dim]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or "
+            f"no classes but got weight tensor of shape: {list(weight.shape)}"
+        )
+    if smoothing > 0:
+        target = target * (1 - smoothing) + smoothing / classes
+    loss = ops.log_softmax(input, dim) * target
+    if weight is not None:
+        loss = loss * _by_class(weight, input.ndim, dim)
+    if reduction == NONE:
+        return -ops.sum(loss, dim)
+    total = -ops.sum(loss)
+    return total / (input.numel() / classes) if reduction == MEAN else total
+
+
+def _smooth(
+    input: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore: int, smoothing: float
+) -> Tensor:
+    """The loss of class numbers when each class gets a share `smoothing / C` of the target."""
+    dim = 0 if input.ndim == 1 else 1
+    x = ops.log_softmax(input, dim)
+    sharp = _nll_nd(x, target, weight, reduction, ignore)
+    spread = -ops.sum(x if weight is None else x * _by_class(weight, x.ndim, dim), dim)
+    used = target != ignore
+    spread = ops.where(used, spread, 0.0)
+    if reduction == MEAN and weight is not None:
+        factors = ops.where(used, weight[ops.where(used, target, 0).to(int64)], 0.0)
+        spread = ops.sum(spread) / ops.sum(factors)
+    elif reduction == MEAN:
+        spread = ops.sum(spread) / ops.sum(used)
+    else:
+        spread = reduced(spread, reduction)
+    return sharp * (1 - smoothing) + spread * (smoothing / input.shape[dim])
+
+
+@function(places="", aliases=("nn.functional.cross_entropy",))
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = IGNORED,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """`nll_loss(log_softmax(x), y)`; y may also be probabilities in the shape of x.
+
+    `label_smoothing` gives that share of the target to all classes alike. The other parameters and
+    errors are those of `nll_loss`. The gradient of a row is `(softmax(x) - onehot(y)) * g`.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
+    >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]), reduction="none")
+    tensor([  0.6931, 100.0000])
+    """
+    code = reduction_of(reduction, size_average, reduce)
+    if input.shape == target.shape:
+        return _of_probabilities(input, target, weight, code, ignore_index, label_smoothing)
+    if label_smoothing > 0:
+        if label_smoothing > 1:
+            raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
+        return _smooth(input, target, weight, code, ignore_index, label_smoothing)
+    x = ops.log_softmax(input, 0 if input.ndim == 1 else 1)
+    return _nll_nd(x, target, weight, code, ignore_index)
+
+
+# ----------------------------------------------------------------------- linear_cross_entropy
+
+
+def _check_linear(input: Tensor, linear_weight: Tensor, bias: Tensor | None) -> None:
+    """Refuses shapes that do not fit the map."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    wide, features = input.shape[-1], linear_weight.shape[-1]
+    if wide != features:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{wide} and {features}, respectively"
+        )
+    if linear_weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires "
+            f"batched input, (N, {features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    shape = tuple(linear_weight.shape[:-1])
+    if bias is not None and tuple(bias.shape) != shape:
+        raise RuntimeError(f"expected linear_bias shape {shape}, got {tuple(bias.shape)}")
+
+
+@function(places="", aliases=("nn.functional.linear_cross_entropy",))
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """`cross_entropy(linear(x, linear_weight, linear_bias), y)`, for weights (C, ..., n).
+
+    The input is (n,) or (N, n). `options` may name ways to save memory; they do not change the
+    result, and nothing else here. RuntimeError for shapes that do not fit.
+
+    >>> import pullback as torch
+    >>> x, w = torch.zeros(1, 3), torch.ones(2, 3)
+    >>> torch.nn.functional.linear_cross_entropy(x, w, torch.tensor([1]))
+    tensor(0.6931)
+    """
+    _check_linear(input, linear_weight, linear_bias)
+    probable = target.dtype.kind == "f"
+    if probable and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    shape = tuple(linear_weight.shape[:-1])
+    flat = linear_weight if len(shape) == 1 else ops.flatten(linear_weight, 0, -2)
+    bias = linear_bias if linear_bias is None or len(shape) == 1 else ops.flatten(linear_bias)
+    logits = ops.linear(input, flat, bias)
+    if len(shape) > 1:
+        logits = ops.reshape(logits, (input.shape[0], *shape))
+    ignored = IGNORED if ignore_index is None else ignore_index
+    return cross_entropy(
+        logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+    )

@@ -1,0 +1,239 @@
+"""Distances between rows: of two matrices, of pairs in one, of pairs side by side; cosines.
+
+`cdist` and `pdist` have compiled kernels (`distances.pyx`); their gradients are made of ops, so they
+have derivatives of any order. At distance zero, where a norm has no slope, the gradient is zero.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, from_array, result_type
+from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.op import op
+from pullback.kernels import distances
+from pullback.ops.reductions.norms import norm_slope
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import overloaded
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+PLAIN = 25
+"""Up to so many rows the euclidean distance is computed from differences, beyond by a matrix product."""
+
+_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+
+# --------------------------------------------------------------------------------- all with all
+
+
+def _check_two(x1: Array, x2: Array, p: float) -> None:
+    for which, a in (("X1", x1), ("X2", x2)):
+        kind = from_numpy_dtype(a.dtype)
+        if kind.kind != "f":
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {which} got: {kind.type_name}")
+    for which, a in (("X1", x1), ("X2", x2)):
+        if a.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {which} got: {a.ndim}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    _check_one_kind("cdist", x1, x2)
+
+
+def _check_one_kind(name: str, *arrays: Array) -> None:
+    first = from_numpy_dtype(arrays[0].dtype)
+    if first.itemsize == 2:
+        raise NotImplementedError(f"\"{name}\" not implemented for '{first.type_name}'")
+    for a in arrays[1:]:
+        if a.dtype != arrays[0].dtype:
+            found = from_numpy_dtype(a.dtype).type_name
+            raise RuntimeError(f"expected scalar type {first.type_name} but found {found}")
+
+
+def _common_batch(x1: Array, x2: Array) -> tuple[int, ...]:
+    """The leading dims of both, broadcast."""
+    try:
+        return np.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+    except ValueError:
+        a, b = x1.shape[:-2], x2.shape[:-2]
+        for place in range(-1, -min(len(a), len(b)) - 1, -1):
+            if a[place] != b[place] and 1 not in (a[place], b[place]):
+                dim = max(len(a), len(b)) + place
+                raise RuntimeError(
+                    f"The size of tensor a ({a[place]}) must match the size of tensor b ({b[place]}) "
+                    f"at non-singleton dimension {dim}"
+                ) from None
+        raise
+
+
+def _by_product(x1: Array, x2: Array) -> Array:
+    """Euclidean distances as `|x|**2 + |y|**2 - 2 x y`, around the second's mean: less cancels."""
+    center = x2.sum(-2, keepdims=True) / max(x2.shape[-2], 1)
+    x1, x2 = x1 - center, x2 - center
+    squares = (x1 * x1).sum(-1)[..., None] + (x2 * x2).sum(-1)[..., None, :]
+    return np.sqrt(np.maximum(squares - 2 * (x1 @ x2.swapaxes(-1, -2)), 0))
+
+
+@op(name="cdist", places="", takes_half=True)
+def _cdist(x1: Tensor, x2: Tensor, p: float, mode: int) -> Array:
+    _check_two(x1, x2, p)
+    batch = _common_batch(x1, x2)
+    many = x1.shape[-2] > PLAIN or x2.shape[-2] > PLAIN
+    if p == 2 and (mode == 1 or (mode == 0 and many)):
+        return np.ascontiguousarray(_by_product(x1, x2))
+    shape = (*batch, x1.shape[-2], x2.shape[-2])
+    parts = []
+    for a in (x1, x2):
+        whole = np.broadcast_to(a, (*batch, *a.shape[-2:]))
+        parts.append(np.ascontiguousarray(whole).reshape(-1, *a.shape[-2:]) if whole.size else None)
+    found = np.zeros(shape, x1.dtype)
+    if found.size and parts[0] is not None:
+        distances.between(parts[0], parts[1], found.reshape(-1, *shape[-2:]), p)
+    return found
+
+
+@_cdist.joint_vjp
+def _cdist_vjp(
+    g: Tensor, x1: Tensor, x2: Tensor, p: float, mode: int, result: Tensor, needs: Any
+) -> tuple[Any, ...]:
+    """Of euclidean distances between many rows by products, of others by their differences."""
+    first, second = needs
+    if p == 2 and (x1.shape[-2] > PLAIN or x2.shape[-2] > PLAIN):
+        zero = result == 0
+        w = ops.where(zero, 0.0, g) / ops.where(zero, 1.0, result)
+        g1 = x1 * ops.sum(w, -1, True) - w @ x2 if first else None
+        g2 = x2 * ops.unsqueeze(ops.sum(w, -2), -1) - ops.transpose(w, -1, -2) @ x1 if second else None
+        return g1, g2
+    away = ops.unsqueeze(x1, -2) - ops.unsqueeze(x2, -3)
+    slope = norm_slope(g, away, p, result, -1)
+    return (ops.sum(slope, -2) if first else None), (-ops.sum(slope, -3) if second else None)
+
+
+_cdist.batch_rule = "leading"
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _MODES[0]) -> Tensor:
+    """The distance of order `p` of every row of `x1` from every row of `x2`: (..., n, m).
+
+    Leading dims are broadcast. Euclidean distances between more than 25 rows are computed by a matrix
+    product, which is quick and loses digits of small distances; `compute_mode` may forbid it, or ask for
+    it always. RuntimeError for integers and negative `p`. The gradient is that of `linalg.vector_norm`.
+
+    >>> import pullback as torch
+    >>> torch.cdist(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
+    """
+    if compute_mode is not None and compute_mode not in _MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    return _cdist(x1, x2, float(p), 0 if compute_mode is None else _MODES.index(compute_mode))
+
+
+cdist = overloaded(
+    cdist,
+    "(Tensor x1, Tensor x2, float p = 2, str compute_mode = None)",
+    places="t",
+)
+
+# ------------------------------------------------------------------------------ pairs of rows
+
+
+@op(name="pdist", places="", takes_half=True)
+def _pdist(self: Tensor, p: float) -> Array:
+    """Of a matrix, or of each of a stack of them."""
+    if from_numpy_dtype(self.dtype).kind != "f":
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    _check_one_kind("pdist", self)
+    *stack, n, d = self.shape
+    found = np.zeros((math.prod(stack), n * (n - 1) // 2), self.dtype)
+    if found.size and self.size:
+        distances.within(np.ascontiguousarray(self).reshape(-1, n, d), found, p)
+    return found.reshape(*stack, -1)
+
+
+def _pdist_vjp(g: Tensor, self: Tensor, p: float, result: Tensor) -> Tensor:
+    if self.shape[-2] < 2:
+        return ops.zeros_like(self)
+    i, j = (from_array(places) for places in np.triu_indices(self.shape[-2], 1))
+    away = ops.index_select(self, -2, i) - ops.index_select(self, -2, j)
+    slope = norm_slope(g, away, p, result, -1)
+    none = ops.zeros_like(self)
+    return ops.index_add(none, -2, i, slope) - ops.index_add(none, -2, j, slope)
+
+
+_pdist.vjp(self=_pdist_vjp)
+_pdist.batch_rule = "leading"
+
+
+def pdist(input: Tensor, p: float = 2) -> Tensor:
+    """The distances of order `p` of the rows of a matrix from each other: those of pairs i < j, in order.
+
+    RuntimeError for integers and negative `p`.
+
+    >>> import pullback as torch
+    >>> torch.pdist(torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]]))
+    tensor([5., 3., 4.])
+    """
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    return _pdist(input, float(p))
+
+
+pdist = overloaded(pdist, "(Tensor input, float p = 2)", places="t", aliases=("nn.functional.pdist",))
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The norm of order `p` of `x1 - x2 + eps` over the last dim; the others are broadcast.
+
+    >>> import pullback as torch
+    >>> torch.pairwise_distance(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
+    """
+    return ops.norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+pairwise_distance = overloaded(
+    pairwise_distance,
+    "(Tensor x1, Tensor x2, float p = 2, float eps = 1e-06, bool keepdim = False)",
+    places="t",
+    aliases=("nn.functional.pairwise_distance",),
+)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along `dim`: `x y / max(|x|, eps) / max(|y|, eps)`.
+
+    The tensors are broadcast. RuntimeError for integers and complex numbers.
+
+    >>> import pullback as torch
+    >>> torch.cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([0.6000])
+    """
+    kind = result_type(x1, x2)
+    if kind.kind != "f":
+        raise RuntimeError(
+            f"expected common dtype to be floating point, yet common dtype is {kind.type_name}"
+        )
+    x1, x2 = ops.broadcast_tensors(x1.to(kind), x2.to(kind))
+    dim = wrap_dim(dim, x1.ndim)
+    sizes = (ops.vector_norm(x, 2, dim, True) for x in (x1, x2))
+    first, second = (x / ops.clamp_min(size, eps) for x, size in zip((x1, x2), sizes, strict=True))
+    return ops.sum(first * second, dim)
+
+
+cosine_similarity = overloaded(
+    cosine_similarity,
+    "(Tensor x1, Tensor x2, int dim = 1, float eps = 1e-08)",
+    places="t",
+    aliases=("nn.functional.cosine_similarity",),
+)

@@ -1,0 +1,476 @@
+"""Rows by index: embedding, embedding_bag, one_hot.
+
+A bag sum adds scaled rows of a table to the rows of a result. It is linear in the rows and in the
+scales, and its derivatives are a bag sum with source and target exchanged, and inner products of
+rows, `_bag_dots`; theirs are bag sums again. So `_bag_sum` carries the means and the weighted sums
+to any order. The loops are in `kernels/bags.pyx`. Read `embedding`, then `_bag_sum`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, from_array, grad_enabled, set_grad_enabled
+from pullback.core.dtypes import from_numpy_dtype, int64
+from pullback.core.op import function, op
+from pullback.kernels import bags as bags_kernels
+from pullback.ops.reductions.norms import norm_array
+from pullback.ops.reductions.reduce import type_name
+from pullback.ops.shared.flat_places import outside
+
+Array = Any
+_MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
+
+
+def _check_indices(name: str, indices: Array) -> None:
+    """Refuses what is no int64 or int32."""
+    if indices.dtype not in (np.int64, np.int32):
+        kind = from_numpy_dtype(indices.dtype)
+        shown = f"torch.{kind.type_name}Tensor" if kind.kind == "f" else f"CPU{kind.type_name}Type"
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got {shown} instead (while checking arguments for {name})"
+        )
+
+
+def _rows_of(a: Array) -> Array:
+    """An array as contiguous rows of reals, complex numbers as pairs."""
+    rows = np.ascontiguousarray(a).reshape(-1, a.shape[-1]) if a.size else np.zeros((0, a.shape[-1]), a.dtype)
+    return rows.view(rows.real.dtype) if rows.dtype.kind == "c" else rows
+
+
+def _flat(indices: Array) -> Array:
+    return np.ascontiguousarray(indices, np.int64).reshape(-1)
+
+
+# ----------------------------------------------------------------------------------- embedding
+
+
+@op(places="t", moves=True)
+def embedding(
+    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+):  # fmt: skip
+    """The rows of the matrix `weight` at `indices`: shape (*indices, columns).
+
+    IndexError for an index out of range. The gradient of `weight` is added up at the rows taken,
+    but for the row `padding_idx`; with `scale_grad_by_freq` each is divided by how often it was.
+
+    >>> import pullback as torch
+    >>> torch.embedding(torch.tensor([[1, 2], [3, 4]]), torch.tensor([1, 0]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    _check_indices("embedding", indices)
+    if outside(np.ascontiguousarray(indices), weight.shape[0]):
+        raise IndexError("index out of range in self")
+    return weight.take(indices, 0)
+
+
+def _shares(flat: Array, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array | None:
+    """What each index counts for in the gradient; None where all count one."""
+    if by_frequency:
+        shares = (1 / np.bincount(flat, minlength=rows)[flat]).astype(dtype)
+    elif padding_idx >= 0:
+        shares = np.ones(flat.shape, dtype)
+    else:
+        return None
+    if padding_idx >= 0:
+        shares[flat == padding_idx] = 0
+    return shares
+
+
+@op(name="embedding_dense_backward", places="")
+def _embedding_slope(self: Tensor, indices: Tensor, rows: int, padding_idx: int, by_frequency: bool) -> Array:
+    """The gradient of an embedding's matrix for that of its result."""
+    flat, values = _flat(indices), _rows_of(self)
+    shares = _shares(flat, rows, padding_idx, by_frequency, values.dtype)
+    return bags_kernels.bag_sum(values, None, flat, shares, rows, flat.size).view(self.dtype)
+
+
+@op(name="embedding_shares", places="", nondiff=True)
+def _embedding_shares(self: Tensor, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array:
+    shares = _shares(_flat(self), rows, padding_idx, by_frequency, dtype.to_real().numpy)
+    return shares.reshape(*self.shape, 1)
+
+
+def _embedding_slope_vjp(
+    g: Tensor, indices: Tensor, rows: int, padding_idx: int, by_frequency: bool
+) -> Tensor:
+    picked = embedding(g, indices)
+    if padding_idx < 0 and not by_frequency:
+        return picked
+    return picked * _embedding_shares(indices, rows, padding_idx, by_frequency, g.dtype)
+
+
+_embedding_slope.vjp(self=_embedding_slope_vjp)
+embedding.vjp(
+    weight=lambda g, weight_shape, indices, padding_idx, scale_grad_by_freq: _embedding_slope(
+        g, indices, weight_shape[0], padding_idx, scale_grad_by_freq
+    )
+)
+
+
+@embedding.jvp
+def _embedding_tangent(weight: Tensor, indices: Any, *options: Any) -> Tensor:
+    return embedding(weight, indices)
+
+
+@op(name="embedding_renorm", places="", writes="K")
+def _renorm(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Array:
+    """A matrix with the named rows scaled down to the norm `max_norm` where theirs is larger."""
+    if self.ndim != 2:
+        raise RuntimeError("'self' must be 2-D")
+    _check_indices("embedding_renorm_", indices)
+    rows = np.unique(indices)
+    for bad in rows[(rows < 0) | (rows >= len(self))]:
+        raise IndexError(
+            f"select(): index {bad} out of range for tensor of size {list(self.shape)} at dimension 0"
+        )
+    picked = self[rows].astype(np.float32) if self.itemsize == 2 else self[rows]
+    norms = np.asarray(norm_array(picked, norm_type, (1,), True))
+    scale = np.where(norms > max_norm, max_norm / (norms + _MARGIN), 1)
+    self[rows] = picked * scale.astype(picked.dtype)
+    return self
+
+
+@function(places="t")
+def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
+    """Scales the rows at `indices` whose norm exceeds `max_norm` down to it, in place.
+
+    IndexError for an index out of range.
+
+    >>> import pullback as torch
+    >>> torch.embedding_renorm_(torch.tensor([[3.0, 4.0]]), torch.tensor([0]), 1.0, 2.0)
+    tensor([[0.6000, 0.8000]])
+    """
+    return _renorm.inplace(input, indices, max_norm, norm_type)
+
+
+def _renormed(weight: Tensor, indices: Tensor, max_norm: float | None, norm_type: float) -> None:
+    """The same without a trace in the graph, as the functions with `max_norm` do it."""
+    if max_norm is None:
+        return
+    before = grad_enabled()
+    set_grad_enabled(False)
+    try:
+        _renorm.inplace(weight, indices, max_norm, norm_type)
+    finally:
+        set_grad_enabled(before)
+
+
+@function(name="embedding", places="", aliases=("nn.functional.embedding",))
+def _functional_embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows of the matrix `weight` at the indices `input`: shape (*input, columns).
+
+    `max_norm` first scales, in place, the rows taken whose norm is larger. The row `padding_idx`
+    gets no gradient; with `scale_grad_by_freq` each is divided by how often its row was taken.
+    `sparse` has no effect: gradients are dense. AssertionError for a `padding_idx` that is no row.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
+    if padding_idx is None:
+        padding_idx = -1
+    else:
+        if not -weight.shape[0] <= padding_idx < weight.shape[0]:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx %= weight.shape[0]
+    _renormed(weight, input, max_norm, norm_type)
+    return embedding(weight, input, padding_idx, scale_grad_by_freq, sparse)
+
+
+# ---------------------------------------------------------------------------------------- bags
+
+
+@op(name="embedding_bag", places="")
+def _bag_sum(self: Tensor, scale: Tensor | None, source: Tensor, target: Tensor, bags: int) -> Array:
+    """`scale[i] * self[source[i]]` added to row `target[i]` of zeros, for each i."""
+    if scale is not None:
+        scale = np.ascontiguousarray(scale)
+    return bags_kernels.bag_sum(np.ascontiguousarray(self), source, target, scale, bags, source.size)
+
+
+@op(name="bag_dots", places="")
+def _bag_dots(self: Tensor, other: Tensor, at_self: Tensor, at_other: Tensor) -> Array:
+    """The inner products of the rows `self[at_self[i]]` and `other[at_other[i]]`."""
+    return bags_kernels.bag_dots(np.ascontiguousarray(self), at_self, np.ascontiguousarray(other), at_other)
+
+
+_bag_sum.vjp(
+    self=lambda g, self_shape, scale, source, target: _bag_sum(g, scale, target, source, self_shape[0]),
+    scale=lambda g, self, source, target: _bag_dots(self, g, source, target),
+)
+_bag_dots.vjp(
+    self=lambda g, self_shape, other, at_self, at_other: _bag_sum(other, g, at_other, at_self, self_shape[0]),
+    other=lambda g, other_shape, self, at_self, at_other: _bag_sum(
+        self, g, at_self, at_other, other_shape[0]
+    ),
+)
+
+
+@op(name="embedding_bag_max", places="", grad_name="EmbeddingBagBackward0", public_name="embedding_bag")
+def _bag_max(self: Tensor, source: Tensor, target: Tensor, bags: int) -> tuple[Array, Array]:
+    """The largest of each bag's rows, column by column, and which row it is, -1 in an empty bag."""
+    return bags_kernels.bag_max(np.ascontiguousarray(self), source, target, bags)
+
+
+def _bag_max_vjp(g0: Tensor, self_shape: tuple[int, ...], result1: Tensor) -> Tensor:
+    empty = result1 < 0
+    zeros = ops.zeros(self_shape, dtype=g0.dtype)
+    return ops.scatter_add(zeros, 0, ops.where(empty, 0, result1), ops.where(empty, 0.0, g0))
+
+
+_bag_max.vjp(self=_bag_max_vjp)
+
+
+@op(name="bag_places", places="", nondiff=True)
+def _bag_places(self: Tensor, offsets: Tensor, padding: int, last: bool, rows: int) -> tuple[Array, ...]:
+    """Of each index that is no padding, its place, its row and its bag; and the size of each bag."""
+    _check_indices("embedding_bag", self)
+    _check_indices("embedding_bag", offsets)
+    flat, starts = _flat(self), _flat(offsets)
+    _check_offsets(starts, flat.size, type_name(offsets))
+    if outside(flat, rows):
+        bad = flat[(flat < 0) | (flat >= rows)][0]
+        raise RuntimeError(
+            f"embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be {bad}"
+        )
+    ends = starts[1:] if last else np.append(starts[1:], flat.size)
+    starts = starts[: len(ends)]
+    target = np.repeat(np.arange(len(ends)), ends - starts)
+    place = np.arange(len(target))
+    if padding >= 0:
+        place = place[flat[: len(target)] != padding]
+    source, target = flat[place], target[place]
+    return place, source, target, np.bincount(target, minlength=len(ends))
+
+
+def _check_offsets(starts: Array, count: int, shown: str) -> None:
+    if starts.size and starts[0] != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
+            f"position 0. However, got {starts[0]}\n[ torch.{shown}Tensor{{}} ]"
+        )
+    if starts.size and starts[-1] > count:
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length {count} but got offsets[-1] of {starts[-1]}"
+        )
+
+
+SUM, MEAN, MAX = range(3)
+
+
+def _check_bag_weight(weight: Tensor, scale: Tensor | None) -> None:
+    """Refuses matrices of other kinds than floats, and scales of another dtype."""
+    if weight.dtype.kind != "f":
+        kind = weight.dtype.type_name
+        shown = f"torch.{kind}Tensor" if weight.dtype.kind in "iu" else f"CPU{kind}Type"
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, "
+            f"BFloat16, Float, Double; but got {shown} instead (while checking arguments for embedding_bag)"
+        )
+    if scale is not None and scale.dtype is not weight.dtype:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 "
+            f"'per_sample_weights'; but type torch.{weight.dtype.type_name}Tensor does not equal "
+            f"torch.{scale.dtype.type_name}Tensor (while checking arguments for embedding_bag)"
+        )
+
+
+def _by_frequency(table: Tensor, indices: Tensor) -> Tensor:
+    """The matrix itself, but its gradient is divided by how often each row was asked for."""
+    wanted = ops.bincount(ops.reshape(indices, (-1,)), minlength=table.shape[0])
+    share = (1 / ops.clamp(wanted, 1)).to(table.dtype)
+    return scaled_gradient(table, ops.unsqueeze(share, 1))
+
+
+@op(places="")
+def scaled_gradient(self: Tensor, scale: Tensor) -> Array:
+    return self.copy()
+
+
+scaled_gradient.vjp(self=lambda g, scale: g * scale)
+
+
+@function(name="embedding_bag", places="t")
+def _embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What `nn.functional.embedding_bag` gives, each index's bag, the bags' sizes and maxima's rows.
+
+    `mode` is 0, 1 or 2: sum, mean or max.
+
+    >>> import pullback as torch
+    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> torch.embedding_bag(table, torch.tensor([1, 0]), torch.tensor([0]))[0]
+    tensor([[4., 6.]])
+    """
+    _check_bag_weight(weight, per_sample_weights)
+    rows = weight.shape[0]
+    if padding_idx is None:
+        padding_idx = -1
+    elif not -rows <= padding_idx < rows:
+        raise RuntimeError(
+            f"padding_idx must be within the number of embeddings, -{rows} through {rows - 1}, "
+            f"but got {padding_idx}"
+        )
+    else:
+        padding_idx %= rows
+    place, source, target, size = _bag_places(indices, offsets, padding_idx, include_last_offset, rows)
+    bags = size.shape[0]
+    if mode == MAX:
+        result, where = _bag_max(weight, source, target, bags)
+        return result, target, size, where
+    if scale_grad_by_freq:
+        weight = _by_frequency(weight, indices)
+    scale = per_sample_weights
+    if mode == MEAN:
+        scale = (1 / ops.clamp(size, 1)).to(weight.dtype)[target]
+    elif scale is not None:
+        scale = ops.index_select(scale, 0, place)
+    return _bag_sum(weight, scale, source, target, bags), target, size, size
+
+
+def _check_bags(
+    input: Tensor, weight: Tensor, offsets: Tensor | None, scale: Tensor | None, mode: str, last: bool
+) -> None:
+    """Refuses what `nn.functional.embedding_bag` does not take."""
+    if weight.ndim != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
+    if scale is not None and scale.shape != input.shape:
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({scale.shape}) is not None, then it must have the "
+            f"same shape as the input ({input.shape})"
+        )
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of "
+                f"fixed length sequences. However, found offsets of type {type(offsets)}"
+            )
+    elif input.ndim != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
+    elif offsets is None:
+        raise ValueError("offsets has to be a 1D Tensor but got None")
+    elif offsets.ndim != 1:
+        raise ValueError("offsets has to be a 1D Tensor")
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("mode has to be one of sum, mean or max")
+    if scale is not None and mode != "sum":
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for "
+            f"mode='sum' (got mode='{mode}'). Please open a feature request on GitHub."
+        )
+
+
+@function(name="embedding_bag", places="", aliases=("nn.functional.embedding_bag",))
+def _functional_embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """Sums, means or maxima of bags of rows of `weight`: shape (bags, columns).
+
+    `input` is 2D, a bag in each row, or 1D with the `offsets` at which bags start (with
+    `include_last_offset` also where the last ends). Indices equal to `padding_idx` count for
+    nothing; empty bags give zeros. `per_sample_weights` are factors for mode "sum".
+
+    >>> import pullback as torch
+    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> torch.nn.functional.embedding_bag(torch.tensor([[0, 1], [1, 1]]), table)
+    tensor([[2., 3.],
+            [3., 4.]])
+    """
+    if weight.dtype is int64 and input.is_floating_point():
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, "
+            "input, ...)` is deprecated, and should now be `embedding_bag(input, weight, ...)`.",
+            stacklevel=2,
+        )
+        input, weight = weight, input
+    _check_bags(input, weight, offsets, per_sample_weights, mode, include_last_offset)
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
+    if input.ndim == 2:
+        offsets = from_array(np.arange(input.shape[0]) * input.shape[1])
+        input, include_last_offset = ops.reshape(input, (-1,)), False
+        if per_sample_weights is not None:
+            per_sample_weights = ops.reshape(per_sample_weights, (-1,))
+    _renormed(weight, input, max_norm, norm_type)
+    code = ("sum", "mean", "max").index(mode)
+    return _embedding_bag(
+        weight, input, offsets, scale_grad_by_freq, code, sparse, per_sample_weights,
+        include_last_offset, padding_idx,
+    )[0]  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------- one_hot
+
+
+@op(name="one_hot", places="", nondiff=True)
+def _one_hot(self: Tensor, num_classes: int) -> Array:
+    if self.dtype != np.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if not self.size and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if self.size and self.min() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = int(self.max()) + 1
+    elif self.size and self.max() >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    result = np.zeros((self.size, num_classes), np.int64)
+    result[np.arange(self.size), self.reshape(-1)] = 1
+    return result.reshape(*self.shape, num_classes)
+
+
+@function(places="", aliases=("nn.functional.one_hot",))
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """1 at the place that each class number names along a new last dim, else 0; int64.
+
+    Without `num_classes` there are as many as the largest number needs. RuntimeError for negative
+    numbers, for those not below `num_classes`, and for other dtypes than int64.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.one_hot(torch.tensor([2, 0]))
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
+    """
+    if tensor.is_meta and num_classes == -1:
+        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
+    return _one_hot(tensor, int(num_classes))

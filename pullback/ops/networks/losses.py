@@ -1,0 +1,576 @@
+"""Losses of an input and a target of one shape: squares, absolute values, entropies, likelihoods.
+
+`reduction_of` reads the ways to say a reduction. A loss with a kernel computes all of it in one go
+and saves only its inputs: `reduced_array` reduces in the kernel, `share` gives the rule the part of
+the gradient that each element gets. Read `mse_loss` first. Losses of classes are in cross_entropy.py,
+those with margins in margins.py.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, conj, result_type
+from pullback.core.op import function, op
+from pullback.ops.reductions.reduce import sum_array
+from pullback.ops.shared.zero_times_infinity import unimplemented
+
+NONE, MEAN, SUM = range(3)
+_CODES = {"none": NONE, "mean": MEAN, "sum": SUM}
+
+
+def reduction_of(reduction: Any, size_average: bool | None = None, reduce: bool | None = None) -> int:
+    """The code of a reduction; the two old parameters, where given, overrule the name."""
+    if size_average is not None or reduce is not None:
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=3,
+        )
+    if reduction in _CODES:
+        return _CODES[reduction]
+    if reduction == "elementwise_mean":
+        warnings.warn(
+            "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=3
+        )
+        return MEAN
+    if isinstance(reduction, int):
+        return reduction
+    raise ValueError(f"{reduction} is not a valid value for reduction")
+
+
+def reduced(loss: Tensor, reduction: int) -> Tensor:
+    """A loss of each element, its mean or its sum."""
+    return ops.mean(loss) if reduction == MEAN else ops.sum(loss) if reduction == SUM else loss
+
+
+def reduced_array(loss: Any, reduction: int) -> Any:
+    """The same in a kernel."""
+    if reduction == NONE:
+        return loss
+    total = sum_array(np.asarray(loss), None, False)
+    return np.true_divide(total, loss.size, total) if reduction == MEAN else total
+
+
+def share(g: Tensor, count: int, reduction: int) -> Tensor:
+    """What an element gets of the gradient of the reduced loss."""
+    return g / count if reduction == MEAN else g
+
+
+def paired(name: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[Tensor, Tensor]:
+    """Input and target in one floating-point dtype, of shapes that broadcast; warns if they differ."""
+    if input.shape != target.shape:
+        if warn:
+            warnings.warn(
+                f"Using a target size ({target.shape}) that is different to the input size "
+                f"({input.shape}). This will likely lead to incorrect results due to "
+                "broadcasting. Please ensure they have the same size.",
+                stacklevel=3,
+            )
+        ops.broadcast_tensors(input, target)
+    if input.dtype is not target.dtype:
+        common = result_type(input, target)
+        input, target = input.to(common), target.to(common)
+    if name and input.dtype.kind != "f":
+        unimplemented(name)(input.dtype)
+    return input, target
+
+
+# --------------------------------------------------------------------------- squares and distances
+
+
+@op(name="mse_loss", places="", layout="K")
+def _mse_loss(self: Tensor, target: Tensor, reduction: int) -> Any:
+    away = np.asarray(self - target)
+    return reduced_array(np.multiply(away, away, away), reduction)
+
+
+def _mse_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int) -> Tensor:
+    away = self - target
+    return away * share(g * 2, away.numel(), reduction)
+
+
+_mse_loss.vjp(
+    self=_mse_slope, target=lambda g, self, target, reduction: _mse_slope(g, target, self, reduction)
+)
+
+
+@function(places="", aliases=("nn.functional.mse_loss",))
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """`(x - y)**2`, as it is, its mean or its sum; with weights the mean is over their sum.
+
+    Shapes that only broadcast are warned of. ValueError for weights of another shape than the
+    input. The gradient is `2 (x - y) g`, over the count for a mean.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
+    tensor(2.)
+    """
+    code = reduction_of(reduction, size_average, reduce)
+    input, target = paired("mse_cpu", input, target)
+    if weight is not None:
+        return _weighted(ops.pow(input - target, 2), weight, input, code)
+    return _mse_loss(input, target, code)
+
+
+def _weighted(loss: Tensor, weight: Tensor, input: Tensor, reduction: int) -> Tensor:
+    """Weighted losses, reduced: the mean is over the sum of the weights."""
+    _same_size(weight, input)
+    loss = loss * weight
+    if reduction == MEAN:
+        return ops.sum(loss) / ops.sum(weight)
+    return reduced(loss, reduction)
+
+
+def _same_size(weight: Tensor, input: Tensor) -> None:
+    if weight.shape != input.shape:
+        raise ValueError("Weights and input must have the same size.")
+
+
+@function(places="", aliases=("nn.functional.l1_loss",))
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """`|x - y|`, as it is, its mean or its sum; with weights the mean is over their sum.
+
+    Shapes that only broadcast are warned of. The gradient is `sgn(x - y) g`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.l1_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
+    tensor(1.)
+    """
+    code = reduction_of(reduction, size_average, reduce)
+    input, target = paired("", input, target)
+    loss = ops.abs(input - target)
+    return reduced(loss, code) if weight is None else _weighted(loss, weight, input, code)
+
+
+def _bent(away: Any, knee: float) -> Any:
+    """Half the square of small distances, and knee * (distance - knee / 2) beyond."""
+    size = np.abs(away)
+    near = np.minimum(size, away.dtype.type(knee))
+    return near * (size - near * away.dtype.type(0.5))
+
+
+@op(name="smooth_l1_loss", places="", grad_name="SmoothL1LossBackward0", layout="K")
+def _smooth_l1_loss(self: Tensor, target: Tensor, reduction: int, beta: float) -> Any:
+    away = np.asarray(self - target)
+    return reduced_array(_bent(away, beta) / away.dtype.type(beta), reduction)
+
+
+def _smooth_l1_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int, beta: float) -> Tensor:
+    away = self - target
+    return ops.clamp(away / beta, -1, 1) * share(g, away.numel(), reduction)
+
+
+_smooth_l1_loss.vjp(
+    self=_smooth_l1_slope,
+    target=lambda g, self, target, reduction, beta: _smooth_l1_slope(g, target, self, reduction, beta),
+)
+
+
+@function(places="", aliases=("nn.functional.smooth_l1_loss",))
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """`(x - y)**2 / (2 beta)` where `|x - y| < beta`, `|x - y| - beta / 2` beyond; reduced.
+
+    `l1_loss` for beta 0; RuntimeError for a negative one. The gradient is `(x - y) / beta`,
+    limited to [-1, 1], times g.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.smooth_l1_loss(torch.tensor([0.0, 3.0]), torch.tensor([1.0, 1.0]))
+    tensor(1.)
+    """
+    code = reduction_of(reduction, size_average, reduce)
+    if beta == 0:
+        return reduced(ops.abs(ops.sub(*paired("", input, target))), code)
+    input, target = paired("smooth_l1_cpu", input, target)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    return _smooth_l1_loss(input, target, code, beta)
+
+
+@op(name="huber_loss", places="", layout="K")
+def _huber_loss(self: Tensor, target: Tensor, reduction: int, delta: float) -> Any:
+    return reduced_array(_bent(np.asarray(self - target), delta), reduction)
+
+
+def _huber_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int, delta: float) -> Tensor:
+    away = self - target
+    return ops.clamp(away, -delta, delta) * share(g, away.numel(), reduction)
+
+
+_huber_loss.vjp(
+    self=_huber_slope,
+    target=lambda g, self, target, reduction, delta: _huber_slope(g, target, self, reduction, delta),
+)
+
+
+@function(places="", aliases=("nn.functional.huber_loss",))
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """`(x - y)**2 / 2` where `|x - y| <= delta`, `delta * (|x - y| - delta / 2)` beyond; reduced.
+
+    RuntimeError for a delta that is not positive. The gradient is `x - y`, limited to
+    [-delta, delta], times g.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.huber_loss(torch.tensor([0.0, 3.0]), torch.tensor([1.0, 1.0]))
+    tensor(1.)
+    """
+    code = reduction_of(reduction)
+    input, target = paired("huber_cpu", input, target)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    if weight is None:
+        return _huber_loss(input, target, code, delta)
+    _same_size(weight, input)
+    return reduced(_huber_loss(input, target, NONE, delta) * weight, code)
+
+
+@op(name="soft_margin_loss", places="", layout="K")
+def _soft_margin_loss(self: Tensor, target: Tensor, reduction: int) -> Any:
+    z = np.asarray(self * target)
+    if z.dtype.kind == "c":
+        return reduced_array(np.log(1 + np.exp(-z)), reduction)
+    return reduced_array(np.log1p(np.exp(-abs(z))) - np.minimum(z, 0), reduction)
+
+
+def _soft_margin_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int) -> Tensor:
+    z = self * target
+    return conj(-target * ops.sigmoid(-z)) * share(g, z.numel(), reduction)
+
+
+_soft_margin_loss.vjp(
+    self=_soft_margin_slope,
+    target=lambda g, self, target, reduction: _soft_margin_slope(g, target, self, reduction),
+)
+
+
+@function(places="", aliases=("nn.functional.soft_margin_loss",))
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """`log(1 + exp(-y x))` for targets 1 and -1, without overflow; reduced.
+
+    The gradient is `-y sigmoid(-y x) g`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.soft_margin_loss(torch.tensor([0.0]), torch.tensor([1.0]))
+    tensor(0.6931)
+    """
+    code = reduction_of(reduction, size_average, reduce)
+    found = result_type(input, target)
+    if found.kind in "iu":
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {found.type_name}")
+    input, target = paired("", input, target, warn=False)
+    return _soft_margin_loss(input if input.dtype.kind in "fc" else -input, target, code)
+
+
+# ------------------------------------------------------------------------------ binary entropies
+
+
+def _weigh(loss: Any, weight: Any) -> Any:
+    if weight is None:
+        return loss
+    try:
+        return np.broadcast_to(weight, loss.shape) * loss
+    except ValueError:
+        raise RuntimeError(
+            f"Attempting to broadcast a dimension of length {weight.shape[-1]} at -1! Mismatching "
+            f"argument at index 1 had torch.Size({list(weight.shape)}); but expected shape should "
+            f"be broadcastable to {list(loss.shape)}"
+        ) from None
+
+
+def _share(g: Tensor, count: int, reduction: int, weight: Tensor | None) -> Tensor:
+    g = share(g, count, reduction)
+    return g if weight is None else g * weight
+
+
+_LEAST_LOG = -100.0  # a probability of zero costs this much
+
+
+@op(name="binary_cross_entropy", places="", layout="K")
+def _bce(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int) -> Any:
+    for name, a in (("input", self), ("target", target)):
+        if not bool(((a >= 0) & (a <= 1)).all()):
+            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
+    yes = np.maximum(np.log(self), self.dtype.type(_LEAST_LOG))
+    no = np.maximum(np.log1p(-self), self.dtype.type(_LEAST_LOG))
+    return reduced_array(_weigh((target - 1) * no - target * yes, weight), reduction)
+
+
+def _bce_slope(g: Tensor, self: Tensor, target: Tensor, weight: Tensor | None, reduction: int) -> Tensor:
+    spread = ops.clamp_min((1 - self) * self, 1e-12)
+    return _share(g, self.numel(), reduction, weight) * (self - target) / spread
+
+
+def _bce_target_slope(g: Tensor, self: Tensor, weight: Tensor | None, reduction: int) -> Tensor:
+    yes = ops.clamp_min(ops.log(self), _LEAST_LOG)
+    no = ops.clamp_min(ops.log1p(-self), _LEAST_LOG)
+    return _share(g, self.numel(), reduction, weight) * (no - yes)
+
+
+_bce.vjp(
+    self=_bce_slope,
+    target=_bce_target_slope,
+    weight=lambda g, self, target, reduction: (
+        share(g, self.numel(), reduction) * _bce(self, target, None, NONE)
+    ),
+)
+
+
+@function(places="", aliases=("nn.functional.binary_cross_entropy",))
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """`-(y log x + (1 - y) log(1 - x))` for probabilities x and y, the logarithms at least -100.
+
+    ValueError for different shapes, RuntimeError for numbers outside [0, 1]. The gradient is
+    `(x - y) / (x (1 - x)) g`, times the weight, which broadcasts.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.binary_cross_entropy(torch.tensor([0.5]), torch.tensor([1.0]))
+    tensor(0.6931)
+    """
+    code = reduction_of(reduction, size_average, reduce)
+    if input.shape != target.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}) is deprecated. Please ensure they have the same size."
+        )
+    if input.dtype is not target.dtype:
+        raise RuntimeError(f"Found dtype {target.dtype.type_name} but expected {input.dtype.type_name}")
+    if input.dtype.kind != "f":
+        unimplemented("binary_cross_entropy")(input.dtype)
+    return _bce(input, target, weight, code)
+
+
+@op(name="binary_cross_entropy_with_logits", places="", layout="K")
+def _bce_logits(
+    self: Tensor, target: Tensor, weight: Tensor | None, pos_weight: Tensor | None, reduction: int
+) -> Any:
+    tail = np.log1p(np.exp(-abs(self)))
+    if pos_weight is None:
+        loss = tail + (np.maximum(self, 0) - self * target)
+    else:
+        rise = (pos_weight - 1) * target + 1
+        loss = (1 - target) * self + rise * (tail + np.maximum(-self, 0))
+    if weight is not None:
+        loss = loss * weight
+    return reduced_array(loss, reduction)
+
+
+def _logits_slope(
+    g: Tensor,
+    self: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    pos_weight: Tensor | None,
+    reduction: int,
+) -> Tensor:
+    s = ops.sigmoid(self)
+    if pos_weight is None:
+        slope = s - target
+    else:
+        positive = pos_weight * target
+        slope = (1 - target) * s - positive * ops.sigmoid(-self)
+    return _share(g, slope.numel(), reduction, weight) * slope
+
+
+def _logits_target_slope(
+    g: Tensor, self: Tensor, weight: Tensor | None, pos_weight: Tensor | None, reduction: int
+) -> Tensor:
+    slope = -self if pos_weight is None else ops.logsigmoid(-self) - pos_weight * ops.logsigmoid(self)
+    return _share(g, slope.numel(), reduction, weight) * slope
+
+
+_bce_logits.vjp(
+    self=_logits_slope,
+    target=_logits_target_slope,
+    weight=lambda g, self, target, pos_weight, reduction: (
+        share(g, self.numel(), reduction) * _bce_logits(self, target, None, pos_weight, NONE)
+    ),
+    pos_weight=lambda g, self, target, weight, reduction: (
+        _share(-g, self.numel(), reduction, weight) * target * ops.logsigmoid(self)
+    ),
+)
+
+
+@function(places="", aliases=("nn.functional.binary_cross_entropy_with_logits",))
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """`binary_cross_entropy` of `sigmoid(x)`, without its overflow and loss of digits.
+
+    `pos_weight` multiplies the part of the positive targets; ValueError for different shapes. The
+    gradient is `(sigmoid(x) - y) g`; weights and targets have one, too.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([-1000.0, 0.0])
+    >>> torch.nn.functional.binary_cross_entropy_with_logits(x, torch.ones(2), reduction="none")
+    tensor([1.0000e+03, 6.9315e-01])
+    """
+    code = reduction_of(reduction, size_average, reduce)
+    if input.shape != target.shape:
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    for other in (weight, pos_weight):
+        if other is not None:
+            ops.broadcast_tensors(other, input)
+    if target.dtype.kind in "iu" and input.dtype.kind == "f":
+        raise RuntimeError(
+            f"result type Float can't be cast to the desired output type {target.dtype.type_name}"
+        )
+    input, target = paired("log_sigmoid_cpu", input, target)
+    return _bce_logits(input, target, weight, pos_weight, code)
+
+
+# ------------------------------------------------------------------- divergences and likelihoods
+
+
+@function(places="", aliases=("nn.functional.kl_div",))
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """`y (log y - x)` for log-probabilities x and probabilities y: the Kullback-Leibler divergence.
+
+    `log_target` says that y is given by its logarithm, too. `reduction="batchmean"` divides the sum
+    by the size of dim 0, which is the divergence of its definition. RuntimeError for integers.
+
+    >>> import pullback as torch
+    >>> x, y = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[1.0, 0.0]])
+    >>> torch.nn.functional.kl_div(x, y, reduction="batchmean")
+    tensor(0.6931)
+    """
+    batch_mean = reduction == "batchmean" and size_average is None and reduce is None
+    if reduction == "mean" and size_average is None and reduce is None:
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math "
+            "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
+            "release.",
+            stacklevel=2,
+        )
+    code = SUM if batch_mean else reduction_of(reduction, size_average, reduce)
+    if input.dtype.kind in "biu" and target.dtype.kind in "biu":
+        raise RuntimeError("kl_div: Integral inputs not supported.")
+    loss = ops.exp(target) * (target - input) if log_target else ops.xlogy(target, target) - target * input
+    loss = reduced(loss, code)
+    return loss / input.shape[0] if batch_mean and input.ndim else loss
+
+
+@function(places="", aliases=("nn.functional.poisson_nll_loss",))
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-08,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """`exp(x) - y x`, or `x - y log(x + eps)` if x is no logarithm: the Poisson likelihood; reduced.
+
+    `full` adds Stirling's formula for `log(y!)` where y > 1.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.poisson_nll_loss(torch.tensor([0.0]), torch.tensor([2.0]))
+    tensor(1.)
+    """
+    code = reduction_of(reduction, size_average, reduce)
+    loss = ops.exp(input) - target * input if log_input else input - target * ops.log(input + eps)
+    if full:
+        stirling = target * ops.log(target) - target + 0.5 * ops.log(2 * math.pi * target)
+        loss = loss + ops.masked_fill(stirling, target <= 1, 0)
+    return reduced(loss, code)
+
+
+@function(places="", aliases=("nn.functional.gaussian_nll_loss",))
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-06,
+    reduction: str = "mean",
+) -> Tensor:
+    """`(log v + (x - y)**2 / v) / 2` for a variance v, which is at least `eps`; reduced.
+
+    `full` adds `log(2 pi) / 2`. `var` has the input's shape, or that without or with one for the
+    last dim. ValueError for another shape or a negative variance.
+
+    >>> import pullback as torch
+    >>> x, y = torch.tensor([1.0]), torch.tensor([3.0])
+    >>> torch.nn.functional.gaussian_nll_loss(x, y, torch.tensor([1.0]))
+    tensor(2.)
+    """
+    if not isinstance(var, Tensor):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = var * ops.ones_like(input)
+    elif bool(ops.any(var < 0).item()):
+        raise ValueError("var has negative entry/entries")
+    if var.shape != input.shape:
+        shape, own = tuple(input.shape), tuple(var.shape)
+        if shape[:-1] == own:
+            var = ops.unsqueeze(var, -1)
+        elif len(shape) != len(own) or sum(m for n, m in zip(shape, own, strict=True) if n != m) != 1:
+            raise ValueError("var is of incorrect size")
+    if reduction not in _CODES:
+        raise ValueError(f"{reduction} is not valid")
+    var = ops.clone(var)
+    var.detach().clamp_(min=eps)  # the gradient passes as if there were no limit
+    loss = 0.5 * (ops.log(var) + (input - target) ** 2 / var)
+    if full:
+        loss = loss + 0.5 * math.log(2 * math.pi)
+    return reduced(loss, _CODES[reduction])

@@ -1,0 +1,1 @@
+"""Matrix products: matmul, addmm, einsum, linear."""

@@ -1,0 +1,428 @@
+"""`beta * input + alpha * product`, and products of more than two factors or over chosen dims.
+
+The five sums share `_plus`, which adds, and `_declare`, which makes their rules: those of the
+product, times alpha. Read `addmm`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, conj
+from pullback.core.meta import MetaArray
+from pullback.core.op import elementwise, function, op
+from pullback.core.settings import warn
+from pullback.core.strides import Array
+from pullback.ops.products.matmul import (
+    adjoint,
+    bmm,
+    check_batches,
+    check_matrix_vector,
+    check_numbers,
+    find_shapes,
+    matrix_product,
+    mm,
+    mv,
+    type_name,
+)
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import check_tensors
+
+# ------------------------------------------------------------------------------- sum and product
+
+
+def _plus(self: Array, product: Array, beta: Any, alpha: Any) -> Array:
+    """`beta * self + alpha * product`, written over the product; `self` is not read if beta is 0."""
+    if product.dtype.kind in "iu":
+        beta, alpha = int(beta), int(alpha)
+    if self.shape != product.shape:
+        _check_expands(self.shape, product.shape)
+    if type(product) is MetaArray:
+        return product
+    if alpha != 1:
+        product *= alpha
+    if beta == 1:
+        product += self
+    elif beta != 0:
+        product += self * self.dtype.type(beta)
+    return product
+
+
+def _check_expands(shape: Sequence[int], target: Sequence[int]) -> None:
+    """RuntimeError unless `shape` broadcasts to `target`."""
+    if len(shape) > len(target):
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the "
+            "number "
+            f"of dimensions in the tensor ({len(shape)})"
+        )
+    for place in range(1, len(shape) + 1):
+        if shape[-place] not in (1, target[-place]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({target[-place]}) must match the existing size "
+                f"({shape[-place]}) at non-singleton dimension {len(target) - place}.  Target "
+                "sizes: "
+                f"{list(target)}.  Tensor sizes: {list(shape)}"
+            )
+
+
+def _rules(record: Any, **products: Callable[..., Any]) -> None:
+    """The rules of `beta * self + alpha * product` from those of the product."""
+    record.vjp(self=lambda g, beta: g * conj(beta))
+    for factor, rule in products.items():
+        record.vjp(**{factor: rule})
+
+
+def _check_same(self: Array, *factors: tuple[str, Array]) -> None:
+    for name, factor in factors:
+        if factor.dtype != self.dtype:
+            raise RuntimeError(
+                f"self and {name} must have the same dtype, but got {type_name(self)} and {type_name(factor)}"
+            )
+
+
+@op(places="tmi", moves=True)
+def addmm(self: Tensor, mat1: Tensor, mat2: Tensor, beta=1, alpha=1):
+    """`beta * input + alpha * (mat1 @ mat2)`, `input` broadcast to the product's shape.
+
+    RuntimeError for shapes that do not fit, or two dtypes. With beta 0 `input` is not read.
+
+    >>> import pullback as torch
+    >>> torch.addmm(torch.ones(1), torch.tensor([[2.0]]), torch.tensor([[3.0]]), alpha=10)
+    tensor([[61.]])
+    """
+    for name, factor in (("mat1", mat1), ("mat2", mat2)):
+        if factor.ndim != 2:
+            raise RuntimeError(f"{name} must be a matrix, got {factor.ndim}-D tensor")
+    if mat1.shape[1] != mat2.shape[0]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({mat1.shape[0]}x{mat1.shape[1]} and "
+            f"{mat2.shape[0]}x{mat2.shape[1]})"
+        )
+    _check_same(self, ("mat1", mat1), ("mat2", mat2))
+    check_numbers(mat1, "addmm_impl_cpu_")
+    return _plus(self, matrix_product(mat1, mat2), beta, alpha)
+
+
+_rules(
+    addmm,
+    mat1=lambda g, mat2, alpha: mm(g, adjoint(mat2)) * conj(alpha),
+    mat2=lambda g, mat1, alpha: mm(adjoint(mat1), g) * conj(alpha),
+)
+
+
+@op(places="tmi", moves=True)
+def addmv(self: Tensor, mat: Tensor, vec: Tensor, beta=1, alpha=1):
+    """`beta * input + alpha * (mat @ vec)`. RuntimeError for shapes that do not fit, or two dtypes.
+
+    >>> import pullback as torch
+    >>> torch.addmv(torch.ones(1), torch.tensor([[2.0]]), torch.tensor([3.0]))
+    tensor([7.])
+    """
+    check_matrix_vector(mat, vec, self.shape[0] if self.ndim else 1, self.ndim)
+    if not self.dtype == mat.dtype == vec.dtype:
+        kinds = f"{type_name(self)}, {type_name(mat)}, and {type_name(vec)}"
+        raise RuntimeError(f"addmv input tensors must have the same dtype, but got {kinds}")
+    return _plus(self, matrix_product(mat, vec), beta, alpha)
+
+
+_rules(
+    addmv,
+    mat=lambda g, vec, alpha: ops.unsqueeze(g, 1) * conj(vec) * conj(alpha),
+    vec=lambda g, mat, alpha: mv(adjoint(mat), g) * conj(alpha),
+)
+
+
+@op(places="tmi", moves=True)
+def baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
+    """`beta * input + alpha * bmm(batch1, batch2)`, `input` broadcast to the product's shape.
+
+    >>> import pullback as torch
+    >>> torch.baddbmm(torch.ones(1), torch.ones(1, 1, 2), torch.ones(1, 2, 1))
+    tensor([[[3.]]])
+    """
+    if not self.dtype == batch1.dtype == batch2.dtype:
+        kinds = [type_name(a).lower() for a in (self, batch1, batch2)]
+        raise RuntimeError(
+            f"Input dtypes must be the same, got: input {kinds[0]}, batch1: {kinds[1]}, batch2: {kinds[2]}"
+        )
+    check_batches(batch1, batch2, "baddbmm")
+    return _plus(self, matrix_product(batch1, batch2), beta, alpha)
+
+
+_rules(
+    baddbmm,
+    batch1=lambda g, batch2, alpha: bmm(g, adjoint(batch2)) * conj(alpha),
+    batch2=lambda g, batch1, alpha: bmm(adjoint(batch1), g) * conj(alpha),
+)
+
+
+@op(places="tmi", moves=True)
+def addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
+    """`beta * input + alpha * bmm(batch1, batch2).sum(0)`, `input` broadcast to the sum's shape.
+
+    >>> import pullback as torch
+    >>> torch.addbmm(torch.ones(1), torch.ones(5, 1, 2), torch.ones(5, 2, 1))
+    tensor([[11.]])
+    """
+    if batch1.ndim == 3 and batch2.ndim == 3 and batch1.shape[0] != batch2.shape[0]:
+        raise RuntimeError(
+            f"batch1 and batch2 must have same number of batches, got {batch1.shape[0]} and {batch2.shape[0]}"
+        )
+    check_batches(batch1, batch2, "addmm_impl_cpu_")
+    wide = batch1.transpose(1, 0, 2).reshape(batch1.shape[1], -1)
+    return _plus(self, matrix_product(wide, batch2.reshape(-1, batch2.shape[2])), beta, alpha)
+
+
+_rules(
+    addbmm,
+    batch1=lambda g, batch2, alpha: ops.matmul(g, adjoint(batch2)) * conj(alpha),
+    batch2=lambda g, batch1, alpha: ops.matmul(adjoint(batch1), g) * conj(alpha),
+)
+
+
+find_shapes(addmm, addmv, baddbmm, addbmm)
+
+
+def _outer_sum(self: Array, vec1: Array, vec2: Array, beta: Array, alpha: Array) -> Array:
+    if self.dtype == bool:
+        return (alpha & vec1 & vec2) | (beta & self)
+    product = alpha * (vec1 * vec2)
+    return product + np.zeros_like(self) if beta == 0 else beta * self + product
+
+
+_addr = elementwise(
+    "addr",
+    kernel=_outer_sum,
+    inputs=("self", "vec1", "vec2", "beta", "alpha"),
+    kinds="TTTNN",
+    places="",
+    vjp={
+        "self": lambda g, beta: g * conj(beta),
+        "vec1": lambda g, vec2, alpha: g * conj(vec2 * alpha),
+        "vec2": lambda g, vec1, alpha: g * conj(vec1 * alpha),
+    },
+    doc="`beta * self + alpha * vec1 * vec2`, broadcast.",
+)
+
+
+@function(places="tmi")
+def addr(
+    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None
+) -> Tensor:
+    """`beta * input + alpha * outer(vec1, vec2)`, `input` broadcast to the product's shape.
+
+    >>> import pullback as torch
+    >>> torch.addr(torch.zeros(2, 2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
+    check_tensors("addr", input=input, vec1=vec1, vec2=vec2)
+    for name, vector in (("vec1", vec1), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    _check_expands(input.shape, (vec1.shape[0], vec2.shape[0]))
+    if input.dtype.kind == vec1.dtype.kind == vec2.dtype.kind == "b":
+        beta, alpha = bool(beta), bool(alpha)
+    return _addr(input, ops.unsqueeze(vec1, 1), vec2, beta, alpha, out=out)
+
+
+# -------------------------------------------------------------------------------- other products
+
+
+@function(aliases=("torch.ger", "Tensor.ger"))
+def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The matrix of all products of two vectors' elements. RuntimeError for other than vectors.
+
+    >>> import pullback as torch
+    >>> torch.outer(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
+    check_tensors("outer", self=input, vec2=vec2)
+    for name, vector in (("self", input), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    return ops.mul(ops.unsqueeze(input, 1), vec2, out=out)
+
+
+@function()
+def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Sums of products over the last dim of both; the product with a number if one has no dims.
+
+    >>> import pullback as torch
+    >>> torch.inner(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    check_tensors("inner", input=input, other=other)
+    if input.ndim == 0 or other.ndim == 0:
+        return ops.mul(input, other, out=out)
+    if input.shape[-1] != other.shape[-1]:
+        raise RuntimeError(
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.shape)} and {list(other.shape)}"
+        )
+    return tensordot(input, other, ([-1], [-1]), out=out)
+
+
+@function(places="t")
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None) -> Tensor:
+    """Sums of products over dims of `a` paired with dims of `b`: two lists, or how many, last with
+    first.
+
+    RuntimeError for sizes that differ and for two dtypes.
+
+    >>> import pullback as torch
+    >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(3, 4, 5)).shape
+    torch.Size([2, 5])
+    """
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+        dims = (list(range(-dims, 0)), list(range(dims)))
+    of_a, of_b = ([d] if isinstance(d, int) else list(d) for d in dims)
+    if len(of_a) != len(of_b):
+        raise RuntimeError("both dimension lists should have same length")
+    if a.dtype is not b.dtype:
+        raise RuntimeError("both inputs should have same dtype")
+    if a.dtype.kind == "b" and len(of_a) == a.ndim == b.ndim:
+        raise NotImplementedError("\"dot\" not implemented for 'Bool'")
+    for x, y in zip(of_a, of_b, strict=True):
+        n, m = a.shape[wrap_dim(x, a.ndim)], b.shape[wrap_dim(y, b.ndim)]
+        if n != m and 1 not in (n, m):
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {n} in dim {x} and "
+                "second has "
+                f"size {m} in dim {y}"
+            )
+    product = _contracted(a, b, of_a, of_b)
+    return product if out is None else out.resize_(product.shape).copy_(product)
+
+
+def _contracted(a: Tensor, b: Tensor, of_a: list[int], of_b: list[int]) -> Tensor:
+    for x, y in zip(of_a, of_b, strict=True):
+        if a.shape[x] == 1 != b.shape[y]:
+            b = b.sum(y, keepdim=True)
+        elif b.shape[y] == 1 != a.shape[x]:
+            a = a.sum(x, keepdim=True)
+    of_a = [wrap_dim(d, a.ndim) for d in of_a]
+    of_b = [wrap_dim(d, b.ndim) for d in of_b]
+    free_a = [d for d in range(a.ndim) if d not in of_a]
+    free_b = [d for d in range(b.ndim) if d not in of_b]
+    rows, columns = [a.shape[d] for d in free_a], [b.shape[d] for d in free_b]
+    count = math.prod(a.shape[d] for d in of_a)
+    left = ops.reshape(ops.permute(a, (*free_a, *of_a)), (math.prod(rows), count))
+    right = ops.reshape(ops.permute(b, (*of_b, *free_b)), (count, math.prod(columns)))
+    return ops.reshape(mm(left, right), (*rows, *columns))
+
+
+@function(places="", aliases=("linalg.vecdot",))
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
+    """The sums of `conj(x) * y` over `dim`, broadcast. RuntimeError for two dtypes and for
+    integers.
+
+    >>> import pullback as torch
+    >>> torch.linalg.vecdot(torch.ones(2, 3), torch.ones(2, 3))
+    tensor([3., 3.])
+    """
+    check_tensors("linalg_vecdot", x=x, y=y)
+    if x.dtype.kind not in "fc":
+        raise RuntimeError(
+            f"linalg.vecdot: Expected a floating point or complex tensor as input. Got {x.dtype.type_name}"
+        )
+    if x.dtype is not y.dtype:
+        raise RuntimeError(
+            "linalg.vecdot: Expected x and y to have the same dtype, but found x of type "
+            f"{x.dtype.type_name} and y of type {y.dtype.type_name} instead"
+        )
+    return ops.sum(conj(x) * y, dim, out=out)
+
+
+@function(places="", aliases=("linalg.multi_dot",))
+def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """The product of several matrices in the order that takes the fewest multiplications.
+
+    The first and the last may be vectors. RuntimeError for fewer than two, or shapes that do not
+    fit.
+
+    >>> import pullback as torch
+    >>> torch.linalg.multi_dot([torch.ones(2, 3), torch.ones(3, 4), torch.ones(4)]).shape
+    torch.Size([2])
+    """
+    tensors = list(tensors)
+    count = len(tensors)
+    if count < 2:
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {count}")
+    for place, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}")
+    shape: list[int] = []
+    for place, which, axis in ((0, "first", 0), (-1, "last", 1)):
+        t = tensors[place]
+        if t.ndim not in (1, 2):
+            raise RuntimeError(f"multi_dot(): the {which} tensor must be 1D or 2D but got {t.ndim}D")
+        if t.ndim == 1:
+            tensors[place] = ops.unsqueeze(t, axis)
+        else:
+            shape.append(t.shape[axis])
+    for place, t in enumerate(tensors):
+        if t.ndim != 2:
+            raise RuntimeError(f"multi_dot(): tensor {place} must be 2D but got {t.ndim}D")
+    for place in range(count - 1):
+        a, b = tensors[place], tensors[place + 1]
+        if a.shape[1] != b.shape[0]:
+            raise RuntimeError(
+                f"multi_dot(): tensors {place} and {place + 1} with shapes {list(a.shape)} and "
+                f"{list(b.shape)} cannot be multiplied"
+            )
+    product = ops.reshape(_chained(tensors), shape)
+    return product if out is None else out.resize_(product.shape).copy_(product)
+
+
+def _chained(tensors: list[Tensor]) -> Tensor:
+    """The product of matrices that fit, by the cheapest order."""
+    sizes = [tensors[0].shape[0], *(t.shape[1] for t in tensors)]
+    count = len(tensors)
+    cost = {(i, i): (0, i) for i in range(count)}
+    for span in range(1, count):
+        for i in range(count - span):
+            j = i + span
+            cost[i, j] = min(
+                (cost[i, k][0] + cost[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            )
+
+    def product(i: int, j: int) -> Tensor:
+        k = cost[i, j][1]
+        return tensors[i] if i == j else mm(product(i, k), product(k + 1, j))
+
+    return product(0, count - 1)
+
+
+@function(places="t")
+def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
+    """`torch.linalg.multi_dot` of its arguments: deprecated, as in PyTorch.
+
+    >>> import pullback as torch, warnings
+    >>> warnings.simplefilter("ignore")
+    >>> torch.chain_matmul(torch.ones(2, 3), torch.ones(3, 4)).shape
+    torch.Size([2, 4])
+    """
+    warn(
+        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
+        "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than "
+        "multiple "
+        "parameters."
+    )
+    if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
+        matrices = tuple(matrices[0])
+    return matrices[0] if len(matrices) == 1 else multi_dot(matrices, out=out)

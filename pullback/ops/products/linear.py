@@ -1,0 +1,83 @@
+"""The linear and bilinear maps of neural networks, by the products in addmm.py and matmul.py."""
+
+from __future__ import annotations
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.op import function
+from pullback.ops.shared.forms import public
+
+
+@function(places="", aliases=("nn.functional.linear",))
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
+    """`x @ weight.T + bias` for an input (..., n), a weight (m, n) and a bias (m,): (..., m).
+
+    RuntimeError for shapes that do not fit and for different dtypes. The gradients are
+    `g @ weight`, `g.T @ x` and the sum of g over the rows.
+
+    >>> import pullback as torch
+    >>> x, w, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]), torch.tensor([0.5])
+    >>> torch.nn.functional.linear(x, w, b)
+    tensor([[11.5000]])
+    """
+    ndim, wide = input.ndim, weight.ndim
+    if not ndim or not wide:
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {ndim}D and {wide}D"
+        )
+    turned = ops.t(weight)
+    if ndim == 2 and wide == 2:
+        return ops.mm(input, turned, out=out) if bias is None else ops.addmm(bias, input, turned, out=out)
+    if bias is None:
+        return ops.matmul(input, turned, out=out)
+    if wide != 2:
+        if ndim > 1 and bias.ndim < 2 and ndim == 2:
+            raise RuntimeError("mat2 must be a matrix, got 1-D tensor")
+        return ops.add(ops.matmul(input, turned), bias, out=out)
+    rows = ops.reshape(input, (-1, input.shape[-1]))
+    result = ops.addmm(bias, rows, turned)
+    result = ops.reshape(result, (*input.shape[:-1], weight.shape[0]))
+    return result if out is None else out.resize_(tuple(result.shape)).copy_(result)
+
+
+def _check_bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    a, b = tuple(input1.shape), tuple(input2.shape)
+    if len(a) != len(b):
+        raise RuntimeError(f"bilinear(): input dimensions do not match: got {len(a)} and {len(b)}")
+    for dim, (n, m) in enumerate(zip(a[:-1], b[:-1], strict=True)):
+        if n != m:
+            raise RuntimeError(
+                f"bilinear(): input batch dimensions do not match at dim {dim}: got {n} and {m}"
+            )
+    for place, given in ((1, a), (2, b)):
+        if given[-1] != weight.shape[place]:
+            raise RuntimeError(
+                f"bilinear(): input{place} size does not match weight size: got {given[-1]} but expected "
+                f"{weight.shape[place]}"
+            )
+    if bias is not None and bias.shape[0] != weight.shape[0]:
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected "
+            f"{weight.shape[0]}"
+        )
+
+
+@public("(Tensor input1, Tensor input2, Tensor weight, Tensor bias = None)", places="t")
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x1 @ weight[k] @ x2 + bias[k]` for each k: (..., n), (..., m) and (out, n, m) give (..., out).
+
+    RuntimeError for sizes that do not fit. It is linear in each factor.
+
+    >>> import pullback as torch
+    >>> torch.bilinear(torch.tensor([1.0, 2.0]), torch.tensor([3.0]), torch.ones(1, 2, 1))
+    tensor([9.])
+    """
+    _check_bilinear(input1, input2, weight, bias)
+    shape = (*input1.shape[:-1], weight.shape[0])
+    n, m = input1.shape[-1], input2.shape[-1]
+    rows = ops.reshape(input1, (-1, n)) if n else ops.reshape(input1, (shape[0], 0))
+    columns = ops.reshape(input2, (-1, m)) if m else ops.reshape(input2, (shape[0], 0))
+    parts = ops.matmul(rows, ops.reshape(ops.transpose(weight, 0, 1), (n, shape[-1] * m)))
+    parts = ops.reshape(parts, (rows.shape[0], shape[-1], m)) * ops.unsqueeze(columns, 1)
+    result = ops.view(ops.sum(parts, -1, dtype=parts.dtype), shape)
+    return result if bias is None else result + bias

@@ -1,0 +1,328 @@
+"""The largest and the smallest, where they stand, and `all` and `any`.
+
+`max` is three functions: over everything, along a dim with indices, and of two tensors. Each of
+the first two is a record made for both directions by `_whole` and `_along`. A gradient goes to the
+element that was picked where there are indices, and in equal parts to all that tie where there are
+none.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from pullback import ops, return_types
+from pullback.core._engine import Tensor
+from pullback.core.op import op
+from pullback.ops.reductions.reduce import Dims, reduced_axes, restore, type_name
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import overloaded
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def evenly(g: Tensor, self: Tensor, result: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """A gradient shared out among the elements equal to the result, or NaN as it is."""
+    result = restore(result, self.ndim, dim, keepdim)
+    tied = (self == result) | ((self != self) & (result != result))
+    share = restore(g, self.ndim, dim, keepdim) / ops.sum(tied, dim, True, dtype=g.dtype)
+    return ops.where(tied, share, 0.0)
+
+
+def to_picked(g: Tensor, shape: Any, dim: int, keepdim: bool, indices: Tensor) -> Tensor:
+    """A gradient put where the indices of a reduction point, zero elsewhere."""
+    if not shape:
+        return g
+    if not keepdim:
+        g, indices = ops.unsqueeze(g, dim), ops.unsqueeze(indices, dim)
+    return ops.scatter_add(ops.zeros(tuple(shape), dtype=g.dtype), dim, indices, g)
+
+
+def picked(a: Array, axis: int, index: Array, keepdim: bool) -> tuple[Array, Array]:
+    """The elements at an index per row, which has a dim of one, and the index."""
+    values = np.take_along_axis(a, index, axis)
+    return (values, index) if keepdim else (values.squeeze(axis), index.squeeze(axis))
+
+
+def checked_axis(name: str, a: Array, dim: int, keepdim: bool) -> int:
+    """The axis of a reduction along one dim; IndexError if that is empty."""
+    if not isinstance(keepdim, bool):
+        raise TypeError(f"keepdim must be bool, not {type(keepdim).__name__}")
+    axis = wrap_dim(operator.index(dim), a.ndim)
+    if a.ndim and not a.shape[axis]:
+        raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
+    return axis
+
+
+def _nothing(name: str) -> str:
+    return (
+        f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+        "Specify the reduction dim with the 'dim' argument."
+    )
+
+
+def _whole(name: str, ufunc: Any) -> Any:
+    """The op over all elements: `x.max()`."""
+
+    def kernel(self: Tensor) -> Array:
+        if self.dtype.kind == "c":
+            raise NotImplementedError(f"\"{name}_all\" not implemented for '{type_name(self)}'")
+        if not self.size:
+            raise RuntimeError(_nothing(name))
+        return np.asarray(ufunc.reduce(self, None))
+
+    record = op(name=f"{name}_all", public_name=name, places="", grad_name=f"{name.title()}Backward1")
+    record = record(kernel)
+    record.vjp(self=evenly_over_all)
+    return record
+
+
+def evenly_over_all(g: Tensor, self: Tensor, result: Tensor) -> Tensor:
+    """The rule of a reduction of everything to one of its elements."""
+    return evenly(g, self, result)
+
+
+def _along(name: str, search: Any) -> Any:
+    """The op along a dim, with indices: `x.max(0)`. The first of equals wins, NaN over all."""
+
+    def kernel(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Array, Array]:
+        if self.dtype.kind == "c":
+            raise RuntimeError(f"{name}(): does not support complex input")
+        axis = checked_axis(name, self, dim, keepdim)
+        if not self.ndim:
+            return self.copy(), np.zeros((), np.int64)
+        return picked(self, axis, search(self, axis, keepdims=True), keepdim)
+
+    record = op(name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward0")
+    record = record(kernel)
+    record.vjp(self=picked_slope)
+    return record
+
+
+def picked_slope(g0: Tensor, self_shape: Any, dim: int, keepdim: bool, result1: Tensor) -> Tensor:
+    """The rule of a reduction along a dim to one of its elements, `result1` saying which."""
+    return to_picked(g0, self_shape, dim, keepdim, result1)
+
+
+MAX_FORMS = (
+    "(Tensor input, *, Tensor out = None)",
+    "(Tensor input, Tensor other, *, Tensor out = None)",
+    "(Tensor input, int dim, bool keepdim = False, *, tuple of Tensors out = None)",
+)
+
+
+def _extreme(name: str, ufunc: Any, search: Any, pairwise: str, text: str) -> Any:
+    """The public function with its three forms."""
+    whole, along = _whole(name, ufunc), _along(name, search)
+    named, written = getattr(return_types, name), getattr(return_types, f"{name}_out")
+
+    def extreme(
+        input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None
+    ) -> Any:
+        if dim is None and other is None:
+            if keepdim is not False:
+                raise TypeError("keepdim needs a dim")
+            return whole(input, out=out)
+        if other is not None or isinstance(dim, Tensor):
+            return getattr(ops, pairwise)(input, dim if other is None else other, out=out)
+        if out is None:
+            return named(along(input, dim, keepdim))
+        if isinstance(out, Tensor):
+            raise TypeError("out must be tuple of Tensors, not Tensor")
+        return written(along(input, dim, keepdim, out=out))
+
+    extreme.__name__ = extreme.__qualname__ = name
+    extreme.__doc__ = text
+    return overloaded(extreme, *MAX_FORMS)
+
+
+max = _extreme(
+    "max",
+    np.maximum,
+    np.argmax,
+    "maximum",
+    """The largest element: of all; with `dim` along it, as `(values, indices)`; or of two tensors.
+
+    NaN counts as largest. Along a dim the first of equals is taken and gets the gradient; over all,
+    equals share it. RuntimeError where there is nothing to choose from.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 5.0], [7.0, 3.0]]).max(dim=1)
+    torch.return_types.max(
+    values=tensor([5., 7.]),
+    indices=tensor([1, 0]))
+    """,
+)
+
+
+def _argmin(a: Array, axis: int, keepdims: bool) -> Array:
+    return np.argmin(a, axis, keepdims=keepdims)
+
+
+min = _extreme(
+    "min",
+    np.minimum,
+    _argmin,
+    "minimum",
+    """The smallest element: of all; with `dim` along it, as `(values, indices)`; or of two tensors.
+
+    NaN counts as smallest. Along a dim the first of equals is taken and gets the gradient; over
+    all, equals share it. RuntimeError where there is nothing to choose from.
+
+    >>> import pullback as torch
+    >>> torch.tensor([3.0, 1.0, 2.0]).min()
+    tensor(1.)
+    """,
+)
+
+
+def _amax(name: str, ufunc: Any, word: str) -> Any:
+    """`amax` or `amin`: several dims, no indices."""
+
+    def kernel(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Array:
+        axes = reduced_axes(dim, keepdim, self.ndim)
+        if self.dtype.kind == "c":
+            kind = type_name(self)
+            raise NotImplementedError(f"\"{word}_values_cpu\" not implemented for '{kind}'")
+        if axes is None and not self.size:
+            raise RuntimeError(_nothing(name))
+        for axis in axes or ():
+            if not self.shape[axis]:
+                raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
+        return np.asarray(ufunc.reduce(self, axes, None, None, keepdim))
+
+    side, reach = ("largest", "3., 4.") if name == "amax" else ("smallest", "1., 2.")
+    kernel.__doc__ = f"""The {side} elements over the dims `dim`, over all if it is None or empty.
+
+    NaN wins over all. Elements that tie share the gradient in equal parts.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 4.0], [3.0, 2.0]]).{name}(0)
+    tensor([{reach}])
+    """
+    kernel.__name__ = name
+    record = op(name=name, places="")(kernel)
+    record.vjp(self=evenly)
+    form = "(Tensor input, tuple of ints dim = None, bool keepdim = False, *, Tensor out = None)"
+    return overloaded(record, form)
+
+
+amax = _amax("amax", np.maximum, "max")
+amin = _amax("amin", np.minimum, "min")
+
+
+@op(name="aminmax", places="")
+def _aminmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> tuple[Array, Array]:
+    if self.dtype.kind == "c":
+        raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{type_name(self)}'")
+    if dim is None and not self.size:
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
+    axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
+    if axes is not None and not self.shape[axes[0]]:
+        raise IndexError(f"aminmax: Expected reduction dim {axes[0]} to have non-zero size.")
+    low = np.minimum.reduce(self, axes, None, None, keepdim)
+    return np.asarray(low), np.asarray(np.maximum.reduce(self, axes, None, None, keepdim))
+
+
+def _aminmax_vjp(
+    grads: Any, self: Tensor, dim: int | None, keepdim: bool, result0: Tensor, result1: Tensor
+) -> Tensor | None:
+    parts = [
+        evenly(g, self, result, dim, keepdim)
+        for g, result in zip(grads, (result0, result1), strict=True)
+        if g is not None
+    ]
+    return parts[0] + parts[1] if len(parts) == 2 else parts[0]
+
+
+_aminmax.vjp(self=_aminmax_vjp)
+
+
+def _public_aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
+    """The smallest and the largest elements, `(min, max)`: of all, or along `dim`.
+
+    Elements that tie share the gradient. RuntimeError where there is nothing.
+
+    >>> import pullback as torch
+    >>> torch.tensor([3.0, 1.0]).aminmax()
+    torch.return_types.aminmax(
+    min=tensor(1.),
+    max=tensor(3.))
+    """
+    if out is None:
+        return return_types.aminmax(_aminmax(input, dim, keepdim))
+    return return_types.aminmax_out(_aminmax(input, dim, keepdim, out=out))
+
+
+_public_aminmax.__name__ = "aminmax"
+aminmax = overloaded(
+    _public_aminmax,
+    "(Tensor input, *, int dim = None, bool keepdim = False, tuple of Tensors out = None)",
+)
+
+
+def _argument(name: str, search: Any) -> Any:
+    """`argmax` or `argmin`."""
+
+    def kernel(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Array:
+        if self.dtype.kind in "bc":
+            kind = "bool" if self.dtype.kind == "b" else "complex"
+            raise RuntimeError(f"{name}(): does not support {kind} input")
+        if dim is None:
+            if not self.size:
+                raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+            return np.asarray(search(self, None, keepdims=keepdim))
+        axis = checked_axis(name, self, dim, keepdim)
+        return np.asarray(search(self, axis if self.ndim else None, keepdims=keepdim))
+
+    side, place = ("largest", 2) if name == "argmax" else ("smallest", 1)
+    kernel.__doc__ = f"""The place of the {side} element among all, or along `dim`: int64.
+
+    The first of equals is taken; NaN wins over all.
+
+    >>> import pullback as torch
+    >>> torch.tensor([2.0, 1.0, 3.0]).{name}()
+    tensor({place})
+    """
+    kernel.__name__ = name
+    record = op(name=name, places="", nondiff=True)(kernel)
+    return overloaded(record, "(Tensor input, int dim = None, bool keepdim = False, *, Tensor out = None)")
+
+
+argmax = _argument("argmax", np.argmax)
+argmin = _argument("argmin", _argmin)
+
+
+def _truth(name: str, ufunc: Any) -> Any:
+    """`all` or `any`. Unlike elsewhere an empty `dim` reduces nothing."""
+
+    def kernel(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Array:
+        empty = isinstance(dim, (tuple, list)) and not dim
+        axes = () if empty else reduced_axes(dim, keepdim, self.ndim)
+        found = np.asarray(ufunc.reduce(self, axes, np.bool_, None, keepdim))
+        return found.astype(np.uint8) if self.dtype == np.uint8 else found
+
+    kernel.__doc__ = f"""Whether {name} elements over the dims `dim`, or of all, are not zero.
+
+    The result is bool, for uint8 input uint8. An empty `dim` tests each element.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[True, False], [True, True]]).{name}(dim=0)
+    tensor([{" True, False" if name == "all" else "True, True"}])
+    """
+    kernel.__name__ = name
+    record = op(name=name, places="", nondiff=True)(kernel)
+    return overloaded(
+        record,
+        "(Tensor input, *, Tensor out = None)",
+        "(Tensor input, tuple of ints dim = None, bool keepdim = False, *, Tensor out = None)",
+        "(Tensor input, int dim, bool keepdim = False, *, Tensor out = None)",
+    )
+
+
+all = _truth("all", np.logical_and)
+any = _truth("any", np.logical_or)

@@ -1,0 +1,386 @@
+"""Norms and distances.
+
+`_power_norm` is the kernel of all finite orders: it computes plainly, and if the result comes near
+the ends of the number range again, scaled by the largest element. So neither 1e200 nor 1e-200 is
+lost in a square. The rule `norm_slope` divides by the norm before it takes powers, for the same
+reason.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, conj, write_out
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.op import function, op
+from pullback.ops.elementwise.arithmetic import NO_BOOLS
+from pullback.ops.reductions.reduce import Dims, reduced_axes, restore, sum_array, widened
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import check_tensors, overloaded
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _power_norm(a: Array, ord: float, axes: tuple[int, ...] | None) -> Array:
+    """`sum(a**ord)**(1/ord)` of magnitudes, with the reduced axes kept."""
+    result = _plain_norm(a, ord, axes)
+    limits = np.finfo(a.dtype)
+    reach = abs(ord) if abs(ord) > 1 else 1.0
+    low = (limits.tiny / limits.eps**2) ** (1 / reach)
+    high = limits.max ** (1 / reach) / 16
+    if not a.size or bool(((result > low) & (result < high)).all()):
+        return result
+    scale = np.maximum.reduce(a, axes, None, None, True)
+    scale = np.where((scale > 0) & np.isfinite(scale), scale, 1).astype(a.dtype)
+    return scale * _plain_norm(np.asarray(a / scale), ord, axes)
+
+
+def _plain_norm(a: Array, ord: float, axes: tuple[int, ...] | None) -> Array:
+    if ord == 2:
+        return np.sqrt(sum_array(np.asarray(a * a), axes, True))
+    if ord == 1:
+        return sum_array(a, axes, True)
+    return np.power(sum_array(np.asarray(np.power(a, ord)), axes, True), a.dtype.type(1 / ord))
+
+
+def norm_array(a: Array, ord: float, axes: tuple[int, ...] | None, keepdim: bool) -> Array:
+    """The vector norm of floats or complex numbers: of any order, in their real type."""
+    a = np.asarray(np.abs(a), order="C")
+    if ord == 0:
+        result = sum_array(np.asarray(a != 0).astype(a.dtype), axes, True)
+    elif math.isinf(ord):
+        ufunc = np.maximum if ord > 0 else np.minimum
+        result = np.asarray(ufunc.reduce(a, axes, None, None, True))
+    else:
+        result = np.asarray(_power_norm(a, ord, axes))
+    if keepdim:
+        return result
+    return result.reshape(()) if axes is None else result.squeeze(axes)
+
+
+def norm_slope(
+    g: Tensor, self: Tensor, ord: float, result: Tensor, dim: Dims = None, keepdim: bool = False
+) -> Tensor:
+    """The derivative of a norm: `g * sgn(x) * (abs(x) / norm)**(ord - 1)`, zero where either is.
+
+    For an infinite order, equal shares to all elements whose magnitude is the norm.
+    """
+    if ord == 0:
+        return ops.zeros_like(self)
+    result = restore(result, self.ndim, dim, keepdim)
+    g = restore(g, self.ndim, dim, keepdim)
+    if ord == 1:
+        return g * ops.sgn(self)
+    if math.isinf(ord):
+        tied = ops.abs(self) == result
+        share = g / ops.sum(tied, dim, True, dtype=result.dtype)
+        return ops.where(tied, share, 0.0) * ops.sgn(self)
+    zero = result == 0
+    unit = self / ops.where(zero, 1.0, result)
+    if ord == 2:
+        return ops.where(zero, 0.0, g) * unit
+    flat = zero | (self == 0)
+    size = ops.abs(ops.where(flat, 1.0, unit))
+    return ops.where(flat, 0.0, g * size ** (ord - 2)) * unit
+
+
+def _check_dtype(name: str, given: Any, wanted: Dtype | None) -> None:
+    """Refuses integers, and a `dtype` of another kind or of less precision."""
+    if given.kind not in "fc":
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {given.type_name}"
+        )
+    if wanted is None:
+        return
+    shown = wanted.type_name
+    if wanted.kind not in "fc":
+        raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {shown}")
+    if given.kind != wanted.kind:
+        kind = "complex" if given.kind == "c" else "real"
+        raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs, but got {shown}")
+    if given.itemsize > wanted.itemsize:
+        raise RuntimeError(
+            f"{name}: the dtype of the input ({given.type_name}) should be convertible without "
+            f"narrowing to the specified dtype ({shown})"
+        )
+
+
+def _check_not_empty(name: str, a: Array, ord: float, axes: tuple[int, ...] | None) -> None:
+    """Refuses an empty dim where the order has no value for nothing: negative and infinite ones."""
+    if 0 <= ord < math.inf:
+        return
+    if axes is None:
+        if not a.size:
+            raise RuntimeError(
+                f"{name} cannot compute the {ord:g} norm on an empty tensor because the operation "
+                "does not have an identity"
+            )
+        return
+    for axis in axes:
+        if not a.shape[axis]:
+            raise RuntimeError(
+                f"{name} cannot compute the {ord:g} norm on the dimension {axis}because this "
+                "dimension is empty and the operation does not have an identity"
+            )
+
+
+@op(name="linalg_vector_norm", places="", takes_half=True)
+def _vector_norm(
+    self: Tensor,
+    ord: float = 2,
+    dim: Dims = None,
+    keepdim: bool = False,
+    dtype: Dtype | None = None,
+) -> Array:
+    name = "linalg.vector_norm"
+    if isinstance(ord, str):
+        raise TypeError("linalg_vector_norm(): argument 'ord' (position 2) must be Number, not str")
+    given = from_numpy_dtype(self.dtype)
+    _check_dtype(name, given, dtype)
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    _check_not_empty(name, self, ord, axes)
+    result = norm_array(widened(self, dtype), ord, axes, keepdim)
+    return result.astype((given if dtype is None else dtype).to_real().numpy, copy=False)
+
+
+_vector_norm.vjp(
+    self=lambda g, self, ord, dim, keepdim, result: norm_slope(g, self, ord, result, dim, keepdim)
+)
+
+
+@function(places="", aliases=("linalg.vector_norm",))
+def vector_norm(
+    x: Tensor,
+    ord: float = 2,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: Dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`sum(abs(x)**ord)**(1/ord)` over `dim`, over all elements if it is None; always real.
+
+    `ord` inf and -inf give the largest and smallest magnitude, 0 the number of elements not zero.
+    RuntimeError for integers, and for an empty dim where the order is negative or infinite.
+    The gradient is `g * sgn(x) * (abs(x) / norm)**(ord - 1)`, zero where the norm is.
+
+    >>> import pullback as torch
+    >>> torch.linalg.vector_norm(torch.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    return _vector_norm(x, ord, dim, keepdim, dtype, out=out)
+
+
+@function()
+def norm(
+    input: Tensor,
+    p: float | str | None = "fro",
+    dim: Dims = None,
+    keepdim: bool = False,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+) -> Tensor:
+    """The norm of order `p` over `dim`, over all elements if it is None.
+
+    `p` is a number, as in `linalg.vector_norm`, "fro" (the order 2), or "nuc", the sum of the
+    singular values of matrices.
+
+    >>> import pullback as torch
+    >>> torch.tensor([3.0, 4.0]).norm()
+    tensor(5.)
+    """
+    if isinstance(p, str):
+        several = isinstance(dim, (tuple, list))
+        if p == "fro" and several and len(dim) > 2:
+            listed = " ".join(map(str, dim))
+            raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {listed}")
+        if p != "fro":
+            return ops.matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out)
+        p = 2
+    return _vector_norm(input, 2 if p is None else p, dim, keepdim, dtype, out=out)
+
+
+@op()
+def dist(self: Tensor, other: Tensor, p: float = 2) -> Array:
+    """The norm of order `p` of the difference of two tensors, broadcast.
+
+    RuntimeError for integers. The gradient is that of `linalg.vector_norm`.
+
+    >>> import pullback as torch
+    >>> torch.dist(torch.tensor([1.0, 1.0]), torch.tensor([4.0, 5.0]))
+    tensor(5.)
+    """
+    if self.dtype.kind == other.dtype.kind == "b":
+        raise RuntimeError(NO_BOOLS)
+    away = np.asarray(self - other)
+    if away.dtype.kind not in "fc":
+        name = from_numpy_dtype(away.dtype).type_name
+        raise RuntimeError(
+            f"norm(): input dtype should be either floating point or complex. Got {name} instead."
+        )
+    return norm_array(away, p, None, False)
+
+
+dist.vjp(
+    self=lambda g, self, other, p, result: norm_slope(g, self - other, p, result),
+    other=lambda g, self, other, p, result: -norm_slope(g, self - other, p, result),
+)
+
+_MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
+
+
+@op(places="")
+def renorm(self: Tensor, p: float, dim: int, maxnorm: float) -> Array:
+    """Scales those slices along `dim` whose norm of order `p` exceeds `maxnorm` down to it.
+
+    RuntimeError for fewer than two dims, `p` not positive, or `maxnorm` negative.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[3.0, 4.0], [0.3, 0.4]]).renorm(2, 0, 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if self.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {self.ndim} dimensions")
+    dim = wrap_dim(dim, self.ndim)
+    _check_dtype("linalg.vector_norm", from_numpy_dtype(self.dtype), None)
+    sizes = norm_array(self, p, tuple(i for i in range(self.ndim) if i != dim), True)
+    scale = np.where(sizes > maxnorm, maxnorm / (sizes + sizes.dtype.type(_MARGIN)), 1)
+    return self * scale.astype(sizes.dtype)
+
+
+def _renorm_vjp(g: Tensor, self: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    others = tuple(i for i in range(self.ndim) if i != dim % self.ndim)
+    sizes = _vector_norm(self, p, others, True, None)
+    large = sizes > maxnorm
+    scale = ops.where(large, maxnorm / (sizes + _MARGIN), 1.0)
+    along = ops.sum(ops.real(g * conj(self)), others, True)
+    slope = ops.where(large, -along * scale / (sizes + _MARGIN), 0.0)
+    return g * scale + norm_slope(slope, self, p, sizes, others, True)
+
+
+renorm.vjp(self=_renorm_vjp)
+renorm = overloaded(
+    renorm, "(Tensor input, Number p, int dim, Number maxnorm, *, Tensor out = None)", places="tmi"
+)
+
+
+# ---------------------------------------------------------------------------------- of matrices
+
+
+def _two_dims(dim: Any, ndim: int) -> tuple[int, int]:
+    """The rows' and the columns' dim, counted from the back; RuntimeError unless two."""
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(dims) != 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dims))}")
+    rows, columns = (wrap_dim(d, ndim) for d in dims)
+    if rows == columns:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({rows}, {columns})")
+    return rows - ndim, columns - ndim
+
+
+def _check_order(ord: Any) -> None:
+    allowed = ("fro", "nuc") if isinstance(ord, str) else (1, -1, 2, -2, math.inf, -math.inf)
+    if ord not in allowed:
+        shown = ord if isinstance(ord, str) else f"{ord:g}"
+        raise RuntimeError(f"linalg.matrix_norm: Order {shown} not supported.")
+
+
+@function(places="", aliases=("linalg.matrix_norm",))
+def matrix_norm(
+    A: Tensor,
+    ord: float | str = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: Dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The norm of matrices in two dims of A, float or complex; always real.
+
+    "fro" is the norm of all elements, "nuc" the sum of the singular values, 2 (-2) the largest
+    (smallest) of them, 1 (-1) the largest (smallest) sum of magnitudes of a column, inf (-inf) of a
+    row. RuntimeError for other orders, for integers, and for other than two different dims.
+
+    >>> import pullback as torch
+    >>> torch.linalg.matrix_norm(torch.tensor([[3.0, 0.0], [0.0, -4.0]]), "nuc")
+    tensor(7.)
+    """
+    check_tensors("linalg_matrix_norm", A=A)
+    name = "linalg.matrix_norm"
+    if A.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
+    _check_order(ord)
+    rows, columns = _two_dims(dim, A.ndim)
+    _check_dtype(name, A.dtype, dtype)
+    if ord == "fro":
+        return _vector_norm(A, 2.0, (rows, columns), keepdim, dtype, out=out)
+    if dtype is not None:
+        A = ops.to(A, dtype)
+    if ord in ("nuc", 2, -2):
+        return _by_singular_values(A, ord, (rows, columns), keepdim, out)
+    summed, chosen = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    if not keepdim and summed > chosen:
+        chosen += 1
+    sizes = _vector_norm(A, 1.0, (summed,), keepdim, None)
+    return _extreme(ord, sizes)(sizes, chosen, keepdim, out=out)
+
+
+def _extreme(ord: float, sizes: Tensor) -> Any:
+    """What takes the largest or the smallest; the largest of nothing is zero."""
+    return ops.amin if ord < 0 else ops.sum if 0 in sizes.shape else ops.amax
+
+
+def _by_singular_values(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, out: Any) -> Tensor:
+    if A.dtype.itemsize < 4:
+        raise RuntimeError(f"linalg.matrix_norm: Low precision dtypes not supported. Got {A.dtype.type_name}")
+    values = ops.svdvals(A if dims == (-2, -1) else ops.movedim(A, dims, (-2, -1)))
+    if ord == "nuc":
+        found = ops.sum(values, -1, keepdim, out=None if keepdim else out)
+    else:
+        found = _extreme(ord, values)(values, -1, keepdim, out=None if keepdim else out)
+    if not keepdim:
+        return found
+    found = ops.movedim(ops.unsqueeze(found, -1), (-2, -1), dims)
+    return found if out is None else write_out(out, found.detach())
+
+
+@function(name="linalg_norm", places="", aliases=("linalg.norm",))
+def norm_of(
+    A: Tensor,
+    ord: float | str | None = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    out: Tensor | None = None,
+    dtype: Dtype | None = None,
+) -> Tensor:
+    """`linalg.vector_norm` over one dim, `linalg.matrix_norm` over two, or by the dims of A.
+
+    Without an order the norm of order 2 of all elements in `dim`, or of all. RuntimeError for an order
+    with more than two dims, and for more than two in `dim`.
+
+    >>> import pullback as torch
+    >>> torch.linalg.norm(torch.tensor([[3.0, 0.0], [0.0, -4.0]]), 2)
+    tensor(4.)
+    """
+    check_tensors("linalg_norm", A=A)
+    dims = (dim,) if isinstance(dim, int) else dim if dim is None else tuple(dim)
+    if dims is not None and len(dims) not in (1, 2):
+        raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
+    if dims is None and ord is not None and not isinstance(ord, str) and A.ndim not in (1, 2):
+        raise RuntimeError(
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+        )
+    if isinstance(ord, str) or (ord is not None and (len(dims) == 2 if dims else A.ndim == 2)):
+        return matrix_norm(A, ord, (-2, -1) if dims is None else dims, keepdim, dtype=dtype, out=out)
+    return _vector_norm(A, 2.0 if ord is None else ord, dims, keepdim, dtype, out=out)

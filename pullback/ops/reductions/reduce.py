@@ -1,0 +1,571 @@
+"""Sums, products and moments: the reductions that are smooth.
+
+`reduced_axes` reads `dim` for all of them; `restore` and `spread` bring a reduced gradient back to
+the input's shape, and most rules are one call of them. Sums run through `sum_array`, which
+adds pairwise. Read `sum` and `mean` first, then `prod`. In these files `sum` is the op, and not the
+builtin.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, conj, repeated
+from pullback.core._loops import add_reduce, total
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.dtypes import from_numpy_dtype, int64
+from pullback.core.op import function, op
+from pullback.ops.arrays.casts import cast_array
+from pullback.ops.shared.dims import wrap_dim, wrap_dims
+from pullback.ops.shared.forms import overloaded
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Dims = int | Sequence[int] | None
+
+
+def reduced_axes(dim: Any, keepdim: Any, ndim: int) -> tuple[int, ...] | None:
+    """The axes that `dim` names for NumPy; None for all, which is also what an empty `dim` says."""
+    if keepdim is not False and keepdim is not True:
+        raise TypeError(f"keepdim must be bool, not {type(keepdim).__name__}")
+    if dim is None:
+        return None
+    if hasattr(dim, "__index__"):
+        axis = wrap_dim(operator.index(dim), ndim)
+        return (axis,) if ndim else None
+    axes = wrap_dims(dim, ndim)
+    return axes if axes and ndim else None
+
+
+def reduced_count(shape: Sequence[int], dim: Dims) -> int:
+    """How many elements go into one element of the result."""
+    if dim is None or not shape:
+        return math.prod(shape)
+    axes = wrap_dims(dim, len(shape)) or range(len(shape))
+    return math.prod(shape[axis] for axis in axes)
+
+
+def restore(t: Tensor, ndim: int, dim: Dims, keepdim: bool) -> Tensor:
+    """A result with its reduced dims back as dims of one, to broadcast against the input."""
+    if keepdim or dim is None or not ndim or t.ndim == ndim:
+        return t
+    for axis in wrap_dims(dim, ndim) or ():
+        t = ops.unsqueeze(t, axis)
+    return t
+
+
+def spread(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
+    """A gradient of the result repeated over the dims that were summed."""
+    if dim is None and not keepdim:
+        return repeated(g, shape)
+    return ops.expand(restore(g, len(shape), dim, keepdim), tuple(shape))
+
+
+def widened(a: Array, dtype: Dtype | None = None) -> Array:
+    """An array in `dtype` (its own if None), the half precisions as float32."""
+    target = a.dtype if dtype is None else dtype.numpy
+    if target.itemsize == 2 and target.kind not in "iu":
+        target = np.dtype(np.float32)
+    if a.dtype.kind == "c" and target.kind != "c":
+        return cast_array(a, target)
+    return a.astype(target, copy=False)
+
+
+def type_name(a: Array) -> str:
+    """PyTorch's word for an array's dtype, such as `Long`."""
+    return from_numpy_dtype(a.dtype).type_name
+
+
+def narrowed(result: Array, a: Array, dtype: Dtype | None) -> Array:
+    """A result as the dtype of the op: the undoing of `widened`."""
+    return np.asarray(result).astype(a.dtype if dtype is None else dtype.numpy, copy=False)
+
+
+_BLOCK = 64
+
+
+def sum_array(a: Array, axes: tuple[int, ...] | None, keepdim: bool) -> Array:
+    """`add_reduce`; where that would add long rows one by one in blocks: the error stays small."""
+    if a.size < 4096 or a.dtype.kind in "bui" or _is_run(a, axes):
+        return add_reduce(a, axes, keepdim)
+    result = widened(a)
+    for axis in range(a.ndim) if axes is None else axes:
+        while result.shape[axis] >= 2 * _BLOCK:
+            result = _block_sums(result, axis)
+    return narrowed(add_reduce(result, axes, keepdim), a, None)
+
+
+def _is_run(a: Array, axes: tuple[int, ...] | None) -> bool:
+    """Whether the axes are the first or last of a contiguous array: `add_reduce` is good at it."""
+    if not a.flags.c_contiguous or a.dtype.itemsize == 2:
+        return False
+    if axes is None:
+        return True
+    return axes[-1] - axes[0] == len(axes) - 1 and (axes[0] == 0 or axes[-1] == a.ndim - 1)
+
+
+def _block_sums(a: Array, axis: int) -> Array:
+    """Sums of blocks along an axis, the last of them shorter."""
+    count, rest = divmod(a.shape[axis], _BLOCK)
+    head, tail = np.split(a, [count * _BLOCK], axis)
+    blocks = head.reshape(*a.shape[:axis], count, _BLOCK, *a.shape[axis + 1 :])
+    parts = [np.add.reduce(blocks, axis + 1)]
+    if rest:
+        parts.append(np.add.reduce(tail, axis, keepdims=True))
+    return np.concatenate(parts, axis) if rest else parts[0]
+
+
+SUM_FORMS = (
+    "(Tensor input, *, torch.dtype dtype = None)",
+    "(Tensor input, tuple of ints dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor out = None)",
+)
+
+
+@op(places="", linear=True, takes_half=True)
+def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+    """Sum over the dims `dim`, over all if it is None or empty.
+
+    Booleans and integers are summed as int64, unless `dtype` says otherwise; `keepdim` leaves dims
+    of one. Floats are added pairwise. The gradient is that of the result, repeated.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
+    tensor([4., 6.])
+    """
+    if dim is None and dtype is None and keepdim is False:
+        found = total(self, False)
+        if found is not None:
+            return found
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    if dtype is not None:
+        if not isinstance(dtype, Dtype):
+            raise TypeError(f"dtype must be torch.dtype, not {type(dtype).__name__}")
+        lost = self.dtype.kind == "c" != dtype.kind
+        self = cast_array(self, dtype.numpy) if lost else self.astype(dtype.numpy, copy=False)
+    elif self.dtype.kind in "bui":
+        return np.asarray(np.add.reduce(self, axes, np.int64, None, keepdim))
+    return sum_array(self, axes, keepdim)
+
+
+sum.variant = lambda saved: (
+    "SumBackward0" if saved["dim"] is None and not saved["keepdim"] else "SumBackward1"
+)
+sum.vjp(self=lambda g, self_shape, dim, keepdim: spread(g, self_shape, dim, keepdim))
+sum = overloaded(sum, *SUM_FORMS)
+
+
+@op(takes_half=True)
+def nansum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+    """Sum over `dim` with NaN counted as zero; NaN elements get no gradient.
+
+    Integers are summed as int64. RuntimeError for complex numbers.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, float("nan"), 2.0]).nansum()
+    tensor(3.)
+    """
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    if self.dtype.kind == "c":
+        raise RuntimeError("nansum on CPU does not support complex inputs")
+    if self.dtype.kind in "bui":
+        wide = np.int64 if dtype is None else dtype.numpy
+        return np.asarray(np.add.reduce(self, axes, wide, None, keepdim))
+    a = widened(self, dtype)
+    return narrowed(sum_array(np.where(np.isnan(a), a.dtype.type(0), a), axes, keepdim), self, dtype)
+
+
+nansum.vjp(
+    self=lambda g, self, dim, keepdim: ops.where(self == self, restore(g, self.ndim, dim, keepdim), 0.0)
+)
+
+
+def _mean_dtype(a: Array, dtype: Dtype | None) -> None:
+    """Refuses to take a mean in integers."""
+    kind = a.dtype.kind if dtype is None else dtype.kind
+    if kind in "bui":
+        which, name = ("Input", type_name(a)) if dtype is None else ("Optional", dtype.type_name)
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. {which} dtype must be either a floating point "
+            f"or complex dtype. Got: {name}"
+        )
+
+
+@op(places="", linear=True, takes_half=True)
+def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+    """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
+
+    RuntimeError for integers, unless `dtype` is a floating-point or complex type.
+    The gradient is that of the result divided by the count, repeated.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(dim=1)
+    tensor([1.5000, 3.5000])
+    """
+    if dim is None and dtype is None and keepdim is False:
+        found = total(self, True)
+        if found is not None:
+            return found
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    if dtype is not None or self.dtype.kind not in "fc":
+        _mean_dtype(self, dtype)
+    a = self if dtype is None and self.dtype.itemsize > 2 else widened(self, dtype)
+    result = sum_array(a, axes, keepdim)
+    count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
+    np.true_divide(result, count, result)
+    return result if a is self else narrowed(result, self, dtype)
+
+
+mean.variant = lambda saved: (
+    "MeanBackward0" if saved["dim"] is None and not saved["keepdim"] else "MeanBackward1"
+)
+mean.vjp(
+    self=lambda g, self_shape, dim, keepdim: spread(
+        g / reduced_count(self_shape, dim), self_shape, dim, keepdim
+    )
+)
+mean = overloaded(mean, *SUM_FORMS)
+
+
+@function()
+def nanmean(
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: Dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Mean over `dim` of the elements that are not NaN. RuntimeError for integers.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, float("nan"), 2.0]).nanmean()
+    tensor(1.5000)
+    """
+    if input.dtype.kind not in "fc":
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{input.dtype.type_name}"
+        )
+    summed = nansum(input, dim, keepdim, dtype)
+    fixed = input.detach()
+    return ops.div(summed, sum(fixed == fixed, dim, keepdim), out=out)
+
+
+@op(places="", takes_half=True)
+def prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+    """Product over the dim `dim`, over all elements if it is None.
+
+    Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is
+    the product of the other elements, right also where elements are zero, to any order.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([2.0, 0.0, 3.0], requires_grad=True)
+    >>> x.prod().backward()
+    >>> x.grad
+    tensor([0., 6., 0.])
+    """
+    axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
+    if dtype is None and self.dtype.kind in "bui":
+        return np.asarray(np.multiply.reduce(self, axes, np.int64, None, keepdim))
+    a = widened(self, dtype)
+    return narrowed(np.multiply.reduce(a, axes, None, None, keepdim), self, dtype)
+
+
+def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if not self.ndim:
+        return g
+    if dim is None:
+        return g * conj(ops.reshape(others_prod(ops.reshape(self, (-1,))), tuple(self.shape)))
+    others = ops.movedim(others_prod(ops.movedim(self, dim, -1)), -1, dim)
+    return restore(g, self.ndim, dim, keepdim) * conj(others)
+
+
+def others_prod(x: Tensor) -> Tensor:
+    """For each element of the last dim the product of all others, by a tree of pairwise products.
+
+    Without division, so zeros do no harm; of multiplications, so it has derivatives of any order.
+    """
+    n = x.shape[-1]
+    if n < 2:
+        return ops.ones_like(x)
+    if n % 2:
+        x = ops.cat([x, ops.ones_like(ops.narrow(x, -1, 0, 1))], -1)
+    pairs = ops.reshape(x, (*x.shape[:-1], x.shape[-1] // 2, 2))
+    above = others_prod(ops.select(pairs, -1, 0) * ops.select(pairs, -1, 1))
+    others = ops.reshape(ops.unsqueeze(above, -1) * ops.flip(pairs, (-1,)), tuple(x.shape))
+    return ops.narrow(others, -1, 0, n) if n % 2 else others
+
+
+prod.variant = lambda saved: "ProdBackward0" if saved["dim"] is None else "ProdBackward1"
+prod.vjp(self=_prod_vjp)
+prod = overloaded(
+    prod,
+    "(Tensor input, *, torch.dtype dtype = None)",
+    "(Tensor input, int dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor out = None)",
+)
+
+
+@op(nondiff=True)
+def count_nonzero(self: Tensor, dim: Dims = None) -> Array:
+    """How many elements are not zero along `dim`, or in all: int64.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[0, 2], [3, 4]]).count_nonzero(dim=0)
+    tensor([1, 2])
+    """
+    axes = reduced_axes(dim, False, self.ndim)
+    return np.asarray(np.add.reduce(self != 0, axes, np.int64))
+
+
+@op(places="", linear=True)
+def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Array:
+    """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
+
+    The backward pass calls it for every operand that was broadcast; users have the method.
+    """
+    shape = self.shape
+    lead = len(shape) - len(size)
+    axes = tuple(range(lead))
+    kept = True
+    for axis, want in enumerate(size, lead):
+        if axis < 0 or (shape[axis] != want and want != 1):
+            raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
+        if shape[axis] != want:
+            axes += (axis,)
+            kept = False
+    if kept:
+        return sum_array(self, axes, False) if axes else self.copy()
+    result = sum_array(self, axes, True)
+    return result.reshape(size) if lead else result
+
+
+sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
+
+
+@function(name="sum_to_size", places="m")
+def sum_to_size_method(input: Tensor, *size: Any) -> Tensor:
+    """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
+
+    RuntimeError if `size` does not expand to the shape. It is the derivative of `expand`.
+
+    >>> import pullback as torch
+    >>> torch.ones(2, 3).sum_to_size(2, 1)
+    tensor([[3.],
+            [3.]])
+    """
+    if not size:
+        raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
+    size = tuple(size[0] if isinstance(size[0], (tuple, list)) else size)
+    if input.dtype.kind in "bui" and tuple(size) != tuple(input.shape):
+        input = input.to(int64)
+    if input.dtype.kind in "bui" and tuple(input.shape) != size:
+        input = input.to(int64)
+    return sum_to_size(input, size) if size else ops.sum(input)
+
+
+@op(linear=True)
+def trace(self: Tensor) -> Array:
+    """Sum of the diagonal of a matrix, of integers as int64. The gradient fills the diagonal.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).trace()
+    tensor(5.)
+    """
+    if self.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {self.ndim}")
+    if self.dtype.kind == "b":
+        raise NotImplementedError("\"trace\" not implemented for 'Bool'")
+    diagonal = np.ascontiguousarray(self.diagonal())
+    return sum_array(diagonal if self.dtype.kind in "fc" else diagonal.astype(np.int64), None, False)
+
+
+trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
+
+
+# ---------------------------------------------------------------------------- variance, deviation
+
+
+def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -> tuple[Array, Array]:
+    """Variance and mean; the function's name is for its messages."""
+    axes = reduced_axes(dim, keepdim, a.ndim)
+    if a.dtype.kind not in "fc":
+        what = name if "_" in name else "std and var"
+        raise RuntimeError(f"{what} only support floating point and complex dtypes")
+    count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
+    freedom = count - correction
+    if freedom <= 0:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction factor (input numel divided by output numel).",
+            UserWarning,
+            stacklevel=2,
+        )
+        freedom = 0
+    center = sum_array(a, axes, True)
+    np.true_divide(center, count, center)
+    away = a - center
+    away = away * away if a.dtype.kind == "f" else away.real**2 + away.imag**2
+    variance = sum_array(np.asarray(away), axes, keepdim)
+    np.true_divide(variance, freedom, variance)
+    return variance, center if keepdim else center.reshape(variance.shape)
+
+
+def _var_slope(g: Tensor, self: Tensor, dim: Dims, correction: float, keepdim: bool) -> Tensor:
+    g = restore(g, self.ndim, dim, keepdim) * 2
+    return g / (reduced_count(self.shape, dim) - correction) * (self - mean(self, dim, True))
+
+
+def _halved(g: Tensor, deviation: Tensor) -> Tensor:
+    """The gradient of a variance from that of its root; zero where the root is."""
+    flat = deviation == 0
+    return ops.where(flat, 0.0, g / (ops.where(flat, 1.0, deviation) * 2))
+
+
+def _mean_slope(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
+    return spread(g / reduced_count(shape, dim), shape, dim, keepdim)
+
+
+@op(name="var", places="")
+def _var(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
+    return _moments("var", self, dim, correction, keepdim)[0]
+
+
+_var.vjp(self=_var_slope)
+
+
+@op(name="std", places="")
+def _std(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
+    variance = _moments("std", self, dim, correction, keepdim)[0]
+    return np.sqrt(variance, variance)
+
+
+_std.vjp(
+    self=lambda g, self, dim, correction, keepdim, result: _var_slope(
+        _halved(g, result), self, dim, correction, keepdim
+    )
+)
+
+
+@op(name="var_mean", places="")
+def _var_mean(
+    self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False
+) -> tuple[Array, Array]:
+    return _moments("var_mean", self, dim, correction, keepdim)
+
+
+@op(name="std_mean", places="")
+def _std_mean(
+    self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False
+) -> tuple[Array, Array]:
+    variance, center = _moments("std_mean", self, dim, correction, keepdim)
+    return np.sqrt(variance, variance), center
+
+
+def _both(
+    g0: Tensor | None, g1: Tensor | None, self: Tensor, dim: Dims, correction: float, keepdim: bool
+) -> Tensor | None:
+    """The gradient through a variance and a mean, either of which may have none."""
+    parts = []
+    if g0 is not None:
+        parts.append(_var_slope(g0, self, dim, correction, keepdim))
+    if g1 is not None:
+        parts.append(_mean_slope(g1, self.shape, dim, keepdim))
+    return parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
+
+
+_var_mean.vjp(self=_both)
+_std_mean.vjp(
+    self=lambda g0, g1, self, dim, correction, keepdim, result0: _both(
+        None if g0 is None else _halved(g0, result0), g1, self, dim, correction, keepdim
+    )
+)
+
+VAR_FORMS = (
+    "(Tensor input, tuple of ints dim, bool unbiased = True, bool keepdim = False, *, Tensor out = None)",
+    "(Tensor input, tuple of ints dim = None, *, Number correction = None, bool keepdim = False, "
+    "Tensor out = None)",
+    "(Tensor input, bool unbiased = True)",
+)
+
+
+def _moment(name: str, record: Any, text: str, places: str) -> Any:
+    """The public function of a variance or deviation: its two ways to say the correction."""
+
+    def measure(
+        input: Tensor,
+        dim: Dims = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+        out: Any = None,
+    ) -> Any:
+        if dim is True or dim is False:
+            unbiased, dim = dim, None
+        if correction is None:
+            correction = 0 if unbiased is False else 1
+        elif unbiased is not None:
+            raise TypeError("unbiased and correction cannot both be given")
+        return record(input, dim, correction, keepdim, out=out)
+
+    measure.__name__ = measure.__qualname__ = name
+    measure.__doc__ = text
+    return overloaded(measure, *VAR_FORMS, places=places)
+
+
+var = _moment(
+    "var",
+    _var,
+    """Variance over `dim` (all if None): squares of `x - mean`, summed, over `count - correction`.
+
+    `correction` is 1 unless given; `unbiased=False` sets it to 0. Real for complex input. Warns
+    where nothing is left to divide by. RuntimeError for integers.
+    The gradient is `g * 2 (x - mean) / (count - correction)`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, 2.0, 4.0]).var()
+    tensor(2.3333)
+    """,
+    "tm",
+)
+std = _moment(
+    "std",
+    _std,
+    """Standard deviation over `dim`: the root of `var`, with the same parameters.
+
+    Where it is zero its gradient is zero.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, 2.0, 3.0]).std()
+    tensor(1.)
+    """,
+    "tm",
+)
+var_mean = _moment(
+    "var_mean",
+    _var_mean,
+    """Variance and mean over `dim`, a tuple; the parameters are those of `var`.
+
+    >>> import pullback as torch
+    >>> torch.var_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """,
+    "t",
+)
+std_mean = _moment(
+    "std_mean",
+    _std_mean,
+    """Standard deviation and mean over `dim`, a tuple; the parameters are those of `var`.
+
+    >>> import pullback as torch
+    >>> torch.std_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """,
+    "t",
+)

@@ -1,0 +1,302 @@
+"""Running reductions, finite differences and the trapezoidal rule.
+
+The derivative of a running sum is a running sum from the other end. `cumprod` and `cummax` are read
+best after it. What looks like a loop in `_suffix_sums` and `_doubling` runs over powers of two.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pullback import ops, return_types
+from pullback.core._engine import Tensor, conj
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.op import function, op
+from pullback.ops.arrays.casts import cast_array
+from pullback.ops.reductions.min_max import to_picked
+from pullback.ops.reductions.reduce import type_name
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import overloaded
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _accumulate(ufunc: Any, a: Array, dim: int, dtype: Dtype | None) -> Array:
+    """A running sum or product: integers in int64, floats in float64 and rounded at the end."""
+    axis = wrap_dim(operator.index(dim), a.ndim)
+    if dtype is None:
+        kind = a.dtype.kind
+        target = np.dtype(np.int64) if kind in "bui" else a.dtype
+    else:
+        target = dtype.numpy
+    wide = target if target.kind in "bui" or target.itemsize > 8 else np.dtype(np.float64)
+    if target.kind == "c":
+        wide = np.dtype(np.complex128)
+    if not a.ndim:
+        return a.astype(target)
+    a = cast_array(a, target) if a.dtype.kind == "c" != target.kind else a.astype(target, copy=False)
+    result = ufunc.accumulate(a, axis, wide)
+    return np.asarray(result, target, order="C")
+
+
+@op(places="", linear=True, takes_half=True)
+def cumsum(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+    """Running sum along `dim`: `y[i] = x[0] + ... + x[i]`.
+
+    Booleans and integers are summed as int64, unless `dtype` says otherwise. The gradient is the
+    running sum of `g` from the end.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1, 2, 3]).cumsum(0)
+    tensor([1, 3, 6])
+    """
+    return _accumulate(np.add, self, dim, dtype)
+
+
+def from_end(scan: Callable[[Tensor, int], Tensor], x: Tensor, dim: int) -> Tensor:
+    """A running op that starts at the end."""
+    return ops.flip(scan(ops.flip(x, (dim,)), dim), (dim,)) if x.ndim else scan(x, dim)
+
+
+cumsum.vjp(self=lambda g, dim: from_end(cumsum, g, dim))
+CUM_FORM = "(Tensor input, int dim, *, torch.dtype dtype = None, Tensor out = None)"
+cumsum = overloaded(cumsum, CUM_FORM, places="tmi")
+
+
+@op(places="", takes_half=True)
+def cumprod(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+    """Running product along `dim`: `y[i] = x[0] * ... * x[i]`.
+
+    Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is
+    right also where elements are zero, to any order.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1, 2, 3]).cumprod(0)
+    tensor([1, 2, 6])
+    """
+    return _accumulate(np.multiply, self, dim, dtype)
+
+
+def _cumprod_vjp(g: Tensor, self: Tensor, dim: int, result: Tensor) -> Tensor:
+    if not self.ndim or not self.shape[dim]:
+        return g
+    before = _shifted(result, dim, 1, 1.0)
+    factor = _shifted(conj(self), dim, -1, 0.0)
+    return conj(before) * _suffix_sums(g, factor, dim)
+
+
+def _suffix_sums(g: Tensor, factor: Tensor, dim: int) -> Tensor:
+    """`s[i] = g[i] + factor[i] * s[i+1]` in log2(n) steps, each over twice as many terms."""
+    step = 1
+    while step < g.shape[dim]:
+        g = g + factor * _shifted(g, dim, -step, 0.0)
+        factor = factor * _shifted(factor, dim, -step, 0.0)
+        step *= 2
+    return g
+
+
+def _shifted(x: Tensor, dim: int, by: int, fill: float) -> Tensor:
+    """The elements moved along `dim`, backward if `by` is negative; `fill` where none come from."""
+    n = x.shape[dim]
+    filling = ops.ones_like if fill else ops.zeros_like
+    if by > 0:
+        return ops.cat([filling(ops.narrow(x, dim, 0, by)), ops.narrow(x, dim, 0, n - by)], dim)
+    return ops.cat([ops.narrow(x, dim, -by, n + by), filling(ops.narrow(x, dim, 0, -by))], dim)
+
+
+cumprod.vjp(self=_cumprod_vjp)
+cumprod = overloaded(cumprod, CUM_FORM, places="tmi")
+
+
+@op(aliases=("special.logcumsumexp",))
+def logcumsumexp(self: Tensor, dim: int) -> Array:
+    """Running `log(sum(exp(x)))` along `dim`, without overflow. NotImplementedError for integers.
+
+    >>> import pullback as torch
+    >>> torch.tensor([0.0, 0.0]).logcumsumexp(0)
+    tensor([0.0000, 0.6931])
+    """
+    axis = wrap_dim(operator.index(dim), self.ndim)
+    if self.dtype.kind not in "fc":
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{type_name(self)}'")
+    if not self.ndim:
+        return self.copy()
+    if self.dtype.kind == "f":
+        return np.ascontiguousarray(np.logaddexp.accumulate(self, axis))
+    return _doubling(_logaddexp, self, axis)
+
+
+def _logaddexp(a: Array, b: Array) -> Array:
+    """`log(exp(a) + exp(b))` of complex numbers, the larger taken out."""
+    swap = a.real < b.real
+    large, small = np.where(swap, b, a), np.where(swap, a, b)
+    return np.where(np.isinf(large.real), large, large + np.log1p(np.exp(small - large)))
+
+
+def _doubling(combine: Callable[[Array, Array], Array], a: Array, axis: int) -> Array:
+    """A running op in log2(n) steps over whole arrays."""
+    result = np.moveaxis(a, axis, -1).copy()
+    step = 1
+    while step < result.shape[-1]:
+        result[..., step:] = combine(result[..., :-step], result[..., step:])
+        step *= 2
+    return np.ascontiguousarray(np.moveaxis(result, -1, axis))
+
+
+def _logcumsumexp_vjp(g: Tensor, self: Tensor, dim: int, result: Tensor) -> Tensor:
+    """`sum over j >= i of g[j] exp(x[i] - y[j])`, by factors exp(y[i] - y[i+1]), at most one."""
+    if not self.ndim or not self.shape[dim]:
+        return g
+    n = self.shape[dim]
+    lower, upper = ops.narrow(result, dim, 0, n - 1), ops.narrow(result, dim, 1, n - 1)
+    ratio = conj(_exp_of_difference(lower, upper))
+    factor = ops.cat([ratio, ops.zeros_like(ops.narrow(result, dim, 0, 1))], dim)
+    return conj(_exp_of_difference(self, result)) * _suffix_sums(g, factor, dim)
+
+
+def _exp_of_difference(a: Tensor, b: Tensor) -> Tensor:
+    """`exp(a - b)`, zero where a is the logarithm of zero, even if b is too."""
+    zero = a == -float("inf")
+    return ops.where(zero, 0.0, ops.exp(ops.where(zero, 0.0, a - b)))
+
+
+logcumsumexp.vjp(self=_logcumsumexp_vjp)
+
+
+# -------------------------------------------------------------------------------- running extremes
+
+
+def _running(name: str, ufunc: Any) -> Any:
+    """`cummax` or `cummin`: the extreme so far, and the last place where it stood."""
+
+    def kernel(self: Tensor, dim: int) -> tuple[Array, Array]:
+        axis = wrap_dim(operator.index(dim), self.ndim)
+        if self.dtype.kind == "c":
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{type_name(self)}'")
+        if not self.ndim:
+            return self.copy(), np.zeros((), np.int64)
+        values = np.ascontiguousarray(ufunc.accumulate(self, axis))
+        shape = [-1 if i == axis else 1 for i in range(self.ndim)]
+        places = np.arange(self.shape[axis]).reshape(shape)
+        standing = np.where((self == values) | (self != self), places, 0)
+        return values, np.ascontiguousarray(np.maximum.accumulate(standing, axis))
+
+    record = op(name=name, places="")(kernel)
+    record.vjp(self=lambda g0, self_shape, dim, result1: to_picked(g0, self_shape, dim, True, result1))
+    named, written = getattr(return_types, name), getattr(return_types, f"{name}_out")
+
+    def running(input: Tensor, dim: int, *, out: Any = None) -> Any:
+        return named(record(input, dim)) if out is None else written(record(input, dim, out=out))
+
+    side, values, indices = (
+        ("largest", "1, 3, 3", "0, 1, 1") if name == "cummax" else ("smallest", "1, 1, 1", "0, 0, 0")
+    )
+    running.__name__ = running.__qualname__ = name
+    running.__doc__ = f"""The {side} element so far along `dim`, and its last place.
+
+    From the first NaN on all are NaN. The gradient goes to the places.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1, 3, 2]).{name}(0)
+    torch.return_types.{name}(
+    values=tensor([{values}]),
+    indices=tensor([{indices}]))
+    """
+    return overloaded(running, "(Tensor input, int dim, *, tuple of Tensors out = None)")
+
+
+cummax = _running("cummax", np.maximum)
+cummin = _running("cummin", np.minimum)
+
+
+# ---------------------------------------------------------------------- differences and trapezoids
+
+
+@function()
+def diff(
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Differences of neighbours along `dim`, taken `n` times; of booleans whether they differ.
+
+    `prepend` and `append` are joined to the input first. RuntimeError for a 0-dim input.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1, 4, 9]).diff()
+    tensor([3, 5])
+    """
+    if not input.ndim:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    dim = wrap_dim(dim, input.ndim)
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    ends = [t for t in (prepend, append) if t is not None]
+    if any(t.ndim != input.ndim for t in ends):
+        raise RuntimeError("diff expects prepend or append to be the same dimension as input")
+    if ends and n:
+        input = ops.cat([t for t in (prepend, input, append) if t is not None], dim)
+    if n == 0 or n >= input.shape[dim]:
+        kept = ops.narrow(input, dim, 0, 0 if n else input.shape[dim])
+        return ops.clone(kept) if out is None else out.copy_(kept)
+    minus = ops.logical_xor if input.dtype.kind == "b" else ops.sub
+    for order in range(n, 0, -1):
+        length = input.shape[dim] - 1
+        upper, lower = ops.narrow(input, dim, 1, length), ops.narrow(input, dim, 0, length)
+        input = minus(upper, lower, out=out if order == 1 else None)
+    return input
+
+
+def _panels(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor | None:
+    """The areas between neighbouring points; None where there are none, being too few points."""
+    if not y.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    dim = wrap_dim(dim, y.ndim)
+    for which, t in (("y", y), ("x", x)):
+        if t is not None and t.dtype.kind == "b":
+            raise RuntimeError(f"{name}: received a bool input for `{which}`, but bool is not supported")
+    n = y.shape[dim]
+    if x is not None:
+        if x.shape[-1 if x.ndim == 1 else dim] != n:
+            raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+        if x.ndim == 1:
+            x = ops.reshape(x, [n if axis == dim else 1 for axis in range(y.ndim)])
+        dx = diff(x, 1, dim)
+    if n < 2:
+        return None
+    pairs = ops.narrow(y, dim, 0, n - 1) + ops.narrow(y, dim, 1, n - 1)
+    return pairs * dx / 2.0
+
+
+@function(aliases=("torch.trapz",), places="t")
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+    """The integral along `dim` by the trapezoidal rule, over points `x` or spaced by `dx`.
+
+    RuntimeError for booleans, and if `x` has another length than `y`.
+
+    >>> import pullback as torch
+    >>> torch.trapezoid(torch.tensor([1.0, 2.0, 3.0]), dx=2)
+    tensor(8.)
+    """
+    areas = _panels("trapezoid", y, x, dx, dim)
+    return ops.sum(y * 0.0, dim) if areas is None else ops.sum(areas, dim)
+
+
+@function(places="t")
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+    """The running integral along `dim` by the trapezoidal rule, one element shorter than `y`.
+
+    >>> import pullback as torch
+    >>> torch.cumulative_trapezoid(torch.tensor([1.0, 2.0, 3.0]))
+    tensor([1.5000, 4.0000])
+    """
+    areas = _panels("cumulative_trapezoid", y, x, dx, dim)
+    return cumsum(ops.narrow(y, dim, 0, 0) * 1.0 if areas is None else areas, dim)

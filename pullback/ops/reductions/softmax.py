@@ -1,0 +1,150 @@
+"""Sums of exponentials that do not overflow: logsumexp, softmax, log_softmax.
+
+All take out the largest element before `exp`. Their gradients are written with the result, which is
+what the nodes save. Contiguous rows go through `kernels/softmax.pyx`, forward and backward; anything
+else through NumPy.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, conj
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.dtypes import get_default_dtype
+from pullback.core.op import op
+from pullback.kernels import softmax as softmax_kernels
+from pullback.ops.reductions.reduce import (
+    Dims,
+    narrowed,
+    reduced_axes,
+    restore,
+    sum,
+    sum_array,
+    type_name,
+    widened,
+)
+from pullback.ops.shared.dims import wrap_dim
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _float_input(a: Array) -> Array:
+    return a if a.dtype.kind in "fc" else a.astype(get_default_dtype().numpy)
+
+
+def _shift(a: Array, axes: tuple[int, ...] | None) -> Array:
+    """What is subtracted before `exp`: the largest real part, zero where that is infinite."""
+    if not a.size:
+        return np.zeros((), a.real.dtype)
+    top = np.maximum.reduce(a.real, axes, None, None, True)
+    return np.where(np.isfinite(top), top, 0).astype(a.real.dtype)
+
+
+@op(aliases=("special.logsumexp",))
+def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
+    """`log(sum(exp(x)))` over `dim`, without overflow; integers are computed as floats.
+
+    The gradient is `g * exp(x - result)`: the softmax. Where all elements are `-inf` it is NaN.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1000.0, 1000.0]).logsumexp(0)
+    tensor(1000.6932)
+    """
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    a = _float_input(self)
+    top = _shift(a, axes)
+    total = np.log(sum_array(np.asarray(np.exp(a - top)), axes, keepdim))
+    return total + (top if keepdim or not top.ndim else top.reshape(np.shape(total)))
+
+
+def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Tensor) -> Tensor:
+    result = restore(result, self.ndim, dim, keepdim)
+    return restore(g, self.ndim, dim, keepdim) * conj(ops.exp(self - result))
+
+
+logsumexp.vjp(self=_logsumexp_vjp)
+
+
+def _softmax(name: str, self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Array:
+    """softmax or its logarithm, in the dtype of the op."""
+    axis = wrap_dim(operator.index(dim), self.ndim)
+    a = widened(self, dtype)
+    if a.dtype.kind != "f":
+        shown = type_name(self) if dtype is None else dtype.type_name
+        last = "lastdim_" if axis >= a.ndim - 1 else ""
+        raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{shown}'")
+    if softmax_kernels.takes(a, axis):
+        return narrowed(softmax_kernels.rows(a, logs), self, dtype)
+    a = a - a if not a.ndim or not a.shape[axis] else a - np.maximum.reduce(a, axis, None, None, True)
+    e = np.asarray(np.exp(a))
+    total = sum_array(e, (axis,), True) if e.ndim else e.copy()
+    return narrowed(a - np.log(total) if logs else np.true_divide(e, total, e), self, dtype)
+
+
+@op(name="softmax_slope", places="")
+def _softmax_slope(self: Tensor, soft: Tensor, dim: int, logs: bool) -> Array:
+    """The gradient of the input for the gradient `self` of the result."""
+    g = self.astype(soft.dtype, copy=False)
+    axis = wrap_dim(dim, soft.ndim)
+    if softmax_kernels.takes(soft, axis):
+        return softmax_kernels.slopes(np.ascontiguousarray(g), soft, logs)
+    if not soft.ndim:
+        return g - np.exp(soft) * g if logs else soft * (g - g * soft)
+    if logs:
+        return g - np.exp(soft) * sum_array(g, (axis,), True)
+    return soft * (g - sum_array(np.asarray(g * soft), (axis,), True))
+
+
+def _slope_vjp(
+    g: Tensor, self: Tensor, soft: Tensor, dim: int, logs: bool, needs: tuple[bool, ...]
+) -> tuple[Tensor | None, Tensor | None]:
+    own = through = None
+    if logs:
+        e = ops.exp(soft)
+        own = g - sum(g * e, dim, True) if needs[0] else None
+        through = -(g * e) * sum(self, dim, True) if needs[1] else None
+    else:
+        own = _softmax_slope(g, soft, dim, False) if needs[0] else None
+        if needs[1]:
+            through = g * (self - sum(self * soft, dim, True)) - self * sum(g * soft, dim, True)
+    return own, through
+
+
+_softmax_slope.joint_vjp(_slope_vjp)
+
+
+@op(aliases=("special.softmax",), takes_half=True)
+def softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+    """`exp(x) / sum(exp(x))` along `dim`, without overflow; `dtype` is converted to first.
+
+    NotImplementedError for integers and complex numbers. The gradient is `y * (g - sum(g * y))`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([0.0, 0.0]).softmax(0)
+    tensor([0.5000, 0.5000])
+    """
+    return _softmax("softmax", self, dim, dtype, False)
+
+
+softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, False))
+
+
+@op(aliases=("special.log_softmax",), takes_half=True)
+def log_softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+    """`x - log(sum(exp(x)))` along `dim`, without overflow; `dtype` is converted to first.
+
+    NotImplementedError for integers and complex numbers. The gradient is `g - exp(y) * sum(g)`.
+
+    >>> import pullback as torch
+    >>> torch.tensor([0.0, 0.0]).log_softmax(0)
+    tensor([-0.6931, -0.6931])
+    """
+    return _softmax("log_softmax", self, dim, dtype, True)
+
+
+log_softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, True))

@@ -1,0 +1,438 @@
+"""Discrete Fourier transforms.
+
+Three ops do the work: complex to complex, real to complex, and the half of a Hermitian spectrum to
+real, each over several dims, by SciPy in the precision given. All functions of `torch.fft` cut or pad
+their input and call one. The derivative of a transform is a transform in the other direction.
+`scale` is what a sum over n points is divided by: 0 nothing, 1 the square root of n, 2 n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor, conj, write_out
+from pullback.core.dtypes import get_default_dtype
+from pullback.core.op import function, op
+from pullback.ops.arrays.create import created
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import overloaded
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Dims = tuple[int, ...]
+
+# --------------------------------------------------------------------------------- the three ops
+
+_FORWARD, _INVERSE = ("backward", "ortho", "forward"), ("forward", "ortho", "backward")
+
+
+def _by_stride(a: Array, dim: Sequence[int]) -> list[int]:
+    """Dims in the order in which they lie in memory."""
+    return sorted(dim, key=lambda i: (-a.strides[i], i))
+
+
+def _along(a: Array, dim: Dims, transform: Callable[..., Array], **options: Any) -> Array:
+    """A transform with its dims moved innermost, where the result has them in memory too."""
+    order = [*_by_stride(a, [i for i in range(a.ndim) if i not in dim]), *dim]
+    if order == list(range(a.ndim)):
+        return transform(a, axes=dim, **options)
+    found = transform(a.transpose(order), axes=range(a.ndim - len(dim), a.ndim), **options)
+    return found.transpose(np.argsort(order))
+
+
+@op(name="fft_c2c", places="", linear=True, layout="", grad_name="FftC2CBackward0")
+def _c2c(self: Tensor, dim: Dims, scale: int, forward: bool) -> Array:
+    import scipy.fft
+
+    if not dim or not self.size:
+        return self.copy()
+    transform = scipy.fft.fftn if forward else scipy.fft.ifftn
+    return _along(
+        self, tuple(_by_stride(self, dim)), transform, norm=(_FORWARD if forward else _INVERSE)[scale]
+    )
+
+
+_c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
+
+
+@op(name="fft_r2c", places="", linear=True, layout="", grad_name="FftR2CBackward0")
+def _r2c(self: Tensor, dim: Dims, scale: int, onesided: bool) -> Array:
+    import scipy.fft
+
+    if not self.size:
+        shape = list(self.shape)
+        shape[dim[-1]] = shape[dim[-1]] // 2 + 1 if onesided else shape[dim[-1]]
+        return np.zeros(shape, np.result_type(self.dtype, np.complex64))
+    dim = (*_by_stride(self, dim[:-1]), dim[-1]) if onesided else tuple(_by_stride(self, dim))
+    return _along(self, dim, scipy.fft.rfftn if onesided else scipy.fft.fftn, norm=_FORWARD[scale])
+
+
+def _r2c_vjp(g: Tensor, self_shape: Any, dim: Dims, scale: int, onesided: bool) -> Tensor:
+    if onesided:
+        g = _resized(g, dim[-1:], (self_shape[dim[-1]],))
+    return ops.real(_c2c(g, dim, scale, False))
+
+
+_r2c.vjp(self=_r2c_vjp)
+
+
+@op(name="fft_c2r", places="", linear=True, layout="", grad_name="FftC2RBackward0")
+def _c2r(self: Tensor, dim: Dims, scale: int, last: int) -> Array:
+    import scipy.fft
+
+    shape = list(self.shape)
+    shape[dim[-1]] = last
+    if not self.size:
+        return np.zeros(shape, self.real.dtype)
+    dim = (*_by_stride(self, dim[:-1]), dim[-1])
+    return _along(self, dim, scipy.fft.irfftn, s=[shape[d] for d in dim], norm=_INVERSE[scale])
+
+
+def _c2r_vjp(g: Tensor, dim: Dims, scale: int, last: int) -> Tensor:
+    """The transform of g; what stands for its mirror image too counts twice."""
+    found = _r2c(g, dim, scale, True)
+    kept = found.shape[dim[-1]]
+    mirrored = last - kept
+    if mirrored <= 0:
+        return found
+    parts = [(0, 1, 1), (1, mirrored, 2), (1 + mirrored, kept - 1 - mirrored, 1)]
+    weighed = [ops.narrow(found, dim[-1], at, n) * by for at, n, by in parts if n]
+    return ops.cat(weighed, dim[-1])
+
+
+_c2r.vjp(self=_c2r_vjp)
+
+# ------------------------------------------------------------------------------------- arguments
+
+
+def _scale(norm: str | None, forward: bool) -> int:
+    """What a norm mode makes of a direction."""
+    if norm is None or norm == "backward":
+        return 0 if forward else 2
+    if norm == "forward":
+        return 2 if forward else 0
+    if norm == "ortho":
+        return 1
+    raise RuntimeError(f'Invalid normalization mode: "{norm}"')
+
+
+def _widened(x: Tensor, to_complex: bool = False) -> Tensor:
+    """Integers as floats; RuntimeError for the half precisions."""
+    if x.dtype.kind not in "fc":
+        x = x.to(get_default_dtype())
+    if x.dtype.itemsize == 2:
+        raise RuntimeError(f"Unsupported dtype {x.dtype.type_name}")
+    return x.to(x.dtype.to_complex()) if to_complex and x.dtype.kind == "f" else x
+
+
+def _real_only(name: str, x: Tensor) -> Tensor:
+    if x.dtype.kind == "c":
+        shown = x.dtype.type_name
+        if name in ("ihfftn", "ihfft2"):
+            raise RuntimeError(f"Only supports floating-point dtypes, but found: {shown}")
+        kind = "real" if name in ("rfft", "ihfft") else "real-valued"
+        name = "rfftn" if name == "rfft2" else name
+        raise RuntimeError(f"{name} expects a {kind} input tensor, but got {shown}")
+    return _widened(x)
+
+
+def _wrapped(dim: int, ndim: int) -> int:
+    if not ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    return wrap_dim(dim, ndim)
+
+
+def _checked(n: int) -> int:
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    return n
+
+
+def _resized(x: Tensor, dims: Dims, sizes: Sequence[int]) -> Tensor:
+    """The tensor cut or padded with zeros at the end of these dims."""
+    pad = [0] * (2 * x.ndim)
+    for dim, size in zip(dims, sizes, strict=True):
+        have = x.shape[dim]
+        if size < have:
+            x = ops.narrow(x, dim, 0, size)
+        pad[2 * (x.ndim - 1 - dim) + 1] = max(size - have, 0)
+    return ops.constant_pad_nd(x, pad) if any(pad) else x
+
+
+def _canonical(x: Tensor, s: Any, dim: Any) -> tuple[Dims, list[int]]:
+    """The dims of a transform and the points it takes along each."""
+    s = (s,) if isinstance(s, int) else s
+    dim = (dim,) if isinstance(dim, int) else dim
+    if dim is not None:
+        dims = tuple(_wrapped(d, x.ndim) for d in dim)
+        if len(set(dims)) < len(dims):
+            raise RuntimeError("FFT dims must be unique")
+        if s is not None and len(s) != len(dims):
+            raise RuntimeError("When given, dim and shape arguments must have the same length")
+    elif s is not None:
+        if len(s) > x.ndim:
+            raise RuntimeError(
+                f"Got shape with {len(s)} values but input tensor only has {x.ndim} dimensions."
+            )
+        dims = tuple(range(x.ndim - len(s), x.ndim))
+    else:
+        dims = tuple(range(x.ndim))
+    given = [-1] * len(dims) if s is None else s
+    return dims, [_checked(x.shape[d] if n == -1 else n) for n, d in zip(given, dims, strict=True)]
+
+
+def _half_canonical(name: str, x: Tensor, s: Any, dim: Any) -> tuple[Dims, list[int], int]:
+    """The same for a half spectrum: also the length of the whole along the last dim."""
+    dims, sizes = _canonical(x, s, dim)
+    if not dims:
+        raise RuntimeError(f"{name} must transform at least one axis")
+    given = s if s is None or isinstance(s, int) else s[-1]
+    last = _checked(2 * (x.shape[dims[-1]] - 1)) if given in (None, -1) else sizes[-1]
+    return dims, [*sizes[:-1], last // 2 + 1], last
+
+
+# ---------------------------------------------------------------------- transforms over any dims
+
+
+def _fftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
+    forward = name[0] != "i"
+    dims, sizes = _canonical(x, s, dim)
+    return _c2c(_resized(_widened(x, True), dims, sizes), dims, _scale(norm, forward), forward)
+
+
+def _rfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
+    x = _real_only(name, x)
+    dims, sizes = _canonical(x, s, dim)
+    if not dims:
+        raise RuntimeError("rfftn must transform at least one axis")
+    return _r2c(_resized(x, dims, sizes), dims, _scale(norm, True), True)
+
+
+def _irfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
+    dims, sizes, last = _half_canonical("irfftn", x, s, dim)
+    return _c2r(_resized(_widened(x, True), dims, sizes), dims, _scale(norm, False), last)
+
+
+def _hfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
+    dims, sizes, last = _half_canonical("hfftn", x, s, dim)
+    scale = _scale(norm, True)
+    x = _resized(_widened(x, True), dims, sizes)
+    if len(dims) > 1:
+        x = _c2c(x, dims[:-1], scale, True)
+    return _c2r(conj(x), dims[-1:], scale, last)
+
+
+def _ihfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
+    x = _real_only(name, x)
+    dims, sizes = _canonical(x, s, dim)
+    if not dims:
+        raise RuntimeError("ihfftn must transform at least one axis")
+    scale = _scale(norm, False)
+    found = conj(_r2c(_resized(x, dims, sizes), dims[-1:], scale, True))
+    return _c2c(found, dims[:-1], scale, False) if len(dims) > 1 else found
+
+
+# ---------------------------------------------------------------------- transforms over one dim
+
+
+def _one(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> Tensor:
+    """`fft` and `ifft`; of real numbers by half of the work."""
+    axis, forward = _wrapped(dim, x.ndim), name == "fft"
+    scale, x = _scale(norm, forward), _widened(x)
+    x = _resized(x, (axis,), (_checked(x.shape[axis] if n is None else n),))
+    if x.dtype.kind == "c":
+        return _c2c(x, (axis,), scale, forward)
+    found = _r2c(x, (axis,), scale, False)
+    return found if forward else conj(found)
+
+
+def _to_half(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> Tensor:
+    """`rfft` and `ihfft`."""
+    x, axis = _real_only(name, x), _wrapped(dim, x.ndim)
+    forward = name == "rfft"
+    x = _resized(x, (axis,), (_checked(x.shape[axis] if n is None else n),))
+    found = _r2c(x, (axis,), _scale(norm, forward), True)
+    return found if forward else conj(found)
+
+
+def _from_half(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> Tensor:
+    """`irfft` and `hfft`."""
+    axis, forward = _wrapped(dim, x.ndim), name == "hfft"
+    last = _checked(2 * (x.shape[axis] - 1) if n is None else n)
+    x = _resized(_widened(x, True), (axis,), (last // 2 + 1,))
+    return _c2r(conj(x) if forward else x, (axis,), _scale(norm, forward), last)
+
+
+# ------------------------------------------------------------------------------ what users call
+
+
+def _finish(name: str, result: Tensor, out: Tensor | None) -> Tensor:
+    if out is None:
+        return result
+    if out.dtype.kind != result.dtype.kind:
+        kind = "complex" if result.dtype.kind == "c" else "floating point"
+        raise RuntimeError(f"{name} expects a {kind} output tensor, but got {out.dtype.type_name}")
+    return write_out(out, ops.resolve_conj(result.detach()))
+
+
+def _publish(name: str, call: Any, text: str, form: str) -> Any:
+    call.__name__ = call.__qualname__ = f"fft_{name}"
+    call.__doc__ = text
+    return overloaded(call, form, places="", aliases=(f"fft.{name}",))
+
+
+_MODES = (
+    "`norm` is where the division by the number of points stands: backward, forward, or in both\n"
+    "directions its square root, ortho. RuntimeError for fewer than one point."
+)
+
+
+def _single(name: str, way: Callable[..., Tensor], text: str, shown: str) -> Any:
+    def call(
+        input: Tensor,
+        n: int | None = None,
+        dim: int = -1,
+        norm: str | None = None,
+        *,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        return _finish(name, way(name, input, n, dim, norm), out)
+
+    example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.tensor([1.0, 2.0, 1.0]))\n{shown}\n"
+    form = "(Tensor input, int n = None, int dim = -1, str norm = None, *, Tensor out = None)"
+    return _publish(
+        name, call, f"{text} along `dim`, cut or padded to `n` points.\n\n{_MODES}\n\n{example}", form
+    )
+
+
+def _several(name: str, way: Callable[..., Tensor], text: str, default: Any) -> Any:
+    def call(
+        input: Tensor,
+        s: Any = None,
+        dim: Any = default,
+        norm: str | None = None,
+        *,
+        out: Tensor | None = None,
+    ) -> Tensor:
+        return _finish(name, way(name, input, s, dim, norm), out)
+
+    over = "all dims, or the last `len(s)`," if default is None else "the last two dims"
+    example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.ones(4, 4)).shape\n"
+    shape = [4, {"r": 3, "ih": 3, "ir": 6, "h": 6}.get(name.partition("fft")[0], 4)]
+    form = (
+        "(Tensor input, tuple of ints s = None, tuple of ints dim = None, str norm = None, *, "
+        "Tensor out = None)"
+    )
+    return _publish(
+        name,
+        call,
+        f"{text} over `dim`, by default {over} cut or padded to `s`.\n\n{_MODES}\n\n"
+        f"{example}torch.Size({shape})\n",
+        form,
+    )
+
+
+_TEXTS = {
+    "fft": "The discrete Fourier transform",
+    "ifft": "The inverse of `fft`",
+    "rfft": "The transform of real numbers, of which the first half is kept,",
+    "irfft": "The inverse of `rfft`: real numbers, 2 (n - 1) of them unless told otherwise,",
+    "hfft": "The real transform of numbers of which the first half is given, the rest their mirror,",
+    "ihfft": "The inverse of `hfft`, the first half of it,",
+}
+_WAYS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
+    "fft": (_one, _fftn),
+    "ifft": (_one, _fftn),
+    "rfft": (_to_half, _rfftn),
+    "irfft": (_from_half, _irfftn),
+    "hfft": (_from_half, _hfftn),
+    "ihfft": (_to_half, _ihfftn),
+}
+_SHOWN = {
+    "fft": "tensor([ 4.0000-0.0000j, -0.5000-0.8660j, -0.5000+0.8660j])",
+    "ifft": "tensor([ 1.3333+0.0000j, -0.1667+0.2887j, -0.1667-0.2887j])",
+    "rfft": "tensor([ 4.0000+0.0000j, -0.5000-0.8660j])",
+    "irfft": "tensor([ 1.5000,  0.0000, -0.5000,  0.0000])",
+    "hfft": "tensor([ 6.,  0., -2.,  0.])",
+    "ihfft": "tensor([ 1.3333-0.0000j, -0.1667+0.2887j])",
+}
+for _name, (_by_one, _by_many) in _WAYS.items():
+    _single(_name, _by_one, _TEXTS[_name], _SHOWN[_name])
+    _several(f"{_name}2", _by_many, _TEXTS[_name], (-2, -1))
+    _several(f"{_name}n", _by_many, _TEXTS[_name], None)
+
+# ------------------------------------------------------------------------- frequencies and shifts
+
+
+def _frequencies(name: str, n: int, d: float, options: Any, places: Callable[[int], Array]) -> Tensor:
+    kind = options.get("dtype") or get_default_dtype()
+    if kind.kind not in "fc":
+        raise RuntimeError(f"{name} requires a floating point or complex dtype")
+    if kind.kind == "c":
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{kind.type_name}'")
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"fft_{name}(): argument 'n' (position 1) must be int, not {type(n).__name__}")
+    found = places(n)
+    step = np.float64(1) / (np.float64(n) * d) if n and d else np.float64(np.inf)
+
+    def make(shape: Any, dtype: Any) -> Array:
+        with np.errstate(invalid="ignore"):
+            return (found * step).astype(dtype)
+
+    return created(f"fft_{name}", options, kind, found.shape, make)
+
+
+@function(name="fft_fftfreq", places="", aliases=("fft.fftfreq",))
+def fftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
+    """The frequencies of the n results of `fft` for samples `d` apart, the negative ones last.
+
+    >>> import pullback as torch
+    >>> torch.fft.fftfreq(4)
+    tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
+    """
+    if isinstance(n, int) and n < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
+    return _frequencies("fftfreq", n, d, options, lambda n: (np.arange(n) + n // 2) % max(n, 1) - n // 2)
+
+
+@function(name="fft_rfftfreq", places="", aliases=("fft.rfftfreq",))
+def rfftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
+    """The frequencies of the n // 2 + 1 results of `rfft` for n samples `d` apart.
+
+    >>> import pullback as torch
+    >>> torch.fft.rfftfreq(4)
+    tensor([0.0000, 0.2500, 0.5000])
+    """
+    return _frequencies("rfftfreq", n, d, options, lambda n: np.arange(n // 2 + 1))
+
+
+def _shift(input: Tensor, dim: Any, sign: int) -> Tensor:
+    dims = range(input.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
+    axes = [wrap_dim(d, input.ndim) for d in dims]
+    sizes = [input.shape[d] for d in axes]
+    return ops.roll(input, [n // 2 if sign > 0 else (n + 1) // 2 for n in sizes], axes)
+
+
+@function(name="fft_fftshift", places="", aliases=("fft.fftshift",))
+def fftshift(input: Tensor, dim: Any = None) -> Tensor:
+    """Moves the frequency zero of a spectrum to the middle of `dim`, of all dims if None.
+
+    >>> import pullback as torch
+    >>> torch.fft.fftshift(torch.tensor([0, 1, -2, -1]))
+    tensor([-2, -1,  0,  1])
+    """
+    return _shift(input, dim, 1)
+
+
+@function(name="fft_ifftshift", places="", aliases=("fft.ifftshift",))
+def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
+    """The inverse of `fftshift`.
+
+    >>> import pullback as torch
+    >>> torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1]))
+    tensor([ 0,  1, -2, -1])
+    """
+    return _shift(input, dim, -1)

@@ -1,0 +1,192 @@
+"""Bessel functions and the Airy function.
+
+A family has one op for each kind and scale, whose second input is the order, a whole number: the
+derivative of an order is made of its neighbours, so all derivatives of all orders follow from one
+rule and none has a special case at zero. The public functions are their orders 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.op import elementwise
+from pullback.ops.shared.zero_times_infinity import times
+from pullback.ops.special.error_and_gamma import declared
+
+Slope = Callable[[Tensor, int], Tensor]
+
+
+def _family(name: str, loops: tuple[str, ...], general: Callable[..., Any], slope: Slope) -> Any:
+    """The op of a family, by SciPy's loops of the lowest orders and its general function."""
+
+    def kernel(self: Any, n: Any) -> Any:
+        import scipy.special
+
+        order = int(n)
+        if order < len(loops):
+            return getattr(scipy.special, loops[order])(self)
+        return np.asarray(general(scipy.special, order, self.astype(np.float64))).astype(self.dtype)
+
+    return elementwise(
+        name,
+        kernel=kernel,
+        inputs=("self", "n"),
+        kinds="TN",
+        places="",
+        promote="float",
+        allowed="f",
+        vjp={"self": lambda g, self, n: times(g, slope(self, n))},
+        doc="The function of order `n`.",
+    )
+
+
+def _j_slope(x: Tensor, n: int) -> Tensor:
+    return -bessel_j(x, 1) if n == 0 else (bessel_j(x, n - 1) - bessel_j(x, n + 1)) * 0.5
+
+
+def _y_slope(x: Tensor, n: int) -> Tensor:
+    return -bessel_y(x, 1) if n == 0 else (bessel_y(x, n - 1) - bessel_y(x, n + 1)) * 0.5
+
+
+def _i_slope(x: Tensor, n: int) -> Tensor:
+    return bessel_i(x, 1) if n == 0 else (bessel_i(x, n - 1) + bessel_i(x, n + 1)) * 0.5
+
+
+def _k_slope(x: Tensor, n: int) -> Tensor:
+    return -bessel_k(x, 1) if n == 0 else (bessel_k(x, n - 1) + bessel_k(x, n + 1)) * -0.5
+
+
+def _scaled_i_slope(x: Tensor, n: int) -> Tensor:
+    inner = scaled_i(x, 1) if n == 0 else (scaled_i(x, n - 1) + scaled_i(x, n + 1)) * 0.5
+    return inner - ops.sign(x) * scaled_i(x, n)
+
+
+def _scaled_k_slope(x: Tensor, n: int) -> Tensor:
+    below = scaled_k(x, 1) if n == 0 else (scaled_k(x, n - 1) + scaled_k(x, n + 1)) * 0.5
+    return scaled_k(x, n) - below
+
+
+def _spherical_slope(x: Tensor, n: int) -> Tensor:
+    if n == 0:
+        return -spherical_j(x, 1)
+    return (spherical_j(x, n - 1) * n - spherical_j(x, n + 1) * (n + 1)) / (2 * n + 1)
+
+
+bessel_j = _family("bessel_j", ("j0", "j1"), lambda special, n, x: special.jv(n, x), _j_slope)
+bessel_y = _family("bessel_y", ("y0", "y1"), lambda special, n, x: special.yn(n, x), _y_slope)
+bessel_i = _family("bessel_i", ("i0", "i1"), lambda special, n, x: special.iv(n, x), _i_slope)
+bessel_k = _family("bessel_k", ("k0", "k1"), lambda special, n, x: special.kn(n, x), _k_slope)
+scaled_i = _family("scaled_i", ("i0e", "i1e"), lambda special, n, x: special.ive(n, x), _scaled_i_slope)
+scaled_k = _family("scaled_k", ("k0e", "k1e"), lambda special, n, x: special.kve(n, x), _scaled_k_slope)
+spherical_j = _family("spherical_j", (), lambda special, n, x: special.spherical_jn(n, x), _spherical_slope)
+
+
+def _order(name: str, family: Any, n: int, loop: str, text: str, shown: str, **more: Any) -> Any:
+    """A public function: one order of a family, with SciPy's own loop for it."""
+    rule = {"self": lambda g, self: times(g, _SLOPES[family.name](self, n))}
+    return declared(name, f"scipy.special:{loop}" if loop else None, rule, text, shown, **more)
+
+
+_SLOPES = {
+    "bessel_j": _j_slope,
+    "bessel_y": _y_slope,
+    "bessel_i": _i_slope,
+    "bessel_k": _k_slope,
+    "scaled_i": _scaled_i_slope,
+    "scaled_k": _scaled_k_slope,
+    "spherical_j": _spherical_slope,
+}
+_FIRST, _SECOND = "Bessel function of the first kind", "Bessel function of the second kind"
+_ZERO, _ONE = "order 0; the slope is", "order 1; the slope is"
+bessel_j0 = _order("bessel_j0", bessel_j, 0, "j0", f"{_FIRST}, {_ZERO} -j1(x).", "0.9385")
+bessel_j1 = _order("bessel_j1", bessel_j, 1, "j1", f"{_FIRST}, {_ONE} (j0(x) - j2(x)) / 2.", "0.2423")
+bessel_y0 = _order("bessel_y0", bessel_y, 0, "y0", f"{_SECOND}, {_ZERO} -y1(x).", "-0.4445")
+bessel_y1 = _order("bessel_y1", bessel_y, 1, "y1", f"{_SECOND}, {_ONE} (y0(x) - y2(x)) / 2.", "-1.4715")
+modified_bessel_i0 = _order(
+    "modified_bessel_i0", bessel_i, 0, "i0", f"Modified {_FIRST}, {_ZERO} i1(x).", "1.0635"
+)
+modified_bessel_i1 = _order(
+    "modified_bessel_i1", bessel_i, 1, "i1", f"Modified {_FIRST}, {_ONE} (i0(x) + i2(x)) / 2.", "0.2579"
+)
+modified_bessel_k0 = _order(
+    "modified_bessel_k0", bessel_k, 0, "k0", f"Modified {_SECOND}, {_ZERO} -k1(x).", "0.9244"
+)
+modified_bessel_k1 = _order(
+    "modified_bessel_k1", bessel_k, 1, "k1", f"Modified {_SECOND}, {_ONE} -(k0(x) + k2(x)) / 2.", "1.6564"
+)
+scaled_modified_bessel_k0 = _order(
+    "scaled_modified_bessel_k0", scaled_k, 0, "k0e", f"e**x * k0(x), {_ZERO} f(x) - k1e(x).", "1.5241"
+)
+scaled_modified_bessel_k1 = _order(
+    "scaled_modified_bessel_k1",
+    scaled_k,
+    1,
+    "k1e",
+    f"e**x * k1(x), {_ONE} f(x) - (k0e(x) + k2e(x)) / 2.",
+    "2.7310",
+)
+i0e = _order(
+    "i0e",
+    scaled_i,
+    0,
+    "i0e",
+    f"e**-|x| * i0(x), {_ZERO} i1e(x) - sign(x) f(x).",
+    "0.6450",
+    half=True,
+    grad_name="SpecialI0EBackward0",
+)
+i1e = _order(
+    "i1e",
+    scaled_i,
+    1,
+    "i1e",
+    f"e**-|x| * i1(x), {_ONE} (i0e(x) + i2e(x)) / 2 - sign(x) f(x).",
+    "0.1564",
+    half=True,
+    grad_name="SpecialI1EBackward0",
+)
+spherical_bessel_j0 = _order(
+    "spherical_bessel_j0",
+    spherical_j,
+    0,
+    "",
+    f"sin(x) / x, the spherical {_FIRST}, {_ZERO} -j1(x).",
+    "0.9589",
+    kernel=lambda self: np.sinc(self.astype(np.float64) / np.pi).astype(self.dtype),
+)
+
+
+# ---------------------------------------------------------------------------------- Airy function
+
+
+def _airy_kernel(place: int) -> Callable[..., Any]:
+    def kernel(self: Any) -> Any:
+        from scipy.special import airy
+
+        return airy(self)[place]
+
+    return kernel
+
+
+airy_ai = declared(
+    "airy_ai",
+    None,
+    {"self": lambda g, self: times(g, _airy_slope(self))},
+    "The Airy function Ai, which solves y'' = x y; the slope is Ai'(x), whose own is x Ai(x).",
+    "0.2317",
+    kernel=_airy_kernel(0),
+)
+_airy_slope = elementwise(
+    "special_airy_ai_slope",
+    kernel=_airy_kernel(1),
+    vjp={"self": lambda g, self: times(g, times(self, airy_ai(self)))},
+    places="",
+    promote="float",
+    allowed="f",
+    doc="The slope of the Airy function Ai.",
+)

@@ -1,0 +1,175 @@
+"""The classical orthogonal polynomials, at real x and whole orders n, both broadcast.
+
+Three ops carry all: Gegenbauer's polynomials (of which those of Chebyshev and Legendre are cases and
+derivatives), generalised Laguerre's, and Hermite's. The derivative of each is a lower order of the
+same kind, so there are derivatives of any order, at the ends of the interval too. The fraction of an
+order does not count, orders below zero give zero; there is no derivative in the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Tensor
+from pullback.core.op import elementwise
+from pullback.ops.shared.forms import pair
+from pullback.ops.shared.zero_times_infinity import times
+from pullback.ops.special.error_and_gamma import declared
+
+Array = np.ndarray[Any, np.dtype[Any]]
+NAMES = ("self", "n")
+POWERED = ("self", "n", "power")
+
+
+def _evaluated(name: str, x: Array, n: Array, *powers: Array) -> Array:
+    """SciPy's polynomial of that name by recurrence, in double precision; zero for negative orders."""
+    import scipy.special
+
+    order = np.where(n > 0, n, 0).astype(np.int64)
+    wide = [np.asarray(power, np.float64) for power in powers]
+    found = getattr(scipy.special, f"eval_{name}")(order, *wide, np.asarray(x, np.float64))
+    return np.asarray(np.where(n <= -1, 0.0, found)).astype(x.dtype)
+
+
+def _whole(n: Any) -> Any:
+    """The order that is meant by `n`: its fraction does not count."""
+    return ops.trunc(n) if isinstance(n, Tensor) else int(n)
+
+
+def _private(name: str, kernel: Callable[..., Any], slope: Callable[..., Any]) -> Any:
+    """An op with a parameter: numbers for `power`, tensors for the others."""
+    return elementwise(
+        name,
+        kernel=kernel,
+        inputs=POWERED,
+        kinds="NNN",
+        places="",
+        promote="float",
+        allowed="f",
+        vjp={"self": lambda g, self, n, power: times(g, slope(self, n, power))},
+        doc="A family of orthogonal polynomials.",
+    )
+
+
+gegenbauer = _private(
+    "gegenbauer",
+    lambda self, n, power: _evaluated("gegenbauer", self, n, power),
+    lambda x, n, power: gegenbauer(x, n - 1, power + 1) * (2 * power),
+)
+laguerre = _private(
+    "laguerre",
+    lambda self, n, power: _evaluated("genlaguerre", self, n, power),
+    lambda x, n, power: -laguerre(x, n - 1, power + 1),
+)
+
+
+def _second_kind(x: Any, n: Any) -> Any:
+    """The derivative of Chebyshev's polynomials of the second kind."""
+    return gegenbauer(x, n - 1, 2.0) * 2.0
+
+
+def _chebyshev(name: str, shift: Callable[[Any], Any], steep: float) -> None:
+    """The four kinds of Chebyshev's polynomials in `shift(x)`, whose own slope is `steep`."""
+
+    def kernel(*signs: int) -> Callable[..., Any]:
+        def run(self: Any, n: Any) -> Any:
+            y, n = shift(self.astype(np.float64)), np.trunc(n)
+            found = _evaluated("chebyu", y, n)
+            if signs[0]:
+                found = found + signs[0] * _evaluated("chebyu", y, n - 1)
+            return found.astype(self.dtype)
+
+        return run
+
+    def slope(sign: int) -> Callable[..., Any]:
+        def rule(g: Tensor, self: Any, n: Any) -> Tensor:
+            y, n = shift(self), _whole(n)
+            found = _second_kind(y, n) + _second_kind(y, n - 1) * sign if sign else _second_kind(y, n)
+            return times(g, found * steep)
+
+        return rule
+
+    def first(self: Any, n: Any) -> Any:
+        return _evaluated("chebyt", shift(self.astype(np.float64)), n).astype(self.dtype)
+
+    def first_slope(g: Tensor, self: Any, n: Any) -> Tensor:
+        n = _whole(n)
+        return times(g, gegenbauer(shift(self), n - 1, 1.0) * n * steep)
+
+    within = "2 x - 1" if name else "x"
+    for letter, kernel_of, rule, text in (
+        ("t", first, first_slope, f"cos(n a) where cos(a) = {within}; the slope is n U(n - 1)."),
+        ("u", kernel(0), slope(0), f"sin((n + 1) a) / sin(a) where cos(a) = {within}."),
+        ("v", kernel(-1), slope(-1), f"cos((n + 1/2) a) / cos(a / 2) where cos(a) = {within}."),
+        ("w", kernel(1), slope(1), f"sin((n + 1/2) a) / sin(a / 2) where cos(a) = {within}."),
+    ):
+        _polynomial(
+            f"{name}chebyshev_polynomial_{letter}",
+            kernel_of,
+            rule,
+            f"Chebyshev's polynomial {letter.upper()} of order `n`: {text}",
+            _SHOWN[name, letter],
+        )
+
+
+_SHOWN = {
+    ("", "t"): "[-0.5000]",
+    ("", "u"): "[0.]",
+    ("", "v"): "[-1.]",
+    ("", "w"): "[1.]",
+    ("shifted_", "t"): "[-1.]",
+    ("shifted_", "u"): "[-1.]",
+    ("shifted_", "v"): "[-1.]",
+    ("shifted_", "w"): "[-1.]",
+}
+
+
+def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any:
+    return declared(
+        name,
+        None,
+        {"self": rule},
+        text,
+        shown,
+        at="torch.tensor([0.5]), 2",
+        kernel=kernel,
+        inputs=NAMES,
+        forms=pair("x", "n", "out"),
+    )
+
+
+_chebyshev("", lambda x: x, 1.0)
+_chebyshev("shifted_", lambda x: 2 * x - 1, 2.0)
+
+legendre_polynomial_p = _polynomial(
+    "legendre_polynomial_p",
+    lambda self, n: _evaluated("legendre", self, n),
+    lambda g, self, n: times(g, gegenbauer(self, _whole(n) - 1, 1.5)),
+    "Legendre's polynomial P of order `n`; the slope is Gegenbauer's of order n - 1 and power 3/2.",
+    "[-0.1250]",
+)
+laguerre_polynomial_l = _polynomial(
+    "laguerre_polynomial_l",
+    lambda self, n: _evaluated("laguerre", self, n),
+    lambda g, self, n: times(g, -laguerre(self, _whole(n) - 1, 1.0)),
+    "Laguerre's polynomial L of order `n`; the slope is the generalised one -L(n - 1) of power 1.",
+    "[0.1250]",
+)
+hermite_polynomial_h = _polynomial(
+    "hermite_polynomial_h",
+    lambda self, n: _evaluated("hermite", self, n),
+    lambda g, self, n: times(g, hermite_polynomial_h(self, _whole(n) - 1) * _whole(n) * 2.0),
+    "Hermite's polynomial H of order `n` (for e**-x**2); the slope is 2 n H(n - 1).",
+    "[-1.]",
+)
+hermite_polynomial_he = _polynomial(
+    "hermite_polynomial_he",
+    lambda self, n: _evaluated("hermitenorm", self, n),
+    lambda g, self, n: times(g, hermite_polynomial_he(self, _whole(n) - 1) * _whole(n)),
+    "Hermite's polynomial He of order `n` (for e**(-x**2 / 2)); the slope is n He(n - 1).",
+    "[-0.7500]",
+)

@@ -1,0 +1,1 @@
+"""Interpreters that stand between a call and the engine: vmap, forward mode, Taylor series, sparsity."""

@@ -1,0 +1,413 @@
+"""Forward mode: tensors that carry a tangent, and ops that push it forward.
+
+A level of forward mode is an interpreter (`Tangents`) on the engine's stack; a tensor has at most one
+tangent of each, so levels nest. Each op computes its result one level below and gives it a tangent, by
+the first that applies: an explicit rule, the op itself (linear ops), the op with one input replaced at
+a time (multilinear ops), the backward rules applied to the tangents (elementwise ops, whose derivative
+is a diagonal), or `transposed`, which gets J v out of the backward rules alone: the backward pass is
+linear in the gradient it starts from, and the derivative of that map is J.
+
+The tangent of a batched tensor is kept with its physical tensor: so what the graph saves of it has the
+tangent too. That holds for all that a batching rule makes on the way only if tangents are below, so an
+op on batched tensors is handed to their level first (`stack.hoisted`), which stands on top for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pullback import ops
+from pullback.core import _engine
+from pullback.core._engine import IN_PLACE, Op, Tensor, apply_below, carries, tangents_of
+from pullback.core.modes import enable_grad
+from pullback.transforms import stack
+from pullback.transforms.batching.batched import Batched, bottom, chain, is_batched_at, restore, strip
+from pullback.transforms.leaves import gradients, leaf, same
+
+
+def _outputs(result: Any) -> tuple[Any, ...]:
+    """One result or several, as a tuple."""
+    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
+_MISSING = object()
+
+# --------------------------------------------------------------------------------------- views
+
+
+class Seen:
+    """The tangent of a view: a window on that of the tensor whose memory it shows, its owner.
+
+    Looked up when it is wanted, so a write through any view is seen by all. The last one is kept with
+    the owner's tangent that it was taken from.
+    """
+
+    __slots__ = ("around", "owner", "source", "value", "window")
+
+    def __init__(self, p: Tensor, owner: Tensor, value: Any = None, level: Any = None) -> None:
+        further = (tangents_of(owner) or {}).get(level)
+        self.owner = owner if type(further) is not Seen else further.owner
+        self.around = p.dtype is not self.owner.dtype
+        shown = ops.reinterpret(_engine.alias(self.owner)) if self.around else self.owner
+        self.window = _engine.window(p, shown)
+        self.value = value
+        self.source = None if value is None else level.held(self.owner)
+
+    def now(self, level: Any) -> Any:
+        """The tangent."""
+        source = level.held(self.owner)
+        if source is not self.source:
+            self.source, self.value = source, None
+            if source is not None:
+                size, stride, offset, strides = self.window
+                self.value = ops.strided_take(self._shown(source), strides, size, stride, offset)
+        return self.value
+
+    def write(self, level: Any, tangent: Tensor) -> None:
+        """Gives the owner a tangent with this one in the window."""
+        source = level.held(self.owner)
+        source = ops.zeros_like(self.owner) if source is None else source
+        found = _engine.REGISTRY["as_strided_scatter"](self._shown(source), tangent, *self.window)
+        if self.around:
+            shape, strides = tuple(self.owner.shape), self.owner.stride()
+            found = ops.reinterpreted_back(found, shape, strides)
+        tangents_of(self.owner, True)[level] = found
+
+    def _shown(self, source: Tensor) -> Tensor:
+        """The owner's tangent in the dtype of the view."""
+        if not self.around:
+            return source
+        return ops.reinterpret(_engine.laid_as(source, self.owner.stride()))
+
+
+# ------------------------------------------------------------------------------- the interpreter
+
+
+class Tangents:
+    """The interpreter of one level of forward mode."""
+
+    # ---- what tensors carry
+
+    def held(self, p: Tensor) -> Any:
+        """The tangent of a tensor that is not batched, as its dict has it or as its owner's shows it."""
+        tangents = tangents_of(p)
+        found = tangents.get(self, _MISSING) if tangents else _MISSING
+        if found is _MISSING:
+            base = p._base
+            if base is None or not carries(base, self):
+                return None
+            found = tangents_of(p, True)[self] = Seen(p, base)
+        return found.now(self) if type(found) is Seen else found
+
+    def tangent(self, x: Any) -> Any:
+        """The tangent that a tensor carries at this level, None for none."""
+        if not isinstance(x, Tensor):
+            return None
+        found = self.held(x if type(x) is not Batched else bottom(x))
+        if type(x) is Batched and found is not None:
+            active = stack.active()
+            for level in reversed(chain(x)):
+                above = active[active.index(level) + 1 :] if level in active else []
+                found = restore(found, level, above)
+        return found
+
+    def carry(self, x: Tensor, tangent: Tensor) -> None:
+        """Hangs a tangent on a tensor; what the graph saved of it sees it too."""
+        for level in chain(x):
+            tangent = strip(tangent, level)
+        tangents_of(bottom(x), True)[self] = tangent
+
+    def forget(self, x: Any) -> None:
+        """Takes the tangent off a tensor."""
+        if isinstance(x, Tensor) and carries(bottom(x), self):
+            tangents_of(bottom(x), True)[self] = None
+
+    def dual(self, x: Tensor, tangent: Tensor) -> Tensor:
+        """A tensor like `x` that carries a tangent: one for each sample if the tangent is batched."""
+        active = stack.active()
+        for level in chain(tangent):
+            if getattr(level, "spreads", False) and not is_batched_at(x, level):
+                x = restore(strip(x, level), level, active[active.index(level) + 1 :])
+        made = same(x)
+        self.carry(made, tangent)
+        return made
+
+    def carries(self, x: Any) -> bool:
+        """Whether a tensor, or one of a list, has a tangent."""
+        if isinstance(x, Tensor):
+            found: bool = carries(bottom(x), self)
+            return found
+        return type(x) in (list, tuple) and any(self.carries(item) for item in x)
+
+    def or_zeros(self, x: Any) -> Any:
+        """The tangent of an argument, zeros for a tensor without one; indices and others as they are."""
+        if type(x) in (list, tuple):
+            return type(x)([self.or_zeros(item) for item in x])
+        if not isinstance(x, Tensor) or x.dtype.kind not in "fc":
+            return x
+        found = self.tangent(x)
+        return ops.zeros_like(x) if found is None else found
+
+    # ---- what becomes of an op
+
+    def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
+        """An op on tensors that may carry tangents."""
+        for x in args:
+            if carries(x, self) if type(x) is Tensor else self.carries(x):
+                break
+        else:
+            return apply_below(op, args, out)
+        level = _batched_level(args)
+        if level is not None:
+            return stack.hoisted(level, self, level.process, op, args, out)
+        if op.nondiff:
+            return apply_below(op, args, out)
+        if out is IN_PLACE:
+            before = self._kept(args)
+            (tangent,) = _outputs(self.pushed(op, before, apply_below(op, before)))
+            return self._write(op, args, tangent)
+        result = apply_below(op, args, out)
+        for x, tangent in zip(_outputs(result), _outputs(self.pushed(op, args, result)), strict=True):
+            if tangent is not None:
+                self.carry(x, tangent)
+                if op.view and x._base is not None:
+                    tangents_of(x)[self] = Seen(x, args[0], tangents_of(x)[self], self)
+        return result
+
+    def _kept(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments of an op in place, of which the graph of the tangent may save the first."""
+        target = args[0]
+        if not (_engine.grad_enabled() and self._recorded(args)):
+            return args
+        before = ops.clone(target)
+        tangent = self.tangent(target)
+        if tangent is not None:
+            self.carry(before, tangent)
+        return tuple([before if x is target else x for x in args])
+
+    def _write(self, op: Op, args: tuple[Any, ...], tangent: Any) -> Any:
+        """The op in place. Tangents are never written to: the target, or the tensor that it is a view
+        of, gets a new one, which its views will see."""
+        target = args[0]
+        apply_below(op, args, IN_PLACE)
+        p = bottom(target)
+        if tangent is None:
+            tangent = ops.zeros_like(target)
+        elif tangent.dtype is not target.dtype:
+            tangent = tangent.to(target.dtype)
+        for level in chain(target):
+            tangent = strip(tangent, level)
+        self.held(p)
+        found = tangents_of(p, True).get(self)
+        if type(found) is not Seen and (found is not None or p._base is None):
+            tangents_of(p)[self] = tangent
+        else:
+            seen = found if type(found) is Seen else Seen(p, p._base)
+            seen.write(self, tangent)
+            tangents_of(p)[self] = seen
+        return target
+
+    def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
+        """A custom Function: its own `jvp` gives the tangents."""
+        level = _batched_level(args) if self.carries(args) else None
+        if level is not None:
+            return stack.hoisted(level, self, level.process_function, cls, args)
+        result, ctx = cls._with_context(args)
+        if not self.carries(args):
+            return result
+        given = [self.tangent(x) for x in args]
+        given = [
+            ops.zeros_like(x) if isinstance(x, Tensor) and t is None and ctx.materialize_grads else t
+            for x, t in zip(args, given, strict=True)
+        ]
+        ctx.saved_for_forward = ctx._for_jvp
+        try:
+            tangents = _outputs(cls.jvp(ctx, *given))
+        finally:
+            ctx.saved_for_forward = ()
+        for x, tangent in zip(_outputs(result), tangents, strict=True):
+            if isinstance(x, Tensor) and tangent is not None:
+                self.carry(x, tangent)
+        return result
+
+    def check_value_access(self, tensor: Tensor, what: str) -> None:
+        """A dual tensor's value may be looked at."""
+
+    # ---- tangent rules
+
+    def pushed(self, op: Op, args: tuple[Any, ...], result: Any) -> Any:
+        """The tangent of an op's result: J v, one for each output."""
+        if op.jvp_rule is not None:
+            return self._by_rule(op, args, result)
+        if op.linear or op.view:
+            return self._on_tangents(op, args)
+        if op.multilinear:
+            return self._one_at_a_time(op, args)
+        if not op.has_vjp:
+            raise NotImplementedError(
+                f"Trying to use forward AD with {op.__name__} that does not support it because it has "
+                "not been implemented yet."
+            )
+        if op.elementwise:
+            found = self._pointwise(op, args, result)
+            if found is not None:
+                return found
+        return self._transposed(op, args)
+
+    def _by_rule(self, op: Op, args: tuple[Any, ...], result: Any) -> Any:
+        """An explicit rule: an input's name asks for its tangent, `<input>_primal` for its value."""
+        code = op.jvp_rule.__code__
+        known = {name: self.or_zeros(x) for name, x in zip(op.params, args, strict=True)}
+        known |= {f"{name}_primal": x for name, x in zip(op.params, args, strict=True)}
+        known["result"] = result
+        known |= {f"result{i}": y for i, y in enumerate(_outputs(result))}
+        return op.jvp_rule(*(known[name] for name in code.co_varnames[: code.co_argcount]))
+
+    def _on_tangents(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """A linear op is its own derivative."""
+        kinds = op.kinds
+        values = [self.or_zeros(x) if kind in "TNOL" else x for x, kind in zip(args, kinds, strict=True)]
+        return apply_below(op, tuple(values))
+
+    def _one_at_a_time(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """A multilinear op: the sum over the inputs, each in its turn replaced by its tangent."""
+        total = None
+        for i, x in enumerate(args):
+            items = x if type(x) in (list, tuple) else (x,)
+            for j, item in enumerate(items):
+                tangent = self.tangent(item)
+                if tangent is None:
+                    continue
+                replaced = tangent if items is not x else [*x[:j], tangent, *x[j + 1 :]]
+                term = apply_below(op, (*args[:i], replaced, *args[i + 1 :]))
+                total = term if total is None else total + term
+        return total
+
+    def _pointwise(self, op: Op, args: tuple[Any, ...], result: Any) -> Any:
+        """A real elementwise op: the derivative is a diagonal, so each backward rule is J itself."""
+        kind = result.dtype
+        if not kind.is_floating_point or op.joint is not None:
+            return None
+        total = None
+        for i, x in enumerate(args):
+            tangent = self.tangent(x)
+            rule = op.rules[i] if tangent is not None else None
+            if rule is None:
+                continue
+            if tangent.dtype is not kind:
+                if tangent.dtype.is_complex:
+                    return None
+                tangent = tangent.to(kind)
+            if rule.function == "g":
+                term = tangent
+            else:
+                values = []
+                for name in rule.names:
+                    value = _value_for(name, tangent, op, args, result)
+                    if value is _MISSING:
+                        return None
+                    values.append(value)
+                term = rule.function(*values)
+            total = term if total is None else total + term
+        if total is not None and total._array.shape != result._array.shape:
+            total = ops.expand(total, result.shape)
+        return total
+
+    def _transposed(self, op: Op, args: tuple[Any, ...]) -> Any:
+        """J v from the backward rules: u -> J' u is linear, and its own backward pass from v is J v."""
+        recording = _engine.grad_enabled() and self._recorded(args)
+        with enable_grad():
+            sources: list[Tensor] = []
+            tangents: list[Tensor] = []
+
+            def source(x: Any) -> Any:
+                if type(x) in (list, tuple):
+                    return type(x)([source(item) for item in x])
+                tangent = self.tangent(x)
+                if tangent is None:
+                    return x
+                fresh = leaf(x, recording)
+                sources.append(fresh)
+                tangents.append(tangent)
+                return fresh
+
+            results = _outputs(apply_below(op, tuple([source(x) for x in args])))
+            ends = [y for y in results if y.requires_grad]
+            starts = [leaf(ops.zeros_like(y), False) for y in ends]
+            back = gradients(ends, sources, starts, True, True)
+            pairs = [(g, t) for g, t in zip(back, tangents, strict=True) if g is not None]
+            pairs = [(g, t.to(g.dtype)) for g, t in pairs if g.requires_grad]
+            found: Any = [None] * len(starts)
+            if pairs:
+                grads, weights = zip(*pairs, strict=True)
+                found = gradients(grads, starts, weights, True, recording)
+        pushed = iter(found)
+        return tuple([next(pushed) if y.requires_grad else None for y in results])
+
+    def _recorded(self, values: Any) -> bool:
+        """Whether a value or a tangent among the arguments requires a gradient."""
+        for x in values:
+            if type(x) in (list, tuple):
+                if self._recorded(x):
+                    return True
+            elif isinstance(x, Tensor):
+                tangent = self.tangent(x)
+                if x.requires_grad or (tangent is not None and tangent.requires_grad):
+                    return True
+        return False
+
+
+def _batched_level(args: Any) -> Any:
+    """The topmost level that one of the arguments is batched at, None if none is."""
+    found = [x.level for x in args if type(x) is Batched]
+    for x in args:
+        if type(x) is list or type(x) is tuple:
+            found += [item.level for item in x if type(item) is Batched]
+    if not found:
+        return None
+    active = stack.active()
+    return active[max(active.index(level) for level in found)]
+
+
+def _value_for(name: str, g: Any, op: Op, args: tuple[Any, ...], result: Any) -> Any:
+    """What a parameter of a backward rule stands for."""
+    if name == "g":
+        return g
+    if name == "result":
+        return result
+    if name in op.params:
+        return args[op.params.index(name)]
+    if name.endswith("_shape"):
+        return args[op.params.index(name[:-6])].shape
+    if name.endswith("_dtype"):
+        return args[op.params.index(name[:-6])].dtype
+    return _MISSING
+
+
+# ------------------------------------------------------------------------------------- levels
+
+
+class _State(threading.local):
+    """How many levels of forward mode a thread has."""
+
+    count = 0
+
+
+_state = _State()
+
+
+def enter(level: Tangents) -> list[Any]:
+    """Puts a level on the stack; returns what `leave` wants."""
+    aside = stack.enter(level)
+    _state.count += 1
+    _engine.keep_tangents(True)
+    return aside
+
+
+def leave(aside: list[Any]) -> None:
+    """Takes the level off the stack."""
+    stack.leave(aside)
+    _state.count -= 1
+    if not _state.count:
+        _engine.keep_tangents(False)

@@ -1,0 +1,611 @@
+"""Taylor mode: a truncated power series pushed through a function.
+
+`Jets` is an interpreter on the engine's stack: a tensor stands for x(t) = x0 + x1 t + ... + xK t^K and
+carries the coefficients x1 ... xK, None for zero ones. Linear ops act on each coefficient, products
+convolve them, and a function y = f(x) with a simple derivative follows from its differential equation,
+e.g. y' = y x' for exp: k y_k = sum_j j x_j y_(k-j). So K derivatives cost about K^2 products. Where
+nothing is tabled, `_by_derivative` has y' = J(x) x' from the op's backward rules, one order lower. Read
+`jet` first, then `RULES`.
+
+Sources: Moore (1966); Griewank and Walther, "Evaluating Derivatives" (2008), chapter 13; Bettencourt,
+Johnson and Duvenaud, "Taylor-mode automatic differentiation for higher-order derivatives" (2019).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pullback import ops
+from pullback.core import _engine
+from pullback.core._engine import IN_PLACE, Op, Tensor
+from pullback.core.modes import enable_grad
+from pullback.transforms.leaves import gradients, leaf
+from pullback.transforms.patterns import carried, carry, level
+
+__all__ = ["jet"]
+
+Series = list[Any]
+"""x0, x1, ..., xK: tensors, or a number in front; None for a coefficient that is zero."""
+
+
+def jet(f: Callable[..., Any], primals: Any, series: Any) -> Any:
+    """The derivatives of f(x(t)) at t = 0, from those of x(t), all orders at once.
+
+    `primals` holds x(0), a tensor for each argument of `f`, and `series` for each a sequence of its
+    derivatives x'(0), x''(0), ..., x^(K)(0), of the same shape; None stands for zeros. Derivatives, not
+    Taylor coefficients: they differ by k!. This is also how JAX's `jet` counts. Returns `f(*primals)`
+    and a list of its K derivatives; tuples of those if `f` returns a tuple. A single tensor as
+    `primals` goes with a single sequence. With x(t) = x + t v, that is the series (v, 0, 0, ...), the
+    k-th is the k-th directional derivative. The cost grows with K squared, and the results can be
+    differentiated in the usual ways. ValueError for series of different lengths or shapes.
+
+    >>> import pullback as torch
+    >>> x, one = torch.tensor(0.0), torch.tensor(1.0)
+    >>> torch.func.jet(torch.sin, x, (one, None, None))
+    (tensor(0.), [tensor(1.), tensor(-0.), tensor(-1.)])
+    """
+    single = isinstance(primals, Tensor)
+    values = (primals,) if single else tuple(primals)
+    terms = (series,) if single else tuple(series)
+    order = _check(values, terms)
+    tracer = Jets(order)
+    inputs = []
+    for x, derivatives in zip(values, terms, strict=True):
+        start = ops.clone(x)
+        tracer.give(
+            start, [None if d is None else d / math.factorial(k + 1) for k, d in enumerate(derivatives)]
+        )
+        inputs.append(start)
+    with level(tracer):
+        result = f(*inputs)
+    found = [tracer.derivatives(y) for y in (result if isinstance(result, (tuple, list)) else [result])]
+    if isinstance(result, (tuple, list)):
+        return tuple(value for value, _ in found), tuple(rest for _, rest in found)
+    return found[0]
+
+
+def _check(values: tuple[Any, ...], terms: tuple[Any, ...]) -> int:
+    """The order of all the series."""
+    if len(values) != len(terms):
+        raise ValueError(f"jet: {len(values)} primals, but {len(terms)} series")
+    orders = {len(derivatives) for derivatives in terms}
+    if len(orders) != 1:
+        raise ValueError(f"jet: all series must have one length, not {sorted(orders)}")
+    for x, derivatives in zip(values, terms, strict=True):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"jet: primals must be tensors, not {type(x).__name__}")
+        for d in derivatives:
+            if d is not None and d.shape != x.shape:
+                raise ValueError(
+                    f"jet: a term of shape {list(d.shape)} for a primal of shape {list(x.shape)}"
+                )
+    return orders.pop()
+
+
+# ------------------------------------------------------------------------------- the interpreter
+
+
+class Jets:
+    """The interpreter: tensors may carry the coefficients 1 to `order` of a power series in t."""
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+
+    def of(self, x: Any) -> Any:
+        """The coefficients x1 ... xK that a tensor carries, None for none; a view's are its base's."""
+        if not isinstance(x, Tensor):
+            return None
+        found = carried(x, self)
+        if found is not None or x._base is None:
+            return found
+        held = self.of(x._base)
+        return held and [None if c is None else _window(c, _engine.view_geometry(x)) for c in held]
+
+    held = of  # what the engine keeps of a tensor that is about to be written to
+
+    def give(self, x: Tensor, coefficients: Sequence[Any]) -> None:
+        """Hangs coefficients on a tensor, in its shape and dtype; nothing if all are zero."""
+        fitted = [c if c is None else _fitted(c, x) for c in coefficients]
+        if any(c is not None for c in fitted):
+            carry(x, self, fitted)
+
+    def derivatives(self, y: Any) -> tuple[Any, list[Any]]:
+        """A result's value and its derivatives, zeros where it has none."""
+        coefficients = self.of(y) or [None] * self.order
+        plain = ops.view_as(y, y)
+        return plain, [
+            ops.zeros_like(y) if c is None else c * math.factorial(k + 1) if k else c
+            for k, c in enumerate(coefficients)
+        ]
+
+    def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
+        """An op on tensors that may carry series."""
+        if op.nondiff or not self._any(args):
+            target = args[0] if out is IN_PLACE else out
+            if self.of(target) is not None and not op.nondiff:
+                return self._write(op, args, target, out, [None] * self.order)
+            return _engine.apply_below(op, args, out)
+        if out is not None:
+            target = args[0] if out is IN_PLACE else out
+            value, zeros = _engine.apply_below(op, args), [None] * self.order
+            return self._write(op, args, target, out, self._push(op, args, value)[0] or zeros)
+        result = _engine.apply_below(op, args)
+        if op.multi_view or (op.view and result.dtype == args[0].dtype):
+            return result
+        if op.view:  # complex numbers seen as pairs, or the other way round: a copy carries its own
+            result = ops.clone(result)
+        for x, coefficients in zip(_outputs(result), self._push(op, args, result), strict=True):
+            if coefficients is not None and x.dtype.kind in "fc":
+                self.give(x, coefficients)
+        return result
+
+    def _write(self, op: Op, args: Any, target: Tensor, out: Any, coefficients: Any) -> Any:
+        """The op in place; its coefficients go into those of the target, or of its base."""
+        _engine.apply_below(op, args, out)
+        base = target if target._base is None else target._base
+        if base is not target:
+            held = self.of(base) or [None] * self.order
+            coefficients = [
+                _with_part(whole, part, target) for whole, part in zip(held, coefficients, strict=True)
+            ]
+        carry(base, self, None)
+        self.give(base, coefficients)
+        return target
+
+    def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
+        """A custom Function: from its `backward`."""
+        result, _ = cls._run(args)
+        if self._any(args):
+            found = self._by_derivative(lambda *given: cls.apply(*given), args)
+            for x, coefficients in zip(_outputs(result), found, strict=True):
+                if coefficients is not None:
+                    self.give(x, coefficients)
+        return result
+
+    def check_value_access(self, tensor: Tensor, what: str) -> None:
+        """Values may be looked at."""
+
+    # ------------------------------------------------------------------------------- rules
+
+    def _any(self, values: Any) -> bool:
+        return any(self._any(x) if type(x) in (list, tuple) else self.of(x) is not None for x in values)
+
+    def _needs_grad(self, values: Any) -> bool:
+        """Whether a value or a coefficient among these requires a gradient."""
+        return any(
+            self._needs_grad(x)
+            if type(x) in (list, tuple)
+            else isinstance(x, Tensor)
+            and any(c is not None and c.requires_grad for c in (x, *(self.of(x) or ())))
+            for x in values
+        )
+
+    def _series(self, x: Any) -> Series:
+        """An operand's series; a constant is one, too."""
+        return [x, *(self.of(x) or [None] * self.order)]
+
+    def _push(self, op: Op, args: Any, result: Any) -> list[Any]:
+        """The coefficients of each of an op's results."""
+        if op.name in RULES and _outputs(result)[0].dtype.kind == "f":
+            series = [self._series(x) for x in args]
+            return [RULES[op.name](op, _outputs(result)[0], self.order, *series)]
+        if op.linear or op.view:
+            return self._each(lambda pieces: _engine.apply_below(op, pieces), op, args, result)
+        if op.multilinear and not any(type(x) in (list, tuple) for x in args):
+            return [self._convolved(op, args)]
+        if op.name in PIECEWISE:
+            return self._at_value(op, args)
+        if not op.has_vjp:
+            raise NotImplementedError(f"jet: {op.__name__} has no derivative")
+        return self._by_derivative(op, args)
+
+    def _each(self, run: Any, op: Op, args: Any, result: Any) -> list[Any]:
+        """A linear op, coefficient by coefficient."""
+        columns = []
+        for k in range(self.order):
+            pieces = [
+                self._piece(x, k) if kind in "TNOL" else x for x, kind in zip(args, op.kinds, strict=True)
+            ]
+            empty = not any(p is not None for p in self._present(args, k))
+            columns.append([None] * len(_outputs(result)) if empty else _outputs(run(tuple(pieces))))
+        return [list(c) for c in zip(*columns, strict=True)]
+
+    def _present(self, values: Any, k: int) -> Any:
+        for x in values:
+            if type(x) in (list, tuple):
+                yield from self._present(x, k)
+            elif self.of(x) is not None:
+                yield self.of(x)[k]
+
+    def _piece(self, x: Any, k: int) -> Any:
+        """Coefficient k + 1 of an operand of a linear op, zeros where there is none; indices as they are."""
+        if type(x) in (list, tuple):
+            return [self._piece(item, k) for item in x]
+        if not isinstance(x, Tensor) or x.dtype.kind not in "fc":
+            return x
+        held = self.of(x)
+        return ops.zeros_like(x) if held is None or held[k] is None else held[k]
+
+    def _convolved(self, op: Op, args: Any) -> Series:
+        """A multilinear op: the sum over all ways to share an order among the operands."""
+        moving = [i for i, x in enumerate(args) if self.of(x) is not None]
+        series = [self._series(args[i]) for i in moving]
+        found = []
+        for k in range(1, self.order + 1):
+            total = None
+            for shares in _shares(k, len(moving)):
+                picked = [s[share] for s, share in zip(series, shares, strict=True)]
+                if all(p is not None for p in picked):
+                    given = list(args)
+                    for i, p in zip(moving, picked, strict=True):
+                        given[i] = p
+                    total = _plus(total, _engine.apply_below(op, tuple(given)))
+            found.append(total)
+        return found
+
+    def _at_value(self, op: Op, args: Any) -> list[Any]:
+        """A piecewise linear op: its derivative at the value, on each coefficient."""
+        recording = _engine.grad_enabled() and self._needs_grad(args)
+        with enable_grad():
+            fresh, sources, held = self._fresh(args, recording)
+            ends, starts, back = _transposed(lambda: _engine.apply_below(op, fresh), sources)
+            columns = [
+                _forward(ends, starts, back, [c[k] for c in held], recording) for k in range(self.order)
+            ]
+        return [list(c) for c in zip(*columns, strict=True)]
+
+    def _by_derivative(self, run: Callable[..., Any], args: Any) -> list[Any]:
+        """y' = J(x) x' as series one order shorter; J from the backward rules, see `_transposed`."""
+        lower = Jets(self.order - 1)
+        recording = _engine.grad_enabled() and self._needs_grad(args)
+        with enable_grad():
+            fresh, sources, held = self._fresh(args, recording)
+            rates = []
+            for x, coefficients in zip(sources, held, strict=True):
+                lower.give(x, coefficients[:-1])
+                first, *rest = [c if c is None else c * (k + 1) for k, c in enumerate(coefficients)]
+                first = ops.zeros_like(x) if first is None else ops.clone(first)
+                lower.give(first, rest)
+                rates.append(first)
+            with level(lower):
+                ends, starts, back = _transposed(lambda: run(*fresh), sources)
+                speeds = _forward(ends, starts, back, rates, recording)
+        found = [None if v is None else [v, *_over_orders(lower.of(v))] for v in speeds]
+        if recording:
+            return found
+        return [y if y is None else [c if c is None else c.detach() for c in y] for y in found]
+
+    def _fresh(self, args: Any, recording: bool) -> tuple[Any, list[Tensor], list[Series]]:
+        """The arguments with those that carry series replaced by sources of a new graph."""
+        sources: list[Tensor] = []
+        held: list[Series] = []
+
+        def renewed(x: Any) -> Any:
+            if type(x) in (list, tuple):
+                return [renewed(item) for item in x]
+            if self.of(x) is None:
+                return x
+            sources.append(leaf(x, recording))
+            held.append(self.of(x))
+            return sources[-1]
+
+        return tuple(renewed(x) if self._any((x,)) else x for x in args), sources, held
+
+
+def _outputs(result: Any) -> tuple[Any, ...]:
+    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
+def _over_orders(coefficients: Any) -> list[Any]:
+    """The coefficients 2 ... K of y from those of y': a division by the order."""
+    return [c if c is None else c / (k + 2) for k, c in enumerate(coefficients or [])]
+
+
+def _window(c: Tensor, geometry: Any) -> Any:
+    """What a view of its base shows of a coefficient of that base."""
+    size, stride, offset, strides = geometry
+    if c.stride() == strides:
+        return _engine.REGISTRY["as_strided"](c, size, stride, offset, strides)
+    return _engine.REGISTRY["strided_take"](c, strides, size, stride, offset)
+
+
+def _with_part(whole: Any, part: Any, view: Tensor) -> Any:
+    """A coefficient of a base with what a view shows of it replaced."""
+    if whole is None and part is None:
+        return None
+    whole = ops.zeros_like(view._base) if whole is None else whole
+    part = ops.zeros_like(view) if part is None else _fitted(part, view)
+    return _engine.REGISTRY["as_strided_scatter"](whole, part, *_engine.view_geometry(view))
+
+
+def _fitted(c: Tensor, x: Tensor) -> Tensor:
+    """A coefficient in the shape and dtype of its tensor."""
+    c = c if c.shape == x.shape else ops.expand(c, x.shape)
+    return c if c.dtype == x.dtype else c.to(x.dtype)
+
+
+def _shares(total: int, parts: int) -> Any:
+    """All ways to write a number as an ordered sum of so many."""
+    if parts == 1:
+        yield (total,)
+        return
+    for first in range(total + 1):
+        for rest in _shares(total - first, parts - 1):
+            yield (first, *rest)
+
+
+def _transposed(run: Callable[[], Any], sources: list[Tensor]) -> tuple[Any, Any, Any]:
+    """The results, and u -> J' u: linear, so that its own backward pass from v is J v."""
+    ends = _outputs(run())
+    live = [y for y in ends if isinstance(y, Tensor) and y.requires_grad]
+    starts = [leaf(ops.zeros_like(y), False) for y in live]
+    back = gradients(live, sources, starts, True, True) if live else ()
+    return ends, starts, back
+
+
+def _forward(ends: Any, starts: Any, back: Any, tangents: Any, recording: bool) -> list[Any]:
+    """J v for each result, None where it is zero."""
+    pairs = [
+        (g, v.to(g.dtype))
+        for g, v in zip(back, tangents, strict=bool(back))
+        if v is not None and g is not None and g.requires_grad
+    ]
+    if not pairs:
+        return [None] * len(ends)
+    grads, weights = zip(*pairs, strict=True)
+    found = iter(gradients(grads, starts, weights, True, recording))
+    return [next(found) if isinstance(y, Tensor) and y.requires_grad else None for y in ends]
+
+
+# ----------------------------------------------------------------------------- series arithmetic
+
+
+def _plus(a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else a + b
+
+
+def _minus(a: Any, b: Any) -> Any:
+    return a if b is None else -b if a is None else a - b
+
+
+def _scaled(a: Any, factor: Any) -> Any:
+    return None if a is None else a * factor
+
+
+def _product(a: Series, b: Series, k: int, first: int = 0, last: int | None = None, by: Any = None) -> Any:
+    """Coefficient k of the product: the sum of a_j b_(k-j), j from `first` to `last`."""
+    total = None
+    for j in range(first, k + 1 if last is None else last + 1):
+        if a[j] is not None and b[k - j] is not None:
+            total = _plus(total, a[j] * b[k - j] if by is None else by(a[j], b[k - j]))
+    return total
+
+
+def _squared(a: Series) -> Series:
+    return [_product(a, a, k) for k in range(len(a))]
+
+
+def _rates(a: Series) -> Series:
+    """The coefficients of t a'(t): j a_j."""
+    return [None, *(_scaled(c, j + 1) for j, c in enumerate(a[1:]))]
+
+
+def _flow(u: Series, y0: Any, slope: Callable[[Series, int], Any]) -> Series:
+    """y' = s(y) u': coefficient k of s follows from y_0 ... y_k."""
+    y, s, rates = [y0], [], _rates(u)
+    for k in range(1, len(u)):
+        s.append(slope(y, k - 1))
+        y.append(_scaled(_product(rates, [*s, None], k, 1), 1 / k))
+    return y
+
+
+def _integral(u: Series, slope: Series, y0: Any) -> Series:
+    """y' = s u' for a known series s."""
+    return _flow(u, y0, lambda y, k: slope[k])
+
+
+def _quotient(u: Series, q: Series, y0: Any) -> Series:
+    """y' = u' / q for a known series q."""
+    y, rates = [y0], [None]
+    for k in range(1, len(u)):
+        rest = _product(rates, q, k, 1, k - 1)
+        rates.append(_minus(_scaled(u[k], k), rest))
+        rates[k] = None if rates[k] is None else rates[k] / q[0]
+        y.append(_scaled(rates[k], 1 / k))
+    return y
+
+
+def _divided(a: Series, b: Series, y0: Any) -> Series:
+    """y = a / b."""
+    y = [y0]
+    for k in range(1, len(a)):
+        rest = _minus(a[k], _product(b, [*y, None], k, 1))
+        y.append(None if rest is None else rest / b[0])
+    return y
+
+
+def _power(u: Series, a: Any, y0: Any) -> Series:
+    """y = u^a: u y' = a u' y. A positive whole power is a product, which holds at u = 0 as well."""
+    if isinstance(a, (int, float)) and a == int(a) and 0 < a <= 64:
+        return _whole_power(u, int(a))
+    y = [y0]
+    for k in range(1, len(u)):
+        total = None
+        for j in range(1, k + 1):
+            if u[j] is not None and y[k - j] is not None:
+                total = _plus(total, u[j] * y[k - j] * (a * j - (k - j)))
+        y.append(None if total is None else total / (u[0] * k))
+    return y
+
+
+def _whole_power(u: Series, n: int) -> Series:
+    """u^n by repeated squaring."""
+    found = None
+    while n:
+        if n % 2:
+            found = u if found is None else [_product(found, u, k) for k in range(len(u))]
+        u, n = (_squared(u) if n > 1 else u), n // 2
+    assert found is not None
+    return found
+
+
+def _root(u: Series, y0: Any) -> Series:
+    """y = sqrt(u): y y = u."""
+    y = [y0]
+    for k in range(1, len(u)):
+        rest = _minus(u[k], _product(y, y, k, 1, k - 1))
+        y.append(None if rest is None else rest / (2 * y0))
+    return y
+
+
+def _waves(u: Series, s0: Any, c0: Any, sign: int) -> tuple[Series, Series]:
+    """s' = c u', c' = sign s u': sine and cosine, circular (-1) or hyperbolic (+1)."""
+    s, c, rates = [s0], [c0], _rates(u)
+    for k in range(1, len(u)):
+        up, down = _product(rates, [*c, None], k, 1), _product(rates, [*s, None], k, 1)
+        s.append(_scaled(up, 1 / k))
+        c.append(_scaled(down, sign / k))
+    return s, c
+
+
+def _shifted(constant: float, a: Series, sign: int = 1) -> Series:
+    """constant + sign a."""
+    return [constant + sign * a[0], *(_scaled(c, sign) for c in a[1:])]
+
+
+def _log_slope(scale: float, shift: float) -> Any:
+    return lambda op, y, order, u: _quotient(
+        u, [c if c is None else (c + shift * (k == 0)) * scale for k, c in enumerate(u)], y
+    )[1:]
+
+
+def _root_slope(constant: float, sign: int, factor: int = 1) -> Any:
+    """y' = factor u' / sqrt(constant + sign u^2)."""
+
+    def rule(op: Any, y: Any, order: int, u: Series) -> Series:
+        inside = _shifted(constant, _squared(u), sign)
+        found = _quotient(u, _root(inside, ops.sqrt(inside[0])), y)[1:]
+        return [_scaled(c, factor) for c in found] if factor != 1 else found
+
+    return rule
+
+
+def _bell(op: Any, y: Any, order: int, u: Series) -> Series:
+    """erf: y' = 2 / sqrt(pi) exp(-u^2) u'; erfc with the other sign."""
+    exponent = [_scaled(c, -1) for c in _squared(u)]
+    slope = _flow(exponent, ops.exp(exponent[0]), lambda e, k: e[k])
+    factor = (2 if op.name == "erf" else -2) / math.sqrt(math.pi)
+    return [_scaled(c, factor) for c in _integral(u, slope, y)[1:]]
+
+
+def _sums(first: int, second: int) -> Any:
+    """first a + second b, each sign 1 or -1."""
+
+    def rule(op: Any, y: Any, order: int, a: Series, b: Series) -> Series:
+        signed = [
+            [_scaled(c, sign) if sign < 0 else c for c in s[1:]] for s, sign in ((a, first), (b, second))
+        ]
+        return [_plus(c, d) for c, d in zip(*signed, strict=True)]
+
+    return rule
+
+
+def _self_slope(slope: Callable[[Series, int], Any]) -> Any:
+    return lambda op, y, order, u: _flow(u, y, slope)[1:]
+
+
+def _bilinear(op: Any, y: Any, order: int, a: Series, b: Series) -> Series:
+    """Products: each term by the op itself, whose rule for zeros and infinities holds then."""
+    by = None if op.name == "mul" else lambda p, q: _engine.apply_below(op, (p, q))
+    return [_product(a, b, k, by=by) for k in range(1, order + 1)]
+
+
+def _powers(op: Any, y: Any, order: int, u: Series, a: Series) -> Series:
+    """u^a for a number a; anything else is exp(a log u)."""
+    if not isinstance(a[0], Tensor):
+        return [None] * order if a[0] == 0 else _power(u, a[0], y)[1:]
+    if all(c is None for c in a[1:]) and a[0].ndim == 0 and not a[0].requires_grad:
+        return _powers(op, y, order, u, [a[0].item()])
+    base = u[0] if isinstance(u[0], Tensor) else ops.full_like(a[0], u[0])
+    log = _quotient([base, *u[1:]], [base, *u[1:]], ops.log(base))
+    exponent = [_product(log, a, k) for k in range(order + 1)]
+    return _flow(exponent, y, lambda e, k: e[k])[1:]
+
+
+def _tangent_like(sign: int) -> Any:
+    """y' = (1 + sign y^2) u'."""
+    return _self_slope(lambda y, k: _plus(_scaled(_product(y, y, k), sign), None if k else 1.0))
+
+
+def _wave(sign: int, is_sine: bool, other: str) -> Any:
+    def rule(op: Any, y: Any, order: int, u: Series) -> Series:
+        partner = getattr(ops, other)(u[0])
+        return _waves(u, *((y, partner) if is_sine else (partner, y)), sign)[not is_sine][1:]
+
+    return rule
+
+
+def _masked(slope: Callable[[Any], Any]) -> Any:
+    """A piecewise linear function: its slope at the value, on each coefficient."""
+
+    def rule(op: Any, y: Any, order: int, u: Series) -> Series:
+        factor = slope(u[0])
+        return [_scaled(c, factor) for c in u[1:]]
+
+    return rule
+
+
+RULES: dict[str, Any] = {
+    "add": _sums(1, 1),
+    "sub": _sums(1, -1),
+    "rsub": _sums(-1, 1),
+    "rsub_tensor": _sums(-1, 1),
+    "neg": lambda op, y, order, u: [_scaled(c, -1) for c in u[1:]],
+    "mul": _bilinear,
+    "times": _bilinear,
+    "product": _bilinear,
+    "div": lambda op, y, order, a, b: _divided(a, b, y)[1:],
+    "over": lambda op, y, order, a, b: _divided(a, b, y)[1:],
+    "reciprocal": lambda op, y, order, u: _divided([1.0, *[None] * order], u, y)[1:],
+    "pow": _powers,
+    "pow_number": _powers,
+    "sqrt": lambda op, y, order, u: _root(u, y)[1:],
+    "rsqrt": lambda op, y, order, u: _power(u, -0.5, y)[1:],
+    "exp": _self_slope(lambda y, k: y[k]),
+    "expm1": _self_slope(lambda y, k: _plus(y[k], None if k else 1.0)),
+    "exp2": _self_slope(lambda y, k: _scaled(y[k], math.log(2))),
+    "log": _log_slope(1.0, 0.0),
+    "log1p": _log_slope(1.0, 1.0),
+    "log2": _log_slope(math.log(2), 0.0),
+    "log10": _log_slope(math.log(10), 0.0),
+    "sigmoid": _self_slope(lambda y, k: _minus(y[k], _product(y, y, k))),
+    "tanh": _tangent_like(-1),
+    "tan": _tangent_like(1),
+    "sin": _wave(-1, True, "cos"),
+    "cos": _wave(-1, False, "sin"),
+    "sinh": _wave(1, True, "cosh"),
+    "cosh": _wave(1, False, "sinh"),
+    "atan": lambda op, y, order, u: _quotient(u, _shifted(1.0, _squared(u)), y)[1:],
+    "atanh": lambda op, y, order, u: _quotient(u, _shifted(1.0, _squared(u), -1), y)[1:],
+    "asin": _root_slope(1.0, -1),
+    "acos": _root_slope(1.0, -1, -1),
+    "asinh": _root_slope(1.0, 1),
+    "acosh": _root_slope(-1.0, 1),
+    "erf": _bell,
+    "erfc": _bell,
+    "abs": _masked(lambda x: ops.sign(x)),
+    "relu": _masked(lambda x: (x > 0).to(x.dtype)),
+}
+"""The recurrences: `rule(op, y, order, *series)` gives the coefficients 1 to `order`; y is the result."""
+
+_NAMES = (
+    "where index_fill index_fill_tensor scatter_value masked_fill masked_fill_tensor copy sort "
+    "topk kthvalue amax amin max_dim min_dim max_all min_all median median_dim maximum minimum "
+    "fmax fmin cummax cummin select_scatter slice_scatter diagonal_scatter as_strided_scatter "
+    "zero fill fill_tensor fmod_number remainder_number clamp_max_number clamp_min_number "
+    "clamp_max_tensor clamp_min_tensor clamp_min_max_number clamp_min_max_tensor"
+)
+PIECEWISE = frozenset(_NAMES.split())
+"""Ops that are piecewise linear in their tensors."""
