@@ -1,15 +1,25 @@
-"""What holds for every test: a seed, each warning told, and no global setting left changed."""
+"""What holds for every test: a seed, each warning told, and no global setting left changed.
 
+`pytest -m quick` runs a part of all in some seconds: of each test its cases spread over the table, no more
+than QUICK, and none of what is marked slow.
+"""
+
+import itertools
 from pathlib import Path
 
 import pytest
 from library import ON_TORCH, torch
 
 SHORTFALLS = Path(__file__).with_name("shortfalls.txt")
+QUICK = 3  # cases of a test
 
 
 def pytest_collection_modifyitems(items):
-    """Marks what shortfalls.txt lists, `test id  reason` a line, as expected to fail."""
+    """Marks what is quick; and what shortfalls.txt lists, `test id  reason` a line, as expected to fail."""
+    for _, cases in itertools.groupby(items, key=lambda item: item.nodeid.partition("[")[0]):
+        cases = [item for item in cases if item.get_closest_marker("slow") is None]
+        for item in cases[:: -(-len(cases) // QUICK) or 1]:
+            item.add_marker(pytest.mark.quick)
     if ON_TORCH:
         return
     lines = [line for line in SHORTFALLS.read_text().splitlines() if line and not line.startswith("#")]

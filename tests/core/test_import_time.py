@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from library import NAME, pullback_only, torch
 
 pytestmark = pullback_only("PyTorch's import takes its time")
@@ -22,6 +23,7 @@ def fresh(program):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_import_takes_a_moment():
     """Under the limit, or on a busy machine little over what NumPy takes in the same minute."""
     program = "import time; t = time.perf_counter()\nimport {}\nprint(time.perf_counter() - t)"

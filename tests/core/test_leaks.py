@@ -152,6 +152,7 @@ def attributes_and_printing():
     x[0].item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
     [
@@ -179,6 +180,7 @@ def test_errors_leave_nothing_behind(step):
     assert growth(step_and_collect) < ALLOWED
 
 
+@pytest.mark.slow
 @pullback_only("a gradient with a graph makes no cycle with its leaf")
 @pytest.mark.filterwarnings("ignore:Using backward")
 @pytest.mark.parametrize("step", [gradient_with_a_graph, second_gradient])
@@ -295,6 +297,7 @@ def long_chain(length):
     return x, y
 
 
+@pytest.mark.slow
 @pullback_only("these depths take PyTorch long")
 @pytest.mark.parametrize("length", [1_000_000])
 def test_deep_graph_is_differentiated_and_freed(length):
@@ -306,6 +309,7 @@ def test_deep_graph_is_differentiated_and_freed(length):
     in_a_small_stack(work)
 
 
+@pytest.mark.slow
 @pullback_only("these depths take PyTorch long")
 def test_deep_graph_is_freed_unused():
     def work():
@@ -315,6 +319,7 @@ def test_deep_graph_is_freed_unused():
     in_a_small_stack(work)
 
 
+@pytest.mark.slow
 @pullback_only("these depths take PyTorch long")
 def test_deep_graph_is_kept_and_collected():
     def work():
@@ -340,6 +345,7 @@ def test_deep_graph_of_a_gradient():
     in_a_small_stack(work)
 
 
+@pytest.mark.slow
 @pullback_only("these depths take PyTorch long")
 def test_deep_graph_of_writes():
     def work():

@@ -66,6 +66,7 @@ def digests():
     return found
 
 
+@pytest.mark.slow
 def test_direct_loops_give_the_bits_of_the_public_ufuncs():
     program = (
         "import json, sys; sys.path[:0] = sys.argv[1:]; import test_loops;"

@@ -186,6 +186,7 @@ def along(tensors, ways):
 # ----------------------------------------------------------------------------------- the properties
 
 
+@pytest.mark.slow
 @many
 @given(shapes, programs)
 def test_gradient_is_the_limit_of_differences(shapes, steps):
@@ -200,6 +201,7 @@ def test_gradient_is_the_limit_of_differences(shapes, steps):
     assert math.isclose(got, expected, rel_tol=1e-5, abs_tol=1e-5)
 
 
+@pytest.mark.slow
 @few
 @given(shapes, programs)
 def test_second_gradient_is_the_limit_of_differences(shapes, steps):
@@ -221,6 +223,7 @@ def test_second_gradient_is_the_limit_of_differences(shapes, steps):
     assert math.isclose(got, expected, rel_tol=1e-4, abs_tol=1e-3)
 
 
+@pytest.mark.slow
 @many
 @given(shapes, programs)
 def test_backward_adds_what_grad_returns(shapes, steps):

@@ -36,6 +36,7 @@ def test_all_modes_agree_with_finite_differences():
     np.testing.assert_allclose(tangent.numpy(), 0.5 / np.sqrt([2, 3]))
 
 
+@pytest.mark.slow
 def test_a_coupled_system():
     """A x + x^3 = b with a full matrix: dx/db = (A + 3 diag(x^2))^-1."""
     torch.manual_seed(0)

@@ -27,6 +27,7 @@ def number(x, grad=True):
     return torch.tensor(x, dtype=DOUBLE, requires_grad=grad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_decay_to_the_second_derivative(gradient):
     a, y0 = number(0.5), number([1.0, 2.0])
@@ -39,6 +40,7 @@ def test_decay_to_the_second_derivative(gradient):
     np.testing.assert_allclose(mixed.numpy(), -2 / math.e, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_all_gradients_against_finite_differences(gradient):
     p, y0 = number([1.5, 1.0, 3.0, 1.0]), number([1.0, 1.0])
@@ -80,6 +82,7 @@ def test_backwards_in_time_and_without_the_start():
     assert slope.item() == pytest.approx(1.5 * math.exp(0.75), rel=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_captured_tensors_and_time_dependence(gradient):
     """y' = W y + c cos t, its gradient by the adjoint and by differences."""
@@ -121,6 +124,7 @@ def test_forward_mode():
     np.testing.assert_allclose(tangent.numpy(), -times * np.exp(-0.5 * times) * [1, 3], rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_stiff_system_by_its_adjoint():
     """y' = -1000 (y - cos t): the dense output leads back where the equation itself would explode."""
     k, y0 = number(1000.0), number(0.5)

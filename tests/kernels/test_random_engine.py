@@ -198,6 +198,7 @@ def oracle():
     return torch
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*out of bounds:UserWarning")
 def test_golden_digests():
     for expected, found in zip(FILE.read_text().splitlines(), golden(Ours), strict=True):

@@ -61,6 +61,7 @@ def test_polynomial(name):
     holds(lambda t: getattr(SPECIAL, name)(t, 4), at(0.1, 0.3, 0.7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gammainc", "gammaincc"])
 def test_incomplete_gamma_in_both(name):
     holds(getattr(SPECIAL, name), at(0.5, 2.0, 3.0), at(0.3, 1.7, 4.2))

@@ -10,6 +10,7 @@ from library import ON_TORCH
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(ON_TORCH, reason="the page is of Pullback's ops")
 def test_the_page_of_ops_is_current():
     command = [sys.executable, "docs/make_ops.py", "--check"]

@@ -28,6 +28,7 @@ def naive_attention(q, k, v, scale, seen=None):
 # ------------------------------------------------------------------------------ attention
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [3, 700, 1500])
 @pytest.mark.parametrize("causal", [False, True])
 def test_attention_of_any_length(length, causal):
@@ -39,6 +40,7 @@ def test_attention_of_any_length(length, causal):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_attention_gradient_of_long_rows():
     """A directional derivative across tiles."""
     made = [tensor(1, 900, 4, grad=True) for _ in range(3)]

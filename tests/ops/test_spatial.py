@@ -42,6 +42,7 @@ def test_convolution_is_its_definition(stride, padding, dilation):
     np.testing.assert_allclose(y.detach().numpy()[0, 0], expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "weight", "options"),
     [

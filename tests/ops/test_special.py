@@ -56,6 +56,7 @@ def test_three_derivatives_also_at_zero(name, at):
     check(torch.tensor(found, dtype=torch.float64), exact(SERIES[name], at, 3), rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.slow
 @lacking
 @pytest.mark.parametrize("at", [0.05, 0.3, 2.5])
 @pytest.mark.parametrize("name", POSITIVE)

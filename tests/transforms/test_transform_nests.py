@@ -110,6 +110,7 @@ def check(name, nest):
     assert not found.requires_grad
 
 
+@pytest.mark.slow
 @settings(max_examples=25 if ON_TORCH else 120, deadline=None)
 @given(
     st.sampled_from(["sin", "tanh", "exp", "power", "ratio", "norm"]),
