@@ -55,3 +55,24 @@ def without_links(text):
     """`text` with links to documentation made equal, and C++ source positions dropped."""
     text = re.sub(r"\s*\(Triggered internally at [^)]*\)", "", text)
     return re.sub(r"(https?://|github\.com/)[^\s)]+", "<url>", text).strip()
+
+
+class Square(torch.autograd.Function):
+    """x * x, which saves x: for tests that give it a backward of their own."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+
+class Broken(torch.autograd.Function):
+    """2 x with a backward that raises KeyError."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        raise KeyError("broken")

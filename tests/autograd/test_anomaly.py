@@ -6,7 +6,7 @@ The traceback of the forward call comes as a warning before the error, as in PyT
 import threading
 
 import pytest
-from library import check, leaf, torch
+from library import Broken, Square, check, leaf, torch
 
 ENABLED = "Anomaly Detection has been enabled. This mode will increase the runtime"
 NAN = "returned nan values in its 0th output"
@@ -16,16 +16,6 @@ def anomaly(**options):
     """detect_anomaly, its own warning expected."""
     with pytest.warns(UserWarning, match=ENABLED):
         return torch.autograd.detect_anomaly(**options)
-
-
-class Broken(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x * 2
-
-    @staticmethod
-    def backward(ctx, g):
-        raise KeyError("broken")
 
 
 class MakesNan(torch.autograd.Function):
@@ -116,12 +106,7 @@ def test_changed_saved_tensor_hint_changes():
 
 
 def test_errors_in_double_backward_show_the_parent():
-    class Late(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
+    class Late(Square):
         @staticmethod
         def backward(ctx, g):
             (x,) = ctx.saved_tensors

@@ -4,7 +4,7 @@ import gc
 import weakref
 
 import pytest
-from library import check, fn_name, leaf, torch, vec
+from library import Broken, Square, check, fn_name, leaf, torch, vec
 
 Function = torch.autograd.Function
 once_differentiable = torch.autograd.function.once_differentiable
@@ -286,12 +286,7 @@ def test_returning_the_input_gives_a_view_of_it():
 
 
 def test_once_differentiable():
-    class Square(Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
+    class Squared(Square):
         @staticmethod
         @once_differentiable
         def backward(ctx, g):
@@ -299,9 +294,9 @@ def test_once_differentiable():
             return 2 * g * ctx.saved_tensors[0]
 
     x = leaf(3.0)
-    (g,) = torch.autograd.grad(Square.apply(x), x)
+    (g,) = torch.autograd.grad(Squared.apply(x), x)
     check(g, 6.0)
-    y = Square.apply(x)
+    y = Squared.apply(x)
     (g,) = torch.autograd.grad(y * y, x, create_graph=True)
     with pytest.raises(RuntimeError, match="marked with @once_differentiable"):
         g.backward()
@@ -400,15 +395,6 @@ def test_gradient_is_expanded_and_cast_to_its_input():
 
 
 def test_error_in_backward_comes_through():
-    class Broken(Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x * 2
-
-        @staticmethod
-        def backward(ctx, g):
-            raise KeyError("broken")
-
     x = leaf(1.0)
     with pytest.raises(KeyError, match="broken"):
         Broken.apply(x).backward()
@@ -417,18 +403,13 @@ def test_error_in_backward_comes_through():
 
 
 def test_vjp_is_another_name_of_backward():
-    class Square(Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x * x
-
+    class Squared(Square):
         @staticmethod
         def vjp(ctx, g):
             return 2 * g * ctx.saved_tensors[0]
 
     x = leaf(3.0)
-    Square.apply(x).backward()
+    Squared.apply(x).backward()
     check(x.grad, 6.0)
 
 

@@ -13,36 +13,14 @@ from pathlib import Path
 import pytest
 from library import NAME, pullback_only, torch
 
-SQUARE = """
-x = torch.tensor(2.0, requires_grad=True)
-print("x:", x)
-y = x**2 + 1
-print("y:", y)
-y.backward()
-dx = x.grad
-print("x.grad :", dx)
-"""
-SQUARE_OUTPUT = """\
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+OUTPUTS = {
+    "tutorial_1.py": """\
 x: tensor(2., requires_grad=True)
 y: tensor(5., grad_fn=<AddBackward0>)
 x.grad : tensor(4.)
-"""
-
-LINE = """
-x = torch.tensor(3)
-w = torch.tensor(2.0, requires_grad=True)
-b = torch.tensor(5.0, requires_grad=True)
-print("x:", x)
-print("w:", w)
-print("b:", b)
-y = w*x + b
-print("y:", y)
-y.backward()
-print("x.grad :", x.grad)
-print("w.grad :", w.grad)
-print("b.grad :", b.grad)
-"""
-LINE_OUTPUT = """\
+""",
+    "tutorial_2.py": """\
 x: tensor(3)
 w: tensor(2., requires_grad=True)
 b: tensor(5., requires_grad=True)
@@ -50,32 +28,16 @@ y: tensor(11., grad_fn=<AddBackward0>)
 x.grad : None
 w.grad : tensor(3.)
 b.grad : tensor(1.)
-"""
-
-POWER = """
-x = torch.tensor(3.0, requires_grad=True)
-y = torch.tensor(4.0, requires_grad=True)
-print("x:", x)
-print("y:", y)
-z = x**y
-print("z:", z)
-z.backward()
-print("x.grad :", x.grad)
-print("y.grad :", y.grad)
-"""
-POWER_OUTPUT = """\
+""",
+    "tutorial_3.py": """\
 x: tensor(3., requires_grad=True)
 y: tensor(4., requires_grad=True)
 z: tensor(81., grad_fn=<PowBackward1>)
 x.grad : tensor(108.)
 y.grad : tensor(88.9876)
-"""
-
-TUTORIAL = pytest.mark.parametrize(
-    ("body", "output"),
-    [(SQUARE, SQUARE_OUTPUT), (LINE, LINE_OUTPUT), (POWER, POWER_OUTPUT)],
-    ids=["square", "line", "power"],
-)
+""",
+}
+TUTORIAL = pytest.mark.parametrize("name", OUTPUTS)
 launcher = pullback_only("python -m pullback runs programs written for torch")
 
 
@@ -94,17 +56,24 @@ def launch(folder, source, *arguments):
     return run("-m", "pullback", program, *arguments, cwd=folder)
 
 
+def tutorial(name, library):
+    """A program of the tutorial, for a library."""
+    source = (EXAMPLES / name).read_text()
+    assert "import pullback as torch\n" in source
+    return source.replace("import pullback as torch", f"import {library}")
+
+
 @TUTORIAL
-def test_tutorial_with_one_changed_import(body, output, tmp_path):
-    done = run("-c", f"import {NAME} as torch\n{body}", cwd=tmp_path)
-    assert (done.stdout, done.returncode) == (output, 0), done.stderr
+def test_tutorial_with_one_changed_import(name, tmp_path):
+    done = run("-c", tutorial(name, f"{NAME} as torch"), cwd=tmp_path)
+    assert (done.stdout, done.returncode) == (OUTPUTS[name], 0), done.stderr
 
 
 @launcher
 @TUTORIAL
-def test_tutorial_unmodified(body, output, tmp_path):
-    done = launch(tmp_path, f"import torch\n{body}")
-    assert (done.stdout, done.stderr, done.returncode) == (output, "", 0)
+def test_tutorial_unmodified(name, tmp_path):
+    done = launch(tmp_path, tutorial(name, "torch"))
+    assert (done.stdout, done.stderr, done.returncode) == (OUTPUTS[name], "", 0)
 
 
 @launcher
