@@ -22,6 +22,7 @@ BUILD = "build/debug" if DEBUG else "build"
 PYTHON: dict[str, object] = {"language_level": 3, "annotation_typing": False, "binding": True}
 CORE = {**PYTHON, **dict.fromkeys(("boundscheck", "initializedcheck", "nonecheck"), DEBUG)}
 
+HEADER = "pullback/core/tracebacks.h"  # comes first in each module
 CHECKED = ["-O0", "-g", "-UNDEBUG", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error"]
 MACROS = [
     ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
@@ -31,13 +32,14 @@ MACROS = [
 
 def extension(source: Path, level: str) -> Extension:
     """One module, at a level of optimisation."""
-    flags = CHECKED if DEBUG else [level, "-g0"]
+    flags = ["-include", HEADER, *(CHECKED if DEBUG else [level, "-g0"])]
     return Extension(
         ".".join(source.with_suffix("").parts),
         [str(source)],
         include_dirs=[np.get_include(), "."],
         define_macros=MACROS,
         # No fused multiply-add: the numbers must not depend on the machine.
+        depends=[HEADER],
         extra_compile_args=["-ffp-contract=off", "-fno-plt", "-Wno-unused-function", *flags],
     )
 

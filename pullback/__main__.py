@@ -5,4 +5,6 @@ import sys
 from pullback.launch import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    if status:  # without an exit, Python's prompt may follow
+        sys.exit(status)

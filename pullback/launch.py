@@ -2,11 +2,12 @@
 
     python -m pullback program.py [args]
     python -m pullback -m package.module [args]
+    python -m pullback -c "import torch; ..." [args]
 
 `install` puts a finder in front of all others that gives, for `torch` and `torch.x.y`, the modules
 `pullback` and `pullback.x.y` themselves, not copies. It wins over an installed PyTorch. `main` runs
-a program as Python would: its own `__main__`, `sys.argv` and `sys.path`, and tracebacks that begin
-with its first line.
+a program as Python would: its own `__main__`, `sys.argv` and `sys.path`, tracebacks that begin with
+its first line, and with -i a prompt after its last.
 """
 
 from __future__ import annotations
@@ -21,11 +22,18 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-USAGE = """\
-usage: python -m pullback program.py [args]
-       python -m pullback -m module [args]
+from pullback.face.absent import absent_module
 
-Run a program written for PyTorch on Pullback: its `import torch` imports pullback.
+USAGE = """\
+usage: python -m pullback [-i] program.py [args]
+       python -m pullback [-i] -m module [args]
+       python -m pullback [-i] -c code [args]
+       python -m pullback [-i] - [args]
+       python -m pullback -i | --version | --help
+
+Run a program written for PyTorch on Pullback: its `import torch` imports pullback. The program is
+a file, a module, code, or with - what standard input holds. After -i comes Python's prompt, where
+`import torch` imports pullback too.
 """
 
 
@@ -39,7 +47,7 @@ class TorchFinder:
             return None
         own = _own_name(name)
         if own not in sys.modules and importlib.util.find_spec(own) is None:
-            raise ModuleNotFoundError(f"Pullback has no module '{name}' yet", name=name)
+            raise absent_module(name)
         return ModuleSpec(name, cls)  # type: ignore[arg-type]
 
     @staticmethod
@@ -82,26 +90,63 @@ def install() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the program that the command line names; the exit status, 2 for wrong usage."""
-    if not arguments or (arguments[0] == "-m" and len(arguments) == 1):
-        sys.stderr.write(USAGE)
-        return 2
-    if arguments[0] in ("-h", "--help"):
+    rest = list(arguments)
+    prompt = rest[:1] == ["-i"]
+    del rest[:prompt]
+    first = rest[0] if rest else ""
+    prompt = prompt or (first == "-" and sys.stdin.isatty())
+    if first in ("-h", "--help"):
         sys.stdout.write(USAGE)
         return 0
+    if first in ("-V", "--version"):
+        print(_versions())
+        return 0
+    if not (rest or prompt) or (first in ("-m", "-c") and len(rest) == 1):
+        sys.stderr.write(USAGE)
+        return 2
+    if first.startswith("-") and first not in ("-m", "-c", "-"):
+        sys.stderr.write(f"python -m pullback: unknown option {first}\n{USAGE}")
+        return 2
     install()
     try:
-        if arguments[0] == "-m":
-            code, world = _load_module(arguments[1])
-            sys.argv = [world.__file__ or arguments[1], *arguments[2:]]
-        else:
-            code, world = _load_file(arguments[0])
-            sys.argv = list(arguments)
+        code, world = _load(rest)
     except (OSError, ModuleNotFoundError) as error:
         sys.stderr.write(f"python -m pullback: can't run the program: {error}\n")
         return 2
     except SyntaxError as error:
         return _report(error)
-    return _run(code, world)
+    status = _run(code, world, prompt)
+    return _prompt(world, alone=not rest) if prompt else status
+
+
+def _versions() -> str:
+    """What runs here, in a line."""
+    import numpy
+
+    import pullback
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"Pullback {pullback.__version__}, Python {python}, NumPy {numpy.__version__}"
+
+
+def _load(arguments: list[str]) -> tuple[CodeType, ModuleType]:
+    """The program that the arguments begin with, and the module that it is to run in; sets `sys.argv`."""
+    first, *others = arguments or [""]
+    if first == "-m":
+        code, world = _load_module(others[0])
+        sys.argv = [world.__file__ or others[0], *others[1:]]
+        return code, world
+    if first not in ("", "-", "-c"):
+        code, world = _load_file(first)
+        sys.argv = arguments
+        return code, world
+    if not sys.flags.safe_path:
+        sys.path[0] = ""
+    sys.argv = [first, *others[first == "-c" :]]
+    source, name = (others[0], "<string>") if first == "-c" else ("", "<stdin>")
+    if first == "-" and not sys.stdin.isatty():
+        source = sys.stdin.read()
+    return compile(source, name, "exec", dont_inherit=True), ModuleType("__main__")
 
 
 def _load_file(path: str) -> tuple[CodeType, ModuleType]:
@@ -135,29 +180,50 @@ def _load_module(name: str) -> tuple[CodeType, ModuleType]:
     return code, world
 
 
-def _run(code: CodeType, world: ModuleType) -> int:
-    """Run a program in its module, which stays `__main__` until the process ends."""
+def _run(code: CodeType, world: ModuleType, prompt: bool) -> int:
+    """Run a program in its module, which stays `__main__` until the process ends.
+
+    Where a prompt follows, it does so after `sys.exit` too.
+    """
     world.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = world
     try:
         exec(code, world.__dict__)
+    except SystemExit as error:
+        if not prompt:
+            raise
+        return _report(error)
     except Exception as error:
         return _report(error)
     return 0
 
 
-def _report(error: Exception) -> int:
-    """Show an uncaught exception as Python does, without the frames of this file."""
+def _prompt(world: ModuleType, alone: bool) -> int:
+    """Python's prompt in the program's module: by Python itself at a terminal, else from standard input."""
+    if alone:
+        sys.stderr.write(f"{_versions()}: import torch imports pullback\n")
+    if sys.stdin.isatty():
+        os.environ["PYTHONINSPECT"] = "1"  # it looks when all else is done, and goes on in __main__
+    else:
+        from code import interact
+
+        interact(banner="", exitmsg="", local=world.__dict__)
+    return 0
+
+
+def _report(error: BaseException) -> int:
+    """Show an uncaught exception as Python does, as if it went from the program straight into Pullback's ops."""
     error.__traceback__ = _outside(error.__traceback__)
     sys.excepthook(type(error), error, error.__traceback__)
     return 1
 
 
 def _outside(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback without the frames of this file."""
+    """The traceback without the frames of this file and of the compiled core."""
     kept = []
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename != __file__:
+        file = trace.tb_frame.f_code.co_filename
+        if file != __file__ and not file.endswith((".pyx", ".pxi")):
             kept.append(trace)
         trace = trace.tb_next
     for entry, following in zip(kept, [*kept[1:], None], strict=False):

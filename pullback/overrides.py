@@ -11,6 +11,7 @@ from typing import Any
 
 from pullback.core import _engine
 from pullback.core._engine import Tensor
+from pullback.face.absent import getter
 
 __all__ = [
     "TorchFunctionMode",
@@ -94,3 +95,6 @@ class TorchFunctionMode:
 
     def check_value_access(self, tensor: Tensor, what: str) -> None:
         """A tensor's value may be looked at."""
+
+
+__getattr__ = getter(__name__)

@@ -6,9 +6,6 @@ entrances.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 from pullback.autograd import anomaly, function, grad_mode, graph
 from pullback.autograd.anomaly import (
     detect_anomaly,
@@ -29,6 +26,7 @@ from pullback.core.modes import (
     set_grad_enabled,
     set_multithreading_enabled,
 )
+from pullback.face.absent import getter
 
 __all__ = [
     "Function",
@@ -56,17 +54,7 @@ __all__ = [
     "set_multithreading_enabled",
 ]
 
-_LATER = {"forward_ad": "", "functional": "", "per_sample_grad": "per_sample"}
-"""Names that are imported when they are first used, modules or what stands in one."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    module = importlib.import_module(f"{__name__}.{_LATER[name] or name}")
-    found = globals()[name] = getattr(module, name) if _LATER[name] else module
-    return found
-
-
 _engine.install_backward(tensor_backward)
 _engine.install_anomaly(anomaly)
+
+__getattr__ = getter(__name__, {"per_sample_grad": "pullback.autograd.per_sample"})

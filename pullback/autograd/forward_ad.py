@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.face.absent import getter
 from pullback.transforms.tangents import Tangents, enter, leave
 
 __all__ = [
@@ -114,3 +115,6 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
 def tangent_of(x: Any) -> Any:
     """The tangent that a tensor carries at the dual level of this thread, None for none."""
     return _state.duals[-1][0].tangent(x) if _state.duals else None
+
+
+__getattr__ = getter(__name__)

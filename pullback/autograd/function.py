@@ -16,6 +16,7 @@ from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import Node, Tensor
 from pullback.core.modes import no_grad
+from pullback.face.absent import getter
 
 __all__ = [
     "BackwardCFunction",
@@ -443,3 +444,6 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def _refuse(node: Any, grads: tuple[Any, ...]) -> Any:
     raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+
+
+__getattr__ = getter(__name__)

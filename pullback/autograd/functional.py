@@ -15,6 +15,7 @@ from pullback import ops
 from pullback.autograd.passes import batched
 from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad
+from pullback.face.absent import getter
 from pullback.transforms.leaves import gradients, leaf
 from pullback.transforms.tangents import Tangents, enter, leave
 
@@ -487,3 +488,6 @@ def hessian(
 def _with_grad(x: Any) -> Any:
     """A leaf with the tangents of `x`."""
     return leaf(x, True)
+
+
+__getattr__ = getter(__name__)

@@ -8,6 +8,7 @@ from pullback.core.modes import (
     no_grad,
     set_grad_enabled,
 )
+from pullback.face.absent import getter
 
 __all__ = [
     "enable_grad",
@@ -17,3 +18,5 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
 ]
+
+__getattr__ = getter(__name__)

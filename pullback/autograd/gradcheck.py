@@ -20,6 +20,7 @@ from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor, from_array
 from pullback.core.settings import warn
+from pullback.face.absent import getter
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -520,3 +521,6 @@ def _mismatch(part: str, is_complex: bool, forward: bool, i: int, j: int) -> str
 
 def _shown(a: np.ndarray) -> str:
     return str(from_array(np.ascontiguousarray(a)))
+
+
+__getattr__ = getter(__name__)

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from pullback.core import _engine
 from pullback.core._engine import Node, RemovableHandle, Tensor
 from pullback.core.modes import no_grad
+from pullback.face.absent import getter
 
 __all__ = [
     "GradientEdge",
@@ -266,3 +267,6 @@ def _first(nodes: list[Any], fn: Callable[..., None]) -> list[Callable[[Tensor],
 
 def set_warn_on_accumulate_grad_stream_mismatch(enabled: bool) -> None:
     """Accepted for PyTorch's sake: there are no streams here whose mismatch could be warned of."""
+
+
+__getattr__ = getter(__name__)

@@ -6,7 +6,6 @@ Most ops are declared at import; those of `ops.LATER` when a name is first missi
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from types import ModuleType
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from pullback import ops
 from pullback.core import _engine
 from pullback.core.op import SURFACE
+from pullback.face.absent import absent_member, absent_name, submodule
 
 NAMESPACES = {
     "fft": "Fourier transforms, as `torch.fft`.",
@@ -64,19 +64,18 @@ def complete() -> bool:
 
 def _resolver(space: str) -> Any:
     """The `__getattr__` of a module: what is declared late, or a refusal that says what is missing."""
-    path = "pullback" if space == "torch" else f"pullback.{space}"
 
     def resolve(name: str) -> Any:
+        module = _modules[space]
         if not name.startswith("__"):
-            if path == "pullback" and importlib.util.find_spec(f"{path}.{name}") is not None:
-                return importlib.import_module(f"{path}.{name}")
-            if path == "pullback" and name in ELSEWHERE:
-                return getattr(importlib.import_module(f"{path}.{ELSEWHERE[name]}"), name)
-            module = _modules[space]
+            below = submodule(module.__name__, name)
+            if below is not None:
+                return below
+            if space == "torch" and name in ELSEWHERE:
+                return getattr(importlib.import_module(f"{module.__name__}.{ELSEWHERE[name]}"), name)
             if complete() and name in vars(module):
                 return vars(module)[name]
-        shown = "torch" if space == "torch" else f"torch.{space}"
-        raise AttributeError(f"module '{path}' has no attribute '{name}': Pullback has no {shown}.{name} yet")
+        raise absent_name(module, name)
 
     return resolve
 
@@ -95,4 +94,4 @@ def late_member(tensor: Any, name: str) -> Any:
     """A member that Tensor lacks: one that is declared late, or an AttributeError."""
     if not name.startswith("__") and complete() and hasattr(type(tensor), name):
         return getattr(tensor, name)
-    raise AttributeError(f"'{type(tensor).__name__}' object has no attribute '{name}'")
+    raise absent_member(tensor, name)

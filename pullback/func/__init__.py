@@ -6,9 +6,7 @@ them differentiate (reverse.py, forward.py, jacobians.py). They nest in any orde
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
+from pullback.face.absent import getter
 from pullback.func.forward import jvp, linearize
 from pullback.func.jacobians import hessian, jacfwd, jacrev
 from pullback.func.modules import (
@@ -58,8 +56,4 @@ _LATER = {
 }
 """Names whose modules are imported when they are first used."""
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(importlib.import_module(_LATER[name]), name)
+__getattr__ = getter(__name__, _LATER)

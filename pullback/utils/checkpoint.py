@@ -26,6 +26,7 @@ from pullback.autograd.passes import backward
 from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad, no_grad
+from pullback.face.absent import getter
 from pullback.transforms import stack
 from pullback.transforms.batching.batched import Batched
 from pullback.utils.selective import (
@@ -563,3 +564,6 @@ def set_device_states(devices: list[int], states: list[Tensor], *, device_type: 
     """
     if devices or states:
         raise RuntimeError(f"no such devices: {devices}")
+
+
+__getattr__ = getter(__name__)

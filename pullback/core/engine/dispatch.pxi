@@ -23,14 +23,34 @@ _function_state = threading.local()
 
 
 class DisableTorchFunction:
-    """Within, subclasses of Tensor are treated as Tensor."""
+    """Within, subclasses of Tensor are treated as Tensor; `doing` is the function that is done so."""
+
+    def __init__(self, doing=None):
+        self.doing = doing
 
     def __enter__(self):
-        self.before = getattr(_function_state, "off", False)
-        _function_state.off = True
+        state = _function_state
+        self.before = getattr(state, "off", False), getattr(state, "doing", None)
+        state.off, state.doing = True, self.doing
 
     def __exit__(self, *exc):
-        _function_state.off = self.before
+        _function_state.off, _function_state.doing = self.before
+
+
+def mixture(function):
+    """The error for a function of Pullback that was given a tensor of PyTorch, or the other way round.
+
+    No TypeError: an operator would take that for a sign to try the other operand.
+    """
+    return RuntimeError(f"{getattr(function, '__name__', function)}(): Pullback and PyTorch do not know each other's "
+                        "tensors: import pullback wherever this program imports torch, or run it by "
+                        "`python -m pullback`")
+
+
+cdef bint of_pytorch(cls):
+    """Whether a class is made from PyTorch's Tensor, where PyTorch itself is imported too."""
+    theirs = getattr(sys.modules.get("torch"), "Tensor", Tensor)
+    return theirs is not Tensor and issubclass(cls, theirs)
 
 
 cdef object overriding(tuple args):
@@ -64,6 +84,8 @@ def torch_function(func, operands, args, kwargs):
         place = next((i for i, other in enumerate(ordered) if issubclass(cls, other)), len(ordered))
         ordered.insert(place, cls)
     for cls in ordered:
+        if of_pytorch(cls):
+            raise mixture(func)
         result = cls.__torch_function__(func, tuple(ordered), args, kwargs)
         if result is not NotImplemented:
             return result

@@ -536,7 +536,10 @@ cdef class Tensor:
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         """What a subclass overrides to take part in every op; the default makes results of its class."""
-        with DisableTorchFunction():
+        doing = getattr(_function_state, "doing", None)
+        if doing is not None and doing == func:  # PyTorch's functions ask again, although told not to
+            raise mixture(func)
+        with DisableTorchFunction(func):
             result = func(*args, **(kwargs or {}))
         return result if cls is Tensor else as_subclass(result, cls)
 
@@ -569,21 +572,24 @@ class TensorType(type):
     """The class of Tensor, which finds methods that are declared late."""
 
     def __getattr__(cls, name):
-        if not name.startswith("__") and _complete is not None and _complete():
+        if name.startswith("__") or _complete is None:
+            raise AttributeError(f"type object '{cls.__name__}' has no attribute '{name}'")
+        if _complete():
             return getattr(cls, name)
-        raise AttributeError(f"type object '{cls.__name__}' has no attribute '{name}'")
+        raise _absent(cls, name)
 
 
 Py_INCREF(TensorType)
 Py_SET_TYPE(<PyObject*>Tensor, <PyTypeObject*><PyObject*>TensorType)
 
 cdef object _complete = None
+cdef object _absent = None
 
 
-def install_completion(function):
-    """Hands over what declares the late methods; it returns False if there are none left."""
-    global _complete
-    _complete = function
+def install_completion(complete, absent):
+    """Hands over what declares the late methods (False if none are left), and the error for an absent one."""
+    global _complete, _absent
+    _complete, _absent = complete, absent
 
 
 cdef object _construct = None
