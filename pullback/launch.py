@@ -212,8 +212,13 @@ def _prompt(world: ModuleType, alone: bool) -> int:
 
 
 def _report(error: BaseException) -> int:
-    """Show an uncaught exception as Python does, as if it went from the program straight into Pullback's ops."""
-    error.__traceback__ = _outside(error.__traceback__)
+    """Show an uncaught exception as Python does, without the frames of this file and of the core."""
+    chain, place = [error], 0
+    while place < len(chain):  # an exception may have been raised while others were handled
+        found = chain[place]
+        found.__traceback__ = _outside(found.__traceback__)
+        chain += [e for e in (found.__cause__, found.__context__) if e is not None and e not in chain]
+        place += 1
     sys.excepthook(type(error), error, error.__traceback__)
     return 1
 

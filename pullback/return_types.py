@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any
 
-from pullback.face.absent import getter
-
 _FIELDS = """
 _linalg_det result LU pivots
 _linalg_eigh eigenvalues eigenvectors
@@ -99,4 +97,6 @@ for _line in _FIELDS.strip().splitlines():
     _declare(_line.split()[0], tuple(_line.split()[1:]))
 
 
-__getattr__ = getter(__name__)
+def __getattr__(name: str) -> Any:
+    """Here for type checkers: the types above are made when the module is loaded."""
+    raise AttributeError(f"module 'torch.return_types' has no attribute '{name}'")

@@ -9,6 +9,8 @@ Where Pullback is better on purpose, a test is marked `pullback_only("why")`.
 import importlib
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,14 @@ torch = importlib.import_module(NAME)
 def pullback_only(reason):
     """Mark a test of what Pullback does and PyTorch does not; the reason says what that is."""
     return pytest.mark.skipif(ON_TORCH, reason=f"only Pullback: {reason}")
+
+
+def run_python(*arguments, cwd=None, **options):
+    """Run Python with these arguments in a process of its own, with the library under test importable."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(torch.__file__).resolve().parents[1])}
+    command = [sys.executable, *map(str, arguments)]
+    settings = {"capture_output": True, "text": True, "timeout": 120, **options}
+    return subprocess.run(command, env=environment, cwd=cwd, check=False, **settings)
 
 
 def leaf(values, dtype=None):

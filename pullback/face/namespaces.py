@@ -10,10 +10,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from pullback import ops
+from pullback import ops, return_types
 from pullback.core import _engine
 from pullback.core.op import SURFACE
-from pullback.face.absent import absent_member, absent_name, submodule
+from pullback.face.absent import absent_member, absent_name, getter, submodule
 
 NAMESPACES = {
     "fft": "Fourier transforms, as `torch.fft`.",
@@ -37,6 +37,7 @@ def add_namespaces(package: str) -> None:
         module = sys.modules[f"{package}.{name}"] = ModuleType(f"{package}.{name}", doc)
         setattr(top, name, module)
         fill(module, name)
+    vars(return_types)["__getattr__"] = getter(return_types.__name__)  # it stands below this folder
 
 
 def fill(module: ModuleType, space: str) -> Any:
