@@ -139,10 +139,12 @@ def function(
     aliases: tuple[str, ...] = (),
     rescue: Any = None,
     forms: tuple[str, ...] | None = None,
+    converts: bool = False,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
 
-    With `i` in `places` the function must take `out` and hand it to its last op. `rescue(args, kwargs)`
+    With `i` in `places` the function must take `out` and hand it to its last op. One that `converts` takes
+    tensors of other libraries as data, and does not ask their `__torch_function__`. `rescue(args, kwargs)`
     is asked after a TypeError: it raises a better one, or returns what the call should have, or
     NotImplemented.
     """
@@ -153,7 +155,7 @@ def function(
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
             public = Function(fn, own, rescue=rescue)
-            public.forms = forms
+            public.forms, public.converts = forms, converts
         _publish(public, own, places, aliases)
         return public
 

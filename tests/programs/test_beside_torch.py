@@ -54,7 +54,10 @@ def test_values_are_handed_over(tmp_path):
     source = (
         "import pullback, torch\n"
         "print(torch.from_dlpack(pullback.ones(2)), pullback.from_dlpack(torch.ones(2)))\n"
-        "print(torch.as_tensor(pullback.ones(2)))\n"
+        "print(torch.as_tensor(pullback.ones(2)), pullback.tensor(torch.arange(2)))\n"
     )
     done = run_python("-W", "ignore", "-c", source, cwd=tmp_path)
-    assert done.stdout.splitlines() == ["tensor([1., 1.]) tensor([1., 1.])", "tensor([1., 1.])"], done.stderr
+    assert done.stdout.splitlines() == [
+        "tensor([1., 1.]) tensor([1., 1.])",
+        "tensor([1., 1.]) tensor([0, 1])",
+    ], done.stderr

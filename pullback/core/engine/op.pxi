@@ -392,6 +392,7 @@ cdef class Function:
     cdef public object rescue, __name__
     cdef public tuple forms           # as an op's
     cdef public bint makes_numbers    # it is `tensor`: a plain number becomes one without a detour
+    cdef public bint converts         # what it is given is data: classes of other libraries are not asked
     cdef object doc
 
     def __init__(self, function, str name, bint in_place=False, rescue=None, doc=None):
@@ -441,7 +442,7 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
         kind = type(<object>args[i])
         if kind is not Tensor and kind is not int and kind is not float and kind is not bool and (
                 <object>args[i] is not None):
-            if overriding((<object>args[i],)) is not None:
+            if not function.converts and overriding((<object>args[i],)) is not None:
                 operands = as_tuple(args, given)
                 keywords = _keywords(args + given, names)
                 return torch_function(function, operands + tuple(keywords.values()), operands, keywords)

@@ -365,7 +365,7 @@ def _on(tensor: Tensor, device: Any) -> Tensor:
     return from_array(meta_array(a.shape, a.dtype, strides_of(a)), meta=True)
 
 
-@function(places="t")
+@function(places="t", converts=True)
 def tensor(data: Any = _UNTOLD, /, *rest: Any, **options: Any) -> Tensor:
     """A new tensor of the numbers in `data`: a number, nested sequences, an array or a tensor,
     copied.
@@ -416,7 +416,7 @@ def new_tensor(self: Tensor, data: Any = _UNTOLD, /, **options: Any) -> Tensor:
     return _tensor("new_tensor", data, {"device": self.device, **options}, kind, "tensor.new_tensor")
 
 
-@function(places="t")
+@function(places="t", converts=True)
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a tensor: a tensor or array of the right dtype is shared, all else copied.
 
@@ -437,7 +437,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return _on(from_array(_data_array(data, kind, copy=False)), device)
 
 
-@function(places="t")
+@function(places="t", converts=True)
 def asarray(
     obj: Any,
     *,
@@ -500,7 +500,7 @@ def _memory_of(obj: Any, kind: Dtype | None) -> Tensor | None:
 # ----------------------------------------------------------------------------------------- DLPack
 
 
-@function(places="t", aliases=("utils.dlpack.from_dlpack",))
+@function(places="t", aliases=("utils.dlpack.from_dlpack",), converts=True)
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A tensor on the memory of an object with `__dlpack__`: another library's array, or a tensor.
 
