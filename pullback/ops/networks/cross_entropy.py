@@ -17,7 +17,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import int64
 from pullback.core.op import function, op
 from pullback.kernels.nll import pick, put, total_weight
-from pullback.ops.networks.losses import MEAN, NONE, reduced, reduction_of
+from pullback.ops.networks.reduction import MEAN, NONE, loss, reduced, reduction_of
 from pullback.ops.reductions.reduce import sum_array, type_name
 
 IGNORED = -100
@@ -142,8 +142,8 @@ def _weighted_nll(input: Tensor, target: Tensor, weight: Tensor, reduction: int,
     index = ops.where(used, target, 0).to(int64)
     picked = ops.squeeze(ops.gather(input, dim, ops.unsqueeze(index, dim)), dim)
     factors = ops.where(used, weight[index], 0.0)
-    loss = ops.sum(-picked * factors) if reduction else -picked * factors
-    return loss / ops.sum(factors) if reduction == MEAN else loss
+    losses = ops.sum(-picked * factors) if reduction else -picked * factors
+    return losses / ops.sum(factors) if reduction == MEAN else losses
 
 
 def _nll_nd(input: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore: int) -> Tensor:
@@ -168,24 +168,23 @@ def _nll_nd(input: Tensor, target: Tensor, weight: Tensor | None, reduction: int
         return _nll2d(input, target, weight, reduction, ignore)
     rows, classes = input.shape[:2]
     flat = math.prod(input.shape[2:])
-    loss = _nll2d(
+    losses = _nll2d(
         ops.reshape(input, (rows, classes, 1, flat)),
         ops.reshape(target, (rows, 1, flat)),
         weight,
         reduction,
         ignore,
     )
-    return ops.reshape(loss, tuple(target.shape)) if reduction == NONE else loss
+    return ops.reshape(losses, tuple(target.shape)) if reduction == NONE else losses
 
 
-@function(places="", aliases=("nn.functional.nll_loss",))
+@loss
 def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
+    *,
     ignore_index: int = IGNORED,
-    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """`-weight[y] * x[y]` for log-probabilities x of classes and class numbers y; reduced.
@@ -199,7 +198,7 @@ def nll_loss(
     >>> torch.nn.functional.nll_loss(x, torch.tensor([0, 1]))
     tensor(0.3000)
     """
-    return _nll_nd(input, target, weight, reduction_of(reduction, size_average, reduce), ignore_index)
+    return _nll_nd(input, target, weight, reduction_of(reduction), ignore_index)
 
 
 # ------------------------------------------------------------------------------ cross_entropy
@@ -228,12 +227,12 @@ def _of_probabilities(
         )
     if smoothing > 0:
         target = target * (1 - smoothing) + smoothing / classes
-    loss = ops.log_softmax(input, dim) * target
+    losses = ops.log_softmax(input, dim) * target
     if weight is not None:
-        loss = loss * _by_class(weight, input.ndim, dim)
+        losses = losses * _by_class(weight, input.ndim, dim)
     if reduction == NONE:
-        return -ops.sum(loss, dim)
-    total = -ops.sum(loss)
+        return -ops.sum(losses, dim)
+    total = -ops.sum(losses)
     return total / (input.numel() / classes) if reduction == MEAN else total
 
 
@@ -257,14 +256,13 @@ def _smooth(
     return sharp * (1 - smoothing) + spread * (smoothing / input.shape[dim])
 
 
-@function(places="", aliases=("nn.functional.cross_entropy",))
+@loss
 def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
+    *,
     ignore_index: int = IGNORED,
-    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -278,7 +276,7 @@ def cross_entropy(
     >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]), reduction="none")
     tensor([  0.6931, 100.0000])
     """
-    code = reduction_of(reduction, size_average, reduce)
+    code = reduction_of(reduction)
     if input.shape == target.shape:
         return _of_probabilities(input, target, weight, code, ignore_index, label_smoothing)
     if label_smoothing > 0:

@@ -17,7 +17,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import int64
 from pullback.core.op import function, op
 from pullback.kernels.ctc import losses, posteriors
-from pullback.ops.networks.losses import MEAN, reduced, reduction_of
+from pullback.ops.networks.reduction import MEAN, reduced, reduction_of
 from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.zero_times_infinity import without_derivative
 
@@ -175,12 +175,12 @@ def _ctc(
         raise RuntimeError("blank must be in label range")
     steps = _lengths("input_lengths", input_lengths, x)
     counts = _lengths("target_lengths", target_lengths, x)
-    loss = _ctc_loss(x, targets, steps, counts, blank, zero_infinity)
+    losses = _ctc_loss(x, targets, steps, counts, blank, zero_infinity)
     if zero_infinity:
-        loss = ops.where(loss == math.inf, 0, loss)
+        losses = ops.where(losses == math.inf, 0, losses)
     if code == MEAN:
-        return ops.mean(loss / ops.clamp_min(counts, 1).to(loss.dtype))
-    return reduced(loss if batched or code else ops.squeeze(loss, 0), code)
+        return ops.mean(losses / ops.clamp_min(counts, 1).to(losses.dtype))
+    return reduced(losses if batched or code else ops.squeeze(losses, 0), code)
 
 
 @function(places="", aliases=("nn.functional.ctc_loss",))

@@ -1,9 +1,8 @@
 """Losses of an input and a target of one shape: squares, absolute values, entropies, likelihoods.
 
-`reduction_of` reads the ways to say a reduction. A loss with a kernel computes all of it in one go
-and saves only its inputs: `reduced_array` reduces in the kernel, `share` gives the rule the part of
-the gradient that each element gets. Read `mse_loss` first. Losses of classes are in cross_entropy.py,
-those with margins in margins.py.
+A loss is an op with a kernel where it can be, and the function that checks and calls it, which `loss`
+publishes. Read reduction.py, then `mse_loss`. Losses of classes are in cross_entropy.py, those with
+margins in margins.py.
 """
 
 from __future__ import annotations
@@ -17,49 +16,18 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, conj, result_type
 from pullback.core.op import function, op
-from pullback.ops.reductions.reduce import sum_array
+from pullback.ops.networks.reduction import (
+    MEAN,
+    NONE,
+    SUM,
+    loss,
+    named_code,
+    reduced,
+    reduced_array,
+    reduction_of,
+    share,
+)
 from pullback.ops.shared.zero_times_infinity import unimplemented
-
-NONE, MEAN, SUM = range(3)
-_CODES = {"none": NONE, "mean": MEAN, "sum": SUM}
-
-
-def reduction_of(reduction: Any, size_average: bool | None = None, reduce: bool | None = None) -> int:
-    """The code of a reduction; the two old parameters, where given, overrule the name."""
-    if size_average is not None or reduce is not None:
-        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
-        warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            stacklevel=3,
-        )
-    if reduction in _CODES:
-        return _CODES[reduction]
-    if reduction == "elementwise_mean":
-        warnings.warn(
-            "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=3
-        )
-        return MEAN
-    if isinstance(reduction, int):
-        return reduction
-    raise ValueError(f"{reduction} is not a valid value for reduction")
-
-
-def reduced(loss: Tensor, reduction: int) -> Tensor:
-    """A loss of each element, its mean or its sum."""
-    return ops.mean(loss) if reduction == MEAN else ops.sum(loss) if reduction == SUM else loss
-
-
-def reduced_array(loss: Any, reduction: int) -> Any:
-    """The same in a kernel."""
-    if reduction == NONE:
-        return loss
-    total = sum_array(np.asarray(loss), None, False)
-    return np.true_divide(total, loss.size, total) if reduction == MEAN else total
-
-
-def share(g: Tensor, count: int, reduction: int) -> Tensor:
-    """What an element gets of the gradient of the reduced loss."""
-    return g / count if reduction == MEAN else g
 
 
 def paired(name: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[Tensor, Tensor]:
@@ -100,14 +68,9 @@ _mse_loss.vjp(
 )
 
 
-@function(places="", aliases=("nn.functional.mse_loss",))
+@loss
 def mse_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
+    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
     """`(x - y)**2`, as it is, its mean or its sum; with weights the mean is over their sum.
 
@@ -118,20 +81,20 @@ def mse_loss(
     >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
     tensor(2.)
     """
-    code = reduction_of(reduction, size_average, reduce)
+    code = reduction_of(reduction)
     input, target = paired("mse_cpu", input, target)
     if weight is not None:
         return _weighted(ops.pow(input - target, 2), weight, input, code)
     return _mse_loss(input, target, code)
 
 
-def _weighted(loss: Tensor, weight: Tensor, input: Tensor, reduction: int) -> Tensor:
+def _weighted(losses: Tensor, weight: Tensor, input: Tensor, reduction: int) -> Tensor:
     """Weighted losses, reduced: the mean is over the sum of the weights."""
     _same_size(weight, input)
-    loss = loss * weight
+    losses = losses * weight
     if reduction == MEAN:
-        return ops.sum(loss) / ops.sum(weight)
-    return reduced(loss, reduction)
+        return ops.sum(losses) / ops.sum(weight)
+    return reduced(losses, reduction)
 
 
 def _same_size(weight: Tensor, input: Tensor) -> None:
@@ -139,14 +102,9 @@ def _same_size(weight: Tensor, input: Tensor) -> None:
         raise ValueError("Weights and input must have the same size.")
 
 
-@function(places="", aliases=("nn.functional.l1_loss",))
+@loss
 def l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
+    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
     """`|x - y|`, as it is, its mean or its sum; with weights the mean is over their sum.
 
@@ -156,10 +114,10 @@ def l1_loss(
     >>> torch.nn.functional.l1_loss(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
     tensor(1.)
     """
-    code = reduction_of(reduction, size_average, reduce)
+    code = reduction_of(reduction)
     input, target = paired("", input, target)
-    loss = ops.abs(input - target)
-    return reduced(loss, code) if weight is None else _weighted(loss, weight, input, code)
+    losses = ops.abs(input - target)
+    return reduced(losses, code) if weight is None else _weighted(losses, weight, input, code)
 
 
 def _bent(away: Any, knee: float) -> Any:
@@ -186,15 +144,8 @@ _smooth_l1_loss.vjp(
 )
 
 
-@function(places="", aliases=("nn.functional.smooth_l1_loss",))
-def smooth_l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    beta: float = 1.0,
-) -> Tensor:
+@loss
+def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """`(x - y)**2 / (2 beta)` where `|x - y| < beta`, `|x - y| - beta / 2` beyond; reduced.
 
     `l1_loss` for beta 0; RuntimeError for a negative one. The gradient is `(x - y) / beta`,
@@ -204,7 +155,7 @@ def smooth_l1_loss(
     >>> torch.nn.functional.smooth_l1_loss(torch.tensor([0.0, 3.0]), torch.tensor([1.0, 1.0]))
     tensor(1.)
     """
-    code = reduction_of(reduction, size_average, reduce)
+    code = reduction_of(reduction)
     if beta == 0:
         return reduced(ops.abs(ops.sub(*paired("", input, target))), code)
     input, target = paired("smooth_l1_cpu", input, target)
@@ -275,14 +226,8 @@ _soft_margin_loss.vjp(
 )
 
 
-@function(places="", aliases=("nn.functional.soft_margin_loss",))
-def soft_margin_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+@loss
+def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """`log(1 + exp(-y x))` for targets 1 and -1, without overflow; reduced.
 
     The gradient is `-y sigmoid(-y x) g`.
@@ -291,27 +236,26 @@ def soft_margin_loss(
     >>> torch.nn.functional.soft_margin_loss(torch.tensor([0.0]), torch.tensor([1.0]))
     tensor(0.6931)
     """
-    code = reduction_of(reduction, size_average, reduce)
     found = result_type(input, target)
     if found.kind in "iu":
         raise RuntimeError(f"result type Float can't be cast to the desired output type {found.type_name}")
     input, target = paired("", input, target, warn=False)
-    return _soft_margin_loss(input if input.dtype.kind in "fc" else -input, target, code)
+    return _soft_margin_loss(input if input.dtype.kind in "fc" else -input, target, reduction_of(reduction))
 
 
 # ------------------------------------------------------------------------------ binary entropies
 
 
-def _weigh(loss: Any, weight: Any) -> Any:
+def _weigh(losses: Any, weight: Any) -> Any:
     if weight is None:
-        return loss
+        return losses
     try:
-        return np.broadcast_to(weight, loss.shape) * loss
+        return np.broadcast_to(weight, losses.shape) * losses
     except ValueError:
         raise RuntimeError(
             f"Attempting to broadcast a dimension of length {weight.shape[-1]} at -1! Mismatching "
             f"argument at index 1 had torch.Size({list(weight.shape)}); but expected shape should "
-            f"be broadcastable to {list(loss.shape)}"
+            f"be broadcastable to {list(losses.shape)}"
         ) from None
 
 
@@ -353,14 +297,9 @@ _bce.vjp(
 )
 
 
-@function(places="", aliases=("nn.functional.binary_cross_entropy",))
+@loss
 def binary_cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """`-(y log x + (1 - y) log(1 - x))` for probabilities x and y, the logarithms at least -100.
 
@@ -371,7 +310,6 @@ def binary_cross_entropy(
     >>> torch.nn.functional.binary_cross_entropy(torch.tensor([0.5]), torch.tensor([1.0]))
     tensor(0.6931)
     """
-    code = reduction_of(reduction, size_average, reduce)
     if input.shape != target.shape:
         raise ValueError(
             f"Using a target size ({target.shape}) that is different to the input size "
@@ -381,7 +319,7 @@ def binary_cross_entropy(
         raise RuntimeError(f"Found dtype {target.dtype.type_name} but expected {input.dtype.type_name}")
     if input.dtype.kind != "f":
         unimplemented("binary_cross_entropy")(input.dtype)
-    return _bce(input, target, weight, code)
+    return _bce(input, target, weight, reduction_of(reduction))
 
 
 @op(name="binary_cross_entropy_with_logits", places="", layout="K")
@@ -390,13 +328,13 @@ def _bce_logits(
 ) -> Any:
     tail = np.log1p(np.exp(-abs(self)))
     if pos_weight is None:
-        loss = tail + (np.maximum(self, 0) - self * target)
+        losses = tail + (np.maximum(self, 0) - self * target)
     else:
         rise = (pos_weight - 1) * target + 1
-        loss = (1 - target) * self + rise * (tail + np.maximum(-self, 0))
+        losses = (1 - target) * self + rise * (tail + np.maximum(-self, 0))
     if weight is not None:
-        loss = loss * weight
-    return reduced_array(loss, reduction)
+        losses = losses * weight
+    return reduced_array(losses, reduction)
 
 
 def _logits_slope(
@@ -435,13 +373,12 @@ _bce_logits.vjp(
 )
 
 
-@function(places="", aliases=("nn.functional.binary_cross_entropy_with_logits",))
+@loss
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    *,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -455,7 +392,6 @@ def binary_cross_entropy_with_logits(
     >>> torch.nn.functional.binary_cross_entropy_with_logits(x, torch.ones(2), reduction="none")
     tensor([1.0000e+03, 6.9315e-01])
     """
-    code = reduction_of(reduction, size_average, reduce)
     if input.shape != target.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     for other in (weight, pos_weight):
@@ -466,21 +402,14 @@ def binary_cross_entropy_with_logits(
             f"result type Float can't be cast to the desired output type {target.dtype.type_name}"
         )
     input, target = paired("log_sigmoid_cpu", input, target)
-    return _bce_logits(input, target, weight, pos_weight, code)
+    return _bce_logits(input, target, weight, pos_weight, reduction_of(reduction))
 
 
 # ------------------------------------------------------------------- divergences and likelihoods
 
 
-@function(places="", aliases=("nn.functional.kl_div",))
-def kl_div(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    log_target: bool = False,
-) -> Tensor:
+@loss
+def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """`y (log y - x)` for log-probabilities x and probabilities y: the Kullback-Leibler divergence.
 
     `log_target` says that y is given by its logarithm, too. `reduction="batchmean"` divides the sum
@@ -491,8 +420,8 @@ def kl_div(
     >>> torch.nn.functional.kl_div(x, y, reduction="batchmean")
     tensor(0.6931)
     """
-    batch_mean = reduction == "batchmean" and size_average is None and reduce is None
-    if reduction == "mean" and size_average is None and reduce is None:
+    batch_mean = reduction == "batchmean"
+    if reduction == "mean":
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
             "'batchmean' divides only by the batch size, and aligns with the KL div math "
@@ -500,23 +429,22 @@ def kl_div(
             "release.",
             stacklevel=2,
         )
-    code = SUM if batch_mean else reduction_of(reduction, size_average, reduce)
+    code = SUM if batch_mean else reduction_of(reduction)
     if input.dtype.kind in "biu" and target.dtype.kind in "biu":
         raise RuntimeError("kl_div: Integral inputs not supported.")
-    loss = ops.exp(target) * (target - input) if log_target else ops.xlogy(target, target) - target * input
-    loss = reduced(loss, code)
-    return loss / input.shape[0] if batch_mean and input.ndim else loss
+    losses = ops.exp(target) * (target - input) if log_target else ops.xlogy(target, target) - target * input
+    losses = reduced(losses, code)
+    return losses / input.shape[0] if batch_mean and input.ndim else losses
 
 
-@function(places="", aliases=("nn.functional.poisson_nll_loss",))
+@loss
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
-    size_average: bool | None = None,
+    *,
     eps: float = 1e-08,
-    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """`exp(x) - y x`, or `x - y log(x + eps)` if x is no logarithm: the Poisson likelihood; reduced.
@@ -527,12 +455,11 @@ def poisson_nll_loss(
     >>> torch.nn.functional.poisson_nll_loss(torch.tensor([0.0]), torch.tensor([2.0]))
     tensor(1.)
     """
-    code = reduction_of(reduction, size_average, reduce)
-    loss = ops.exp(input) - target * input if log_input else input - target * ops.log(input + eps)
+    losses = ops.exp(input) - target * input if log_input else input - target * ops.log(input + eps)
     if full:
         stirling = target * ops.log(target) - target + 0.5 * ops.log(2 * math.pi * target)
-        loss = loss + ops.masked_fill(stirling, target <= 1, 0)
-    return reduced(loss, code)
+        losses = losses + ops.masked_fill(stirling, target <= 1, 0)
+    return reduced(losses, reduction_of(reduction))
 
 
 @function(places="", aliases=("nn.functional.gaussian_nll_loss",))
@@ -566,11 +493,10 @@ def gaussian_nll_loss(
             var = ops.unsqueeze(var, -1)
         elif len(shape) != len(own) or sum(m for n, m in zip(shape, own, strict=True) if n != m) != 1:
             raise ValueError("var is of incorrect size")
-    if reduction not in _CODES:
-        raise ValueError(f"{reduction} is not valid")
+    code = named_code(reduction)
     var = ops.clone(var)
     var.detach().clamp_(min=eps)  # the gradient passes as if there were no limit
-    loss = 0.5 * (ops.log(var) + (input - target) ** 2 / var)
+    losses = 0.5 * (ops.log(var) + (input - target) ** 2 / var)
     if full:
-        loss = loss + 0.5 * math.log(2 * math.pi)
-    return reduced(loss, _CODES[reduction])
+        losses = losses + 0.5 * math.log(2 * math.pi)
+    return reduced(losses, code)

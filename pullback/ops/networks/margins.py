@@ -15,12 +15,12 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import function, op
-from pullback.ops.networks.losses import (
+from pullback.ops.networks.losses import binary_cross_entropy_with_logits, kl_div, poisson_nll_loss
+from pullback.ops.networks.reduction import (
     MEAN,
     NONE,
-    binary_cross_entropy_with_logits,
-    kl_div,
-    poisson_nll_loss,
+    loss,
+    named_code,
     reduced,
     reduced_array,
     reduction_of,
@@ -31,15 +31,9 @@ from pullback.ops.reductions.reduce import type_name
 # ----------------------------------------------------------------------------------- composites
 
 
-@function(places="", aliases=("nn.functional.margin_ranking_loss",))
+@loss
 def margin_ranking_loss(
-    input1: Tensor,
-    input2: Tensor,
-    target: Tensor,
-    margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *, reduction: str = "mean"
 ) -> Tensor:
     """`max(0, -y (x1 - x2) + margin)`: y is 1 where x1 is to rank above x2, else -1; reduced.
 
@@ -50,23 +44,17 @@ def margin_ranking_loss(
     >>> torch.nn.functional.margin_ranking_loss(a, b, y)
     tensor(2.)
     """
-    code = reduction_of(reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return reduced(ops.clamp_min(-target * (input1 - input2) + margin, 0), code)
+    return reduced(ops.clamp_min(-target * (input1 - input2) + margin, 0), reduction_of(reduction))
 
 
-@function(places="", aliases=("nn.functional.hinge_embedding_loss",))
+@loss
 def hinge_embedding_loss(
-    input: Tensor,
-    target: Tensor,
-    margin: float = 1.0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean"
 ) -> Tensor:
     """x where the target is 1, `max(0, margin - x)` where it is -1, their sum elsewhere; reduced.
 
@@ -75,25 +63,18 @@ def hinge_embedding_loss(
     >>> torch.nn.functional.hinge_embedding_loss(x, y, reduction="none")
     tensor([0.5000, 0.7500])
     """
-    code = reduction_of(reduction, size_average, reduce)
     if input.dtype.kind in "iu":
         margin = int(margin)
     apart = ops.where(target != 1, ops.clamp_min(margin - input, 0), 0)
-    return reduced(apart + ops.where(target != -1, input, 0), code)
+    return reduced(apart + ops.where(target != -1, input, 0), reduction_of(reduction))
 
 
 _TINY = 1e-12  # added to a product of squared lengths, so that its root has a slope at zero
 
 
-@function(places="", aliases=("nn.functional.cosine_embedding_loss",))
+@loss
 def cosine_embedding_loss(
-    input1: Tensor,
-    input2: Tensor,
-    target: Tensor,
-    margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *, reduction: str = "mean"
 ) -> Tensor:
     """`1 - cos` of two vectors where the target is 1, `max(0, cos - margin)` where it is -1; reduced.
 
@@ -104,7 +85,6 @@ def cosine_embedding_loss(
     >>> torch.nn.functional.cosine_embedding_loss(a, b, torch.tensor(1))
     tensor(1.)
     """
-    code = reduction_of(reduction, size_average, reduce)
     if target.ndim > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
@@ -117,17 +97,12 @@ def cosine_embedding_loss(
     cosine = along / ops.sqrt(squares)
     together = ops.where(target == 1, 1 - cosine, 0)
     apart = ops.where(target == -1, ops.clamp_min(cosine - margin, 0), 0)
-    return reduced(together + apart, code)
+    return reduced(together + apart, reduction_of(reduction))
 
 
-@function(places="", aliases=("nn.functional.multilabel_soft_margin_loss",))
+@loss
 def multilabel_soft_margin_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
     """The mean over the classes of `-(y log sigmoid(x) + (1 - y) log sigmoid(-x))`; reduced.
 
@@ -136,18 +111,11 @@ def multilabel_soft_margin_loss(
     >>> torch.nn.functional.multilabel_soft_margin_loss(x, y)
     tensor(0.6931)
     """
-    code = None
-    if size_average is not None or reduce is not None:
-        code = reduction_of(reduction, size_average, reduce)
-    loss = -(target * ops.logsigmoid(input) + (1 - target) * ops.logsigmoid(-input))
+    losses = -(target * ops.logsigmoid(input) + (1 - target) * ops.logsigmoid(-input))
     if weight is not None:
-        loss = loss * weight
-    loss = ops.sum(loss, -1) / input.shape[-1]
-    if code is None:
-        if reduction not in ("none", "mean", "sum"):
-            raise ValueError(f"{reduction} is not valid")
-        code = reduction_of(reduction)
-    return reduced(loss, code)
+        losses = losses * weight
+    losses = ops.sum(losses, -1) / input.shape[-1]
+    return reduced(losses, named_code(reduction))
 
 
 def _distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06) -> Tensor:
@@ -166,7 +134,7 @@ def _check_triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: f
         )
 
 
-@function(places="", aliases=("nn.functional.triplet_margin_loss",))
+@loss
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -175,8 +143,7 @@ def triplet_margin_loss(
     p: float = 2,
     eps: float = 1e-06,
     swap: bool = False,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    *,
     reduction: str = "mean",
 ) -> Tensor:
     """`max(0, d(a, p) - d(a, n) + margin)` with the p-norm of differences, plus `eps`, as distance.
@@ -189,12 +156,11 @@ def triplet_margin_loss(
     >>> torch.nn.functional.triplet_margin_loss(a, p, n, margin=5.0)
     tensor(0.7574)
     """
-    code = reduction_of(reduction, size_average, reduce)
     _check_triplet(anchor, positive, negative, margin)
     near, far = _distance(anchor, positive, p, eps), _distance(anchor, negative, p, eps)
     if swap:
         far = ops.minimum(far, _distance(positive, negative, p, eps))
-    return reduced(ops.clamp_min(margin + near - far, 0), code)
+    return reduced(ops.clamp_min(margin + near - far, 0), reduction_of(reduction))
 
 
 @function(places="", aliases=("nn.functional.triplet_margin_with_distance_loss",))
@@ -264,8 +230,8 @@ def _multi_margin(
     if weight is not None:
         short = short * weight[own]
     np.put_along_axis(short, own, 0, 1)
-    loss = short.sum(1) / self.dtype.type(classes)
-    return reduced_array(loss if self.ndim == 2 or reduction else loss.reshape(target.shape), reduction)
+    losses = short.sum(1) / self.dtype.type(classes)
+    return reduced_array(losses if self.ndim == 2 or reduction else losses.reshape(target.shape), reduction)
 
 
 def _shortfalls(self: Tensor, target: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -294,23 +260,22 @@ def _multi_margin_weight(
 ) -> Tensor:
     """The losses that each weight was a factor of."""
     short, own = _shortfalls(self, target, margin)
-    loss = ops.sum(ops.scatter(ops.clamp_min(short, 0) ** p, 1, own, 0.0), 1) / short.shape[1]
-    g = share(ops.reshape(g, (-1,)), loss.shape[0], MEAN if reduction == MEAN else NONE)
-    return ops.index_add(ops.zeros(weight_shape, dtype=g.dtype), 0, ops.reshape(own, (-1,)), g * loss)
+    losses = ops.sum(ops.scatter(ops.clamp_min(short, 0) ** p, 1, own, 0.0), 1) / short.shape[1]
+    g = share(ops.reshape(g, (-1,)), losses.shape[0], MEAN if reduction == MEAN else NONE)
+    return ops.index_add(ops.zeros(weight_shape, dtype=g.dtype), 0, ops.reshape(own, (-1,)), g * losses)
 
 
 _multi_margin.vjp(self=_multi_margin_vjp, weight=_multi_margin_weight)
 
 
-@function(places="", aliases=("nn.functional.multi_margin_loss",))
+@loss
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
     p: int = 1,
     margin: float = 1.0,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    *,
     reduction: str = "mean",
 ) -> Tensor:
     """The mean over the classes i of `max(0, margin - x[y] + x[i])**p`, without i = y; reduced.
@@ -322,12 +287,11 @@ def multi_margin_loss(
     >>> torch.nn.functional.multi_margin_loss(torch.tensor([[0.0, 0.5]]), torch.tensor([1]))
     tensor(0.2500)
     """
-    code = reduction_of(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    return _multi_margin(input, target, weight, p, margin, code)
+    return _multi_margin(input, target, weight, p, margin, reduction_of(reduction))
 
 
 def _labels(target: Any, classes: int) -> tuple[Any, Any]:
@@ -357,8 +321,8 @@ def _multilabel_margin(self: Tensor, target: Tensor, reduction: int) -> Any:
     counts, is_label = _labels(own, classes)
     short = 1 - np.take_along_axis(x, np.where(counts, own, 0), 1)[:, :, None] + x[:, None, :]
     pairs = counts[:, :, None] & ~is_label[:, None, :]
-    loss = np.where(pairs, np.maximum(short, 0), self.dtype.type(0)).sum((1, 2)) / self.dtype.type(classes)
-    return reduced_array(loss if self.ndim == 2 or reduction else loss.reshape(()), reduction)
+    losses = np.where(pairs, np.maximum(short, 0), self.dtype.type(0)).sum((1, 2)) / self.dtype.type(classes)
+    return reduced_array(losses if self.ndim == 2 or reduction else losses.reshape(()), reduction)
 
 
 @op(name="multilabel_pairs", places="", nondiff=True)
@@ -384,14 +348,8 @@ def _multilabel_margin_vjp(g: Tensor, self: Tensor, target: Tensor, reduction: i
 _multilabel_margin.vjp(self=_multilabel_margin_vjp)
 
 
-@function(places="", aliases=("nn.functional.multilabel_margin_loss",))
-def multilabel_margin_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+@loss
+def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The sum over labels j and other classes i of `max(0, 1 - x[j] + x[i]) / C`; reduced.
 
     The labels of a row are its targets up to the first -1. RuntimeError for other shapes than
@@ -402,7 +360,7 @@ def multilabel_margin_loss(
     >>> torch.nn.functional.multilabel_margin_loss(x, y)
     tensor(0.8500)
     """
-    return _multilabel_margin(input, target, reduction_of(reduction, size_average, reduce))
+    return _multilabel_margin(input, target, reduction_of(reduction))
 
 
 # --------------------------------------------------------------------- the forms in torch itself
