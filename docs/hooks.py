@@ -8,10 +8,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import make_api  # noqa: E402
-import make_examples  # noqa: E402
-import make_ops  # noqa: E402
-from mkdocs.structure.files import File, Files  # noqa: E402
+import make_api
+import make_examples
+import make_ops
+from mkdocs.structure.files import File, Files
 
 MADE: dict[str, str] = {}
 

@@ -1,7 +1,7 @@
-"""Makes the pages of the API, one a namespace, from signatures and docstrings; the site's build calls `pages`.
+"""Makes the pages of the API, one a namespace, from signatures and docstrings.
 
-What is public: the names that ops publish, and those in the `__all__` of a module whose name and whose
-packages' names do not begin with an underscore.
+The site's build calls `pages`. What is public: the names that ops publish, and those in the `__all__` of a
+module, if no part of its name begins with an underscore.
 """
 
 from __future__ import annotations
@@ -69,16 +69,13 @@ def signature(thing: Any, method: bool = False) -> str:
         found = inspect.signature(thing)
     except (TypeError, ValueError):
         return "(...)"
-    shown, before = [], None
-    parameters = list(found.parameters.values())
-    for parameter in parameters[1:] if method else parameters:
-        if parameter.kind is parameter.KEYWORD_ONLY and before not in (
-            parameter.KEYWORD_ONLY,
-            parameter.VAR_POSITIONAL,
-        ):
+    parameters = list(found.parameters.values())[1 if method else 0 :]
+    shown, starred = [], False
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
             shown.append("*")
-        before = parameter.kind
-        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        starred |= parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+        stars = str(parameter).partition(parameter.name)[0]
         shown.append(stars + parameter.name + _typed(parameter))
     result = _annotation(found.return_annotation)
     return f"({', '.join(shown)})" + (f" -> {result}" if result else "")
@@ -190,9 +187,12 @@ def namespaces() -> dict[str, dict[str, Any]]:
             if not isinstance(thing, ModuleType):
                 found.setdefault(_home(path, name, thing), {})[name] = thing
     settings = {
-        n: t
-        for n, t in vars(pullback).items()
-        if not n.startswith("_") and n not in found["torch"] and inspect.isroutine(t)
+        name: thing
+        for name, thing in vars(pullback).items()
+        if not name.startswith("_")
+        and name not in found["torch"]
+        and (inspect.isroutine(thing) or isinstance(thing, type))
+        and thing is not pullback.Tensor
     }
     found["torch"].update(settings)
     return found
@@ -201,10 +201,10 @@ def namespaces() -> dict[str, dict[str, Any]]:
 def _home(path: str, name: str, thing: Any) -> str:
     """The shortest namespace that has a module's thing: a package above the module, or the module."""
     parts = path.split(".")
-    for i in range(len(parts)):
+    for i in range(1, len(parts)):
         above = ".".join(parts[:i])
         if getattr(_module(above), name, None) is thing:
-            return above or "torch"
+            return above
     return path
 
 
@@ -220,7 +220,7 @@ def described(space: str) -> str:
 def _module(space: str) -> Any:
     """The module that users reach under a name, None if there is none."""
     found: Any = pullback
-    for part in filter(None, space.split(".")):
+    for part in space.split("."):
         found = getattr(found, part, None)
     return found
 
@@ -230,7 +230,9 @@ def pages() -> dict[str, str]:
     found = namespaces()
     made, rows = {}, []
     for space in sorted(found, key=lambda s: (s not in ("torch", "Tensor"), s != "torch", s.lower())):
-        things = {n: t for n, t in found[space].items() if not n.endswith("_") or space not in ("torch", "Tensor")}
+        things = {
+            n: t for n, t in found[space].items() if not n.endswith("_") or space not in ("torch", "Tensor")
+        }
         title = space if space in ("torch", "Tensor") else f"torch.{space}"
         text = f"# {title}\n\n{prose(described(space))}\n"
         if space == "torch":
@@ -285,7 +287,9 @@ def tensor_page(things: dict[str, Any], found: dict[str, dict[str, Any]]) -> str
         if callable(t) and not isinstance(t, type)
     }
     same = {
-        n for n, t in things.items() if n in places and _first(t) == _first(torch[n]) and not isinstance(t, property)
+        name
+        for name, thing in things.items()
+        if name in places and _first(thing) == _first(torch[name]) and not isinstance(thing, property)
     }
     in_place = sorted(n for n in found["Tensor"] if n.endswith("_"))
     text = TENSOR.format(

@@ -29,7 +29,7 @@ class Sources:
         return next((spec for spec in found if spec is not None and spec.loader is not None), None)
 
 
-sys.meta_path.insert(0, Sources())  # type: ignore[arg-type]
+sys.meta_path.insert(0, Sources())
 
 import pullback  # noqa: E402
 from pullback.core._engine import REGISTRY, Op  # noqa: E402
@@ -42,7 +42,7 @@ HEAD = """# Derivatives: {title}
 {how}
 """
 
-HOW = """Each formula is the rule that the backward pass runs, taken from its source. `g` is the gradient of the
+HOW = """Each formula is the rule that the backward pass runs, from its source. `g` is the gradient of the
 result (`g0`, `g1`, ... where there are several), `result` what the op returned, the other names are the op's
 inputs and parameters. `times(g, slope)` is `g * slope`, and zero where `g` is zero and the slope infinite.
 The engine sums each gradient to its input's shape. [How to read them](index.md)."""
@@ -61,7 +61,7 @@ when the site is built, so a formula here is the one that runs.
 - **The name before the colon** is the input whose gradient the formula gives; *all* stands for a rule that
   gives the gradients of all inputs at once, since they share work.
 - **`g`** is the gradient of the result, `g0`, `g1`, ... those of several results. The other names are the
-  op's inputs, its parameters, and **`result`**.
+  op's inputs, its parameters, and **`result`**. The first input is **`self`**, which calls name `input`.
 - **Broadcasting is left out**: a rule may give its gradient in the shape of the result, and the engine sums
   it over what was broadcast. The same holds for dtypes.
 - **Complex inputs**: a gradient is the direction of steepest ascent, as PyTorch's, so a holomorphic function
@@ -242,16 +242,19 @@ def public_names() -> dict[int, list[str]]:
             if not name.startswith("_") and not name.endswith("_"):
                 shown = f"Tensor.{name}" if space == "Tensor" else f"torch.{name}"
                 shown = shown if space in ("torch", "Tensor") else f"torch.{space}.{name}"
-                names.setdefault(id(thing), []).append(shown)
+                names.setdefault(id(_read(thing)), []).append(shown)
     return names
+
+
+def _read(thing: Any) -> Any:
+    """What an attribute such as `x.real` calls; anything else as it is."""
+    return thing.fget if isinstance(thing, property) else thing
 
 
 @functools.cache
 def complete() -> None:
     """Declares all ops, those too that wait for their first use."""
     dir(pullback)
-    for path in pullback.ops.__path__:
-        assert Path(path).is_dir()
 
 
 def records(thing: Any) -> list[Op]:
@@ -393,8 +396,8 @@ def home(thing: Any) -> str:
         module = candidate.__module__ if isinstance(candidate, FunctionType) else ""
         if module.startswith("pullback.ops.") and ".shared." not in module:
             return module
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith("pullback.ops.") and any(v is thing for v in vars(module).values()):
+    for name in sorted(name for name in sys.modules if name.startswith("pullback.ops.")):
+        if any(value is thing for value in vars(sys.modules[name]).values()):
             return name
     return ""
 
@@ -403,7 +406,7 @@ def families() -> dict[str, dict[str, list[list[Any]]]]:
     """The public functions by folder and file, those together that are one: folder -> module -> functions."""
     complete()
     found: dict[str, dict[str, dict[Any, list[Any]]]] = {}
-    things = {id(f): f for functions in SURFACE.values() for f in functions.values()}
+    things = {id(_read(f)): _read(f) for functions in SURFACE.values() for f in functions.values()}
     for key in public_names():
         thing = things[key]
         module = home(thing) if callable(thing) and not isinstance(thing, type) else ""

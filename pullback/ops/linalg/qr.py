@@ -229,9 +229,9 @@ def householder_product(input: Tensor, tau: Tensor, *, out: Tensor | None = None
     RuntimeError unless m >= n >= the number of tau. The gradients go by `Q = 1 - V T V.mH`.
 
     >>> import pullback as torch
-    >>> torch.linalg.householder_product(torch.zeros(2, 1), torch.tensor([2.0]))
-    tensor([[-1.],
-            [ 0.]])
+    >>> torch.linalg.householder_product(torch.ones(2, 1), torch.tensor([1.0]))
+    tensor([[ 0.],
+            [-1.]])
     """
     return _householder_product(input, tau, out=out)
 

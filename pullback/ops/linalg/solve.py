@@ -230,8 +230,8 @@ def lstsq(
     gradients are those of `pinv(A) @ B` and of `norm(A X - B)**2`.
 
     >>> import pullback as torch
-    >>> torch.linalg.lstsq(torch.tensor([[1.0], [1.0]]), torch.tensor([[1.0], [3.0]])).solution
-    tensor([[2.]])
+    >>> torch.linalg.lstsq(torch.tensor([[1.0], [1.0]]), torch.tensor([[1.0], [4.0]])).solution
+    tensor([[2.5000]])
     """
     check_tensors("linalg_lstsq", A=A, B=B)
     driver = "gelsy" if driver is None else driver
