@@ -85,6 +85,7 @@ def _typed(parameter: inspect.Parameter) -> str:
     note = _annotation(parameter.annotation)
     has = parameter.default is not parameter.empty
     value = getattr(parameter.default, "__name__", None) or repr(parameter.default) if has else ""
+    value = "..." if value.startswith("<") else value
     if note:
         return f": {note}" + (f" = {value}" if has else "")
     return f"={value}" if has else ""
