@@ -25,12 +25,6 @@ from typing import Any
 
 from pullback.core._engine import REGISTRY, REQUIRED, Function, Op
 
-Tensors = Any
-"""Annotates a kernel's parameter that is a list of tensors."""
-
-Size = Any
-"""Annotates a kernel's parameter that is a size, which users may give as separate ints."""
-
 SURFACE: dict[str, dict[str, Any]] = {"torch": {}, "Tensor": {}}
 """What users see: namespace -> name -> function."""
 
@@ -109,13 +103,14 @@ def elementwise(
     places: str = "tmi",
     aliases: tuple[str, ...] = (),
     doc: str = "",
-    forms: tuple[str, ...] | None = None,
+    forms: tuple[Any, ...] | None = None,
     **flags: Any,
 ) -> Any:
     """Declares an elementwise op by its loop: a NumPy ufunc, or the name "module:ufunc" of another.
 
     `kernel` is a function on promoted, not yet broadcast arrays where no ufunc does (all) the work.
-    `forms` are the calls that PyTorch takes, as its messages show them, see ops/shared/forms.py.
+    `forms` has a first argument that is no tensor refused in the words of ops/shared/forms.py: functions with
+    the signatures of the calls, or none for the op's own.
     `promote` is "same" (arithmetic) or "float" (integers to the default dtype); `allowed` lists the kinds
     it takes (b, i, f, c), and `refuse` gives the message for the others. `kinds` has a letter for each
     input: T a tensor, N a tensor or a number; a single input is a tensor, several may be numbers.
@@ -124,7 +119,7 @@ def elementwise(
     record = Op(
         name, kernel, inputs, (REQUIRED,) * len(inputs), kinds, loop=loop, elementwise=True, doc=doc, **flags
     )
-    record.forms = forms
+    record.forms, record.number_first = forms, kinds[0] == "N"
     REGISTRY[name] = record
     if vjp:
         record.vjp(**vjp)
@@ -138,7 +133,7 @@ def function(
     places: str = "tm",
     aliases: tuple[str, ...] = (),
     rescue: Any = None,
-    forms: tuple[str, ...] | None = None,
+    forms: tuple[Any, ...] | None = None,
     converts: bool = False,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
@@ -146,7 +141,7 @@ def function(
     With `i` in `places` the function must take `out` and hand it to its last op. One that `converts` takes
     tensors of other libraries as data, and does not ask their `__torch_function__`. `rescue(args, kwargs)`
     is asked after a TypeError: it raises a better one, or returns what the call should have, or
-    NotImplemented.
+    NotImplemented. `forms` are those of `elementwise`.
     """
 
     def declare(fn: Callable[..., Any]) -> Any:
@@ -155,8 +150,14 @@ def function(
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
             public = Function(fn, own, rescue=rescue)
-            public.forms, public.converts = forms, converts
+            public.converts = converts
+            if forms is not None:
+                public.forms, public.number_first = forms, _takes_number_first((fn, *forms))
         _publish(public, own, places, aliases)
         return public
 
     return declare
+
+
+def _takes_number_first(forms: tuple[Any, ...]) -> bool:
+    return any("Number" in next(iter(form.__annotations__.values())) for form in forms)

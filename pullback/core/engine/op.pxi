@@ -74,7 +74,9 @@ cdef class Op:
     cdef unsigned int allowed         # bit mask of dtype codes
     cdef unsigned int direct          # dtype codes whose loop may be called; the others go to the kernel
     cdef object refuse
-    cdef public tuple forms           # how users may call it, where a first argument that is no tensor is refused
+    cdef public tuple forms           # functions with the signatures of its calls, itself if empty: what comes
+                                      # first is then to be a tensor, or it is refused in their words
+    cdef public bint number_first     # one of its forms begins with a number
     cdef public object check_bools    # called with the operands if one of them is a bool; may raise
     cdef int nparams, ntensors, size_param, first_required
     cdef int tensor_params[MAX_PARAMS]
@@ -140,6 +142,10 @@ cdef class Op:
     @property
     def __doc__(self):
         return self.doc
+
+    @property
+    def __signature__(self):
+        return _signature_of(self)
 
     @property
     def ufunc(self):
@@ -304,7 +310,7 @@ cdef object call_op(object callee, PyObject** args, size_t nargsf, PyObject* nam
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef object out = None, value
     if op.forms is not None and given and type(<object>args[0]) is not Tensor:
-        check_first(op.forms, op.__name__, args, given, names)
+        check_first(op, op.number_first, args, given, names)
     if names != NULL and PyTuple_GET_SIZE(<object>names) == 1 and PyTuple_GET_ITEM(<object>names, 0) == <PyObject*>_OUT:
         out = <object>args[given]
         names = NULL
@@ -332,18 +338,19 @@ cdef object _explain = None
 
 
 def install_explain(function):
-    """Hands over what says, for forms, a name, args and kwargs, why a call fits no form: None if it fits."""
+    """Hands over what says, for a function, args and kwargs, why a call fits none of its forms: None if it fits."""
     global _explain
     _explain = function
 
 
-cdef int check_first(tuple forms, str name, PyObject** args, Py_ssize_t given, PyObject* names) except -1:
+cdef int check_first(object function, bint number_first, PyObject** args, Py_ssize_t given,
+                     PyObject* names) except -1:
     """TypeError where what comes first is no tensor and no form wants a number there."""
     if isinstance(<object>args[0], Tensor):
         return 0
-    if len(forms) > 2 and given > 1 and isinstance(<object>args[1], Tensor):
-        return 0    # one of three forms begins with a number
-    message = _explain(forms, name, as_tuple(args, given), _keywords(args + given, names))
+    if number_first and given > 1 and isinstance(<object>args[1], Tensor):
+        return 0
+    message = _explain(function, as_tuple(args, given), _keywords(args + given, names))
     if message is not None:
         raise TypeError(message)
     return 0
@@ -369,6 +376,11 @@ def _find_op(name):
     return REGISTRY[name]
 
 
+cdef object _signature_of(object function):
+    from pullback.core.signatures import signature_of
+    return signature_of(function)
+
+
 cdef str _camel(str name):
     return "".join(part.capitalize() for part in name.split("_"))
 
@@ -391,6 +403,7 @@ cdef class Function:
     cdef readonly bint in_place
     cdef public object rescue, __name__
     cdef public tuple forms           # as an op's
+    cdef public bint number_first
     cdef public bint makes_numbers    # it is `tensor`: a plain number becomes one without a detour
     cdef public bint converts         # what it is given is data: classes of other libraries are not asked
     cdef object doc
@@ -405,6 +418,10 @@ cdef class Function:
     @property
     def __doc__(self):
         return self.__wrapped__.__doc__ if self.doc is None else self.doc
+
+    @property
+    def __signature__(self):
+        return _signature_of(self)
 
     def __getattr__(self, name):
         if name == "__qualname__":
@@ -437,7 +454,7 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
         if value is not None:
             return value
     if function.forms is not None and given and type(<object>args[0]) is not Tensor:
-        check_first(function.forms, function.__name__, args, given, names)
+        check_first(function, function.number_first, args, given, names)
     for i in range(given + (0 if names == NULL else PyTuple_GET_SIZE(<object>names))):
         kind = type(<object>args[i])
         if kind is not Tensor and kind is not int and kind is not float and kind is not bool and (
@@ -532,6 +549,11 @@ cdef class BoundOp:
     @property
     def __doc__(self):
         return self.__func__.__doc__
+
+    @property
+    def __signature__(self):
+        signature = _signature_of(self.__func__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __repr__(self):
         return f"<method {self.__func__.__name__} of Tensor>"

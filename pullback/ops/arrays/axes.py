@@ -13,8 +13,9 @@ from typing import Any
 from pullback import ops
 from pullback.core._engine import Tensor, restructure
 from pullback.core._loops import strided
-from pullback.core.op import SURFACE, Size, function, op
+from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
+from pullback.core.types import Size
 from pullback.ops.elementwise import magnitude_and_sign
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 

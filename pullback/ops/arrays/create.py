@@ -49,10 +49,15 @@ class Options(TypedDict, total=False):
     device: device | str | int | None
     pin_memory: bool
     requires_grad: bool
+
+
+class FormatOptions(Options, total=False):
+    """The same for those that may leave the order in memory to the caller."""
+
     memory_format: memory_format | None
 
 
-_KNOWN = frozenset(Options.__annotations__)
+_KNOWN = frozenset(FormatOptions.__annotations__)
 _PYTHON_TYPES = {float: float64, int: int64, bool: bool_, complex: complex128}
 
 
@@ -263,7 +268,7 @@ def ones(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
 
 
 @function(places="t")
-def empty(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
+def empty(*size: int | Sequence[int], **options: Unpack[FormatOptions]) -> Tensor:
     """A tensor whose elements are not set. `memory_format` lays out four or five dims channels
     last.
 
@@ -430,7 +435,7 @@ def like(name: str, input: Any, options: Any, make: Make) -> Tensor:
 
 
 @function(places="t")
-def zeros_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
+def zeros_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     """Zeros in the shape, dtype, device and order of memory of `input`.
 
     >>> import pullback as torch
@@ -441,7 +446,7 @@ def zeros_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
 
 
 @function(places="t")
-def ones_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
+def ones_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     """Ones in the shape, dtype, device and order of memory of `input`.
 
     >>> import pullback as torch
@@ -452,7 +457,7 @@ def ones_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
 
 
 @function(places="t")
-def empty_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
+def empty_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     """A tensor in the shape, dtype, device and order of memory of `input`, its elements not set.
 
     >>> import pullback as torch
@@ -463,7 +468,7 @@ def empty_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
 
 
 @function(places="t")
-def full_like(input: Tensor, fill_value: Any, **options: Unpack[Options]) -> Tensor:
+def full_like(input: Tensor, fill_value: Any, **options: Unpack[FormatOptions]) -> Tensor:
     """A number in the shape, dtype, device and order of memory of `input`.
 
     >>> import pullback as torch

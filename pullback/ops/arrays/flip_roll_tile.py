@@ -9,7 +9,8 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import contiguous_format
-from pullback.core.op import Size, function, op
+from pullback.core.op import function, op
+from pullback.core.types import Size
 from pullback.ops.shared.dims import one_or_many, wrap_dim, wrap_dims
 from pullback.ops.shared.flat_places import compact
 

@@ -12,8 +12,9 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, from_array
 from pullback.core.dtypes import promote_types
-from pullback.core.op import Tensors, function, op
+from pullback.core.op import function, op
 from pullback.core.settings import warn
+from pullback.core.types import Tensors
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_places import compact
 

@@ -10,17 +10,13 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, levels
+from pullback.core.dtypes import device, get_default_dtype, int64, layout, number_dtype
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import get_default_dtype, int64, number_dtype
 from pullback.core.op import function, op
 from pullback.core.strides import Array
+from pullback.core.types import Number
 from pullback.ops.arrays.create import Options, created, dtype_of
-from pullback.ops.shared.forms import overloaded
-
-_KEYWORDS = (
-    "torch.dtype dtype = None, torch.layout layout = None, torch.device device = None, "
-    "bool pin_memory = False, bool requires_grad = False)"
-)
+from pullback.ops.shared.forms import explained, forms_of, mismatch
 
 
 def _number(name: str, parameter: str, place: int, value: Any) -> Any:
@@ -35,20 +31,34 @@ def _number(name: str, parameter: str, place: int, value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _to_end(end: Number, **options: Unpack[Options]) -> Tensor:
+    """A form of `arange`."""
+
+
+def _from_start(
+    start: Number,
+    end: Number,
+    *,
+    dtype: Dtype | None = None,
+    layout: layout | None = None,
+    device: device | None = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Another one."""
+
+
+def _in_steps(start: Number, end: Number, step: Number = 1, **options: Unpack[Options]) -> Tensor:
+    """The last one."""
+
+
 def _bounds(name: str, args: tuple[Any, ...], options: Any) -> tuple[Any, Any, Any]:
     """Start, end and step of `arange(end)`, `arange(start, end, step)`, by position or keyword."""
     names = ("end",) if len(args) == 1 and "end" not in options else ("start", "end", "step")
     given = dict(zip(names, args, strict=False))
     given.update({key: options.pop(key) for key in ("start", "end", "step") if key in options})
     if "end" not in given or len(args) > 3:
-        shown = ", ".join(type(value).__name__ for value in args)
-        raise TypeError(
-            f"{name}() received an invalid combination of arguments - got ({shown}), but expected "
-            "one of:\n"
-            f" * (Number end, *, Tensor out = None, {_KEYWORDS}\n"
-            f" * (Number start, Number end, *, {_KEYWORDS}\n"
-            f" * (Number start, Number end, Number step = 1, *, Tensor out = None, {_KEYWORDS}\n"
-        )
+        raise TypeError(mismatch(name, forms_of(_to_end, _from_start, _in_steps), args, {}))
     places = {key: place for place, key in enumerate(names, 1)}
     start, end, step = (
         _number(name, key, places.get(key, 1), given.get(key, default))
@@ -217,7 +227,7 @@ def _line(start: Any, end: Any, steps: int, target: Dtype) -> Array:
     return np.where(i < steps // 2, start + step * low, end - step * high)
 
 
-def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> Tensor:
+def linspace(start: Tensor | Number, end: Tensor | Number, steps: int, **options: Unpack[Options]) -> Tensor:
     """`steps` evenly spaced numbers from `start` to `end`, both included, in the default dtype.
 
     >>> import pullback as torch
@@ -239,7 +249,13 @@ def linspace(start: Any, end: Any, steps: int, **options: Unpack[Options]) -> Te
     return created("linspace", options, kind, (steps,), make)
 
 
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Unpack[Options]) -> Tensor:
+def logspace(
+    start: Tensor | Number,
+    end: Tensor | Number,
+    steps: int,
+    base: float = 10.0,
+    **options: Unpack[Options],
+) -> Tensor:
     """`base` to the power of `steps` evenly spaced numbers from `start` to `end`, in the default
     dtype.
 
@@ -264,17 +280,8 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **options: Un
     return created("logspace", options, kind, (steps,), make)
 
 
-def _forms(base: str) -> list[str]:
-    """The forms of call, as PyTorch shows them: each bound a tensor or a number."""
-    pairs = [(start, end) for end in ("Tensor", "Number") for start in ("Tensor", "Number")]
-    return [
-        f"({start} start, {end} end, int steps, {base}*, Tensor out = None, {_KEYWORDS}"
-        for start, end in pairs
-    ]
-
-
-linspace = overloaded(linspace, *_forms(""), places="t")
-logspace = overloaded(logspace, *_forms("float base = 10.0, "), places="t")
+linspace = explained(linspace, places="t")
+logspace = explained(logspace, places="t")
 
 
 @function(places="t")

@@ -7,6 +7,7 @@ written to in place; the others are made of `slice`, a result at a time.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from pullback.core.op import function, op
 from pullback.ops.arrays.shape import slice_view
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_places import accumulate
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 WHOLE = slice(None)
 
@@ -231,6 +232,14 @@ def tensor_split(
     return tuple([slice_view(input, dim, a, b, 1) for a, b in itertools.pairwise(ends)])
 
 
+def _evenly(input: Tensor, sections: int) -> tuple[Tensor, ...]:
+    """A form of `hsplit`, `vsplit` and `dsplit`."""
+
+
+def _at(input: Tensor, indices: Sequence[int]) -> tuple[Tensor, ...]:
+    """Another one."""
+
+
 def _along(name: str, least: int, dim: int) -> Any:
     def split_along(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
         if input.ndim < least:
@@ -250,7 +259,7 @@ def _along(name: str, least: int, dim: int) -> Any:
 
     split_along.__name__ = split_along.__qualname__ = name
     split_along.__doc__ = f"`tensor_split` along dimension {dim}, into parts of equal size."
-    return overloaded(split_along, "(Tensor input, int sections)", "(Tensor input, tuple of ints indices)")
+    return explained(split_along, _evenly, _at)
 
 
 hsplit, vsplit, dsplit = (

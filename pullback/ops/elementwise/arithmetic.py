@@ -16,7 +16,8 @@ from pullback import ops
 from pullback.core._engine import IN_PLACE, Tensor, conj, grad_enabled, quiet, result_type
 from pullback.core.dtypes import bool_, complex128, float64
 from pullback.core.op import elementwise, function
-from pullback.ops.shared.forms import overloaded, pair
+from pullback.core.types import Number
+from pullback.ops.shared.forms import HIDDEN, explained
 from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented, zero_where_nan
 
 TWO = ("self", "other")
@@ -34,10 +35,9 @@ add = elementwise(
 )
 
 
-SCALED = "(Tensor input, Tensor other, *, Number alpha = 1, Tensor out = None)"
-
-
-def add_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+def add_scaled(
+    input: Tensor, other: Tensor | Number, *, alpha: Number = 1, out: Tensor | None = None
+) -> Tensor:
     """`input + alpha * other`, broadcast. RuntimeError if `alpha` is of a higher kind.
 
     >>> import pullback as torch
@@ -47,7 +47,7 @@ def add_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> An
     return add(input, _scaled(input, other, alpha), out=out)
 
 
-add_scaled = overloaded(add_scaled, SCALED, "", name="add", places="tmi")
+add_scaled = explained(add_scaled, HIDDEN, name="add", places="tmi")
 
 
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
@@ -126,7 +126,9 @@ _rsub_tensor = elementwise(
 )
 
 
-def sub_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+def sub_scaled(
+    input: Tensor, other: Tensor | Number, *, alpha: Number = 1, out: Tensor | None = None
+) -> Tensor:
     """`input - alpha * other`, broadcast. RuntimeError for bool tensors.
 
     >>> import pullback as torch
@@ -136,20 +138,21 @@ def sub_scaled(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> An
     return sub(input, _scaled(input, other, alpha), out=out)
 
 
-sub_scaled = overloaded(
-    sub_scaled, SCALED, "", name="sub", places="tmi", aliases=("torch.subtract", "Tensor.subtract")
+sub_scaled = explained(
+    sub_scaled, HIDDEN, name="sub", places="tmi", aliases=("torch.subtract", "Tensor.subtract")
 )
 
 
-@function(
-    name="rsub",
-    places="t",
-    forms=(
-        "(Tensor input, Tensor other, *, Number alpha = 1)",
-        "(Tensor input, Number other, Number alpha = 1)",
-    ),
-)
-def rsub_scaled(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def _from_tensor(input: Tensor, other: Tensor, *, alpha: Number = 1) -> Tensor:
+    """A form of `rsub`."""
+
+
+def _from_number(input: Tensor, other: Number, alpha: Number = 1) -> Tensor:
+    """A form of `rsub`."""
+
+
+@function(name="rsub", places="t", forms=(_from_tensor, _from_number))
+def rsub_scaled(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """`other - alpha * input`, broadcast. RuntimeError for bool tensors.
 
     >>> import pullback as torch
@@ -366,8 +369,8 @@ def _power_op(base: Any, exponent: Any) -> Any:
     return pow if isinstance(base, Tensor) else rpow
 
 
-@function(name="pow", places="tmi", forms=pair(second="exponent", number="out"))
-def power(input: Any, exponent: Any, *, out: Any = None) -> Any:
+@function(name="pow", places="tmi", forms=())
+def power(input: Tensor | Number, exponent: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input ** exponent`, broadcast; either may be a number.
 
     RuntimeError for integers to a negative number; the slope is n * x**(n - 1).
@@ -379,8 +382,8 @@ def power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     return _power_op(input, exponent)(input, exponent, out=out)
 
 
-@function(places="tmi", forms=pair(second="exponent", number="out"))
-def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
+@function(places="tmi", forms=())
+def float_power(input: Tensor | Number, exponent: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input ** exponent` in double precision, complex if an operand is.
 
     >>> import pullback as torch

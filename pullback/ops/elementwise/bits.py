@@ -8,7 +8,7 @@ import numpy as np
 
 from pullback.core.op import elementwise
 from pullback.ops.elementwise.arithmetic import TWO
-from pullback.ops.shared.forms import pair
+from pullback.ops.shared.forms import number_first, number_second, two_tensors
 from pullback.ops.shared.zero_times_infinity import example, unimplemented
 
 
@@ -18,7 +18,7 @@ def _bitwise(name: str, ufunc: Any, symbol: str, shown: str) -> Any:
         ufunc,
         inputs=TWO,
         allowed="bi",
-        forms=pair(number="plain"),
+        forms=(two_tensors, number_first, number_second),
         nondiff=True,
         doc=example(
             f"Integers or bools bit by bit, `{symbol}`, broadcast; NotImplementedError for others.",
@@ -52,7 +52,7 @@ def _shift(name: str, ufunc: Any, kernel_name: str, text: str, shown: str) -> An
         inputs=TWO,
         allowed="i",
         refuse=unimplemented(kernel_name),
-        forms=pair(number="plain"),
+        forms=(two_tensors, number_first, number_second),
         nondiff=True,
         doc=example(text, f"torch.{name}(torch.tensor([12]), 2)", shown),
     )

@@ -6,7 +6,6 @@ which stays zero on its way (NOTE [Zero times infinity] in zero_times_infinity.p
 
 from __future__ import annotations
 
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from pullback import ops
 from pullback.core._engine import Tensor, result_type
 from pullback.core.dtypes import bool_, uint8
 from pullback.core.op import elementwise, function, op
+from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO
-from pullback.ops.shared.forms import pair
 from pullback.ops.shared.zero_times_infinity import example, flat, no_complex, unimplemented
 
 # ------------------------------------------------------------------------------------ comparisons
@@ -29,9 +28,10 @@ def _comparison(name: str, ufunc: Any, symbol: str, long_name: str, shown: str, 
         name,
         ufunc,
         inputs=TWO,
+        kinds="TN",
         aliases=(f"torch.{long_name}", f"Tensor.{long_name}"),
         allowed=kinds,
-        forms=pair(),
+        forms=(),
         vjp={"self": flat, "other": flat},
         doc=example(
             f"Whether `self {symbol} other`, element by element and broadcast: a bool tensor.",
@@ -468,8 +468,8 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     return _CLAMP_OPS["clamp", ("min", "max"), tensors](input, min, max, out=out)
 
 
-@function(places="tmi", forms=pair(second="min"))
-def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
+@function(places="tmi", forms=())
+def clamp_min(input: Tensor, min: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`clamp` with a lower bound alone.
 
     >>> import pullback as torch
@@ -479,8 +479,8 @@ def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
     return _CLAMP_OPS["clamp_min", ("min",), isinstance(min, Tensor)](input, min, out=out)
 
 
-@function(places="tmi", forms=pair(second="max"))
-def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
+@function(places="tmi", forms=())
+def clamp_max(input: Tensor, max: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`clamp` with an upper bound alone.
 
     >>> import pullback as torch

@@ -11,8 +11,8 @@ from pullback import ops, return_types
 from pullback.core._engine import IN_PLACE, Tensor
 from pullback.core.dtypes import bool_, finfo
 from pullback.core.op import elementwise, function, op
+from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO
-from pullback.ops.shared.forms import pair
 from pullback.ops.shared.zero_times_infinity import (
     example,
     flat,
@@ -141,8 +141,8 @@ _copysign = _declare_copysign("copysign", "TT", 0)
 _copysign_number = _declare_copysign("copysign_number", "TN", 1)
 
 
-@function(places="tmi", forms=pair())
-def copysign(input: Any, other: Any, *, out: Any = None) -> Any:
+@function(places="tmi", forms=())
+def copysign(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """The magnitude of `input` with the sign of `other`, broadcast; the slope is 1 or -1, 0 at 0.
 
     >>> import pullback as torch

@@ -16,9 +16,9 @@ from pullback import ops
 from pullback.core._engine import Tensor, conj
 from pullback.core.dtypes import bool_
 from pullback.core.op import elementwise, function
+from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO, hypot, sqrt
 from pullback.ops.elementwise.compare import where
-from pullback.ops.shared.forms import pair
 from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented
 
 
@@ -187,8 +187,8 @@ _XLOGY = {
 }
 
 
-@function(places="tmi", aliases=("special.xlogy",), forms=pair(number="out"))
-def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
+@function(places="tmi", aliases=("special.xlogy",), forms=())
+def xlogy(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input * log(other)`, broadcast, zero where `input` is zero; the slopes are log(y) and x / y.
 
     >>> import pullback as torch

@@ -11,8 +11,9 @@ import numpy as np
 
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise, function
+from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO, div
-from pullback.ops.shared.forms import pair
+from pullback.ops.shared.forms import number_first, number_second, two_tensors
 from pullback.ops.shared.zero_times_infinity import example, flat, times, unimplemented, without_derivative
 
 # ------------------------------------------------------------------------ division with remainder
@@ -193,8 +194,8 @@ def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     return _floor_divide(input, other, out=out)
 
 
-@function(places="tmi", forms=pair(number="plain"))
-def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
+@function(places="tmi", forms=(two_tensors, number_first, number_second))
+def remainder(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input - other * floor(input / other)`, with the divisor's sign: Python's `%`.
 
     RuntimeError for integers and a zero divisor; the slopes are 1 and -floor(input / other).
@@ -208,8 +209,8 @@ def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     return (_remainder if isinstance(input, Tensor) else _remainder_of_number)(input, other, out=out)
 
 
-@function(places="tmi", forms=pair())
-def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
+@function(places="tmi", forms=())
+def fmod(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input - other * trunc(input / other)`, with the dividend's sign: C's `fmod`.
 
     RuntimeError for integers and a zero divisor; the slopes are 1 and -trunc(input / other).

@@ -27,7 +27,7 @@ from pullback.core.op import op
 from pullback.kernels import columns as columns_kernels
 from pullback.kernels.random.fills import C_NAMES
 from pullback.ops.products.matmul import check_numbers
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Ints = Any
@@ -472,13 +472,27 @@ def _same_padding(input: Tensor, kernel: Any, stride: Any, dilation: Any) -> tup
     return input, tuple(t // 2 for t in total)
 
 
+def _padded_by(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+    padding: Ints = 0, dilation: Ints = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """A form of the convolutions: padding by numbers."""
+
+
+def _padded_to(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+    padding: str = "valid", dilation: Ints = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """Another one: padding to a size."""
+
+
 def _declare(dims: int) -> tuple[Any, Any]:
     """conv1d, conv2d, conv3d and their transposes."""
     name, other = f"conv{dims}d", f"conv_transpose{dims}d"
 
     def conv(
-        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
-        padding: Any = 0, dilation: Any = 1, groups: int = 1,
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+        padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1,
     ) -> Tensor:  # fmt: skip
         if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
             raise TypeError
@@ -498,8 +512,8 @@ def _declare(dims: int) -> tuple[Any, Any]:
         return y if batched else ops.squeeze(y, 0)
 
     def conv_transpose(
-        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1,
-        padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+        padding: Ints = 0, output_padding: Ints = 0, groups: int = 1, dilation: Ints = 1,
     ) -> Tensor:  # fmt: skip
         batched = _check_batch(other, input, dims)
         x = input if batched else ops.unsqueeze(input, 0)
@@ -531,22 +545,8 @@ def _declare(dims: int) -> tuple[Any, Any]:
     torch.Size([1, 4, {shown}])
     """
     conv.__name__, conv_transpose.__name__ = name, other
-    head = "(Tensor input, Tensor weight, Tensor bias = None, tuple of ints stride = 1, "
-    tail = ", tuple of ints dilation = 1, int groups = 1)"
-    forward = overloaded(
-        conv,
-        f"{head}tuple of ints padding = 0{tail}",
-        f'{head}str padding = "valid"{tail}',
-        places="t",
-        aliases=(f"nn.functional.{name}",),
-    )
-    transposed = overloaded(
-        conv_transpose,
-        f"{head}tuple of ints padding = 0, tuple of ints output_padding = 0, int groups = 1, "
-        "tuple of ints dilation = 1)",
-        places="t",
-        aliases=(f"nn.functional.{other}",),
-    )
+    forward = explained(conv, _padded_by, _padded_to, places="t", aliases=(f"nn.functional.{name}",))
+    transposed = explained(conv_transpose, places="t", aliases=(f"nn.functional.{other}",))
     return forward, transposed
 
 

@@ -9,6 +9,7 @@ loops are in `pullback/grid_kernels.pyx`.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from operator import index
 from typing import Any
 
@@ -193,9 +194,7 @@ def _corners(name: str, align_corners: bool | None) -> bool:
     return bool(align_corners)
 
 
-@public(
-    "(Tensor input, Tensor grid, str mode = bilinear, str padding_mode = zeros, bool align_corners = None)"
-)
+@public()
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -275,8 +274,8 @@ def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tens
     return affine_places(theta, size[2:], bool(align_corners))
 
 
-@public("(Tensor theta, tuple of ints size, bool align_corners = None)")
-def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
+@public()
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """Grids for `grid_sample` that move images by affine matrices: (n, 2, 3), or (n, 3, 4) for volumes.
 
     `size` is that of the result of `grid_sample`: (n, c, h, w) or (n, c, d, h, w). ValueError for

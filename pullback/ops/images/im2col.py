@@ -108,10 +108,7 @@ def _col2im_meta(self: Array, size: Pair, kernel: Pair, *rest: Any) -> Array:
     return meta_array((*self.shape[:-2], self.shape[-2] // (kernel[0] * kernel[1]), *size), self.dtype)
 
 
-@public(
-    "(Tensor input, tuple of ints kernel_size, tuple of ints dilation = 1, tuple of ints padding = 0, "
-    "tuple of ints stride = 1)"
-)
+@public()
 def unfold(
     input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1
 ) -> Tensor:
@@ -150,10 +147,7 @@ def unfold(
     return im2col(input, kernel, dilation, padding, stride)
 
 
-@public(
-    "(Tensor input, tuple of ints output_size, tuple of ints kernel_size, tuple of ints dilation = 1, "
-    "tuple of ints padding = 0, tuple of ints stride = 1)"
-)
+@public()
 def fold(
     input: Tensor,
     output_size: Ints,

@@ -18,6 +18,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import function, op
+from pullback.core.types import Dims
 from pullback.ops.images.axis_maps import AxisMap, apply_maps, gather_map, resample, take_axes
 from pullback.ops.shared.forms import public, refuse
 
@@ -249,13 +250,10 @@ def _resized(
     return resample(input, maps, _shown(mode, dims, smooth))
 
 
-@public(
-    "(Tensor input, tuple of ints size = None, Any scale_factor = None, str mode = nearest, "
-    "bool align_corners = None, bool recompute_scale_factor = None, bool antialias = False)"
-)
+@public()
 def interpolate(
     input: Tensor,
-    size: Any = None,
+    size: Dims = None,
     scale_factor: Any = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
@@ -318,7 +316,7 @@ def _warn(name: str) -> None:
 @function(places="", aliases=("nn.functional.upsample",))
 def upsample(
     input: Tensor,
-    size: Any = None,
+    size: Dims = None,
     scale_factor: Any = None,
     mode: str = "nearest",
     align_corners: bool | None = None,

@@ -133,10 +133,6 @@ def _pool_windows(name: str, shape: tuple[int, ...], *args: Any) -> Windows:
 
 _SHOWN = {1: "SqueezeBackward1", 2: "MaxPool2DWithIndicesBackward0", 3: "MaxPool3DWithIndicesBackward0"}
 _INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
-_FORM = (
-    "(Tensor input, tuple of ints kernel_size, tuple of ints stride = None, tuple of ints padding = 0, "
-    "tuple of ints dilation = 1, bool ceil_mode = False)"
-)
 
 
 def _declare(dims: int) -> tuple[Any, Any]:
@@ -180,7 +176,7 @@ def _declare(dims: int) -> tuple[Any, Any]:
     torch.Size([1, {made}])
     """
     places = "t" if dims == 1 else ""
-    return public(_FORM, places="t")(max_pool), public(_FORM, places=places)(with_indices)
+    return public(places="t")(max_pool), public(places=places)(with_indices)
 
 
 max_pool1d, max_pool1d_with_indices = _declare(1)
@@ -224,11 +220,10 @@ def _declare_adaptive(dims: int) -> Any:
     >>> torch.nn.functional.{name}(torch.ones(1, {size}), 2).shape
     torch.Size([1, {made}])
     """
-    form = "(Tensor input, tuple of ints output_size)"
-    both = public(form)(with_indices)
+    both = public()(with_indices)
     if dims == 1:  # torch.adaptive_max_pool1d gives the places, too
         SURFACE["torch"][name] = both
-    return public(form)(adaptive_max_pool)
+    return public()(adaptive_max_pool)
 
 
 adaptive_max_pool1d = _declare_adaptive(1)
@@ -322,12 +317,6 @@ def _fractional(
     return fractional_max_windows(input, samples, kernel, out, f"FractionalMaxPool{dims}DBackward0")
 
 
-_FRACTIONAL = (
-    "(Tensor input, tuple of ints kernel_size, tuple of ints output_size = None, "
-    "Any output_ratio = None, bool return_indices = False, Tensor _random_samples = None)"
-)
-
-
 def _declare_fractional(dims: int) -> Any:
     """fractional_max_pool2d, fractional_max_pool3d."""
     name = f"fractional_max_pool{dims}d"
@@ -359,8 +348,8 @@ def _declare_fractional(dims: int) -> Any:
     >>> torch.nn.functional.{name}(torch.ones(1, {size}), 2, output_size=3).shape
     torch.Size([1, {made}])
     """
-    public(_FRACTIONAL)(with_indices)
-    return public(_FRACTIONAL)(fractional_max_pool)
+    public()(with_indices)
+    return public()(fractional_max_pool)
 
 
 fractional_max_pool2d = _declare_fractional(2)
@@ -444,12 +433,6 @@ def _unpool_size(
     return tuple(given)
 
 
-_UNPOOL = (
-    "(Tensor input, Tensor indices, tuple of ints kernel_size, tuple of ints stride = None, "
-    "tuple of ints padding = 0, Any output_size = None)"
-)
-
-
 def _declare_unpool(dims: int) -> Any:
     """max_unpool1d, max_unpool2d, max_unpool3d."""
     name = f"max_unpool{dims}d"
@@ -482,7 +465,7 @@ def _declare_unpool(dims: int) -> Any:
     >>> F.{name}(y, places, 2).shape
     torch.Size([1, {size}])
     """
-    return public(_UNPOOL)(max_unpool)
+    return public()(max_unpool)
 
 
 max_unpool1d = _declare_unpool(1)

@@ -7,6 +7,7 @@ what was repeated. Borders of a constant are `constant_pad_nd` in `flip_roll_til
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,8 @@ def _pad_maps(mode: str, shape: tuple[int, ...], pad: tuple[int, ...]) -> tuple[
 _NAMES = {"reflect": "reflection_pad", "replicate": "replication_pad"}
 
 
-@public('(Tensor input, tuple of ints pad, str mode = "constant", float value = None)')
-def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+@public()
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """`input` with borders: two widths for each dim in `pad`, from the last dim backwards.
 
     `mode` is "constant" (borders of `value`, by default zero), "reflect" (mirrored, without the edge),

@@ -228,13 +228,7 @@ def _whole_means(self: Tensor, maps: Any) -> Array:
     return np.sign(total) * np.sign(divisors) * (np.abs(total) // np.abs(divisors))
 
 
-_ARGUMENTS = (
-    "tuple of ints stride = None, tuple of ints padding = 0, bool ceil_mode = False, "
-    "bool count_include_pad = True"
-)
-
-
-@public(f"(Tensor input, tuple of ints kernel_size, {_ARGUMENTS})", places="t")
+@public(places="t")
 def avg_pool1d(
     input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0,
     ceil_mode: bool = False, count_include_pad: bool = True,
@@ -252,7 +246,7 @@ def avg_pool1d(
     )
 
 
-@public(f"(Tensor input, tuple of ints kernel_size, {_ARGUMENTS}, int divisor_override = None)")
+@public()
 def avg_pool2d(
     input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
@@ -275,7 +269,7 @@ def avg_pool2d(
     return result if out is None else _write(out, result)
 
 
-@public(f"(Tensor input, tuple of ints kernel_size, {_ARGUMENTS}, int divisor_override = None)")
+@public()
 def avg_pool3d(
     input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
@@ -372,7 +366,7 @@ def _adaptive_avg_pool(name: str, shown: str, input: Tensor, output_size: Ints) 
     return resample(input, maps, shown)
 
 
-@public("(Tensor input, tuple of ints output_size)", places="t")
+@public(places="t")
 def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
     """The means of `output_size` windows that cover a sequence (..., n) evenly.
 
@@ -386,7 +380,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Ints) -> Tensor:
     return _adaptive_avg_pool("adaptive_avg_pool1d", "SqueezeBackward1", input, output_size)
 
 
-@public("(Tensor input, tuple of ints output_size)")
+@public()
 def adaptive_avg_pool2d(input: Tensor, output_size: Ints) -> Tensor:
     """The means of windows that cover images (..., height, width) evenly: `output_size` of them.
 
@@ -399,7 +393,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Ints) -> Tensor:
     return _adaptive_avg_pool("adaptive_avg_pool2d", "AdaptiveAvgPool2DBackward0", input, output_size)
 
 
-@public("(Tensor input, tuple of ints output_size)")
+@public()
 def adaptive_avg_pool3d(input: Tensor, output_size: Ints) -> Tensor:
     """The means of windows that cover volumes (..., depth, height, width) evenly: `output_size` of them.
 
@@ -413,12 +407,6 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Ints) -> Tensor:
 
 
 # ------------------------------------------------------------------------------------------- norms
-
-
-_LP = (
-    "(Tensor input, float norm_type, tuple of ints kernel_size, tuple of ints stride = None, "
-    "bool ceil_mode = False)"
-)
 
 
 def _declare_lp(dims: int, mean: Any) -> Any:
@@ -446,7 +434,7 @@ def _declare_lp(dims: int, mean: Any) -> Any:
     >>> torch.nn.functional.{name}(torch.ones(1, {shape}), 2, 2)
     tensor({shown})
     """
-    return public(_LP)(lp_pool)
+    return public()(lp_pool)
 
 
 lp_pool1d = _declare_lp(1, avg_pool1d)

@@ -16,8 +16,9 @@ import numpy as np
 from pullback import ops, return_types
 from pullback.core._engine import Tensor, write_out
 from pullback.core.dtypes import contiguous_format
-from pullback.core.op import Tensors, op
-from pullback.ops.shared.forms import overloaded
+from pullback.core.op import op
+from pullback.core.types import Tensors
+from pullback.ops.shared.forms import explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -206,10 +207,28 @@ def histogram(
     return return_types.histogram_out(written)
 
 
-_REST = "Tensor weight = None, bool density = False"
-histogram = overloaded(
-    histogram,
-    f"(Tensor input, Tensor bins, *, {_REST}, tuple of Tensors out = None)",
-    f"(Tensor input, int bins = 100, *, Any range = None, {_REST}, tuple of Tensors out = None)",
-)
-histogramdd = overloaded(histogramdd, f"(Tensor input, Any bins, Any range = None, {_REST})", places="t")
+def _between_edges(
+    input: Tensor,
+    bins: Tensor,
+    *,
+    weight: Tensor | None = None,
+    density: bool = False,
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A form of `histogram`."""
+
+
+def _of_equal_width(
+    input: Tensor,
+    bins: int = 100,
+    *,
+    range: Sequence[float] | None = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Another one."""
+
+
+histogram = explained(histogram, _between_edges, _of_equal_width)
+histogramdd = explained(histogramdd, places="t")

@@ -18,8 +18,9 @@ from pullback import ops
 from pullback.core._engine import Tensor, from_array
 from pullback.core._loops import strided
 from pullback.core.dtypes import bool_, from_numpy_dtype, int32, int64
-from pullback.core.op import Tensors, function, op
+from pullback.core.op import function, op
 from pullback.core.settings import warn
+from pullback.core.types import Tensors
 from pullback.ops.shared.flat_places import WHOLE, accumulate, compact, key_places
 
 NOT_AN_INDEX = (

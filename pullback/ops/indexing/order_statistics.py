@@ -16,10 +16,17 @@ from pullback.core._engine import Tensor, write_out
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.ops.indexing.sorting import order_of
-from pullback.ops.reductions.min_max import checked_axis, evenly_over_all, picked, picked_slope
+from pullback.ops.reductions.min_max import (
+    along_dim,
+    checked_axis,
+    evenly_over_all,
+    over_all,
+    picked,
+    picked_slope,
+)
 from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -43,9 +50,6 @@ def _check_real(name: str, a: Array) -> None:
 def _numbers(a: Array, axis: int | None, keepdims: bool) -> Array:
     """How many elements are not NaN."""
     return np.asarray(np.add.reduce(a == a, axis, np.int64, None, keepdims))
-
-
-PICK_FORM = "(Tensor input, int dim = -1, bool keepdim = False, *, tuple of Tensors out = None)"
 
 
 def _median(name: str, skips_nan: bool, text: str) -> Any:
@@ -88,11 +92,7 @@ def _median(name: str, skips_nan: bool, text: str) -> Any:
 
     median.__name__ = median.__qualname__ = name
     median.__doc__ = text
-    return overloaded(
-        median,
-        "(Tensor input, *, Tensor out = None)",
-        "(Tensor input, int dim, bool keepdim = False, *, tuple of Tensors out = None)",
-    )
+    return explained(median, over_all, along_dim)
 
 
 median = _median(
@@ -141,7 +141,14 @@ def _kthvalue_shapes(self: Array, k: int, dim: int, keepdim: bool) -> tuple[Arra
     return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
 
 
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
+def kthvalue(
+    input: Tensor,
+    k: int,
+    dim: int = -1,
+    keepdim: bool = False,
+    *,
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """The `k`-th smallest element along `dim`, counted from 1: `(values, indices)`.
 
     NaN is the largest. RuntimeError if `k` is out of range. The gradient goes to the element
@@ -156,7 +163,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
     return return_types.kthvalue_out(_kthvalue(input, k, dim, keepdim, out=out))
 
 
-kthvalue = overloaded(kthvalue, PICK_FORM.replace("int dim", "int k, int dim"))
+kthvalue = explained(kthvalue)
 
 
 @op(name="mode", places="")
@@ -181,7 +188,9 @@ def _mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Array, Ar
 _mode.vjp(self=picked_slope)
 
 
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
+def mode(
+    input: Tensor, dim: int = -1, keepdim: bool = False, *, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """The most frequent element along `dim` and its last place: `(values, indices)`.
 
     The smallest of equally frequent ones. The gradient goes to that place.
@@ -195,7 +204,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None
     return return_types.mode_out(_mode(input, dim, keepdim, out=out))
 
 
-mode = overloaded(mode, PICK_FORM)
+mode = explained(mode)
 
 
 # -------------------------------------------------------------------------------------- quantiles
@@ -283,13 +292,9 @@ def _quantile(name: str, skips_nan: bool, text: str) -> Any:
 
     quantile.__name__ = quantile.__qualname__ = name
     quantile.__doc__ = text
-    return overloaded(quantile, QUANTILE_FORM)
+    return explained(quantile)
 
 
-QUANTILE_FORM = (
-    "(Tensor input, Any q, int dim = None, bool keepdim = False, *, str interpolation = linear, "
-    "Tensor out = None)"
-)
 quantile = _quantile(
     "quantile",
     False,

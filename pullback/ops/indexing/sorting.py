@@ -21,7 +21,7 @@ from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.min_max import to_picked
 from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -86,12 +86,24 @@ def sort(
     return return_types.sort_out(_sort(input, dim, descending, stable, out=out))
 
 
-sort = overloaded(
-    sort,
-    "(Tensor input, *, bool stable = None, int dim = -1, bool descending = False, "
-    "tuple of Tensors out = None)",
-    "(Tensor input, int dim = -1, bool descending = False, *, tuple of Tensors out = None)",
-)
+def _stable(
+    input: Tensor,
+    *,
+    stable: bool | None = None,
+    dim: int = -1,
+    descending: bool = False,
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A form of `sort`."""
+
+
+def _in_any_way(
+    input: Tensor, dim: int = -1, descending: bool = False, *, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Another one."""
+
+
+sort = explained(sort, _stable, _in_any_way)
 
 
 @op(nondiff=True, moves=True, layout="K")
@@ -155,8 +167,8 @@ def topk(
     largest: bool = True,
     sorted: bool = True,
     *,
-    out: Any = None,
-) -> Any:
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """The `k` largest (or smallest) elements along `dim` in order: `(values, indices)`.
 
     NaN is the largest. RuntimeError if `k` exceeds the size, for booleans and complex numbers.
@@ -173,11 +185,7 @@ def topk(
     return return_types.topk_out(_topk(input, k, dim, largest, sorted, out=out))
 
 
-topk = overloaded(
-    topk,
-    "(Tensor input, int k, int dim = -1, bool largest = True, bool sorted = True, *, "
-    "tuple of Tensors out = None)",
-)
+topk = explained(topk)
 
 
 # ------------------------------------------------------------------------------------------- sets
@@ -470,8 +478,8 @@ def _isin(
 
 
 def isin(
-    elements: Any,
-    test_elements: Any,
+    elements: Tensor | Number,
+    test_elements: Tensor | Number,
     *,
     assume_unique: bool = False,
     invert: bool = False,
@@ -494,11 +502,37 @@ def isin(
     return _isin(elements, test_elements, assume_unique, invert, out=out)
 
 
-_OPTIONS = "*, bool assume_unique = False, bool invert = False, Tensor out = None)"
-isin = overloaded(
-    isin,
-    "(Tensor elements, Tensor test_elements, " + _OPTIONS,
-    "(Number element, Tensor test_elements, " + _OPTIONS,
-    "(Tensor elements, Number test_element, " + _OPTIONS,
-    places="t",
-)
+def _many_in_many(
+    elements: Tensor,
+    test_elements: Tensor,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """A form of `isin`."""
+
+
+def _one_in_many(
+    element: Number,
+    test_elements: Tensor,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Another one."""
+
+
+def _many_in_one(
+    elements: Tensor,
+    test_element: Number,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The last one."""
+
+
+isin = explained(isin, _many_in_many, _one_in_many, _many_in_one, places="t")

@@ -20,7 +20,7 @@ from pullback.core.dtypes import bool_, float32
 from pullback.core.op import op
 from pullback.ops.elementwise.arithmetic import _c_name as c_name
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 Array = Any
 _TILE = 1 << 19  # scores held at a time
@@ -281,10 +281,8 @@ def scaled_dot_product_attention(
     return _attention(query, key, value, attn_mask, is_causal, scale)[0]
 
 
-scaled_dot_product_attention = overloaded(
+scaled_dot_product_attention = explained(
     scaled_dot_product_attention,
-    "(Tensor query, Tensor key, Tensor value, Tensor attn_mask = None, float dropout_p = 0., "
-    "bool is_causal = False, *, float scale = None, bool enable_gqa = False)",
     places="",
     aliases=("nn.functional.scaled_dot_product_attention",),
 )

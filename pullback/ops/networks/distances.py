@@ -18,7 +18,7 @@ from pullback.core.op import op
 from pullback.kernels import distances
 from pullback.ops.reductions.norms import norm_slope
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -135,11 +135,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _MO
     return _cdist(x1, x2, float(p), 0 if compute_mode is None else _MODES.index(compute_mode))
 
 
-cdist = overloaded(
-    cdist,
-    "(Tensor x1, Tensor x2, float p = 2, str compute_mode = None)",
-    places="t",
-)
+cdist = explained(cdist, places="t")
 
 # ------------------------------------------------------------------------------ pairs of rows
 
@@ -187,7 +183,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     return _pdist(input, float(p))
 
 
-pdist = overloaded(pdist, "(Tensor input, float p = 2)", places="t", aliases=("nn.functional.pdist",))
+pdist = explained(pdist, places="t", aliases=("nn.functional.pdist",))
 
 
 def pairwise_distance(
@@ -202,12 +198,7 @@ def pairwise_distance(
     return ops.norm(x1 - x2 + eps, p, -1, keepdim)
 
 
-pairwise_distance = overloaded(
-    pairwise_distance,
-    "(Tensor x1, Tensor x2, float p = 2, float eps = 1e-06, bool keepdim = False)",
-    places="t",
-    aliases=("nn.functional.pairwise_distance",),
-)
+pairwise_distance = explained(pairwise_distance, places="t", aliases=("nn.functional.pairwise_distance",))
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -231,9 +222,4 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return ops.sum(first * second, dim)
 
 
-cosine_similarity = overloaded(
-    cosine_similarity,
-    "(Tensor x1, Tensor x2, int dim = 1, float eps = 1e-08)",
-    places="t",
-    aliases=("nn.functional.cosine_similarity",),
-)
+cosine_similarity = explained(cosine_similarity, places="t", aliases=("nn.functional.cosine_similarity",))

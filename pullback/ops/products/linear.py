@@ -62,7 +62,7 @@ def _check_bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor
         )
 
 
-@public("(Tensor input1, Tensor input2, Tensor weight, Tensor bias = None)", places="t")
+@public(places="t")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x1 @ weight[k] @ x2 + bias[k]` for each k: (..., n), (..., m) and (out, n, m) give (..., out).
 

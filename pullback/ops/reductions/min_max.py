@@ -18,7 +18,7 @@ from pullback.core._engine import Tensor
 from pullback.core.op import op
 from pullback.ops.reductions.reduce import Dims, reduced_axes, restore, type_name
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained, two_tensors
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -106,11 +106,14 @@ def picked_slope(g0: Tensor, self_shape: Any, dim: int, keepdim: bool, result1: 
     return to_picked(g0, self_shape, dim, keepdim, result1)
 
 
-MAX_FORMS = (
-    "(Tensor input, *, Tensor out = None)",
-    "(Tensor input, Tensor other, *, Tensor out = None)",
-    "(Tensor input, int dim, bool keepdim = False, *, tuple of Tensors out = None)",
-)
+def over_all(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The form of `max`, `min`, `all`, `any` and medians over all elements."""
+
+
+def along_dim(
+    input: Tensor, dim: int, keepdim: bool = False, *, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """The form of `max`, `min` and medians along a dim."""
 
 
 def _extreme(name: str, ufunc: Any, search: Any, pairwise: str, text: str) -> Any:
@@ -135,7 +138,7 @@ def _extreme(name: str, ufunc: Any, search: Any, pairwise: str, text: str) -> An
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = text
-    return overloaded(extreme, *MAX_FORMS)
+    return explained(extreme, over_all, two_tensors, along_dim)
 
 
 max = _extreme(
@@ -205,8 +208,7 @@ def _amax(name: str, ufunc: Any, word: str) -> Any:
     kernel.__name__ = name
     record = op(name=name, places="")(kernel)
     record.vjp(self=evenly)
-    form = "(Tensor input, tuple of ints dim = None, bool keepdim = False, *, Tensor out = None)"
-    return overloaded(record, form)
+    return explained(record)
 
 
 amax = _amax("amax", np.maximum, "max")
@@ -242,7 +244,13 @@ def _aminmax_vjp(
 _aminmax.vjp(self=_aminmax_vjp)
 
 
-def _public_aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
+def _public_aminmax(
+    input: Tensor,
+    *,
+    dim: int | None = None,
+    keepdim: bool = False,
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """The smallest and the largest elements, `(min, max)`: of all, or along `dim`.
 
     Elements that tie share the gradient. RuntimeError where there is nothing.
@@ -259,10 +267,7 @@ def _public_aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = Fa
 
 
 _public_aminmax.__name__ = "aminmax"
-aminmax = overloaded(
-    _public_aminmax,
-    "(Tensor input, *, int dim = None, bool keepdim = False, tuple of Tensors out = None)",
-)
+aminmax = explained(_public_aminmax)
 
 
 def _argument(name: str, search: Any) -> Any:
@@ -290,11 +295,21 @@ def _argument(name: str, search: Any) -> Any:
     """
     kernel.__name__ = name
     record = op(name=name, places="", nondiff=True)(kernel)
-    return overloaded(record, "(Tensor input, int dim = None, bool keepdim = False, *, Tensor out = None)")
+    return explained(record)
 
 
 argmax = _argument("argmax", np.argmax)
 argmin = _argument("argmin", _argmin)
+
+
+def _over_dims(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """A form of `all` and `any`."""
+
+
+def _over_dim(input: Tensor, dim: int, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """Another one."""
 
 
 def _truth(name: str, ufunc: Any) -> Any:
@@ -316,12 +331,7 @@ def _truth(name: str, ufunc: Any) -> Any:
     """
     kernel.__name__ = name
     record = op(name=name, places="", nondiff=True)(kernel)
-    return overloaded(
-        record,
-        "(Tensor input, *, Tensor out = None)",
-        "(Tensor input, tuple of ints dim = None, bool keepdim = False, *, Tensor out = None)",
-        "(Tensor input, int dim, bool keepdim = False, *, Tensor out = None)",
-    )
+    return explained(record, over_all, _over_dims, _over_dim)
 
 
 all = _truth("all", np.logical_and)

@@ -18,10 +18,11 @@ from pullback.core._engine import Tensor, conj, write_out
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import function, op
+from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
 from pullback.ops.reductions.reduce import Dims, reduced_axes, restore, sum_array, widened
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import check_tensors, overloaded
+from pullback.ops.shared.forms import check_tensors, explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -235,7 +236,7 @@ _MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
 
 
 @op(places="")
-def renorm(self: Tensor, p: float, dim: int, maxnorm: float) -> Array:
+def renorm(self: Tensor, p: Number, dim: int, maxnorm: Number) -> Array:
     """Scales those slices along `dim` whose norm of order `p` exceeds `maxnorm` down to it.
 
     RuntimeError for fewer than two dims, `p` not positive, or `maxnorm` negative.
@@ -269,9 +270,7 @@ def _renorm_vjp(g: Tensor, self: Tensor, p: float, dim: int, maxnorm: float) -> 
 
 
 renorm.vjp(self=_renorm_vjp)
-renorm = overloaded(
-    renorm, "(Tensor input, Number p, int dim, Number maxnorm, *, Tensor out = None)", places="tmi"
-)
+renorm = explained(renorm, places="tmi")
 
 
 # ---------------------------------------------------------------------------------- of matrices

@@ -22,9 +22,10 @@ from pullback.core._loops import add_reduce, total
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype, int64
 from pullback.core.op import function, op
+from pullback.core.types import Number
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Dims = int | Sequence[int] | None
@@ -121,10 +122,20 @@ def _block_sums(a: Array, axis: int) -> Array:
     return np.concatenate(parts, axis) if rest else parts[0]
 
 
-SUM_FORMS = (
-    "(Tensor input, *, torch.dtype dtype = None)",
-    "(Tensor input, tuple of ints dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor out = None)",
-)
+def _of_all(input: Tensor, *, dtype: Dtype | None = None) -> Tensor:
+    """A form of `sum`, `mean` and `prod`."""
+
+
+def _along(
+    input: Tensor, dim: Dims, keepdim: bool = False, *, dtype: Dtype | None = None, out: Tensor | None = None
+) -> Tensor:
+    """A form of `sum` and `mean`."""
+
+
+def _along_one(
+    input: Tensor, dim: int, keepdim: bool = False, *, dtype: Dtype | None = None, out: Tensor | None = None
+) -> Tensor:
+    """A form of `prod`."""
 
 
 @op(places="", linear=True, takes_half=True)
@@ -157,7 +168,7 @@ sum.variant = lambda saved: (
     "SumBackward0" if saved["dim"] is None and not saved["keepdim"] else "SumBackward1"
 )
 sum.vjp(self=lambda g, self_shape, dim, keepdim: spread(g, self_shape, dim, keepdim))
-sum = overloaded(sum, *SUM_FORMS)
+sum = explained(sum, _of_all, _along)
 
 
 @op(takes_half=True)
@@ -229,7 +240,7 @@ mean.vjp(
         g / reduced_count(self_shape, dim), self_shape, dim, keepdim
     )
 )
-mean = overloaded(mean, *SUM_FORMS)
+mean = explained(mean, _of_all, _along)
 
 
 @function()
@@ -304,11 +315,7 @@ def others_prod(x: Tensor) -> Tensor:
 
 prod.variant = lambda saved: "ProdBackward0" if saved["dim"] is None else "ProdBackward1"
 prod.vjp(self=_prod_vjp)
-prod = overloaded(
-    prod,
-    "(Tensor input, *, torch.dtype dtype = None)",
-    "(Tensor input, int dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor out = None)",
-)
+prod = explained(prod, _of_all, _along_one)
 
 
 @op(nondiff=True)
@@ -486,12 +493,26 @@ _std_mean.vjp(
     )
 )
 
-VAR_FORMS = (
-    "(Tensor input, tuple of ints dim, bool unbiased = True, bool keepdim = False, *, Tensor out = None)",
-    "(Tensor input, tuple of ints dim = None, *, Number correction = None, bool keepdim = False, "
-    "Tensor out = None)",
-    "(Tensor input, bool unbiased = True)",
-)
+
+def _unbiased_along(
+    input: Tensor, dim: Dims, unbiased: bool = True, keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """A form of `var`, `std` and their pairs with the mean."""
+
+
+def _corrected(
+    input: Tensor,
+    dim: Dims = None,
+    *,
+    correction: Number | None = None,
+    keepdim: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Another one."""
+
+
+def _unbiased(input: Tensor, unbiased: bool = True) -> Tensor:
+    """The last one."""
 
 
 def _moment(name: str, record: Any, text: str, places: str) -> Any:
@@ -516,7 +537,7 @@ def _moment(name: str, record: Any, text: str, places: str) -> Any:
 
     measure.__name__ = measure.__qualname__ = name
     measure.__doc__ = text
-    return overloaded(measure, *VAR_FORMS, places=places)
+    return explained(measure, _unbiased_along, _corrected, _unbiased, places=places)
 
 
 var = _moment(

@@ -20,7 +20,7 @@ from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.min_max import to_picked
 from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -63,8 +63,15 @@ def from_end(scan: Callable[[Tensor, int], Tensor], x: Tensor, dim: int) -> Tens
 
 
 cumsum.vjp(self=lambda g, dim: from_end(cumsum, g, dim))
-CUM_FORM = "(Tensor input, int dim, *, torch.dtype dtype = None, Tensor out = None)"
-cumsum = overloaded(cumsum, CUM_FORM, places="tmi")
+
+
+def _running_total(
+    input: Tensor, dim: int, *, dtype: Dtype | None = None, out: Tensor | None = None
+) -> Tensor:
+    """The form of `cumsum` and `cumprod`."""
+
+
+cumsum = explained(cumsum, _running_total, places="tmi")
 
 
 @op(places="", takes_half=True)
@@ -109,7 +116,7 @@ def _shifted(x: Tensor, dim: int, by: int, fill: float) -> Tensor:
 
 
 cumprod.vjp(self=_cumprod_vjp)
-cumprod = overloaded(cumprod, CUM_FORM, places="tmi")
+cumprod = explained(cumprod, _running_total, places="tmi")
 
 
 @op(aliases=("special.logcumsumexp",))
@@ -189,7 +196,9 @@ def _running(name: str, ufunc: Any) -> Any:
     record.vjp(self=lambda g0, self_shape, dim, result1: to_picked(g0, self_shape, dim, True, result1))
     named, written = getattr(return_types, name), getattr(return_types, f"{name}_out")
 
-    def running(input: Tensor, dim: int, *, out: Any = None) -> Any:
+    def running(
+        input: Tensor, dim: int, *, out: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         return named(record(input, dim)) if out is None else written(record(input, dim, out=out))
 
     side, values, indices = (
@@ -206,7 +215,7 @@ def _running(name: str, ufunc: Any) -> Any:
     values=tensor([{values}]),
     indices=tensor([{indices}]))
     """
-    return overloaded(running, "(Tensor input, int dim, *, tuple of Tensors out = None)")
+    return explained(running)
 
 
 cummax = _running("cummax", np.maximum)

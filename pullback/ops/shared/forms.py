@@ -1,36 +1,62 @@
-"""What is said when the arguments of an overloaded function fit none of its forms.
+"""What is said when the arguments of a function fit none of the ways to call it, its forms.
 
-Such a function is written for one form of call and does not look at types. If a TypeError comes out,
-the call is matched against the forms, written as PyTorch's messages show them: a call that is right
-pays nothing. Read `overloaded`, then `mismatch`; `Form` is one form.
+Such a function does not look at types. If a TypeError comes out, the call is matched against the forms,
+and a call that is right pays nothing. The forms are signatures: that of the function itself, in which a
+parameter `Tensor | Number` stands for two forms, or, where the ways to call it are too different, those
+of empty functions that show them. Read `explained`, then `mismatch`; `Form` is one form.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from inspect import Parameter, Signature
 from typing import Any
 
 from pullback.core._engine import Tensor, install_explain
 from pullback.core.dtypes import dtype, number_dtype
 from pullback.core.op import function as declare
+from pullback.core.signatures import signature_of, without
+from pullback.core.types import Number
+
+# What stands for the forms of many functions of two operands; those of the others are beside them.
 
 
-def pair(first: str = "input", second: str = "other", number: str = "") -> tuple[str, ...]:
-    """The forms of a function of two tensors, or of a tensor and a number.
-
-    `number` is the form that begins with a number: "out" if it takes `out`, "plain" if not, "" if none.
-    """
-    out = ", *, Tensor out = None)"
-    forms = [f"(Tensor {first}, Tensor {second}{out}", f"(Tensor {first}, Number {second}{out}"]
-    if number:
-        named = "self" if first == "input" else first
-        forms.insert(1, f"(Number {named}, Tensor {second}{out if number == 'out' else ')'}")
-    return tuple(forms)
+def two_tensors(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The form of a function of two tensors."""
 
 
-_ALIASES = {"axis": "dim", "keepdims": "keepdim"}
-_PARAMETER = re.compile(r"(tuple of ints|tuple of Tensors|torch\.dtype|\w+) (\w+)(?: = (\w+))?")
+def number_first(self: Number, other: Tensor) -> Tensor:
+    """The form of a function of a number and a tensor."""
+
+
+def number_second(input: Tensor, other: Number, *, out: Tensor | None = None) -> Tensor:
+    """The form of a function of a tensor and a number."""
+
+
+# ---------------------------------------------------------------------------- the text of a form
+
+_KIND_OF = {
+    "Ints": "tuple of ints",
+    "Dims": "tuple of ints",
+    "Size": "tuple of ints",
+    "Sequence[int]": "tuple of ints",
+    "int | Sequence[int]": "tuple of ints",
+    "Sequence[float]": "tuple of floats",
+    "Tensors": "tuple of Tensors",
+    "Dtype": "torch.dtype",
+    "layout": "torch.layout",
+    "device | str | int": "torch.device",
+}
+"""What messages call a parameter, by its annotation; others by the annotation itself."""
+
+
+def _kind_of(annotation: Any) -> str:
+    if annotation is Parameter.empty:
+        return "Any"
+    text = str(annotation).removesuffix(" | None")
+    return "tuple of Tensors" if text.startswith("tuple[Tensor") else _KIND_OF.get(text, text)
 
 
 def _is_int(value: Any) -> bool:
@@ -50,107 +76,192 @@ _TESTS: dict[str, Callable[[Any], bool]] = {
     "str": lambda value: isinstance(value, str),
     "tuple of ints": lambda value: value is None or _is_ints(value),
     "tuple of Tensors": lambda value: isinstance(value, (tuple, list)),
-    "Any": lambda value: True,
     "torch.dtype": lambda value: isinstance(value, dtype),
-    "layout": lambda value: True,
-    "device": lambda value: True,
 }
+"""Whether an argument is of a kind; one of another kind than these is not looked at."""
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    return kind not in _TESTS or _TESTS[kind](value)
 
 
 class Form:
-    """One way to call a function, as `(int dim, bool keepdim = False, *, Tensor out = None)`."""
+    """One way to call a function, with the text of PyTorch's: `(Tensor input, *, Tensor out = None)`."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.parameters = _PARAMETER.findall(text)
-        before = text.partition("*")[0]
-        self.positional = len(_PARAMETER.findall(before))
-        self.required = sum(not default for _, _, default in self.parameters)
+    def __init__(self, signature: Signature) -> None:
+        self.parameters = list(signature.parameters.values())
+        self.kinds = {p.name: _kind_of(p.annotation) for p in self.parameters}
+        self.positional = sum(p.kind is not Parameter.KEYWORD_ONLY for p in self.parameters)
+        self.required = sum(p.default is Parameter.empty for p in self.parameters)
+        shown = [self._shown(p) for p in self.parameters]
+        if self.positional < len(shown):
+            shown.insert(self.positional, "*")
+        self.text = f"({', '.join(shown)})"
+
+    def _shown(self, parameter: Parameter) -> str:
+        text = f"{self.kinds[parameter.name].removesuffix(' | Number')} {parameter.name}"
+        if parameter.default is Parameter.empty:
+            return text
+        default = parameter.default
+        return f'{text} = "{default}"' if isinstance(default, str) else f"{text} = {default}"
 
     def complaint(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         """Why a call does not fit this form; None if it does."""
-        if not self.text:
-            return "not shown"
         if len(args) > self.positional:
             most = f"{self.positional} positional argument{'' if self.positional == 1 else 's'}"
             return f"{name}() takes {most} but {len(args)} were given"
-        given = dict(zip((p for _, p, _ in self.parameters), args, strict=False))
-        rest = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
+        by_position = dict(zip(self.kinds, args, strict=False))
+        by_name = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
         missing = []
-        for place, (kind, parameter, default) in enumerate(self.parameters):
-            if parameter in given:
-                value, where = given[parameter], f" (position {place + 1})"
-            elif parameter in rest:
-                value, where = rest.pop(parameter), ""
+        for position, parameter in enumerate(self.parameters, 1):
+            if parameter.name in by_position:
+                value, where = by_position[parameter.name], f" (position {position})"
+            elif parameter.name in by_name:
+                value, where = by_name.pop(parameter.name), ""
             else:
-                missing += [] if default else [f'"{parameter}"']
+                missing += [f'"{parameter.name}"'] if parameter.default is Parameter.empty else []
                 continue
-            if "Number alpha" in self.text and number_dtype(value) is not None and place:
-                continue  # sums and differences take a number for a tensor
-            if not (_TESTS[kind](value) or (value is None and default == "None")):
-                shown = type(value).__name__
-                return f"{name}(): argument '{parameter}'{where} must be {kind}, not {shown}"
+            kind, _, also = self.kinds[parameter.name].partition(" | ")
+            if not (
+                _is_of(kind, value)
+                or (also and _is_of(also, value))
+                or (value is None and parameter.default is None)
+            ):
+                return (
+                    f"{name}(): argument '{parameter.name}'{where} must be {kind}, not {type(value).__name__}"
+                )
         if missing:
-            listed = ", ".join(missing)
-            return f"{name}() missing {len(missing)} required positional arguments: {listed}"
-        if rest:
-            return f"{name}() got an unexpected keyword argument '{next(iter(rest))}'"
+            return f"{name}() missing {len(missing)} required positional arguments: {', '.join(missing)}"
+        if by_name:
+            return f"{name}() got an unexpected keyword argument '{next(iter(by_name))}'"
         return None
 
     def difference(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """For a call of as many arguments, which of them are wrong: a line of the long message."""
-        if "*" in self.text or len(args) + len(kwargs) != len(self.parameters):
+        if self.positional < len(self.parameters) or len(args) + len(kwargs) != len(self.parameters):
             return ""  # PyTorch counts the star as one parameter more
-        kinds = {name: kind for kind, name, _ in self.parameters}
-        if wrong := [name for name in kwargs if name not in kinds]:
+        if wrong := [name for name in kwargs if name not in self.kinds]:
             listed = ", ".join(wrong)
             return f"      didn't match because some of the keywords were incorrect: {listed}\n"
-        tested = [(value, kind) for value, kind in zip(args, kinds.values(), strict=False)]
-        tested += [(value, kinds[name]) for name, value in kwargs.items()]
+        tested = [(value, kind) for value, kind in zip(args, self.kinds.values(), strict=False)]
+        tested += [(value, self.kinds[name]) for name, value in kwargs.items()]
         types = [  # PyTorch counts no argument as a right Number here
-            type(value).__name__ if kind != "Number" and _TESTS[kind](value) else f"!{type(value).__name__}!"
+            type(value).__name__ if kind != "Number" and _is_of(kind, value) else f"!{type(value).__name__}!"
             for value, kind in tested
         ]
         listed = ", ".join(types)
         return f"      didn't match because some of the arguments have invalid types: ({listed})\n"
 
 
-def mismatch(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+_ALIASES = {"axis": "dim", "keepdims": "keepdim"}
+
+HIDDEN = "hidden"
+"""In place of a form: one more that PyTorch still takes and does not show."""
+
+
+@functools.cache
+def forms_of(*functions: Any, method: bool = False) -> list[Form | None]:
+    """The forms that these functions show, of methods without the input and `out`. None is a hidden one."""
+    forms: list[Form | None] = []
+    for function in functions:
+        for signature in () if function is HIDDEN else _variants(signature_of(function)):
+            if method:
+                signature = without(signature, next(iter(signature.parameters)), "out")
+            forms.append(Form(signature))
+    return forms + [None] * functions.count(HIDDEN)
+
+
+def _shown(function: Any, forms: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What shows the forms of a function: itself, if no other does."""
+    return forms if set(forms) - {HIDDEN} else (function, *forms)
+
+
+def _variants(signature: Signature) -> Iterator[Signature]:
+    """One signature for each choice of tensors and numbers, the first parameter changing fastest.
+
+    Not all may be numbers, unless the function makes tensors, that is takes a dtype. A first `input` that
+    is a number is called `self`. A sum or difference, known by its `alpha`, takes numbers for tensors.
+    """
+    parameters = signature.parameters
+    either = [name for name, p in parameters.items() if p.annotation == "Tensor | Number"]
+    if "alpha" in parameters:
+        either = []
+    for kinds in itertools.product(("Tensor", "Number"), repeat=len(either)):
+        chosen = dict(zip(reversed(either), kinds, strict=True))
+        if (
+            either
+            and "dtype" not in parameters
+            and all(chosen.get(name, p.annotation) != "Tensor" for name, p in parameters.items())
+        ):
+            continue
+        yield signature.replace(
+            parameters=[
+                p.replace(
+                    annotation=chosen.get(name, p.annotation),
+                    name="self" if name == "input" and chosen.get(name) == "Number" else name,
+                )
+                for name, p in parameters.items()
+            ]
+        )
+
+
+# ------------------------------------------------------------------------------------ the message
+
+
+def mismatch(
+    name: str, forms: list[Form | None], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str | None:
     """The message for a call that fits none of the forms; None if one fits."""
-    complaints = [form.complaint(name, args, kwargs) for form in forms]
+    shown = [form for form in forms if form is not None]
+    complaints = [form.complaint(name, args, kwargs) for form in shown]
     if None in complaints:
         return None
     count = len(args) + len(kwargs)
     plausible = [
         said
-        for form, said in zip(forms, complaints, strict=True)
+        for form, said in zip(shown, complaints, strict=True)
         if form.required <= count <= len(form.parameters)
     ]
     if len(plausible) == 1 or len(forms) == 1:
         return plausible[0] if plausible else complaints[0]
-    if len(shown := [form.text for form in forms if form.text]) == 1:  # the other is one that is not shown
+    start = f"{name}() received an invalid combination of arguments - got "
+    if len(shown) == 1:  # the other is hidden
         listed = ", ".join(type(value).__name__ for value in (*args, *kwargs.values()))
-        return (
-            f"{name}() received an invalid combination of arguments - got ({listed}), but expected {shown[0]}"
-        )
+        return f"{start}({listed}), but expected {shown[0].text}"
     got = [type(value).__name__ for value in args]
     got += [f"{key}={type(value).__name__}" for key, value in kwargs.items()]
     listed = ", ".join(got) + (", " if kwargs else "")
-    expected = "".join(f" * {form.text}\n{form.difference(args, kwargs)}" for form in forms)
-    return (
-        f"{name}() received an invalid combination of arguments - got ({listed}), "
-        f"but expected one of:\n{expected}"
-    )
+    expected = "".join(f" * {form.text}\n{form.difference(args, kwargs)}" for form in shown)
+    return f"{start}({listed}), but expected one of:\n{expected}"
 
 
-def _rescuer(function: Callable[..., Any], texts: tuple[str, ...], method: bool) -> Callable[..., Any]:
+def _explain(
+    name: str, forms: list[Form | None], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str | None:
+    """The message, unless an argument of another kind takes part in the dispatch."""
+    foreign = (value for value in args if not isinstance(value, Tensor))
+    if any(hasattr(type(value), "__torch_function__") for value in foreign):
+        return None
+    return mismatch(name, forms, args, kwargs)
+
+
+def _explain_first(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """What the engine asks of a function of `forms` where a call begins with no tensor."""
+    return _explain(function.__name__, forms_of(*_shown(function, function.forms)), args, kwargs)
+
+
+install_explain(_explain_first)
+
+
+# ------------------------------------------------------------------------------------ declaration
+
+
+def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool) -> Callable[..., Any]:
     """What `Function` asks after a TypeError: raises the explained one, or calls with our names."""
-    forms: list[Form] = []
 
     def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not forms:
-            forms.extend(Form(_method_text(text) if method else text) for text in texts)
-        message = _explain(function.__name__, forms, args[method:], kwargs)
+        found = forms_of(*_shown(function, forms), method=method)
+        message = _explain(function.__name__, found, args[method:], kwargs)
         if message is not None:
             raise TypeError(message) from None
         if not _ALIASES.keys() & kwargs.keys():
@@ -160,49 +271,25 @@ def _rescuer(function: Callable[..., Any], texts: tuple[str, ...], method: bool)
     return rescue
 
 
-def _explain(name: str, forms: list[Form], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-    """The message, unless an argument of another kind takes part in the dispatch."""
-    foreign = (value for value in args if not isinstance(value, Tensor))
-    if any(hasattr(type(value), "__torch_function__") for value in foreign):
-        return None
-    return mismatch(name, forms, args, kwargs)
-
-
-def _explain_first(
-    texts: tuple[str, ...], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> str | None:
-    """What the engine asks where a call begins with no tensor."""
-    return _explain(name, [Form(text) for text in texts], args, kwargs)
-
-
-install_explain(_explain_first)
-
-
-def _method_text(text: str) -> str:
-    """The form of the method: neither the input nor `out`."""
-    text = re.sub(r", (Tensor|tuple of Tensors) out = None\)", ")", text).replace(", *)", ")")
-    return text.replace("(Tensor input, ", "(").replace("(Tensor input)", "()")
-
-
-def overloaded(
-    function: Any, *texts: str, name: str = "", places: str = "tm", aliases: tuple[str, ...] = ()
+def explained(
+    function: Any, *forms: Any, name: str = "", places: str = "tm", aliases: tuple[str, ...] = ()
 ) -> Any:
-    """Publishes an op or function whose calls are explained by these forms; its method by theirs.
+    """Publishes an op or function whose refusals are explained by its forms; its method by theirs.
 
-    An empty form is one that PyTorch still takes and does not show.
+    The forms are functions with the signatures of calls, by default the function itself.
     """
     name = name or function.__name__
     if "m" in places:
-        declare(name=name, places="m", rescue=_rescuer(function, texts, True))(function)
+        declare(name=name, places="m", rescue=_rescuer(function, forms, True))(function)
     places = places.replace("m", "")
-    return declare(name=name, places=places, aliases=aliases, rescue=_rescuer(function, texts, False))(
+    return declare(name=name, places=places, aliases=aliases, rescue=_rescuer(function, forms, False))(
         function
     )
 
 
-def public(*forms: str, places: str = "", space: str = "nn.functional") -> Callable[..., Any]:
-    """Publishes a function in a namespace; its calls are explained by these forms. A decorator."""
-    return lambda fn: overloaded(fn, *forms, places=places, aliases=(f"{space}.{fn.__name__}",))
+def public(*forms: Any, places: str = "", space: str = "nn.functional") -> Callable[..., Any]:
+    """Publishes a function in a namespace, explained by these forms or its own. A decorator."""
+    return lambda fn: explained(fn, *forms, places=places, aliases=(f"{space}.{fn.__name__}",))
 
 
 def refuse(

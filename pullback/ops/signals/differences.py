@@ -13,7 +13,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import number_dtype
 from pullback.ops.shared.dims import wrap_dims
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 
 def _spacings(input: Tensor, spacing: Any, dim: Any) -> tuple[tuple[int, ...], list[Any]]:
@@ -116,8 +116,4 @@ def gradient(
     return [_along(input, d, step, edge_order) for d, step in zip(dims, spacings, strict=True)]
 
 
-gradient = overloaded(
-    gradient,
-    "(Tensor input, *, Any spacing = None, tuple of ints dim = None, int edge_order = 1)",
-    places="t",
-)
+gradient = explained(gradient, places="t")

@@ -19,7 +19,7 @@ from pullback.core.dtypes import get_default_dtype
 from pullback.core.op import function, op
 from pullback.ops.arrays.create import created
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Dims = tuple[int, ...]
@@ -278,10 +278,10 @@ def _finish(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     return write_out(out, ops.resolve_conj(result.detach()))
 
 
-def _publish(name: str, call: Any, text: str, form: str) -> Any:
+def _publish(name: str, call: Any, text: str) -> Any:
     call.__name__ = call.__qualname__ = f"fft_{name}"
     call.__doc__ = text
-    return overloaded(call, form, places="", aliases=(f"fft.{name}",))
+    return explained(call, places="", aliases=(f"fft.{name}",))
 
 
 _MODES = (
@@ -302,17 +302,14 @@ def _single(name: str, way: Callable[..., Tensor], text: str, shown: str) -> Any
         return _finish(name, way(name, input, n, dim, norm), out)
 
     example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.tensor([1.0, 2.0, 1.0]))\n{shown}\n"
-    form = "(Tensor input, int n = None, int dim = -1, str norm = None, *, Tensor out = None)"
-    return _publish(
-        name, call, f"{text} along `dim`, cut or padded to `n` points.\n\n{_MODES}\n\n{example}", form
-    )
+    return _publish(name, call, f"{text} along `dim`, cut or padded to `n` points.\n\n{_MODES}\n\n{example}")
 
 
 def _several(name: str, way: Callable[..., Tensor], text: str, default: Any) -> Any:
     def call(
         input: Tensor,
-        s: Any = None,
-        dim: Any = default,
+        s: Sequence[int] | None = None,
+        dim: Sequence[int] | None = default,
         norm: str | None = None,
         *,
         out: Tensor | None = None,
@@ -322,16 +319,11 @@ def _several(name: str, way: Callable[..., Tensor], text: str, default: Any) -> 
     over = "all dims, or the last `len(s)`," if default is None else "the last two dims"
     example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.ones(4, 4)).shape\n"
     shape = [4, {"r": 3, "ih": 3, "ir": 6, "h": 6}.get(name.partition("fft")[0], 4)]
-    form = (
-        "(Tensor input, tuple of ints s = None, tuple of ints dim = None, str norm = None, *, "
-        "Tensor out = None)"
-    )
     return _publish(
         name,
         call,
         f"{text} over `dim`, by default {over} cut or padded to `s`.\n\n{_MODES}\n\n"
         f"{example}torch.Size({shape})\n",
-        form,
     )
 
 

@@ -14,12 +14,8 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, from_array
 from pullback.ops.arrays.split import unfold, unfold_sum
-from pullback.ops.shared.forms import overloaded
+from pullback.ops.shared.forms import explained
 from pullback.ops.signals.fft import _c2c, _c2r, _r2c
-
-_SETTINGS = (
-    "int n_fft, int hop_length = None, int win_length = None, Tensor window = None, bool center = True, "
-)
 
 
 def _bounced(length: int, pad: int, mode: str) -> Any:
@@ -271,13 +267,5 @@ def _trimmed(
     return found
 
 
-stft = overloaded(
-    stft,
-    f"(Tensor input, {_SETTINGS}str pad_mode = reflect, bool normalized = False, bool onesided = None, "
-    "bool return_complex = None, bool align_to_window = None)",
-)
-istft = overloaded(
-    istft,
-    f"(Tensor input, {_SETTINGS}bool normalized = False, bool onesided = None, int length = None, "
-    "bool return_complex = False)",
-)
+stft = explained(stft)
+istft = explained(istft)

@@ -15,8 +15,8 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise, function
+from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO
-from pullback.ops.shared.forms import pair
 from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented
 
 
@@ -172,8 +172,8 @@ _XLOG1PY = {
 }
 
 
-@function(name="special_xlog1py", places="", aliases=("special.xlog1py",), forms=pair(number="out"))
-def xlog1py(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+@function(name="special_xlog1py", places="", aliases=("special.xlog1py",), forms=())
+def xlog1py(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input * log1p(other)`, broadcast, zero where `input` is zero; slopes log1p(y) and x / (1 + y).
 
     >>> import pullback as torch

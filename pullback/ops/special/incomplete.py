@@ -18,7 +18,6 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise
 from pullback.ops.elementwise.arithmetic import TWO
-from pullback.ops.shared.forms import pair
 from pullback.ops.shared.zero_times_infinity import example, times, unimplemented
 from pullback.ops.special.error_and_gamma import declared
 
@@ -254,5 +253,5 @@ zeta = declared(
     at="torch.tensor([2.0]), 1.0",
     kernel=_zeta_kernel,
     inputs=TWO,
-    forms=pair(number="out"),
+    forms=(),
 )

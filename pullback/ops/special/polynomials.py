@@ -16,7 +16,6 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise
-from pullback.ops.shared.forms import pair
 from pullback.ops.shared.zero_times_infinity import times
 from pullback.ops.special.error_and_gamma import declared
 
@@ -138,7 +137,7 @@ def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any
         at="torch.tensor([0.5]), 2",
         kernel=kernel,
         inputs=NAMES,
-        forms=pair("x", "n", "out"),
+        forms=(),
     )
 
 
