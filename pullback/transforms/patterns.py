@@ -37,8 +37,7 @@ SMALL = 2_000_000
 """Up to so many entries the matrix of a linear op is found from unit vectors."""
 
 _FACTORS = {
-    "self other": "matmul matmul_folded matmul_spread matmul_constant_spread matmul_row matmul_rows "
-    "matmul_columns vdot",
+    "self other": "matmul vdot",
     "self mat2": "mm bmm",
     "self vec": "mv",
     "self tensor": "dot",

@@ -601,10 +601,9 @@ RULES: dict[str, Any] = {
 """The recurrences: `rule(op, y, order, *series)` gives the coefficients 1 to `order`; y is the result."""
 
 _NAMES = (
-    "where index_fill index_fill_tensor scatter_value masked_fill masked_fill_tensor copy sort "
-    "topk kthvalue amax amin max_dim min_dim max_all min_all median median_dim maximum minimum "
-    "fmax fmin cummax cummin select_scatter slice_scatter diagonal_scatter as_strided_scatter "
-    "zero fill fill_tensor fmod_number remainder_number clamp_max_number clamp_min_number "
+    "where index_fill scatter masked_fill copy sort topk kthvalue extremum extremum_dim median median_dim "
+    "maximum minimum fmax fmin cumulative_extremum view_scatter as_strided_scatter zero fill fill_tensor "
+    "fmod_number remainder_number clamp_max_number clamp_min_number "
     "clamp_max_tensor clamp_min_tensor clamp_min_max_number clamp_min_max_tensor"
 )
 PIECEWISE = frozenset(_NAMES.split())

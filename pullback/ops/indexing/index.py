@@ -518,12 +518,6 @@ def nonzero_places(self: Tensor):
     return np.argwhere(self) if self.ndim else np.empty((int(self != 0), 0), np.int64)
 
 
-@op(name="argwhere", nondiff=True, places="", layout="")
-def _argwhere(self: Tensor) -> Any:
-    """The same as an op of its own, which under `vmap` runs for each sample: their counts may be equal."""
-    return nonzero_places.kernel(self)
-
-
 @function()
 def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     """The indices of elements that are not zero, a row for each; as a tuple, a vector a dimension.
@@ -538,10 +532,18 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     return nonzero_places(input, out=out)
 
 
-@function()
-def argwhere(input: Tensor) -> Tensor:
-    """The indices of elements that are not zero, a row for each."""
-    return _argwhere(input)
+@op(nondiff=True, layout="")
+def argwhere(self: Tensor) -> Any:
+    """The indices of elements that are not zero, a row for each.
+
+    Unlike `nonzero` it runs under `vmap`, for each sample: their counts must be equal.
+
+    >>> import pullback as torch
+    >>> torch.argwhere(torch.tensor([0, 5, 0, 7]))
+    tensor([[1],
+            [3]])
+    """
+    return nonzero_places.kernel(self)
 
 
 @function(places="t")

@@ -27,44 +27,43 @@ def _broadcast(self: Any, mask: Any) -> Any:
     return np.broadcast_to(mask, self.shape)
 
 
-def _fill(self: Any, mask: Any, value: Any) -> Any:
+@op(name="masked_fill", places="", writes="C")
+def _masked_fill(self: Tensor, mask: Tensor, value: Tensor | None, number):
+    """`self` with the element of a 0-dim tensor, or a number, where the mask is true."""
+    if value is None:
+        ops.check_number(number, self.dtype)
+    elif value.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
+        )
+    elif value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
+        ops.check_number(value.item(), self.dtype)
     if mask.dtype != bool:
         name = mask.dtype.name
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {_C_NAMES.get(name, name)}"
         )
-    np.copyto(self, value, where=_broadcast(self, mask), casting="unsafe")
+    np.copyto(self, number if value is None else value, where=_broadcast(self, mask), casting="unsafe")
     return self
 
 
-@op(name="masked_fill", places="", writes="C")
-def _masked_fill(self: Tensor, mask: Tensor, value):
-    """`self` with a number where the mask is true."""
-    ops.check_number(value, self.dtype)
-    return _fill(self, mask, value)
-
-
-_masked_fill.vjp(self=lambda g, mask: _masked_fill(g, mask, 0))
-_masked_fill.jvp(lambda self, mask: _masked_fill(self, mask, 0))
-
-
-@op(name="masked_fill_tensor", places="", writes="C", grad_name="MaskedFillBackward1")
-def _masked_fill_with(self: Tensor, mask: Tensor, value: Tensor):
-    """`self` with the element of a 0-dim tensor where the mask is true."""
-    if value.ndim:
-        raise RuntimeError(
-            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
-            f"{value.ndim} dimension(s)."
-        )
-    if value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
-        ops.check_number(value.item(), self.dtype)
-    return _fill(self, mask, value)
-
-
-_masked_fill_with.vjp(
-    self=lambda g, mask: _masked_fill(g, mask, 0),
+_masked_fill.variant = lambda saved: (
+    "MaskedFillBackward1" if saved["number"] is None else "MaskedFillBackward0"
+)
+_masked_fill.vjp(
+    self=lambda g, mask, number: _masked_fill(g, mask, None, 0),
     value=lambda g, mask: ops.sum(ops.where(mask, g, 0)),
 )
+
+
+@_masked_fill.jvp
+def _masked_fill_tangent(self: Any, mask: Any, value: Any, number: Any) -> Any:
+    return _masked_fill(self, mask, value, None if number is None else 0)
+
+
+def _tensor_or_number(value: Any) -> tuple[Any, Any]:
+    return (value, None) if isinstance(value, Tensor) else (None, value)
 
 
 @function()
@@ -80,15 +79,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """
     if input.shape != mask.shape:
         input = ops.expand(input, ops.common_shape(mask.shape, input.shape))
-    record = _masked_fill_with if isinstance(value, Tensor) else _masked_fill
-    return record(input, mask, value)
+    return _masked_fill(input, mask, *_tensor_or_number(value))
 
 
 @function(places="m")
 def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`masked_fill` into the tensor itself."""
-    record = _masked_fill_with if isinstance(value, Tensor) else _masked_fill
-    return record.inplace(input, mask, value)
+    return _masked_fill.inplace(input, mask, *_tensor_or_number(value))
 
 
 @op(moves=True, linear=True)

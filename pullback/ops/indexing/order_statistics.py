@@ -16,14 +16,7 @@ from pullback.core._engine import Tensor, write_out
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.ops.indexing.sorting import order_of
-from pullback.ops.reductions.min_max import (
-    along_dim,
-    checked_axis,
-    evenly_over_all,
-    over_all,
-    picked,
-    picked_slope,
-)
+from pullback.ops.reductions.min_max import along_dim, checked_axis, evenly, over_all, picked, to_picked
 from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
@@ -52,51 +45,68 @@ def _numbers(a: Array, axis: int | None, keepdims: bool) -> Array:
     return np.asarray(np.add.reduce(a == a, axis, np.int64, None, keepdims))
 
 
-def _median(name: str, skips_nan: bool, text: str) -> Any:
-    """`median` or `nanmedian`: the lower of the two in the middle."""
+def _median_name(skips_nan: bool) -> str:
+    return "nanmedian" if skips_nan else "median"
 
-    def whole(self: Tensor) -> Array:
-        _check_real("median_cpu", self)
-        flat = self.reshape(-1)
-        if not flat.size:
-            empty = np.nan if flat.dtype.kind == "f" else np.iinfo(np.int64).min
-            return np.asarray(empty).astype(flat.dtype)
-        count = _numbers(flat, None, False)
-        if count < flat.size and not (skips_nan and count):
-            return np.asarray(np.nan, flat.dtype)
-        middle = (int(count) - 1) // 2
-        return np.asarray(np.partition(flat, middle)[middle])
 
-    def along(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Array, Array]:
-        _check_real("median_out", self)
-        axis = checked_axis(name, self, dim, keepdim)
-        if not self.ndim:
-            return self.copy(), np.zeros((), np.int64)
-        n = self.shape[axis]
-        count = _numbers(self, axis, True)
-        middle = (count - 1) // 2 if skips_nan else np.where(count < n, count, (n - 1) // 2)
-        return _ranked(self, axis, np.maximum(middle, 0), keepdim)
+@op(name="median", places="")
+def _median(self: Tensor, skips_nan: bool) -> Array:
+    """The lower of the two elements in the middle, of all; NaN if there is one that is not skipped."""
+    _check_real("median_cpu", self)
+    flat = self.reshape(-1)
+    if not flat.size:
+        empty = np.nan if flat.dtype.kind == "f" else np.iinfo(np.int64).min
+        return np.asarray(empty).astype(flat.dtype)
+    count = _numbers(flat, None, False)
+    if count < flat.size and not (skips_nan and count):
+        return np.asarray(np.nan, flat.dtype)
+    middle = (int(count) - 1) // 2
+    return np.asarray(np.partition(flat, middle)[middle])
 
-    of_all = op(name=name, places="")(whole)
-    of_all.vjp(self=evenly_over_all)
-    of_dim = op(name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward1")(along)
-    of_dim.vjp(self=picked_slope)
+
+_median.variant = lambda saved: f"{_median_name(saved['skips_nan']).title()}Backward0"
+_median.vjp(self=lambda g, self, result, skips_nan: evenly(g, self, result))
+
+
+@op(name="median_dim", places="")
+def _median_along(self: Tensor, dim: int, keepdim: bool, skips_nan: bool) -> tuple[Array, Array]:
+    """The lower of the two elements in the middle along a dim, and their indices."""
+    _check_real("median_out", self)
+    axis = checked_axis(_median_name(skips_nan), self, dim, keepdim)
+    if not self.ndim:
+        return self.copy(), np.zeros((), np.int64)
+    n = self.shape[axis]
+    count = _numbers(self, axis, True)
+    middle = (count - 1) // 2 if skips_nan else np.where(count < n, count, (n - 1) // 2)
+    return _ranked(self, axis, np.maximum(middle, 0), keepdim)
+
+
+_median_along.variant = lambda saved: f"{_median_name(saved['skips_nan']).title()}Backward1"
+_median_along.vjp(
+    self=lambda g0, self_shape, dim, keepdim, result1, skips_nan: to_picked(
+        g0, self_shape, dim, keepdim, result1
+    )
+)
+
+
+def _public_median(skips_nan: bool, text: str) -> Any:
+    """`median` or `nanmedian`, of all elements or along a dim."""
+    name = _median_name(skips_nan)
     named, written = getattr(return_types, name), getattr(return_types, f"{name}_out")
 
     def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
         if dim is None:
-            return of_all(input, out=out)
+            return _median(input, skips_nan, out=out)
         if out is None:
-            return named(of_dim(input, dim, keepdim))
-        return written(of_dim(input, dim, keepdim, out=out))
+            return named(_median_along(input, dim, keepdim, skips_nan))
+        return written(_median_along(input, dim, keepdim, skips_nan, out=out))
 
     median.__name__ = median.__qualname__ = name
     median.__doc__ = text
     return explained(median, over_all, along_dim)
 
 
-median = _median(
-    "median",
+median = _public_median(
     False,
     """The median of all elements, or with `dim` along it as `(values, indices)`; of two the lower.
 
@@ -109,8 +119,7 @@ median = _median(
     tensor(2.)
     """,
 )
-nanmedian = _median(
-    "nanmedian",
+nanmedian = _public_median(
     True,
     """The median of the elements that are not NaN; otherwise as `median`.
 
@@ -119,6 +128,11 @@ nanmedian = _median(
     tensor(1.)
     """,
 )
+
+
+def _to_picked(g0: Tensor, self_shape: Any, dim: int, keepdim: bool, result1: Tensor) -> Tensor:
+    """The rule of an op that picks elements along a dim, `result1` saying which."""
+    return to_picked(g0, self_shape, dim, keepdim, result1)
 
 
 @op(name="kthvalue", places="")
@@ -131,7 +145,7 @@ def _kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tup
     return _ranked(self, axis, k - 1, keepdim)
 
 
-_kthvalue.vjp(self=picked_slope)
+_kthvalue.vjp(self=_to_picked)
 
 
 @_kthvalue.meta
@@ -185,7 +199,7 @@ def _mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Array, Ar
     return (value, index) if keepdim else (value.squeeze(axis), index.squeeze(axis))
 
 
-_mode.vjp(self=picked_slope)
+_mode.vjp(self=_to_picked)
 
 
 def mode(

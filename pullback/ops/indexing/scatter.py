@@ -168,30 +168,33 @@ def put_line(self: Any, dim: int, index: Any, values: Any) -> Any:
     return self
 
 
-@op(name="scatter", places="", writes="C", linear=True)
-def _scatter(self: Tensor, dim, index: Tensor, src: Tensor):
-    """`self` with the elements of `src` at `index` along a dimension."""
+@op(name="scatter", places="", writes="C")
+def _scatter(self: Tensor, dim, index: Tensor, src: Tensor | None, value):
+    """`self` with the elements of `src`, or the number `value`, at `index` along a dimension."""
+    if src is None:
+        ops.check_number(value, self.dtype)
+        dim = check_line("scatter", self, dim, index)
+        return put_line(self, dim, index, np.asarray(value).astype(self.dtype))
     _same_dtype("scatter", self, src)
     dim = check_line("scatter", self, dim, index, src)
     return put_line(self, dim, index, cut(src, index.shape))
 
 
+def _zero_at_index(g: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """The gradient of what a scatter writes into: none comes from where it wrote."""
+    return _scatter(g, dim, index, None, 0)
+
+
+_scatter.variant = lambda saved: "ScatterBackward0" if saved["value"] is None else "ScatterBackward1"
 _scatter.vjp(
-    self=lambda g, dim, index: _scatter_value(g, dim, index, 0),
+    self=_zero_at_index,
     src=lambda g, dim, index, src_shape: padded(gather(g, dim, index), src_shape),
 )
 
 
-@op(name="scatter_value", places="", writes="C", grad_name="ScatterBackward1", public_name="scatter")
-def _scatter_value(self: Tensor, dim, index: Tensor, value):
-    """`self` with a number at `index` along a dimension."""
-    ops.check_number(value, self.dtype)
-    dim = check_line("scatter", self, dim, index)
-    return put_line(self, dim, index, np.asarray(value).astype(self.dtype))
-
-
-_scatter_value.vjp(self=lambda g, dim, index: _scatter_value(g, dim, index, 0))
-_scatter_value.jvp(lambda self, dim, index: _scatter_value(self, dim, index, 0))
+@_scatter.jvp
+def _scatter_tangent(self: Any, dim: Any, index: Any, src: Any, value: Any) -> Any:
+    return _scatter(self, dim, index, src, None if value is None else 0)
 
 
 def padded(g: Tensor, shape: Any) -> Tensor:
@@ -207,8 +210,9 @@ def padded(g: Tensor, shape: Any) -> Tensor:
 def _scattered(input: Tensor, dim: int, index: Tensor, src: Any, reduce: Any, out: Any) -> Tensor:
     """`scatter` in all its forms."""
     if reduce is None:
-        record = _scatter if isinstance(src, Tensor) else _scatter_value
-        return record(input, dim, index, src, out=out)
+        if isinstance(src, Tensor):
+            return _scatter(input, dim, index, src, None, out=out)
+        return _scatter(input, dim, index, None, src, out=out)
     if reduce not in ("add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
     if not isinstance(src, Tensor):
@@ -424,51 +428,45 @@ def index_copy(self: Tensor, dim, index: Tensor, source: Tensor):
 
 
 index_copy.vjp(
-    self=lambda g, dim, index: _index_fill(g, dim, index, 0),
+    self=lambda g, dim, index: _index_fill(g, dim, index, None, 0),
     source=lambda g, dim, index, source_shape: ops.reshape(index_select(g, dim, index), source_shape),
 )
 
 
-def _fill_rows(self: Any, dim: int, index: Any, value: Any) -> Any:
-    dim = wrap_dim(dim, self.ndim)
-    if index.dtype != np.int64:
-        raise IndexError("index_fill_(): Expected dtype int64 for index.")
-    whole = _flat(self)
-    whole[_row_key(whole, dim, _rows(self, dim, index, "index_fill_", IndexError))] = value
-    return self
-
-
 @op(name="index_fill", places="", writes="K")
-def _index_fill(self: Tensor, dim, index: Tensor, value):
-    """`self` with a number at the named indices of a dimension."""
-    ops.check_number(value, self.dtype)
-    return _fill_rows(self, dim, index, value)
-
-
-_index_fill.vjp(self=lambda g, dim, index: _index_fill(g, dim, index, 0))
-_index_fill.jvp(lambda self, dim, index: _index_fill(self, dim, index, 0))
-
-
-@op(name="index_fill_tensor", places="", writes="K", grad_name="IndexFillBackward1")
-def _index_fill_with(self: Tensor, dim, index: Tensor, value: Tensor):
-    """`self` with the element of a 0-dim tensor at the named indices of a dimension."""
-    if value.ndim:
+def _index_fill(self: Tensor, dim, index: Tensor, value: Tensor | None, number):
+    """`self` with the element of a 0-dim tensor, or a number, at the named indices of a dimension."""
+    if value is None:
+        ops.check_number(number, self.dtype)
+    elif value.ndim:
         raise RuntimeError(
             "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s)."
         )
-    return _fill_rows(self, dim, index, value)
+    dim = wrap_dim(dim, self.ndim)
+    if index.dtype != np.int64:
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    whole = _flat(self)
+    key = _row_key(whole, dim, _rows(self, dim, index, "index_fill_", IndexError))
+    whole[key] = number if value is None else value
+    return self
 
 
 def _filled(g: Tensor, dim: int, index: Tensor) -> Tensor:
     """Where a fill has written: an index that stands twice writes once."""
-    return _index_fill(ops.zeros_like(g, dtype=bool_), dim, index, True)
+    return _index_fill(ops.zeros_like(g, dtype=bool_), dim, index, None, True)
 
 
-_index_fill_with.vjp(
-    self=lambda g, dim, index: _index_fill(g, dim, index, 0),
+_index_fill.variant = lambda saved: "IndexFillBackward1" if saved["number"] is None else "IndexFillBackward0"
+_index_fill.vjp(
+    self=lambda g, dim, index, number: _index_fill(g, dim, index, None, 0),
     value=lambda g, dim, index: ops.sum(ops.where(_filled(g, dim, index), g, 0)),
 )
+
+
+@_index_fill.jvp
+def _index_fill_tangent(self: Any, dim: Any, index: Any, value: Any, number: Any) -> Any:
+    return _index_fill(self, dim, index, value, None if number is None else 0)
 
 
 @function(places="tmi")
@@ -481,8 +479,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any, *, out: Any =
     >>> torch.zeros(3).index_fill(0, torch.tensor([0, 2]), 1.0)
     tensor([1., 0., 1.])
     """
-    record = _index_fill_with if isinstance(value, Tensor) else _index_fill
-    return record(input, dim, index, value, out=out)
+    if isinstance(value, Tensor):
+        return _index_fill(input, dim, index, value, None, out=out)
+    return _index_fill(input, dim, index, None, value, out=out)
 
 
 # --------------------------------------------------------------------------------- take and put
@@ -564,33 +563,26 @@ put.vjp(
 # ------------------------------------------------------------------------- writes to a view's place
 
 
-def _into_view(name: str, view: str, doc: str) -> Any:
-    """A copy of `input` with `src` in the place that the view op named `view` shows."""
-
-    @op(name=name, places="", moves=True)
-    def record(self: Tensor, src: Tensor, args):
-        whole = strided_array(self.shape, strides_of(self), self.dtype)
-        whole[...] = self
-        place = REGISTRY[view].kernel(whole, *args)
-        if src.shape != place.shape:
-            raise RuntimeError(
-                "expected src to have a size equal to the slice of self. "
-                f"src size = {list(src.shape)}, slice size = {list(place.shape)}"
-            )
-        place[...] = src
-        return whole
-
-    record.doc = doc
-    record.vjp(
-        self=lambda g, src_shape, args: record(g, ops.zeros(src_shape, dtype=g.dtype), args),
-        src=lambda g, args: REGISTRY[view](g, *args),
-    )
-    return record
+@op(name="view_scatter", places="", moves=True)
+def _view_scatter(self: Tensor, src: Tensor, view, args):
+    """A copy of `self` with `src` where a view op, select, slice or diagonal, would look."""
+    result = strided_array(self.shape, strides_of(self), self.dtype)
+    result[...] = self
+    part = REGISTRY[view].kernel(result, *args)
+    if src.shape != part.shape:
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. "
+            f"src size = {list(src.shape)}, slice size = {list(part.shape)}"
+        )
+    part[...] = src
+    return result
 
 
-_select_scatter = _into_view("select_scatter", "select", "`src` in the place of one index.")
-_slice_scatter = _into_view("slice_scatter", "slice", "`src` in the place of a slice.")
-_diagonal_scatter = _into_view("diagonal_scatter", "diagonal", "`src` in the place of a diagonal.")
+_view_scatter.variant = lambda saved: f"{saved['view'].title()}ScatterBackward0"
+_view_scatter.vjp(
+    self=lambda g, src_shape, view, args: _view_scatter(g, ops.zeros(src_shape, dtype=g.dtype), view, args),
+    src=lambda g, view, args: REGISTRY[view](g, *args),
+)
 
 
 @function()
@@ -604,7 +596,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     tensor([[0., 0.],
             [1., 1.]])
     """
-    return _select_scatter(input, src, (dim, index))
+    return _view_scatter(input, src, "select", (dim, index))
 
 
 @function()
@@ -613,10 +605,10 @@ def slice_scatter(
     *, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """A copy of `input` with `src` at `start:end:step` of a dimension."""
-    return _slice_scatter(input, src, (dim, start, end, step), out=out)
+    return _view_scatter(input, src, "slice", (dim, start, end, step), out=out)
 
 
 @function()
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of `input` with `src` on the diagonal of two dimensions."""
-    return _diagonal_scatter(input, src, (offset, dim1, dim2))
+    return _view_scatter(input, src, "diagonal", (offset, dim1, dim2))

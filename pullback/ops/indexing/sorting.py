@@ -238,26 +238,25 @@ def _set(self: Array, dim: int | None, order: bool, name: str) -> tuple[Array, A
     return np.ascontiguousarray(np.moveaxis(values, 0, wrap_dim(dim, self.ndim))), inverse, counts
 
 
-@op(name="_unique2", places="", public_name="unique", grad_name="Unique2Backward0", moves=True)
-def _unique(self: Tensor, dim: int | None = None) -> tuple[Array, Array, Array]:
-    return _set(self, dim, True, "unique")
+@op(name="unique", places="", moves=True)
+def _unique(self: Tensor, dim: int | None, consecutive: bool) -> tuple[Array, Array, Array]:
+    """The distinct slices along a dim, or elements, or those that differ from the one before them."""
+    return _set(self, dim, not consecutive, "unique_consecutive" if consecutive else "unique")
 
 
-@op(name="unique_consecutive", places="", moves=True)
-def _unique_consecutive(self: Tensor, dim: int | None = None) -> tuple[Array, Array, Array]:
-    return _set(self, dim, False, "unique_consecutive")
+def _unique_node(saved: dict[str, Any]) -> str:
+    if saved["consecutive"]:
+        return "UniqueConsecutiveBackward0"
+    return "Unique2Backward0" if saved["dim"] is None else "UniqueDimBackward0"
 
 
-def _no_derivative(name: str) -> Any:
-    def rule(g0: Tensor, dim: int | None) -> None:
-        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
-
-    return rule
+def _no_derivative(g0: Tensor, dim: int | None, consecutive: bool) -> None:
+    name = "unique_consecutive" if consecutive else "_unique2"
+    raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
 
-_unique.variant = lambda saved: "Unique2Backward0" if saved["dim"] is None else "UniqueDimBackward0"
-_unique.vjp(self=_no_derivative("_unique2"))
-_unique_consecutive.vjp(self=_no_derivative("unique_consecutive"))
+_unique.variant = _unique_node
+_unique.vjp(self=_no_derivative)
 
 
 def _wanted(results: tuple[Tensor, ...], inverse: bool, counts: bool) -> Any:
@@ -282,7 +281,7 @@ def unique(
     >>> torch.tensor([3, 1, 3]).unique(return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    return _wanted(_unique(input, dim), return_inverse, return_counts)
+    return _wanted(_unique(input, dim, False), return_inverse, return_counts)
 
 
 @function()
@@ -297,7 +296,7 @@ def unique_consecutive(
     >>> torch.tensor([1, 1, 2, 1]).unique_consecutive()
     tensor([1, 2, 1])
     """
-    return _wanted(_unique_consecutive(input, dim), return_inverse, return_counts)
+    return _wanted(_unique(input, dim, True), return_inverse, return_counts)
 
 
 # ------------------------------------------------------------------------------- places and counts

@@ -199,8 +199,23 @@ def _check_reflectors(name: str, a: Array, tau: Array, dtypes: str) -> None:
         raise RuntimeError(f"{name}: {dtypes.format(tau=type_name(tau), input=type_name(a))}")
 
 
-@op(name="linalg_householder_product", places="", layout="", takes_half=True)
-def _householder_product(self: Tensor, tau: Tensor):
+@op(
+    name="linalg_householder_product",
+    public_name="orgqr",
+    aliases=("linalg.householder_product",),
+    layout="",
+    takes_half=True,
+)
+def householder_product(self: Tensor, tau: Tensor):
+    """The first n columns of the product of reflectors that `geqrf` packs into (..., m, n).
+
+    RuntimeError unless m >= n >= the number of tau. The gradients go by `Q = 1 - V T V.mH`.
+
+    >>> import pullback as torch
+    >>> torch.linalg.householder_product(torch.ones(2, 1), torch.tensor([1.0]))
+    tensor([[ 0.],
+            [-1.]])
+    """
     name = "torch.linalg.householder_product"
     if self.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
@@ -213,7 +228,7 @@ def _householder_product(self: Tensor, tau: Tensor):
     return lapack.reflector_product(self, tau, self.shape[-1])
 
 
-@_householder_product.joint_vjp
+@householder_product.joint_vjp
 def _product_slope(g: Tensor, self: Tensor, tau: Tensor) -> Any:
     m, n = self.shape[-2:]
     if not tau.shape[-1]:
@@ -222,22 +237,17 @@ def _product_slope(g: Tensor, self: Tensor, tau: Tensor) -> Any:
     return _applied_slope(g, self, tau, unit, False)
 
 
-@function(name="orgqr", aliases=("linalg.householder_product",))
-def householder_product(input: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The first n columns of the product of reflectors that `geqrf` packs into (..., m, n).
+@op(layout="", takes_half=True)
+def ormqr(self: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False):
+    """`Q other`, or `other Q` with `left=False`, Q the whole product of reflectors, or its adjoint.
 
-    RuntimeError unless m >= n >= the number of tau. The gradients go by `Q = 1 - V T V.mH`.
+    RuntimeError for shapes and dtypes that do not fit. The gradients go by `Q = 1 - V T V.mH`.
 
     >>> import pullback as torch
-    >>> torch.linalg.householder_product(torch.ones(2, 1), torch.tensor([1.0]))
-    tensor([[ 0.],
-            [-1.]])
+    >>> torch.ormqr(torch.zeros(2, 1), torch.tensor([2.0]), torch.ones(2, 1))
+    tensor([[-1.],
+            [ 1.]])
     """
-    return _householder_product(input, tau, out=out)
-
-
-@op(name="ormqr", places="", layout="", takes_half=True)
-def _ormqr(self: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False):
     name = "torch.ormqr"
     for what, a in (("input", self), ("other", other)):
         if a.ndim < 2:
@@ -276,7 +286,7 @@ def _ormqr(self: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
     return lapack.apply_reflectors(self, tau, other, left, transpose)
 
 
-@_ormqr.joint_vjp
+@ormqr.joint_vjp
 def _ormqr_slope(
     g: Tensor, self: Tensor, tau: Tensor, other: Tensor, left: bool, transpose: bool, needs: Any
 ) -> Any:
@@ -286,32 +296,10 @@ def _ormqr_slope(
             of_packed, of_tau = _applied_slope(g, self, tau, other, transpose)
         else:
             of_packed, of_tau = _applied_slope(adjoint(g), self, tau, adjoint(other), not transpose)
-    return of_packed, of_tau, _ormqr(self, tau, g, left, not transpose) if needs[2] else None
+    return of_packed, of_tau, ormqr(self, tau, g, left, not transpose) if needs[2] else None
 
 
-_householder_product.batch_rule = _ormqr.batch_rule = batched_all
-
-
-@function()
-def ormqr(
-    input: Tensor,
-    tau: Tensor,
-    other: Tensor,
-    left: bool = True,
-    transpose: bool = False,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
-    """`Q other`, or `other Q` with `left=False`, Q the whole product of reflectors, or its adjoint.
-
-    RuntimeError for shapes and dtypes that do not fit. The gradients go by `Q = 1 - V T V.mH`.
-
-    >>> import pullback as torch
-    >>> torch.ormqr(torch.zeros(2, 1), torch.tensor([2.0]), torch.ones(2, 1))
-    tensor([[-1.],
-            [ 1.]])
-    """
-    return _ormqr(input, tau, other, left, transpose, out=out)
+householder_product.batch_rule = ormqr.batch_rule = batched_all
 
 
 @op(name="geqrf", places="", layout="", takes_half=True)
@@ -340,12 +328,12 @@ def _geqrf_slope(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor, result1:
     if n > moving:
         rest = ops.narrow(self, -1, moving, n - moving)
         of_r = ops.triu(ops.narrow(g0, -1, moving, n - moving), -moving)
-        of_rest = _ormqr(packed, tau, of_r, True, False)
+        of_rest = ormqr(packed, tau, of_r, True, False)
         more_v, more_tau = _applied_slope(of_r, packed, tau, rest, True)
         of_v, of_tau = of_v + more_v, of_tau + more_tau
     if not moving:
         return (of_rest,)
-    Q = _householder_product(packed, tau)
+    Q = householder_product(packed, tau)
     V, T, _ = _reflectors(packed, tau)
     unit = ops.expand_as(ops.eye(m, m, dtype=self.dtype), Q @ adjoint(Q))
     of_first = -_split_slope(of_v, ops.diag_embed(of_tau), unit, V, T @ adjoint(top(V, moving)))

@@ -171,40 +171,38 @@ _NOT_POSITIVE = (
 )
 
 
+_DEPRECATED = "cholesky"
+"""The `check` of `torch.cholesky`, which has messages and a node name of its own."""
+
+
 @op(name="linalg_cholesky_ex", places="", layout="", takes_half=True)
 def _cholesky_ex(self: Tensor, upper: bool = False, check: str = ""):
-    check_square("linalg.cholesky", self)
-    check_inexact("linalg.cholesky", self)
-    return _factored(self, upper, check)
-
-
-@op(name="cholesky", places="", layout="", takes_half=True)
-def _old_cholesky(self: Tensor, upper: bool = False, check: str = "cholesky"):
-    check_square("cholesky", self)
-    return _factored(self, upper, check)[0]
-
-
-def _factored(a: Any, upper: bool, check: str) -> Any:
-    check_kernel("cholesky_cpu", a)
-    factor, info = lapack.cholesky(a, upper)
+    """The factor and the codes; raises for these in the name of `check`."""
+    if check == _DEPRECATED:
+        check_square(check, self)
+    else:
+        check_square("linalg.cholesky", self)
+        check_inexact("linalg.cholesky", self)
+    check_kernel("cholesky_cpu", self)
+    factor, info = lapack.cholesky(self, upper)
     if check:
         raise_for(info, check, _NOT_POSITIVE, LinAlgError)
     return factor, info
 
 
-def _cholesky_slope(g: Tensor, factor: Tensor, upper: bool) -> Tensor:
-    if upper:
-        g, factor = adjoint(g), adjoint(factor)
-    inner = hermitian(halved(adjoint(adjoint(factor) @ g)))
-    half = triangular(adjoint(factor), inner, True)
-    return triangular(factor, half, False, False)
+def _cholesky_slope(g0: Tensor, result0: Tensor, upper: bool, check: str) -> Tensor:
+    g, L = (adjoint(g0), adjoint(result0)) if upper else (g0, result0)
+    inner = hermitian(halved(adjoint(adjoint(L) @ g)))
+    half = triangular(adjoint(L), inner, True)
+    return triangular(L, half, False, False)
 
 
-_cholesky_ex.vjp(self=lambda g0, result0, upper: _cholesky_slope(g0, result0, upper))
-_old_cholesky.vjp(self=lambda g, result, upper: _cholesky_slope(g, result, upper))
-for _record in (_cholesky_ex, _old_cholesky):
-    _record.batch_rule = "leading"
-    without_numbers(_record, 2)
+_cholesky_ex.vjp(self=_cholesky_slope)
+_cholesky_ex.variant = lambda saved: (
+    "CholeskyBackward0" if saved["check"] == _DEPRECATED else "LinalgCholeskyExBackward0"
+)
+_cholesky_ex.batch_rule = "leading"
+without_numbers(_cholesky_ex, 2)
 
 
 @function(places="", aliases=("linalg.cholesky_ex",))
@@ -252,7 +250,7 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
         "U = torch.linalg.cholesky(A).mH\nThis transform will produce equivalent results for all valid "
         "(symmetric positive definite) inputs."
     )
-    return given("cholesky", _old_cholesky(input, upper, "cholesky"), out)
+    return given("cholesky", _cholesky_ex(input, upper, _DEPRECATED)[0], out)
 
 
 def _of_factor(of_matrix: Tensor, factor: Tensor, upper: bool) -> Tensor:

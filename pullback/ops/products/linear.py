@@ -20,22 +20,26 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
     >>> torch.nn.functional.linear(x, w, b)
     tensor([[11.5000]])
     """
-    ndim, wide = input.ndim, weight.ndim
-    if not ndim or not wide:
+    ndim, weight_ndim = input.ndim, weight.ndim
+    if not ndim or not weight_ndim:
         raise RuntimeError(
-            f"both arguments to linear need to be at least 1D, but they are {ndim}D and {wide}D"
+            f"both arguments to linear need to be at least 1D, but they are {ndim}D and {weight_ndim}D"
         )
-    turned = ops.t(weight)
-    if ndim == 2 and wide == 2:
-        return ops.mm(input, turned, out=out) if bias is None else ops.addmm(bias, input, turned, out=out)
+    transposed = ops.t(weight)
+    if ndim == 2 and weight_ndim == 2:
+        return (
+            ops.mm(input, transposed, out=out)
+            if bias is None
+            else ops.addmm(bias, input, transposed, out=out)
+        )
     if bias is None:
-        return ops.matmul(input, turned, out=out)
-    if wide != 2:
-        if ndim > 1 and bias.ndim < 2 and ndim == 2:
+        return ops.matmul(input, transposed, out=out)
+    if weight_ndim != 2:
+        if ndim == 2 and bias.ndim < 2:
             raise RuntimeError("mat2 must be a matrix, got 1-D tensor")
-        return ops.add(ops.matmul(input, turned), bias, out=out)
+        return ops.add(ops.matmul(input, transposed), bias, out=out)
     rows = ops.reshape(input, (-1, input.shape[-1]))
-    result = ops.addmm(bias, rows, turned)
+    result = ops.addmm(bias, rows, transposed)
     result = ops.reshape(result, (*input.shape[:-1], weight.shape[0]))
     return result if out is None else out.resize_(tuple(result.shape)).copy_(result)
 
@@ -49,11 +53,11 @@ def _check_bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor
             raise RuntimeError(
                 f"bilinear(): input batch dimensions do not match at dim {dim}: got {n} and {m}"
             )
-    for place, given in ((1, a), (2, b)):
-        if given[-1] != weight.shape[place]:
+    for dim, shape in ((1, a), (2, b)):
+        if shape[-1] != weight.shape[dim]:
             raise RuntimeError(
-                f"bilinear(): input{place} size does not match weight size: got {given[-1]} but expected "
-                f"{weight.shape[place]}"
+                f"bilinear(): input{dim} size does not match weight size: got {shape[-1]} but expected "
+                f"{weight.shape[dim]}"
             )
     if bias is not None and bias.shape[0] != weight.shape[0]:
         raise RuntimeError(

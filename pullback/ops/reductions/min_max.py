@@ -1,7 +1,7 @@
 """The largest and the smallest, where they stand, and `all` and `any`.
 
-`max` is three functions: over everything, along a dim with indices, and of two tensors. Each of
-the first two is a record made for both directions by `_whole` and `_along`. A gradient goes to the
+`max` is three functions: over everything, along a dim with indices, and of two tensors. The first two
+are `_extremum`, which is `amax` and the minima too, and `_extremum_along`. A gradient goes to the
 element that was picked where there are indices, and in equal parts to all that tie where there are
 none.
 """
@@ -9,7 +9,7 @@ none.
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,54 +56,66 @@ def checked_axis(name: str, a: Array, dim: int, keepdim: bool) -> int:
     return axis
 
 
-def _nothing(name: str) -> str:
-    return (
-        f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
-        "Specify the reduction dim with the 'dim' argument."
+class _Extremum(NamedTuple):
+    """What a function takes the extremum by."""
+
+    ufunc: Any
+    node: str
+    kernel: str  # what PyTorch's messages call it
+    search: Any  # argmax or argmin
+
+
+def _argmin(a: Array, axis: int | None, keepdims: bool) -> Array:
+    return np.argmin(a, axis, keepdims=keepdims)
+
+
+_EXTREMA = {
+    "max": _Extremum(np.maximum, "MaxBackward1", "max_all", np.argmax),
+    "min": _Extremum(np.minimum, "MinBackward1", "min_all", _argmin),
+    "amax": _Extremum(np.maximum, "AmaxBackward0", "max_values_cpu", np.argmax),
+    "amin": _Extremum(np.minimum, "AminBackward0", "min_values_cpu", _argmin),
+}
+
+
+@op(name="extremum", places="")
+def _extremum(self: Tensor, dim: Dims, keepdim: bool, function: str) -> Array:
+    """The largest or smallest elements over dims, as `function` says: max, min, amax or amin."""
+    ufunc, _, kernel, _ = _EXTREMA[function]
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    if self.dtype.kind == "c":
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(self)}'")
+    if axes is None and not self.size:
+        raise RuntimeError(
+            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. "
+            "Specify the reduction dim with the 'dim' argument."
+        )
+    for axis in axes or ():
+        if not self.shape[axis]:
+            raise IndexError(f"{function}(): Expected reduction dim {axis} to have non-zero size.")
+    return np.asarray(ufunc.reduce(self, axes, None, None, keepdim))
+
+
+_extremum.variant = lambda saved: _EXTREMA[saved["function"]].node
+_extremum.vjp(self=lambda g, self, result, dim, keepdim, function: evenly(g, self, result, dim, keepdim))
+
+
+@op(name="extremum_dim", places="")
+def _extremum_along(self: Tensor, dim: int, keepdim: bool, function: str) -> tuple[Array, Array]:
+    """The largest or smallest along a dim, and their indices: the first of equals, NaN over all."""
+    if self.dtype.kind == "c":
+        raise RuntimeError(f"{function}(): does not support complex input")
+    axis = checked_axis(function, self, dim, keepdim)
+    if not self.ndim:
+        return self.copy(), np.zeros((), np.int64)
+    return picked(self, axis, _EXTREMA[function].search(self, axis, keepdims=True), keepdim)
+
+
+_extremum_along.variant = lambda saved: f"{saved['function'].title()}Backward0"
+_extremum_along.vjp(
+    self=lambda g0, self_shape, dim, keepdim, result1, function: to_picked(
+        g0, self_shape, dim, keepdim, result1
     )
-
-
-def _whole(name: str, ufunc: Any) -> Any:
-    """The op over all elements: `x.max()`."""
-
-    def kernel(self: Tensor) -> Array:
-        if self.dtype.kind == "c":
-            raise NotImplementedError(f"\"{name}_all\" not implemented for '{type_name(self)}'")
-        if not self.size:
-            raise RuntimeError(_nothing(name))
-        return np.asarray(ufunc.reduce(self, None))
-
-    record = op(name=f"{name}_all", public_name=name, places="", grad_name=f"{name.title()}Backward1")
-    record = record(kernel)
-    record.vjp(self=evenly_over_all)
-    return record
-
-
-def evenly_over_all(g: Tensor, self: Tensor, result: Tensor) -> Tensor:
-    """The rule of a reduction of everything to one of its elements."""
-    return evenly(g, self, result)
-
-
-def _along(name: str, search: Any) -> Any:
-    """The op along a dim, with indices: `x.max(0)`. The first of equals wins, NaN over all."""
-
-    def kernel(self: Tensor, dim: int, keepdim: bool = False) -> tuple[Array, Array]:
-        if self.dtype.kind == "c":
-            raise RuntimeError(f"{name}(): does not support complex input")
-        axis = checked_axis(name, self, dim, keepdim)
-        if not self.ndim:
-            return self.copy(), np.zeros((), np.int64)
-        return picked(self, axis, search(self, axis, keepdims=True), keepdim)
-
-    record = op(name=f"{name}_dim", public_name=name, places="", grad_name=f"{name.title()}Backward0")
-    record = record(kernel)
-    record.vjp(self=picked_slope)
-    return record
-
-
-def picked_slope(g0: Tensor, self_shape: Any, dim: int, keepdim: bool, result1: Tensor) -> Tensor:
-    """The rule of a reduction along a dim to one of its elements, `result1` saying which."""
-    return to_picked(g0, self_shape, dim, keepdim, result1)
+)
 
 
 def over_all(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -116,35 +128,32 @@ def along_dim(
     """The form of `max`, `min` and medians along a dim."""
 
 
-def _extreme(name: str, ufunc: Any, search: Any, pairwise: str, text: str) -> Any:
+def _max_or_min(name: str, pairwise: str, text: str) -> Any:
     """The public function with its three forms."""
-    whole, along = _whole(name, ufunc), _along(name, search)
     named, written = getattr(return_types, name), getattr(return_types, f"{name}_out")
 
-    def extreme(
+    def extremum(
         input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None
     ) -> Any:
         if dim is None and other is None:
             if keepdim is not False:
                 raise TypeError("keepdim needs a dim")
-            return whole(input, out=out)
+            return _extremum(input, None, False, name, out=out)
         if other is not None or isinstance(dim, Tensor):
             return getattr(ops, pairwise)(input, dim if other is None else other, out=out)
         if out is None:
-            return named(along(input, dim, keepdim))
+            return named(_extremum_along(input, dim, keepdim, name))
         if isinstance(out, Tensor):
             raise TypeError("out must be tuple of Tensors, not Tensor")
-        return written(along(input, dim, keepdim, out=out))
+        return written(_extremum_along(input, dim, keepdim, name, out=out))
 
-    extreme.__name__ = extreme.__qualname__ = name
-    extreme.__doc__ = text
-    return explained(extreme, over_all, two_tensors, along_dim)
+    extremum.__name__ = extremum.__qualname__ = name
+    extremum.__doc__ = text
+    return explained(extremum, over_all, two_tensors, along_dim)
 
 
-max = _extreme(
+max = _max_or_min(
     "max",
-    np.maximum,
-    np.argmax,
     "maximum",
     """The largest element: of all; with `dim` along it, as `(values, indices)`; or of two tensors.
 
@@ -160,14 +169,8 @@ max = _extreme(
 )
 
 
-def _argmin(a: Array, axis: int, keepdims: bool) -> Array:
-    return np.argmin(a, axis, keepdims=keepdims)
-
-
-min = _extreme(
+min = _max_or_min(
     "min",
-    np.minimum,
-    _argmin,
     "minimum",
     """The smallest element: of all; with `dim` along it, as `(values, indices)`; or of two tensors.
 
@@ -181,38 +184,31 @@ min = _extreme(
 )
 
 
-def _amax(name: str, ufunc: Any, word: str) -> Any:
-    """`amax` or `amin`: several dims, no indices."""
-
-    def kernel(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Array:
-        axes = reduced_axes(dim, keepdim, self.ndim)
-        if self.dtype.kind == "c":
-            kind = type_name(self)
-            raise NotImplementedError(f"\"{word}_values_cpu\" not implemented for '{kind}'")
-        if axes is None and not self.size:
-            raise RuntimeError(_nothing(name))
-        for axis in axes or ():
-            if not self.shape[axis]:
-                raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
-        return np.asarray(ufunc.reduce(self, axes, None, None, keepdim))
-
-    side, reach = ("largest", "3., 4.") if name == "amax" else ("smallest", "1., 2.")
-    kernel.__doc__ = f"""The {side} elements over the dims `dim`, over all if it is None or empty.
+def amax(input: Tensor, dim: Dims = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The largest elements over the dims `dim`, over all if it is None or empty.
 
     NaN wins over all. Elements that tie share the gradient in equal parts.
 
     >>> import pullback as torch
-    >>> torch.tensor([[1.0, 4.0], [3.0, 2.0]]).{name}(0)
-    tensor([{reach}])
+    >>> torch.tensor([[1.0, 4.0], [3.0, 2.0]]).amax(0)
+    tensor([3., 4.])
     """
-    kernel.__name__ = name
-    record = op(name=name, places="")(kernel)
-    record.vjp(self=evenly)
-    return explained(record)
+    return _extremum(input, dim, keepdim, "amax", out=out)
 
 
-amax = _amax("amax", np.maximum, "max")
-amin = _amax("amin", np.minimum, "min")
+def amin(input: Tensor, dim: Dims = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The smallest elements over the dims `dim`, over all if it is None or empty.
+
+    NaN wins over all. Elements that tie share the gradient in equal parts.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1.0, 4.0], [3.0, 2.0]]).amin(0)
+    tensor([1., 2.])
+    """
+    return _extremum(input, dim, keepdim, "amin", out=out)
+
+
+amax, amin = explained(amax), explained(amin)
 
 
 @op(name="aminmax", places="")

@@ -174,40 +174,51 @@ def _exp_of_difference(a: Tensor, b: Tensor) -> Tensor:
 logcumsumexp.vjp(self=_logcumsumexp_vjp)
 
 
-# -------------------------------------------------------------------------------- running extremes
+# ----------------------------------------------------------------------------- cumulative extrema
 
 
-def _running(name: str, ufunc: Any) -> Any:
-    """`cummax` or `cummin`: the extreme so far, and the last place where it stood."""
+_CUMULATIVE = {"cummax": np.maximum, "cummin": np.minimum}
 
-    def kernel(self: Tensor, dim: int) -> tuple[Array, Array]:
-        axis = wrap_dim(operator.index(dim), self.ndim)
-        if self.dtype.kind == "c":
-            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{type_name(self)}'")
-        if not self.ndim:
-            return self.copy(), np.zeros((), np.int64)
-        values = np.ascontiguousarray(ufunc.accumulate(self, axis))
-        shape = [-1 if i == axis else 1 for i in range(self.ndim)]
-        places = np.arange(self.shape[axis]).reshape(shape)
-        standing = np.where((self == values) | (self != self), places, 0)
-        return values, np.ascontiguousarray(np.maximum.accumulate(standing, axis))
 
-    record = op(name=name, places="")(kernel)
-    record.vjp(self=lambda g0, self_shape, dim, result1: to_picked(g0, self_shape, dim, True, result1))
+@op(name="cumulative_extremum", places="")
+def _cumulative_extremum(self: Tensor, dim: int, function: str) -> tuple[Array, Array]:
+    """The extremum so far along a dim, and the last index where it stood; `function` is cummax or cummin."""
+    axis = wrap_dim(operator.index(dim), self.ndim)
+    if self.dtype.kind == "c":
+        raise NotImplementedError(f"\"{function}_cpu\" not implemented for '{type_name(self)}'")
+    if not self.ndim:
+        return self.copy(), np.zeros((), np.int64)
+    values = np.ascontiguousarray(_CUMULATIVE[function].accumulate(self, axis))
+    shape = [-1 if i == axis else 1 for i in range(self.ndim)]
+    index = np.arange(self.shape[axis]).reshape(shape)
+    reached = np.where((self == values) | (self != self), index, 0)
+    return values, np.ascontiguousarray(np.maximum.accumulate(reached, axis))
+
+
+_cumulative_extremum.variant = lambda saved: f"{saved['function'].title()}Backward0"
+_cumulative_extremum.vjp(
+    self=lambda g0, self_shape, dim, result1, function: to_picked(g0, self_shape, dim, True, result1)
+)
+
+
+def _cummax_or_cummin(name: str) -> Any:
+    """The public function."""
     named, written = getattr(return_types, name), getattr(return_types, f"{name}_out")
 
-    def running(
+    def cumulative(
         input: Tensor, dim: int, *, out: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        return named(record(input, dim)) if out is None else written(record(input, dim, out=out))
+        if out is None:
+            return named(_cumulative_extremum(input, dim, name))
+        return written(_cumulative_extremum(input, dim, name, out=out))
 
     side, values, indices = (
         ("largest", "1, 3, 3", "0, 1, 1") if name == "cummax" else ("smallest", "1, 1, 1", "0, 0, 0")
     )
-    running.__name__ = running.__qualname__ = name
-    running.__doc__ = f"""The {side} element so far along `dim`, and its last place.
+    cumulative.__name__ = cumulative.__qualname__ = name
+    cumulative.__doc__ = f"""The {side} element so far along `dim`, and its last index.
 
-    From the first NaN on all are NaN. The gradient goes to the places.
+    From the first NaN on all are NaN. The gradient goes to the elements at the indices.
 
     >>> import pullback as torch
     >>> torch.tensor([1, 3, 2]).{name}(0)
@@ -215,11 +226,10 @@ def _running(name: str, ufunc: Any) -> Any:
     values=tensor([{values}]),
     indices=tensor([{indices}]))
     """
-    return explained(running)
+    return explained(cumulative)
 
 
-cummax = _running("cummax", np.maximum)
-cummin = _running("cummin", np.minimum)
+cummax, cummin = _cummax_or_cummin("cummax"), _cummax_or_cummin("cummin")
 
 
 # ---------------------------------------------------------------------- differences and trapezoids

@@ -185,7 +185,7 @@ def leading(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
 DIMS = ("dim", "dims", "dim0", "dim1", "dim2", "dimension")
 """Parameters that name one dim or several."""
 
-WITHOUT_DIM = "sum nansum mean count_nonzero var std var_mean std_mean amax amin all any squeeze squeeze_"
+WITHOUT_DIM = "sum nansum mean count_nonzero var std var_mean std_mean extremum all any squeeze squeeze_"
 TAKES_SEVERAL = {*WITHOUT_DIM.split(), "linalg_vector_norm", "logsumexp"}
 """Ops for which no dim means all, and which take a tuple of them."""
 

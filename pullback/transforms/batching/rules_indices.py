@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from pullback import ops
-from pullback.core._engine import REGISTRY, Op, Tensor, apply_below
+from pullback.core._engine import REGISTRY, Op, apply_below
 from pullback.ops.shared.dims import wrap_dim
 from pullback.transforms.batching.batched import batched
 from pullback.transforms.batching.rules import holds, looped, padded, rank, rule
@@ -199,21 +199,8 @@ def _gather(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
 def _scatter(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     x, dim, index, src, *rest = args
     dim = wrap_dim(dim, rank(x)) + 1
-    found = apply_below(op, (*_placed(level, x, dim, index, src), *rest))
-    return batched(level, found if x.ndim else ops.squeeze(found, 1))
-
-
-def _placed(level: Any, x: Any, dim: int, index: Any, src: Any) -> tuple[Any, ...]:
-    p, i, s = _columns(level, x, index, src)
-    return p, dim, i, s
-
-
-@rule("scatter_value")
-def _scatter_value(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-    x, dim, index, value = args
-    dim = wrap_dim(dim, rank(x)) + 1
-    p, i = _columns(level, x, index)
-    found = apply_below(op, (p, dim, i, value))
+    p, i, *s = _columns(level, x, index, *([] if src is None else [src]))
+    found = apply_below(op, (p, dim, i, s[0] if s else None, *rest))
     return batched(level, found if x.ndim else ops.squeeze(found, 1))
 
 
@@ -290,18 +277,18 @@ def _index_write(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return batched(level, found if x.ndim else ops.squeeze(found, 1))
 
 
-@rule("index_fill index_fill_tensor")
+@rule("index_fill")
 def _index_fill(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-    x, dim, index, value = args
+    x, dim, index, value, number = args
     d = wrap_dim(dim, rank(x)) + 1
     (p,) = _columns(level, x)
     if not holds(level, index) and not holds(level, value):
-        found = apply_below(op, (p, d, index, value))
+        found = apply_below(op, (p, d, index, value, number))
     else:
         places = _expanded_index(level, index, d, tuple(p.shape))
-        if isinstance(value, Tensor):
+        if value is not None:
             value = ops.reshape(level.front(value), (level.size, *(1,) * (p.ndim - 1)))
             found = ops.scatter(p, d, places, ops.expand(value.to(p.dtype), places.shape))
         else:
-            found = ops.scatter(p, d, places, value)
+            found = ops.scatter(p, d, places, number)
     return batched(level, found if x.ndim else ops.squeeze(found, 1))

@@ -42,19 +42,16 @@ def product(level: Any, a: Any, b: Any) -> Any:
     return ops.squeeze(found, -1) if right == 1 else found
 
 
-def _checked(op: Op, *arrays: Any) -> None:
+def _checked(op: Op, a: Any, b: Any, *case: str) -> None:
     """Raises what the op has to say of the shapes of one sample."""
-    if arrays[0].ndim == 0 or arrays[1].ndim == 0 or arrays[0].shape[-1] != arrays[1].shape[-2:][0]:
-        op.kernel(*arrays)
+    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2:][0]:
+        op.kernel(a, b, *case)
 
 
-@rule(
-    "mm bmm mv dot matmul matmul_folded matmul_spread matmul_constant_spread matmul_row "
-    "matmul_columns matmul_rows"
-)
+@rule("mm bmm mv dot matmul")
 def _matmul(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-    a, b = args
-    _checked(op, a._array, b._array)
+    a, b, *case = args
+    _checked(op, a._array, b._array, *case)
     return batched(level, product(level, a, b))
 
 

@@ -18,7 +18,7 @@ WHOLE = slice(None)
 # ------------------------------------------------------------- what needs no more than alignment
 
 
-@rule("where isclose masked_fill")
+@rule("where isclose")
 def _elementwise(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return elementwise(level, op, _whole_first(level, args) if op.writes else args)
 
@@ -61,18 +61,25 @@ def _whole_first(level: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return (batched(level, level.front(args[0])), *args[1:])
 
 
-@rule("copy fill_tensor fill_tensor_ masked_fill_tensor")
+@rule("copy fill_tensor fill_tensor_")
 def _write(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     first, *others = _whole_first(level, args)
     if op.name in ("fill_tensor", "fill_tensor_") and holds(level, others[0]):
         return _filled(level, first, others[0])
-    if op.name == "masked_fill_tensor" and holds(level, others[1]):
-        value = padded(others[1].physical, rank(first)).to(first.dtype)
-        mask = padded(others[0].physical, rank(first)) if holds(level, others[0]) else others[0]
-        return batched(level, ops.where(mask, value, first.physical))
     ranks = rank(first)
     values = [padded(x.physical, ranks) if holds(level, x) else x for x in others]
     return level.wrap(apply_below(op, (first.physical, *values)))
+
+
+@rule("masked_fill")
+def _masked_fill(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    first, mask, value, number = _whole_first(level, args)
+    ranks = rank(first)
+    mask = padded(mask.physical, ranks) if holds(level, mask) else mask
+    if not holds(level, value):
+        return batched(level, apply_below(op, (first.physical, mask, value, number)))
+    value = padded(value.physical, ranks).to(first.dtype)
+    return batched(level, ops.where(mask, value, first.physical))
 
 
 def _filled(level: Any, first: Any, value: Any) -> Any:
@@ -290,17 +297,16 @@ def _rot90(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return batched(level, apply_below(op, (x.physical, k, shifted(tuple(dims), x.ndim))))
 
 
-@rule("select_scatter slice_scatter diagonal_scatter")
+@rule("view_scatter")
 def _scatter_view(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-    x, src, given = args
-    record = REGISTRY[op.name.partition("_")[0]]
-    names = record.params[1:]
-    given = tuple(
-        shifted(v, x.ndim) if name in DIMS and v is not None else v
-        for name, v in zip(names, given, strict=False)
+    x, src, view, values = args
+    names = REGISTRY[view].params[1:]
+    values = tuple(
+        shifted(value, x.ndim) if name in DIMS and value is not None else value
+        for name, value in zip(names, values, strict=False)
     )
     whole = level.front(x) if holds(level, x) else ops.contiguous(level.front(x))
-    return batched(level, apply_below(op, (whole, level.front(src), given)))
+    return batched(level, apply_below(op, (whole, level.front(src), view, values)))
 
 
 # -------------------------------------------------------------------------- reductions of a sample
@@ -316,13 +322,11 @@ def _sum_to_size(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return batched(level, total)
 
 
-@rule("max_all min_all median nanmedian")
-def _order_all(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-    flat = ops.reshape(args[0].physical, (level.size, -1))
-    reduce = {"max_all": ops.amax, "min_all": ops.amin}.get(op.name)
-    if reduce is not None:
-        return batched(level, reduce(flat, 1))
-    return batched(level, apply_below(REGISTRY[f"{op.name}_dim"], (flat, 1, False))[0])
+@rule("median")
+def _median(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+    x, skips_nan = args
+    flat = ops.reshape(x.physical, (level.size, -1))
+    return batched(level, apply_below(REGISTRY["median_dim"], (flat, 1, False, skips_nan))[0])
 
 
 @rule("trace")
@@ -362,7 +366,7 @@ def _vector_norm(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return batched(level, apply_below(op, (x.physical, order, dims, keepdim, dtype)))
 
 
-@rule("nonzero_places _unique2 unique_consecutive")
+@rule("nonzero_places unique")
 def _dynamic(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     raise RuntimeError(
         "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap "
