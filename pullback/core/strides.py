@@ -20,8 +20,7 @@ from pullback.core.dtypes import (
     memory_format,
     preserve_format,
 )
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from pullback.core.types import Array
 
 
 def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:

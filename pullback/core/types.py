@@ -25,3 +25,6 @@ Size = Any
 
 Dims = int | Sequence[int] | None
 """Some dims; None for all."""
+
+Ints = int | Sequence[int]
+"""A number for all dims, or one for each."""

@@ -20,7 +20,8 @@ from pullback.core.dtypes import META, bfloat16, from_numpy_dtype, get_default_d
 from pullback.core.meta import meta_array
 from pullback.core.printing import tensor_str
 from pullback.core.settings import warn
-from pullback.core.strides import Array, preserved_strides, strided_array, strides_of
+from pullback.core.strides import preserved_strides, strided_array, strides_of
+from pullback.core.types import Array
 
 # ------------------------------------------------------------------------------------------ NumPy
 

@@ -16,7 +16,7 @@ from pullback.core._engine import Tensor, install_constructor, set_default_dtype
 from pullback.core.dtypes import DTYPES, as_device, get_default_dtype
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.settings import warn
-from pullback.core.strides import Array
+from pullback.core.types import Array
 
 
 def legacy_array(args: tuple[Any, ...], kwargs: dict[str, Any], kind: Dtype) -> Array:

@@ -30,11 +30,11 @@ from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad, no_grad
+from pullback.core.types import Array
 from pullback.func.rows import products
 
 __all__ = ["OdeSolution", "solve_ivp"]
 
-Array = np.ndarray[Any, Any]
 
 IMPLICIT = frozenset({"Radau", "BDF", "LSODA"})
 """The methods that are given the Jacobian."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 
 from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor
-
-Array = np.ndarray[Any, Any]
+from pullback.core.types import Array
 
 CHUNK = 2**23
 """So many elements may a batch of products have."""

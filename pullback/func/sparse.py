@@ -21,12 +21,11 @@ from pullback import ops
 from pullback.autograd.passes import grad
 from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad
+from pullback.core.types import Array
 from pullback.func.rows import products
 from pullback.transforms.patterns import trace
 
 __all__ = ["hessian_sparsity", "jacobian_sparsity", "sparse_hessian", "sparse_jacobian"]
-
-Array = np.ndarray[Any, Any]
 
 
 def jacobian_sparsity(f: Callable[[Tensor], Tensor], x: Tensor) -> Any:

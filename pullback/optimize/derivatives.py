@@ -17,9 +17,8 @@ from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad
+from pullback.core.types import Array
 from pullback.func.rows import products
-
-Array = np.ndarray[Any, Any]
 
 
 class Problem:

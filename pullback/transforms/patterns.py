@@ -25,10 +25,9 @@ from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Op, Tensor
 from pullback.core.dtypes import DTYPES
 from pullback.core.modes import enable_grad
+from pullback.core.types import Array
 from pullback.transforms.leaves import gradients
 from pullback.transforms.tangents import enter, leave
-
-Array = np.ndarray[Any, Any]
 
 LIMIT = 50_000_000
 """So many entries may a pattern have."""

@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 
+from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import DTYPES
 from pullback.kernels.random import generators
 from pullback.kernels.random.generators import Generator, dtype_name
@@ -32,24 +33,6 @@ LARGEST = {"bool": 1, "float16": 65504.0, "bfloat16": (2 - 2**-7) * 2.0**127}
 LARGEST |= {name: float(np.finfo(name).max) for name in ("float32", "float64")}
 LARGEST |= {d.name: int(np.iinfo(d.name).max) for d in DTYPES if d.kind in "ui"}
 
-C_NAMES = {
-    "bool": "bool",
-    "uint8": "unsigned char",
-    "int8": "signed char",
-    "int16": "short int",
-    "int32": "int",
-    "int64": "long int",
-    "uint16": "short unsigned int",
-    "uint32": "unsigned int",
-    "uint64": "long unsigned int",
-    "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16",
-    "float32": "float",
-    "float64": "double",
-    "complex64": "c10::complex<float>",
-    "complex128": "c10::complex<double>",
-}
-"""The names that PyTorch's messages about ranges use."""
 
 CONTINUOUS = (
     "{} distribution is a continuous probability distribution. "

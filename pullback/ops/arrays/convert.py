@@ -28,7 +28,8 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function
 from pullback.core.settings import warn
-from pullback.core.strides import Array, strides_of
+from pullback.core.strides import strides_of
+from pullback.core.types import Array
 from pullback.ops.arrays.create import dtype_of, finished, refuse_options
 
 _NUMBERS = frozenset({float, int, bool, complex})

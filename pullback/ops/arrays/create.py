@@ -16,6 +16,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, bump_version, from_array
+from pullback.core.dtype_names import WIDTH_NAMES
 from pullback.core.dtypes import (
     META,
     as_device,
@@ -35,7 +36,8 @@ from pullback.core.dtypes import (
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function
-from pullback.core.strides import Array, contiguous_strides, preserved_strides, strided_array, strides_for
+from pullback.core.strides import contiguous_strides, preserved_strides, strided_array, strides_for
+from pullback.core.types import Array
 
 Make = Callable[[Sequence[int], Any], Array]
 
@@ -191,24 +193,6 @@ def into(out: Tensor, a: Array) -> Tensor:
     return out
 
 
-_C_NAMES = {
-    "uint8": "uint8_t",
-    "int8": "int8_t",
-    "int16": "int16_t",
-    "int32": "int",
-    "int64": "int64_t",
-    "uint16": "uint16_t",
-    "uint32": "uint32_t",
-    "uint64": "uint64_t",
-    "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16",
-    "float32": "float",
-    "float64": "double",
-    "complex64": "c10::complex<float>",
-    "complex128": "c10::complex<double>",
-}
-
-
 _LARGEST = {n: float(np.finfo(kind).max) for n, kind in ((2, "f4"), (4, "f4"), (8, "f8"))}
 """By the bytes of a float: those of half precision are checked as float32, as in PyTorch."""
 
@@ -235,7 +219,7 @@ def as_element(value: Any, kind: Dtype) -> Any:
         fits = fits or (kind.is_signed and math.isfinite(value) and int(value) == -(2 ** (bits - 1)))
         value = int(value) % 2**bits if fits and not kind.is_signed else int(value) if fits else value
     if not fits:
-        raise RuntimeError(f"value cannot be converted to type {_C_NAMES[kind.name]} without overflow")
+        raise RuntimeError(f"value cannot be converted to type {WIDTH_NAMES[kind.name]} without overflow")
     return value
 
 

@@ -19,7 +19,8 @@ from pullback.core.dtypes import as_device, get_default_dtype, int64, uint8
 from pullback.core.dtypes import device as Device
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
-from pullback.core.strides import Array, preserved_strides, strided_array, strides_of
+from pullback.core.strides import preserved_strides, strided_array, strides_of
+from pullback.core.types import Array
 from pullback.kernels.random import fills, generators, samples
 from pullback.ops.arrays.create import array_like, created, exact_size, finished, like, sizes
 from pullback.ops.shared.zero_times_infinity import flat, without_derivative

@@ -13,8 +13,7 @@ from pullback.core._engine import Tensor, levels
 from pullback.core.dtypes import device, get_default_dtype, int64, layout, number_dtype
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function, op
-from pullback.core.strides import Array
-from pullback.core.types import Number
+from pullback.core.types import Array, Number
 from pullback.ops.arrays.create import Options, created, dtype_of
 from pullback.ops.shared.forms import explained, forms_of, mismatch
 

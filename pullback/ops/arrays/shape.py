@@ -16,7 +16,8 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import REGISTRY, Tensor
 from pullback.core._loops import strided
-from pullback.core.dtypes import Size, from_numpy_dtype
+from pullback.core.dtype_names import type_name
+from pullback.core.dtypes import Size
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function, op
 from pullback.ops.shared.dims import infer_size, view_strides, wrap_dim
@@ -383,7 +384,7 @@ def expand(self: Tensor, size: Size, implicit=False):
     have, steps = self.shape, self.strides
     new = len(size) - len(have)
     if new < 0:
-        kind = from_numpy_dtype(self.dtype).type_name
+        kind = type_name(self)
         raise RuntimeError(
             f"expand(torch.{kind}Tensor{{{list(have)}}}, size={list(size)}): the number of sizes "
             f"provided ({len(size)}) must be greater or equal to the number of dimensions in the "

@@ -16,6 +16,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, detach_inplace, from_array, restructure, set_array
 from pullback.core._loops import strided
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format, from_numpy_dtype, preserve_format
 from pullback.core.op import SURFACE, function, op
 from pullback.core.strides import (
@@ -296,7 +297,7 @@ def view_as_complex(self: Tensor):
     tensor([1.+2.j])
     """
     if self.dtype not in (np.float32, np.float64):
-        kind = from_numpy_dtype(self.dtype).type_name
+        kind = type_name(self)
         raise RuntimeError(
             "view_as_complex is only supported for half, float and double tensors, "
             f"but got a tensor of scalar type: {kind}"

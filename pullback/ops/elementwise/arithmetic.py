@@ -14,6 +14,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import IN_PLACE, Tensor, conj, grad_enabled, quiet, result_type
+from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import bool_, complex128, float64
 from pullback.core.op import elementwise, function
 from pullback.core.types import Number
@@ -499,7 +500,7 @@ def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
 def _as_kind(value: Any, dtype: Any) -> Any:
     """A factor as the tensors' kind of number, so that it does not promote them."""
     if isinstance(value, complex) and not dtype.is_complex:
-        raise RuntimeError(f"value cannot be converted to type {_c_name(dtype)} without overflow")
+        raise RuntimeError(f"value cannot be converted to type {C_NAMES[dtype.name]} without overflow")
     if dtype is bool_:
         return bool(value)
     return value if dtype.is_floating_point or dtype.is_complex else int(value)
@@ -587,26 +588,11 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     """
     for name, x in (("end", end), ("weight", weight)):
         if isinstance(x, Tensor) and isinstance(input, Tensor) and x.dtype is not input.dtype:
-            raise RuntimeError(
-                f"expected dtype {_c_name(input.dtype)} for `{name}` but got dtype {_c_name(x.dtype)}"
-            )
+            expected, got = C_NAMES[input.dtype.name], C_NAMES[x.dtype.name]
+            raise RuntimeError(f"expected dtype {expected} for `{name}` but got dtype {got}")
     if isinstance(weight, Tensor):
         return _lerp(input, end, weight, out=out)
     dtype = input.dtype
     if not (dtype.is_floating_point or dtype.is_complex):
         unimplemented(_LERP_KERNELS[0])(dtype)
     return _lerp_number(input, end, _as_kind(weight, dtype), out=out)
-
-
-def _c_name(dtype: Any) -> str:
-    """A dtype's name as this family of messages has it."""
-    return {
-        "Byte": "unsigned char",
-        "Char": "signed char",
-        "Short": "short int",
-        "Long": "long int",
-        "Half": "c10::Half",
-        "BFloat16": "c10::BFloat16",
-        "ComplexFloat": "c10::complex<float>",
-        "ComplexDouble": "c10::complex<double>",
-    }.get(dtype.type_name, dtype.type_name.lower())

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
 
 import numpy as np
 
 from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import op
+from pullback.core.types import Array
 from pullback.kernels import resample as resample_kernels
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class AxisMap:

@@ -21,16 +21,15 @@ import numpy as np
 from pullback import ops
 from pullback.core import _loops
 from pullback.core._engine import Tensor, conj
+from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import op
+from pullback.core.types import Array, Ints
 from pullback.kernels import columns as columns_kernels
-from pullback.kernels.random.fills import C_NAMES
 from pullback.ops.products.matmul import check_numbers
 from pullback.ops.shared.forms import explained
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Ints = Any
 """An int, or one for each spatial dim."""
 
 _TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied

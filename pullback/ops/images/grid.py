@@ -19,10 +19,10 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.kernels import grid as grid_kernels
 from pullback.ops.shared.forms import public, refuse
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Order = tuple[int, ...]
 """Which derivative of the weights of each spatial dim, in the order of the image."""
 

@@ -13,12 +13,11 @@ import numpy as np
 from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import op
+from pullback.core.types import Array, Ints
 from pullback.kernels import columns as columns_kernels
 from pullback.ops.images.convolution import geometry_of
 from pullback.ops.shared.forms import public, refuse
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Ints = Any
 """An int, or two."""
 Pair = tuple[int, int]
 

@@ -18,11 +18,9 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import function, op
-from pullback.core.types import Dims
+from pullback.core.types import Array, Dims
 from pullback.ops.images.axis_maps import AxisMap, apply_maps, gather_map, resample, take_axes
 from pullback.ops.shared.forms import public, refuse
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 # ------------------------------------------------------------------------------- weights of one dim
 

@@ -19,12 +19,11 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import SURFACE, op
+from pullback.core.types import Array, Ints
 from pullback.kernels import pooling
 from pullback.ops.images.pooling import adaptive_windows, hashable, placed
 from pullback.ops.shared.forms import public, refuse
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Ints = Any
 """An int, or one for each spatial dim."""
 
 # --------------------------------------------------------------------------------------- three ops
@@ -140,7 +139,7 @@ def _declare(dims: int) -> tuple[Any, Any]:
     name = f"max_pool{dims}d"
 
     def with_indices(
-        input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0, dilation: Ints = 1,
+        input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
         ceil_mode: bool = False, return_indices: bool = True,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         args = hashable(kernel_size, stride, padding, dilation)
@@ -149,7 +148,7 @@ def _declare(dims: int) -> tuple[Any, Any]:
         return max_windows(input, windows, _SHOWN[dims])
 
     def max_pool(
-        input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0, dilation: Ints = 1,
+        input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
         ceil_mode: bool = False, return_indices: bool = False,
     ) -> Any:  # fmt: skip
         if dims == 1 and not return_indices:
@@ -322,13 +321,13 @@ def _declare_fractional(dims: int) -> Any:
     name = f"fractional_max_pool{dims}d"
 
     def with_indices(
-        input: Tensor, kernel_size: Ints, output_size: Ints = None, output_ratio: Any = None,
+        input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: Any = None,
         return_indices: bool = True, _random_samples: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         return _fractional(dims, input, kernel_size, output_size, output_ratio, _random_samples)
 
     def fractional_max_pool(
-        input: Tensor, kernel_size: Ints, output_size: Ints = None, output_ratio: Any = None,
+        input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: Any = None,
         return_indices: bool = False, _random_samples: Tensor | None = None,
     ) -> Any:  # fmt: skip
         both = with_indices(input, kernel_size, output_size, output_ratio, True, _random_samples)
@@ -439,7 +438,7 @@ def _declare_unpool(dims: int) -> Any:
     shown = "SqueezeBackward1" if dims == 1 else f"MaxUnpool{dims}DBackward0"
 
     def max_unpool(
-        input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0,
+        input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
         output_size: Any = None,
     ) -> Tensor:  # fmt: skip
         def listed(value: Ints) -> tuple[int, ...]:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.types import Array
 from pullback.ops.images.axis_maps import AxisMap, gather_map, take_axes
 from pullback.ops.shared.forms import public, refuse
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def _source(mode: str, n: int, left: int, right: int) -> Array:

@@ -16,11 +16,10 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import op
+from pullback.core.types import Array, Ints
 from pullback.ops.images.axis_maps import AxisMap, resample, window_map
 from pullback.ops.shared.forms import public, refuse
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Ints = Any
 """An int, or one for each spatial dim."""
 
 # ---------------------------------------------------------------------------------------- windows
@@ -230,7 +229,7 @@ def _whole_means(self: Tensor, maps: Any) -> Array:
 
 @public(places="t")
 def avg_pool1d(
-    input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0,
+    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
     ceil_mode: bool = False, count_include_pad: bool = True,
 ) -> Tensor:  # fmt: skip
     """The means of the windows of a sequence (batch, channels, n) or (channels, n).
@@ -248,7 +247,7 @@ def avg_pool1d(
 
 @public()
 def avg_pool2d(
-    input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0, ceil_mode: bool = False,
+    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The means of the windows of images (batch, channels, height, width) or (channels, height, width).
@@ -271,7 +270,7 @@ def avg_pool2d(
 
 @public()
 def avg_pool3d(
-    input: Tensor, kernel_size: Ints, stride: Ints = None, padding: Ints = 0, ceil_mode: bool = False,
+    input: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The means of the windows of volumes (batch, channels, depth, height, width), or of one.
@@ -414,7 +413,11 @@ def _declare_lp(dims: int, mean: Any) -> Any:
     name = f"lp_pool{dims}d"
 
     def lp_pool(
-        input: Tensor, norm_type: float, kernel_size: Ints, stride: Ints = None, ceil_mode: bool = False
+        input: Tensor,
+        norm_type: float,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        ceil_mode: bool = False,
     ) -> Tensor:
         if norm_type == math.inf:
             return getattr(ops, f"max_pool{dims}d")(ops.abs(input), kernel_size, stride, 0, 1, ceil_mode)

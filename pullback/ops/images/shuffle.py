@@ -5,14 +5,9 @@ All are a reshape, a permutation, and a reshape, in one copy.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from pullback.core._engine import Tensor
 from pullback.core.op import op
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from pullback.core.types import Array
 
 
 def _check_image(name: str, factor: str, a: Array, value: int) -> None:

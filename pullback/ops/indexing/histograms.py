@@ -15,14 +15,11 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Tensor, write_out
+from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import contiguous_format
 from pullback.core.op import op
-from pullback.core.types import Tensors
+from pullback.core.types import Array, Tensors
 from pullback.ops.shared.forms import explained
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-_NAMES = {"Float": "float", "Double": "double", "Half": "c10::Half", "Int": "int", "Long": "long int"}
 
 
 @op(name="histogram_places", places="", nondiff=True)
@@ -48,8 +45,8 @@ def _check_points(points: Tensor, shape: Sequence[int], weight: Tensor | None) -
         raise NotImplementedError(f"\"histogramdd\" not implemented for '{points.dtype.type_name}'")
     if weight is None:
         return
-    own = _NAMES.get(points.dtype.type_name, points.dtype.type_name)
-    other = _NAMES.get(weight.dtype.type_name, weight.dtype.type_name)
+    own = C_NAMES[points.dtype.name]
+    other = C_NAMES[weight.dtype.name]
     if weight.dtype is not points.dtype:
         raise RuntimeError(
             "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have "
@@ -66,8 +63,8 @@ def _check_points(points: Tensor, shape: Sequence[int], weight: Tensor | None) -
 def _check_edges(points: Tensor, edges: Sequence[Tensor]) -> None:
     for k, edge in enumerate(edges):
         if edge.dtype is not points.dtype:
-            own = _NAMES.get(points.dtype.type_name, points.dtype.type_name)
-            other = _NAMES.get(edge.dtype.type_name, edge.dtype.type_name)
+            own = C_NAMES[points.dtype.name]
+            other = C_NAMES[edge.dtype.name]
             raise RuntimeError(
                 "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input "
                 f"with dtype {own} and bins for dimension {k} with dtype {other}"

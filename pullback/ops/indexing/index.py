@@ -17,7 +17,8 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, from_array
 from pullback.core._loops import strided
-from pullback.core.dtypes import bool_, from_numpy_dtype, int32, int64
+from pullback.core.dtype_names import type_name
+from pullback.core.dtypes import bool_, int32, int64
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Tensors
@@ -362,7 +363,7 @@ index_sum.vjp(self=lambda g, indices: index(g, indices))
 def _index_put(self: Tensor, indices: Tensors, values: Tensor, accumulate_values):
     """`self` with `values` written, or added, at the picked places."""
     if values.dtype != self.dtype:
-        kinds = [from_numpy_dtype(a.dtype).type_name for a in (self, values)]
+        kinds = [type_name(a) for a in (self, values)]
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {kinds[0]} for the "
             f"destination and {kinds[1]} for the source."

@@ -8,11 +8,8 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.dtype_names import c_name, type_name
 from pullback.core.op import function, op
-
-_C_NAMES = {"int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char",
-            "uint8": "unsigned char", "float32": "float", "float64": "double"}  # fmt: skip
 
 
 def _broadcast(self: Any, mask: Any) -> Any:
@@ -40,9 +37,8 @@ def _masked_fill(self: Tensor, mask: Tensor, value: Tensor | None, number):
     elif value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
         ops.check_number(value.item(), self.dtype)
     if mask.dtype != bool:
-        name = mask.dtype.name
         raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {_C_NAMES.get(name, name)}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {c_name(mask)}"
         )
     np.copyto(self, number if value is None else value, where=_broadcast(self, mask), casting="unsafe")
     return self
@@ -125,11 +121,10 @@ def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
     """`self` with the elements of `source`, in order, where the mask is true."""
     if mask.dtype != bool:
         raise RuntimeError(
-            "masked_scatter_ only supports boolean masks, but got mask with dtype "
-            f"{from_numpy_dtype(mask.dtype).type_name}"
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {type_name(mask)}"
         )
     if self.dtype != source.dtype:
-        names = [from_numpy_dtype(a.dtype).type_name for a in (self, source)]
+        names = [type_name(a) for a in (self, source)]
         raise RuntimeError(
             f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and {names[1]}"
         )

@@ -13,15 +13,14 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Tensor, write_out
+from pullback.core.dtype_names import type_name
 from pullback.core.meta import meta_array
 from pullback.core.op import op
+from pullback.core.types import Array
 from pullback.ops.indexing.sorting import order_of
 from pullback.ops.reductions.min_max import along_dim, checked_axis, evenly, over_all, picked, to_picked
-from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def _ranked(a: Array, axis: int, rank: Any, keepdim: bool) -> tuple[Array, Array]:

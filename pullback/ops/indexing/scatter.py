@@ -13,7 +13,8 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import IN_PLACE, REGISTRY, Tensor
-from pullback.core.dtypes import bool_, from_numpy_dtype, int64
+from pullback.core.dtype_names import type_name
+from pullback.core.dtypes import bool_, int64
 from pullback.core.op import function, op
 from pullback.core.strides import strided_array, strides_of
 from pullback.ops.shared.dims import wrap_dim
@@ -28,11 +29,6 @@ from pullback.ops.shared.flat_places import (
 )
 
 # ------------------------------------------------------------------------------------- gather
-
-
-def type_name(a: Any) -> str:
-    """PyTorch's name of an array's dtype."""
-    return from_numpy_dtype(a.dtype).type_name
 
 
 def raise_range(index: Any, dim: int, n: int, error: type[Exception] = RuntimeError) -> None:

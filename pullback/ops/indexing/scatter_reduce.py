@@ -12,17 +12,10 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.settings import warn
-from pullback.ops.indexing.scatter import (
-    check_line,
-    cut,
-    gather,
-    padded,
-    raise_range,
-    scatter_add,
-    type_name,
-)
+from pullback.ops.indexing.scatter import check_line, cut, gather, padded, raise_range, scatter_add
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_places import accumulate, line_places, outside
 

@@ -8,17 +8,16 @@ outside of all. The gradients are made of picks by the latter, so they have deri
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
-from pullback.ops.reductions.reduce import others_prod, type_name
+from pullback.core.types import Array
+from pullback.ops.reductions.reduce import others_prod
 from pullback.ops.shared.dims import wrap_dim
-
-Array = Any
 
 _REDUCTIONS = {
     "sum": (np.add, 0.0),

@@ -15,15 +15,14 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Tensor, from_array
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype, number_dtype
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.min_max import to_picked
-from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def comparable(a: Array) -> Array:

@@ -14,10 +14,10 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import REGISTRY, Tensor, adjoint, apply_below, grad_enabled, write_out
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import can_cast, from_numpy_dtype
 from pullback.core.op import function
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from pullback.core.types import Array
 
 
 class LinAlgError(RuntimeError):
@@ -29,10 +29,6 @@ function(name="LinAlgError", places="", aliases=("linalg.LinAlgError",))(LinAlgE
 
 
 # -------------------------------------------------------------------------------------- refusals
-
-
-def type_name(a: Array) -> str:
-    return from_numpy_dtype(a.dtype).type_name
 
 
 def check_stack(name: str, a: Array, what: str = "A") -> None:

@@ -16,8 +16,8 @@ from numpy.linalg import _umath_linalg
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.linalg.checks_and_stacks import (
-    Array,
     check_inexact,
     check_kernel,
     check_square,

@@ -16,8 +16,8 @@ from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.linalg.checks_and_stacks import (
-    Array,
     LinAlgError,
     check_kernel,
     check_square,

@@ -14,10 +14,11 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.checks_and_stacks import (
-    Array,
     batched_all,
     check_inexact,
     check_kernel,
@@ -29,7 +30,6 @@ from pullback.ops.linalg.checks_and_stacks import (
     raise_for,
     stacked_alike,
     transposed,
-    type_name,
     without_numbers,
 )
 from pullback.ops.linalg.inverse import inverse_of

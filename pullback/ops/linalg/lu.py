@@ -12,11 +12,12 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.settings import warn
+from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.checks_and_stacks import (
-    Array,
     batched_all,
     check_fit,
     check_inexact,
@@ -30,7 +31,6 @@ from pullback.ops.linalg.checks_and_stacks import (
     raise_for,
     stacked_alike,
     top,
-    type_name,
     without_numbers,
 )
 from pullback.ops.linalg.triangular import triangular

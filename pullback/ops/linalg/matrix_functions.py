@@ -15,17 +15,12 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format
 from pullback.core.op import function, op
 from pullback.core.settings import warn
-from pullback.ops.linalg.checks_and_stacks import (
-    Array,
-    check_inexact,
-    check_square,
-    common_stack,
-    given,
-    type_name,
-)
+from pullback.core.types import Array
+from pullback.ops.linalg.checks_and_stacks import check_inexact, check_square, common_stack, given
 from pullback.ops.linalg.inverse import inverse_of
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import check_tensors

@@ -13,12 +13,12 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
-from pullback.ops.linalg.checks_and_stacks import Array, check_square, check_stack, given, type_name
+from pullback.core.types import Array, Number
+from pullback.ops.linalg.checks_and_stacks import check_square, check_stack, given
 from pullback.ops.linalg.inverse import inverse_of
 from pullback.ops.linalg.svd import check_found, singular_values
-
-Number = float
 
 
 def _limits(largest: Array, atol: Any, rtol: Any) -> Array:

@@ -13,11 +13,12 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.settings import warn
+from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.checks_and_stacks import (
-    Array,
     batched_all,
     check_inexact,
     check_kernel,
@@ -29,7 +30,6 @@ from pullback.ops.linalg.checks_and_stacks import (
     main_diagonal,
     named,
     top,
-    type_name,
 )
 from pullback.ops.linalg.lu import _split_slope
 from pullback.ops.linalg.triangular import triangular

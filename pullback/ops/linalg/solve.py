@@ -14,6 +14,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.kernels import lapack
 from pullback.ops.linalg.checks_and_stacks import (
@@ -27,7 +28,6 @@ from pullback.ops.linalg.checks_and_stacks import (
     named,
     raise_for,
     stacked_alike,
-    type_name,
     without_numbers,
 )
 from pullback.ops.linalg.lu import matrix_slope, solve_by_factors

@@ -17,8 +17,8 @@ from numpy.linalg import _umath_linalg
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.linalg.checks_and_stacks import (
-    Array,
     LinAlgError,
     check_inexact,
     check_kernel,

@@ -13,6 +13,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
@@ -33,7 +34,6 @@ from pullback.ops.linalg.checks_and_stacks import (
     raise_for,
     stacked_alike,
     transposed,
-    type_name,
     without_numbers,
 )
 

@@ -14,9 +14,8 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import bool_, get_default_dtype, iinfo, int64
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import SURFACE, function
+from pullback.core.types import Dims
 from pullback.ops.shared.dims import wrap_dims
-
-Dims = int | tuple[int, ...] | None
 
 
 def _mask(input: Tensor, mask: Tensor | None) -> Tensor | None:

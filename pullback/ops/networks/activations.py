@@ -16,9 +16,9 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import elementwise, function, op
-from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.zero_times_infinity import times, unimplemented
 

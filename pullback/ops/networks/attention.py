@@ -16,13 +16,13 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, from_array, grad_enabled, levels
+from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import bool_, float32
 from pullback.core.op import op
-from pullback.ops.elementwise.arithmetic import _c_name as c_name
+from pullback.core.types import Array
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
-Array = Any
 _TILE = 1 << 19  # scores held at a time
 
 # ------------------------------------------------------------------------------------ kernels
@@ -215,8 +215,8 @@ def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | N
     if not query.dtype is key.dtype is value.dtype:
         raise RuntimeError(
             "Expected query, key, and value to have the same dtype, but got query.dtype: "
-            f"{c_name(query.dtype)} key.dtype: {c_name(key.dtype)} and value.dtype: "
-            f"{c_name(value.dtype)} instead."
+            f"{C_NAMES[query.dtype.name]} key.dtype: {C_NAMES[key.dtype.name]} and value.dtype: "
+            f"{C_NAMES[value.dtype.name]} instead."
         )
     if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
         listed = [f"{name}.dim: {t.ndim}" for name, t in (("query", query), ("key", key), ("value", value))]
@@ -227,7 +227,8 @@ def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | N
     if mask is not None and mask.dtype not in (bool_, float32, query.dtype):
         raise RuntimeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
-            f"attn_mask.dtype: {c_name(mask.dtype)} and  query.dtype: {c_name(query.dtype)} instead."
+            f"attn_mask.dtype: {C_NAMES[mask.dtype.name]} and  query.dtype: "
+            f"{C_NAMES[query.dtype.name]} instead."
         )
     if query.dtype.kind == "c":
         raise NotImplementedError(

@@ -14,11 +14,12 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import int64
 from pullback.core.op import function, op
 from pullback.kernels.nll import pick, put, total_weight
 from pullback.ops.networks.reduction import MEAN, NONE, loss, reduced, reduction_of
-from pullback.ops.reductions.reduce import sum_array, type_name
+from pullback.ops.reductions.reduce import sum_array
 
 IGNORED = -100
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import int64
 from pullback.core.op import function, op
 from pullback.kernels.ctc import losses, posteriors
 from pullback.ops.networks.reduction import MEAN, reduced, reduction_of
-from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.zero_times_infinity import without_derivative
 
 

@@ -13,14 +13,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, from_array, result_type
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import op
+from pullback.core.types import Array
 from pullback.kernels import distances
 from pullback.ops.reductions.norms import norm_slope
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 PLAIN = 25
 """Up to so many rows the euclidean distance is computed from differences, beyond by a matrix product."""
@@ -53,7 +53,7 @@ def _check_one_kind(name: str, *arrays: Array) -> None:
         raise NotImplementedError(f"\"{name}\" not implemented for '{first.type_name}'")
     for a in arrays[1:]:
         if a.dtype != arrays[0].dtype:
-            found = from_numpy_dtype(a.dtype).type_name
+            found = type_name(a)
             raise RuntimeError(f"expected scalar type {first.type_name} but found {found}")
 
 

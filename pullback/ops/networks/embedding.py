@@ -15,14 +15,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, from_array, grad_enabled, set_grad_enabled
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype, int64
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
 from pullback.ops.reductions.norms import norm_array
-from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.flat_places import outside
 
-Array = Any
 _MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
 
 

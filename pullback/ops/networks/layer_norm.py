@@ -18,10 +18,10 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import finfo, float32, int64
 from pullback.core.op import function, op
 from pullback.kernels import norms
-from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.zero_times_infinity import unimplemented
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.ops.networks.losses import binary_cross_entropy_with_logits, kl_div, poisson_nll_loss
 from pullback.ops.networks.reduction import (
@@ -26,7 +27,6 @@ from pullback.ops.networks.reduction import (
     reduction_of,
     share,
 )
-from pullback.ops.reductions.reduce import type_name
 
 # ----------------------------------------------------------------------------------- composites
 

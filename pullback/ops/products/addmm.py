@@ -14,10 +14,11 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, conj
+from pullback.core.dtype_names import type_name
 from pullback.core.meta import MetaArray
 from pullback.core.op import elementwise, function, op
 from pullback.core.settings import warn
-from pullback.core.strides import Array
+from pullback.core.types import Array
 from pullback.ops.products.matmul import (
     adjoint,
     bmm,
@@ -28,7 +29,6 @@ from pullback.ops.products.matmul import (
     matrix_product,
     mm,
     mv,
-    type_name,
 )
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import check_tensors

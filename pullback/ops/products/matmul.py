@@ -18,11 +18,10 @@ import numpy as np
 from pullback import ops
 from pullback.core import _loops
 from pullback.core._engine import Tensor, adjoint, conj
-from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.dtype_names import c_name, type_name
 from pullback.core.meta import MetaArray, meta_array
 from pullback.core.op import function, op
-from pullback.core.strides import Array
-from pullback.kernels.random.fills import C_NAMES
+from pullback.core.types import Array
 from pullback.ops.shared.forms import check_tensors
 
 # --------------------------------------------------------------------------------------- kernels
@@ -343,15 +342,6 @@ def check_numbers(a: Array, kernel: str) -> None:
         raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
 
 
-def type_name(a: Array) -> str:
-    return from_numpy_dtype(a.dtype).type_name
-
-
-def _c_name(a: Array) -> str:
-    name = from_numpy_dtype(a.dtype).name
-    return "long int" if name == "int64" else C_NAMES[name]
-
-
 def _check_matrices(a: Array, b: Array) -> None:
     """Two matrices that can be multiplied; RuntimeError in PyTorch's words if not."""
     if a.ndim != 2:
@@ -369,9 +359,7 @@ def _check_sizes(a: Array, b: Array) -> None:
             f"{b.shape[0]}x{b.shape[1]})"
         )
     if a.dtype != b.dtype:
-        raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_c_name(a)} != {_c_name(b)}"
-        )
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {c_name(a)} != {c_name(b)}")
 
 
 def check_batches(batch1: Array, batch2: Array, kernel: str = "bmm") -> None:
@@ -455,6 +443,6 @@ def _check_sizes_of_stack(stack: Array, factor: Array) -> None:
         )
     if stack.dtype != factor.dtype:
         raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_c_name(stack)} != {_c_name(factor)}"
+            f"expected m1 and m2 to have the same dtype, but got: {c_name(stack)} != {c_name(factor)}"
         )
     check_numbers(stack, "addmm_impl_cpu_")

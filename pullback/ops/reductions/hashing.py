@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
-from pullback.ops.reductions.reduce import type_name
+from pullback.core.types import Array
 from pullback.ops.shared.dims import wrap_dims
-
-Array = Any
 
 
 @op(name="hash_tensor", places="", nondiff=True, takes_half=True)

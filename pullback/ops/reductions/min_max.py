@@ -15,12 +15,12 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Tensor
+from pullback.core.dtype_names import type_name
 from pullback.core.op import op
-from pullback.ops.reductions.reduce import Dims, reduced_axes, restore, type_name
+from pullback.core.types import Array, Dims
+from pullback.ops.reductions.reduce import reduced_axes, restore
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained, two_tensors
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def evenly(g: Tensor, self: Tensor, result: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:

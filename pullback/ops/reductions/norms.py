@@ -15,16 +15,15 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, conj, write_out
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import function, op
-from pullback.core.types import Number
+from pullback.core.types import Array, Dims, Number
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
-from pullback.ops.reductions.reduce import Dims, reduced_axes, restore, sum_array, widened
+from pullback.ops.reductions.reduce import reduced_axes, restore, sum_array, widened
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import check_tensors, explained
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def _power_norm(a: Array, ord: float, axes: tuple[int, ...] | None) -> Array:
@@ -220,7 +219,7 @@ def dist(self: Tensor, other: Tensor, p: float = 2) -> Array:
         raise RuntimeError(NO_BOOLS)
     away = np.asarray(self - other)
     if away.dtype.kind not in "fc":
-        name = from_numpy_dtype(away.dtype).type_name
+        name = type_name(away)
         raise RuntimeError(
             f"norm(): input dtype should be either floating point or complex. Got {name} instead."
         )

@@ -19,16 +19,14 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, conj, repeated
 from pullback.core._loops import add_reduce, total
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import from_numpy_dtype, int64
+from pullback.core.dtypes import int64
 from pullback.core.op import function, op
-from pullback.core.types import Number
+from pullback.core.types import Array, Dims, Number
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 from pullback.ops.shared.forms import explained
-
-Array = np.ndarray[Any, np.dtype[Any]]
-Dims = int | Sequence[int] | None
 
 
 def reduced_axes(dim: Any, keepdim: Any, ndim: int) -> tuple[int, ...] | None:
@@ -76,11 +74,6 @@ def widened(a: Array, dtype: Dtype | None = None) -> Array:
     if a.dtype.kind == "c" and target.kind != "c":
         return cast_array(a, target)
     return a.astype(target, copy=False)
-
-
-def type_name(a: Array) -> str:
-    """PyTorch's word for an array's dtype, such as `Long`."""
-    return from_numpy_dtype(a.dtype).type_name
 
 
 def narrowed(result: Array, a: Array, dtype: Dtype | None) -> Array:

@@ -14,15 +14,14 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Tensor, conj
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.min_max import to_picked
-from pullback.ops.reductions.reduce import type_name
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def _accumulate(ufunc: Any, a: Array, dim: int, dtype: Dtype | None) -> Array:

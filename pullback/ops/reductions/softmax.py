@@ -8,29 +8,19 @@ else through NumPy.
 from __future__ import annotations
 
 import operator
-from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, conj
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import get_default_dtype
 from pullback.core.op import op
+from pullback.core.types import Array
 from pullback.kernels import softmax as softmax_kernels
-from pullback.ops.reductions.reduce import (
-    Dims,
-    narrowed,
-    reduced_axes,
-    restore,
-    sum,
-    sum_array,
-    type_name,
-    widened,
-)
+from pullback.ops.reductions.reduce import Dims, narrowed, reduced_axes, restore, sum, sum_array, widened
 from pullback.ops.shared.dims import wrap_dim
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def _float_input(a: Array) -> Array:

@@ -17,12 +17,12 @@ from pullback import ops
 from pullback.core._engine import Tensor, conj, write_out
 from pullback.core.dtypes import get_default_dtype
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.arrays.create import created
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Dims = tuple[int, ...]
+Axes = tuple[int, ...]
 
 # --------------------------------------------------------------------------------- the three ops
 
@@ -34,7 +34,7 @@ def _by_stride(a: Array, dim: Sequence[int]) -> list[int]:
     return sorted(dim, key=lambda i: (-a.strides[i], i))
 
 
-def _along(a: Array, dim: Dims, transform: Callable[..., Array], **options: Any) -> Array:
+def _along(a: Array, dim: Axes, transform: Callable[..., Array], **options: Any) -> Array:
     """A transform with its dims moved innermost, where the result has them in memory too."""
     order = [*_by_stride(a, [i for i in range(a.ndim) if i not in dim]), *dim]
     if order == list(range(a.ndim)):
@@ -44,7 +44,7 @@ def _along(a: Array, dim: Dims, transform: Callable[..., Array], **options: Any)
 
 
 @op(name="fft_c2c", places="", linear=True, layout="", grad_name="FftC2CBackward0")
-def _c2c(self: Tensor, dim: Dims, scale: int, forward: bool) -> Array:
+def _c2c(self: Tensor, dim: Axes, scale: int, forward: bool) -> Array:
     import scipy.fft
 
     if not dim or not self.size:
@@ -59,7 +59,7 @@ _c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
 
 
 @op(name="fft_r2c", places="", linear=True, layout="", grad_name="FftR2CBackward0")
-def _r2c(self: Tensor, dim: Dims, scale: int, onesided: bool) -> Array:
+def _r2c(self: Tensor, dim: Axes, scale: int, onesided: bool) -> Array:
     import scipy.fft
 
     if not self.size:
@@ -70,7 +70,7 @@ def _r2c(self: Tensor, dim: Dims, scale: int, onesided: bool) -> Array:
     return _along(self, dim, scipy.fft.rfftn if onesided else scipy.fft.fftn, norm=_FORWARD[scale])
 
 
-def _r2c_vjp(g: Tensor, self_shape: Any, dim: Dims, scale: int, onesided: bool) -> Tensor:
+def _r2c_vjp(g: Tensor, self_shape: Any, dim: Axes, scale: int, onesided: bool) -> Tensor:
     if onesided:
         g = _resized(g, dim[-1:], (self_shape[dim[-1]],))
     return ops.real(_c2c(g, dim, scale, False))
@@ -80,7 +80,7 @@ _r2c.vjp(self=_r2c_vjp)
 
 
 @op(name="fft_c2r", places="", linear=True, layout="", grad_name="FftC2RBackward0")
-def _c2r(self: Tensor, dim: Dims, scale: int, last: int) -> Array:
+def _c2r(self: Tensor, dim: Axes, scale: int, last: int) -> Array:
     import scipy.fft
 
     shape = list(self.shape)
@@ -91,7 +91,7 @@ def _c2r(self: Tensor, dim: Dims, scale: int, last: int) -> Array:
     return _along(self, dim, scipy.fft.irfftn, s=[shape[d] for d in dim], norm=_INVERSE[scale])
 
 
-def _c2r_vjp(g: Tensor, dim: Dims, scale: int, last: int) -> Tensor:
+def _c2r_vjp(g: Tensor, dim: Axes, scale: int, last: int) -> Tensor:
     """The transform of g; what stands for its mirror image too counts twice."""
     found = _r2c(g, dim, scale, True)
     kept = found.shape[dim[-1]]
@@ -151,7 +151,7 @@ def _checked(n: int) -> int:
     return n
 
 
-def _resized(x: Tensor, dims: Dims, sizes: Sequence[int]) -> Tensor:
+def _resized(x: Tensor, dims: Axes, sizes: Sequence[int]) -> Tensor:
     """The tensor cut or padded with zeros at the end of these dims."""
     pad = [0] * (2 * x.ndim)
     for dim, size in zip(dims, sizes, strict=True):
@@ -162,7 +162,7 @@ def _resized(x: Tensor, dims: Dims, sizes: Sequence[int]) -> Tensor:
     return ops.constant_pad_nd(x, pad) if any(pad) else x
 
 
-def _canonical(x: Tensor, s: Any, dim: Any) -> tuple[Dims, list[int]]:
+def _canonical(x: Tensor, s: Any, dim: Any) -> tuple[Axes, list[int]]:
     """The dims of a transform and the points it takes along each."""
     s = (s,) if isinstance(s, int) else s
     dim = (dim,) if isinstance(dim, int) else dim
@@ -184,7 +184,7 @@ def _canonical(x: Tensor, s: Any, dim: Any) -> tuple[Dims, list[int]]:
     return dims, [_checked(x.shape[d] if n == -1 else n) for n, d in zip(given, dims, strict=True)]
 
 
-def _half_canonical(name: str, x: Tensor, s: Any, dim: Any) -> tuple[Dims, list[int], int]:
+def _half_canonical(name: str, x: Tensor, s: Any, dim: Any) -> tuple[Axes, list[int], int]:
     """The same for a half spectrum: also the length of the whole along the last dim."""
     dims, sizes = _canonical(x, s, dim)
     if not dims:

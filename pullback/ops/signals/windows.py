@@ -15,7 +15,7 @@ import numpy as np
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import get_default_dtype, strided
 from pullback.core.op import function
-from pullback.core.strides import Array
+from pullback.core.types import Array
 from pullback.ops.arrays.create import created, dtype_of
 
 Shape = Callable[[Array, int], Array]

@@ -17,11 +17,10 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise
+from pullback.core.types import Array
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared.zero_times_infinity import example, times, unimplemented
 from pullback.ops.special.error_and_gamma import declared
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 # ---------------------------------------------------------------------------- incomplete gamma
 
