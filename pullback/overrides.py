@@ -12,6 +12,7 @@ from typing import Any
 from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
+from pullback.transforms.stack import Interpreter, entered
 
 __all__ = [
     "TorchFunctionMode",
@@ -55,7 +56,7 @@ def is_tensor_method_or_property(func: Callable[..., Any]) -> bool:
     return getattr(Tensor, name, None) is func or name == "__get__"
 
 
-class TorchFunctionMode:
+class TorchFunctionMode(Interpreter):
     """A context that sees every op called within: override `__torch_function__`.
 
     Within `__torch_function__` the mode is off, so it may call ops itself.
@@ -71,17 +72,21 @@ class TorchFunctionMode:
     exp
     """
 
+    _entered: list[Any]  # the contexts that it is within, innermost last
+
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         raise NotImplementedError
 
     def __enter__(self) -> TorchFunctionMode:
-        _engine.push_level(self)
+        context = entered(self)
+        vars(self).setdefault("_entered", []).append(context)
+        context.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        _engine.pop_level()
+        self._entered.pop().__exit__()
 
     def process(self, op: Any, args: tuple[Any, ...], out: Any) -> Any:
         """What the engine calls for each op."""
@@ -92,9 +97,6 @@ class TorchFunctionMode:
     def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
         """The same for a custom Function."""
         return self.__torch_function__(cls.apply, (), args, {})
-
-    def check_value_access(self, tensor: Tensor, what: str) -> None:
-        """A tensor's value may be looked at."""
 
 
 __getattr__ = getter(__name__)

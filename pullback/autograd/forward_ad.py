@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
-from pullback.transforms.tangents import Tangents, enter, leave
+from pullback.transforms.stack import entered
+from pullback.transforms.tangents import Tangents
 
 __all__ = [
     "UnpackedDualTensor",
@@ -27,35 +28,37 @@ class UnpackedDualTensor(NamedTuple):
     tangent: Tensor | None
 
 
-class _State(threading.local):
-    """The dual level of a thread, none or one."""
+class _Duals(threading.local):
+    """The dual level of a thread and its context, none or one."""
 
     def __init__(self) -> None:
-        self.duals: list[tuple[Tangents, list[Any]]] = []
+        self.levels: list[tuple[Tangents, Any]] = []
 
 
-_state = _State()
+_duals = _Duals()
 
 
 def enter_dual_level() -> int:
     """Begins forward mode on this thread; RuntimeError within another dual level."""
-    if _state.duals:
+    if _duals.levels:
         raise RuntimeError("Nested forward mode AD is not supported at the moment")
     level = Tangents()
-    _state.duals.append((level, enter(level)))
-    return len(_state.duals) - 1
+    context = entered(level)
+    context.__enter__()
+    _duals.levels.append((level, context))
+    return len(_duals.levels) - 1
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
     """Ends forward mode; tangents are forgotten."""
-    if not _state.duals:
+    if not _duals.levels:
         raise RuntimeError("Dual level must be a positive number.")
-    if level is not None and level != len(_state.duals) - 1:
+    if level is not None and level != len(_duals.levels) - 1:
         raise RuntimeError(
             "Trying to exit a forward AD level that was not the last one that was created. This is "
             "not supported."
         )
-    leave(_state.duals.pop()[1])
+    _duals.levels.pop()[1].__exit__()
 
 
 class dual_level:
@@ -79,7 +82,7 @@ class dual_level:
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """A view of `tensor` that carries `tangent`, which has its shape; both are real or complex."""
-    if not _state.duals:
+    if not _duals.levels:
         raise RuntimeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
             "enter_dual_level() first."
@@ -87,7 +90,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for name, x in (("primal", tensor), ("tangent", tangent)):
         if x.dtype.kind not in "fc":
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
-    innermost = _state.duals[-1][0]
+    innermost = _duals.levels[-1][0]
     if innermost.carries(tensor):
         raise RuntimeError(
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the "
@@ -104,9 +107,9 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """The value and the tangent of a tensor."""
-    if not _state.duals:
+    if not _duals.levels:
         return UnpackedDualTensor(tensor, None)
-    innermost = _state.duals[-1][0]
+    innermost = _duals.levels[-1][0]
     primal = ops.view_as(tensor, tensor)
     innermost.forget(primal)
     return UnpackedDualTensor(primal, innermost.tangent(tensor))
@@ -114,7 +117,7 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
 
 def tangent_of(x: Any) -> Any:
     """The tangent that a tensor carries at the dual level of this thread, None for none."""
-    return _state.duals[-1][0].tangent(x) if _state.duals else None
+    return _duals.levels[-1][0].tangent(x) if _duals.levels else None
 
 
 __getattr__ = getter(__name__)

@@ -12,7 +12,6 @@ from pullback import ops
 from pullback.autograd.function import Function, apply_below
 from pullback.core._engine import Tensor
 from pullback.transforms import stack
-from pullback.transforms.batching.batched import Batched, batched
 
 DETAILS = "please see https://pytorch.org/docs/main/notes/extending.func.html"
 
@@ -74,7 +73,7 @@ def _by_staticmethod(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
 def _wrapped(level: Any, x: Any, dim: int | None) -> Any:
     if dim is None or not isinstance(x, Tensor):
         return x
-    return batched(level, x if dim == 0 else ops.movedim(x, dim, 0))
+    return level.lifted(x if dim == 0 else ops.movedim(x, dim, 0))
 
 
 class _Context:
@@ -115,7 +114,7 @@ class _Context:
         flags = self._flags["forward" if self._real.saved_for_forward else "backward"]
         return tuple(
             [
-                batched(self._level, x) if flag else x
+                self._level.lifted(x) if flag else x
                 for x, flag in zip(self._real.saved_tensors, flags, strict=True)
             ]
         )
@@ -126,21 +125,16 @@ def _generated(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
     over = [level.holds(x) for x in args]
 
     def at_level(function: Any, *values: Any) -> Any:
-        aside = stack.enter(level)
-        try:
+        with stack.entered(level):
             return function(*values)
-        finally:
-            stack.leave(aside)
 
     def lifted(values: Any) -> list[Any]:
-        return [batched(level, x) if flag else x for x, flag in zip(values, over, strict=True)]
+        return [level.lifted(x) if flag else x for x, flag in zip(values, over, strict=True)]
 
     def lowered(x: Any) -> Any:
         if not isinstance(x, Tensor):
             return x
-        if type(x) is Batched and x.level is level:
-            return x.physical
-        return ops.expand(x, (level.size, *x.shape))
+        return level.front(x)
 
     def forward(*values: Any) -> Any:
         got = at_level(cls.forward, *lifted(values))
@@ -149,14 +143,14 @@ def _generated(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         inner = ctx._inner = _Context(ctx, level)
         outs = output if isinstance(output, tuple) else (output,)
-        seen = [batched(level, x) if isinstance(x, Tensor) else x for x in outs]
+        seen = [level.lifted(x) if isinstance(x, Tensor) else x for x in outs]
         inner.__dict__["_outputs"] = {id(b): x for b, x in zip(seen, outs, strict=True)}
         given = tuple(seen) if isinstance(output, tuple) else seen[0]
         at_level(cls.setup_context, inner, tuple(lifted(inputs)), given)
         inner.__dict__["_outputs"] = {}
 
     def backward(ctx: Any, *grads: Any) -> Any:
-        given = [None if g is None else batched(level, g) for g in grads]
+        given = [None if g is None else level.lifted(g) for g in grads]
         got = at_level(cls.backward, ctx._inner, *given)
         got = got if isinstance(got, tuple) else (got,)
         return tuple(

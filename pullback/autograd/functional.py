@@ -17,7 +17,8 @@ from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad
 from pullback.face.absent import getter
 from pullback.transforms.leaves import gradients, leaf
-from pullback.transforms.tangents import Tangents, enter, leave
+from pullback.transforms.stack import entered
+from pullback.transforms.tangents import Tangents
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -412,11 +413,8 @@ def _forward_jacobian(
     def push(tangents: Any) -> list[Any]:
         level = Tangents()
         duals = [level.dual(x, t) for x, t in zip(inputs, tangents, strict=True)]
-        aside = enter(level)
-        try:
+        with entered(level):
             outs.extend(_outputs(func(*duals), "jacobian"))
-        finally:
-            leave(aside)
         found = [level.tangent(y) for y in outs[1]]
         for y in outs[1]:
             level.forget(y)

@@ -19,8 +19,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import DTYPES, Size
 from pullback.core.settings import warn
 from pullback.transforms import stack
-from pullback.transforms.batching.batched import Batched, spread
-from pullback.transforms.batching.batched import batched as as_batched
+from pullback.transforms.batching.interpreter import on_batch
 from pullback.transforms.leaves import gradients
 
 CYCLE = (
@@ -140,7 +139,7 @@ def grad(
     unused = materialize_grads if allow_unused is None else allow_unused
     if not sources:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
-    on_batched = any(type(x) is Batched for x in (*roots, *sources))
+    on_batched = stack.topmost((*roots, *sources)) is not None
     targets = [] if on_batched else [_source_edge(source) for source in sources]
 
     def once(given: Sequence[Any]) -> list[Any]:
@@ -162,8 +161,6 @@ def grad(
 
 def batched(once: Callable[..., list[Any]], grads: Sequence[Any]) -> list[Any]:
     """One pass for all gradients along the first dimension; None stays None."""
-    from pullback.transforms.batching.interpreter import Batching
-
     sizes = {g.shape[0] for g in grads if g is not None}
     if len(sizes) != 1:
         raise ValueError(
@@ -171,13 +168,7 @@ def batched(once: Callable[..., list[Any]], grads: Sequence[Any]) -> list[Any]:
             f"{[g.shape[0] for g in grads if g is not None]} for the mapped dimension"
         )
     (count,) = sizes
-    level = Batching(count, spreads=False)
-    aside = stack.enter(level)
-    try:
-        found = once([None if g is None else as_batched(level, g) for g in grads])
-    finally:
-        stack.leave(aside)
-    return [None if g is None else g.physical if level.holds(g) else spread(g, count) for g in found]
+    return on_batch(count, once, grads)
 
 
 def _on_batched(

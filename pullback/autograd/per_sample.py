@@ -13,10 +13,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pullback import ops
-from pullback.core import _engine
-from pullback.core._engine import Op, Tensor, apply_below
+from pullback.core._engine import Op, Tensor, apply_below, at_level_below
 from pullback.transforms import stack
-from pullback.transforms.batching.batched import batched
 from pullback.transforms.batching.interpreter import Batching
 
 
@@ -58,7 +56,7 @@ class PerSample(Batching):
             return x
         if self._derived(x):
             return self._of_each_sample(x)
-        return batched(self, ops.unsqueeze(x, 1)) if x.ndim and x.shape[0] == self.size else x
+        return self.lifted(ops.unsqueeze(x, 1)) if x.ndim and x.shape[0] == self.size else x
 
     def _of_each_sample(self, x: Any) -> Any:
         """A parameter, or what was made of parameters, as one of each sample."""
@@ -68,7 +66,7 @@ class PerSample(Batching):
             if id(x) not in self.copies:
                 leaf = ops.expand(x.detach(), (self.size, *x.shape)).detach().requires_grad_()
                 leaf.register_post_accumulate_grad_hook(lambda found: self._deliver(x, found))
-                self.copies[id(x)] = batched(self, leaf)
+                self.copies[id(x)] = self.lifted(leaf)
             return self.copies[id(x)]
         if id(x) not in self.recipes:
             return x
@@ -80,15 +78,12 @@ class PerSample(Batching):
 
     def _deliver(self, p: Any, leaf: Any) -> None:
         """Gradients have arrived: the rows for the parameter, and their sum as before."""
-        aside = stack.enter(_Off())
-        try:
+        with stack.entered(_Cover()):
             rows, leaf.grad = leaf.grad, None
             before = getattr(p, "grad_sample", None)
             p.grad_sample = rows if before is None else before + rows
             total = ops.sum(rows.detach(), 0)
             p.grad = total if p.grad is None else p.grad + total
-        finally:
-            stack.leave(aside)
 
     def _joined(self, result: Any) -> Any:
         """Batches of one as a tensor of the whole batch."""
@@ -105,15 +100,12 @@ class PerSample(Batching):
         )
 
 
-class _Off:
+class _Cover(stack.Interpreter):
     """A level that does nothing, above a `PerSample` that is to see nothing."""
 
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
         """The op below the level that this one covers."""
-        return _engine.at_level_below(apply_below, op, args, out)
-
-    def check_value_access(self, tensor: Tensor, what: str) -> None:
-        """Values may be looked at."""
+        return at_level_below(apply_below, op, args, out)
 
 
 def _tensors(values: Any) -> list[Any]:
@@ -151,8 +143,9 @@ class per_sample_grad:
             if not (p.is_leaf and p.requires_grad):
                 raise RuntimeError("per_sample_grad: parameters must be leaves that require a gradient")
             vars(p).pop("grad_sample", None)
-        self._aside = stack.enter(PerSample(self._params, self._size))
+        self._level = stack.entered(PerSample(self._params, self._size))
+        self._level.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        stack.leave(self._aside)
+        self._level.__exit__(*exc)

@@ -6,7 +6,8 @@ One module in parts, which stand in engine/ in the order of one op's way through
     pointwise.pxi   promotion and the direct loop, for elementwise ops
     graph.pxi       version counters, saved values, nodes, hooks
     tensor.pxi      Tensor
-    dispatch.pxi    subclasses, transforms, apply (kernel, wrap) and record (a Node with its edges)
+    levels.pxi      the stack of transforms, to whose top each op goes
+    dispatch.pxi    subclasses, apply (kernel, wrap) and record (a Node with its edges)
     meta.pxi        ops on tensors without numbers
     inplace.pxi     views, versions, writing into the first input
     backward.pxi    the pass: count dependencies, run nodes latest first, sum into buffers
@@ -46,7 +47,7 @@ from pullback.core import dtypes as _dtypes
 from pullback.core.meta import meta_array
 from pullback.core.strides import preserved_strides
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
-from pullback.core._loops import ordered_like, strided
+from pullback.core._loops import first, ordered_like, strided
 from pullback.core._loops cimport (
     Loops,
     NCODES,
@@ -92,7 +93,7 @@ cdef extern from * nogil:
         int inference   # make inference tensors?
         int level       # interpreters on the stack
         int saved_hooks # pack hooks on the stack
-        int tangents    # may tensors have tangents?
+        int tangents    # interpreters on the stack that hang something on tensors
         void* task      # the backward pass under way, a Task
     ThreadState pb_thread
 
@@ -182,6 +183,7 @@ include "engine/op.pxi"
 include "engine/pointwise.pxi"
 include "engine/graph.pxi"
 include "engine/tensor.pxi"
+include "engine/levels.pxi"
 include "engine/dispatch.pxi"
 include "engine/meta.pxi"
 include "engine/inplace.pxi"

@@ -6,12 +6,9 @@ of a call and puts others in their place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from pullback.core import _engine
 from pullback.core._engine import Tensor
-from pullback.transforms.batching.batched import bottom
 from pullback.utils._pytree import tree_flatten, tree_unflatten
 
 Argnums = Any
@@ -126,11 +123,3 @@ def flat_outputs(result: Any, name: str) -> tuple[list[Any], Any]:
                 f"{name}: expected f(*primals) to return only tensors, got unsupported type {type(x)}"
             )
     return leaves, spec
-
-
-def reaches_beyond(roots: list[Any], leaves: list[Any]) -> bool:
-    """Whether results depend on a leaf other than these: then gradients of gradients are wanted."""
-    return _engine.reaches_beyond([bottom(x) for x in roots], [bottom(x) for x in leaves])
-
-
-Function = Callable[..., Any]

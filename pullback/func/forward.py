@@ -11,7 +11,8 @@ from pullback.core._engine import Tensor
 from pullback.func.arguments import Picked, check_differentiable, flat_outputs, split_aux
 from pullback.func.reverse import Recorded
 from pullback.transforms.leaves import gradients
-from pullback.transforms.tangents import Tangents, enter, leave
+from pullback.transforms.stack import entered
+from pullback.transforms.tangents import Tangents
 from pullback.utils._pytree import tree_flatten, tree_unflatten
 
 
@@ -31,11 +32,8 @@ class Pushed:
     ) -> None:
         level = Tangents()
         duals = [level.dual(x, t) for x, t in zip(picked.tensors, tangents, strict=True)]
-        aside = enter(level)
-        try:
+        with entered(level):
             result = func(*picked.arguments(duals), **kwargs)
-        finally:
-            leave(aside)
         result, aux = split_aux(result, has_aux, name)
         self.outs, self.spec = flat_outputs(result, name)
         self.tangents = [level.tangent(y) for y in self.outs]

@@ -19,9 +19,7 @@ from pullback.func.arguments import Argnums, Picked, check_real
 from pullback.func.forward import Pushed
 from pullback.func.reverse import Recorded
 from pullback.func.vmap import chunk_for
-from pullback.transforms import stack
-from pullback.transforms.batching.batched import batched, spread
-from pullback.transforms.batching.interpreter import Batching
+from pullback.transforms.batching.interpreter import on_batch
 from pullback.utils._pytree import tree_unflatten
 
 
@@ -48,17 +46,6 @@ def rows_at_once(chunk_size: int | str | None, tensors: list[Any], total: int) -
     if chunk_size == "auto":
         return chunk_for(sum(x._array.nbytes for x in tensors), total)
     return int(chunk_size)
-
-
-def on_batch(size: int, function: Callable[..., list[Any]], values: list[Any], randomness: str) -> list[Any]:
-    """A function of batches to tensors, each with the batch as its first dim; None stays None."""
-    level = Batching(size, randomness, spreads=False)
-    aside = stack.enter(level)
-    try:
-        found = function([batched(level, x) for x in values])
-    finally:
-        stack.leave(aside)
-    return [None if x is None else x.physical if level.holds(x) else spread(x, size) for x in found]
 
 
 def in_chunks(

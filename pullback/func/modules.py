@@ -12,7 +12,7 @@ from typing import Any
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.transforms.batching.batched import Batched
+from pullback.transforms.stack import owner
 
 
 def replace_all_batch_norm_modules_(root: Any) -> Any:
@@ -234,7 +234,7 @@ def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
     >>> torch.func.debug_unwrap(torch.ones(2))
     tensor([1., 1.])
     """
-    while type(tensor) is Batched:
+    while owner(tensor) is not None:
         tensor = tensor.physical
         if not recurse:
             break

@@ -1,7 +1,7 @@
 """`grad`, `grad_and_value`, `vjp`: a function's derivative by the backward pass.
 
 These are no levels: they give the function leaves of their own, made from the arguments
-(`autograd.leaves.leaf`), and run the engine's pass. If an outer differentiation is under way, or the
+(`transforms.leaves.leaf`), and run the engine's pass. If an outer differentiation is under way, or the
 function uses other tensors that require a gradient, the pass is recorded, so derivatives nest.
 """
 
@@ -19,10 +19,9 @@ from pullback.func.arguments import (
     Picked,
     check_differentiable,
     flat_outputs,
-    reaches_beyond,
     split_aux,
 )
-from pullback.transforms.leaves import gradients, leaf, ones
+from pullback.transforms.leaves import gradients, leaf, ones_like_each, reaches_beyond
 from pullback.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 
@@ -111,7 +110,7 @@ def grad_and_value(
         picked = Picked(argnums, args)
         call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)")
         (out,) = call.outs
-        found = picked.nested(call.pull([ones(out)], False))
+        found = picked.nested(call.pull([ones_like_each(out)], False))
         if has_aux:
             return found, (call.value(), call.auxiliary())
         return found, call.value()
@@ -138,7 +137,7 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
         picked = Picked(argnums, args)
         call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)")
         (out,) = call.outs
-        found = picked.nested(call.pull([ones(out)], False))
+        found = picked.nested(call.pull([ones_like_each(out)], False))
         return (found, call.auxiliary()) if has_aux else found
 
     return run

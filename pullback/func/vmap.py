@@ -1,7 +1,7 @@
 """`vmap`: a function of one sample becomes a function of a batch.
 
 The call is turned into a flat list of arguments with a dim each (`_bound`), the tensors among them
-become `Batched` ones of a new level, the function runs, and the batch dim of its results is put
+become those of a new level, the function runs, and the batch dim of its results is put
 where `out_dims` says (`_unwrapped`). With `chunk_size` this happens for one part of the batch after
 the other.
 """
@@ -15,9 +15,8 @@ from typing import Any
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.transforms import stack
-from pullback.transforms.batching.batched import Batched, batched
 from pullback.transforms.batching.interpreter import Batching
+from pullback.transforms.stack import entered
 from pullback.utils._pytree import (
     TreeSpec,
     _broadcast_to_and_flatten,
@@ -160,15 +159,12 @@ def run_flat(
 ) -> Any:
     """The call at a new level, its results with the batch dim."""
     given = [
-        x if dim is None else batched(level, x if dim == 0 else ops.movedim(x, dim, 0))
+        x if dim is None else level.lifted(x if dim == 0 else ops.movedim(x, dim, 0))
         for x, dim in zip(flat, dims, strict=True)
     ]
     args = given if spec is None else tree_unflatten(given, spec)
-    aside = stack.enter(level)
-    try:
+    with entered(level):
         results = func(*args, **kwargs)
-    finally:
-        stack.leave(aside)
     if out_dims == 0 and isinstance(results, Tensor):
         return results.physical if level.holds(results) else _unwrapped(func, level, results, 0)
     leaves, shape = tree_flatten(results)
@@ -209,7 +205,7 @@ def _unwrapped(func: Any, level: Batching, x: Any, place: int | None) -> Any:
             f"vmap({name_of(func)}, ...): `{name_of(func)}` must only return Tensors, got type {type(x)}. "
             "Did you mean to set out_dims= to None for output?"
         )
-    if type(x) is Batched and x.level is level:
+    if level.holds(x):
         if place is None:
             raise ValueError(
                 f"vmap({name_of(func)}, ...): `{name_of(func)}` can not return a BatchedTensor when "

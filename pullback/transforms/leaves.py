@@ -1,8 +1,8 @@
 """New places in the graph for old tensors: what transforms differentiate with respect to.
 
 `leaf` gives a tensor with the numbers and the tangents of another, whose gradient can be asked for by
-itself. `gradients` is the backward pass on any tensors, batched ones too: the graph of a batched
-tensor is that of its physical tensor, so its level is taken off the stack and the pass runs below.
+itself. `gradients` is the backward pass on any tensors: the graph of one that belongs to a level is that of
+the tensor it stands for, so its level runs the pass.
 """
 
 from __future__ import annotations
@@ -15,35 +15,19 @@ from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core._loops import repeated
 from pullback.transforms import stack
-from pullback.transforms.batching.batched import (
-    Batched,
-    batched,
-    bottom,
-    chain,
-    is_batched_at,
-    restore,
-    strip,
-)
+from pullback.transforms.stack import Wrapper, bottom, rewrapped
 
 # --------------------------------------------------------------------------------------- leaves
-
-
-def rewrapped(x: Tensor, physical: Tensor) -> Tensor:
-    """Another tensor in the place of the one that holds the numbers of `x`."""
-    if type(x) is not Batched:
-        return physical
-    return batched(x.level, rewrapped(x.physical, physical))
 
 
 def same(x: Tensor) -> Tensor:
     """A new tensor with the numbers, the history and the tangents of `x`."""
     p = bottom(x)
-    if _engine.grad_enabled() and p.requires_grad:
-        return rewrapped(x, ops.view_as(p, p))
-    return rewrapped(x, _bare(p))
+    recorded = _engine.grad_enabled() and p.requires_grad
+    return rewrapped(x, ops.view_as(p, p) if recorded else _unrecorded(p))
 
 
-def _bare(p: Tensor) -> Tensor:
+def _unrecorded(p: Tensor) -> Tensor:
     """The numbers and tangents of a tensor without its history."""
     q = _engine.alias(p)
     tangents = _engine.tangents_now(p)
@@ -52,18 +36,11 @@ def _bare(p: Tensor) -> Tensor:
     return q
 
 
-def ones(x: Tensor) -> Tensor:
-    """The cotangent of ones of a tensor: of each sample, where it is batched."""
+def ones_like_each(x: Tensor) -> Tensor:
+    """The cotangent of ones of a tensor: of each sample, where it has samples."""
+    if type(x) is Tensor:
+        return _engine.ones_of(x)
     return rewrapped(x, _engine.ones_of(bottom(x)))
-
-
-def spread_out(x: Tensor) -> Tensor:
-    """`x` once for each sample of all batches under way."""
-    active = stack.active()
-    for i, level in enumerate(active):
-        if getattr(level, "spreads", False) and not is_batched_at(x, level):
-            x = restore(strip(x, level), level, active[i + 1 :])
-    return x
 
 
 def leaf(x: Tensor, recording: bool) -> Tensor:
@@ -71,27 +48,31 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
 
     While `recording`, it is a step in the history of `x`, else a leaf.
     """
-    active = stack.active()
-    if active:
-        if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x):
-            return _plain_leaf(x, active)
-        x = spread_out(x)
+    spreading = [level for level in stack.active() if level.spreads]
+    if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x):
+        return _bare_leaf(x, spreading)
+    for level in spreading:
+        if not stack.belongs(x, level):
+            x = level.lifted(level.front(x))
     p = bottom(x)
     if recording and p.requires_grad:
         return rewrapped(x, ops.view_as(p, p))
-    q = _bare(p)
+    q = _unrecorded(p)
     q.requires_grad_()
     return rewrapped(x, q)
 
 
-def _plain_leaf(x: Tensor, active: list[Any]) -> Tensor:
-    """The same for a tensor without batches, history and tangents: its numbers, seen many times."""
-    over = [level for level in active if getattr(level, "spreads", False)]
-    sizes = tuple([level.size for level in over])
-    q = _engine.from_array(repeated(x._array, sizes)) if over else _engine.alias(x)
+def _bare_leaf(x: Tensor, spreading: list[Any]) -> Tensor:
+    """The same for a tensor of no level, without history and tangents: its numbers, seen many times."""
+    if not spreading:
+        q = _engine.alias(x)
+        q.requires_grad_()
+        return q
+    sizes = tuple([level.size for level in spreading])
+    q = _engine.from_array(repeated(x._array, sizes))
     q.requires_grad_()
-    for level in over:
-        q = batched(level, q)
+    for level in spreading:
+        q = level.lifted(q)
     return q
 
 
@@ -102,10 +83,11 @@ def gradients(
     roots: Sequence[Tensor], sources: Sequence[Tensor], grads: Sequence[Tensor], keep: bool, create: bool
 ) -> list[Any]:
     """The gradients of `sum(<grad, root>)`, None for a source that no root depends on."""
-    for x in roots:
-        if type(x) is Batched:
-            return _below(roots, sources, grads, keep, create)
-    targets = [None if type(x) is Batched else _engine.gradient_edge(x) for x in sources]
+    level = stack.topmost(roots)
+    if level is not None:
+        return level.gradients(roots, sources, grads, keep, create)
+    # A source of a level cannot be behind roots of none.
+    targets = [None if isinstance(x, Wrapper) else _engine.gradient_edge(x) for x in sources]
     wanted = [edge for edge in targets if edge is not None]
     starts, given = [], []
     for x, g in zip(roots, grads, strict=True):
@@ -122,55 +104,6 @@ def gradients(
     return found
 
 
-def _below(
-    roots: Sequence[Tensor], sources: Sequence[Tensor], grads: Sequence[Tensor], keep: bool, create: bool
-) -> list[Any]:
-    """The pass on physical tensors: of the topmost level that a root is batched at."""
-    active = stack.active()
-    place = max(active.index(x.level) for x in roots if type(x) is Batched)
-    level, above = active[place], active[place + 1 :]
-    inside = [(x, g) for x, g in zip(roots, grads, strict=True) if is_batched_at(x, level)]
-    outside = [(x, g) for x, g in zip(roots, grads, strict=True) if not is_batched_at(x, level)]
-    own = [i for i, x in enumerate(sources) if type(x) is Batched and x.level is level]
-    shared = [i for i, x in enumerate(sources) if not is_batched_at(x, level)]
-    found: list[Any] = [None] * len(sources)
-    with stack.without(level):
-        physical = [x.physical for x, _ in inside]
-        given = [strip(g, level) for _, g in inside]
-        if own:
-            again = bool(shared) or keep
-            results = gradients(physical, [sources[i].physical for i in own], given, again, create)
-            for i, g in zip(own, results, strict=True):
-                found[i] = g
-        if shared:
-            each = [sources[i] for i in shared]
-            for i, g in zip(shared, _for_each(level.size, physical, each, given, keep, create), strict=True):
-                found[i] = g
-    found = [None if g is None else restore(g, level, above) for g in found]
-    if outside and shared:
-        rest, cotangents = zip(*outside, strict=True)
-        more = gradients(rest, [sources[i] for i in shared], cotangents, keep, create)
-        for i, g in zip(shared, more, strict=True):
-            if g is not None:
-                found[i] = g if found[i] is None else found[i] + g
-    return found
-
-
-def _for_each(
-    size: int, roots: list[Any], sources: list[Any], grads: list[Any], keep: bool, create: bool
-) -> list[Any]:
-    """Gradients for each sample with respect to what all samples share: sample i gets a row of a
-    batch of passes, in which the other samples' gradients are zero."""
-    from pullback.transforms.batching.interpreter import Batching
-
-    level = Batching(size, spreads=False)
-    wide = [ops.diag_embed(ops.movedim(g, 0, -1), 0, 0, 1) for g in grads]
-    aside = stack.enter(level)
-    try:
-        found = gradients(roots, sources, [batched(level, g) for g in wide], keep, create)
-    finally:
-        stack.leave(aside)
-    return [None if g is None else g.physical if level.holds(g) else strip(g, level) for g in found]
-
-
-__all__ = ["chain", "gradients", "leaf", "ones", "rewrapped", "same", "spread_out"]
+def reaches_beyond(roots: Sequence[Tensor], sources: Sequence[Tensor]) -> bool:
+    """Whether roots depend on a leaf other than these: then gradients of gradients are wanted."""
+    return _engine.reaches_beyond([bottom(x) for x in roots], [bottom(x) for x in sources])

@@ -6,16 +6,16 @@ those of the operands, by the first way that applies (`spread`): broadcast for e
 run on index numbers for all that only moves data, its transpose run on index numbers for sums, whole
 rows and columns for products of matrices, whole slices for ops with a `dim`, one unit vector after the
 other for small linear ops, and everything for the rest. A pattern may be too large, never too small.
-The backward pass is made of ops, so the pattern of a Hessian is that of the gradient.
+The backward pass is made of ops, so the pattern of a Hessian is that of the gradient. Values may be
+looked at: the pattern is that of the branch taken.
 
 The idea: Griewank and Walther, "Evaluating Derivatives" (2008), chapter 7.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from pullback.core.dtypes import DTYPES
 from pullback.core.modes import enable_grad
 from pullback.core.types import Array
 from pullback.transforms.leaves import gradients
-from pullback.transforms.tangents import enter, leave
+from pullback.transforms.stack import Interpreter, entered
 
 LIMIT = 50_000_000
 """So many entries may a pattern have."""
@@ -90,8 +90,10 @@ def _gathered(pattern: Any, groups: Array, count: int) -> Any:
     return _matrix(flat[rows], rows, (count, len(flat))) @ pattern
 
 
-class Patterns:
+class Patterns(Interpreter):
     """The interpreter: each tensor that depends on the input has a pattern of `size` columns."""
+
+    hangs = True
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -103,7 +105,7 @@ class Patterns:
         if x._base is not None:
             held = self.of(x._base)
             return None if held is None else _picked(held, self._places(x))
-        return carried(x, self)
+        return super().held(x)
 
     held = of  # what the engine keeps of a tensor that is about to be written to
 
@@ -112,7 +114,7 @@ class Patterns:
         if pattern is not None and pattern.nnz == 0:
             pattern = None
         if x._base is None:
-            carry(x, self, pattern)
+            self.hang(x, pattern)
             return
         places, base = self._places(x).ravel(), x._base
         held = self.of(base)
@@ -165,9 +167,6 @@ class Patterns:
                     self.give(x, self._everything(cls.__name__, patterns, x))
         return result
 
-    def check_value_access(self, tensor: Tensor, what: str) -> None:
-        """Values may be looked at: the pattern is that of the branch taken."""
-
     # ------------------------------------------------------------------------------ propagation
 
     def _spread(self, op: Op, args: Any, patterns: list[Any], results: Any) -> list[Any]:
@@ -207,20 +206,6 @@ class Patterns:
             )
         rows = np.repeat(np.arange(result.numel()), len(columns))
         return _matrix(rows, np.tile(columns, result.numel()), (result.numel(), self.size))
-
-
-def carried(x: Tensor, interpreter: Any) -> Any:
-    """What an interpreter has hung on a tensor, None for nothing."""
-    held = _engine.tangents_of(x)
-    return held.get(interpreter) if held else None
-
-
-def carry(x: Tensor, interpreter: Any, value: Any) -> None:
-    """Hangs a value on a tensor, None to take it off; what the graph saves of the tensor has it, too."""
-    if value is not None:
-        _engine.tangents_of(x, True)[interpreter] = value
-    elif _engine.tangents_of(x):
-        _engine.tangents_of(x).pop(interpreter, None)
 
 
 def _tensors(op: Op, args: Any) -> list[Tensor]:
@@ -462,24 +447,14 @@ def _by_units(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
 # ------------------------------------------------------------------------------------ entrance
 
 
-@contextlib.contextmanager
-def level(interpreter: Any) -> Iterator[None]:
-    """An interpreter on the stack; saved results share what hangs on their tensors."""
-    aside = enter(interpreter)
-    try:
-        yield
-    finally:
-        leave(aside)
-
-
 def trace(function: Callable[[Tensor], Any], x: Tensor) -> Any:
     """The pattern of `function(x)` with respect to x: a boolean matrix, by rows."""
     from scipy.sparse import csr_array, eye_array
 
     start = x.detach().clone().requires_grad_()
     tracer = Patterns(x.numel())
-    carry(start, tracer, eye_array(x.numel(), dtype=bool, format="csr"))
-    with level(tracer):
+    tracer.hang(start, eye_array(x.numel(), dtype=bool, format="csr"))
+    with entered(tracer):
         result = function(start)
     if not isinstance(result, Tensor):
         raise TypeError(f"the function must return a tensor, but returned {type(result).__name__}")

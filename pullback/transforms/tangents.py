@@ -9,12 +9,11 @@ linear in the gradient it starts from, and the derivative of that map is J.
 
 The tangent of a batched tensor is kept with its physical tensor: so what the graph saves of it has the
 tangent too. That holds for all that a batching rule makes on the way only if tangents are below, so an
-op on batched tensors is handed to their level first (`stack.hoisted`), which stands on top for it.
+op on tensors of another level is handed to that first (`stack.hoisted`), which stands on top for it.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from pullback import ops
@@ -22,8 +21,8 @@ from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Op, Tensor, apply_below, carries, tangents_of
 from pullback.core.modes import enable_grad
 from pullback.transforms import stack
-from pullback.transforms.batching.batched import Batched, bottom, chain, is_batched_at, restore, strip
 from pullback.transforms.leaves import gradients, leaf, same
+from pullback.transforms.stack import Interpreter, Wrapper, bottom, levels_of
 
 
 def _outputs(result: Any) -> tuple[Any, ...]:
@@ -84,8 +83,10 @@ class Seen:
 # ------------------------------------------------------------------------------- the interpreter
 
 
-class Tangents:
+class Tangents(Interpreter):
     """The interpreter of one level of forward mode."""
+
+    hangs = True
 
     # ---- what tensors carry
 
@@ -104,18 +105,16 @@ class Tangents:
         """The tangent that a tensor carries at this level, None for none."""
         if not isinstance(x, Tensor):
             return None
-        found = self.held(x if type(x) is not Batched else bottom(x))
-        if type(x) is Batched and found is not None:
-            active = stack.active()
-            for level in reversed(chain(x)):
-                above = active[active.index(level) + 1 :] if level in active else []
-                found = restore(found, level, above)
+        found = self.held(bottom(x))
+        if found is not None and isinstance(x, Wrapper):
+            for level in reversed(levels_of(x)):
+                found = level.lifted(found)
         return found
 
     def carry(self, x: Tensor, tangent: Tensor) -> None:
         """Hangs a tangent on a tensor; what the graph saved of it sees it too."""
-        for level in chain(x):
-            tangent = strip(tangent, level)
+        for level in levels_of(x):
+            tangent = level.front(tangent)
         tangents_of(bottom(x), True)[self] = tangent
 
     def forget(self, x: Any) -> None:
@@ -125,10 +124,9 @@ class Tangents:
 
     def dual(self, x: Tensor, tangent: Tensor) -> Tensor:
         """A tensor like `x` that carries a tangent: one for each sample if the tangent is batched."""
-        active = stack.active()
-        for level in chain(tangent):
-            if getattr(level, "spreads", False) and not is_batched_at(x, level):
-                x = restore(strip(x, level), level, active[active.index(level) + 1 :])
+        for level in levels_of(tangent):
+            if level.spreads and not stack.belongs(x, level):
+                x = level.lifted(level.front(x))
         made = same(x)
         self.carry(made, tangent)
         return made
@@ -158,7 +156,7 @@ class Tangents:
                 break
         else:
             return apply_below(op, args, out)
-        level = _batched_level(args)
+        level = stack.topmost(args)
         if level is not None:
             return stack.hoisted(level, self, level.process, op, args, out)
         if op.nondiff:
@@ -196,8 +194,8 @@ class Tangents:
             tangent = ops.zeros_like(target)
         elif tangent.dtype is not target.dtype:
             tangent = tangent.to(target.dtype)
-        for level in chain(target):
-            tangent = strip(tangent, level)
+        for level in levels_of(target):
+            tangent = level.front(tangent)
         self.held(p)
         found = tangents_of(p, True).get(self)
         if type(found) is not Seen and (found is not None or p._base is None):
@@ -210,7 +208,7 @@ class Tangents:
 
     def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
         """A custom Function: its own `jvp` gives the tangents."""
-        level = _batched_level(args) if self.carries(args) else None
+        level = stack.topmost(args) if self.carries(args) else None
         if level is not None:
             return stack.hoisted(level, self, level.process_function, cls, args)
         result, ctx = cls._with_context(args)
@@ -230,9 +228,6 @@ class Tangents:
             if isinstance(x, Tensor) and tangent is not None:
                 self.carry(x, tangent)
         return result
-
-    def check_value_access(self, tensor: Tensor, what: str) -> None:
-        """A dual tensor's value may be looked at."""
 
     # ---- tangent rules
 
@@ -358,18 +353,6 @@ class Tangents:
         return False
 
 
-def _batched_level(args: Any) -> Any:
-    """The topmost level that one of the arguments is batched at, None if none is."""
-    found = [x.level for x in args if type(x) is Batched]
-    for x in args:
-        if type(x) is list or type(x) is tuple:
-            found += [item.level for item in x if type(item) is Batched]
-    if not found:
-        return None
-    active = stack.active()
-    return active[max(active.index(level) for level in found)]
-
-
 def _value_for(name: str, g: Any, op: Op, args: tuple[Any, ...], result: Any) -> Any:
     """What a parameter of a backward rule stands for."""
     if name == "g":
@@ -383,31 +366,3 @@ def _value_for(name: str, g: Any, op: Op, args: tuple[Any, ...], result: Any) ->
     if name.endswith("_dtype"):
         return args[op.params.index(name[:-6])].dtype
     return _MISSING
-
-
-# ------------------------------------------------------------------------------------- levels
-
-
-class _State(threading.local):
-    """How many levels of forward mode a thread has."""
-
-    count = 0
-
-
-_state = _State()
-
-
-def enter(level: Tangents) -> list[Any]:
-    """Puts a level on the stack; returns what `leave` wants."""
-    aside = stack.enter(level)
-    _state.count += 1
-    _engine.keep_tangents(True)
-    return aside
-
-
-def leave(aside: list[Any]) -> None:
-    """Takes the level off the stack."""
-    stack.leave(aside)
-    _state.count -= 1
-    if not _state.count:
-        _engine.keep_tangents(False)

@@ -22,7 +22,7 @@ from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Op, Tensor
 from pullback.core.modes import enable_grad
 from pullback.transforms.leaves import gradients, leaf
-from pullback.transforms.patterns import carried, carry, level
+from pullback.transforms.stack import Interpreter, entered
 
 __all__ = ["jet"]
 
@@ -58,7 +58,7 @@ def jet(f: Callable[..., Any], primals: Any, series: Any) -> Any:
             start, [None if d is None else d / math.factorial(k + 1) for k, d in enumerate(derivatives)]
         )
         inputs.append(start)
-    with level(tracer):
+    with entered(tracer):
         result = f(*inputs)
     found = [tracer.derivatives(y) for y in (result if isinstance(result, (tuple, list)) else [result])]
     if isinstance(result, (tuple, list)):
@@ -87,8 +87,10 @@ def _check(values: tuple[Any, ...], terms: tuple[Any, ...]) -> int:
 # ------------------------------------------------------------------------------- the interpreter
 
 
-class Jets:
+class Jets(Interpreter):
     """The interpreter: tensors may carry the coefficients 1 to `order` of a power series in t."""
+
+    hangs = True
 
     def __init__(self, order: int) -> None:
         self.order = order
@@ -97,7 +99,7 @@ class Jets:
         """The coefficients x1 ... xK that a tensor carries, None for none; a view's are its base's."""
         if not isinstance(x, Tensor):
             return None
-        found = carried(x, self)
+        found = super().held(x)
         if found is not None or x._base is None:
             return found
         held = self.of(x._base)
@@ -109,7 +111,7 @@ class Jets:
         """Hangs coefficients on a tensor, in its shape and dtype; nothing if all are zero."""
         fitted = [c if c is None else _fitted(c, x) for c in coefficients]
         if any(c is not None for c in fitted):
-            carry(x, self, fitted)
+            self.hang(x, fitted)
 
     def derivatives(self, y: Any) -> tuple[Any, list[Any]]:
         """A result's value and its derivatives, zeros where it has none."""
@@ -150,7 +152,7 @@ class Jets:
             coefficients = [
                 _with_part(whole, part, target) for whole, part in zip(held, coefficients, strict=True)
             ]
-        carry(base, self, None)
+        self.hang(base, None)
         self.give(base, coefficients)
         return target
 
@@ -163,9 +165,6 @@ class Jets:
                 if coefficients is not None:
                     self.give(x, coefficients)
         return result
-
-    def check_value_access(self, tensor: Tensor, what: str) -> None:
-        """Values may be looked at."""
 
     # ------------------------------------------------------------------------------- rules
 
@@ -269,7 +268,7 @@ class Jets:
                 first = ops.zeros_like(x) if first is None else ops.clone(first)
                 lower.give(first, rest)
                 rates.append(first)
-            with level(lower):
+            with entered(lower):
                 ends, starts, back = _transposed(lambda: run(*fresh), sources)
                 speeds = _forward(ends, starts, back, rates, recording)
         found = [None if v is None else [v, *_over_orders(lower.of(v))] for v in speeds]

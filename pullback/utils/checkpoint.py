@@ -28,7 +28,6 @@ from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad, no_grad
 from pullback.face.absent import getter
 from pullback.transforms import stack
-from pullback.transforms.batching.batched import Batched
 from pullback.utils.selective import (
     SAC_IGNORED_OPS,
     CheckpointPolicy,
@@ -277,7 +276,7 @@ class _Frame:
         self.complete = False
         self.levels = stack.active()
         anchor = ops.empty((0,), requires_grad=True)
-        self.tensors = [i for i, x in enumerate(args) if isinstance(x, Tensor) and type(x) is not Batched]
+        self.tensors = [i for i, x in enumerate(args) if isinstance(x, Tensor) and stack.owner(x) is None]
         self.rest = [None if i in self.tensors else x for i, x in enumerate(args)]
         self.kept = _Inputs.apply(anchor, *(args[i] for i in self.tensors))
 
@@ -402,7 +401,7 @@ def _without_reentrance(run: _Run, args: tuple[Any, ...], determinism: str, earl
 # ---------------------------------------------------------------------------------------- debugging
 
 
-class _Log:
+class _Log(stack.Interpreter):
     """An interpreter that writes down each op."""
 
     def __init__(self, lines: list[str]) -> None:
@@ -419,9 +418,6 @@ class _Log:
         """The same for a custom Function."""
         self.lines.append(f"{cls.__name__}   at {_caller()}")
         return cls.apply(*args)
-
-    def check_value_access(self, tensor: Tensor, what: str) -> None:
-        """Values may be looked at."""
 
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -449,11 +445,8 @@ def _logged(lines: list[str] | None) -> Iterator[None]:
     if lines is None:
         yield
         return
-    aside = stack.enter(_Log(lines))
-    try:
+    with stack.entered(_Log(lines)):
         yield
-    finally:
-        stack.leave(aside)
 
 
 def _compared(logs: tuple[list[str], list[str]]) -> str:

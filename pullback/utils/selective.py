@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pullback.core import _engine
-from pullback.core._engine import Op, Tensor
+from pullback.core._engine import Op
 from pullback.transforms import stack
 
 SAC_IGNORED_OPS: set[Any] = {"detach", "alias"}
@@ -91,27 +91,22 @@ def _listed(chosen: list[Any]) -> Callable[..., Any]:
     return policy
 
 
-class _Counting:
-    """An interpreter that is a context and counts how often each op was called."""
+class _Counting(stack.Interpreter):
+    """An interpreter that is a context and counts how often each op was called. A custom Function is
+    always computed again."""
 
     def __enter__(self) -> None:
         self.counts: dict[str, int] = {}
-        self.aside = stack.enter(self)
+        self.entered = stack.entered(self)
+        self.entered.__enter__()
 
     def __exit__(self, *exc: object) -> None:
-        stack.leave(self.aside)
+        self.entered.__exit__(*exc)
 
     def place(self, op: Op) -> tuple[str, int]:
         """The name of an op and the number of this call."""
         number = self.counts[op.name] = self.counts.get(op.name, -1) + 1
         return op.name, number
-
-    def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
-        """A custom Function is always computed again."""
-        return cls.apply(*args)
-
-    def check_value_access(self, tensor: Tensor, what: str) -> None:
-        """Values may be looked at."""
 
 
 def _ignored(op: Op, out: Any) -> bool:

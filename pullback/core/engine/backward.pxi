@@ -807,7 +807,9 @@ cpdef Tensor ones_of(Tensor root):
     cdef int code
     cdef Tensor one
     if PyArray_SIZE(root.array) != 1 or root.meta:
-        return from_array(np.ones((<object>root.array).shape, root.array.dtype), False, root.meta)
+        ones = np.empty((<object>root.array).shape, root.array.dtype)
+        ones.fill(1)
+        return from_array(ones, False, root.meta)
     code = code_of(root.array)
     store_number(1.0, code, number)
     one = wrap(number_array(number, code))

@@ -148,11 +148,6 @@ def window(Tensor t, Tensor owner):
     return geometry(t, owner)
 
 
-def keep_tangents(bint mode):
-    """Says whether tensors on this thread may get tangents: then results are saved with theirs."""
-    pb_thread.tangents = mode
-
-
 def view_geometry(Tensor t):
     """Size, strides and storage offset of a view relative to its base, in elements."""
     return geometry(t, t.base)

@@ -95,55 +95,6 @@ def torch_function(func, operands, args, kwargs):
                     "print the arguments that each handler was given.")
 
 
-_levels = threading.local()
-
-
-def push_level(interpreter):
-    """Puts a transform on top of the stack: each op called on this thread goes to it first."""
-    if not hasattr(_levels, "stack"):
-        _levels.stack = []
-    _levels.stack.append(interpreter)
-    pb_thread.level = len(_levels.stack)
-
-
-def pop_level():
-    """Takes the top transform off the stack."""
-    top = _levels.stack.pop()
-    pb_thread.level = len(_levels.stack)
-    return top
-
-
-def levels():
-    """The stack of transforms on this thread, bottom first."""
-    return list(getattr(_levels, "stack", ()))[:pb_thread.level]
-
-
-cdef object through_levels(Op op, tuple args, object out):
-    """Lets the top interpreter do the op, with the level below in force meanwhile."""
-    cdef int level = pb_thread.level
-    pb_thread.level = level - 1
-    try:
-        return _levels.stack[level - 1].process(op, args, out)
-    finally:
-        pb_thread.level = level
-
-
-def at_level_below(function, *args):
-    """Calls a function with the level below the top one in force."""
-    cdef int level = pb_thread.level
-    pb_thread.level = level - 1
-    try:
-        return function(*args)
-    finally:
-        pb_thread.level = level
-
-
-cdef int _check_value_access(Tensor t, str what) except -1:
-    for interpreter in levels():
-        interpreter.check_value_access(t, what)
-    return 0
-
-
 # -------------------------------------------------------------------------------------------- apply
 
 cdef object dispatch_tuple(Op op, tuple args, object out):

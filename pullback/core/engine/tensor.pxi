@@ -644,10 +644,11 @@ def make_subclass(cls, Tensor data, bint requires_grad=False):
     return t
 
 
-def stand_in(cls, ndarray a not None):
-    """A tensor of class `cls` in the shape of `a`, without numbers: for one that stands for others."""
+def stand_in(cls, level, Tensor physical not None):
+    """A tensor of class `cls` that stands at a level for the rows of `physical`: one's shape, no numbers."""
     cdef Tensor t = bare(cls)
-    t.array, t.meta, t.inference = a, True, pb_thread.inference
+    t.array, t.meta, t.inference = first(physical.array), True, pb_thread.inference
+    (<object>t).level, (<object>t).physical = level, physical
     return t
 
 

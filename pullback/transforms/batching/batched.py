@@ -1,22 +1,22 @@
 """A tensor that stands for many: what a function under `vmap` sees of its argument.
 
-A `Batched` belongs to a level, the interpreter that made it, and holds a physical tensor of the
-level below whose first dimension is the batch. Its own payload has the shape and strides of one
-sample, so all that asks for them works; the numbers are only ever computed on the physical tensor,
-and so is the graph recorded: a `Batched` has no node of its own. The physical tensor may be one of
-a lower level in its turn.
+A `Batched` belongs to a level, the interpreter that made it, and stands for a physical tensor of the
+level below whose first dimension is the batch (`stack.Wrapper`). Its own payload has the shape and
+strides of one sample, so all that asks for them works; the numbers are only ever computed on the
+physical tensor, and so is the graph recorded: a `Batched` has no node of its own. The physical tensor
+may be one of a lower level in its turn.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 from pullback import ops
-from pullback.core import _engine
 from pullback.core._engine import Tensor, set_array, stand_in
-from pullback.core._loops import first
 from pullback.ops.shared.dims import one_or_many
+from pullback.transforms.stack import Wrapper, above, belongs, levels_of
 
 ITEM = (
     "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling "
@@ -68,14 +68,10 @@ def _made_like(name: str) -> Any:
     return method
 
 
-class Batched(Tensor):
+class Batched(Wrapper):
     """One tensor for each sample of a batch, see above."""
 
-    __slots__ = ("level", "physical")
-    __torch_function__ = _engine.disabled_torch_function
-
-    level: Any
-    physical: Any
+    __slots__ = ()
 
     item = __float__ = __int__ = __index__ = __complex__ = _refusing(ITEM)
     __bool__ = _refusing(CONTROL_FLOW)
@@ -100,80 +96,26 @@ class Batched(Tensor):
         self.physical = made.physical
         return self
 
-    @property
-    def device(self) -> Any:
-        """Where the numbers are."""
-        return self.physical.device
-
-    @property
-    def requires_grad(self) -> bool:
-        """Whether gradients flow to or through the physical tensor."""
-        return self.physical.requires_grad
-
-    @property
-    def grad_fn(self) -> Any:
-        """The node of the physical tensor."""
-        return self.physical.grad_fn
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether the physical tensor is at the graph's edge."""
-        return self.physical.is_leaf
-
-    @property
-    def data(self) -> Any:
-        """The same numbers without history."""
-        return self.detach()
-
     def register_hook(self, hook: Any) -> Any:
         """Calls `hook` with the batched gradient."""
         level = self.level
 
         def physically(g: Any) -> Any:
             got = hook(batched(level, g))
-            return got.physical if type(got) is Batched and got.level is level else got
+            return got.physical if level.holds(got) else got
 
         return self.physical.register_hook(physically)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         inner = "\n".join(f"    {line}" for line in repr(self.physical).splitlines())
-        return f"BatchedTensor(lvl={len(chain(self))}, bdim=0, value=\n{inner}\n)"
+        return f"BatchedTensor(lvl={len(levels_of(self))}, bdim=0, value=\n{inner}\n)"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise RuntimeError(NO_STORAGE)
 
 
-def batched(level: Any, physical: Tensor) -> Batched:
-    """The batch of tensors that lie along the first dimension of `physical`."""
-    made = stand_in(Batched, first(physical._array))
-    made.level = level
-    made.physical = physical
-    return made
-
-
-def bottom(x: Any) -> Any:
-    """The tensor that holds the numbers of all levels."""
-    while type(x) is Batched:
-        x = x.physical
-    return x
-
-
-def is_batched_at(x: Any, level: Any) -> bool:
-    """Whether a tensor has a batch dimension of this level, at any depth."""
-    while type(x) is Batched:
-        if x.level is level:
-            return True
-        x = x.physical
-    return False
-
-
-def chain(x: Any) -> list[Any]:
-    """The levels that a tensor is batched at, top first."""
-    found = []
-    while type(x) is Batched:
-        found.append(x.level)
-        x = x.physical
-    return found
+batched = functools.partial(stand_in, Batched)
+"""`batched(level, physical)`: the batch of tensors that lie along the first dimension of `physical`."""
 
 
 def spread(x: Tensor, size: int) -> Tensor:
@@ -181,17 +123,21 @@ def spread(x: Tensor, size: int) -> Tensor:
     return ops.expand(x, (size, *x.shape))
 
 
-def strip(x: Tensor, level: Any) -> Tensor:
-    """A tensor with the batch of a level as its first dimension, and no longer batched at it."""
-    if not is_batched_at(x, level):
+def without_batch(x: Any, level: Any) -> Any:
+    """A tensor with the batch of a level as its first dimension, and no longer batched at it.
+
+    It may be batched at levels above, whose batches stay in front; one that is not batched at this level
+    is repeated.
+    """
+    if not belongs(x, level):
         return spread(x, level.size)
     if x.level is level:
         return x.physical
-    return batched(x.level, ops.transpose(strip(x.physical, level), 0, 1))
+    return batched(x.level, ops.transpose(without_batch(x.physical, level), 0, 1))
 
 
-def restore(x: Tensor, level: Any, above: list[Any]) -> Tensor:
-    """The opposite of `strip`; `above` are the levels of the stack on top of this one."""
-    if type(x) is Batched and any(x.level is other for other in above):
-        return batched(x.level, restore(ops.transpose(x.physical, 0, 1), level, above))
-    return batched(level, x)
+def with_batch(p: Any, level: Any) -> Any:
+    """The opposite of `without_batch`: the first dimension becomes the batch of a level."""
+    if isinstance(p, Wrapper) and p.level in above(level):
+        return batched(p.level, with_batch(ops.transpose(p.physical, 0, 1), level))
+    return batched(level, p)

@@ -6,13 +6,24 @@ rule runs once for each sample, with a warning. Random ops follow the level's `r
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Op, Tensor, apply_below
-from pullback.transforms.batching.batched import CONTROL_FLOW, ITEM, Batched, batched
+from pullback.transforms import stack
+from pullback.transforms.batching.batched import (
+    CONTROL_FLOW,
+    ITEM,
+    Batched,
+    batched,
+    with_batch,
+    without_batch,
+)
 from pullback.transforms.batching.rules import RULES, direct_inplace, find_rule
+from pullback.transforms.leaves import gradients
+from pullback.transforms.stack import Interpreter
 
 CAPTURED = (
     "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor "
@@ -35,7 +46,7 @@ SAME = (
 )
 
 
-class Batching:
+class Batching(Interpreter):
     """One `vmap`: the size of its batch and how its random numbers are drawn."""
 
     __slots__ = ("randomness", "size", "spreads")
@@ -66,10 +77,6 @@ class Batching:
         if out is None:
             return rule(self, op, args)
         return self._write(op, rule, args, out)
-
-    def holds(self, x: Any) -> bool:
-        """Whether `x` is batched at this level."""
-        return type(x) is Batched and x.level is self
 
     def holds_any(self, values: Any) -> bool:
         """Whether one of the values is."""
@@ -122,12 +129,6 @@ class Batching:
         result = apply_below(op, physical, out)
         return args[0] if out is IN_PLACE else self.wrap(result)
 
-    def front(self, x: Any) -> Any:
-        """The physical tensor of `x`; of an unbatched one, a view that repeats it."""
-        if type(x) is Batched and x.level is self:
-            return x.physical
-        return ops.expand(x, (self.size, *x.shape))
-
     def process_function(self, cls: Any, args: tuple[Any, ...]) -> Any:
         """A custom Function: its own `vmap`, or one that is generated."""
         return cls._batched(self, args)
@@ -136,6 +137,92 @@ class Batching:
         """A batched tensor has no single value."""
         if self.holds(tensor):
             raise RuntimeError(ITEM if what == "item" else CONTROL_FLOW)
+
+    # ---- tensors of the level
+
+    def front(self, x: Any) -> Any:
+        """The physical tensor of `x`, its batch first; of an unbatched one, a view that repeats it."""
+        return x.physical if type(x) is Batched and x.level is self else without_batch(x, self)
+
+    def lifted(self, p: Any) -> Any:
+        """The batched tensor of a physical one."""
+        return batched(self, p) if type(p) is Tensor else with_batch(p, self)
+
+    # ---- the backward pass
+
+    def gradients(
+        self,
+        roots: Sequence[Tensor],
+        sources: Sequence[Any],
+        grads: Sequence[Tensor],
+        keep: bool,
+        create: bool,
+    ) -> list[Any]:
+        """The pass on physical tensors, its results batched.
+
+        A source is batched as well, so that each sample has its own, or all samples share it: then each
+        sample gets its own gradient with respect to it (`_of_each_sample`), to which the roots that are
+        not batched add the same for all. A source of a level above is behind none of the roots.
+        """
+        own = [i for i, x in enumerate(sources) if self.holds(x)]
+        shared = [i for i, x in enumerate(sources) if not stack.belongs(x, self)]
+        ends, starts, others = [], [], []
+        with stack.without(self):
+            for x, g in zip(roots, grads, strict=True):
+                if self.holds(x):
+                    ends.append(x.physical)
+                    starts.append(self.front(g))
+                else:
+                    others.append((x, g))
+            found: list[Any] = [None] * len(sources)
+            if own:
+                places = [sources[i].physical for i in own]
+                again = keep or bool(shared)
+                for i, g in zip(own, gradients(ends, places, starts, again, create), strict=True):
+                    found[i] = g
+            if shared:
+                places = [sources[i] for i in shared]
+                for i, g in zip(
+                    shared, self._of_each_sample(ends, places, starts, keep, create), strict=True
+                ):
+                    found[i] = g
+        found = [None if g is None else self.lifted(g) for g in found]
+        if shared and others:
+            ends, starts = zip(*others, strict=True)
+            places = [sources[i] for i in shared]
+            for i, g in zip(shared, gradients(ends, places, starts, keep, create), strict=True):
+                if g is not None:
+                    found[i] = g if found[i] is None else found[i] + g
+        return found
+
+    def _of_each_sample(
+        self, roots: list[Any], sources: list[Any], grads: list[Any], keep: bool, create: bool
+    ) -> list[Any]:
+        """For each sample the gradients with respect to sources that all samples share.
+
+        One pass from `grads` would give their sum. So there are as many passes as samples, and the i-th
+        starts from `grads` with all rows zero but the i-th: as a batch of passes, from the (size, size, ...)
+        tensor whose diagonal is `grads`. It takes `size` times the memory of one pass.
+        """
+
+        def run(diagonals: list[Any]) -> list[Any]:
+            return gradients(roots, sources, diagonals, keep, create)
+
+        return on_batch(self.size, run, [ops.diag_embed(ops.movedim(g, 0, -1), 0, 0, 1) for g in grads])
+
+
+def on_batch(
+    size: int, function: Callable[[list[Any]], list[Any]], values: Sequence[Any], randomness: str = "error"
+) -> list[Any]:
+    """A function of lists of tensors, run once for all samples; None stays None.
+
+    `values` and the results have the batch as their first dim. Leaves that the function makes are not
+    made for each sample.
+    """
+    level = Batching(size, randomness, spreads=False)
+    with stack.entered(level):
+        found = function([None if x is None else batched(level, x) for x in values])
+    return [None if x is None else level.front(x) for x in found]
 
 
 _COPY = _engine.REGISTRY["copy"]

@@ -29,11 +29,8 @@ def rewritten(names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         def apply(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
-            aside = stack.enter(level)
-            try:
+            with stack.entered(level):
                 found = function(*args)
-            finally:
-                stack.leave(aside)
             return looped(level, op, args) if found is NotImplemented else found
 
         REWRITTEN.update(dict.fromkeys(names.split(), apply))

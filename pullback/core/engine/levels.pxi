@@ -1,0 +1,95 @@
+# The stack of transforms.
+#
+# Each thread has a list of interpreters, of which the lowest `pb_thread.level` are active. An op goes to the
+# top one of these (`through_levels`), with the level below in force while it does its part: those that are at
+# work stay on the list, above the active ones. What is entered meanwhile must not wake them, so it puts them
+# aside until it is left. What an interpreter is stands in transforms/stack.py.
+
+_levels = threading.local()
+
+
+cdef list interpreters():
+    """All interpreters on the list of this thread, active or at work."""
+    cdef list found = getattr(_levels, "interpreters", None)
+    if found is None:
+        found = _levels.interpreters = []
+    return found
+
+
+def levels():
+    """The active interpreters on this thread, bottom first."""
+    return interpreters()[:pb_thread.level]
+
+
+cdef object through_levels(Op op, tuple args, object out):
+    """Lets the top interpreter do the op, with the level below in force meanwhile."""
+    cdef int level = pb_thread.level
+    pb_thread.level = level - 1
+    try:
+        return interpreters()[level - 1].process(op, args, out)
+    finally:
+        pb_thread.level = level
+
+
+def at_level_below(function, *args):
+    """Calls a function with the level below the top one in force."""
+    cdef int level = pb_thread.level
+    pb_thread.level = level - 1
+    try:
+        return function(*args)
+    finally:
+        pb_thread.level = level
+
+
+cdef class entered:
+    """Within, an interpreter stands on top of the active ones. A context manager, to be used once."""
+    cdef object interpreter
+    cdef list aside
+
+    def __init__(self, interpreter):
+        self.interpreter = interpreter
+
+    def __enter__(self):
+        cdef list all = interpreters()
+        self.aside = all[pb_thread.level:]
+        all[pb_thread.level:] = [self.interpreter]
+        pb_thread.level += 1
+        pb_thread.tangents += self.interpreter.hangs
+        return self.interpreter
+
+    def __exit__(self, *exc):
+        cdef list all = interpreters()
+        pb_thread.tangents -= self.interpreter.hangs
+        all.pop()
+        pb_thread.level = len(all)
+        all.extend(self.aside)
+
+
+cdef class within:
+    """Within, these interpreters are the active ones. A context manager, to be used once."""
+    cdef list chosen, before
+    cdef int level
+
+    def __init__(self, chosen):
+        self.chosen = list(chosen)
+
+    def __enter__(self):
+        cdef list all = interpreters()
+        self.before, self.level = all[:], pb_thread.level
+        all[:] = self.chosen
+        pb_thread.level = len(all)
+
+    def __exit__(self, *exc):
+        interpreters()[:] = self.before
+        pb_thread.level = self.level
+
+
+def without(interpreter):
+    """Within, one of the active interpreters is off the stack."""
+    return within([level for level in levels() if level is not interpreter])
+
+
+cdef int _check_value_access(Tensor t, str what) except -1:
+    for interpreter in levels():
+        interpreter.check_value_access(t, what)
+    return 0
