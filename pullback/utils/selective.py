@@ -160,6 +160,7 @@ def _twin(op: Op, arrays: Any) -> Op:
         op.kinds,
         public_name=op.__name__,
         grad_name=op.grad_name,
+        written_name=op.written_name,
         moves=True,
     )
     twin.variant = op.variant

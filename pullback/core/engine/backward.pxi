@@ -727,7 +727,7 @@ cdef int release(Node node) except -1:
     if not node.freed:
         return 0
     shelve_saved(node)
-    if node.op.variant is None:
+    if node.op.name_rule is None:
         node.saved = node.custom = None
         return 0
     for i in range(node.op.nsaved):   # its name depends on parameters

@@ -112,6 +112,7 @@ cdef class Node:
     cdef int nedges, noutputs
     cdef signed char kind, code, nd    # dtype and shape of the one output
     cdef flag freed
+    cdef flag written                  # the op wrote into its first input
     cdef flag lent                     # another node saved the array of the output, see NOTE [Lent arrays]
     cdef npy_intp dims[NODE_DIMS]
 
@@ -187,7 +188,9 @@ cdef class Node:
             return "torch::autograd::AccumulateGrad"
         if self.kind == NODE_CUSTOM:
             return self.saved if type(self.saved) is str else type(self).__name__
-        if self.op.variant is not None:
+        if self.written and self.op.written_name is not None:
+            return self.op.written_name
+        if self.op.name_rule is not None:
             return _variant_name(self)
         return self.op.grad_name
 
@@ -352,7 +355,7 @@ cdef object _variant_name(Node node):
     for i in range(op.nsaved):
         if op.saved_kind[i] == SAVE_PARAM:
             values[op.saved_names[i]] = saved_at(node, i)
-    return op.variant(values)
+    return values[op.name_rule] if isinstance(op.name_rule, str) else op.name_rule(values)
 
 
 _SAVED_NAMES = {"exponent": "other"}

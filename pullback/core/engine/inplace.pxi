@@ -228,6 +228,7 @@ cdef object apply_inplace(Op op, PyObject** argv):
                 break
         argv[0] = <PyObject*>before
         node = new_node(op, argv, need | 1)
+        node.written = True
         if op.nsaved:
             save_inputs(node, argv, need | 1)
         argv[0] = first

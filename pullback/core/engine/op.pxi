@@ -59,7 +59,8 @@ cdef class Op:
     cdef readonly tuple defaults
     cdef readonly str kinds
     cdef public str grad_name         # "MulBackward0"
-    cdef public object variant        # function of the static parameters that gives grad_name, or None
+    cdef readonly str written_name    # that of a node that was made by writing into the first input, None if the same
+    cdef object name_rule             # see `variant`
     cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
     cdef readonly bint takes_half
     cdef bint swapped                 # the loop takes the second input first
@@ -88,8 +89,8 @@ cdef class Op:
     cdef void* vectorcall             # Python calls ops by this: no tuple, no dict, no bound method
 
     def __init__(self, str name, kernel, tuple params, tuple defaults, str kinds, *, str public_name=None,
-                 str grad_name=None, loop=None, str promote="same", object allowed=None, object refuse=None,
-                 str loops_for="biufc",
+                 str grad_name=None, str written_name=None, loop=None, str promote="same", object allowed=None,
+                 object refuse=None, str loops_for="biufc",
                  bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
                  bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None, bint random=False,
                  bint takes_half=False, bint swapped=False, str layout=None, doc=None):
@@ -102,6 +103,7 @@ cdef class Op:
         self.nparams = len(params)
         if self.nparams > (MAX_IN if elementwise else MAX_PARAMS):
             raise TypeError(f"op {name} has too many parameters: {self.nparams}")
+        self.written_name = written_name
         self.grad_name = grad_name or _camel(name) + "Backward0"
         self.elementwise, self.linear, self.multilinear = elementwise, linear, multilinear
         self.view, self.multi_view, self.nondiff = view or multi_view, multi_view, nondiff
@@ -184,6 +186,18 @@ cdef class Op:
         """Sets a rule of shapes and dtypes: the kernel without its arithmetic. A decorator."""
         self.meta_rule = function
         return function
+
+    @property
+    def variant(self):
+        """How a node gets its name, where it is not `grad_name`: a function of the static parameters that it
+        saved, or the name of the one that it is."""
+        return self.name_rule
+
+    @variant.setter
+    def variant(self, rule):
+        if isinstance(rule, str):
+            self._save(rule, 0xFFFFFFFF)
+        self.name_rule = rule
 
     @property
     def has_vjp(self):

@@ -119,15 +119,15 @@ def turned(maps: Maps) -> Maps:
 
 
 @op(places="", linear=True)
-def resample(self: Tensor, maps: Maps, shown: str) -> Array:
-    """Maps on the last dims of `self`: sums of weighted elements. Nodes are called `shown`."""
+def resample(self: Tensor, maps: Maps, grad_name: str) -> Array:
+    """Maps on the last dims of `self`: sums of weighted elements. Nodes are called `grad_name`."""
     if all(m is None for m in maps):
         return self.copy()
     return apply_maps(self, maps)
 
 
 @op(places="", linear=True, moves=True)
-def take_axes(self: Tensor, maps: Maps, shown: str) -> Array:
+def take_axes(self: Tensor, maps: Maps, grad_name: str) -> Array:
     """The same for maps that only copy, which take any dtype."""
     if all(m is None for m in maps):
         return self.copy()
@@ -136,12 +136,12 @@ def take_axes(self: Tensor, maps: Maps, shown: str) -> Array:
     return apply_maps(self, maps)
 
 
-def _resample_vjp(g: Tensor, maps: Maps, shown: str) -> Tensor:
-    return resample(g, turned(maps), shown.replace("Backward", "BackwardBackward"))
+def _resample_vjp(g: Tensor, maps: Maps, grad_name: str) -> Tensor:
+    return resample(g, turned(maps), grad_name.replace("Backward", "BackwardBackward"))
 
 
 for _record in (resample, take_axes):
     _record.vjp(self=_resample_vjp)
-    _record.variant = lambda saved: saved["shown"]
-    _record.meta(lambda self, maps, shown: meta_array(_shape(self, maps), self.dtype))
+    _record.variant = "grad_name"
+    _record.meta(lambda self, maps, grad_name: meta_array(_shape(self, maps), self.dtype))
     _record.batch_rule = "leading"

@@ -42,8 +42,8 @@ class Windows:
 
 
 @op(places="")
-def max_windows(self: Tensor, windows: Windows, shown: str) -> tuple[Array, Array]:
-    """The largest element of each window of the last dims, and its place. Nodes are called `shown`.
+def max_windows(self: Tensor, windows: Windows, grad_name: str) -> tuple[Array, Array]:
+    """The largest element of each window of the last dims, and its place. Nodes are called `grad_name`.
 
     The first of equal ones; NaN if there is one. The gradient goes to that element.
     """
@@ -59,7 +59,7 @@ def max_windows(self: Tensor, windows: Windows, shown: str) -> tuple[Array, Arra
 
 
 @max_windows.meta
-def _max_windows_meta(self: Array, windows: Windows, shown: str) -> Any:
+def _max_windows_meta(self: Array, windows: Windows, grad_name: str) -> Any:
     shape = (*self.shape[: self.ndim - windows.dims], *windows.out)
     return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
 
@@ -75,7 +75,7 @@ def _flat(a: Array, places: Array, dims: int) -> tuple[Array, Array, int]:
 
 
 @op(places="", linear=True)
-def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], shown: str) -> Array:
+def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], grad_name: str) -> Array:
     """Zeros of `size` in the last dims, to which elements are added at their places."""
     a, places, outer = _flat(self, places, len(size))
     y = np.zeros((*a.shape[: a.ndim - len(size)], *size), a.dtype)
@@ -85,7 +85,7 @@ def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], shown: str) 
 
 
 @op(places="", linear=True)
-def take_places(self: Tensor, places: Tensor, dims: int, shown: str) -> Array:
+def take_places(self: Tensor, places: Tensor, dims: int, grad_name: str) -> Array:
     """The elements at some places of the last `dims` dims."""
     a, places, outer = _flat(self, places, dims)
     y = np.empty(places.shape, a.dtype)
@@ -95,25 +95,25 @@ def take_places(self: Tensor, places: Tensor, dims: int, shown: str) -> Array:
 
 
 max_windows.vjp(
-    self=lambda g0, self_shape, windows, shown, result1: put_places(
-        g0, result1, tuple(self_shape[len(self_shape) - windows.dims :]), shown
+    self=lambda g0, self_shape, windows, grad_name, result1: put_places(
+        g0, result1, tuple(self_shape[len(self_shape) - windows.dims :]), grad_name
     )
 )
-put_places.vjp(self=lambda g, places, size, shown: take_places(g, places, len(size), shown))
+put_places.vjp(self=lambda g, places, size, grad_name: take_places(g, places, len(size), grad_name))
 take_places.vjp(
-    self=lambda g, self_shape, places, dims, shown: put_places(
-        g, places, tuple(self_shape[len(self_shape) - dims :]), shown
+    self=lambda g, self_shape, places, dims, grad_name: put_places(
+        g, places, tuple(self_shape[len(self_shape) - dims :]), grad_name
     )
 )
 
 
 @max_windows.jvp
-def _max_windows_tangent(self: Any, windows: Any, shown: Any, result: Any) -> Any:
-    return take_places(self, result[1], windows.dims, shown), None
+def _max_windows_tangent(self: Any, windows: Any, grad_name: Any, result: Any) -> Any:
+    return take_places(self, result[1], windows.dims, grad_name), None
 
 
 for _record in (max_windows, put_places, take_places):
-    _record.variant = lambda saved: saved["shown"]
+    _record.variant = "grad_name"
     _record.batch_rule = "leading"
 
 
@@ -247,7 +247,7 @@ def _fractional_starts(samples: Array, n: int, out: int, kernel: int) -> Array:
 
 @op(places="")
 def fractional_max_windows(
-    self: Tensor, samples: Tensor, kernel: tuple[int, ...], out: tuple[int, ...], shown: str
+    self: Tensor, samples: Tensor, kernel: tuple[int, ...], out: tuple[int, ...], grad_name: str
 ) -> tuple[Array, Array]:
     """The largest elements of windows that begin where random samples say, one set for each channel."""
     dims, x = len(kernel), np.ascontiguousarray(self)
@@ -270,10 +270,10 @@ def fractional_max_windows(
     return y, np.take_along_axis(at, best, 2).reshape(*before, *out)
 
 
-fractional_max_windows.variant = lambda saved: saved["shown"]
+fractional_max_windows.variant = "grad_name"
 fractional_max_windows.vjp(
-    self=lambda g0, self_shape, kernel, shown, result1: put_places(
-        g0, result1, tuple(self_shape[len(self_shape) - len(kernel) :]), shown
+    self=lambda g0, self_shape, kernel, grad_name, result1: put_places(
+        g0, result1, tuple(self_shape[len(self_shape) - len(kernel) :]), grad_name
     )
 )
 
@@ -359,27 +359,23 @@ fractional_max_pool3d = _declare_fractional(3)
 
 
 @op(places="")
-def unpool_places(self: Tensor, indices: Tensor, size: tuple[int, ...], shown: str) -> Array:
+def unpool_places(self: Tensor, indices: Tensor, size: tuple[int, ...], grad_name: str) -> Array:
     """Zeros of `size` in the last dims, with elements put at their places: the last of equal ones stays."""
     _check_unpool(self, indices, size)
     count = math.prod(size)
     before = self.shape[: self.ndim - len(size)]
-    if "1" in shown:
-        size = size[-1:]
     y = np.zeros((math.prod(before), count), self.dtype)
     places = indices.reshape(len(y), -1)
     wrong = places[(places < 0) | (places >= count)]
     if wrong.size:
-        shown_size = "x".join(map(str, size if len(size) > 1 else (*size, 1)))
-        raise RuntimeError(
-            f"Found an invalid max index: {wrong[0]} (output volumes are of size {shown_size})"
-        )
+        made = "x".join(map(str, size if len(size) > 1 else (*size, 1)))
+        raise RuntimeError(f"Found an invalid max index: {wrong[0]} (output volumes are of size {made})")
     np.put_along_axis(y, places, self.reshape(places.shape), 1)
     return y.reshape(*before, *size)
 
 
-unpool_places.variant = lambda saved: saved["shown"]
-unpool_places.vjp(self=lambda g, indices, size, shown: take_places(g, indices, len(size), shown))
+unpool_places.variant = "grad_name"
+unpool_places.vjp(self=lambda g, indices, size, grad_name: take_places(g, indices, len(size), grad_name))
 
 
 def _check_unpool(x: Array, indices: Array, size: tuple[int, ...]) -> None:

@@ -227,13 +227,12 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20, *, out: Tens
 
 # ------------------------------------------------------------------------------- elu, selu, celu
 
-ELU = ("self", "alpha", "scale", "input_scale")
-
+_ELU_INPUTS = ("self", "alpha", "scale", "input_scale")
 
 _elu_slope = elementwise(
     "elu_slope",
     "pullback.kernels.curves:elu_slope",
-    inputs=ELU,
+    inputs=_ELU_INPUTS,
     kinds="TNNN",
     places="",
     vjp={
@@ -247,27 +246,20 @@ _elu_slope = elementwise(
 )
 
 
-def _declare_elu(name: str, digit: int, public: str) -> Any:
-    return elementwise(
-        name,
-        "pullback.kernels.curves:elu",
-        inputs=ELU,
-        kinds="TNNN",
-        places="",
-        public_name=public,
-        allowed="f",
-        refuse=unimplemented("elu_cpu"),
-        grad_name=f"{public.capitalize()}Backward{digit}",
-        vjp={
-            "self": lambda g, self, alpha, scale, input_scale: times(
-                g, _elu_slope(self, alpha, scale, input_scale)
-            )
-        },
-    )
+def _elu_vjp(g: Tensor, self: Tensor, alpha: Any, scale: Any, input_scale: Any) -> Tensor:
+    return times(g, _elu_slope(self, alpha, scale, input_scale))
 
 
-_ELU = _declare_elu("elu", 0, "elu"), _declare_elu("elu_written", 1, "elu")
-_CELU = _declare_elu("celu", 0, "celu"), _declare_elu("celu_written", 1, "celu")
+_ELU: dict[str, Any] = {
+    "inputs": _ELU_INPUTS,
+    "kinds": "TNNN",
+    "places": "",
+    "allowed": "f",
+    "refuse": unimplemented("elu_cpu"),
+    "vjp": {"self": _elu_vjp},
+}
+_elu = elementwise("elu", "pullback.kernels.curves:elu", written_name="EluBackward1", **_ELU)
+_celu = elementwise("celu", "pullback.kernels.curves:elu", written_name="CeluBackward1", **_ELU)
 
 
 @function(places="", aliases=("nn.functional.elu",))
@@ -279,7 +271,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     tensor([-0.6321,  2.0000])
     """
     require_float(input, "elu_cpu")
-    return applied(_ELU[inplace], inplace, input, alpha, 1, 1)
+    return applied(_elu, inplace, input, alpha, 1, 1)
 
 
 @function(places="t", aliases=("nn.functional.selu",))
@@ -291,7 +283,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([-1.1113,  2.1014])
     """
     require_float(input, "elu_cpu")
-    return applied(_ELU[inplace], inplace, input, 1.6732632423543772, 1.0507009873554805, 1)
+    return applied(_elu, inplace, input, 1.6732632423543772, 1.0507009873554805, 1)
 
 
 @function(places="t", aliases=("nn.functional.celu",))
@@ -305,7 +297,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     require_float(input, "elu_cpu")
-    return applied(_CELU[inplace], inplace, input, alpha, 1, 1 / alpha)
+    return applied(_celu, inplace, input, alpha, 1, 1 / alpha)
 
 
 written(elu, "nn.functional.elu_")

@@ -1,9 +1,9 @@
 """batch_norm and instance_norm: statistics of each channel, kept as running averages.
 
-In training the mean and variance are those of the batch, and `_training` is a norm like those of
-layer_norm.py, where to begin. Otherwise they are the running ones, and `_running` is a scaling
-of each channel. Several names of PyTorch stand for the same computation: `_declare` makes the pair of
-ops for each, so that the nodes of the graph are called as users expect.
+In training the mean and variance are those of the batch, and `batch_norm_training` is a norm like those
+of layer_norm.py, where to begin. Otherwise they are the running ones, and `batch_norm_running` is a
+scaling of each channel. Several names of PyTorch stand for the same computation: the ops are told what
+their nodes are called.
 """
 
 from __future__ import annotations
@@ -71,32 +71,31 @@ def _running_vjp(
     return dx, dw if weight is not None else None, db, None, None
 
 
-def _declare(name: str, grad_name: str) -> tuple[Any, Any]:
-    """The op of the batch's statistics and that of the running ones."""
-
-    @op(name=f"{name}_training", places="", takes_half=True, grad_name=grad_name)
-    def training(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
-        return normalised(self, weight, bias, frame, eps)
-
-    @op(name=f"{name}_running", places="", takes_half=True, grad_name=grad_name)
-    def running(
-        self: Tensor,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        mean: Tensor,
-        variance: Tensor,
-        eps: float,
-    ) -> Any:
-        return _scaled(self, weight, bias, mean, variance, (-1, *(1,) * (self.ndim - 2)), eps)
-
-    training.joint_vjp(norm_vjp)
-    running.joint_vjp(_running_vjp)
-    return training, running
+@op(places="", takes_half=True)
+def batch_norm_training(
+    self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float, grad_name: str
+) -> Any:
+    """The norm by the batch's statistics: the result, mean, 1 / deviation and variance."""
+    return normalised(self, weight, bias, frame, eps)
 
 
-_NATIVE = _declare("native_batch_norm", "NativeBatchNormBackward0")
-_LEGIT = _declare("native_batch_norm_legit", "NativeBatchNormLegitBackward0")
-_STATELESS = _declare("native_batch_norm_stateless", "NativeBatchNormLegitBackward1")
+@op(places="", takes_half=True)
+def batch_norm_running(
+    self: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+    grad_name: str,
+) -> Any:
+    """The norm by given statistics."""
+    return _scaled(self, weight, bias, mean, variance, (-1, *(1,) * (self.ndim - 2)), eps)
+
+
+batch_norm_training.joint_vjp(norm_vjp)
+batch_norm_running.joint_vjp(_running_vjp)
+batch_norm_training.variant = batch_norm_running.variant = "grad_name"
 
 
 def _check(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
@@ -121,7 +120,7 @@ def _check(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
 
 
 def _batch(
-    records: tuple[Any, Any],
+    grad_name: str,
     input: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
@@ -142,9 +141,10 @@ def _batch(
     )
     if not training:
         none = ops.empty((0,), dtype=input.dtype)
-        y = records[1](input, weight, bias, running_mean, running_var, eps)
+        y = batch_norm_running(input, weight, bias, running_mean, running_var, eps, grad_name)
         return y, none, none.clone()
-    y, mean, rstd, variance = records[0](input, weight, bias, channel_frame(tuple(input.shape)), eps)
+    frame = channel_frame(tuple(input.shape))
+    y, mean, rstd, variance = batch_norm_training(input, weight, bias, frame, eps, grad_name)
     mean, rstd = mean.detach(), rstd.detach()
     if running_mean is not None:
         running_mean.mul_(1 - momentum).add_(mean * momentum)
@@ -191,7 +191,9 @@ def batch_norm(
         check_count(input.shape)
     if not input.numel():
         return _empty(input, weight, bias)
-    return _batch(_NATIVE, input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+    return _batch(
+        "NativeBatchNormBackward0", input, weight, bias, running_mean, running_var, training, momentum, eps
+    )[0]
 
 
 @function(name="batch_norm", places="t")
@@ -207,7 +209,9 @@ def _torch_batch_norm(
     cudnn_enabled: bool,
 ) -> Tensor:
     """`torch.nn.functional.batch_norm`, the parameters in another order."""
-    return _batch(_NATIVE, input, weight, bias, running_mean, running_var, training, momentum, eps)[0]
+    return _batch(
+        "NativeBatchNormBackward0", input, weight, bias, running_mean, running_var, training, momentum, eps
+    )[0]
 
 
 @function(places="t")
@@ -230,7 +234,9 @@ def native_batch_norm(
     >>> torch.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[1]
     tensor([2.])
     """
-    found = _batch(_NATIVE, input, weight, bias, running_mean, running_var, training, momentum, eps)
+    found = _batch(
+        "NativeBatchNormBackward0", input, weight, bias, running_mean, running_var, training, momentum, eps
+    )
     return _written(found, out)
 
 
@@ -254,9 +260,9 @@ def _native_batch_norm_legit(
     tensor([2.])
     """
     if (rest and isinstance(rest[0], Tensor)) or "running_mean" in named:
-        found = _batch(_LEGIT, input, weight, bias, *rest, **named)
+        found = _batch("NativeBatchNormLegitBackward0", input, weight, bias, *rest, **named)
     else:
-        found = _batch(_STATELESS, input, weight, bias, None, None, *rest, **named)
+        found = _batch("NativeBatchNormLegitBackward1", input, weight, bias, None, None, *rest, **named)
     return _written(found, out)
 
 
@@ -292,7 +298,7 @@ def _instance(
             raise RuntimeError(f"{name} should contain {channels} elements not {a.numel()}")
     means, variances = _repeated(running_mean, samples), _repeated(running_var, samples)
     y = _batch(
-        _NATIVE,
+        "NativeBatchNormBackward0",
         ops.reshape(input, (1, samples * channels, *input.shape[2:])),
         _repeated(weight, samples),
         _repeated(bias, samples),

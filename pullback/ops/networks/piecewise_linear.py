@@ -140,17 +140,12 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 _leaky_slope = _declare("leaky_relu_slope", lambda g: ops.zeros_like(g), ("negative_slope",))
 
 
-def _declare_leaky(digit: int) -> Any:
-    return _declare(
-        f"leaky_relu{'_written' * digit}",
-        lambda g, self, negative_slope: times(g, _leaky_slope(self, negative_slope)),
-        ("negative_slope",),
-        public_name="leaky_relu",
-        grad_name=f"LeakyReluBackward{digit}",
-    )
-
-
-_LEAKY = _declare_leaky(0), _declare_leaky(1)
+_leaky_relu = _declare(
+    "leaky_relu",
+    lambda g, self, negative_slope: times(g, _leaky_slope(self, negative_slope)),
+    ("negative_slope",),
+    written_name="LeakyReluBackward1",
+)
 
 
 @function(places="", aliases=("nn.functional.leaky_relu",))
@@ -162,7 +157,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     tensor([-0.1000,  2.0000])
     """
     require_float(input, "leaky_relu_cpu")
-    return applied(_LEAKY[inplace], inplace, input, negative_slope)
+    return applied(_leaky_relu, inplace, input, negative_slope)
 
 
 _threshold = _declare(
@@ -288,23 +283,18 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return _prelu(input, weight if tuple(weight.shape) == shape else ops.reshape(weight, shape))
 
 
-def _declare_rrelu(digit: int) -> Any:
-    """A leaky relu whose slopes, one an element, are given."""
-    return elementwise(
-        f"rrelu{'_written' * digit}",
-        kernel=lambda self, noise: np.where(self > 0, self, self * noise),
-        inputs=("self", "noise"),
-        kinds="TN",
-        places="",
-        public_name="rrelu",
-        grad_name=f"RreluWithNoiseBackward{digit}",
-        allowed="f",
-        refuse=unimplemented("leaky_relu_cpu"),
-        vjp={"self": lambda g, self, noise: ops.where(self > 0, g, g * noise)},
-    )
-
-
-_RRELU = _declare_rrelu(0), _declare_rrelu(1)
+_rrelu = elementwise(
+    "rrelu",
+    kernel=lambda self, noise: np.where(self > 0, self, self * noise),
+    inputs=("self", "noise"),
+    kinds="TN",
+    places="",
+    grad_name="RreluWithNoiseBackward0",
+    written_name="RreluWithNoiseBackward1",
+    allowed="f",
+    refuse=unimplemented("leaky_relu_cpu"),
+    vjp={"self": lambda g, self, noise: ops.where(self > 0, g, g * noise)},
+)
 
 
 @op(name="rrelu_noise", places="", random=True, moves=True, nondiff=True)
@@ -343,7 +333,7 @@ def rrelu(
     if not inplace:
         input = input.contiguous()
     noise = _rrelu_noise(input, lower, upper) if training else (lower + upper) / 2
-    return applied(_RRELU[inplace], inplace, input, noise)
+    return applied(_rrelu, inplace, input, noise)
 
 
 written(hardtanh, "nn.functional.hardtanh_")

@@ -207,11 +207,7 @@ def _of_channels(level: Any, y: Any) -> Any:
     return batched(level, ops.transpose(wide, 0, 1))
 
 
-@rule(
-    "native_batch_norm_training native_batch_norm_legit_training native_batch_norm_stateless_training "
-    "batch_norm_with_update_training native_batch_norm_running native_batch_norm_legit_running "
-    "native_batch_norm_stateless_running batch_norm_with_update_running"
-)
+@rule("batch_norm_training batch_norm_running")
 def _batch_norm(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     """The channels of all samples are those of one tensor."""
     from pullback.ops.networks.batch_norm import channel_frame
