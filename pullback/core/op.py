@@ -28,6 +28,9 @@ from pullback.core._engine import REGISTRY, REQUIRED, Function, Op
 SURFACE: dict[str, dict[str, Any]] = {"torch": {}, "Tensor": {}}
 """What users see: namespace -> name -> function."""
 
+FOREACH: list[str] = []
+"""The ops of one tensor that `torch._foreach_NAME` applies to lists."""
+
 _KINDS = {
     "Tensor": "T",
     "Tensor | Number": "N",
@@ -49,7 +52,11 @@ def _signature(kernel: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, 
 
 
 def _publish(function: Any, name: str, places: str, aliases: tuple[str, ...]) -> None:
-    """Enters a function: `t` into torch, `m` as a method, `i` as an in-place method, and aliases."""
+    """Enters a function and its aliases.
+
+    Letters of `places`: `t` into torch, `m` as a method, `i` as an in-place method, `f` that as a function
+    too (`torch.exp_`), `e` for each tensor of a list (`torch._foreach_exp`).
+    """
     targets = list(aliases)
     if "t" in places:
         targets.append(f"torch.{name}")
@@ -60,7 +67,11 @@ def _publish(function: Any, name: str, places: str, aliases: tuple[str, ...]) ->
         SURFACE.setdefault(space, {})[short] = function
     if "i" in places:
         for short in (name, *(a.rpartition(".")[2] for a in aliases if a.startswith("Tensor."))):
-            SURFACE["Tensor"][f"{short}_"] = _inplace_method(function, short)
+            method = SURFACE["Tensor"][f"{short}_"] = _inplace_method(function, short)
+            if "f" in places:
+                SURFACE["torch"][f"{short}_"] = method
+    if "e" in places:
+        FOREACH.append(name)
 
 
 def _inplace_method(function: Any, name: str) -> Function:
@@ -135,13 +146,15 @@ def function(
     rescue: Any = None,
     forms: tuple[Any, ...] | None = None,
     converts: bool = False,
+    signature: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
 
     With `i` in `places` the function must take `out` and hand it to its last op. One that `converts` takes
     tensors of other libraries as data, and does not ask their `__torch_function__`. `rescue(args, kwargs)`
     is asked after a TypeError: it raises a better one, or returns what the call should have, or
-    NotImplemented. `forms` are those of `elementwise`.
+    NotImplemented. `forms` are those of `elementwise`. `signature` is a function with the signature that is
+    shown, where the function's own is `*args, **kwargs`.
     """
 
     def declare(fn: Callable[..., Any]) -> Any:
@@ -149,6 +162,8 @@ def function(
         public = fn  # a class or an object is published as it is
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
+            if signature is not None:
+                fn.__wrapped__ = signature  # type: ignore[attr-defined]
             public = Function(fn, own, rescue=rescue)
             public.converts = converts
             if forms is not None:

@@ -21,7 +21,8 @@ _BY_KIND = {
     ".": "Any",
 }
 
-_OUT = Parameter("out", Parameter.KEYWORD_ONLY, default=None, annotation="Tensor | None")
+OUT = Parameter("out", Parameter.KEYWORD_ONLY, default=None, annotation="Tensor | None")
+"""What ops and many functions take at the end."""
 
 
 def signature_of(function: Any) -> Signature:
@@ -31,6 +32,8 @@ def signature_of(function: Any) -> Signature:
         return without(signature, "out") if function.in_place else signature
     if isinstance(function, Op):
         return _of_op(function)
+    if not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
+        return signature_of(function.__wrapped__)
     signature = inspect.signature(function)
     *most, last = signature.parameters.values() or [None]
     if last is not None and last.kind is Parameter.VAR_KEYWORD:
@@ -59,7 +62,7 @@ def _of_op(op: Op) -> Signature:
     result = str(notes.get("return", "Array")).replace("Array", "Tensor")
     if op.view:
         return Signature(parameters, return_annotation=result)
-    out = _OUT.replace(annotation=f"{result} | None") if result.startswith("tuple") else _OUT
+    out = OUT.replace(annotation=f"{result} | None") if result.startswith("tuple") else OUT
     return Signature([*parameters, out], return_annotation=result)
 
 

@@ -48,6 +48,7 @@ def _method(twin: Any, name: str) -> Callable[..., Any]:
 
     method.__name__ = method.__qualname__ = f"{name}_"
     method.__doc__ = f"`{name}` of this tensor itself, which is returned."
+    method.__wrapped__ = twin
     return method
 
 

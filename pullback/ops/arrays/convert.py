@@ -24,6 +24,7 @@ from pullback.core.dtypes import (
     number_dtype,
     promote_types,
 )
+from pullback.core.dtypes import device as Device
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function
@@ -366,7 +367,30 @@ def _on(tensor: Tensor, device: Any) -> Tensor:
     return from_array(meta_array(a.shape, a.dtype, strides_of(a)), meta=True)
 
 
-@function(places="t", converts=True)
+def _tensor_of(
+    data: Any,
+    *,
+    dtype: Dtype | None = None,
+    device: Device | None = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """The signature of `tensor`."""
+
+
+def _tensor_like(
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: Dtype | None = None,
+    device: Device | None = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """The signature of `new_tensor`."""
+
+
+@function(places="t", converts=True, signature=_tensor_of)
 def tensor(data: Any = _UNTOLD, /, *rest: Any, **options: Any) -> Tensor:
     """A new tensor of the numbers in `data`: a number, nested sequences, an array or a tensor,
     copied.
@@ -405,7 +429,7 @@ def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, c
     return finished(_on(made, options.get("device")), options.get("requires_grad", False))
 
 
-@function(places="m")
+@function(places="m", signature=_tensor_like)
 def new_tensor(self: Tensor, data: Any = _UNTOLD, /, **options: Any) -> Tensor:
     """`torch.tensor(data)` with this tensor's dtype and device.
 

@@ -617,7 +617,7 @@ def _check_layout(size: tuple[int, ...], layout: tuple[int, ...]) -> None:
 
 
 @function(places="t")
-def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
+def empty_permuted(size: Any, physical_layout: Any, **options: Unpack[Options]) -> Tensor:
     """A tensor of `size` with any numbers, whose dims lie in memory in the order `physical_layout`.
 
     RuntimeError for what is no order of the dims. The options are those of `empty`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -22,7 +22,16 @@ from pullback.core.op import function, op
 from pullback.core.strides import preserved_strides, strided_array, strides_of
 from pullback.core.types import Array
 from pullback.kernels.random import fills, generators, samples
-from pullback.ops.arrays.create import array_like, created, exact_size, finished, like, sizes
+from pullback.ops.arrays.create import (
+    FormatOptions,
+    Options,
+    array_like,
+    created,
+    exact_size,
+    finished,
+    like,
+    sizes,
+)
 from pullback.ops.shared.zero_times_infinity import flat, without_derivative
 
 # -------------------------------------------------------------------------- generators and seeds
@@ -57,6 +66,18 @@ class Generator(generators.Generator):
             raise TypeError("RNG state must be a torch.ByteTensor")
         self.set_state_bytes(new_state._array.tobytes())
         return self
+
+
+class RandomOptions(Options, total=False):
+    """What functions that draw numbers take as keywords."""
+
+    generator: Generator | None
+
+
+class RandomFormatOptions(FormatOptions, total=False):
+    """The same for those that draw in the shape of a tensor."""
+
+    generator: Generator | None
 
 
 default_generator = Generator()
@@ -178,7 +199,7 @@ def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None],
 
 
 @function(places="t")
-def rand(*size: int | Sequence[int], **options: Any) -> Tensor:
+def rand(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tensor:
     """Numbers uniform on [0, 1). NotImplementedError for integer dtypes.
 
     >>> import pullback as torch
@@ -193,7 +214,7 @@ def rand(*size: int | Sequence[int], **options: Any) -> Tensor:
 
 
 @function(places="t")
-def randn(*size: int | Sequence[int], **options: Any) -> Tensor:
+def randn(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tensor:
     """Normal numbers of mean 0 and variance 1. NotImplementedError for integer dtypes.
 
     >>> import pullback as torch
@@ -219,7 +240,11 @@ def _named(names: tuple[str, ...], args: tuple[Any, ...], options: Any) -> list[
     return [given.get(name, options.pop(name, None)) for name in names]
 
 
-@function(places="t")
+def _from_low(low: int, high: int, size: Sequence[int], **options: Unpack[RandomOptions]) -> Tensor:
+    """The fuller form of `randint`."""
+
+
+@function(places="t", signature=_from_low)
 def randint(*args: Any, **options: Any) -> Tensor:
     """Integers from [low, high), int64 by default: `randint(high, size)` or `randint(low, high,
     size)`.
@@ -250,7 +275,7 @@ def randint(*args: Any, **options: Any) -> Tensor:
 
 
 @function(places="t")
-def randperm(n: int, **options: Any) -> Tensor:
+def randperm(n: int, **options: Unpack[RandomOptions]) -> Tensor:
     """The integers 0 to n - 1 in random order, int64 by default.
 
     >>> import pullback as torch
@@ -275,7 +300,7 @@ def randperm(n: int, **options: Any) -> Tensor:
 
 
 @function(places="t")
-def rand_like(input: Tensor, **options: Any) -> Tensor:
+def rand_like(input: Tensor, **options: Unpack[RandomFormatOptions]) -> Tensor:
     """`rand` in the shape, dtype, device and order of memory of `input`.
 
     >>> import pullback as torch
@@ -286,7 +311,7 @@ def rand_like(input: Tensor, **options: Any) -> Tensor:
 
 
 @function(places="t")
-def randn_like(input: Tensor, **options: Any) -> Tensor:
+def randn_like(input: Tensor, **options: Unpack[RandomFormatOptions]) -> Tensor:
     """`randn` in the shape, dtype, device and order of memory of `input`.
 
     >>> import pullback as torch
@@ -296,7 +321,11 @@ def randn_like(input: Tensor, **options: Any) -> Tensor:
     return _filled_like("randn_like", input, options, fills.normal)
 
 
-@function(places="t")
+def _like_from_low(input: Tensor, low: int, high: int, **options: Unpack[RandomFormatOptions]) -> Tensor:
+    """The fuller form of `randint_like`."""
+
+
+@function(places="t", signature=_like_from_low)
 def randint_like(input: Tensor, *args: Any, **options: Any) -> Tensor:
     """`randint` in the shape, dtype, device and order of memory of `input`.
 
@@ -541,7 +570,14 @@ normal_each.vjp(self=flat, std=flat)
 
 
 @function(places="t")
-def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, **options: Any) -> Tensor:
+def normal(
+    mean: Tensor | float,
+    std: Tensor | float = 1.0,
+    size: Sequence[int] | None = None,
+    *,
+    generator: Generator | None = None,
+    **options: Unpack[Options],
+) -> Tensor:
     """Normal numbers of these means and standard deviations, numbers or tensors, the latter
     broadcast.
 

@@ -191,7 +191,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     return _as_strided(input, *_window(input, size, stride, storage_offset))
 
 
-@function(places="m")
+@function(places="tm")
 def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """`as_strided` of this tensor itself, which is returned."""
     return restructure(_as_strided_in_place, input, *_window(input, size, stride, storage_offset))
@@ -502,7 +502,7 @@ def resize_(input: Tensor, *sizes: Any, memory_format: Any = contiguous_format) 
     return _resize(input, one_or_many(sizes))
 
 
-@function(places="m")
+@function(places="tm")
 def resize_as_(input: Tensor, other: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     """`resize_` to the shape of another tensor."""
     return _resize(input, tuple(other.shape))

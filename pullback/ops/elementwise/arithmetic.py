@@ -180,6 +180,7 @@ neg = elementwise(
     ),
     vjp={"self": lambda g: -g},
     doc=example("The negative of each element.", "torch.neg(torch.tensor([1, -2]))", "tensor([-1,  2])"),
+    places="tmife",
 )
 
 
@@ -234,6 +235,7 @@ reciprocal = elementwise(
         "torch.reciprocal(torch.tensor([2.0, 4.0]))",
         "tensor([0.5000, 0.2500])",
     ),
+    places="tmife",
 )
 
 
@@ -410,7 +412,7 @@ def _as_dtype(x: Any, dtype: Any) -> Any:
     return x.to(dtype) if isinstance(x, Tensor) and x.dtype is not dtype else x
 
 
-@function(places="tmi")
+@function(places="tmif")
 def square(input: Any, *, out: Any = None) -> Any:
     """`x * x` of each element; the slope is 2 * x.
 
@@ -431,6 +433,7 @@ sqrt = elementwise(
         "torch.sqrt(torch.tensor([4.0, 9.0]))",
         "tensor([2., 3.])",
     ),
+    places="tmife",
 )
 
 rsqrt = elementwise(
@@ -443,6 +446,7 @@ rsqrt = elementwise(
         "torch.rsqrt(torch.tensor([4.0, 16.0]))",
         "tensor([0.5000, 0.2500])",
     ),
+    places="tmife",
 )
 
 hypot = elementwise(

@@ -80,6 +80,7 @@ def _of_integers(name: str, ufunc: Any, text: str, shown: str) -> Any:
         ufunc,
         inputs=TWO,
         kinds="TT",
+        places="tmif",
         allowed="i",
         nondiff=True,
         doc=example(text, f"torch.{name}(torch.tensor([12]), torch.tensor([18]))", shown),

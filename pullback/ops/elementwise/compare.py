@@ -444,10 +444,11 @@ relu = elementwise(
         "torch.relu(torch.tensor([-1.0, 2.0]))",
         "tensor([0., 2.])",
     ),
+    places="tmif",
 )
 
 
-@function(places="tmi", aliases=("torch.clip", "Tensor.clip"))
+@function(places="tmif", aliases=("torch.clip", "Tensor.clip"))
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """Each element moved into [min, max]; a bound is a tensor, a number, or None for no bound.
 
@@ -468,7 +469,7 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     return _CLAMP_OPS["clamp", ("min", "max"), tensors](input, min, max, out=out)
 
 
-@function(places="tmi", forms=())
+@function(places="tmif", forms=())
 def clamp_min(input: Tensor, min: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`clamp` with a lower bound alone.
 
@@ -479,7 +480,7 @@ def clamp_min(input: Tensor, min: Tensor | Number, *, out: Tensor | None = None)
     return _CLAMP_OPS["clamp_min", ("min",), isinstance(min, Tensor)](input, min, out=out)
 
 
-@function(places="tmi", forms=())
+@function(places="tmif", forms=())
 def clamp_max(input: Tensor, max: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`clamp` with an upper bound alone.
 

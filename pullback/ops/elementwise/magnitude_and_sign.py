@@ -27,7 +27,7 @@ from pullback.ops.shared.zero_times_infinity import (
 abs = elementwise(
     "abs",
     np.absolute,
-    places="tm",
+    places="tme",
     aliases=("torch.absolute", "Tensor.absolute"),
     allowed="ifc",
     vjp={"self": lambda g, self: g * sgn(self)},
@@ -39,7 +39,7 @@ abs = elementwise(
 )
 
 
-@function(name="abs_", places="m", aliases=("Tensor.absolute_",))
+@function(name="abs_", places="tm", aliases=("Tensor.absolute_",))
 def abs_in_place(self: Any) -> Any:
     """`abs` with the result written into this tensor; RuntimeError for a complex one."""
     if self.dtype.is_complex:
@@ -76,6 +76,7 @@ sign = elementwise(
         "torch.sign(torch.tensor([2.0, 0.0, -3.0]))",
         "tensor([ 1.,  0., -1.])",
     ),
+    places="tmie",
 )
 
 
@@ -224,6 +225,7 @@ ldexp = elementwise(
         "torch.ldexp(torch.tensor([1.0, 3.0]), torch.tensor([2]))",
         "tensor([ 4., 12.])",
     ),
+    places="tmif",
 )
 
 
@@ -280,7 +282,7 @@ def conj(input: Any) -> Any:
     return _conj(input) if input.dtype.is_complex else input
 
 
-@function(places="tmi")
+@function(places="tmif")
 def conj_physical(input: Any, *, out: Any = None) -> Any:
     """The complex conjugate in new memory; a real tensor is returned as it is.
 
@@ -337,6 +339,7 @@ def _scaling(name: str, factor: float, text: str, call: str, shown: str, grad_na
     return elementwise(
         name,
         kernel=lambda self: self * self.dtype.type(factor),
+        places="tmif",
         promote="float",
         allowed="f",
         refuse=no_complex(f"{name} is not supported for complex tensors."),
@@ -380,7 +383,7 @@ _nan_to_num = elementwise(
 )
 
 
-@function(places="tmi")
+@function(places="tmif")
 def nan_to_num(
     input: Any,
     nan: float | None = None,

@@ -52,7 +52,14 @@ def _log1p_kernel(self: Any) -> Any:
     return (np.log1p(x * (2 + x) + y * y) / 2 + 1j * np.arctan2(y, 1 + x)).astype(self.dtype)
 
 
-exp = _math("exp", np.exp, lambda g, result: times(g, conj(result)), "e**x; the slope is e**x.", "1.6487")
+exp = _math(
+    "exp",
+    np.exp,
+    lambda g, result: times(g, conj(result)),
+    "e**x; the slope is e**x.",
+    "1.6487",
+    places="tmife",
+)
 exp2 = _math(
     "exp2",
     np.exp2,
@@ -60,6 +67,7 @@ exp2 = _math(
     "2**x; the slope is 2**x * ln 2.",
     "1.4142",
     aliases=("special.exp2",),
+    places="tmif",
 )
 expm1 = _math(
     "expm1",
@@ -68,6 +76,7 @@ expm1 = _math(
     "e**x - 1, accurate for small x; the slope is e**x.",
     "0.6487",
     aliases=("special.expm1",),
+    places="tmife",
 )
 log = _math(
     "log",
@@ -75,6 +84,7 @@ log = _math(
     lambda g, self: over(g, conj(self)),
     "Natural logarithm; -inf at 0, NaN for negative real numbers. The slope is 1 / x.",
     "-0.6931",
+    places="tmife",
 )
 log2 = _math(
     "log2",
@@ -82,6 +92,7 @@ log2 = _math(
     lambda g, self: over(g, conj(self) * LN2),
     "Logarithm to base 2; the slope is 1 / (x ln 2).",
     "-1.",
+    places="tmife",
 )
 log10 = _math(
     "log10",
@@ -89,6 +100,7 @@ log10 = _math(
     lambda g, self: over(g, conj(self) * LN10),
     "Logarithm to base 10; the slope is 1 / (x ln 10).",
     "-0.3010",
+    places="tmife",
 )
 log1p = _math(
     "log1p",
@@ -100,6 +112,7 @@ log1p = _math(
     loops_for="f",
     grad_name="Log1PBackward0",
     aliases=("special.log1p",),
+    places="tmife",
 )
 
 
@@ -187,7 +200,7 @@ _XLOGY = {
 }
 
 
-@function(places="tmi", aliases=("special.xlogy",), forms=())
+@function(places="tmif", aliases=("special.xlogy",), forms=())
 def xlogy(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input * log(other)`, broadcast, zero where `input` is zero; the slopes are log(y) and x / y.
 
@@ -201,13 +214,21 @@ def xlogy(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None 
 
 # ----------------------------------------------------------------------------------- trigonometry
 
-sin = _math("sin", np.sin, lambda g, self: times(g, conj(cos(self))), "Sine; the slope is cos x.", "0.4794")
+sin = _math(
+    "sin",
+    np.sin,
+    lambda g, self: times(g, conj(cos(self))),
+    "Sine; the slope is cos x.",
+    "0.4794",
+    places="tmife",
+)
 cos = _math(
     "cos",
     np.cos,
     lambda g, self: times(-g, conj(sin(self))),
     "Cosine; the slope is -sin x.",
     "0.8776",
+    places="tmife",
 )
 tan = _math(
     "tan",
@@ -215,6 +236,7 @@ tan = _math(
     lambda g, result: times(g, conj(result * result + 1)),
     "Tangent; the slope is 1 + tan(x)**2.",
     "0.5463",
+    places="tmife",
 )
 asin = _math(
     "asin",
@@ -223,6 +245,7 @@ asin = _math(
     "Inverse sine, NaN outside [-1, 1]; the slope is 1 / sqrt(1 - x**2).",
     "0.5236",
     aliases=_arc("asin"),
+    places="tmife",
 )
 acos = _math(
     "acos",
@@ -231,6 +254,7 @@ acos = _math(
     "Inverse cosine, NaN outside [-1, 1]; the slope is -1 / sqrt(1 - x**2).",
     "1.0472",
     aliases=_arc("acos"),
+    places="tmife",
 )
 atan = _math(
     "atan",
@@ -239,6 +263,7 @@ atan = _math(
     "Inverse tangent; the slope is 1 / (1 + x**2).",
     "0.4636",
     aliases=_arc("atan"),
+    places="tmife",
 )
 
 
@@ -273,6 +298,7 @@ sinh = _math(
     lambda g, self: times(g, conj(cosh(self))),
     "(e**x - e**-x) / 2; the slope is cosh x.",
     "0.5211",
+    places="tmife",
 )
 cosh = _math(
     "cosh",
@@ -280,6 +306,7 @@ cosh = _math(
     lambda g, self: times(g, conj(sinh(self))),
     "(e**x + e**-x) / 2; the slope is sinh x.",
     "1.1276",
+    places="tmife",
 )
 tanh = _math(
     "tanh",
@@ -287,6 +314,7 @@ tanh = _math(
     lambda g, result: times(g, conj(1 - result * result)),
     "Hyperbolic tangent; the slope is 1 - tanh(x)**2.",
     "0.4621",
+    places="tmife",
 )
 
 
@@ -304,6 +332,7 @@ asinh = _math(
     "Inverse of sinh; the slope is 1 / sqrt(x**2 + 1).",
     "0.4812",
     aliases=_arc("asinh"),
+    places="tmif",
 )
 acosh = _math(
     "acosh",
@@ -313,6 +342,7 @@ acosh = _math(
     "0.9624",
     at="1.5",
     aliases=_arc("acosh"),
+    places="tmif",
 )
 atanh = _math(
     "atanh",
@@ -321,6 +351,7 @@ atanh = _math(
     "Inverse of tanh, NaN outside [-1, 1]; the slope is 1 / (1 - x**2).",
     "0.5493",
     aliases=_arc("atanh"),
+    places="tmif",
 )
 
 
@@ -338,6 +369,7 @@ sinc = _math(
     "0.6366",
     kernel=lambda self: np.sinc(self).astype(self.dtype, copy=False),
     aliases=("special.sinc",),
+    places="tmif",
 )
 
 
@@ -352,6 +384,7 @@ sigmoid = _math(
     kernel=lambda self: 1 / (1 + np.exp(-self)),
     loops_for="f",
     aliases=("special.expit",),
+    places="tmife",
 )
 
 _logit = _real(
@@ -389,7 +422,7 @@ _logit_eps = elementwise(
 )
 
 
-@function(places="tmi", aliases=("special.logit",))
+@function(places="tmif", aliases=("special.logit",))
 def logit(input: Any, eps: float | None = None, *, out: Any = None) -> Any:
     """log(x / (1 - x)), NaN outside [0, 1], or of x moved into [eps, 1 - eps].
 
@@ -411,6 +444,7 @@ erf = _real(
     "The error function; the slope is 2 / sqrt(pi) * e**(-x**2).",
     "0.5205",
     aliases=("special.erf",),
+    places="tmife",
 )
 erfc = _real(
     "erfc",
@@ -419,6 +453,7 @@ erfc = _real(
     "1 - erf(x), accurate for large x; the slope is -2 / sqrt(pi) * e**(-x**2).",
     "0.4795",
     aliases=("special.erfc",),
+    places="tmife",
 )
 erfinv = _real(
     "erfinv",
@@ -445,6 +480,7 @@ lgamma = _real(
     "0.5724",
     kernel=_lgamma_kernel,
     aliases=("special.gammaln",),
+    places="tmie",
 )
 
 
@@ -585,6 +621,7 @@ i0 = _real(
     "Modified Bessel function of the first kind, order 0; the slope is i1(x).",
     "1.0635",
     aliases=("special.i0",),
+    places="tmif",
 )
 
 

@@ -248,6 +248,7 @@ trunc = _rounding(
     "torch.trunc(torch.tensor([1.7, -1.7]))",
     "tensor([ 1., -1.])",
     aliases=("torch.fix", "Tensor.fix"),
+    places="tmife",
 )
 floor = _rounding(
     "floor",
@@ -255,6 +256,7 @@ floor = _rounding(
     "The largest whole number not above each element.",
     "torch.floor(torch.tensor([1.7, -1.7]))",
     "tensor([ 1., -2.])",
+    places="tmife",
 )
 ceil = _rounding(
     "ceil",
@@ -262,6 +264,7 @@ ceil = _rounding(
     "The smallest whole number not below each element.",
     "torch.ceil(torch.tensor([1.7, -1.7]))",
     "tensor([ 2., -1.])",
+    places="tmife",
 )
 _round = _rounding(
     "round",
@@ -293,7 +296,7 @@ _round_decimals = elementwise(
 )
 
 
-@function(name="round", places="tmi", aliases=("special.round",))
+@function(name="round", places="tmife", aliases=("special.round",))
 def round_half_even(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
     """The nearest whole number, an even one of two; or so many decimals. The gradient is zero.
 
@@ -314,4 +317,5 @@ frac = elementwise(
         "torch.frac(torch.tensor([1.5, -1.5]))",
         "tensor([ 0.5000, -0.5000])",
     ),
+    places="tmife",
 )

@@ -13,6 +13,7 @@ from pullback.core._engine import Tensor, write_out
 from pullback.core.dtypes import contiguous_format
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function
+from pullback.core.signatures import OUT, signature_of, without
 from pullback.ops.arrays import split
 
 _CALLS = {
@@ -56,20 +57,20 @@ _SHAPES = {
 }
 
 
-def _sliced(x: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Tensor:
+def _sliced(input: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Tensor:
     """`x[start:end:step]` along one dim."""
-    places: list[Any] = [slice(None)] * x.ndim
-    places[dim] = slice(start, end, step)
-    return x[tuple(places)]
+    key: list[Any] = [slice(None)] * input.ndim
+    key[dim] = slice(start, end, step)
+    return input[tuple(key)]
 
 
-def _viewed(x: Tensor, *size: Any) -> Tensor:
+def _viewed(input: Tensor, *size: Any) -> Tensor:
     """As another dtype, or in a shape, whatever the strides."""
-    return x.view(*size) if isinstance(size[0], Dtype) else ops.reshape(x, *size)
+    return input.view(*size) if isinstance(size[0], Dtype) else ops.reshape(input, *size)
 
 
 _VIEWS: dict[str, Callable[..., Any]] = {
-    "alias": lambda x: x,
+    "alias": lambda input: input,
     "slice": _sliced,
     "unfold": split.unfold,
     "view": _viewed,
@@ -101,6 +102,8 @@ def _copied(name: str) -> None:
         f"What `{name}` gives, copied: the result shares no memory with the input.\n\n"
         f">>> import pullback as torch\n>>> {example}\n{shown}\n"
     )
+    own = signature_of(view or getattr(ops, name))
+    copy.__signature__ = own.replace(parameters=[*without(own, "out").parameters.values(), OUT])
     function(places="t")(copy)
 
 

@@ -1,9 +1,9 @@
 """`torch._foreach_*`: an op on each tensor of a list, out of place (a tuple) and in place (the list).
 
-One table, ROWS, says what there is: the op, and the parameters behind the first list. A parameter is
-written as its name and the forms it takes: L a list of tensors, s one number for all, S a number for
-each tensor, T one 0-dim tensor for all, V a vector with a number for each. `_spread` turns any of
-them into one value a tensor; `_made` makes the functions.
+Ops of one tensor are here by the letter `e` in their `places`. The others stand in ROWS: the signature,
+and the forms that each parameter behind the first list takes: L a list of tensors, s one number for
+all, S a number for each tensor, T one 0-dim tensor for all, V a vector with a number for each.
+`_each_value` turns any of them into one value a tensor; `_made` makes the functions.
 """
 
 from __future__ import annotations
@@ -14,27 +14,47 @@ from typing import Any
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import number_dtype
-from pullback.core.op import SURFACE, function
+from pullback.core.op import FOREACH, SURFACE, function
 
-UNARY = (
-    "abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 neg "
-    "reciprocal round rsqrt sigmoid sign sin sinh sqrt tan tanh trunc"
-)
+# ----------------------------------------------------------------- the signatures behind the first list
 
-ROWS: dict[str, tuple[tuple[str, str], ...]] = {
-    **dict.fromkeys(UNARY.split(), ()),
-    "add": (("other", "sSTL"),),
-    "sub": (("other", "sSTL"),),
-    "mul": (("other", "sSTL"),),
-    "div": (("other", "sSTL"),),
-    "clamp_max": (("other", "sSTL"),),
-    "clamp_min": (("other", "sSTL"),),
-    "maximum": (("other", "sSTL"),),
-    "minimum": (("other", "sSTL"),),
-    "pow": (("exponent", "sSTL"),),
-    "lerp": (("tensors1", "L"), ("weight", "sSTL")),
-    "addcmul": (("tensor1", "L"), ("tensor2", "L"), ("value", "sSV")),
-    "addcdiv": (("tensor1", "L"), ("tensor2", "L"), ("value", "sSV")),
+
+def _alone(self: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """An op of one tensor."""
+
+
+def _other(self: Sequence[Tensor], other: Any) -> tuple[Tensor, ...]:
+    """An op of two."""
+
+
+def _exponent(self: Sequence[Tensor], exponent: Any) -> tuple[Tensor, ...]:
+    """A power."""
+
+
+def _weight(self: Sequence[Tensor], tensors1: Sequence[Tensor], weight: Any) -> tuple[Tensor, ...]:
+    """A mean of two with weights."""
+
+
+def _value(
+    self: Sequence[Tensor], tensor1: Sequence[Tensor], tensor2: Sequence[Tensor], value: Any = 1
+) -> tuple[Tensor, ...]:
+    """A sum with a multiple of a product or quotient."""
+
+
+ROWS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    **dict.fromkeys(FOREACH, (_alone, ())),
+    "add": (_other, ("sSTL",)),
+    "sub": (_other, ("sSTL",)),
+    "mul": (_other, ("sSTL",)),
+    "div": (_other, ("sSTL",)),
+    "clamp_max": (_other, ("sSTL",)),
+    "clamp_min": (_other, ("sSTL",)),
+    "maximum": (_other, ("sSTL",)),
+    "minimum": (_other, ("sSTL",)),
+    "pow": (_exponent, ("sSTL",)),
+    "lerp": (_weight, ("L", "sSTL")),
+    "addcmul": (_value, ("L", "L", "sSV")),
+    "addcdiv": (_value, ("L", "L", "sSV")),
 }
 
 _OPTIONAL = {"value": 1}
@@ -59,7 +79,7 @@ def _tensors(name: str, given: Any, place: int = 1) -> Sequence[Tensor]:
     return given
 
 
-def _spread(name: str, given: Any, forms: str, count: int, place: int) -> Iterable[Any]:
+def _each_value(name: str, given: Any, forms: str, count: int, place: int) -> Iterable[Any]:
     """One value for each of `count` tensors."""
     if isinstance(given, Tensor):
         if "V" in forms:
@@ -111,7 +131,7 @@ def _bound(
             given = _OPTIONAL[parameter]
         else:
             raise TypeError(f'{name}() missing 1 required positional arguments: "{parameter}"')
-        values.append(_spread(name, given, forms, count, place + 2))
+        values.append(_each_value(name, given, forms, count, place + 2))
     if kwargs and (set(kwargs) != {"alpha"} or not isinstance(next(iter(values[0])), Tensor)):
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(kwargs))}'")
     return values, kwargs
@@ -124,9 +144,10 @@ def _call(apply: Callable[..., Any], named: bool) -> Callable[..., Any]:
     return lambda t, a, b, value, **kwargs: apply(t, a, b, value=value, **kwargs)
 
 
-def _made(short: str, rows: tuple[tuple[str, str], ...]) -> None:
+def _made(short: str, signature: Callable[..., Any], forms: tuple[str, ...]) -> None:
     """Publishes `_foreach_<short>` and its in-place form."""
     name, own = f"_foreach_{short}", _OP.get(short, short)
+    rows = tuple(zip(signature.__code__.co_varnames[1:], forms, strict=True))
     named = bool(rows) and rows[-1][0] == "value"
 
     def each(self: Any, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
@@ -148,12 +169,12 @@ def _made(short: str, rows: tuple[tuple[str, str], ...]) -> None:
     listed = "".join(f", {parameter}" for parameter, _ in rows)
     each.__doc__ = f"`{own}(tensor{listed})` for each tensor of a list, as a tuple."
     each_.__doc__ = f"`{own}_` on each tensor of a list, which is returned."
-    function(name=name, places="t")(each)
-    function(name=f"{name}_", places="t")(each_)
+    function(name=name, places="t", signature=signature)(each)
+    function(name=f"{name}_", places="t", signature=signature)(each_)
 
 
 for _short, _row in ROWS.items():
-    _made(_short, _row)
+    _made(_short, *_row)
 
 # ------------------------------------------------------------------- those with a form of their own
 
@@ -162,7 +183,7 @@ for _short, _row in ROWS.items():
 def _copy_(self: Sequence[Tensor], src: Sequence[Tensor], non_blocking: bool = False) -> Sequence[Tensor]:
     """Writes each tensor of `src` into that of `self`, which is returned."""
     _tensors("_foreach_copy_", self)
-    for t, one in zip(self, _spread("_foreach_copy_", src, "L", len(self), 2), strict=True):
+    for t, one in zip(self, _each_value("_foreach_copy_", src, "L", len(self), 2), strict=True):
         t.copy_(one)
     return self
 
@@ -186,7 +207,7 @@ def _clone(self: Sequence[Tensor], *, memory_format: Any = None) -> tuple[Tensor
 def _mm(self: Sequence[Tensor], mat2: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The products of matrices, pair by pair, as a tuple."""
     count = len(_tensors("_foreach_mm", self))
-    others = _spread("_foreach_mm", mat2, "L", count, 2)
+    others = _each_value("_foreach_mm", mat2, "L", count, 2)
     return tuple([ops.mm(a, b) for a, b in zip(self, others, strict=True)])
 
 

@@ -167,25 +167,3 @@ def typename(obj: Any, /) -> str:
     module = getattr(type(obj), "__module__", "") or ""
     shown = type(obj).__qualname__
     return shown if module in ("builtins", "__builtin__", "") else f"{module}.{shown}"
-
-
-# ------------------------------------------------------------------------------ names with `_`
-
-
-_TWINS = (
-    "abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp "
-    "clamp_max clamp_min clip conj_physical cos cosh deg2rad erf erfc exp exp2 expm1 fix floor frac gcd "
-    "i0 lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal round rsqrt "
-    "sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy addmv as_strided resize_as"
-)
-
-
-def _publish_twins() -> None:
-    """`torch.sin_` and its kin: the in-place methods as functions."""
-    for name in _TWINS.split():
-        method = SURFACE["Tensor"].get(f"{name}_")
-        if method is not None:
-            SURFACE["torch"].setdefault(f"{name}_", method)
-
-
-_publish_twins()

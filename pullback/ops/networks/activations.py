@@ -19,6 +19,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import elementwise, function, op
+from pullback.core.signatures import signature_of, without
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.zero_times_infinity import times, unimplemented
 
@@ -60,6 +61,7 @@ def written(activation: Any, *names: str) -> None:
     name = activation.__name__
     method.__qualname__ = f"{name}_"
     method.__doc__ = f"`{name}` with the result written into `input`, which is returned."
+    method.__signature__ = without(signature_of(activation), "inplace")
     function(name=f"{name}_", places="", aliases=names)(method)
 
 

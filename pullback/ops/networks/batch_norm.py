@@ -248,7 +248,22 @@ def _written(found: tuple[Tensor, ...], out: Any) -> Any:
     return tuple(out)
 
 
-@function(name="_native_batch_norm_legit", places="t")
+def _with_statistics(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+    *,
+    out: tuple[Tensor, Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The fuller form of `_native_batch_norm_legit`."""
+
+
+@function(name="_native_batch_norm_legit", places="t", signature=_with_statistics)
 def _native_batch_norm_legit(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any, out: Any = None, **named: Any
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,6 +16,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
+from pullback.core.signatures import signature_of
 from pullback.ops.networks.losses import binary_cross_entropy_with_logits, kl_div, poisson_nll_loss
 from pullback.ops.networks.reduction import (
     MEAN,
@@ -374,6 +375,10 @@ def _numbered(loss: Any, *parameters: str) -> None:
         return loss(**{"reduction": MEAN, **given})
 
     call.__doc__ = f"`torch.nn.functional.{loss.__name__}`, with the reduction as 0, 1 (mean) or 2 (sum)."
+    own = signature_of(loss)
+    number = own.parameters["reduction"].replace(default=MEAN, annotation="int")
+    shown = [number if name == "reduction" else own.parameters[name] for name in parameters]
+    call.__signature__ = own.replace(parameters=[p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in shown])
     function(name=loss.__name__, places="t")(call)
 
 

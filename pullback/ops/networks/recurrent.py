@@ -365,13 +365,27 @@ _WHAT = {
 }
 
 
+def _padded(
+    input: Tensor,
+    hx: Tensor,
+    params: Sequence[Tensor],
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[Tensor, ...]:
+    """The form of the layers for sequences of one length."""
+
+
 def _publish_layer(name: str) -> Any:
     def layer(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
         return _layer(name, args, kwargs)
 
     layer.__qualname__ = name
     layer.__doc__ = _LAYER_DOC.format(what=_WHAT[name])
-    return function(name=name, places="t")(layer)
+    return function(name=name, places="t", signature=_padded)(layer)
 
 
 rnn_tanh, rnn_relu, gru, lstm = map(_publish_layer, _STEPS)

@@ -116,7 +116,7 @@ _rules(
 )
 
 
-@op(places="tmi", moves=True)
+@op(places="tmif", moves=True)
 def addmv(self: Tensor, mat: Tensor, vec: Tensor, beta=1, alpha=1):
     """`beta * input + alpha * (mat @ vec)`. RuntimeError for shapes that do not fit, or two dtypes.
 

@@ -9,7 +9,7 @@ their input and call one. The derivative of a transform is a transform in the ot
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from pullback.core._engine import Tensor, conj, write_out
 from pullback.core.dtypes import get_default_dtype
 from pullback.core.op import function, op
 from pullback.core.types import Array
-from pullback.ops.arrays.create import created
+from pullback.ops.arrays.create import Options, created
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -378,7 +378,7 @@ def _frequencies(name: str, n: int, d: float, options: Any, places: Callable[[in
 
 
 @function(name="fft_fftfreq", places="", aliases=("fft.fftfreq",))
-def fftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
+def fftfreq(n: int, d: float = 1.0, **options: Unpack[Options]) -> Tensor:
     """The frequencies of the n results of `fft` for samples `d` apart, the negative ones last.
 
     >>> import pullback as torch
@@ -391,7 +391,7 @@ def fftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
 
 
 @function(name="fft_rfftfreq", places="", aliases=("fft.rfftfreq",))
-def rfftfreq(n: int, d: float = 1.0, **options: Any) -> Tensor:
+def rfftfreq(n: int, d: float = 1.0, **options: Unpack[Options]) -> Tensor:
     """The frequencies of the n // 2 + 1 results of `rfft` for n samples `d` apart.
 
     >>> import pullback as torch

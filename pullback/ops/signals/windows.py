@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import get_default_dtype, strided
 from pullback.core.op import function
 from pullback.core.types import Array
-from pullback.ops.arrays.create import created, dtype_of
+from pullback.ops.arrays.create import Options, created, dtype_of
 
 Shape = Callable[[Array, int], Array]
 """A window's values at the places 0, 1, ... of its points, whose symmetric number comes second."""
@@ -85,7 +85,7 @@ def _old(name: str, window_length: Any, periodic: Any, shape: Shape, options: An
 
 
 @function(places="t")
-def bartlett_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+def bartlett_window(window_length: int, periodic: bool = True, **options: Unpack[Options]) -> Tensor:
     """A triangle from 0 over 1 to 0, of which a periodic window has not the last point.
 
     >>> import pullback as torch
@@ -96,7 +96,7 @@ def bartlett_window(window_length: int, periodic: bool = True, **options: Any) -
 
 
 @function(places="t")
-def blackman_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+def blackman_window(window_length: int, periodic: bool = True, **options: Unpack[Options]) -> Tensor:
     """`0.42 - 0.5 cos(a) + 0.08 cos(2 a)` over one period of `a`.
 
     >>> import pullback as torch
@@ -108,7 +108,11 @@ def blackman_window(window_length: int, periodic: bool = True, **options: Any) -
 
 @function(places="t")
 def hamming_window(
-    window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, **options: Any
+    window_length: int,
+    periodic: bool = True,
+    alpha: float = 0.54,
+    beta: float = 0.46,
+    **options: Unpack[Options],
 ) -> Tensor:
     """`alpha - beta cos(a)` over one period of `a`.
 
@@ -120,7 +124,7 @@ def hamming_window(
 
 
 @function(places="t")
-def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+def hann_window(window_length: int, periodic: bool = True, **options: Unpack[Options]) -> Tensor:
     """`(1 - cos(a)) / 2` over one period of `a`.
 
     >>> import pullback as torch
@@ -131,7 +135,9 @@ def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Te
 
 
 @function(places="t")
-def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, **options: Any) -> Tensor:
+def kaiser_window(
+    window_length: int, periodic: bool = True, beta: float = 12.0, **options: Unpack[Options]
+) -> Tensor:
     """`i0(beta sqrt(1 - x**2)) / i0(beta)` for x from -1 to 1.
 
     >>> import pullback as torch
@@ -163,7 +169,7 @@ def _window(name: str) -> Callable[[Callable[..., Any]], Any]:
 
 
 @_window("bartlett")
-def bartlett(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def bartlett(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """A triangle from 0 over 1 to 0; with `sym=False` without the last point.
 
     >>> import pullback as torch
@@ -174,7 +180,7 @@ def bartlett(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 @_window("blackman")
-def blackman(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def blackman(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """`0.42 - 0.5 cos(a) + 0.08 cos(2 a)` over one period of `a`.
 
     >>> import pullback as torch
@@ -185,7 +191,7 @@ def blackman(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 @_window("cosine")
-def cosine(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def cosine(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """The upper half of a sine, between its zeros.
 
     >>> import pullback as torch
@@ -197,7 +203,7 @@ def cosine(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 @_window("exponential")
 def exponential(
-    M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: Any
+    M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: Unpack[Options]
 ) -> Tensor:
     """`exp(-|x - center| / tau)`; the center may be given for `sym=False` only.
 
@@ -218,7 +224,7 @@ def exponential(
 
 
 @_window("gaussian")
-def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: Any) -> Tensor:
+def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """`exp(-(x / std)**2 / 2)` around the center.
 
     >>> import pullback as torch
@@ -235,7 +241,7 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: Any) -> T
 
 
 @_window("general_cosine")
-def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, **options: Any) -> Tensor:
+def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """`a[0] - a[1] cos(x) + a[2] cos(2 x) - ...` over one period of `x`.
 
     >>> import pullback as torch
@@ -250,7 +256,7 @@ def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, **options: A
 
 
 @_window("general_hamming")
-def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: Any) -> Tensor:
+def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """`alpha - (1 - alpha) cos(x)` over one period of `x`.
 
     >>> import pullback as torch
@@ -261,7 +267,7 @@ def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options:
 
 
 @_window("hamming")
-def hamming(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def hamming(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """`0.54 - 0.46 cos(x)` over one period of `x`.
 
     >>> import pullback as torch
@@ -272,7 +278,7 @@ def hamming(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 @_window("hann")
-def hann(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def hann(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """`(1 - cos(x)) / 2` over one period of `x`.
 
     >>> import pullback as torch
@@ -283,7 +289,7 @@ def hann(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 @_window("kaiser")
-def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> Tensor:
+def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """`i0(beta sqrt(1 - x**2)) / i0(beta)` for x from -1 to 1.
 
     >>> import pullback as torch
@@ -296,7 +302,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> T
 
 
 @_window("nuttall")
-def nuttall(M: int, *, sym: bool = True, **options: Any) -> Tensor:
+def nuttall(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     """Nuttall's sum of four cosines, which falls to nearly 0 at both ends.
 
     >>> import pullback as torch
