@@ -163,7 +163,7 @@ def function(
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
             if signature is not None:
-                fn.__wrapped__ = signature  # type: ignore[attr-defined]
+                fn.__wrapped__ = signature  # type: ignore[union-attr]
             public = Function(fn, own, rescue=rescue)
             public.converts = converts
             if forms is not None:
