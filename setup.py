@@ -7,11 +7,13 @@ bounds of C arrays (a trap), assertions. The op table then runs as plain Python.
 """
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 CHOSEN = os.environ.get("PULLBACK_BUILD", "").split()
 DEV = os.environ.get("PULLBACK_DEV", "") not in ("", "0")
@@ -24,6 +26,7 @@ CORE = {**PYTHON, **dict.fromkeys(("boundscheck", "initializedcheck", "nonecheck
 
 HEADER = "pullback/core/tracebacks.h"  # comes first in each module
 CHECKED = ["-O0", "-g", "-UNDEBUG", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error"]
+MSVC = {"-O0": "/Od", "-O1": "/O1", "-O2": "/O2", "-O3": "/O2"}
 MACROS = [
     ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
     ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
@@ -32,16 +35,32 @@ MACROS = [
 
 def extension(source: Path, level: str) -> Extension:
     """One module, at a level of optimisation."""
-    flags = ["-include", HEADER, *(CHECKED if DEBUG else [level, "-g0"])]
     return Extension(
         ".".join(source.with_suffix("").parts),
         [str(source)],
         include_dirs=[np.get_include(), "."],
         define_macros=MACROS,
-        # No fused multiply-add: the numbers must not depend on the machine.
         depends=[HEADER],
-        extra_compile_args=["-ffp-contract=off", "-fno-plt", "-Wno-unused-function", *flags],
+        extra_compile_args=[level],
     )
+
+
+class Build(build_ext):
+    """Gives each module's compiler the flags that it knows; a module brings its level of optimisation."""
+
+    def build_extensions(self) -> None:
+        for module in self.extensions:
+            module.extra_compile_args = self.flags(*module.extra_compile_args)
+        super().build_extensions()
+
+    def flags(self, level: str) -> list[str]:
+        # No fused multiply-add: the numbers must not depend on the machine.
+        if self.compiler.compiler_type == "msvc":
+            return [f"/FI{HEADER}", "/fp:precise", MSVC[level]]
+        found = ["-include", HEADER, "-ffp-contract=off", "-Wno-unused-function"]
+        if sys.platform == "linux":
+            found.append("-fno-plt")
+        return found + (CHECKED if DEBUG else [level, "-g0"])
 
 
 def compiled(sources: list[Path], level: str, directives: dict[str, object]) -> list[Extension]:
@@ -60,8 +79,10 @@ FOLDERS += ["ops/indexing", "ops/networks", "transforms", "transforms/batching",
 plain = [path for folder in FOLDERS for path in sorted(Path("pullback", folder).glob("*.py"))]
 plain = [path for path in [*plain, Path("pullback/utils/_pytree.py")] if path.stem != "__init__"]
 
-setup(
-    ext_modules=compiled(native, "-O1" if DEV else "-O3", CORE)
-    + compiled([] if DEBUG or DEV else plain, "-O1", PYTHON),
-    options={"build": {"build_base": BUILD}, "build_ext": {"parallel": JOBS}},
-)
+if __name__ == "__main__":  # a process that translates beside others may read this file again
+    setup(
+        ext_modules=compiled(native, "-O1" if DEV else "-O3", CORE)
+        + compiled([] if DEBUG or DEV else plain, "-O1", PYTHON),
+        cmdclass={"build_ext": Build},
+        options={"build": {"build_base": BUILD}, "build_ext": {"parallel": JOBS}},
+    )

@@ -82,7 +82,7 @@ cdef extern from * nogil:
     #else
     #define PB_THREAD_LOCAL _Thread_local
     #endif
-    #if defined(__linux__)
+    #if defined(__GLIBC__)   /* other C libraries refuse it in a module that is loaded later */
     __attribute__((tls_model("initial-exec")))   /* a few bytes: no call to find them */
     #endif
     static PB_THREAD_LOCAL struct { int grad, inference, level, saved_hooks, tangents; void* task; }
