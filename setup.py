@@ -46,11 +46,16 @@ def extension(source: Path, level: str) -> Extension:
 
 
 class Build(build_ext):
-    """Gives each module's compiler the flags that it knows; a module brings its level of optimisation."""
+    """Translates the modules, and gives the compiler flags that it knows; each brings its optimisation."""
 
     def build_extensions(self) -> None:
-        for module in self.extensions:
-            module.extra_compile_args = self.flags(*module.extra_compile_args)
+        for directives, suffix in ((CORE, ".pyx"), (PYTHON, ".py")):
+            modules = [module for module in self.extensions if module.sources[0].endswith(suffix)]
+            made = cythonize(modules, nthreads=JOBS, compiler_directives=directives, build_dir=f"{BUILD}/c")
+            sources = {module.name: module.sources for module in made}
+            for module in modules:
+                module.sources = sources[module.name]
+                module.extra_compile_args = self.flags(*module.extra_compile_args)
         super().build_extensions()
 
     def flags(self, level: str) -> list[str]:
@@ -63,14 +68,6 @@ class Build(build_ext):
         return found + (CHECKED if DEBUG else [level, "-g0"])
 
 
-def compiled(sources: list[Path], level: str, directives: dict[str, object]) -> list[Extension]:
-    """The modules among these that are to be built."""
-    modules = [extension(source, level) for source in sources]
-    if CHOSEN:
-        modules = [m for m in modules if m.name.removeprefix("pullback.") in CHOSEN]
-    return cythonize(modules, nthreads=JOBS, compiler_directives=directives, build_dir=f"{BUILD}/c")
-
-
 native = sorted(Path("pullback").rglob("*.pyx"))  # core/_engine, by far the longest, comes first
 # Plain Python files that run at each call are compiled as they are: what declares the ops of an import and
 # those of networks, and what transforms run for each op.
@@ -79,10 +76,14 @@ FOLDERS += ["ops/indexing", "ops/networks", "transforms", "transforms/batching",
 plain = [path for folder in FOLDERS for path in sorted(Path("pullback", folder).glob("*.py"))]
 plain = [path for path in [*plain, Path("pullback/utils/_pytree.py")] if path.stem != "__init__"]
 
+modules = [extension(path, "-O1" if DEV else "-O3") for path in native]
+modules += [extension(path, "-O1") for path in ([] if DEBUG or DEV else plain)]
+if CHOSEN:
+    modules = [module for module in modules if module.name.removeprefix("pullback.") in CHOSEN]
+
 if __name__ == "__main__":  # a process that translates beside others may read this file again
     setup(
-        ext_modules=compiled(native, "-O1" if DEV else "-O3", CORE)
-        + compiled([] if DEBUG or DEV else plain, "-O1", PYTHON),
+        ext_modules=modules,
         cmdclass={"build_ext": Build},
         options={"build": {"build_base": BUILD}, "build_ext": {"parallel": JOBS}},
     )
