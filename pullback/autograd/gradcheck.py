@@ -491,8 +491,8 @@ def _weight(v: np.ndarray) -> float:
 
 def _pulled(check: _Check, y: Tensor, v: np.ndarray, part: str, j: int, u: np.ndarray) -> float:
     """`u' J v` by a backward pass."""
-    (g,) = check.backward(y, v, part)[j : j + 1]
-    (h,) = check.backward(y, v, part)[j : j + 1]
+    g = check.backward(y, v, part)[j]
+    h = check.backward(y, v, part)[j]
     _check_shape(check.sources[j], g)
     check.check_same(g, h)
     return 0.0 if g is None else float((np.conj(g._array) * u).sum().real)
