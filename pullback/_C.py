@@ -5,7 +5,7 @@ from __future__ import annotations
 from pullback.core._engine import DisableTorchFunction as DisableTorchFunctionSubclass
 from pullback.core._engine import Tensor
 from pullback.core._engine import disabled_torch_function as _disabled_torch_function_impl
-from pullback.ops.linalg.checks_and_stacks import LinAlgError as _LinAlgError
+from pullback.ops.linalg.refusals import LinAlgError as _LinAlgError
 
 TensorBase = Tensor
 

@@ -11,34 +11,6 @@ from pullback.core.settings import warn
 from pullback.ops.shared.forms import check_tensors
 
 
-def _check_weights(name: str, weights: Tensor, count: int, kind: str, wanted: str) -> None:
-    """Refuses weights that are not one for each observation, of a kind, and not negative."""
-    said = None
-    if weights.ndim > 1:
-        said = (
-            f"expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions"
-        )
-    elif weights.dtype.kind not in kind:
-        said = f"expected {name} to have {wanted} dtype but got {name} with {weights.dtype.type_name} dtype"
-    elif weights.numel() != count:
-        said = (
-            f"expected {name} to have the same numel as there are observations in the input but got "
-            f"{weights.numel()} != {count}"
-        )
-    elif count and bool((weights.detach() < 0).any()):
-        said = f"{name} cannot be negative"
-    if said is not None:
-        raise RuntimeError(f"cov(): {said}")
-
-
-def _check_matrix(name: str, input: Tensor) -> None:
-    if input.ndim > 2:
-        raise RuntimeError(
-            f"{name}(): expected input to have two or fewer dimensions but got an input with "
-            f"{input.ndim} dimensions"
-        )
-
-
 @function()
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
@@ -55,7 +27,7 @@ def cov(
             [-1.,  1.]])
     """
     check_tensors("cov", input=input)
-    _check_matrix("cov", input)
+    _check_dims("cov", input)
     if input.dtype.kind == "b":
         raise RuntimeError("cov(): bool dtype is not supported for input")
     rows = ops.reshape(input, (1, -1)) if input.ndim < 2 else input
@@ -107,12 +79,43 @@ def corrcoef(input: Tensor) -> Tensor:
             [-1.,  1.]])
     """
     check_tensors("corrcoef", input=input)
-    _check_matrix("corrcoef", input)
-    found = cov(input)
-    if not found.ndim:
-        return found / found
-    spread = ops.sqrt(ops.real(ops.diagonal(found)))
-    found = found / ops.unsqueeze(spread, 1) / ops.unsqueeze(spread, 0)
-    if not found.dtype.is_complex:
-        return ops.clamp(found, -1, 1)
-    return ops.complex(ops.clamp(ops.real(found), -1, 1), ops.clamp(ops.imag(found), -1, 1))
+    _check_dims("corrcoef", input)
+    covariances = cov(input)
+    if not covariances.ndim:
+        return covariances / covariances
+    deviations = ops.sqrt(ops.real(ops.diagonal(covariances)))
+    result = covariances / ops.unsqueeze(deviations, 1) / ops.unsqueeze(deviations, 0)
+    if not result.dtype.is_complex:
+        return ops.clamp(result, -1, 1)
+    return ops.complex(ops.clamp(ops.real(result), -1, 1), ops.clamp(ops.imag(result), -1, 1))
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+
+def _check_weights(name: str, weights: Tensor, count: int, kind: str, wanted: str) -> None:
+    """Refuses weights that are not one for each observation, of a kind, and not negative."""
+    said = None
+    if weights.ndim > 1:
+        said = (
+            f"expected {name} to have one or fewer dimensions but got {name} with {weights.ndim} dimensions"
+        )
+    elif weights.dtype.kind not in kind:
+        said = f"expected {name} to have {wanted} dtype but got {name} with {weights.dtype.type_name} dtype"
+    elif weights.numel() != count:
+        said = (
+            f"expected {name} to have the same numel as there are observations in the input but got "
+            f"{weights.numel()} != {count}"
+        )
+    elif count and bool((weights.detach() < 0).any()):
+        said = f"{name} cannot be negative"
+    if said is not None:
+        raise RuntimeError(f"cov(): {said}")
+
+
+def _check_dims(name: str, input: Tensor) -> None:
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"{name}(): expected input to have two or fewer dimensions but got an input with "
+            f"{input.ndim} dimensions"
+        )

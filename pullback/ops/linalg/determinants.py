@@ -1,9 +1,11 @@
 """Determinants.
 
-The gradient of det is the matrix of cofactors, which for a regular matrix is det(A) A^-H. It exists
-for every matrix: near singular ones `cofactors` takes it from the singular values, where it is a
-product of all but one, and its own derivative, a product of all but two, likewise. So det of a
-singular matrix has the right first and second derivative, whatever its rank.
+By Jacobi's formula gA = g C, C the conjugate cofactors, which for a regular matrix are conj(det A) A^-H
+(Giles 2008); and gA = g A^-H for the logarithm. Cofactors exist for every matrix: near singular ones
+`_cofactors` takes them from A = U S V^H, as C = conj(det U det V^H) U diag(p) V^H with p_i the product of
+the singular values but s_i (Stewart, "On the adjugate matrix", 1998). Their own derivative, by products of
+all values but two, likewise. So det of a singular matrix has the right first and second derivative,
+whatever its rank.
 """
 
 from __future__ import annotations
@@ -17,37 +19,48 @@ from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core.op import function, op
 from pullback.core.types import Array
-from pullback.ops.linalg.checks_and_stacks import (
-    check_inexact,
-    check_kernel,
-    check_square,
-    given,
+from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.refusals import check_inexact, check_kernel, check_square
+from pullback.ops.linalg.stacks import (
+    added,
+    into_out,
     main_diagonal,
-    named,
+    meta_matrices,
+    meta_numbers,
+    named_results,
 )
-from pullback.ops.linalg.inverse import inverse_of
-from pullback.ops.linalg.svd import svd_of
+from pullback.ops.linalg.svd import svd_factors
 
 
 @op(name="linalg_det", places="", takes_half=True)
 def _det(self: Tensor):
-    check_square("linalg.det", self)
-    check_inexact("linalg.det", self)
-    check_kernel("lu_cpu", self)
+    """A number for each matrix."""
+    _check_det(self)
     return np.asarray(_umath_linalg.det(self))
 
 
-def _matrices(g: Tensor) -> Tensor:
-    """A stack of numbers as one of matrices."""
-    return ops.unsqueeze(ops.unsqueeze(g, -1), -1)
+def _check_det(a: Array) -> None:
+    check_square("linalg.det", a)
+    check_inexact("linalg.det", a)
+    check_kernel("lu_cpu", a)
 
 
-_det.vjp(self=lambda g, self: _matrices(g) * _cofactors(self))
+@_det.meta
+def _det_shape(self: Array) -> Array:
+    _check_det(self)
+    return meta_numbers(self)
+
+
+def _as_matrices(numbers: Tensor) -> Tensor:
+    """A stack of numbers as one of 1 x 1 matrices."""
+    return ops.unsqueeze(ops.unsqueeze(numbers, -1), -1)
+
+
+_det.vjp(self=lambda g, self: _as_matrices(g) * _cofactors(self))
 
 
 def _all_but_one(values: Array) -> Array:
-    """For each value the product of the others, of their logarithms' sums free of overflow only where
-    the product is."""
+    """For each of (..., n) values the product of the others, without a division."""
     ones = np.ones((*values.shape[:-1], 1), values.dtype)
     before = np.cumprod(np.concatenate([ones, values[..., :-1]], -1), -1)
     behind = np.cumprod(np.concatenate([ones, values[..., :0:-1]], -1), -1)[..., ::-1]
@@ -64,73 +77,92 @@ def _cofactors(self: Tensor):
     if not self.size:
         return np.zeros_like(self)
     det, inverse = _umath_linalg.det(self), _umath_linalg.inv(self)
-    found = np.conj(np.swapaxes(det[..., None, None] * inverse, -1, -2))
-    spread = np.abs(self).sum(-1).max(-1) * np.abs(inverse).sum(-1).max(-1)
+    cofactors = np.conj(np.swapaxes(det[..., None, None] * inverse, -1, -2))
+    condition = np.abs(self).sum(-1).max(-1) * np.abs(inverse).sum(-1).max(-1)
     limits, size = np.finfo(self.dtype), np.abs(det)
-    ill = ~((spread < limits.eps ** (-1 / 3)) & (size > limits.tiny) & (size < np.inf))
+    ill = ~((condition < limits.eps ** (-1 / 3)) & (size > limits.tiny) & (size < np.inf))
     if ill.any():
-        found[ill] = _by_singular_values(self[ill])
-    return found
+        cofactors[ill] = _cofactors_by_svd(self[ill])
+    return cofactors
 
 
-def _by_singular_values(a: Array) -> Array:
+@_cofactors.meta
+def _cofactors_shape(self: Array) -> Array:
+    return meta_matrices(self, *self.shape[-2:], columns=False)
+
+
+def _cofactors_by_svd(a: Array) -> Array:
     U, S, Vh = _umath_linalg.svd_s(a)
-    turn = np.conj(_umath_linalg.det(U) * _umath_linalg.det(Vh))[..., None]
-    return (U * (turn * _all_but_one(S))[..., None, :]) @ Vh
+    phase = np.conj(_umath_linalg.det(U) * _umath_linalg.det(Vh))[..., None]
+    return (U * (phase * _all_but_one(S))[..., None, :]) @ Vh
 
 
 def _all_but_two(S: Tensor) -> Tensor:
-    """For each pair of descending values the product of the others, zero on the diagonal.
+    """(..., n, n) for (..., n) descending values: the product of all but two, zero on the diagonal.
 
     Only the two smallest may be left out of a division: with more zeros all products are zero.
     """
     n = S.shape[-1]
     head = ops.narrow(S, -1, 0, n - 2)
     zero = head == 0
-    shares = ops.where(zero, 0.0, 1 / ops.where(zero, 1.0, head))
-    shares = ops.constant_pad_nd(shares, (0, 2), 1.0)
-    found = _matrices(ops.prod(head, -1)) * ops.unsqueeze(shares, -1) * ops.unsqueeze(shares, -2)
-    places = ops.arange(n)
-    for place in (n - 2, n - 1):
-        mine = places == place
-        taken = ops.unsqueeze(mine, -1) | mine
-        found = found * ops.where(taken, 1.0, _matrices(ops.select(S, -1, place)))
-    return found * (1 - ops.eye(n, dtype=S.dtype))
+    inverses = ops.where(zero, 0.0, 1 / ops.where(zero, 1.0, head))
+    inverses = ops.constant_pad_nd(inverses, (0, 2), 1.0)
+    products = _as_matrices(ops.prod(head, -1)) * ops.unsqueeze(inverses, -1) * ops.unsqueeze(inverses, -2)
+    index = ops.arange(n)
+    for small in (n - 2, n - 1):
+        left_out = ops.unsqueeze(index == small, -1) | (index == small)
+        products = products * ops.where(left_out, 1.0, _as_matrices(ops.select(S, -1, small)))
+    return products * (1 - ops.eye(n, dtype=S.dtype))
 
 
-def _cofactors_slope(g: Tensor, self: Tensor) -> Tensor:
+def _cofactors_gradient(g: Tensor, self: Tensor) -> Tensor:
+    """gA of C(A): with W = [det U det V^H U^H g V]^H and Q_ij the product of all s but s_i and s_j,
+
+    gA = U [diag(Q w) - Q * W] V^H, w being the diagonal of W.
+    """
     n = self.shape[-1]
     if n < 2:
         return ops.zeros_like(self) * g
-    U, S, Vh = svd_of(self, False)
-    turn = _matrices(_det(U) * _det(Vh))
-    W = adjoint(turn * (adjoint(U) @ g @ adjoint(Vh)))
-    pairs = _all_but_two(S)
-    along = ops.squeeze(pairs.to(W.dtype) @ ops.unsqueeze(main_diagonal(W), -1), -1)
-    return U @ (ops.diag_embed(along) - pairs * W) @ Vh
+    U, S, Vh = svd_factors(self, False)
+    phase = _as_matrices(_det(U) * _det(Vh))
+    W = adjoint(phase * (adjoint(U) @ g @ adjoint(Vh)))
+    Q = _all_but_two(S)
+    Qw = ops.squeeze(Q.to(W.dtype) @ ops.unsqueeze(main_diagonal(W), -1), -1)
+    return U @ (ops.diag_embed(Qw) - Q * W) @ Vh
 
 
-_cofactors.vjp(self=_cofactors_slope)
+_cofactors.vjp(self=_cofactors_gradient)
 
 
 @op(name="linalg_slogdet", places="", takes_half=True)
 def _slogdet(self: Tensor):
-    check_square("linalg.slogdet", self)
-    check_inexact("linalg.slogdet", self, low=False)
+    """The sign, or phase, and the logarithm of the size."""
+    _check_slogdet(self)
     sign, size = _umath_linalg.slogdet(self)
     return np.asarray(sign), np.asarray(size)
 
 
+def _check_slogdet(a: Array) -> None:
+    check_square("linalg.slogdet", a)
+    check_inexact("linalg.slogdet", a, low=False)
+
+
+@_slogdet.meta
+def _slogdet_shapes(self: Array) -> Any:
+    _check_slogdet(self)
+    return meta_numbers(self), meta_numbers(self, self.real.dtype)
+
+
 @_slogdet.joint_vjp
-def _slogdet_slope(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor) -> Any:
-    turning = None
+def _slogdet_gradient(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor) -> Any:
+    """`(g1 + i Im(g0 conj(sign))) A^-H`; a real sign is constant."""
+    of_phase = None
     if g0 is not None and self.dtype.is_complex:
-        turning = ops.imag(g0 * conj(result0)) * 1j
-    parts = [g for g in (g1, turning) if g is not None]
-    if not parts:
+        of_phase = ops.imag(g0 * conj(result0)) * 1j
+    g = added(g1, of_phase)
+    if g is None:
         return (ops.zeros_like(self),)
-    g = parts[0] if len(parts) == 1 else parts[0] + parts[1]
-    return (_matrices(g) * adjoint(inverse_of(self, "")[0]),)
+    return (_as_matrices(g) * adjoint(inverse_and_info(self, "")[0]),)
 
 
 for _record in (_det, _cofactors, _slogdet):
@@ -148,11 +180,11 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.det(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
     tensor(8.)
     """
-    return given("linalg_det", _det(A), out)
+    return into_out("linalg_det", _det(A), out)
 
 
 @function(name="linalg_slogdet", places="", aliases=("linalg.slogdet",))
-def slogdet_of(A: Tensor, *, out: Any = None) -> Any:
+def linalg_slogdet(A: Tensor, *, out: Any = None) -> Any:
     """The sign (for complex numbers, the phase) and the logarithm of the size of the determinant.
 
     For a singular matrix 0 and -inf. The gradient of `logabsdet` is `inv(A).mH`.
@@ -161,7 +193,7 @@ def slogdet_of(A: Tensor, *, out: Any = None) -> Any:
     >>> torch.linalg.slogdet(torch.tensor([[-1.0]])).sign
     tensor(-1.)
     """
-    return named("linalg_slogdet", _slogdet(A), out)
+    return named_results("linalg_slogdet", _slogdet(A), out)
 
 
 @function()
@@ -172,7 +204,7 @@ def slogdet(input: Tensor, *, out: Any = None) -> Any:
     >>> torch.slogdet(torch.tensor([[1.0]])).logabsdet
     tensor(0.)
     """
-    return named("slogdet", _slogdet(input), out)
+    return named_results("slogdet", _slogdet(input), out)
 
 
 @function()

@@ -1,8 +1,17 @@
 """Eigenvalues and eigenvectors.
 
-For Hermitian A = V L V^H the derivative of V divides by the differences of eigenvalues, see NOTE
-[Gaps] in svd.py; for others the left eigenvectors, V^-H, take part. The values alone ask for
-the vectors in their rule.
+A Hermitian A = V diag(l) V^H has, with E_ij = l_j - l_i,
+
+    gA = V [(V^H gV - gV^H V) / (2 E) + diag(gl)] V^H,
+
+and nothing from the first term on the diagonal (Giles 2008; Seeger et al. 2017; Boeddeker et al. 2017 for
+complex matrices). Another A = V diag(l) V^-1, with columns of norm 1, has, by its left eigenvectors V^-H,
+
+    gA = V^-H [(V^H gV - V^H V diag(Re V^H gV)) / conj(E) + diag(gl)] V^H
+
+(Boeddeker et al. 2017). Both exist for functions that do not depend on the phases of the vectors,
+`Im diag(V^H gV) = 0`; for what a gap that closes leaves open see NOTE [Gaps] in svd.py. The values alone
+ask for the vectors in their rule.
 """
 
 from __future__ import annotations
@@ -17,93 +26,87 @@ from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import function, op
 from pullback.core.types import Array
-from pullback.ops.linalg.checks_and_stacks import (
-    LinAlgError,
-    check_kernel,
-    check_square,
+from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.refusals import LinAlgError, check_kernel, check_square
+from pullback.ops.linalg.stacks import (
     columns_like,
-    given,
-    guarded,
+    guarded_quotient,
+    into_out,
     main_diagonal,
-    named,
+    meta_matrices,
+    meta_vectors,
+    named_results,
     skew,
 )
-from pullback.ops.linalg.inverse import inverse_of
 from pullback.ops.linalg.svd import nearness, noise, phase_check
 
 # -------------------------------------------------------------------------------------- Hermitian
 
 
-def _side(UPLO: Any) -> str:
-    if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return UPLO.upper()
-
-
-def _check_hermitian(a: Array) -> None:
-    check_square("linalg.eigh", a)
-    check_kernel("linalg_eigh_cpu", a)
-
-
-def _check_found(a: Array, values: Array) -> None:
-    if np.isnan(values).any() and np.isfinite(a).all():
-        raise LinAlgError(
-            "linalg.eigh: The algorithm failed to converge because the input matrix is "
-            "ill-conditioned or has too many repeated eigenvalues."
-        )
-
-
 @op(name="linalg_eigh", places="", layout="", takes_half=True)
-def eigh_of(self: Tensor, UPLO: str = "L"):
+def eigh_pairs(self: Tensor, UPLO: str = "L"):
+    """Values and vectors of Hermitian matrices, of which one triangle is read."""
     _check_hermitian(self)
     values = np.empty(self.shape[:-1], self.real.dtype)
     vectors = columns_like(self)
     if self.size:
         loop = _umath_linalg.eigh_lo if UPLO == "L" else _umath_linalg.eigh_up
         loop(self, out=(values, vectors))
-        _check_found(self, values)
+        _check_converged(self, values)
     return values, vectors
+
+
+@eigh_pairs.meta
+def _eigh_shapes(self: Array, UPLO: str) -> Any:
+    _check_hermitian(self)
+    n = self.shape[-1]
+    return meta_vectors(self, n, self.real.dtype), meta_matrices(self, n, n)
 
 
 @op(name="linalg_eigvalsh", places="", grad_name="LinalgEighBackward0", takes_half=True)
 def _eigvalsh(self: Tensor, UPLO: str = "L"):
+    """The values alone, which is quicker."""
     _check_hermitian(self)
     if not self.size:
         return np.empty(self.shape[:-1], self.real.dtype)
     values = (_umath_linalg.eigvalsh_lo if UPLO == "L" else _umath_linalg.eigvalsh_up)(self)
-    _check_found(self, values)
+    _check_converged(self, values)
     return values
 
 
-def _spread(values: Tensor, V: Tensor) -> Tensor:
+@_eigvalsh.meta
+def _eigvalsh_shape(self: Array, UPLO: str) -> Array:
+    _check_hermitian(self)
+    return meta_vectors(self, self.shape[-1], self.real.dtype)
+
+
+def _rebuilt(values: Tensor, V: Tensor) -> Tensor:
     """`V diag(values) V^H`."""
     return (V * ops.unsqueeze(values, -2)) @ adjoint(V)
 
 
-@eigh_of.joint_vjp
-def _eigh_slope(g0: Tensor, g1: Tensor, result0: Tensor, result1: Tensor) -> Any:
-    L, V = result0, result1
+def _divided_by_gaps(numerator: Tensor, gap: Tensor, values: Tensor, size: Tensor) -> Tensor:
+    """The quotient off the diagonal, zero on it."""
+    off_diagonal = 1 - ops.eye(values.shape[-1], dtype=numerator.dtype)
+    return guarded_quotient(numerator * off_diagonal, gap, nearness(values), size)
+
+
+@eigh_pairs.joint_vjp
+def _eigh_gradient(g0: Tensor, g1: Tensor, result0: Tensor, result1: Tensor) -> Any:
+    values, V = result0, result1
     if g1 is None or V.shape[-1] == 0:
-        return (_spread(g0 if g0 is not None else L, V),)
-    inner = adjoint(V) @ g1
+        return (_rebuilt(g0 if g0 is not None else values, V),)
+    VhgV = adjoint(V) @ g1
     if V.dtype.is_complex:
-        phase_check(ops.imag(main_diagonal(inner)), _phase("linalg_eigh_backward", "eigenvectors", ""))
-    gap = ops.unsqueeze(L, -2) - ops.unsqueeze(L, -1)
-    off = 1 - ops.eye(L.shape[-1], dtype=L.dtype)
-    middle = guarded(skew(inner) * off * 0.5, gap, nearness(L), noise(inner))
+        phase_check(ops.imag(main_diagonal(VhgV)), _phase_message("linalg_eigh_backward"))
+    gap = ops.unsqueeze(values, -2) - ops.unsqueeze(values, -1)
+    middle = _divided_by_gaps(skew(VhgV) * 0.5, gap, values, noise(VhgV))
     if g0 is not None:
         middle = middle + ops.diag_embed(g0)
     return (V @ middle @ adjoint(V),)
 
 
-def _phase(rule: str, what: str, case: str) -> str:
-    return (
-        f"{rule}: The {what} in the complex case are specified up to multiplication by e^{{i phi}}. "
-        "The specified loss function depends on this quantity, so it is ill-defined."
-    )
-
-
-_eigvalsh.vjp(self=lambda g, self, UPLO: _spread(g, eigh_of(self, UPLO)[1]))
+_eigvalsh.vjp(self=lambda g, self, UPLO: _rebuilt(g, eigh_pairs(self, UPLO)[1]))
 
 
 @function(places="", aliases=("linalg.eigh",))
@@ -119,7 +122,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     >>> torch.linalg.eigh(torch.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
     tensor([1., 3.])
     """
-    return named("linalg_eigh", eigh_of(A, _side(UPLO)), out)
+    return named_results("linalg_eigh", eigh_pairs(A, _triangle_of(UPLO)), out)
 
 
 @function(places="", aliases=("linalg.eigvalsh",))
@@ -130,20 +133,10 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
     >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
     tensor([1., 3.])
     """
-    return given("linalg_eigh", _eigvalsh(A, _side(UPLO)), out)
+    return into_out("linalg_eigh", _eigvalsh(A, _triangle_of(UPLO)), out)
 
 
 # ---------------------------------------------------------------------------------------- general
-
-
-def _check_general(name: str, a: Array) -> None:
-    check_square(name, a)
-    kind = from_numpy_dtype(a.dtype)
-    if kind.kind not in "fc":
-        raise RuntimeError(f"Unknown Complex ScalarType for {kind.type_name}")
-    check_kernel("linalg_eig_out_cpu", a)
-    if not np.isfinite(a).all():
-        raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
 
 
 def _complex_of(a: Array) -> Any:
@@ -151,8 +144,10 @@ def _complex_of(a: Array) -> Any:
 
 
 @op(name="linalg_eig", places="", layout="", takes_half=True)
-def eig_of(self: Tensor):
+def eig_pairs(self: Tensor):
+    """Values and vectors of square matrices, complex."""
     _check_general("linalg.eig", self)
+    _check_finite(self)
     values = np.empty(self.shape[:-1], _complex_of(self))
     vectors = columns_like(self, dtype=_complex_of(self))
     if self.size:
@@ -160,38 +155,52 @@ def eig_of(self: Tensor):
     return values, vectors
 
 
+@eig_pairs.meta
+def _eig_shapes(self: Array) -> Any:
+    _check_general("linalg.eig", self)
+    n, dtype = self.shape[-1], _complex_of(self)
+    return meta_vectors(self, n, dtype), meta_matrices(self, n, n, dtype)
+
+
 @op(name="linalg_eigvals", places="", grad_name="LinalgEigBackward0", takes_half=True)
 def _eigvals(self: Tensor):
+    """The values alone, which is quicker."""
     _check_general("linalg.eigvals", self)
+    _check_finite(self)
     values = np.empty(self.shape[:-1], _complex_of(self))
     return _umath_linalg.eigvals(self, out=values) if self.size else values
 
 
-def _apart(middle: Tensor, V: Tensor) -> Tensor:
+@_eigvals.meta
+def _eigvals_shape(self: Array) -> Array:
+    _check_general("linalg.eigvals", self)
+    return meta_vectors(self, self.shape[-1], _complex_of(self))
+
+
+def _between_left_vectors(middle: Tensor, V: Tensor) -> Tensor:
     """`V^-H middle V^H`."""
-    return adjoint(inverse_of(V, "")[0]) @ (middle @ adjoint(V))
+    return adjoint(inverse_and_info(V, "")[0]) @ (middle @ adjoint(V))
 
 
-@eig_of.joint_vjp
-def _eig_slope(g0: Tensor, g1: Tensor, result0: Tensor, result1: Tensor) -> Any:
-    L, V = result0, result1
+@eig_pairs.joint_vjp
+def _eig_gradient(g0: Tensor, g1: Tensor, result0: Tensor, result1: Tensor) -> Any:
+    values, V = result0, result1
     if g1 is None or V.shape[-1] == 0:
-        return (_apart(ops.diag_embed(g0 if g0 is not None else L), V),)
-    inner = adjoint(V) @ g1
-    along = main_diagonal(inner)
-    phase_check(ops.imag(along), _phase("linalg_eig_backward", "eigenvectors", ""))
-    moved = inner - (adjoint(V) @ V) * ops.unsqueeze(ops.real(along), -2)
-    gap = conj(ops.unsqueeze(L, -2) - ops.unsqueeze(L, -1))
-    off = 1 - ops.eye(L.shape[-1], dtype=V.dtype)
-    middle = guarded(moved * off, gap, nearness(L), noise(inner))
+        return (_between_left_vectors(ops.diag_embed(g0 if g0 is not None else values), V),)
+    VhgV = adjoint(V) @ g1
+    along = main_diagonal(VhgV)
+    phase_check(ops.imag(along), _phase_message("linalg_eig_backward"))
+    normalized = VhgV - (adjoint(V) @ V) * ops.unsqueeze(ops.real(along), -2)
+    gap = conj(ops.unsqueeze(values, -2) - ops.unsqueeze(values, -1))
+    middle = _divided_by_gaps(normalized, gap, values, noise(VhgV))
     if g0 is not None:
         middle = middle + ops.diag_embed(g0)
-    return (_apart(middle, V),)
+    return (_between_left_vectors(middle, V),)
 
 
-_eigvals.vjp(self=lambda g, self: _apart(ops.diag_embed(g), eig_of(self)[1]))
+_eigvals.vjp(self=lambda g, self: _between_left_vectors(ops.diag_embed(g), eig_pairs(self)[1]))
 
-for _record in (eigh_of, _eigvalsh, eig_of, _eigvals):
+for _record in (eigh_pairs, _eigvalsh, eig_pairs, _eigvals):
     _record.batch_rule = "leading"
 
 
@@ -206,7 +215,7 @@ def eig(A: Tensor, *, out: Any = None) -> Any:
     >>> torch.linalg.eig(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).eigenvalues
     tensor([ 1.+0.j, -1.+0.j])
     """
-    return named("linalg_eig", eig_of(A), out)
+    return named_results("linalg_eig", eig_pairs(A), out)
 
 
 @function(places="", aliases=("linalg.eigvals",))
@@ -217,4 +226,46 @@ def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.linalg.eigvals(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     tensor([ 1.+0.j, -1.+0.j])
     """
-    return given("linalg_eigvals", _eigvals(A), out)
+    return into_out("linalg_eigvals", _eigvals(A), out)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+
+def _triangle_of(UPLO: Any) -> str:
+    if not isinstance(UPLO, str) or UPLO.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    return UPLO.upper()
+
+
+def _check_hermitian(a: Array) -> None:
+    check_square("linalg.eigh", a)
+    check_kernel("linalg_eigh_cpu", a)
+
+
+def _check_converged(a: Array, values: Array) -> None:
+    if np.isnan(values).any() and np.isfinite(a).all():
+        raise LinAlgError(
+            "linalg.eigh: The algorithm failed to converge because the input matrix is "
+            "ill-conditioned or has too many repeated eigenvalues."
+        )
+
+
+def _check_general(name: str, a: Array) -> None:
+    check_square(name, a)
+    kind = from_numpy_dtype(a.dtype)
+    if kind.kind not in "fc":
+        raise RuntimeError(f"Unknown Complex ScalarType for {kind.type_name}")
+    check_kernel("linalg_eig_out_cpu", a)
+
+
+def _check_finite(a: Array) -> None:
+    if not np.isfinite(a).all():
+        raise RuntimeError("torch.linalg.eig: input tensor should not contain infs or NaNs.")
+
+
+def _phase_message(rule: str) -> str:
+    return (
+        f"{rule}: The eigenvectors in the complex case are specified up to multiplication by e^{{i phi}}. "
+        "The specified loss function depends on this quantity, so it is ill-defined."
+    )

@@ -1,6 +1,7 @@
 """Inverses of square matrices, and of tensors that stand for them.
 
-The inverse is its LU factors' solution for the unit matrix; its gradient needs nothing but itself.
+The inverse P is its LU factors' solution for the unit matrix. From dP = -P dA P follows
+gA = -P^H gP P^H, which needs nothing but P (Giles 2008).
 """
 
 from __future__ import annotations
@@ -13,24 +14,17 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.checks_and_stacks import (
-    LinAlgError,
-    check_inexact,
-    check_square,
-    given,
-    named,
-    raise_for,
-    without_numbers,
-)
+from pullback.ops.linalg.refusals import LinAlgError, check_inexact, check_square, raise_for
+from pullback.ops.linalg.stacks import into_out, meta_matrices, meta_numbers, named_results
 from pullback.ops.linalg.triangular import SINGULAR
 
 
 @op(name="linalg_inv_ex", places="", layout="", takes_half=True)
-def inverse_of(self: Tensor, check: str = ""):
+def inverse_and_info(self: Tensor, check: str = ""):
     """The inverse and the codes; raises for these in the name of `check`."""
-    check_square("linalg.inv", self)
-    check_inexact("linalg.inv", self, low=False)
+    _check_inverse(self)
     packed, pivots, info = lapack.lu_factor(self)
     if check:
         raise_for(info, check, SINGULAR, LinAlgError)
@@ -38,9 +32,19 @@ def inverse_of(self: Tensor, check: str = ""):
     return lapack.lu_solve(packed, pivots, unit, "N"), info
 
 
-inverse_of.vjp(self=lambda g0, result0: -(adjoint(result0) @ g0 @ adjoint(result0)))
-inverse_of.batch_rule = "leading"
-without_numbers(inverse_of, 1)
+def _check_inverse(a: Array) -> None:
+    check_square("linalg.inv", a)
+    check_inexact("linalg.inv", a, low=False)
+
+
+@inverse_and_info.meta
+def _inverse_shapes(self: Array, check: str) -> Any:
+    _check_inverse(self)
+    return meta_matrices(self, *self.shape[-2:]), meta_numbers(self, np.int32)
+
+
+inverse_and_info.vjp(self=lambda g0, result0: -(adjoint(result0) @ g0 @ adjoint(result0)))
+inverse_and_info.batch_rule = "leading"
 
 
 @function(places="", aliases=("linalg.inv_ex",))
@@ -52,7 +56,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     tensor(1, dtype=torch.int32)
     """
     check = "linalg.inv_ex" if check_errors else ""
-    return named("linalg_inv_ex", inverse_of(A, check), out)
+    return named_results("linalg_inv_ex", inverse_and_info(A, check), out)
 
 
 @function(name="inverse", aliases=("linalg.inv",))
@@ -66,7 +70,7 @@ def inverse(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([[0.5000, 0.0000],
             [0.0000, 0.2500]])
     """
-    return given("linalg_inv", inverse_of(A, "linalg.inv")[0], out)
+    return into_out("linalg_inv", inverse_and_info(A, "linalg.inv")[0], out)
 
 
 @function(places="", aliases=("linalg.tensorinv",))
@@ -90,5 +94,5 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), "
             f"but got {count} != {rows}"
         )
-    found = inverse_of(ops.reshape(A, (rows, count)), "linalg.inv")[0]
-    return given("linalg_tensorinv", ops.reshape(found, last + first), out)
+    inverse = inverse_and_info(ops.reshape(A, (rows, count)), "linalg.inv")[0]
+    return into_out("linalg_tensorinv", ops.reshape(inverse, last + first), out)

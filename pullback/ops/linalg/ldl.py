@@ -1,9 +1,14 @@
 """LDL factors of symmetric and Hermitian matrices, indefinite ones too, and solving with them.
 
 LAPACK packs A = L D L^H, D with blocks of one or two, into one lower triangle, and leaves the columns
-of L as they were before the later exchanges of rows. `_layout` undoes that: where the elements of L
-lie, which are D's, and the permutation P with P^T A P = L D L^H. The derivative splits
-X = L^-1 P^T dA P L^-H: its blocks are dD, and what is below them is L^-1 dL D.
+of L as they were before the later exchanges of rows. `_ldl_layout` undoes that: where the elements of L
+lie, which are D's, and the permutation P with P^T A P = L D L^H. As for LU factors (see lu.py),
+
+    X = L^-1 P^T dA P L^-H = L^-1 dL D + dD + D dL^H L^-H,
+
+whose blocks are dD, and what is below them is L^-1 dL D. Transposed, with "below" for that part,
+gX = below(L^H gL) D^-H + gD and gA = P L^-H gX L^-1 P^T, as a gradient of the lower triangle alone.
+Without `hermitian` the transpose stands for the adjoint.
 """
 
 from __future__ import annotations
@@ -18,32 +23,27 @@ from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.checks_and_stacks import (
+from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.refusals import check_inexact, check_kernel, check_square, raise_for
+from pullback.ops.linalg.stacks import (
     batched_all,
-    check_inexact,
-    check_kernel,
-    check_square,
     columns_like,
-    lower,
     main_diagonal,
-    named,
-    raise_for,
+    meta_matrices,
+    meta_numbers,
+    meta_vectors,
+    named_results,
     stacked_alike,
+    strict_lower,
     transposed,
-    without_numbers,
 )
-from pullback.ops.linalg.inverse import inverse_of
 from pullback.ops.linalg.triangular import check_pair, triangular
-
-_ZERO_BLOCK = "D[{0},{0}] is zero and using it to solve would result in a division by zero."
 
 
 @op(name="linalg_ldl_factor_ex", places="", layout="", takes_half=True)
 def _ldl_factor_ex(self: Tensor, hermitian: bool = False, check: str = ""):
-    name = "torch.linalg.ldl_factor_ex"
-    check_square(name, self)
-    check_inexact(name, self)
-    check_kernel("ldl_factor_kernel_cpu", self)
+    """The factors in one lower triangle, pivots and codes; raises for these in the name of `check`."""
+    _check_ldl(self)
     packed, pivots, info = lapack.ldl_factor(self, hermitian)
     if check:
         raise_for(info, check, _ZERO_BLOCK)
@@ -52,8 +52,15 @@ def _ldl_factor_ex(self: Tensor, hermitian: bool = False, check: str = ""):
     return factor, pivots, info
 
 
+@_ldl_factor_ex.meta
+def _ldl_shapes(self: Array, hermitian: bool, check: str) -> Any:
+    _check_ldl(self)
+    n = self.shape[-1]
+    return meta_matrices(self, n, n), meta_vectors(self, n, np.int32), meta_numbers(self, np.int32)
+
+
 @op(name="ldl_layout", places="", nondiff=True)
-def _layout(self: Tensor, pivots: Tensor):
+def _ldl_layout(self: Tensor, pivots: Tensor):
     """Rows from where the elements of L come, the mask of those of D, and P."""
     n = self.shape[-1]
     stack = pivots.shape[:-1]
@@ -78,39 +85,46 @@ def _layout(self: Tensor, pivots: Tensor):
 def _exchange(lines: Array, k: int, target: Array, count: Array) -> None:
     """Exchanges the elements k and `target` of the first `count` of these lines."""
     among = np.arange(lines.shape[-2]) < count[..., None]
-    place = np.where(among, target[..., None], k)[..., None]
-    moved = np.take_along_axis(lines, place, -1)
-    np.put_along_axis(lines, place, lines[..., k : k + 1].copy(), -1)
+    index = np.where(among, target[..., None], k)[..., None]
+    moved = np.take_along_axis(lines, index, -1)
+    np.put_along_axis(lines, index, lines[..., k : k + 1].copy(), -1)
     lines[..., k : k + 1] = moved
 
 
-_layout.batch_rule = batched_all
+@_ldl_layout.meta
+def _ldl_layout_shapes(self: Array, pivots: Array) -> Any:
+    n = self.shape[-1]
+    kinds = (np.int64, self.real.dtype, self.dtype)
+    return tuple(meta_matrices(self, n, n, kind, columns=False) for kind in kinds)
+
+
+_ldl_layout.batch_rule = batched_all
 
 
 def _factors(packed: Tensor, pivots: Tensor, hermitian: bool) -> tuple[Tensor, ...]:
     """L, D, the mask of D's elements, rows and P."""
-    rows, mask, P = _layout(packed, pivots)
-    below = lower(ops.gather(packed, -2, rows)) * (1 - mask)
-    L = below + ops.eye(packed.shape[-1], dtype=packed.dtype)
-    half = packed * mask
-    other = adjoint(lower(half)) if hermitian else transposed(lower(half))
-    return L, half + other, mask, rows, P
+    rows, mask, P = _ldl_layout(packed, pivots)
+    L = strict_lower(ops.gather(packed, -2, rows)) * (1 - mask) + ops.eye(
+        packed.shape[-1], dtype=packed.dtype
+    )
+    lower_D = packed * mask
+    upper_D = adjoint(strict_lower(lower_D)) if hermitian else transposed(strict_lower(lower_D))
+    return L, lower_D + upper_D, mask, rows, P
 
 
 @_ldl_factor_ex.joint_vjp
-def _ldl_slope(g0: Tensor, hermitian: bool, result0: Tensor, result1: Tensor) -> Any:
+def _ldl_gradient(g0: Tensor, hermitian: bool, result0: Tensor, result1: Tensor) -> Any:
     L, D, mask, rows, P = _factors(result0, result1, hermitian)
-    of_l = lower(ops.gather(g0, -2, rows)) * (1 - mask)
-    inner = lower(adjoint(L) @ of_l) * (1 - mask)
-    of_x = inner @ adjoint(inverse_of(D, "")[0]) + ops.tril(g0) * mask
-    half = triangular(adjoint(L), of_x, True, True, True)
-    full = triangular(L if hermitian else conj(L), half, False, False, True)
-    full = P @ full @ transposed(P)
-    return (ops.tril(full) + lower(adjoint(full) if hermitian else transposed(full)),)
+    gL = strict_lower(ops.gather(g0, -2, rows)) * (1 - mask)
+    below = strict_lower(adjoint(L) @ gL) * (1 - mask)
+    gX = below @ adjoint(inverse_and_info(D, "")[0]) + ops.tril(g0) * mask
+    half = triangular(adjoint(L), gX, upper=True, unitriangular=True)
+    gA = triangular(L if hermitian else conj(L), half, upper=False, left=False, unitriangular=True)
+    gA = P @ gA @ transposed(P)
+    return (ops.tril(gA) + strict_lower(adjoint(gA) if hermitian else transposed(gA)),)
 
 
 _ldl_factor_ex.batch_rule = "leading"
-without_numbers(_ldl_factor_ex, 2)
 
 
 @function(places="", aliases=("linalg.ldl_factor_ex",))
@@ -122,7 +136,7 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
     tensor(1, dtype=torch.int32)
     """
     check = "torch.linalg.ldl_factor_ex" if check_errors else ""
-    return named("linalg_ldl_factor_ex", _ldl_factor_ex(A, hermitian, check), out)
+    return named_results("linalg_ldl_factor_ex", _ldl_factor_ex(A, hermitian, check), out)
 
 
 @function(places="", aliases=("linalg.ldl_factor",))
@@ -138,8 +152,8 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> Any:
     tensor([[4.0000, 0.0000],
             [0.5000, 4.0000]])
     """
-    found = _ldl_factor_ex(A, hermitian, "torch.linalg.ldl_factor")
-    return named("linalg_ldl_factor", found[:2], out)
+    LD, pivots, _ = _ldl_factor_ex(A, hermitian, "torch.linalg.ldl_factor")
+    return named_results("linalg_ldl_factor", (LD, pivots), out)
 
 
 # ---------------------------------------------------------------------------------------- solving
@@ -147,28 +161,16 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> Any:
 
 def _real_diagonal(a: Array) -> Array:
     """A copy without the imaginary part of the diagonal, which a Hermitian matrix has not."""
-    places = np.arange(a.shape[-1])
+    i = np.arange(a.shape[-1])
     a = a.copy()
-    a[..., places, places] = a[..., places, places].real
+    a[..., i, i] = a[..., i, i].real
     return a
 
 
 @op(name="linalg_ldl_solve", places="", layout="", takes_half=True)
 def _ldl_solve(self: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False):
-    name = "torch.linalg.ldl_solve"
-    check_square(name, self)
-    check_inexact(name, self)
-    if B.ndim < 2:
-        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got -2)")
-    check_pair(name, B, self)
-    if pivots.dtype.kind not in "iu":
-        raise RuntimeError(f"{name}: Expected pivots to be integers. Got {type_name(pivots)}")
-    if pivots.shape != self.shape[:-1]:
-        raise RuntimeError(
-            f"{name}: Expected LD.shape[:-1] and pivots.shape to be the same, "
-            f"but got pivots with shape {list(pivots.shape)} instead"
-        )
-    check_kernel("ldl_solve_kernel_cpu", self)
+    """The solution X of `A X = B`, A being given by its packed factors."""
+    _check_ldl_solve(self, pivots, B)
     if hermitian and self.dtype.kind == "c":
         self = _real_diagonal(self)
     packed, b = stacked_alike(self, B)
@@ -178,31 +180,33 @@ def _ldl_solve(self: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False)
 
 @_ldl_solve.meta
 def _ldl_solve_shape(self: Array, pivots: Array, B: Array, hermitian: bool) -> Array:
-    return np.zeros(stacked_alike(self, B)[1].shape, B.dtype)
+    _check_ldl_solve(self, pivots, B)
+    b = stacked_alike(self, B)[1]
+    return meta_matrices(b, *b.shape[-2:])
 
 
 @_ldl_solve.joint_vjp
-def _ldl_solve_slope(
+def _ldl_solve_gradients(
     g: Tensor, self: Tensor, pivots: Tensor, hermitian: bool, result: Tensor, needs: Any
 ) -> Any:
-    of_b = _ldl_solve(self, pivots, g if hermitian else conj(g), hermitian)
-    of_b = of_b if hermitian else conj(of_b)
+    """gA = -gB X^H, brought to L and D, and to the elements that hold them."""
+    gB = _ldl_solve(self, pivots, g if hermitian else conj(g), hermitian)
+    gB = gB if hermitian else conj(gB)
     if not needs[0]:
-        return None, None, of_b
+        return None, None, gB
     L, D, mask, rows, P = _factors(self, pivots, hermitian)
-    of_a = transposed(P) @ -(of_b @ adjoint(result)) @ P
+    gA = transposed(P) @ -(gB @ adjoint(result)) @ P
     if hermitian:
-        of_l, of_d, turn = (of_a + adjoint(of_a)) @ L @ D, adjoint(L) @ of_a @ L, adjoint
+        gL, gD, mirrored = (gA + adjoint(gA)) @ L @ D, adjoint(L) @ gA @ L, adjoint
     else:
-        right = conj(L)
-        of_l = (of_a + transposed(of_a)) @ right @ conj(D)
-        of_d, turn = adjoint(L) @ of_a @ right, transposed
-    of_l = lower(of_l) * (1 - mask)
-    packed = ops.scatter_add(ops.zeros_like(of_l), -2, rows, of_l)
-    packed = packed + (ops.tril(of_d) + lower(turn(of_d))) * mask
-    if hermitian and packed.dtype.is_complex:
-        packed = packed - ops.diag_embed(ops.imag(main_diagonal(packed))) * 1j
-    return packed, None, of_b
+        gL = (gA + transposed(gA)) @ conj(L) @ conj(D)
+        gD, mirrored = adjoint(L) @ gA @ conj(L), transposed
+    gL = strict_lower(gL) * (1 - mask)
+    gpacked = ops.scatter_add(ops.zeros_like(gL), -2, rows, gL)
+    gpacked = gpacked + (ops.tril(gD) + strict_lower(mirrored(gD))) * mask
+    if hermitian and gpacked.dtype.is_complex:
+        gpacked = gpacked - ops.diag_embed(ops.imag(main_diagonal(gpacked))) * 1j
+    return gpacked, None, gB
 
 
 _ldl_solve.batch_rule = batched_all
@@ -222,3 +226,32 @@ def ldl_solve(
     tensor([[3.]])
     """
     return _ldl_solve(LD, pivots, B, hermitian, out=out)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+_ZERO_BLOCK = "D[{0},{0}] is zero and using it to solve would result in a division by zero."
+
+
+def _check_ldl(a: Array) -> None:
+    name = "torch.linalg.ldl_factor_ex"
+    check_square(name, a)
+    check_inexact(name, a)
+    check_kernel("ldl_factor_kernel_cpu", a)
+
+
+def _check_ldl_solve(LD: Array, pivots: Array, B: Array) -> None:
+    name = "torch.linalg.ldl_solve"
+    check_square(name, LD)
+    check_inexact(name, LD)
+    if B.ndim < 2:
+        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got -2)")
+    check_pair(name, B, LD)
+    if pivots.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}: Expected pivots to be integers. Got {type_name(pivots)}")
+    if pivots.shape != LD.shape[:-1]:
+        raise RuntimeError(
+            f"{name}: Expected LD.shape[:-1] and pivots.shape to be the same, "
+            f"but got pivots with shape {list(pivots.shape)} instead"
+        )
+    check_kernel("ldl_solve_kernel_cpu", LD)

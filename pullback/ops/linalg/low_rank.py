@@ -13,27 +13,27 @@ from typing import Any
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, levels
 from pullback.core.op import function
-from pullback.ops.linalg.checks_and_stacks import left, transposed
-from pullback.ops.linalg.eigen import eigh_of
-from pullback.ops.linalg.qr import qr_of
-from pullback.ops.linalg.svd import svd_of
+from pullback.ops.linalg.eigen import eigh_pairs
+from pullback.ops.linalg.qr import qr_factors
+from pullback.ops.linalg.stacks import first_columns, transposed
+from pullback.ops.linalg.svd import svd_factors
 from pullback.ops.linalg.triangular import triangular
 
 
-def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
+def _range_basis(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
     """Orthonormal columns that span most of the range of `A - M`."""
 
     def forward(x: Tensor) -> Tensor:
         return A @ x if M is None else A @ x - M @ x
 
     def backward(x: Tensor) -> Tensor:
-        found = adjoint(A) @ x
-        return found if M is None else found - adjoint(M) @ x
+        product = adjoint(A) @ x
+        return product if M is None else product - adjoint(M) @ x
 
-    Q = qr_of(forward(ops.randn(A.shape[-1], q, dtype=A.dtype)), "reduced")[0]
+    Q = qr_factors(forward(ops.randn(A.shape[-1], q, dtype=A.dtype)), "reduced")[0]
     for _ in range(niter):
-        Q = qr_of(backward(Q), "reduced")[0]
-        Q = qr_of(forward(Q), "reduced")[0]
+        Q = qr_factors(backward(Q), "reduced")[0]
+        Q = qr_factors(forward(Q), "reduced")[0]
     return Q
 
 
@@ -42,9 +42,9 @@ def _low_rank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor, 
     wide = A.shape[-2] < A.shape[-1]
     if wide:
         A, M = adjoint(A), None if M is None else adjoint(M)
-    Q = _range(A, q, niter, M)
+    Q = _range_basis(A, q, niter, M)
     B = adjoint(Q) @ A
-    U, S, Vh = svd_of(B if M is None else B - adjoint(Q) @ M, False)
+    U, S, Vh = svd_factors(B if M is None else B - adjoint(Q) @ M, False)
     U, V = Q @ U, adjoint(Vh)
     return (V, S, U) if wide else (U, S, V)
 
@@ -97,22 +97,22 @@ def _whitened(A: Tensor, B: Tensor | None) -> tuple[Tensor, Tensor | None]:
     if B is None:
         return A, None
     L = ops.cholesky_ex(B)[0]
-    half = triangular(L, A, False)
-    return adjoint(triangular(L, adjoint(half), False)), L
+    half = triangular(L, A, upper=False)
+    return adjoint(triangular(L, adjoint(half), upper=False)), L
 
 
 def _pairs(A: Tensor, basis: Tensor, down: bool) -> tuple[Tensor, Tensor]:
     """Ritz values and, within the basis, vectors; the largest first if `down`."""
-    values, inner = eigh_of(transposed(basis) @ A @ basis, "L")
+    values, inner = eigh_pairs(transposed(basis) @ A @ basis, "L")
     return (ops.flip(values, (-1,)), ops.flip(inner, (-1,))) if down else (values, inner)
 
 
 def _iterated(
     A: Tensor, X: Tensor, iK: Tensor | None, down: bool, turns: int, tol: float, tracker: Any
 ) -> tuple[Tensor, Tensor]:
-    """LOBPCG: Rayleigh and Ritz among the present vectors, the residuals and the last steps."""
+    """LOBPCG (Knyazev 2001): Rayleigh and Ritz among the vectors, the residuals and the last steps."""
     k = X.shape[-1]
-    X = qr_of(X, "reduced")[0]
+    X = qr_factors(X, "reduced")[0]
     values, inner = _pairs(A, X, down)
     X, step = X @ inner, None
     enough = tol * math.sqrt(A.shape[-1]) * float(ops.amax(ops.abs(A)))
@@ -123,13 +123,13 @@ def _iterated(
         if float(ops.amax(ops.abs(away))) <= enough:
             break
         parts = [X, away if iK is None else iK @ away, *([] if step is None else [step])]
-        basis = qr_of(ops.cat(parts, -1), "reduced")[0]
-        found, inner = _pairs(A, basis, down)
-        chosen = left(inner, k)
+        basis = qr_factors(ops.cat(parts, -1), "reduced")[0]
+        ritz_values, inner = _pairs(A, basis, down)
+        chosen = first_columns(inner, k)
         # the step is what the new vectors have beyond the old ones
         rest = ops.narrow(basis, -1, k, basis.shape[-1] - k)
         step = rest @ ops.narrow(chosen, -2, k, chosen.shape[-2] - k)
-        values, X = ops.narrow(found, -1, 0, k), basis @ chosen
+        values, X = ops.narrow(ritz_values, -1, 0, k), basis @ chosen
     return values, X
 
 
@@ -177,10 +177,10 @@ def lobpcg(
     plain, L = _whitened(A, B)
     down = True if largest is None else largest
     if levels() or plain.requires_grad:
-        values, V = eigh_of(plain, "L")
+        values, V = eigh_pairs(plain, "L")
         if down:
             values, V = ops.flip(values, (-1,)), ops.flip(V, (-1,))
-        values, V = ops.narrow(values, -1, 0, k), left(V, k)
+        values, V = ops.narrow(values, -1, 0, k), first_columns(V, k)
     else:
         wide = k if n is None else n
         start = ops.randn(*A.shape[:-1], wide, dtype=A.dtype) if X is None else X
@@ -189,5 +189,5 @@ def lobpcg(
         limit = ops.finfo(A.dtype).eps ** 0.5 if tol is None else tol
         turns = 1000 if niter is None or niter < 0 else niter
         values, V = _iterated(plain, start, iK, down, turns, limit, tracker)
-        values, V = ops.narrow(values, -1, 0, k), left(V, k)
-    return values, V if L is None else triangular(adjoint(L), V, True)
+        values, V = ops.narrow(values, -1, 0, k), first_columns(V, k)
+    return values, V if L is None else triangular(adjoint(L), V, upper=True)

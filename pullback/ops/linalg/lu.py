@@ -1,7 +1,12 @@
 """LU factors with row pivots, and solving with them.
 
-For A = P L U the derivative is that of a triangular splitting: L^-1 P^T dA U^-1 has dL below its
-diagonal and dU above. `_split_slope` transposes it for square, wide and tall matrices.
+A = P L U, A (m, n), L (m, k) with ones on its diagonal and U (k, n), k = min(m, n). For square A
+
+    F = L^-1 P^T dA U^-1 = L^-1 dL + dU U^-1,   so   dL = L tril(F, -1),   dU = triu(F) U
+
+and, transposed, gA = P L^-H gF U^-H with gF = tril(L^H gL, -1) + triu(gU U^H): `lu_gradient`, which has
+the wide and the tall matrices too. P is constant. (De Hoog, Anderssen and Lukas, "Differentiation of matrix
+functionals using triangular factorization", 2011.)
 """
 
 from __future__ import annotations
@@ -17,39 +22,28 @@ from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.checks_and_stacks import (
-    batched_all,
+from pullback.ops.linalg.refusals import (
     check_fit,
     check_inexact,
     check_kernel,
     check_square,
     check_stack,
-    given,
-    left,
-    lower,
-    named,
     raise_for,
+)
+from pullback.ops.linalg.stacks import (
+    added,
+    batched_all,
+    first_columns,
+    first_rows,
+    into_out,
+    meta_matrices,
+    meta_numbers,
+    meta_vectors,
+    named_results,
     stacked_alike,
-    top,
-    without_numbers,
+    strict_lower,
 )
 from pullback.ops.linalg.triangular import triangular
-
-_ZERO_PIVOT = (
-    "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. If you still "
-    "want to perform the factorization, consider calling linalg.lu(A, pivot) or "
-    "linalg.lu_factor_ex(A, pivot)"
-)
-
-
-def _check(name: str, a: Array, pivot: bool) -> None:
-    if a.ndim < 2:
-        raise RuntimeError(
-            f"{name}: Expected tensor with 2 or more dimensions. Got size: {list(a.shape)} instead"
-        )
-    check_kernel("lu_cpu", a)
-    if not pivot:
-        raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
 
 
 def row_order(pivots: Array, rows: int) -> Array:
@@ -71,88 +65,101 @@ def permutation(pivots: Array, rows: int, dtype: Any) -> Array:
 
 def triangles(packed: Array) -> tuple[Array, Array]:
     """L with a diagonal of ones, and U, from what LAPACK packs into one matrix."""
-    rows, count = packed.shape[-2:]
-    few = min(rows, count)
-    below = np.tril(packed[..., :, :few], -1)
-    places = np.arange(few)
-    below[..., places, places] = 1
-    return below, np.triu(packed[..., :few, :])
+    k = min(packed.shape[-2:])
+    L, diagonal = np.tril(packed[..., :, :k], -1), np.arange(k)
+    L[..., diagonal, diagonal] = 1
+    return L, np.triu(packed[..., :k, :])
 
 
-def _split_slope(of_l: Tensor | None, of_u: Tensor | None, P: Tensor, L: Tensor, U: Tensor) -> Tensor:
-    """The gradient of `A = P L U` from those of L and U."""
-    rows, count, few = L.shape[-2], U.shape[-1], L.shape[-1]
-    first, last = top(L, few), left(U, few)
-    inner = rest = None
-    if of_l is not None:
-        inner = adjoint(first) @ top(of_l, few)
-    outer = None if of_u is None else left(of_u, few) @ adjoint(last)
-    if of_u is not None and count > few:
-        more, of_more = ops.narrow(U, -1, few, count - few), ops.narrow(of_u, -1, few, count - few)
-        shift = of_more @ adjoint(more)
-        inner = -shift if inner is None else inner - shift
-        rest = triangular(adjoint(first), of_more, True, True, True)
-    if of_l is not None and rows > few:
-        more, of_more = ops.narrow(L, -2, few, rows - few), ops.narrow(of_l, -2, few, rows - few)
-        shift = adjoint(more) @ of_more
-        outer = -shift if outer is None else outer - shift
-        rest = triangular(adjoint(last), of_more, False, False)
-    parts = [part for part in (None if inner is None else lower(inner), outer) if part is not None]
-    middle = parts[0] if inner is not None else ops.triu(parts[0])
-    if len(parts) == 2:
-        middle = middle + ops.triu(outer)
-    square = triangular(adjoint(first), middle, True, True, True)
-    square = triangular(adjoint(last), square, False, False)
-    if rest is not None:
-        square = ops.cat([square, rest], -1 if count > few else -2)
-    elif count > few or rows > few:
-        fill = (0, count - few) if count > few else (0, 0, 0, rows - few)
-        square = ops.constant_pad_nd(square, fill)
-    return P @ square
+def lu_gradient(gL: Tensor | None, gU: Tensor | None, P: Tensor, L: Tensor, U: Tensor) -> Tensor:
+    """gA of A = P L U: P (m, m), L (m, k), U (k, n), k = min(m, n), with the gradients of L and U.
+
+    A wide matrix has A = P L [U1 U2], with dU2 = L^-1 P^T dA2 - tril(F, -1) U2, F that of the square part:
+    so `tril(-gU2 U2^H, -1)` goes into gF, and gA2 = P L^-H gU2. A tall one has A = P [L1; L2] U, with
+    dL2 = (P^T dA)_2 U^-1 - L2 triu(F): `triu(-L2^H gL2)` goes into gF, and (P^T gA)_2 = gL2 U^-H.
+    """
+    m, n, k = L.shape[-2], U.shape[-1], L.shape[-1]
+    L1, U1 = first_rows(L, k), first_columns(U, k)
+    below = None if gL is None else adjoint(L1) @ first_rows(gL, k)
+    above = None if gU is None else first_columns(gU, k) @ adjoint(U1)
+    gA2 = None
+    if gU is not None and n > k:
+        U2, gU2 = ops.narrow(U, -1, k, n - k), ops.narrow(gU, -1, k, n - k)
+        below = added(below, -(gU2 @ adjoint(U2)))
+        gA2 = triangular(adjoint(L1), gU2, upper=True, unitriangular=True)
+    if gL is not None and m > k:
+        L2, gL2 = ops.narrow(L, -2, k, m - k), ops.narrow(gL, -2, k, m - k)
+        above = added(above, -(adjoint(L2) @ gL2))
+        gA2 = triangular(adjoint(U1), gL2, upper=False, left=False)
+    gF = added(
+        None if below is None else strict_lower(below),
+        None if above is None else ops.triu(above),
+    )
+    gA = triangular(adjoint(L1), gF, upper=True, unitriangular=True)
+    gA = triangular(adjoint(U1), gA, upper=False, left=False)
+    if gA2 is not None:
+        gA = ops.cat([gA, gA2], -1 if n > k else -2)
+    elif n > k or m > k:
+        gA = ops.constant_pad_nd(gA, (0, n - k, 0, m - k))
+    return P @ gA
 
 
 @op(name="linalg_lu_factor_ex", places="", layout="", takes_half=True)
 def _lu_factor_ex(self: Tensor, pivot: bool = True, check: str = ""):
-    _check("torch.lu_factor", self, pivot)
+    """The factors in one matrix, the pivots and the codes; raises for these in the name of `check`."""
+    _check_lu("torch.lu_factor", self, pivot)
     packed, pivots, info = lapack.lu_factor(self)
     if check:
         raise_for(info, check, _ZERO_PIVOT)
     return packed, pivots, info
 
 
+@_lu_factor_ex.meta
+def _lu_factor_shapes(self: Array, pivot: bool, check: str) -> Any:
+    _check_lu("torch.lu_factor", self, pivot)
+    m, n = self.shape[-2:]
+    return meta_matrices(self, m, n), meta_vectors(self, min(m, n), np.int32), meta_numbers(self, np.int32)
+
+
 @_lu_factor_ex.joint_vjp
-def _factor_slope(g0: Tensor, result0: Tensor, result1: Tensor) -> Any:
+def _lu_factor_gradient(g0: Tensor, result0: Tensor, result1: Tensor) -> Any:
     P, L, U = _unpack(result0, result1)
-    few = L.shape[-1]
-    return (_split_slope(left(g0, few), top(g0, few), P.detach(), L, U),)
+    k = L.shape[-1]
+    return (lu_gradient(first_columns(g0, k), first_rows(g0, k), P.detach(), L, U),)
 
 
 @op(name="linalg_lu", places="", takes_half=True)
 def _lu(self: Tensor, pivot: bool = True):
-    _check("linalg.lu", self, pivot)
+    """P, L and U."""
+    _check_lu("linalg.lu", self, pivot)
     packed, pivots, _ = lapack.lu_factor(self)
     return (permutation(pivots, self.shape[-2], self.dtype), *triangles(packed))
 
 
+def _triangle_shapes(a: Array) -> tuple[Array, Array, Array]:
+    """P, L and U without numbers."""
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    return tuple(meta_matrices(a, *size, columns=False) for size in ((m, m), (m, k), (k, n)))
+
+
+@_lu.meta
+def _lu_shapes(self: Array, pivot: bool) -> Any:
+    _check_lu("linalg.lu", self, pivot)
+    return _triangle_shapes(self)
+
+
 @_lu.joint_vjp
-def _lu_slope(g1: Tensor, g2: Tensor, result0: Tensor, result1: Tensor, result2: Tensor) -> Any:
+def _lu_rule(g1: Tensor, g2: Tensor, result0: Tensor, result1: Tensor, result2: Tensor) -> Any:
     if g1 is None and g2 is None:
         return (None,)
-    return (_split_slope(g1, g2, result0.detach(), result1, result2),)
+    return (lu_gradient(g1, g2, result0.detach(), result1, result2),)
 
 
 @op(name="lu_unpack", places="", takes_half=True)
 def _unpack(self: Tensor, pivots: Tensor, data: bool = True, order: bool = True):
-    if self.ndim < 2:
-        raise RuntimeError(
-            "torch.lu_unpack: Expected tensor with 2 or more dimensions. "
-            f"Got size: {list(self.shape)} instead"
-        )
-    if order and pivots.dtype != np.int32:
-        raise RuntimeError(
-            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
-            "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor"
-        )
+    """P, L and U from the factors in one matrix; the pivots are checked where `order` is wanted."""
+    _check_packed(self, pivots, order)
     rows = self.shape[-2]
     if order and not ((pivots >= 1) & (pivots <= rows)).all():
         raise RuntimeError(
@@ -164,25 +171,22 @@ def _unpack(self: Tensor, pivots: Tensor, data: bool = True, order: bool = True)
 
 @_unpack.meta
 def _unpack_shapes(self: Array, pivots: Array, data: bool, order: bool) -> Any:
-    return (np.zeros((*self.shape[:-2], self.shape[-2], self.shape[-2]), self.dtype), *triangles(self))
+    _check_packed(self, pivots, order)
+    return _triangle_shapes(self)
 
 
 @_unpack.joint_vjp
-def _unpack_slope(g1: Tensor, g2: Tensor, self_shape: Any) -> Any:
-    rows, count = self_shape[-2:]
-    few = min(rows, count)
-    found = None
-    if g1 is not None:
-        found = ops.constant_pad_nd(lower(g1), (0, count - few))
-    if g2 is not None:
-        above = ops.constant_pad_nd(ops.triu(g2), (0, 0, 0, rows - few))
-        found = above if found is None else found + above
-    return found, None
+def _unpack_gradient(g1: Tensor, g2: Tensor, self_shape: Any) -> Any:
+    """Each element of the packed matrix is one of L or of U."""
+    m, n = self_shape[-2:]
+    k = min(m, n)
+    of_L = None if g1 is None else ops.constant_pad_nd(strict_lower(g1), (0, n - k))
+    of_U = None if g2 is None else ops.constant_pad_nd(ops.triu(g2), (0, 0, 0, m - k))
+    return added(of_L, of_U), None
 
 
 _lu_factor_ex.batch_rule = _lu.batch_rule = "leading"
 _unpack.batch_rule = batched_all
-without_numbers(_lu_factor_ex, 2)
 
 
 @function(places="", aliases=("linalg.lu_factor_ex",))
@@ -194,7 +198,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, o
     tensor(1, dtype=torch.int32)
     """
     check = "torch.linalg.lu_factor_ex" if check_errors else ""
-    return named("linalg_lu_factor_ex", _lu_factor_ex(A, pivot, check), out)
+    return named_results("linalg_lu_factor_ex", _lu_factor_ex(A, pivot, check), out)
 
 
 @function(places="", aliases=("linalg.lu_factor",))
@@ -208,11 +212,11 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     >>> torch.linalg.lu_factor(torch.tensor([[1.0, 3.0], [2.0, 4.0]])).pivots
     tensor([2, 2], dtype=torch.int32)
     """
-    return named("linalg_lu_factor", _lu_factor_ex(A, pivot, "torch.linalg.lu_factor")[:2], out)
+    return named_results("linalg_lu_factor", _lu_factor_ex(A, pivot, "torch.linalg.lu_factor")[:2], out)
 
 
 @function(name="linalg_lu", places="", aliases=("linalg.lu",))
-def lu_of(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
+def linalg_lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """P, L and U of `A = P L U`: a permutation, a lower triangle with ones, an upper triangle.
 
     A is (..., m, n), float or complex. The gradient is
@@ -224,7 +228,7 @@ def lu_of(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
             [0., 1.]])
     """
     P, L, U = _lu(A, pivot)
-    return named("linalg_lu", (P.detach(), L, U), out)
+    return named_results("linalg_lu", (P.detach(), L, U), out)
 
 
 @function(places="t")
@@ -245,14 +249,14 @@ def lu_unpack(
     P, L, U = _unpack(LU_data, LU_pivots, unpack_data, unpack_pivots)
     empty = ops.empty((0,), dtype=LU_data.dtype)
     P = P.detach() if unpack_pivots else empty
-    return named("lu_unpack", (P, L, U) if unpack_data else (P, empty, empty), out)
+    return named_results("lu_unpack", (P, L, U) if unpack_data else (P, empty, empty), out)
 
 
 @function(name="_lu_with_info", places="t")
 def _lu_with_info(input: Tensor, pivot: bool = True, check_errors: bool = True) -> Any:
     """`linalg.lu_factor_ex` under the name that `torch.lu` uses."""
     check = "torch.linalg.lu_factor_ex" if check_errors else ""
-    return named("_lu_with_info", _lu_factor_ex(input, pivot, check), None)
+    return named_results("_lu_with_info", _lu_factor_ex(input, pivot, check), None)
 
 
 @function()
@@ -269,12 +273,12 @@ def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = No
         "LU, pivots, info = torch.lu(A, compute_pivots, get_infos=True)\nshould be replaced with\n"
         "LU, pivots, info = torch.linalg.lu_factor_ex(A, compute_pivots)"
     )
-    found = _lu_factor_ex(input, pivot)[: 3 if get_infos else 2]
+    results = _lu_factor_ex(input, pivot)[: 3 if get_infos else 2]
     if out is None:
-        return tuple(found)
-    if len(out) != len(found):
-        raise TypeError(f"expected tuple of {len(found)} elements but got {len(out)}")
-    return tuple(given("lu", result, target) for result, target in zip(found, out, strict=True))
+        return tuple(results)
+    if len(out) != len(results):
+        raise TypeError(f"expected tuple of {len(results)} elements but got {len(out)}")
+    return tuple(into_out("lu", result, target) for result, target in zip(results, out, strict=True))
 
 
 # ------------------------------------------------------------------------------ solving by factors
@@ -295,29 +299,8 @@ def solve_by_factors(packed: Array, pivots: Array, b: Array, left: bool, adjoint
 
 @op(name="linalg_lu_solve", places="", layout="", takes_half=True)
 def _lu_solve(self: Tensor, pivots: Tensor, B: Tensor, left: bool = True, adjoint: bool = False):
-    name = "torch.linalg.lu_solve"
-    check_inexact(name, self)
-    if pivots.dtype != np.int32:
-        raise RuntimeError("linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32")
-    check_square(name, self)
-    name = "linalg.lu_solve"
-    check_stack(name, B, "B")
-    check_fit(name, self, B, left)
-    if pivots.shape[-1] != self.shape[-1]:
-        raise RuntimeError(
-            f"{name}: Number of pivots per batch should be same as the dimension of the matrix"
-        )
-    if pivots.shape[:-1] != self.shape[:-2]:
-        raise RuntimeError(
-            f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, "
-            f"but got pivots with shape {list(pivots.shape)} instead"
-        )
-    if self.dtype != B.dtype:
-        raise RuntimeError(
-            f"{name}: Expected LU and B to have the same dtype, but found LU of type "
-            f"{type_name(self)} and B of type {type_name(B)} instead"
-        )
-    check_kernel("linalg.lu_solve_cpu", self)
+    """The solution X of `op(A) X = B`, or of `X op(A) = B`, A being given by its packed factors."""
+    _check_lu_solve(self, pivots, B, left)
     return solve_by_factors(self, pivots, B, left, adjoint)
 
 
@@ -326,37 +309,40 @@ _lu_solve.batch_rule = batched_all
 
 @_lu_solve.meta
 def _lu_solve_shape(self: Array, pivots: Array, B: Array, left: bool, adjoint: bool) -> Array:
-    return _lu_solve.kernel(self, np.ones(pivots.shape, np.int32), B, left, adjoint)
+    _check_lu_solve(self, pivots, B, left)
+    b = stacked_alike(self, B)[1]
+    return meta_matrices(b, *b.shape[-2:], columns=left)
 
 
-def matrix_slope(of_b: Tensor, x: Tensor, left: bool, adjointed: bool) -> Tensor:
-    """The gradient of A in `op(A) X = B`, or `X op(A) = B`, from that of B."""
+def matrix_gradient(gB: Tensor, X: Tensor, left: bool, adjointed: bool) -> Tensor:
+    """gA of `op(A) X = B`, or of `X op(A) = B`, op the adjoint or nothing, from gB.
+
+    For `A X = B`: A dX = dB - dA X, so gA = -gB X^H, where A^H gB = gX. (Giles 2008.)
+    """
     if left:
-        return -(x @ adjoint(of_b)) if adjointed else -(of_b @ adjoint(x))
-    return -(adjoint(of_b) @ x) if adjointed else -(adjoint(x) @ of_b)
+        return -(X @ adjoint(gB)) if adjointed else -(gB @ adjoint(X))
+    return -(adjoint(gB) @ X) if adjointed else -(adjoint(X) @ gB)
 
 
 @_lu_solve.joint_vjp
-def _lu_solve_slope(
+def _lu_solve_gradient(
     g: Tensor, self: Tensor, pivots: Tensor, left: bool, adjoint: bool, result: Tensor, needs: Any
 ) -> Any:
-    of_b = _lu_solve(self, pivots, g, left, not adjoint)
-    return (
-        _of_packed(matrix_slope(of_b, result, left, adjoint), self, pivots) if needs[0] else None,
-        None,
-        of_b,
-    )
+    gB = _lu_solve(self, pivots, g, left, not adjoint)
+    if not needs[0]:
+        return None, None, gB
+    return _packed_gradient(matrix_gradient(gB, result, left, adjoint), self, pivots), None, gB
 
 
-def _of_packed(of_matrix: Tensor, packed: Tensor, pivots: Tensor) -> Tensor:
-    """The gradient of packed factors from that of the matrix P L U."""
+def _packed_gradient(gA: Tensor, packed: Tensor, pivots: Tensor) -> Tensor:
+    """The gradient of the packed factors from that of A = P L U: gL = P^T gA U^H, gU = L^H P^T gA."""
     P, L, U = _unpack(packed, pivots)
-    moved = ops.transpose(P.detach(), -2, -1) @ of_matrix
-    return lower(moved @ adjoint(U)) + ops.triu(adjoint(L) @ moved)
+    permuted = ops.transpose(P.detach(), -2, -1) @ gA
+    return strict_lower(permuted @ adjoint(U)) + ops.triu(adjoint(L) @ permuted)
 
 
 @function(name="linalg_lu_solve", places="", aliases=("linalg.lu_solve",))
-def lu_solve_of(
+def linalg_lu_solve(
     LU: Tensor,
     pivots: Tensor,
     B: Tensor,
@@ -395,3 +381,60 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | Non
         "X = torch.linalg.lu_solve(LU, pivots, B)"
     )
     return _lu_solve(LU_data, LU_pivots, b, True, False, out=out)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+_ZERO_PIVOT = (
+    "U[{0},{0}] is zero and using it on lu_solve would result in a division by zero. If you still "
+    "want to perform the factorization, consider calling linalg.lu(A, pivot) or "
+    "linalg.lu_factor_ex(A, pivot)"
+)
+
+
+def _check_lu(name: str, a: Array, pivot: bool) -> None:
+    if a.ndim < 2:
+        raise RuntimeError(
+            f"{name}: Expected tensor with 2 or more dimensions. Got size: {list(a.shape)} instead"
+        )
+    check_kernel("lu_cpu", a)
+    if not pivot:
+        raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
+
+
+def _check_packed(a: Array, pivots: Array, order: bool) -> None:
+    if a.ndim < 2:
+        raise RuntimeError(
+            f"torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {list(a.shape)} instead"
+        )
+    if order and pivots.dtype != np.int32:
+        raise RuntimeError(
+            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
+            "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor"
+        )
+
+
+def _check_lu_solve(LU: Array, pivots: Array, B: Array, left: bool) -> None:
+    name = "torch.linalg.lu_solve"
+    check_inexact(name, LU)
+    if pivots.dtype != np.int32:
+        raise RuntimeError("linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32")
+    check_square(name, LU)
+    name = "linalg.lu_solve"
+    check_stack(name, B, "B")
+    check_fit(name, LU, B, left)
+    if pivots.shape[-1] != LU.shape[-1]:
+        raise RuntimeError(
+            f"{name}: Number of pivots per batch should be same as the dimension of the matrix"
+        )
+    if pivots.shape[:-1] != LU.shape[:-2]:
+        raise RuntimeError(
+            f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, "
+            f"but got pivots with shape {list(pivots.shape)} instead"
+        )
+    if LU.dtype != B.dtype:
+        raise RuntimeError(
+            f"{name}: Expected LU and B to have the same dtype, but found LU of type "
+            f"{type_name(LU)} and B of type {type_name(B)} instead"
+        )
+    check_kernel("linalg.lu_solve_cpu", LU)

@@ -1,7 +1,12 @@
 """Functions of matrices: exponential, powers, cross products, Vandermonde matrices.
 
-The exponential is a Padé quotient of the matrix scaled by a power of two, squared as often. Its
-gradient is a block of the exponential of a matrix twice as large, [[A^H, g], [0, A^H]].
+The exponential is a Padé quotient of the matrix scaled by a power of two, squared as often (Higham, "The
+scaling and squaring method for the matrix exponential revisited", 2005). Its gradient is the block above
+the diagonal of the exponential of a matrix twice as large:
+
+    exp [[A^H, g], [0, A^H]] = [[exp A^H, gA], [0, exp A^H]]
+
+(Mathias, "A chain rule for matrix functions and applications", 1996; Higham, "Functions of matrices", 2008).
 """
 
 from __future__ import annotations
@@ -17,22 +22,24 @@ from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
-from pullback.ops.linalg.checks_and_stacks import check_inexact, check_square, common_stack, given
-from pullback.ops.linalg.inverse import inverse_of
+from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.refusals import check_inexact, check_square
+from pullback.ops.linalg.stacks import common_stack, into_out, meta_matrices
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import check_tensors
 
 # ------------------------------------------------------------------------------------ exponential
 
-_REACH = {3: 1.4955852e-2, 5: 0.25393983, 7: 0.95041790, 9: 2.0978480, 13: 5.3719203}
-"""The norm up to which the Padé quotient of a degree is exact to double precision."""
+_LARGEST_NORM = {3: 1.4955852e-2, 5: 0.25393983, 7: 0.95041790, 9: 2.0978480, 13: 5.3719203}
+"""The norm up to which the Padé quotient of a degree is exact to double precision (Higham 2005)."""
 
 
 @functools.cache
-def _pade(degree: int) -> list[float]:
+def _pade_coefficients(degree: int) -> list[float]:
     """The coefficients of the numerator; those of the denominator alternate in sign."""
     first = math.factorial(2 * degree) // math.factorial(degree)
     return [
@@ -41,9 +48,9 @@ def _pade(degree: int) -> list[float]:
     ]
 
 
-def _quotient(a: Array, degree: int) -> Array:
+def _pade_quotient(a: Array, degree: int) -> Array:
     """The Padé quotient of a stack of matrices."""
-    weights = _pade(degree)
+    weights = _pade_coefficients(degree)
     unit = np.eye(a.shape[-1], dtype=a.dtype)
     square = a @ a
     even, odd, power = unit * weights[0], unit * weights[1], square
@@ -60,11 +67,11 @@ def _exponential(a: Array) -> Array:
     a = a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)
     sizes = np.abs(a).sum(-2).max(-1)
     largest = sizes.max()
-    degree = next((d for d, limit in _REACH.items() if largest <= limit), 13)
-    large = np.isfinite(sizes) & (sizes > _REACH[13])
-    halvings = np.where(large, np.ceil(np.log2(np.where(large, sizes, 1) / _REACH[13])), 0).astype(int)
+    degree = next((d for d, limit in _LARGEST_NORM.items() if largest <= limit), 13)
+    large = np.isfinite(sizes) & (sizes > _LARGEST_NORM[13])
+    halvings = np.where(large, np.ceil(np.log2(np.where(large, sizes, 1) / _LARGEST_NORM[13])), 0).astype(int)
     scale = np.ldexp(1.0, -halvings)[..., None, None]
-    result = _quotient(a * scale, degree)
+    result = _pade_quotient(a * scale, degree)
     for step in range(int(halvings.max())):
         result = np.where((halvings > step)[..., None, None], result @ result, result)
     return result
@@ -72,23 +79,34 @@ def _exponential(a: Array) -> Array:
 
 @op(name="linalg_matrix_exp", places="")
 def _matrix_exp(self: Tensor):
-    check_square("linalg.matrix_exp", self)
-    check_inexact("linalg.matrix_exp", self)
+    """The exponential of (..., n, n)."""
+    _check_matrix_exp(self)
     return _exponential(self).astype(self.dtype) if self.size else self.copy()
 
 
-def _matrix_exp_slope(g: Tensor, self: Tensor) -> Tensor:
+def _check_matrix_exp(a: Array) -> None:
+    check_square("linalg.matrix_exp", a)
+    check_inexact("linalg.matrix_exp", a)
+
+
+@_matrix_exp.meta
+def _matrix_exp_shape(self: Array) -> Array:
+    _check_matrix_exp(self)
+    return meta_matrices(self, *self.shape[-2:], columns=False)
+
+
+def _matrix_exp_gradient(g: Tensor, self: Tensor) -> Tensor:
     n = self.shape[-1]
     if not n:
         return g
-    flipped = adjoint(self)
-    above = ops.cat([flipped, g], -1)
-    below = ops.cat([ops.zeros_like(g), flipped], -1)
-    whole = _matrix_exp(ops.cat([above, below], -2))
-    return ops.narrow(ops.narrow(whole, -2, 0, n), -1, n, n)
+    Ah = adjoint(self)
+    above = ops.cat([Ah, g], -1)
+    below = ops.cat([ops.zeros_like(g), Ah], -1)
+    exponential = _matrix_exp(ops.cat([above, below], -2))
+    return ops.narrow(ops.narrow(exponential, -2, 0, n), -1, n, n)
 
 
-_matrix_exp.vjp(self=_matrix_exp_slope)
+_matrix_exp.vjp(self=_matrix_exp_gradient)
 _matrix_exp.batch_rule = "leading"
 
 
@@ -125,7 +143,7 @@ def _power(A: Tensor, n: int) -> Tensor:
             ops.eye(A.shape[-1], dtype=A.dtype, device=A.device)
         )
     if n < 0:
-        A, n = inverse_of(A, "linalg.inv")[0], -n
+        A, n = inverse_and_info(A, "linalg.inv")[0], -n
         if n == 1:
             return A
     if n == 1:
@@ -153,7 +171,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
             [5, 3]])
     """
     _check_power(A, n)
-    return given("linalg_matrix_power", _power(A, n), out)
+    return into_out("linalg_matrix_power", _power(A, n), out)
 
 
 # ---------------------------------------------------------------------------------- cross product
@@ -161,18 +179,29 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
 
 @op(name="linalg_cross", places="")
 def _cross(self: Tensor, other: Tensor, dim: int = -1):
-    if self.dtype != other.dtype:
-        raise RuntimeError(f"expected scalar type {type_name(self)} but found {type_name(other)}")
-    if self.dtype.kind == "b":
-        raise NotImplementedError("\"cross\" not implemented for 'Bool'")
+    """The vector products along a dim of three, counted from the back."""
+    _check_cross(self, other)
     a, b = np.moveaxis(self, dim, 0), np.moveaxis(other, dim, 0)
     shape = np.broadcast_shapes(self.shape, other.shape)
-    found = np.empty(shape, self.dtype)
-    into = np.moveaxis(found, dim, 0)
+    result = np.empty(shape, self.dtype)
+    components = np.moveaxis(result, dim, 0)
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
-        into[i] = a[j] * b[k] - a[k] * b[j]
-    return found
+        components[i] = a[j] * b[k] - a[k] * b[j]
+    return result
+
+
+def _check_cross(a: Array, b: Array) -> None:
+    if a.dtype != b.dtype:
+        raise RuntimeError(f"expected scalar type {type_name(a)} but found {type_name(b)}")
+    if a.dtype.kind == "b":
+        raise NotImplementedError("\"cross\" not implemented for 'Bool'")
+
+
+@_cross.meta
+def _cross_shape(self: Array, other: Array, dim: int) -> Array:
+    _check_cross(self, other)
+    return meta_array(np.broadcast_shapes(self.shape, other.shape), self.dtype)
 
 
 _cross.vjp(
@@ -199,7 +228,7 @@ def _checked_cross(input: Tensor, other: Tensor, dim: int, out: Any) -> Tensor:
 
 
 @function(name="linalg_cross", places="", aliases=("linalg.cross",))
-def cross_of(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
+def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The vector products of vectors of three along `dim`, broadcast.
 
     RuntimeError for other lengths, another number of dims or dtypes. The gradients are
@@ -237,7 +266,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor |
 
 
 @function(name="linalg_diagonal", places="", aliases=("linalg.diagonal",))
-def diagonal_of(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices, as the last dim: a view. See `torch.diagonal`.
 
     >>> import pullback as torch

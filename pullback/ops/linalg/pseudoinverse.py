@@ -1,7 +1,13 @@
 """The pseudoinverse, the rank and the condition number of matrices: by their singular values.
 
 Singular values up to `max(atol, rtol * largest)` count as zero. Tolerances reach the kernels as
-numbers or as stacks of 1 x 1 matrices, so that they broadcast with the matrices.
+numbers or as stacks of 1 x 1 matrices, so that they broadcast with the matrices. While the rank is
+constant, the pseudoinverse P of A has
+
+    gA = -P^H gP P^H + (1 - A P) gP^H P P^H + P^H P gP^H (1 - P A)
+
+(Golub and Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose
+variables separate", 1973).
 """
 
 from __future__ import annotations
@@ -16,12 +22,13 @@ from pullback.core._engine import Tensor, adjoint
 from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
-from pullback.ops.linalg.checks_and_stacks import check_square, check_stack, given
-from pullback.ops.linalg.inverse import inverse_of
-from pullback.ops.linalg.svd import check_found, singular_values
+from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.refusals import check_square, check_stack
+from pullback.ops.linalg.stacks import into_out, meta_matrices, meta_numbers
+from pullback.ops.linalg.svd import check_converged, singular_values
 
 
-def _limits(largest: Array, atol: Any, rtol: Any) -> Array:
+def _smallest_counted(largest: Array, atol: Any, rtol: Any) -> Array:
     """The size from which on a singular value counts; tolerances are numbers or (..., 1, 1)."""
     atol, rtol = (np.asarray(t)[..., 0] if np.ndim(t) else t for t in (atol, rtol))
     return np.maximum(atol, rtol * largest).astype(largest.dtype)
@@ -41,18 +48,14 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> list[Any]:
             rtol = ops.where(atol > 0, 0.0, usual)
         else:
             rtol = 0.0 if atol is not None and atol > 0 else usual
-    found = [0.0 if t is None else t for t in (atol, rtol)]
-    return [t.detach()[..., None, None] if isinstance(t, Tensor) else float(t) for t in found]
+    both = [0.0 if t is None else t for t in (atol, rtol)]
+    return [t.detach()[..., None, None] if isinstance(t, Tensor) else float(t) for t in both]
 
 
 @op(name="linalg_pinv", places="", takes_half=True)
 def pseudoinverse(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
-    if self.ndim < 2 or self.dtype.char not in "fdFD":
-        shown = type_name(self)
-        raise RuntimeError(
-            f"linalg.pinv({shown}{{{list(self.shape)}}}): expected a tensor with 2 or more dimensions of "
-            "float, double, cfloat or cdouble types"
-        )
+    """P (..., n, m) of (..., m, n)."""
+    _check_pinv(self)
     m, n = self.shape[-2:]
     if not self.size:
         return np.zeros((*self.shape[:-2], n, m), self.dtype)
@@ -61,25 +64,29 @@ def pseudoinverse(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, he
         Vh = np.conj(np.swapaxes(U, -2, -1))
     else:
         U, values, Vh = _umath_linalg.svd_s(self)
-        check_found(self, values)
+        check_converged(values)
     sizes = np.abs(values)
-    counts = sizes > _limits(sizes.max(-1, keepdims=True), atol, rtol)
+    counts = sizes > _smallest_counted(sizes.max(-1, keepdims=True), atol, rtol)
     inverse = np.where(counts, 1 / np.where(counts, values, 1), 0)
     return np.conj(np.swapaxes(Vh, -2, -1)) @ (inverse[..., None] * np.conj(np.swapaxes(U, -2, -1)))
 
 
-def pinv_slope(g: Tensor, self: Tensor, result: Tensor) -> Tensor:
-    """The gradient of A from that of its pseudoinverse P, the rank being constant.
-
-    `-P^H g P^H + (1 - A P) g^H P P^H + P^H P g^H (1 - P A)`
-    """
-    P, Ph, gh = result, adjoint(result), adjoint(g)
-    first, second = gh @ (P @ Ph), (Ph @ P) @ gh
-    found = -(Ph @ g @ Ph)
-    return found + (first - self @ (P @ first)) + (second - (second @ P) @ self)
+@pseudoinverse.meta
+def _pinv_shape(self: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
+    _check_pinv(self)
+    m, n = self.shape[-2:]
+    return meta_matrices(self, n, m, columns=False)
 
 
-pseudoinverse.vjp(self=lambda g, self, result: pinv_slope(g, self, result))
+def pinv_gradient(gP: Tensor, A: Tensor, P: Tensor) -> Tensor:
+    """gA by the formula at the head of the file."""
+    Ph, gPh = adjoint(P), adjoint(gP)
+    left, right = gPh @ (P @ Ph), (Ph @ P) @ gPh
+    gA = -(Ph @ gP @ Ph)
+    return gA + (left - A @ (P @ left)) + (right - (right @ P) @ A)
+
+
+pseudoinverse.vjp(self=lambda g, self, result: pinv_gradient(g, self, result))
 
 
 pseudoinverse.batch_rule = "leading"
@@ -108,7 +115,7 @@ def pinv(
     if rcond is not None and rtol is None:
         rtol = rcond
     atol, rtol = _tolerances("linalg.pinv", A, atol, rtol)
-    return given("linalg_pinv", pseudoinverse(A, atol, rtol, bool(hermitian)), out)
+    return into_out("linalg_pinv", pseudoinverse(A, atol, rtol, bool(hermitian)), out)
 
 
 @function()
@@ -124,15 +131,20 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 @op(name="linalg_matrix_rank", places="", nondiff=True, takes_half=True)
 def _matrix_rank(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
-    check_stack("torch.linalg.matrix_rank", self, "input")
-    if self.dtype.char not in "fdFD":
-        raise RuntimeError("This function doesn't handle types other than float and double")
+    """How many singular values count."""
+    _check_rank(self)
     if not self.size:
         return np.zeros(self.shape[:-2], np.int64)
     values = np.abs(_umath_linalg.eigvalsh_lo(self)) if hermitian else _umath_linalg.svd(self)
-    check_found(self, values)
-    limits = _limits(values.max(-1, keepdims=True), atol, rtol)
+    check_converged(values)
+    limits = _smallest_counted(values.max(-1, keepdims=True), atol, rtol)
     return np.count_nonzero(values > limits, -1)
+
+
+@_matrix_rank.meta
+def _rank_shape(self: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
+    _check_rank(self)
+    return meta_numbers(self, np.int64)
 
 
 _matrix_rank.batch_rule = "leading"
@@ -159,7 +171,7 @@ def matrix_rank(
     if tol is not None:
         atol, rtol = tol, 0.0
     atol, rtol = _tolerances("linalg.matrix_rank", A, atol, rtol)
-    return given("linalg_matrix_rank", _matrix_rank(A, atol, rtol, bool(hermitian)), out)
+    return into_out("linalg_matrix_rank", _matrix_rank(A, atol, rtol, bool(hermitian)), out)
 
 
 @function(places="", aliases=("linalg.cond",))
@@ -178,11 +190,11 @@ def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
     if p is None or p in (2, -2):
         values = singular_values(A)
         if not A._array.size and 0 in A.shape[-2:]:
-            return given("linalg_cond", ops.sum(values, -1), out)
+            return into_out("linalg_cond", ops.sum(values, -1), out)
         first, last = ops.narrow(values, -1, 0, 1), ops.narrow(values, -1, values.shape[-1] - 1, 1)
         ratio = last / first if p == -2 else first / last
-        return given("linalg_cond", ops.squeeze(ratio, -1), out)
-    return given("linalg_cond", _cond_by_inverse(A, p), out)
+        return into_out("linalg_cond", ops.squeeze(ratio, -1), out)
+    return into_out("linalg_cond", _cond_by_inverse(A, p), out)
 
 
 def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:
@@ -190,7 +202,24 @@ def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:
     if p not in (("fro", "nuc") if isinstance(p, str) else (1, -1, inf, -inf)):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
     check_square(f"linalg.cond(ord={p})", A)
-    inverse, info = inverse_of(A, "")
+    inverse, info = inverse_and_info(A, "")
     of_inverse = ops.nan_to_num(ops.matrix_norm(inverse, p), inf, inf, -inf)
     result = ops.matrix_norm(A, p) * of_inverse
     return ops.where(info == 0, result, inf)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+
+def _check_pinv(a: Array) -> None:
+    if a.ndim < 2 or a.dtype.char not in "fdFD":
+        raise RuntimeError(
+            f"linalg.pinv({type_name(a)}{{{list(a.shape)}}}): expected a tensor with 2 or more dimensions of "
+            "float, double, cfloat or cdouble types"
+        )
+
+
+def _check_rank(a: Array) -> None:
+    check_stack("torch.linalg.matrix_rank", a, "input")
+    if a.dtype.char not in "fdFD":
+        raise RuntimeError("This function doesn't handle types other than float and double")

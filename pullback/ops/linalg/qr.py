@@ -1,8 +1,17 @@
 """QR decompositions and products of Householder reflectors.
 
+A = Q R, A (m, n), Q (m, k) with orthonormal columns and R (k, n), k = min(m, n). For m >= n,
+with M = R gR^H - gQ^H Q,
+
+    gA = (gQ + Q copyltu(M)) R^-H,   copyltu(M) = tril(M) + tril(M, -1)^H with a real diagonal.
+
+(Seeger et al. 2017; Roberts and Roberts, "QR and LQ decomposition matrix backpropagation algorithms",
+arXiv:2009.10071, 2020, for wide and complex matrices.)
+
 A product of reflectors H_1 ... H_k, H_i = 1 - tau_i v_i v_i^H, is 1 - V T V^H, where V has the v_i as
-columns and T = (1 + D triu(V^H V, 1))^-1 D, D = diag(tau). All rules for reflectors go by this form:
-matrix products in place of a loop over the reflectors.
+columns and T = (1 + D triu(V^H V, 1))^-1 D, D = diag(tau) (Schreiber and Van Loan, "A storage-efficient WY
+representation for products of Householder transformations", 1989). All rules for reflectors go by this
+form: matrix products in place of a loop over the reflectors.
 """
 
 from __future__ import annotations
@@ -18,65 +27,71 @@ from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.checks_and_stacks import (
+from pullback.ops.linalg.lu import lu_gradient
+from pullback.ops.linalg.refusals import check_inexact, check_kernel, check_stack
+from pullback.ops.linalg.stacks import (
+    added,
     batched_all,
-    check_inexact,
-    check_kernel,
-    check_stack,
     columns_like,
-    halved,
-    left,
-    lower,
+    first_columns,
+    first_rows,
     main_diagonal,
-    named,
-    top,
+    meta_matrices,
+    meta_vectors,
+    named_results,
+    strict_lower,
+    upper_half,
 )
-from pullback.ops.linalg.lu import _split_slope
 from pullback.ops.linalg.triangular import triangular
 
 # -------------------------------------------------------------------------------------------- QR
 
 
 @op(name="linalg_qr", places="", layout="", takes_half=True)
-def qr_of(self: Tensor, mode: str = "reduced"):
-    check_stack("linalg.qr", self)
-    check_inexact("linalg.qr", self)
-    check_kernel("geqrf_cpu", self)
+def qr_factors(self: Tensor, mode: str = "reduced"):
+    """Q and R; Q is square for "complete" and has no elements for "r"."""
+    _check_qr(self)
     m, n = self.shape[-2:]
-    rows = m if mode == "complete" else min(m, n)
+    k = m if mode == "complete" else min(m, n)
     packed, tau = lapack.qr_factor(self)
-    R = columns_like(packed, rows, n)
-    R[...] = np.triu(packed[..., :rows, :])
-    Q = self[..., :0, :0].copy() if mode == "r" else lapack.reflector_product(packed, tau, rows)
+    R = columns_like(packed, k, n)
+    R[...] = np.triu(packed[..., :k, :])
+    Q = self[..., :0, :0].copy() if mode == "r" else lapack.reflector_product(packed, tau, k)
     return Q, R
 
 
-def qr_slope(of_q: Tensor | None, of_r: Tensor | None, Q: Tensor, R: Tensor) -> Tensor:
-    """The gradient of A = Q R from those of Q (m, k) and R (k, n)."""
-    few, count = R.shape[-2], R.shape[-1]
-    first, of_first, rest = left(R, few), None if of_r is None else left(of_r, few), None
-    if of_r is not None and count > few:
-        more, of_more = ops.narrow(R, -1, few, count - few), ops.narrow(of_r, -1, few, count - few)
-        rest = Q @ of_more
-        shift = Q @ (more @ adjoint(of_more))
-        of_q = shift if of_q is None else of_q + shift
-    middle = None if of_first is None else of_first @ adjoint(first)
-    if of_q is not None:
-        turned = adjoint(Q) @ of_q
-        middle = -turned if middle is None else middle - turned
-    middle = halved(middle)
-    inner = Q @ (middle + adjoint(middle))
-    if of_q is not None:
-        inner = inner + of_q
-    found = triangular(adjoint(first), inner, False, False)
-    if count == few:
-        return found
-    if rest is None:
-        return ops.constant_pad_nd(found, (0, count - few))
-    return ops.cat([found, rest], -1)
+@qr_factors.meta
+def _qr_shapes(self: Array, mode: str) -> Any:
+    _check_qr(self)
+    m, n = self.shape[-2:]
+    k = m if mode == "complete" else min(m, n)
+    return meta_matrices(self, *((0, 0) if mode == "r" else (m, k))), meta_matrices(self, k, n)
 
 
-@qr_of.joint_vjp
+def qr_gradient(gQ: Tensor | None, gR: Tensor | None, Q: Tensor, R: Tensor) -> Tensor:
+    """gA of A = Q R from those of Q (m, k) and R (k, n), k = min(m, n), of which one may be none.
+
+    A wide matrix has A = Q [R1 R2], R2 = Q^H A2: its gradient gA2 = Q gR2 is that of A2, and R2 gR2^H goes
+    into gQ as Q R2 gR2^H.
+    """
+    k, n = R.shape[-2], R.shape[-1]
+    R1, gR1, gA2 = first_columns(R, k), None if gR is None else first_columns(gR, k), None
+    if gR is not None and n > k:
+        R2, gR2 = ops.narrow(R, -1, k, n - k), ops.narrow(gR, -1, k, n - k)
+        gA2 = Q @ gR2
+        gQ = added(gQ, Q @ (R2 @ adjoint(gR2)))
+    # the Hermitian matrix of the upper triangle of M^H is that of the lower one of M
+    of_R = None if gR1 is None else gR1 @ adjoint(R1)
+    of_Q = None if gQ is None else -(adjoint(Q) @ gQ)
+    upper = upper_half(added(of_R, of_Q))
+    gA1 = added(gQ, Q @ (upper + adjoint(upper)))
+    gA1 = triangular(adjoint(R1), gA1, upper=False, left=False)
+    if n == k:
+        return gA1
+    return ops.constant_pad_nd(gA1, (0, n - k)) if gA2 is None else ops.cat([gA1, gA2], -1)
+
+
+@qr_factors.joint_vjp
 def _qr_rule(g0: Tensor, g1: Tensor, self_shape: Any, mode: str, result0: Tensor, result1: Tensor) -> Any:
     m, n = self_shape[-2:]
     if mode == "r":
@@ -88,14 +103,14 @@ def _qr_rule(g0: Tensor, g1: Tensor, self_shape: Any, mode: str, result0: Tensor
         raise RuntimeError(
             "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
         )
-    return (qr_slope(g0, g1, result0, result1),)
+    return (qr_gradient(g0, g1, result0, result1),)
 
 
-qr_of.batch_rule = "leading"
+qr_factors.batch_rule = "leading"
 
 
 @function(name="linalg_qr", places="", aliases=("linalg.qr",))
-def qr_public(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
+def linalg_qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     """Q with orthonormal columns and the upper triangular R of `A = Q R`.
 
     A is (..., m, n), float or complex; with k the smaller of m and n, Q is (..., m, k) and R
@@ -114,10 +129,10 @@ def qr_public(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
             f"qr received unrecognized mode '{mode}' but expected one of "
             "'reduced' (default), 'r', or 'complete'"
         )
-    Q, R = qr_of(A, mode)
+    Q, R = qr_factors(A, mode)
     if mode == "r":
         Q = ops.flatten(Q)
-    return named("linalg_qr", (Q, R), out)
+    return named_results("linalg_qr", (Q, R), out)
 
 
 @function()
@@ -134,69 +149,59 @@ def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
         "Q, R = torch.qr(A, some)\nshould be replaced with\n"
         "Q, R = torch.linalg.qr(A, 'reduced' if some else 'complete')"
     )
-    return named("qr", qr_of(input, "reduced" if some else "complete"), out)
+    return named_results("qr", qr_factors(input, "reduced" if some else "complete"), out)
 
 
 # -------------------------------------------------------------------------------------- reflectors
 
 
-def _reflectors(packed: Tensor, tau: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """V and T of the product 1 - V T V^H, and the inverse of `1 + D triu(V^H V, 1)`."""
-    few = tau.shape[-1]
-    m = packed.shape[-2]
-    V = lower(left(packed, few)) + ops.eye(m, few, dtype=packed.dtype)
-    D = ops.unsqueeze(tau, -1)
-    unit = ops.eye(few, dtype=packed.dtype)
-    chain = unit + D * ops.triu(adjoint(V) @ V, 1)
-    inverse = triangular(chain, ops.expand_as(unit, chain), True, True, True)
+def _compact_form(packed: Tensor, tau: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """V (m, k) and T (k, k) of the product 1 - V T V^H of k reflectors, and `(1 + D triu(V^H V, 1))^-1`."""
+    m, k = packed.shape[-2], tau.shape[-1]
+    V = strict_lower(first_columns(packed, k)) + ops.eye(m, k, dtype=packed.dtype)
+    unit = ops.eye(k, dtype=packed.dtype)
+    chain = unit + ops.unsqueeze(tau, -1) * ops.triu(adjoint(V) @ V, 1)
+    inverse = triangular(chain, ops.expand_as(unit, chain), upper=True, unitriangular=True)
     return V, inverse * ops.unsqueeze(tau, -2), inverse
 
 
-def _reflector_slope(
-    of_v: Tensor, of_t: Tensor, packed: Tensor, tau: Tensor, parts: tuple[Tensor, Tensor, Tensor]
+def _reflector_gradients(
+    gV: Tensor, gT: Tensor, packed: Tensor, tau: Tensor, form: tuple[Tensor, Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of the packed vectors and of tau from those of V and T."""
-    V, T, inverse = parts
-    few, count = tau.shape[-1], packed.shape[-1]
-    turned = adjoint(inverse) @ of_t
-    of_chain = ops.triu(-(turned @ adjoint(T)), 1)
-    above = ops.triu(adjoint(V) @ V, 1)
-    of_tau = main_diagonal(turned) + ops.sum(of_chain * ops.conj(above), -1)
-    of_above = ops.unsqueeze(ops.conj(tau), -1) * of_chain
-    of_v = of_v + V @ (of_above + adjoint(of_above))
-    of_packed = lower(of_v)
-    if count > few:
-        of_packed = ops.constant_pad_nd(of_packed, (0, count - few))
-    return of_packed, of_tau
+    """The gradients of the packed vectors and of tau from those of V and T.
+
+    With N = triu(V^H V, 1) and K = (1 + D N)^-1, T = K D: dT = K (dD - dD N T - D dN T), so for
+    B = K^H gT, C = triu(-B T^H, 1) the gradient of D is diag(B) + diag(C N^H), and that of N is D^H C.
+    """
+    V, T, inverse = form
+    k, n = tau.shape[-1], packed.shape[-1]
+    B = adjoint(inverse) @ gT
+    C = ops.triu(-(B @ adjoint(T)), 1)
+    N = ops.triu(adjoint(V) @ V, 1)
+    gtau = main_diagonal(B) + ops.sum(C * ops.conj(N), -1)
+    gN = ops.unsqueeze(ops.conj(tau), -1) * C
+    gpacked = strict_lower(gV + V @ (gN + adjoint(gN)))
+    if n > k:
+        gpacked = ops.constant_pad_nd(gpacked, (0, n - k))
+    return gpacked, gtau
 
 
-def _applied_slope(
+def _applied_gradients(
     g: Tensor, packed: Tensor, tau: Tensor, other: Tensor, adjointed: bool
 ) -> tuple[Tensor, Tensor]:
-    """The gradients of the reflectors whose product, or its adjoint, is applied to `other`."""
-    parts = _reflectors(packed, tau)
-    V, T, _ = parts
+    """The gradients of the reflectors whose product, or its adjoint, is applied to `other`.
+
+    Y = X - V T V^H X: gT = -(V^H gY) (V^H X)^H and gV = -gY (T V^H X)^H - X (T^H V^H gY)^H; for the
+    adjoint of the product with T^H in place of T.
+    """
+    form = _compact_form(packed, tau)
+    V, T, _ = form
     if adjointed:
         T = adjoint(T)
-    seen, back = adjoint(V) @ other, adjoint(V) @ g
-    of_t = -(back @ adjoint(seen))
-    of_v = -(g @ adjoint(T @ seen)) - other @ adjoint(adjoint(T) @ back)
-    return _reflector_slope(of_v, adjoint(of_t) if adjointed else of_t, packed, tau, parts)
-
-
-def _check_reflectors(name: str, a: Array, tau: Array, dtypes: str) -> None:
-    if tau.ndim != a.ndim - 1:
-        raise RuntimeError(
-            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to "
-            f"{tau.ndim} and input.ndim is equal to {a.ndim}"
-        )
-    if tau.shape[:-1] != a.shape[:-2]:
-        raise RuntimeError(
-            f"{name}: Expected batch dimensions of tau to be equal to input.shape[:-2], "
-            f"but got {list(tau.shape[:-1])}"
-        )
-    if tau.dtype != a.dtype:
-        raise RuntimeError(f"{name}: {dtypes.format(tau=type_name(tau), input=type_name(a))}")
+    VhX, Vhg = adjoint(V) @ other, adjoint(V) @ g
+    gT = -(Vhg @ adjoint(VhX))
+    gV = -(g @ adjoint(T @ VhX)) - other @ adjoint(adjoint(T) @ Vhg)
+    return _reflector_gradients(gV, adjoint(gT) if adjointed else gT, packed, tau, form)
 
 
 @op(
@@ -216,25 +221,23 @@ def householder_product(self: Tensor, tau: Tensor):
     tensor([[ 0.],
             [-1.]])
     """
-    name = "torch.linalg.householder_product"
-    if self.ndim < 2:
-        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
-    if self.shape[-2] < self.shape[-1]:
-        raise RuntimeError(f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]")
-    if tau.shape[-1] > self.shape[-1]:
-        raise RuntimeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]")
-    _check_reflectors(name, self, tau, "tau dtype {tau} does not match input dtype {input}")
-    check_kernel("orgqr_cpu", self)
+    _check_householder(self, tau)
     return lapack.reflector_product(self, tau, self.shape[-1])
 
 
+@householder_product.meta
+def _householder_shape(self: Array, tau: Array) -> Array:
+    _check_householder(self, tau)
+    return meta_matrices(self, *self.shape[-2:])
+
+
 @householder_product.joint_vjp
-def _product_slope(g: Tensor, self: Tensor, tau: Tensor) -> Any:
+def _householder_gradients(g: Tensor, self: Tensor, tau: Tensor) -> Any:
     m, n = self.shape[-2:]
     if not tau.shape[-1]:
         return ops.zeros_like(self), ops.zeros_like(tau)
     unit = ops.expand_as(ops.eye(m, n, dtype=self.dtype), self)
-    return _applied_slope(g, self, tau, unit, False)
+    return _applied_gradients(g, self, tau, unit, False)
 
 
 @op(layout="", takes_half=True)
@@ -248,55 +251,27 @@ def ormqr(self: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose
     tensor([[-1.],
             [ 1.]])
     """
-    name = "torch.ormqr"
-    for what, a in (("input", self), ("other", other)):
-        if a.ndim < 2:
-            raise RuntimeError(f"{name}: {what} must have at least 2 dimensions.")
-    side = -2 if left else -1
-    if other.shape[side] < tau.shape[-1] and other.shape[side] == self.shape[-2]:
-        raise RuntimeError(
-            f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
-        )
-    if other.shape[side] != self.shape[-2]:
-        raise RuntimeError(f"{name}: other.shape[{side}] must be equal to input.shape[-2]")
-    if tau.shape[-1] != min(other.shape[side], self.shape[-1]):
-        raise RuntimeError(
-            f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
-        )
-    said = (
-        "Expected input and {0} to have the same dtype, but input has dtype{{input}} "
-        "and {0} has dtype {{tau}}"
-    )
-    if other.ndim != self.ndim:
-        _check_reflectors(name, self, tau, said.format("tau"))
-        raise RuntimeError(
-            f"{name}: Expected other to have the same number of dimensions as input, but got other.ndim "
-            f"equal to {other.ndim} and input.ndim is equal to {self.ndim}"
-        )
-    _check_reflectors(name, self, tau, said.format("tau"))
-    if other.shape[:-2] != self.shape[:-2]:
-        raise RuntimeError(
-            f"{name}: Expected batch dimensions of other to be equal to input.shape[:-2], "
-            f"but got {list(other.shape[:-2])}"
-        )
-    if other.dtype != self.dtype:
-        text = said.format("other")
-        raise RuntimeError(f"{name}: {text.format(tau=type_name(other), input=type_name(self))}")
-    check_kernel("ormqr_cpu", self)
+    _check_ormqr(self, tau, other, left)
     return lapack.apply_reflectors(self, tau, other, left, transpose)
 
 
+@ormqr.meta
+def _ormqr_shape(self: Array, tau: Array, other: Array, left: bool, transpose: bool) -> Array:
+    _check_ormqr(self, tau, other, left)
+    return meta_matrices(other, *other.shape[-2:])
+
+
 @ormqr.joint_vjp
-def _ormqr_slope(
+def _ormqr_gradients(
     g: Tensor, self: Tensor, tau: Tensor, other: Tensor, left: bool, transpose: bool, needs: Any
 ) -> Any:
-    of_packed = of_tau = None
+    gpacked = gtau = None
     if needs[0] or needs[1]:
         if left:
-            of_packed, of_tau = _applied_slope(g, self, tau, other, transpose)
+            gpacked, gtau = _applied_gradients(g, self, tau, other, transpose)
         else:
-            of_packed, of_tau = _applied_slope(adjoint(g), self, tau, adjoint(other), not transpose)
-    return of_packed, of_tau, ormqr(self, tau, g, left, not transpose) if needs[2] else None
+            gpacked, gtau = _applied_gradients(adjoint(g), self, tau, adjoint(other), not transpose)
+    return gpacked, gtau, ormqr(self, tau, g, left, not transpose) if needs[2] else None
 
 
 householder_product.batch_rule = ormqr.batch_rule = batched_all
@@ -304,42 +279,47 @@ householder_product.batch_rule = ormqr.batch_rule = batched_all
 
 @op(name="geqrf", places="", layout="", takes_half=True)
 def _geqrf(self: Tensor):
-    if self.ndim < 2:
-        raise RuntimeError("torch.geqrf: input must have at least 2 dimensions.")
-    check_kernel("geqrf_cpu", self)
+    """R with the reflectors below its diagonal, and tau."""
+    _check_geqrf(self)
     return lapack.qr_factor(self)
 
 
+@_geqrf.meta
+def _geqrf_shapes(self: Array) -> Any:
+    _check_geqrf(self)
+    return meta_matrices(self, *self.shape[-2:]), meta_vectors(self, min(self.shape[-2:]))
+
+
 @_geqrf.joint_vjp
-def _geqrf_slope(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor, result1: Tensor) -> Any:
+def _geqrf_gradient(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor, result1: Tensor) -> Any:
     """By way of Q: `1 - Q = V (T V_1^H)` is an LU decomposition, whose U has tau on its diagonal.
 
     The last reflector of a real matrix with no more rows than columns is the identity: it takes no
-    part.
+    part. A = [A1 A2], A1 of as many columns as there are reflectors; the rest of R is Q^H A2.
     """
     m, n = self.shape[-2:]
-    few = min(m, n)
-    moving = few - 1 if m <= n and not self.dtype.is_complex else few
+    k = min(m, n)
+    if m <= n and not self.dtype.is_complex:
+        k -= 1
     g0 = ops.zeros_like(result0) if g0 is None else g0
     g1 = ops.zeros_like(result1) if g1 is None else g1
-    of_v, of_tau = lower(left(g0, moving)), ops.narrow(g1, -1, 0, moving)
-    packed, tau = left(result0, moving), ops.narrow(result1, -1, 0, moving)
-    of_rest = None
-    if n > moving:
-        rest = ops.narrow(self, -1, moving, n - moving)
-        of_r = ops.triu(ops.narrow(g0, -1, moving, n - moving), -moving)
-        of_rest = ormqr(packed, tau, of_r, True, False)
-        more_v, more_tau = _applied_slope(of_r, packed, tau, rest, True)
-        of_v, of_tau = of_v + more_v, of_tau + more_tau
-    if not moving:
-        return (of_rest,)
+    gV, gtau = strict_lower(first_columns(g0, k)), ops.narrow(g1, -1, 0, k)
+    packed, tau = first_columns(result0, k), ops.narrow(result1, -1, 0, k)
+    gA2 = None
+    if n > k:
+        A2, gR2 = ops.narrow(self, -1, k, n - k), ops.triu(ops.narrow(g0, -1, k, n - k), -k)
+        gA2 = ormqr(packed, tau, gR2, True, False)
+        more_gV, more_gtau = _applied_gradients(gR2, packed, tau, A2, True)
+        gV, gtau = gV + more_gV, gtau + more_gtau
+    if not k:
+        return (gA2,)
     Q = householder_product(packed, tau)
-    V, T, _ = _reflectors(packed, tau)
+    V, T, _ = _compact_form(packed, tau)
     unit = ops.expand_as(ops.eye(m, m, dtype=self.dtype), Q @ adjoint(Q))
-    of_first = -_split_slope(of_v, ops.diag_embed(of_tau), unit, V, T @ adjoint(top(V, moving)))
-    R = ops.triu(top(packed, moving))
-    found = qr_slope(of_first, ops.triu(top(left(g0, moving), moving)), Q, R)
-    return (found if of_rest is None else ops.cat([found, of_rest], -1),)
+    gQ = -lu_gradient(gV, ops.diag_embed(gtau), unit, V, T @ adjoint(first_rows(V, k)))
+    R1, gR1 = ops.triu(first_rows(packed, k)), ops.triu(first_rows(first_columns(g0, k), k))
+    gA1 = qr_gradient(gQ, gR1, Q, R1)
+    return (gA1 if gA2 is None else ops.cat([gA1, gA2], -1),)
 
 
 _geqrf.batch_rule = "leading"
@@ -353,4 +333,84 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
     >>> torch.geqrf(torch.tensor([[3.0]])).a
     tensor([[3.]])
     """
-    return named("geqrf", _geqrf(input), out)
+    return named_results("geqrf", _geqrf(input), out)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+
+def _check_qr(a: Array) -> None:
+    check_stack("linalg.qr", a)
+    check_inexact("linalg.qr", a)
+    check_kernel("geqrf_cpu", a)
+
+
+def _check_geqrf(a: Array) -> None:
+    if a.ndim < 2:
+        raise RuntimeError("torch.geqrf: input must have at least 2 dimensions.")
+    check_kernel("geqrf_cpu", a)
+
+
+def _check_reflectors(name: str, a: Array, tau: Array, dtypes: str) -> None:
+    if tau.ndim != a.ndim - 1:
+        raise RuntimeError(
+            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to "
+            f"{tau.ndim} and input.ndim is equal to {a.ndim}"
+        )
+    if tau.shape[:-1] != a.shape[:-2]:
+        raise RuntimeError(
+            f"{name}: Expected batch dimensions of tau to be equal to input.shape[:-2], "
+            f"but got {list(tau.shape[:-1])}"
+        )
+    if tau.dtype != a.dtype:
+        raise RuntimeError(f"{name}: {dtypes.format(tau=type_name(tau), input=type_name(a))}")
+
+
+def _check_householder(a: Array, tau: Array) -> None:
+    name = "torch.linalg.householder_product"
+    if a.ndim < 2:
+        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
+    if a.shape[-2] < a.shape[-1]:
+        raise RuntimeError(f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]")
+    if tau.shape[-1] > a.shape[-1]:
+        raise RuntimeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]")
+    _check_reflectors(name, a, tau, "tau dtype {tau} does not match input dtype {input}")
+    check_kernel("orgqr_cpu", a)
+
+
+def _check_ormqr(a: Array, tau: Array, other: Array, left: bool) -> None:
+    name = "torch.ormqr"
+    for what, x in (("input", a), ("other", other)):
+        if x.ndim < 2:
+            raise RuntimeError(f"{name}: {what} must have at least 2 dimensions.")
+    side = -2 if left else -1
+    if other.shape[side] < tau.shape[-1] and other.shape[side] == a.shape[-2]:
+        raise RuntimeError(
+            f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
+        )
+    if other.shape[side] != a.shape[-2]:
+        raise RuntimeError(f"{name}: other.shape[{side}] must be equal to input.shape[-2]")
+    if tau.shape[-1] != min(other.shape[side], a.shape[-1]):
+        raise RuntimeError(
+            f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
+        )
+    said = (
+        "Expected input and {0} to have the same dtype, but input has dtype{{input}} "
+        "and {0} has dtype {{tau}}"
+    )
+    if other.ndim != a.ndim:
+        _check_reflectors(name, a, tau, said.format("tau"))
+        raise RuntimeError(
+            f"{name}: Expected other to have the same number of dimensions as input, but got other.ndim "
+            f"equal to {other.ndim} and input.ndim is equal to {a.ndim}"
+        )
+    _check_reflectors(name, a, tau, said.format("tau"))
+    if other.shape[:-2] != a.shape[:-2]:
+        raise RuntimeError(
+            f"{name}: Expected batch dimensions of other to be equal to input.shape[:-2], "
+            f"but got {list(other.shape[:-2])}"
+        )
+    if other.dtype != a.dtype:
+        text = said.format("other")
+        raise RuntimeError(f"{name}: {text.format(tau=type_name(other), input=type_name(a))}")
+    check_kernel("ormqr_cpu", a)

@@ -1,8 +1,11 @@
 """Linear systems: solve, its tensor form, least squares.
 
-A square system keeps its LU factors for the rules: the gradient of B solves the adjoint system, and
-that of A is its product with `-X.mH`. In `_solved` the factors stand for A, which is there for its
+For A X = B, gB solves the adjoint system A^H gB = gX, and gA = -gB X^H (Giles 2008). A square system keeps
+its LU factors for that. In `_solve_by_kept_factors` the factors stand for A, which is there for its
 gradient: so the rules can be differentiated again.
+
+Least squares have X = P B, P the pseudoinverse of A, so gB = P^H gX and gP = gX B^H (Golub and Pereyra 1973,
+see pseudoinverse.py). Their residuals |A X - B|^2 are least: what they pass on to A and B goes past X.
 """
 
 from __future__ import annotations
@@ -15,23 +18,30 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
 from pullback.core.dtype_names import type_name
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.checks_and_stacks import (
+from pullback.ops.linalg.lu import matrix_gradient, solve_by_factors
+from pullback.ops.linalg.pseudoinverse import pinv_gradient, pseudoinverse
+from pullback.ops.linalg.refusals import (
     LinAlgError,
     check_fit,
     check_inexact,
     check_kernel,
     check_square,
     check_stack,
-    given,
-    named,
     raise_for,
-    stacked_alike,
-    without_numbers,
 )
-from pullback.ops.linalg.lu import matrix_slope, solve_by_factors
-from pullback.ops.linalg.pseudoinverse import pinv_slope, pseudoinverse
+from pullback.ops.linalg.stacks import (
+    added,
+    into_out,
+    meta_matrices,
+    meta_numbers,
+    meta_vectors,
+    named_results,
+    stacked_alike,
+)
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import check_tensors
 
@@ -40,54 +50,55 @@ from pullback.ops.shared.forms import check_tensors
 
 @op(name="linalg_solve_ex", places="", layout="", takes_half=True)
 def _solve_ex(self: Tensor, B: Tensor, left: bool = True, check: str = ""):
-    name = "linalg.solve"
-    check_inexact(name, self)
-    if self.dtype.char in "fdFD" or self.dtype == B.dtype:
-        check_square(name, self)
-        check_stack(name, B, "B")
-        check_fit(name, self, B, left)
-    if self.dtype != B.dtype:
-        raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {type_name(self)} and "
-            f"B of type {type_name(B)} instead"
-        )
-    check_kernel("lu_cpu", self)
-    stacked_alike(self, B)
+    """The solution, A's factors, pivots and codes; raises for these in the name of `check`."""
+    _check_solve(self, B, left)
     packed, pivots, info = lapack.lu_factor(self)
     if check:
         raise_for(info, check, "The solver failed because the input matrix is singular.", LinAlgError)
     return solve_by_factors(packed, pivots, B, left, False), packed, pivots, info
 
 
-@op(name="solved", places="", layout="")
-def _solved(self: Tensor, LU: Tensor, pivots: Tensor, B: Tensor, left: bool, adjoint: bool):
+@_solve_ex.meta
+def _solve_shapes(self: Array, B: Array, left: bool, check: str) -> Any:
+    _check_solve(self, B, left)
+    n, b = self.shape[-1], stacked_alike(self, B)[1]
+    return (
+        meta_matrices(b, *b.shape[-2:], columns=left),
+        meta_matrices(self, n, n),
+        meta_vectors(self, n, np.int32),
+        meta_numbers(self, np.int32),
+    )
+
+
+@op(name="solve_by_kept_factors", places="", layout="")
+def _solve_by_kept_factors(self: Tensor, LU: Tensor, pivots: Tensor, B: Tensor, left: bool, adjoint: bool):
     """The solution of a system with `self`, or its adjoint, by its factors."""
     return solve_by_factors(LU, pivots, B, left, adjoint)
 
 
+@_solve_by_kept_factors.meta
+def _kept_factors_shape(self: Array, LU: Array, pivots: Array, B: Array, left: bool, adjoint: bool) -> Array:
+    b = stacked_alike(self, B)[1]
+    return meta_matrices(b, *b.shape[-2:], columns=left)
+
+
 @_solve_ex.joint_vjp
-def _solve_slope(
+def _solve_gradients(
     g0: Tensor, self: Tensor, left: bool, result0: Tensor, result1: Tensor, result2: Tensor, needs: Any
 ) -> Any:
-    of_b = _solved(self, result1.detach(), result2, g0, left, True)
-    return (matrix_slope(of_b, result0, left, False) if needs[0] else None), of_b
+    gB = _solve_by_kept_factors(self, result1.detach(), result2, g0, left, True)
+    return (matrix_gradient(gB, result0, left, False) if needs[0] else None), gB
 
 
-@_solved.joint_vjp
-def _solved_slope(
+@_solve_by_kept_factors.joint_vjp
+def _kept_factors_gradients(
     g: Tensor, self: Tensor, LU: Tensor, pivots: Tensor, left: bool, adjoint: bool, result: Tensor, needs: Any
 ) -> Any:
-    of_b = _solved(self, LU.detach(), pivots, g, left, not adjoint)
-    return (matrix_slope(of_b, result, left, adjoint) if needs[0] else None), None, None, of_b
+    gB = _solve_by_kept_factors(self, LU.detach(), pivots, g, left, not adjoint)
+    return (matrix_gradient(gB, result, left, adjoint) if needs[0] else None), None, None, gB
 
 
-_solve_ex.batch_rule = _solved.batch_rule = "leading"
-without_numbers(_solve_ex, 3)
-
-
-@_solved.meta
-def _solved_shape(self: Any, LU: Any, pivots: Any, B: Any, left: bool, adjoint: bool) -> Any:
-    return solve_by_factors(self, np.ones(pivots.shape, np.int32), B, left, adjoint)
+_solve_ex.batch_rule = _solve_by_kept_factors.batch_rule = "leading"
 
 
 def _solution(A: Tensor, B: Tensor, left: bool, check: str) -> tuple[Tensor, Tensor]:
@@ -109,7 +120,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     """
     check_tensors("linalg_solve_ex", A=A, B=B)
     check = "torch.linalg.solve_ex" if check_errors else ""
-    return named("linalg_solve_ex", _solution(A, B, left, check), out)
+    return named_results("linalg_solve_ex", _solution(A, B, left, check), out)
 
 
 @function(places="", aliases=("linalg.solve",))
@@ -125,7 +136,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
     tensor([1., 2.])
     """
     check_tensors("linalg_solve", A=A, B=B)
-    return given("linalg_solve_ex", _solution(A, B, left, "torch.linalg.solve")[0], out)
+    return into_out("linalg_solve_ex", _solution(A, B, left, "torch.linalg.solve")[0], out)
 
 
 @function(places="", aliases=("linalg.tensorsolve",))
@@ -150,8 +161,8 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = 
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
             f"prod(self.shape[:other.ndim]), but got {count} != {rows}"
         )
-    found = _solution(ops.reshape(A, (count, count)), ops.reshape(B, (-1,)), True, "torch.linalg.solve")[0]
-    return given("linalg_tensorsolve", ops.reshape(found, shape), out)
+    X = _solution(ops.reshape(A, (count, count)), ops.reshape(B, (-1,)), True, "torch.linalg.solve")[0]
+    return into_out("linalg_tensorsolve", ops.reshape(X, shape), out)
 
 
 # ---------------------------------------------------------------------------------- least squares
@@ -161,6 +172,7 @@ _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 @op(name="linalg_lstsq", places="", layout="", takes_half=True)
 def _lstsq(self: Tensor, B: Tensor, rcond: float, driver: str):
+    """The solution (..., n, k), the residuals (..., k), the ranks and the singular values, if any."""
     a, b = stacked_alike(self, B)
     m, n = a.shape[-2:]
     if not a.size or not b.size:
@@ -172,50 +184,36 @@ def _lstsq(self: Tensor, B: Tensor, rcond: float, driver: str):
     return b[..., :n, :], np.sum(rest.real**2 + rest.imag**2, -2), rank.astype(np.int64), values
 
 
+@_lstsq.meta
+def _lstsq_shapes(self: Array, B: Array, rcond: float, driver: str) -> Any:
+    a, b = stacked_alike(self, B)
+    m, n = a.shape[-2:]
+    real = self.real.dtype
+    values = min(m, n) if a.size and b.size else 0
+    return (
+        meta_matrices(b, n, b.shape[-1]),
+        meta_array((*b.shape[:-2], b.shape[-1]), real),
+        meta_numbers(a, np.int64),
+        meta_vectors(a, values, real),
+    )
+
+
 @_lstsq.joint_vjp
-def _lstsq_slope(g0: Tensor, g1: Tensor, self: Tensor, B: Tensor, result0: Tensor, needs: Any) -> Any:
-    of_a = of_b = None
+def _lstsq_gradients(g0: Tensor, g1: Tensor, self: Tensor, B: Tensor, result0: Tensor, needs: Any) -> Any:
+    gA = gB = None
     if g0 is not None:
         eps = ops.finfo(self.dtype).eps * max(self.shape[-2:])
-        inverse = pseudoinverse(self, 0.0, eps, False)
-        of_b = adjoint(inverse) @ g0
-        of_a = pinv_slope(g0 @ adjoint(B), self, inverse) if needs[0] else None
+        P = pseudoinverse(self, 0.0, eps, False)
+        gB = adjoint(P) @ g0
+        gA = pinv_gradient(g0 @ adjoint(B), self, P) if needs[0] else None
     if g1 is not None:
-        away = (self @ result0 - B) * ops.unsqueeze(g1, -2) * 2
-        of_b = -away if of_b is None else of_b - away
-        more = away @ adjoint(result0)
-        of_a = more if of_a is None else of_a + more
-    return of_a, of_b
+        residual = (self @ result0 - B) * ops.unsqueeze(g1, -2) * 2
+        gB = added(gB, -residual)
+        gA = added(gA, residual @ adjoint(result0))
+    return gA, gB
 
 
 _lstsq.batch_rule = "leading"
-
-
-def _check_lstsq(A: Tensor, B: Tensor, driver: str) -> None:
-    """Refuses what does not fit, in PyTorch's words."""
-    name = "torch.linalg.lstsq"
-    said = None
-    if A.ndim < 2:
-        said = "input must have at least 2 dimensions."
-    elif B.ndim < 1:
-        said = "other must have at least 1 dimension."
-    elif A.dtype is not B.dtype:
-        said = (
-            "Expected input and other to have the same dtype, but got input's dtype "
-            f"{A.dtype.type_name} and other's dtype {B.dtype.type_name}"
-        )
-    elif A.ndim - B.ndim not in (0, 1):
-        said = "input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1"
-    elif A.ndim > B.ndim and A.shape[-2] != B.shape[-1]:
-        said = "input.size(-2) should match other.size(-1)"
-    elif A.ndim == B.ndim and A.shape[-2] != B.shape[-2]:
-        said = "input.size(-2) should match other.size(-2)"
-    elif driver not in _DRIVERS:
-        said = "parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
-    if said is not None:
-        raise RuntimeError(f"{name}: {said}")
-    if A.dtype.kind not in "fc" or A.dtype.itemsize < 4:
-        raise RuntimeError("This function doesn't handle types other than float and double")
 
 
 @function(places="", aliases=("linalg.lstsq",))
@@ -251,4 +249,50 @@ def lstsq(
         rank = ops.narrow(ops.flatten(rank), 0, 0, 0)
     if driver not in ("gelsd", "gelss"):
         values = ops.narrow(ops.flatten(values), 0, 0, 0)
-    return named("linalg_lstsq", (solution, residuals, rank, values.detach()), out)
+    return named_results("linalg_lstsq", (solution, residuals, rank, values.detach()), out)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+
+def _check_solve(A: Array, B: Array, left: bool) -> None:
+    name = "linalg.solve"
+    check_inexact(name, A)
+    if A.dtype.char in "fdFD" or A.dtype == B.dtype:
+        check_square(name, A)
+        check_stack(name, B, "B")
+        check_fit(name, A, B, left)
+    if A.dtype != B.dtype:
+        raise RuntimeError(
+            f"{name}: Expected A and B to have the same dtype, but found A of type {type_name(A)} and "
+            f"B of type {type_name(B)} instead"
+        )
+    check_kernel("lu_cpu", A)
+    stacked_alike(A, B)
+
+
+def _check_lstsq(A: Tensor, B: Tensor, driver: str) -> None:
+    """Refuses what does not fit, in PyTorch's words."""
+    name = "torch.linalg.lstsq"
+    said = None
+    if A.ndim < 2:
+        said = "input must have at least 2 dimensions."
+    elif B.ndim < 1:
+        said = "other must have at least 1 dimension."
+    elif A.dtype is not B.dtype:
+        said = (
+            "Expected input and other to have the same dtype, but got input's dtype "
+            f"{A.dtype.type_name} and other's dtype {B.dtype.type_name}"
+        )
+    elif A.ndim - B.ndim not in (0, 1):
+        said = "input.dim() must be greater or equal to other.dim() and (input.dim() - other.dim()) <= 1"
+    elif A.ndim > B.ndim and A.shape[-2] != B.shape[-1]:
+        said = "input.size(-2) should match other.size(-1)"
+    elif A.ndim == B.ndim and A.shape[-2] != B.shape[-2]:
+        said = "input.size(-2) should match other.size(-2)"
+    elif driver not in _DRIVERS:
+        said = "parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
+    if said is not None:
+        raise RuntimeError(f"{name}: {said}")
+    if A.dtype.kind not in "fc" or A.dtype.itemsize < 4:
+        raise RuntimeError("This function doesn't handle types other than float and double")

@@ -1,10 +1,19 @@
 """The singular value decomposition.
 
-For A = U S V^H the derivative of U and V divides by the differences and the sums of singular values.
+A = U S V^H, A (m, n), U (m, k), S (k,), V^H (k, n), k = min(m, n). With the skew parts of U^H gU and
+V^H gV, `X = U^H gU - gU^H U` and `Y = V^H gV - gV^H V`, the gradient is
+
+    gA = U [(X S + S Y) / E + diag(gS)] V^H + (1 - U U^H) gU S^-1 V^H + U S^-1 gV^H (1 - V V^H),
+
+where E_ij = s_j^2 - s_i^2 off the diagonal; on it a complex matrix has X_ii / (2 s_i). (Seeger et al. 2017;
+Wan and Zhang 2019 for complex matrices.)
+It exists for functions that do not depend on the phases of the singular vectors: `Im diag(X + Y)` is zero.
+
 NOTE [Gaps]: a gap that closes leaves the vectors open, up to a rotation among them. A function that
-does not depend on the choice has nothing to be divided there; `guarded` makes that zero, and nan of
-a function that does depend on it. So s_j^2 - s_i^2 is not formed: what is to be divided by s_j - s_i
-and what by s_j + s_i vanish separately.
+does not depend on the choice has nothing to be divided there; `guarded_quotient` makes that zero, and nan
+of a function that does depend on it. So s_j^2 - s_i^2 is not formed: what is to be divided by s_j - s_i
+and what by s_j + s_i vanish separately. By (X s_j + s_i Y) / E_ij = [(X + Y) / (s_j - s_i) +
+(X - Y) / (s_j + s_i)] / 2 they are the sum and the difference of the two skew parts.
 """
 
 from __future__ import annotations
@@ -16,83 +25,70 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
-from pullback.ops.linalg.checks_and_stacks import (
-    LinAlgError,
-    check_inexact,
-    check_kernel,
-    check_stack,
+from pullback.ops.linalg.refusals import LinAlgError, check_inexact, check_kernel, check_stack, raise_for
+from pullback.ops.linalg.stacks import (
+    added,
     columns_like,
-    given,
-    guarded,
-    left,
+    first_columns,
+    first_rows,
+    guarded_quotient,
+    into_out,
     main_diagonal,
-    named,
-    raise_for,
+    meta_matrices,
+    meta_vectors,
+    named_results,
     skew,
-    top,
 )
-
-_NO_CONVERGENCE = "The algorithm failed to converge because the input matrix contained non-finite values."
-
-
-# ------------------------------------------------------------------------------------------- SVD
-
-
-def check_found(a: Array, values: Array) -> None:
-    """Refuses what the algorithm found no values for: it marks them nan."""
-    if np.isnan(values).any():
-        failed = np.isnan(values).any(-1)
-        raise_for(failed.astype(np.int32), "linalg.svd", _NO_CONVERGENCE, LinAlgError)
-
-
-def _check(a: Array) -> None:
-    check_stack("linalg.svd", a)
-    check_inexact("linalg.svd", a)
-    check_kernel("linalg_svd_cpu", a)
 
 
 @op(name="linalg_svd", places="", layout="", takes_half=True)
-def svd_of(self: Tensor, full: bool = False):
-    _check(self)
+def svd_factors(self: Tensor, full: bool = False):
+    """U, S and V^H; with `full` U and V are square."""
+    _check_svd(self)
     m, n = self.shape[-2:]
-    few = min(m, n)
-    U = columns_like(self, m, m if full else few)
-    V = columns_like(self, n if full else few, n)
-    S = np.empty((*self.shape[:-2], few), self.real.dtype)
+    k = min(m, n)
+    U = columns_like(self, m, m if full else k)
+    Vh = columns_like(self, n if full else k, n)
+    S = np.empty((*self.shape[:-2], k), self.real.dtype)
     if self.size:
-        (_umath_linalg.svd_f if full else _umath_linalg.svd_s)(self, out=(U, S, V))
-        check_found(self, S)
+        (_umath_linalg.svd_f if full else _umath_linalg.svd_s)(self, out=(U, S, Vh))
+        check_converged(S)
     else:
-        U[...], V[...] = np.eye(*U.shape[-2:]), np.eye(*V.shape[-2:])
+        U[...], Vh[...] = np.eye(*U.shape[-2:]), np.eye(*Vh.shape[-2:])
         S[...] = 0
-    return U, S, V
+    return U, S, Vh
 
 
-@op(name="linalgsingular_values", places="", grad_name="LinalgSvdBackward0", takes_half=True)
+@svd_factors.meta
+def _svd_shapes(self: Array, full: bool) -> Any:
+    _check_svd(self)
+    m, n = self.shape[-2:]
+    k = min(m, n)
+    return (
+        meta_matrices(self, m, m if full else k),
+        meta_vectors(self, k, self.real.dtype),
+        meta_matrices(self, n if full else k, n),
+    )
+
+
+@op(name="linalg_svdvals", places="", grad_name="LinalgSvdBackward0", takes_half=True)
 def singular_values(self: Tensor):
-    _check(self)
-    few = min(self.shape[-2:])
+    """S alone, which is quicker."""
+    _check_svd(self)
     if not self.size:
-        return np.zeros((*self.shape[:-2], few), self.real.dtype)
+        return np.zeros((*self.shape[:-2], min(self.shape[-2:])), self.real.dtype)
     values = _umath_linalg.svd(self)
-    check_found(self, values)
+    check_converged(values)
     return values
 
 
-@op(name="phase_check", places="", nondiff=True)
-def phase_check(self: Tensor, message: str):
-    """Refuses a function of singular vectors or eigenvectors that depends on their phase."""
-    if self.size and np.abs(self).max() > 1e-2:
-        raise RuntimeError(message)
-    return np.zeros(())
-
-
-_PHASE = (
-    "svd_backward: The singular vectors in the complex case are specified up to multiplication by "
-    "e^{i phi}. The specified loss function depends on this phase term, making it ill-defined."
-)
+@singular_values.meta
+def _svdvals_shape(self: Array) -> Array:
+    _check_svd(self)
+    return meta_vectors(self, min(self.shape[-2:]), self.real.dtype)
 
 
 def noise(*parts: Tensor) -> Tensor:
@@ -107,68 +103,74 @@ def nearness(values: Tensor) -> Tensor:
     return ops.unsqueeze(size * (ops.finfo(size.dtype).eps * 4 * max(values.shape[-1], 4)), -1)
 
 
-def _svd_slope(
-    of_u: Tensor | None, of_s: Tensor | None, of_v: Tensor | None, U: Tensor, S: Tensor, Vh: Tensor
+def _svd_gradient(
+    gU: Tensor | None, gS: Tensor | None, gVh: Tensor | None, U: Tensor, S: Tensor, Vh: Tensor
 ) -> Tensor:
-    """The gradient of A from those of the factors; `of_v` is that of Vh."""
-    m, n, few = U.shape[-2], Vh.shape[-1], S.shape[-1]
-    if few == 0:
+    """gA from the gradients of U (m, k), S (k,) and V^H (k, n), by the formula at the head of the file."""
+    m, n, k = U.shape[-2], Vh.shape[-1], S.shape[-1]
+    if k == 0:
         return ops.matmul(U, Vh)
-    if of_u is None and of_v is None:
-        return U @ (ops.unsqueeze(of_s, -1) * Vh)
-    inner_u = None if of_u is None else adjoint(U) @ of_u
-    inner_v = None if of_v is None else Vh @ adjoint(of_v)
-    parts = [x for x in (inner_u, inner_v) if x is not None]
-    a, b = (skew(x) if x is not None else None for x in (inner_u, inner_v))
-    both = a if b is None else b if a is None else a + b
-    apart = a if b is None else -b if a is None else a - b
+    if gU is None and gVh is None:
+        return U @ (ops.unsqueeze(gS, -1) * Vh)
+    UhgU = None if gU is None else adjoint(U) @ gU
+    VhgV = None if gVh is None else Vh @ adjoint(gVh)
+    products = [x for x in (UhgU, VhgV) if x is not None]
+    X, Y = (skew(x) if x is not None else None for x in (UhgU, VhgV))
+    total, difference = added(X, Y), added(X, None if Y is None else -Y)
     if U.dtype.is_complex:
-        phase_check(ops.imag(main_diagonal(both)), _PHASE)
-    size, limit = noise(*parts), nearness(S)
-    row, column = ops.unsqueeze(S, -2), ops.unsqueeze(S, -1)
-    off = 1 - ops.eye(few, dtype=S.dtype)
-    middle = (
-        guarded(both * off, row - column, limit, size) + guarded(apart, row + column, limit, size)
-    ) * 0.5
-    if of_s is not None:
-        middle = middle + ops.diag_embed(of_s)
-    found = U @ middle @ Vh
-    if of_u is not None and m > few:
-        outside = of_u - U @ inner_u
-        found = found + guarded(outside, row, limit, noise(of_u)) @ Vh
-    if of_v is not None and n > few:
-        outside = of_v - adjoint(inner_v) @ Vh
-        found = found + U @ guarded(outside, column, limit, noise(of_v))
-    return found
+        phase_check(ops.imag(main_diagonal(total)), _PHASE)
+    size, limit = noise(*products), nearness(S)
+    s_j, s_i = ops.unsqueeze(S, -2), ops.unsqueeze(S, -1)
+    off_diagonal = 1 - ops.eye(k, dtype=S.dtype)
+    middle = 0.5 * (
+        guarded_quotient(total * off_diagonal, s_j - s_i, limit, size)
+        + guarded_quotient(difference, s_j + s_i, limit, size)
+    )
+    if gS is not None:
+        middle = middle + ops.diag_embed(gS)
+    gA = U @ middle @ Vh
+    if gU is not None and m > k:
+        outside = gU - U @ UhgU
+        gA = gA + guarded_quotient(outside, s_j, limit, noise(gU)) @ Vh
+    if gVh is not None and n > k:
+        outside = gVh - adjoint(VhgV) @ Vh
+        gA = gA + U @ guarded_quotient(outside, s_i, limit, noise(gVh))
+    return gA
 
 
-@svd_of.joint_vjp
+@svd_factors.joint_vjp
 def _svd_rule(g0: Tensor, g1: Tensor, g2: Tensor, result0: Tensor, result1: Tensor, result2: Tensor) -> Any:
-    few = result1.shape[-1]
-    of_u = None if g0 is None else left(g0, few)
-    of_v = None if g2 is None else top(g2, few)
-    return (_svd_slope(of_u, g1, of_v, left(result0, few), result1, top(result2, few)),)
+    k = result1.shape[-1]
+    gU = None if g0 is None else first_columns(g0, k)
+    gVh = None if g2 is None else first_rows(g2, k)
+    return (_svd_gradient(gU, g1, gVh, first_columns(result0, k), result1, first_rows(result2, k)),)
 
 
-def singular_values_slope(g: Tensor, self: Tensor) -> Tensor:
-    U, _, Vh = svd_of(self, False)
+def _svdvals_gradient(g: Tensor, self: Tensor) -> Tensor:
+    """U diag(gS) V^H."""
+    U, _, Vh = svd_factors(self, False)
     return U @ (ops.unsqueeze(g, -1) * Vh)
 
 
-singular_values.vjp(self=singular_values_slope)
-svd_of.batch_rule = singular_values.batch_rule = "leading"
+singular_values.vjp(self=_svdvals_gradient)
+svd_factors.batch_rule = singular_values.batch_rule = "leading"
 
 
-def _check_driver(driver: Any) -> None:
-    if driver is not None:
-        raise RuntimeError(
-            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with "
-            "cuSOLVER backend."
-        )
+@op(name="phase_check", places="", nondiff=True)
+def phase_check(self: Tensor, message: str):
+    """Refuses a function of singular vectors or eigenvectors that depends on their phase."""
+    if self.size and np.abs(self).max() > 1e-2:
+        raise RuntimeError(message)
+    return np.zeros(())
+
+
+@phase_check.meta
+def _phase_check_shape(self: Array, message: str) -> Array:
+    return meta_array((), np.dtype(np.float64))
 
 
 @function(name="linalg_svd", places="", aliases=("linalg.svd",))
-def svd_public(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
+def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     """U, S and Vh of `A = U diag(S) Vh`, S real and descending, U and V with orthonormal columns.
 
     A is (..., m, n), float or complex; with k the smaller of m and n, U is (..., m, k) and Vh
@@ -182,7 +184,7 @@ def svd_public(A: Tensor, full_matrices: bool = True, *, driver: str | None = No
     tensor([4., 3.])
     """
     _check_driver(driver)
-    return named("linalg_svd", svd_of(A, bool(full_matrices)), out)
+    return named_results("linalg_svd", svd_factors(A, bool(full_matrices)), out)
 
 
 @function(places="", aliases=("linalg.svdvals",))
@@ -194,7 +196,7 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) 
     tensor([4., 3.])
     """
     _check_driver(driver)
-    return given("linalg_svd", singular_values(A), out)
+    return into_out("linalg_svd", singular_values(A), out)
 
 
 @function(name="svd")
@@ -212,6 +214,36 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any =
     if not compute_uv:
         m, n = input.shape[-2:]
         zeros = [ops.zeros((*input.shape[:-2], k, k), dtype=input.dtype) for k in (m, n)]
-        return named("svd", (zeros[0], singular_values(input), zeros[1]), out)
-    U, S, Vh = svd_of(input, not some)
-    return named("svd", (U, S, adjoint(Vh)), out)
+        return named_results("svd", (zeros[0], singular_values(input), zeros[1]), out)
+    U, S, Vh = svd_factors(input, not some)
+    return named_results("svd", (U, S, adjoint(Vh)), out)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+_NO_CONVERGENCE = "The algorithm failed to converge because the input matrix contained non-finite values."
+_PHASE = (
+    "svd_backward: The singular vectors in the complex case are specified up to multiplication by "
+    "e^{i phi}. The specified loss function depends on this phase term, making it ill-defined."
+)
+
+
+def _check_svd(a: Array) -> None:
+    check_stack("linalg.svd", a)
+    check_inexact("linalg.svd", a)
+    check_kernel("linalg_svd_cpu", a)
+
+
+def check_converged(values: Array) -> None:
+    """Refuses what the algorithm found no values for: it marks them nan."""
+    if np.isnan(values).any():
+        failed = np.isnan(values).any(-1)
+        raise_for(failed.astype(np.int32), "linalg.svd", _NO_CONVERGENCE, LinAlgError)
+
+
+def _check_driver(driver: Any) -> None:
+    if driver is not None:
+        raise RuntimeError(
+            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with "
+            "cuSOLVER backend."
+        )

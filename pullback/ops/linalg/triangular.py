@@ -1,8 +1,13 @@
 """Triangular systems and Cholesky factors.
 
-`triangular` is the op behind all of it. The derivative of a factor L of A = L L^H comes from
-dL = L phi(L^-1 dA L^-H), where phi takes the lower triangle with half the diagonal: transposed, two
-triangular systems. Only one triangle of A is read, and A counts as Hermitian: so is the gradient.
+`triangular` is the op behind all of it: for A X = B, gB solves A^H gB = gX, and gA is the triangle of
+-gB X^H (Giles 2008). The derivative of a factor L of A = L L^H comes from dL = L phi(L^-1 dA L^-H), where
+phi takes the lower triangle with half the diagonal; transposed, two triangular systems:
+
+    gA = L^-H S L^-1,   S the Hermitian part of phi(L^H gL)
+
+(Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527, 2016; Giles 2008). Only one
+triangle of A is read, and A counts as Hermitian: so is the gradient.
 """
 
 from __future__ import annotations
@@ -15,26 +20,29 @@ from pullback import ops
 from pullback.core._engine import Tensor, adjoint
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format
-from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn
+from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.checks_and_stacks import (
+from pullback.ops.linalg.refusals import (
     LinAlgError,
     check_fit,
     check_inexact,
     check_kernel,
     check_square,
     check_stack,
-    columns_like,
-    given,
-    halved,
-    hermitian,
-    named,
     raise_for,
+)
+from pullback.ops.linalg.stacks import (
+    columns_like,
+    hermitian,
+    into_out,
+    meta_matrices,
+    meta_numbers,
+    named_results,
     stacked_alike,
     transposed,
-    without_numbers,
+    upper_half,
 )
 
 # ----------------------------------------------------------------------------- triangular systems
@@ -43,16 +51,7 @@ from pullback.ops.linalg.checks_and_stacks import (
 @op(name="linalg_solve_triangular", places="", layout="", takes_half=True)
 def triangular(self: Tensor, B: Tensor, upper: bool, left: bool = True, unitriangular: bool = False):
     """The solution of `self X = B`, or of `X self = B`, with one triangle of `self`."""
-    name = "linalg.solve_triangular"
-    check_square(name, self)
-    check_stack(name, B, "B")
-    check_fit(name, self, B, left)
-    if self.dtype != B.dtype:
-        raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {type_name(self)} and "
-            f"B of type {type_name(B)} instead"
-        )
-    check_kernel("triangular_solve_cpu", self)
+    _check_triangular(self, B, left)
     a, b = stacked_alike(self, B)
     return lapack.solve_triangular(a, b, upper, left, "N", unitriangular)
 
@@ -60,18 +59,23 @@ def triangular(self: Tensor, B: Tensor, upper: bool, left: bool = True, unitrian
 triangular.batch_rule = "leading"
 
 
-def _of_matrix(g: Tensor, x: Tensor, upper: bool, left: bool, unit: bool) -> Tensor:
-    """The gradient of the matrix, `g` being that of the right side: its triangle of `-g @ x.mH`."""
-    full = -(g @ adjoint(x)) if left else -(adjoint(x) @ g)
-    return ops.triu(full, int(unit)) if upper else ops.tril(full, -int(unit))
+@triangular.meta
+def _triangular_shape(self: Array, B: Array, upper: bool, left: bool, unitriangular: bool) -> Array:
+    _check_triangular(self, B, left)
+    b = stacked_alike(self, B)[1]
+    return meta_matrices(b, *b.shape[-2:])
 
 
 @triangular.joint_vjp
-def _triangular_slope(
+def _triangular_gradients(
     g: Tensor, self: Tensor, result: Tensor, upper: bool, left: bool, unitriangular: bool, needs: Any
 ) -> Any:
-    of_b = triangular(adjoint(self), g, not upper, left, unitriangular)
-    return (_of_matrix(of_b, result, upper, left, unitriangular) if needs[0] else None), of_b
+    gB = triangular(adjoint(self), g, not upper, left, unitriangular)
+    if not needs[0]:
+        return None, gB
+    gA = -(gB @ adjoint(result)) if left else -(adjoint(result) @ gB)
+    unread = int(unitriangular)
+    return (ops.triu(gA, unread) if upper else ops.tril(gA, -unread)), gB
 
 
 @function(places="", aliases=("linalg.solve_triangular",))
@@ -97,24 +101,6 @@ def solve_triangular(
             [2.]])
     """
     return triangular(A, B, upper, left, unitriangular, out=out)
-
-
-def check_pair(name: str, b: Any, a: Any) -> None:
-    """Refuses a matrix and a right side that do not fit, in the words of the older functions."""
-    rows, count = a.shape[-2:]
-    if rows != count:
-        raise RuntimeError(f"A must be batches of square matrices, but they are {rows} by {count} matrices")
-    if count != b.shape[-2]:
-        raise RuntimeError(
-            f"Incompatible matrix sizes for {name}: each A matrix is {count} by {count} "
-            f"but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
-        )
-    if a.dtype != b.dtype:
-        kinds = [x.dtype.type_name if isinstance(x, Tensor) else type_name(x) for x in (b, a)]
-        raise RuntimeError(
-            f"Expected b and A to have the same dtype, but found b of type {kinds[0]} "
-            f"and A of type {kinds[1]} instead."
-        )
 
 
 def _triangular_solve(
@@ -153,23 +139,13 @@ def _triangular_solve(
     solution = triangular(matrix, self, upper != transpose, True, unitriangular)
     rows = transposed(ops.expand(A, (*solution.shape[:-2], *A.shape[-2:])))
     columns = transposed(ops.clone(rows, memory_format=contiguous_format))
-    return named("triangular_solve", (solution, columns), out)
+    return named_results("triangular_solve", (solution, columns), out)
 
 
 triangular_solve = function(name="triangular_solve")(_triangular_solve)
 
 
 # ------------------------------------------------------------------------------------- Cholesky
-
-SINGULAR = (
-    "The diagonal element {} is zero, the inversion could not be completed because the input "
-    "matrix is singular."
-)
-_NOT_POSITIVE = (
-    "The factorization could not be completed because the input is not positive-definite "
-    "(the leading minor of order {} is not positive-definite)."
-)
-
 
 _DEPRECATED = "cholesky"
 """The `check` of `torch.cholesky`, which has messages and a node name of its own."""
@@ -178,31 +154,30 @@ _DEPRECATED = "cholesky"
 @op(name="linalg_cholesky_ex", places="", layout="", takes_half=True)
 def _cholesky_ex(self: Tensor, upper: bool = False, check: str = ""):
     """The factor and the codes; raises for these in the name of `check`."""
-    if check == _DEPRECATED:
-        check_square(check, self)
-    else:
-        check_square("linalg.cholesky", self)
-        check_inexact("linalg.cholesky", self)
-    check_kernel("cholesky_cpu", self)
+    _check_cholesky(self, check)
     factor, info = lapack.cholesky(self, upper)
     if check:
         raise_for(info, check, _NOT_POSITIVE, LinAlgError)
     return factor, info
 
 
-def _cholesky_slope(g0: Tensor, result0: Tensor, upper: bool, check: str) -> Tensor:
-    g, L = (adjoint(g0), adjoint(result0)) if upper else (g0, result0)
-    inner = hermitian(halved(adjoint(adjoint(L) @ g)))
-    half = triangular(adjoint(L), inner, True)
-    return triangular(L, half, False, False)
+@_cholesky_ex.meta
+def _cholesky_shapes(self: Array, upper: bool, check: str) -> Any:
+    _check_cholesky(self, check)
+    return meta_matrices(self, *self.shape[-2:]), meta_numbers(self, np.int32)
 
 
-_cholesky_ex.vjp(self=_cholesky_slope)
+def _cholesky_gradient(g0: Tensor, result0: Tensor, upper: bool, check: str) -> Tensor:
+    gL, L = (adjoint(g0), adjoint(result0)) if upper else (g0, result0)
+    S = hermitian(upper_half(adjoint(adjoint(L) @ gL)))
+    return triangular(L, triangular(adjoint(L), S, upper=True), upper=False, left=False)
+
+
+_cholesky_ex.vjp(self=_cholesky_gradient)
 _cholesky_ex.variant = lambda saved: (
     "CholeskyBackward0" if saved["check"] == _DEPRECATED else "LinalgCholeskyExBackward0"
 )
 _cholesky_ex.batch_rule = "leading"
-without_numbers(_cholesky_ex, 2)
 
 
 @function(places="", aliases=("linalg.cholesky_ex",))
@@ -216,11 +191,11 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, o
     tensor(1, dtype=torch.int32)
     """
     check = "linalg.cholesky_ex" if check_errors else ""
-    return named("linalg_cholesky_ex", _cholesky_ex(A, upper, check), out)
+    return named_results("linalg_cholesky_ex", _cholesky_ex(A, upper, check), out)
 
 
 @function(name="cholesky", places="", aliases=("linalg.cholesky",))
-def _linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
+def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
     """The factor L of a positive-definite `A = L L.mH`, lower triangular; `L.mH` with `upper=True`.
 
     A is (..., n, n), float or complex, and counts as Hermitian: one triangle is read. LinAlgError
@@ -232,7 +207,7 @@ def _linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = Non
     tensor([[2., 0.],
             [1., 2.]])
     """
-    return given("linalg_cholesky_ex", _cholesky_ex(A, upper, "linalg.cholesky")[0], out)
+    return into_out("linalg_cholesky_ex", _cholesky_ex(A, upper, "linalg.cholesky")[0], out)
 
 
 @function(name="cholesky")
@@ -250,12 +225,12 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
         "U = torch.linalg.cholesky(A).mH\nThis transform will produce equivalent results for all valid "
         "(symmetric positive definite) inputs."
     )
-    return given("cholesky", _cholesky_ex(input, upper, _DEPRECATED)[0], out)
+    return into_out("cholesky", _cholesky_ex(input, upper, _DEPRECATED)[0], out)
 
 
-def _of_factor(of_matrix: Tensor, factor: Tensor, upper: bool) -> Tensor:
-    """The gradient of a Cholesky factor from that of the matrix."""
-    both = of_matrix + adjoint(of_matrix)
+def _factor_gradient(gA: Tensor, factor: Tensor, upper: bool) -> Tensor:
+    """The gradient of a Cholesky factor from that of the matrix: the triangle of `(gA + gA^H) L`."""
+    both = gA + adjoint(gA)
     return ops.triu(ops.triu(factor) @ both) if upper else ops.tril(both @ ops.tril(factor))
 
 
@@ -270,8 +245,7 @@ def cholesky_inverse(self: Tensor, upper: bool = False):
     >>> torch.cholesky_inverse(torch.tensor([[2.0]]))
     tensor([[0.2500]])
     """
-    check_square("cholesky_inverse", self)
-    check_kernel("cholesky_inverse_out_cpu", self)
+    _check_cholesky_inverse(self)
     missing = np.diagonal(self, 0, -2, -1) == 0
     if missing.any():
         first = np.where(missing.any(-1), missing.argmax(-1) + 1, 0)
@@ -279,38 +253,42 @@ def cholesky_inverse(self: Tensor, upper: bool = False):
     unit = np.broadcast_to(np.eye(self.shape[-1], dtype=self.dtype), self.shape)
     half = lapack.solve_triangular(self, unit, upper, True, "N", False)
     back = np.conj(np.swapaxes(half, -2, -1))
-    found = columns_like(self)
-    np.matmul(*((half, back) if upper else (back, half)), out=found)
-    return found
+    inverse = columns_like(self)
+    np.matmul(*((half, back) if upper else (back, half)), out=inverse)
+    return inverse
 
 
 @cholesky_inverse.meta
-def _cholesky_inverse_shape(self: Any, upper: bool) -> Any:
-    return meta_array(self.shape, self.dtype)
+def _cholesky_inverse_shape(self: Array, upper: bool) -> Array:
+    _check_cholesky_inverse(self)
+    return meta_matrices(self, *self.shape[-2:])
 
 
-cholesky_inverse.vjp(self=lambda g, self, result, upper: _of_factor(-(result @ g @ result), self, upper))
+cholesky_inverse.vjp(
+    self=lambda g, self, result, upper: _factor_gradient(-(result @ g @ result), self, upper)
+)
 
 
 @op(name="cholesky_solve", places="", layout="", takes_half=True)
 def _cholesky_solve(self: Tensor, input2: Tensor, upper: bool = False):
-    for what, a in (("b", self), ("u", input2)):
-        if a.ndim < 2:
-            raise RuntimeError(
-                f"{what} should have at least 2 dimensions, but has {a.ndim} dimensions instead"
-            )
-    check_pair("cholesky_solve", self, input2)
-    check_kernel("cholesky_solve_cpu", self)
+    _check_cholesky_solve(self, input2)
     factor, b = stacked_alike(input2, self)
     first, second = ("C", "N") if upper else ("N", "C")
     half = lapack.solve_triangular(factor, b, upper, True, first, False)
     return lapack.solve_triangular(factor, half, upper, True, second, False)
 
 
+@_cholesky_solve.meta
+def _cholesky_solve_shape(self: Array, input2: Array, upper: bool) -> Array:
+    _check_cholesky_solve(self, input2)
+    b = stacked_alike(input2, self)[1]
+    return meta_matrices(b, *b.shape[-2:])
+
+
 @_cholesky_solve.joint_vjp
-def _cholesky_solve_slope(g: Tensor, input2: Tensor, result: Tensor, upper: bool, needs: Any) -> Any:
-    of_b = _cholesky_solve(g, input2, upper)
-    return of_b, (_of_factor(-(of_b @ adjoint(result)), input2, upper) if needs[1] else None)
+def _cholesky_solve_gradients(g: Tensor, input2: Tensor, result: Tensor, upper: bool, needs: Any) -> Any:
+    gB = _cholesky_solve(g, input2, upper)
+    return gB, (_factor_gradient(-(gB @ adjoint(result)), input2, upper) if needs[1] else None)
 
 
 cholesky_inverse.batch_rule = _cholesky_solve.batch_rule = "leading"
@@ -328,3 +306,70 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | N
     tensor([[2.]])
     """
     return _cholesky_solve(B, L, upper, out=out)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+SINGULAR = (
+    "The diagonal element {} is zero, the inversion could not be completed because the input "
+    "matrix is singular."
+)
+_NOT_POSITIVE = (
+    "The factorization could not be completed because the input is not positive-definite "
+    "(the leading minor of order {} is not positive-definite)."
+)
+
+
+def _check_triangular(A: Array, B: Array, left: bool) -> None:
+    name = "linalg.solve_triangular"
+    check_square(name, A)
+    check_stack(name, B, "B")
+    check_fit(name, A, B, left)
+    if A.dtype != B.dtype:
+        raise RuntimeError(
+            f"{name}: Expected A and B to have the same dtype, but found A of type {type_name(A)} and "
+            f"B of type {type_name(B)} instead"
+        )
+    check_kernel("triangular_solve_cpu", A)
+
+
+def check_pair(name: str, b: Any, a: Any) -> None:
+    """Refuses a matrix and a right side that do not fit, in the words of the older functions."""
+    rows, count = a.shape[-2:]
+    if rows != count:
+        raise RuntimeError(f"A must be batches of square matrices, but they are {rows} by {count} matrices")
+    if count != b.shape[-2]:
+        raise RuntimeError(
+            f"Incompatible matrix sizes for {name}: each A matrix is {count} by {count} "
+            f"but each b matrix is {b.shape[-2]} by {b.shape[-1]}"
+        )
+    if a.dtype != b.dtype:
+        kinds = [x.dtype.type_name if isinstance(x, Tensor) else type_name(x) for x in (b, a)]
+        raise RuntimeError(
+            f"Expected b and A to have the same dtype, but found b of type {kinds[0]} "
+            f"and A of type {kinds[1]} instead."
+        )
+
+
+def _check_cholesky(a: Array, check: str) -> None:
+    if check == _DEPRECATED:
+        check_square(check, a)
+    else:
+        check_square("linalg.cholesky", a)
+        check_inexact("linalg.cholesky", a)
+    check_kernel("cholesky_cpu", a)
+
+
+def _check_cholesky_inverse(a: Array) -> None:
+    check_square("cholesky_inverse", a)
+    check_kernel("cholesky_inverse_out_cpu", a)
+
+
+def _check_cholesky_solve(b: Array, factor: Array) -> None:
+    for what, a in (("b", b), ("u", factor)):
+        if a.ndim < 2:
+            raise RuntimeError(
+                f"{what} should have at least 2 dimensions, but has {a.ndim} dimensions instead"
+            )
+    check_pair("cholesky_solve", b, factor)
+    check_kernel("cholesky_solve_cpu", b)

@@ -1,9 +1,9 @@
-"""What the linear algebra has in common: refusals in PyTorch's words, stacks, and triangles.
+"""Stacks of matrices: their dims, their results, and parts of them.
 
-A matrix is the last two dims of an array, and what is before them a stack. Kernels check their
-arguments here; `raise_for` turns the codes that LAPACK gives (`info`, one a matrix) into the
-exception. Rules use `lower`, `skew`, `halved` and `guarded`, a quotient that stays zero where its
-gap closes and nothing is to be divided.
+A matrix is the last two dims of an array, and what is before them a stack. The gradients in this family
+are written with `strict_lower`, `upper_half` and `skew`, and with `guarded_quotient`, which stays zero
+where its gap closes and nothing is to be divided. In their formulas gX is the gradient of a real number by
+X, that is d = Re tr(gX^H dX); X^H is the adjoint, and X^-H that of the inverse.
 """
 
 from __future__ import annotations
@@ -14,77 +14,10 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import REGISTRY, Tensor, adjoint, apply_below, grad_enabled, write_out
-from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import can_cast, from_numpy_dtype
-from pullback.core.op import function
+from pullback.core.dtypes import can_cast
+from pullback.core.meta import meta_array
+from pullback.core.strides import contiguous_strides
 from pullback.core.types import Array
-
-
-class LinAlgError(RuntimeError):
-    """A matrix for which the result does not exist, or was not found."""
-
-
-LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"
-function(name="LinAlgError", places="", aliases=("linalg.LinAlgError",))(LinAlgError)
-
-
-# -------------------------------------------------------------------------------------- refusals
-
-
-def check_stack(name: str, a: Array, what: str = "A") -> None:
-    """Refuses what is no matrix and no stack of them."""
-    if a.ndim < 2:
-        raise RuntimeError(f"{name}: The input tensor {what} must have at least 2 dimensions.")
-
-
-def check_square(name: str, a: Array, what: str = "A") -> None:
-    """Refuses what is not square."""
-    check_stack(name, a, what)
-    rows, count = a.shape[-2:]
-    if rows != count:
-        raise RuntimeError(
-            f"{name}: {what} must be batches of square matrices, but they are {rows} by {count} matrices"
-        )
-
-
-def check_inexact(name: str, a: Array, low: bool = True) -> None:
-    """Refuses integers, and the half precisions unless `low`."""
-    if a.dtype.char in "fdFD":
-        return
-    kind = from_numpy_dtype(a.dtype)
-    if kind.kind not in "fc":
-        raise RuntimeError(
-            f"{name}: Expected a floating point or complex tensor as input. Got {kind.type_name}"
-        )
-    if not low:
-        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {kind.type_name}")
-
-
-def check_kernel(kernel: str, *arrays: Array) -> None:
-    """Refuses what LAPACK has no routine for, as a missing kernel."""
-    for a in arrays:
-        if a.dtype.char not in "fdFD":
-            raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(a)}'")
-
-
-def check_fit(name: str, a: Any, b: Any, left: bool) -> None:
-    """Refuses a right side that does not fit to a square matrix."""
-    if a.shape[-1] != b.shape[-2 if left else -1]:
-        shapes = " and ".join(f"{x.shape[-2]}x{x.shape[-1]}" for x in (a, b))
-        equation = "AX = B" if left else "XA = B"
-        raise RuntimeError(f"{name}: Incompatible shapes of A and B for the equation {equation} ({shapes})")
-
-
-def raise_for(info: Array, name: str, message: str, error: type[RuntimeError] = RuntimeError) -> None:
-    """Raises `message` with the code of the first matrix that has one in place of `{}`."""
-    if not info.any():
-        return
-    first = int(np.flatnonzero(info)[0])
-    where = f"(Batch element {first}): " if info.ndim else ""
-    raise error(f"{name}: {where}{message.format(int(info.flat[first]))}")
-
-
-# ---------------------------------------------------------------------------------------- stacks
 
 
 def common_stack(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -117,6 +50,28 @@ def columns_like(a: Array, rows: int | None = None, count: int | None = None, dt
     return np.empty((*a.shape[:-2], count, rows), dtype or a.dtype).swapaxes(-2, -1)
 
 
+def meta_matrices(a: Array, rows: int, count: int, dtype: Any = None, columns: bool = True) -> Array:
+    """A stack of matrices (..., rows, count) without numbers, the leading dims those of `a`.
+
+    Column-major unless `columns` is False, as LAPACK's results are.
+    """
+    shape, dtype = (*a.shape[:-2], rows, count), a.dtype if dtype is None else np.dtype(dtype)
+    if not columns:
+        return meta_array(shape, dtype)
+    *stack, step, _ = contiguous_strides((*a.shape[:-2], count, rows))
+    return meta_array(shape, dtype, (*stack, 1, step))
+
+
+def meta_vectors(a: Array, count: int, dtype: Any = None) -> Array:
+    """A stack of vectors (..., count) without numbers for the stack of matrices `a`."""
+    return meta_array((*a.shape[:-2], count), a.dtype if dtype is None else np.dtype(dtype))
+
+
+def meta_numbers(a: Array, dtype: Any = None) -> Array:
+    """A number for each matrix of the stack `a`, without its value."""
+    return meta_array(a.shape[:-2], a.dtype if dtype is None else np.dtype(dtype))
+
+
 def batched_all(level: Any, op: Any, args: tuple[Any, ...]) -> Any:
     """The batching rule of matrices with vectors, the second argument: all get the batch in front.
 
@@ -133,18 +88,7 @@ def batched_all(level: Any, op: Any, args: tuple[Any, ...]) -> Any:
     return level.wrap(apply_below(op, tuple(fronted)))
 
 
-def without_numbers(record: Any, *silent: int) -> None:
-    """Shapes for meta tensors: the kernel run on zeros, its parameters at `silent`, which raise, off."""
-
-    def shapes(*args: Any) -> Any:
-        args = tuple("" if i in silent else value for i, value in enumerate(args))
-        with np.errstate(all="ignore"):
-            return record.kernel(*args)
-
-    record.meta(shapes)
-
-
-def given(name: str, result: Tensor, out: Tensor | None) -> Tensor:
+def into_out(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     """A result, or `out` with the result written into it; RuntimeError where it cannot be."""
     if out is None:
         return result
@@ -161,22 +105,27 @@ def given(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     return write_out(out, result.detach())
 
 
-def named(kind: str, results: Any, out: Any) -> Any:
+def named_results(kind: str, results: Any, out: Any) -> Any:
     """Results as the named tuple of that kind, or written into the tensors of `out`."""
     if out is None:
         return getattr(return_types, kind)(results)
-    tensors = [given(kind, result, target) for result, target in zip(results, out, strict=True)]
+    tensors = [into_out(kind, result, target) for result, target in zip(results, out, strict=True)]
     return getattr(return_types, f"{kind}_out")(tensors)
 
 
 # ---------------------------------------------------------------------------- parts of matrices
 
 
+def added(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """The sum of two gradients, either of which may be none."""
+    return b if a is None else a if b is None else a + b
+
+
 def transposed(x: Tensor) -> Tensor:
     return ops.transpose(x, -2, -1)
 
 
-def lower(x: Tensor) -> Tensor:
+def strict_lower(x: Tensor) -> Tensor:
     """What is below the diagonal."""
     return ops.tril(x, -1)
 
@@ -195,22 +144,22 @@ def hermitian(x: Tensor) -> Tensor:
     return (x + adjoint(x)) * 0.5
 
 
-def halved(x: Tensor) -> Tensor:
+def upper_half(x: Tensor) -> Tensor:
     """The upper triangle, with half the diagonal."""
     return ops.triu(x) - ops.diag_embed(main_diagonal(x)) * 0.5
 
 
-def top(x: Tensor, count: int) -> Tensor:
+def first_rows(x: Tensor, count: int) -> Tensor:
     """The first rows."""
     return x if x.shape[-2] == count else ops.narrow(x, -2, 0, count)
 
 
-def left(x: Tensor, count: int) -> Tensor:
+def first_columns(x: Tensor, count: int) -> Tensor:
     """The first columns."""
     return x if x.shape[-1] == count else ops.narrow(x, -1, 0, count)
 
 
-def guarded(numerator: Tensor, gap: Tensor, limit: Tensor, size: Tensor) -> Tensor:
+def guarded_quotient(numerator: Tensor, gap: Tensor, limit: Tensor, size: Tensor) -> Tensor:
     """`numerator / gap`; where the gap is within `limit`, 0 if the numerator is but noise, else nan.
 
     The functions whose derivatives these are do not depend on a choice that the gap leaves open:
