@@ -191,7 +191,7 @@ def _lstsq_shapes(self: Array, B: Array, rcond: float, driver: str) -> Any:
     real = self.real.dtype
     values = min(m, n) if a.size and b.size else 0
     return (
-        meta_matrices(b, n, b.shape[-1]),
+        meta_matrices(b, max(m, n), b.shape[-1])[..., :n, :],
         meta_array((*b.shape[:-2], b.shape[-1]), real),
         meta_numbers(a, np.int64),
         meta_vectors(a, values, real),
