@@ -22,7 +22,7 @@ from pullback.autograd.function import Function
 from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor
-from pullback.core.modes import enable_grad, no_grad
+from pullback.core.modes import enable_grad
 
 __all__ = ["argmin", "fixed_point", "implicit_root"]
 
@@ -34,7 +34,7 @@ class _Way(NamedTuple):
     """How linear systems are solved: the method, and the relative size of what may be left over."""
 
     method: str
-    tol: float
+    tol: float | None
 
 
 def implicit_root(
@@ -66,19 +66,7 @@ def implicit_root(
     """
     if method not in ("auto", "dense", "gmres", "cg"):
         raise ValueError(f"implicit_root: method must be 'auto', 'dense', 'gmres' or 'cg', not {method!r}")
-    if isinstance(solver, Tensor):
-        x = solver
-    else:
-        with no_grad():
-            x = solver(*(a.detach() if isinstance(a, Tensor) else a for a in args))
-    x = x.detach()
-    with no_grad():
-        shape = residual(x, *args).shape
-    if shape != x.shape:
-        raise ValueError(f"implicit_root: a residual of shape {list(shape)} for x of shape {list(x.shape)}")
-    if tol is None:
-        tol = 1e-5 if x.element_size() <= 4 else 1e-10
-    return _Root.apply(residual, _Way(method, tol), x, *args)
+    return _Root.apply(residual, _Way(method, tol), solver, *args)
 
 
 def fixed_point(
@@ -171,7 +159,16 @@ class _Root(Function):
     """x with F(x, args) = 0; forward mode and reverse mode by the implicit function theorem."""
 
     @staticmethod
-    def forward(ctx: Any, residual: Any, way: _Way, x: Tensor, *args: Any) -> Tensor:
+    def forward(ctx: Any, residual: Any, way: _Way, solver: Any, *args: Any) -> Tensor:
+        plain = [a.detach() if isinstance(a, Tensor) else a for a in args]
+        x = (solver if isinstance(solver, Tensor) else solver(*plain)).detach()
+        shape = residual(x, *args).shape
+        if shape != x.shape:
+            raise ValueError(
+                f"implicit_root: a residual of shape {list(shape)} for x of shape {list(x.shape)}"
+            )
+        if way.tol is None:
+            way = way._replace(tol=1e-5 if x.element_size() <= 4 else 1e-10)
         ctx.residual, ctx.way = residual, way
         ctx.rest = [None if isinstance(a, Tensor) else a for a in args]
         ctx.tensors = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
@@ -207,6 +204,16 @@ class _Root(Function):
             sources = [_source(a) if m else a for a, m in zip(args, moved, strict=True)]
             moved_by = pushed(lambda *given: ctx.residual(x, *given), sources, tangents, moved, recording)
         return -_solved(ctx.residual, x, args, moved_by, ctx.way, transposed=False)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, residual: Any, way: Any, solver: Any, *args: Any) -> Any:
+        """Each sample by itself: a solver is no op, and the samples' systems have nothing in common."""
+
+        def sample(i: int) -> Tensor:
+            given = zip((solver, *args), in_dims[2:], strict=True)
+            return _Root.apply(residual, way, *(a if d is None else ops.select(a, d, i) for a, d in given))
+
+        return ops.stack([sample(i) for i in range(info.batch_size)]), 0
 
 
 def _unpacked(ctx: Any, wanted: Any) -> tuple[Tensor, list[Any], list[bool]]:

@@ -136,7 +136,7 @@ class _System:
 
     def __init__(self, f: Callable[..., Any], y0: Tensor, arguments: int, held: list[Tensor]) -> None:
         self.f, self.held, self.arguments = f, held, arguments
-        self.shape, self.dtype = y0.shape, y0.detach().numpy().dtype
+        self.shape, self.dtype = y0.shape, y0.dtype.numpy
 
     def tensor(self, flat: Any) -> Tensor:
         """Numbers in the shape and dtype of y."""
@@ -242,7 +242,8 @@ class _Ivp(Function):
         start, times, states, given = _unpacked(ctx)
         system = ctx.system
         wanted = ctx.needs_input_grad
-        sweep = _interpolated if ctx.dense is not None and not _engine.grad_enabled() else _backsolved
+        numbers = ctx.dense is not None and not _engine.grad_enabled() and not _engine.levels()
+        sweep = _interpolated if numbers else _backsolved
         chosen = [bool(w) and isinstance(a, Tensor) for w, a in zip(wanted[6:], given, strict=True)]
         weight, slopes = sweep(ctx, start, times, states, given, chosen, g)
         args = given[: system.arguments]
@@ -257,6 +258,16 @@ class _Ivp(Function):
         return None, None, None, at_start, at_times, weight, *(next(found) if c else None for c in chosen)
 
     @staticmethod
+    def vmap(info: Any, in_dims: Any, system: Any, way: Any, note: Any, *tensors: Any) -> Any:
+        """Each sample by itself: the solver chooses its steps for each."""
+
+        def sample(i: int) -> Tensor:
+            given = zip(tensors, in_dims[3:], strict=True)
+            return _Ivp.apply(system, way, note, *(x if d is None else ops.select(x, d, i) for x, d in given))
+
+        return ops.stack([sample(i) for i in range(info.batch_size)]), 0
+
+    @staticmethod
     def jvp(ctx: Any, system: Any, way: Any, note: Any, start_v: Any, times_v: Any, y0_v: Any,
             *given_v: Any) -> Tensor:  # fmt: skip
         """d' = (df/dy) d + (df/da) da beside y, from d(t0) = dy0 - f(t0) dt0."""
@@ -264,11 +275,12 @@ class _Ivp(Function):
         args = given[: ctx.system.arguments]
         first = _start_state(ctx, start, times, states, args)
         moved = [isinstance(v, Tensor) for v in given_v]
+        tangents = [v for v in given_v if isinstance(v, Tensor)]
         d0 = y0_v - ctx.system.f(start, first, *args) * start_v
-        pair = _TangentSystem(ctx.system, given, given_v, moved)
         both = ops.cat([first.reshape(-1), d0.reshape(-1)])
-        whole = _System(pair, both, 0, [])
-        solved = _Ivp.apply(whole, ctx.way._replace(gradient="backsolve"), {}, start, times, both)
+        whole = _System(_TangentSystem(ctx.system, moved), both, len(given) + len(tangents), [])
+        way = ctx.way._replace(gradient="backsolve")
+        solved = _Ivp.apply(whole, way, {}, start, times, both, *given, *tangents)
         size = first.numel()
         pushed = [
             (solved[i, size:].reshape(first.shape) + ctx.system.f(t, states[i], *args) * times_v[i])
@@ -410,22 +422,20 @@ def _source(x: Tensor) -> Any:
 class _TangentSystem:
     """(y, d)' = (f, (df/dy) d + (df/da) da), in one vector."""
 
-    def __init__(self, system: _System, given: Any, tangents: Any, moved: list[bool]) -> None:
-        self.system, self.given, self.tangents, self.moved = system, given, tangents, moved
+    def __init__(self, system: _System, moved: list[bool]) -> None:
+        self.system, self.moved = system, moved
 
-    def __call__(self, t: Tensor, whole: Tensor) -> Tensor:
+    def __call__(self, t: Tensor, whole: Tensor, *args: Any) -> Tensor:
         from pullback.func.implicit import pushed
 
         system = self.system
         size = int(np.prod(system.shape))
         y, d = (part.reshape(system.shape) for part in (whole[:size], whole[size:]))
         count, recording = system.arguments, _engine.grad_enabled()
+        given, moving = args[:count], iter(args[len(self.moved) :])
+        tangents = [d, *(next(moving) if m else None for m in self.moved[:count])]
         with enable_grad():
             moved = [True, *self.moved[:count]]
-            sources = [
-                _source(y),
-                *(_source(x) if m else x for x, m in zip(self.given[:count], moved[1:], strict=True)),
-            ]
-            tangents = [d, *self.tangents[:count]]
+            sources = [_source(y), *(_source(x) if m else x for x, m in zip(given, moved[1:], strict=True))]
             slope = pushed(lambda y, *args: system.f(t, y, *args), sources, tangents, moved, recording)
-        return ops.cat([system.f(t, y, *self.given[:count]).reshape(-1), slope.reshape(-1)])
+        return ops.cat([system.f(t, y, *given).reshape(-1), slope.reshape(-1)])

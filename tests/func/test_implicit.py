@@ -36,6 +36,17 @@ def test_all_modes_agree_with_finite_differences():
     np.testing.assert_allclose(tangent.numpy(), 0.5 / np.sqrt([2, 3]))
 
 
+def test_whole_matrices_and_batches_agree_with_closed_forms():
+    a = torch.tensor([2.0, 3.0], dtype=DOUBLE)
+    slope, bend = np.diag(a.numpy() ** -0.5 / 2), np.diag(-(a.numpy() ** -1.5) / 4)
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        np.testing.assert_allclose(jacobian(root_of)(a).detach().numpy(), slope)
+    np.testing.assert_allclose(torch.func.hessian(lambda a: root_of(a).sum())(a).numpy(), bend, atol=1e-12)
+    np.testing.assert_allclose(torch.func.vmap(root_of)(a).numpy(), np.sqrt([2, 3]))
+    np.testing.assert_allclose(torch.func.vmap(torch.func.grad(root_of))(a).numpy(), slope.diagonal())
+    assert torch.autograd.gradcheck(root_of, a.requires_grad_(), check_batched_grad=True)
+
+
 @pytest.mark.slow
 def test_a_coupled_system():
     """A x + x^3 = b with a full matrix: dx/db = (A + 3 diag(x^2))^-1."""

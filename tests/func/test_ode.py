@@ -166,3 +166,46 @@ def test_what_is_refused():
         torch.func.solve_ivp(lambda t, y: y.sum(), (0, 1), y0)
     with pytest.raises(RuntimeError, match="solve_ivp: Required step size"), np.errstate(all="ignore"):
         torch.func.solve_ivp(lambda t, y: y * y, (0, 3), torch.ones(2, dtype=DOUBLE))
+
+
+def shrunk(rate, y0=None, gradient="adjoint"):
+    """y at 1, where y' = -rate * y: closed form y0 * exp(-rate)."""
+    y0 = torch.ones(2, dtype=DOUBLE) if y0 is None else y0
+    how = {"t_eval": [0.0, 1.0], "rtol": 1e-9, "atol": 1e-9, "gradient": gradient}
+    return torch.func.solve_ivp(lambda t, y, rate: -rate * y, (0.0, 1.0), y0, args=(rate,), **how).y[-1]
+
+
+@pytest.mark.parametrize("gradient", ["adjoint", "backsolve"])
+def test_whole_matrices_and_batches_agree_with_the_closed_form(gradient):
+    func = torch.func
+    rate = torch.tensor([1.0, 1.5], dtype=DOUBLE)
+    value = np.exp(-rate.numpy())
+
+    def end(rate):
+        return shrunk(rate, gradient=gradient)
+
+    near = {"rtol": 1e-6, "atol": 1e-8}
+    np.testing.assert_allclose(func.jacrev(end)(rate).numpy(), -np.diag(value), **near)
+    np.testing.assert_allclose(func.jacfwd(end)(rate).detach().numpy(), -np.diag(value), **near)
+    np.testing.assert_allclose(func.hessian(lambda r: end(r).sum())(rate).numpy(), np.diag(value), **near)
+    rates = torch.stack([rate, rate + 1])
+    np.testing.assert_allclose(func.vmap(end)(rates).numpy(), np.exp(-rates.numpy()), **near)
+    slopes = func.vmap(func.grad(lambda r: end(r).sum()))(rates)
+    np.testing.assert_allclose(slopes.numpy(), -np.exp(-rates.numpy()), **near)
+
+
+def test_second_derivatives_in_every_nest_of_modes():
+    rate, v = torch.tensor([1.0, 1.5], dtype=DOUBLE), torch.tensor([1.0, 2.0], dtype=DOUBLE)
+    expected = np.exp(-rate.numpy()) * v.numpy()
+
+    def total(rate):
+        return shrunk(rate).sum()
+
+    def along(rate):
+        return torch.func.jvp(total, (rate,), (v,))[1]
+
+    forward_over_reverse = torch.func.jvp(torch.func.grad(total), (rate,), (v,))[1]
+    np.testing.assert_allclose(forward_over_reverse.numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(torch.func.grad(along)(rate).numpy(), expected, rtol=1e-6)
+    twice = torch.func.jvp(along, (rate,), (v,))[1]
+    np.testing.assert_allclose(twice.item(), (expected * v.numpy()).sum(), rtol=1e-6)
