@@ -317,7 +317,8 @@ def entry(things: list[Any]) -> str:
     own = any(isinstance(t, Op) or isinstance(getattr(t, "__wrapped__", None), Op) for t in things)
     if not own and not any(op.__name__ == thing.__name__ for op in ops):
         among = f", among them `{'`, `'.join(parts)}`" if parts else ""
-        shown.insert(0, f"A function of other ops{among}.\n")
+        if parts or not blocks:
+            shown.insert(0, f"A function of other ops{among}{', and of this' if blocks else ''}.\n")
     return text + ("\n".join(shown) or "It has no derivative.\n")
 
 
