@@ -50,6 +50,9 @@ cdef class Op:
     # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
     # that `writes` says, unless the op is in place.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
+    # For transforms: `batch` names a general batching rule (transforms/batching/rules.py); of `all_dims`, no
+    # dim means all of them; one that `overwrites` forgets its first input; `factors` are the two parameters
+    # of which it is the matrix product; `piecewise` says that it is piecewise linear in its tensors.
 
     cdef readonly str name            # unique, snake_case
     cdef public str __name__          # what users call it
@@ -62,11 +65,13 @@ cdef class Op:
     cdef readonly str written_name    # that of a node that was made by writing into the first input, None if the same
     cdef object name_rule             # see `variant`
     cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
-    cdef readonly bint takes_half
+    cdef readonly bint takes_half, all_dims, overwrites, piecewise
+    cdef readonly tuple factors
     cdef bint swapped                 # the loop takes the second input first
     cdef readonly str writes          # the order of the copy that a writing kernel gets, or None
     cdef readonly str layout          # of new results: "C" contiguous, "K" as the inputs, "" as the kernel made them
-    cdef public object jvp_rule, batch_rule, meta_rule
+    cdef public object jvp_rule, meta_rule
+    cdef readonly object batch_rule   # a function, the name of a general rule, or None where one is derived
     cdef readonly list rules          # one Rule or None for each tensor parameter
     cdef readonly Rule joint          # one Rule for all
     cdef Loops loops
@@ -93,7 +98,8 @@ cdef class Op:
                  object refuse=None, str loops_for="biufc",
                  bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
                  bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None, bint random=False,
-                 bint takes_half=False, bint swapped=False, str layout=None, doc=None):
+                 bint takes_half=False, bint swapped=False, str layout=None, doc=None, str batch=None,
+                 bint all_dims=False, bint overwrites=False, bint piecewise=False, str factors=""):
         self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
@@ -111,6 +117,9 @@ cdef class Op:
         self.writes = writes
         self.takes_half = takes_half or self.moves
         self.swapped = swapped
+        self.batch_rule = batch
+        self.all_dims, self.overwrites, self.piecewise = all_dims, overwrites, piecewise
+        self.factors = tuple(factors.split())
         self.layout = layout if layout is not None else "" if elementwise or self.moves else "C"
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
         self.allowed = 0xFFFFFFFF
@@ -179,6 +188,8 @@ cdef class Op:
 
     def batch(self, function):
         """Sets an explicit batching rule, where none follows from the flags. A decorator."""
+        if self.batch_rule is not None:
+            raise TypeError(f"op {self.name} has a batching rule already")
         self.batch_rule = function
         return function
 

@@ -11,19 +11,20 @@ from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
-from pullback.core._engine import Tensor, restructure
+from pullback.core._engine import Op, Tensor, restructure
 from pullback.core._loops import strided
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
 from pullback.core.types import Size
 from pullback.ops.elementwise import magnitude_and_sign
+from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 
 WHOLE = slice(None)
 
 
 def _pair(
-    name: str, rule: Any, aliases: tuple[str, ...] = (), variants: Any = (None, None)
+    name: str, rule: Any, batch: Any, aliases: tuple[str, ...] = (), variants: Any = (None, None)
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declares a view op and its in-place twin; returns the former. A decorator."""
 
@@ -31,8 +32,9 @@ def _pair(
         record = op(name=name, aliases=aliases, view=True, linear=True)(kernel)
         camel = "".join(part.capitalize() for part in name.split("_"))
         twin = op(name=f"{name}_", places="", view=True, linear=True, grad_name=f"{camel}Backward1")(kernel)
-        record.vjp(self=rule)
-        twin.vjp(self=rule)
+        for one in (record, twin):
+            one.vjp(self=rule)
+            one.batch(batch)
         record.variant, twin.variant = variants
         for target in (f"Tensor.{name}", *aliases):
             short = target.rpartition(".")[2]
@@ -63,9 +65,18 @@ def _squeeze_name(first: int) -> Callable[[dict[str, Any]], str]:
     return name
 
 
+def _squeeze_batch(level: Any, op: Op, self: Any, dim: Any) -> Any:
+    ranks = self.ndim
+    if not ranks and dim is not None:
+        shifted(dim, 0)  # which may be refused
+        dim = ()
+    return level.wrap(op(self.physical, tuple(range(1, ranks + 1)) if dim is None else shifted(dim, ranks)))
+
+
 @_pair(
     "squeeze",
     lambda g, self_shape, dim: ops.reshape(g, self_shape),
+    _squeeze_batch,
     variants=(_squeeze_name(0), _squeeze_name(3)),
 )
 def squeeze(self: Tensor, dim=None):
@@ -81,7 +92,11 @@ def squeeze(self: Tensor, dim=None):
     return self[tuple([0 if n == 1 and d in wanted else WHOLE for d, n in enumerate(self.shape)] + [...])]
 
 
-@_pair("unsqueeze", lambda g, dim: squeeze(g, dim))
+def _unsqueeze_batch(level: Any, op: Op, self: Any, dim: int) -> Any:
+    return level.wrap(op(self.physical, wrap_dim(dim, self.ndim + 1) + 1))
+
+
+@_pair("unsqueeze", lambda g, dim: squeeze(g, dim), _unsqueeze_batch)
 def unsqueeze(self: Tensor, dim):
     """`self` with a new dimension of size 1 at place `dim`: a view.
 
@@ -99,9 +114,15 @@ def unsqueeze(self: Tensor, dim):
 # ----------------------------------------------------------------------------------- other orders
 
 
+def _transpose_batch(level: Any, op: Op, self: Any, dim0: int, dim1: int) -> Any:
+    dims = shifted((dim0, dim1), self.ndim) if self.ndim else (0, 0)
+    return level.wrap(op(self.physical, *dims))
+
+
 @_pair(
     "transpose",
     lambda g, dim0, dim1: transpose(g, dim0, dim1),
+    _transpose_batch,
     aliases=("torch.swapaxes", "Tensor.swapaxes", "torch.swapdims", "Tensor.swapdims"),
 )
 def transpose(self: Tensor, dim0, dim1):
@@ -115,7 +136,13 @@ def transpose(self: Tensor, dim0, dim1):
     return self.swapaxes(first, second) if self.ndim else self
 
 
-@_pair("t", lambda g: t(g))
+def _t_batch(level: Any, op: Op, self: Any) -> Any:
+    if self.ndim > 2:
+        t.kernel(self._array)  # the message for a sample
+    return level.wrap(transpose(self.physical, 1, 2) if self.ndim == 2 else ops.alias(self.physical))
+
+
+@_pair("t", lambda g: t(g), _t_batch)
 def t(self: Tensor):
     """The transpose of a matrix: a view; a tensor of fewer dimensions as it is.
 
@@ -162,6 +189,13 @@ def _unpermute(g: Tensor, dims: Any) -> Tensor:
 
 
 permute.vjp(self=_unpermute)
+
+
+@permute.batch
+def _permute_batch(level: Any, op: Op, self: Any, dims: Any) -> Any:
+    if len(dims) != self.ndim:
+        permute.kernel(self._array, dims)  # the message for a sample
+    return level.wrap(op(self.physical, (0, *shifted(tuple(dims), self.ndim))))
 
 
 @function(aliases=("torch.moveaxis", "Tensor.moveaxis"))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, from_array
+from pullback.core._engine import Op, Tensor, from_array
 from pullback.core.dtypes import (
     CPU,
     DTYPES,
@@ -38,6 +38,7 @@ from pullback.core.dtypes import (
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
 from pullback.core.strides import strides_for, strides_of
+from pullback.ops.shared.batches import padded, rank, writes
 
 DISCARDS = "Casting complex values to real discards the imaginary part"
 
@@ -51,7 +52,7 @@ def cast_array(a: Any, kind: Any, strides: Any = None) -> Any:
         return ops.laid_copy(a, kind, strides)
 
 
-@op(name="to_copy", places="", linear=True, moves=True, grad_name="ToCopyBackward0")
+@op(name="to_copy", places="", linear=True, moves=True, grad_name="ToCopyBackward0", batch="leading")
 def _to_copy(self: Tensor, dtype, memory_format=None):
     """A copy of `self` as `dtype`."""
     if memory_format is None or memory_format is preserve_format:
@@ -206,7 +207,7 @@ def typed(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 # ------------------------------------------------------------------------------ whole writes
 
 
-@op(name="copy", places="i", writes="K", grad_name="CopyBackwards")
+@op(name="copy", places="i", writes="K", overwrites=True, grad_name="CopyBackwards")
 def _copy(self: Tensor, src: Tensor, non_blocking=False):
     """The numbers of `src`, broadcast and cast, in the layout of `self`; the gradient goes to `src`."""
     if src.shape != self.shape:
@@ -219,6 +220,7 @@ def _copy(self: Tensor, src: Tensor, non_blocking=False):
 
 
 _copy.vjp(self=lambda g: ops.zeros_like(g), src="g")
+_copy.batch(writes)
 
 
 def _check_fits(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
@@ -256,6 +258,13 @@ def check_number(value: Any, kind: Any) -> None:
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
 
 
+def _fill_with_batch(level: Any, op: Op, self: Any, value: Any) -> Any:
+    """A value for each sample is a copy of it into the sample."""
+    if level.holds(value):
+        return level.wrap(_copy(level.front(self), padded(value.physical, rank(self)), False))
+    return level.wrap(op(self.physical, value))
+
+
 def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
     if tensor:
 
@@ -270,9 +279,13 @@ def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
             np.copyto(self, value, casting="unsafe")
             return self
 
+        record.batch(_fill_with_batch)
         return record.vjp(self=lambda g: ops.zeros_like(g), value="g")
 
-    @op(name=name, places="", writes="K", grad_name=f"FillBackward{digit}")
+    @op(
+        name=name, places="", writes="K", overwrites=digit == 0, grad_name=f"FillBackward{digit}",
+        batch="leading",
+    )  # fmt: skip
     def record(self: Tensor, value):
         """`self` with every element replaced by a number."""
         check_number(value, self.dtype)
@@ -328,7 +341,7 @@ def fill_in_place(input: Tensor, value: Any) -> Tensor:
     return _fill_in_place.inplace(input, value)
 
 
-@op(name="zero", places="", writes="K")
+@op(name="zero", places="", writes="K", overwrites=True, batch="leading")
 def _zero(self: Tensor):
     """Zeros like `self`."""
     self[...] = 0

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.dtypes import contiguous_format
 from pullback.core.op import function, op
 from pullback.core.types import Size
+from pullback.ops.shared.batches import padded, shifted
 from pullback.ops.shared.dims import one_or_many, wrap_dim, wrap_dims
 from pullback.ops.shared.flat_places import compact
 
@@ -105,6 +106,11 @@ def rot90(self: Tensor, k=1, dims=(0, 1)):
 rot90.vjp(self=lambda g, k, dims: rot90(g, -k, dims))
 
 
+@rot90.batch
+def _rot90_batch(level: Any, op: Op, self: Any, k: int, dims: Any) -> Any:
+    return level.wrap(op(self.physical, k, shifted(tuple(dims), self.ndim)))
+
+
 # --------------------------------------------------------------------------------- repetitions
 
 
@@ -122,6 +128,15 @@ def _repeat_rule(g: Any, self_shape: Any, repeats: Any, needs: Any) -> Any:
         return (g,)
     total = ops.sum(ops.reshape(g, parts), tuple(range(0, len(parts), 2)))
     return (ops.reshape(total, self_shape),)
+
+
+@_repeat.batch
+def _repeat_batch(level: Any, op: Op, self: Any, repeats: Any) -> Any:
+    if len(repeats) < self.ndim:
+        raise RuntimeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
+        )
+    return level.wrap(op(padded(self.physical, len(repeats)), (1, *repeats)))
 
 
 @function(places="m")
@@ -219,7 +234,7 @@ def repeat_interleave(
 
 
 def _triangle(name: str, lower: bool) -> Any:
-    @op(name=name, places="tmi", moves=True, linear=True)
+    @op(name=name, places="tmi", moves=True, linear=True, batch="leading")
     def record(self: Tensor, diagonal=0):
         if self.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
@@ -263,6 +278,11 @@ _pad.vjp(self=lambda g, pad: _pad(g, tuple((-a, -b) for a, b in pad), 0))
 @_pad.jvp
 def _pad_tangent(self: Any, pad: Any, value: Any) -> Any:
     return _pad(self, pad, 0)
+
+
+@_pad.batch
+def _pad_batch(level: Any, op: Op, self: Any, pad: Any, value: Any) -> Any:
+    return level.wrap(op(self.physical, ((0, 0), *pad), value))
 
 
 @function(places="t")

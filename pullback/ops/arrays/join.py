@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, from_array
+from pullback.core._engine import Op, Tensor, from_array
 from pullback.core.dtypes import promote_types
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Tensors
+from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_places import compact
 
@@ -86,6 +87,13 @@ def _cat_rule(g: Any, tensors_shape: Any, dim: int, needs: Any) -> Any:
     return (found,)
 
 
+@_cat.batch
+def _cat_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
+    real = [x for x in tensors if x.shape != (0,)]
+    kept = real if any(x.ndim != 1 for x in real) else tensors
+    return level.wrap(op([level.front(x) for x in kept], shifted(dim, max(x.ndim for x in kept))))
+
+
 @function(places="t", aliases=("torch.concat", "torch.concatenate"))
 def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Any = None) -> Tensor:
     """The tensors joined along a dimension, in the dtype they promote to.
@@ -125,6 +133,11 @@ def _stack(tensors: Tensors, dim):
 @_stack.joint_vjp
 def _stack_rule(g: Any, dim: int, needs: Any) -> Any:
     return ([ops.select(g, dim, i) if needed else None for i, needed in enumerate(needs)],)
+
+
+@_stack.batch
+def _stack_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
+    return level.wrap(op([level.front(x) for x in tensors], shifted(dim, tensors[0].ndim + 1)))
 
 
 @function(places="t")
@@ -252,6 +265,19 @@ def _block_diag_rule(g: Any, tensors_shape: Any, needs: Any) -> Any:
         found.append(block)
         row, column = row + n, column + m
     return (found,)
+
+
+@_block_diag.batch
+def _block_diag_batch(level: Any, op: Op, tensors: Any) -> Any:
+    """Each matrix between zeros in its row of blocks."""
+    fronts = [level.front(x) for x in tensors]
+    blocks = [ops.reshape(p, (level.size, *(1,) * (3 - p.ndim), *p.shape[1:])) for p in fronts]
+    width, place, rows = sum(p.shape[-1] for p in blocks), 0, []
+    for p in blocks:
+        n = p.shape[-1]
+        rows.append(ops.constant_pad_nd(p, (place, width - place - n)))
+        place += n
+    return level.wrap(ops.cat(rows, -2))
 
 
 @function(places="t")

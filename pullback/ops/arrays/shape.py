@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import REGISTRY, Tensor
+from pullback.core._engine import REGISTRY, Op, Tensor
 from pullback.core._loops import strided
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import Size
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function, op
+from pullback.ops.shared.batches import padded, shifted, shifted_args
 from pullback.ops.shared.dims import infer_size, view_strides, wrap_dim
 
 WHOLE = slice(None)
@@ -34,6 +35,17 @@ def embed(self: Tensor, shape, view, args):
 
 
 embed.vjp(self=lambda g, view, args: REGISTRY[view](g, *args))
+
+
+@embed.batch
+def _embed_batch(level: Any, op: Op, self: Any, shape: Any, view: str, args: Any) -> Any:
+    """The gradient of a view: its arguments move as the view's do."""
+    if not shape:
+        return level.wrap(reshape(self.physical, (level.size,)))
+    if view == "as_strided":
+        return level.call(ops.strided_put, self, shape, args[3], *args[:3])
+    args = ((WHOLE, *args[0]),) if view == "basic" else shifted_args(REGISTRY[view], args, len(shape))
+    return level.wrap(op(self.physical, (level.size, *shape), view, args))
 
 
 # ----------------------------------------------------------------------------------- other shapes
@@ -111,6 +123,13 @@ def unsafe_view(self: Tensor, size):
 
 
 unsafe_view.vjp(self=lambda g, self_shape: reshape(g, self_shape))
+
+
+@_view.batch
+@_reshape_alias.batch
+@unsafe_view.batch
+def _view_batch(level: Any, op: Op, self: Any, size: Any) -> Any:
+    return level.wrap(op(self.physical, (level.size, *infer_size(size, math.prod(self.shape)))))
 
 
 @function()
@@ -343,6 +362,16 @@ _diagonal_copy.vjp(
 )
 
 
+@_diag_embed.batch
+def _diag_embed_batch(level: Any, op: Op, self: Any, offset: int, dim1: int, dim2: int) -> Any:
+    return level.wrap(op(self.physical, offset, *shifted((dim1, dim2), self.ndim + 1)))
+
+
+@_diagonal_copy.batch
+def _diagonal_copy_batch(level: Any, op: Op, self: Any, offset: int, dim1: int, dim2: int) -> Any:
+    return level.wrap(op(self.physical, offset, *shifted((dim1, dim2), self.ndim)))
+
+
 @function()
 def diag(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal: a copy.
@@ -415,6 +444,13 @@ def expand(self: Tensor, size: Size, implicit=False):
 
 
 expand.vjp(self="g")
+
+
+@expand.batch
+def _expand_batch(level: Any, op: Op, self: Any, size: Any, implicit: bool) -> Any:
+    if self.ndim > len(size):
+        expand.kernel(self._array, size)  # the message for a sample
+    return level.wrap(op(padded(self.physical, len(size)), (level.size, *size), implicit))
 
 
 @function(places="m")

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core._loops import strided
 from pullback.core.op import function, op
 from pullback.ops.arrays.shape import slice_view
+from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_places import accumulate
 from pullback.ops.shared.forms import explained
@@ -306,3 +307,11 @@ def unfold_sum(self: Tensor, shape, dimension, size, step):
 
 unfold.vjp(self=lambda g, self_shape, dimension, size, step: unfold_sum(g, self_shape, dimension, size, step))
 unfold_sum.vjp(self=lambda g, dimension, size, step: unfold(g, dimension, size, step))
+
+
+@unfold_sum.batch
+def _unfold_sum_batch(level: Any, op: Op, self: Any, shape: Any, dimension: int, size: int, step: int) -> Any:
+    if not shape:
+        return level.wrap(ops.reshape(self.physical, (level.size,)))
+    dim = shifted(dimension, len(shape))
+    return level.wrap(op(self.physical, (level.size, *shape), dim, size, step))

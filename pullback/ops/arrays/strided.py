@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, detach_inplace, from_array, restructure, set_array
+from pullback.core._engine import Op, Tensor, detach_inplace, from_array, restructure, set_array
 from pullback.core._loops import strided
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format, from_numpy_dtype, preserve_format
@@ -153,6 +153,40 @@ def _as_strided_tangent(self: Any, size: Any, stride: Any, offset: Any, strides:
     return strided_take(self, strides, size, stride, offset)
 
 
+@_as_strided.batch
+@_as_strided_in_place.batch
+def _as_strided_batch(
+    level: Any, op: Op, self: Any, size: Any, stride: Any, offset: int, strides: Any
+) -> Any:
+    own = strides_of(self.physical._array)
+    return level.wrap(op(self.physical, (level.size, *size), (own[0], *stride), offset, own))
+
+
+def _reach(*layouts: tuple[Any, Any, int]) -> int:
+    """How many places of memory one sample needs, whose memory is laid behind the last one's."""
+    low, high = _ends(layouts)
+    return high - low + 1
+
+
+@strided_put.batch
+def _strided_put_batch(
+    level: Any, op: Op, self: Any, shape: Any, strides: Any, size: Any, stride: Any, offset: int
+) -> Any:
+    """The memories of all samples in a row."""
+    step, n = _reach((shape, strides, 0), (size, stride, offset)), level.size
+    layouts = (n, *shape), (step, *strides), (n, *size), (step, *stride)
+    return level.wrap(op(self.physical, *layouts, offset))
+
+
+@strided_take.batch
+def _strided_take_batch(
+    level: Any, op: Op, self: Any, strides: Any, size: Any, stride: Any, offset: int
+) -> Any:
+    step = _reach((self.shape, strides, 0), (size, stride, offset))
+    layouts = (step, *strides), (level.size, *size), (step, *stride)
+    return level.wrap(op(self.physical, *layouts, offset))
+
+
 def _window(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -> tuple[Any, ...]:
     """The checked arguments of `_as_strided` after the tensor."""
     size, stride = tuple(size), tuple(stride)
@@ -216,6 +250,15 @@ _as_strided_scatter.vjp(
 )
 
 
+@_as_strided_scatter.batch
+def _as_strided_scatter_batch(
+    level: Any, op: Op, self: Any, src: Any, size: Any, stride: Any, offset: int, strides: Any
+) -> Any:
+    step = _reach((self.shape, strides, 0), (size, stride, offset))
+    layouts = (level.size, *size), (step, *stride), offset, (step, *strides)
+    return level.wrap(op(level.front(self), level.front(src), *layouts))
+
+
 @function()
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
@@ -232,7 +275,7 @@ def as_strided_scatter(
 # ---------------------------------------------------------------------------- other number types
 
 
-@op(places="", view=True, nondiff=True)
+@op(places="", view=True, nondiff=True, batch="leading")
 def view_dtype(self: Tensor, dtype):
     """The bytes of `self` as numbers of another type; the last dimension grows or shrinks."""
     old, new = from_numpy_dtype(self.dtype), dtype
@@ -266,7 +309,7 @@ def _size_detail(self: Any, ratio: float, fault: str) -> str:
     return f", but got {self.shape[-1]}" if fault.startswith("size") else ""
 
 
-@op(view=True, linear=True)
+@op(view=True, linear=True, batch="leading")
 def view_as_real(self: Tensor):
     """A complex tensor as real and imaginary parts along a new last dimension of size 2: a view.
 
@@ -285,7 +328,7 @@ def view_as_real(self: Tensor):
 view_as_real.vjp(self=lambda g: view_as_complex(ops.contiguous(g)))
 
 
-@op(view=True, linear=True)
+@op(view=True, linear=True, batch="leading")
 def view_as_complex(self: Tensor):
     """A tensor whose last dimension, of size 2, holds real and imaginary parts, as complex: a view.
 
@@ -337,7 +380,7 @@ def reinterpreted_back(seen: Tensor, shape: tuple[int, ...], strides: tuple[int,
     return strided_take(flat, (1,), shape, strides, 0)
 
 
-@op(name="select_part", places="", view=True, linear=True, grad_name="SelectBackward0")
+@op(name="select_part", places="", view=True, linear=True, grad_name="SelectBackward0", batch="leading")
 def _part(self: Tensor, imaginary):
     """The real or imaginary parts of a complex tensor."""
     return self.imag if imaginary else self.real
@@ -384,7 +427,7 @@ SURFACE["Tensor"]["imag"] = _write_part("imag", imag)
 # -------------------------------------------------------------------------- the tensor's own memory
 
 
-@op(places="tm", view=True, nondiff=True)
+@op(places="tm", view=True, nondiff=True, batch="leading")
 def detach(self: Tensor):
     """The same numbers outside the graph: memory and version counter are shared.
 
@@ -395,7 +438,7 @@ def detach(self: Tensor):
     return self
 
 
-@op(places="", view=True, linear=True)
+@op(places="", view=True, linear=True, batch="leading")
 def alias(self: Tensor):
     """A view of all of `self`."""
     return self
@@ -415,7 +458,7 @@ def laid_copy(a: Any, kind: Any, strides: Any = None) -> Any:
     return copy
 
 
-@op(linear=True, moves=True)
+@op(linear=True, moves=True, batch="leading")
 def clone(self: Tensor, memory_format=None):
     """A copy in memory of its own, laid out as `self` is unless a memory format is given.
 

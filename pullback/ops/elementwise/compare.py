@@ -148,7 +148,7 @@ isreal = _test(
 # --------------------------------------------------------------------------------------- closeness
 
 
-@op(name="isclose", places="", nondiff=True, layout="K")
+@op(name="isclose", places="", nondiff=True, layout="K", batch="elementwise")
 def _isclose(self: Tensor, other: Tensor, rtol: Any, atol: Any, equal_nan: Any) -> Any:
     """The elements of `isclose`."""
     close = np.equal(self, other)
@@ -214,7 +214,7 @@ def _converted(x: Any, dtype: Any) -> Any:
     return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else np.array(x, dtype)
 
 
-@op(name="where", places="", moves=True)
+@op(name="where", places="", moves=True, batch="elementwise")
 def _where(
     condition: Tensor,
     self: Tensor | Number,

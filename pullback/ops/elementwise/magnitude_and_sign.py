@@ -229,7 +229,7 @@ ldexp = elementwise(
 )
 
 
-@op(name="frexp", places="", layout="K")
+@op(name="frexp", places="", layout="K", batch="leading")
 def _frexp(self: Tensor) -> Any:
     """Mantissa and exponent."""
     if self.dtype.kind != "f":

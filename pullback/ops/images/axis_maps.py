@@ -118,7 +118,7 @@ def turned(maps: Maps) -> Maps:
     return tuple([None if m is None else m.transposed for m in maps])
 
 
-@op(places="", linear=True)
+@op(places="", linear=True, batch="leading")
 def resample(self: Tensor, maps: Maps, grad_name: str) -> Array:
     """Maps on the last dims of `self`: sums of weighted elements. Nodes are called `grad_name`."""
     if all(m is None for m in maps):
@@ -126,7 +126,7 @@ def resample(self: Tensor, maps: Maps, grad_name: str) -> Array:
     return apply_maps(self, maps)
 
 
-@op(places="", linear=True, moves=True)
+@op(places="", linear=True, moves=True, batch="leading")
 def take_axes(self: Tensor, maps: Maps, grad_name: str) -> Array:
     """The same for maps that only copy, which take any dtype."""
     if all(m is None for m in maps):
@@ -144,4 +144,3 @@ for _record in (resample, take_axes):
     _record.vjp(self=_resample_vjp)
     _record.variant = "grad_name"
     _record.meta(lambda self, maps, grad_name: meta_array(_shape(self, maps), self.dtype))
-    _record.batch_rule = "leading"

@@ -20,7 +20,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core import _loops
-from pullback.core._engine import Tensor, conj
+from pullback.core._engine import Op, Tensor, conj
 from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.meta import meta_array
@@ -28,6 +28,7 @@ from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.kernels import columns as columns_kernels
 from pullback.ops.products.matmul import check_numbers
+from pullback.ops.shared.batches import affine, channels, folded, of_sample, unchannelled, unfolded
 from pullback.ops.shared.forms import explained
 
 """An int, or one for each spatial dim."""
@@ -422,6 +423,35 @@ def _bias_gradient(g: Tensor) -> Tensor:
 convolution.vjp(self=_input_gradient, weight=_weight_gradient, bias=_bias_gradient)
 
 
+@convolution.batch
+def _convolution_batch(
+    level: Any, op: Op, self: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any,
+    transposed: bool, output_padding: Any, groups: int,
+) -> Any:  # fmt: skip
+    """The batch joins the samples; where the kernels are batched, the channels, in groups."""
+    options = stride, padding, dilation, transposed, output_padding
+    if not level.holds(weight):
+        inside, after = (None, bias) if level.holds(bias) else (bias, None)
+        y = unfolded(level, op(folded(level, self), weight, inside, *options, groups))
+        return _with_bias(level, y, after)
+    w = weight.physical
+    together = groups == 1 and not level.holds(self)
+    if together and transposed:
+        w = ops.transpose(w, 0, 1)
+        w = ops.reshape(w, (w.shape[0], w.shape[1] * w.shape[2], *w.shape[3:]))
+    else:
+        w = ops.reshape(w, (w.shape[0] * w.shape[1], *w.shape[2:]))
+    x = self if together else channels(level, self)
+    y = op(x, w, None, *options, 1 if together else groups * level.size)
+    return _with_bias(level, unchannelled(level, y), bias)
+
+
+def _with_bias(level: Any, y: Any, bias: Any) -> Any:
+    if bias is None:
+        return y
+    return level.wrap(affine(level, y.physical, None, bias, (1, y.shape[1], *(1,) * (y.ndim - 2))))
+
+
 @op(places="", grad_name="ConvolutionBackwardBackward0")
 def convolution_weight(
     self: Tensor, other: Tensor, shape: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int
@@ -444,6 +474,27 @@ convolution_weight.vjp(
         conj(self), conj(g), other_shape, stride, padding, dilation, True, groups
     ),
 )
+
+
+@convolution_weight.batch
+def _convolution_weight_batch(
+    level: Any,
+    op: Op,
+    self: Any,
+    other: Any,
+    shape: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Any:
+    """Where the second factor alone is batched, its channels join; else sample by sample in groups."""
+    together = groups == 1 and not level.holds(self)
+    whole = (shape[0] * level.size, *shape[1:])
+    x = self if together else channels(level, self)
+    counted = 1 if together else groups * level.size
+    found = op(x, channels(level, other), whole, stride, padding, dilation, counted)
+    return level.wrap(ops.reshape(found, (level.size, *shape)))
 
 
 # ------------------------------------------------------------------------------- what users call
@@ -602,3 +653,12 @@ conv_tbc.vjp(
     ),
     bias=lambda g: ops.sum(g, (0, 1)),
 )
+
+
+@conv_tbc.batch
+@of_sample
+def _conv_tbc_by_conv1d(self: Tensor, weight: Tensor, bias: Tensor, pad: int) -> Tensor:
+    if (self.ndim, weight.ndim, bias.ndim) != (3, 3, 1):
+        return NotImplemented
+    found = conv1d(ops.permute(self, (1, 2, 0)), ops.permute(weight, (2, 1, 0)), bias, 1, pad)
+    return ops.permute(found, (2, 0, 1))

@@ -21,6 +21,7 @@ from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import grid as grid_kernels
+from pullback.ops.shared.batches import samples
 from pullback.ops.shared.forms import public, refuse
 
 Order = tuple[int, ...]
@@ -257,6 +258,8 @@ def affine_matrices(self: Tensor, corners: bool) -> Array:
     return np.matmul(flat.swapaxes(1, 2), _base(size, corners, self.dtype))
 
 
+for _record in (grid_samples, grid_spread, grid_slopes, affine_places, affine_matrices):
+    _record.batch(samples)
 affine_places.vjp(self=lambda g, corners: affine_matrices(g, corners))
 affine_matrices.vjp(self=lambda g, self_shape, corners: affine_places(g, tuple(self_shape[1:-1]), corners))
 

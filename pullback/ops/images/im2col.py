@@ -53,7 +53,7 @@ def _refuse(name: str, x: Tensor) -> None:
     refuse(name, x, kinds="fcb")
 
 
-@op(places="", grad_name="Im2ColBackward0", linear=True)
+@op(places="", grad_name="Im2ColBackward0", linear=True, batch="leading")
 def im2col(self: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
     """The windows of images (..., channels, h, w) as columns (..., channels * kernel, places)."""
     *batch, channels, height, width = self.shape
@@ -68,7 +68,7 @@ def im2col(self: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pa
     return columns
 
 
-@op(places="", grad_name="Col2ImBackward0", linear=True)
+@op(places="", grad_name="Col2ImBackward0", linear=True, batch="leading")
 def col2im(self: Tensor, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
     """Columns (..., channels * kernel, places) added up to images (..., channels, h, w)."""
     *batch, rows, places = self.shape
@@ -92,7 +92,6 @@ im2col.vjp(
     )
 )
 col2im.vjp(self=lambda g, kernel, dilation, padding, stride: im2col(g, kernel, dilation, padding, stride))
-im2col.batch_rule = col2im.batch_rule = "leading"
 
 
 @im2col.meta

@@ -20,6 +20,7 @@ from pullback.core._engine import Tensor
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims
 from pullback.ops.images.axis_maps import AxisMap, apply_maps, gather_map, resample, take_axes
+from pullback.ops.shared.batches import samples
 from pullback.ops.shared.forms import public, refuse
 
 # ------------------------------------------------------------------------------- weights of one dim
@@ -225,6 +226,9 @@ def resample_bytes(self: Tensor, maps: Any) -> Array:
         alone = tuple([_short(m) if d == dim else None for d, m in enumerate(maps)])
         x = np.clip(np.floor(apply_maps(x.astype(np.float64), alone) + 0.5), 0, 255).astype(np.uint8)
     return x
+
+
+resample_bytes.batch(samples)
 
 
 def _shown(mode: str, dims: int, smooth: bool) -> str:

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import SURFACE, op
 from pullback.core.types import Array, Ints
 from pullback.kernels import pooling
 from pullback.ops.images.pooling import adaptive_windows, hashable, placed
+from pullback.ops.shared.batches import folded, samples, unfolded
 from pullback.ops.shared.forms import public, refuse
 
 """An int, or one for each spatial dim."""
@@ -41,7 +42,7 @@ class Windows:
         self.steps = (1,) * len(ones) + tuple(steps)
 
 
-@op(places="")
+@op(places="", batch="leading")
 def max_windows(self: Tensor, windows: Windows, grad_name: str) -> tuple[Array, Array]:
     """The largest element of each window of the last dims, and its place. Nodes are called `grad_name`.
 
@@ -74,7 +75,7 @@ def _flat(a: Array, places: Array, dims: int) -> tuple[Array, Array, int]:
     return np.ascontiguousarray(a), np.ascontiguousarray(places, np.int64), outer
 
 
-@op(places="", linear=True)
+@op(places="", linear=True, batch="leading")
 def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], grad_name: str) -> Array:
     """Zeros of `size` in the last dims, to which elements are added at their places."""
     a, places, outer = _flat(self, places, len(size))
@@ -84,7 +85,7 @@ def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], grad_name: s
     return y
 
 
-@op(places="", linear=True)
+@op(places="", linear=True, batch="leading")
 def take_places(self: Tensor, places: Tensor, dims: int, grad_name: str) -> Array:
     """The elements at some places of the last `dims` dims."""
     a, places, outer = _flat(self, places, dims)
@@ -114,7 +115,6 @@ def _max_windows_tangent(self: Any, windows: Any, grad_name: Any, result: Any) -
 
 for _record in (max_windows, put_places, take_places):
     _record.variant = "grad_name"
-    _record.batch_rule = "leading"
 
 
 # ------------------------------------------------------------------------------------------ max_pool
@@ -278,6 +278,16 @@ fractional_max_windows.vjp(
 )
 
 
+@fractional_max_windows.batch
+def _fractional_batch(level: Any, op: Op, self: Any, samples: Any, kernel: Any, *options: Any) -> Any:
+    """Samples of the places are (N, C, dims), of which a single image takes the first."""
+    places = level.front(samples)
+    if self.ndim == len(kernel) + 1:
+        return level.wrap(op(level.front(self), places[:, 0], kernel, *options))
+    places = ops.reshape(places[:, : self.shape[0]], (-1, *samples.shape[1:]))
+    return tuple([unfolded(level, r) for r in op(folded(level, self), places, kernel, *options)])
+
+
 def _fractional(
     dims: int, input: Tensor, kernel_size: Ints, output_size: Ints, output_ratio: Any, samples: Tensor | None
 ) -> tuple[Tensor, Tensor]:
@@ -376,6 +386,13 @@ def unpool_places(self: Tensor, indices: Tensor, size: tuple[int, ...], grad_nam
 
 unpool_places.variant = "grad_name"
 unpool_places.vjp(self=lambda g, indices, size, grad_name: take_places(g, indices, len(size), grad_name))
+
+
+@unpool_places.batch
+def _unpool_batch(level: Any, op: Op, self: Any, indices: Any, size: tuple[int, ...], grad_name: str) -> Any:
+    if self.ndim == len(size) + 2:
+        return samples(level, op, self, indices, size, grad_name)
+    return level.wrap(op(level.front(self), level.front(indices), size, grad_name))
 
 
 def _check_unpool(x: Array, indices: Array, size: tuple[int, ...]) -> None:

@@ -18,6 +18,7 @@ from pullback.core._engine import Tensor
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.ops.images.axis_maps import AxisMap, resample, window_map
+from pullback.ops.shared.batches import samples
 from pullback.ops.shared.forms import public, refuse
 
 """An int, or one for each spatial dim."""
@@ -225,6 +226,9 @@ def _whole_means(self: Tensor, maps: Any) -> Array:
     sums, divisors = _whole_numbers(maps)
     total = resample.kernel(self.astype(np.float64), sums, "").astype(np.int64)
     return np.sign(total) * np.sign(divisors) * (np.abs(total) // np.abs(divisors))
+
+
+_whole_means.batch(samples)
 
 
 @public(places="t")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pullback.core._engine import Tensor
 from pullback.core.op import op
 from pullback.core.types import Array
+from pullback.ops.shared.batches import samples
 
 
 def _check_image(name: str, factor: str, a: Array, value: int) -> None:
@@ -19,7 +20,7 @@ def _check_image(name: str, factor: str, a: Array, value: int) -> None:
         raise RuntimeError(f"{name} expects a positive {factor}, but got {value}")
 
 
-@op(places="t", aliases=("nn.functional.pixel_shuffle",), moves=True, linear=True)
+@op(places="t", aliases=("nn.functional.pixel_shuffle",), moves=True, linear=True, batch="leading")
 def pixel_shuffle(self: Tensor, upscale_factor: int) -> Array:
     """Channels moved into the image: (..., c * r * r, h, w) to (..., c, h * r, w * r).
 
@@ -43,7 +44,7 @@ def pixel_shuffle(self: Tensor, upscale_factor: int) -> Array:
     return parts.copy().reshape(*batch, c, h * r, w * r)
 
 
-@op(places="t", aliases=("nn.functional.pixel_unshuffle",), moves=True, linear=True)
+@op(places="t", aliases=("nn.functional.pixel_unshuffle",), moves=True, linear=True, batch="leading")
 def pixel_unshuffle(self: Tensor, downscale_factor: int) -> Array:
     """Pixels moved into channels: (..., c, h * r, w * r) to (..., c * r * r, h, w).
 
@@ -69,7 +70,6 @@ def pixel_unshuffle(self: Tensor, downscale_factor: int) -> Array:
 
 pixel_shuffle.vjp(self=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
 pixel_unshuffle.vjp(self=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
-pixel_shuffle.batch_rule = pixel_unshuffle.batch_rule = "leading"
 
 
 @op(places="t", aliases=("nn.functional.channel_shuffle",), moves=True, linear=True)
@@ -110,3 +110,7 @@ def native_channel_shuffle(self: Tensor, groups: int) -> Array:
 native_channel_shuffle.vjp(
     self=lambda g, groups, self_shape: channel_shuffle(g, max(self_shape[1] // groups, 1))
 )
+
+
+for _record in (channel_shuffle, native_channel_shuffle):
+    _record.batch(samples)

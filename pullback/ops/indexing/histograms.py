@@ -19,6 +19,7 @@ from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import contiguous_format
 from pullback.core.op import op
 from pullback.core.types import Array, Tensors
+from pullback.ops.shared.batches import of_sample
 from pullback.ops.shared.forms import explained
 
 
@@ -38,6 +39,20 @@ def _places(self: Tensor, edges: Tensors) -> Array:
         inside &= (found >= 0) & (found < bins) & (x <= edge[-1])
         place = place * bins + found
     return np.where(inside, place, math.prod(len(edge) - 1 for edge in edges))
+
+
+@_places.batch
+@of_sample
+def _places_by_search(points: Tensor, edges: list[Tensor]) -> Tensor:
+    place, inside = 0, True
+    for k, edge in enumerate(edges):
+        bins, x = edge.shape[0] - 1, ops.select(points, 1, k)
+        last = ops.select(edge, 0, bins)
+        found = ops.searchsorted(edge, x, right=True) - 1
+        found = ops.where(x == last, bins - 1, found)
+        inside = (found >= 0) & (found < bins) & (x <= last) & inside
+        place = found + place * bins
+    return ops.where(inside, place, math.prod(edge.shape[0] - 1 for edge in edges))
 
 
 def _check_points(points: Tensor, shape: Sequence[int], weight: Tensor | None) -> None:

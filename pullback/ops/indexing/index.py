@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, from_array
+from pullback.core._engine import Op, Tensor, from_array
 from pullback.core._loops import strided
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import bool_, int32, int64
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Tensors
+from pullback.ops.shared.batches import padded, rank
 from pullback.ops.shared.flat_places import WHOLE, accumulate, compact, key_places
 
 NOT_AN_INDEX = (
@@ -34,6 +35,10 @@ AS_TUPLE = (
     "tensor index, x[torch.tensor(seq)], which will result either in an error or a different result"
 )
 BAD_KIND = "tensors used as indices must be long, int, byte or bool tensors"
+BATCHED_MASK = (
+    "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch "
+    "over indexing with a boolean mask."
+)
 OLD_MASK = "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead."
 
 # ------------------------------------------------------------------------------------------ views
@@ -49,6 +54,15 @@ def _basic(self: Tensor, key):
     if not view.size and self.size:
         view = _begun(self, view, key)
     return _with_unit_strides(view) if None in key else view
+
+
+@_basic.batch
+def _basic_batch(level: Any, op: Op, self: Any, key: Any) -> Any:
+    try:
+        return level.wrap(op(self.physical, (slice(None), *key)))
+    except IndexError:
+        _basic.kernel(self._array, key)  # the message for a sample
+        raise
 
 
 def _begun(a: Any, view: Any, key: tuple[Any, ...]) -> Any:
@@ -393,6 +407,104 @@ _index_put.vjp(
 )
 
 
+# --------------------------------------------------------------- indices under vmap
+
+
+class _Key:
+    """Index tensors on samples as index tensors on physical tensors.
+
+    Where indices are batched, each sample's are joined by its own number along the batch dim: then one
+    index picks from all samples at once. `indices` is the physical list. The picked dims (`width` of
+    them) stand in a sample's result from `place` on, and in the physical result from `physical_place`
+    on, counted with the batch; if `joined`, the batch is the first of them, else it stands elsewhere.
+    """
+
+    def __init__(self, level: Any, indices: Any, self_batched: bool) -> None:
+        flat = [x for index in indices for x in _without_mask(level, index)]
+        picked = [i for i, x in enumerate(flat) if x is not None]
+        self.width = max(rank(flat[i]) for i in picked)
+        self.joined = any(level.holds(x) for x in flat)
+        adjacent = picked[-1] - picked[0] + 1 == len(picked)
+        self.place = picked[0] if adjacent else 0
+        physical: list[Any] = [padded(x.physical, self.width) if level.holds(x) else x for x in flat]
+        if self.joined and self_batched:
+            numbers = ops.reshape(ops.arange(level.size), (level.size,) + (1,) * self.width)
+            physical.insert(0, numbers)
+            self.physical_place = 0
+        elif self_batched:
+            physical.insert(0, None)
+            self.physical_place = self.place + 1 if adjacent else 0
+        else:
+            self.physical_place = self.place if adjacent else 0
+        self.indices = physical
+
+    def order(self, ndim: int) -> list[int] | None:
+        """The dims of the physical result, in the order batch first and then as a sample has them."""
+        batch = self.physical_place if self.joined else (0 if self.physical_place else self.width)
+        first = self.physical_place + self.joined
+        picked = list(range(first, first + self.width))
+        rest = [d for d in range(ndim) if d != batch and d not in picked]
+        order = [batch, *rest[: self.place], *picked, *rest[self.place :]]
+        return None if order == list(range(ndim)) else order
+
+    def arranged(self, level: Any, values: Any, ndim: int) -> Any:
+        """Values for the picked places, batch first, as the physical key wants them."""
+        p = padded(level.front(values), ndim - 1)
+        order = self.order(ndim)
+        if order is None:
+            return p
+        back = [0] * ndim
+        for place, dim in enumerate(order):
+            back[dim] = place
+        return ops.permute(p, back)
+
+
+def _without_mask(level: Any, x: Any) -> list[Any]:
+    """An index as one without masks."""
+    if x is None or x.dtype.name != "bool":
+        return [x]
+    if level.holds(x):
+        raise RuntimeError(BATCHED_MASK)
+    return list(ops.nonzero(x, as_tuple=True))
+
+
+@index.batch
+def _index_batch(level: Any, op: Op, self: Any, indices: Any) -> Any:
+    key = _Key(level, indices, level.holds(self))
+    found = op(self.physical if level.holds(self) else self, key.indices)
+    order = key.order(found.ndim)
+    return level.wrap(found if order is None else ops.permute(found, order))
+
+
+@index_sum.batch
+def _index_sum_batch(level: Any, op: Op, self: Any, indices: Any, shape: Any) -> Any:
+    key = _Key(level, indices, True)
+    return level.wrap(op(key.arranged(level, self, rank(self) + 1), key.indices, (level.size, *shape)))
+
+
+@_index_put.batch
+def _index_put_batch(
+    level: Any, op: Op, self: Any, indices: Any, values: Any, accumulate_values: bool
+) -> Any:
+    if any(level.holds(i) and i.dtype.name == "bool" for i in indices):
+        return _masked_put(level, self, indices, values, accumulate_values)
+    key = _Key(level, indices, True)
+    picked = sum(i is not None for i in key.indices) - key.joined
+    values = key.arranged(level, values, 1 + rank(self) - picked + key.width)
+    return level.wrap(op(level.front(self), key.indices, values, accumulate_values))
+
+
+def _masked_put(level: Any, self: Any, indices: Any, values: Any, adds: bool) -> Any:
+    """A mask for each sample takes one value, which needs no places."""
+    mask, ranks = indices[0], rank(self)
+    if len(indices) != 1 or values.numel() != 1 or rank(mask) > ranks:
+        raise RuntimeError(BATCHED_MASK)
+    p = level.front(self)
+    wide = ops.reshape(mask.physical, (*mask.physical.shape, *(1,) * (ranks - rank(mask))))
+    value = ops.reshape(level.front(values), (level.size,) + (1,) * ranks)
+    return level.wrap(ops.where(wide, p + value if adds else value, p))
+
+
 def _index_list(name: str, indices: Any) -> list[Any]:
     if not isinstance(indices, (tuple, list)):
         raise TypeError(
@@ -513,7 +625,7 @@ def _put(view: Tensor, tensors: list[Any], value: Any) -> None:
     _index_put.inplace(view, tensors, value, False)
 
 
-@op(nondiff=True, places="", public_name="nonzero", layout="")
+@op(nondiff=True, places="", public_name="nonzero", layout="", batch="dynamic")
 def nonzero_places(self: Tensor):
     """The indices of elements that are not zero, a row each."""
     return np.argwhere(self) if self.ndim else np.empty((int(self != 0), 0), np.int64)

@@ -7,9 +7,18 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import c_name, type_name
+from pullback.core.dtypes import bool_, int64, uint8
 from pullback.core.op import function, op
+from pullback.ops.indexing.index import index
+from pullback.ops.shared.batches import of_sample, padded, rank, writes
+
+BATCHED_MASK = (
+    "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) We cannot support this "
+    "because for each batch this would return a differently shaped Tensor. Please file an issue at "
+    "https://github.com/pytorch/pytorch/issues if you need this feature."
+)
 
 
 def _broadcast(self: Any, mask: Any) -> Any:
@@ -56,6 +65,15 @@ _masked_fill.vjp(
 @_masked_fill.jvp
 def _masked_fill_tangent(self: Any, mask: Any, value: Any, number: Any) -> Any:
     return _masked_fill(self, mask, value, None if number is None else 0)
+
+
+@_masked_fill.batch
+def _masked_fill_batch(level: Any, op: Op, self: Any, mask: Any, value: Any, number: Any) -> Any:
+    if not level.holds(value):
+        return writes(level, op, self, mask, value, number)
+    p, ranks = level.front(self), rank(self)
+    mask = padded(mask.physical, ranks) if level.holds(mask) else mask
+    return level.wrap(ops.where(mask, padded(value.physical, ranks).to(p.dtype), p))
 
 
 def _tensor_or_number(value: Any) -> tuple[Any, Any]:
@@ -116,6 +134,17 @@ def _masked_select_tangent(self: Any, mask: Any) -> Any:
     return masked_select(self, mask)
 
 
+@masked_select.batch
+def _masked_select_batch(level: Any, op: Op, self: Any, mask: Any) -> Any:
+    if level.holds(mask):
+        raise RuntimeError(BATCHED_MASK)
+    most = max(rank(self), rank(mask))
+    shape = ops.common_shape(self.shape, mask.shape)
+    p = ops.expand(padded(self.physical, most), (level.size, *shape))
+    places = ops.nonzero(ops.expand(mask, shape), as_tuple=True)
+    return level.wrap(index(p if most else ops.unsqueeze(p, 1), [None, *places]))
+
+
 @op(places="", name="masked_scatter", writes="C", linear=True)
 def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
     """`self` with the elements of `source`, in order, where the mask is true."""
@@ -148,6 +177,33 @@ def _source_slope(g: Any, mask: Any, source_shape: Any) -> Any:
 _masked_scatter.vjp(self=lambda g, mask: masked_fill(g, mask, 0), source=_source_slope)
 
 
+@_masked_scatter.batch
+def _masked_scatter_batch(level: Any, op: Op, self: Any, mask: Any, source: Any) -> Any:
+    if level.holds(mask):
+        return level.call(_masked_scatter_by_places, self, mask, source)
+    values = ops.reshape(level.front(source), (level.size, -1))
+    if not values.shape[1]:
+        return level.wrap(ops.clone(level.front(self)))
+    if not self.ndim:
+        return level.wrap(ops.where(mask, values[:, 0], level.front(self)))
+    places = ops.nonzero(ops.expand(mask, self.shape), as_tuple=True)
+    values = values[:, : places[0].shape[0]]
+    return level.wrap(ops.index_put(level.front(self), [None, *places], values))
+
+
+def _masked_scatter_by_places(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """The n-th true place takes the n-th element."""
+    if mask.dtype is not bool_ or self.dtype is not source.dtype:
+        return NotImplemented
+    flat = ops.reshape(ops.expand(mask, tuple(self.shape)), (-1,))
+    source = ops.reshape(source, (-1,))
+    if not source.shape[0]:
+        return NotImplemented
+    place = ops.cumsum(flat, 0) - 1
+    picked = ops.gather(source, 0, ops.clamp(place, 0, source.shape[0] - 1))
+    return ops.where(mask, ops.reshape(picked, tuple(self.shape)), self)
+
+
 @function()
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy of `input` with the elements of `source`, in order, where the mask is true.
@@ -178,6 +234,25 @@ def _nonzero_static(self: Tensor, size: int, fill_value: int) -> Any:
     result = np.full((size, self.ndim), fill_value, np.int64)
     result[: len(found)] = found
     return result
+
+
+@_nonzero_static.batch
+@of_sample
+def _nonzero_static_by_sort(self: Tensor, size: int, fill_value: int) -> Tensor:
+    """Stable sorting brings the places of what is not zero to the front."""
+    if not self.numel():
+        return ops.full((size, self.ndim), fill_value, dtype=int64)
+    flat = ops.reshape(self, (-1,)) == 0
+    found = ops.sort(flat.to(uint8), dim=0, stable=True)[1]
+    count = flat.shape[0] - ops.sum(flat)
+    if size > flat.shape[0]:
+        found = ops.constant_pad_nd(found, (0, size - flat.shape[0]))
+    found, kept = ops.narrow(found, 0, 0, size), ops.arange(size) < count
+    columns = []
+    for n in reversed(self.shape):
+        columns.append(ops.where(kept, found % n, fill_value))
+        found = found // n
+    return ops.stack(columns[::-1], 1) if columns else ops.zeros_like(ops.unsqueeze(found, 1))[:, :0]
 
 
 @function()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback.core._engine import Tensor, write_out
+from pullback.core._engine import Op, Tensor, write_out
 from pullback.core.dtype_names import type_name
 from pullback.core.meta import meta_array
 from pullback.core.op import op
@@ -86,6 +86,12 @@ _median_along.vjp(
         g0, self_shape, dim, keepdim, result1
     )
 )
+
+
+@_median.batch
+def _median_batch(level: Any, op: Op, self: Any, skips_nan: bool) -> Any:
+    rows = ops.reshape(self.physical, (level.size, -1))
+    return level.wrap(_median_along(rows, 1, False, skips_nan)[0])
 
 
 def _public_median(skips_nan: bool, text: str) -> Any:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import IN_PLACE, REGISTRY, Tensor
+from pullback.core._engine import IN_PLACE, REGISTRY, Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import bool_, int64
 from pullback.core.op import function, op
 from pullback.core.strides import strided_array, strides_of
+from pullback.ops.shared.batches import columns, rank, shifted, shifted_args
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_places import (
     WHOLE,
@@ -110,6 +111,13 @@ def _gather_tangent(self: Any, dim: Any, index: Any, sparse_grad: Any = False) -
     return gather(self, dim, index)
 
 
+@gather.batch
+def _gather_batch(level: Any, op: Op, self: Any, dim: int, index: Any, sparse_grad: bool) -> Any:
+    p, i = columns(level, self, index)
+    found = op(p, shifted(dim, rank(self)), i, sparse_grad)
+    return level.wrap(found if index.ndim else ops.squeeze(found, 1))
+
+
 @function()
 def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Any = None) -> Tensor:
     """`gather` with `input` and `indices` broadcast against each other; without `dim`, flattened.
@@ -193,6 +201,18 @@ def _scatter_tangent(self: Any, dim: Any, index: Any, src: Any, value: Any) -> A
     return _scatter(self, dim, index, src, None if value is None else 0)
 
 
+def scatter_batch(level: Any, op: Op, self: Any, dim: int, index: Any, src: Any, *options: Any) -> Any:
+    """The rule of all that writes to the places of an index as large as the source."""
+    p, i = columns(level, self, index)
+    if src is not None:
+        (src,) = columns(level, src)
+    found = op(p, shifted(dim, rank(self)), i, src, *options)
+    return level.wrap(found if self.ndim else ops.squeeze(found, 1))
+
+
+_scatter.batch(scatter_batch)
+
+
 def padded(g: Tensor, shape: Any) -> Tensor:
     """A gradient of the leading part of a tensor as one of the whole: zeros behind."""
     if tuple(g.shape) == tuple(shape):
@@ -262,6 +282,7 @@ def scatter_add(self: Tensor, dim, index: Tensor, src: Tensor):
     return self
 
 
+scatter_add.batch(scatter_batch)
 scatter_add.vjp(self="g", src=lambda g, dim, index, src_shape: padded(gather(g, dim, index), src_shape))
 
 
@@ -324,6 +345,44 @@ def _index_select_tangent(self: Any, dim: Any, index: Any) -> Any:
     return index_select(self, dim, index)
 
 
+def _places_along(level: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Tensor:
+    """A vector of indices, of each sample or one for all, along `dim` (a physical one) of a whole shape."""
+    i = ops.reshape(level.front(index), (level.size, -1))
+    view = [level.size, *(1,) * (len(shape) - 1)]
+    wanted = list(shape)
+    view[dim] = wanted[dim] = i.shape[1]
+    return ops.expand(ops.reshape(i, view), wanted)
+
+
+@index_select.batch
+def _index_select_batch(level: Any, op: Op, self: Any, dim: int, index: Any) -> Any:
+    if not self.ndim:
+        return level.wrap(ops.reshape(level.front(self), (level.size,)).clone())
+    d = wrap_dim(dim, self.ndim)
+    if not level.holds(index):
+        return level.wrap(op(self.physical, d + 1, index))
+    if not level.holds(self):
+        picked = op(self, d, ops.reshape(index.physical, (-1,)))
+        shape = (*self.shape[:d], level.size, -1, *self.shape[d + 1 :])
+        return level.wrap(ops.movedim(ops.reshape(picked, shape), d, 0))
+    p = self.physical
+    return level.wrap(ops.gather(p, d + 1, _places_along(level, index, d + 1, tuple(p.shape))))
+
+
+def write_slices(
+    level: Any, each: Any, op: Op, self: Any, dim: int, index: Any, source: Any, *options: Any
+) -> Any:
+    """What writes slices at indices; where a sample has its own, `each` element goes to its place."""
+    d = shifted(dim, rank(self))
+    p, s = columns(level, self, source)
+    s = ops.expand(s, (*p.shape[:d], index.numel(), *p.shape[d + 1 :]))
+    if level.holds(index):
+        found = each(p, d, _places_along(level, index, d, tuple(p.shape)), s)
+    else:
+        found = op(p, d, index, s, *options)
+    return level.wrap(found if self.ndim else ops.squeeze(found, 1))
+
+
 def _check_source(name: str, self: Any, dim: int, index: Any, source: Any) -> None:
     count = source.shape[dim] if source.ndim else 1
     if index.size != count:
@@ -364,6 +423,14 @@ _index_add.vjp(
         ops.reshape(index_select(g, dim, index), source_shape) * alpha
     ),
 )
+
+
+@_index_add.batch
+def _index_add_batch(level: Any, op: Op, self: Any, dim: int, index: Any, source: Any, alpha: Any) -> Any:
+    def each(p: Tensor, d: int, places: Tensor, source: Tensor) -> Tensor:
+        return scatter_add(p, d, places, source if alpha == 1 else source * alpha)
+
+    return write_slices(level, each, op, self, dim, index, source, alpha)
 
 
 @function()
@@ -429,6 +496,11 @@ index_copy.vjp(
 )
 
 
+@index_copy.batch
+def _index_copy_batch(level: Any, op: Op, self: Any, dim: int, index: Any, source: Any) -> Any:
+    return write_slices(level, ops.scatter, op, self, dim, index, source)
+
+
 @op(name="index_fill", places="", writes="K")
 def _index_fill(self: Tensor, dim, index: Tensor, value: Tensor | None, number):
     """`self` with the element of a 0-dim tensor, or a number, at the named indices of a dimension."""
@@ -463,6 +535,21 @@ _index_fill.vjp(
 @_index_fill.jvp
 def _index_fill_tangent(self: Any, dim: Any, index: Any, value: Any, number: Any) -> Any:
     return _index_fill(self, dim, index, value, None if number is None else 0)
+
+
+@_index_fill.batch
+def _index_fill_batch(level: Any, op: Op, self: Any, dim: int, index: Any, value: Any, number: Any) -> Any:
+    d = shifted(dim, rank(self))
+    (p,) = columns(level, self)
+    if not level.holds(index) and not level.holds(value):
+        found = op(p, d, index, value, number)
+    else:
+        places = _places_along(level, index, d, tuple(p.shape))
+        if value is not None:
+            value = ops.reshape(level.front(value), (level.size, *(1,) * (p.ndim - 1)))
+            value = ops.expand(value.to(p.dtype), places.shape)
+        found = ops.scatter(p, d, places, number if value is None else value)
+    return level.wrap(found if self.ndim else ops.squeeze(found, 1))
 
 
 @function(places="tmi")
@@ -515,6 +602,21 @@ def _take_tangent(self: Any, index: Any) -> Any:
     return take(self, index)
 
 
+def _flat_places(level: Any, index: Any, count: int) -> Tensor:
+    """Indices into flat samples, none of them negative: a row for each sample."""
+    flat = ops.reshape(level.front(index), (level.size, -1))
+    return ops.where(flat < 0, flat + count, flat)
+
+
+@take.batch
+def _take_batch(level: Any, op: Op, self: Any, index: Any) -> Any:
+    if not level.holds(self):
+        return level.wrap(op(self, index.physical))
+    p = ops.reshape(self.physical, (level.size, -1))
+    found = gather(p, 1, _flat_places(level, index, p.shape[1]))
+    return level.wrap(ops.reshape(found, (level.size, *index.shape)))
+
+
 @op(places="mi", aliases=("torch.put",), writes="K", linear=True)
 def put(self: Tensor, index: Tensor, source: Tensor, accumulate=False):
     """A copy of `self` with `source` at `index` of the flattened tensor; added with `accumulate`.
@@ -556,6 +658,15 @@ put.vjp(
 )
 
 
+@put.batch
+def _put_batch(level: Any, op: Op, self: Any, index: Any, source: Any, accumulate: bool) -> Any:
+    p = ops.reshape(level.front(self), (level.size, -1))
+    values = ops.reshape(level.front(source), (level.size, -1))
+    write = scatter_add if accumulate else ops.scatter
+    found = write(p, 1, _flat_places(level, index, p.shape[1]), values)
+    return level.wrap(ops.reshape(found, (level.size, *self.shape)))
+
+
 # ------------------------------------------------------------------------- writes to a view's place
 
 
@@ -579,6 +690,13 @@ _view_scatter.vjp(
     self=lambda g, src_shape, view, args: _view_scatter(g, ops.zeros(src_shape, dtype=g.dtype), view, args),
     src=lambda g, view, args: REGISTRY[view](g, *args),
 )
+
+
+@_view_scatter.batch
+def _view_scatter_batch(level: Any, op: Op, self: Any, src: Any, view: str, args: Any) -> Any:
+    whole = level.front(self) if level.holds(self) else ops.contiguous(level.front(self))
+    args = shifted_args(REGISTRY[view], args, self.ndim)
+    return level.wrap(op(whole, level.front(src), view, args))
 
 
 @function()

@@ -11,11 +11,20 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.settings import warn
-from pullback.ops.indexing.scatter import check_line, cut, gather, padded, raise_range, scatter_add
+from pullback.ops.indexing.scatter import (
+    check_line,
+    cut,
+    gather,
+    padded,
+    raise_range,
+    scatter_add,
+    scatter_batch,
+    write_slices,
+)
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_places import accumulate, line_places, outside
 
@@ -96,6 +105,9 @@ def _scatter_reduce_rule(
         None,
         padded(to_src, src.shape) if needs[2] else None,
     )
+
+
+_scatter_reduce.batch(scatter_batch)
 
 
 def cut_tensor(src: Tensor, shape: Any) -> Tensor:
@@ -217,6 +229,16 @@ def _index_reduce_rule(
     if not include_self:
         to_self = ops.index_fill(to_self, dim, index, 0)
     return (to_self if needs[0] else None, None, to_source if needs[2] else None)
+
+
+@_index_reduce.batch
+def _index_reduce_batch(
+    level: Any, op: Op, self: Any, dim: int, index: Any, source: Any, reduce: str, include_self: bool
+) -> Any:
+    def each(p: Tensor, d: int, places: Tensor, source: Tensor) -> Tensor:
+        return scatter_reduce(p, d, places, source, reduce, include_self=include_self)
+
+    return write_slices(level, each, op, self, dim, index, source, reduce, include_self)
 
 
 @function()

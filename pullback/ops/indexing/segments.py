@@ -8,11 +8,12 @@ outside of all. The gradients are made of picks by the latter, so they have deri
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.types import Array
@@ -147,6 +148,14 @@ def _vjp(
 
 
 _segment_reduce.vjp(self=_vjp)
+
+
+@_segment_reduce.batch
+def _segment_reduce_batch(
+    level: Any, op: Op, self: Any, marks: Any, reduce: str, axis: int, *options: Any
+) -> Any:
+    """The batch is one more of the dims before the axis, which marks have as well."""
+    return level.wrap(op(level.front(self), level.front(marks), reduce, axis + 1, *options))
 
 
 @function(places="t", aliases=("torch._segment_reduce",))

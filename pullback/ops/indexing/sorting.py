@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback.core._engine import Tensor, from_array
+from pullback.core._engine import Op, Tensor, from_array, result_type
 from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import from_numpy_dtype, number_dtype
+from pullback.core.dtypes import bool_, float64, from_numpy_dtype, number_dtype
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.min_max import to_picked
+from pullback.ops.shared.batches import of_sample, rank
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -237,7 +238,7 @@ def _set(self: Array, dim: int | None, order: bool, name: str) -> tuple[Array, A
     return np.ascontiguousarray(np.moveaxis(values, 0, wrap_dim(dim, self.ndim))), inverse, counts
 
 
-@op(name="unique", places="", moves=True)
+@op(name="unique", places="", moves=True, batch="dynamic")
 def _unique(self: Tensor, dim: int | None, consecutive: bool) -> tuple[Array, Array, Array]:
     """The distinct slices along a dim, or elements, or those that differ from the one before them."""
     return _set(self, dim, not consecutive, "unique_consecutive" if consecutive else "unique")
@@ -322,6 +323,23 @@ def _searchsorted(
     if values.dtype.kind == "f":
         found = np.where(np.isnan(values), bounds.shape[-1], found)
     return np.asarray(found).astype(np.int32 if out_int32 else np.int64)
+
+
+@_searchsorted.batch
+def _searchsorted_batch(
+    level: Any, op: Op, sorted_sequence: Any, self: Any, right: bool, out_int32: bool, sorter: Any
+) -> Any:
+    """One sorted row for all samples takes all their values; else each has its own."""
+    alone = rank(sorted_sequence) == 1
+    if not isinstance(self, Tensor):
+        self = ops.full((), self, dtype=sorted_sequence.dtype)
+    if alone and not level.holds(sorted_sequence) and not level.holds(sorter):
+        return level.wrap(op(sorted_sequence, self.physical, right, out_int32, sorter))
+    sorter = None if sorter is None else level.front(sorter)
+    p = level.front(self)
+    values = ops.reshape(p, (level.size, -1)) if alone else p
+    found = op(level.front(sorted_sequence), values, right, out_int32, sorter)
+    return level.wrap(ops.reshape(found, p.shape))
 
 
 def _search_rows(bounds: Array, values: Array, side: str) -> Array:
@@ -437,6 +455,24 @@ def histc(self: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Arra
     return np.bincount(places, minlength=bins).astype(self.dtype)
 
 
+@histc.batch
+@of_sample
+def _histc_by_scatter(self: Tensor, bins: int, min: float, max: float) -> Tensor:
+    if bins <= 0 or min > max or not self.dtype.is_floating_point or (min == max and not self.numel()):
+        return NotImplemented  # the kernel says what is wrong
+    flat = ops.reshape(self.detach(), (-1,))
+    if min == max:
+        low, high = ops.amin(flat), ops.amax(flat)
+        equal = low == high
+        low, high = ops.where(equal, low - 1, low), ops.where(equal, high + 1, high)
+    else:
+        low, high = (ops.full((), float(end), dtype=self.dtype) for end in (min, max))
+    inside = (flat >= low) & (flat <= high)
+    place = ops.clamp((flat - low) * bins / (high - low), 0, bins - 1)
+    place = ops.where(inside, place.to(float64), 0.0).long()
+    return ops.scatter_add(ops.zeros(bins, dtype=self.dtype), 0, place, inside.to(self.dtype))
+
+
 @op()
 def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Array:
     """How often each number from 0 to the largest occurs in a 1-dim tensor of integers.
@@ -465,6 +501,22 @@ def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) ->
 bincount.vjp(weights=lambda g, self: ops.index_select(g, 0, self))
 
 
+@bincount.batch
+def _bincount_batch(level: Any, op: Op, self: Any, weights: Any, minlength: int) -> Any:
+    """One count of the numbers of all samples, each sample's after the last one's."""
+    p = level.front(self)
+    if p.ndim != 2 or p.dtype.kind not in "iu" or (weights is not None and weights.shape != self.shape):
+        return NotImplemented
+    tops = ops.clamp(ops.amax(p, 1) + 1, minlength) if p.numel() else ops.full((1,), minlength)
+    count = int(ops.amax(tops))
+    if int(ops.amin(tops)) != count or (p.numel() and int(ops.amin(p)) < 0):
+        return NotImplemented  # of several lengths: it will say so
+    flat = p + ops.unsqueeze(ops.arange(level.size), 1) * count
+    given = None if weights is None else ops.reshape(level.front(weights), (-1,))
+    found = op(ops.reshape(flat, (-1,)), given, level.size * count)
+    return level.wrap(ops.reshape(found, (level.size, count)))
+
+
 @op(name="isin", places="", nondiff=True)
 def _isin(
     self: Tensor | Number,
@@ -473,6 +525,28 @@ def _isin(
     invert: bool = False,
 ) -> Array:
     return np.asarray(np.isin(self, other, assume_unique, invert))
+
+
+@_isin.batch
+def _isin_batch(level: Any, op: Op, self: Any, other: Any, assume_unique: bool, invert: bool) -> Any:
+    if level.holds(other):
+        return level.call(_isin_by_search, self, other, invert)
+    return level.wrap(op(self.physical, other, assume_unique, invert))
+
+
+def _isin_by_search(elements: Any, tests: Tensor, invert: bool) -> Tensor:
+    """The place of an element among the sorted others, and whether that is the element."""
+    ranked = ops.sort(ops.reshape(tests, (-1,)))[0]
+    if not isinstance(elements, Tensor):
+        elements = ops.full((), elements, dtype=ranked.dtype)
+    kind = result_type(elements, ranked)
+    elements, ranked = elements.to(kind), ranked.to(kind)
+    if not ranked.shape[0]:
+        return ops.full_like(elements, invert, dtype=bool_)
+    flat = ops.reshape(elements, (-1,))
+    place = ops.clamp(ops.searchsorted(ranked, flat), 0, ranked.shape[0] - 1)
+    found = ops.reshape(ops.gather(ranked, 0, place) == flat, tuple(elements.shape))
+    return ~found if invert else found
 
 
 def isin(

@@ -32,7 +32,7 @@ from pullback.ops.linalg.stacks import (
 from pullback.ops.linalg.svd import svd_factors
 
 
-@op(name="linalg_det", places="", takes_half=True)
+@op(name="linalg_det", places="", takes_half=True, batch="leading")
 def _det(self: Tensor):
     """A number for each matrix."""
     _check_det(self)
@@ -67,7 +67,7 @@ def _all_but_one(values: Array) -> Array:
     return before * behind
 
 
-@op(name="cofactors", places="")
+@op(name="cofactors", places="", batch="leading")
 def _cofactors(self: Tensor):
     """The conjugate of the cofactors, by which det(A) changes with the elements of A.
 
@@ -134,7 +134,7 @@ def _cofactors_gradient(g: Tensor, self: Tensor) -> Tensor:
 _cofactors.vjp(self=_cofactors_gradient)
 
 
-@op(name="linalg_slogdet", places="", takes_half=True)
+@op(name="linalg_slogdet", places="", takes_half=True, batch="leading")
 def _slogdet(self: Tensor):
     """The sign, or phase, and the logarithm of the size."""
     _check_slogdet(self)
@@ -163,10 +163,6 @@ def _slogdet_gradient(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor) -> 
     if g is None:
         return (ops.zeros_like(self),)
     return (_as_matrices(g) * adjoint(inverse_and_info(self, "")[0]),)
-
-
-for _record in (_det, _cofactors, _slogdet):
-    _record.batch_rule = "leading"
 
 
 @function(name="det", aliases=("linalg.det",))

@@ -43,7 +43,7 @@ from pullback.ops.linalg.svd import nearness, noise, phase_check
 # -------------------------------------------------------------------------------------- Hermitian
 
 
-@op(name="linalg_eigh", places="", layout="", takes_half=True)
+@op(name="linalg_eigh", places="", layout="", takes_half=True, batch="leading")
 def eigh_pairs(self: Tensor, UPLO: str = "L"):
     """Values and vectors of Hermitian matrices, of which one triangle is read."""
     _check_hermitian(self)
@@ -63,7 +63,7 @@ def _eigh_shapes(self: Array, UPLO: str) -> Any:
     return meta_vectors(self, n, self.real.dtype), meta_matrices(self, n, n)
 
 
-@op(name="linalg_eigvalsh", places="", grad_name="LinalgEighBackward0", takes_half=True)
+@op(name="linalg_eigvalsh", places="", grad_name="LinalgEighBackward0", takes_half=True, batch="leading")
 def _eigvalsh(self: Tensor, UPLO: str = "L"):
     """The values alone, which is quicker."""
     _check_hermitian(self)
@@ -143,7 +143,7 @@ def _complex_of(a: Array) -> Any:
     return np.result_type(a.dtype, np.complex64)
 
 
-@op(name="linalg_eig", places="", layout="", takes_half=True)
+@op(name="linalg_eig", places="", layout="", takes_half=True, batch="leading")
 def eig_pairs(self: Tensor):
     """Values and vectors of square matrices, complex."""
     _check_general("linalg.eig", self)
@@ -162,7 +162,7 @@ def _eig_shapes(self: Array) -> Any:
     return meta_vectors(self, n, dtype), meta_matrices(self, n, n, dtype)
 
 
-@op(name="linalg_eigvals", places="", grad_name="LinalgEigBackward0", takes_half=True)
+@op(name="linalg_eigvals", places="", grad_name="LinalgEigBackward0", takes_half=True, batch="leading")
 def _eigvals(self: Tensor):
     """The values alone, which is quicker."""
     _check_general("linalg.eigvals", self)
@@ -199,9 +199,6 @@ def _eig_gradient(g0: Tensor, g1: Tensor, result0: Tensor, result1: Tensor) -> A
 
 
 _eigvals.vjp(self=lambda g, self: _between_left_vectors(ops.diag_embed(g), eig_pairs(self)[1]))
-
-for _record in (eigh_pairs, _eigvalsh, eig_pairs, _eigvals):
-    _record.batch_rule = "leading"
 
 
 @function(places="", aliases=("linalg.eig",))

@@ -21,7 +21,7 @@ from pullback.ops.linalg.stacks import into_out, meta_matrices, meta_numbers, na
 from pullback.ops.linalg.triangular import SINGULAR
 
 
-@op(name="linalg_inv_ex", places="", layout="", takes_half=True)
+@op(name="linalg_inv_ex", places="", layout="", takes_half=True, batch="leading")
 def inverse_and_info(self: Tensor, check: str = ""):
     """The inverse and the codes; raises for these in the name of `check`."""
     _check_inverse(self)
@@ -44,7 +44,6 @@ def _inverse_shapes(self: Array, check: str) -> Any:
 
 
 inverse_and_info.vjp(self=lambda g0, result0: -(adjoint(result0) @ g0 @ adjoint(result0)))
-inverse_and_info.batch_rule = "leading"
 
 
 @function(places="", aliases=("linalg.inv_ex",))

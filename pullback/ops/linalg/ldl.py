@@ -40,7 +40,7 @@ from pullback.ops.linalg.stacks import (
 from pullback.ops.linalg.triangular import check_pair, triangular
 
 
-@op(name="linalg_ldl_factor_ex", places="", layout="", takes_half=True)
+@op(name="linalg_ldl_factor_ex", places="", layout="", takes_half=True, batch="leading")
 def _ldl_factor_ex(self: Tensor, hermitian: bool = False, check: str = ""):
     """The factors in one lower triangle, pivots and codes; raises for these in the name of `check`."""
     _check_ldl(self)
@@ -98,7 +98,7 @@ def _ldl_layout_shapes(self: Array, pivots: Array) -> Any:
     return tuple(meta_matrices(self, n, n, kind, columns=False) for kind in kinds)
 
 
-_ldl_layout.batch_rule = batched_all
+_ldl_layout.batch(batched_all)
 
 
 def _factors(packed: Tensor, pivots: Tensor, hermitian: bool) -> tuple[Tensor, ...]:
@@ -122,9 +122,6 @@ def _ldl_gradient(g0: Tensor, hermitian: bool, result0: Tensor, result1: Tensor)
     gA = triangular(L if hermitian else conj(L), half, upper=False, left=False, unitriangular=True)
     gA = P @ gA @ transposed(P)
     return (ops.tril(gA) + strict_lower(adjoint(gA) if hermitian else transposed(gA)),)
-
-
-_ldl_factor_ex.batch_rule = "leading"
 
 
 @function(places="", aliases=("linalg.ldl_factor_ex",))
@@ -209,7 +206,7 @@ def _ldl_solve_gradients(
     return gpacked, None, gB
 
 
-_ldl_solve.batch_rule = batched_all
+_ldl_solve.batch(batched_all)
 
 
 @function(places="", aliases=("linalg.ldl_solve",))

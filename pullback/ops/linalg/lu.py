@@ -104,7 +104,7 @@ def lu_gradient(gL: Tensor | None, gU: Tensor | None, P: Tensor, L: Tensor, U: T
     return P @ gA
 
 
-@op(name="linalg_lu_factor_ex", places="", layout="", takes_half=True)
+@op(name="linalg_lu_factor_ex", places="", layout="", takes_half=True, batch="leading")
 def _lu_factor_ex(self: Tensor, pivot: bool = True, check: str = ""):
     """The factors in one matrix, the pivots and the codes; raises for these in the name of `check`."""
     _check_lu("torch.lu_factor", self, pivot)
@@ -128,7 +128,7 @@ def _lu_factor_gradient(g0: Tensor, result0: Tensor, result1: Tensor) -> Any:
     return (lu_gradient(first_columns(g0, k), first_rows(g0, k), P.detach(), L, U),)
 
 
-@op(name="linalg_lu", places="", takes_half=True)
+@op(name="linalg_lu", places="", takes_half=True, batch="leading")
 def _lu(self: Tensor, pivot: bool = True):
     """P, L and U."""
     _check_lu("linalg.lu", self, pivot)
@@ -185,8 +185,7 @@ def _unpack_gradient(g1: Tensor, g2: Tensor, self_shape: Any) -> Any:
     return added(of_L, of_U), None
 
 
-_lu_factor_ex.batch_rule = _lu.batch_rule = "leading"
-_unpack.batch_rule = batched_all
+_unpack.batch(batched_all)
 
 
 @function(places="", aliases=("linalg.lu_factor_ex",))
@@ -304,7 +303,7 @@ def _lu_solve(self: Tensor, pivots: Tensor, B: Tensor, left: bool = True, adjoin
     return solve_by_factors(self, pivots, B, left, adjoint)
 
 
-_lu_solve.batch_rule = batched_all
+_lu_solve.batch(batched_all)
 
 
 @_lu_solve.meta

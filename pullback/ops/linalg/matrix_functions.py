@@ -77,7 +77,7 @@ def _exponential(a: Array) -> Array:
     return result
 
 
-@op(name="linalg_matrix_exp", places="")
+@op(name="linalg_matrix_exp", places="", batch="leading")
 def _matrix_exp(self: Tensor):
     """The exponential of (..., n, n)."""
     _check_matrix_exp(self)
@@ -107,7 +107,6 @@ def _matrix_exp_gradient(g: Tensor, self: Tensor) -> Tensor:
 
 
 _matrix_exp.vjp(self=_matrix_exp_gradient)
-_matrix_exp.batch_rule = "leading"
 
 
 @function(name="matrix_exp", aliases=("linalg.matrix_exp",))
@@ -177,7 +176,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
 # ---------------------------------------------------------------------------------- cross product
 
 
-@op(name="linalg_cross", places="")
+@op(name="linalg_cross", places="", batch="leading")
 def _cross(self: Tensor, other: Tensor, dim: int = -1):
     """The vector products along a dim of three, counted from the back."""
     _check_cross(self, other)
@@ -208,7 +207,6 @@ _cross.vjp(
     self=lambda g, other, dim: _cross(conj(other), g, dim),
     other=lambda g, self, dim: _cross(g, conj(self), dim),
 )
-_cross.batch_rule = "leading"
 
 
 def _checked_cross(input: Tensor, other: Tensor, dim: int, out: Any) -> Tensor:

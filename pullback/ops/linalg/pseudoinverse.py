@@ -52,7 +52,7 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> list[Any]:
     return [t.detach()[..., None, None] if isinstance(t, Tensor) else float(t) for t in both]
 
 
-@op(name="linalg_pinv", places="", takes_half=True)
+@op(name="linalg_pinv", places="", takes_half=True, batch="leading")
 def pseudoinverse(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
     """P (..., n, m) of (..., m, n)."""
     _check_pinv(self)
@@ -87,9 +87,6 @@ def pinv_gradient(gP: Tensor, A: Tensor, P: Tensor) -> Tensor:
 
 
 pseudoinverse.vjp(self=lambda g, self, result: pinv_gradient(g, self, result))
-
-
-pseudoinverse.batch_rule = "leading"
 
 
 @function(name="pinv", places="", aliases=("linalg.pinv",))
@@ -129,7 +126,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     return pseudoinverse(input, 0.0, rcond, False)
 
 
-@op(name="linalg_matrix_rank", places="", nondiff=True, takes_half=True)
+@op(name="linalg_matrix_rank", places="", nondiff=True, takes_half=True, batch="leading")
 def _matrix_rank(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
     """How many singular values count."""
     _check_rank(self)
@@ -145,9 +142,6 @@ def _matrix_rank(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, her
 def _rank_shape(self: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
     _check_rank(self)
     return meta_numbers(self, np.int64)
-
-
-_matrix_rank.batch_rule = "leading"
 
 
 @function(places="", aliases=("linalg.matrix_rank",))

@@ -47,7 +47,7 @@ from pullback.ops.linalg.triangular import triangular
 # -------------------------------------------------------------------------------------------- QR
 
 
-@op(name="linalg_qr", places="", layout="", takes_half=True)
+@op(name="linalg_qr", places="", layout="", takes_half=True, batch="leading")
 def qr_factors(self: Tensor, mode: str = "reduced"):
     """Q and R; Q is square for "complete" and has no elements for "r"."""
     _check_qr(self)
@@ -104,9 +104,6 @@ def _qr_rule(g0: Tensor, g1: Tensor, self_shape: Any, mode: str, result0: Tensor
             "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
         )
     return (qr_gradient(g0, g1, result0, result1),)
-
-
-qr_factors.batch_rule = "leading"
 
 
 @function(name="linalg_qr", places="", aliases=("linalg.qr",))
@@ -274,10 +271,11 @@ def _ormqr_gradients(
     return gpacked, gtau, ormqr(self, tau, g, left, not transpose) if needs[2] else None
 
 
-householder_product.batch_rule = ormqr.batch_rule = batched_all
+householder_product.batch(batched_all)
+ormqr.batch(batched_all)
 
 
-@op(name="geqrf", places="", layout="", takes_half=True)
+@op(name="geqrf", places="", layout="", takes_half=True, batch="leading")
 def _geqrf(self: Tensor):
     """R with the reflectors below its diagonal, and tau."""
     _check_geqrf(self)
@@ -320,9 +318,6 @@ def _geqrf_gradient(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor, resul
     R1, gR1 = ops.triu(first_rows(packed, k)), ops.triu(first_rows(first_columns(g0, k), k))
     gA1 = qr_gradient(gQ, gR1, Q, R1)
     return (gA1 if gA2 is None else ops.cat([gA1, gA2], -1),)
-
-
-_geqrf.batch_rule = "leading"
 
 
 @function()

@@ -48,7 +48,7 @@ from pullback.ops.shared.forms import check_tensors
 # --------------------------------------------------------------------------------- square systems
 
 
-@op(name="linalg_solve_ex", places="", layout="", takes_half=True)
+@op(name="linalg_solve_ex", places="", layout="", takes_half=True, batch="leading")
 def _solve_ex(self: Tensor, B: Tensor, left: bool = True, check: str = ""):
     """The solution, A's factors, pivots and codes; raises for these in the name of `check`."""
     _check_solve(self, B, left)
@@ -70,7 +70,7 @@ def _solve_shapes(self: Array, B: Array, left: bool, check: str) -> Any:
     )
 
 
-@op(name="solve_by_kept_factors", places="", layout="")
+@op(name="solve_by_kept_factors", places="", layout="", batch="leading")
 def _solve_by_kept_factors(self: Tensor, LU: Tensor, pivots: Tensor, B: Tensor, left: bool, adjoint: bool):
     """The solution of a system with `self`, or its adjoint, by its factors."""
     return solve_by_factors(LU, pivots, B, left, adjoint)
@@ -96,9 +96,6 @@ def _kept_factors_gradients(
 ) -> Any:
     gB = _solve_by_kept_factors(self, LU.detach(), pivots, g, left, not adjoint)
     return (matrix_gradient(gB, result, left, adjoint) if needs[0] else None), None, None, gB
-
-
-_solve_ex.batch_rule = _solve_by_kept_factors.batch_rule = "leading"
 
 
 def _solution(A: Tensor, B: Tensor, left: bool, check: str) -> tuple[Tensor, Tensor]:
@@ -170,7 +167,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = 
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
-@op(name="linalg_lstsq", places="", layout="", takes_half=True)
+@op(name="linalg_lstsq", places="", layout="", takes_half=True, batch="leading")
 def _lstsq(self: Tensor, B: Tensor, rcond: float, driver: str):
     """The solution (..., n, k), the residuals (..., k), the ranks and the singular values, if any."""
     a, b = stacked_alike(self, B)
@@ -211,9 +208,6 @@ def _lstsq_gradients(g0: Tensor, g1: Tensor, self: Tensor, B: Tensor, result0: T
         gB = added(gB, -residual)
         gA = added(gA, residual @ adjoint(result0))
     return gA, gB
-
-
-_lstsq.batch_rule = "leading"
 
 
 @function(places="", aliases=("linalg.lstsq",))

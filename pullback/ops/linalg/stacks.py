@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback.core._engine import REGISTRY, Tensor, adjoint, apply_below, grad_enabled, write_out
+from pullback.core._engine import REGISTRY, Tensor, adjoint, grad_enabled, write_out
 from pullback.core.dtypes import can_cast
 from pullback.core.meta import meta_array
 from pullback.core.strides import contiguous_strides
@@ -72,7 +72,7 @@ def meta_numbers(a: Array, dtype: Any = None) -> Array:
     return meta_array(a.shape[:-2], a.dtype if dtype is None else np.dtype(dtype))
 
 
-def batched_all(level: Any, op: Any, args: tuple[Any, ...]) -> Any:
+def batched_all(level: Any, op: Any, *args: Any) -> Any:
     """The batching rule of matrices with vectors, the second argument: all get the batch in front.
 
     What has fewer dims gets new ones behind the batch.
@@ -84,8 +84,8 @@ def batched_all(level: Any, op: Any, args: tuple[Any, ...]) -> Any:
         missing = most - lacking[i] - x.ndim if isinstance(x, Tensor) else 0
         if missing:
             place = (slice(None), *(None,) * missing, Ellipsis)
-            fronted[i] = apply_below(REGISTRY["basic"], (x, place))
-    return level.wrap(apply_below(op, tuple(fronted)))
+            fronted[i] = REGISTRY["basic"](x, place)
+    return level.wrap(op(*fronted))
 
 
 def into_out(name: str, result: Tensor, out: Tensor | None) -> Tensor:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.linalg import _umath_linalg
 
 from pullback import ops
-from pullback.core._engine import Tensor, adjoint
+from pullback.core._engine import Op, Tensor, adjoint
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
@@ -44,7 +44,7 @@ from pullback.ops.linalg.stacks import (
 )
 
 
-@op(name="linalg_svd", places="", layout="", takes_half=True)
+@op(name="linalg_svd", places="", layout="", takes_half=True, batch="leading")
 def svd_factors(self: Tensor, full: bool = False):
     """U, S and V^H; with `full` U and V are square."""
     _check_svd(self)
@@ -74,7 +74,7 @@ def _svd_shapes(self: Array, full: bool) -> Any:
     )
 
 
-@op(name="linalg_svdvals", places="", grad_name="LinalgSvdBackward0", takes_half=True)
+@op(name="linalg_svdvals", places="", grad_name="LinalgSvdBackward0", takes_half=True, batch="leading")
 def singular_values(self: Tensor):
     """S alone, which is quicker."""
     _check_svd(self)
@@ -153,7 +153,6 @@ def _svdvals_gradient(g: Tensor, self: Tensor) -> Tensor:
 
 
 singular_values.vjp(self=_svdvals_gradient)
-svd_factors.batch_rule = singular_values.batch_rule = "leading"
 
 
 @op(name="phase_check", places="", nondiff=True)
@@ -167,6 +166,12 @@ def phase_check(self: Tensor, message: str):
 @phase_check.meta
 def _phase_check_shape(self: Array, message: str) -> Array:
     return meta_array((), np.dtype(np.float64))
+
+
+@phase_check.batch
+def _phase_check_batch(level: Any, op: Op, self: Any, message: str) -> Any:
+    op(self.physical, message)
+    return level.wrap(ops.zeros(level.size))
 
 
 @function(name="linalg_svd", places="", aliases=("linalg.svd",))

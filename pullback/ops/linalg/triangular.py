@@ -48,15 +48,12 @@ from pullback.ops.linalg.stacks import (
 # ----------------------------------------------------------------------------- triangular systems
 
 
-@op(name="linalg_solve_triangular", places="", layout="", takes_half=True)
+@op(name="linalg_solve_triangular", places="", layout="", takes_half=True, batch="leading")
 def triangular(self: Tensor, B: Tensor, upper: bool, left: bool = True, unitriangular: bool = False):
     """The solution of `self X = B`, or of `X self = B`, with one triangle of `self`."""
     _check_triangular(self, B, left)
     a, b = stacked_alike(self, B)
     return lapack.solve_triangular(a, b, upper, left, "N", unitriangular)
-
-
-triangular.batch_rule = "leading"
 
 
 @triangular.meta
@@ -151,7 +148,7 @@ _DEPRECATED = "cholesky"
 """The `check` of `torch.cholesky`, which has messages and a node name of its own."""
 
 
-@op(name="linalg_cholesky_ex", places="", layout="", takes_half=True)
+@op(name="linalg_cholesky_ex", places="", layout="", takes_half=True, batch="leading")
 def _cholesky_ex(self: Tensor, upper: bool = False, check: str = ""):
     """The factor and the codes; raises for these in the name of `check`."""
     _check_cholesky(self, check)
@@ -177,7 +174,6 @@ _cholesky_ex.vjp(self=_cholesky_gradient)
 _cholesky_ex.variant = lambda saved: (
     "CholeskyBackward0" if saved["check"] == _DEPRECATED else "LinalgCholeskyExBackward0"
 )
-_cholesky_ex.batch_rule = "leading"
 
 
 @function(places="", aliases=("linalg.cholesky_ex",))
@@ -234,7 +230,7 @@ def _factor_gradient(gA: Tensor, factor: Tensor, upper: bool) -> Tensor:
     return ops.triu(ops.triu(factor) @ both) if upper else ops.tril(both @ ops.tril(factor))
 
 
-@op(layout="", takes_half=True)
+@op(layout="", takes_half=True, batch="leading")
 def cholesky_inverse(self: Tensor, upper: bool = False):
     """The inverse of the matrix whose Cholesky factor is given, lower unless `upper`.
 
@@ -269,7 +265,7 @@ cholesky_inverse.vjp(
 )
 
 
-@op(name="cholesky_solve", places="", layout="", takes_half=True)
+@op(name="cholesky_solve", places="", layout="", takes_half=True, batch="leading")
 def _cholesky_solve(self: Tensor, input2: Tensor, upper: bool = False):
     _check_cholesky_solve(self, input2)
     factor, b = stacked_alike(input2, self)
@@ -289,9 +285,6 @@ def _cholesky_solve_shape(self: Array, input2: Array, upper: bool) -> Array:
 def _cholesky_solve_gradients(g: Tensor, input2: Tensor, result: Tensor, upper: bool, needs: Any) -> Any:
     gB = _cholesky_solve(g, input2, upper)
     return gB, (_factor_gradient(-(gB @ adjoint(result)), input2, upper) if needs[1] else None)
-
-
-cholesky_inverse.batch_rule = _cholesky_solve.batch_rule = "leading"
 
 
 @function()

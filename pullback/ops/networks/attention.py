@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, from_array, grad_enabled, levels
+from pullback.core._engine import Op, Tensor, from_array, grad_enabled, levels
 from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import bool_, float32
 from pullback.core.op import op
 from pullback.core.types import Array
+from pullback.ops.shared.batches import padded, rank
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -203,6 +204,17 @@ def _attention_vjp(
         ops.matmul(ops.transpose(weights, -2, -1), g),
         slope if wanted else None,
     )
+
+
+@_attention.batch
+def _attention_batch(
+    level: Any, op: Op, query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool, scale: float
+) -> Any:
+    """The batch is one more leading dim; samples of fewer get new ones, a mask as it broadcasts."""
+    most = max(rank(x) for x in (query, key, value, attn_mask))
+    operands = [padded(level.front(x), most) for x in (query, key, value)]
+    mask = padded(attn_mask.physical, most) if level.holds(attn_mask) else attn_mask
+    return level.wrap(op(*operands, mask, is_causal, scale))
 
 
 def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:

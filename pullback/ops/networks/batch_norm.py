@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.op import function, op
 from pullback.ops.networks.layer_norm import (
     Frame,
@@ -25,6 +25,7 @@ from pullback.ops.networks.layer_norm import (
     norm_vjp,
     normalised,
 )
+from pullback.ops.shared.batches import channels, unchannelled
 
 
 @functools.lru_cache(256)
@@ -96,6 +97,21 @@ def batch_norm_running(
 batch_norm_training.joint_vjp(norm_vjp)
 batch_norm_running.joint_vjp(_running_vjp)
 batch_norm_training.variant = batch_norm_running.variant = "grad_name"
+
+
+@batch_norm_training.batch
+def _training_batch(
+    level: Any, op: Op, self: Any, weight: Any, bias: Any, frame: Frame, eps: float, grad_name: str
+) -> Any:
+    """The channels of all samples are those of one tensor."""
+    x, w, b = [None if t is None else channels(level, t) for t in (self, weight, bias)]
+    results = op(x, w, b, channel_frame(tuple(x.shape)), eps, grad_name)
+    return tuple([unchannelled(level, y) for y in results])
+
+
+@batch_norm_running.batch
+def _running_batch(level: Any, op: Op, *args: Any) -> Any:
+    return unchannelled(level, op(*[channels(level, x) if isinstance(x, Tensor) else x for x in args]))
 
 
 def _check(input: Tensor, training: bool, **vectors: Tensor | None) -> None:

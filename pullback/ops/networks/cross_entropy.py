@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import int64
 from pullback.core.op import function, op
@@ -75,6 +75,36 @@ _nll_slope.vjp(
 )
 
 
+@_nll_slope.batch
+def _nll_slope_batch(
+    level: Any, op: Op, self: Any, target: Any, weight: Any, reduction: int, ignore_index: int, shape: Any
+) -> Any:
+    """Linear in the gradient: of shared targets one slope for all, times each sample's gradient."""
+    if level.holds(target) or level.holds(weight):
+        return level.call(_nll_slope_by_scatter, self, target, weight, reduction, ignore_index, shape)
+    p = self.physical
+    unit = op(ops.ones_like(p[0]), target, weight, reduction, ignore_index, shape)
+    if p.ndim == 1:
+        return level.wrap(ops.reshape(p, (level.size, *(1,) * len(shape))) * unit)
+    return level.wrap(ops.unsqueeze(p, 1 if len(shape) == 1 else 2) * unit)
+
+
+def _nll_slope_by_scatter(
+    g: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignored: int, shape: tuple[int, ...]
+) -> Tensor:
+    """Minus each row's share of the gradient, at its class."""
+    at = 0 if len(shape) == 1 else 1
+    safe = ops.where(target == ignored, 0, target).long()
+    factors = (target != ignored).to(g.dtype)
+    if weight is not None:
+        factors = factors * ops.reshape(weight[ops.reshape(safe, (-1,))], tuple(safe.shape))
+    share = g * factors
+    if reduction == MEAN:
+        share = share / ops.sum(factors)
+    place = ops.unsqueeze(safe, at)
+    return ops.scatter(ops.zeros(shape, dtype=g.dtype), at, place, -ops.unsqueeze(share, at))
+
+
 def _nll_vjp(
     g: Tensor,
     self_shape: tuple[int, ...],
@@ -132,6 +162,34 @@ def _nll2d(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, 
 
 
 _nll2d.vjp(self=_nll_vjp)
+
+
+@_nll.batch
+@_nll2d.batch
+def _nll_batch(
+    level: Any, op: Op, self: Any, target: Any, weight: Any, reduction: int, ignore_index: int
+) -> Any:
+    """The logarithms at the classes, weighed; classes to ignore weigh nothing."""
+    p, t = level.front(self), level.front(target).long()
+    at = 1 if self.ndim == 1 else 2
+    t = ops.reshape(t, (*p.shape[:at], *p.shape[at + 1 :]))
+    kept = t != ignore_index
+    safe = ops.where(kept, t, 0)
+    picked = ops.squeeze(ops.gather(p, at, ops.unsqueeze(safe, at)), at)
+    if weight is None:
+        factors = kept.to(p.dtype)
+    else:
+        flat = ops.gather(level.front(weight), 1, ops.reshape(safe, (level.size, -1)))
+        factors = ops.reshape(flat, safe.shape) * kept
+    loss = -picked * factors
+    if reduction == NONE or (loss.ndim == 1 and reduction != MEAN):
+        return level.wrap(loss)
+    if loss.ndim == 1:
+        return level.wrap(loss / factors)
+    dims = tuple(range(1, loss.ndim))
+    total = ops.sum(loss, dims)
+    return level.wrap(total / ops.sum(factors, dims) if reduction == MEAN else total)
+
 
 # ---------------------------------------------------------------------------------- nll_loss
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import int64
 from pullback.core.op import function, op
 from pullback.kernels.ctc import losses, posteriors
 from pullback.ops.networks.reduction import MEAN, reduced, reduction_of
+from pullback.ops.shared.batches import channels, unchannelled
 from pullback.ops.shared.zero_times_infinity import without_derivative
 
 
@@ -114,6 +115,23 @@ _ctc_bend.vjp(
     ),
     log_probs=without_derivative("_ctc_loss_backward"),
 )
+
+
+def _ctc_batch(level: Any, op: Op, *args: Any) -> Any:
+    """The samples of all batches are those of one; time comes first, the targets may be one row."""
+
+    def joined(x: Any) -> Tensor:
+        if x.ndim == 3:
+            return channels(level, x)
+        p = level.front(x)
+        return ops.reshape(p, (-1, *p.shape[2:]))
+
+    found = op(*[joined(x) if isinstance(x, Tensor) else x for x in args])
+    return unchannelled(level, found)
+
+
+for _record in (_ctc_loss, _ctc_slope, _ctc_bend):
+    _record.batch(_ctc_batch)
 
 
 # ------------------------------------------------------------------------------ the public function

@@ -81,7 +81,7 @@ def _by_product(x1: Array, x2: Array) -> Array:
     return np.sqrt(np.maximum(squares - 2 * (x1 @ x2.swapaxes(-1, -2)), 0))
 
 
-@op(name="cdist", places="", takes_half=True)
+@op(name="cdist", places="", takes_half=True, batch="leading")
 def _cdist(x1: Tensor, x2: Tensor, p: float, mode: int) -> Array:
     _check_two(x1, x2, p)
     batch = _common_batch(x1, x2)
@@ -116,9 +116,6 @@ def _cdist_vjp(
     return (ops.sum(slope, -2) if first else None), (-ops.sum(slope, -3) if second else None)
 
 
-_cdist.batch_rule = "leading"
-
-
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _MODES[0]) -> Tensor:
     """The distance of order `p` of every row of `x1` from every row of `x2`: (..., n, m).
 
@@ -140,7 +137,7 @@ cdist = explained(cdist, places="t")
 # ------------------------------------------------------------------------------ pairs of rows
 
 
-@op(name="pdist", places="", takes_half=True)
+@op(name="pdist", places="", takes_half=True, batch="leading")
 def _pdist(self: Tensor, p: float) -> Array:
     """Of a matrix, or of each of a stack of them."""
     if from_numpy_dtype(self.dtype).kind != "f":
@@ -166,7 +163,6 @@ def _pdist_vjp(g: Tensor, self: Tensor, p: float, result: Tensor) -> Tensor:
 
 
 _pdist.vjp(self=_pdist_vjp)
-_pdist.batch_rule = "leading"
 
 
 def pdist(input: Tensor, p: float = 2) -> Tensor:

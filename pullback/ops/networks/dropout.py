@@ -228,7 +228,7 @@ native_dropout.vjp(
 )
 
 
-@op(places="", takes_half=True, grad_name="NativeDropoutBackwardBackward0")
+@op(places="", takes_half=True, grad_name="NativeDropoutBackwardBackward0", batch="elementwise")
 def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> Any:
     """`grad_output * mask * scale`: the gradient of `native_dropout`."""
     dtype = np.dtype(np.float32) if grad_output.dtype.kind in "biu" else grad_output.dtype

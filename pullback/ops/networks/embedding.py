@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, from_array, grad_enabled, set_grad_enabled
+from pullback.core._engine import Op, Tensor, from_array, grad_enabled, set_grad_enabled
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype, int64
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
 from pullback.ops.reductions.norms import norm_array
+from pullback.ops.shared.batches import folded, of_sample
 from pullback.ops.shared.flat_places import outside
 
 _MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
@@ -120,6 +121,66 @@ embedding.vjp(
 @embedding.jvp
 def _embedding_tangent(weight: Tensor, indices: Any, *options: Any) -> Tensor:
     return embedding(weight, indices)
+
+
+def _places_of_all(level: Any, places: Any, rows: int) -> Tensor:
+    """Numbers of rows in one matrix as numbers in that of all samples, which is `folded`."""
+    first = ops.arange(level.size) * rows
+    return level.front(places) + ops.reshape(first, (level.size,) + (1,) * places.ndim)
+
+
+@embedding.batch
+def _embedding_batch(
+    level: Any, op: Op, weight: Any, indices: Any, padding_idx: int, scale_grad_by_freq: bool, sparse: bool
+) -> Any:
+    if not level.holds(weight):
+        return level.wrap(op(weight, indices.physical, padding_idx, scale_grad_by_freq, sparse))
+    if padding_idx >= 0 or scale_grad_by_freq:
+        return level.call(_embedding_by_rows, weight, indices, padding_idx, scale_grad_by_freq)
+    places = _places_of_all(level, indices, weight.shape[0])
+    return level.wrap(op(folded(level, weight), places, padding_idx, scale_grad_by_freq, sparse))
+
+
+def _occurrences(flat: Tensor, rows: int, kind: Any) -> Tensor:
+    """How often each row is asked for."""
+    return ops.scatter_add(ops.zeros(rows, dtype=kind), 0, flat, ops.ones_like(flat, dtype=kind))
+
+
+def _embedding_by_rows(weight: Tensor, indices: Tensor, padding: int, by_frequency: bool) -> Tensor:
+    """Picked rows, of which the padding sends no gradient and each other one's is shared out."""
+    rows, flat = weight.shape[0], ops.reshape(indices, (-1,)).long()
+    share = ops.ones(rows, dtype=weight.dtype)
+    if by_frequency:
+        share = 1 / ops.clamp(_occurrences(flat, rows, weight.dtype), 1)
+    if padding >= 0:
+        share = ops.where(ops.arange(rows) == padding, 0.0, share)
+    weight = scaled_gradient(weight, ops.unsqueeze(share, 1))
+    return ops.reshape(ops.index_select(weight, 0, flat), (*indices.shape, *weight.shape[1:]))
+
+
+@_embedding_slope.batch
+def _embedding_slope_batch(
+    level: Any, op: Op, self: Any, indices: Any, rows: int, padding_idx: int, by_frequency: bool
+) -> Any:
+    """All samples' rows are those of one matrix."""
+    if padding_idx >= 0 or by_frequency:
+        return level.call(_embedding_slope_by_rows, self, indices, rows, padding_idx, by_frequency)
+    places = _places_of_all(level, indices, rows)
+    found = op(level.front(self), places, rows * level.size, padding_idx, by_frequency)
+    return level.wrap(ops.reshape(found, (level.size, rows, -1)))
+
+
+def _embedding_slope_by_rows(
+    g: Tensor, indices: Tensor, rows: int, padding: int, by_frequency: bool
+) -> Tensor:
+    flat = ops.reshape(indices, (-1,)).long()
+    values = ops.reshape(g, (flat.shape[0], -1))
+    found = ops.index_add(ops.zeros((rows, values.shape[1]), dtype=g.dtype), 0, flat, values)
+    if by_frequency:
+        found = found / ops.unsqueeze(ops.clamp(_occurrences(flat, rows, g.dtype), 1), 1)
+    if padding >= 0:
+        found = ops.where(ops.unsqueeze(ops.arange(rows) == padding, 1), 0.0, found)
+    return found
 
 
 @op(name="embedding_renorm", places="", writes="K")
@@ -240,6 +301,35 @@ def _bag_max_vjp(g0: Tensor, self_shape: tuple[int, ...], result1: Tensor) -> Te
 _bag_max.vjp(self=_bag_max_vjp)
 
 
+def _flat_places(level: Any, places: Any, rows: int) -> Tensor:
+    return ops.reshape(_places_of_all(level, places, rows), (-1,))
+
+
+@_bag_sum.batch
+def _bag_sum_batch(level: Any, op: Op, self: Any, scale: Any, source: Any, target: Any, bags: int) -> Any:
+    places = _flat_places(level, source, self.shape[0]), _flat_places(level, target, bags)
+    scale = None if scale is None else folded(level, scale)
+    found = op(folded(level, self), scale, *places, bags * level.size)
+    return level.wrap(ops.reshape(found, (level.size, bags, *self.shape[1:])))
+
+
+@_bag_dots.batch
+def _bag_dots_batch(level: Any, op: Op, self: Any, other: Any, at_self: Any, at_other: Any) -> Any:
+    places = _flat_places(level, at_self, self.shape[0]), _flat_places(level, at_other, other.shape[0])
+    found = op(folded(level, self), folded(level, other), *places)
+    return level.wrap(ops.reshape(found, (level.size, -1)))
+
+
+@_bag_max.batch
+def _bag_max_batch(level: Any, op: Op, self: Any, source: Any, target: Any, bags: int) -> Any:
+    rows = self.shape[0]
+    places = _flat_places(level, source, rows), _flat_places(level, target, bags)
+    found, where = op(folded(level, self), *places, bags * level.size)
+    shape = (level.size, bags, *self.shape[1:])
+    found, where = ops.reshape(found, shape), ops.reshape(where, shape)
+    return level.wrap((found, ops.where(where < 0, where, where % max(rows, 1))))
+
+
 @op(name="bag_places", places="", nondiff=True)
 def _bag_places(self: Tensor, offsets: Tensor, padding: int, last: bool, rows: int) -> tuple[Array, ...]:
     """Of each index that is no padding, its place, its row and its bag; and the size of each bag."""
@@ -260,6 +350,19 @@ def _bag_places(self: Tensor, offsets: Tensor, padding: int, last: bool, rows: i
         place = place[flat[: len(target)] != padding]
     source, target = flat[place], target[place]
     return place, source, target, np.bincount(target, minlength=len(ends))
+
+
+@_bag_places.batch
+@of_sample
+def _bag_places_of_all(flat: Tensor, offsets: Tensor, padding: int, last: bool, rows: int) -> Any:
+    """Bags that hold all indices: else how many places there are depends on the sample."""
+    if padding >= 0 or last or flat.ndim != 1 or not offsets.shape[0]:
+        return NotImplemented
+    count = flat.shape[0]
+    place = ops.arange(count)
+    target = ops.searchsorted(offsets.long(), place, right=True) - 1
+    size = ops.diff(offsets.long(), append=ops.full((1,), count, dtype=int64))
+    return place, ops.clamp(flat.long(), 0, rows - 1), target, size
 
 
 def _check_offsets(starts: Array, count: int, shown: str) -> None:
@@ -307,6 +410,11 @@ def scaled_gradient(self: Tensor, scale: Tensor) -> Array:
 
 
 scaled_gradient.vjp(self=lambda g, scale: g * scale)
+
+
+@scaled_gradient.batch
+def _scaled_gradient_batch(level: Any, op: Op, self: Any, scale: Any) -> Any:
+    return level.wrap(op(level.front(self), level.front(scale)))
 
 
 @function(name="embedding_bag", places="t")
@@ -442,7 +550,7 @@ def _functional_embedding_bag(
 # ------------------------------------------------------------------------------------- one_hot
 
 
-@op(name="one_hot", places="", nondiff=True)
+@op(name="one_hot", places="", nondiff=True, batch="leading")
 def _one_hot(self: Tensor, num_classes: int) -> Array:
     if self.dtype != np.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")

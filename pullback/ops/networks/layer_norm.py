@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import finfo, float32, int64
 from pullback.core.op import function, op
 from pullback.kernels import norms
+from pullback.ops.shared.batches import affine, folded, unfolded, viewed
 from pullback.ops.shared.zero_times_infinity import unimplemented
 
 
@@ -220,6 +221,36 @@ def _norm_sums_vjp(
     )
 
 
+def _widths(frame: Frame) -> tuple[int, ...]:
+    """The shape of weights, with as many dims as the input is seen in."""
+    return (1,) * (len(frame.shape) - len(frame.weights)) + tuple(frame.weights)
+
+
+@norm_slope.batch
+def _norm_slope_batch(
+    level: Any, op: Op, self: Any, input: Any, weight: Any, mean: Any, rstd: Any, frame: Frame
+) -> Any:
+    """r * (h - mean(h) - xhat * mean(h * xhat)), h = g * weight."""
+    r = viewed(level, rstd, frame.stats)
+    xhat = (viewed(level, input, frame.shape) - viewed(level, mean, frame.stats)) * r
+    h = viewed(level, self, frame.shape)
+    h = h if weight is None else h * viewed(level, weight, _widths(frame))
+    dims = tuple([d if d < 0 else d - len(frame.shape) for d in frame.dims])
+    dx = r * (h - ops.mean(h, dims, True) - xhat * ops.mean(h * xhat, dims, True))
+    return level.wrap(ops.reshape(dx, (level.size, *input.shape)))
+
+
+@norm_sums.batch
+def _norm_sums_batch(level: Any, op: Op, self: Any, input: Any, mean: Any, rstd: Any, frame: Frame) -> Any:
+    """Sums of g * xhat and of g."""
+    own = tuple(frame.weights) if frame.own == frame.stats else (-1,)
+    away = viewed(level, input, frame.shape) - viewed(level, mean, frame.stats)
+    xhat = away * viewed(level, rstd, frame.stats)
+    g = ops.expand(viewed(level, self, frame.shape), (level.size, *frame.shape))
+    sums = [ops.sum_to_size(t, (level.size, *_widths(frame))) for t in (g * xhat, g)]
+    return level.wrap([ops.reshape(t, (level.size, *own)) for t in sums])
+
+
 # -------------------------------------------------------------------------------- layer_norm
 
 
@@ -274,6 +305,17 @@ def _layer_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame:
 
 
 _layer_norm.joint_vjp(norm_vjp)
+
+
+@_layer_norm.batch
+def _layer_norm_batch(level: Any, op: Op, self: Any, weight: Any, bias: Any, frame: Frame, eps: float) -> Any:
+    p = level.front(self)
+    own = _layer_frame(tuple(p.shape), frame.weights)
+    if not (level.holds(weight) or level.holds(bias)):
+        return level.wrap(op(p, weight, bias, own, eps))
+    y, *stats = op(p, None, None, own, eps)
+    shape = (1,) * (self.ndim - len(frame.weights)) + tuple(frame.weights)
+    return level.wrap([affine(level, y, weight, bias, shape), *stats])
 
 
 def _layer(
@@ -358,6 +400,19 @@ def _group_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame:
 
 
 _group_norm.joint_vjp(norm_vjp)
+
+
+@_group_norm.batch
+def _group_norm_batch(level: Any, op: Op, self: Any, weight: Any, bias: Any, frame: Frame, eps: float) -> Any:
+    flat = folded(level, self)
+    apart = level.holds(weight) or level.holds(bias)
+    inside = (None, None) if apart else (weight, bias)
+    found = op(flat, *inside, _group_frame(tuple(flat.shape), frame.shape[1]), eps)
+    y, *stats = [unfolded(level, r) for r in found]
+    if apart:
+        shape = (1, self.shape[1], *(1,) * (self.ndim - 2))
+        y = level.wrap(affine(level, y.physical, weight, bias, shape))
+    return (y, *stats)
 
 
 def _group(input: Tensor, groups: int, weight: Any, bias: Any, eps: float) -> tuple[Tensor, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, conj, result_type
+from pullback.core._engine import Op, Tensor, conj, result_type
 from pullback.core.op import function, op
 from pullback.ops.networks.reduction import (
     MEAN,
@@ -27,6 +27,7 @@ from pullback.ops.networks.reduction import (
     reduction_of,
     share,
 )
+from pullback.ops.shared.batches import padded, rank
 from pullback.ops.shared.zero_times_infinity import unimplemented
 
 
@@ -47,6 +48,30 @@ def paired(name: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple
     if name and input.dtype.kind != "f":
         unimplemented(name)(input.dtype)
     return input, target
+
+
+# ---------------------------------------------------------------------------------- under vmap
+
+
+def reduced_batch(level: Any, loss: Tensor, reduction: int) -> Any:
+    """Losses of all samples' elements, reduced to one of each sample."""
+    if reduction == NONE or loss.ndim == 1:
+        return level.wrap(loss)
+    dims = tuple(range(1, loss.ndim))
+    return level.wrap(ops.mean(loss, dims) if reduction == MEAN else ops.sum(loss, dims))
+
+
+def _loss_batch(level: Any, op: Op, self: Any, target: Any, *args: Any) -> Any:
+    """Losses of all elements, which are reduced sample by sample."""
+    most = max(rank(x) for x in (self, target, *args))
+    given = [padded(x.physical, most) if level.holds(x) else x for x in (self, target, *args)]
+    shape = (level.size, *ops.common_shape(self.shape, target.shape))
+    for i in range(2):
+        if tuple(given[i].shape) != shape:
+            given[i] = ops.expand(given[i], shape)
+    place = op.params.index("reduction")
+    reduction, given[place] = given[place], NONE
+    return reduced_batch(level, op(*given), reduction)
 
 
 # --------------------------------------------------------------------------- squares and distances
@@ -500,3 +525,7 @@ def gaussian_nll_loss(
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
     return reduced(losses, code)
+
+
+for _record in (_mse_loss, _smooth_l1_loss, _huber_loss, _soft_margin_loss, _bce, _bce_logits):
+    _record.batch(_loss_batch)

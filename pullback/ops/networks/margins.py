@@ -13,11 +13,16 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.signatures import signature_of
-from pullback.ops.networks.losses import binary_cross_entropy_with_logits, kl_div, poisson_nll_loss
+from pullback.ops.networks.losses import (
+    binary_cross_entropy_with_logits,
+    kl_div,
+    poisson_nll_loss,
+    reduced_batch,
+)
 from pullback.ops.networks.reduction import (
     MEAN,
     NONE,
@@ -28,6 +33,7 @@ from pullback.ops.networks.reduction import (
     reduction_of,
     share,
 )
+from pullback.ops.shared.batches import of_sample
 
 # ----------------------------------------------------------------------------------- composites
 
@@ -269,6 +275,20 @@ def _multi_margin_weight(
 _multi_margin.vjp(self=_multi_margin_vjp, weight=_multi_margin_weight)
 
 
+@_multi_margin.batch
+@of_sample
+def _multi_margin_by_rows(
+    self: Tensor, target: Tensor, weight: Tensor | None, p: int, margin: float, reduction: int
+) -> Tensor:
+    shape = (1, self.numel()) if self.ndim < 2 else tuple(self.shape)
+    rows, own = ops.reshape(self, shape), ops.reshape(target, (shape[0], 1))
+    short = ops.clamp_min(rows - ops.gather(rows, 1, own) + margin, 0) ** p
+    if weight is not None:
+        short = short * ops.gather(ops.expand(weight, shape), 1, own)
+    loss = ops.sum(ops.scatter(short, 1, own, 0.0), 1) / shape[1]
+    return reduced(loss if self.ndim == 2 else ops.reshape(loss, tuple(target.shape)), reduction)
+
+
 @loss
 def multi_margin_loss(
     input: Tensor,
@@ -347,6 +367,23 @@ def _multilabel_margin_vjp(g: Tensor, self: Tensor, target: Tensor, reduction: i
 
 
 _multilabel_margin.vjp(self=_multilabel_margin_vjp)
+
+
+def _rows_batch(level: Any, *tensors: Any) -> list[Tensor]:
+    """The rows of all samples; a sample may be one row, or one number."""
+    shape = (-1, *tensors[0].shape[-1:]) if tensors[0].ndim else (-1, 1)
+    return [ops.reshape(level.front(x), shape) for x in tensors]
+
+
+@_multilabel_pairs.batch
+def _pairs_batch(level: Any, op: Op, self: Any, target: Any) -> Any:
+    return level.wrap(ops.reshape(op(*_rows_batch(level, self, target)), (level.size, *self.shape)))
+
+
+@_multilabel_margin.batch
+def _multilabel_margin_batch(level: Any, op: Op, self: Any, target: Any, reduction: int) -> Any:
+    loss = op(*_rows_batch(level, self, target), NONE)
+    return reduced_batch(level, ops.reshape(loss, (level.size, -1)) if self.ndim == 2 else loss, reduction)
 
 
 @loss

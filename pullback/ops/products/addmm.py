@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, conj
+from pullback.core._engine import Op, Tensor, conj
 from pullback.core.dtype_names import type_name
 from pullback.core.meta import MetaArray
 from pullback.core.op import elementwise, function, op
@@ -29,7 +29,9 @@ from pullback.ops.products.matmul import (
     matrix_product,
     mm,
     mv,
+    product_batch,
 )
+from pullback.ops.shared.batches import padded
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import check_tensors
 
@@ -86,7 +88,7 @@ def _check_same(self: Array, *factors: tuple[str, Array]) -> None:
             )
 
 
-@op(places="tmi", moves=True)
+@op(places="tmi", moves=True, factors="mat1 mat2")
 def addmm(self: Tensor, mat1: Tensor, mat2: Tensor, beta=1, alpha=1):
     """`beta * input + alpha * (mat1 @ mat2)`, `input` broadcast to the product's shape.
 
@@ -116,7 +118,7 @@ _rules(
 )
 
 
-@op(places="tmif", moves=True)
+@op(places="tmif", moves=True, factors="mat vec")
 def addmv(self: Tensor, mat: Tensor, vec: Tensor, beta=1, alpha=1):
     """`beta * input + alpha * (mat @ vec)`. RuntimeError for shapes that do not fit, or two dtypes.
 
@@ -138,7 +140,7 @@ _rules(
 )
 
 
-@op(places="tmi", moves=True)
+@op(places="tmi", moves=True, factors="batch1 batch2")
 def baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
     """`beta * input + alpha * bmm(batch1, batch2)`, `input` broadcast to the product's shape.
 
@@ -187,6 +189,26 @@ _rules(
 
 
 find_shapes(addmm, addmv, baddbmm, addbmm)
+
+
+@addmm.batch
+@addmv.batch
+@baddbmm.batch
+@addbmm.batch
+def _sum_batch(level: Any, op: Op, self: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
+    """The product under vmap, and the sum, where a beta of zero forgets even NaN."""
+    if a._array.shape[-1] != b._array.shape[-2:][0]:
+        op.kernel(self._array, a._array, b._array, beta, alpha)  # the message for a sample
+    batched = level.holds(a) or level.holds(b)
+    found = product_batch(level, a, b) if batched else level.front(ops.matmul(a, b))
+    if op is addbmm:
+        found = ops.sum(found, 1)
+    if alpha != 1:
+        found = found * alpha
+    if beta == 0:
+        return level.wrap(found)
+    start = padded(self.physical, found.ndim - 1) if level.holds(self) else self
+    return level.wrap((start if beta == 1 else start * beta) + found)
 
 
 def _outer_sum(self: Array, vec1: Array, vec2: Array, beta: Array, alpha: Array) -> Array:

@@ -17,11 +17,12 @@ import numpy as np
 
 from pullback import ops
 from pullback.core import _loops
-from pullback.core._engine import Tensor, adjoint, conj
+from pullback.core._engine import Op, Tensor, adjoint, conj
 from pullback.core.dtype_names import c_name, type_name
 from pullback.core.meta import MetaArray, meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
+from pullback.ops.shared.batches import padded
 from pullback.ops.shared.forms import check_tensors
 
 # --------------------------------------------------------------------------------------- kernels
@@ -76,7 +77,7 @@ def find_shapes(*records: Any) -> None:
 # --------------------------------------------------------------------------------- two factors
 
 
-@op(multilinear=True, moves=True)
+@op(multilinear=True, moves=True, factors="self mat2")
 def mm(self: Tensor, mat2: Tensor):
     """The product of two matrices, (n, k) and (k, m). RuntimeError for other shapes, or two dtypes.
 
@@ -99,7 +100,7 @@ mm.vjp(
 )
 
 
-@op(multilinear=True, moves=True)
+@op(multilinear=True, moves=True, factors="self mat2")
 def bmm(self: Tensor, mat2: Tensor):
     """The products of two stacks of matrices, (b, n, k) and (b, k, m), one by one.
 
@@ -119,7 +120,7 @@ bmm.vjp(
 )
 
 
-@op(multilinear=True, moves=True)
+@op(multilinear=True, moves=True, factors="self vec")
 def mv(self: Tensor, vec: Tensor):
     """The product of a matrix (n, k) and a vector (k,). RuntimeError for other shapes, or two
     dtypes.
@@ -139,7 +140,7 @@ mv.vjp(
 )
 
 
-@op(multilinear=True, moves=True)
+@op(multilinear=True, moves=True, factors="self tensor")
 def dot(self: Tensor, tensor: Tensor):
     """The sum of the products of two vectors' elements. RuntimeError for two sizes or dtypes.
 
@@ -154,7 +155,7 @@ def dot(self: Tensor, tensor: Tensor):
 dot.vjp(self=lambda g, tensor: g * conj(tensor), tensor=lambda g, self: g * conj(self))
 
 
-@op(moves=True)
+@op(moves=True, factors="self other")
 def vdot(self: Tensor, other: Tensor):
     """`dot` with the first vector conjugated. RuntimeError for two sizes or dtypes.
 
@@ -191,7 +192,7 @@ class _Case(NamedTuple):
     of_other: Callable[[Tensor, Tensor], Tensor]  # that of the second from g and the first
 
 
-@op(name="matmul", places="", multilinear=True, moves=True)
+@op(name="matmul", places="", multilinear=True, moves=True, factors="self other")
 def _matmul(self: Tensor, other: Tensor, case: str):
     """A product with stacks of matrices, or of a vector and a matrix: see _CASES."""
     return _CASES[case].multiply(self, other)
@@ -331,6 +332,60 @@ _CASE_OF_DIMS = {
 """The case by the dims of the factors; 3 stands for three or more."""
 
 find_shapes(mm, bmm, mv, dot, vdot, _matmul)
+
+
+# ---------------------------------------------------------------------------------- under vmap
+
+
+def product_batch(level: Any, a: Any, b: Any) -> Tensor:
+    """`a @ b` of which one or both are batched: physical, as one large product where it can be."""
+    left, right = a.ndim, b.ndim
+    over_a, over_b = level.holds(a), level.holds(b)
+    if over_a and not over_b:
+        p = a.physical
+        if left == 1 and right > 2:
+            return ops.squeeze(matmul(padded(ops.unsqueeze(p, 1), right), b), -2)
+        return matmul(padded(p, right) if 2 < right > left else p, b)
+    if over_b and not over_a:
+        q = b.physical
+        if right == 1:
+            if left == 1:
+                return matmul(q, a)
+            if left == 2:
+                return matmul(q, ops.transpose(a, 0, 1))
+            return ops.squeeze(matmul(a, padded(ops.unsqueeze(q, -1), left)), -1)
+        return matmul(a, padded(q, left) if left > right else q)
+    p, q = a.physical, b.physical
+    p = ops.unsqueeze(p, 1) if left == 1 else p
+    q = ops.unsqueeze(q, 2) if right == 1 else q
+    most = max(left, right, 2)
+    found = matmul(padded(p, most), padded(q, most))
+    if left == 1:
+        found = ops.squeeze(found, -2)
+    return ops.squeeze(found, -1) if right == 1 else found
+
+
+def _check_sample(op: Op, a: Array, b: Array, *case: str) -> None:
+    """Raises what the op has to say of the shapes of one sample."""
+    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2:][0]:
+        op.kernel(a, b, *case)
+
+
+@mm.batch
+@bmm.batch
+@mv.batch
+@dot.batch
+@_matmul.batch
+def _matmul_batch(level: Any, op: Op, self: Any, other: Any, *case: str) -> Any:
+    _check_sample(op, self._array, other._array, *case)
+    return level.wrap(product_batch(level, self, other))
+
+
+@vdot.batch
+def _vdot_batch(level: Any, op: Op, self: Any, other: Any) -> Any:
+    _check_sample(op, self._array, other._array)
+    first = level.wrap(conj(self.physical)) if level.holds(self) else conj(self)
+    return level.wrap(product_batch(level, first, other))
 
 
 # ---------------------------------------------------------------------------------- refusals

@@ -77,7 +77,7 @@ _EXTREMA = {
 }
 
 
-@op(name="extremum", places="")
+@op(name="extremum", places="", all_dims=True)
 def _extremum(self: Tensor, dim: Dims, keepdim: bool, function: str) -> Array:
     """The largest or smallest elements over dims, as `function` says: max, min, amax or amin."""
     ufunc, _, kernel, _ = _EXTREMA[function]
@@ -326,7 +326,7 @@ def _truth(name: str, ufunc: Any) -> Any:
     tensor([{" True, False" if name == "all" else "True, True"}])
     """
     kernel.__name__ = name
-    record = op(name=name, places="", nondiff=True)(kernel)
+    record = op(name=name, places="", nondiff=True, all_dims=True)(kernel)
     return explained(record, over_all, _over_dims, _over_dim)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, conj, write_out
+from pullback.core._engine import Op, Tensor, conj, write_out
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype
@@ -22,6 +22,7 @@ from pullback.core.op import function, op
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
 from pullback.ops.reductions.reduce import reduced_axes, restore, sum_array, widened
+from pullback.ops.shared.batches import padded, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import check_tensors, explained
 
@@ -129,7 +130,7 @@ def _check_not_empty(name: str, a: Array, ord: float, axes: tuple[int, ...] | No
             )
 
 
-@op(name="linalg_vector_norm", places="", takes_half=True)
+@op(name="linalg_vector_norm", places="", takes_half=True, all_dims=True)
 def _vector_norm(
     self: Tensor,
     ord: float = 2,
@@ -231,6 +232,14 @@ dist.vjp(
     other=lambda g, self, other, p, result: -norm_slope(g, self - other, p, result),
 )
 
+
+@dist.batch
+def _dist_batch(level: Any, op: Op, self: Any, other: Any, p: float) -> Any:
+    most = max(rank(self), rank(other))
+    x, y = (padded(v.physical, most) if level.holds(v) else v for v in (self, other))
+    return level.wrap(_vector_norm(ops.reshape(x - y, (level.size, -1)), p, (1,), False, None))
+
+
 _MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
 
 
@@ -269,6 +278,17 @@ def _renorm_vjp(g: Tensor, self: Tensor, p: float, dim: int, maxnorm: float) -> 
 
 
 renorm.vjp(self=_renorm_vjp)
+
+
+@renorm.batch
+def _renorm_batch(level: Any, op: Op, self: Any, p: float, dim: int, maxnorm: float) -> Any:
+    """The slices of all samples are those of one tensor."""
+    dim = shifted(dim, self.ndim)
+    front = ops.movedim(self.physical, dim, 1)
+    flat = ops.reshape(front, (level.size * front.shape[1], -1))
+    return level.wrap(ops.movedim(ops.reshape(op(flat, p, 0, maxnorm), front.shape), 1, dim))
+
+
 renorm = explained(renorm, places="tmi")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, conj, repeated
+from pullback.core._engine import Op, Tensor, conj, repeated
 from pullback.core._loops import add_reduce, total
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
@@ -131,7 +131,7 @@ def _along_one(
     """A form of `prod`."""
 
 
-@op(places="", linear=True, takes_half=True)
+@op(places="", linear=True, takes_half=True, all_dims=True)
 def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
 
@@ -164,7 +164,7 @@ sum.vjp(self=lambda g, self_shape, dim, keepdim: spread(g, self_shape, dim, keep
 sum = explained(sum, _of_all, _along)
 
 
-@op(takes_half=True)
+@op(takes_half=True, all_dims=True)
 def nansum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over `dim` with NaN counted as zero; NaN elements get no gradient.
 
@@ -200,7 +200,7 @@ def _mean_dtype(a: Array, dtype: Dtype | None) -> None:
         )
 
 
-@op(places="", linear=True, takes_half=True)
+@op(places="", linear=True, takes_half=True, all_dims=True)
 def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
 
@@ -311,7 +311,7 @@ prod.vjp(self=_prod_vjp)
 prod = explained(prod, _of_all, _along_one)
 
 
-@op(nondiff=True)
+@op(nondiff=True, all_dims=True)
 def count_nonzero(self: Tensor, dim: Dims = None) -> Array:
     """How many elements are not zero along `dim`, or in all: int64.
 
@@ -346,6 +346,13 @@ def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Array:
 
 
 sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
+
+
+@sum_to_size.batch
+def _sum_to_size_batch(level: Any, op: Op, self: Any, size: tuple[int, ...]) -> Any:
+    missing = self.ndim - len(size)
+    total = op(self.physical, (level.size, *(1,) * missing, *size))
+    return level.wrap(ops.reshape(total, (level.size, *size)) if missing else total)
 
 
 @function(name="sum_to_size", places="m")
@@ -386,6 +393,13 @@ def trace(self: Tensor) -> Array:
 
 
 trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
+
+
+@trace.batch
+def _trace_batch(level: Any, op: Op, self: Any) -> Any:
+    if self.ndim != 2:
+        trace.kernel(self._array)  # the message for a sample
+    return level.wrap(sum(ops.diagonal(self.physical, 0, 1, 2), -1))
 
 
 # ---------------------------------------------------------------------------- variance, deviation
@@ -431,7 +445,7 @@ def _mean_slope(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Te
     return spread(g / reduced_count(shape, dim), shape, dim, keepdim)
 
 
-@op(name="var", places="")
+@op(name="var", places="", all_dims=True)
 def _var(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
     return _moments("var", self, dim, correction, keepdim)[0]
 
@@ -439,7 +453,7 @@ def _var(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = 
 _var.vjp(self=_var_slope)
 
 
-@op(name="std", places="")
+@op(name="std", places="", all_dims=True)
 def _std(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
     variance = _moments("std", self, dim, correction, keepdim)[0]
     return np.sqrt(variance, variance)
@@ -452,14 +466,14 @@ _std.vjp(
 )
 
 
-@op(name="var_mean", places="")
+@op(name="var_mean", places="", all_dims=True)
 def _var_mean(
     self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False
 ) -> tuple[Array, Array]:
     return _moments("var_mean", self, dim, correction, keepdim)
 
 
-@op(name="std_mean", places="")
+@op(name="std_mean", places="", all_dims=True)
 def _std_mean(
     self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False
 ) -> tuple[Array, Array]:

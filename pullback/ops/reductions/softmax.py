@@ -8,11 +8,12 @@ else through NumPy.
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, conj
+from pullback.core._engine import Op, Tensor, conj
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import get_default_dtype
@@ -20,6 +21,7 @@ from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import softmax as softmax_kernels
 from pullback.ops.reductions.reduce import Dims, narrowed, reduced_axes, restore, sum, sum_array, widened
+from pullback.ops.shared.batches import rank, shifted
 from pullback.ops.shared.dims import wrap_dim
 
 
@@ -35,7 +37,7 @@ def _shift(a: Array, axes: tuple[int, ...] | None) -> Array:
     return np.where(np.isfinite(top), top, 0).astype(a.real.dtype)
 
 
-@op(aliases=("special.logsumexp",))
+@op(aliases=("special.logsumexp",), all_dims=True)
 def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
     """`log(sum(exp(x)))` over `dim`, without overflow; integers are computed as floats.
 
@@ -106,6 +108,13 @@ def _slope_vjp(
 
 
 _softmax_slope.joint_vjp(_slope_vjp)
+
+
+@_softmax_slope.batch
+def _softmax_slope_batch(level: Any, op: Op, self: Any, soft: Any, dim: int, logs: bool) -> Any:
+    if not rank(soft):
+        return level.wrap(ops.zeros_like(level.front(self)))
+    return level.wrap(op(level.front(self), level.front(soft), shifted(dim, rank(soft)), logs))
 
 
 @op(aliases=("special.softmax",), takes_half=True)

@@ -21,7 +21,7 @@ from pullback.transforms.batching.batched import (
     with_batch,
     without_batch,
 )
-from pullback.transforms.batching.rules import RULES, direct_inplace, find_rule
+from pullback.transforms.batching.rules import RULES, direct_inplace, find_rule, looped
 from pullback.transforms.leaves import gradients
 from pullback.transforms.stack import Interpreter
 
@@ -75,7 +75,8 @@ class Batching(Interpreter):
         if op.random:
             return self._random(op, args, out)
         if out is None:
-            return rule(self, op, args)
+            result = rule(self, op, *args)
+            return looped(self, op, *args) if result is NotImplemented else result
         return self._write(op, rule, args, out)
 
     def holds_any(self, values: Any) -> bool:
@@ -88,6 +89,11 @@ class Batching(Interpreter):
             return tuple([batched(self, x) if isinstance(x, Tensor) else x for x in result])
         return batched(self, result)
 
+    def call(self, function: Any, *args: Any) -> Any:
+        """Calls a function of one sample from within a rule, with this level in force again."""
+        with stack.entered(self):
+            return function(*args)
+
     def _write(self, op: Op, rule: Any, args: tuple[Any, ...], out: Any) -> Any:
         """The op in place. What it writes into must be batched as well."""
         if out is not IN_PLACE:
@@ -98,10 +104,12 @@ class Batching(Interpreter):
         target = args[0]
         if not self.holds(target):
             raise RuntimeError(CAPTURED)
-        if op.elementwise or op.name in ("copy", "fill", "zero"):
+        if op.elementwise or op.overwrites:
             direct_inplace(self, op, args)
         else:
-            result = rule(self, op, args)
+            result = rule(self, op, *args)
+            if result is NotImplemented:
+                result = looped(self, op, *args)
             apply_below(_COPY, (target.physical, result.physical, False), IN_PLACE)
         return target
 

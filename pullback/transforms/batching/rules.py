@@ -1,60 +1,39 @@
 """How an op on batched tensors becomes one on physical ones: the rules that hold for many ops.
 
-A rule is a function `(level, op, args)` of the arguments as they are, at least one of them batched
-at the level, and returns batched results. `find_rule` takes the first that applies: a rule of the
-op's own (the RULE table, filled here and in the other rules_*.py), `elementwise`, `leading` (the op
-takes any number of leading dims), `along` (one tensor, and parameters that name dims), and at last
-`looped`. The physical tensors always have the batch as their first dim.
+A rule is a function `(level, op, *args)` of the arguments as they are, at least one of them batched at
+the level, and returns batched results; ops/shared/batches.py says more. `find_rule` takes an op's own
+(`@op.batch`), or the general one that its record names (GENERAL), or the first that applies of
+`elementwise`, `along` (one tensor, and parameters that name dims) and, at last, `looped`. The physical
+tensors always have the batch as their first dim.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, REGISTRY, Op, Tensor, apply_below
+from pullback.ops.shared.batches import DIMS, Rule, padded, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.transforms.batching.batched import Batched, batched
-
-Rule = Callable[[Any, Op, tuple[Any, ...]], Any]
 
 RULES: dict[Op, tuple[Rule, bool]] = {}
 """The rule of each op that was met, and whether it takes a list of tensors."""
 
-RULE: dict[str, Rule] = {}
-"""The rules of single ops by name."""
-
-
-def rule(names: str) -> Callable[[Rule], Rule]:
-    """Enters a rule for the ops of these names. A decorator."""
-
-    def enter(function: Rule) -> Rule:
-        RULE.update(dict.fromkeys(names.split(), function))
-        return function
-
-    return enter
-
 
 def find_rule(op: Op) -> tuple[Rule, bool]:
-    """The first rule that applies, remembered."""
-    from pullback.transforms.batching import tables  # noqa: F401  (fills RULE)
-
-    found: Rule
-    if callable(op.batch_rule):
-        found = op.batch_rule
-    elif op.name in RULE:
-        found = RULE[op.name]
-    elif op.elementwise:
-        found = elementwise
-    elif op.batch_rule == "leading":
-        found = leading
-    elif sum(kind in "TNOL" for kind in op.kinds) == 1 and any(name in DIMS for name in op.params):
-        found = along
-    else:
-        found = looped
+    """The rule of an op: its own, or the first general one that applies; remembered."""
+    found: Any = op.batch_rule
+    tensors = sum(kind in "TNOL" for kind in op.kinds)
+    if isinstance(found, str):
+        found = GENERAL["alone" if found == "leading" and tensors == 1 else found]
+    elif found is None:
+        if op.elementwise:
+            found = elementwise
+        else:
+            found = along if tensors == 1 and any(name in DIMS for name in op.params) else looped
     RULES[op] = found, "L" in op.kinds
     return RULES[op]
 
@@ -67,27 +46,13 @@ def holds(level: Any, x: Any) -> bool:
     return type(x) is Batched and x.level is level
 
 
-def rank(x: Any) -> int:
-    """The dims of a tensor as the user sees it, -1 for what is none."""
-    return x._array.ndim if isinstance(x, Tensor) else -1
-
-
 _BASIC = REGISTRY["basic"]
-_ALL = slice(None)
-
-
-def padded(p: Tensor, ranks: int) -> Tensor:
-    """A physical tensor with new dims of size one after the batch, until a sample has `ranks` dims."""
-    missing = ranks + 1 - p.ndim
-    if missing <= 0:
-        return p
-    return apply_below(_BASIC, (p, (_ALL,) + (None,) * missing + (Ellipsis,)))
 
 
 # ------------------------------------------------------------------------------ elementwise
 
 
-def elementwise(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+def elementwise(level: Any, op: Op, *args: Any) -> Any:
     """One call, the samples' dims aligned on the right."""
     if len(args) == 1:
         return batched(level, apply_below(op, (args[0].physical,)))
@@ -158,7 +123,12 @@ def direct_inplace(level: Any, op: Op, args: tuple[Any, ...]) -> None:
     apply_below(op, aligned(level, args), IN_PLACE)
 
 
-def leading(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+def alone(level: Any, op: Op, self: Any, *args: Any) -> Any:
+    """`leading` for ops on one tensor, whose physical tensor takes its place."""
+    return level.wrap(apply_below(op, (self.physical, *args)))
+
+
+def leading(level: Any, op: Op, *args: Any) -> Any:
     """The batch is one more leading dim. Samples of fewer leading dims get new ones, unless they are
     the vectors that go with the matrices of another."""
     tensors = [x for x in args if isinstance(x, Tensor)]
@@ -182,36 +152,20 @@ def leading(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
 
 # ------------------------------------------------------------------- parameters that name dims
 
-DIMS = ("dim", "dims", "dim0", "dim1", "dim2", "dimension")
-"""Parameters that name one dim or several."""
 
-WITHOUT_DIM = "sum nansum mean count_nonzero var std var_mean std_mean extremum all any squeeze squeeze_"
-TAKES_SEVERAL = {*WITHOUT_DIM.split(), "linalg_vector_norm", "logsumexp"}
-"""Ops for which no dim means all, and which take a tuple of them."""
-
-
-def shifted(dim: Any, ranks: int) -> Any:
-    """Dims of a sample as dims of the physical tensor."""
-    if not isinstance(dim, (tuple, list)):
-        return wrap_dim(dim, ranks) + 1
-    return tuple([wrap_dim(d, ranks) + 1 for d in dim])
-
-
-def along(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+def along(level: Any, op: Op, *args: Any) -> Any:
     """An op on one tensor whose parameters name dims: they move by one."""
     p = args[0].physical
     ranks = p.ndim - 1
     if ranks == 0:
-        return _along_nothing(level, op, args)
+        return _along_nothing(level, op, *args)
     values = [p, *args[1:]]
     for i, name in enumerate(op.params):
         if name in DIMS:
             dim = args[i]
-            if dim in ((), []) and op.name in ("squeeze", "squeeze_"):
-                continue  # no dim at all, not all of them
             if dim is None or dim == () or dim == []:
-                if op.name not in TAKES_SEVERAL:
-                    return _flattened(level, op, args)
+                if not op.all_dims:
+                    return _flattened(level, op, *args)
                 dim = 1 if ranks == 1 else tuple(range(1, ranks + 1))
             else:
                 dim = shifted(dim, ranks)
@@ -219,7 +173,7 @@ def along(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return level.wrap(apply_below(op, tuple(values)))
 
 
-def _along_nothing(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+def _along_nothing(level: Any, op: Op, *args: Any) -> Any:
     """Samples of 0 dims, which count as having one of size 1."""
     column = batched(level, ops.unsqueeze(args[0].physical, 1))
     values = list(args)
@@ -228,9 +182,9 @@ def _along_nothing(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
             dims = (args[i],) if isinstance(args[i], int) else args[i]
             for d in dims:
                 wrap_dim(d, 0)
-            if op.view and op.name not in ("squeeze", "squeeze_"):
-                return looped(level, op, args)
-    results = along(level, op, (column, *values[1:]))
+            if op.view:
+                return looped(level, op, *args)
+    results = along(level, op, column, *values[1:])
 
     def without(x: Any) -> Any:
         return batched(level, ops.squeeze(x.physical, 1)) if x.ndim else x
@@ -238,7 +192,7 @@ def _along_nothing(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     return tuple(map(without, results)) if isinstance(results, tuple) else without(results)
 
 
-def _flattened(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+def _flattened(level: Any, op: Op, *args: Any) -> Any:
     """No dim: the op along all of a sample as one."""
     p = args[0].physical
     flat = p.reshape(p.shape[0], p.numel() // max(p.shape[0], 1) if p.shape[0] else _count(args[0]))
@@ -265,7 +219,7 @@ def _count(x: Tensor) -> int:
 # ------------------------------------------------------------------------------ the last resort
 
 
-def looped(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
+def looped(level: Any, op: Op, *args: Any) -> Any:
     """One call for each sample, the results stacked."""
     warnings.warn(
         "There is a performance drop because we have not yet implemented the batching rule for "
@@ -288,3 +242,16 @@ def looped(level: Any, op: Op, args: tuple[Any, ...]) -> Any:
     if isinstance(rows[0], (tuple, list)):
         return tuple([batched(level, ops.stack(column)) for column in zip(*rows, strict=True)])
     return batched(level, ops.stack(rows))
+
+
+def dynamic(level: Any, op: Op, *args: Any) -> Any:
+    """No rule is possible: the shape of each sample's result depends on its numbers."""
+    raise RuntimeError(
+        "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap "
+        f"over aten::{op.__name__}. Please file an issue at https://github.com/pytorch/pytorch/issues if "
+        "you need this feature."
+    )
+
+
+GENERAL = {"elementwise": elementwise, "leading": leading, "alone": alone, "dynamic": dynamic}
+"""The rules that ops name on their records."""
