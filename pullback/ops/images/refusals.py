@@ -1,0 +1,258 @@
+"""What the ops of images refuse: PyTorch's checks and words, away from the computations.
+
+A function that checks raises or returns; one that refuses always raises. The checks of poolings stand in
+two parts, since PyTorch makes some before it counts the windows and some after.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from pullback.core.types import Array
+
+Shape = tuple[int, ...]
+
+_COUNT = {1: "one", 2: "two", 3: "three"}
+_AXES = {1: "W", 2: "HW", 3: "THW"}
+
+
+def _x(sizes: Any) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _by_axis(before: str, values: Shape) -> str:
+    """Values with the letters of their dims: `kH: 3 kW: 2`."""
+    return " ".join(f"{before}{axis}: {v}" for axis, v in zip(_AXES[len(values)], values, strict=True))
+
+
+# ---------------------------------------------------------------------------------------- poolings
+
+
+def refuse_list(name: str, dims: int, what: str, count: int) -> NoReturn:
+    """RuntimeError for an argument with neither one int nor one for each dim."""
+    if dims == 1 and name.startswith("max"):
+        wanted = f"an int, list of ints or tuple of ints of size 1 but got size {count}"
+        raise RuntimeError(f"{name}() {what} must be {wanted}")
+    if dims == 1:
+        raise RuntimeError(f"{name}() argument '{what}' should contain one int (got {count})")
+    either = "must be either" if what == "dilation" else "must either be"
+    if name == "avg_pool3d":
+        either = "must be"
+    one = "omitted, a single int" if what == "stride" else "a single int"
+    raise RuntimeError(f"{name}: {what} {either} {one}, or a tuple of {_COUNT[dims]} ints")
+
+
+def check_window(kernel: int, stride: int, padding: int, dilation: int) -> None:
+    """A stride, and padding that each window reaches beyond."""
+    if stride == 0:
+        raise RuntimeError("stride should not be zero")
+    if padding < 0:
+        raise RuntimeError(f"pad must be non-negative, but got pad: {padding}")
+    if padding > ((kernel - 1) * dilation + 1) // 2:
+        raise RuntimeError(
+            f"pad should be at most half of effective kernel size, but got pad={padding}, "
+            f"kernel_size={kernel} and dilation={dilation}"
+        )
+
+
+def check_pool_early(name: str, shape: Shape, kernel: Shape, stride: Shape, dilation: Shape) -> None:
+    """What is checked before the windows are counted: enough dims, of one dim all."""
+    dims = len(kernel)
+    if dims == 1:
+        _check_one_dim(name, shape)
+    if name == "max_pool1d":
+        for what, (value,) in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
+            if value <= 0:
+                raise RuntimeError(f"{name}() {what} must be greater than zero, but got {value}")
+    if len(shape) <= dims:
+        _check_pool_shape(name, shape, dims)
+
+
+def check_pool_late(
+    name: str, shape: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, out: Shape
+) -> None:
+    """What is checked after: the shape, numbers above zero, and a window in each dim."""
+    _check_pool_shape(name, shape, len(kernel))
+    for what, before, values in (
+        ("kernel size", "k", kernel), ("stride", "d", stride), ("dilation", "dilation", dilation),
+    ):  # fmt: skip
+        if min(values) <= 0:
+            raise RuntimeError(f"{what} should be greater than zero, but got {_by_axis(before, values)}")
+    if name == "max_pool1d" and out[0] <= 0:
+        raise RuntimeError(f"{name}() Invalid computed output size: {out[0]}")
+    size = shape[-len(kernel) :]
+    padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    if name == "avg_pool3d" and any(n < k for n, k in zip(padded, kernel, strict=True)):
+        raise RuntimeError(
+            f"input image ({_by_axis('', size)}) smaller than kernel size ({_by_axis('k', kernel)})"
+        )
+    if min(out) < 1:
+        flat = (1,) if len(out) == 1 else ()
+        channels = shape[-len(out) - 1]
+        raise RuntimeError(
+            f"Given input size: ({_x((channels, *flat, *size))}). Calculated output size: "
+            f"({_x((channels, *flat, *out))}). Output size is too small"
+        )
+
+
+def _check_pool_shape(name: str, shape: Shape, dims: int) -> None:
+    """The number of dims, of which only the batch may be empty."""
+    wanted = f"{dims + 1}D or {dims + 2}D (batch mode) tensor"
+    if len(shape) not in (dims + 1, dims + 2):
+        if name == "avg_pool2d" and len(shape) < 3:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], "
+                "but got -3)"
+            )
+        raise RuntimeError(f"non-empty {wanted} expected for input")
+    empty = [d for d in range(len(shape) == dims + 2, len(shape)) if not shape[d]]
+    if empty and dims == 3:
+        place = max(empty[0] - 2 * (len(shape) == 5), 0)
+        inner = "max_pool3d_with_indices_out_cpu_template" if name == "max_pool3d" else "avg_pool3d_out_cpu"
+        raise RuntimeError(
+            f"{inner}(): Expected input's non-batch dimensions to have positive length, but input has a "
+            f"shape of {list(shape)} and non-batch dimension {place} has length zero!"
+        )
+    if empty:
+        raise RuntimeError(
+            f"Expected {wanted} with optional 0 dim batch size for input, but got:{list(shape)}"
+        )
+
+
+def _check_one_dim(name: str, shape: Shape) -> None:
+    if name == "max_pool1d":
+        if len(shape) not in (2, 3) or 0 in shape[-2:]:
+            raise RuntimeError(
+                f"{name}: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for "
+                f"input, but got:{list(shape)}"
+            )
+    elif len(shape) not in (2, 3):
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {len(shape)}-dimensional tensor for argument #1 "
+            f"'self' (while checking arguments for {name})"
+        )
+
+
+def check_adaptive(name: str, dims: int, shape: Shape, count: int) -> None:
+    """Dims, and `count` numbers in `output_size`, that go together."""
+    if dims == 1 and count != 1:
+        raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {count})")
+    if dims == 1:
+        _check_one_dim(name, shape)
+    elif len(shape) <= dims:
+        raise ValueError(f"Input dimension should be at least {dims + 1}")
+    elif count != dims:
+        inner = "(): internal error: output_size.size()" if "max" in name else ": output_size"
+        raise RuntimeError(f"{name}{inner} must be {dims}")
+    if len(shape) not in (dims + 1, dims + 2):
+        raise RuntimeError(f"{name}(): Expected {dims + 1}D or {dims + 2}D tensor, but got {list(shape)}")
+
+
+def check_adaptive_size(name: str, shape: Shape, out: Shape) -> None:
+    """A size of no negative numbers, of an image with elements."""
+    dims, inner = len(out), name.replace("1d", "2d")
+    if min(out) < 0 and "max" in name:
+        made = [*shape[: -dims - 1], shape[-dims - 1], *(1,) * (dims == 1), *out]
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(out)}: {made}")
+    if min(out) < 0:
+        values = list(map(str, (1, *out) if dims == 1 else out))
+        listed = ", ".join(values[:2]) + "".join(f",{v}" for v in values[2:])
+        raise RuntimeError(
+            f"{inner}: elements of output_size must be greater than or equal to 0 but received {{{listed}}}"
+        )
+    for d in range(len(shape) - dims, len(shape)):
+        if not shape[d]:
+            raise RuntimeError(
+                f"{inner}(): Expected input to have non-zero size for non-batch dimensions, but input "
+                f"has sizes {list(shape)} with dimension {d} being empty"
+            )
+
+
+# ------------------------------------------------------------------- fractional poolings, unpooling
+
+
+def check_fractional(name: str, dims: int, shape: Shape, output_size: Any, output_ratio: Any) -> None:
+    """Something that gives the size of the result, and enough dims."""
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+    if len(shape) <= dims:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but "
+            f"got {-dims - 1})"
+        )
+
+
+def refuse_ratios(name: str) -> NoReturn:
+    raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
+
+
+def refuse_fractional_list(name: str, what: str) -> NoReturn:
+    raise RuntimeError(f"{name}: {what} must either be a single Int or tuple of Ints")
+
+
+def check_fractional_room(name: str, size: Shape, kernel: Shape, out: Shape) -> None:
+    """Room for all windows; PyTorch's two kernels differ by one."""
+    dims = len(size)
+    inner = f"{name}{'_out' if dims == 3 else ''}"
+    axes = ("time", "height", "width")[3 - dims :]
+    for axis, n, k, m in zip(axes, size, kernel, out, strict=True):
+        if m + k - 1 > n - (dims == 3):
+            raise RuntimeError(f"{inner}(): pool {axis} {k} too large relative to input {axis} {n}")
+
+
+def check_random_samples(samples: Any, dims: int) -> None:
+    if samples.ndim == 3 and samples.shape[2] != dims:
+        raise RuntimeError(f"Expect _random_samples.size(2) equals to {dims}; got {samples.shape[2]}.")
+
+
+def check_unpool(x: Array, indices: Array, dims: int) -> None:
+    """An input of elements, and int64 indices of its shape."""
+    name = f"max_unpooling{max(dims, 2)}d"
+    flat = (1,) if dims == 1 else ()  # PyTorch sees one dim as two
+    if indices.dtype != np.int64:
+        given = {"f": "Float", "d": "Double", "i": "Int"}.get(indices.dtype.char, indices.dtype.name)
+        raise RuntimeError(f"elements in indices should be type int64 but got: {given}")
+    if x.ndim not in (dims + 1, dims + 2):
+        least = max(dims, 2) + 1
+        raise RuntimeError(
+            f"Input to {name} should be a {least}d or {least + 1}d Tensor, but got a "
+            f"tensor with {x.ndim + len(flat)} dimensions."
+        )
+    if x.shape != indices.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({[*x.shape, *flat]}) but "
+            f"got indices tensor with shape: {[*indices.shape, *flat]}"
+        )
+    for d in range(x.ndim == dims + 2, x.ndim):
+        if not x.shape[d]:
+            raise RuntimeError(
+                f"{name}_forward_out_cpu(): Expected input to have non-zero size for "
+                f"non-batch dimensions, but got {[*x.shape, *flat]} with dimension {d} being empty."
+            )
+
+
+def check_unpool_places(places: Array, size: Shape) -> None:
+    """Places within the result."""
+    wrong = places[(places < 0) | (places >= np.prod(size, dtype=np.int64))]
+    if wrong.size:
+        raise RuntimeError(
+            f"Found an invalid max index: {wrong[0]} (output volumes are of size "
+            f"{_x(size if len(size) > 1 else (*size, 1))})"
+        )
+
+
+def check_unpool_size(given: Any, least: Shape, stride: Shape) -> Shape:
+    """The spatial dims of an `output_size` that can have been pooled: less than a stride from the least."""
+    dims = len(least)
+    sizes = tuple(given)[2:] if len(given) == dims + 2 else tuple(given)
+    if len(sizes) != dims:
+        raise ValueError(
+            f"output_size should be a sequence containing {dims} or {dims + 2} elements, but it has a "
+            f"length of '{len(sizes)}'"
+        )
+    for d, (n, m, s) in enumerate(zip(sizes, least, stride, strict=True)):
+        if not m - s < n < m + s:
+            raise ValueError(f'invalid output_size "{given}" (dim {d} must be between {m - s} and {m + s})')
+    return sizes
