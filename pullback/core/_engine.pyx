@@ -1,18 +1,49 @@
 """The engine: Tensor, the recorded graph, and the backward pass.
 
-One module in parts, which stand in engine/ in the order of one op's way through them:
+One module in parts, which stand in engine/. They share one namespace: each says at its head where to start
+reading, and which names it takes from other parts.
 
     op.pxi          the record of an op: kernel, rules, what each rule needs saved
     pointwise.pxi   promotion and the direct loop, for elementwise ops
-    graph.pxi       version counters, saved values, nodes, hooks
+    nodes.pxi       the recorded graph: nodes, edges, hooks
+    saved.pxi       version counters, saved values
     tensor.pxi      Tensor
     levels.pxi      the stack of transforms, to whose top each op goes
     dispatch.pxi    subclasses, apply (kernel, wrap) and record (a Node with its edges)
     meta.pxi        ops on tensors without numbers
     inplace.pxi     views, versions, writing into the first input
-    backward.pxi    the pass: count dependencies, run nodes latest first, sum into buffers
+    task.pxi        a backward pass: count dependencies, run nodes latest first
+    rules.pxi       what a rule is called with, and what becomes of its results
+    gradients.pxi   sums in buffers, and `.grad`
+    backward.pxi    the ways to begin a pass
     custom.pxi      nodes of custom functions
     collector.pxi   the garbage collector and large graphs
+
+The way of `z = x * y`, of two tensors, x a leaf that requires a gradient:
+
+    Tensor.__mul__          tensor.pxi      the operator, with the op that `install` handed over
+    binary                  tensor.pxi      two plain tensors and no transform: past `dispatch`
+    apply_pointwise         dispatch.pxi    which inputs want a gradient?
+    compute_pointwise       pointwise.pxi   one dtype: no promotion
+    pointwise               _loops.pyx      NumPy's loop over the two payloads, into a new array
+    wrap                    tensor.pxi      a Tensor around it
+    record, new_node        dispatch.pxi    a Node; its edges by `history` and `accumulator`
+    save_inputs, keep       dispatch.pxi, saved.pxi   what the rules of `mul` will ask for
+
+Called by name, `torch.mul(x, y)` starts at `call_op` (op.pxi) and `dispatch` (dispatch.pxi). An op with a
+kernel of its own takes the other branch of `apply`: `compute`, `laid_out`, `wrap`, `record`.
+
+The way of `z.sum().backward()`:
+
+    Tensor.backward         tensor.pxi
+    backward_scalar         backward.pxi    a Task with one root, whose gradient is `ones_of`
+    Task.discover           task.pxi        how many nodes does each node wait for?
+    Task.run, step_plain    task.pxi        nodes off the heap, latest first
+    call_rule, unpack       rules.pxi, saved.pxi   the rule, with what it named
+    fit                     rules.pxi       its result in the shape and dtype of the input
+    Task.accumulate         task.pxi        into the buffer of the node that it goes to
+    release                 rules.pxi       what was saved is let go of
+    finish_leaf, give_grad  task.pxi, gradients.pxi   at a leaf: into `.grad`
 
 Gradients are Tensors throughout, and rules are made of ops, so the backward pass of a backward pass is
 nothing new. NOTE [Leaves and cycles]: a leaf owns its accumulator node, the node refers to the leaf
@@ -37,8 +68,8 @@ from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.string cimport memcpy, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
-    PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_Transpose, PyArray_TYPE,
-    NPY_ARRAY_OWNDATA, NPY_CORDER,
+    PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_Transpose,
+    PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_CORDER,
 )
 
 import_array()
@@ -48,10 +79,23 @@ from pullback.core.meta import meta_array
 from pullback.core.strides import preserved_strides
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback.core._loops import first, ordered_like, strided
-from pullback.core._loops cimport (
-    Loops,
+from pullback.core.dtype_codes cimport (
+    BFLOAT16,
+    BOOL,
+    FLOAT32,
+    INT64,
+    KIND_BOOL,
+    KIND_COMPLEX,
+    KIND_FLOAT,
+    KIND_INTEGER,
     NCODES,
+    NO_DTYPE,
+    is_half,
+)
+from pullback.core._loops cimport (
     MAX_IN,
+    Loops,
+    Number,
     cast_element,
     code_of,
     code_of_type,
@@ -181,12 +225,16 @@ cdef extern from "Python.h":
 
 include "engine/op.pxi"
 include "engine/pointwise.pxi"
-include "engine/graph.pxi"
+include "engine/nodes.pxi"
+include "engine/saved.pxi"
 include "engine/tensor.pxi"
 include "engine/levels.pxi"
 include "engine/dispatch.pxi"
 include "engine/meta.pxi"
 include "engine/inplace.pxi"
+include "engine/task.pxi"
+include "engine/rules.pxi"
+include "engine/gradients.pxi"
 include "engine/backward.pxi"
 include "engine/custom.pxi"
 include "engine/collector.pxi"

@@ -1,11 +1,16 @@
 from cpython.object cimport PyObject
 from numpy cimport ndarray, npy_intp
 
+from pullback.core.dtype_codes cimport NCODES
+
 ctypedef void (*loop_t)(char**, const npy_intp*, const npy_intp*, void*) noexcept nogil
 
 cdef enum:
-    NCODES = 15  # rows of pullback.core.dtypes.DTYPES
     MAX_IN = 8   # inputs of a pointwise op
+
+cdef union Number:       # one element of any dtype
+    char bytes[16]
+    double parts[2]      # aligned for the widest
 
 cdef class Loops:
     cdef readonly object ufunc
@@ -19,9 +24,9 @@ cdef int code_of(ndarray a) except -1
 cdef int code_of_type(int typenum) except -1
 cdef ndarray empty(int nd, npy_intp* dims, int code)
 cdef void recycle(ndarray a) noexcept
-cdef int store_number(object number, int code, char* where) except -1
-cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, char* numbers, ndarray out)
-cdef ndarray number_array(char* where, int code)
-cdef bint cast_element(ndarray a, int source, int code, char* where) noexcept
+cdef int store_number(object number, int code, Number* where) except -1
+cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out)
+cdef ndarray number_array(Number* where, int code)
+cdef bint cast_element(ndarray a, int source, int code, Number* where) noexcept
 cdef ndarray fold_sum(ndarray a, int nd, npy_intp* dims)
 cdef object quiet_call(object function, PyObject** args, Py_ssize_t n)

@@ -5,9 +5,12 @@ A row is what is normalised together: `segments` runs of `length` numbers, each 
 `apart` from one another; rows begin `step` from one another. So a layer's rows are one run each, a
 group's are its channels, and a batch's channel has a run in every sample. The weights are one for each
 place in a run (`along`), or one for each run; they begin at, or are, number
-`(row % period) * per_row + segment * per_segment`.
+`(row % period) * per_row + segment * per_segment`. All this is a `Layout`, which Python code gives as
+the tuple of its nine fields, in their order.
 
-Sums run in 16 lanes over blocks, and over blocks in double precision: fast, and exact enough.
+Arrays are C-contiguous and of one dtype, float32 or float64 (TypeError for any other); mean and rstd have one
+number a row. Nothing else is checked: `ops/networks/layer_norm.py` does. Read `Layout`, `moments`, then
+`input_gradient_rows`. The sums over a run are C, in `norm_sums.h`.
 """
 
 import numpy as np
@@ -33,82 +36,48 @@ cdef struct Layout:
 cdef extern from *:
     """
     #include "pullback/kernels/exp.h"
-    #define LANES 16
-    #define BLOCK 2048
-
-    #define ADD_UP(T, term)                                                                         \\
-        double total = 0;                                                                           \\
-        npy_intp start, i, j;                                                                       \\
-        for (start = 0; start < n; start += BLOCK) {                                                \\
-            npy_intp const end = start + BLOCK < n ? start + BLOCK : n;                             \\
-            T lanes[LANES] = {0};                                                                   \\
-            for (i = start; i + LANES <= end; i += LANES)                                           \\
-                for (j = 0; j < LANES; j++) lanes[j] += term(i + j);                                \\
-            for (j = 0; i < end; i++, j++) lanes[j] += term(i);                                     \\
-            for (j = 0; j < LANES; j++) total += lanes[j];                                          \\
-        }                                                                                           \\
-        return total;
-    #define ITSELF(i) x[i]
-    #define SQUARE(i) ((x[i] - center) * (x[i] - center))
-    #define PRODUCT(i) ((x[i] - center) * g[i])
-    #define WEIGHTED(i) ((x[i] - center) * (g[i] * weight[i]))
-
-    #define RUNS(T)                                                                                 \\
-        static PB_CLONES double pb_sum_##T(T const* x, npy_intp n) { ADD_UP(T, ITSELF) }            \\
-        static PB_CLONES double pb_squares_##T(T const* x, npy_intp n, T center) { ADD_UP(T, SQUARE) } \\
-        static PB_CLONES double pb_dot_##T(T const* x, T center, T const* g, npy_intp n) {          \\
-            ADD_UP(T, PRODUCT)                                                                      \\
-        }                                                                                           \\
-        static PB_CLONES double pb_weighted_##T(T const* x, T center, T const* g, T const* weight,  \\
-                                                npy_intp n) {                                       \\
-            ADD_UP(T, WEIGHTED)                                                                     \\
-        }                                                                                           \\
-        static PB_CLONES void pb_spread_##T(T const* x, T center, T r, T const* g, double* PB_RESTRICT weights, \\
-                                            double* PB_RESTRICT biases, npy_intp n) {               \\
-            npy_intp i;                                                                             \\
-            for (i = 0; i < n; i++) {                                                               \\
-                weights[i] += g[i] * ((x[i] - center) * r);                                         \\
-                biases[i] += g[i];                                                                  \\
-            }                                                                                       \\
-        }
-
-    RUNS(float)
-    RUNS(double)
+    #define PB_LOOPS "pullback/kernels/norm_sums.h"
+    #include "pullback/kernels/for_each_real.h"
     """
-    double pb_sum_float(float* x, npy_intp n) nogil
-    double pb_sum_double(double* x, npy_intp n) nogil
-    double pb_squares_float(float* x, npy_intp n, float center) nogil
-    double pb_squares_double(double* x, npy_intp n, double center) nogil
-    double pb_dot_float(float* x, float center, float* g, npy_intp n) nogil
-    double pb_dot_double(double* x, double center, double* g, npy_intp n) nogil
-    double pb_weighted_float(float* x, float center, float* g, float* weight, npy_intp n) nogil
-    double pb_weighted_double(double* x, double center, double* g, double* weight, npy_intp n) nogil
-    void pb_spread_float(float* x, float center, float r, float* g, double* weights, double* biases, npy_intp n) nogil
-    void pb_spread_double(double* x, double center, double r, double* g, double* weights, double* biases,
-                          npy_intp n) nogil
+    double sum_of_float(float* x, npy_intp n) nogil
+    double sum_of_double(double* x, npy_intp n) nogil
+    double sum_of_squares_float(float* x, float center, npy_intp n) nogil
+    double sum_of_squares_double(double* x, double center, npy_intp n) nogil
+    double sum_of_products_float(float* x, float center, float* g, npy_intp n) nogil
+    double sum_of_products_double(double* x, double center, double* g, npy_intp n) nogil
+    double sum_of_weighted_float(float* x, float center, float* g, float* weight, npy_intp n) nogil
+    double sum_of_weighted_double(double* x, double center, double* g, double* weight, npy_intp n) nogil
+    void add_affine_gradients_float(
+        float* x, float center, float rstd, float* g, double* weights, double* biases, npy_intp n) nogil
+    void add_affine_gradients_double(
+        double* x, double center, double rstd, double* g, double* weights, double* biases, npy_intp n) nogil
 
 
 cdef inline double sum_run(real* x, npy_intp n) noexcept nogil:
     if real is float:
-        return pb_sum_float(x, n)
+        return sum_of_float(x, n)
     else:
-        return pb_sum_double(x, n)
+        return sum_of_double(x, n)
 
 
 cdef inline double squares_run(real* x, npy_intp n, real center) noexcept nogil:
     """The sum of (x - center)**2."""
     if real is float:
-        return pb_squares_float(x, n, center)
+        return sum_of_squares_float(x, center, n)
     else:
-        return pb_squares_double(x, n, center)
+        return sum_of_squares_double(x, center, n)
 
 
 cdef inline double dot_run(real* x, real center, real* g, real* weight, npy_intp n) noexcept nogil:
     """The sum of (x - center) * g, times the weights if there are some."""
     if real is float:
-        return pb_dot_float(x, center, g, n) if weight == NULL else pb_weighted_float(x, center, g, weight, n)
+        if weight == NULL:
+            return sum_of_products_float(x, center, g, n)
+        return sum_of_weighted_float(x, center, g, weight, n)
     else:
-        return pb_dot_double(x, center, g, n) if weight == NULL else pb_weighted_double(x, center, g, weight, n)
+        if weight == NULL:
+            return sum_of_products_double(x, center, g, n)
+        return sum_of_weighted_double(x, center, g, weight, n)
 
 
 cdef double product_run(real* g, real* weight, npy_intp n) noexcept nogil:
@@ -117,6 +86,7 @@ cdef double product_run(real* g, real* weight, npy_intp n) noexcept nogil:
 
 
 cdef void moments(real* x, real* mean, real* rstd, real* variance, Layout* at, double eps) noexcept nogil:
+    """Mean, 1 / sqrt(variance + eps) and variance of each row; the variance about the rounded mean, corrected."""
     cdef npy_intp row, s, count = at.segments * at.length
     cdef double total, squares, off
     cdef real center
@@ -137,10 +107,13 @@ cdef void moments(real* x, real* mean, real* rstd, real* variance, Layout* at, d
 
 
 cdef inline npy_intp place(Layout* at, npy_intp row, npy_intp segment) noexcept nogil:
+    """Where the weight of a run stands, or its weights begin."""
     return (row % at.period) * at.per_row + segment * at.per_segment
 
 
-cdef void affine(real* x, real* mean, real* rstd, real* weight, real* bias, real* out, Layout* at) noexcept nogil:
+cdef void affine(real* x, real* mean, real* rstd, real* weight, real* bias, real* out,
+                 Layout* at) noexcept nogil:
+    """(x - mean) * rstd * weight + bias; a loop for each of the cases, so that each is vector code."""
     cdef npy_intp row, s, i, w
     cdef real scale, shift, center
     cdef real* a
@@ -169,7 +142,8 @@ cdef void affine(real* x, real* mean, real* rstd, real* weight, real* bias, real
                     y[i] = (a[i] - center) * scale * weight[w + i] + bias[w + i]
 
 
-cdef void slope_real(real* g, real* x, real* mean, real* rstd, real* weight, real* out, Layout* at) noexcept nogil:
+cdef void input_gradient_rows(real* g, real* x, real* mean, real* rstd, real* weight, real* out,
+                              Layout* at) noexcept nogil:
     """rstd * (gw - mean(gw) - xhat * mean(gw * xhat)), gw being g * weight."""
     cdef npy_intp row, s, i, place_of, count = at.segments * at.length
     cdef double total, along
@@ -202,9 +176,9 @@ cdef void slope_real(real* g, real* x, real* mean, real* rstd, real* weight, rea
                     y[i] = r * (b[i] * w - flat - (a[i] - center) * tilt)
 
 
-cdef void sums_real(real* g, real* x, real* mean, real* rstd, double* weights, double* biases,
-                    Layout* at) noexcept nogil:
-    """Adds up the slopes of the weights, g * xhat, and of the biases, g."""
+cdef void affine_gradient_rows(real* g, real* x, real* mean, real* rstd, double* weights, double* biases,
+                               Layout* at) noexcept nogil:
+    """Adds up the gradients of the weights, g * xhat, and of the biases, g."""
     cdef npy_intp row, s, w
     cdef real center, r
     cdef real* a
@@ -216,9 +190,9 @@ cdef void sums_real(real* g, real* x, real* mean, real* rstd, double* weights, d
             w = place(at, row, s)
             if at.along:
                 if real is float:
-                    pb_spread_float(a, center, r, b, weights + w, biases + w, at.length)
+                    add_affine_gradients_float(a, center, r, b, weights + w, biases + w, at.length)
                 else:
-                    pb_spread_double(a, center, r, b, weights + w, biases + w, at.length)
+                    add_affine_gradients_double(a, center, r, b, weights + w, biases + w, at.length)
             else:
                 weights[w] += r * dot_run(a, center, b, <real*>NULL, at.length)
                 biases[w] += sum_run(b, at.length)
@@ -243,7 +217,7 @@ cdef int kind_of(ndarray a) except -1:
 
 
 def statistics(ndarray x not None, tuple given, double eps):
-    """Mean, 1 / sqrt(variance + eps), and variance of each row."""
+    """Mean, 1 / sqrt(variance + eps), and variance of each row: three new arrays of `rows` numbers."""
     cdef Layout at = layout(given)
     cdef int kind = kind_of(x)
     cdef ndarray mean = PyArray_EMPTY(1, &at.rows, kind, 0)
@@ -260,7 +234,7 @@ def statistics(ndarray x not None, tuple given, double eps):
 
 def apply(ndarray x not None, ndarray mean not None, ndarray rstd not None, ndarray weight, ndarray bias,
           tuple given):
-    """(x - mean) * rstd * weight + bias."""
+    """(x - mean) * rstd * weight + bias, like `x`; without weight or bias where these are None."""
     cdef Layout at = layout(given)
     cdef int kind = kind_of(x)
     cdef ndarray out = PyArray_EMPTY(x.ndim, x.shape, kind, 0)
@@ -273,32 +247,35 @@ def apply(ndarray x not None, ndarray mean not None, ndarray rstd not None, ndar
     return out
 
 
-def slope(ndarray g not None, ndarray x not None, ndarray mean not None, ndarray rstd not None, ndarray weight,
-          tuple given):
-    """The gradient of `x`, mean and rstd being functions of it."""
+def input_gradient(ndarray g not None, ndarray x not None, ndarray mean not None, ndarray rstd not None,
+                   ndarray weight, tuple given):
+    """The gradient of `x`, mean and rstd being functions of it: like `x`. `g` is that of what `apply` gave."""
     cdef Layout at = layout(given)
     cdef int kind = kind_of(x)
     cdef ndarray out = PyArray_EMPTY(x.ndim, x.shape, kind, 0)
     if kind == NPY_FLOAT:
-        slope_real[float](<float*>PyArray_DATA(g), <float*>PyArray_DATA(x), <float*>PyArray_DATA(mean),
-                          <float*>PyArray_DATA(rstd), <float*>address(weight), <float*>PyArray_DATA(out), &at)
+        input_gradient_rows[float](
+            <float*>PyArray_DATA(g), <float*>PyArray_DATA(x), <float*>PyArray_DATA(mean),
+            <float*>PyArray_DATA(rstd), <float*>address(weight), <float*>PyArray_DATA(out), &at)
     else:
-        slope_real[double](<double*>PyArray_DATA(g), <double*>PyArray_DATA(x), <double*>PyArray_DATA(mean),
-                           <double*>PyArray_DATA(rstd), <double*>address(weight), <double*>PyArray_DATA(out), &at)
+        input_gradient_rows[double](
+            <double*>PyArray_DATA(g), <double*>PyArray_DATA(x), <double*>PyArray_DATA(mean),
+            <double*>PyArray_DATA(rstd), <double*>address(weight), <double*>PyArray_DATA(out), &at)
     return out
 
 
-def sums(ndarray g not None, ndarray x not None, ndarray mean not None, ndarray rstd not None, npy_intp count,
-         tuple given):
-    """The gradients of `count` weights and biases."""
+def affine_gradients(ndarray g not None, ndarray x not None, ndarray mean not None, ndarray rstd not None,
+                     npy_intp count, tuple given):
+    """The gradients of `count` weights and biases: two arrays of that length, in the dtype of `x`."""
     cdef Layout at = layout(given)
     cdef int kind = kind_of(x)
     cdef ndarray weights = np.zeros(count), biases = np.zeros(count)
     if kind == NPY_FLOAT:
-        sums_real[float](<float*>PyArray_DATA(g), <float*>PyArray_DATA(x), <float*>PyArray_DATA(mean),
-                         <float*>PyArray_DATA(rstd), <double*>PyArray_DATA(weights), <double*>PyArray_DATA(biases),
-                         &at)
+        affine_gradient_rows[float](
+            <float*>PyArray_DATA(g), <float*>PyArray_DATA(x), <float*>PyArray_DATA(mean),
+            <float*>PyArray_DATA(rstd), <double*>PyArray_DATA(weights), <double*>PyArray_DATA(biases), &at)
         return weights.astype(np.float32), biases.astype(np.float32)
-    sums_real[double](<double*>PyArray_DATA(g), <double*>PyArray_DATA(x), <double*>PyArray_DATA(mean),
-                      <double*>PyArray_DATA(rstd), <double*>PyArray_DATA(weights), <double*>PyArray_DATA(biases), &at)
+    affine_gradient_rows[double](
+        <double*>PyArray_DATA(g), <double*>PyArray_DATA(x), <double*>PyArray_DATA(mean),
+        <double*>PyArray_DATA(rstd), <double*>PyArray_DATA(weights), <double*>PyArray_DATA(biases), &at)
     return weights, biases

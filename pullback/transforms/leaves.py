@@ -13,7 +13,7 @@ from typing import Any
 from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import Tensor
-from pullback.core._loops import repeated
+from pullback.core._loops import add_leading_dims
 from pullback.transforms import stack
 from pullback.transforms.stack import Wrapper, bottom, rewrapped
 
@@ -69,7 +69,7 @@ def _bare_leaf(x: Tensor, spreading: list[Any]) -> Tensor:
         q.requires_grad_()
         return q
     sizes = tuple([level.size for level in spreading])
-    q = _engine.from_array(repeated(x._array, sizes))
+    q = _engine.from_array(add_leading_dims(x._array, sizes))
     q.requires_grad_()
     for level in spreading:
         q = level.lifted(q)

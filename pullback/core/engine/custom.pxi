@@ -1,4 +1,12 @@
-# What pullback.autograd builds on: nodes of custom functions, history of written tensors.
+# What pullback.autograd and the transforms build on: nodes of custom functions, saved tensors of theirs,
+# history of written tensors, tangents.
+#
+# `autograd.Function` makes a node of a subclass and calls `connect` (its inputs), `save_tensors`, and
+# `set_outputs`; `custom_node` is all of it for a plain Python callable. The rest are small doors to fields
+# that only compiled code sees: `mark_view`, `detach_inplace`, `set_array`, `tangents_of` and their kin.
+#
+# From other parts: Node and output_of (nodes.pxi), keep, keep_result and unpack_entry (saved.pxi), Tensor and
+# detached (tensor.pxi), history (dispatch.pxi), storage, hang, give_node and geometry (inplace.pxi).
 
 def custom_node(custom, label, edges, outputs):
     """A node around a Python callable `custom(node, grads) -> gradients of the inputs`.
@@ -40,8 +48,7 @@ def set_outputs(Node node, outputs, written=None, int place=0):
     if node.noutputs == 1 and outputs[0] is not None:
         node.describe((<Tensor>outputs[0]).array)
     else:
-        rare_of(node).outputs = [None if x is None else ((<object>(<Tensor>x).array).shape, code_of((<Tensor>x).array))
-                                 for x in outputs]
+        rare_of(node).outputs = [None if x is None else output_of(<Tensor>x) for x in outputs]
     for i, x in enumerate(outputs):
         if x is not None and x is written:
             hang(node, <Tensor>x, i, place)
@@ -73,10 +80,10 @@ def detach_inplace(Tensor t):
     """`t.detach_()`: the tensor forgets its history."""
     if t.base is not None and t.creation != VIEW_CUSTOM:
         raise RuntimeError(
-            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) "
-            "for training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and "
-            "hence detach_() cannot be called on these gradients. To fix this error, please refer to the "
-            "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.")
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel "
+            "(DDP) for training, and gradient_as_bucket_view is set as True, gradients are views of DDP "
+            "buckets, and hence detach_() cannot be called on these gradients. To fix this error, please "
+            "refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.")
     storage(t)
     t.node, t.output_index, t.requires, t.retains = None, 0, False, False
     return t

@@ -1,4 +1,16 @@
-# From a call to the kernel and back: subclasses, the stack of transforms, apply, record.
+# From a call to the kernel and back: subclasses, apply, record.
+#
+# `dispatch` asks, in this order: does an argument override `__torch_function__`? is there a transform on the
+# stack (`through_levels` in levels.pxi; it comes back by `apply_below`)? Else `apply` runs the op:
+# `apply_pointwise`, or `compute`, `laid_out`, `wrap`; views and ops in place go to inplace.pxi. `record` then
+# makes the node: `new_node` with its edges (`history`), and what the rules need (`save_inputs`,
+# `save_results`).
+#
+# Read `apply_pointwise` and `record` first, then `apply`, then `dispatch`.
+#
+# From other parts: Op (op.pxi), compute_pointwise (pointwise.pxi), Node (nodes.pxi), keep, keep_result, lent
+# and set_saved (saved.pxi), Tensor and wrap (tensor.pxi), compute_meta (meta.pxi), apply_inplace, apply_out,
+# mark_views and refresh_view (inplace.pxi), pb_thread and anomaly (_engine.pyx).
 
 # ------------------------------------------------------------------------- subclasses, interpreters
 
@@ -42,8 +54,8 @@ def mixture(function):
 
     No TypeError: an operator would take that for a sign to try the other operand.
     """
-    return RuntimeError(f"{getattr(function, '__name__', function)}(): Pullback and PyTorch do not know each other's "
-                        "tensors: import pullback wherever this program imports torch, or run it by "
+    return RuntimeError(f"{getattr(function, '__name__', function)}(): Pullback and PyTorch do not know each "
+                        "other's tensors: import pullback wherever this program imports torch, or run it by "
                         "`python -m pullback`")
 
 
@@ -91,8 +103,8 @@ def torch_function(func, operands, args, kwargs):
             return result
     handlers = "".join([f"\n\n  - tensor subclass {cls}" for cls in ordered])
     raise TypeError(f"Multiple dispatch failed for 'torch.{getattr(func, '__name__', func)}'; all "
-                    f"__torch_function__ handlers returned NotImplemented:{handlers}\n\nFor more information, "
-                    "print the arguments that each handler was given.")
+                    f"__torch_function__ handlers returned NotImplemented:{handlers}\n\nFor more "
+                    "information, print the arguments that each handler was given.")
 
 
 # -------------------------------------------------------------------------------------------- apply
@@ -145,19 +157,21 @@ cdef bint _check_argument(Op op, Py_ssize_t i, Py_UCS4 kind, object x) except -1
         return True
     elif kind == u'L' and type(x) in (list, tuple):
         for item in x:
-            if not isinstance(item, Tensor) and item is not None and not hasattr(type(item), "__torch_function__"):
-                raise TypeError(f"expected Tensor as element 0 in argument 0, but got {type(item).__name__}"
-                                if op.params[i] == "tensors" else
-                                f"{op.__name__}(): argument '{op.params[i]}' (position {i + 1}) must be tuple of "
-                                f"Tensors, but found element of type {type(item).__name__}")
+            if isinstance(item, Tensor) or item is None or hasattr(type(item), "__torch_function__"):
+                continue
+            given = type(item).__name__
+            raise TypeError(f"expected Tensor as element 0 in argument 0, but got {given}"
+                            if op.params[i] == "tensors" else
+                            f"{op.__name__}(): argument '{op.params[i]}' (position {i + 1}) must be tuple of "
+                            f"Tensors, but found element of type {given}")
         return False
     if hasattr(type(x), "__torch_function__"):
         return False
     if kind == u'N' and number_dtype(x) is not None:
         return True
     wanted = {"T": "Tensor", "N": "Tensor", "O": "Tensor", "L": "tuple of Tensors"}[chr(kind)]
-    raise TypeError(f"{op.__name__}(): argument '{_shown(op.params[i])}' (position {i + 1}) must be {wanted}, "
-                    f"not {type(x).__name__}")
+    raise TypeError(f"{op.__name__}(): argument '{_shown(op.params[i])}' (position {i + 1}) must be "
+                    f"{wanted}, not {type(x).__name__}")
 
 
 def apply_below(Op op, tuple args, out=None):
@@ -188,7 +202,8 @@ cdef object apply(Op op, PyObject** argv, object out):
         outs = wrap(laid_out(op, argv, <ndarray>arrays, meta))
         (<Tensor>outs).meta = meta
     elif isinstance(arrays, (tuple, list)):
-        outs = tuple([wrap(laid_out(op, argv, a if isinstance(a, ndarray) else np.asarray(a), meta)) for a in arrays])
+        outs = tuple([wrap(laid_out(op, argv, a if isinstance(a, ndarray) else np.asarray(a), meta))
+                      for a in arrays])
         if meta:
             for t in outs:
                 (<Tensor>t).meta = True
@@ -241,7 +256,7 @@ cdef object compute(Op op, PyObject** argv, bint in_place=False):
     """The kernel on the payloads; the half precisions go through float32 unless data is only moved."""
     cdef PyObject* values[MAX_PARAMS]
     cdef list made = None   # keeps what stands here alone
-    cdef int k, p, half = -1, code
+    cdef int k, p, half = NO_DTYPE, code
     cdef object x, value
     for p in range(op.nparams):
         values[p] = argv[p]
@@ -251,9 +266,9 @@ cdef object compute(Op op, PyObject** argv, bint in_place=False):
         if isinstance(x, Tensor):
             value = (<Tensor>x).array
             if not op.takes_half:
-                code = PyArray_TYPE((<Tensor>x).array)
-                if code == 23 or code >= 256:
-                    half = code_of((<Tensor>x).array) if half < 0 else half
+                code = code_of((<Tensor>x).array)
+                if is_half(code):
+                    half = code if half == NO_DTYPE else half
                     value = value.astype(np.float32)
             if p == 0 and op.writes is not None and not in_place:
                 value = value.copy(op.writes)
@@ -270,7 +285,7 @@ cdef object compute(Op op, PyObject** argv, bint in_place=False):
         results = PyObject_Vectorcall(op.kernel, values, op.nparams, NULL)
     else:
         results = quiet_call(op.kernel, values, op.nparams)
-    if half >= 0:
+    if half != NO_DTYPE:
         if isinstance(results, (tuple, list)):
             return tuple([_narrow(r, half) for r in results])
         return _narrow(results, half)
@@ -301,7 +316,7 @@ cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
         result.meta = True
     else:
         result = wrap(compute_pointwise(op, argv, n, out))
-    if need and pb_thread.grad and not op.nondiff and KIND[code_of(result.array)] >= 2:
+    if need and pb_thread.grad and not op.nondiff and has_gradients(result.array):
         record(op, argv, need, result)
     return result
 
@@ -390,13 +405,13 @@ cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -
     cdef int i
     if isinstance(outs, Tensor):
         t = <Tensor>outs
-        if KIND[code_of(t.array)] < 2:
+        if not has_gradients(t.array):
             return 0
         node = new_node(op, argv, need)
         t.node = node
         node.describe(t.array)
     else:
-        if not any(KIND[code_of((<Tensor>x).array)] >= 2 for x in outs):
+        if not any(has_gradients((<Tensor>x).array) for x in outs):
             return 0
         node = new_node(op, argv, need)
         rare = rare_of(node)
@@ -404,10 +419,10 @@ cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -
         node.noutputs = len(outs)
         for i, x in enumerate(outs):
             t = <Tensor>x
-            if KIND[code_of(t.array)] >= 2:
+            if has_gradients(t.array):
                 t.node = node
                 t.output_index = i
-                rare.outputs.append(((<object>t.array).shape, code_of(t.array)))
+                rare.outputs.append(output_of(t))
             else:
                 rare.outputs.append(None)
     if op.nsaved:
@@ -417,7 +432,7 @@ cdef int record(Op op, PyObject** argv, unsigned int need, object outs) except -
 
 
 cdef int save_inputs(Node node, PyObject** argv, unsigned int need) except -1:
-    """Keeps what the rules of the wanted gradients name, in the order of `op.saved_names`; results come later."""
+    """Keeps what the rules of the wanted gradients name, in the order of `op.saved_names`, but results."""
     cdef Op op = node.op
     cdef tuple saved = PyTuple_New(op.nsaved) if op.nsaved > 2 else None
     cdef object entry, x
@@ -453,13 +468,14 @@ cdef int save_inputs(Node node, PyObject** argv, unsigned int need) except -1:
 cdef int save_results(Node node, object outs) except -1:
     """Adds the results that the rules name to a node's saved values."""
     cdef Op op = node.op
-    cdef object entry
+    cdef object entry, x
     cdef int i, kind
     for i in range(op.nsaved):
         kind = op.saved_kind[i]
         if op.saved_mask[i] & node.need and (kind == SAVE_RESULT or kind == SAVE_RESULTS):
             if kind == SAVE_RESULT:
-                entry = keep_result(<Tensor>(outs if isinstance(outs, Tensor) else outs[op.saved_param[i]]), node)
+                x = outs if isinstance(outs, Tensor) else outs[op.saved_param[i]]
+                entry = keep_result(<Tensor>x, node)
             else:
                 entry = [keep_result(<Tensor>x, node) for x in outs]
             set_saved(node, i, entry)

@@ -1,4 +1,16 @@
 # Views, versions, and ops that write into their first input or into `out=`.
+#
+# `mark_views` (called by `apply`) makes a result a view: base, shared version counter, how it was made. A
+# write is `apply_inplace`: check, make the node before the numbers change, write, `bump_version`, and give
+# the tensor its new history (`hang`). Written through a view, the base gets a `CopySlices` node, and every
+# other view of it notices by its version and renews its history when it is asked (`refresh_view`).
+#
+# Read `apply_inplace`, then `hang` and `refresh_view`. `apply_out` is for `out=`, without history.
+#
+# From other parts: Op (op.pxi), compute_pointwise, result_code and _check_broadcast (pointwise.pxi), Node and
+# hooks_of (nodes.pxi), Storage (saved.pxi), Tensor and detached (tensor.pxi), compute, needs, new_node,
+# history and save_inputs (dispatch.pxi), run_node (rules.pxi), sequence (nodes.pxi), anomaly and _anomaly
+# (_engine.pyx).
 
 cdef enum Creation:
     VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM
@@ -83,7 +95,7 @@ cdef int refresh_view(Tensor t) except -1:
 
 
 cdef tuple geometry(Tensor t, Tensor base):
-    """Size, strides and offset of a view relative to the first element of its base, and the base's strides."""
+    """Size, strides and offset of a view from the first element of its base on, and the base's strides."""
     a = <object>t.array
     item = a.itemsize
     offset = (<char*>PyArray_DATA(t.array) - <char*>PyArray_DATA(base.array)) // <npy_intp>item
@@ -123,7 +135,8 @@ cdef int check_writable(Tensor t, bint other_requires) except -1:
         check_view_creation(t, "is being")
     if requires(t):
         if t.base is not None and t.base.node is None and requires(t.base):
-            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if t.node is None and t.base is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     return 0
@@ -136,23 +149,24 @@ cdef int check_view_creation(Tensor t, str what) except -1:
     who = "This view" if t.node is None else f"Output {t.output_index} of {short_name(t.node)}"
     if t.creation == VIEW_MULTI:
         raise RuntimeError(
-            f"{who} is a view and {what} modified inplace. This view is the output of a function that returns "
-            "multiple views. Such functions do not allow the output views to be modified inplace. You should "
-            "replace the inplace operation by an out-of-place one.")
+            f"{who} is a view and {what} modified inplace. This view is the output of a function that "
+            "returns multiple views. Such functions do not allow the output views to be modified inplace. "
+            "You should replace the inplace operation by an out-of-place one.")
     if t.creation == VIEW_CUSTOM:
         raise RuntimeError(
-            f"{who} is a view and {what} modified inplace. This view was created inside a custom Function (or "
-            "because an input was returned as-is) and the autograd logic to handle view+inplace would override "
-            "the custom backward associated with the custom Function, leading to incorrect gradients. This "
-            "behavior is forbidden. You can fix this by cloning the output of the custom Function.")
+            f"{who} is a view and {what} modified inplace. This view was created inside a custom Function "
+            "(or because an input was returned as-is) and the autograd logic to handle view+inplace would "
+            "override the custom backward associated with the custom Function, leading to incorrect "
+            "gradients. This behavior is forbidden. You can fix this by cloning the output of the custom "
+            "Function.")
     mode, where = ("inference", "in normal mode") if t.creation == VIEW_INFERENCE else (
         "no_grad", "with grad mode enabled")
     block = "inference_mode" if t.creation == VIEW_INFERENCE else mode
     raise RuntimeError(
         f"A view was created in {mode} mode and {what} modified inplace {where}. Given that "
-        "this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
-        f"the view and the inplace either both inside the {block} block (if you don't want the inplace to be "
-        "tracked) or both outside (if you want the inplace to be tracked).")
+        "this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving "
+        f"both the view and the inplace either both inside the {block} block (if you don't want the inplace "
+        "to be tracked) or both outside (if you want the inplace to be tracked).")
 
 
 cdef bint self_overlaps(ndarray a):
@@ -166,17 +180,18 @@ cdef bint self_overlaps(ndarray a):
 
 cdef int check_alone(ndarray a) except -1:
     if self_overlaps(a):
-        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a "
-                           "single memory location. Please clone() the tensor before performing the operation.")
+        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to "
+                           "a single memory location. Please clone() the tensor before performing the "
+                           "operation.")
     return 0
 
 
 cdef int check_apart(ndarray out, ndarray a, bint may_be_one) except -1:
     """Refuses to write over a part of an input; over all of it where element goes on element."""
     if partly_overlaps(out, a) or (not may_be_one and PyArray_SIZE(a) and np.may_share_memory(out, a)):
-        raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to tensor "
-                           "refer to a single memory location. Please clone() the tensor before performing the "
-                           "operation.")
+        raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to "
+                           "tensor refer to a single memory location. Please clone() the tensor before "
+                           "performing the operation.")
     return 0
 
 
@@ -188,7 +203,8 @@ cdef bint partly_overlaps(ndarray a, ndarray b):
     if a is b or not PyArray_IS_C_CONTIGUOUS(a) or not PyArray_IS_C_CONTIGUOUS(b):
         return False
     length, other_length = (<object>a).nbytes, (<object>b).nbytes
-    return start < other + other_length and other < start + length and (start != other or length != other_length)
+    return start < other + other_length and other < start + length and (
+        start != other or length != other_length)
 
 
 cdef object apply_inplace(Op op, PyObject** argv):
@@ -214,7 +230,7 @@ cdef object apply_inplace(Op op, PyObject** argv):
         x = <object>argv[op.tensor_params[i]]
         if isinstance(x, Tensor):
             check_apart(target.array, (<Tensor>x).array, True)
-    if need and KIND[code_of(target.array)] >= 2:
+    if need and has_gradients(target.array):
         # The node is made before the write: what it saves is what went in. A rule that looks at the old
         # value of the target gets a copy of it.
         before = target
@@ -257,10 +273,11 @@ cdef int write_pointwise(Op op, PyObject** argv, Tensor target) except -1:
     for i in range(1, op.nparams):
         if isinstance(<object>argv[i], Tensor) and PyArray_NDIM((<Tensor>argv[i]).array) > 0 and (
                 not same_shape((<Tensor>argv[i]).array, target.array)):
-            arrays = [(<Tensor>argv[j]).array for j in range(op.nparams) if isinstance(<object>argv[j], Tensor)]
+            arrays = [(<Tensor>argv[j]).array for j in range(op.nparams)
+                      if isinstance(<object>argv[j], Tensor)]
             _check_broadcast(arrays)
             check_shape(np.broadcast_shapes(*[a.shape for a in arrays]), (<object>target.array).shape)
-    if op.promotion == PROMOTE_FLOAT and KIND[code] < 2:
+    if op.promotion == PROMOTE_FLOAT and KIND[code] < KIND_FLOAT:
         code = default_float
     if op.loops is None:
         op._resolve()
@@ -270,7 +287,10 @@ cdef int write_pointwise(Op op, PyObject** argv, Tensor target) except -1:
         if out_code == have:
             compute_pointwise(op, argv, op.nparams, target.array)
             return 0
-    result = meta_pointwise(op, argv, op.nparams) if target.meta else compute_pointwise(op, argv, op.nparams, None)
+    if target.meta:
+        result = meta_pointwise(op, argv, op.nparams)
+    else:
+        result = compute_pointwise(op, argv, op.nparams, None)
     check_castable(code_of(result), have)
     if not target.meta:
         np.copyto(target.array, result, casting="unsafe")
@@ -362,8 +382,8 @@ cdef object _dense_strides(Tensor t):
 
 cpdef object laid_as(Tensor t, tuple strides):
     """A copy of a tensor that lies in memory as `strides` say."""
-    nothing = ((0,), (1,), 0, strides)
-    return dispatch_tuple(<Op>_operators["as_strided_scatter"], (t, _ops.zeros(0, dtype=t.dtype)) + nothing, None)
+    nothing = (_ops.zeros(0, dtype=t.dtype), (0,), (1,), 0)
+    return dispatch_tuple(<Op>_operators["as_strided_scatter"], (t, *nothing, strides), None)
 
 
 class CopySlices:
@@ -437,10 +457,11 @@ def write_out(Tensor t, Tensor result):
     if (<object>t.array).shape != (<object>result.array).shape:
         if PyArray_SIZE(t.array):
             warnings.warn(
-                f"An output with one or more elements was resized since it had shape {list(t.shape)}, which does "
-                f"not match the required output shape {list(result.shape)}. This behavior is deprecated, and in a "
-                "future PyTorch release outputs will not be resized unless they have zero elements. You can "
-                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+                f"An output with one or more elements was resized since it had shape {list(t.shape)}, which "
+                f"does not match the required output shape {list(result.shape)}. This behavior is "
+                "deprecated, and in a future PyTorch release outputs will not be resized unless they have "
+                "zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero "
+                "elements with t.resize_(0).",
                 UserWarning, stacklevel=3)
         t.array = np.empty_like(result.array, dtype=(<object>t.array).dtype)
     np.copyto(t.array, result.array, casting="unsafe")

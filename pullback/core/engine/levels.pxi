@@ -3,7 +3,10 @@
 # Each thread has a list of interpreters, of which the lowest `pb_thread.level` are active. An op goes to the
 # top one of these (`through_levels`), with the level below in force while it does its part: those that are at
 # work stay on the list, above the active ones. What is entered meanwhile must not wake them, so it puts them
-# aside until it is left. What an interpreter is stands in transforms/stack.py.
+# aside until it is left. What an interpreter is stands in transforms/stack.py. Read `through_levels`, then
+# `entered`.
+#
+# From other parts: Op (op.pxi), Tensor (tensor.pxi), pb_thread (_engine.pyx).
 
 _levels = threading.local()
 

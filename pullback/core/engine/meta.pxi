@@ -1,6 +1,11 @@
-# Meta tensors: shapes and dtypes, strides and memory, but no numbers. Their arrays are windows on pages of
-# zeros that are never touched (pullback/meta.py), so views work as on any tensor. What would compute runs on
-# single elements instead: that gives the dtype and refuses what is to be refused, and the shape follows.
+# Meta tensors: shapes and dtypes, strides and memory, but no numbers.
+#
+# Their arrays are windows on pages of zeros that are never touched (pullback/core/meta.py), so views work as
+# on any tensor. What would compute runs on single elements instead: that gives the dtype and refuses what is
+# to be refused, and the shape follows. Read `meta_pointwise`, then `compute_meta`.
+#
+# From other parts: Op (op.pxi), compute_pointwise and _check_broadcast (pointwise.pxi), Tensor and wrap
+# (tensor.pxi), compute (dispatch.pxi).
 
 cdef object meta_pointwise(Op op, PyObject** argv, int n):
     """The array of an elementwise op: the dtype of a run on one element, the operands' shapes broadcast."""
@@ -31,8 +36,10 @@ cdef object _single(ndarray a):
 
 
 cdef object compute_meta(Op op, PyObject** argv):
-    """The arrays of an op that is not elementwise: by its meta rule, or that of reductions, or, at last, computed
-    on zeros."""
+    """The arrays of an op that is not elementwise.
+
+    By its meta rule, or that of reductions, or, at last, computed on zeros.
+    """
     cdef tuple args = as_tuple(argv, op.nparams)
     if op.view:
         return compute(op, argv)

@@ -1,4 +1,15 @@
-# The record of an op, and how its arguments are bound.
+# The record of an op, and the ways into it from Python.
+#
+# An `Op` is both: what is known of an op (its kernel, its rules, its flags), and the function that users
+# call. `pullback/core/op.py` makes it from a declaration. Read the fields of `Op`, then `vjp`, `_rule` and
+# `_save`: the names of a rule's parameters say what a node must save. A call comes in at `call_op`, by
+# vectorcall: `bind` where there are keywords or defaults, else straight to `dispatch` (dispatch.pxi).
+#
+# `Function` stands around what is no op (a composite of ops), or around an op where a method writes in place.
+# `BoundOp` is either as a method of one tensor.
+#
+# From other parts: dispatch, dispatch_tuple, overriding and torch_function (dispatch.pxi), Tensor, conj and
+# number_tensor (tensor.pxi), default_float (pointwise.pxi), Loops (_loops).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -38,8 +49,8 @@ cdef class Rule:
     cdef readonly tuple names
     cdef int count
     cdef int source[MAX_PARAMS]
-    cdef bint passes   # the gradient is `g` itself: no call
-    cdef readonly bint product  # it is `g` times the conjugate of what source[1] says: no call of Python either
+    cdef bint passes            # the gradient is `g` itself: no call
+    cdef readonly bint product  # it is `g` times the conjugate of what source[1] says: no call either
 
 
 cdef class Op:
@@ -50,6 +61,8 @@ cdef class Op:
     # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
     # that `writes` says, unless the op is in place.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
+    # `symbol` is the operator's behind it, as errors of unsupported operands show it. `shown_as` gives
+    # PyTorch's names of saved values, where they differ: {"other": "exponent"}.
     # For transforms: `batch` names a general batching rule (transforms/batching/rules.py); of `all_dims`, no
     # dim means all of them; one that `overwrites` forgets its first input; `factors` are the two parameters
     # of which it is the matrix product; `piecewise` says that it is piecewise linear in its tensors.
@@ -62,14 +75,16 @@ cdef class Op:
     cdef readonly tuple defaults
     cdef readonly str kinds
     cdef public str grad_name         # "MulBackward0"
-    cdef readonly str written_name    # that of a node that was made by writing into the first input, None if the same
+    cdef readonly str written_name    # that of a node whose op wrote into its first input, None if the same
     cdef object name_rule             # see `variant`
     cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
     cdef readonly bint takes_half, all_dims, overwrites, piecewise
     cdef readonly tuple factors
-    cdef bint swapped                 # the loop takes the second input first
+    cdef bint swapped                 # the loop takes the second input first: the op of a reflected operator
+    cdef readonly str symbol
+    cdef readonly dict shown_as
     cdef readonly str writes          # the order of the copy that a writing kernel gets, or None
-    cdef readonly str layout          # of new results: "C" contiguous, "K" as the inputs, "" as the kernel made them
+    cdef readonly str layout          # of new results: "C" contiguous, "K" as the inputs, "" as made
     cdef public object jvp_rule, meta_rule
     cdef readonly object batch_rule   # a function, the name of a general rule, or None where one is derived
     cdef readonly list rules          # one Rule or None for each tensor parameter
@@ -80,8 +95,8 @@ cdef class Op:
     cdef unsigned int allowed         # bit mask of dtype codes
     cdef unsigned int direct          # dtype codes whose loop may be called; the others go to the kernel
     cdef object refuse
-    cdef public tuple forms           # functions with the signatures of its calls, itself if empty: what comes
-                                      # first is then to be a tensor, or it is refused in their words
+    cdef public tuple forms           # functions with the signatures of its calls, itself if empty: what
+                                      # comes first is then to be a tensor, or it is refused in their words
     cdef public bint number_first     # one of its forms begins with a number
     cdef public object check_bools    # called with the operands if one of them is a bool; may raise
     cdef int nparams, ntensors, size_param, first_required
@@ -94,12 +109,13 @@ cdef class Op:
     cdef void* vectorcall             # Python calls ops by this: no tuple, no dict, no bound method
 
     def __init__(self, str name, kernel, tuple params, tuple defaults, str kinds, *, str public_name=None,
-                 str grad_name=None, str written_name=None, loop=None, str promote="same", object allowed=None,
-                 object refuse=None, str loops_for="biufc",
+                 str grad_name=None, str written_name=None, loop=None, str promote="same",
+                 object allowed=None, object refuse=None, str loops_for="biufc",
                  bint elementwise=False, bint linear=False, bint multilinear=False, bint view=False,
-                 bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None, bint random=False,
-                 bint takes_half=False, bint swapped=False, str layout=None, doc=None, str batch=None,
-                 bint all_dims=False, bint overwrites=False, bint piecewise=False, str factors=""):
+                 bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None,
+                 bint random=False, bint takes_half=False, bint swapped=False, str layout=None,
+                 str symbol=None, dict shown_as=None, doc=None, str batch=None, bint all_dims=False,
+                 bint overwrites=False, bint piecewise=False, str factors=""):
         self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
@@ -117,6 +133,7 @@ cdef class Op:
         self.writes = writes
         self.takes_half = takes_half or self.moves
         self.swapped = swapped
+        self.symbol, self.shown_as = symbol, shown_as or {}
         self.batch_rule = batch
         self.all_dims, self.overwrites, self.piecewise = all_dims, overwrites, piecewise
         self.factors = tuple(factors.split())
@@ -171,9 +188,10 @@ cdef class Op:
         return 0
 
     def vjp(self, **rules):
-        """Sets the derivative with respect to each named input; a value is a function, or "g" for g itself."""
+        """Sets the derivative with respect to each named input: a function, or "g" for g itself."""
         for name, function in rules.items():
-            self.rules[self._tensor_index(name)] = self._rule(function, 1u << <unsigned int>self._tensor_index(name))
+            place = self._tensor_index(name)
+            self.rules[place] = self._rule(function, 1u << <unsigned int>place)
         return self
 
     def joint_vjp(self, function):
@@ -290,7 +308,8 @@ cdef class Op:
         """The arguments in the order of `params`, defaults filled in; TypeError in PyTorch's words."""
         cdef Py_ssize_t given = len(args), i, n = self.nparams
         cdef list bound = list(self.defaults)
-        if self.size_param >= 0 and given > self.size_param and isinstance(args[self.size_param], (int, Tensor)):
+        if self.size_param >= 0 and given > self.size_param and (
+                isinstance(args[self.size_param], (int, Tensor))):
             if given > self.size_param + 1 or not isinstance(args[self.size_param], (tuple, list)):
                 args = args[:self.size_param] + (args[self.size_param:],)
                 given = len(args)
@@ -336,7 +355,8 @@ cdef object call_op(object callee, PyObject** args, size_t nargsf, PyObject* nam
     cdef object out = None, value
     if op.forms is not None and given and type(<object>args[0]) is not Tensor:
         check_first(op, op.number_first, args, given, names)
-    if names != NULL and PyTuple_GET_SIZE(<object>names) == 1 and PyTuple_GET_ITEM(<object>names, 0) == <PyObject*>_OUT:
+    if names != NULL and PyTuple_GET_SIZE(<object>names) == 1 and (
+            PyTuple_GET_ITEM(<object>names, 0) == <PyObject*>_OUT):
         out = <object>args[given]
         names = NULL
     if names == NULL and op.size_param < 0 and given <= op.nparams:
@@ -363,7 +383,7 @@ cdef object _explain = None
 
 
 def install_explain(function):
-    """Hands over what says, for a function, args and kwargs, why a call fits none of its forms: None if it fits."""
+    """Hands over what says, for a function, args and kwargs, why no form of it fits: None if one does."""
     global _explain
     _explain = function
 
@@ -474,7 +494,8 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     cdef PyObject* argv[MAX_PARAMS]
     cdef Op op
     cdef object value, kind
-    if function.makes_numbers and given == 1 and (type(<object>args[0]) is float or type(<object>args[0]) is int):
+    if function.makes_numbers and given == 1 and (
+            type(<object>args[0]) is float or type(<object>args[0]) is int):
         value = _quick_number(args, names)
         if value is not None:
             return value
@@ -493,7 +514,8 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
             op = <Op>function.__wrapped__
             if names == NULL and given == op.nparams and op.size_param < 0:
                 return dispatch(op, args, _IN_PLACE)
-            return dispatch_tuple(op, op.bind(as_tuple(args, given), _keywords(args + given, names)), _IN_PLACE)
+            operands = op.bind(as_tuple(args, given), _keywords(args + given, names))
+            return dispatch_tuple(op, operands, _IN_PLACE)
         if names == NULL and given < MAX_PARAMS:
             for i in range(given):
                 argv[i] = args[i]
@@ -516,7 +538,8 @@ cdef object _quick_number(PyObject** args, PyObject* names):
     cdef object number = <object>args[0]
     cdef bint wants = False
     if names != NULL:
-        if PyTuple_GET_SIZE(<object>names) != 1 or PyTuple_GET_ITEM(<object>names, 0) != <PyObject*>_REQUIRES or (
+        if PyTuple_GET_SIZE(<object>names) != 1 or (
+                PyTuple_GET_ITEM(<object>names, 0) != <PyObject*>_REQUIRES) or (
                 <object>args[1] is not True or type(number) is int):
             return None
         wants = True
@@ -524,7 +547,7 @@ cdef object _quick_number(PyObject** args, PyObject* names):
         return None
     if type(number) is float:
         return number_tensor(number, default_float, wants)
-    return number_tensor(number, 5, False) if -(1 << 63) <= number < (1 << 63) else None
+    return number_tensor(number, INT64) if -(1 << 63) <= number < (1 << 63) else None
 
 
 cdef object _REQUIRES = sys.intern("requires_grad")

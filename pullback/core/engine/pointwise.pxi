@@ -1,21 +1,35 @@
 # Promotion, and elementwise ops: from tensors and numbers to one homogeneous loop.
+#
+# `compute_pointwise` is the whole of it: operands of one dtype go to the loop at once (`same_code`), others
+# are brought to their common dtype first (`result_code`), and what NumPy has no loop for goes to the op's
+# kernel (`_pointwise_kernel`). Promotion has three categories, tensors with dims, 0-dim tensors and numbers:
+# `join` is within one, `combine` between two; docs of both in pullback/core/dtypes.py.
+#
+# From other parts: Op (op.pxi), Tensor (tensor.pxi), same_shape (inplace.pxi); run_loop, which is `pointwise`
+# of _loops.pyx, and the dtype codes (dtype_codes.pxd).
 
-cdef int PROMOTE[NCODES][NCODES]
-cdef int KIND[NCODES]             # 0 bool, 1 int, 2 float, 3 complex
+cdef int PROMOTE[NCODES][NCODES]  # NO_DTYPE where PyTorch promotes to none
+cdef int KIND[NCODES]             # a DtypeKind
 cdef int TO_COMPLEX[NCODES]
-cdef int _BOOL = 0, _INT64 = 5
 
 
 cdef _fill_promotion():
     for a in DTYPES:
-        KIND[<int>a.code] = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}[a.kind]
+        KIND[<int>a.code] = {"b": KIND_BOOL, "u": KIND_INTEGER, "i": KIND_INTEGER, "f": KIND_FLOAT,
+                             "c": KIND_COMPLEX}[a.kind]
         TO_COMPLEX[<int>a.code] = a.to_complex().code
         for b in DTYPES:
             found = PROMOTION[a.code][b.code]
-            PROMOTE[<int>a.code][<int>b.code] = -1 if found is None else found.code
+            PROMOTE[<int>a.code][<int>b.code] = NO_DTYPE if found is None else found.code
 
 
 _fill_promotion()
+
+
+cdef inline bint has_gradients(ndarray a) except -1:
+    """Whether an array is of a dtype that gradients flow through: floating point or complex."""
+    return KIND[code_of(a)] >= KIND_FLOAT
+
 
 cdef int default_float = _dtypes.float32.code
 
@@ -38,27 +52,27 @@ def set_default_dtype(d, /):
 
 
 cdef int join(int a, int b) except -1:
-    """Promotion within a category; -1 stands for nothing there."""
-    if a == b or b < 0:
-        return a if a >= 0 else b
-    if a < 0:
+    """Promotion within a category; NO_DTYPE stands for nothing there."""
+    if a == b or b == NO_DTYPE:
+        return a if a != NO_DTYPE else b
+    if a == NO_DTYPE:
         return b
-    if PROMOTE[a][b] < 0:
+    if PROMOTE[a][b] == NO_DTYPE:
         _dtypes.promote_types(DTYPES[a], DTYPES[b])
     return PROMOTE[a][b]
 
 
 cdef int combine(int higher, int lower) except -2:
-    """Promotion of a higher category by a lower one; -1 stands for nothing there."""
-    if higher < 0 or lower < 0:
-        return lower if higher < 0 else higher
-    if KIND[higher] == 3:
+    """Promotion of a higher category by a lower one; NO_DTYPE stands for nothing there."""
+    if higher == NO_DTYPE or lower == NO_DTYPE:
+        return lower if higher == NO_DTYPE else higher
+    if KIND[higher] == KIND_COMPLEX:
         return higher
-    if KIND[higher] == 2:
-        return TO_COMPLEX[higher] if KIND[lower] == 3 else higher
-    if KIND[lower] >= 2:
+    if KIND[higher] == KIND_FLOAT:
+        return TO_COMPLEX[higher] if KIND[lower] == KIND_COMPLEX else higher
+    if KIND[lower] >= KIND_FLOAT:
         return lower
-    return join(higher, lower) if KIND[higher] == 0 else higher
+    return join(higher, lower) if KIND[higher] == KIND_BOOL else higher
 
 
 cdef int number_code(object x) except -1:
@@ -66,9 +80,9 @@ cdef int number_code(object x) except -1:
     if type(x) is float:
         return default_float
     if type(x) is int:
-        return _INT64
+        return INT64
     if type(x) is bool:
-        return _BOOL
+        return BOOL
     found = number_dtype(x)
     if found is None:
         raise TypeError(f"must be Tensor or number, not {type(x).__name__}")
@@ -76,8 +90,8 @@ cdef int number_code(object x) except -1:
 
 
 cdef int result_code(PyObject** argv, int n, int* codes) except -1:
-    """The common dtype of tensors and numbers; each one's own code goes to `codes`, None's is -1."""
-    cdef int dim = -1, zero = -1, number = -1, i, code
+    """The common dtype of tensors and numbers; each one's own code goes to `codes`, None's is NO_DTYPE."""
+    cdef int dim = NO_DTYPE, zero = NO_DTYPE, number = NO_DTYPE, i, code
     cdef object x
     for i in range(n):
         x = <object>argv[i]
@@ -88,13 +102,13 @@ cdef int result_code(PyObject** argv, int n, int* codes) except -1:
             else:
                 dim = join(dim, code)
         elif x is None:
-            code = -1
+            code = NO_DTYPE
         else:
             code = number_code(x)
             number = join(number, code)
         codes[i] = code
     code = combine(dim, combine(zero, number))
-    return code if code >= 0 else default_float
+    return code if code != NO_DTYPE else default_float
 
 
 def result_type(*operands):
@@ -123,15 +137,15 @@ cdef object cast_array(ndarray a, int code):
 
 
 cdef inline int same_code(PyObject** argv, int n, PyObject** arrays) except -2:
-    """The dtype code of tensors that all have one, -1 for anything else; their arrays go to `arrays`."""
+    """The dtype code of tensors that all have one, else NO_DTYPE; their arrays go to `arrays`."""
     cdef int i, typenum = -1
     cdef ndarray a = None
     for i in range(n):
         if type(<object>argv[i]) is not Tensor:
-            return -1
+            return NO_DTYPE
         a = (<Tensor>argv[i]).array
         if typenum >= 0 and PyArray_TYPE(a) != typenum:
-            return -1
+            return NO_DTYPE
         typenum = PyArray_TYPE(a)
         arrays[i] = <PyObject*>a
     return code_of(a)
@@ -141,20 +155,21 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
     """The array of an elementwise op: promote, then one homogeneous loop."""
     cdef int codes[MAX_IN]
     cdef PyObject* arrays[MAX_IN]
-    cdef char numbers[16 * MAX_IN]
+    cdef Number numbers[MAX_IN]
     cdef int i, k, code
     cdef object keep = None, x
     cdef ndarray a
     code = same_code(argv, n, arrays)
-    if code >= 0 and (op.direct >> code) & 1 and (op.allowed >> code) & 1 and op.loops is not None and (
-            op.loops.fn[code] != NULL) and (op.promotion != PROMOTE_FLOAT or KIND[code] >= 2):
+    if code != NO_DTYPE and (op.direct >> code) & 1 and (op.allowed >> code) & 1 and (
+            op.loops is not None and op.loops.fn[code] != NULL) and (
+            op.promotion != PROMOTE_FLOAT or KIND[code] >= KIND_FLOAT):
         if op.swapped:
             arrays[0], arrays[1] = arrays[1], arrays[0]
         return run_loop(op.loops, code, n, arrays, numbers, out)
     code = result_code(argv, n, codes)
-    if op.check_bools is not None and _BOOL in [codes[i] for i in range(n)]:
+    if op.check_bools is not None and BOOL in [codes[i] for i in range(n)]:
         op.check_bools(*[<object>argv[i] for i in range(n)])
-    if op.promotion == PROMOTE_FLOAT and KIND[code] < 2:
+    if op.promotion == PROMOTE_FLOAT and KIND[code] < KIND_FLOAT:
         code = default_float
     if not (op.allowed >> code) & 1:
         _refuse(op, code)
@@ -163,12 +178,12 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
     for k in range(n):
         i = n - 1 - k if op.swapped else k   # where the loop wants it
         x = <object>argv[k]
-        if codes[k] < 0:
+        if codes[k] == NO_DTYPE:
             break
         if isinstance(x, Tensor):
             a = (<Tensor>x).array
             if codes[k] != code:
-                if PyArray_NDIM(a) == 0 and cast_element(a, codes[k], code, numbers + 16 * i):
+                if PyArray_NDIM(a) == 0 and cast_element(a, codes[k], code, &numbers[i]):
                     arrays[i] = NULL
                     continue
                 a = cast_array(a, code)
@@ -177,7 +192,7 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
                 keep.append(a)
             arrays[i] = <PyObject*>a
         else:
-            store_number(x if type(x) in (float, int, bool, complex) else x.item(), code, numbers + 16 * i)
+            store_number(x if type(x) in (float, int, bool, complex) else x.item(), code, &numbers[i])
             arrays[i] = NULL
     else:
         if op.loops is not None and op.loops.fn[code] != NULL and (op.direct >> code) & 1:
@@ -190,9 +205,9 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
 
     The half precisions are computed in float32 and rounded once.
     """
-    cdef char number[16]
+    cdef Number number
     cdef PyObject* values[MAX_IN]
-    cdef int i, work = 11 if code == 10 or code == 9 else code
+    cdef int i, work = FLOAT32 if is_half(code) else code
     cdef list arrays = []
     for i in range(n):
         x = <object>argv[i]
@@ -202,8 +217,8 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
         elif x is None:
             arrays.append(None)
         else:
-            store_number(x, work, number)
-            arrays.append(number_array(number, work))
+            store_number(x, work, &number)
+            arrays.append(number_array(&number, work))
     _check_broadcast([a for a in arrays if a is not None])
     for i in range(n):
         values[i] = <PyObject*>arrays[i]

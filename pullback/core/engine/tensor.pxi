@@ -1,4 +1,15 @@
 # Tensor: its operators, its attributes, and the ways to make one.
+#
+# Only what Python's slots need and what must be quick stands here. All other methods are ops, which `attach`
+# puts into the type's dict when the package is imported; `install` hands over the ops behind the operators
+# (`_add`, ...) and the table of all ops by name (`_ops`).
+#
+# Read the fields of `Tensor`, then `binary`, the way of `x * y`. After the class: how it is set up, then
+# `wrap` and its kin, which make tensors.
+#
+# From other parts: Op (op.pxi), Node and Saved (nodes.pxi, saved.pxi), apply_pointwise, dispatch, requires,
+# history and accumulator (dispatch.pxi), storage and refresh_view (inplace.pxi), backward_scalar
+# (backward.pxi), enter_live and leave_live (nodes.pxi), lazy_dict, bare and install_new (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
 cdef object _operators = {}
@@ -29,9 +40,9 @@ def install_backward(function):
 
 def number_tensor(number, int code, bint requires_grad=False):
     """A 0-dim tensor of a Python number."""
-    cdef char where[16]
-    store_number(number, code, where)
-    cdef Tensor t = wrap(number_array(where, code))
+    cdef Number element
+    store_number(number, code, &element)
+    cdef Tensor t = wrap(number_array(&element, code))
     if requires_grad:
         t.requires_grad = True
     return t
@@ -58,22 +69,18 @@ cdef object binary(Op op, object a, object b):
 
 cdef object _new_tuple = tuple.__new__   # a Size of known ints: past its check
 
-_SYMBOLS = {"add": "+", "sub": "-", "rsub": "-", "mul": "*", "div": "/", "pow_number": "** or pow()",
-            "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-
 
 cdef object refuse_operand(Op op, object a, object b):
     """NotImplemented, or for builtin types the TypeError with PyTorch's name of the type."""
     other = b if isinstance(a, Tensor) else a
-    symbol = _SYMBOLS.get(op.name)
-    if symbol is None or type(other).__module__ != "builtins":
+    if op.symbol is None or type(other).__module__ != "builtins":
         return NotImplemented
     left, right = ["Tensor" if isinstance(x, Tensor) else type(x).__name__ for x in (a, b)]
-    if op.name == "rsub":
+    if op.swapped:
         left, right = right, left
-    if symbol[0] in "<>":
-        raise TypeError(f"'{symbol}' not supported between instances of '{left}' and '{right}'")
-    raise TypeError(f"unsupported operand type(s) for {symbol}: '{left}' and '{right}'")
+    if op.symbol[0] in "<>":
+        raise TypeError(f"'{op.symbol}' not supported between instances of '{left}' and '{right}'")
+    raise TypeError(f"unsupported operand type(s) for {op.symbol}: '{left}' and '{right}'")
 
 
 cdef object _as_operand(object x):
@@ -83,7 +90,7 @@ cdef object _as_operand(object x):
 cdef object power(object a, object b):
     if isinstance(b, Tensor):
         return binary(_pow if isinstance(a, Tensor) else _rpow, a, b)
-    if type(b) is int and b < 0 and isinstance(a, Tensor) and KIND[code_of((<Tensor>a).array)] < 2:
+    if type(b) is int and b < 0 and isinstance(a, Tensor) and not has_gradients((<Tensor>a).array):
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     return binary(_pow_number, a, b)
 
@@ -179,7 +186,7 @@ cdef class Tensor:
         return _ops.abs(self)
 
     def __invert__(self):
-        if KIND[code_of(self.array)] >= 2:
+        if has_gradients(self.array):
             raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
         return _ops.bitwise_not(self)
 
@@ -369,7 +376,7 @@ cdef class Tensor:
         if value and self.inference and not pb_thread.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not "
                                "allowed.")
-        if value and KIND[code_of(self.array)] < 2:
+        if value and not has_gradients(self.array):
             raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         self.requires = bool(value)
 
@@ -435,7 +442,7 @@ cdef class Tensor:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         cdef Tensor t = <Tensor>value
-        if KIND[code_of(t.array)] < 2 and self.requires:
+        if not has_gradients(t.array) and self.requires:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or "
                                "complex dtype")
         self.array = t.array
@@ -458,7 +465,7 @@ cdef class Tensor:
             raise RuntimeError(f"a Tensor with {PyArray_SIZE(a)} elements cannot be converted to Scalar")
         if self.meta:
             raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-        if PyArray_TYPE(a) >= 256:
+        if code_of(a) == BFLOAT16:
             return float((<object>a).reshape(()).astype(np.float32))
         return (<object>a).item()
 
@@ -468,7 +475,7 @@ cdef class Tensor:
 
     def requires_grad_(self, requires_grad=True):
         """Sets `requires_grad` and returns the tensor."""
-        if requires_grad and KIND[code_of(self.array)] < 2:
+        if requires_grad and not has_gradients(self.array):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if not requires_grad or self.grad_fn is None:
             self.requires_grad = bool(requires_grad)
@@ -552,7 +559,7 @@ cdef _give_dict():
 _give_dict()
 
 
-cdef dict _protocols = {}   # Python's, that go by slots of the type, which a change of its dict does not reach
+cdef dict _protocols = {}   # Python's, which go by slots of the type: a change of its dict is not enough
 
 
 def attach(dict members):
@@ -620,7 +627,7 @@ cdef Tensor wrap(ndarray a):
 def conj(x):
     """The complex conjugate of a tensor or number; a real one is returned as it is."""
     if isinstance(x, Tensor):
-        return _ops.conj_physical(x) if KIND[code_of((<Tensor>x).array)] == 3 else x
+        return _ops.conj_physical(x) if KIND[code_of((<Tensor>x).array)] == KIND_COMPLEX else x
     return x.conjugate() if isinstance(x, complex) else x
 
 
@@ -661,7 +668,8 @@ cdef object as_subclass(object x, cls):
         t.array, t.node, t.accumulator, t.storage, t.base = (
             source.array, source.node, source.accumulator, source.storage, source.base)
         t.output_index, t.attr_version, t.creation = source.output_index, source.attr_version, source.creation
-        t.requires, t.meta, t.inference, t._grad = source.requires, source.meta, source.inference, source._grad
+        t.requires, t.meta, t.inference = source.requires, source.meta, source.inference
+        t._grad = source._grad
         return t
     if isinstance(x, (tuple, list)) and not isinstance(x, Size):
         return type(x)([as_subclass(item, cls) for item in x])
@@ -691,37 +699,41 @@ cdef Tensor detached(Tensor x):
 
 def _warn_non_leaf_grad():
     warnings.warn(
-        "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't "
-        "be populated during autograd.backward(). If you indeed want the .grad field to be populated for a "
-        "non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by "
-        "mistake, make sure you access the leaf Tensor instead. See "
-        "https://pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html for more information.", UserWarning, stacklevel=2)
+        "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
+        "won't be populated during autograd.backward(). If you indeed want the .grad field to be populated "
+        "for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor "
+        "by mistake, make sure you access the leaf Tensor instead. See "
+        "https://pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html for more information.",
+        UserWarning, stacklevel=2)
 
 
 cdef _check_grad(Tensor t, value):
     if not isinstance(value, Tensor):
-        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        raise TypeError("assigned grad expected to be a Tensor or None but got grad of type "
+                        f"{type(value).__name__}")
     if value is t:
         raise RuntimeError("can't assign Variable as its own grad")
     cdef Tensor g = <Tensor>value
     if code_of(g.array) != code_of(t.array):
         raise RuntimeError(
             f"attempting to assign a gradient with dtype '{_scalar_name(code_of(g.array))}' to a tensor with "
-            f"grad_dtype '{DTYPES[code_of(t.array)].type_name}'. The gradient must match the tensor's grad_dtype "
-            "(defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute with a specific "
-            "dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and "
-            "its gradient may break downstream systems that assume they match.")
+            f"grad_dtype '{DTYPES[code_of(t.array)].type_name}'. The gradient must match the tensor's "
+            "grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute with "
+            "a specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes "
+            "of a tensor and its gradient may break downstream systems that assume they match.")
     if g.meta != t.meta:
         raise RuntimeError(f"attempting to assign a gradient with device type '{g.device}' to a tensor with "
-                           f"device type '{t.device}'. Please ensure that the gradient and the tensor are on the "
-                           "same device")
+                           f"device type '{t.device}'. Please ensure that the gradient and the tensor are on "
+                           "the same device")
     if (<object>g.array).shape != (<object>t.array).shape:
         raise RuntimeError(f"attempting to assign a gradient of size '{list(g.shape)}' to a tensor of size "
-                           f"'{list(t.shape)}'. Please ensure that the gradient and the tensor are the same size")
+                           f"'{list(t.shape)}'. Please ensure that the gradient and the tensor are the same "
+                           "size")
 
 
 def _scalar_name(code):
     """The C++ name of a dtype, as some of PyTorch's messages have it."""
+    name = DTYPES[code].type_name
     return {"Byte": "unsigned char", "Char": "signed char", "Long": "long", "Half": "c10::Half",
             "BFloat16": "c10::BFloat16", "ComplexFloat": "c10::complex<float>",
-            "ComplexDouble": "c10::complex<double>"}.get(DTYPES[code].type_name, DTYPES[code].type_name.lower())
+            "ComplexDouble": "c10::complex<double>"}.get(name, name.lower())

@@ -31,6 +31,7 @@ def _comparison(name: str, ufunc: Any, symbol: str, long_name: str, shown: str, 
         kinds="TN",
         aliases=(f"torch.{long_name}", f"Tensor.{long_name}"),
         allowed=kinds,
+        symbol=symbol if symbol[0] in "<>" else None,  # == and != compare with anything
         forms=(),
         vjp={"self": flat, "other": flat},
         doc=example(

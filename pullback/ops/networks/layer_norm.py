@@ -86,7 +86,7 @@ def norm_slope(
     """The gradient of a norm's input, for the gradient `self` of its result."""
     x = _plain(input, frame)
     g = _plain(self.astype(input.dtype, copy=False), frame)
-    result = norms.slope(g, x, _plain(mean), _plain(rstd), _plain(weight), frame.kernel)
+    result = norms.input_gradient(g, x, _plain(mean), _plain(rstd), _plain(weight), frame.kernel)
     return _back(result, input, frame)
 
 
@@ -95,7 +95,7 @@ def norm_sums(self: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, frame: Fr
     """The gradients of a norm's weight and bias."""
     x = _plain(input, frame)
     g = _plain(self.astype(input.dtype, copy=False), frame)
-    return norms.sums(g, x, _plain(mean), _plain(rstd), math.prod(frame.weights), frame.kernel)
+    return norms.affine_gradients(g, x, _plain(mean), _plain(rstd), math.prod(frame.weights), frame.kernel)
 
 
 # ------------------------------------------------------------------------------------- rules

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Op, Tensor, conj, repeated
+from pullback.core._engine import Op, Tensor, conj, expand_scalar
 from pullback.core._loops import add_reduce, total
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
@@ -62,7 +62,7 @@ def restore(t: Tensor, ndim: int, dim: Dims, keepdim: bool) -> Tensor:
 def spread(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
     """A gradient of the result repeated over the dims that were summed."""
     if dim is None and not keepdim:
-        return repeated(g, shape)
+        return expand_scalar(g, shape)
     return ops.expand(restore(g, len(shape), dim, keepdim), tuple(shape))
 
 

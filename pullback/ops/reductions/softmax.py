@@ -71,7 +71,7 @@ def _softmax(name: str, self: Array, dim: int, dtype: Dtype | None, logs: bool) 
         last = "lastdim_" if axis >= a.ndim - 1 else ""
         raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{shown}'")
     if softmax_kernels.takes(a, axis):
-        return narrowed(softmax_kernels.rows(a, logs), self, dtype)
+        return narrowed(softmax_kernels.forward(a, logs), self, dtype)
     a = a - a if not a.ndim or not a.shape[axis] else a - np.maximum.reduce(a, axis, None, None, True)
     e = np.asarray(np.exp(a))
     total = sum_array(e, (axis,), True) if e.ndim else e.copy()
@@ -84,7 +84,7 @@ def _softmax_slope(self: Tensor, soft: Tensor, dim: int, logs: bool) -> Array:
     g = self.astype(soft.dtype, copy=False)
     axis = wrap_dim(dim, soft.ndim)
     if softmax_kernels.takes(soft, axis):
-        return softmax_kernels.slopes(np.ascontiguousarray(g), soft, logs)
+        return softmax_kernels.gradient(np.ascontiguousarray(g), soft, logs)
     if not soft.ndim:
         return g - np.exp(soft) * g if logs else soft * (g - g * soft)
     if logs:

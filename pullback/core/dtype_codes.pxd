@@ -1,0 +1,40 @@
+"""The codes of dtypes by name, for compiled code: the rows of `pullback.core.dtypes.DTYPES`, in its order.
+
+`code >= FLOAT32` are the dtypes that arithmetic runs in as they are: the half precisions, which stand
+before them, go through float32. tests/core/test_compiled_sources.py compares the names with DTYPES.
+"""
+
+cdef enum DtypeCode:
+    NO_DTYPE = -1
+    BOOL = 0
+    UINT8
+    INT8
+    INT16
+    INT32
+    INT64
+    UINT16
+    UINT32
+    UINT64
+    FLOAT16
+    BFLOAT16
+    FLOAT32
+    FLOAT64
+    COMPLEX64
+    COMPLEX128
+    NCODES
+
+cdef enum DtypeKind:   # in the order of promotion; those from KIND_FLOAT on have gradients
+    KIND_BOOL
+    KIND_INTEGER
+    KIND_FLOAT
+    KIND_COMPLEX
+
+
+cdef inline bint is_half(int code) noexcept nogil:
+    """Whether a dtype is one of the half precisions."""
+    return code == FLOAT16 or code == BFLOAT16
+
+
+cdef inline bint sums_in_itself(int code) noexcept nogil:
+    """Whether sums are computed in the dtype itself, neither widened nor rounded at the end."""
+    return code == INT64 or code >= FLOAT32

@@ -1,0 +1,177 @@
+# Arrays: their dtype codes, their making and keeping, views of them.
+#
+# `empty` makes every result, `recycle` takes back what a tensor leaves behind: NOTE [Used arrays]. `code_of`
+# is asked at every step of every op. Read these three.
+#
+# From other parts: the dtype codes (dtype_codes.pxd), the externs of _loops.pyx.
+
+cdef int KEEPABLE = NPY_ARRAY_OWNDATA | NPY_ARRAY_CARRAY
+
+cdef enum:
+    TYPENUMS = 32   # more than NumPy has type numbers of its own
+
+cdef int CODE_OF_TYPENUM[TYPENUMS]
+cdef npy_intp ITEMSIZE[NCODES]
+
+
+cdef _fill_codes():
+    cdef int i
+    for i in range(TYPENUMS):
+        CODE_OF_TYPENUM[i] = NO_DTYPE
+    for d in DTYPES:
+        ITEMSIZE[<int>d.code] = d.itemsize
+        if d.code == BFLOAT16:
+            TYPENUM[d.code] = -1
+            continue
+        TYPENUM[d.code] = d.numpy.num
+        CODE_OF_TYPENUM[TYPENUM[d.code]] = d.code
+    # `long` and `long long` (and their unsigned twins) are equal types with two numbers.
+    for spelled in (np.dtype("l"), np.dtype("q"), np.dtype("i"), np.dtype("L"), np.dtype("Q"), np.dtype("I")):
+        CODE_OF_TYPENUM[<int>spelled.num] = CODE_OF_TYPENUM[<int>np.dtype(spelled.name).num]
+
+
+_fill_codes()
+
+
+cdef int code_of(ndarray a) except -1:
+    """The dtype code of an array."""
+    cdef int typenum = PyArray_TYPE(a)
+    cdef int code = CODE_OF_TYPENUM[typenum] if typenum < TYPENUMS else NO_DTYPE
+    if code != NO_DTYPE:
+        return code
+    if a.dtype.name == "bfloat16":
+        return BFLOAT16
+    raise TypeError(f"no tensor type for NumPy's {a.dtype}")
+
+
+# NOTE [Used arrays]: a tensor that goes away leaves its array here if nobody else refers to it, and the
+# next result of that shape takes it. NumPy's making and freeing of a small array is half the cost of an
+# op; the first touch of a large one's fresh pages costs more than the arithmetic.
+
+cdef enum:
+    SCALARS = 128   # 0-dim arrays kept of each dtype
+    ARRAYS = 12     # others kept of each dtype
+    MOST_BYTES = 1 << 26
+
+cdef struct Shelf:
+    int nscalars, narrays
+    PyObject* scalars[SCALARS]
+    PyObject* arrays[ARRAYS]
+
+cdef Shelf shelves[NCODES]
+cdef npy_intp kept_bytes = 0
+
+
+cdef inline bint equal(int n, npy_intp* a, npy_intp* b) noexcept:
+    cdef int i
+    for i in range(n):
+        if a[i] != b[i]:
+            return False
+    return True
+
+
+cdef ndarray empty(int nd, npy_intp* dims, int code):
+    """A C-contiguous array of the dtype with that code, its contents undefined."""
+    global kept_bytes
+    cdef Shelf* shelf = &shelves[code]
+    cdef PyObject* found
+    cdef ndarray a
+    cdef int i
+    if nd == 0:
+        if shelf.nscalars:
+            shelf.nscalars -= 1
+            a = <ndarray>shelf.scalars[shelf.nscalars]
+            Py_DECREF(a)
+            return a
+    else:
+        for i in range(shelf.narrays - 1, -1, -1):
+            found = shelf.arrays[i]
+            if PyArray_NDIM(<ndarray>found) == nd and equal(nd, PyArray_DIMS(<ndarray>found), dims):
+                shelf.narrays -= 1
+                memmove(&shelf.arrays[i], &shelf.arrays[i + 1], (shelf.narrays - i) * sizeof(PyObject*))
+                a = <ndarray>found
+                Py_DECREF(a)
+                kept_bytes -= PyArray_NBYTES(a)
+                return a
+    if code == BFLOAT16:
+        return np.empty([dims[i] for i in range(nd)], dtype=DTYPES[code].numpy)
+    return PyArray_EMPTY(nd, dims, TYPENUM[code], 0)
+
+
+cdef void recycle(ndarray a) noexcept:
+    """Keeps an array that its last tensor lets go of. The caller's is the only reference."""
+    global kept_bytes
+    cdef int code
+    cdef Shelf* shelf
+    cdef npy_intp nbytes
+    cdef PyObject* oldest
+    if not (PyArray_CheckExact(a) and PyArray_CHKFLAGS(a, KEEPABLE)) or has_weakrefs(a):
+        return
+    code = CODE_OF_TYPENUM[PyArray_TYPE(a)] if PyArray_TYPE(a) < TYPENUMS else NO_DTYPE
+    if code == NO_DTYPE or PyArray_TYPE(a) != TYPENUM[code]:
+        return
+    shelf = &shelves[code]
+    if PyArray_NDIM(a) == 0:
+        if shelf.nscalars < SCALARS:
+            Py_INCREF(a)
+            shelf.scalars[shelf.nscalars] = <PyObject*>a
+            shelf.nscalars += 1
+        return
+    nbytes = PyArray_NBYTES(a)
+    if nbytes > MOST_BYTES // 2 or nbytes == 0:
+        return
+    while shelf.narrays and (shelf.narrays == ARRAYS or kept_bytes + nbytes > MOST_BYTES):
+        oldest = shelf.arrays[0]
+        shelf.narrays -= 1
+        memmove(&shelf.arrays[0], &shelf.arrays[1], shelf.narrays * sizeof(PyObject*))
+        kept_bytes -= PyArray_NBYTES(<ndarray>oldest)
+        Py_DECREF(<object>oldest)
+    if kept_bytes + nbytes <= MOST_BYTES:
+        Py_INCREF(a)
+        shelf.arrays[shelf.narrays] = <PyObject*>a
+        shelf.narrays += 1
+        kept_bytes += nbytes
+
+
+cdef int code_of_type(int typenum) except -1:
+    """The dtype code of one of NumPy's own type numbers."""
+    return CODE_OF_TYPENUM[typenum]
+
+
+def strided(ndarray a not None, tuple shape, tuple strides, Py_ssize_t offset):
+    """An array on the memory of `a`, from `offset` elements after its first on; no bound is checked."""
+    cdef npy_intp dims[64]
+    cdef npy_intp steps[64]
+    cdef npy_intp item = PyArray_ITEMSIZE(a)
+    cdef int i, nd = len(shape)
+    for i in range(nd):
+        dims[i] = shape[i]
+        steps[i] = <npy_intp>strides[i] * item
+    return _view(a, nd, dims, steps, PyArray_BYTES(a) + offset * item)
+
+
+cdef ndarray _view(ndarray a, int nd, npy_intp* dims, npy_intp* steps, void* data):
+    cdef PyArray_Descr* descr = PyArray_DESCR(a)
+    Py_INCREF(<object>descr)
+    cdef ndarray view = PyArray_NewFromDescr(ndarray, descr, nd, dims, steps, data,
+                                             PyArray_FLAGS(a) & NPY_ARRAY_WRITEABLE, None)
+    Py_INCREF(a)
+    PyArray_SetBaseObject(view, a)
+    return view
+
+
+def add_leading_dims(ndarray a not None, tuple sizes):
+    """A view of `a` with further dims before its own, along which it is the same."""
+    cdef npy_intp dims[64]
+    cdef npy_intp steps[64]
+    cdef int i, more = len(sizes), nd = PyArray_NDIM(a)
+    for i in range(more):
+        dims[i], steps[i] = sizes[i], 0
+    memcpy(dims + more, PyArray_DIMS(a), nd * sizeof(npy_intp))
+    memcpy(steps + more, PyArray_STRIDES(a), nd * sizeof(npy_intp))
+    return _view(a, more + nd, dims, steps, PyArray_BYTES(a))
+
+
+def first(ndarray a not None):
+    """`a[0, ...]`, a view; of no numbers, one that must not be read."""
+    return _view(a, PyArray_NDIM(a) - 1, PyArray_DIMS(a) + 1, PyArray_STRIDES(a) + 1, PyArray_BYTES(a))

@@ -1,0 +1,203 @@
+# One pointwise op: the loops of a ufunc, and how its operands are brought to one.
+#
+# `Loops` holds a ufunc's C functions by dtype code. `pointwise` runs one of them. Its ways, from the
+# narrowest to the widest: `_of_scalars` (no operand has dims), one run of the loop over contiguous arrays of
+# one shape (`_line_up`), `_strided` (strided.pxi: a run for each line), `_public` (the ufunc itself).
+#
+# From other parts: empty, equal and the tables by dtype code (arrays.pxi), number_array (numbers.pxi).
+
+cdef bint USE_LOOPS = os.environ.get("PULLBACK_LOOPS", "1") != "0"
+
+cdef enum:
+    RELEASE_FROM = 32768     # from so many elements on the GIL is let go of
+
+cdef class Loops:
+    """The inner loops of one ufunc, one per dtype code; NULL where it has none."""
+
+    def __init__(self, ufunc):
+        self.ufunc = ufunc
+        self.nin = ufunc.nin
+        cdef PyUFuncObject* table = <PyUFuncObject*><PyObject*>ufunc
+        cdef int code, row, j, width = table.nin + table.nout
+        cdef const char* types
+        for code in range(NCODES):
+            self.fn[code] = NULL
+            if table.nout != 1 or TYPENUM[code] < 0:
+                continue
+            for row in range(table.ntypes):
+                types = table.types + row * width
+                for j in range(table.nin):
+                    if types[j] != TYPENUM[code]:
+                        break
+                else:
+                    self.fn[code] = <loop_t>table.functions[row]
+                    self.data[code] = table.data[row] if table.data != NULL else NULL
+                    self.out_type[code] = types[table.nin]
+                    break
+
+
+# NumPy warns of overflow and division by zero, PyTorch does not. The switch is a context variable:
+# setting it to a prepared value costs 60 ns, `np.errstate` 700.
+try:
+    from numpy._core.umath import _extobj_contextvar as _errstate, _make_extobj
+
+    _QUIET = _make_extobj(all="ignore")
+except ImportError:
+    _errstate = None
+
+
+cdef object quiet_call(object function, PyObject** args, Py_ssize_t n):
+    """A call with `n` arguments without NumPy's floating-point warnings."""
+    if _errstate is None:
+        with np.errstate(all="ignore"):
+            return PyObject_Vectorcall(function, args, n, NULL)
+    token = PyContextVar_Set(_errstate, _QUIET)
+    try:
+        return PyObject_Vectorcall(function, args, n, NULL)
+    finally:
+        PyContextVar_Reset(_errstate, token)
+
+
+cdef object quietly(object function, tuple args):
+    """The same for a tuple of arguments."""
+    cdef PyObject* argv[MAX_IN]
+    cdef Py_ssize_t i
+    for i in range(len(args)):
+        argv[i] = <PyObject*>args[i]
+    return quiet_call(function, argv, len(args))
+
+
+def _call_into(ufunc, inputs, out):
+    return ufunc(*inputs) if out is None else ufunc(*inputs, out=out)
+
+
+cdef ndarray _public(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out):
+    """The ufunc itself: any strides, any overlap."""
+    inputs = []
+    cdef int i
+    for i in range(n):
+        inputs.append(number_array(&numbers[i], code) if arrays[i] == NULL else <object>arrays[i])
+    result = quietly(_call_into, (table.ufunc, inputs, out))
+    return result if isinstance(result, ndarray) else np.asarray(result)
+
+
+cdef enum Way:   # of computing a pointwise op
+    FLAT         # one run of the loop
+    STRIDED      # a run for each line, `_strided`
+    PUBLIC       # the ufunc, `_public`
+
+cdef struct Operands:              # of one run of a loop, the output last
+    char* data[MAX_IN + 1]
+    npy_intp steps[MAX_IN + 1]     # in bytes, 0 for one element that is used again and again
+    int nd                         # the shape of those that have dims
+    npy_intp* dims
+
+
+cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out):
+    """Runs a ufunc's loop on `n` inputs of the dtype with that code, broadcast against each other.
+
+    `arrays[i]` is a borrowed array, or NULL for a number, whose element stands in `numbers[i]`.
+    The result is new, or `out`, which must have the shape and dtype of the result.
+    """
+    cdef Operands run
+    cdef npy_intp size = 1
+    cdef Way way
+    cdef int j
+    if not USE_LOOPS:
+        return _public(table, code, n, arrays, numbers, out)
+    if out is None and _line_up_scalars(&run, code, n, arrays, numbers):
+        return _of_scalars(table, code, n, &run)
+    way = _line_up(&run, n, arrays, numbers)
+    if way == FLAT:
+        for j in range(run.nd):
+            size *= run.dims[j]
+        if out is None:
+            out = empty(run.nd, run.dims, CODE_OF_TYPENUM[table.out_type[code]])
+        else:
+            way = _way_into(&run, table.out_type[code], n, arrays, out, size)
+    if way == STRIDED:
+        return _strided(table, code, n, arrays, numbers, out)
+    if way == PUBLIC:
+        return _public(table, code, n, arrays, numbers, out)
+    run.data[n], run.steps[n] = <char*>PyArray_DATA(out), PyArray_ITEMSIZE(out)
+    if size > RELEASE_FROM:
+        with nogil:
+            table.fn[code](run.data, &size, run.steps, table.data[code])
+    else:
+        table.fn[code](run.data, &size, run.steps, table.data[code])
+    return out
+
+
+cdef inline bint _line_up_scalars(Operands* run, int code, int n, PyObject** arrays,
+                                  Number* numbers) noexcept:
+    """Sets where the operands lie, if all are numbers or 0-dim arrays; else False."""
+    cdef int i
+    for i in range(n):
+        if arrays[i] == NULL:
+            run.data[i], run.steps[i] = numbers[i].bytes, 0
+        elif PyArray_NDIM(<ndarray>arrays[i]) == 0 and PyArray_ISBEHAVED_RO(<ndarray>arrays[i]):
+            run.data[i], run.steps[i] = <char*>PyArray_DATA(<ndarray>arrays[i]), ITEMSIZE[code]
+        else:
+            return False
+    return True
+
+
+cdef inline ndarray _of_scalars(Loops table, int code, int n, Operands* run):
+    """The result of operands without dims, a 0-dim array."""
+    cdef npy_intp one = 1
+    cdef ndarray out = empty(0, NULL, CODE_OF_TYPENUM[table.out_type[code]])
+    run.data[n], run.steps[n] = <char*>PyArray_DATA(out), PyArray_ITEMSIZE(out)
+    table.fn[code](run.data, &one, run.steps, table.data[code])
+    return out
+
+
+cdef inline Way _line_up(Operands* run, int n, PyObject** arrays, Number* numbers) noexcept:
+    """Sets where the operands lie for one run: contiguous arrays of one shape, single elements."""
+    cdef ndarray a
+    cdef int i
+    run.nd, run.dims = 0, NULL
+    for i in range(n):
+        if arrays[i] == NULL:
+            run.data[i], run.steps[i] = numbers[i].bytes, 0
+            continue
+        a = <ndarray>arrays[i]
+        run.data[i] = <char*>PyArray_DATA(a)
+        if PyArray_NDIM(a) == 0:
+            run.steps[i] = 0
+            if not PyArray_ISBEHAVED_RO(a):
+                return PUBLIC
+            continue
+        if not (PyArray_IS_C_CONTIGUOUS(a) and PyArray_ISBEHAVED_RO(a)):
+            return STRIDED
+        if run.dims == NULL:
+            run.nd, run.dims = PyArray_NDIM(a), PyArray_DIMS(a)
+        elif PyArray_NDIM(a) != run.nd or not equal(run.nd, PyArray_DIMS(a), run.dims):
+            return STRIDED
+        run.steps[i] = PyArray_ITEMSIZE(a)
+    return FLAT
+
+
+cdef inline Way _way_into(Operands* run, int typenum, int n, PyObject** arrays, ndarray out,
+                          npy_intp size) noexcept:
+    """How operands that are lined up can be computed into `out`, whose memory may be theirs."""
+    cdef npy_intp nbytes = size * PyArray_ITEMSIZE(out)
+    cdef char* start = <char*>PyArray_DATA(out)
+    cdef int i
+    if not PyArray_IS_C_CONTIGUOUS(out) or PyArray_TYPE(out) != typenum or PyArray_NDIM(out) != run.nd or (
+            not equal(run.nd, PyArray_DIMS(out), run.dims)):
+        return STRIDED
+    for i in range(n):
+        if arrays[i] == NULL:
+            continue
+        if _overlaps(<ndarray>arrays[i], start, nbytes):
+            return PUBLIC
+        if run.steps[i] == 0 and size > 1 and run.data[i] == start:   # an element of `out` for all others
+            return PUBLIC
+    return FLAT
+
+
+cdef bint _overlaps(ndarray a, char* out, npy_intp nbytes) noexcept:
+    """Whether contiguous `a` shares memory with `nbytes` at `out` without starting where it starts."""
+    cdef char* start = <char*>PyArray_DATA(a)
+    cdef char* end = start + PyArray_SIZE(a) * PyArray_ITEMSIZE(a)
+    return start != out and start < out + nbytes and out < end
