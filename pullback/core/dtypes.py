@@ -29,6 +29,9 @@ class dtype:
     kind: str
     type_name: str
     itemsize: int
+    is_floating_point: bool
+    is_complex: bool
+    is_signed: bool
     _numpy: np.dtype[Any] | None
 
     def __init__(self, code: int, name: str, kind: str, itemsize: int, type_name: str) -> None:
@@ -37,6 +40,9 @@ class dtype:
         self.kind = kind
         self.itemsize = itemsize
         self.type_name = type_name
+        self.is_floating_point = kind == "f"
+        self.is_complex = kind == "c"
+        self.is_signed = kind in "ifc"
         self._numpy = None
 
     @property
@@ -50,18 +56,6 @@ class dtype:
             else:
                 self._numpy = np.dtype(self.name)
         return self._numpy
-
-    @property
-    def is_floating_point(self) -> bool:
-        return self.kind == "f"
-
-    @property
-    def is_complex(self) -> bool:
-        return self.kind == "c"
-
-    @property
-    def is_signed(self) -> bool:
-        return self.kind in "ifc"
 
     def to_real(self) -> dtype:
         """The real type of the same precision."""

@@ -6,6 +6,7 @@ of a call and puts others in their place.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pullback.core._engine import Tensor
@@ -19,18 +20,18 @@ def checked_argnums(argnums: Argnums, count: int) -> Any:
     if isinstance(argnums, bool) or not isinstance(argnums, (int, tuple)):
         raise RuntimeError(f"argnum must be int or Tuple[int, ...], got: {type(argnums)}")
     if isinstance(argnums, int):
-        return _checked(argnums, count)
+        return _checked_argnum(argnums, count)
     if not argnums:
         raise RuntimeError("argnums must be non-empty")
     if len(set(argnums)) != len(argnums):
         raise RuntimeError(f"argnums elements must be unique, got {argnums}")
-    places = tuple(_checked(n, count) for n in argnums)
+    places = tuple([_checked_argnum(n, count) for n in argnums])
     if len(set(places)) != len(places):
         raise RuntimeError(f"argnums elements must be unique, got {argnums}")
     return places
 
 
-def _checked(argnum: Any, count: int) -> int:
+def _checked_argnum(argnum: Any, count: int) -> int:
     if not isinstance(argnum, int):
         raise RuntimeError(f"argnum must be int, got {type(argnum)}")
     if not -count <= argnum < count:
@@ -39,24 +40,30 @@ def _checked(argnum: Any, count: int) -> int:
 
 
 class Picked:
-    """The tensors that a transform differentiates, and how to call with others."""
+    """The tensors that a transform differentiates, and how to call with others.
+
+    `argnums` None stands for all arguments.
+    """
 
     __slots__ = ("_args", "_places", "_spec", "tensors")
 
     def __init__(self, argnums: Argnums, args: tuple[Any, ...]) -> None:
         self._args = args
         if argnums == 0 and type(argnums) is int and args and isinstance(args[0], Tensor):
-            self._places, self._spec = 0, None
+            self._places, self._spec = 0, None  # no container at all
             self.tensors = [args[0]]
             return
-        self._places = checked_argnums(argnums, len(args))
-        chosen = (
-            args[self._places] if isinstance(self._places, int) else tuple([args[n] for n in self._places])
-        )
-        self.tensors, self._spec = tree_flatten(chosen)
+        self._places = argnums if argnums is None else checked_argnums(argnums, len(args))
+        self.tensors, self._spec = tree_flatten(self._chosen(args))
         for x in self.tensors:
             if not isinstance(x, Tensor):
                 raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+
+    def _chosen(self, args: tuple[Any, ...]) -> Any:
+        places = self._places
+        if places is None or isinstance(places, int):
+            return args if places is None else args[places]
+        return tuple([args[n] for n in places])
 
     def nested(self, values: list[Any]) -> Any:
         """Values, one for each tensor, nested as the arguments are."""
@@ -64,8 +71,12 @@ class Picked:
 
     def arguments(self, values: list[Any]) -> tuple[Any, ...]:
         """The arguments of the call with these tensors in it."""
-        chosen = self.nested(values)
+        if self._spec is None:
+            return (values[0], *self._args[1:])
+        chosen = tree_unflatten(values, self._spec)
         places = self._places
+        if places is None:
+            return chosen
         if isinstance(places, int):
             return (*self._args[:places], chosen, *self._args[places + 1 :])
         args = list(self._args)
@@ -74,14 +85,22 @@ class Picked:
         return tuple(args)
 
 
-def check_differentiable(tensors: Any) -> None:
+def check_differentiable(tensors: Iterable[Tensor]) -> None:
     """RuntimeError for a tensor of integers."""
     for x in tensors:
         if x.dtype.kind not in "fc":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
 
 
-def check_real(name: str, what: str, tensors: Any) -> None:
+def any_requires_grad(tensors: Iterable[Tensor]) -> bool:
+    """Whether one of some tensors requires a gradient."""
+    for x in tensors:  # noqa: SIM110  (a generator costs two calls)
+        if x.requires_grad:
+            return True
+    return False
+
+
+def check_real(name: str, what: str, tensors: Iterable[Tensor]) -> None:
     """RuntimeError for a complex tensor: of one, the modes' matrices are each other's conjugates."""
     for i, x in enumerate(tensors):
         if x.dtype.is_complex:
@@ -91,10 +110,8 @@ def check_real(name: str, what: str, tensors: Any) -> None:
             )
 
 
-def split_aux(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
+def split_aux(result: Any, name: str) -> tuple[Any, Any]:
     """The result proper, and what comes beside it."""
-    if not has_aux:
-        return result, None
     if not isinstance(result, tuple) or len(result) != 2:
         raise RuntimeError(
             f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True"

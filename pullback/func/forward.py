@@ -31,15 +31,20 @@ class Pushed:
         name: str,
     ) -> None:
         level = Tangents()
-        duals = [level.dual(x, t) for x, t in zip(picked.tensors, tangents, strict=True)]
+        duals = []
+        for x, t in zip(picked.tensors, tangents, strict=True):
+            duals.append(level.dual(x, t))
         with entered(level):
             result = func(*picked.arguments(duals), **kwargs)
-        result, aux = split_aux(result, has_aux, name)
+        self.aux = None
+        if has_aux:
+            result, self.aux = split_aux(result, name)
         self.outs, self.spec = flat_outputs(result, name)
-        self.tangents = [level.tangent(y) for y in self.outs]
-        self.aux = aux
-        for x in (*self.outs, *(tree_flatten(aux)[0] if has_aux else ())):
-            level.forget(x)
+        self.tangents = []
+        for y in self.outs:
+            self.tangents.append(level.tangent(y))
+        for y in self.outs if not has_aux else (*self.outs, *tree_flatten(self.aux)[0]):
+            level.forget(y)
 
     def nested(self, values: list[Any]) -> Any:
         """Values nested as the results are."""
@@ -60,7 +65,7 @@ def jvp(
     (tensor(0.), tensor(2.))
     """
     name = "jvp(f, primals, tangents)"
-    picked, given = _checked(primals, tangents, name)
+    picked, given = _paired(primals, tangents, name)
     call = Pushed(func, picked, given, {}, has_aux, name)
     found = []
     for x, t in zip(call.outs, call.tangents, strict=True):
@@ -79,7 +84,7 @@ def jvp(
     return values, directions
 
 
-def _checked(primals: Any, tangents: Any, name: str) -> tuple[Picked, list[Any]]:
+def _paired(primals: Any, tangents: Any, name: str) -> tuple[Picked, list[Any]]:
     """Primals and tangents that belong together."""
     if not isinstance(primals, tuple):
         raise RuntimeError(
@@ -107,7 +112,7 @@ def _checked(primals: Any, tangents: Any, name: str) -> tuple[Picked, list[Any]]
                 f"gradient is of size {list(t.shape)}."
             )
     check_differentiable(flat_tangents)
-    return Picked(tuple(range(len(primals))), primals), flat_tangents
+    return Picked(None, primals), flat_tangents
 
 
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -121,7 +126,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     >>> push(torch.tensor(2.0))
     tensor(2.)
     """
-    picked = Picked(tuple(range(len(primals))), primals)
+    picked = Picked(None, primals)
     call = Recorded(func, picked, {}, False, "linearize(f, *primals)")
     before = _engine.set_grad_enabled(True)
     try:

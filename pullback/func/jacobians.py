@@ -20,23 +20,29 @@ from pullback.func.forward import Pushed
 from pullback.func.reverse import Recorded
 from pullback.func.vmap import chunk_for
 from pullback.transforms.batching.interpreter import on_batch
+from pullback.transforms.leaves import ones_like_each
 from pullback.utils._pytree import tree_unflatten
 
 
 def unit_vectors(tensors: list[Any]) -> list[Any]:
     """All unit vectors of the space of some tensors: for each tensor its part of them, a row each."""
-    sizes = [x.numel() for x in tensors]
-    total = sum(sizes)
     if len(tensors) == 1:
         (x,) = tensors
-        identity = np.eye(total, dtype=x._array.dtype)
-        return [from_array(identity.reshape(total, *x._array.shape))]
+        identity = np.eye(x._array.size, dtype=x._array.dtype)
+        return [from_array(identity.reshape(-1, *x._array.shape))]
+    sizes = _sizes(tensors)
+    total = sum(sizes)
     found, start = [], 0
     for x, size in zip(tensors, sizes, strict=True):
         part = ops.narrow(ops.eye(total, dtype=x.dtype), 1, start, size)
         found.append(ops.reshape(part, (total, *x.shape)))
         start += size
     return found
+
+
+def _sizes(tensors: list[Any]) -> list[int]:
+    """The number of elements of each."""
+    return [x._array.size for x in tensors]
 
 
 def rows_at_once(chunk_size: int | str | None, tensors: list[Any], total: int) -> int:
@@ -49,10 +55,9 @@ def rows_at_once(chunk_size: int | str | None, tensors: list[Any], total: int) -
 
 
 def in_chunks(
-    step: int, function: Callable[..., list[Any]], basis: list[Any], randomness: str = "error"
+    step: int, total: int, function: Callable[..., list[Any]], basis: list[Any], randomness: str = "error"
 ) -> list[Any]:
-    """`on_batch` for `step` rows of the basis at a time."""
-    total = basis[0].shape[0]
+    """`on_batch` for `step` of all rows of the basis at a time."""
     if step >= total:
         return on_batch(total, function, basis, randomness)
     parts = []
@@ -95,19 +100,18 @@ def jacrev(
         check_real("jacrev", "inputs", picked.tensors)
         call = Recorded(func, picked, kwargs, has_aux, "vjp(f, *primals)")
         check_real("jacrev", "outputs", call.outs)
-        sizes = [y.numel() for y in call.outs]
+        sizes = _sizes(call.outs)
         total = sum(sizes)
         if total == 1 and len(sizes) == 1:
             (y,) = call.outs
-            rows = [
-                g if not y.ndim else ops.reshape(g, (1, *x.shape))
-                for x, g in zip(call.leaves, call.pull([ops.ones_like(y)], True), strict=True)
-            ]
+            rows = call.pull([ones_like_each(y)], True)
+            if y.ndim:
+                rows = [ops.reshape(g, (1, *x.shape)) for x, g in zip(call.leaves, rows, strict=True)]
         elif total == 0:
             rows = [ops.zeros((0, *x.shape), dtype=x.dtype) for x in call.leaves]
         else:
             step = rows_at_once(chunk_size, [*call.leaves, *call.outs], total)
-            rows = in_chunks(step, lambda grads: call.pull(grads, True), unit_vectors(call.outs))
+            rows = in_chunks(step, total, lambda grads: call.pull(grads, True), unit_vectors(call.outs))
         found, start = [], 0
         for y, size in zip(call.outs, sizes, strict=True):
             blocks = []
@@ -149,7 +153,7 @@ def jacfwd(
             if x.dtype.kind not in "fc":
                 raise ValueError(f"Expected primal to be floating point or complex, but got: {x.dtype}")
         check_real("jacfwd", "inputs", picked.tensors)
-        sizes = [x.numel() for x in picked.tensors]
+        sizes = _sizes(picked.tensors)
         total = sum(sizes)
         basis = unit_vectors(picked.tensors)
         calls: list[Pushed] = []
@@ -159,7 +163,8 @@ def jacfwd(
             calls.append(call)
             return call.tangents
 
-        columns = in_chunks(rows_at_once(chunk_size, picked.tensors, total), push, basis, randomness)
+        step = rows_at_once(chunk_size, picked.tensors, total)
+        columns = in_chunks(step, total, push, basis, randomness)
         call = calls[0]
         check_real("jacfwd", "outputs", call.outs)
         found = []

@@ -52,7 +52,7 @@ def hessian_diag(
             return [sum(products[1:], products[0])] if products else [None]
 
         step = rows_at_once(chunk_size, picked.tensors * 4, total)
-        (diagonal,) = in_chunks(step, push, unit_vectors(picked.tensors))
+        (diagonal,) = in_chunks(step, total, push, unit_vectors(picked.tensors))
         if diagonal is None:
             return picked.nested([ops.zeros_like(x) for x in picked.tensors])
         parts = ops.split(diagonal, sizes)

@@ -17,6 +17,7 @@ from pullback.core._engine import Tensor
 from pullback.func.arguments import (
     Argnums,
     Picked,
+    any_requires_grad,
     check_differentiable,
     flat_outputs,
     split_aux,
@@ -26,27 +27,39 @@ from pullback.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 
 class Recorded:
-    """A call whose backward pass can be run: its leaves and results."""
+    """A call whose backward pass can be run: its leaves and results.
 
-    __slots__ = ("aux", "leaves", "outer", "outs", "spec", "tied")
+    `tied` says that derivatives of its derivatives may be wanted: an argument requires a gradient, or the
+    function used another tensor that does.
+    """
+
+    __slots__ = ("aux", "leaves", "outs", "spec", "tied")
 
     def __init__(
-        self, func: Callable[..., Any], picked: Picked, kwargs: Any, has_aux: bool, name: str
+        self,
+        func: Callable[..., Any],
+        picked: Picked,
+        kwargs: Any,
+        has_aux: bool,
+        name: str,
+        scalar: bool = False,
     ) -> None:
-        self.outer = _engine.set_grad_enabled(True)
+        check_differentiable(picked.tensors)
+        self.leaves: list[Tensor] = []
+        outer = _engine.set_grad_enabled(True)
         try:
-            check_differentiable(picked.tensors)
-            self.leaves = [leaf(x, self.outer) for x in picked.tensors]
+            for x in picked.tensors:
+                self.leaves.append(leaf(x, outer))
             result = func(*picked.arguments(self.leaves), **kwargs)
         finally:
-            _engine.set_grad_enabled(self.outer)
-        result, self.aux = split_aux(result, has_aux, name)
-        if name == "grad_and_value(f)(*args)":
-            check_scalar(result)
+            _engine.set_grad_enabled(outer)
+        self.aux = None
+        if has_aux:
+            result, self.aux = split_aux(result, name)
+        if scalar:
+            check_scalar(result, name)
         self.outs, self.spec = flat_outputs(result, name)
-        self.tied = self.outer and (
-            any(x.requires_grad for x in picked.tensors) or reaches_beyond(self.outs, self.leaves)
-        )
+        self.tied = outer and (any_requires_grad(picked.tensors) or reaches_beyond(self.outs, self.leaves))
 
     def free(self, x: Any) -> Any:
         """A result as the caller gets it: without the part of the graph that is ours."""
@@ -66,20 +79,33 @@ class Recorded:
 
     def pull(self, grads: list[Any], keep: bool) -> list[Any]:
         """The gradients of the leaves from those of the results; zeros where there is none."""
-        create = _engine.grad_enabled() and (self.tied or any(g.requires_grad for g in grads))
+        create = _engine.grad_enabled() and (self.tied or any_requires_grad(grads))
         roots, given = [], []
         for x, g in zip(self.outs, grads, strict=True):
             if x.requires_grad:
                 roots.append(x)
                 given.append(g)
-        found = gradients(roots, self.leaves, given, keep or create, create) if roots else []
-        found = found or [None] * len(self.leaves)
-        return [ops.zeros_like(x) if g is None else g for x, g in zip(self.leaves, found, strict=True)]
+        if not roots:
+            return [ops.zeros_like(x) for x in self.leaves]
+        found = gradients(roots, self.leaves, given, keep or create, create)
+        for i, g in enumerate(found):
+            if g is None:
+                found[i] = ops.zeros_like(self.leaves[i])
+        return found
 
 
-def check_scalar(result: Any) -> None:
-    """RuntimeError unless the result is a real or complex tensor of 0 dims."""
-    start = "grad_and_value(f)(*args): Expected f(*args) to return a"
+def _gradient(
+    func: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: Any, has_aux: bool
+) -> tuple[Any, Recorded]:
+    """The gradient of a scalar function, nested as the arguments are, and the call."""
+    picked = Picked(argnums, args)
+    call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)", scalar=True)
+    return picked.nested(call.pull([ones_like_each(call.outs[0])], False)), call
+
+
+def check_scalar(result: Any, name: str) -> None:
+    """RuntimeError unless the result is a real tensor of 0 dims."""
+    start = f"{name}: Expected f(*args) to return a"
     if not isinstance(result, Tensor):
         raise RuntimeError(f"{start} Tensor, got {type(result)}")
     if result.ndim:
@@ -107,10 +133,7 @@ def grad_and_value(
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        picked = Picked(argnums, args)
-        call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)")
-        (out,) = call.outs
-        found = picked.nested(call.pull([ones_like_each(out)], False))
+        found, call = _gradient(func, argnums, args, kwargs, has_aux)
         if has_aux:
             return found, (call.value(), call.auxiliary())
         return found, call.value()
@@ -134,10 +157,7 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        picked = Picked(argnums, args)
-        call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)")
-        (out,) = call.outs
-        found = picked.nested(call.pull([ones_like_each(out)], False))
+        found, call = _gradient(func, argnums, args, kwargs, has_aux)
         return (found, call.auxiliary()) if has_aux else found
 
     return run
@@ -155,7 +175,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> vjp_fn(torch.tensor([1.0, 0.0]))
     (tensor([1., 0.]),)
     """
-    picked = Picked(tuple(range(len(primals))), primals)
+    picked = Picked(None, primals)
     call = Recorded(func, picked, {}, has_aux, "vjp(f, *primals)")
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> Any:

@@ -94,8 +94,12 @@ def bound(func: Any, in_dims: Dims, args: tuple[Any, ...]) -> tuple[list[Any], l
             "trying to vmap over a function with no inputs. The latter is unsupported."
         )
     flat: list[Any]
-    if in_dims == 0 and all(isinstance(x, Tensor) and x._array.ndim for x in args):
-        return list(args), [0] * len(args), None
+    if in_dims == 0:
+        for x in args:
+            if not isinstance(x, Tensor) or not x._array.ndim:
+                break
+        else:
+            return list(args), [0] * len(args), None
     flat, spec = tree_flatten(args)
     dims = _broadcast_to_and_flatten(in_dims, spec)
     if dims is None:
@@ -134,7 +138,10 @@ def _checked_dim(func: Any, in_dims: Dims, x: Any, dim: Any) -> int | None:
 
 def batch_size(flat: list[Any], dims: list[Any]) -> int:
     """The size that the batched arguments agree in."""
-    sizes = [x._array.shape[dim] for x, dim in zip(flat, dims, strict=True) if dim is not None]
+    sizes = []
+    for x, dim in zip(flat, dims, strict=True):
+        if dim is not None:
+            sizes.append(x._array.shape[dim])
     if not sizes:
         raise ValueError("vmap: Expected at least one Tensor to vmap over, got none: every in_dim is None.")
     if sizes.count(sizes[0]) != len(sizes):
@@ -158,15 +165,14 @@ def run_flat(
     kwargs: dict[str, Any],
 ) -> Any:
     """The call at a new level, its results with the batch dim."""
-    given = [
-        x if dim is None else level.lifted(x if dim == 0 else ops.movedim(x, dim, 0))
-        for x, dim in zip(flat, dims, strict=True)
-    ]
+    given = []
+    for x, dim in zip(flat, dims, strict=True):
+        given.append(x if dim is None else level.lifted(x if dim == 0 else ops.movedim(x, dim, 0)))
     args = given if spec is None else tree_unflatten(given, spec)
     with entered(level):
         results = func(*args, **kwargs)
     if out_dims == 0 and isinstance(results, Tensor):
-        return results.physical if level.holds(results) else _unwrapped(func, level, results, 0)
+        return level.front(results)
     leaves, shape = tree_flatten(results)
     places = _out_dims(func, out_dims, shape, results)
     found = [_unwrapped(func, level, x, place) for x, place in zip(leaves, places, strict=True)]

@@ -48,30 +48,31 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
 
     While `recording`, it is a step in the history of `x`, else a leaf.
     """
-    spreading = [level for level in stack.active() if level.spreads]
     if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x):
-        return _bare_leaf(x, spreading)
-    for level in spreading:
-        if not stack.belongs(x, level):
+        return _fresh_leaf(x)
+    for level in stack.active():
+        if level.spreads and not stack.belongs(x, level):
             x = level.lifted(level.front(x))
     p = bottom(x)
     if recording and p.requires_grad:
-        return rewrapped(x, ops.view_as(p, p))
+        return rewrapped(x, ops.alias(p))
     q = _unrecorded(p)
     q.requires_grad_()
     return rewrapped(x, q)
 
 
-def _bare_leaf(x: Tensor, spreading: list[Any]) -> Tensor:
+def _fresh_leaf(x: Tensor) -> Tensor:
     """The same for a tensor of no level, without history and tangents: its numbers, seen many times."""
-    if not spreading:
+    levels: list[Any] = []
+    for level in stack.active():
+        if level.spreads:
+            levels.append(level)
+    if levels:
+        q = _engine.from_array(add_leading_dims(x._array, tuple([level.size for level in levels])))
+    else:
         q = _engine.alias(x)
-        q.requires_grad_()
-        return q
-    sizes = tuple([level.size for level in spreading])
-    q = _engine.from_array(add_leading_dims(x._array, sizes))
     q.requires_grad_()
-    for level in spreading:
+    for level in levels:
         q = level.lifted(q)
     return q
 
@@ -83,27 +84,28 @@ def gradients(
     roots: Sequence[Tensor], sources: Sequence[Tensor], grads: Sequence[Tensor], keep: bool, create: bool
 ) -> list[Any]:
     """The gradients of `sum(<grad, root>)`, None for a source that no root depends on."""
-    level = stack.topmost(roots)
-    if level is not None:
-        return level.gradients(roots, sources, grads, keep, create)
-    # A source of a level cannot be behind roots of none.
-    targets = [None if isinstance(x, Wrapper) else _engine.gradient_edge(x) for x in sources]
-    wanted = [edge for edge in targets if edge is not None]
-    starts, given = [], []
+    for x in roots:
+        if isinstance(x, Wrapper):
+            return stack.topmost(roots).gradients(roots, sources, grads, keep, create)
+    places, targets = [], []
+    for i, x in enumerate(sources):
+        edge = None if isinstance(x, Wrapper) else _engine.gradient_edge(x)  # no root is of a level
+        if edge is not None:
+            places.append(i)
+            targets.append(edge)
+    edges, starts = [], []
     for x, g in zip(roots, grads, strict=True):
         edge = _engine.gradient_edge(x)
         if edge is not None:
-            starts.append(edge)
-            given.append(g)
-    if not starts or not wanted:
-        return [None] * len(targets)
-    found = _engine.run_backward(starts, given, keep, create, wanted)
-    if len(wanted) < len(targets):
-        rest = iter(found)
-        found = [None if edge is None else next(rest) for edge in targets]
+            edges.append(edge)
+            starts.append(g)
+    found: list[Any] = [None] * len(sources)
+    if edges and targets:
+        for i, g in zip(places, _engine.run_backward(edges, starts, keep, create, targets), strict=True):
+            found[i] = g
     return found
 
 
 def reaches_beyond(roots: Sequence[Tensor], sources: Sequence[Tensor]) -> bool:
     """Whether roots depend on a leaf other than these: then gradients of gradients are wanted."""
-    return _engine.reaches_beyond([bottom(x) for x in roots], [bottom(x) for x in sources])
+    return _engine.reaches_beyond(map(bottom, roots), map(bottom, sources))

@@ -425,23 +425,25 @@ def _shown_type(spec: TreeSpec) -> Any:
 
 def _flatten(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
     kind = type(tree)
+    children, context = tree, None
     if is_leaf is not None and is_leaf(tree):
         leaves.append(tree)
         return LEAF
-    if kind is tuple or kind is list:
-        return TreeSpec(kind, None, [_flatten(child, leaves, is_leaf) for child in tree])
-    node = SUPPORTED_NODES.get(kind)
-    if node is None:
-        if not isinstance(tree, tuple):
-            leaves.append(tree)
-            return LEAF
-        kind = _node_type(tree)
+    if kind is not tuple and kind is not list:
+        if kind not in SUPPORTED_NODES and isinstance(tree, tuple):
+            kind = _node_type(tree)
         if kind not in SUPPORTED_NODES:
             leaves.append(tree)
             return LEAF
-        node = SUPPORTED_NODES[kind]
-    children, context = node.flatten_fn(tree)
-    return TreeSpec(kind, context, [_flatten(child, leaves, is_leaf) for child in children])
+        children, context = SUPPORTED_NODES[kind].flatten_fn(tree)
+    specs = []
+    for child in children:
+        if is_leaf is None and type(child) not in SUPPORTED_NODES and not isinstance(child, tuple):
+            leaves.append(child)
+            specs.append(LEAF)
+        else:
+            specs.append(_flatten(child, leaves, is_leaf))
+    return TreeSpec(kind, context, specs)
 
 
 def tree_flatten(tree: PyTree, is_leaf: Callable[[PyTree], bool] | None = None) -> tuple[list[Any], TreeSpec]:
@@ -481,7 +483,9 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> PyTree:
 def _build(leaves: Iterator[Any], spec: TreeSpec) -> PyTree:
     if spec.type is None:
         return next(leaves)
-    children = [next(leaves) if c.type is None else _build(leaves, c) for c in spec._children]
+    children = []
+    for child in spec._children:
+        children.append(next(leaves) if child.type is None else _build(leaves, child))
     if spec.type is list:
         return children
     if spec.type is tuple:

@@ -172,17 +172,21 @@ class Batching(Interpreter):
         sample gets its own gradient with respect to it (`_of_each_sample`), to which the roots that are
         not batched add the same for all. A source of a level above is behind none of the roots.
         """
-        own = [i for i, x in enumerate(sources) if self.holds(x)]
-        shared = [i for i, x in enumerate(sources) if not stack.belongs(x, self)]
+        own, shared = [], []
+        for i, x in enumerate(sources):
+            if type(x) is Batched and x.level is self:
+                own.append(i)
+            elif not stack.belongs(x, self):
+                shared.append(i)
+        found: list[Any] = [None] * len(sources)
         ends, starts, others = [], [], []
         with stack.without(self):
             for x, g in zip(roots, grads, strict=True):
-                if self.holds(x):
+                if type(x) is Batched and x.level is self:
                     ends.append(x.physical)
                     starts.append(self.front(g))
                 else:
                     others.append((x, g))
-            found: list[Any] = [None] * len(sources)
             if own:
                 places = [sources[i].physical for i in own]
                 again = keep or bool(shared)
@@ -190,11 +194,12 @@ class Batching(Interpreter):
                     found[i] = g
             if shared:
                 places = [sources[i] for i in shared]
-                for i, g in zip(
-                    shared, self._of_each_sample(ends, places, starts, keep, create), strict=True
-                ):
+                each = self._of_each_sample(ends, places, starts, keep, create)
+                for i, g in zip(shared, each, strict=True):
                     found[i] = g
-        found = [None if g is None else self.lifted(g) for g in found]
+        for i, g in enumerate(found):
+            if g is not None:
+                found[i] = self.lifted(g)
         if shared and others:
             ends, starts = zip(*others, strict=True)
             places = [sources[i] for i in shared]
