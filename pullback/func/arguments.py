@@ -49,21 +49,20 @@ class Picked:
 
     def __init__(self, argnums: Argnums, args: tuple[Any, ...]) -> None:
         self._args = args
+        self._places: Any
         if argnums == 0 and type(argnums) is int and args and isinstance(args[0], Tensor):
             self._places, self._spec = 0, None  # no container at all
             self.tensors = [args[0]]
             return
-        self._places = argnums if argnums is None else checked_argnums(argnums, len(args))
-        self.tensors, self._spec = tree_flatten(self._chosen(args))
+        self._places = places = argnums if argnums is None else checked_argnums(argnums, len(args))
+        if isinstance(places, int):
+            args = args[places]
+        elif places is not None:
+            args = tuple([args[n] for n in places])
+        self.tensors, self._spec = tree_flatten(args)
         for x in self.tensors:
             if not isinstance(x, Tensor):
                 raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
-
-    def _chosen(self, args: tuple[Any, ...]) -> Any:
-        places = self._places
-        if places is None or isinstance(places, int):
-            return args if places is None else args[places]
-        return tuple([args[n] for n in places])
 
     def nested(self, values: list[Any]) -> Any:
         """Values, one for each tensor, nested as the arguments are."""

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import from_array
+from pullback.core._engine import from_array, ones_of
 from pullback.func.arguments import Argnums, Picked, check_real
 from pullback.func.forward import Pushed
 from pullback.func.reverse import Recorded
 from pullback.func.vmap import chunk_for
 from pullback.transforms.batching.interpreter import on_batch
-from pullback.transforms.leaves import ones_like_each
+from pullback.transforms.stack import at_bottom
 from pullback.utils._pytree import tree_unflatten
 
 
@@ -104,7 +104,7 @@ def jacrev(
         total = sum(sizes)
         if total == 1 and len(sizes) == 1:
             (y,) = call.outs
-            rows = call.pull([ones_like_each(y)], True)
+            rows = call.pull([at_bottom(y, ones_of)], True)
             if y.ndim:
                 rows = [ops.reshape(g, (1, *x.shape)) for x, g in zip(call.leaves, rows, strict=True)]
         elif total == 0:

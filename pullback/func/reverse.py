@@ -22,7 +22,8 @@ from pullback.func.arguments import (
     flat_outputs,
     split_aux,
 )
-from pullback.transforms.leaves import gradients, leaf, ones_like_each, reaches_beyond
+from pullback.transforms.leaves import gradients, leaf, reaches_beyond
+from pullback.transforms.stack import at_bottom
 from pullback.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 
@@ -100,7 +101,7 @@ def _gradient(
     """The gradient of a scalar function, nested as the arguments are, and the call."""
     picked = Picked(argnums, args)
     call = Recorded(func, picked, kwargs, has_aux, "grad_and_value(f)(*args)", scalar=True)
-    return picked.nested(call.pull([ones_like_each(call.outs[0])], False)), call
+    return picked.nested(call.pull([at_bottom(call.outs[0], _engine.ones_of)], False)), call
 
 
 def check_scalar(result: Any, name: str) -> None:

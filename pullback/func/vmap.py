@@ -63,8 +63,7 @@ def vmap(
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        flat, dims, spec = bound(func, in_dims, args)
-        size = batch_size(flat, dims)
+        flat, dims, spec, size = bound(func, in_dims, args)
         if chunk_size is not None:
             step = chosen_chunk(flat, dims, size) if chunk_size == "auto" else int(chunk_size)
             if step < size:
@@ -77,8 +76,11 @@ def vmap(
 # ------------------------------------------------------------------------------------ arguments
 
 
-def bound(func: Any, in_dims: Dims, args: tuple[Any, ...]) -> tuple[list[Any], list[Any], TreeSpec | None]:
-    """The arguments in a flat list, a dim for each, and how they were nested (None: not at all)."""
+def bound(
+    func: Any, in_dims: Dims, args: tuple[Any, ...]
+) -> tuple[list[Any], list[Any], TreeSpec | None, int]:
+    """The arguments in a flat list, a dim for each, how they were nested (None: not at all), and the size of
+    the batch."""
     if type(in_dims) is not int and not isinstance(in_dims, tuple):
         if isinstance(in_dims, list):
             in_dims = tuple(in_dims)
@@ -93,13 +95,9 @@ def bound(func: Any, in_dims: Dims, args: tuple[Any, ...]) -> tuple[list[Any], l
             f"vmap({name_of(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are "
             "trying to vmap over a function with no inputs. The latter is unsupported."
         )
-    flat: list[Any]
-    if in_dims == 0:
-        for x in args:
-            if not isinstance(x, Tensor) or not x._array.ndim:
-                break
-        else:
-            return list(args), [0] * len(args), None
+    plain = _plainly_bound(in_dims, args)
+    if plain is not None:
+        return plain
     flat, spec = tree_flatten(args)
     dims = _broadcast_to_and_flatten(in_dims, spec)
     if dims is None:
@@ -110,7 +108,26 @@ def bound(func: Any, in_dims: Dims, args: tuple[Any, ...]) -> tuple[list[Any], l
         )
     for i, (x, dim) in enumerate(zip(flat, dims, strict=True)):
         dims[i] = _checked_dim(func, in_dims, x, dim)
-    return flat, dims, spec
+    return flat, dims, spec, batch_size(flat, dims)
+
+
+def _plainly_bound(in_dims: Dims, args: tuple[Any, ...]) -> Any:
+    """The same for tensors alone with a good dim each; None where that must be looked at more closely."""
+    dims = [in_dims] * len(args) if type(in_dims) is int else list(in_dims)
+    if len(dims) != len(args):
+        return None
+    size = None
+    for x, dim in zip(args, dims, strict=True):
+        if not isinstance(x, Tensor):
+            return None
+        if dim is None:
+            continue
+        if type(dim) is not int or not 0 <= dim < x._array.ndim:
+            return None
+        if size is not None and size != x._array.shape[dim]:
+            return None
+        size = x._array.shape[dim]
+    return None if size is None else (list(args), dims, None, size)
 
 
 def _checked_dim(func: Any, in_dims: Dims, x: Any, dim: Any) -> int | None:
@@ -138,10 +155,7 @@ def _checked_dim(func: Any, in_dims: Dims, x: Any, dim: Any) -> int | None:
 
 def batch_size(flat: list[Any], dims: list[Any]) -> int:
     """The size that the batched arguments agree in."""
-    sizes = []
-    for x, dim in zip(flat, dims, strict=True):
-        if dim is not None:
-            sizes.append(x._array.shape[dim])
+    sizes = [x._array.shape[dim] for x, dim in zip(flat, dims, strict=True) if dim is not None]
     if not sizes:
         raise ValueError("vmap: Expected at least one Tensor to vmap over, got none: every in_dim is None.")
     if sizes.count(sizes[0]) != len(sizes):

@@ -15,32 +15,14 @@ from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core._loops import add_leading_dims
 from pullback.transforms import stack
-from pullback.transforms.stack import Wrapper, bottom, rewrapped
+from pullback.transforms.stack import Wrapper, at_bottom, bottom
 
 # --------------------------------------------------------------------------------------- leaves
 
 
 def same(x: Tensor) -> Tensor:
     """A new tensor with the numbers, the history and the tangents of `x`."""
-    p = bottom(x)
-    recorded = _engine.grad_enabled() and p.requires_grad
-    return rewrapped(x, ops.view_as(p, p) if recorded else _unrecorded(p))
-
-
-def _unrecorded(p: Tensor) -> Tensor:
-    """The numbers and tangents of a tensor without its history."""
-    q = _engine.alias(p)
-    tangents = _engine.tangents_now(p)
-    if tangents:
-        _engine.tangents_of(q, True).update(tangents)
-    return q
-
-
-def ones_like_each(x: Tensor) -> Tensor:
-    """The cotangent of ones of a tensor: of each sample, where it has samples."""
-    if type(x) is Tensor:
-        return _engine.ones_of(x)
-    return rewrapped(x, _engine.ones_of(bottom(x)))
+    return at_bottom(x, ops.alias if _engine.grad_enabled() and x.requires_grad else _without_history)
 
 
 def leaf(x: Tensor, recording: bool) -> Tensor:
@@ -53,16 +35,21 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
     for level in stack.active():
         if level.spreads and not stack.belongs(x, level):
             x = level.lifted(level.front(x))
-    p = bottom(x)
-    if recording and p.requires_grad:
-        return rewrapped(x, ops.alias(p))
-    q = _unrecorded(p)
+    return at_bottom(x, ops.alias if recording and x.requires_grad else _leaf_without_history)
+
+
+def _without_history(p: Tensor) -> Tensor:
+    return _engine.alias(p, tangents=True)
+
+
+def _leaf_without_history(p: Tensor) -> Tensor:
+    q = _engine.alias(p, tangents=True)
     q.requires_grad_()
-    return rewrapped(x, q)
+    return q
 
 
 def _fresh_leaf(x: Tensor) -> Tensor:
-    """The same for a tensor of no level, without history and tangents: its numbers, seen many times."""
+    """The leaf of a tensor of no level, without history and tangents: its numbers, seen many times."""
     levels: list[Any] = []
     for level in stack.active():
         if level.spreads:

@@ -15,7 +15,7 @@ nor are those above it. The contexts here put interpreters on and off the active
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -177,12 +177,13 @@ def belongs(x: Any, level: Interpreter) -> bool:
     return False
 
 
-def rewrapped(x: Tensor, p: Tensor) -> Tensor:
-    """A tensor that belongs to the levels of `x`, with `p` at the bottom."""
+def at_bottom(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """A tensor of the levels of `x`, with `function(bottom(x))` at its bottom."""
     wrappers = []
     while isinstance(x, Wrapper):
         wrappers.append(x)
         x = x.physical
+    p = function(x)
     while wrappers:
         wrapper = wrappers.pop()
         p = stand_in(type(wrapper), wrapper.level, p)
@@ -219,13 +220,13 @@ __all__ = [
     "Wrapper",
     "above",
     "active",
+    "at_bottom",
     "belongs",
     "bottom",
     "entered",
     "hoisted",
     "levels_of",
     "owner",
-    "rewrapped",
     "topmost",
     "within",
     "without",

@@ -105,26 +105,30 @@ class Tangents(Interpreter):
         """The tangent that a tensor carries at this level, None for none."""
         if not isinstance(x, Tensor):
             return None
+        if not isinstance(x, Wrapper):
+            return self.held(x)
         found = self.held(bottom(x))
-        if found is not None and isinstance(x, Wrapper):
+        if found is not None:
             for level in reversed(levels_of(x)):
                 found = level.lifted(found)
         return found
 
     def carry(self, x: Tensor, tangent: Tensor) -> None:
         """Hangs a tangent on a tensor; what the graph saved of it sees it too."""
-        for level in levels_of(x):
-            tangent = level.front(tangent)
-        tangents_of(bottom(x), True)[self] = tangent
+        while isinstance(x, Wrapper):
+            tangent = x.level.front(tangent)
+            x = x.physical
+        tangents_of(x, True)[self] = tangent
 
     def forget(self, x: Any) -> None:
         """Takes the tangent off a tensor."""
-        if isinstance(x, Tensor) and carries(bottom(x), self):
-            tangents_of(bottom(x), True)[self] = None
+        p = bottom(x)
+        if isinstance(p, Tensor) and carries(p, self):
+            tangents_of(p, True)[self] = None
 
     def dual(self, x: Tensor, tangent: Tensor) -> Tensor:
         """A tensor like `x` that carries a tangent: one for each sample if the tangent is batched."""
-        for level in levels_of(tangent):
+        for level in levels_of(tangent) if isinstance(tangent, Wrapper) else ():
             if level.spreads and not stack.belongs(x, level):
                 x = level.lifted(level.front(x))
         made = same(x)
@@ -151,12 +155,15 @@ class Tangents(Interpreter):
 
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
         """An op on tensors that may carry tangents."""
+        dependent, plain = False, True
         for x in args:
-            if carries(x, self) if type(x) is Tensor else self.carries(x):
-                break
-        else:
+            if type(x) is Tensor:
+                dependent = dependent or carries(x, self)
+            elif isinstance(x, Tensor) or type(x) in (list, tuple):
+                plain, dependent = False, dependent or self.carries(x)
+        if not dependent:
             return apply_below(op, args, out)
-        level = stack.topmost(args)
+        level = None if plain else stack.topmost(args)
         if level is not None:
             return stack.hoisted(level, self, level.process, op, args, out)
         if op.nondiff:
@@ -166,7 +173,10 @@ class Tangents(Interpreter):
             (tangent,) = _outputs(self.pushed(op, before, apply_below(op, before)))
             return self._write(op, args, tangent)
         result = apply_below(op, args, out)
-        for x, tangent in zip(_outputs(result), _outputs(self.pushed(op, args, result)), strict=True):
+        pushed = self.pushed(op, args, result)
+        outputs = result if isinstance(result, (tuple, list)) else (result,)
+        tangents = pushed if isinstance(pushed, (tuple, list)) else (pushed,)
+        for x, tangent in zip(outputs, tangents, strict=True):
             if tangent is not None:
                 self.carry(x, tangent)
                 if op.view and x._base is not None:
@@ -284,6 +294,7 @@ class Tangents(Interpreter):
         kind = result.dtype
         if not kind.is_floating_point or op.joint is not None:
             return None
+        known = {"result": result, **dict(zip(op.params, args, strict=True))}
         total = None
         for i, x in enumerate(args):
             tangent = self.tangent(x)
@@ -297,9 +308,10 @@ class Tangents(Interpreter):
             if rule.function == "g":
                 term = tangent
             else:
+                known["g"] = tangent
                 values = []
                 for name in rule.names:
-                    value = _value_for(name, tangent, op, args, result)
+                    value = known[name] if name in known else _attribute(name, known)
                     if value is _MISSING:
                         return None
                     values.append(value)
@@ -353,16 +365,7 @@ class Tangents(Interpreter):
         return False
 
 
-def _value_for(name: str, g: Any, op: Op, args: tuple[Any, ...], result: Any) -> Any:
-    """What a parameter of a backward rule stands for."""
-    if name == "g":
-        return g
-    if name == "result":
-        return result
-    if name in op.params:
-        return args[op.params.index(name)]
-    if name.endswith("_shape"):
-        return args[op.params.index(name[:-6])].shape
-    if name.endswith("_dtype"):
-        return args[op.params.index(name[:-6])].dtype
-    return _MISSING
+def _attribute(name: str, known: dict[str, Any]) -> Any:
+    """What a parameter `<input>_shape` or `<input>_dtype` of a backward rule stands for."""
+    given, _, what = name.rpartition("_")
+    return getattr(known[given], what) if what in ("shape", "dtype") else _MISSING

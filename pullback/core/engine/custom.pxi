@@ -56,10 +56,12 @@ def set_outputs(Node node, outputs, written=None, int place=0):
             give_node(<Tensor>x, node, i)
 
 
-def alias(Tensor t):
-    """A tensor on the same memory and version counter, without history."""
+def alias(Tensor t, bint tangents=False):
+    """A tensor on the same memory and version counter, without history; with the same tangents, if asked."""
     cdef Tensor other = detached(t)
     other.array = (<object>t.array).view()
+    if tangents:
+        other.tangents = tangents_now(t)
     return other
 
 

@@ -172,10 +172,11 @@ class Batching(Interpreter):
         sample gets its own gradient with respect to it (`_of_each_sample`), to which the roots that are
         not batched add the same for all. A source of a level above is behind none of the roots.
         """
-        own, shared = [], []
+        own, places, shared = [], [], []
         for i, x in enumerate(sources):
             if type(x) is Batched and x.level is self:
                 own.append(i)
+                places.append(x.physical)
             elif not stack.belongs(x, self):
                 shared.append(i)
         found: list[Any] = [None] * len(sources)
@@ -184,22 +185,20 @@ class Batching(Interpreter):
             for x, g in zip(roots, grads, strict=True):
                 if type(x) is Batched and x.level is self:
                     ends.append(x.physical)
-                    starts.append(self.front(g))
+                    starts.append(g.physical if type(g) is Batched and g.level is self else self.front(g))
                 else:
                     others.append((x, g))
             if own:
-                places = [sources[i].physical for i in own]
                 again = keep or bool(shared)
                 for i, g in zip(own, gradients(ends, places, starts, again, create), strict=True):
                     found[i] = g
             if shared:
-                places = [sources[i] for i in shared]
-                each = self._of_each_sample(ends, places, starts, keep, create)
+                each = self._of_each_sample(ends, [sources[i] for i in shared], starts, keep, create)
                 for i, g in zip(shared, each, strict=True):
                     found[i] = g
         for i, g in enumerate(found):
             if g is not None:
-                found[i] = self.lifted(g)
+                found[i] = batched(self, g) if type(g) is Tensor else self.lifted(g)
         if shared and others:
             ends, starts = zip(*others, strict=True)
             places = [sources[i] for i in shared]

@@ -70,46 +70,38 @@ def elementwise(level: Any, op: Op, *args: Any) -> Any:
 
 
 def aligned(level: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Physical operands that broadcast as the samples do."""
-    values = []
-    most, least, tensors = 0, 99, 0
+    """Physical operands that broadcast as the samples do: the samples' dims aligned on the right.
+
+    In promotion a sample of 0 dims gives way to one of more, and as much as others of 0 dims. Its physical
+    tensor has a dim and would not, so it is cast before.
+    """
+    most = 0
     for x in args:
+        if isinstance(x, Tensor) and x._array.ndim > most:
+            most = x._array.ndim
+    values = []
+    for x in args:
+        p = x
         if isinstance(x, Tensor):
-            tensors += 1
-            n = x._array.ndim
-            most = n if n > most else most
-            if type(x) is Batched and x.level is level:
-                least = n if n < least else least
-                x = x.physical
-            elif n == 0 and tensors:
-                least = -1 if least == 99 else least
-        values.append(x)
-    if tensors > 1 and (least < most or most == 0):
-        return _fitted(level, args, most)
+            ranks = x._array.ndim
+            batched_here = type(x) is Batched and x.level is level
+            if batched_here:
+                p = x.physical if ranks == most else padded(x.physical, most)
+            if ranks == 0 and (batched_here or most == 0):
+                p = _giving_way(p, args)
+        values.append(p)
     return tuple(values)
 
 
-def _fitted(level: Any, args: tuple[Any, ...], most: int) -> tuple[Any, ...]:
-    """Operands of several ranks. A sample of 0 dims gives way to one of more in promotion, which its
-    physical tensor would not: it is cast before. Booleans give way to all."""
-    tensors = [x for x in args if isinstance(x, Tensor)]
-    kind = None
-    if any(rank(x) == 0 for x in tensors) and len({x.dtype for x in tensors}) > 1:
-        kind = tensors[0].dtype
-        operands = [x for x in args if isinstance(x, (Tensor, int, float, complex))]
-        kind = _engine.result_type(operands[0], operands[1])
-        for x in operands[2:]:
-            kind = _engine.result_type(ops.zeros((), dtype=kind), x)
-    values = []
-    for x in args:
-        if isinstance(x, Tensor):
-            zero = rank(x) == 0
-            if holds(level, x):
-                x = padded(x.physical, most)
-            if kind is not None and zero and x.dtype is not kind and x.dtype.name != "bool":
-                x = x.to(kind)
-        values.append(x)
-    return tuple(values)
+def _giving_way(p: Tensor, args: tuple[Any, ...]) -> Tensor:
+    """An operand of 0 dims in the dtype that the samples are promoted to. A boolean gives way to all."""
+    if p.dtype.name == "bool" or len({x.dtype for x in args if isinstance(x, Tensor)}) == 1:
+        return p
+    first, second, *others = [x for x in args if isinstance(x, (Tensor, int, float, complex))]
+    kind = _engine.result_type(first, second)
+    for x in others:
+        kind = _engine.result_type(ops.zeros((), dtype=kind), x)
+    return p if p.dtype is kind else p.to(kind)
 
 
 def direct_inplace(level: Any, op: Op, args: tuple[Any, ...]) -> None:
@@ -170,7 +162,8 @@ def along(level: Any, op: Op, *args: Any) -> Any:
             else:
                 dim = shifted(dim, ranks)
             values[i] = dim
-    return level.wrap(apply_below(op, tuple(values)))
+    result = apply_below(op, tuple(values))
+    return batched(level, result) if isinstance(result, Tensor) else level.wrap(result)
 
 
 def _along_nothing(level: Any, op: Op, *args: Any) -> Any:
