@@ -18,7 +18,6 @@ import make_ops
 from make_ops import prose, sentence
 
 import pullback
-from pullback.core._engine import REQUIRED, Op
 from pullback.core.op import SURFACE
 
 INDEX = """# The API
@@ -46,23 +45,11 @@ have such a twin:
 {shared}
 """
 
-KINDS = {"T": "Tensor", "N": "Tensor | Number", "O": "Tensor | None", "L": "Sequence[Tensor]", "S": "*int"}
-
-
 # ----------------------------------------------------------------------------------------- signatures
 
 
 def signature(thing: Any, method: bool = False) -> str:
     """The parameters of a function, with types and defaults; "" for what is not called."""
-    if isinstance(thing, Op):
-        shown = []
-        for name, default, kind in zip(thing.params, thing.defaults, thing.kinds, strict=True):
-            text = ("input" if name == "self" else name) + (f": {KINDS[kind]}" if kind in KINDS else "")
-            shown.append(text if default is REQUIRED else f"{text} = {default!r}")
-        shown = shown[1:] if method else [*shown, "*", "out=None"]
-        return f"({', '.join(shown)}) -> Tensor"
-    if isinstance(getattr(thing, "__wrapped__", None), Op):
-        return signature(thing.__wrapped__, method)
     if not callable(thing) or isinstance(thing, property):
         return ""
     try:
