@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback.core.strides import contiguous_strides
+from pullback.core.strides import contiguous_strides, preserved_strides
 
 _SMALLEST = 1 << 24
 
@@ -37,6 +37,11 @@ def meta_array(
     nbytes = (reach + 1) * dtype.itemsize if math.prod(shape) else 0
     byte_strides = [step * dtype.itemsize for step in strides]
     return np.ndarray(tuple(shape), dtype, _mapping(nbytes), strides=byte_strides)
+
+
+def meta_like(a: np.ndarray[Any, np.dtype[Any]], dtype: Any = None) -> np.ndarray[Any, np.dtype[Any]]:
+    """One of the shape of `a`, in the layout that a copy of it gets."""
+    return meta_array(a.shape, a.dtype if dtype is None else np.dtype(dtype), preserved_strides(a))
 
 
 def _mapping(nbytes: int) -> Any:

@@ -19,6 +19,7 @@ from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.indexing.sorting import order_of
 from pullback.ops.reductions.min_max import along_dim, checked_axis, evenly, over_all, picked, to_picked
+from pullback.ops.reductions.reduce import reduced_shape
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -61,6 +62,12 @@ def _median(self: Tensor, skips_nan: bool) -> Array:
         return np.asarray(np.nan, flat.dtype)
     middle = (int(count) - 1) // 2
     return np.asarray(np.partition(flat, middle)[middle])
+
+
+@_median.meta
+def _median_shape(self: Array, skips_nan: bool) -> Array:
+    _check_real("median_cpu", self)
+    return meta_array((), self.dtype)
 
 
 _median.variant = lambda saved: f"{_median_name(saved['skips_nan']).title()}Backward0"
@@ -155,8 +162,8 @@ _kthvalue.vjp(self=_to_picked)
 
 @_kthvalue.meta
 def _kthvalue_shapes(self: Array, k: int, dim: int, keepdim: bool) -> tuple[Array, Array]:
-    axis = checked_axis("kthvalue", self, dim, keepdim)
-    shape = [1 if i == axis else n for i, n in enumerate(self.shape) if keepdim or i != axis]
+    checked_axis("kthvalue", self, dim, keepdim)
+    shape = reduced_shape(self.shape, dim, keepdim)
     return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
 
 

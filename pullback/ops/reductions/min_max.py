@@ -18,16 +18,16 @@ from pullback.core._engine import Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.op import op
 from pullback.core.types import Array, Dims
-from pullback.ops.reductions.reduce import reduced_axes, restore
+from pullback.ops.reductions.reduce import reduced_axes, unsqueeze_reduced
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained, two_tensors
 
 
 def evenly(g: Tensor, self: Tensor, result: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """A gradient shared out among the elements equal to the result, or NaN as it is."""
-    result = restore(result, self.ndim, dim, keepdim)
+    result = unsqueeze_reduced(result, self.ndim, dim, keepdim)
     tied = (self == result) | ((self != self) & (result != result))
-    share = restore(g, self.ndim, dim, keepdim) / ops.sum(tied, dim, True, dtype=g.dtype)
+    share = unsqueeze_reduced(g, self.ndim, dim, keepdim) / ops.sum(tied, dim, True, dtype=g.dtype)
     return ops.where(tied, share, 0.0)
 
 

@@ -15,13 +15,13 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, write_out
-from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
-from pullback.ops.reductions.reduce import reduced_axes, restore, sum_array, widened
+from pullback.ops.reductions.reduce import reduced_axes, sum_array, unsqueeze_reduced, widened
 from pullback.ops.shared.batches import padded, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import check_tensors, explained
@@ -73,8 +73,8 @@ def norm_slope(
     """
     if ord == 0:
         return ops.zeros_like(self)
-    result = restore(result, self.ndim, dim, keepdim)
-    g = restore(g, self.ndim, dim, keepdim)
+    result = unsqueeze_reduced(result, self.ndim, dim, keepdim)
+    g = unsqueeze_reduced(g, self.ndim, dim, keepdim)
     if ord == 1:
         return g * ops.sgn(self)
     if math.isinf(ord):
@@ -216,15 +216,26 @@ def dist(self: Tensor, other: Tensor, p: float = 2) -> Array:
     >>> torch.dist(torch.tensor([1.0, 1.0]), torch.tensor([4.0, 5.0]))
     tensor(5.)
     """
-    if self.dtype.kind == other.dtype.kind == "b":
+    _check_dist(self, other)
+    return norm_array(np.asarray(self - other), p, None, False)
+
+
+def _check_dist(a: Array, b: Array) -> None:
+    if a.dtype.kind == b.dtype.kind == "b":
         raise RuntimeError(NO_BOOLS)
-    away = np.asarray(self - other)
-    if away.dtype.kind not in "fc":
-        name = type_name(away)
+    kind = from_numpy_dtype(np.result_type(a.dtype, b.dtype))
+    if kind.kind not in "fc":
         raise RuntimeError(
-            f"norm(): input dtype should be either floating point or complex. Got {name} instead."
+            f"norm(): input dtype should be either floating point or complex. Got {kind.type_name} instead."
         )
-    return norm_array(away, p, None, False)
+
+
+@dist.meta
+def _dist_shape(self: Array, other: Array, p: float) -> Array:
+    _check_dist(self, other)
+    np.broadcast_shapes(self.shape, other.shape)
+    kind = from_numpy_dtype(np.result_type(self.dtype, other.dtype))
+    return meta_array((), kind.to_real().numpy)
 
 
 dist.vjp(
@@ -243,8 +254,8 @@ def _dist_batch(level: Any, op: Op, self: Any, other: Any, p: float) -> Any:
 _MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
 
 
-@op(places="")
-def renorm(self: Tensor, p: Number, dim: int, maxnorm: Number) -> Array:
+@op(name="renorm", places="")
+def _renorm(self: Tensor, p: Number, dim: int, maxnorm: Number) -> Array:
     """Scales those slices along `dim` whose norm of order `p` exceeds `maxnorm` down to it.
 
     RuntimeError for fewer than two dims, `p` not positive, or `maxnorm` negative.
@@ -254,6 +265,14 @@ def renorm(self: Tensor, p: Number, dim: int, maxnorm: Number) -> Array:
     tensor([[0.6000, 0.8000],
             [0.3000, 0.4000]])
     """
+    dim = _checked_renorm(self, p, dim, maxnorm)
+    sizes = norm_array(self, p, tuple(i for i in range(self.ndim) if i != dim), True)
+    scale = np.where(sizes > maxnorm, maxnorm / (sizes + sizes.dtype.type(_MARGIN)), 1)
+    return self * scale.astype(sizes.dtype)
+
+
+def _checked_renorm(self: Array, p: float, dim: int, maxnorm: float) -> int:
+    """The dim, counted from the front."""
     if p <= 0:
         raise RuntimeError("renorm: non-positive-norm not supported")
     if maxnorm < 0:
@@ -262,9 +281,13 @@ def renorm(self: Tensor, p: Number, dim: int, maxnorm: Number) -> Array:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {self.ndim} dimensions")
     dim = wrap_dim(dim, self.ndim)
     _check_dtype("linalg.vector_norm", from_numpy_dtype(self.dtype), None)
-    sizes = norm_array(self, p, tuple(i for i in range(self.ndim) if i != dim), True)
-    scale = np.where(sizes > maxnorm, maxnorm / (sizes + sizes.dtype.type(_MARGIN)), 1)
-    return self * scale.astype(sizes.dtype)
+    return dim
+
+
+@_renorm.meta
+def _renorm_shape(self: Array, p: float, dim: int, maxnorm: float) -> Array:
+    _checked_renorm(self, p, dim, maxnorm)
+    return meta_array(self.shape, self.dtype)
 
 
 def _renorm_vjp(g: Tensor, self: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
@@ -277,10 +300,10 @@ def _renorm_vjp(g: Tensor, self: Tensor, p: float, dim: int, maxnorm: float) -> 
     return g * scale + norm_slope(slope, self, p, sizes, others, True)
 
 
-renorm.vjp(self=_renorm_vjp)
+_renorm.vjp(self=_renorm_vjp)
 
 
-@renorm.batch
+@_renorm.batch
 def _renorm_batch(level: Any, op: Op, self: Any, p: float, dim: int, maxnorm: float) -> Any:
     """The slices of all samples are those of one tensor."""
     dim = shifted(dim, self.ndim)
@@ -289,7 +312,7 @@ def _renorm_batch(level: Any, op: Op, self: Any, p: float, dim: int, maxnorm: fl
     return level.wrap(ops.movedim(ops.reshape(op(flat, p, 0, maxnorm), front.shape), 1, dim))
 
 
-renorm = explained(renorm, places="tmi")
+renorm = explained(_renorm, places="tmi")
 
 
 # ---------------------------------------------------------------------------------- of matrices

@@ -1,9 +1,9 @@
 """Sums, products and moments: the reductions that are smooth.
 
-`reduced_axes` reads `dim` for all of them; `restore` and `spread` bring a reduced gradient back to
-the input's shape, and most rules are one call of them. Sums run through `sum_array`, which
-adds pairwise. Read `sum` and `mean` first, then `prod`. In these files `sum` is the op, and not the
-builtin.
+`reduced_axes` reads `dim` for all of them; `unsqueeze_reduced` and `expand_reduced` bring a reduced
+gradient back to the input's shape, and most rules are one call of them. Sums run through `sum_array`, which
+adds pairwise. Read `sum` and `mean` first, then `prod`. In these files `sum` is the public function, not
+the builtin, and `_sum` the op.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pullback.core._loops import add_reduce, total
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import int64
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.arrays.casts import cast_array
@@ -42,6 +43,14 @@ def reduced_axes(dim: Any, keepdim: Any, ndim: int) -> tuple[int, ...] | None:
     return axes if axes and ndim else None
 
 
+def reduced_shape(shape: Sequence[int], dim: Any, keepdim: Any = False) -> tuple[int, ...]:
+    """The shape of the result."""
+    axes = reduced_axes(dim, keepdim, len(shape))
+    if axes is None:
+        return (1,) * len(shape) if keepdim else ()
+    return tuple([1 if axis in axes else n for axis, n in enumerate(shape) if keepdim or axis not in axes])
+
+
 def reduced_count(shape: Sequence[int], dim: Dims) -> int:
     """How many elements go into one element of the result."""
     if dim is None or not shape:
@@ -50,7 +59,7 @@ def reduced_count(shape: Sequence[int], dim: Dims) -> int:
     return math.prod(shape[axis] for axis in axes)
 
 
-def restore(t: Tensor, ndim: int, dim: Dims, keepdim: bool) -> Tensor:
+def unsqueeze_reduced(t: Tensor, ndim: int, dim: Dims, keepdim: bool) -> Tensor:
     """A result with its reduced dims back as dims of one, to broadcast against the input."""
     if keepdim or dim is None or not ndim or t.ndim == ndim:
         return t
@@ -59,11 +68,11 @@ def restore(t: Tensor, ndim: int, dim: Dims, keepdim: bool) -> Tensor:
     return t
 
 
-def spread(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
+def expand_reduced(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
     """A gradient of the result repeated over the dims that were summed."""
     if dim is None and not keepdim:
         return expand_scalar(g, shape)
-    return ops.expand(restore(g, len(shape), dim, keepdim), tuple(shape))
+    return ops.expand(unsqueeze_reduced(g, len(shape), dim, keepdim), tuple(shape))
 
 
 def widened(a: Array, dtype: Dtype | None = None) -> Array:
@@ -131,8 +140,8 @@ def _along_one(
     """A form of `prod`."""
 
 
-@op(places="", linear=True, takes_half=True, all_dims=True)
-def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+@op(name="sum", places="", linear=True, takes_half=True, all_dims=True)
+def _sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
 
     Booleans and integers are summed as int64, unless `dtype` says otherwise; `keepdim` leaves dims
@@ -143,9 +152,9 @@ def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | No
     tensor([4., 6.])
     """
     if dim is None and dtype is None and keepdim is False:
-        found = total(self, False)
-        if found is not None:
-            return found
+        quick = total(self, False)
+        if quick is not None:
+            return quick
     axes = reduced_axes(dim, keepdim, self.ndim)
     if dtype is not None:
         if not isinstance(dtype, Dtype):
@@ -157,11 +166,11 @@ def sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | No
     return sum_array(self, axes, keepdim)
 
 
-sum.variant = lambda saved: (
+_sum.variant = lambda saved: (
     "SumBackward0" if saved["dim"] is None and not saved["keepdim"] else "SumBackward1"
 )
-sum.vjp(self=lambda g, self_shape, dim, keepdim: spread(g, self_shape, dim, keepdim))
-sum = explained(sum, _of_all, _along)
+_sum.vjp(self=lambda g, self_shape, dim, keepdim: expand_reduced(g, self_shape, dim, keepdim))
+sum = explained(_sum, _of_all, _along)
 
 
 @op(takes_half=True, all_dims=True)
@@ -185,7 +194,9 @@ def nansum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype |
 
 
 nansum.vjp(
-    self=lambda g, self, dim, keepdim: ops.where(self == self, restore(g, self.ndim, dim, keepdim), 0.0)
+    self=lambda g, self, dim, keepdim: ops.where(
+        self == self, unsqueeze_reduced(g, self.ndim, dim, keepdim), 0.0
+    )
 )
 
 
@@ -200,8 +211,8 @@ def _mean_dtype(a: Array, dtype: Dtype | None) -> None:
         )
 
 
-@op(places="", linear=True, takes_half=True, all_dims=True)
-def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+@op(name="mean", places="", linear=True, takes_half=True, all_dims=True)
+def _mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
 
     RuntimeError for integers, unless `dtype` is a floating-point or complex type.
@@ -212,9 +223,9 @@ def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
     tensor([1.5000, 3.5000])
     """
     if dim is None and dtype is None and keepdim is False:
-        found = total(self, True)
-        if found is not None:
-            return found
+        quick = total(self, True)
+        if quick is not None:
+            return quick
     axes = reduced_axes(dim, keepdim, self.ndim)
     if dtype is not None or self.dtype.kind not in "fc":
         _mean_dtype(self, dtype)
@@ -225,15 +236,15 @@ def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
     return result if a is self else narrowed(result, self, dtype)
 
 
-mean.variant = lambda saved: (
+_mean.variant = lambda saved: (
     "MeanBackward0" if saved["dim"] is None and not saved["keepdim"] else "MeanBackward1"
 )
-mean.vjp(
-    self=lambda g, self_shape, dim, keepdim: spread(
+_mean.vjp(
+    self=lambda g, self_shape, dim, keepdim: expand_reduced(
         g / reduced_count(self_shape, dim), self_shape, dim, keepdim
     )
 )
-mean = explained(mean, _of_all, _along)
+mean = explained(_mean, _of_all, _along)
 
 
 @function()
@@ -257,12 +268,12 @@ def nanmean(
             f"{input.dtype.type_name}"
         )
     summed = nansum(input, dim, keepdim, dtype)
-    fixed = input.detach()
-    return ops.div(summed, sum(fixed == fixed, dim, keepdim), out=out)
+    values = input.detach()
+    return ops.div(summed, sum(values == values, dim, keepdim), out=out)
 
 
-@op(places="", takes_half=True)
-def prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+@op(name="prod", places="", takes_half=True)
+def _prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Product over the dim `dim`, over all elements if it is None.
 
     Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is
@@ -287,7 +298,7 @@ def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor
     if dim is None:
         return g * conj(ops.reshape(others_prod(ops.reshape(self, (-1,))), tuple(self.shape)))
     others = ops.movedim(others_prod(ops.movedim(self, dim, -1)), -1, dim)
-    return restore(g, self.ndim, dim, keepdim) * conj(others)
+    return unsqueeze_reduced(g, self.ndim, dim, keepdim) * conj(others)
 
 
 def others_prod(x: Tensor) -> Tensor:
@@ -306,9 +317,9 @@ def others_prod(x: Tensor) -> Tensor:
     return ops.narrow(others, -1, 0, n) if n % 2 else others
 
 
-prod.variant = lambda saved: "ProdBackward0" if saved["dim"] is None else "ProdBackward1"
-prod.vjp(self=_prod_vjp)
-prod = explained(prod, _of_all, _along_one)
+_prod.variant = lambda saved: "ProdBackward0" if saved["dim"] is None else "ProdBackward1"
+_prod.vjp(self=_prod_vjp)
+prod = explained(_prod, _of_all, _along_one)
 
 
 @op(nondiff=True, all_dims=True)
@@ -323,26 +334,41 @@ def count_nonzero(self: Tensor, dim: Dims = None) -> Array:
     return np.asarray(np.add.reduce(self != 0, axes, np.int64))
 
 
+@count_nonzero.meta
+def _count_nonzero_shape(self: Array, dim: Dims) -> Array:
+    return meta_array(reduced_shape(self.shape, dim), np.dtype(np.int64))
+
+
 @op(places="", linear=True)
 def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Array:
     """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
 
     The backward pass calls it for every operand that was broadcast; users have the method.
     """
-    shape = self.shape
-    lead = len(shape) - len(size)
-    axes = tuple(range(lead))
-    kept = True
-    for axis, want in enumerate(size, lead):
+    axes = _broadcast_axes(self.shape, size)
+    missing = self.ndim - len(size)
+    if len(axes) == missing:
+        return sum_array(self, axes, False) if axes else self.copy()
+    result = sum_array(self, axes, True)
+    return result.reshape(size) if missing else result
+
+
+def _broadcast_axes(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:
+    """The axes of `shape` that broadcasting from `size` adds or repeats; RuntimeError if it does not."""
+    missing = len(shape) - len(size)
+    axes = tuple(range(missing))
+    for axis, want in enumerate(size, missing):
         if axis < 0 or (shape[axis] != want and want != 1):
             raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
         if shape[axis] != want:
             axes += (axis,)
-            kept = False
-    if kept:
-        return sum_array(self, axes, False) if axes else self.copy()
-    result = sum_array(self, axes, True)
-    return result.reshape(size) if lead else result
+    return axes
+
+
+@sum_to_size.meta
+def _sum_to_size_shape(self: Array, size: tuple[int, ...]) -> Array:
+    _broadcast_axes(self.shape, size)
+    return meta_array(size, self.dtype)
 
 
 sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
@@ -369,8 +395,6 @@ def sum_to_size_method(input: Tensor, *size: Any) -> Tensor:
     if not size:
         raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
     size = tuple(size[0] if isinstance(size[0], (tuple, list)) else size)
-    if input.dtype.kind in "bui" and tuple(size) != tuple(input.shape):
-        input = input.to(int64)
     if input.dtype.kind in "bui" and tuple(input.shape) != size:
         input = input.to(int64)
     return sum_to_size(input, size) if size else ops.sum(input)
@@ -384,12 +408,22 @@ def trace(self: Tensor) -> Array:
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).trace()
     tensor(5.)
     """
-    if self.ndim != 2:
-        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {self.ndim}")
-    if self.dtype.kind == "b":
-        raise NotImplementedError("\"trace\" not implemented for 'Bool'")
+    _check_trace(self)
     diagonal = np.ascontiguousarray(self.diagonal())
     return sum_array(diagonal if self.dtype.kind in "fc" else diagonal.astype(np.int64), None, False)
+
+
+def _check_trace(a: Array) -> None:
+    if a.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {a.ndim}")
+    if a.dtype.kind == "b":
+        raise NotImplementedError("\"trace\" not implemented for 'Bool'")
+
+
+@trace.meta
+def _trace_shape(self: Array) -> Array:
+    _check_trace(self)
+    return meta_array((), self.dtype if self.dtype.kind in "fc" else np.dtype(np.int64))
 
 
 trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
@@ -430,19 +464,19 @@ def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -
     return variance, center if keepdim else center.reshape(variance.shape)
 
 
-def _var_slope(g: Tensor, self: Tensor, dim: Dims, correction: float, keepdim: bool) -> Tensor:
-    g = restore(g, self.ndim, dim, keepdim) * 2
+def _var_gradient(g: Tensor, self: Tensor, dim: Dims, correction: float, keepdim: bool) -> Tensor:
+    g = unsqueeze_reduced(g, self.ndim, dim, keepdim) * 2
     return g / (reduced_count(self.shape, dim) - correction) * (self - mean(self, dim, True))
 
 
-def _halved(g: Tensor, deviation: Tensor) -> Tensor:
+def _root_gradient(g: Tensor, deviation: Tensor) -> Tensor:
     """The gradient of a variance from that of its root; zero where the root is."""
     flat = deviation == 0
     return ops.where(flat, 0.0, g / (ops.where(flat, 1.0, deviation) * 2))
 
 
-def _mean_slope(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
-    return spread(g / reduced_count(shape, dim), shape, dim, keepdim)
+def _mean_gradient(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) -> Tensor:
+    return expand_reduced(g / reduced_count(shape, dim), shape, dim, keepdim)
 
 
 @op(name="var", places="", all_dims=True)
@@ -450,7 +484,7 @@ def _var(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = 
     return _moments("var", self, dim, correction, keepdim)[0]
 
 
-_var.vjp(self=_var_slope)
+_var.vjp(self=_var_gradient)
 
 
 @op(name="std", places="", all_dims=True)
@@ -460,8 +494,8 @@ def _std(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = 
 
 
 _std.vjp(
-    self=lambda g, self, dim, correction, keepdim, result: _var_slope(
-        _halved(g, result), self, dim, correction, keepdim
+    self=lambda g, self, dim, correction, keepdim, result: _var_gradient(
+        _root_gradient(g, result), self, dim, correction, keepdim
     )
 )
 
@@ -481,22 +515,22 @@ def _std_mean(
     return np.sqrt(variance, variance), center
 
 
-def _both(
+def _moments_gradient(
     g0: Tensor | None, g1: Tensor | None, self: Tensor, dim: Dims, correction: float, keepdim: bool
 ) -> Tensor | None:
     """The gradient through a variance and a mean, either of which may have none."""
     parts = []
     if g0 is not None:
-        parts.append(_var_slope(g0, self, dim, correction, keepdim))
+        parts.append(_var_gradient(g0, self, dim, correction, keepdim))
     if g1 is not None:
-        parts.append(_mean_slope(g1, self.shape, dim, keepdim))
+        parts.append(_mean_gradient(g1, self.shape, dim, keepdim))
     return parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
 
 
-_var_mean.vjp(self=_both)
+_var_mean.vjp(self=_moments_gradient)
 _std_mean.vjp(
-    self=lambda g0, g1, self, dim, correction, keepdim, result0: _both(
-        None if g0 is None else _halved(g0, result0), g1, self, dim, correction, keepdim
+    self=lambda g0, g1, self, dim, correction, keepdim, result0: _moments_gradient(
+        None if g0 is None else _root_gradient(g0, result0), g1, self, dim, correction, keepdim
     )
 )
 

@@ -16,6 +16,8 @@ from pullback import ops, return_types
 from pullback.core._engine import Tensor, conj
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
+from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.arrays.casts import cast_array
@@ -24,14 +26,17 @@ from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
 
+def _scan_dtype(a: Array, dtype: Dtype | None) -> np.dtype[Any]:
+    """The dtype of a running sum or product: int64 of integers, unless `dtype` says otherwise."""
+    if dtype is not None:
+        return dtype.numpy
+    return np.dtype(np.int64) if a.dtype.kind in "bui" else a.dtype
+
+
 def _accumulate(ufunc: Any, a: Array, dim: int, dtype: Dtype | None) -> Array:
     """A running sum or product: integers in int64, floats in float64 and rounded at the end."""
     axis = wrap_dim(operator.index(dim), a.ndim)
-    if dtype is None:
-        kind = a.dtype.kind
-        target = np.dtype(np.int64) if kind in "bui" else a.dtype
-    else:
-        target = dtype.numpy
+    target = _scan_dtype(a, dtype)
     wide = target if target.kind in "bui" or target.itemsize > 8 else np.dtype(np.float64)
     if target.kind == "c":
         wide = np.dtype(np.complex128)
@@ -42,8 +47,14 @@ def _accumulate(ufunc: Any, a: Array, dim: int, dtype: Dtype | None) -> Array:
     return np.asarray(result, target, order="C")
 
 
-@op(places="", linear=True, takes_half=True)
-def cumsum(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+def _scan_shape(self: Array, dim: int, dtype: Dtype | None) -> Array:
+    """The shape rule of running sums and products."""
+    wrap_dim(operator.index(dim), self.ndim)
+    return meta_array(self.shape, _scan_dtype(self, dtype))
+
+
+@op(name="cumsum", places="", linear=True, takes_half=True)
+def _cumsum(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     """Running sum along `dim`: `y[i] = x[0] + ... + x[i]`.
 
     Booleans and integers are summed as int64, unless `dtype` says otherwise. The gradient is the
@@ -61,7 +72,8 @@ def from_end(scan: Callable[[Tensor, int], Tensor], x: Tensor, dim: int) -> Tens
     return ops.flip(scan(ops.flip(x, (dim,)), dim), (dim,)) if x.ndim else scan(x, dim)
 
 
-cumsum.vjp(self=lambda g, dim: from_end(cumsum, g, dim))
+_cumsum.meta(_scan_shape)
+_cumsum.vjp(self=lambda g, dim: from_end(cumsum, g, dim))
 
 
 def _running_total(
@@ -70,11 +82,11 @@ def _running_total(
     """The form of `cumsum` and `cumprod`."""
 
 
-cumsum = explained(cumsum, _running_total, places="tmi")
+cumsum = explained(_cumsum, _running_total, places="tmi")
 
 
-@op(places="", takes_half=True)
-def cumprod(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+@op(name="cumprod", places="", takes_half=True)
+def _cumprod(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     """Running product along `dim`: `y[i] = x[0] * ... * x[i]`.
 
     Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is
@@ -114,8 +126,9 @@ def _shifted(x: Tensor, dim: int, by: int, fill: float) -> Tensor:
     return ops.cat([ops.narrow(x, dim, -by, n + by), filling(ops.narrow(x, dim, 0, -by))], dim)
 
 
-cumprod.vjp(self=_cumprod_vjp)
-cumprod = explained(cumprod, _running_total, places="tmi")
+_cumprod.meta(_scan_shape)
+_cumprod.vjp(self=_cumprod_vjp)
+cumprod = explained(_cumprod, _running_total, places="tmi")
 
 
 @op(aliases=("special.logcumsumexp",))
@@ -126,9 +139,7 @@ def logcumsumexp(self: Tensor, dim: int) -> Array:
     >>> torch.tensor([0.0, 0.0]).logcumsumexp(0)
     tensor([0.0000, 0.6931])
     """
-    axis = wrap_dim(operator.index(dim), self.ndim)
-    if self.dtype.kind not in "fc":
-        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{type_name(self)}'")
+    axis = _checked_logcumsumexp(self, dim)
     if not self.ndim:
         return self.copy()
     if self.dtype.kind == "f":
@@ -170,6 +181,20 @@ def _exp_of_difference(a: Tensor, b: Tensor) -> Tensor:
     return ops.where(zero, 0.0, ops.exp(ops.where(zero, 0.0, a - b)))
 
 
+def _checked_logcumsumexp(a: Array, dim: int) -> int:
+    """The axis."""
+    axis = wrap_dim(operator.index(dim), a.ndim)
+    if from_numpy_dtype(a.dtype).kind not in "fc":
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{type_name(a)}'")
+    return axis
+
+
+@logcumsumexp.meta
+def _logcumsumexp_shape(self: Array, dim: int) -> Array:
+    _checked_logcumsumexp(self, dim)
+    return meta_array(self.shape, self.dtype)
+
+
 logcumsumexp.vjp(self=_logcumsumexp_vjp)
 
 
@@ -182,9 +207,7 @@ _CUMULATIVE = {"cummax": np.maximum, "cummin": np.minimum}
 @op(name="cumulative_extremum", places="")
 def _cumulative_extremum(self: Tensor, dim: int, function: str) -> tuple[Array, Array]:
     """The extremum so far along a dim, and the last index where it stood; `function` is cummax or cummin."""
-    axis = wrap_dim(operator.index(dim), self.ndim)
-    if self.dtype.kind == "c":
-        raise NotImplementedError(f"\"{function}_cpu\" not implemented for '{type_name(self)}'")
+    axis = _checked_extremum(self, dim, function)
     if not self.ndim:
         return self.copy(), np.zeros((), np.int64)
     values = np.ascontiguousarray(_CUMULATIVE[function].accumulate(self, axis))
@@ -192,6 +215,20 @@ def _cumulative_extremum(self: Tensor, dim: int, function: str) -> tuple[Array, 
     index = np.arange(self.shape[axis]).reshape(shape)
     reached = np.where((self == values) | (self != self), index, 0)
     return values, np.ascontiguousarray(np.maximum.accumulate(reached, axis))
+
+
+def _checked_extremum(a: Array, dim: int, function: str) -> int:
+    """The axis."""
+    axis = wrap_dim(operator.index(dim), a.ndim)
+    if a.dtype.kind == "c":
+        raise NotImplementedError(f"\"{function}_cpu\" not implemented for '{type_name(a)}'")
+    return axis
+
+
+@_cumulative_extremum.meta
+def _cumulative_extremum_shapes(self: Array, dim: int, function: str) -> tuple[Array, Array]:
+    _checked_extremum(self, dim, function)
+    return meta_array(self.shape, self.dtype), meta_array(self.shape, np.dtype(np.int64))
 
 
 _cumulative_extremum.variant = lambda saved: f"{saved['function'].title()}Backward0"

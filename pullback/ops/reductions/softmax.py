@@ -14,13 +14,21 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj
-from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import get_default_dtype
+from pullback.core.dtypes import from_numpy_dtype, get_default_dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import softmax as softmax_kernels
-from pullback.ops.reductions.reduce import Dims, narrowed, reduced_axes, restore, sum, sum_array, widened
+from pullback.ops.reductions.reduce import (
+    Dims,
+    narrowed,
+    reduced_axes,
+    sum,
+    sum_array,
+    unsqueeze_reduced,
+    widened,
+)
 from pullback.ops.shared.batches import rank, shifted
 from pullback.ops.shared.dims import wrap_dim
 
@@ -29,7 +37,7 @@ def _float_input(a: Array) -> Array:
     return a if a.dtype.kind in "fc" else a.astype(get_default_dtype().numpy)
 
 
-def _shift(a: Array, axes: tuple[int, ...] | None) -> Array:
+def _largest(a: Array, axes: tuple[int, ...] | None) -> Array:
     """What is subtracted before `exp`: the largest real part, zero where that is infinite."""
     if not a.size:
         return np.zeros((), a.real.dtype)
@@ -49,14 +57,14 @@ def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
     """
     axes = reduced_axes(dim, keepdim, self.ndim)
     a = _float_input(self)
-    top = _shift(a, axes)
+    top = _largest(a, axes)
     total = np.log(sum_array(np.asarray(np.exp(a - top)), axes, keepdim))
     return total + (top if keepdim or not top.ndim else top.reshape(np.shape(total)))
 
 
 def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Tensor) -> Tensor:
-    result = restore(result, self.ndim, dim, keepdim)
-    return restore(g, self.ndim, dim, keepdim) * conj(ops.exp(self - result))
+    result = unsqueeze_reduced(result, self.ndim, dim, keepdim)
+    return unsqueeze_reduced(g, self.ndim, dim, keepdim) * conj(ops.exp(self - result))
 
 
 logsumexp.vjp(self=_logsumexp_vjp)
@@ -64,18 +72,24 @@ logsumexp.vjp(self=_logsumexp_vjp)
 
 def _softmax(name: str, self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Array:
     """softmax or its logarithm, in the dtype of the op."""
-    axis = wrap_dim(operator.index(dim), self.ndim)
+    axis, _ = _checked_softmax(name, self, dim, dtype)
     a = widened(self, dtype)
-    if a.dtype.kind != "f":
-        shown = type_name(self) if dtype is None else dtype.type_name
-        last = "lastdim_" if axis >= a.ndim - 1 else ""
-        raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{shown}'")
     if softmax_kernels.takes(a, axis):
         return narrowed(softmax_kernels.forward(a, logs), self, dtype)
     a = a - a if not a.ndim or not a.shape[axis] else a - np.maximum.reduce(a, axis, None, None, True)
     e = np.asarray(np.exp(a))
     total = sum_array(e, (axis,), True) if e.ndim else e.copy()
     return narrowed(a - np.log(total) if logs else np.true_divide(e, total, e), self, dtype)
+
+
+def _checked_softmax(name: str, a: Array, dim: int, dtype: Dtype | None) -> tuple[int, Dtype]:
+    """The axis and the result's dtype; NotImplementedError for integers and complex numbers."""
+    axis = wrap_dim(operator.index(dim), a.ndim)
+    result = from_numpy_dtype(a.dtype) if dtype is None else dtype
+    if result.kind != "f":
+        last = "lastdim_" if axis >= a.ndim - 1 else ""
+        raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{result.type_name}'")
+    return axis, result
 
 
 @op(name="softmax_slope", places="")
@@ -92,7 +106,12 @@ def _softmax_slope(self: Tensor, soft: Tensor, dim: int, logs: bool) -> Array:
     return soft * (g - sum_array(np.asarray(g * soft), (axis,), True))
 
 
-def _slope_vjp(
+@_softmax_slope.meta
+def _softmax_slope_shape(self: Array, soft: Array, dim: int, logs: bool) -> Array:
+    return meta_array(soft.shape, soft.dtype)
+
+
+def _softmax_slope_gradients(
     g: Tensor, self: Tensor, soft: Tensor, dim: int, logs: bool, needs: tuple[bool, ...]
 ) -> tuple[Tensor | None, Tensor | None]:
     own = through = None
@@ -107,7 +126,7 @@ def _slope_vjp(
     return own, through
 
 
-_softmax_slope.joint_vjp(_slope_vjp)
+_softmax_slope.joint_vjp(_softmax_slope_gradients)
 
 
 @_softmax_slope.batch
@@ -130,6 +149,11 @@ def softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     return _softmax("softmax", self, dim, dtype, False)
 
 
+@softmax.meta
+def _softmax_shape(self: Array, dim: int, dtype: Dtype | None) -> Array:
+    return meta_array(self.shape, _checked_softmax("softmax", self, dim, dtype)[1].numpy)
+
+
 softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, False))
 
 
@@ -144,6 +168,11 @@ def log_softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     tensor([-0.6931, -0.6931])
     """
     return _softmax("log_softmax", self, dim, dtype, True)
+
+
+@log_softmax.meta
+def _log_softmax_shape(self: Array, dim: int, dtype: Dtype | None) -> Array:
+    return meta_array(self.shape, _checked_softmax("log_softmax", self, dim, dtype)[1].numpy)
 
 
 log_softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, True))

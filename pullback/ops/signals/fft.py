@@ -16,7 +16,9 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor, conj, write_out
 from pullback.core.dtypes import get_default_dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.strides import ordered_strides
 from pullback.core.types import Array
 from pullback.ops.arrays.create import Options, created
 from pullback.ops.shared.dims import wrap_dim
@@ -43,6 +45,12 @@ def _along(a: Array, dim: Axes, transform: Callable[..., Array], **options: Any)
     return found.transpose(np.argsort(order))
 
 
+def _meta_along(a: Array, dim: tuple[int, ...], shape: Sequence[int], dtype: Any) -> Array:
+    """A result without numbers, its dims in memory as `_along` leaves them."""
+    order = [*_by_stride(a, [i for i in range(a.ndim) if i not in dim]), *dim]
+    return meta_array(shape, np.dtype(dtype), ordered_strides(shape, order))
+
+
 @op(name="fft_c2c", places="", linear=True, layout="", grad_name="FftC2CBackward0")
 def _c2c(self: Tensor, dim: Axes, scale: int, forward: bool) -> Array:
     import scipy.fft
@@ -53,6 +61,11 @@ def _c2c(self: Tensor, dim: Axes, scale: int, forward: bool) -> Array:
     return _along(
         self, tuple(_by_stride(self, dim)), transform, norm=(_FORWARD if forward else _INVERSE)[scale]
     )
+
+
+@_c2c.meta
+def _c2c_shape(self: Array, dim: tuple[int, ...], scale: int, forward: bool) -> Array:
+    return _meta_along(self, tuple(_by_stride(self, dim)), self.shape, self.dtype)
 
 
 _c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
@@ -68,6 +81,14 @@ def _r2c(self: Tensor, dim: Axes, scale: int, onesided: bool) -> Array:
         return np.zeros(shape, np.result_type(self.dtype, np.complex64))
     dim = (*_by_stride(self, dim[:-1]), dim[-1]) if onesided else tuple(_by_stride(self, dim))
     return _along(self, dim, scipy.fft.rfftn if onesided else scipy.fft.fftn, norm=_FORWARD[scale])
+
+
+@_r2c.meta
+def _r2c_shape(self: Array, dim: tuple[int, ...], scale: int, onesided: bool) -> Array:
+    shape = list(self.shape)
+    shape[dim[-1]] = shape[dim[-1]] // 2 + 1 if onesided else shape[dim[-1]]
+    order = (*_by_stride(self, dim[:-1]), dim[-1]) if onesided else _by_stride(self, dim)
+    return _meta_along(self, tuple(order), shape, np.result_type(self.dtype, np.complex64))
 
 
 def _r2c_vjp(g: Tensor, self_shape: Any, dim: Axes, scale: int, onesided: bool) -> Tensor:
@@ -89,6 +110,13 @@ def _c2r(self: Tensor, dim: Axes, scale: int, last: int) -> Array:
         return np.zeros(shape, self.real.dtype)
     dim = (*_by_stride(self, dim[:-1]), dim[-1])
     return _along(self, dim, scipy.fft.irfftn, s=[shape[d] for d in dim], norm=_INVERSE[scale])
+
+
+@_c2r.meta
+def _c2r_shape(self: Array, dim: tuple[int, ...], scale: int, last: int) -> Array:
+    shape = list(self.shape)
+    shape[dim[-1]] = last
+    return _meta_along(self, (*_by_stride(self, dim[:-1]), dim[-1]), shape, self.real.dtype)
 
 
 def _c2r_vjp(g: Tensor, dim: Axes, scale: int, last: int) -> Tensor:
