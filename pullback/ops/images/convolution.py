@@ -2,10 +2,10 @@
 
 Everything is one product of three factors: images x (N, C, *size), weights w (O, C/groups, *kernel)
 and results y (N, O, *places), summed over all places of all windows. Each kernel computes one of them
-from the others: `correlate` gives y, `spread` x (the transposed convolution), `correlate_weight` w. So
-the op `convolution`, which is `correlate` or `spread`, and `convolution_weight` have each other as
-derivatives, to any order. The work is done by products of matrices, on tiles of columns
-(`pullback/columns_kernels.pyx`). Read `_plan`, then `correlate`.
+from the others: `correlate` gives y, `correlate_transposed` x, `correlate_weight` w. So the op
+`convolution`, which is the first or the second, and `convolution_weight` have each other as derivatives,
+to any order. The work is done by products of matrices, on tiles of columns (`kernels/columns.pyx`). Read
+`correlate`, then `_plan`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,14 @@ import numpy as np
 from pullback import ops
 from pullback.core import _loops
 from pullback.core._engine import Op, Tensor, conj
-from pullback.core.dtype_names import C_NAMES
-from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.kernels import columns as columns_kernels
+from pullback.ops.images import refusals
 from pullback.ops.products.matmul import check_numbers
 from pullback.ops.shared.batches import affine, channels, folded, of_sample, unchannelled, unfolded
-from pullback.ops.shared.forms import explained
-
-"""An int, or one for each spatial dim."""
+from pullback.ops.shared.forms import public
 
 _TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied
 _FEW = 64  # places in an image: below, the images of a tile share one product
@@ -121,7 +118,7 @@ def correlate(x: Array, w: Array, geometry: Any, groups: int) -> Array:
     return y
 
 
-def spread(y: Array, w: Array, geometry: Any, groups: int, size: tuple[int, ...]) -> Array:
+def correlate_transposed(y: Array, w: Array, geometry: Any, groups: int, size: tuple[int, ...]) -> Array:
     """x: each result, times the weights, added up in the places of its window. `size` is x's."""
     images, channels = len(y), w.shape[1] * groups
     x = np.zeros((images, channels, *size), y.dtype)
@@ -163,113 +160,35 @@ def correlate_weight(x: Array, y: Array, geometry: Any, groups: int, shape: tupl
     return w
 
 
-# ----------------------------------------------------------------------------------- checked calls
-
-
-def each(name: str, value: Ints, dims: int) -> tuple[int, ...]:
-    """One int for each spatial dim; RuntimeError if there are neither one nor as many."""
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    if len(values) == 1:
-        return (index(values[0]),) * dims
-    if len(values) == dims:
-        return tuple([index(v) for v in values])
-    raise RuntimeError(
-        f"expected {name} to be a single integer value or a list of {dims} values to match the "
-        f"convolution dimensions, but got {name}={list(values)}"
-    )
-
-
-def _check_numbers(
-    stride: Any, padding: Any, dilation: Any, transposed: bool, extra: Any, groups: int
-) -> None:
-    if min(padding) < 0:
-        raise RuntimeError("negative padding is not supported")
-    if transposed and min(extra) < 0:
-        raise RuntimeError("negative output_padding is not supported")
-    if min(stride) <= 0:
-        raise RuntimeError("non-positive stride is not supported")
-    if min(dilation) <= 0:
-        raise RuntimeError("dilation should be greater than zero")
-    if groups <= 0:
-        raise RuntimeError("non-positive groups is not supported")
-
-
-def _check_shapes(
-    input: tuple[int, ...], weight: tuple[int, ...], bias: Any, transposed: bool, groups: int
-) -> None:
-    """Dims and channels that fit together."""
-    if len(input) != len(weight):
-        space = " " if transposed else ""
-        raise RuntimeError(
-            f"Expected {len(weight)}-dimensional input for {len(weight)}-dimensional weight{space}"
-            f"{list(weight)}, but got {len(input)}-dimensional input of size {list(input)} instead"
-        )
-    if weight[0] < groups:
-        raise RuntimeError(
-            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got "
-            f"weight of size {list(weight)} instead"
-        )
-    if weight[0] % groups:
-        raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but "
-            f"got weight of size [{list(weight)}] instead"
-        )
-    taken = weight[0] if transposed else weight[1] * groups
-    given = f"Given transposed={int(transposed)}" if transposed else f"Given groups={groups}"
-    if input[1] != taken:
-        raise RuntimeError(
-            f"{given}, weight of size {list(weight)}, expected input{list(input)} to have {taken} "
-            f"channels, but got {input[1]} channels instead"
-        )
-    made = weight[1] * groups if transposed else weight[0]
-    if bias is not None and bias != (made,):
-        given = "Given transposed=1," if transposed else "Given"
-        raise RuntimeError(
-            f"{given} weight of size {list(weight)}, expected bias to be 1-dimensional with {made} "
-            f"elements, but got bias of size {list(bias)} instead"
-        )
-
-
-def _by(sizes: Any) -> str:
-    return "(" + " x ".join(map(str, sizes)) + ")"
-
-
-def _check_kernel(size: Any, kernel: Any, padding: Any, dilation: Any) -> None:
-    """A kernel that has a place in the padded image."""
-    if min(kernel) <= 0:
-        names = ["depth", "height", "width"][3 - len(kernel) :] if len(kernel) > 1 else ["height"]
-        shown = " ".join(f"kernel_{name}: {k}" for name, k in zip(names, kernel, strict=True))
-        raise RuntimeError(f"kernel size should be greater than zero, but got {shown}")
-    padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
-    span = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    if any(n < m for n, m in zip(padded, span, strict=True)):
-        raise RuntimeError(
-            f"Calculated padded input size per channel: {_by(padded)}. Kernel size: {_by(span)}. "
-            "Kernel size can't be greater than actual input size"
-        )
-
-
-def _check_transposed(size: Any, out: Any, extra: Any, stride: Any, dilation: Any) -> None:
-    if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation, strict=True)):
-        names = ["depth", "height", "width"][3 - max(len(extra), 2) :]
-        lists = {"output_padding": extra, "stride": stride, "dilation": dilation}
-        shown = " ".join(
-            f"{what}_{name}: {v}"
-            for what, values in lists.items()
-            for name, v in zip(names, values if len(values) > 1 else (1, *values), strict=True)
-        )
-        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {shown}")
-    if min(out) < 1:
-        raise RuntimeError(
-            f"Given input size per channel: {_by(size)}. Calculated output size per channel: "
-            f"{_by(out)}. Output size is too small"
-        )
+# --------------------------------------------------------------------------------------- geometry
 
 
 @functools.lru_cache(4096)
 def geometry_of(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, out: Any) -> Any:
     """How windows lie in an image."""
     return columns_kernels.Geometry(size, kernel, stride, padding, dilation, out)
+
+
+@functools.lru_cache(4096)
+def _per_dim(dims: int, **options: Ints) -> list[tuple[int, ...]]:
+    """Options with one int for each spatial dim; RuntimeError for those with neither one nor as many."""
+    found = []
+    for name, value in options.items():
+        values = value if isinstance(value, tuple) else (value,)
+        if len(values) not in (1, dims):
+            refusals.refuse_conv_list(name, values, dims)
+        found.append(tuple([index(v) for v in values]) * (dims if len(values) == 1 else 1))
+    return found
+
+
+def _options(dims: int, stride: Any, padding: Any, dilation: Any) -> list[tuple[int, ...]]:
+    stride, padding, dilation = _as_tuples(stride, padding, dilation)
+    return _per_dim(dims, stride=stride, padding=padding, dilation=dilation)
+
+
+def _as_tuples(*values: Any) -> tuple[Any, ...]:
+    """Lists as tuples, by which plans are looked up."""
+    return tuple([tuple(v) if type(v) is list else v for v in values])
 
 
 @functools.lru_cache(4096)
@@ -288,34 +207,20 @@ def _plan(
     dims, size, kernel = len(weight) - 2, input[2:], weight[2:]
     if dims < 1:
         raise RuntimeError("weight should have at least three dimensions")
-    stride, padding = each("stride", stride, dims), each("padding", padding, dims)
-    dilation, extra = each("dilation", dilation, dims), each("output_padding", output_padding, dims)
-    _check_numbers(stride, padding, dilation, transposed, extra, groups)
-    _check_shapes(input, weight, bias, transposed, groups)
+    stride, padding, dilation, extra = _per_dim(
+        dims, stride=stride, padding=padding, dilation=dilation, output_padding=output_padding
+    )
+    refusals.check_conv_numbers(stride, padding, dilation, transposed, extra, groups)
+    refusals.check_conv_shapes(input, weight, bias, transposed, groups)
     spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    every = list(zip(size, spans, stride, padding, strict=True))
+    each_dim = list(zip(size, spans, stride, padding, strict=True))
     if transposed:
-        out = tuple((n - 1) * s - 2 * p + m + e for (n, m, s, p), e in zip(every, extra, strict=True))
-        _check_transposed(size, out, extra, stride, dilation)
+        out = tuple((n - 1) * s - 2 * p + m + e for (n, m, s, p), e in zip(each_dim, extra, strict=True))
+        refusals.check_conv_transposed(size, out, extra, stride, dilation)
         return geometry_of(out, kernel, stride, padding, dilation, size), out
-    _check_kernel(size, kernel, padding, dilation)
-    out = tuple((n + 2 * p - m) // s + 1 for n, m, s, p in every)
+    refusals.check_conv_kernel(size, kernel, padding, spans)
+    out = tuple((n + 2 * p - m) // s + 1 for n, m, s, p in each_dim)
     return geometry_of(size, kernel, stride, padding, dilation, out), out
-
-
-def _check_dtypes(input: Array, weight: Array, bias: Array | None, transposed: bool) -> None:
-    types = [from_numpy_dtype(a.dtype) for a in (input, weight, input if bias is None else bias)]
-    if types[0] is not types[2]:
-        shown = [C_NAMES.get(t.name, t.name) for t in types]
-        shown = ["long int" if name == "int64_t" else name for name in shown]
-        raise RuntimeError(f"Input type ({shown[0]}) and bias type ({shown[2]}) should be the same")
-    if types[0] is not types[1]:
-        raise RuntimeError(f"expected scalar type {types[0].type_name} but found {types[1].type_name}")
-    if transposed and types[0].kind in "iu" and types[0].name != "int64":
-        name = f"slow_conv_transpose{max(input.ndim - 2, 2)}d_out_cpu"
-        raise NotImplementedError(f"\"{name}\" not implemented for '{types[0].type_name}'")
-    if types[0].kind == "b":
-        raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
 
 
 def _prepared(*arrays: Array) -> tuple[Array, ...]:
@@ -355,7 +260,7 @@ def convolution(
         self.shape,
         weight.shape,
         shape,
-        *_static(stride, padding, dilation, transposed, output_padding),
+        *_as_tuples(stride, padding, dilation, transposed, output_padding),
         groups,
     )
     if (
@@ -363,17 +268,15 @@ def convolution(
         or self.dtype.kind in "biu"
         or (bias is not None and bias.dtype != self.dtype)
     ):
-        _check_dtypes(self, weight, bias, transposed)
+        refusals.check_conv_dtypes(self, weight, bias, transposed)
     x, w = _prepared(self, weight)
-    y = spread(x, w, geometry, groups, size) if transposed else correlate(x, w, geometry, groups)
+    if transposed:
+        y = correlate_transposed(x, w, geometry, groups, size)
+    else:
+        y = correlate(x, w, geometry, groups)
     if bias is not None:
         y += bias.reshape(len(bias), *(1,) * len(size))
     return y if y.dtype == self.dtype else y.astype(self.dtype)
-
-
-def _static(*values: Any) -> tuple[Any, ...]:
-    """Lists as tuples, which can be looked up."""
-    return tuple([tuple(v) if type(v) is list else v for v in values])
 
 
 @convolution.meta
@@ -382,8 +285,8 @@ def _convolution_meta(
     transposed: bool, output_padding: Any, groups: int,
 ) -> Array:  # fmt: skip
     shape = None if bias is None else bias.shape
-    static = _static(stride, padding, dilation, transposed, output_padding)
-    _, size = _plan(self.shape, weight.shape, shape, *static, groups)
+    options = _as_tuples(stride, padding, dilation, transposed, output_padding)
+    _, size = _plan(self.shape, weight.shape, shape, *options, groups)
     made = weight.shape[1] * groups if transposed else len(weight)
     return meta_array((len(self), made, *size), self.dtype)
 
@@ -395,8 +298,7 @@ def _input_gradient(
     """The gradient of the input, of that size: the other convolution of `g` with the same weight."""
     size, places, kernel = self_shape[2:], g.shape[2:], weight.shape[2:]
     dims = len(size)
-    stride, padding = each("stride", stride, dims), each("padding", padding, dims)
-    dilation = each("dilation", dilation, dims)
+    stride, padding, dilation = _options(dims, stride, padding, dilation)
     extra = (0,) * dims
     if not transposed:
         each_dim = zip(size, places, kernel, stride, padding, dilation, strict=True)
@@ -458,8 +360,7 @@ def convolution_weight(
 ) -> Array:
     """The product of images and results, `other`, that is a weight of this shape: a weight's gradient."""
     dims = len(shape) - 2
-    stride, padding = each("stride", stride, dims), each("padding", padding, dims)
-    dilation = each("dilation", dilation, dims)
+    stride, padding, dilation = _options(dims, stride, padding, dilation)
     geometry = geometry_of(self.shape[2:], shape[2:], stride, padding, dilation, other.shape[2:])
     x, y = _prepared(self, other)
     return correlate_weight(x, y, geometry, groups, shape)
@@ -500,28 +401,6 @@ def _convolution_weight_batch(
 # ------------------------------------------------------------------------------- what users call
 
 
-def _check_batch(name: str, input: Tensor, dims: int) -> bool:
-    """Whether the input is a batch; RuntimeError if it is neither that nor one image."""
-    ndim = len(input.shape)
-    if ndim not in (dims + 1, dims + 2):
-        raise RuntimeError(
-            f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to {name}, but got "
-            f"input of size: {list(input.shape)}"
-        )
-    return ndim == dims + 2
-
-
-def _same_padding(input: Tensor, kernel: Any, stride: Any, dilation: Any) -> tuple[Tensor, tuple[int, ...]]:
-    """The padding that keeps the size, and the input, padded itself where the two ends differ."""
-    dims = len(kernel)
-    if any(s != 1 for s in each("stride", stride, dims)):
-        raise RuntimeError("padding='same' is not supported for strided convolutions")
-    total = [d * (k - 1) for d, k in zip(each("dilation", dilation, dims), kernel, strict=True)]
-    if any(t % 2 for t in total):
-        input = ops.constant_pad_nd(input, [n for t in reversed(total) for n in (0, t % 2)])
-    return input, tuple(t // 2 for t in total)
-
-
 def _padded_by(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
     padding: Ints = 0, dilation: Ints = 1, groups: int = 1,
@@ -536,73 +415,154 @@ def _padded_to(
     """Another one: padding to a size."""
 
 
-def _declare(dims: int) -> tuple[Any, Any]:
-    """conv1d, conv2d, conv3d and their transposes."""
-    name, other = f"conv{dims}d", f"conv_transpose{dims}d"
+def _same_padding(input: Tensor, kernel: Any, stride: Ints, dilation: Ints) -> tuple[Tensor, tuple[int, ...]]:
+    """The padding that keeps the size, and the input, padded itself where the two ends differ."""
+    stride, _, dilation = _options(len(kernel), stride, 0, dilation)
+    if any(s != 1 for s in stride):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    if any(t % 2 for t in total):
+        input = ops.constant_pad_nd(input, [n for t in reversed(total) for n in (0, t % 2)])
+    return input, tuple(t // 2 for t in total)
 
-    def conv(
-        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
-        padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1,
-    ) -> Tensor:  # fmt: skip
-        if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
-            raise TypeError
-        batched = _check_batch(name, input, dims)
-        x = input if batched else ops.unsqueeze(input, 0)
-        if type(padding) is str:
-            if padding not in ("same", "valid"):
-                raise RuntimeError(f"Invalid padding string: '{padding}'")
-            kernel = weight.shape[2:]
-            if padding == "same" and len(kernel) == dims:
-                x, padding = _same_padding(x, kernel, stride, dilation)
-            else:
-                padding = 0
-        if type(stride) is not int:
-            stride = each("stride", stride, len(weight.shape) - 2)
-        y = convolution(x, weight, bias, stride, padding, dilation, False, 0, groups)
-        return y if batched else ops.squeeze(y, 0)
 
-    def conv_transpose(
-        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
-        padding: Ints = 0, output_padding: Ints = 0, groups: int = 1, dilation: Ints = 1,
-    ) -> Tensor:  # fmt: skip
-        batched = _check_batch(other, input, dims)
-        x = input if batched else ops.unsqueeze(input, 0)
-        y = convolution(x, weight, bias, stride, padding, dilation, True, output_padding, groups)
-        return y if batched else ops.squeeze(y, 0)
+def _conv(
+    dims: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints | str,
+    dilation: Ints, groups: int,
+) -> Tensor:  # fmt: skip
+    """What conv1d, conv2d and conv3d do."""
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
+        raise TypeError
+    x, batched = input, input.ndim == dims + 2
+    if not batched:
+        refusals.check_conv_unbatched(f"conv{dims}d", input, dims)
+        x = ops.unsqueeze(input, 0)
+    if type(padding) is str:
+        if padding not in ("same", "valid"):
+            raise RuntimeError(f"Invalid padding string: '{padding}'")
+        kernel = weight.shape[2:]
+        if padding == "same" and len(kernel) == dims:
+            x, padding = _same_padding(x, kernel, stride, dilation)
+        else:
+            padding = 0
+    if type(stride) is not int:  # of several wrong options, the stride is refused first
+        (stride,) = _per_dim(len(weight.shape) - 2, stride=_as_tuples(stride)[0])
+    y = convolution(x, weight, bias, stride, padding, dilation, False, 0, groups)
+    return y if batched else ops.squeeze(y, 0)
 
-    size = ", ".join(["N"] * dims)
-    shown = {1: "5", 2: "5, 5", 3: "5, 5, 5"}[dims]
-    result = {1: "3", 2: "3, 3", 3: "3, 3, 3"}[dims]
-    conv.__doc__ = f"""The convolution of images (batch, channels, {size}) with `weight`; of one image too.
+
+def _conv_transpose(
+    dims: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Ints, padding: Ints,
+    output_padding: Ints, groups: int, dilation: Ints,
+) -> Tensor:  # fmt: skip
+    """What conv_transpose1d, conv_transpose2d and conv_transpose3d do."""
+    x, batched = input, input.ndim == dims + 2
+    if not batched:
+        refusals.check_conv_unbatched(f"conv_transpose{dims}d", input, dims)
+        x = ops.unsqueeze(input, 0)
+    y = convolution(x, weight, bias, stride, padding, dilation, True, output_padding, groups)
+    return y if batched else ops.squeeze(y, 0)
+
+
+@public(_padded_by, _padded_to, places="t")
+def conv1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+    padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The convolution of sequences (batch, channels, n), or of one, with `weight`.
+
+    As `conv2d`, which says what the arguments mean.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.conv1d(torch.ones(1, 2, 5), torch.ones(4, 2, 3)).shape
+    torch.Size([1, 4, 3])
+    """
+    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public(_padded_by, _padded_to, places="t")
+def conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+    padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The convolution of images (batch, channels, height, width), or of one, with `weight`.
 
     `weight` is (out channels, channels / groups, kernel...), `padding` zeros at both ends, or "same" or
     "valid". RuntimeError for sizes that do not fit. The result has
     `(n + 2 * padding - dilation * (k - 1) - 1) // stride + 1` places in a dim. The gradient of the input is
-    `{other}(g, weight)`, that of the weight a convolution of the input with `g`.
+    `conv_transpose2d(g, weight)`, that of the weight a convolution of the input with `g`.
 
     >>> import pullback as torch
-    >>> torch.nn.functional.{name}(torch.ones(1, 2, {shown}), torch.ones(4, 2, {result})).shape
-    torch.Size([1, 4, {result}])
+    >>> torch.nn.functional.conv2d(torch.ones(1, 2, 5, 5), torch.ones(4, 2, 3, 3)).shape
+    torch.Size([1, 4, 3, 3])
     """
-    conv_transpose.__doc__ = f"""The transpose of `{name}`: each place times `weight`, added up.
+    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public(_padded_by, _padded_to, places="t")
+def conv3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+    padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """The convolution of volumes (batch, channels, depth, height, width), or of one, with `weight`.
+
+    As `conv2d`, which says what the arguments mean.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.conv3d(torch.ones(1, 2, 5, 5, 5), torch.ones(4, 2, 3, 3, 3)).shape
+    torch.Size([1, 4, 3, 3, 3])
+    """
+    return _conv(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+@public(places="t")
+def conv_transpose1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+    padding: Ints = 0, output_padding: Ints = 0, groups: int = 1, dilation: Ints = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of `conv1d`: each place times `weight`, added up.
+
+    As `conv_transpose2d`, which says what the arguments mean.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.conv_transpose1d(torch.ones(1, 2, 3), torch.ones(2, 4, 3)).shape
+    torch.Size([1, 4, 5])
+    """
+    return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@public(places="t")
+def conv_transpose2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+    padding: Ints = 0, output_padding: Ints = 0, groups: int = 1, dilation: Ints = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of `conv2d`: each place times `weight`, added up.
 
     `weight` is (channels, out channels / groups, kernel...). The result has
     `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1` places in a dim.
-    RuntimeError for sizes that do not fit. The gradient of the input is `{name}(g, weight)`.
+    RuntimeError for sizes that do not fit. The gradient of the input is `conv2d(g, weight)`.
 
     >>> import pullback as torch
-    >>> torch.nn.functional.{other}(torch.ones(1, 2, {result}), torch.ones(2, 4, {result})).shape
-    torch.Size([1, 4, {shown}])
+    >>> torch.nn.functional.conv_transpose2d(torch.ones(1, 2, 3, 3), torch.ones(2, 4, 3, 3)).shape
+    torch.Size([1, 4, 5, 5])
     """
-    conv.__name__, conv_transpose.__name__ = name, other
-    forward = explained(conv, _padded_by, _padded_to, places="t", aliases=(f"nn.functional.{name}",))
-    transposed = explained(conv_transpose, places="t", aliases=(f"nn.functional.{other}",))
-    return forward, transposed
+    return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-conv1d, conv_transpose1d = _declare(1)
-conv2d, conv_transpose2d = _declare(2)
-conv3d, conv_transpose3d = _declare(3)
+@public(places="t")
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Ints = 1,
+    padding: Ints = 0, output_padding: Ints = 0, groups: int = 1, dilation: Ints = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of `conv3d`: each place times `weight`, added up.
+
+    As `conv_transpose2d`, which says what the arguments mean.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.conv_transpose3d(torch.ones(1, 2, 3, 3, 3), torch.ones(2, 4, 3, 3, 3)).shape
+    torch.Size([1, 4, 5, 5, 5])
+    """
+    return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 @op(places="t", aliases=("nn.functional.conv_tbc",))
@@ -615,16 +575,7 @@ def conv_tbc(self: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Array:
     >>> torch.conv_tbc(torch.ones(5, 2, 3), torch.ones(2, 3, 4), torch.zeros(4)).shape
     torch.Size([4, 2, 4])
     """
-    if self.ndim != 3:
-        raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
-    if weight.ndim != 3:
-        raise RuntimeError("Weight tensor must have 3 dims: kernel_width, in_channels, out_channels.")
-    if bias.ndim != 1:
-        raise RuntimeError("Bias must be 1-D")
-    if self.shape[2] != weight.shape[1]:
-        raise RuntimeError("Input dim 2 (input channels) is not == dim 1 in the weight tensor")
-    if weight.shape[2] != bias.shape[0]:
-        raise RuntimeError("Bias size must equal dim 2 in the weight tensor (output channels).")
+    refusals.check_conv_tbc(self, weight, bias)
     check_numbers(self, "addmm_impl_cpu_")
     y = convolution.kernel(
         self.transpose(1, 2, 0), weight.transpose(2, 1, 0), bias, (1,), (pad,), (1,), False, (0,), 1

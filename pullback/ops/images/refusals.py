@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from pullback.core._engine import Tensor
+from pullback.core.dtype_names import c_name
+from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.types import Array
 
 Shape = tuple[int, ...]
@@ -25,6 +28,138 @@ def _x(sizes: Any) -> str:
 def _by_axis(before: str, values: Shape) -> str:
     """Values with the letters of their dims: `kH: 3 kW: 2`."""
     return " ".join(f"{before}{axis}: {v}" for axis, v in zip(_AXES[len(values)], values, strict=True))
+
+
+# ------------------------------------------------------------------------------------- convolutions
+
+
+def refuse_conv_list(name: str, values: Any, dims: int) -> NoReturn:
+    """RuntimeError for an option with neither one int nor one for each spatial dim."""
+    raise RuntimeError(
+        f"expected {name} to be a single integer value or a list of {dims} values to match the "
+        f"convolution dimensions, but got {name}={list(values)}"
+    )
+
+
+def check_conv_unbatched(name: str, input: Tensor, dims: int) -> None:
+    """One image, where it is no batch of them."""
+    if input.ndim != dims + 1:
+        raise RuntimeError(
+            f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to {name}, but got "
+            f"input of size: {list(input.shape)}"
+        )
+
+
+def check_conv_numbers(
+    stride: Shape, padding: Shape, dilation: Shape, transposed: bool, extra: Shape, groups: int
+) -> None:
+    if min(padding) < 0:
+        raise RuntimeError("negative padding is not supported")
+    if transposed and min(extra) < 0:
+        raise RuntimeError("negative output_padding is not supported")
+    if min(stride) <= 0:
+        raise RuntimeError("non-positive stride is not supported")
+    if min(dilation) <= 0:
+        raise RuntimeError("dilation should be greater than zero")
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
+
+
+def check_conv_shapes(input: Shape, weight: Shape, bias: Shape | None, transposed: bool, groups: int) -> None:
+    """Dims and channels that fit together."""
+    if len(input) != len(weight):
+        space = " " if transposed else ""
+        raise RuntimeError(
+            f"Expected {len(weight)}-dimensional input for {len(weight)}-dimensional weight{space}"
+            f"{list(weight)}, but got {len(input)}-dimensional input of size {list(input)} instead"
+        )
+    if weight[0] < groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got "
+            f"weight of size {list(weight)} instead"
+        )
+    if weight[0] % groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but "
+            f"got weight of size [{list(weight)}] instead"
+        )
+    taken = weight[0] if transposed else weight[1] * groups
+    given = f"Given transposed={int(transposed)}" if transposed else f"Given groups={groups}"
+    if input[1] != taken:
+        raise RuntimeError(
+            f"{given}, weight of size {list(weight)}, expected input{list(input)} to have {taken} "
+            f"channels, but got {input[1]} channels instead"
+        )
+    made = weight[1] * groups if transposed else weight[0]
+    if bias is not None and bias != (made,):
+        given = "Given transposed=1," if transposed else "Given"
+        raise RuntimeError(
+            f"{given} weight of size {list(weight)}, expected bias to be 1-dimensional with {made} "
+            f"elements, but got bias of size {list(bias)} instead"
+        )
+
+
+def _by(sizes: Any) -> str:
+    return "(" + " x ".join(map(str, sizes)) + ")"
+
+
+def check_conv_kernel(size: Shape, kernel: Shape, padding: Shape, spans: list[int]) -> None:
+    """A kernel that has a place in the padded image; `spans` are its sizes with the dilation."""
+    if min(kernel) <= 0:
+        names = ["depth", "height", "width"][3 - len(kernel) :] if len(kernel) > 1 else ["height"]
+        listed = " ".join(f"kernel_{name}: {k}" for name, k in zip(names, kernel, strict=True))
+        raise RuntimeError(f"kernel size should be greater than zero, but got {listed}")
+    padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    if any(n < m for n, m in zip(padded, spans, strict=True)):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: {_by(padded)}. Kernel size: {_by(spans)}. "
+            "Kernel size can't be greater than actual input size"
+        )
+
+
+def check_conv_transposed(size: Shape, out: Shape, extra: Shape, stride: Shape, dilation: Shape) -> None:
+    """A little output padding, and a result with elements."""
+    if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation, strict=True)):
+        names = ["depth", "height", "width"][3 - max(len(extra), 2) :]
+        lists = {"output_padding": extra, "stride": stride, "dilation": dilation}
+        listed = " ".join(
+            f"{what}_{name}: {v}"
+            for what, values in lists.items()
+            for name, v in zip(names, values if len(values) > 1 else (1, *values), strict=True)
+        )
+        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {listed}")
+    if min(out) < 1:
+        raise RuntimeError(
+            f"Given input size per channel: {_by(size)}. Calculated output size per channel: "
+            f"{_by(out)}. Output size is too small"
+        )
+
+
+def check_conv_dtypes(input: Array, weight: Array, bias: Array | None, transposed: bool) -> None:
+    """One dtype, which the kernels take."""
+    kind, weight_kind = (from_numpy_dtype(a.dtype) for a in (input, weight))
+    if bias is not None and bias.dtype != input.dtype:
+        raise RuntimeError(f"Input type ({c_name(input)}) and bias type ({c_name(bias)}) should be the same")
+    if kind is not weight_kind:
+        raise RuntimeError(f"expected scalar type {kind.type_name} but found {weight_kind.type_name}")
+    if transposed and kind.kind in "iu" and kind.name != "int64":
+        name = f"slow_conv_transpose{max(input.ndim - 2, 2)}d_out_cpu"
+        raise NotImplementedError(f"\"{name}\" not implemented for '{kind.type_name}'")
+    if kind.kind == "b":
+        raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
+
+
+def check_conv_tbc(x: Array, weight: Array, bias: Array) -> None:
+    if x.ndim != 3:
+        raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
+    if weight.ndim != 3:
+        raise RuntimeError("Weight tensor must have 3 dims: kernel_width, in_channels, out_channels.")
+    if bias.ndim != 1:
+        raise RuntimeError("Bias must be 1-D")
+    if x.shape[2] != weight.shape[1]:
+        raise RuntimeError("Input dim 2 (input channels) is not == dim 1 in the weight tensor")
+    if weight.shape[2] != bias.shape[0]:
+        raise RuntimeError("Bias size must equal dim 2 in the weight tensor (output channels).")
 
 
 # ---------------------------------------------------------------------------------------- poolings
