@@ -35,18 +35,6 @@ LIMIT = 50_000_000
 SMALL = 2_000_000
 """Up to so many entries the matrix of a linear op is found from unit vectors."""
 
-_FACTORS = {
-    "self other": "matmul vdot",
-    "self mat2": "mm bmm",
-    "self vec": "mv",
-    "self tensor": "dot",
-    "mat1 mat2": "addmm",
-    "mat vec": "addmv",
-    "batch1 batch2": "baddbmm",
-}
-PRODUCTS = {name: tuple(pair.split()) for pair, names in _FACTORS.items() for name in names.split()}
-"""The matrix products, and which of their parameters are the factors."""
-
 (_FLOAT64,) = (d for d in DTYPES if d.name == "float64")
 
 
@@ -175,7 +163,7 @@ class Patterns(Interpreter):
         if op.elementwise:
             return [_broadcast(_tensors(op, args), patterns, shapes[0])]
         ways: list[Callable[..., Any]] = []
-        if op.name in PRODUCTS:
+        if op.factors:
             ways.append(_of_product)
         elif op.linear or op.multilinear or op.moves:
             ways.append(_by_numbers)
@@ -348,9 +336,9 @@ def _of_product(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     """
     known = dict(zip(op.params, args, strict=True))
     place = {id(x): p for x, p in zip(_tensors(op, args), patterns, strict=True)}
-    a, b = (known[name] for name in PRODUCTS[op.name])
+    a, b = (known[name] for name in op.factors)
     found = None
-    if len(PRODUCTS[op.name]) < len(_tensors(op, args)) and place[id(known["self"])] is not None:
+    if len(op.factors) < len(_tensors(op, args)) and place[id(known["self"])] is not None:
         found = _broadcast([known["self"]], [place[id(known["self"])]], shapes[0])
     exact = _by_zeros(a, b, place[id(a)], place[id(b)])
     if exact is not None:

@@ -5,7 +5,7 @@ carries the coefficients x1 ... xK, None for zero ones. Linear ops act on each c
 convolve them, and a function y = f(x) with a simple derivative follows from its differential equation,
 e.g. y' = y x' for exp: k y_k = sum_j j x_j y_(k-j). So K derivatives cost about K^2 products. Where
 nothing is tabled, `_by_derivative` has y' = J(x) x' from the op's backward rules, one order lower. Read
-`jet` first, then `RULES`.
+`jet` first; the rules of ops stand on their records, made of ops/shared/series.py.
 
 Sources: Moore (1966); Griewank and Walther, "Evaluating Derivatives" (2008), chapter 13; Bettencourt,
 Johnson and Duvenaud, "Taylor-mode automatic differentiation for higher-order derivatives" (2019).
@@ -21,13 +21,11 @@ from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Op, Tensor
 from pullback.core.modes import enable_grad
+from pullback.ops.shared.series import Series, plus
 from pullback.transforms.leaves import gradients, leaf
 from pullback.transforms.stack import Interpreter, entered
 
 __all__ = ["jet"]
-
-Series = list[Any]
-"""x0, x1, ..., xK: tensors, or a number in front; None for a coefficient that is zero."""
 
 
 def jet(f: Callable[..., Any], primals: Any, series: Any) -> Any:
@@ -187,14 +185,14 @@ class Jets(Interpreter):
 
     def _push(self, op: Op, args: Any, result: Any) -> list[Any]:
         """The coefficients of each of an op's results."""
-        if op.name in RULES and _outputs(result)[0].dtype.kind == "f":
+        if op.series_rule is not None and _outputs(result)[0].dtype.kind == "f":
             series = [self._series(x) for x in args]
-            return [RULES[op.name](op, _outputs(result)[0], self.order, *series)]
+            return [op.series_rule(_outputs(result)[0], self.order, *series)]
         if op.linear or op.view:
             return self._each(lambda pieces: _engine.apply_below(op, pieces), op, args, result)
         if op.multilinear and not any(type(x) in (list, tuple) for x in args):
             return [self._convolved(op, args)]
-        if op.name in PIECEWISE:
+        if op.piecewise:
             return self._at_value(op, args)
         if not op.has_vjp:
             raise NotImplementedError(f"jet: {op.__name__} has no derivative")
@@ -240,7 +238,7 @@ class Jets(Interpreter):
                     given = list(args)
                     for i, p in zip(moving, picked, strict=True):
                         given[i] = p
-                    total = _plus(total, _engine.apply_below(op, tuple(given)))
+                    total = plus(total, _engine.apply_below(op, tuple(given)))
             found.append(total)
         return found
 
@@ -356,254 +354,3 @@ def _forward(ends: Any, starts: Any, back: Any, tangents: Any, recording: bool) 
     grads, weights = zip(*pairs, strict=True)
     found = iter(gradients(grads, starts, weights, True, recording))
     return [next(found) if isinstance(y, Tensor) and y.requires_grad else None for y in ends]
-
-
-# ----------------------------------------------------------------------------- series arithmetic
-
-
-def _plus(a: Any, b: Any) -> Any:
-    return b if a is None else a if b is None else a + b
-
-
-def _minus(a: Any, b: Any) -> Any:
-    return a if b is None else -b if a is None else a - b
-
-
-def _scaled(a: Any, factor: Any) -> Any:
-    return None if a is None else a * factor
-
-
-def _product(a: Series, b: Series, k: int, first: int = 0, last: int | None = None, by: Any = None) -> Any:
-    """Coefficient k of the product: the sum of a_j b_(k-j), j from `first` to `last`."""
-    total = None
-    for j in range(first, k + 1 if last is None else last + 1):
-        if a[j] is not None and b[k - j] is not None:
-            total = _plus(total, a[j] * b[k - j] if by is None else by(a[j], b[k - j]))
-    return total
-
-
-def _squared(a: Series) -> Series:
-    return [_product(a, a, k) for k in range(len(a))]
-
-
-def _rates(a: Series) -> Series:
-    """The coefficients of t a'(t): j a_j."""
-    return [None, *(_scaled(c, j + 1) for j, c in enumerate(a[1:]))]
-
-
-def _flow(u: Series, y0: Any, slope: Callable[[Series, int], Any]) -> Series:
-    """y' = s(y) u': coefficient k of s follows from y_0 ... y_k."""
-    y, s, rates = [y0], [], _rates(u)
-    for k in range(1, len(u)):
-        s.append(slope(y, k - 1))
-        y.append(_scaled(_product(rates, [*s, None], k, 1), 1 / k))
-    return y
-
-
-def _integral(u: Series, slope: Series, y0: Any) -> Series:
-    """y' = s u' for a known series s."""
-    return _flow(u, y0, lambda y, k: slope[k])
-
-
-def _quotient(u: Series, q: Series, y0: Any) -> Series:
-    """y' = u' / q for a known series q."""
-    y, rates = [y0], [None]
-    for k in range(1, len(u)):
-        rest = _product(rates, q, k, 1, k - 1)
-        rates.append(_minus(_scaled(u[k], k), rest))
-        rates[k] = None if rates[k] is None else rates[k] / q[0]
-        y.append(_scaled(rates[k], 1 / k))
-    return y
-
-
-def _divided(a: Series, b: Series, y0: Any) -> Series:
-    """y = a / b."""
-    y = [y0]
-    for k in range(1, len(a)):
-        rest = _minus(a[k], _product(b, [*y, None], k, 1))
-        y.append(None if rest is None else rest / b[0])
-    return y
-
-
-def _power(u: Series, a: Any, y0: Any) -> Series:
-    """y = u^a: u y' = a u' y. A positive whole power is a product, which holds at u = 0 as well."""
-    if isinstance(a, (int, float)) and a == int(a) and 0 < a <= 64:
-        return _whole_power(u, int(a))
-    y = [y0]
-    for k in range(1, len(u)):
-        total = None
-        for j in range(1, k + 1):
-            if u[j] is not None and y[k - j] is not None:
-                total = _plus(total, u[j] * y[k - j] * (a * j - (k - j)))
-        y.append(None if total is None else total / (u[0] * k))
-    return y
-
-
-def _whole_power(u: Series, n: int) -> Series:
-    """u^n by repeated squaring."""
-    found = None
-    while n:
-        if n % 2:
-            found = u if found is None else [_product(found, u, k) for k in range(len(u))]
-        u, n = (_squared(u) if n > 1 else u), n // 2
-    assert found is not None
-    return found
-
-
-def _root(u: Series, y0: Any) -> Series:
-    """y = sqrt(u): y y = u."""
-    y = [y0]
-    for k in range(1, len(u)):
-        rest = _minus(u[k], _product(y, y, k, 1, k - 1))
-        y.append(None if rest is None else rest / (2 * y0))
-    return y
-
-
-def _waves(u: Series, s0: Any, c0: Any, sign: int) -> tuple[Series, Series]:
-    """s' = c u', c' = sign s u': sine and cosine, circular (-1) or hyperbolic (+1)."""
-    s, c, rates = [s0], [c0], _rates(u)
-    for k in range(1, len(u)):
-        up, down = _product(rates, [*c, None], k, 1), _product(rates, [*s, None], k, 1)
-        s.append(_scaled(up, 1 / k))
-        c.append(_scaled(down, sign / k))
-    return s, c
-
-
-def _shifted(constant: float, a: Series, sign: int = 1) -> Series:
-    """constant + sign a."""
-    return [constant + sign * a[0], *(_scaled(c, sign) for c in a[1:])]
-
-
-def _log_slope(scale: float, shift: float) -> Any:
-    return lambda op, y, order, u: _quotient(
-        u, [c if c is None else (c + shift * (k == 0)) * scale for k, c in enumerate(u)], y
-    )[1:]
-
-
-def _root_slope(constant: float, sign: int, factor: int = 1) -> Any:
-    """y' = factor u' / sqrt(constant + sign u^2)."""
-
-    def rule(op: Any, y: Any, order: int, u: Series) -> Series:
-        inside = _shifted(constant, _squared(u), sign)
-        found = _quotient(u, _root(inside, ops.sqrt(inside[0])), y)[1:]
-        return [_scaled(c, factor) for c in found] if factor != 1 else found
-
-    return rule
-
-
-def _bell(op: Any, y: Any, order: int, u: Series) -> Series:
-    """erf: y' = 2 / sqrt(pi) exp(-u^2) u'; erfc with the other sign."""
-    exponent = [_scaled(c, -1) for c in _squared(u)]
-    slope = _flow(exponent, ops.exp(exponent[0]), lambda e, k: e[k])
-    factor = (2 if op.name == "erf" else -2) / math.sqrt(math.pi)
-    return [_scaled(c, factor) for c in _integral(u, slope, y)[1:]]
-
-
-def _sums(first: int, second: int) -> Any:
-    """first a + second b, each sign 1 or -1."""
-
-    def rule(op: Any, y: Any, order: int, a: Series, b: Series) -> Series:
-        signed = [
-            [_scaled(c, sign) if sign < 0 else c for c in s[1:]] for s, sign in ((a, first), (b, second))
-        ]
-        return [_plus(c, d) for c, d in zip(*signed, strict=True)]
-
-    return rule
-
-
-def _self_slope(slope: Callable[[Series, int], Any]) -> Any:
-    return lambda op, y, order, u: _flow(u, y, slope)[1:]
-
-
-def _bilinear(op: Any, y: Any, order: int, a: Series, b: Series) -> Series:
-    """Products: each term by the op itself, whose rule for zeros and infinities holds then."""
-    by = None if op.name == "mul" else lambda p, q: _engine.apply_below(op, (p, q))
-    return [_product(a, b, k, by=by) for k in range(1, order + 1)]
-
-
-def _powers(op: Any, y: Any, order: int, u: Series, a: Series) -> Series:
-    """u^a for a number a; anything else is exp(a log u)."""
-    if not isinstance(a[0], Tensor):
-        return [None] * order if a[0] == 0 else _power(u, a[0], y)[1:]
-    if all(c is None for c in a[1:]) and a[0].ndim == 0 and not a[0].requires_grad:
-        return _powers(op, y, order, u, [a[0].item()])
-    base = u[0] if isinstance(u[0], Tensor) else ops.full_like(a[0], u[0])
-    log = _quotient([base, *u[1:]], [base, *u[1:]], ops.log(base))
-    exponent = [_product(log, a, k) for k in range(order + 1)]
-    return _flow(exponent, y, lambda e, k: e[k])[1:]
-
-
-def _tangent_like(sign: int) -> Any:
-    """y' = (1 + sign y^2) u'."""
-    return _self_slope(lambda y, k: _plus(_scaled(_product(y, y, k), sign), None if k else 1.0))
-
-
-def _wave(sign: int, is_sine: bool, other: str) -> Any:
-    def rule(op: Any, y: Any, order: int, u: Series) -> Series:
-        partner = getattr(ops, other)(u[0])
-        return _waves(u, *((y, partner) if is_sine else (partner, y)), sign)[not is_sine][1:]
-
-    return rule
-
-
-def _masked(slope: Callable[[Any], Any]) -> Any:
-    """A piecewise linear function: its slope at the value, on each coefficient."""
-
-    def rule(op: Any, y: Any, order: int, u: Series) -> Series:
-        factor = slope(u[0])
-        return [_scaled(c, factor) for c in u[1:]]
-
-    return rule
-
-
-RULES: dict[str, Any] = {
-    "add": _sums(1, 1),
-    "sub": _sums(1, -1),
-    "rsub": _sums(-1, 1),
-    "rsub_tensor": _sums(-1, 1),
-    "neg": lambda op, y, order, u: [_scaled(c, -1) for c in u[1:]],
-    "mul": _bilinear,
-    "times": _bilinear,
-    "product": _bilinear,
-    "div": lambda op, y, order, a, b: _divided(a, b, y)[1:],
-    "over": lambda op, y, order, a, b: _divided(a, b, y)[1:],
-    "reciprocal": lambda op, y, order, u: _divided([1.0, *[None] * order], u, y)[1:],
-    "pow": _powers,
-    "pow_number": _powers,
-    "sqrt": lambda op, y, order, u: _root(u, y)[1:],
-    "rsqrt": lambda op, y, order, u: _power(u, -0.5, y)[1:],
-    "exp": _self_slope(lambda y, k: y[k]),
-    "expm1": _self_slope(lambda y, k: _plus(y[k], None if k else 1.0)),
-    "exp2": _self_slope(lambda y, k: _scaled(y[k], math.log(2))),
-    "log": _log_slope(1.0, 0.0),
-    "log1p": _log_slope(1.0, 1.0),
-    "log2": _log_slope(math.log(2), 0.0),
-    "log10": _log_slope(math.log(10), 0.0),
-    "sigmoid": _self_slope(lambda y, k: _minus(y[k], _product(y, y, k))),
-    "tanh": _tangent_like(-1),
-    "tan": _tangent_like(1),
-    "sin": _wave(-1, True, "cos"),
-    "cos": _wave(-1, False, "sin"),
-    "sinh": _wave(1, True, "cosh"),
-    "cosh": _wave(1, False, "sinh"),
-    "atan": lambda op, y, order, u: _quotient(u, _shifted(1.0, _squared(u)), y)[1:],
-    "atanh": lambda op, y, order, u: _quotient(u, _shifted(1.0, _squared(u), -1), y)[1:],
-    "asin": _root_slope(1.0, -1),
-    "acos": _root_slope(1.0, -1, -1),
-    "asinh": _root_slope(1.0, 1),
-    "acosh": _root_slope(-1.0, 1),
-    "erf": _bell,
-    "erfc": _bell,
-    "abs": _masked(lambda x: ops.sign(x)),
-    "relu": _masked(lambda x: (x > 0).to(x.dtype)),
-}
-"""The recurrences: `rule(op, y, order, *series)` gives the coefficients 1 to `order`; y is the result."""
-
-_NAMES = (
-    "where index_fill scatter masked_fill copy sort topk kthvalue extremum extremum_dim median median_dim "
-    "maximum minimum fmax fmin cumulative_extremum view_scatter as_strided_scatter zero fill fill_tensor "
-    "fmod_number remainder_number clamp_max_number clamp_min_number "
-    "clamp_max_tensor clamp_min_tensor clamp_min_max_number clamp_min_max_tensor"
-)
-PIECEWISE = frozenset(_NAMES.split())
-"""Ops that are piecewise linear in their tensors."""

@@ -65,7 +65,8 @@ cdef class Op:
     # PyTorch's names of saved values, where they differ: {"other": "exponent"}.
     # For transforms: `batch` names a general batching rule (transforms/batching/rules.py); of `all_dims`, no
     # dim means all of them; one that `overwrites` forgets its first input; `factors` are the two parameters
-    # of which it is the matrix product; `piecewise` says that it is piecewise linear in its tensors.
+    # of which it is the matrix product; `piecewise` says that it is piecewise linear in its tensors, and
+    # `series_rule` pushes power series through it (ops/shared/series.py).
 
     cdef readonly str name            # unique, snake_case
     cdef public str __name__          # what users call it
@@ -80,6 +81,7 @@ cdef class Op:
     cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
     cdef readonly bint takes_half, all_dims, overwrites, piecewise
     cdef readonly tuple factors
+    cdef readonly object series_rule
     cdef bint swapped                 # the loop takes the second input first: the op of a reflected operator
     cdef readonly str symbol
     cdef readonly dict shown_as
@@ -115,7 +117,8 @@ cdef class Op:
                  bint multi_view=False, bint nondiff=False, bint moves=False, str writes=None,
                  bint random=False, bint takes_half=False, bint swapped=False, str layout=None,
                  str symbol=None, dict shown_as=None, doc=None, str batch=None, bint all_dims=False,
-                 bint overwrites=False, bint piecewise=False, str factors=""):
+                 bint overwrites=False, bint piecewise=False, str factors="",
+                 object series=None):
         self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
@@ -137,6 +140,7 @@ cdef class Op:
         self.batch_rule = batch
         self.all_dims, self.overwrites, self.piecewise = all_dims, overwrites, piecewise
         self.factors = tuple(factors.split())
+        self.series_rule = series
         self.layout = layout if layout is not None else "" if elementwise or self.moves else "C"
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
         self.allowed = 0xFFFFFFFF

@@ -207,7 +207,7 @@ def typed(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 # ------------------------------------------------------------------------------ whole writes
 
 
-@op(name="copy", places="i", writes="K", overwrites=True, grad_name="CopyBackwards")
+@op(name="copy", places="i", writes="K", overwrites=True, grad_name="CopyBackwards", piecewise=True)
 def _copy(self: Tensor, src: Tensor, non_blocking=False):
     """The numbers of `src`, broadcast and cast, in the layout of `self`; the gradient goes to `src`."""
     if src.shape != self.shape:
@@ -268,7 +268,7 @@ def _fill_with_batch(level: Any, op: Op, self: Any, value: Any) -> Any:
 def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
     if tensor:
 
-        @op(name=name, places="", writes="K", grad_name=f"FillBackward{digit}")
+        @op(name=name, places="", writes="K", piecewise=True, grad_name=f"FillBackward{digit}")
         def record(self: Tensor, value: Tensor):
             """`self` with every element replaced by the one of a 0-dim tensor."""
             if value.ndim:
@@ -283,8 +283,8 @@ def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
         return record.vjp(self=lambda g: ops.zeros_like(g), value="g")
 
     @op(
-        name=name, places="", writes="K", overwrites=digit == 0, grad_name=f"FillBackward{digit}",
-        batch="leading",
+        name=name, places="", writes="K", overwrites=True, piecewise=True, batch="leading",
+        grad_name=f"FillBackward{digit}",
     )  # fmt: skip
     def record(self: Tensor, value):
         """`self` with every element replaced by a number."""
@@ -341,7 +341,7 @@ def fill_in_place(input: Tensor, value: Any) -> Tensor:
     return _fill_in_place.inplace(input, value)
 
 
-@op(name="zero", places="", writes="K", overwrites=True, batch="leading")
+@op(name="zero", places="", writes="K", overwrites=True, batch="leading", piecewise=True)
 def _zero(self: Tensor):
     """Zeros like `self`."""
     self[...] = 0

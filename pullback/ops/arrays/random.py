@@ -171,7 +171,7 @@ def _maker(fill: Callable[..., None], *args: Any) -> Callable[[Sequence[int], An
     return make
 
 
-@op(name="drawn_fill", public_name="rand", places="", random=True, moves=True, nondiff=True)
+@op(name="drawn_fill", public_name="rand", places="", random=True, overwrites=True, moves=True, nondiff=True)
 def _drawn_fill(self: Tensor, make):
     """What `make(shape, dtype)` draws for a tensor like this one."""
     return make(self.shape, self.dtype)
@@ -361,6 +361,7 @@ def _filler(name: str, public: str, digit: int = 0, places: str = "i") -> Any:
         public_name=public,
         places=places,
         random=True,
+        overwrites=True,
         moves=True,
         grad_name=f"{camel}Backward{digit}",
     )
@@ -434,6 +435,7 @@ def _bernoulli_fill(self: Tensor, p: float = 0.5, generator: Any = None):
     public_name="bernoulli",
     places="",
     random=True,
+    overwrites=True,
     moves=True,
     grad_name="BernoulliBackward1",
 )

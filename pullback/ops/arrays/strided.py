@@ -231,7 +231,7 @@ def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | Non
     return restructure(_as_strided_in_place, input, *_window(input, size, stride, storage_offset))
 
 
-@op(name="as_strided_scatter", places="", moves=True, linear=True)
+@op(name="as_strided_scatter", places="", moves=True, linear=True, piecewise=True)
 def _as_strided_scatter(self: Tensor, src: Tensor, size, stride, offset, strides):
     """A copy of `self`, which lies as `strides` says, with `src` written to a window."""
     shape = self.shape

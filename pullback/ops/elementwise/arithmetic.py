@@ -18,6 +18,7 @@ from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import bool_, complex128, float64
 from pullback.core.op import elementwise, function
 from pullback.core.types import Number
+from pullback.ops.shared import series
 from pullback.ops.shared.forms import HIDDEN, explained
 from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented, zero_where_nan
 
@@ -34,6 +35,7 @@ add = elementwise(
     symbol="+",
     vjp={"self": "g", "other": "g"},
     doc="Sum of two tensors or numbers, broadcast.",
+    series=series.signed_sum(1, 1),
 )
 
 
@@ -97,6 +99,7 @@ sub = elementwise(
     refuse=lambda dtype: NO_BOOLS,
     vjp={"self": "g", "other": lambda g: -g},
     doc="Difference of two tensors or numbers, broadcast.",
+    series=series.signed_sum(1, -1),
 )
 
 rsub = elementwise(
@@ -111,6 +114,7 @@ rsub = elementwise(
     grad_name="RsubBackward1",
     vjp={"self": lambda g: -g, "other": "g"},
     doc="`other - self` for a number `other`.",
+    series=series.signed_sum(-1, 1),
 )
 
 sub.check_bools = rsub.check_bools = _refuse_bool
@@ -127,6 +131,7 @@ _rsub_tensor = elementwise(
     grad_name="RsubBackward0",
     vjp={"self": lambda g: -g, "other": "g"},
     doc="`other - self`, broadcast.",
+    series=series.signed_sum(-1, 1),
 )
 
 
@@ -184,6 +189,7 @@ neg = elementwise(
     vjp={"self": lambda g: -g},
     doc=example("The negative of each element.", "torch.neg(torch.tensor([1, -2]))", "tensor([-1,  2])"),
     places="tmife",
+    series=series.signed_sum(-1),
 )
 
 
@@ -214,6 +220,7 @@ mul = elementwise(
         "torch.mul(torch.tensor([1.0, 2.0]), 3)",
         "tensor([3., 6.])",
     ),
+    series=series.bilinear(),
 )
 
 div = elementwise(
@@ -228,6 +235,7 @@ div = elementwise(
         "other": lambda g, self, other: times(-g, conj((self / other) / other)),
     },
     doc="Quotient of two tensors or numbers, broadcast; integers are divided as floats.",
+    series=series.quotient,
 )
 
 reciprocal = elementwise(
@@ -241,6 +249,7 @@ reciprocal = elementwise(
         "tensor([0.5000, 0.2500])",
     ),
     places="tmife",
+    series=series.one_over,
 )
 
 
@@ -338,6 +347,7 @@ pow_number = elementwise(
     grad_name="PowBackward0",
     vjp={"self": power_slope},
     doc="A tensor to the power of a number.",
+    series=series.power,
 )
 
 pow = elementwise(
@@ -356,6 +366,7 @@ pow = elementwise(
         "other": _exponent_slope,
     },
     doc="A tensor to the power of a tensor, broadcast.",
+    series=series.power,
 )
 
 rpow = elementwise(
@@ -442,6 +453,7 @@ sqrt = elementwise(
         "tensor([2., 3.])",
     ),
     places="tmife",
+    series=series.square_root,
 )
 
 rsqrt = elementwise(
@@ -455,6 +467,7 @@ rsqrt = elementwise(
         "tensor([0.5000, 0.2500])",
     ),
     places="tmife",
+    series=series.fixed_power(-0.5),
 )
 
 hypot = elementwise(

@@ -16,6 +16,7 @@ from pullback.core.dtypes import bool_, uint8
 from pullback.core.op import elementwise, function, op
 from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO
+from pullback.ops.shared import series
 from pullback.ops.shared.zero_times_infinity import example, flat, no_complex, unimplemented
 
 # ------------------------------------------------------------------------------------ comparisons
@@ -215,7 +216,7 @@ def _converted(x: Any, dtype: Any) -> Any:
     return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else np.array(x, dtype)
 
 
-@op(name="where", places="", moves=True, batch="elementwise")
+@op(name="where", places="", moves=True, batch="elementwise", piecewise=True)
 def _where(
     condition: Tensor,
     self: Tensor | Number,
@@ -329,6 +330,7 @@ def _extremum(name: str, ufunc: Any, text: str, rules: dict[str, Any], shown: st
         allowed="bif",
         refuse=no_complex(f"{name} not implemented for complex tensors."),
         vjp=rules,
+        piecewise=True,
         doc=example(text, f"torch.{name}(torch.tensor([1.0, 5.0]), torch.tensor([3.0]))", shown),
     )
 
@@ -412,6 +414,7 @@ def _declare_clamp(public: str, bounds: tuple[str, ...], tensors: bool, grad_nam
         ),
         grad_name=grad_name,
         vjp=chosen,
+        piecewise=True,
         doc=f"`{public}` with {' and '.join(bounds)} by {'tensors' if tensors else 'numbers'}.",
     )
 
@@ -446,6 +449,7 @@ relu = elementwise(
         "tensor([0., 2.])",
     ),
     places="tmif",
+    series=series.at_value(lambda x: (x > 0).to(x.dtype)),
 )
 
 

@@ -13,6 +13,7 @@ from pullback.core.dtypes import bool_, finfo
 from pullback.core.op import elementwise, function, op
 from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO
+from pullback.ops.shared import series
 from pullback.ops.shared.zero_times_infinity import (
     example,
     flat,
@@ -36,6 +37,7 @@ abs = elementwise(
         "torch.abs(torch.tensor([1.0, -2.0]))",
         "tensor([1., 2.])",
     ),
+    series=series.at_value(lambda x: sign(x)),
 )
 
 

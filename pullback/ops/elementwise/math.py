@@ -19,6 +19,7 @@ from pullback.core.op import elementwise, function
 from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO, hypot, sqrt
 from pullback.ops.elementwise.compare import where
+from pullback.ops.shared import series
 from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented
 
 
@@ -59,6 +60,7 @@ exp = _math(
     "e**x; the slope is e**x.",
     "1.6487",
     places="tmife",
+    series=series.exponential(),
 )
 exp2 = _math(
     "exp2",
@@ -68,6 +70,7 @@ exp2 = _math(
     "1.4142",
     aliases=("special.exp2",),
     places="tmif",
+    series=series.exponential(LN2),
 )
 expm1 = _math(
     "expm1",
@@ -77,6 +80,7 @@ expm1 = _math(
     "0.6487",
     aliases=("special.expm1",),
     places="tmife",
+    series=series.exponential(shift=1.0),
 )
 log = _math(
     "log",
@@ -85,6 +89,7 @@ log = _math(
     "Natural logarithm; -inf at 0, NaN for negative real numbers. The slope is 1 / x.",
     "-0.6931",
     places="tmife",
+    series=series.logarithm(),
 )
 log2 = _math(
     "log2",
@@ -93,6 +98,7 @@ log2 = _math(
     "Logarithm to base 2; the slope is 1 / (x ln 2).",
     "-1.",
     places="tmife",
+    series=series.logarithm(LN2),
 )
 log10 = _math(
     "log10",
@@ -101,6 +107,7 @@ log10 = _math(
     "Logarithm to base 10; the slope is 1 / (x ln 10).",
     "-0.3010",
     places="tmife",
+    series=series.logarithm(LN10),
 )
 log1p = _math(
     "log1p",
@@ -113,6 +120,7 @@ log1p = _math(
     grad_name="Log1PBackward0",
     aliases=("special.log1p",),
     places="tmife",
+    series=series.logarithm(shift=1.0),
 )
 
 
@@ -221,6 +229,7 @@ sin = _math(
     "Sine; the slope is cos x.",
     "0.4794",
     places="tmife",
+    series=series.wave(-1, True, "cos"),
 )
 cos = _math(
     "cos",
@@ -229,6 +238,7 @@ cos = _math(
     "Cosine; the slope is -sin x.",
     "0.8776",
     places="tmife",
+    series=series.wave(-1, False, "sin"),
 )
 tan = _math(
     "tan",
@@ -237,6 +247,7 @@ tan = _math(
     "Tangent; the slope is 1 + tan(x)**2.",
     "0.5463",
     places="tmife",
+    series=series.tangent(1),
 )
 asin = _math(
     "asin",
@@ -246,6 +257,7 @@ asin = _math(
     "0.5236",
     aliases=_arc("asin"),
     places="tmife",
+    series=series.arc(1.0, -1),
 )
 acos = _math(
     "acos",
@@ -255,6 +267,7 @@ acos = _math(
     "1.0472",
     aliases=_arc("acos"),
     places="tmife",
+    series=series.arc(1.0, -1, -1),
 )
 atan = _math(
     "atan",
@@ -264,6 +277,7 @@ atan = _math(
     "0.4636",
     aliases=_arc("atan"),
     places="tmife",
+    series=series.arc_tangent(1),
 )
 
 
@@ -299,6 +313,7 @@ sinh = _math(
     "(e**x - e**-x) / 2; the slope is cosh x.",
     "0.5211",
     places="tmife",
+    series=series.wave(1, True, "cosh"),
 )
 cosh = _math(
     "cosh",
@@ -307,6 +322,7 @@ cosh = _math(
     "(e**x + e**-x) / 2; the slope is sinh x.",
     "1.1276",
     places="tmife",
+    series=series.wave(1, False, "sinh"),
 )
 tanh = _math(
     "tanh",
@@ -315,6 +331,7 @@ tanh = _math(
     "Hyperbolic tangent; the slope is 1 - tanh(x)**2.",
     "0.4621",
     places="tmife",
+    series=series.tangent(-1),
 )
 
 
@@ -333,6 +350,7 @@ asinh = _math(
     "0.4812",
     aliases=_arc("asinh"),
     places="tmif",
+    series=series.arc(1.0, 1),
 )
 acosh = _math(
     "acosh",
@@ -343,6 +361,7 @@ acosh = _math(
     at="1.5",
     aliases=_arc("acosh"),
     places="tmif",
+    series=series.arc(-1.0, 1),
 )
 atanh = _math(
     "atanh",
@@ -352,6 +371,7 @@ atanh = _math(
     "0.5493",
     aliases=_arc("atanh"),
     places="tmif",
+    series=series.arc_tangent(-1),
 )
 
 
@@ -385,6 +405,7 @@ sigmoid = _math(
     loops_for="f",
     aliases=("special.expit",),
     places="tmife",
+    series=series.logistic,
 )
 
 _logit = _real(
@@ -445,6 +466,7 @@ erf = _real(
     "0.5205",
     aliases=("special.erf",),
     places="tmife",
+    series=series.bell(2 / math.sqrt(math.pi)),
 )
 erfc = _real(
     "erfc",
@@ -454,6 +476,7 @@ erfc = _real(
     "0.4795",
     aliases=("special.erfc",),
     places="tmife",
+    series=series.bell(-2 / math.sqrt(math.pi)),
 )
 erfinv = _real(
     "erfinv",

@@ -115,6 +115,7 @@ _remainder_number = _division(
     "remainder",
     grad_name="RemainderBackward0",
     vjp={"self": "g"},
+    piecewise=True,
 )
 _remainder_of_number = _division(
     "remainder_of_number",
@@ -144,6 +145,7 @@ _fmod_number = _division(
     np.fmod,
     grad_name="FmodBackward0",
     vjp={"self": "g"},
+    piecewise=True,
 )
 
 _QUOTIENTS = {None: div, "floor": _div_floor, "trunc": _div_trunc}

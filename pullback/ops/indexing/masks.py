@@ -33,7 +33,7 @@ def _broadcast(self: Any, mask: Any) -> Any:
     return np.broadcast_to(mask, self.shape)
 
 
-@op(name="masked_fill", places="", writes="C")
+@op(name="masked_fill", places="", writes="C", piecewise=True)
 def _masked_fill(self: Tensor, mask: Tensor, value: Tensor | None, number):
     """`self` with the element of a 0-dim tensor, or a number, where the mask is true."""
     if value is None:

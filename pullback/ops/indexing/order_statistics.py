@@ -49,7 +49,7 @@ def _median_name(skips_nan: bool) -> str:
     return "nanmedian" if skips_nan else "median"
 
 
-@op(name="median", places="")
+@op(name="median", places="", piecewise=True)
 def _median(self: Tensor, skips_nan: bool) -> Array:
     """The lower of the two elements in the middle, of all; NaN if there is one that is not skipped."""
     _check_real("median_cpu", self)
@@ -74,7 +74,7 @@ _median.variant = lambda saved: f"{_median_name(saved['skips_nan']).title()}Back
 _median.vjp(self=lambda g, self, result, skips_nan: evenly(g, self, result))
 
 
-@op(name="median_dim", places="")
+@op(name="median_dim", places="", piecewise=True)
 def _median_along(self: Tensor, dim: int, keepdim: bool, skips_nan: bool) -> tuple[Array, Array]:
     """The lower of the two elements in the middle along a dim, and their indices."""
     _check_real("median_out", self)
@@ -147,7 +147,7 @@ def _to_picked(g0: Tensor, self_shape: Any, dim: int, keepdim: bool, result1: Te
     return to_picked(g0, self_shape, dim, keepdim, result1)
 
 
-@op(name="kthvalue", places="")
+@op(name="kthvalue", places="", piecewise=True)
 def _kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Array, Array]:
     k = operator.index(k)
     axis = checked_axis("kthvalue", self, dim, keepdim)

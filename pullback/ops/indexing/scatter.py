@@ -172,7 +172,7 @@ def put_line(self: Any, dim: int, index: Any, values: Any) -> Any:
     return self
 
 
-@op(name="scatter", places="", writes="C")
+@op(name="scatter", places="", writes="C", piecewise=True)
 def _scatter(self: Tensor, dim, index: Tensor, src: Tensor | None, value):
     """`self` with the elements of `src`, or the number `value`, at `index` along a dimension."""
     if src is None:
@@ -501,7 +501,7 @@ def _index_copy_batch(level: Any, op: Op, self: Any, dim: int, index: Any, sourc
     return write_slices(level, ops.scatter, op, self, dim, index, source)
 
 
-@op(name="index_fill", places="", writes="K")
+@op(name="index_fill", places="", writes="K", piecewise=True)
 def _index_fill(self: Tensor, dim, index: Tensor, value: Tensor | None, number):
     """`self` with the element of a 0-dim tensor, or a number, at the named indices of a dimension."""
     if value is None:
@@ -670,7 +670,7 @@ def _put_batch(level: Any, op: Op, self: Any, index: Any, source: Any, accumulat
 # ------------------------------------------------------------------------- writes to a view's place
 
 
-@op(name="view_scatter", places="", moves=True)
+@op(name="view_scatter", places="", moves=True, piecewise=True)
 def _view_scatter(self: Tensor, src: Tensor, view, args):
     """A copy of `self` with `src` where a view op, select, slice or diagonal, would look."""
     result = strided_array(self.shape, strides_of(self), self.dtype)

@@ -51,7 +51,7 @@ def _sorted(self: Array, dim: int, descending: bool) -> tuple[Array, Array]:
     return np.take_along_axis(self, order, axis), order
 
 
-@op(name="sort", places="", moves=True, layout="K")
+@op(name="sort", places="", moves=True, layout="K", piecewise=True)
 def _sort(
     self: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None
 ) -> tuple[Array, Array]:
@@ -130,7 +130,7 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _sort(input, 0, out=(out, from_array(np.empty(0, np.int64))))[0]
 
 
-@op(name="topk", places="", moves=True)
+@op(name="topk", places="", moves=True, piecewise=True)
 def _topk(
     self: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> tuple[Array, Array]:

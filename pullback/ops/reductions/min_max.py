@@ -77,7 +77,7 @@ _EXTREMA = {
 }
 
 
-@op(name="extremum", places="", all_dims=True)
+@op(name="extremum", places="", all_dims=True, piecewise=True)
 def _extremum(self: Tensor, dim: Dims, keepdim: bool, function: str) -> Array:
     """The largest or smallest elements over dims, as `function` says: max, min, amax or amin."""
     ufunc, _, kernel, _ = _EXTREMA[function]
@@ -99,7 +99,7 @@ _extremum.variant = lambda saved: _EXTREMA[saved["function"]].node
 _extremum.vjp(self=lambda g, self, result, dim, keepdim, function: evenly(g, self, result, dim, keepdim))
 
 
-@op(name="extremum_dim", places="")
+@op(name="extremum_dim", places="", piecewise=True)
 def _extremum_along(self: Tensor, dim: int, keepdim: bool, function: str) -> tuple[Array, Array]:
     """The largest or smallest along a dim, and their indices: the first of equals, NaN over all."""
     if self.dtype.kind == "c":

@@ -204,7 +204,7 @@ logcumsumexp.vjp(self=_logcumsumexp_vjp)
 _CUMULATIVE = {"cummax": np.maximum, "cummin": np.minimum}
 
 
-@op(name="cumulative_extremum", places="")
+@op(name="cumulative_extremum", places="", piecewise=True)
 def _cumulative_extremum(self: Tensor, dim: int, function: str) -> tuple[Array, Array]:
     """The extremum so far along a dim, and the last index where it stood; `function` is cummax or cummin."""
     axis = _checked_extremum(self, dim, function)

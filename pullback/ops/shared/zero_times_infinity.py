@@ -22,6 +22,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import conj
 from pullback.core.op import elementwise
+from pullback.ops.shared.series import bilinear, quotient
 
 
 def example(text: str, call: str, shown: str) -> str:
@@ -76,6 +77,7 @@ times = elementwise(
         "slope": lambda g, grad: product(g, conj(grad)),
     },
     doc="`grad * slope`, but zero where `grad` is zero and the slope is infinite or NaN.",
+    series=bilinear(lambda a, b: times(a, b)),
 )
 
 over = elementwise(
@@ -90,6 +92,7 @@ over = elementwise(
         "divisor": lambda g, grad, divisor: product(-g, conj(over(over(grad, divisor), divisor))),
     },
     doc="`grad / divisor`, but zero where `grad` is zero and the quotient is NaN.",
+    series=quotient,
 )
 
 product = elementwise(
@@ -104,4 +107,5 @@ product = elementwise(
         "other": lambda g, self: product(g, conj(self)),
     },
     doc="`self * other`, but zero where one is zero and the other infinite or NaN.",
+    series=bilinear(lambda a, b: product(a, b)),
 )

@@ -118,11 +118,10 @@ class Batching(Interpreter):
         if self.randomness == "error":
             raise RuntimeError(RANDOM)
         tensors = [x for x in args if isinstance(x, Tensor)]
-        drawn_into = op.name.endswith("_fill") or op.name.startswith("random_fill")
         if self.randomness == "same":
             if not self.holds_any(tensors):
                 return apply_below(op, args, out)
-            if not drawn_into:
+            if not op.overwrites:
                 raise RuntimeError(SAME)
             model = ops.select(args[0].physical, 0, 0).detach()
             drawn = apply_below(op, (ops.empty_like(model), *args[1:]))
