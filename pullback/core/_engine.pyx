@@ -79,6 +79,7 @@ from pullback.core.meta import meta_array
 from pullback.core.strides import preserved_strides
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback.core._loops import first, ordered_like, strided
+from pullback.core._plans cimport Plan, find_plan, run_plan, USE_PLANS
 from pullback.core.dtype_codes cimport (
     BFLOAT16,
     BOOL,

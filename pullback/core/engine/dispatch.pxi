@@ -252,9 +252,32 @@ cdef bint _any_meta(Op op, PyObject** argv) except -1:
     return meta
 
 
+cdef Plan plan_of(Op op, PyObject** argv, PyObject** values, list made):
+    """The op's plan for these arguments; `values` gets them with arrays for tensors, `made` keeps lists of those."""
+    cdef int i
+    cdef object x
+    for i in range(op.nparams):
+        x = <object>argv[i]
+        values[i] = argv[i]
+        if isinstance(x, Tensor):
+            values[i] = <PyObject*>(<Tensor>x).array
+        elif type(x) is list or type(x) is tuple:
+            x = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
+            made.append(x)
+            values[i] = <PyObject*>x
+    return find_plan(op, op.prepare_rule, values, op.nparams)
+
+
 cdef object compute(Op op, PyObject** argv, bint in_place=False):
-    """The kernel on the payloads; the half precisions go through float32 unless data is only moved."""
+    """By the op's plan, if it has one that runs; else the kernel on the payloads, where the half precisions go
+    through float32 unless data is only moved."""
     cdef PyObject* values[MAX_PARAMS]
+    cdef Plan plan
+    if op.prepare_rule is not None and USE_PLANS and not in_place:
+        keep = []
+        plan = plan_of(op, argv, values, keep)
+        if plan.run != NULL:
+            return run_plan(plan, values, op.nparams)
     cdef list made = None   # keeps what stands here alone
     cdef int k, p, half = NO_DTYPE, code
     cdef object x, value

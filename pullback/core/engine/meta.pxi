@@ -41,8 +41,14 @@ cdef object compute_meta(Op op, PyObject** argv):
     By its meta rule, or that of reductions, or, at last, computed on zeros.
     """
     cdef tuple args = as_tuple(argv, op.nparams)
+    cdef PyObject* values[MAX_PARAMS]
     if op.view:
         return compute(op, argv)
+    if op.prepare_rule is not None:
+        keep = []
+        plan = plan_of(op, argv, values, keep)
+        made = [meta_array(spec.shape, spec.dtype.numpy) for spec in plan.results]
+        return made if plan.several else made[0]
     if op.meta_rule is not None:
         return op.meta_rule(*[(<Tensor>x).array if isinstance(x, Tensor) else
                               [(<Tensor>t).array if isinstance(t, Tensor) else t for t in x]

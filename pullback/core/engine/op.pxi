@@ -87,7 +87,7 @@ cdef class Op:
     cdef readonly dict shown_as
     cdef readonly str writes          # the order of the copy that a writing kernel gets, or None
     cdef readonly str layout          # of new results: "C" contiguous, "K" as the inputs, "" as made
-    cdef public object jvp_rule, meta_rule
+    cdef public object jvp_rule, meta_rule, prepare_rule
     cdef readonly object batch_rule   # a function, the name of a general rule, or None where one is derived
     cdef readonly list rules          # one Rule or None for each tensor parameter
     cdef readonly Rule joint          # one Rule for all
@@ -218,6 +218,11 @@ cdef class Op:
     def meta(self, function):
         """Sets a rule of shapes and dtypes: the kernel without its arithmetic. A decorator."""
         self.meta_rule = function
+        return function
+
+    def prepare(self, function):
+        """Sets what decides for a signature: from the arguments, tensors as `Spec`s, a `Plan`. A decorator."""
+        self.prepare_rule = function
         return function
 
     @property

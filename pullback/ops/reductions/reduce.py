@@ -19,13 +19,14 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, expand_scalar
 from pullback.core._loops import add_reduce, total
-from pullback.core.dtype_names import type_name
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import int64
+from pullback.core.dtypes import from_numpy_dtype, int64
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.arrays.casts import cast_array
+from pullback.ops.reductions.plans import fold
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 from pullback.ops.shared.forms import explained
 
@@ -140,6 +141,13 @@ def _along_one(
     """A form of `prod`."""
 
 
+def _summed_dtype(own: Any, dtype: Dtype | None) -> Dtype:
+    """The dtype of a sum or product: as asked for, int64 for integers and booleans."""
+    if dtype is not None and not isinstance(dtype, Dtype):
+        raise TypeError(f"dtype must be torch.dtype, not {type(dtype).__name__}")
+    return dtype or (int64 if own.kind in "bui" else own)
+
+
 @op(name="sum", places="", linear=True, takes_half=True, all_dims=True)
 def _sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
@@ -157,13 +165,18 @@ def _sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
             return quick
     axes = reduced_axes(dim, keepdim, self.ndim)
     if dtype is not None:
-        if not isinstance(dtype, Dtype):
-            raise TypeError(f"dtype must be torch.dtype, not {type(dtype).__name__}")
+        _summed_dtype(self.dtype, dtype)
         lost = self.dtype.kind == "c" != dtype.kind
         self = cast_array(self, dtype.numpy) if lost else self.astype(dtype.numpy, copy=False)
     elif self.dtype.kind in "bui":
         return np.asarray(np.add.reduce(self, axes, np.int64, None, keepdim))
     return sum_array(self, axes, keepdim)
+
+
+@_sum.prepare
+def _plan_sum(self: Spec, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Plan:
+    made = _summed_dtype(self.dtype, dtype)
+    return fold("sum", self, reduced_axes(dim, keepdim, self.ndim), keepdim, made)
 
 
 _sum.variant = lambda saved: (
@@ -200,11 +213,10 @@ nansum.vjp(
 )
 
 
-def _mean_dtype(a: Array, dtype: Dtype | None) -> None:
+def _check_mean(own: Dtype, dtype: Dtype | None) -> None:
     """Refuses to take a mean in integers."""
-    kind = a.dtype.kind if dtype is None else dtype.kind
-    if kind in "bui":
-        which, name = ("Input", type_name(a)) if dtype is None else ("Optional", dtype.type_name)
+    if (dtype or own).kind in "bui":
+        which, name = ("Input", own.type_name) if dtype is None else ("Optional", dtype.type_name)
         raise RuntimeError(
             f"mean(): could not infer output dtype. {which} dtype must be either a floating point "
             f"or complex dtype. Got: {name}"
@@ -228,12 +240,19 @@ def _mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | 
             return quick
     axes = reduced_axes(dim, keepdim, self.ndim)
     if dtype is not None or self.dtype.kind not in "fc":
-        _mean_dtype(self, dtype)
+        _check_mean(from_numpy_dtype(self.dtype), dtype)
     a = self if dtype is None and self.dtype.itemsize > 2 else widened(self, dtype)
     result = sum_array(a, axes, keepdim)
     count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
     np.true_divide(result, count, result)
     return result if a is self else narrowed(result, self, dtype)
+
+
+@_mean.prepare
+def _plan_mean(self: Spec, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Plan:
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    _check_mean(self.dtype, dtype)
+    return fold("mean", self, axes, keepdim, dtype or self.dtype)
 
 
 _mean.variant = lambda saved: (
@@ -315,6 +334,12 @@ def others_prod(x: Tensor) -> Tensor:
     above = others_prod(ops.select(pairs, -1, 0) * ops.select(pairs, -1, 1))
     others = ops.reshape(ops.unsqueeze(above, -1) * ops.flip(pairs, (-1,)), tuple(x.shape))
     return ops.narrow(others, -1, 0, n) if n % 2 else others
+
+
+@_prod.prepare
+def _plan_prod(self: Spec, dim: int | None, keepdim: bool, dtype: Dtype | None) -> Plan:
+    axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
+    return fold("prod", self, axes, keepdim, _summed_dtype(self.dtype, dtype))
 
 
 _prod.variant = lambda saved: "ProdBackward0" if saved["dim"] is None else "ProdBackward1"

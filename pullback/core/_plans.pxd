@@ -1,0 +1,34 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint64_t
+from numpy cimport ndarray, npy_intp
+
+# data: the inputs' memory, then that of the results; begin..end: the parts of the work to do.
+# A status other than 0 says what is wrong with the data; `Plan.refuse` makes the exception of it.
+ctypedef int (*run_t)(const int64_t* geometry, char** data, int64_t begin, int64_t end, char* scratch) noexcept nogil
+
+cdef enum:
+    MOST_RESULTS = 8
+
+cdef class Spec:
+    cdef readonly object dtype
+    cdef readonly tuple shape, strides
+
+cdef struct Layout:
+    int code, nd
+    npy_intp dims[64]
+
+cdef class Plan:
+    cdef readonly tuple results
+    cdef readonly object refuse
+    cdef readonly bint several
+    cdef bint long_work
+    cdef run_t run
+    cdef int64_t* geometry
+    cdef int64_t parts, scratch
+    cdef int nresults
+    cdef Layout* layouts
+    cdef object run_object, kept
+
+cdef bint USE_PLANS
+cdef Plan find_plan(object owner, object prepare, PyObject** values, int n)
+cdef object run_plan(Plan plan, PyObject** values, int n)

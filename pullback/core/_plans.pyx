@@ -1,0 +1,346 @@
+"""Plans: what an op has decided for one signature, kept so that it is decided once.
+
+The first call of an op with a signature (the dtypes, shapes and strides of its tensors, and its other
+arguments) runs the op's `prepare`: plain Python on `Spec`s, never on data. It raises every error that does
+not depend on data and returns a `Plan`: the results' specs, a C function, the integers that say to it how
+the data lie, and into how many parts the work may be cut. Later calls build the signature's key, find the
+plan in a table, take result arrays and run.
+
+    signature   a word that tells the kind of each argument, then its numbers; objects such as dtypes by
+                address, and the plan keeps them alive
+    table       open addressing on the key's hash; when it is full it is emptied, and all is planned anew
+    run         without Python and without the GIL if the work is long
+
+Read `Plan`, `find_plan`, then `run_plan`. `PULLBACK_PLANS=0` in the environment sends every op to its kernel
+on arrays, which must give the same results.
+"""
+
+import os
+
+cimport cython
+from cpython.float cimport PyFloat_AS_DOUBLE
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy, memset
+from numpy cimport (
+    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_ISBEHAVED_RO, PyArray_NDIM, PyArray_STRIDES,
+    PyArray_TYPE,
+)
+
+import_array()
+
+from pullback.core.dtypes import DTYPES
+from pullback.core._loops cimport code_of, empty
+
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
+
+cdef bint USE_PLANS = os.environ.get("PULLBACK_PLANS", "1") != "0"
+
+
+@cython.final
+cdef class Spec:
+    """What is known of a tensor before it is computed: its dtype, its shape, and its strides in bytes.
+
+    Of a result the strides may be None: it is contiguous.
+    """
+
+    def __init__(self, dtype, tuple shape, tuple strides=None):
+        self.dtype, self.shape, self.strides = dtype, shape, strides
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def size(self):
+        """How many elements."""
+        cdef Py_ssize_t count = 1
+        for n in self.shape:
+            count *= n
+        return count
+
+    def __repr__(self):
+        return f"Spec({self.dtype}, {self.shape}, {self.strides})"
+
+
+cdef Spec spec_of(ndarray a):
+    cdef int i
+    strides = tuple([PyArray_STRIDES(a)[i] for i in range(PyArray_NDIM(a))])
+    return Spec(DTYPES[code_of(a)], tuple([PyArray_DIMS(a)[i] for i in range(PyArray_NDIM(a))]), strides)
+
+
+@cython.final
+cdef class Plan:
+    """How to do an op for one signature.
+
+    `results` is the Spec of the result, or a tuple of several. `run` is a capsule of a C function of type `run_t`
+    (see _plans.pxd) with its `geometry`, integers; it does the parts `begin` to `end` of `parts`, with `scratch`
+    bytes of its own. `refuse(status, *arrays)` makes the exception for a status. Without `run` the op's kernel on
+    arrays does the work, and the plan says only what comes out.
+    """
+
+    def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None):
+        cdef Spec spec
+        cdef int i, d
+        self.several = type(results) is tuple
+        self.results = results if self.several else (results,)
+        self.nresults = len(self.results)
+        self.parts, self.scratch, self.refuse = parts, scratch, refuse
+        self.run_object = run
+        self.run = NULL if run is None else <run_t>PyCapsule_GetPointer(run, "pullback.run")
+        self.geometry = <int64_t*>malloc(max(1, len(geometry)) * sizeof(int64_t))
+        self.layouts = <Layout*>malloc(self.nresults * sizeof(Layout))
+        for i in range(len(geometry)):
+            self.geometry[i] = geometry[i]
+        for i in range(self.nresults):
+            spec = self.results[i]
+            self.layouts[i].code = spec.dtype.code
+            self.layouts[i].nd = len(spec.shape)
+            for d in range(len(spec.shape)):
+                self.layouts[i].dims[d] = spec.shape[d]
+
+    def __dealloc__(self):
+        free(self.geometry)
+        free(self.layouts)
+
+
+cdef enum:
+    FEW = 24            # pointers on the stack
+    LONG_WORK = 20000   # elements, from which on the GIL is let go
+
+# -------------------------------------------------------------------------------------- the table
+
+cdef enum:
+    MOST_WORDS = 192    # of a key; longer ones are planned at each call
+    CAPACITY = 8192     # a power of two
+    MOST_PLANS = 4096
+
+cdef struct Entry:
+    uint64_t hash
+    int count
+    int64_t* words
+    PyObject* plan
+
+cdef Entry table[CAPACITY]
+cdef int plans = 0
+
+memset(table, 0, sizeof(table))
+
+cdef enum:
+    TAG_ARRAY = 1
+    TAG_OBJECT = 2
+    TAG_INT = 3
+    TAG_FLOAT = 4
+    TAG_LIST = 5
+
+
+cdef int _put(int64_t* words, int at, object x):
+    """Writes an argument into a key from place `at` on; the next free place, -1 if it cannot be written."""
+    cdef int nd, overflow, i
+    cdef ndarray a
+    cdef double number
+    if isinstance(x, ndarray):
+        a = <ndarray>x
+        nd = PyArray_NDIM(a)
+        if at + 2 * nd + 1 > MOST_WORDS or not PyArray_ISBEHAVED_RO(a):
+            return -1
+        words[at] = TAG_ARRAY | <int64_t>nd << 8 | <int64_t>PyArray_TYPE(a) << 16
+        memcpy(words + at + 1, PyArray_DIMS(a), nd * sizeof(npy_intp))
+        memcpy(words + at + 1 + nd, PyArray_STRIDES(a), nd * sizeof(npy_intp))
+        return at + 1 + 2 * nd
+    if at + 2 > MOST_WORDS:
+        return -1
+    if x is None or x is True or x is False or type(x) is str or type(x) in _BY_ADDRESS:
+        words[at], words[at + 1] = TAG_OBJECT, <int64_t><PyObject*>x
+        return at + 2
+    if type(x) is int:
+        words[at] = TAG_INT
+        words[at + 1] = PyLong_AsLongLongAndOverflow(x, &overflow)
+        return -1 if overflow else at + 2
+    if type(x) is float:
+        number = PyFloat_AS_DOUBLE(x)
+        words[at] = TAG_FLOAT
+        memcpy(words + at + 1, &number, sizeof(double))
+        return at + 2
+    if type(x) is tuple or type(x) is list:
+        words[at] = TAG_LIST | <int64_t>len(x) << 8
+        at += 1
+        for item in x:
+            at = _put(words, at, item)
+            if at < 0:
+                return -1
+        return at
+    return -1
+
+
+_BY_ADDRESS = {type(DTYPES[0])}
+
+
+cdef uint64_t _hash(int64_t* words, int count) noexcept:
+    cdef uint64_t h = count
+    cdef int i
+    for i in range(count):
+        h = (h ^ <uint64_t>words[i]) * 0x9E3779B97F4A7C15ULL
+        h ^= h >> 29
+    return h
+
+
+cdef int _empty_table() except -1:
+    global plans
+    cdef int i
+    for i in range(CAPACITY):
+        if table[i].plan != NULL:
+            free(table[i].words)
+            Py_DECREF(<object>table[i].plan)
+            table[i].plan = NULL
+    plans = 0
+    return 0
+
+
+cdef Py_ssize_t _elements(tuple things):
+    cdef Py_ssize_t count = 0
+    for x in things:
+        count += x.size if type(x) is Spec else _elements(tuple(x)) if type(x) in (list, tuple) else 0
+    return count
+
+
+cdef object _specs(object x):
+    if isinstance(x, ndarray):
+        return spec_of(<ndarray>x)
+    if type(x) is list or type(x) is tuple:
+        return type(x)([_specs(item) for item in x])
+    return x
+
+
+cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
+    """The plan of an op for arguments, tensors as arrays: the kept one, or made by `prepare` of their specs."""
+    global plans
+    cdef int64_t words[MOST_WORDS]
+    cdef int i, at = 1
+    cdef uint64_t h
+    cdef Py_ssize_t place
+    cdef Entry* entry
+    cdef Plan plan
+    words[0] = <int64_t><PyObject*>owner
+    for i in range(n):
+        at = _put(words, at, <object>values[i])
+        if at < 0:
+            return prepare(*[_specs(<object>values[j]) for j in range(n)])
+    h = _hash(words, at)
+    place = h & (CAPACITY - 1)
+    while table[place].plan != NULL:
+        entry = &table[place]
+        if entry.hash == h and entry.count == at and memcmp(entry.words, words, at * sizeof(int64_t)) == 0:
+            return <Plan>entry.plan
+        place = (place + 1) & (CAPACITY - 1)
+    arguments = tuple([_specs(<object>values[i]) for i in range(n)])
+    plan = prepare(*arguments)
+    plan.kept = (owner, arguments)
+    plan.long_work = _elements(arguments) + _elements(plan.results) > LONG_WORK
+    if plans == MOST_PLANS:
+        _empty_table()
+    place = h & (CAPACITY - 1)  # `prepare` may have run ops and moved things
+    while table[place].plan != NULL:
+        place = (place + 1) & (CAPACITY - 1)
+    entry = &table[place]
+    entry.hash, entry.count = h, at
+    entry.words = <int64_t*>malloc(at * sizeof(int64_t))
+    memcpy(entry.words, words, at * sizeof(int64_t))
+    Py_INCREF(plan)
+    entry.plan = <PyObject*>plan
+    plans += 1
+    return plan
+
+
+# ------------------------------------------------------------------------------------------- run
+
+cdef int _gather(char** data, int at, object x):
+    """Writes where the elements of an argument lie; the next free place."""
+    if isinstance(x, ndarray):
+        if data != NULL:
+            data[at] = <char*>PyArray_DATA(<ndarray>x)
+        return at + 1
+    if type(x) is list or type(x) is tuple:
+        for item in x:
+            at = _gather(data, at, item)
+    return at
+
+
+cdef object run_plan(Plan plan, PyObject** values, int n):
+    """Runs a plan on its arguments, tensors as arrays: the array of the result, or a tuple of several."""
+    cdef Layout* layout = plan.layouts
+    cdef tuple made
+    cdef object results, one
+    cdef int i
+    if not plan.several:
+        results = empty(layout.nd, layout.dims, layout.code)
+    else:
+        made = PyTuple_New(plan.nresults)
+        for i in range(plan.nresults):
+            one = empty(layout[i].nd, layout[i].dims, layout[i].code)
+            Py_INCREF(one)
+            PyTuple_SET_ITEM(made, i, one)
+        results = made
+    _run_into(plan, values, n, results)
+    return results
+
+
+cdef int _run_into(Plan plan, PyObject** values, int n, object results) except -1:
+    cdef char* few[FEW]
+    cdef char** data = few
+    cdef char* scratch = NULL
+    cdef int i, count = 0, status
+    for i in range(n):
+        count = _gather(NULL, count, <object>values[i])
+    if count + plan.nresults > FEW:
+        data = <char**>malloc((count + plan.nresults) * sizeof(char*))
+    count = 0
+    for i in range(n):
+        count = _gather(data, count, <object>values[i])
+    _gather(data, count, results)
+    if plan.scratch:
+        scratch = <char*>malloc(plan.scratch)
+    if plan.long_work:
+        with nogil:
+            status = plan.run(plan.geometry, data, 0, plan.parts, scratch)
+    else:
+        status = plan.run(plan.geometry, data, 0, plan.parts, scratch)
+    if scratch != NULL:
+        free(scratch)
+    if data != few:
+        free(data)
+    if status:
+        raise plan.refuse(status, *[<object>values[i] for i in range(n)])
+    return 0
+
+
+# ----------------------------------------------------------------------------------- for the tests
+
+def use_plans(bint use):
+    """Turns plans on or off; what was before."""
+    global USE_PLANS
+    before = USE_PLANS
+    USE_PLANS = use
+    return before
+
+
+def count_plans():
+    """How many plans are kept, and how many there may be."""
+    return plans, MOST_PLANS
+
+
+def run_into(op, tuple arguments, tuple results):
+    """Runs the op's plan for these arguments, tensors as arrays, into given arrays like its results."""
+    cdef PyObject* values[FEW]
+    cdef int i
+    for i in range(len(arguments)):
+        values[i] = <PyObject*>arguments[i]
+    cdef Plan plan = find_plan(op, op.prepare_rule, values, len(arguments))
+    if plan.run == NULL:
+        return None
+    _run_into(plan, values, len(arguments), results)
+    return plan

@@ -1,0 +1,119 @@
+/* Reductions over any dims: one template, included once for each op and number type.
+
+   What an op defines before it, in terms of kinds.h:
+
+       NAME            the function is pb_NAME_TYPE
+       A, R            what is accumulated, what is written
+       FIRST, STEP(a, x), MERGE(a, b)
+                       the accumulator of nothing, with one element more, of two parts
+       DONE(a, n)      the result of n elements
+       or else MID(a, n), FIRST2, STEP2(b, x, m), MERGE2(b, c), DONE2(b, m, n)
+                       a second pass over the same elements, told what came out of the first: a mean, an extreme
+
+   The geometry is that of ops/reductions/plans.py:
+
+       kept, reduced, column, then {size, step, step of the result} of each kept dim, {size, step} of each reduced
+
+   from the slowest dim to the fastest, steps in bytes, dims merged where they run on. If the fastest of all is a
+   reduced one (`column` is 0), each result is a fold over runs along it, in LANES, so that it is vector code and,
+   for sums, its error small. If it is a kept one, WIDTH results are made at a time: a row of accumulators takes
+   up one row of elements after another. A part of the work is one result, or one row of them.
+
+   Read the last function first; `fold_pass.h` has the loops that do the work. */
+
+#include "kinds.h"
+
+#ifndef PB_FOLD_H
+#define PB_FOLD_H
+
+#define LANES 16
+#define WIDTH 256
+#define BLOCK 512 /* elements that are folded one after another; longer runs are merged pairwise */
+#define ROWS 128  /* and rows of them */
+#define PB_JOIN3(a, b, c) pb_##a##_##b##c
+#define PB_NAMED(a, b, c) PB_JOIN3(a, b, c)
+#define FN(suffix) PB_NAMED(NAME, TYPE, suffix)
+
+/* Where the part-th fold begins, by its place in the kept dims. */
+PB_INLINE void pb_place(int64_t const* dims, int64_t count, int64_t part, char const** in, char** out) {
+    for (int64_t d = count - 1; d >= 0; d--) {
+        int64_t const size = dims[3 * d], at = part % size;
+        part /= size;
+        *in += at * dims[3 * d + 1];
+        *out += at * dims[3 * d + 2];
+    }
+}
+
+/* The next place in some reduced dims; 0 after the last, with all as at the beginning. */
+PB_INLINE int pb_next(int64_t const* dims, int64_t count, int64_t* at, char const** p) {
+    for (int64_t d = count - 1; d >= 0; d--) {
+        *p += dims[2 * d + 1];
+        if (++at[d] < dims[2 * d]) return 1;
+        *p -= at[d] * dims[2 * d + 1];
+        at[d] = 0;
+    }
+    return 0;
+}
+
+#endif
+
+#define PASS(suffix) FN(_1##suffix)
+#define BEGIN FIRST
+#define ADD_ONE(a, x, m) STEP(a, x)
+#define ADD_ALL(a, b) MERGE(a, b)
+#include "fold_pass.h"
+
+#ifdef STEP2
+#undef PASS
+#undef BEGIN
+#undef ADD_ONE
+#undef ADD_ALL
+#define PASS(suffix) FN(_2##suffix)
+#define BEGIN FIRST2
+#define ADD_ONE(a, x, m) STEP2(a, x, m)
+#define ADD_ALL(a, b) MERGE2(a, b)
+#include "fold_pass.h"
+#endif
+
+static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+    int64_t const kept = geometry[0], reduced = geometry[1], column = geometry[2];
+    int64_t const *outer = geometry + 3, *inner = outer + 3 * kept, *last = inner - 3;
+    int64_t part, d, from, j, count = 1;
+    (void)scratch;
+    for (d = 0; d < reduced; d++) count *= inner[2 * d];
+    for (part = begin; part < end; part++) {
+        char const* p = data[0];
+        char* r = data[1];
+        pb_place(outer, kept - column, part, &p, &r);
+        if (!column) {
+            A const a = FN(_1fold)(p, inner, reduced, count, FIRST);
+#ifdef STEP2
+            A const m = MID(a, count);
+            *(R*)r = DONE2(FN(_2fold)(p, inner, reduced, count, m), m, count);
+#else
+            *(R*)r = DONE(a, count);
+#endif
+            continue;
+        }
+        for (from = 0; from < last[0]; from += WIDTH) {
+            int64_t const n = last[0] - from < WIDTH ? last[0] - from : WIDTH;
+            A a[WIDTH];
+            FN(_1rows)(a, p + from * last[1], n, last[1], inner, reduced, count, a);
+#ifdef STEP2
+            A m[WIDTH];
+            for (j = 0; j < n; j++) m[j] = MID(a[j], count);
+            FN(_2rows)(a, p + from * last[1], n, last[1], inner, reduced, count, m);
+            for (j = 0; j < n; j++) *(R*)(r + (from + j) * last[2]) = DONE2(a[j], m[j], count);
+#else
+            for (j = 0; j < n; j++) *(R*)(r + (from + j) * last[2]) = DONE(a[j], count);
+#endif
+        }
+    }
+    return 0;
+}
+
+#undef PASS
+#undef BEGIN
+#undef ADD_ONE
+#undef ADD_ALL
+#include "kinds_end.h"

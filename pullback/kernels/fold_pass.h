@@ -1,0 +1,66 @@
+/* The loops of one pass of a fold, see fold.h: `fold` along runs, `rows` for WIDTH results at a time. */
+
+#define X(p) LOAD(*(T const*)(p))
+
+static PB_CLONES A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
+    A lanes[LANES];
+    int64_t i, j;
+    (void)m;
+    if (n > BLOCK) {
+        int64_t const half = n / 2 / LANES * LANES;
+        A const a = PASS(run)(p, half, step, m), b = PASS(run)(p + half * step, n - half, step, m);
+        return ADD_ALL(a, b);
+    }
+    for (j = 0; j < LANES; j++) lanes[j] = BEGIN;
+    if (step == sizeof(T)) {
+        T const* x = (T const*)p;
+        for (i = 0; i + LANES <= n; i += LANES)
+            for (j = 0; j < LANES; j++) lanes[j] = ADD_ONE(lanes[j], LOAD(x[i + j]), m);
+        for (j = 0; i < n; i++, j++) lanes[j] = ADD_ONE(lanes[j], LOAD(x[i]), m);
+    } else
+        for (i = 0; i < n; i++) lanes[i % LANES] = ADD_ONE(lanes[i % LANES], X(p + i * step), m);
+    for (i = LANES / 2; i; i /= 2)
+        for (j = 0; j < i; j++) lanes[j] = ADD_ALL(lanes[j], lanes[j + i]);
+    return lanes[0];
+}
+
+static A PASS(fold)(char const* p, int64_t const* dims, int64_t count, int64_t size, A m) {
+    int64_t at[64] = {0};
+    A total = BEGIN;
+    if (!size) return total;
+    if (!count) return ADD_ONE(total, X(p), m);
+    int64_t const n = dims[2 * count - 2], step = dims[2 * count - 1];
+    if (count == 1) return PASS(run)(p, n, step, m);
+    do {
+        A const a = PASS(run)(p, n, step, m);
+        total = ADD_ALL(total, a);
+    } while (pb_next(dims, count - 1, at, &p));
+    return total;
+}
+
+static PB_CLONES void PASS(row)(A* PB_RESTRICT a, char const* p, int64_t n, int64_t step, A const* m) {
+    int64_t j;
+    (void)m;
+    if (step == sizeof(T))
+        for (j = 0; j < n; j++) a[j] = ADD_ONE(a[j], LOAD(((T const*)p)[j]), m[j]);
+    else
+        for (j = 0; j < n; j++) a[j] = ADD_ONE(a[j], X(p + j * step), m[j]);
+}
+
+static void PASS(rows)(A* a, char const* p, int64_t n, int64_t step, int64_t const* dims, int64_t count, int64_t size,
+                       A const* m) {
+    int64_t at[64] = {0}, rows = 0, j;
+    A some[WIDTH];
+    for (j = 0; j < n; j++) a[j] = some[j] = BEGIN;
+    if (size) do {
+        PASS(row)(some, p, n, step, m);
+        if (++rows % ROWS == 0)
+            for (j = 0; j < n; j++) {
+                a[j] = ADD_ALL(a[j], some[j]);
+                some[j] = BEGIN;
+            }
+    } while (pb_next(dims, count, at, &p));
+    for (j = 0; j < n; j++) a[j] = ADD_ALL(a[j], some[j]);
+}
+
+#undef X

@@ -1,0 +1,6 @@
+#undef T
+#undef TYPE
+#undef REAL
+#undef LOAD
+#undef TO
+#undef KIND

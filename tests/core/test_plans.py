@@ -1,0 +1,166 @@
+"""Plans: both ways of every op give the same, runs stay in their memory, the table takes any number."""
+
+import numpy as np
+import pytest
+from library import pullback_only, torch
+from sample_rows import ROWS
+from samples import ALL, DTYPES, Bound, flat, numbers
+
+pytestmark = pullback_only("plans are its own")
+
+HALVES = {"float16": 2e-3, "bfloat16": 2e-2}
+LAYOUTS = ("transposed", "strided")
+TOLERANCE = {"float32": 1e-5, "complex64": 1e-5, "float64": 1e-13, "complex128": 1e-13} | HALVES
+
+
+@pytest.fixture
+def plans():
+    """The module; afterwards plans are used as before."""
+    from pullback.core import _plans
+
+    before = _plans.use_plans(True)
+    yield _plans
+    _plans.use_plans(before)
+
+
+def outcome(row, call, dtype, layout):
+    """What a call of a row gives: dtypes and numbers of its results, or the type and words of its error."""
+    try:
+        results = flat(Bound(torch, row, call, dtype, layout=layout).run())
+    except (RuntimeError, TypeError, IndexError, ValueError, AssertionError) as error:
+        return type(error), str(error)
+    return [(x.dtype, numbers(torch, x)) if isinstance(x, torch.Tensor) else x for x in results]
+
+
+def cases(row):
+    """The dtypes that a row takes in the plain layout, and float32 in the others."""
+    for dtype in row.takes(*(dtype for kind in ALL for dtype in DTYPES[kind])):
+        yield dtype, ""
+    for layout in LAYOUTS:
+        yield row.first_dtype(), layout
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("row", [row for row in ROWS if row.values], ids=lambda row: row.name)
+def test_both_ways_agree(plans, row):
+    """With plans and without: the same, or within what another order of additions gives."""
+    for dtype, layout in cases(row):
+        for call in row.calls:
+            plans.use_plans(True)
+            planned = outcome(row, call, dtype, layout)
+            plans.use_plans(False)
+            plain = outcome(row, call, dtype, layout)
+            if isinstance(plain, tuple) or isinstance(planned, tuple):
+                assert planned == plain
+                continue
+            for x, y in zip(planned, plain, strict=True):
+                if not isinstance(y, tuple):
+                    assert x == y
+                    continue
+                assert x[0] is y[0] and x[1].shape == y[1].shape
+                bound = TOLERANCE.get(str(y[0]).removeprefix("torch."), 0)
+                np.testing.assert_allclose(x[1], y[1], bound, bound, err_msg=f"{dtype} {layout} {call}")
+
+
+GUARD = 64  # bytes
+
+
+def guarded(array, fill):
+    """A copy in memory with bytes `fill` before and after it, and that memory."""
+    memory = np.full(array.nbytes + 2 * GUARD, fill, np.uint8)
+    inner = np.ndarray(array.shape, array.dtype, memory.data, GUARD)
+    inner[...] = array
+    return inner, memory
+
+
+def guards_of(memory):
+    """The bytes around a guarded array."""
+    return [*memory[:GUARD], *memory[len(memory) - GUARD :]]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("row", [row for row in ROWS if row.values], ids=lambda row: row.name)
+def test_runs_stay_within_their_memory(plans, row):
+    """No run writes around its results, and what lies around its inputs changes nothing."""
+    for op, args in planned_calls(row):
+        found = []
+        for fill in (0x00, 0xFF):  # as floats: zeros, and NaN
+            arrays = [guarded(a, fill) if isinstance(a, np.ndarray) else (a, None) for a in args]
+            results = [guarded(np.zeros(r.shape, r.dtype), fill) for r in args.results]
+            plan = plans.run_into(op, tuple(a for a, _ in arrays), tuple(r for r, _ in results))
+            if plan is None:
+                return
+            for _, memory in arrays + results:
+                assert memory is None or set(guards_of(memory)) == {fill}
+            found.append([r.tobytes() for r, _ in results])
+        assert found[0] == found[1], f"{op.name} reads around its inputs"
+
+
+class Arguments(tuple):
+    """An op's arguments, tensors as arrays, with the arrays of its results."""
+
+    results = ()
+
+
+def planned_calls(row):
+    """The ops with a plan that the row's calls in float32 come to, each with its arguments."""
+    from pullback.core._engine import apply_below
+    from pullback.transforms.stack import Interpreter, entered
+
+    calls = []
+
+    class Log(Interpreter):
+        """Writes down what is called."""
+
+        def process(self, op, args, out):
+            result = apply_below(op, args, out)
+            if out is None and op.prepare_rule is not None:
+                taken = Arguments(x._array if isinstance(x, torch.Tensor) else x for x in args)
+                taken.results = [r._array for r in (result if isinstance(result, tuple) else (result,))]
+                calls.append((op, taken))
+            return result
+
+    for call in row.calls:
+        with entered(Log()):
+            outcome(row, call, row.first_dtype(), "")
+    return calls
+
+
+def test_a_table_that_overflows(plans):
+    """More signatures than are kept, in turns with the first ones: all results are right."""
+    _, most = plans.count_plans()
+    for n in range(most + 300):
+        x = torch.ones(n % 97 + 1, n // 97 + 1)
+        assert x.sum().item() == x.numel()
+        if n % 50 == 0:
+            assert torch.ones(3, 2).sum(0).tolist() == [3.0, 3.0]
+    assert plans.count_plans()[0] <= most
+
+
+def test_signatures_tell_apart(plans):
+    """What differs in kind, value, strides or alignment has a plan of its own."""
+    x = torch.arange(6.0).reshape(2, 3)
+    assert x.sum(0).tolist() == [3.0, 5.0, 7.0] and x.sum(1).tolist() == [3.0, 12.0]
+    assert x.sum((0,)).shape == (3,) and x.sum((0,), True).shape == (1, 3)
+    assert x.t().sum(0).tolist() == [3.0, 12.0]
+    assert x.sum(0, dtype=torch.float64).dtype is torch.float64
+    assert x[:, ::2].sum(0).tolist() == [3.0, 7.0] and x.flip(0).sum(1).tolist() == [12.0, 3.0]
+    odd = np.frombuffer(bytes(1) + np.arange(4, dtype=np.float32).tobytes(), np.uint8)[1:].view(np.float32)
+    assert torch.from_numpy(odd.copy()).sum().item() == 6.0
+
+
+def test_many_dims_and_none(plans):
+    x = torch.ones((2,) + (1,) * 61 + (3, 2))
+    assert x.sum().item() == 12 and x.sum(0).shape == x.shape[1:] and x.sum(-1).sum().item() == 12
+    assert torch.zeros(0, 3).sum(0).tolist() == [0.0] * 3 and torch.zeros(0, 3).sum(1).shape == (0,)
+    assert torch.tensor(2.5).sum().item() == 2.5 and torch.ones(3, 0).prod(1).tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("n", [1, 15, 17, 511, 513, 5000, 100_003])
+def test_sums_lose_few_digits(n):
+    for dtype, bound in ((torch.float32, 2e-7), (torch.float64, 4e-16)):
+        x = torch.rand(n, dtype=dtype)
+        exact = x.double().numpy().astype(np.longdouble).sum()
+        assert abs(x.sum().item() - exact) <= 3 * bound * abs(exact)
+        column = x.unsqueeze(1).expand(n, 3).contiguous().sum(0)
+        assert abs(column[1].item() - exact) <= 3 * bound * abs(exact)
