@@ -115,6 +115,7 @@ def elementwise(
     aliases: tuple[str, ...] = (),
     doc: str = "",
     forms: tuple[Any, ...] | None = None,
+    number_names: dict[str, str] | None = None,
     **flags: Any,
 ) -> Any:
     """Declares an elementwise op by its loop: a NumPy ufunc, or the name "module:ufunc" of another.
@@ -125,17 +126,26 @@ def elementwise(
     `promote` is "same" (arithmetic) or "float" (integers to the default dtype); `allowed` lists the kinds
     it takes (b, i, f, c), and `refuse` gives the message for the others. `kinds` has a letter for each
     input: T a tensor, N a tensor or a number; a single input is a tensor, several may be numbers.
+    `number_names` says what a node is called where an input was given as a number.
     """
     kinds = kinds or ("T" if len(inputs) == 1 else "N" * len(inputs))
     record = Op(
         name, kernel, inputs, (REQUIRED,) * len(inputs), kinds, loop=loop, elementwise=True, doc=doc, **flags
     )
     record.forms, record.number_first = forms, kinds[0] == "N"
+    if number_names:
+        record.variant = lambda saved: (
+            number_names[saved["numbers"][0]] if saved["numbers"] else record.grad_name
+        )
     REGISTRY[name] = record
     if vjp:
         record.vjp(**vjp)
     _publish(record, record.__name__, places, aliases)
     return record
+
+
+def _named_by_numbers(names: dict[str, str], otherwise: str) -> Callable[[dict[str, Any]], str]:
+    return lambda saved: names[saved["numbers"][0]] if saved["numbers"] else otherwise
 
 
 def function(

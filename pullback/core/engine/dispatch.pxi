@@ -413,6 +413,8 @@ cdef Node new_node(Op op, PyObject** argv, unsigned int need):
                 node.add_edge(source, index if source is not None else 0)
         elif x is not None or (<str>op.kinds)[op.tensor_params[k]] != u'.':
             node.add_edge(None, 0)
+            if x is not None:
+                node.by_number |= 1 << k
     sequence += 1   # last: asking for an input's history may make nodes
     node.seq = sequence
     if anomaly:

@@ -113,6 +113,7 @@ def restructure(Op op, Tensor t, *args):
         argv[i] = <PyObject*>bound[i]
     if pb_thread.grad and requires(t):
         node = new_node(op, argv, 1)
+        node.written = True
         save_inputs(node, argv, 1)
     t.array = op.kernel(t.array, *args)
     bump_version(t)

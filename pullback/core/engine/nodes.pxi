@@ -78,6 +78,7 @@ cdef class Node:
     cdef flag freed
     cdef flag written                  # the op wrote into its first input
     cdef flag lent                     # another node saved the array of the output, see NOTE [Lent arrays]
+    cdef unsigned short by_number      # which tensor parameters were given as numbers
     cdef Room room                     # its shape, or saved numbers
 
     def __cinit__(self):
@@ -319,7 +320,8 @@ cdef Node seen(Node node):
 cdef object _variant_name(Node node):
     op = node.op
     cdef int i
-    values = {}
+    values = {"written": node.written,
+              "numbers": [op.params[op.tensor_params[i]] for i in range(op.ntensors) if (node.by_number >> i) & 1]}
     for i in range(op.nsaved):
         if op.saved_kind[i] == SAVE_PARAM:
             values[op.saved_names[i]] = saved_at(node, i)

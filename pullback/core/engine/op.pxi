@@ -227,8 +227,9 @@ cdef class Op:
 
     @property
     def variant(self):
-        """How a node gets its name, where it is not `grad_name`: a function of the static parameters that it
-        saved, or the name of the one that it is."""
+        """How a node gets its name, where it is not `grad_name`: the name of the static parameter that it is, or
+        a function of those that it saved, of `written`, whether it was made by writing into the first input,
+        and of `numbers`, the names of the inputs that were given as numbers."""
         return self.name_rule
 
     @variant.setter

@@ -1,8 +1,7 @@
 """Views with the dimensions in another order, or with more or fewer of size one.
 
-Those that also exist in place (`t_`, `squeeze_`) are pairs of records with one kernel, because PyTorch
-numbers their nodes apart; see `_pair`. An in-place one changes no number: the tensor itself is seen
-otherwise from then on.
+Some also exist in place (`t_`, `squeeze_`), see `_also_in_place`: they change no number, the tensor
+itself is seen otherwise from then on. PyTorch numbers their nodes apart.
 """
 
 from __future__ import annotations
@@ -23,62 +22,28 @@ from pullback.ops.shared.dims import wrap_dim, wrap_dims
 WHOLE = slice(None)
 
 
-def _pair(
-    name: str, rule: Any, batch: Any, aliases: tuple[str, ...] = (), variants: Any = (None, None)
-) -> Callable[[Callable[..., Any]], Any]:
-    """Declares a view op and its in-place twin; returns the former. A decorator."""
-
-    def declare(kernel: Callable[..., Any]) -> Any:
-        record = op(name=name, aliases=aliases, view=True, linear=True)(kernel)
-        camel = "".join(part.capitalize() for part in name.split("_"))
-        twin = op(name=f"{name}_", places="", view=True, linear=True, grad_name=f"{camel}Backward1")(kernel)
-        for one in (record, twin):
-            one.vjp(self=rule)
-            one.batch(batch)
-        record.variant, twin.variant = variants
-        for target in (f"Tensor.{name}", *aliases):
-            short = target.rpartition(".")[2]
-            SURFACE["Tensor"][f"{short}_"] = _method(twin, short)
-        return record
-
-    return declare
+def _also_in_place(record: Any) -> Any:
+    """Publishes the in-place methods of a view op, one for each of its names. A decorator."""
+    for name in [name for name, method in SURFACE["Tensor"].items() if method is record]:
+        SURFACE["Tensor"][f"{name}_"] = _method(record, name)
+    return record
 
 
-def _method(twin: Any, name: str) -> Callable[..., Any]:
+def _method(record: Any, name: str) -> Callable[..., Any]:
     def method(*args: Any, **kwargs: Any) -> Any:
-        return restructure(twin, *twin.bind(args, kwargs))
+        return restructure(record, *record.bind(args, kwargs))
 
     method.__name__ = method.__qualname__ = f"{name}_"
     method.__doc__ = f"`{name}` of this tensor itself, which is returned."
-    method.__wrapped__ = twin
+    method.__wrapped__ = record
     return method
 
 
 # ------------------------------------------------------------------------ dimensions of size one
 
 
-def _squeeze_name(first: int) -> Callable[[dict[str, Any]], str]:
-    def name(saved: dict[str, Any]) -> str:
-        dim = saved["dim"]
-        return f"SqueezeBackward{first + (0 if dim is None else 1 if isinstance(dim, int) else 2)}"
-
-    return name
-
-
-def _squeeze_batch(level: Any, op: Op, self: Any, dim: Any) -> Any:
-    ranks = self.ndim
-    if not ranks and dim is not None:
-        shifted(dim, 0)  # which may be refused
-        dim = ()
-    return level.wrap(op(self.physical, tuple(range(1, ranks + 1)) if dim is None else shifted(dim, ranks)))
-
-
-@_pair(
-    "squeeze",
-    lambda g, self_shape, dim: ops.reshape(g, self_shape),
-    _squeeze_batch,
-    variants=(_squeeze_name(0), _squeeze_name(3)),
-)
+@_also_in_place
+@op(view=True, linear=True)
 def squeeze(self: Tensor, dim=None):
     """`self` without those of its dimensions `dim` (an int, several, or None for all) that have size 1.
 
@@ -92,11 +57,26 @@ def squeeze(self: Tensor, dim=None):
     return self[tuple([0 if n == 1 and d in wanted else WHOLE for d, n in enumerate(self.shape)] + [...])]
 
 
-def _unsqueeze_batch(level: Any, op: Op, self: Any, dim: int) -> Any:
-    return level.wrap(op(self.physical, wrap_dim(dim, self.ndim + 1) + 1))
+def _squeeze_name(saved: dict[str, Any]) -> str:
+    dim = saved["dim"]
+    return f"SqueezeBackward{3 * saved['written'] + (0 if dim is None else 1 if isinstance(dim, int) else 2)}"
 
 
-@_pair("unsqueeze", lambda g, dim: squeeze(g, dim), _unsqueeze_batch)
+squeeze.variant = _squeeze_name
+squeeze.vjp(self=lambda g, self_shape, dim: ops.reshape(g, self_shape))
+
+
+@squeeze.batch
+def _squeeze_batch(level: Any, op: Op, self: Any, dim: Any) -> Any:
+    ranks = self.ndim
+    if not ranks and dim is not None:
+        shifted(dim, 0)  # which may be refused
+        dim = ()
+    return level.wrap(op(self.physical, tuple(range(1, ranks + 1)) if dim is None else shifted(dim, ranks)))
+
+
+@_also_in_place
+@op(view=True, linear=True, written_name="UnsqueezeBackward1")
 def unsqueeze(self: Tensor, dim):
     """`self` with a new dimension of size 1 at place `dim`: a view.
 
@@ -111,19 +91,23 @@ def unsqueeze(self: Tensor, dim):
     return strided(self, (*shape[:dim], 1, *shape[dim:]), tuple(strides), 0)
 
 
+unsqueeze.vjp(self=lambda g, dim: squeeze(g, dim))
+
+
+@unsqueeze.batch
+def _unsqueeze_batch(level: Any, op: Op, self: Any, dim: int) -> Any:
+    return level.wrap(op(self.physical, wrap_dim(dim, self.ndim + 1) + 1))
+
+
 # ----------------------------------------------------------------------------------- other orders
 
 
-def _transpose_batch(level: Any, op: Op, self: Any, dim0: int, dim1: int) -> Any:
-    dims = shifted((dim0, dim1), self.ndim) if self.ndim else (0, 0)
-    return level.wrap(op(self.physical, *dims))
-
-
-@_pair(
-    "transpose",
-    lambda g, dim0, dim1: transpose(g, dim0, dim1),
-    _transpose_batch,
+@_also_in_place
+@op(
+    view=True,
+    linear=True,
     aliases=("torch.swapaxes", "Tensor.swapaxes", "torch.swapdims", "Tensor.swapdims"),
+    written_name="TransposeBackward1",
 )
 def transpose(self: Tensor, dim0, dim1):
     """`self` with two dimensions exchanged: a view.
@@ -136,13 +120,17 @@ def transpose(self: Tensor, dim0, dim1):
     return self.swapaxes(first, second) if self.ndim else self
 
 
-def _t_batch(level: Any, op: Op, self: Any) -> Any:
-    if self.ndim > 2:
-        t.kernel(self._array)  # the message for a sample
-    return level.wrap(transpose(self.physical, 1, 2) if self.ndim == 2 else ops.alias(self.physical))
+transpose.vjp(self=lambda g, dim0, dim1: transpose(g, dim0, dim1))
 
 
-@_pair("t", lambda g: t(g), _t_batch)
+@transpose.batch
+def _transpose_batch(level: Any, op: Op, self: Any, dim0: int, dim1: int) -> Any:
+    dims = shifted((dim0, dim1), self.ndim) if self.ndim else (0, 0)
+    return level.wrap(op(self.physical, *dims))
+
+
+@_also_in_place
+@op(view=True, linear=True, written_name="TBackward1")
 def t(self: Tensor):
     """The transpose of a matrix: a view; a tensor of fewer dimensions as it is.
 
@@ -157,6 +145,16 @@ def t(self: Tensor):
     if self.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
     return self.T
+
+
+t.vjp(self=lambda g: t(g))
+
+
+@t.batch
+def _t_batch(level: Any, op: Op, self: Any) -> Any:
+    if self.ndim > 2:
+        t.kernel(self._array)  # the message for a sample
+    return level.wrap(transpose(self.physical, 1, 2) if self.ndim == 2 else ops.alias(self.physical))
 
 
 @op(view=True, linear=True)

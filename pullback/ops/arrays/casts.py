@@ -258,47 +258,52 @@ def check_number(value: Any, kind: Any) -> None:
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")
 
 
+@op(
+    name="fill",
+    places="",
+    writes="K",
+    overwrites=True,
+    piecewise=True,
+    batch="leading",
+    written_name="FillBackward2",
+)
+def _fill(self: Tensor, value):
+    """`self` with every element replaced by a number."""
+    check_number(value, self.dtype)
+    self[...] = value
+    return self
+
+
+_fill.vjp(self=lambda g: ops.zeros_like(g))
+
+
+@op(
+    name="fill_tensor",
+    places="",
+    writes="K",
+    piecewise=True,
+    grad_name="FillBackward1",
+    written_name="FillBackward3",
+)
+def _fill_with(self: Tensor, value: Tensor):
+    """`self` with every element replaced by the one of a 0-dim tensor."""
+    if value.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+        )
+    np.copyto(self, value, casting="unsafe")
+    return self
+
+
+_fill_with.vjp(self=lambda g: ops.zeros_like(g), value="g")
+
+
+@_fill_with.batch
 def _fill_with_batch(level: Any, op: Op, self: Any, value: Any) -> Any:
     """A value for each sample is a copy of it into the sample."""
     if level.holds(value):
         return level.wrap(_copy(level.front(self), padded(value.physical, rank(self)), False))
     return level.wrap(op(self.physical, value))
-
-
-def _declare_fill(name: str, digit: int, tensor: bool) -> Any:
-    if tensor:
-
-        @op(name=name, places="", writes="K", piecewise=True, grad_name=f"FillBackward{digit}")
-        def record(self: Tensor, value: Tensor):
-            """`self` with every element replaced by the one of a 0-dim tensor."""
-            if value.ndim:
-                raise RuntimeError(
-                    "fill_ only supports 0-dimension value tensor but got tensor with "
-                    f"{value.ndim} dimensions."
-                )
-            np.copyto(self, value, casting="unsafe")
-            return self
-
-        record.batch(_fill_with_batch)
-        return record.vjp(self=lambda g: ops.zeros_like(g), value="g")
-
-    @op(
-        name=name, places="", writes="K", overwrites=True, piecewise=True, batch="leading",
-        grad_name=f"FillBackward{digit}",
-    )  # fmt: skip
-    def record(self: Tensor, value):
-        """`self` with every element replaced by a number."""
-        check_number(value, self.dtype)
-        self[...] = value
-        return self
-
-    return record.vjp(self=lambda g: ops.zeros_like(g))
-
-
-_fill, _fill_in_place = (_declare_fill(name, digit, False) for name, digit in (("fill", 0), ("fill_", 2)))
-_fill_with, _fill_with_in_place = (
-    _declare_fill(name, digit, True) for name, digit in (("fill_tensor", 1), ("fill_tensor_", 3))
-)
 
 
 def _check_fill(name: str, value: Any) -> None:
@@ -337,8 +342,8 @@ def fill_in_place(input: Tensor, value: Any) -> Tensor:
     """Writes a number, or the element of a 0-dim tensor, into every element of the tensor."""
     _check_fill("fill_", value)
     if isinstance(value, Tensor):
-        return _fill_with_in_place.inplace(input, value)
-    return _fill_in_place.inplace(input, value)
+        return _fill_with.inplace(input, value)
+    return _fill.inplace(input, value)
 
 
 @op(name="zero", places="", writes="K", overwrites=True, batch="leading", piecewise=True)

@@ -20,7 +20,7 @@ from pullback.core.dtypes import device as Device
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.strides import preserved_strides, strided_array, strides_of
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 from pullback.kernels.random import fills, generators, samples
 from pullback.ops.arrays.create import (
     FormatOptions,
@@ -410,18 +410,16 @@ def _uniform(self: Tensor, low: float = 0.0, high: float = 1.0, generator: Any =
     return _drawn(self, fills.uniform, generator, float(low), float(high))
 
 
-def _random_filler(digit: int) -> Any:
-    @_filler(f"random_fill{digit}", "random", digit, places="")
-    def kernel(self: Tensor, low: Any = None, high: Any = None, generator: Any = None):
-        """Integers from [low, high)."""
-        if low is None:
-            return _drawn(self, fills.any_integer, generator)
-        return _drawn(self, fills.randint, generator, low, high)
-
-    return kernel
+@op(name="random_fill", public_name="random", places="", random=True, moves=True, overwrites=True)
+def _random(self: Tensor, low: int | None = None, high: int | None = None, generator: Any = None):
+    """Integers from [low, high), from 0 if `low` is None; up to the dtype's largest if `high` is."""
+    if high is None:
+        return _drawn(self, fills.any_integer, generator)
+    return _drawn(self, fills.randint, generator, 0 if low is None else low, high)
 
 
-_random_between, _random_below, _random_any = (_random_filler(digit) for digit in (0, 1, 2))
+_same_shape(_random).vjp(self=lambda g, low, high: flat(g))
+_random.variant = lambda saved: f"RandomBackward{(saved['low'] is None) + (saved['high'] is None)}"
 
 
 @_filler("bernoulli_fill", "bernoulli", 2, places="")
@@ -478,10 +476,10 @@ def random_(self: Tensor, *args: Any, generator: Any = None, **bounds: Any) -> T
     low, high = _named(("from", "to"), args, bounds)
     _refuse_rest("random_", bounds)
     if low is None and high is None:
-        return _random_any.inplace(self, None, None, generator)
+        return _random.inplace(self, None, None, generator)
     if low is None:
-        return _random_below.inplace(self, 0, high, generator)
-    return _random_between.inplace(self, low, high, generator)
+        return _random.inplace(self, None, high, generator)
+    return _random.inplace(self, low, high, generator)
 
 
 @function(places="", aliases=("Tensor.bernoulli_",))
@@ -539,36 +537,39 @@ def _scaled_normal(out: Array, generator: Any, mean: Any, std: Any) -> Array:
     return out
 
 
-@op(places="", random=True, moves=True, public_name="normal", grad_name="NormalBackward1")
-def normal_around(self: Tensor, std: float = 1.0, generator: Any = None):
-    """Normal numbers around each element of `self`."""
-    return _scaled_normal(array_like(self), generator, self, std)
+@op(name="normal", places="", random=True, moves=True, grad_name="NormalBackward3")
+def _normal_of(mean: Tensor | Number, std: Tensor | Number, generator: Any = None):
+    """Normal numbers of the means and deviations of tensors, broadcast, one of which may be a number."""
+    tensors = [x for x in (mean, std) if isinstance(x, np.ndarray)]
+    if len(tensors) == 1:
+        return _scaled_normal(array_like(tensors[0]), generator, mean, std)
+    return _scaled_normal(np.empty(_shape_of_both(mean, std), mean.dtype), generator, mean, std)
 
 
-@op(places="", random=True, moves=True, public_name="normal", grad_name="NormalBackward2")
-def normal_wide(mean: float, self: Tensor, generator: Any = None):
-    """Normal numbers with the deviations in `self`."""
-    return _scaled_normal(array_like(self), generator, mean, self)
-
-
-@op(places="", random=True, moves=True, public_name="normal", grad_name="NormalBackward3")
-def normal_each(self: Tensor, std: Tensor, generator: Any = None):
-    """Normal numbers with the means in `self` and the deviations in `std`."""
-    for place in range(1, 1 + min(self.ndim, std.ndim)):
-        n, m = self.shape[-place], std.shape[-place]
+def _shape_of_both(mean: Array, std: Array) -> tuple[int, ...]:
+    for place in range(1, 1 + min(mean.ndim, std.ndim)):
+        n, m = mean.shape[-place], std.shape[-place]
         if n != m and 1 not in (n, m):
-            dim = max(self.ndim, std.ndim) - place
+            dim = max(mean.ndim, std.ndim) - place
             raise RuntimeError(
                 f"The size of tensor a ({n}) must match the size of tensor b ({m}) at non-singleton "
                 f"dimension {dim}"
             )
-    shape = np.broadcast_shapes(self.shape, std.shape)
-    return _scaled_normal(np.empty(shape, self.dtype), generator, self, std)
+    return np.broadcast_shapes(mean.shape, std.shape)
 
 
-_same_shape(normal_around).vjp(self=flat)
-normal_wide.vjp(self=flat)
-normal_each.vjp(self=flat, std=flat)
+_normal_of.vjp(mean=flat, std=flat)
+_normal_of.variant = lambda saved: {"std": "NormalBackward1", "mean": "NormalBackward2"}.get(
+    "".join(saved["numbers"]), "NormalBackward3"
+)
+
+
+@_normal_of.meta
+def _normal_shape(mean: Any, std: Any, generator: Any) -> Array:
+    tensors = [x for x in (mean, std) if isinstance(x, np.ndarray)]
+    if len(tensors) == 1:
+        return meta_array(tensors[0].shape, tensors[0].dtype, preserved_strides(tensors[0]))
+    return meta_array(_shape_of_both(mean, std), mean.dtype)
 
 
 @function(places="t")
@@ -592,11 +593,7 @@ def normal(
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         out = options.pop("out", None)
         _refuse_rest("normal", options)
-        if not isinstance(mean, Tensor):
-            return normal_wide(mean, std, generator, out=out)
-        if isinstance(std, Tensor):
-            return normal_each(mean, std, generator, out=out)
-        return normal_around(mean, std, generator, out=out)
+        return _normal_of(mean, std, generator, out=out)
     if not isinstance(size, (tuple, list)):
         given = ", ".join(type(x).__name__ for x in (mean, std, size) if x is not None)
         raise TypeError(

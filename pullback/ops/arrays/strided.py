@@ -42,7 +42,7 @@ def storage_of(a: Any) -> tuple[Any, int]:
     return root, place // a.itemsize
 
 
-@op(name="as_strided", places="", view=True)
+@op(name="as_strided", places="", view=True, written_name="AsStridedBackward1")
 def _as_strided(self: Tensor, size, stride, offset, strides):
     """The elements at `offset` plus multiples of `stride` in the memory of `self`.
 
@@ -51,18 +51,11 @@ def _as_strided(self: Tensor, size, stride, offset, strides):
     return strided(self, tuple(size), tuple(stride), offset)
 
 
-@op(name="as_strided_", places="", view=True, grad_name="AsStridedBackward1")
-def _as_strided_in_place(self: Tensor, size, stride, offset, strides):
-    """`as_strided` as `as_strided_` records it."""
-    return strided(self, tuple(size), tuple(stride), offset)
-
-
 def _as_strided_slope(g: Any, self_shape: Any, size: Any, stride: Any, offset: Any, strides: Any) -> Any:
     return strided_put(g, self_shape, strides, size, stride, offset)
 
 
 _as_strided.vjp(self=_as_strided_slope)
-_as_strided_in_place.vjp(self=_as_strided_slope)
 
 
 def _ends(layouts: Any) -> tuple[int, int]:
@@ -154,7 +147,6 @@ def _as_strided_tangent(self: Any, size: Any, stride: Any, offset: Any, strides:
 
 
 @_as_strided.batch
-@_as_strided_in_place.batch
 def _as_strided_batch(
     level: Any, op: Op, self: Any, size: Any, stride: Any, offset: int, strides: Any
 ) -> Any:
@@ -228,7 +220,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 @function(places="tm")
 def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """`as_strided` of this tensor itself, which is returned."""
-    return restructure(_as_strided_in_place, input, *_window(input, size, stride, storage_offset))
+    return restructure(_as_strided, input, *_window(input, size, stride, storage_offset))
 
 
 @op(name="as_strided_scatter", places="", moves=True, linear=True, piecewise=True)

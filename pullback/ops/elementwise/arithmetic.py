@@ -111,28 +111,14 @@ rsub = elementwise(
     symbol="-",
     allowed="ifc",
     refuse=lambda dtype: NO_BOOLS,
-    grad_name="RsubBackward1",
+    grad_name="RsubBackward0",
+    number_names={"other": "RsubBackward1"},
     vjp={"self": lambda g: -g, "other": "g"},
-    doc="`other - self` for a number `other`.",
+    doc="`other - self`, broadcast; `self` is a tensor.",
     series=series.signed_sum(-1, 1),
 )
 
 sub.check_bools = rsub.check_bools = _refuse_bool
-
-_rsub_tensor = elementwise(
-    "rsub_tensor",
-    np.subtract,
-    swapped=True,
-    inputs=TWO,
-    places="",
-    public_name="rsub",
-    allowed="ifc",
-    refuse=lambda dtype: NO_BOOLS,
-    grad_name="RsubBackward0",
-    vjp={"self": lambda g: -g, "other": "g"},
-    doc="`other - self`, broadcast.",
-    series=series.signed_sum(-1, 1),
-)
 
 
 def sub_scaled(
@@ -168,7 +154,7 @@ def rsub_scaled(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> 
     >>> torch.rsub(torch.tensor([1.0, 2.0]), 1)
     tensor([ 0., -1.])
     """
-    return (_rsub_tensor if isinstance(other, Tensor) else rsub)(_scaled(other, input, alpha), other)
+    return rsub(_scaled(other, input, alpha), other)
 
 
 @function(name="__rdiv__", places="m")
@@ -576,31 +562,23 @@ def _lerp_kernel(self: Any, end: Any, weight: Any) -> Any:
     return np.where(abs(weight) < 0.5, self + weight * gap, end - gap * (1 - weight))
 
 
-_LERP_KERNELS = "lerp_kernel_scalar", "lerp_kernel_tensor"
-
-
-def _declare_lerp(name: str, digit: int) -> Any:
-    return elementwise(
-        name,
-        kernel=_lerp_kernel,
-        inputs=("self", "end", "weight"),
-        kinds="TTN",
-        places="",
-        public_name="lerp",
-        allowed="fc",
-        refuse=unimplemented(_LERP_KERNELS[digit]),
-        grad_name=f"LerpBackward{digit}",
-        vjp={
-            "self": lambda g, weight: g * conj(1 - weight),
-            "end": lambda g, weight: g * conj(weight),
-            "weight": lambda g, self, end: g * conj(end - self),
-        },
-        doc="`self + weight * (end - self)`, broadcast.",
-    )
-
-
-_lerp_number = _declare_lerp("lerp_number", 0)
-_lerp = _declare_lerp("lerp", 1)
+_lerp = elementwise(
+    "lerp",
+    kernel=_lerp_kernel,
+    inputs=("self", "end", "weight"),
+    kinds="TTN",
+    places="",
+    allowed="fc",
+    refuse=unimplemented("lerp_kernel_tensor"),
+    grad_name="LerpBackward1",
+    number_names={"weight": "LerpBackward0"},
+    vjp={
+        "self": lambda g, weight: g * conj(1 - weight),
+        "end": lambda g, weight: g * conj(weight),
+        "weight": lambda g, self, end: g * conj(end - self),
+    },
+    doc="`self + weight * (end - self)`, broadcast.",
+)
 
 
 @function(places="tmi")
@@ -619,5 +597,5 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
         return _lerp(input, end, weight, out=out)
     dtype = input.dtype
     if not (dtype.is_floating_point or dtype.is_complex):
-        unimplemented(_LERP_KERNELS[0])(dtype)
-    return _lerp_number(input, end, _as_kind(weight, dtype), out=out)
+        unimplemented("lerp_kernel_scalar")(dtype)
+    return _lerp(input, end, _as_kind(weight, dtype), out=out)

@@ -368,67 +368,77 @@ fmin = _extremum(
 # ---------------------------------------------------------------------------------------- clamping
 
 
-def _between(self: Any, min: Any, max: Any) -> Any:
-    return np.minimum(np.maximum(self, min), max)
+def _clamp(
+    name: str,
+    public: str,
+    loop: Any,
+    bounds: tuple[str, ...],
+    kernel_name: str,
+    rules: Any,
+    kernel: Any = None,
+) -> Any:
+    """An op of `clamp`, `clamp_min` or `clamp_max`, for the bounds that are given.
 
-
-_CLAMPS = {
-    ("min", "max"): {
-        "kernel": _between,
-        "self": lambda g, self, min, max: where((self >= min) & (self <= max), g, 0),
-        "min": lambda g, self, min, max: where((self < min) & (min < max), g, 0),
-        "max": lambda g, self, min, max: where((self > max) | (max < min), g, 0),
-    },
-    ("min",): {
-        "kernel": np.maximum,
-        "self": lambda g, self, min: where(self >= min, g, 0),
-        "min": lambda g, self, min: where(self < min, g, 0),
-    },
-    ("max",): {
-        "kernel": np.minimum,
-        "self": lambda g, self, max: where(self <= max, g, 0),
-        "max": lambda g, self, max: where(self > max, g, 0),
-    },
-}
-"""Kernel and rules by the bounds that are given; what lies on a bound keeps its gradient."""
-
-
-def _declare_clamp(public: str, bounds: tuple[str, ...], tensors: bool, grad_name: str) -> Any:
-    chosen = dict(_CLAMPS[bounds])
-    kernel = chosen.pop("kernel")
-    by_tensors = {"clamp": "clamp", "clamp_min": "maximum", "clamp_max": "minimum"}[public]
-    by_numbers = "clamp_scalar" if len(bounds) == 2 else f"clamp_{bounds[0]}_scalar"
-    complex_text = "clamp is not supported for complex types"
+    What lies on a bound keeps its gradient.
+    """
+    camel = "".join(part.capitalize() for part in public.split("_"))
+    by_tensors, by_numbers = (1, 0) if public != "clamp" else (0, 1)
     return elementwise(
-        "_".join((public, *bounds, "tensor" if tensors else "number")),
-        None if kernel is _between else kernel,
-        kernel=kernel,
+        name,
+        loop,
+        kernel=kernel or loop,
         inputs=("self", *bounds),
         kinds="TNN"[: 1 + len(bounds)],
         places="",
         public_name=public,
-        allowed="bif" if tensors else "if",
-        refuse=unimplemented(
-            f"{by_tensors if tensors else by_numbers}_cpu",
-            None if tensors and public != "clamp" else complex_text,
-        ),
-        grad_name=grad_name,
-        vjp=chosen,
+        allowed="bif",
+        refuse=unimplemented(kernel_name, _NO_COMPLEX_CLAMP if public == "clamp" else None),
+        grad_name=f"{camel}Backward{by_tensors}",
+        number_names=dict.fromkeys(bounds, f"{camel}Backward{by_numbers}"),
+        vjp=rules,
         piecewise=True,
-        doc=f"`{public}` with {' and '.join(bounds)} by {'tensors' if tensors else 'numbers'}.",
+        doc=f"`{public}` with {' and '.join(bounds)}.",
     )
 
 
-_CLAMP_OPS = {
-    (public, bounds, tensors): _declare_clamp(public, bounds, tensors, f"{name}Backward{digit}")
-    for public, name, choices, digits in (
-        ("clamp", "Clamp", tuple(_CLAMPS), (1, 0)),
-        ("clamp_min", "ClampMin", (("min",),), (0, 1)),
-        ("clamp_max", "ClampMax", (("max",),), (0, 1)),
-    )
-    for bounds in choices
-    for tensors, digit in zip((False, True), digits, strict=True)
+_NO_COMPLEX_CLAMP = "clamp is not supported for complex types"
+
+_LOW = {
+    "self": lambda g, self, min: where(self >= min, g, 0),
+    "min": lambda g, self, min: where(self < min, g, 0),
 }
+_HIGH = {
+    "self": lambda g, self, max: where(self <= max, g, 0),
+    "max": lambda g, self, max: where(self > max, g, 0),
+}
+
+_clamp_between = _clamp(
+    "clamp_between",
+    "clamp",
+    None,
+    ("min", "max"),
+    "clamp_cpu",
+    {
+        "self": lambda g, self, min, max: where((self >= min) & (self <= max), g, 0),
+        "min": lambda g, self, min, max: where((self < min) & (min < max), g, 0),
+        "max": lambda g, self, min, max: where((self > max) | (max < min), g, 0),
+    },
+    lambda self, min, max: np.minimum(np.maximum(self, min), max),
+)
+_clamp_above = _clamp("clamp_above", "clamp", np.maximum, ("min",), "clamp_cpu", _LOW)
+_clamp_below = _clamp("clamp_below", "clamp", np.minimum, ("max",), "clamp_cpu", _HIGH)
+_clamp_min = _clamp("clamp_min", "clamp_min", np.maximum, ("min",), "maximum_cpu", _LOW)
+_clamp_max = _clamp("clamp_max", "clamp_max", np.minimum, ("max",), "minimum_cpu", _HIGH)
+
+
+def _check_numbers(kernel_name: str, input: Any, *bounds: Any) -> None:
+    """Refuses what bounds refuse that are numbers and not tensors: booleans and complex numbers."""
+    if any(isinstance(bound, Tensor) for bound in bounds) or not isinstance(input, Tensor):
+        return
+    if input.dtype.kind in "bc" or complex in map(type, bounds):
+        kind = result_type(input, *bounds)
+        if kind.kind in "bc":
+            unimplemented(kernel_name, _NO_COMPLEX_CLAMP)(kind)
 
 
 def _refuse_relu(dtype: Any) -> str:
@@ -466,12 +476,14 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    tensors = isinstance(min, Tensor) or isinstance(max, Tensor)
     if max is None:
-        return _CLAMP_OPS["clamp", ("min",), tensors](input, min, out=out)
+        _check_numbers("clamp_min_scalar_cpu", input, min)
+        return _clamp_above(input, min, out=out)
     if min is None:
-        return _CLAMP_OPS["clamp", ("max",), tensors](input, max, out=out)
-    return _CLAMP_OPS["clamp", ("min", "max"), tensors](input, min, max, out=out)
+        _check_numbers("clamp_max_scalar_cpu", input, max)
+        return _clamp_below(input, max, out=out)
+    _check_numbers("clamp_scalar_cpu", input, min, max)
+    return _clamp_between(input, min, max, out=out)
 
 
 @function(places="tmif", forms=())
@@ -482,7 +494,8 @@ def clamp_min(input: Tensor, min: Tensor | Number, *, out: Tensor | None = None)
     >>> torch.clamp_min(torch.tensor([-1.0, 0.5]), 0)
     tensor([0.0000, 0.5000])
     """
-    return _CLAMP_OPS["clamp_min", ("min",), isinstance(min, Tensor)](input, min, out=out)
+    _check_numbers("clamp_min_scalar_cpu", input, min)
+    return _clamp_min(input, min, out=out)
 
 
 @function(places="tmif", forms=())
@@ -493,4 +506,5 @@ def clamp_max(input: Tensor, max: Tensor | Number, *, out: Tensor | None = None)
     >>> torch.clamp_max(torch.tensor([-1.0, 0.5]), 0)
     tensor([-1.,  0.])
     """
-    return _CLAMP_OPS["clamp_max", ("max",), isinstance(max, Tensor)](input, max, out=out)
+    _check_numbers("clamp_max_scalar_cpu", input, max)
+    return _clamp_max(input, max, out=out)

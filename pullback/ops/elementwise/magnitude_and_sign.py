@@ -11,7 +11,6 @@ from pullback import ops, return_types
 from pullback.core._engine import IN_PLACE, Tensor
 from pullback.core.dtypes import bool_, finfo
 from pullback.core.op import elementwise, function, op
-from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared import series
 from pullback.ops.shared.zero_times_infinity import (
@@ -120,39 +119,27 @@ signbit = elementwise(
 )
 
 
-def _declare_copysign(name: str, kinds: str, digit: int) -> Any:
-    return elementwise(
-        name,
-        np.copysign,
-        inputs=TWO,
-        kinds=kinds,
-        places="",
-        public_name="copysign",
-        promote="float",
-        allowed="f",
-        refuse=unimplemented("copysign_cpu"),
-        grad_name=f"CopysignBackward{digit}",
-        vjp={
-            "self": lambda g, self, result: times(g, ops.where(self == 0, 0, result / self)),
-            "other": flat,
-        },
-        doc="The magnitude of one, the sign of the other.",
-    )
-
-
-_copysign = _declare_copysign("copysign", "TT", 0)
-_copysign_number = _declare_copysign("copysign_number", "TN", 1)
-
-
-@function(places="tmi", forms=())
-def copysign(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """The magnitude of `input` with the sign of `other`, broadcast; the slope is 1 or -1, 0 at 0.
-
-    >>> import pullback as torch
-    >>> torch.copysign(torch.tensor([1.0, -2.0]), -1)
-    tensor([-1., -2.])
-    """
-    return (_copysign if isinstance(other, Tensor) else _copysign_number)(input, other, out=out)
+copysign = elementwise(
+    "copysign",
+    np.copysign,
+    inputs=TWO,
+    kinds="TN",
+    forms=(),
+    promote="float",
+    allowed="f",
+    refuse=unimplemented("copysign_cpu"),
+    grad_name="CopysignBackward0",
+    number_names={"other": "CopysignBackward1"},
+    vjp={
+        "self": lambda g, self, result: times(g, ops.where(self == 0, 0, result / self)),
+        "other": flat,
+    },
+    doc=example(
+        "The magnitude of `self` with the sign of `other`, broadcast; the slope is 1 or -1, 0 at 0.",
+        "torch.copysign(torch.tensor([1.0, -2.0]), -1)",
+        "tensor([-1., -2.])",
+    ),
+)
 
 
 nextafter = elementwise(

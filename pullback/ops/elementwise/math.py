@@ -16,7 +16,6 @@ from pullback import ops
 from pullback.core._engine import Tensor, conj
 from pullback.core.dtypes import bool_
 from pullback.core.op import elementwise, function
-from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO, hypot, sqrt
 from pullback.ops.elementwise.compare import where
 from pullback.ops.shared import series
@@ -181,43 +180,28 @@ def _xlogy_slope(g: Any, self: Any, other: Any) -> Any:
     return times(g, where(self == 0, 0, -math.inf if other == 0 else math.nan))
 
 
-def _declare_xlogy(name: str, kinds: str, digit: int) -> Any:
-    return elementwise(
-        name,
-        "scipy.special:xlogy",
-        inputs=TWO,
-        kinds=kinds,
-        places="",
-        public_name="xlogy",
-        promote="float",
-        allowed="f",
-        refuse=unimplemented("xlogy_cpu"),
-        grad_name=f"XlogyBackward{digit}",
-        vjp={
-            "self": _xlogy_slope,
-            "other": lambda g, self, other: times(g, self / other),
-        },
-        doc="`self * log(other)`, broadcast.",
-    )
-
-
-_XLOGY = {
-    (True, True): _declare_xlogy("xlogy", "TT", 0),
-    (False, True): _declare_xlogy("xlogy_of_number", "NT", 1),
-    (True, False): _declare_xlogy("xlogy_by_number", "TN", 2),
-}
-
-
-@function(places="tmif", aliases=("special.xlogy",), forms=())
-def xlogy(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """`input * log(other)`, broadcast, zero where `input` is zero; the slopes are log(y) and x / y.
-
-    >>> import pullback as torch
-    >>> torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))
-    tensor([0., 0.])
-    """
-    record = _XLOGY.get((isinstance(input, Tensor), isinstance(other, Tensor)), _XLOGY[True, True])
-    return record(input, other, out=out)
+xlogy = elementwise(
+    "xlogy",
+    "scipy.special:xlogy",
+    inputs=TWO,
+    places="tmif",
+    aliases=("special.xlogy",),
+    forms=(),
+    promote="float",
+    allowed="f",
+    refuse=unimplemented("xlogy_cpu"),
+    grad_name="XlogyBackward0",
+    number_names={"self": "XlogyBackward1", "other": "XlogyBackward2"},
+    vjp={
+        "self": _xlogy_slope,
+        "other": lambda g, self, other: times(g, self / other),
+    },
+    doc=example(
+        "`self * log(other)`, broadcast, zero where `self` is zero; the slopes are log(y) and x / y.",
+        "torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))",
+        "tensor([0., 0.])",
+    ),
+)
 
 
 # ----------------------------------------------------------------------------------- trigonometry

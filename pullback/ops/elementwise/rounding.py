@@ -11,7 +11,6 @@ import numpy as np
 
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise, function
-from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO, div
 from pullback.ops.shared.forms import number_first, number_second, two_tensors
 from pullback.ops.shared.zero_times_infinity import example, flat, times, unimplemented, without_derivative
@@ -58,13 +57,11 @@ def _division(name: str, kernel: Any, public_name: str, what: str, loop: Any = N
         loop,
         kernel=kernel,
         inputs=TWO,
-        places="",
         public_name=public_name,
         allowed="if",
         refuse=unimplemented(f"{what}_cpu"),
         loops_for="f",
-        doc=f"The public `{public_name}` for these operands.",
-        **more,
+        **{"places": "", "doc": f"The public `{public_name}` for these operands.", **more},
     )
 
 
@@ -97,55 +94,55 @@ _floor_divide = _division(
         "other": without_derivative("floor_divide"),
     },
 )
-_remainder = _division(
+
+
+def _remainder_slope(g: Any, self: Any, other: Any) -> Any:
+    """-floor(x / y), which PyTorch does not have for a number x."""
+    if not isinstance(self, Tensor):
+        raise RuntimeError("derivative for aten::remainder is not implemented")
+    return times(-g, _div_floor(self, other))
+
+
+remainder = _division(
     "remainder",
     _remainder_kernel,
     "remainder",
     "remainder",
+    places="tmi",
+    forms=(two_tensors, number_first, number_second),
     grad_name="RemainderBackward1",
-    vjp={
-        "self": "g",
-        "other": lambda g, self, other: times(-g, _div_floor(self, other)),
-    },
-)
-_remainder_number = _division(
-    "remainder_number",
-    _remainder_kernel,
-    "remainder",
-    "remainder",
-    grad_name="RemainderBackward0",
-    vjp={"self": "g"},
+    number_names={"self": "NotImplemented", "other": "RemainderBackward0"},
+    vjp={"self": "g", "other": _remainder_slope},
     piecewise=True,
+    doc=example(
+        "`self - other * floor(self / other)`, broadcast, with the divisor's sign: Python's `%`.\n\n"
+        "RuntimeError for integers and a zero divisor; the slopes are 1 and -floor(self / other).",
+        "torch.remainder(torch.tensor([-3.0, 5.0]), 2)",
+        "tensor([1., 1.])",
+    ),
 )
-_remainder_of_number = _division(
-    "remainder_of_number",
-    _remainder_kernel,
-    "remainder",
-    "remainder",
-    grad_name="NotImplemented",
-    vjp={"other": without_derivative("remainder")},
-)
-_fmod = _division(
+fmod = _division(
     "fmod",
     _fmod_kernel,
     "fmod",
     "fmod",
     np.fmod,
+    places="tmi",
+    kinds="TN",
+    forms=(),
     grad_name="FmodBackward1",
+    number_names={"other": "FmodBackward0"},
     vjp={
         "self": "g",
         "other": lambda g, self, other: times(-g, _div_trunc(self, other)),
     },
-)
-_fmod_number = _division(
-    "fmod_number",
-    _fmod_kernel,
-    "fmod",
-    "fmod",
-    np.fmod,
-    grad_name="FmodBackward0",
-    vjp={"self": "g"},
     piecewise=True,
+    doc=example(
+        "`self - other * trunc(self / other)`, broadcast, with the dividend's sign: C's `fmod`.\n\n"
+        "RuntimeError for integers and a zero divisor; the slopes are 1 and -trunc(self / other).",
+        "torch.fmod(torch.tensor([-3.0, 5.0]), 2)",
+        "tensor([-1.,  1.])",
+    ),
 )
 
 _QUOTIENTS = {None: div, "floor": _div_floor, "trunc": _div_trunc}
@@ -194,34 +191,6 @@ def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     tensor([ 3, -4])
     """
     return _floor_divide(input, other, out=out)
-
-
-@function(places="tmi", forms=(two_tensors, number_first, number_second))
-def remainder(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """`input - other * floor(input / other)`, with the divisor's sign: Python's `%`.
-
-    RuntimeError for integers and a zero divisor; the slopes are 1 and -floor(input / other).
-
-    >>> import pullback as torch
-    >>> torch.remainder(torch.tensor([-3.0, 5.0]), 2)
-    tensor([1., 1.])
-    """
-    if not isinstance(other, Tensor):
-        return _remainder_number(input, other, out=out)
-    return (_remainder if isinstance(input, Tensor) else _remainder_of_number)(input, other, out=out)
-
-
-@function(places="tmi", forms=())
-def fmod(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """`input - other * trunc(input / other)`, with the dividend's sign: C's `fmod`.
-
-    RuntimeError for integers and a zero divisor; the slopes are 1 and -trunc(input / other).
-
-    >>> import pullback as torch
-    >>> torch.fmod(torch.tensor([-3.0, 5.0]), 2)
-    tensor([-1.,  1.])
-    """
-    return (_fmod if isinstance(other, Tensor) else _fmod_number)(input, other, out=out)
 
 
 # -------------------------------------------------------------------------------------- rounding

@@ -15,7 +15,6 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise, function
-from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented
 
@@ -148,37 +147,22 @@ def _xlog1py_slope(g: Tensor, self: Any, other: Any) -> Tensor:
     return times(g, ops.where(self == 0, 0.0, -math.inf if other == -1 else math.nan))
 
 
-def _declare_xlog1py(name: str, kinds: str, digit: int) -> Any:
-    return elementwise(
-        name,
-        "scipy.special:xlog1py",
-        inputs=TWO,
-        kinds=kinds,
-        places="",
-        public_name="special_xlog1py",
-        promote="float",
-        allowed="f",
-        refuse=unimplemented("xlog1py_cpu"),
-        grad_name=f"SpecialXlog1PyBackward{digit}",
-        vjp={"self": _xlog1py_slope, "other": lambda g, self, other: times(g, self / (other + 1))},
-        doc="`self * log1p(other)`, broadcast.",
-    )
-
-
-_XLOG1PY = {
-    (True, True): _declare_xlog1py("special_xlog1py", "TT", 0),
-    (False, True): _declare_xlog1py("special_xlog1py_of_number", "NT", 1),
-    (True, False): _declare_xlog1py("special_xlog1py_by_number", "TN", 2),
-}
-
-
-@function(name="special_xlog1py", places="", aliases=("special.xlog1py",), forms=())
-def xlog1py(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """`input * log1p(other)`, broadcast, zero where `input` is zero; slopes log1p(y) and x / (1 + y).
-
-    >>> import pullback as torch
-    >>> torch.special.xlog1py(torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 0.0]))
-    tensor([0., 0.])
-    """
-    record = _XLOG1PY.get((isinstance(input, Tensor), isinstance(other, Tensor)), _XLOG1PY[True, True])
-    return record(input, other, out=out)
+special_xlog1py = elementwise(
+    "special_xlog1py",
+    "scipy.special:xlog1py",
+    inputs=TWO,
+    places="",
+    aliases=("special.xlog1py",),
+    forms=(),
+    promote="float",
+    allowed="f",
+    refuse=unimplemented("xlog1py_cpu"),
+    grad_name="SpecialXlog1PyBackward0",
+    number_names={"self": "SpecialXlog1PyBackward1", "other": "SpecialXlog1PyBackward2"},
+    vjp={"self": _xlog1py_slope, "other": lambda g, self, other: times(g, self / (other + 1))},
+    doc=example(
+        "`self * log1p(other)`, broadcast, zero where `self` is zero; slopes log1p(y) and x / (1 + y).",
+        "torch.special.xlog1py(torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 0.0]))",
+        "tensor([0., 0.])",
+    ),
+)
