@@ -185,27 +185,6 @@ def test_gradients_equal_their_loop(row):
     assert not wrong, "\n" + "\n".join(wrong)
 
 
-# What has no rule because it needs none: random ops draw as the level says, others never meet a batch.
-WITHOUT_RULE = {
-    "argwhere repeat_interleave": "the shape depends on the numbers",
-    "embedding_renorm": "it writes into a matrix that all samples share",
-    "_between": "linspace between tensors: each sample makes its own",
-    "recurrence recurrence_slope attention_slope": "under vmap their gradients are made of other ops",
-    "segments embedding_shares": "of marks and indices, in gradients that are computed below the level",
-}
-
-
-@pullback_only("of Pullback's own tables")
-def test_every_op_has_a_batching_rule():
-    from pullback.core._engine import REGISTRY
-    from pullback.face.namespaces import complete
-    from pullback.transforms.batching.rules import find_rule, looped
-
-    complete()
-    without = {op.name for op in REGISTRY.values() if not op.random and find_rule(op)[0] is looped}
-    assert without == {name for names in WITHOUT_RULE for name in names.split()}
-
-
 X = torch.arange(6.0).reshape(2, 3)
 
 

@@ -14,7 +14,7 @@ from pullback.core.op import function, op
 from pullback.ops.indexing.index import index
 from pullback.ops.shared.batches import of_sample, padded, rank, writes
 
-BATCHED_MASK = (
+BATCHED_SELECT = (
     "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) We cannot support this "
     "because for each batch this would return a differently shaped Tensor. Please file an issue at "
     "https://github.com/pytorch/pytorch/issues if you need this feature."
@@ -137,7 +137,7 @@ def _masked_select_tangent(self: Any, mask: Any) -> Any:
 @masked_select.batch
 def _masked_select_batch(level: Any, op: Op, self: Any, mask: Any) -> Any:
     if level.holds(mask):
-        raise RuntimeError(BATCHED_MASK)
+        raise RuntimeError(BATCHED_SELECT)
     most = max(rank(self), rank(mask))
     shape = ops.common_shape(self.shape, mask.shape)
     p = ops.expand(padded(self.physical, most), (level.size, *shape))

@@ -192,7 +192,7 @@ def _zero_at_index(g: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 _scatter.variant = lambda saved: "ScatterBackward0" if saved["value"] is None else "ScatterBackward1"
 _scatter.vjp(
     self=_zero_at_index,
-    src=lambda g, dim, index, src_shape: padded(gather(g, dim, index), src_shape),
+    src=lambda g, dim, index, src_shape: zero_padded(gather(g, dim, index), src_shape),
 )
 
 
@@ -213,7 +213,7 @@ def scatter_batch(level: Any, op: Op, self: Any, dim: int, index: Any, src: Any,
 _scatter.batch(scatter_batch)
 
 
-def padded(g: Tensor, shape: Any) -> Tensor:
+def zero_padded(g: Tensor, shape: Any) -> Tensor:
     """A gradient of the leading part of a tensor as one of the whole: zeros behind."""
     if tuple(g.shape) == tuple(shape):
         return g
@@ -283,7 +283,7 @@ def scatter_add(self: Tensor, dim, index: Tensor, src: Tensor):
 
 
 scatter_add.batch(scatter_batch)
-scatter_add.vjp(self="g", src=lambda g, dim, index, src_shape: padded(gather(g, dim, index), src_shape))
+scatter_add.vjp(self="g", src=lambda g, dim, index, src_shape: zero_padded(gather(g, dim, index), src_shape))
 
 
 # ---------------------------------------------------------------------------------- index_...

@@ -19,11 +19,11 @@ from pullback.ops.indexing.scatter import (
     check_line,
     cut,
     gather,
-    padded,
     raise_range,
     scatter_add,
     scatter_batch,
     write_slices,
+    zero_padded,
 )
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_places import accumulate, line_places, outside
@@ -103,7 +103,7 @@ def _scatter_reduce_rule(
     return (
         to_self if needs[0] else None,
         None,
-        padded(to_src, src.shape) if needs[2] else None,
+        zero_padded(to_src, src.shape) if needs[2] else None,
     )
 
 

@@ -301,13 +301,13 @@ def _bag_max_vjp(g0: Tensor, self_shape: tuple[int, ...], result1: Tensor) -> Te
 _bag_max.vjp(self=_bag_max_vjp)
 
 
-def _flat_places(level: Any, places: Any, rows: int) -> Tensor:
+def _flat_places_of_all(level: Any, places: Any, rows: int) -> Tensor:
     return ops.reshape(_places_of_all(level, places, rows), (-1,))
 
 
 @_bag_sum.batch
 def _bag_sum_batch(level: Any, op: Op, self: Any, scale: Any, source: Any, target: Any, bags: int) -> Any:
-    places = _flat_places(level, source, self.shape[0]), _flat_places(level, target, bags)
+    places = _flat_places_of_all(level, source, self.shape[0]), _flat_places_of_all(level, target, bags)
     scale = None if scale is None else folded(level, scale)
     found = op(folded(level, self), scale, *places, bags * level.size)
     return level.wrap(ops.reshape(found, (level.size, bags, *self.shape[1:])))
@@ -315,7 +315,10 @@ def _bag_sum_batch(level: Any, op: Op, self: Any, scale: Any, source: Any, targe
 
 @_bag_dots.batch
 def _bag_dots_batch(level: Any, op: Op, self: Any, other: Any, at_self: Any, at_other: Any) -> Any:
-    places = _flat_places(level, at_self, self.shape[0]), _flat_places(level, at_other, other.shape[0])
+    places = (
+        _flat_places_of_all(level, at_self, self.shape[0]),
+        _flat_places_of_all(level, at_other, other.shape[0]),
+    )
     found = op(folded(level, self), folded(level, other), *places)
     return level.wrap(ops.reshape(found, (level.size, -1)))
 
@@ -323,7 +326,7 @@ def _bag_dots_batch(level: Any, op: Op, self: Any, other: Any, at_self: Any, at_
 @_bag_max.batch
 def _bag_max_batch(level: Any, op: Op, self: Any, source: Any, target: Any, bags: int) -> Any:
     rows = self.shape[0]
-    places = _flat_places(level, source, rows), _flat_places(level, target, bags)
+    places = _flat_places_of_all(level, source, rows), _flat_places_of_all(level, target, bags)
     found, where = op(folded(level, self), *places, bags * level.size)
     shape = (level.size, bags, *self.shape[1:])
     found, where = ops.reshape(found, shape), ops.reshape(where, shape)

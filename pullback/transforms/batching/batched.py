@@ -78,7 +78,9 @@ class Batched(Wrapper):
     tolist = numpy = __array__ = data_ptr = _refusing(NO_STORAGE)
     requires_grad_ = _refusing(REQUIRES)
     backward = _refusing(BACKWARD)
-    squeeze_, unsqueeze_, t_ = map(_restructuring, ("squeeze", "unsqueeze", "t"))
+    squeeze_ = _restructuring("squeeze")
+    unsqueeze_ = _restructuring("unsqueeze")
+    t_ = _restructuring("t")
     transpose_ = swapaxes_ = swapdims_ = _restructuring("transpose")
     new_zeros, new_ones, new_full, new_empty = map(
         _made_like, ("new_zeros", "new_ones", "new_full", "new_empty")

@@ -9,6 +9,7 @@ tensors always have the batch as their first dim.
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -36,17 +37,6 @@ def find_rule(op: Op) -> tuple[Rule, bool]:
             found = along if tensors == 1 and any(name in DIMS for name in op.params) else looped
     RULES[op] = found, "L" in op.kinds
     return RULES[op]
-
-
-# ---------------------------------------------------------------------------------- helpers
-
-
-def holds(level: Any, x: Any) -> bool:
-    """Whether `x` is batched at the level."""
-    return type(x) is Batched and x.level is level
-
-
-_BASIC = REGISTRY["basic"]
 
 
 # ------------------------------------------------------------------------------ elementwise
@@ -115,6 +105,9 @@ def direct_inplace(level: Any, op: Op, args: tuple[Any, ...]) -> None:
     apply_below(op, aligned(level, args), IN_PLACE)
 
 
+# ---------------------------------------------------------------------------- leading dims
+
+
 def alone(level: Any, op: Op, self: Any, *args: Any) -> Any:
     """`leading` for ops on one tensor, whose physical tensor takes its place."""
     return level.wrap(apply_below(op, (self.physical, *args)))
@@ -134,7 +127,7 @@ def leading(level: Any, op: Op, *args: Any) -> Any:
         elif type(x) is Batched and x.level is level:
             x = padded(x.physical, most)
         elif isinstance(x, Tensor):
-            x = apply_below(_BASIC, (x, (None,) * (most + 1 - x.ndim) + (Ellipsis,)))
+            x = REGISTRY["basic"](x, (None,) * (most + 1 - x.ndim) + (Ellipsis,))
         values.append(x)
     result = apply_below(op, tuple(values))
     if type(result) is tuple:  # one that comes of shared inputs alone has a batch of one
@@ -188,7 +181,7 @@ def _along_nothing(level: Any, op: Op, *args: Any) -> Any:
 def _flattened(level: Any, op: Op, *args: Any) -> Any:
     """No dim: the op along all of a sample as one."""
     p = args[0].physical
-    flat = p.reshape(p.shape[0], p.numel() // max(p.shape[0], 1) if p.shape[0] else _count(args[0]))
+    flat = p.reshape(p.shape[0], math.prod(args[0].shape))
     values = [1 if name in DIMS else x for name, x in zip(op.params, args, strict=True)]
     results = apply_below(op, (flat, *values[1:]))
     keep = "keepdim" in op.params and args[op.params.index("keepdim")]
@@ -200,13 +193,6 @@ def _flattened(level: Any, op: Op, *args: Any) -> Any:
         return batched(level, x.reshape(-1, *(1,) * ranks) if keep else x)
 
     return tuple(map(shaped, results)) if isinstance(results, tuple) else shaped(results)
-
-
-def _count(x: Tensor) -> int:
-    count = 1
-    for n in x.shape:
-        count *= n
-    return count
 
 
 # ------------------------------------------------------------------------------ the last resort
@@ -223,7 +209,7 @@ def looped(level: Any, op: Op, *args: Any) -> Any:
     )
 
     def sample(x: Any, i: int) -> Any:
-        if holds(level, x):
+        if level.holds(x):
             return ops.select(x.physical, 0, i)
         if type(x) in (list, tuple):
             return type(x)(sample(item, i) for item in x)
