@@ -1,11 +1,13 @@
 """Custom Functions under `vmap`: their own `vmap` staticmethod, or one made of `forward`, `backward`, `jvp`.
 
-A generated rule is a Function on physical tensors, whose `forward` runs that of the user on batched
-ones, and whose `backward` and `jvp` do likewise: so the graph has one node, below.
+A generated rule is a Function on physical tensors (`_OnPhysical`), whose `forward` runs that of the user
+on batched ones, and whose `backward` and `jvp` do likewise: so the graph has one node, below.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pullback import ops
@@ -48,7 +50,7 @@ def apply_batched(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
             f"it must override the setup_context staticmethod. For more details, {DETAILS}"
         )
     physical = tuple([x.physical if level.holds(x) else x for x in args])
-    results = apply_below(_generated(cls, level, args), physical)
+    results = apply_below(_OnPhysical(cls, level, args).function(), physical)
     return level.wrap(results)
 
 
@@ -83,6 +85,16 @@ class _Context:
         self.__dict__["_real"] = real
         self.__dict__["_level"] = level
         self.__dict__["_flags"] = {}
+        self.__dict__["_outputs"] = {}
+
+    @contextlib.contextmanager
+    def knowing(self, seen: Any, outs: Any) -> Iterator[None]:
+        """Within, `seen` is known to stand for the physical results `outs`."""
+        self.__dict__["_outputs"] = {id(x): p for x, p in zip(seen, outs, strict=True)}
+        try:
+            yield
+        finally:
+            self.__dict__["_outputs"] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -120,52 +132,60 @@ class _Context:
         )
 
 
-def _generated(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
-    """A Function on physical tensors that does what `cls` does to each sample."""
-    over = [level.holds(x) for x in args]
+class _OnPhysical:
+    """What a Function does to each sample of a level, on physical tensors: its members run those of the
+    user's class at the level, on batched tensors."""
 
-    def at_level(function: Any, *values: Any) -> Any:
-        with stack.entered(level):
-            return function(*values)
+    def __init__(self, cls: Any, level: Any, args: tuple[Any, ...]) -> None:
+        self.cls, self.level = cls, level
+        self.over = [level.holds(x) for x in args]  # which arguments are batched
 
-    def lifted(values: Any) -> list[Any]:
-        return [level.lifted(x) if flag else x for x, flag in zip(values, over, strict=True)]
-
-    def lowered(x: Any) -> Any:
-        if not isinstance(x, Tensor):
-            return x
-        return level.front(x)
-
-    def forward(*values: Any) -> Any:
-        got = at_level(cls.forward, *lifted(values))
-        return tuple([lowered(x) for x in got]) if isinstance(got, tuple) else lowered(got)
-
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        inner = ctx._inner = _Context(ctx, level)
-        outs = output if isinstance(output, tuple) else (output,)
-        seen = [level.lifted(x) if isinstance(x, Tensor) else x for x in outs]
-        inner.__dict__["_outputs"] = {id(b): x for b, x in zip(seen, outs, strict=True)}
-        given = tuple(seen) if isinstance(output, tuple) else seen[0]
-        at_level(cls.setup_context, inner, tuple(lifted(inputs)), given)
-        inner.__dict__["_outputs"] = {}
-
-    def backward(ctx: Any, *grads: Any) -> Any:
-        given = [None if g is None else level.lifted(g) for g in grads]
-        got = at_level(cls.backward, ctx._inner, *given)
-        got = got if isinstance(got, tuple) else (got,)
-        return tuple(
-            [
-                None if g is None else lowered(g) if flag else ops.sum(lowered(g), 0)
-                for g, flag in zip(got, over, strict=True)
-            ]
+    def function(self) -> Any:
+        """The Function of these members."""
+        members = ("forward", "setup_context", "backward", "jvp")
+        return type(self.cls)(
+            self.cls.__name__, (Function,), {name: staticmethod(getattr(self, name)) for name in members}
         )
 
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        got = at_level(cls.jvp, ctx._inner, *lifted(tangents))
-        return tuple([lowered(x) for x in got]) if isinstance(got, tuple) else lowered(got)
+    def forward(self, *values: Any) -> Any:
+        """The results of physical arguments."""
+        with stack.entered(self.level):
+            got = self.cls.forward(*self._lifted(values))
+        return self._front(got)
 
-    members = {"forward": forward, "setup_context": setup_context, "backward": backward, "jvp": jvp}
-    return type(cls)(cls.__name__, (Function,), {name: staticmethod(f) for name, f in members.items()})
+    def setup_context(self, ctx: Any, inputs: Any, output: Any) -> None:
+        """Lets the user's class keep batched tensors in a context of its own, around the real one."""
+        outs = output if isinstance(output, tuple) else (output,)
+        seen = tuple([self.level.lifted(x) if isinstance(x, Tensor) else x for x in outs])
+        inner = ctx._inner = _Context(ctx, self.level)
+        with stack.entered(self.level), inner.knowing(seen, outs):
+            given = seen if isinstance(output, tuple) else seen[0]
+            self.cls.setup_context(inner, tuple(self._lifted(inputs)), given)
+
+    def backward(self, ctx: Any, *grads: Any) -> Any:
+        """Gradients of the physical arguments: of one that all samples share, their sum."""
+        given = [None if g is None else self.level.lifted(g) for g in grads]
+        with stack.entered(self.level):
+            got = self.cls.backward(ctx._inner, *given)
+        found = []
+        for g, batched in zip(got if isinstance(got, tuple) else (got,), self.over, strict=True):
+            p = None if g is None else self.level.front(g)
+            found.append(p if batched or p is None else ops.sum(p, 0))
+        return tuple(found)
+
+    def jvp(self, ctx: Any, *tangents: Any) -> Any:
+        """The results' tangents."""
+        with stack.entered(self.level):
+            got = self.cls.jvp(ctx._inner, *self._lifted(tangents))
+        return self._front(got)
+
+    def _lifted(self, values: Any) -> list[Any]:
+        return [self.level.lifted(x) if batched else x for x, batched in zip(values, self.over, strict=True)]
+
+    def _front(self, got: Any) -> Any:
+        if isinstance(got, tuple):
+            return tuple([self._front(x) for x in got])
+        return self.level.front(got) if isinstance(got, Tensor) else got
 
 
 def context_of(cls: Any, args: tuple[Any, ...]) -> tuple[Any, Any]:

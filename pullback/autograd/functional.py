@@ -1,9 +1,9 @@
 """`torch.autograd.functional`: derivatives of functions of tensors, by the backward pass.
 
-Inputs are a tensor or a tuple of tensors, and so are results. Each function here makes leaves of its
-own (`_leaves`), runs the function, checks what it returned, and runs passes over the graph; `strict`
-refuses results that do not depend on an input, `create_graph` lets the result be differentiated.
-`jacobian` runs one batched pass for all rows, in strict mode one for each.
+Inputs are a tensor or a tuple of tensors, and so are results. Each function here is a few lines within a
+`_Call`, which has leaves of its own, runs the function, checks what it returned, and runs passes over the
+graph; `strict` refuses results that do not depend on an input, `create_graph` lets the result be
+differentiated. `jacobian` runs one batched pass for all rows, in strict mode one for each.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
-from pullback.autograd.passes import batched
 from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad
 from pullback.face.absent import getter
+from pullback.transforms.batching.interpreter import on_batch
 from pullback.transforms.leaves import gradients, leaf
 from pullback.transforms.stack import entered
 from pullback.transforms.tangents import Tangents
@@ -28,7 +28,7 @@ Tensors = tuple[Any, ...]
 # ---------------------------------------------------------------------------- inputs and results
 
 
-def _as_tuple(x: Any, what: str, name: str) -> tuple[bool, Tensors]:
+def _checked_tuple(x: Any, what: str, name: str) -> tuple[bool, Tensors]:
     """Whether a tuple was given, and the tensors; TypeError for anything else."""
     given = isinstance(x, tuple)
     values = x if given else (x,)
@@ -44,19 +44,8 @@ def _as_tuple(x: Any, what: str, name: str) -> tuple[bool, Tensors]:
     return given, values
 
 
-def _leaves(inputs: Tensors, create_graph: bool) -> Tensors:
-    """Tensors to differentiate with respect to: steps in the graph of the inputs, or leaves."""
-    found = []
-    for x in inputs:
-        if create_graph:
-            found.append(ops.view_as(x, x) if x.requires_grad else x.detach().requires_grad_())
-        else:
-            found.append(x.detach().requires_grad_())
-    return tuple(found)
-
-
-def _outputs(result: Any, name: str) -> tuple[bool, Tensors]:
-    return _as_tuple(result, "outputs of the user-provided function", name)
+def _checked_outputs(result: Any, name: str) -> tuple[bool, Tensors]:
+    return _checked_tuple(result, "outputs of the user-provided function", name)
 
 
 def _check_requires_grad(tensors: Any, kind: str, strict: bool) -> None:
@@ -95,42 +84,6 @@ _INDEPENDENT = {
 """By the stage of a computation: the message for a gradient that is missing in strict mode."""
 
 
-def _filled(grads: Any, likes: Tensors, strict: bool, create_graph: bool, stage: str) -> Tensors:
-    """Gradients with zeros where there is none, which strict mode refuses."""
-    found = []
-    for i, (g, x) in enumerate(zip(grads, likes, strict=True)):
-        if g is None and strict:
-            raise RuntimeError(_INDEPENDENT[stage].format(i))
-        if g is not None and strict and create_graph and not g.requires_grad:
-            kind = "hessian" if stage in ("double_back", "double_back_trick2") else "jacobian"
-            raise RuntimeError(
-                f"The {kind} of the user-provided function is independent of input {i}. This is not allowed "
-                "in strict mode when create_graph=True."
-            )
-        found.append(ops.zeros_like(x) if g is None else g)
-    return tuple(found)
-
-
-def _finished(values: Any, create_graph: bool) -> Any:
-    """Results as the caller gets them: without our graph unless it was asked for."""
-    if isinstance(values, tuple):
-        return tuple([_finished(x, create_graph) for x in values])
-    return values if create_graph or not values.requires_grad else values.detach()
-
-
-def _alone(values: Any, as_tuple: bool) -> Any:
-    return values if as_tuple else values[0]
-
-
-def _pass(roots: Any, sources: Any, grads: Any = None, create: bool = False) -> list[Any]:
-    """Gradients of those roots that have any; the graph is kept."""
-    grads = [ops.ones_like(x) for x in roots] if grads is None else grads
-    pairs = [(x, g) for x, g in zip(roots, grads, strict=True) if x is not None and x.requires_grad]
-    if not pairs:
-        return [None] * len(sources)
-    return gradients([x for x, _ in pairs], sources, [g for _, g in pairs], True, create)
-
-
 def _check_v(v: Tensors, others: Tensors, is_tuple: bool) -> None:
     """RuntimeError unless a vector is shaped as what it is multiplied with."""
     if len(others) != len(v):
@@ -143,23 +96,104 @@ def _check_v(v: Tensors, others: Tensors, is_tuple: bool) -> None:
             raise RuntimeError(f"{entry}v has invalid size: should be {other.shape} but got {x.shape}.")
 
 
-def _vector(v: Any, others: Tensors, is_tuple: bool, name: str, what: str) -> Tensors:
-    """The vector of a product: what was given, or 1 for a single element."""
-    if v is not None:
-        _, values = _as_tuple(v, "v", name)
-        values = tuple([x.detach() if not x.requires_grad else x for x in values])
-        _check_v(values, others, is_tuple)
-        return values
-    if len(others) != 1 or others[0].numel() != 1:
-        raise RuntimeError(
-            f"The vector v can only be None if the {what} a single Tensor with a single element."
-        )
-    return (ops.ones_like(others[0]),)
+# ------------------------------------------------------------------------------------- one call
 
 
-def _scalar(result: Any, name: str) -> Tensor:
+class _Call:
+    """A call of the user's function on leaves of its own, and passes over its graph.
+
+    A context, within which operations are recorded. `leaves` are steps in the graph of the inputs with
+    `create_graph`, else they are cut off from it.
+    """
+
+    def __init__(
+        self, name: str, func: Callable[..., Any], inputs: Any, create_graph: bool, strict: bool
+    ) -> None:
+        self.name, self.func, self.create_graph, self.strict = name, func, create_graph, strict
+        self.is_tuple, self.inputs = _checked_tuple(inputs, "inputs", name)
+        self.mode = enable_grad()
+
+    def __enter__(self) -> _Call:
+        self.mode.__enter__()
+        self.leaves = tuple([self._leaf(x) for x in self.inputs])
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.mode.__exit__(*exc)
+
+    def _leaf(self, x: Any) -> Any:
+        if self.create_graph and x.requires_grad:
+            return ops.view_as(x, x)
+        return x.detach().requires_grad_()
+
+    def outputs(self) -> Tensors:
+        """What the function returns; `outputs_tuple` says whether that is a tuple."""
+        self.outputs_tuple, outs = _checked_outputs(self.func(*self.leaves), self.name)
+        _check_requires_grad(outs, "outputs", self.strict)
+        return outs
+
+    def scalar(self) -> Any:
+        """The one number that the function must return."""
+        out = _one_number(self.func(*self.leaves), self.name)
+        _check_requires_grad((out,), "outputs", self.strict)
+        return out
+
+    def slope(self, out: Any) -> list[Any]:
+        """The gradient of a number, recorded."""
+        found = self.back((out,), self.leaves, None, True)
+        _check_requires_grad(found, "jacobian", self.strict)
+        return found
+
+    def vector(self, v: Any, others: Tensors, is_tuple: bool, what: str) -> Tensors:
+        """The vector of a product: what was given, or 1 for a single element."""
+        if v is not None:
+            _, values = _checked_tuple(v, "v", self.name)
+            values = tuple([x.detach() if not x.requires_grad else x for x in values])
+            _check_v(values, others, is_tuple)
+            return values
+        if len(others) != 1 or others[0].numel() != 1:
+            raise RuntimeError(
+                f"The vector v can only be None if the {what} a single Tensor with a single element."
+            )
+        return (ops.ones_like(others[0]),)
+
+    def input_vector(self, v: Any) -> Tensors:
+        """The vector of a product that is like the inputs."""
+        return self.vector(v, self.leaves, self.is_tuple, "input to the user-provided function is")
+
+    def back(self, roots: Any, sources: Any, grads: Any, create: bool | None = None) -> list[Any]:
+        """The gradients of those roots that have any, from 1 or from `grads`; the graph is kept."""
+        grads = [ops.ones_like(x) for x in roots] if grads is None else grads
+        pairs = [(x, g) for x, g in zip(roots, grads, strict=True) if x is not None and x.requires_grad]
+        if not pairs:
+            return [None] * len(sources)
+        create = self.create_graph if create is None else create
+        return gradients([x for x, _ in pairs], sources, [g for _, g in pairs], True, create)
+
+    def filled(self, grads: Any, likes: Tensors, stage: str, final: bool = True) -> Tensors:
+        """Gradients with zeros where there is none, which strict mode refuses."""
+        found = []
+        for i, (g, x) in enumerate(zip(grads, likes, strict=True)):
+            if g is None and self.strict:
+                raise RuntimeError(_INDEPENDENT[stage].format(i))
+            if g is not None and final and self.strict and self.create_graph and not g.requires_grad:
+                kind = "hessian" if stage in ("double_back", "double_back_trick2") else "jacobian"
+                raise RuntimeError(
+                    f"The {kind} of the user-provided function is independent of input {i}. This is not "
+                    "allowed in strict mode when create_graph=True."
+                )
+            found.append(ops.zeros_like(x) if g is None else g)
+        return tuple(found)
+
+    def result(self, values: Any, as_tuple: bool) -> Any:
+        """Results as the caller gets them: without our graph unless it was asked for."""
+        found = [x if self.create_graph or not x.requires_grad else x.detach() for x in values]
+        return tuple(found) if as_tuple else found[0]
+
+
+def _one_number(result: Any, name: str) -> Tensor:
     """The one number that a function must return."""
-    is_tuple, outs = _outputs(result, name)
+    is_tuple, outs = _checked_outputs(result, name)
     if is_tuple:
         raise RuntimeError(f"The function given to {name} should return a single Tensor")
     if outs[0].numel() != 1:
@@ -183,18 +217,11 @@ def vjp(
     >>> torch.autograd.functional.vjp(torch.exp, torch.zeros(2), torch.ones(2))
     (tensor([1., 1.]), tensor([1., 1.]))
     """
-    with enable_grad():
-        is_tuple, inputs = _as_tuple(inputs, "inputs", "vjp")
-        leaves = _leaves(inputs, create_graph)
-        outs_tuple, outs = _outputs(func(*leaves), "vjp")
-        _check_requires_grad(outs, "outputs", strict)
-        v = _vector(v, outs, outs_tuple, "vjp", "user-provided function returns")
-        found = _pass(outs, leaves, v, create_graph)
-        found = _filled(found, leaves, strict, create_graph, "back")
-    return (
-        _alone(_finished(outs, create_graph), outs_tuple),
-        _alone(_finished(found, create_graph), is_tuple),
-    )
+    with _Call("vjp", func, inputs, create_graph, strict) as call:
+        outs = call.outputs()
+        v = call.vector(v, outs, call.outputs_tuple, "user-provided function returns")
+        found = call.filled(call.back(outs, call.leaves, v), call.leaves, "back")
+    return call.result(outs, call.outputs_tuple), call.result(found, call.is_tuple)
 
 
 def jvp(
@@ -209,22 +236,15 @@ def jvp(
     >>> torch.autograd.functional.jvp(torch.exp, torch.zeros(2), torch.tensor([1.0, 2.0]))
     (tensor([1., 1.]), tensor([1., 2.]))
     """
-    with enable_grad():
-        is_tuple, inputs = _as_tuple(inputs, "inputs", "jvp")
-        leaves = _leaves(inputs, create_graph)
-        v = _vector(v, leaves, is_tuple, "jvp", "input to the user-provided function is")
-        outs_tuple, outs = _outputs(func(*leaves), "jvp")
-        _check_requires_grad(outs, "outputs", strict)
+    with _Call("jvp", func, inputs, create_graph, strict) as call:
+        v = call.input_vector(v)
+        outs = call.outputs()
         starts = tuple([ops.zeros_like(x).requires_grad_() for x in outs])
-        back = _pass(outs, leaves, starts, True)
+        back = call.back(outs, call.leaves, starts, True)
         if strict:
-            _filled(back, leaves, True, False, "back")
-        found = _pass(back, starts, v, create_graph)
-        found = _filled(found, outs, strict, create_graph, "double_back_trick")
-    return (
-        _alone(_finished(outs, create_graph), outs_tuple),
-        _alone(_finished(found, create_graph), outs_tuple),
-    )
+            call.filled(back, call.leaves, "back", final=False)
+        found = call.filled(call.back(back, starts, v), outs, "double_back_trick")
+    return call.result(outs, call.outputs_tuple), call.result(found, call.outputs_tuple)
 
 
 def vhp(
@@ -236,17 +256,11 @@ def vhp(
     >>> torch.autograd.functional.vhp(lambda x: (x**3).sum(), torch.ones(2), torch.ones(2))
     (tensor(2.), tensor([6., 6.]))
     """
-    with enable_grad():
-        is_tuple, inputs = _as_tuple(inputs, "inputs", "vhp")
-        leaves = _leaves(inputs, create_graph)
-        v = _vector(v, leaves, is_tuple, "vhp", "input to the user-provided function is")
-        out = _scalar(func(*leaves), "vhp")
-        _check_requires_grad((out,), "outputs", strict)
-        jac = _pass((out,), leaves, None, True)
-        _check_requires_grad(jac, "jacobian", strict)
-        found = _pass(jac, leaves, v, create_graph)
-        found = _filled(found, leaves, strict, create_graph, "double_back")
-    return _finished(out, create_graph), _alone(_finished(found, create_graph), is_tuple)
+    with _Call("vhp", func, inputs, create_graph, strict) as call:
+        v = call.input_vector(v)
+        out = call.scalar()
+        found = call.filled(call.back(call.slope(out), call.leaves, v), call.leaves, "double_back")
+    return call.result((out,), False), call.result(found, call.is_tuple)
 
 
 def hvp(
@@ -260,85 +274,78 @@ def hvp(
     >>> torch.autograd.functional.hvp(lambda x: (x**3).sum(), torch.ones(2), torch.ones(2))
     (tensor(2.), tensor([6., 6.]))
     """
-    with enable_grad():
-        is_tuple, inputs = _as_tuple(inputs, "inputs", "hvp")
-        leaves = _leaves(inputs, create_graph)
-        v = _vector(v, leaves, is_tuple, "hvp", "input to the user-provided function is")
-        out = _scalar(func(*leaves), "hvp")
-        _check_requires_grad((out,), "outputs", strict)
-        jac = _pass((out,), leaves, None, True)
-        _check_requires_grad(jac, "jacobian", strict)
-        jac = [ops.zeros_like(x) if g is None else g for g, x in zip(jac, leaves, strict=True)]
-        starts = tuple([ops.zeros_like(x).requires_grad_() for x in leaves])
-        double = _pass(jac, leaves, starts, True)
+    with _Call("hvp", func, inputs, create_graph, strict) as call:
+        v = call.input_vector(v)
+        out = call.scalar()
+        slope = [
+            ops.zeros_like(x) if g is None else g for g, x in zip(call.slope(out), call.leaves, strict=True)
+        ]
+        starts = tuple([ops.zeros_like(x).requires_grad_() for x in call.leaves])
+        double = call.back(slope, call.leaves, starts, True)
         if strict:
-            _filled(double, leaves, True, False, "double_back")
-        found = _pass(double, starts, v, create_graph)
-        found = _filled(found, leaves, strict, create_graph, "double_back_trick2")
-    return _finished(out, create_graph), _alone(_finished(found, create_graph), is_tuple)
+            call.filled(double, call.leaves, "double_back", final=False)
+        found = call.filled(call.back(double, starts, v), call.leaves, "double_back_trick2")
+    return call.result((out,), False), call.result(found, call.is_tuple)
 
 
 # ------------------------------------------------------------------------------------- matrices
 
 
-def _rows_by_passes(out: Any, leaves: Tensors, place: int, strict: bool, create_graph: bool) -> Tensors:
+def _jacobian_of(call: _Call, out: Any, place: int, vectorize: bool) -> Tensors:
+    """The Jacobian of one result, the `place`-th. Without `vectorize` it is batched as well, where the
+    rules that users wrote take it; a pass a row is what remains."""
+    if not call.strict:
+        try:
+            return _rows_at_once(call, out)
+        except RuntimeError:
+            if vectorize:
+                raise
+    return _rows_by_passes(call, out, place)
+
+
+def _rows_at_once(call: _Call, out: Any) -> Tensors:
+    """The Jacobian of one result, by one batched pass."""
+    n = out.numel()
+    found: Any
+    if not out.requires_grad or not n:
+        found = [None] * len(call.leaves)
+    elif n == 1:
+        found = call.back((out,), call.leaves, None)
+    else:
+        basis = ops.reshape(ops.eye(n, dtype=out.dtype), (n, *out.shape))
+        found = on_batch(
+            n, lambda grads: gradients((out,), call.leaves, grads, True, call.create_graph), [basis]
+        )
+    blocks = []
+    for g, x in zip(found, call.leaves, strict=True):
+        shape = (*out.shape, *x.shape)
+        blocks.append(ops.zeros(shape, dtype=x.dtype) if g is None else ops.reshape(g, shape))
+    return tuple(blocks)
+
+
+def _rows_by_passes(call: _Call, out: Any, place: int) -> Tensors:
     """The Jacobian of one result, a pass for each of its elements."""
     flat = ops.reshape(out, (-1,))
-    rows: list[list[Any]] = [[] for _ in leaves]
+    rows: list[list[Any]] = [[] for _ in call.leaves]
     for j in range(out.numel()):
-        found = _pass((flat[j],), leaves, None, create_graph)
-        for i, (g, x) in enumerate(zip(found, leaves, strict=True)):
-            if g is None and strict:
+        found = call.back((flat[j],), call.leaves, None)
+        for i, (g, x) in enumerate(zip(found, call.leaves, strict=True)):
+            if g is None and call.strict:
                 raise RuntimeError(
                     f"Output {place} of the user-provided function is independent of input {i}. This is not "
                     "allowed in strict mode."
                 )
-            if g is not None and strict and create_graph and not g.requires_grad:
+            if g is not None and call.strict and call.create_graph and not g.requires_grad:
                 raise RuntimeError(
                     f"The jacobian of the user-provided function is independent of input {i}. This is not "
                     "allowed in strict mode when create_graph=True."
                 )
             rows[i].append(ops.zeros_like(x) if g is None else g)
-    return tuple(
-        [
-            ops.reshape(ops.stack(row), (*out.shape, *x.shape)) if row else ops.zeros((*out.shape, *x.shape))
-            for row, x in zip(rows, leaves, strict=True)
-        ]
-    )
-
-
-def _rows(
-    out: Any, leaves: Tensors, place: int, strict: bool, create_graph: bool, vectorize: bool
-) -> Tensors:
-    """The Jacobian of one result. Without `vectorize` it is batched as well, where the rules that
-    users wrote take it; a pass a row is what remains."""
-    if not strict:
-        try:
-            return _rows_at_once(out, leaves, create_graph)
-        except RuntimeError:
-            if vectorize:
-                raise
-    return _rows_by_passes(out, leaves, place, strict, create_graph)
-
-
-def _rows_at_once(out: Any, leaves: Tensors, create_graph: bool) -> Tensors:
-    """The Jacobian of one result, by one batched pass."""
-    n = out.numel()
-    if not out.requires_grad or not n:
-        return tuple([ops.zeros((*out.shape, *x.shape), dtype=x.dtype) for x in leaves])
-    if n == 1:
-        found: Any = _pass((out,), leaves, None, create_graph)
-    else:
-        basis = ops.reshape(ops.eye(n, dtype=out.dtype), (n, *out.shape))
-        found = batched(lambda g: gradients((out,), leaves, g, True, create_graph), [basis])
-    return tuple(
-        [
-            ops.zeros((*out.shape, *x.shape), dtype=x.dtype)
-            if g is None
-            else ops.reshape(g, (*out.shape, *x.shape))
-            for g, x in zip(found, leaves, strict=True)
-        ]
-    )
+    blocks = []
+    for row, x in zip(rows, call.leaves, strict=True):
+        shape = (*out.shape, *x.shape)
+        blocks.append(ops.reshape(ops.stack(row), shape) if row else ops.zeros(shape))
+    return tuple(blocks)
 
 
 def jacobian(
@@ -367,19 +374,16 @@ def jacobian(
         )
     if strategy == "forward-mode":
         return _forward_jacobian(func, inputs, create_graph, strict, vectorize)
-    with enable_grad():
-        is_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
-        leaves = _leaves(inputs, create_graph)
-        outs_tuple, outs = _outputs(func(*leaves), "jacobian")
-        _check_requires_grad(outs, "outputs", strict)
+    with _Call("jacobian", func, inputs, create_graph, strict) as call:
+        outs = call.outputs()
         if vectorize and strict:
             raise RuntimeError(
                 "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported "
                 "together. Please either set `strict=False` or `vectorize=False`."
             )
-        found = [_rows(y, leaves, place, strict, create_graph, vectorize) for place, y in enumerate(outs)]
-    found = tuple([_alone(_finished(blocks, create_graph), is_tuple) for blocks in found])
-    return _alone(found, outs_tuple)
+        blocks = [_jacobian_of(call, y, place, vectorize) for place, y in enumerate(outs)]
+    found = tuple([call.result(row, call.is_tuple) for row in blocks])
+    return found if call.outputs_tuple else found[0]
 
 
 def _forward_jacobian(
@@ -391,7 +395,7 @@ def _forward_jacobian(
             'torch.autograd.functional.jacobian: `strict=True` and `strategy="forward-mode"` are not '
             'supported together (yet). Please either set `strict=False` or `strategy="reverse-mode"`.'
         )
-    is_tuple, inputs = _as_tuple(inputs, "inputs", "jacobian")
+    is_tuple, inputs = _checked_tuple(inputs, "inputs", "jacobian")
     if not vectorize:
         raise NotImplementedError(
             "Computing Jacobian using forward-AD or forward-over-reverse Hessian isonly implemented for "
@@ -414,13 +418,13 @@ def _forward_jacobian(
         level = Tangents()
         duals = [level.dual(x, t) for x, t in zip(inputs, tangents, strict=True)]
         with entered(level):
-            outs.extend(_outputs(func(*duals), "jacobian"))
+            outs.extend(_checked_outputs(func(*duals), "jacobian"))
         found = [level.tangent(y) for y in outs[1]]
         for y in outs[1]:
             level.forget(y)
         return found
 
-    columns = batched(push, basis)
+    columns = on_batch(total, push, basis)
     outs_tuple, values = outs
     result = []
     for y, t in zip(values, columns, strict=True):
@@ -433,8 +437,8 @@ def _forward_jacobian(
             else:
                 blocks.append(ops.reshape(ops.narrow(wide, -1, start, size), shape))
             start += size
-        result.append(_alone(tuple(blocks), is_tuple))
-    return _alone(tuple(result), outs_tuple)
+        result.append(tuple(blocks) if is_tuple else blocks[0])
+    return tuple(result) if outs_tuple else result[0]
 
 
 def hessian(
@@ -455,13 +459,13 @@ def hessian(
     tensor([[6., 0.],
             [0., 6.]])
     """
-    is_tuple, inputs = _as_tuple(inputs, "inputs", "hessian")
+    is_tuple, inputs = _checked_tuple(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
     forward = outer_jacobian_strategy == "forward-mode"
 
     def value(*values: Any) -> Any:
-        out = _scalar(func(*values), "hessian")
+        out = _one_number(func(*values), "hessian")
         _check_requires_grad((out,), "outputs", strict)
         return ops.reshape(out, ()) if out.ndim else out
 

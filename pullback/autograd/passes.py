@@ -1,8 +1,8 @@
 """`backward` and `grad`: one backward pass each, with all their options.
 
 Both bring what the user gave into one form (`roots` with a gradient each, and where the gradients
-shall go) and call the engine. Read `grad` first; what `is_grads_batched` runs stands in `batched`. A
-pass on batched tensors is that of leaves.py.
+shall go) and call the engine. Read `grad` first; what `is_grads_batched` runs stands in `_on_many`. A pass
+on tensors of a transform is that of leaves.py.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ UNUSED = (
     "The differentiated Tensor at index {} appears to not have been used in the graph. Set "
     "allow_unused=True if this is the desired behavior."
 )
+
+NO_HISTORY = "element {} of tensors does not require grad and does not have a grad_fn"
+
+NO_GRADIENT = "One of the differentiated Tensors does not require grad"
 
 
 def backward(
@@ -133,33 +137,37 @@ def grad(
             "materialize_grads": materialize_grads,
         }
         return _engine.torch_function(grad, operands, (outputs, inputs), options)
-    grads = _grads_tuple(grad_outputs, len(roots))
-    grads = _root_grads(roots, grads, batched=is_grads_batched)
+    grads = _root_grads(roots, _grads_tuple(grad_outputs, len(roots)), batched=is_grads_batched)
     keep = bool(create_graph if retain_graph is None else retain_graph)
-    unused = materialize_grads if allow_unused is None else allow_unused
     if not sources:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
-    on_batched = stack.topmost((*roots, *sources)) is not None
-    targets = [] if on_batched else [_source_edge(source) for source in sources]
-
-    def once(given: Sequence[Any]) -> list[Any]:
-        if on_batched:
-            return _on_batched(roots, sources, given, keep, bool(create_graph))
-        edges = _edges_of_roots(roots, given)
-        return _engine.run_backward(edges, given, keep, bool(create_graph), targets)
-
-    found = batched(once, grads) if is_grads_batched else once(grads)
+    run = _prepared(roots, sources, keep, bool(create_graph))
+    found = _on_many(run, grads) if is_grads_batched else run(grads)
+    unused = materialize_grads if allow_unused is None else allow_unused
     for i, g in enumerate(found):
         if g is None and not unused:
             raise RuntimeError(UNUSED.format(i))
         if g is None and materialize_grads:
-            if not isinstance(sources[i], Tensor):
-                raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-            found[i] = ops.zeros_like(sources[i])
+            found[i] = _zeros_for(sources[i])
     return dict(zip(inputs, found, strict=True)) if isinstance(inputs, dict) else tuple(found)
 
 
-def batched(once: Callable[..., list[Any]], grads: Sequence[Any]) -> list[Any]:
+def _prepared(
+    roots: Sequence[Any], sources: Sequence[Any], keep: bool, create: bool
+) -> Callable[[Sequence[Any]], list[Any]]:
+    """The pass as a function of the roots' gradients, its places found."""
+    if stack.topmost((*roots, *sources)) is not None:  # tensors under a transform, which have no place here
+        for i, root in enumerate(roots):
+            if not root.requires_grad:
+                raise RuntimeError(NO_HISTORY.format(i))
+        if not all(source.requires_grad for source in sources):
+            raise RuntimeError(NO_GRADIENT)
+        return lambda grads: gradients(roots, sources, grads, keep, create)
+    targets = [_source_edge(source) for source in sources]
+    return lambda grads: _engine.run_backward(_edges_of_roots(roots, grads), grads, keep, create, targets)
+
+
+def _on_many(run: Callable[[Sequence[Any]], list[Any]], grads: Sequence[Any]) -> list[Any]:
     """One pass for all gradients along the first dimension; None stays None."""
     sizes = {g.shape[0] for g in grads if g is not None}
     if len(sizes) != 1:
@@ -168,19 +176,14 @@ def batched(once: Callable[..., list[Any]], grads: Sequence[Any]) -> list[Any]:
             f"{[g.shape[0] for g in grads if g is not None]} for the mapped dimension"
         )
     (count,) = sizes
-    return on_batch(count, once, grads)
+    return on_batch(count, run, grads)
 
 
-def _on_batched(
-    roots: Sequence[Any], sources: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool
-) -> list[Any]:
-    """`grad` of tensors under `vmap`."""
-    for i, root in enumerate(roots):
-        if not root.requires_grad:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
-    if not all(source.requires_grad for source in sources):
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    return gradients(roots, sources, grads, keep, create)
+def _zeros_for(source: Any) -> Tensor:
+    """What stands for the gradient of an input that the outputs do not depend on."""
+    if not isinstance(source, Tensor):
+        raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
+    return ops.zeros_like(source)
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:
@@ -263,7 +266,7 @@ def _edges_of_roots(roots: Sequence[Any], grads: Sequence[Any]) -> list[Any]:
     for i, (root, g) in enumerate(zip(roots, grads, strict=True)):
         edge = _engine.gradient_edge(root) if isinstance(root, Tensor) else tuple(root[:2])
         if edge is None:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+            raise RuntimeError(NO_HISTORY.format(i))
         if g is None:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
         found.append(edge)
@@ -278,7 +281,7 @@ def _source_edge(source: Any) -> tuple[Any, int]:
         raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(source).__name__}")
     edge = _engine.gradient_edge(source)
     if edge is None:
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
+        raise RuntimeError(NO_GRADIENT)
     return edge
 
 
