@@ -249,7 +249,7 @@ def call(cls: type[Function], args: tuple[Any, ...]) -> tuple[Any, Any]:
             got = cls.forward(*args)
             cls.setup_context(ctx, args, got)
     outs = got if isinstance(got, tuple) else (got,)
-    results = _finish(ctx, inputs, outs, recording)
+    results = _finished(ctx, inputs, outs, recording)
     return (tuple(results) if isinstance(got, tuple) else results[0]), ctx
 
 
@@ -324,7 +324,7 @@ def _check_written(x: Any, count: int) -> None:
         )
 
 
-def _finish(ctx: Any, inputs: list[Any], outs: tuple[Any, ...], recording: bool) -> list[Any]:
+def _finished(ctx: Any, inputs: list[Any], outs: tuple[Any, ...], recording: bool) -> list[Any]:
     """The outputs as the caller gets them: with `ctx` as their history, if a graph is recorded."""
     _check_marks(ctx, inputs, outs)
     count = sum(isinstance(x, Tensor) for x in outs)
@@ -376,7 +376,7 @@ class _Runner:
                 for g, like in zip(grads, node._likes, strict=True)
             )
         got = _backward_of(node._forward_cls)(node, *grads)
-        return _checked(node, got if isinstance(got, tuple) else (got,))
+        return _of_tensors(node, got if isinstance(got, tuple) else (got,))
 
     def release(self, node: Any) -> None:
         """Frees what was saved, once the node has run and the graph is not kept."""
@@ -397,7 +397,7 @@ def _backward_of(cls: type[Function]) -> Callable[..., Any]:
     return cls.vjp
 
 
-def _checked(node: Any, got: tuple[Any, ...]) -> list[Any]:
+def _of_tensors(node: Any, got: tuple[Any, ...]) -> list[Any]:
     """The gradients of the arguments that are tensors, from those `backward` gave for all."""
     expected = len(node._are_tensors)
     if len(got) > expected and all(g is None for g in got[expected:]):
@@ -436,13 +436,13 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
         outs = tuple(_engine.alias(x) if isinstance(x, Tensor) else x for x in outs)
         tensors = [x for x in outs if isinstance(x, Tensor)]
         if tensors:
-            _engine.custom_node(_refuse, "Error", args, tensors)
+            _engine.custom_node(_refuse_twice, "Error", args, tensors)
         return outs
 
     return run
 
 
-def _refuse(node: Any, grads: tuple[Any, ...]) -> Any:
+def _refuse_twice(node: Any, grads: tuple[Any, ...]) -> Any:
     raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
 
 

@@ -68,11 +68,11 @@ def _by_staticmethod(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
     if isinstance(outs, (tuple, list)):
         if not isinstance(out_dims, (tuple, list)):
             out_dims = (out_dims,) * len(outs)
-        return type(outs)([_wrapped(level, x, d) for x, d in zip(outs, out_dims, strict=True)])
-    return _wrapped(level, outs, out_dims)
+        return type(outs)([_with_batch_at(level, x, d) for x, d in zip(outs, out_dims, strict=True)])
+    return _with_batch_at(level, outs, out_dims)
 
 
-def _wrapped(level: Any, x: Any, dim: int | None) -> Any:
+def _with_batch_at(level: Any, x: Any, dim: int | None) -> Any:
     if dim is None or not isinstance(x, Tensor):
         return x
     return level.lifted(x if dim == 0 else ops.movedim(x, dim, 0))

@@ -22,20 +22,20 @@ from pullback.transforms.tangents import Tangents
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
-Tensors = tuple[Any, ...]
+TensorTuple = tuple[Any, ...]
 
 
 # ---------------------------------------------------------------------------- inputs and results
 
 
-def _checked_tuple(x: Any, what: str, name: str) -> tuple[bool, Tensors]:
+def _checked_tuple(x: Any, what: str, name: str) -> tuple[bool, TensorTuple]:
     """Whether a tuple was given, and the tensors; TypeError for anything else."""
     given = isinstance(x, tuple)
     values = x if given else (x,)
     for i, value in enumerate(values):
         if not isinstance(value, Tensor):
             kind = type(value)
-            start = f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the "
+            start = f"The {what} given to {name} must be either a Tensor or a tuple of TensorTuple but the "
             raise TypeError(
                 f"{start}value at index {i} has type {kind}."
                 if given
@@ -44,7 +44,7 @@ def _checked_tuple(x: Any, what: str, name: str) -> tuple[bool, Tensors]:
     return given, values
 
 
-def _checked_outputs(result: Any, name: str) -> tuple[bool, Tensors]:
+def _checked_outputs(result: Any, name: str) -> tuple[bool, TensorTuple]:
     return _checked_tuple(result, "outputs of the user-provided function", name)
 
 
@@ -84,7 +84,7 @@ _INDEPENDENT = {
 """By the stage of a computation: the message for a gradient that is missing in strict mode."""
 
 
-def _check_v(v: Tensors, others: Tensors, is_tuple: bool) -> None:
+def _check_v(v: TensorTuple, others: TensorTuple, is_tuple: bool) -> None:
     """RuntimeError unless a vector is shaped as what it is multiplied with."""
     if len(others) != len(v):
         if is_tuple:
@@ -126,7 +126,7 @@ class _Call:
             return ops.view_as(x, x)
         return x.detach().requires_grad_()
 
-    def outputs(self) -> Tensors:
+    def outputs(self) -> TensorTuple:
         """What the function returns; `outputs_tuple` says whether that is a tuple."""
         self.outputs_tuple, outs = _checked_outputs(self.func(*self.leaves), self.name)
         _check_requires_grad(outs, "outputs", self.strict)
@@ -144,7 +144,7 @@ class _Call:
         _check_requires_grad(found, "jacobian", self.strict)
         return found
 
-    def vector(self, v: Any, others: Tensors, is_tuple: bool, what: str) -> Tensors:
+    def vector(self, v: Any, others: TensorTuple, is_tuple: bool, what: str) -> TensorTuple:
         """The vector of a product: what was given, or 1 for a single element."""
         if v is not None:
             _, values = _checked_tuple(v, "v", self.name)
@@ -157,7 +157,7 @@ class _Call:
             )
         return (ops.ones_like(others[0]),)
 
-    def input_vector(self, v: Any) -> Tensors:
+    def input_vector(self, v: Any) -> TensorTuple:
         """The vector of a product that is like the inputs."""
         return self.vector(v, self.leaves, self.is_tuple, "input to the user-provided function is")
 
@@ -170,7 +170,7 @@ class _Call:
         create = self.create_graph if create is None else create
         return gradients([x for x, _ in pairs], sources, [g for _, g in pairs], True, create)
 
-    def filled(self, grads: Any, likes: Tensors, stage: str, final: bool = True) -> Tensors:
+    def filled(self, grads: Any, likes: TensorTuple, stage: str, final: bool = True) -> TensorTuple:
         """Gradients with zeros where there is none, which strict mode refuses."""
         found = []
         for i, (g, x) in enumerate(zip(grads, likes, strict=True)):
@@ -291,7 +291,7 @@ def hvp(
 # ------------------------------------------------------------------------------------- matrices
 
 
-def _jacobian_of(call: _Call, out: Any, place: int, vectorize: bool) -> Tensors:
+def _jacobian_of(call: _Call, out: Any, place: int, vectorize: bool) -> TensorTuple:
     """The Jacobian of one result, the `place`-th. Without `vectorize` it is batched as well, where the
     rules that users wrote take it; a pass a row is what remains."""
     if not call.strict:
@@ -303,7 +303,7 @@ def _jacobian_of(call: _Call, out: Any, place: int, vectorize: bool) -> Tensors:
     return _rows_by_passes(call, out, place)
 
 
-def _rows_at_once(call: _Call, out: Any) -> Tensors:
+def _rows_at_once(call: _Call, out: Any) -> TensorTuple:
     """The Jacobian of one result, by one batched pass."""
     n = out.numel()
     found: Any
@@ -323,7 +323,7 @@ def _rows_at_once(call: _Call, out: Any) -> Tensors:
     return tuple(blocks)
 
 
-def _rows_by_passes(call: _Call, out: Any, place: int) -> Tensors:
+def _rows_by_passes(call: _Call, out: Any, place: int) -> TensorTuple:
     """The Jacobian of one result, a pass for each of its elements."""
     flat = ops.reshape(out, (-1,))
     rows: list[list[Any]] = [[] for _ in call.leaves]

@@ -21,6 +21,7 @@ from pullback.core import _engine
 from pullback.core._engine import Tensor, from_array
 from pullback.core.settings import warn
 from pullback.face.absent import getter
+from pullback.transforms.tangents import outputs_of
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -311,7 +312,7 @@ class _Check:
         results = self.function(*self.args)
         results = results if isinstance(results, (tuple, list)) else (results,)
         self.outputs = lambda: tuple(  # type: ignore[method-assign]
-            y for y in _all(self.function(*self.args)) if y.dtype.kind in "fc"
+            y for y in outputs_of(self.function(*self.args)) if y.dtype.kind in "fc"
         )
         for x in self.sources:
             for part in ("real", "imag"):
@@ -347,7 +348,7 @@ class _Check:
         count = len(self.outputs())
         choices = [set(range(count))] + ([{i} for i in range(count)] if count > 1 else [])
         for missing in choices:
-            outs = [_cut(y) if i in missing else y for i, y in enumerate(self.outputs())]
+            outs = [_behind_a_wall(y) if i in missing else y for i, y in enumerate(self.outputs())]
             zeros = [ops.zeros_like(y) for y in outs]
             try:
                 found = grad(outs, self.sources, zeros, allow_unused=True)
@@ -369,10 +370,6 @@ class _Check:
             for x, g in zip(self.sources, self.backward(y, np.ones(y.shape), "real"), strict=True):
                 if g is not None and g.dtype is not x.dtype:
                     raise GradcheckError("Gradient has dtype mismatch")
-
-
-def _all(result: Any) -> tuple[Tensor, ...]:
-    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
 def _checked_inputs(args: tuple[Any, ...]) -> list[Tensor]:
@@ -417,7 +414,7 @@ def _check_shape(x: Tensor, g: Tensor | None) -> None:
         raise GradcheckError("Analytical gradient has incorrect size")
 
 
-def _cut(y: Tensor) -> Tensor:
+def _behind_a_wall(y: Tensor) -> Tensor:
     """`y` behind a node that gives it no gradient at all."""
     other = _engine.alias(y)
     _engine.custom_node(lambda node, grads: (None,), "UndefinedGrad", (y,), (other,))
@@ -452,8 +449,8 @@ def _compare_slow(
         a = columns[j][i] if forward else rows[i][j]
         n = numerical[j][i]
         if not _close(check, a, n):
-            prefix = _mismatch(part, is_complex[i], forward, i, j)
-            raise GradcheckError(f"{prefix}numerical:{_shown(n)}\nanalytical:{_shown(a)}\n")
+            prefix = _mismatch_message(part, is_complex[i], forward, i, j)
+            raise GradcheckError(f"{prefix}numerical:{_printed(n)}\nanalytical:{_printed(a)}\n")
 
 
 def _close(check: _Check, a: np.ndarray, n: np.ndarray, scale: float = 1.0) -> bool:
@@ -472,8 +469,8 @@ def _compare_fast(
             v = _direction(check, outs[i], False)
             n = float((numerical[i] * v).sum())
             a = float((pushed[i] * v).sum()) if forward else _pulled(check, outs[i], v, part, j, u)
-            if not _close(check, np.float64(a), np.float64(n), _weight(u) * _weight(v)):
-                prefix = _mismatch(part, is_complex[i], forward, i, j)
+            if not _close(check, np.float64(a), np.float64(n), _error_weight(u) * _error_weight(v)):
+                prefix = _mismatch_message(part, is_complex[i], forward, i, j)
                 raise GradcheckError(f"{prefix}numerical:{n}\nanalytical:{a}\n{_slowly(check, part, i, j)}")
 
 
@@ -484,7 +481,7 @@ def _direction(check: _Check, x: Tensor, is_complex: bool) -> np.ndarray:
     return v / (np.sqrt((np.abs(v) ** 2).sum()) or 1.0)
 
 
-def _weight(v: np.ndarray) -> float:
+def _error_weight(v: np.ndarray) -> float:
     """What a product with `v` makes of an error of 1 in each element."""
     return max(float(np.abs(v).sum()), 1.0)
 
@@ -507,19 +504,19 @@ def _slowly(check: _Check, part: str, i: int, j: int) -> str:
         "\nThe above quantities relating the numerical and analytical jacobians are computed \n"
         "in fast mode. See: https://github.com/pytorch/pytorch/issues/53876 for more background \n"
         "about fast mode. Below, we recompute numerical and analytical jacobians in slow mode:\n\n"
-        f"Numerical:\n {_shown(n)}\nAnalytical:\n{_shown(a)}\n\n"
+        f"Numerical:\n {_printed(n)}\nAnalytical:\n{_printed(a)}\n\n"
         f"The max per-element difference (slow mode) is: {worst}.\n"
     )
 
 
-def _mismatch(part: str, is_complex: bool, forward: bool, i: int, j: int) -> str:
+def _mismatch_message(part: str, is_complex: bool, forward: bool, i: int, j: int) -> str:
     whole = "imaginary" if part == "imag" else "real"
     prefix = f"While considering the {whole} part of complex outputs only, " if is_complex else ""
     mode = "computed with forward mode " if forward else ""
     return f"{prefix}Jacobian {mode}mismatch for output {i} with respect to input {j},\n"
 
 
-def _shown(a: np.ndarray) -> str:
+def _printed(a: np.ndarray) -> str:
     return str(from_array(np.ascontiguousarray(a)))
 
 

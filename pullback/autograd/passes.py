@@ -141,7 +141,7 @@ def grad(
     keep = bool(create_graph if retain_graph is None else retain_graph)
     if not sources:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
-    run = _prepared(roots, sources, keep, bool(create_graph))
+    run = _pass_from(roots, sources, keep, bool(create_graph))
     found = _on_many(run, grads) if is_grads_batched else run(grads)
     unused = materialize_grads if allow_unused is None else allow_unused
     for i, g in enumerate(found):
@@ -152,7 +152,7 @@ def grad(
     return dict(zip(inputs, found, strict=True)) if isinstance(inputs, dict) else tuple(found)
 
 
-def _prepared(
+def _pass_from(
     roots: Sequence[Any], sources: Sequence[Any], keep: bool, create: bool
 ) -> Callable[[Sequence[Any]], list[Any]]:
     """The pass as a function of the roots' gradients, its places found."""
@@ -212,7 +212,7 @@ def _root_grads(roots: Sequence[Any], grads: Sequence[Any], batched: bool) -> li
             _check_grad(i, root, g, batched)
             found.append(g)
         elif g is None:
-            found.append(_one(root))
+            found.append(_implicit_one(root))
         else:
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if len(roots) > len(grads):
@@ -220,7 +220,7 @@ def _root_grads(roots: Sequence[Any], grads: Sequence[Any], batched: bool) -> li
     return found
 
 
-def _one(root: Any) -> Any:
+def _implicit_one(root: Any) -> Any:
     shape, dtype = _meta(root)
     if isinstance(root, Tensor) and not root.requires_grad:
         return None

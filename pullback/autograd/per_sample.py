@@ -32,7 +32,7 @@ class PerSample(Batching):
 
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
         """An op: where parameters meet data, they stand for one of each sample."""
-        tensors = _tensors(args)
+        tensors = _all_tensors(args)
         if not any(self._derived(x) for x in tensors):
             return apply_below(op, args, out)
         data = [x for x in tensors if not self._derived(x) and x.ndim]
@@ -108,13 +108,13 @@ class _Cover(stack.Interpreter):
         return at_level_below(apply_below, op, args, out)
 
 
-def _tensors(values: Any) -> list[Any]:
+def _all_tensors(values: Any) -> list[Any]:
     found = []
     for x in values:
         if isinstance(x, Tensor):
             found.append(x)
         elif type(x) in (list, tuple):
-            found.extend(_tensors(x))
+            found.extend(_all_tensors(x))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.utils._pytree import tree_flatten, tree_unflatten
 
@@ -89,6 +90,11 @@ def check_differentiable(tensors: Iterable[Tensor]) -> None:
     for x in tensors:
         if x.dtype.kind not in "fc":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
+
+
+def differentiable(x: Tensor) -> Tensor:
+    """A tensor whose gradient can be asked for, in the graph of the original if that has one."""
+    return ops.clone(x) if x.requires_grad else x.detach().requires_grad_()
 
 
 def any_requires_grad(tensors: Iterable[Tensor]) -> bool:

@@ -23,6 +23,7 @@ from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad
+from pullback.func.arguments import differentiable
 
 __all__ = ["argmin", "fixed_point", "implicit_root"]
 
@@ -30,7 +31,7 @@ DENSE = 64
 """Up to so many unknowns the linear system is written out and factored."""
 
 
-class _Way(NamedTuple):
+class _Solver(NamedTuple):
     """How linear systems are solved: the method, and the relative size of what may be left over."""
 
     method: str
@@ -66,7 +67,7 @@ def implicit_root(
     """
     if method not in ("auto", "dense", "gmres", "cg"):
         raise ValueError(f"implicit_root: method must be 'auto', 'dense', 'gmres' or 'cg', not {method!r}")
-    return _Root.apply(residual, _Way(method, tol), solver, *args)
+    return _Root.apply(residual, _Solver(method, tol), solver, *args)
 
 
 def fixed_point(
@@ -159,7 +160,7 @@ class _Root(Function):
     """x with F(x, args) = 0; forward mode and reverse mode by the implicit function theorem."""
 
     @staticmethod
-    def forward(ctx: Any, residual: Any, way: _Way, solver: Any, *args: Any) -> Tensor:
+    def forward(ctx: Any, residual: Any, way: _Solver, solver: Any, *args: Any) -> Tensor:
         plain = [a.detach() if isinstance(a, Tensor) else a for a in args]
         x = (solver if isinstance(solver, Tensor) else solver(*plain)).detach()
         shape = residual(x, *args).shape
@@ -180,12 +181,12 @@ class _Root(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         """-(dF/da)' w, where w solves (dF/dx)' w = g."""
-        x, args, wanted = _unpacked(ctx, ctx.needs_input_grad[3:])
+        x, args, wanted = _saved_root(ctx, ctx.needs_input_grad[3:])
         way, residual = ctx.way, ctx.residual
         w = _solved(residual, x, args, g, way, transposed=True)
         recording = _engine.grad_enabled()
         with enable_grad():
-            sources = [_source(a) if chosen else a for a, chosen in zip(args, wanted, strict=True)]
+            sources = [differentiable(a) if chosen else a for a, chosen in zip(args, wanted, strict=True)]
             y = residual(x, *sources)
             chosen = [a for a, take in zip(sources, wanted, strict=True) if take]
             found = iter(
@@ -198,10 +199,10 @@ class _Root(Function):
     @staticmethod
     def jvp(ctx: Any, residual: Any, way: Any, x_tangent: Any, *tangents: Any) -> Tensor:
         """-A^-1 (dF/da) da."""
-        x, args, moved = _unpacked(ctx, [isinstance(t, Tensor) for t in tangents])
+        x, args, moved = _saved_root(ctx, [isinstance(t, Tensor) for t in tangents])
         recording = _engine.grad_enabled()
         with enable_grad():
-            sources = [_source(a) if m else a for a, m in zip(args, moved, strict=True)]
+            sources = [differentiable(a) if m else a for a, m in zip(args, moved, strict=True)]
             moved_by = pushed(lambda *given: ctx.residual(x, *given), sources, tangents, moved, recording)
         return -_solved(ctx.residual, x, args, moved_by, ctx.way, transposed=False)
 
@@ -216,18 +217,13 @@ class _Root(Function):
         return ops.stack([sample(i) for i in range(info.batch_size)]), 0
 
 
-def _unpacked(ctx: Any, wanted: Any) -> tuple[Tensor, list[Any], list[bool]]:
+def _saved_root(ctx: Any, wanted: Any) -> tuple[Tensor, list[Any], list[bool]]:
     """The solution, the arguments, and which of them are to be differentiated."""
     x, *tensors = ctx.saved_tensors
     args = list(ctx.rest)
     for i, a in zip(ctx.tensors, tensors, strict=True):
         args[i] = a
     return x, args, [bool(w) and isinstance(a, Tensor) for w, a in zip(wanted, args, strict=True)]
-
-
-def _source(a: Tensor) -> Any:
-    """A tensor whose gradient can be asked for, in the graph of the original if that has one."""
-    return ops.clone(a) if a.requires_grad else a.detach().requires_grad_()
 
 
 def pushed(f: Any, sources: list[Any], tangents: Any, moved: list[bool], recording: bool) -> Tensor:
@@ -247,13 +243,13 @@ def pushed(f: Any, sources: list[Any], tangents: Any, moved: list[bool], recordi
     return found
 
 
-def _solved(residual: Any, x: Tensor, args: list[Any], b: Tensor, way: _Way, transposed: bool) -> Tensor:
+def _solved(residual: Any, x: Tensor, args: list[Any], b: Tensor, way: _Solver, transposed: bool) -> Tensor:
     """The w with A w = b, or A' w = b: itself the root of an equation that is linear in w."""
 
     def equation(w: Tensor, x: Tensor, b: Tensor, *args: Any) -> Tensor:
         recording = _engine.grad_enabled()
         with enable_grad():
-            start = _source(x)
+            start = differentiable(x)
             if transposed:
                 y = residual(start, *args)
                 (left,) = grad(y, start, w, create_graph=recording, materialize_grads=True)
@@ -267,7 +263,7 @@ def _solved(residual: Any, x: Tensor, args: list[Any], b: Tensor, way: _Way, tra
     return implicit_root(equation, solve, x, b, *args, method=way.method, tol=way.tol)
 
 
-def _linear_solve(residual: Any, x: Tensor, args: Any, b: Tensor, way: _Way, transposed: bool) -> Tensor:
+def _linear_solve(residual: Any, x: Tensor, args: Any, b: Tensor, way: _Solver, transposed: bool) -> Tensor:
     """A w = b or A' w = b in numbers; the backward pass is recorded once and used for each product."""
     with enable_grad():
         start = x.detach().requires_grad_()
@@ -297,7 +293,7 @@ def _linear_solve(residual: Any, x: Tensor, args: Any, b: Tensor, way: _Way, tra
     return _engine.from_array(np.ascontiguousarray(solution, dtype).reshape(x.shape))
 
 
-def _krylov(product: Any, right: Any, way: _Way) -> Any:
+def _krylov(product: Any, right: Any, way: _Solver) -> Any:
     """A linear system by products alone."""
     from scipy.sparse.linalg import LinearOperator, cg, gmres
 

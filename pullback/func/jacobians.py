@@ -30,7 +30,7 @@ def unit_vectors(tensors: list[Any]) -> list[Any]:
         (x,) = tensors
         identity = np.eye(x._array.size, dtype=x._array.dtype)
         return [from_array(identity.reshape(-1, *x._array.shape))]
-    sizes = _sizes(tensors)
+    sizes = _element_counts(tensors)
     total = sum(sizes)
     found, start = [], 0
     for x, size in zip(tensors, sizes, strict=True):
@@ -40,7 +40,7 @@ def unit_vectors(tensors: list[Any]) -> list[Any]:
     return found
 
 
-def _sizes(tensors: list[Any]) -> list[int]:
+def _element_counts(tensors: list[Any]) -> list[int]:
     """The number of elements of each."""
     return [x._array.size for x in tensors]
 
@@ -100,7 +100,7 @@ def jacrev(
         check_real("jacrev", "inputs", picked.tensors)
         call = Recorded(func, picked, kwargs, has_aux, "vjp(f, *primals)")
         check_real("jacrev", "outputs", call.outs)
-        sizes = _sizes(call.outs)
+        sizes = _element_counts(call.outs)
         total = sum(sizes)
         if total == 1 and len(sizes) == 1:
             (y,) = call.outs
@@ -153,7 +153,7 @@ def jacfwd(
             if x.dtype.kind not in "fc":
                 raise ValueError(f"Expected primal to be floating point or complex, but got: {x.dtype}")
         check_real("jacfwd", "inputs", picked.tensors)
-        sizes = _sizes(picked.tensors)
+        sizes = _element_counts(picked.tensors)
         total = sum(sizes)
         basis = unit_vectors(picked.tensors)
         calls: list[Pushed] = []

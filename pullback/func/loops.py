@@ -2,7 +2,7 @@
 
 What the backward pass needs of n steps is n times what one step saves. Checkpoints cut that: cut the
 loop into b parts and keep the state between them only, and cut the parts in the same way, d deep. Then
-b^(d+1) >= n steps need d b states and what b steps save, for at most d more runs of each step. `_plan`
+b^(d+1) >= n steps need d b states and what b steps save, for at most d more runs of each step. `_least_plan`
 picks the least d that fits. Read `scan` first.
 
 The idea: Griewank, "Achieving logarithmic growth of temporal and spatial complexity in reverse automatic
@@ -65,7 +65,7 @@ def scan(
         carry, outputs = loop.run_within(init, inputs, memory)
     if reverse:
         outputs.reverse()
-    return carry, _stacked(outputs)
+    return carry, _stacked_steps(outputs)
 
 
 class _Plan(NamedTuple):
@@ -75,14 +75,14 @@ class _Plan(NamedTuple):
     parts: int
 
 
-def _plan(count: int, state: int, step: int, memory: int) -> _Plan:
+def _least_plan(count: int, state: int, step: int, memory: int) -> _Plan:
     """The plan of least recomputation whose peak of memory is within the bound, else the leanest.
 
     `state` and `step` are the bytes of a carry and of what a step saves.
     """
     best: tuple[float, _Plan] | None = None
     for depth in range(max(count.bit_length(), 1)):
-        parts = count if depth == 0 else _root(count, depth + 1)
+        parts = count if depth == 0 else _whole_root(count, depth + 1)
         peak = parts * step + depth * parts * state
         if best is None or peak < best[0]:
             best = peak, _Plan(depth, parts)
@@ -96,7 +96,7 @@ def _plan(count: int, state: int, step: int, memory: int) -> _Plan:
     return best[1]
 
 
-def _root(count: int, n: int) -> int:
+def _whole_root(count: int, n: int) -> int:
     """The least b with b^n >= count."""
     b = max(1, int(count ** (1 / n)) - 1)
     while b**n < count:
@@ -110,7 +110,7 @@ class _Loop:
     def __init__(self, f: Callable[[Any, Any], tuple[Any, Any]], init: Any) -> None:
         self.f = f
         leaves, self.form = tree_flatten(init)
-        self.looks = [_look(x) for x in leaves]
+        self.looks = [_carry_form(x) for x in leaves]
 
     def run(self, carry: Any, inputs: list[Any]) -> tuple[Any, list[Any]]:
         """The steps one by one."""
@@ -124,7 +124,7 @@ class _Loop:
         """One step; TypeError if it changes the form of the carry."""
         carry, y = self.f(carry, x)
         leaves, form = tree_flatten(carry)
-        looks = [_look(leaf) for leaf in leaves]
+        looks = [_carry_form(leaf) for leaf in leaves]
         if form != self.form or looks != self.looks:
             raise TypeError(f"scan: the carry changed from {self.looks} to {looks}")
         return carry, y
@@ -132,7 +132,7 @@ class _Loop:
     def run_within(self, carry: Any, inputs: list[Any], memory: int) -> tuple[Any, list[Any]]:
         """The steps with checkpoints, as many as `memory` calls for."""
         state = sum(x.numel() * x.element_size() for x in tree_flatten(carry)[0] if isinstance(x, Tensor))
-        plan = _plan(len(inputs), state, self.measure(carry, inputs), memory)
+        plan = _least_plan(len(inputs), state, self.measure(carry, inputs), memory)
         return self.cut(carry, inputs, plan.depth, plan.parts)
 
     def measure(self, carry: Any, inputs: list[Any]) -> int:
@@ -175,11 +175,11 @@ class _Loop:
         return tree_unflatten(leaves, form), outputs
 
 
-def _look(x: Any) -> Any:
+def _carry_form(x: Any) -> Any:
     return (tuple(x.shape), x.dtype) if isinstance(x, Tensor) else type(x)
 
 
-def _stacked(outputs: list[Any]) -> Any:
+def _stacked_steps(outputs: list[Any]) -> Any:
     """The outputs of all steps as one, each tensor with a new first dim."""
     columns = [tree_flatten(y) for y in outputs]
     form = columns[0][1]

@@ -76,7 +76,7 @@ def functional_call(
         return module(*args, **(kwargs or {}))
 
 
-def _named(module: Any) -> dict[str, Any]:
+def _named_tensors(module: Any) -> dict[str, Any]:
     """All tensors of a module by name, tied ones under each of theirs."""
     found: dict[str, Any] = {}
     for kind in ("named_parameters", "named_buffers"):
@@ -94,7 +94,7 @@ def _named(module: Any) -> dict[str, Any]:
 @contextmanager
 def replaced(module: Any, values: dict[str, Tensor], tie_weights: bool, strict: bool) -> Iterator[None]:
     """Within, the module holds other tensors."""
-    own = _named(module)
+    own = _named_tensors(module)
     missing, unexpected = [n for n in own if n not in values], [n for n in values if n not in own]
     if tie_weights:
         by_tensor = {id(own[name]): x for name, x in values.items() if name in own}
@@ -121,11 +121,11 @@ def replaced(module: Any, values: dict[str, Tensor], tie_weights: bool, strict: 
             if name not in own:
                 continue
             holder, last = _holder(module, name)
-            before.append((holder, last, _put(holder, last, x)))
+            before.append((holder, last, _replace_tensor(holder, last, x)))
         yield
     finally:
         for holder, last, old in reversed(before):
-            _put(holder, last, old)
+            _replace_tensor(holder, last, old)
 
 
 def _quoted(names: list[str]) -> str:
@@ -144,7 +144,7 @@ def _holder(module: Any, name: str) -> tuple[Any, str]:
 _ABSENT = object()
 
 
-def _put(holder: Any, name: str, value: Any) -> Any:
+def _replace_tensor(holder: Any, name: str, value: Any) -> Any:
     """Sets a tensor of a submodule past all checks; returns what stood there."""
     for store in ("_parameters", "_buffers"):
         held = getattr(holder, store, None)
@@ -181,14 +181,14 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str,
         raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
     if any(type(m) is not type(models[0]) for m in models):
         raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
-    parameters = _stacked([dict(m.named_parameters()) for m in models], True)
-    buffers = _stacked(
+    parameters = _stacked_states([dict(m.named_parameters()) for m in models], True)
+    buffers = _stacked_states(
         [dict(m.named_buffers()) if hasattr(m, "named_buffers") else {} for m in models], False
     )
     return parameters, buffers
 
 
-def _stacked(states: list[dict[str, Any]], as_leaves: bool) -> dict[str, Any]:
+def _stacked_states(states: list[dict[str, Any]], as_leaves: bool) -> dict[str, Any]:
     found = {}
     for name, first in states[0].items():
         together = ops.stack([state[name].detach() for state in states])

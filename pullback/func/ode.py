@@ -31,6 +31,7 @@ from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad, no_grad
 from pullback.core.types import Array
+from pullback.func.arguments import differentiable
 from pullback.func.rows import products
 
 __all__ = ["OdeSolution", "solve_ivp"]
@@ -48,7 +49,7 @@ class OdeSolution(NamedTuple):
     nfev: int
 
 
-class _Way(NamedTuple):
+class _Method(NamedTuple):
     """How to integrate: SciPy's method, tolerances and options, and which gradient."""
 
     method: str
@@ -105,11 +106,11 @@ def solve_ivp(
         )
     if params is None:
         params = [p for p in f.parameters() if p.requires_grad] if hasattr(f, "parameters") else []
-    way = _Way(method, rtol, atol, gradient, options)
+    way = _Method(method, rtol, atol, gradient, options)
     start, end = (_time(t, y0) for t in t_span)
     system = _System(f, y0, len(args), list(params))
     if t_eval is None:
-        mesh = _steps(system, way, start, end, y0, args)
+        mesh = _halts(system, way, start, end, y0, args)
         middle = _engine.from_array(mesh[1:-1].astype(y0.detach().numpy().dtype))
         times = ops.cat([start.reshape(1), middle, end.reshape(1)])
     else:
@@ -173,7 +174,9 @@ class _System:
         return [g.detach().numpy().ravel().astype(np.float64) for g in grads]
 
 
-def _solve(rate: Any, jacobian: Any, way: _Way, span: tuple[float, float], flat: Array, **more: Any) -> Any:
+def _solve(
+    rate: Any, jacobian: Any, way: _Method, span: tuple[float, float], flat: Array, **more: Any
+) -> Any:
     """SciPy's solution; RuntimeError if there is none."""
     from scipy.integrate import solve_ivp as scipy_solve_ivp
 
@@ -186,23 +189,23 @@ def _solve(rate: Any, jacobian: Any, way: _Way, span: tuple[float, float], flat:
     return found
 
 
-def _flat(y: Tensor) -> Array:
+def _flat_state(y: Tensor) -> Array:
     return y.detach().numpy().ravel().astype(np.float64)
 
 
-def _steps(system: _System, way: _Way, start: Tensor, end: Tensor, y0: Tensor, args: Any) -> Array:
+def _halts(system: _System, way: _Method, start: Tensor, end: Tensor, y0: Tensor, args: Any) -> Array:
     """The times at which the solver halts by itself."""
-    plain = _plain(args)
+    plain = _detached(args)
     return _solve(
         lambda t, y: system.rate(t, y, plain),
         lambda t, y: system.jacobian(t, y, plain),
         way,
         (start.item(), end.item()),
-        _flat(y0),
+        _flat_state(y0),
     ).t
 
 
-def _plain(args: Any) -> list[Any]:
+def _detached(args: Any) -> list[Any]:
     return [a.detach() if isinstance(a, Tensor) else a for a in args]
 
 
@@ -213,9 +216,9 @@ class _Ivp(Function):
     """The states at the times, from the state at the start."""
 
     @staticmethod
-    def forward(ctx: Any, system: Any, way: _Way, note: Any, start: Tensor, times: Tensor, y0: Tensor,
+    def forward(ctx: Any, system: Any, way: _Method, note: Any, start: Tensor, times: Tensor, y0: Tensor,
                 *given: Any) -> Tensor:  # fmt: skip
-        args = _plain(given[: system.arguments])
+        args = _detached(given[: system.arguments])
         at = times.detach().numpy().astype(np.float64)
         dense = way.gradient == "adjoint" and any(ctx.needs_input_grad)
         found = _solve(
@@ -223,7 +226,7 @@ class _Ivp(Function):
             lambda t, y: system.jacobian(t, y, args),
             way,
             (start.item(), float(at[-1])),
-            _flat(y0),
+            _flat_state(y0),
             t_eval=at,
             dense_output=dense,
         )
@@ -239,7 +242,7 @@ class _Ivp(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        start, times, states, given = _unpacked(ctx)
+        start, times, states, given = _saved_solution(ctx)
         system = ctx.system
         wanted = ctx.needs_input_grad
         numbers = ctx.dense is not None and not _engine.grad_enabled() and not _engine.levels()
@@ -271,7 +274,7 @@ class _Ivp(Function):
     def jvp(ctx: Any, system: Any, way: Any, note: Any, start_v: Any, times_v: Any, y0_v: Any,
             *given_v: Any) -> Tensor:  # fmt: skip
         """d' = (df/dy) d + (df/da) da beside y, from d(t0) = dy0 - f(t0) dt0."""
-        start, times, states, given = _unpacked(ctx)
+        start, times, states, given = _saved_solution(ctx)
         args = given[: ctx.system.arguments]
         first = _start_state(ctx, start, times, states, args)
         moved = [isinstance(v, Tensor) for v in given_v]
@@ -289,7 +292,7 @@ class _Ivp(Function):
         return ops.stack(pushed)
 
 
-def _unpacked(ctx: Any) -> tuple[Tensor, Tensor, Tensor, list[Any]]:
+def _saved_solution(ctx: Any) -> tuple[Tensor, Tensor, Tensor, list[Any]]:
     start, times, states, *tensors = ctx.saved_tensors
     given = list(ctx.rest)
     for i, x in zip(ctx.tensors, tensors, strict=True):
@@ -318,7 +321,7 @@ def _interpolated(
     weight = np.zeros(states[0].numel())
     places = [start.item(), *times.tolist()]
     for i in range(len(places) - 1, 0, -1):
-        weight = weight + _flat(g[i - 1])
+        weight = weight + _flat_state(g[i - 1])
         if places[i] == places[i - 1]:
             continue
         leg = _solve(
@@ -398,11 +401,11 @@ class _AdjointSystem:
         system, recording = self.system, _engine.grad_enabled()
         size = int(np.prod(system.shape))
         with enable_grad():
-            y = _source(whole[:size].reshape(system.shape))
+            y = differentiable(whole[:size].reshape(system.shape))
             weight = whole[size : 2 * size].reshape(system.shape)
             everything = [*args, *system.held]
             fresh = [
-                _source(x) if c and i < system.arguments else x
+                differentiable(x) if c and i < system.arguments else x
                 for i, (x, c) in enumerate(zip(everything, self.chosen, strict=True))
             ]
             sources = [y, *(x for x, c in zip(fresh, self.chosen, strict=True) if c)]
@@ -412,11 +415,6 @@ class _AdjointSystem:
             else:
                 grads = tuple(ops.zeros_like(x) for x in sources)
         return ops.cat([rate.reshape(-1), *((-x).reshape(-1).to(rate.dtype) for x in grads)])
-
-
-def _source(x: Tensor) -> Any:
-    """A tensor whose gradient can be asked for, in the graph of the original if that has one."""
-    return ops.clone(x) if x.requires_grad else x.detach().requires_grad_()
 
 
 class _TangentSystem:
@@ -436,6 +434,9 @@ class _TangentSystem:
         tangents = [d, *(next(moving) if m else None for m in self.moved[:count])]
         with enable_grad():
             moved = [True, *self.moved[:count]]
-            sources = [_source(y), *(_source(x) if m else x for x, m in zip(given, moved[1:], strict=True))]
+            sources = [
+                differentiable(y),
+                *(differentiable(x) if m else x for x, m in zip(given, moved[1:], strict=True)),
+            ]
             slope = pushed(lambda y, *args: system.f(t, y, *args), sources, tangents, moved, recording)
         return ops.cat([system.f(t, y, *given).reshape(-1), slope.reshape(-1)])

@@ -8,11 +8,13 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.func.ode import OdeSolution, _flat, _plain, _solve, _System, _Way
+from pullback.func.ode import OdeSolution, _detached, _flat_state, _Method, _solve, _System
 from pullback.utils.checkpoint import checkpoint
 
 
-def replayed(system: _System, way: _Way, start: Tensor, times: Tensor, y0: Tensor, args: Any) -> OdeSolution:
+def replayed(
+    system: _System, way: _Method, start: Tensor, times: Tensor, y0: Tensor, args: Any
+) -> OdeSolution:
     """The solution by the steps that the solver accepts between one time and the next.
 
     A step is a part of its leg, so that its length is differentiable with respect to the times, and a
@@ -24,8 +26,8 @@ def replayed(system: _System, way: _Way, start: Tensor, times: Tensor, y0: Tenso
     if way.method not in known:
         raise ValueError(f"solve_ivp: gradient='discrete' needs one of {sorted(known)}, not {way.method}")
     scheme = known[way.method]
-    plain = _plain(args)
-    flat, y, before = _flat(y0), y0, start
+    plain = _detached(args)
+    flat, y, before = _flat_state(y0), y0, start
     states, count = [], 0
     for end in times.unbind():
         if before.item() != end.item():

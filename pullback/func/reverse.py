@@ -95,7 +95,7 @@ class Recorded:
         return found
 
 
-def _gradient(
+def _gradient_and_call(
     func: Callable[..., Any], argnums: Argnums, args: tuple[Any, ...], kwargs: Any, has_aux: bool
 ) -> tuple[Any, Recorded]:
     """The gradient of a scalar function, nested as the arguments are, and the call."""
@@ -134,7 +134,7 @@ def grad_and_value(
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        found, call = _gradient(func, argnums, args, kwargs, has_aux)
+        found, call = _gradient_and_call(func, argnums, args, kwargs, has_aux)
         if has_aux:
             return found, (call.value(), call.auxiliary())
         return found, call.value()
@@ -158,7 +158,7 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        found, call = _gradient(func, argnums, args, kwargs, has_aux)
+        found, call = _gradient_and_call(func, argnums, args, kwargs, has_aux)
         return (found, call.auxiliary()) if has_aux else found
 
     return run

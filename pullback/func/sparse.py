@@ -23,7 +23,7 @@ from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad
 from pullback.core.types import Array
 from pullback.func.rows import products
-from pullback.transforms.patterns import trace
+from pullback.transforms.patterns import dependencies
 
 __all__ = ["hessian_sparsity", "jacobian_sparsity", "sparse_hessian", "sparse_jacobian"]
 
@@ -41,7 +41,7 @@ def jacobian_sparsity(f: Callable[[Tensor], Tensor], x: Tensor) -> Any:
            [0, 1, 1]])
     """
     _check_input("jacobian_sparsity", x)
-    return trace(f, x)
+    return dependencies(f, x)
 
 
 def hessian_sparsity(f: Callable[[Tensor], Tensor], x: Tensor) -> Any:
@@ -56,7 +56,7 @@ def hessian_sparsity(f: Callable[[Tensor], Tensor], x: Tensor) -> Any:
            [0, 1, 0]])
     """
     _check_input("hessian_sparsity", x)
-    pattern = trace(functools.partial(_gradient, f), x)
+    pattern = dependencies(functools.partial(_recorded_gradient, f), x)
     return (pattern + pattern.T).tocsr()
 
 
@@ -76,7 +76,7 @@ def sparse_jacobian(f: Callable[[Tensor], Tensor], x: Tensor, *, sparsity: Any =
            [ 0.,  0., -1.,  6.]], dtype=float32)
     """
     _check_input("sparse_jacobian", x)
-    pattern = trace(f, x) if sparsity is None else sparsity
+    pattern = dependencies(f, x) if sparsity is None else sparsity
     with enable_grad():
         start = x.detach().clone().requires_grad_()
         y = f(start)
@@ -85,16 +85,16 @@ def sparse_jacobian(f: Callable[[Tensor], Tensor], x: Tensor, *, sparsity: Any =
         pattern = _checked_pattern("sparse_jacobian", pattern, (y.numel(), x.numel()))
         columns, colours, by_rows = _jacobian_colours(pattern)
         if pattern.nnz == 0 or not y.requires_grad:
-            return _filled(pattern, np.zeros(pattern.nnz, x.numpy().dtype))
+            return _with_entries(pattern, np.zeros(pattern.nnz, x.numpy().dtype))
         if by_rows:
             found = products(y, start, columns)
         else:
             weights = ops.zeros_like(y).requires_grad_()
             (pulled,) = grad(y, start, weights, create_graph=True)
             found = products(pulled, weights, columns)
-    rows, entries = _places(pattern)
+    rows, entries = _entries(pattern)
     lines, along = (rows, entries) if by_rows else (entries, rows)
-    return _filled(pattern, found[colours[lines], along])
+    return _with_entries(pattern, found[colours[lines], along])
 
 
 def sparse_hessian(f: Callable[[Tensor], Tensor], x: Tensor, *, sparsity: Any = None) -> Any:
@@ -123,9 +123,9 @@ def sparse_hessian(f: Callable[[Tensor], Tensor], x: Tensor, *, sparsity: Any = 
     colours = _hessian_colours(pattern)
     with enable_grad():
         start = x.detach().clone().requires_grad_()
-        slope = _gradient(f, start)
+        slope = _recorded_gradient(f, start)
         if pattern.nnz == 0 or not slope.requires_grad:
-            return _filled(pattern, np.zeros(pattern.nnz, x.numpy().dtype))
+            return _with_entries(pattern, np.zeros(pattern.nnz, x.numpy().dtype))
         found = products(slope, start, _seeds(colours))
     return _recovered(pattern, colours, found)
 
@@ -151,7 +151,7 @@ def _checked_pattern(name: str, pattern: Any, shape: tuple[int, int]) -> Any:
     return pattern
 
 
-def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def _recorded_gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """The gradient of a scalar function, recorded; zeros where it depends on nothing."""
     y = f(x)
     if not isinstance(y, Tensor) or y.numel() != 1:
@@ -163,12 +163,12 @@ def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return slope
 
 
-def _places(pattern: Any) -> tuple[Array, Array]:
+def _entries(pattern: Any) -> tuple[Array, Array]:
     """Row and column of each entry."""
     return np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr)), pattern.indices
 
 
-def _filled(pattern: Any, values: Array) -> Any:
+def _with_entries(pattern: Any, values: Array) -> Any:
     """The matrix with these entries."""
     from scipy.sparse import csr_array
 
@@ -205,7 +205,7 @@ def _hessian_colours(pattern: Any) -> Array:
     """A star colouring of a symmetric pattern."""
     from pullback.kernels.colouring import star
 
-    rows, entries = _places(pattern)
+    rows, entries = _entries(pattern)
     outside = rows != entries
     degrees = np.bincount(rows[outside], minlength=pattern.shape[0])
     starts = np.concatenate([[0], np.cumsum(degrees)])
@@ -221,9 +221,9 @@ def _seeds(colours: Array) -> Array:
 
 def _recovered(pattern: Any, colours: Array, found: Array) -> Any:
     """A symmetric matrix from its products: each entry from where nothing was added to it."""
-    rows, entries = _places(pattern)
+    rows, entries = _entries(pattern)
     count = len(found)
     here = rows * count + colours[entries]
     alone = np.bincount(here, minlength=pattern.shape[0] * count)[here] == 1
     values = np.where(alone, found[colours[entries], rows], found[colours[rows], entries])
-    return _filled(pattern, values)
+    return _with_entries(pattern, values)

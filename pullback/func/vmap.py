@@ -24,7 +24,7 @@ from pullback.utils._pytree import (
     tree_unflatten,
 )
 
-Dims = Any
+InDims = Any
 
 
 def name_of(func: Callable[..., Any]) -> str:
@@ -36,8 +36,8 @@ def name_of(func: Callable[..., Any]) -> str:
 
 def vmap(
     func: Callable[..., Any],
-    in_dims: Dims = 0,
-    out_dims: Dims = 0,
+    in_dims: InDims = 0,
+    out_dims: InDims = 0,
     randomness: str = "error",
     *,
     chunk_size: int | str | None = None,
@@ -77,7 +77,7 @@ def vmap(
 
 
 def bound(
-    func: Any, in_dims: Dims, args: tuple[Any, ...]
+    func: Any, in_dims: InDims, args: tuple[Any, ...]
 ) -> tuple[list[Any], list[Any], TreeSpec | None, int]:
     """The arguments in a flat list, a dim for each, how they were nested (None: not at all), and the size of
     the batch."""
@@ -111,7 +111,7 @@ def bound(
     return flat, dims, spec, batch_size(flat, dims)
 
 
-def _plainly_bound(in_dims: Dims, args: tuple[Any, ...]) -> Any:
+def _plainly_bound(in_dims: InDims, args: tuple[Any, ...]) -> Any:
     """The same for tensors alone with a good dim each; None where that must be looked at more closely."""
     dims = [in_dims] * len(args) if type(in_dims) is int else list(in_dims)
     if len(dims) != len(args):
@@ -130,7 +130,7 @@ def _plainly_bound(in_dims: Dims, args: tuple[Any, ...]) -> Any:
     return None if size is None else (list(args), dims, None, size)
 
 
-def _checked_dim(func: Any, in_dims: Dims, x: Any, dim: Any) -> int | None:
+def _checked_dim(func: Any, in_dims: InDims, x: Any, dim: Any) -> int | None:
     """The batch dim of one argument, not negative."""
     if dim is None:
         return None
@@ -174,7 +174,7 @@ def run_flat(
     flat: list[Any],
     dims: list[Any],
     spec: TreeSpec | None,
-    out_dims: Dims,
+    out_dims: InDims,
     level: Batching,
     kwargs: dict[str, Any],
 ) -> Any:
@@ -193,7 +193,7 @@ def run_flat(
     return tree_unflatten(found, shape)
 
 
-def _out_dims(func: Any, out_dims: Dims, shape: TreeSpec, results: Any) -> list[Any]:
+def _out_dims(func: Any, out_dims: InDims, shape: TreeSpec, results: Any) -> list[Any]:
     """Where the batch goes in each result."""
     if isinstance(out_dims, int) or out_dims is None:
         return [out_dims] * shape.num_leaves
@@ -268,7 +268,7 @@ def _in_chunks(
     flat: list[Any],
     dims: list[Any],
     spec: TreeSpec | None,
-    out_dims: Dims,
+    out_dims: InDims,
     randomness: str,
     size: int,
     step: int,

@@ -45,7 +45,7 @@ def _matrix(rows: Array, columns: Array, shape: tuple[int, int]) -> Any:
     return coo_array((np.ones(len(rows), bool), (rows, columns)), shape=shape).tocsr()
 
 
-def _numbers(shape: Any) -> Array:
+def _element_numbers(shape: Any) -> Array:
     """The number of each element, in the order of memory."""
     return np.arange(math.prod(shape)).reshape(shape)
 
@@ -117,7 +117,7 @@ class Patterns(Interpreter):
     def _places(self, view: Tensor) -> Array:
         """For each element of a view the number of the base's element that it is."""
         base = view._base
-        numbers = _engine.from_array(_numbers(base.shape))
+        numbers = _engine.from_array(_element_numbers(base.shape))
         size, stride, offset, strides = _engine.view_geometry(view)
         return _engine.REGISTRY["strided_take"](numbers, strides, size, stride, offset)._array
 
@@ -125,7 +125,7 @@ class Patterns(Interpreter):
 
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
         """An op on tensors that may have patterns."""
-        patterns = [self.of(x) for x in _tensors(op, args)]
+        patterns = [self.of(x) for x in _operands(op, args)]
         dependent = any(p is not None for p in patterns) and not op.nondiff and not op.random
         if out is not None:
             target = args[0] if out is IN_PLACE else out
@@ -161,7 +161,7 @@ class Patterns(Interpreter):
         """The patterns of an op's results."""
         shapes = [x.shape for x in results]
         if op.elementwise:
-            return [_broadcast(_tensors(op, args), patterns, shapes[0])]
+            return [_union_broadcast(_operands(op, args), patterns, shapes[0])]
         ways: list[Callable[..., Any]] = []
         if op.factors:
             ways.append(_of_product)
@@ -196,7 +196,7 @@ class Patterns(Interpreter):
         return _matrix(rows, np.tile(columns, result.numel()), (result.numel(), self.size))
 
 
-def _tensors(op: Op, args: Any) -> list[Tensor]:
+def _operands(op: Op, args: Any) -> list[Tensor]:
     """All tensors among the operands, those in lists too."""
     found: list[Tensor] = []
     for x, kind in zip(args, op.kinds, strict=True):
@@ -219,12 +219,12 @@ def _replaced(op: Op, args: Any, values: list[Any]) -> Any:
     return tuple(found)
 
 
-def _broadcast(tensors: list[Tensor], patterns: list[Any], shape: Any) -> Any:
+def _union_broadcast(tensors: list[Tensor], patterns: list[Any], shape: Any) -> Any:
     """An elementwise op: the union of the operands' rows, broadcast."""
     found = None
     for x, pattern in zip(tensors, patterns, strict=True):
         if pattern is not None:
-            places = np.broadcast_to(_numbers(x.shape), shape)
+            places = np.broadcast_to(_element_numbers(x.shape), shape)
             found = _either(found, _picked(pattern, places))
     return found
 
@@ -232,7 +232,7 @@ def _broadcast(tensors: list[Tensor], patterns: list[Any], shape: Any) -> Any:
 # --------------------------------------------------------------- ops that move data, and sums
 
 
-def _run(op: Op, args: Any, operands: list[Any]) -> list[Array]:
+def _run_in_float64(op: Op, args: Any, operands: list[Any]) -> list[Array]:
     """The op on other operands, in float64."""
     result = _engine.apply_below(op, _replaced(op, args, operands))
     return [x._array for x in (result if isinstance(result, (tuple, list)) else [result])]
@@ -249,7 +249,7 @@ def _by_numbers(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     It runs on the numbers 1, 2, ... and on random ones: an element that shows the same mapping in both
     is a copy; one that is the same in both depends on nothing; any other ends the attempt.
     """
-    tensors = _tensors(op, args)
+    tensors = _operands(op, args)
     sizes = [0 if p is None else p.shape[0] for p in patterns]
     starts, total = np.cumsum([0, *sizes]), sum(sizes)
     values = [np.arange(1.0, total + 1), np.random.default_rng(0).standard_normal(total)]
@@ -259,8 +259,8 @@ def _by_numbers(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
             _wide(x) if p is None else _engine.from_array(value[start : start + n].reshape(x.shape).copy())
             for x, p, start, n in zip(tensors, patterns, starts, sizes, strict=False)
         ]
-        seen.append(_run(op, args, operands))
-    together = _stacked(patterns)
+        seen.append(_run_in_float64(op, args, operands))
+    together = _below_each_other(patterns)
     found: list[Any] = []
     for numbers, noise in zip(*seen, strict=True):
         place = numbers - 1
@@ -279,7 +279,7 @@ def _by_numbers(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     return found
 
 
-def _stacked(patterns: list[Any]) -> Any:
+def _below_each_other(patterns: list[Any]) -> Any:
     """The patterns of the dependent operands, one below the other."""
     from scipy.sparse import vstack
 
@@ -293,7 +293,7 @@ def _by_transpose(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     The gradient of the op, at the numbers of the result's elements, shows to which of them each
     element of an operand is added.
     """
-    tensors = _tensors(op, args)
+    tensors = _operands(op, args)
     count = math.prod(shapes[0])
     if len(shapes) > 1 or count == 0:
         return None
@@ -335,11 +335,11 @@ def _of_product(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     A factor that is constant and mostly zero shows which elements count.
     """
     known = dict(zip(op.params, args, strict=True))
-    place = {id(x): p for x, p in zip(_tensors(op, args), patterns, strict=True)}
+    place = {id(x): p for x, p in zip(_operands(op, args), patterns, strict=True)}
     a, b = (known[name] for name in op.factors)
     found = None
-    if len(op.factors) < len(_tensors(op, args)) and place[id(known["self"])] is not None:
-        found = _broadcast([known["self"]], [place[id(known["self"])]], shapes[0])
+    if len(op.factors) < len(_operands(op, args)) and place[id(known["self"])] is not None:
+        found = _union_broadcast([known["self"]], [place[id(known["self"])]], shapes[0])
     exact = _by_zeros(a, b, place[id(a)], place[id(b)])
     if exact is not None:
         return [_either(found, exact)]
@@ -366,7 +366,7 @@ def _without(shape: Any, axis: int) -> Array:
     """The numbers of the elements that are left when one dim is summed away."""
     kept = list(shape)
     del kept[axis]
-    return _numbers(kept)
+    return _element_numbers(kept)
 
 
 def _by_zeros(a: Tensor, b: Tensor, left: Any, right: Any) -> Any:
@@ -391,14 +391,14 @@ def _by_zeros(a: Tensor, b: Tensor, left: Any, right: Any) -> Any:
 def _by_slices(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     """An op along `dim`: each element of the result depends on the slice that it lies in."""
     dim = args[op.params.index("dim")]
-    tensors = _tensors(op, args)
+    tensors = _operands(op, args)
     if len(tensors) != 1 or (dim is not None and not isinstance(dim, (int, tuple, list))):
         return None
     shape = tensors[0].shape
     dims = range(len(shape)) if dim is None or dim in ((), []) else [dim] if isinstance(dim, int) else dim
     dims = tuple({d % max(len(shape), 1) for d in dims})
     reduced = tuple(1 if d in dims else n for d, n in enumerate(shape))
-    groups = np.broadcast_to(_numbers(reduced), shape)
+    groups = np.broadcast_to(_element_numbers(reduced), shape)
     union = _gathered(patterns[0], groups, math.prod(reduced))
     found = []
     for wanted in shapes:
@@ -407,7 +407,7 @@ def _by_slices(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
         elif len(wanted) == len(shape) and all(
             n == m for d, (n, m) in enumerate(zip(wanted, shape, strict=True)) if d not in dims
         ):
-            found.append(_picked(union, np.broadcast_to(_numbers(reduced), wanted)))
+            found.append(_picked(union, np.broadcast_to(_element_numbers(reduced), wanted)))
         else:
             return None
     return found
@@ -415,7 +415,7 @@ def _by_slices(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
 
 def _by_units(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     """A small linear op: its matrix, a column for each unit vector."""
-    tensors = _tensors(op, args)
+    tensors = _operands(op, args)
     dependent = [i for i, p in enumerate(patterns) if p is not None]
     if len(dependent) != 1 or len(shapes) != 1:
         return None
@@ -427,7 +427,7 @@ def _by_units(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     for unit in np.eye(size):
         fixed = _engine.from_array(unit.reshape(tensors[place].shape))
         operands = [fixed if i == place else _wide(x) for i, x in enumerate(tensors)]
-        columns.append(_run(op, args, operands)[0].ravel() != 0)
+        columns.append(_run_in_float64(op, args, operands)[0].ravel() != 0)
     rows, entries = np.nonzero(np.stack(columns, 1))
     return [_matrix(rows, entries, (math.prod(shapes[0]), size)) @ patterns[place]]
 
@@ -435,7 +435,7 @@ def _by_units(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
 # ------------------------------------------------------------------------------------ entrance
 
 
-def trace(function: Callable[[Tensor], Any], x: Tensor) -> Any:
+def dependencies(function: Callable[[Tensor], Any], x: Tensor) -> Any:
     """The pattern of `function(x)` with respect to x: a boolean matrix, by rows."""
     from scipy.sparse import csr_array, eye_array
 

@@ -25,7 +25,7 @@ from pullback.transforms.leaves import gradients, leaf, same
 from pullback.transforms.stack import Interpreter, Wrapper, bottom, levels_of
 
 
-def _outputs(result: Any) -> tuple[Any, ...]:
+def outputs_of(result: Any) -> tuple[Any, ...]:
     """One result or several, as a tuple."""
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
@@ -170,7 +170,7 @@ class Tangents(Interpreter):
             return apply_below(op, args, out)
         if out is IN_PLACE:
             before = self._kept(args)
-            (tangent,) = _outputs(self.pushed(op, before, apply_below(op, before)))
+            (tangent,) = outputs_of(self.pushed(op, before, apply_below(op, before)))
             return self._write(op, args, tangent)
         result = apply_below(op, args, out)
         pushed = self.pushed(op, args, result)
@@ -231,10 +231,10 @@ class Tangents(Interpreter):
         ]
         ctx.saved_for_forward = ctx._for_jvp
         try:
-            tangents = _outputs(cls.jvp(ctx, *given))
+            tangents = outputs_of(cls.jvp(ctx, *given))
         finally:
             ctx.saved_for_forward = ()
-        for x, tangent in zip(_outputs(result), tangents, strict=True):
+        for x, tangent in zip(outputs_of(result), tangents, strict=True):
             if isinstance(x, Tensor) and tangent is not None:
                 self.carry(x, tangent)
         return result
@@ -266,7 +266,7 @@ class Tangents(Interpreter):
         known = {name: self.or_zeros(x) for name, x in zip(op.params, args, strict=True)}
         known |= {f"{name}_primal": x for name, x in zip(op.params, args, strict=True)}
         known["result"] = result
-        known |= {f"result{i}": y for i, y in enumerate(_outputs(result))}
+        known |= {f"result{i}": y for i, y in enumerate(outputs_of(result))}
         return op.jvp_rule(*(known[name] for name in code.co_varnames[: code.co_argcount]))
 
     def _on_tangents(self, op: Op, args: tuple[Any, ...]) -> Any:
@@ -339,7 +339,7 @@ class Tangents(Interpreter):
                 tangents.append(tangent)
                 return fresh
 
-            results = _outputs(apply_below(op, tuple([source(x) for x in args])))
+            results = outputs_of(apply_below(op, tuple([source(x) for x in args])))
             ends = [y for y in results if y.requires_grad]
             starts = [leaf(ops.zeros_like(y), False) for y in ends]
             back = gradients(ends, sources, starts, True, True)

@@ -24,6 +24,7 @@ from pullback.core.modes import enable_grad
 from pullback.ops.shared.series import Series, plus
 from pullback.transforms.leaves import gradients, leaf
 from pullback.transforms.stack import Interpreter, entered
+from pullback.transforms.tangents import outputs_of
 
 __all__ = ["jet"]
 
@@ -47,7 +48,7 @@ def jet(f: Callable[..., Any], primals: Any, series: Any) -> Any:
     single = isinstance(primals, Tensor)
     values = (primals,) if single else tuple(primals)
     terms = (series,) if single else tuple(series)
-    order = _check(values, terms)
+    order = _order_of(values, terms)
     tracer = Jets(order)
     inputs = []
     for x, derivatives in zip(values, terms, strict=True):
@@ -64,7 +65,7 @@ def jet(f: Callable[..., Any], primals: Any, series: Any) -> Any:
     return found[0]
 
 
-def _check(values: tuple[Any, ...], terms: tuple[Any, ...]) -> int:
+def _order_of(values: tuple[Any, ...], terms: tuple[Any, ...]) -> int:
     """The order of all the series."""
     if len(values) != len(terms):
         raise ValueError(f"jet: {len(values)} primals, but {len(terms)} series")
@@ -101,7 +102,7 @@ class Jets(Interpreter):
         if found is not None or x._base is None:
             return found
         held = self.of(x._base)
-        return held and [None if c is None else _window(c, _engine.view_geometry(x)) for c in held]
+        return held and [None if c is None else _seen_by_view(c, _engine.view_geometry(x)) for c in held]
 
     held = of  # what the engine keeps of a tensor that is about to be written to
 
@@ -136,7 +137,7 @@ class Jets(Interpreter):
             return result
         if op.view:  # complex numbers seen as pairs, or the other way round: a copy carries its own
             result = ops.clone(result)
-        for x, coefficients in zip(_outputs(result), self._push(op, args, result), strict=True):
+        for x, coefficients in zip(outputs_of(result), self._push(op, args, result), strict=True):
             if coefficients is not None and x.dtype.kind in "fc":
                 self.give(x, coefficients)
         return result
@@ -159,7 +160,7 @@ class Jets(Interpreter):
         result, _ = cls._run(args)
         if self._any(args):
             found = self._by_derivative(lambda *given: cls.apply(*given), args)
-            for x, coefficients in zip(_outputs(result), found, strict=True):
+            for x, coefficients in zip(outputs_of(result), found, strict=True):
                 if coefficients is not None:
                     self.give(x, coefficients)
         return result
@@ -185,9 +186,9 @@ class Jets(Interpreter):
 
     def _push(self, op: Op, args: Any, result: Any) -> list[Any]:
         """The coefficients of each of an op's results."""
-        if op.series_rule is not None and _outputs(result)[0].dtype.kind == "f":
+        if op.series_rule is not None and outputs_of(result)[0].dtype.kind == "f":
             series = [self._series(x) for x in args]
-            return [op.series_rule(_outputs(result)[0], self.order, *series)]
+            return [op.series_rule(outputs_of(result)[0], self.order, *series)]
         if op.linear or op.view:
             return self._each(lambda pieces: _engine.apply_below(op, pieces), op, args, result)
         if op.multilinear and not any(type(x) in (list, tuple) for x in args):
@@ -206,7 +207,7 @@ class Jets(Interpreter):
                 self._piece(x, k) if kind in "TNOL" else x for x, kind in zip(args, op.kinds, strict=True)
             ]
             empty = not any(p is not None for p in self._present(args, k))
-            columns.append([None] * len(_outputs(result)) if empty else _outputs(run(tuple(pieces))))
+            columns.append([None] * len(outputs_of(result)) if empty else outputs_of(run(tuple(pieces))))
         return [list(c) for c in zip(*columns, strict=True)]
 
     def _present(self, values: Any, k: int) -> Any:
@@ -232,7 +233,7 @@ class Jets(Interpreter):
         found = []
         for k in range(1, self.order + 1):
             total = None
-            for shares in _shares(k, len(moving)):
+            for shares in _compositions(k, len(moving)):
                 picked = [s[share] for s, share in zip(series, shares, strict=True)]
                 if all(p is not None for p in picked):
                     given = list(args)
@@ -291,16 +292,12 @@ class Jets(Interpreter):
         return tuple(renewed(x) if self._any((x,)) else x for x in args), sources, held
 
 
-def _outputs(result: Any) -> tuple[Any, ...]:
-    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
-
-
 def _over_orders(coefficients: Any) -> list[Any]:
     """The coefficients 2 ... K of y from those of y': a division by the order."""
     return [c if c is None else c / (k + 2) for k, c in enumerate(coefficients or [])]
 
 
-def _window(c: Tensor, geometry: Any) -> Any:
+def _seen_by_view(c: Tensor, geometry: Any) -> Any:
     """What a view of its base shows of a coefficient of that base."""
     size, stride, offset, strides = geometry
     if c.stride() == strides:
@@ -323,19 +320,19 @@ def _fitted(c: Tensor, x: Tensor) -> Tensor:
     return c if c.dtype == x.dtype else c.to(x.dtype)
 
 
-def _shares(total: int, parts: int) -> Any:
+def _compositions(total: int, parts: int) -> Any:
     """All ways to write a number as an ordered sum of so many."""
     if parts == 1:
         yield (total,)
         return
     for first in range(total + 1):
-        for rest in _shares(total - first, parts - 1):
+        for rest in _compositions(total - first, parts - 1):
             yield (first, *rest)
 
 
 def _transposed(run: Callable[[], Any], sources: list[Tensor]) -> tuple[Any, Any, Any]:
     """The results, and u -> J' u: linear, so that its own backward pass from v is J v."""
-    ends = _outputs(run())
+    ends = outputs_of(run())
     live = [y for y in ends if isinstance(y, Tensor) and y.requires_grad]
     starts = [leaf(ops.zeros_like(y), False) for y in live]
     back = gradients(live, sources, starts, True, True) if live else ()

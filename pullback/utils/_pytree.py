@@ -220,7 +220,7 @@ def _standard() -> None:
         _default_dict,
         serialized_type_name="collections.defaultdict",
         flatten_with_keys_fn=lambda d: (_mapping_keys(d), [d.default_factory, list(d)]),
-        to_dumpable_context=lambda c: [_type_name(c[0]), c[1]],
+        to_dumpable_context=lambda c: [_qualified_name(c[0]), c[1]],
         from_dumpable_context=lambda c: [_named_type(c[0]), c[1]],
     )
     register_pytree_node(
@@ -232,7 +232,7 @@ def _standard() -> None:
     )
 
 
-def _type_name(cls: Any) -> str:
+def _qualified_name(cls: Any) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
@@ -264,7 +264,7 @@ register_pytree_node(
         [(GetAttrKey(k), v) for k, v in zip(t._fields, t, strict=True)],
         type(t),
     ),
-    to_dumpable_context=_type_name,
+    to_dumpable_context=_qualified_name,
     from_dumpable_context=_named_type,
 )
 
@@ -423,7 +423,7 @@ def _shown_type(spec: TreeSpec) -> Any:
 # -------------------------------------------------------------------------- flatten and unflatten
 
 
-def _flatten(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
+def _flatten_into(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
     kind = type(tree)
     children, context = tree, None
     if is_leaf is not None and is_leaf(tree):
@@ -442,7 +442,7 @@ def _flatten(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
             leaves.append(child)
             specs.append(LEAF)
         else:
-            specs.append(_flatten(child, leaves, is_leaf))
+            specs.append(_flatten_into(child, leaves, is_leaf))
     return TreeSpec(kind, context, specs)
 
 
@@ -454,7 +454,7 @@ def tree_flatten(tree: PyTree, is_leaf: Callable[[PyTree], bool] | None = None) 
     [1, 2, 3]
     """
     leaves: list[Any] = []
-    spec = _flatten(tree, leaves, is_leaf)
+    spec = _flatten_into(tree, leaves, is_leaf)
     return leaves, spec
 
 

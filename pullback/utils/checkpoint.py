@@ -294,7 +294,7 @@ class _Frame:
         place = _Place(self, len(self.places))
         self.places.append(weakref.ref(place))
         if self.looks is not None:
-            self.looks.append(_look(x))
+            self.looks.append(_description(x))
         return place
 
     def unpack(self, place: _Place) -> Tensor:
@@ -356,7 +356,7 @@ class _Frame:
                 f"Number of tensors saved during recomputation: {count}.\n"
             )
         elif self.looks is not None:
-            pairs = [(i, self.looks[i], _look(x)) for i, x in sorted(found.items())]
+            pairs = [(i, self.looks[i], _description(x)) for i, x in sorted(found.items())]
             lines = [
                 f"tensor at position {i}:\nsaved metadata: {was}\nrecomputed metadata: {is_now}\n"
                 for i, was, is_now in pairs
@@ -371,7 +371,7 @@ class _Frame:
             raise CheckpointError(message + (_compared(self.run.logs) if self.run.logs else _TIP))
 
 
-def _look(x: Tensor) -> dict[str, Any]:
+def _description(x: Tensor) -> dict[str, Any]:
     return {"shape": x.shape, "dtype": x.dtype, "device": x.device}
 
 

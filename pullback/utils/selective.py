@@ -64,7 +64,7 @@ def create_selective_checkpoint_contexts(
     tensor([5.4366, 5.4366])
     """
     if isinstance(policy_fn_or_list, list):
-        policy = _listed(policy_fn_or_list)
+        policy = _policy_of_list(policy_fn_or_list)
     elif callable(policy_fn_or_list):
         policy = policy_fn_or_list
     else:
@@ -73,7 +73,7 @@ def create_selective_checkpoint_contexts(
     return _Keeping(policy, kept), _Using(kept, allow_cache_entry_mutation)
 
 
-def _listed(chosen: list[Any]) -> Callable[..., Any]:
+def _policy_of_list(chosen: list[Any]) -> Callable[..., Any]:
     """The policy of a list: keep these, compute the others again."""
     names = set()
     for item in chosen:

@@ -150,7 +150,7 @@ def along(level: Any, op: Op, *args: Any) -> Any:
             dim = args[i]
             if dim is None or dim == () or dim == []:
                 if not op.all_dims:
-                    return _flattened(level, op, *args)
+                    return _over_a_whole_sample(level, op, *args)
                 dim = 1 if ranks == 1 else tuple(range(1, ranks + 1))
             else:
                 dim = shifted(dim, ranks)
@@ -178,7 +178,7 @@ def _along_nothing(level: Any, op: Op, *args: Any) -> Any:
     return tuple(map(without, results)) if isinstance(results, tuple) else without(results)
 
 
-def _flattened(level: Any, op: Op, *args: Any) -> Any:
+def _over_a_whole_sample(level: Any, op: Op, *args: Any) -> Any:
     """No dim: the op along all of a sample as one."""
     p = args[0].physical
     flat = p.reshape(p.shape[0], math.prod(args[0].shape))
