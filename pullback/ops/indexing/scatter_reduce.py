@@ -13,20 +13,15 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn
-from pullback.ops.indexing.scatter import (
-    check_line,
-    cut,
-    gather,
-    raise_range,
-    scatter_add,
-    scatter_batch,
-    write_slices,
-    zero_padded,
-)
+from pullback.core.types import Array
+from pullback.ops.indexing.refusals import check_index_reduce, check_line, check_range, check_same_dtype
+from pullback.ops.indexing.scatter import gather, leading_part, scatter_add, scatter_batch, zero_padded
+from pullback.ops.indexing.slices import write_slices
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_places import accumulate, line_places, outside
+from pullback.ops.shared.flat_places import accumulate, line_places
 
 _UFUNCS = {
     "sum": np.add,
@@ -59,17 +54,17 @@ def _identity(reduce: str, kind: Any) -> Any:
     return -np.inf if reduce == "amax" else np.inf
 
 
-def _reduce_at(self: Any, places: Any, src: Any, reduce: str, include_self: bool) -> Any:
+def _reduce_at(self: Any, positions: Any, src: Any, reduce: str, include_self: bool) -> Any:
     """Reduces `src` into flat positions of `self`, in order."""
-    if not places.size:
+    if not positions.size:
         return self
     touched = np.zeros(self.shape, bool)
-    touched.reshape(-1)[places.ravel()] = True
+    touched.reshape(-1)[positions.ravel()] = True
     if not include_self:
         self[touched] = _identity(reduce, self.dtype)
-    accumulate(_UFUNCS[reduce], self, places, src)
+    accumulate(_UFUNCS[reduce], self, positions, src)
     if reduce == "mean":
-        counts = np.bincount(places.ravel(), minlength=self.size).reshape(self.shape)
+        counts = np.bincount(positions.ravel(), minlength=self.size).reshape(self.shape)
         counts = np.maximum(counts + bool(include_self), 1)
         wide = self.astype(np.float32) if self.dtype.itemsize == 2 and self.dtype.kind not in "iu" else self
         self[...] = wide // counts if self.dtype.kind in "iu" else wide / counts
@@ -79,15 +74,28 @@ def _reduce_at(self: Any, places: Any, src: Any, reduce: str, include_self: bool
 @op(name="scatter_reduce", places="", writes="C")
 def _scatter_reduce(self: Tensor, dim, index: Tensor, src: Tensor, reduce, include_self):
     """`self` with the elements of `src` reduced in at `index` along a dimension."""
+    dim = _check_scatter_reduce(self, dim, index, src, reduce)
+    check_range(self, dim, index)
+    line = index if index.ndim else index.reshape(1)
+    positions = line_places(self.shape or (1,), dim, line)
+    return _reduce_at(self, positions, leading_part(src, index.shape), reduce, include_self)
+
+
+def _check_scatter_reduce(self: Array, dim: int, index: Array, src: Array, reduce: str) -> int:
+    """The dimension, counted from the front."""
     if reduce not in _UFUNCS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    if self.dtype != src.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    check_same_dtype("scatter", self, src)
     _check_kind(self, reduce, f"scatter_gather_tensor_cpu_reduce_{reduce}")
-    dim = check_line("scatter", self, dim, index, src)
-    line = index if index.ndim else index.reshape(1)
-    places = line_places(self.shape or (1,), dim, line)
-    return _reduce_at(self, places, cut(src, index.shape), reduce, include_self)
+    return check_line("scatter", self, dim, index, src)
+
+
+@_scatter_reduce.meta
+def _scatter_reduce_shape(
+    self: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool
+) -> Array:
+    _check_scatter_reduce(self, dim, index, src, reduce)
+    return meta_array(self.shape, self.dtype)
 
 
 @_scatter_reduce.joint_vjp
@@ -95,22 +103,17 @@ def _scatter_reduce_rule(
     g: Any, self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool,
     result: Any, needs: Any,
 ) -> Any:  # fmt: skip
-    used = cut_tensor(src, index.shape)
-    slopes = _slopes(g, self, dim, index, used, reduce, include_self, result)
-    to_self, to_src = slopes
+    used = _leading_part(src, index.shape)
+    gself, gsrc = _gradients(g, self, dim, index, used, reduce, include_self, result)
     if not include_self:
-        to_self = ops.scatter(to_self, dim, index, 0)
-    return (
-        to_self if needs[0] else None,
-        None,
-        zero_padded(to_src, src.shape) if needs[2] else None,
-    )
+        gself = ops.scatter(gself, dim, index, 0)
+    return gself if needs[0] else None, None, zero_padded(gsrc, src.shape) if needs[2] else None
 
 
 _scatter_reduce.batch(scatter_batch)
 
 
-def cut_tensor(src: Tensor, shape: Any) -> Tensor:
+def _leading_part(src: Tensor, shape: Any) -> Tensor:
     """The leading part of a tensor that has the given shape."""
     for d, n in enumerate(shape):
         if src.shape[d] != n:
@@ -118,7 +121,7 @@ def cut_tensor(src: Tensor, shape: Any) -> Tensor:
     return src
 
 
-def _slopes(
+def _gradients(
     g: Any, self: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool, result: Any
 ) -> tuple[Any, Any]:
     """The gradients of `self`, as if included, and of `src`."""
@@ -130,7 +133,7 @@ def _slopes(
         share = g / ops.masked_fill(counts, counts == 0, 1)
         return share, gather(share, dim, index)
     if reduce == "prod":
-        return _product_slopes(g, self, dim, index, src, include_self, result)
+        return _product_gradients(g, self, dim, index, src, include_self, result)
     chosen_self = (self == result).to(g.dtype)
     chosen = (src == gather(result, dim, index)).to(g.dtype)
     start = chosen_self if include_self else ops.zeros_like(chosen_self)
@@ -139,7 +142,7 @@ def _slopes(
     return chosen_self * share, chosen * gather(share, dim, index)
 
 
-def _product_slopes(
+def _product_gradients(
     g: Any, self: Any, dim: int, index: Any, src: Any, include_self: bool, result: Any
 ) -> tuple[Any, Any]:
     """The gradients of a product: of the others' product, which a single zero needs by itself."""
@@ -184,7 +187,7 @@ def scatter_reduce_(
 # -------------------------------------------------------------------------------- index_reduce
 
 
-def _spread(index: Any, shape: Any, dim: int) -> Any:
+def _index_like(index: Any, shape: Any, dim: int) -> Any:
     """A vector of indices as one for each element of a tensor of that shape."""
     return np.broadcast_to(index.reshape((-1,) + (1,) * (len(shape) - dim - 1)), shape)
 
@@ -192,29 +195,28 @@ def _spread(index: Any, shape: Any, dim: int) -> Any:
 @op(name="index_reduce", places="", writes="C")
 def _index_reduce(self: Tensor, dim, index: Tensor, source: Tensor, reduce, include_self):
     """`self` with `source` reduced in at the named indices of a dimension."""
+    _check_index_reduction(self, reduce)
+    dim = check_index_reduce(self, dim, index, source)
+    check_range(self, dim, index)
+    positions = line_places(self.shape or (1,), dim, _index_like(index, source.shape or (1,), dim))
+    return _reduce_at(self, positions, source, reduce, include_self)
+
+
+def _check_index_reduction(self: Array, reduce: str) -> None:
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(
             f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
         )
     _check_kind(self, reduce, _INDEX_KERNELS.get(reduce, ""))
-    dim = wrap_dim(dim, self.ndim)
-    if self.dtype != source.dtype:
-        raise RuntimeError(
-            f"index_reduce_(): self ({type_name(self)}) and source ({type_name(source)}) must have "
-            "the same scalar type"
-        )
-    count = source.shape[dim] if source.ndim else 1
-    if index.size != count:
-        raise RuntimeError(
-            f"index_reduce_(): Number of indices ({index.size}) should be equal to "
-            f"source.size(dim): ({count}), for dim: {dim}"
-        )
-    n = self.shape[dim] if self.ndim else 1
-    if outside(index, n):
-        raise_range(index, dim, n)
-    shape = source.shape or (1,)
-    places = line_places(self.shape or (1,), dim, _spread(index, shape, dim))
-    return _reduce_at(self, places, source, reduce, include_self)
+
+
+@_index_reduce.meta
+def _index_reduce_shape(
+    self: Array, dim: int, index: Array, source: Array, reduce: str, include_self: bool
+) -> Array:
+    _check_index_reduction(self, reduce)
+    check_index_reduce(self, dim, index, source)
+    return meta_array(self.shape, self.dtype)
 
 
 @_index_reduce.joint_vjp
@@ -224,19 +226,19 @@ def _index_reduce_rule(
 ) -> Any:  # fmt: skip
     dim = wrap_dim(dim, self.ndim)
     tail = (1,) * (source.ndim - dim - 1)
-    spread = ops.expand(ops.reshape(index, (-1, *tail) if source.ndim else ()), source.shape)
-    to_self, to_source = _slopes(g, self, dim, spread, source, reduce, include_self, result)
+    wide = ops.expand(ops.reshape(index, (-1, *tail) if source.ndim else ()), source.shape)
+    gself, gsource = _gradients(g, self, dim, wide, source, reduce, include_self, result)
     if not include_self:
-        to_self = ops.index_fill(to_self, dim, index, 0)
-    return (to_self if needs[0] else None, None, to_source if needs[2] else None)
+        gself = ops.index_fill(gself, dim, index, 0)
+    return gself if needs[0] else None, None, gsource if needs[2] else None
 
 
 @_index_reduce.batch
 def _index_reduce_batch(
     level: Any, op: Op, self: Any, dim: int, index: Any, source: Any, reduce: str, include_self: bool
 ) -> Any:
-    def each(p: Tensor, d: int, places: Tensor, source: Tensor) -> Tensor:
-        return scatter_reduce(p, d, places, source, reduce, include_self=include_self)
+    def each(p: Tensor, d: int, positions: Tensor, source: Tensor) -> Tensor:
+        return scatter_reduce(p, d, positions, source, reduce, include_self=include_self)
 
     return write_slices(level, each, op, self, dim, index, source, reduce, include_self)
 

@@ -1,0 +1,273 @@
+"""Reading and writing whole slices along one dimension: index_select, index_add, index_copy, index_fill.
+
+`index` is a vector that names indices of the dimension. Kernels that `write` get a copy of `self`, or
+`self` itself in place. `index_reduce` is in scatter_reduce.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Op, Tensor
+from pullback.core.dtypes import bool_
+from pullback.core.meta import meta_array, meta_like
+from pullback.core.op import function, op
+from pullback.core.types import Array
+from pullback.ops.indexing.refusals import (
+    check_index_add,
+    check_index_copy,
+    check_index_fill,
+    check_index_select,
+    check_range,
+    length,
+)
+from pullback.ops.indexing.scatter import scatter_add
+from pullback.ops.shared.batches import columns, rank, shifted
+from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.flat_places import WHOLE, accumulate, key_places, outside
+
+
+def _slice_key(dim: int, index: Any) -> tuple[Any, ...]:
+    """The NumPy key of the slices along a dim."""
+    return (WHOLE,) * dim + (index.reshape(-1),)
+
+
+def _as_vector(a: Any) -> Any:
+    """A 0-dim array as a view of one element."""
+    return a if a.ndim else a.reshape(1)
+
+
+@op(moves=True, linear=True)
+def index_select(self: Tensor, dim, index: Tensor):
+    """The indices of a dimension that the vector `index` names, in its order: a copy.
+
+    IndexError for an index out of range. The gradient is added up at the named places.
+
+    >>> import pullback as torch
+    >>> torch.arange(6).view(2, 3).index_select(1, torch.tensor([2, 0]))
+    tensor([[2, 0],
+            [5, 3]])
+    """
+    dim = check_index_select(self, dim, index)
+    if outside(index, length(self, dim)):
+        raise IndexError("index out of range in self")
+    return np.take(self, index.reshape(-1), dim) if self.ndim else self.copy()
+
+
+@index_select.meta
+def _index_select_shape(self: Array, dim: int, index: Array) -> Array:
+    dim = check_index_select(self, dim, index)
+    return meta_array(
+        (*self.shape[:dim], index.size, *self.shape[dim + 1 :]) if self.ndim else (), self.dtype
+    )
+
+
+index_select.vjp(
+    self=lambda g, self_shape, dim, index: index_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
+)
+
+
+@index_select.jvp
+def _index_select_tangent(self: Any, dim: Any, index: Any) -> Any:
+    return index_select(self, dim, index)
+
+
+def _places_along(level: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Tensor:
+    """A vector of indices, of each sample or one for all, along `dim` (a physical one) of a whole shape."""
+    i = ops.reshape(level.front(index), (level.size, -1))
+    view = [level.size, *(1,) * (len(shape) - 1)]
+    wanted = list(shape)
+    view[dim] = wanted[dim] = i.shape[1]
+    return ops.expand(ops.reshape(i, view), wanted)
+
+
+@index_select.batch
+def _index_select_batch(level: Any, op: Op, self: Any, dim: int, index: Any) -> Any:
+    if not self.ndim:
+        return level.wrap(ops.reshape(level.front(self), (level.size,)).clone())
+    d = wrap_dim(dim, self.ndim)
+    if not level.holds(index):
+        return level.wrap(op(self.physical, d + 1, index))
+    if not level.holds(self):
+        picked = op(self, d, ops.reshape(index.physical, (-1,)))
+        shape = (*self.shape[:d], level.size, -1, *self.shape[d + 1 :])
+        return level.wrap(ops.movedim(ops.reshape(picked, shape), d, 0))
+    p = self.physical
+    return level.wrap(ops.gather(p, d + 1, _places_along(level, index, d + 1, tuple(p.shape))))
+
+
+def write_slices(
+    level: Any, each: Any, op: Op, self: Any, dim: int, index: Any, source: Any, *options: Any
+) -> Any:
+    """What writes slices at indices; where a sample has its own, `each` element goes to its place."""
+    d = shifted(dim, rank(self))
+    p, s = columns(level, self, source)
+    s = ops.expand(s, (*p.shape[:d], index.numel(), *p.shape[d + 1 :]))
+    if level.holds(index):
+        found = each(p, d, _places_along(level, index, d, tuple(p.shape)), s)
+    else:
+        found = op(p, d, index, s, *options)
+    return level.wrap(found if self.ndim else ops.squeeze(found, 1))
+
+
+@op(name="index_add", places="", writes="C", linear=True)
+def _index_add(self: Tensor, dim, index: Tensor, source: Tensor, alpha):
+    """`self` with `alpha * source` added at the named indices of a dimension."""
+    dim = check_index_add(self, dim, index, source)
+    check_range(self, dim, index, named=0)
+    if alpha != 1:
+        source = (source * alpha).astype(self.dtype)
+    a = _as_vector(self)
+    accumulate(np.add, a, key_places(a.shape, _slice_key(dim, index)), source)
+    return self
+
+
+@_index_add.meta
+def _index_add_shape(self: Array, dim: int, index: Array, source: Array, alpha: Any) -> Array:
+    check_index_add(self, dim, index, source)
+    return meta_array(self.shape, self.dtype)
+
+
+_index_add.vjp(
+    self="g",
+    source=lambda g, dim, index, source_shape, alpha: (
+        ops.reshape(index_select(g, dim, index), source_shape) * alpha
+    ),
+)
+
+
+@_index_add.batch
+def _index_add_batch(level: Any, op: Op, self: Any, dim: int, index: Any, source: Any, alpha: Any) -> Any:
+    def each(p: Tensor, d: int, places: Tensor, source: Tensor) -> Tensor:
+        return scatter_add(p, d, places, source if alpha == 1 else source * alpha)
+
+    return write_slices(level, each, op, self, dim, index, source, alpha)
+
+
+@function()
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Any = None
+) -> Tensor:
+    """A copy of `input` with `alpha * source` added at the indices of a dimension that `index` names.
+
+    RuntimeError where shapes or dtypes do not fit. Gradients: of `input`, the result's; of `source`,
+    `alpha` times its `index_select`.
+
+    >>> import pullback as torch
+    >>> torch.zeros(2).index_add(0, torch.tensor([1, 1]), torch.ones(2))
+    tensor([0., 2.])
+    """
+    return _index_add(input, dim, index, source, alpha, out=out)
+
+
+@function(places="m")
+def index_add_(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """`index_add` into the tensor itself."""
+    return _index_add.inplace(input, dim, index, source, alpha)
+
+
+@op(places="tmi", writes="C", linear=True)
+def index_copy(self: Tensor, dim, index: Tensor, source: Tensor):
+    """A copy of `self` with `source` at the indices of a dimension that `index` names.
+
+    Gradients: of `self`, zero where written; of `source`, `index_select` of the result's.
+
+    >>> import pullback as torch
+    >>> torch.zeros(3).index_copy(0, torch.tensor([2]), torch.tensor([5.0]))
+    tensor([0., 0., 5.])
+    """
+    dim = check_index_copy(self, dim, index, source)
+    n = length(self, dim)
+    bad = index[(index < 0) | (index >= n)]
+    if bad.size:
+        raise IndexError(
+            f"index_copy_(): index {bad.ravel()[0]} is out of bounds for dimension {dim} with size {n}"
+        )
+    _as_vector(self)[_slice_key(dim, index)] = source
+    return self
+
+
+@index_copy.meta
+def _index_copy_shape(self: Array, dim: int, index: Array, source: Array) -> Array:
+    check_index_copy(self, dim, index, source)
+    return meta_array(self.shape, self.dtype)
+
+
+index_copy.vjp(
+    self=lambda g, dim, index: _index_fill(g, dim, index, None, 0),
+    source=lambda g, dim, index, source_shape: ops.reshape(index_select(g, dim, index), source_shape),
+)
+
+
+@index_copy.batch
+def _index_copy_batch(level: Any, op: Op, self: Any, dim: int, index: Any, source: Any) -> Any:
+    return write_slices(level, ops.scatter, op, self, dim, index, source)
+
+
+@op(name="index_fill", places="", writes="K", piecewise=True)
+def _index_fill(self: Tensor, dim, index: Tensor, value: Tensor | None, number):
+    """`self` with the element of a 0-dim tensor, or a number, at the named indices of a dimension."""
+    if value is None:
+        ops.check_number(number, self.dtype)
+    dim = check_index_fill(self, dim, index, value)
+    check_range(self, dim, index, error=IndexError)
+    _as_vector(self)[_slice_key(dim, index)] = number if value is None else value
+    return self
+
+
+@_index_fill.meta
+def _index_fill_shape(self: Array, dim: int, index: Array, value: Array | None, number: Any) -> Array:
+    if value is None:
+        ops.check_number(number, self.dtype)
+    check_index_fill(self, dim, index, value)
+    return meta_like(self)
+
+
+def _was_filled(g: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Where a fill has written: an index that stands twice writes once."""
+    return _index_fill(ops.zeros_like(g, dtype=bool_), dim, index, None, True)
+
+
+_index_fill.variant = lambda saved: "IndexFillBackward1" if saved["number"] is None else "IndexFillBackward0"
+_index_fill.vjp(
+    self=lambda g, dim, index, number: _index_fill(g, dim, index, None, 0),
+    value=lambda g, dim, index: ops.sum(ops.where(_was_filled(g, dim, index), g, 0)),
+)
+
+
+@_index_fill.jvp
+def _index_fill_tangent(self: Any, dim: Any, index: Any, value: Any, number: Any) -> Any:
+    return _index_fill(self, dim, index, value, None if number is None else 0)
+
+
+@_index_fill.batch
+def _index_fill_batch(level: Any, op: Op, self: Any, dim: int, index: Any, value: Any, number: Any) -> Any:
+    d = shifted(dim, rank(self))
+    (p,) = columns(level, self)
+    if not level.holds(index) and not level.holds(value):
+        found = op(p, d, index, value, number)
+    else:
+        places = _places_along(level, index, d, tuple(p.shape))
+        if value is not None:
+            value = ops.reshape(level.front(value), (level.size, *(1,) * (p.ndim - 1)))
+            value = ops.expand(value.to(p.dtype), places.shape)
+        found = ops.scatter(p, d, places, number if value is None else value)
+    return level.wrap(found if self.ndim else ops.squeeze(found, 1))
+
+
+@function(places="tmi")
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any, *, out: Any = None) -> Tensor:
+    """A copy of `input` with a number, or the element of a 0-dim tensor, at indices of a dimension.
+
+    Gradients: of `input`, zero where written; of `value`, the sum of the result's there.
+
+    >>> import pullback as torch
+    >>> torch.zeros(3).index_fill(0, torch.tensor([0, 2]), 1.0)
+    tensor([1., 0., 1.])
+    """
+    if isinstance(value, Tensor):
+        return _index_fill(input, dim, index, value, None, out=out)
+    return _index_fill(input, dim, index, None, value, out=out)

@@ -1,0 +1,115 @@
+"""Reading and writing at indices into the flattened tensor: take, put."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Op, Tensor
+from pullback.core.meta import meta_array, meta_like
+from pullback.core.op import op
+from pullback.core.types import Array
+from pullback.ops.indexing.refusals import check_put, check_take
+from pullback.ops.indexing.scatter import gather, scatter_add
+from pullback.ops.shared.flat_places import accumulate, compact
+
+
+def _flat_index(self: Array, index: Array) -> Array:
+    """Indices into the flattened tensor, made non-negative; IndexError for one out of range."""
+    n = self.size
+    bad = index[(index < -n) | (index >= n)]
+    if bad.size:
+        raise IndexError(f"out of range: tried to access index {bad.ravel()[0]} on a tensor of {n} elements.")
+    return np.where(index < 0, index + n, index)
+
+
+@op(moves=True, linear=True)
+def take(self: Tensor, index: Tensor):
+    """The elements of the flattened tensor at `index`, in the shape of `index`.
+
+    IndexError for an index out of range. The gradient is added up at the places taken.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).take(torch.tensor([3, 0]))
+    tensor([4, 1])
+    """
+    check_take("take", index)
+    return compact(self.reshape(-1)[_flat_index(self, index)])
+
+
+@take.meta
+def _take_shape(self: Array, index: Array) -> Array:
+    check_take("take", index)
+    return meta_array(index.shape, self.dtype)
+
+
+take.vjp(self=lambda g, self_shape, index: put(ops.zeros(self_shape, dtype=g.dtype), index, g, True))
+
+
+@take.jvp
+def _take_tangent(self: Any, index: Any) -> Any:
+    return take(self, index)
+
+
+def _flat_rows(level: Any, index: Any, count: int) -> Tensor:
+    """Indices into flat samples, none of them negative: a row for each sample."""
+    flat = ops.reshape(level.front(index), (level.size, -1))
+    return ops.where(flat < 0, flat + count, flat)
+
+
+@take.batch
+def _take_batch(level: Any, op: Op, self: Any, index: Any) -> Any:
+    if not level.holds(self):
+        return level.wrap(op(self, index.physical))
+    p = ops.reshape(self.physical, (level.size, -1))
+    found = gather(p, 1, _flat_rows(level, index, p.shape[1]))
+    return level.wrap(ops.reshape(found, (level.size, *index.shape)))
+
+
+@op(places="mi", aliases=("torch.put",), writes="K", linear=True)
+def put(self: Tensor, index: Tensor, source: Tensor, accumulate=False):
+    """A copy of `self` with `source` at `index` of the flattened tensor; added with `accumulate`.
+
+    Gradients: of `self`, zero where written (the result's if added); of `source`, `take` of it.
+
+    >>> import pullback as torch
+    >>> torch.zeros(2, 2).put(torch.tensor([0, 3]), torch.tensor([1.0, 2.0]))
+    tensor([[1., 0.],
+            [0., 2.]])
+    """
+    check_put(self, index, source)
+    positions, values = _flat_index(self, index).reshape(-1), source.reshape(-1)
+    if accumulate:
+        _add_flat(self, positions, values)
+    else:
+        self.flat[positions] = values
+    return self
+
+
+@put.meta
+def _put_shape(self: Array, index: Array, source: Array, accumulate: bool) -> Array:
+    check_put(self, index, source)
+    return meta_like(self)
+
+
+put.vjp(
+    self=lambda g, index, accumulate: (
+        g if accumulate else put(g, index, ops.zeros(index.shape, dtype=g.dtype))
+    ),
+    source=lambda g, index, source_shape: ops.reshape(take(g, index), source_shape),
+)
+
+
+@put.batch
+def _put_batch(level: Any, op: Op, self: Any, index: Any, source: Any, accumulate: bool) -> Any:
+    p = ops.reshape(level.front(self), (level.size, -1))
+    values = ops.reshape(level.front(source), (level.size, -1))
+    write = scatter_add if accumulate else ops.scatter
+    found = write(p, 1, _flat_rows(level, index, p.shape[1]), values)
+    return level.wrap(ops.reshape(found, (level.size, *self.shape)))
+
+
+def _add_flat(self: Array, positions: Array, values: Array) -> None:
+    accumulate(np.add, self, positions, values)
