@@ -1,7 +1,7 @@
-"""Histograms over any number of dims, weighted or not.
+"""Counting: histograms over any number of dims, weighted or not; histc and bincount.
 
-`_places` finds the bin of each point among edges of any spacing; counting is `bincount`. So the
-counts have a derivative in the weights: each weight's gradient is that of its bin. The places have
+`_bin_of_point` finds the bin of each point among edges of any spacing; counting is `bincount`. So the
+counts have a derivative in the weights: each weight's gradient is that of its bin. The bins have
 none in the points.
 """
 
@@ -14,86 +14,52 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback.core._engine import Tensor, write_out
-from pullback.core.dtype_names import C_NAMES
-from pullback.core.dtypes import contiguous_format
+from pullback.core._engine import Op, Tensor, write_out
+from pullback.core.dtype_names import C_NAMES, type_name
+from pullback.core.dtypes import contiguous_format, float64, from_numpy_dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Tensors
+from pullback.ops.arrays.casts import cast_array
 from pullback.ops.shared.batches import of_sample
 from pullback.ops.shared.forms import explained
 
 
-@op(name="histogram_places", places="", nondiff=True)
-def _places(self: Tensor, edges: Tensors) -> Array:
+@op(name="histogram_bins", places="", nondiff=True)
+def _bin_of_point(self: Tensor, edges: Tensors) -> Array:
     """The flat bin of each point (row), or the number of bins for a point in none.
 
     Bins contain their lower edge; the last one its upper edge, too.
     """
-    place, inside = np.zeros(self.shape[0], np.int64), np.ones(self.shape[0], bool)
+    flat_bin, inside = np.zeros(self.shape[0], np.int64), np.ones(self.shape[0], bool)
     for k, edge in enumerate(edges):
         bins = len(edge) - 1
         x = self[:, k]
         edge = edge.astype(self.dtype)
-        found = np.searchsorted(edge, x, "right") - 1
-        found[x == edge[-1]] = bins - 1
-        inside &= (found >= 0) & (found < bins) & (x <= edge[-1])
-        place = place * bins + found
-    return np.where(inside, place, math.prod(len(edge) - 1 for edge in edges))
+        one = np.searchsorted(edge, x, "right") - 1
+        one[x == edge[-1]] = bins - 1
+        inside &= (one >= 0) & (one < bins) & (x <= edge[-1])
+        flat_bin = flat_bin * bins + one
+    return np.where(inside, flat_bin, math.prod(len(edge) - 1 for edge in edges))
 
 
-@_places.batch
+@_bin_of_point.meta
+def _bin_of_point_shape(self: Array, edges: Any) -> Array:
+    return meta_array(self.shape[:1], np.dtype(np.int64))
+
+
+@_bin_of_point.batch
 @of_sample
-def _places_by_search(points: Tensor, edges: list[Tensor]) -> Tensor:
-    place, inside = 0, True
+def _bins_by_search(points: Tensor, edges: list[Tensor]) -> Tensor:
+    flat_bin, inside = 0, True
     for k, edge in enumerate(edges):
         bins, x = edge.shape[0] - 1, ops.select(points, 1, k)
         last = ops.select(edge, 0, bins)
-        found = ops.searchsorted(edge, x, right=True) - 1
-        found = ops.where(x == last, bins - 1, found)
-        inside = (found >= 0) & (found < bins) & (x <= last) & inside
-        place = found + place * bins
-    return ops.where(inside, place, math.prod(edge.shape[0] - 1 for edge in edges))
-
-
-def _check_points(points: Tensor, shape: Sequence[int], weight: Tensor | None) -> None:
-    if points.dtype.kind != "f":
-        raise NotImplementedError(f"\"histogramdd\" not implemented for '{points.dtype.type_name}'")
-    if weight is None:
-        return
-    own = C_NAMES[points.dtype.name]
-    other = C_NAMES[weight.dtype.name]
-    if weight.dtype is not points.dtype:
-        raise RuntimeError(
-            "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have "
-            f"the same dtype, but got input({own}), and weight({other})"
-        )
-    if tuple(weight.shape) != tuple(shape[:-1]):
-        raise RuntimeError(
-            "torch.histogramdd: if weight tensor is provided it should have the same shape as the input "
-            f"tensor excluding its innermost dimension, but got input with shape {list(shape)} and weight "
-            f"with shape {list(weight.shape)}"
-        )
-
-
-def _check_edges(points: Tensor, edges: Sequence[Tensor]) -> None:
-    for k, edge in enumerate(edges):
-        if edge.dtype is not points.dtype:
-            own = C_NAMES[points.dtype.name]
-            other = C_NAMES[edge.dtype.name]
-            raise RuntimeError(
-                "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input "
-                f"with dtype {own} and bins for dimension {k} with dtype {other}"
-            )
-        if edge.ndim != 1:
-            raise RuntimeError(
-                f"torch.histogramdd: bins tensor should have one dimension, but got {edge.ndim} dimensions "
-                f"in the bins tensor for dimension {k}"
-            )
-        if not edge.shape[0]:
-            raise RuntimeError(
-                "torch.histogramdd: bins tensor should have at least 1 element, but got 0 elements in the "
-                f"bins tensor for dimension {k}"
-            )
+        one = ops.searchsorted(edge, x, right=True) - 1
+        one = ops.where(x == last, bins - 1, one)
+        inside = (one >= 0) & (one < bins) & (x <= last) & inside
+        flat_bin = one + flat_bin * bins
+    return ops.where(inside, flat_bin, math.prod(edge.shape[0] - 1 for edge in edges))
 
 
 def _limits(points: Tensor, range: Sequence[float] | None) -> list[tuple[float, float]]:
@@ -105,13 +71,13 @@ def _limits(points: Tensor, range: Sequence[float] | None) -> list[tuple[float, 
                 f"torch.histogramdd: for a {dims}-dimensional histogram range should have {2 * dims} "
                 f"elements, but got {len(range)}"
             )
-        found = list(zip(range[::2], range[1::2], strict=True))
+        ends = list(zip(range[::2], range[1::2], strict=True))
     elif points.shape[0]:
         a = points.detach()._array
-        found = list(zip(a.min(0).tolist(), a.max(0).tolist(), strict=True))
+        ends = list(zip(a.min(0).tolist(), a.max(0).tolist(), strict=True))
     else:
-        found = [(0.0, 1.0)] * dims
-    for k, (low, high) in enumerate(found):
+        ends = [(0.0, 1.0)] * dims
+    for k, (low, high) in enumerate(ends):
         if not (math.isfinite(low) and math.isfinite(high)):
             raise RuntimeError(f"torch.histogramdd: dimension {k}'s range [{low:g}, {high:g}] is not finite")
         if low > high:
@@ -119,7 +85,7 @@ def _limits(points: Tensor, range: Sequence[float] | None) -> list[tuple[float, 
                 "torch.histogramdd: min should not exceed max, but got "
                 f"min {low:g} max {high:g} for dimension {k}"
             )
-    return [(low - 0.5, high + 0.5) if low == high else (low, high) for low, high in found]
+    return [(low - 0.5, high + 0.5) if low == high else (low, high) for low, high in ends]
 
 
 def _even_edges(points: Tensor, bins: Sequence[int], range: Sequence[float] | None) -> list[Tensor]:
@@ -137,9 +103,9 @@ def _counted(points: Tensor, edges: list[Tensor], weight: Tensor | None, density
     """The counts, or the sums of weights, in the shape of the bins."""
     shape = [len(edge) - 1 for edge in edges]
     total = math.prod(shape)
-    place = _places(points, edges)
+    flat_bin = _bin_of_point(points, edges)
     weight = None if weight is None else ops.reshape(weight, (-1,))
-    counts = ops.narrow(ops.bincount(place, weight, total + 1), 0, 0, total)
+    counts = ops.narrow(ops.bincount(flat_bin, weight, total + 1), 0, 0, total)
     counts = ops.reshape(counts.to(points.dtype), shape)
     if not density:
         return counts
@@ -205,14 +171,14 @@ def histogram(
     tensor([0., 2., 1., 0.])
     """
     points = ops.reshape(input, (-1, 1))
-    given = weight if weight is None or weight.shape != input.shape else ops.reshape(weight, (-1,))
-    _check_points(points, points.shape, given)
+    flat_weight = weight if weight is None or weight.shape != input.shape else ops.reshape(weight, (-1,))
+    _check_points(points, points.shape, flat_weight)
     if isinstance(bins, Tensor):
         _check_edges(points, [bins])
         edges = [ops.clone(bins.detach(), memory_format=contiguous_format)]
     else:
         edges = _even_edges(points, [bins], range)
-    hist = _counted(points, edges, given, density)
+    hist = _counted(points, edges, flat_weight, density)
     if out is None:
         return return_types.histogram((hist, edges[0]))
     written = [write_out(t, result.detach()) for t, result in zip(out, (hist, edges[0]), strict=True)]
@@ -244,3 +210,152 @@ def _of_equal_width(
 
 histogram = explained(histogram, _between_edges, _of_equal_width)
 histogramdd = explained(histogramdd, places="t")
+
+
+# ------------------------------------------------------------------------------ histc, bincount
+
+
+@op(nondiff=True, takes_half=True)
+def histc(self: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Array:
+    """Counts of the elements in `bins` equal parts of [min, max], in the input's dtype.
+
+    The range is that of the elements if `min` equals `max`. Elements outside are not counted. Places
+    are computed in the input's dtype, half precisions too.
+
+    >>> import pullback as torch
+    >>> torch.tensor([1.0, 2.0, 1.0]).histc(4, 0, 3)
+    tensor([0., 2., 1., 0.])
+    """
+    _check_histc(self, bins)
+    low, high = float(min), float(max)
+    if low == high and self.size:
+        low, high = float(self.min()), float(self.max())
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
+    if low > high:
+        raise RuntimeError("torch.histc: max must be larger than min")
+    inside, number = self[(self >= low) & (self <= high)], self.dtype.type
+    bin_of = (inside - number(low)) * number(bins) / (number(high) - number(low))
+    bin_of = np.minimum(bin_of.astype(np.float64), bins - 1).astype(np.int64)
+    return np.bincount(bin_of, minlength=bins).astype(self.dtype)
+
+
+@histc.meta
+def _histc_shape(self: Array, bins: int, min: float, max: float) -> Array:
+    _check_histc(self, bins)
+    return meta_array((bins,), self.dtype)
+
+
+@histc.batch
+@of_sample
+def _histc_by_scatter(self: Tensor, bins: int, min: float, max: float) -> Tensor:
+    if bins <= 0 or min > max or not self.dtype.is_floating_point or (min == max and not self.numel()):
+        return NotImplemented  # the kernel says what is wrong
+    flat = ops.reshape(self.detach(), (-1,))
+    if min == max:
+        low, high = ops.amin(flat), ops.amax(flat)
+        equal = low == high
+        low, high = ops.where(equal, low - 1, low), ops.where(equal, high + 1, high)
+    else:
+        low, high = (ops.full((), float(end), dtype=self.dtype) for end in (min, max))
+    inside = (flat >= low) & (flat <= high)
+    place = ops.clamp((flat - low) * bins / (high - low), 0, bins - 1)
+    place = ops.where(inside, place.to(float64), 0.0).long()
+    return ops.scatter_add(ops.zeros(bins, dtype=self.dtype), 0, place, inside.to(self.dtype))
+
+
+@op()
+def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Array:
+    """How often each number from 0 to the largest occurs in a 1-dim tensor of integers.
+
+    With `weights` their sums, float32 for float32 weights and float64 for others. The gradient of a
+    weight is that of the sum it went into.
+
+    >>> import pullback as torch
+    >>> torch.bincount(torch.tensor([1, 2, 1]))
+    tensor([0, 2, 1])
+    """
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if self.dtype.kind not in "iu":
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{type_name(self)}'")
+    if self.ndim != 1 or (self.size and self.min() < 0):
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if weights is None:
+        return np.bincount(self, minlength=minlength).astype(np.int64, copy=False)
+    if weights.shape != self.shape:
+        raise RuntimeError("weights should be 1-d and have the same length as input")
+    counts = np.bincount(self, cast_array(weights, np.dtype(np.float64)), minlength)
+    return counts.astype(np.float32 if weights.dtype == np.float32 else np.float64, copy=False)
+
+
+bincount.vjp(weights=lambda g, self: ops.index_select(g, 0, self))
+
+
+@bincount.batch
+def _bincount_batch(level: Any, op: Op, self: Any, weights: Any, minlength: int) -> Any:
+    """One count of the numbers of all samples, each sample's after the last one's."""
+    p = level.front(self)
+    if p.ndim != 2 or p.dtype.kind not in "iu" or (weights is not None and weights.shape != self.shape):
+        return NotImplemented
+    tops = ops.clamp(ops.amax(p, 1) + 1, minlength) if p.numel() else ops.full((1,), minlength)
+    count = int(ops.amax(tops))
+    if int(ops.amin(tops)) != count or (p.numel() and int(ops.amin(p)) < 0):
+        return NotImplemented  # of several lengths: it will say so
+    flat = p + ops.unsqueeze(ops.arange(level.size), 1) * count
+    given = None if weights is None else ops.reshape(level.front(weights), (-1,))
+    found = op(ops.reshape(flat, (-1,)), given, level.size * count)
+    return level.wrap(ops.reshape(found, (level.size, count)))
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+
+def _check_points(points: Tensor, shape: Sequence[int], weight: Tensor | None) -> None:
+    if points.dtype.kind != "f":
+        raise NotImplementedError(f"\"histogramdd\" not implemented for '{points.dtype.type_name}'")
+    if weight is None:
+        return
+    own = C_NAMES[points.dtype.name]
+    other = C_NAMES[weight.dtype.name]
+    if weight.dtype is not points.dtype:
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have "
+            f"the same dtype, but got input({own}), and weight({other})"
+        )
+    if tuple(weight.shape) != tuple(shape[:-1]):
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided it should have the same shape as the input "
+            f"tensor excluding its innermost dimension, but got input with shape {list(shape)} and weight "
+            f"with shape {list(weight.shape)}"
+        )
+
+
+def _check_edges(points: Tensor, edges: Sequence[Tensor]) -> None:
+    for k, edge in enumerate(edges):
+        if edge.dtype is not points.dtype:
+            own = C_NAMES[points.dtype.name]
+            other = C_NAMES[edge.dtype.name]
+            raise RuntimeError(
+                "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input "
+                f"with dtype {own} and bins for dimension {k} with dtype {other}"
+            )
+        if edge.ndim != 1:
+            raise RuntimeError(
+                f"torch.histogramdd: bins tensor should have one dimension, but got {edge.ndim} dimensions "
+                f"in the bins tensor for dimension {k}"
+            )
+        if not edge.shape[0]:
+            raise RuntimeError(
+                "torch.histogramdd: bins tensor should have at least 1 element, but got 0 elements in the "
+                f"bins tensor for dimension {k}"
+            )
+
+
+def _check_histc(self: Array, bins: int) -> None:
+    if bins <= 0:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+    if not from_numpy_dtype(self.dtype).is_floating_point:
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{type_name(self)}'")

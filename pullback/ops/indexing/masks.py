@@ -1,16 +1,22 @@
-"""Picking and writing where a mask is true, and the places where it is: masked_fill, nonzero_static."""
+"""Reading and writing where a mask is true, and the indices where it is: masked_fill, nonzero, ..."""
 
 from __future__ import annotations
 
+import itertools
+import math
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Op, Tensor
+from pullback.core._engine import Op, Tensor, from_array
 from pullback.core.dtype_names import c_name, type_name
 from pullback.core.dtypes import bool_, int64, uint8
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.indexing.index import index
 from pullback.ops.shared.batches import of_sample, padded, rank, writes
 
@@ -36,21 +42,18 @@ def _broadcast(self: Any, mask: Any) -> Any:
 @op(name="masked_fill", places="", writes="C", piecewise=True)
 def _masked_fill(self: Tensor, mask: Tensor, value: Tensor | None, number):
     """`self` with the element of a 0-dim tensor, or a number, where the mask is true."""
-    if value is None:
-        ops.check_number(number, self.dtype)
-    elif value.ndim:
-        raise RuntimeError(
-            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
-            f"{value.ndim} dimension(s)."
-        )
-    elif value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
+    _check_fill(self, mask, value, number)
+    if value is not None and value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
         ops.check_number(value.item(), self.dtype)
-    if mask.dtype != bool:
-        raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {c_name(mask)}"
-        )
     np.copyto(self, number if value is None else value, where=_broadcast(self, mask), casting="unsafe")
     return self
+
+
+@_masked_fill.meta
+def _masked_fill_shape(self: Array, mask: Array, value: Array | None, number: Any) -> Array:
+    _check_fill(self, mask, value, number)
+    _broadcast(self, mask)
+    return meta_array(self.shape, self.dtype)
 
 
 _masked_fill.variant = lambda saved: (
@@ -148,15 +151,7 @@ def _masked_select_batch(level: Any, op: Op, self: Any, mask: Any) -> Any:
 @op(places="", name="masked_scatter", writes="C", linear=True)
 def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
     """`self` with the elements of `source`, in order, where the mask is true."""
-    if mask.dtype != bool:
-        raise RuntimeError(
-            f"masked_scatter_ only supports boolean masks, but got mask with dtype {type_name(mask)}"
-        )
-    if self.dtype != source.dtype:
-        names = [type_name(a) for a in (self, source)]
-        raise RuntimeError(
-            f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and {names[1]}"
-        )
+    _check_masked_scatter(self, mask, source)
     mask = _broadcast(self, mask)
     count = int(mask.sum())
     if source.size < count:
@@ -165,16 +160,21 @@ def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
     return self
 
 
-def _source_slope(g: Any, mask: Any, source_shape: Any) -> Any:
+@_masked_scatter.meta
+def _masked_scatter_shape(self: Array, mask: Array, source: Array) -> Array:
+    _check_masked_scatter(self, mask, source)
+    _broadcast(self, mask)
+    return meta_array(self.shape, self.dtype)
+
+
+def _source_gradient(g: Any, mask: Any, source_shape: Any) -> Any:
     """The gradient where the mask is true, and zeros for what was left over of the source."""
     picked = masked_select(g, mask)
-    total = 1
-    for n in source_shape:
-        total *= n
-    return ops.reshape(ops.constant_pad_nd(picked, (0, total - picked.shape[0]), 0), source_shape)
+    rest = math.prod(source_shape) - picked.shape[0]
+    return ops.reshape(ops.constant_pad_nd(picked, (0, rest), 0), source_shape)
 
 
-_masked_scatter.vjp(self=lambda g, mask: masked_fill(g, mask, 0), source=_source_slope)
+_masked_scatter.vjp(self=lambda g, mask: masked_fill(g, mask, 0), source=_source_gradient)
 
 
 @_masked_scatter.batch
@@ -228,12 +228,22 @@ def masked_scatter_(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 @op(name="nonzero_static", places="", nondiff=True)
 def _nonzero_static(self: Tensor, size: int, fill_value: int) -> Any:
+    _check_size(size)
+    indices = np.argwhere(self)[:size]
+    result = np.full((size, self.ndim), fill_value, np.int64)
+    result[: len(indices)] = indices
+    return result
+
+
+def _check_size(size: int) -> None:
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
-    found = np.argwhere(self)[:size]
-    result = np.full((size, self.ndim), fill_value, np.int64)
-    result[: len(found)] = found
-    return result
+
+
+@_nonzero_static.meta
+def _nonzero_static_shape(self: Array, size: int, fill_value: int) -> Array:
+    _check_size(size)
+    return meta_array((size, self.ndim), np.dtype(np.int64))
 
 
 @_nonzero_static.batch
@@ -268,3 +278,92 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Any =
             [-1]])
     """
     return _nonzero_static(input, size, fill_value, out=out)
+
+
+@op(nondiff=True, places="", public_name="nonzero", layout="", batch="dynamic")
+def nonzero_places(self: Tensor):
+    """The indices of elements that are not zero, a row each."""
+    return np.argwhere(self) if self.ndim else np.empty((int(self != 0), 0), np.int64)
+
+
+@function()
+def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
+    """The indices of elements that are not zero, a row for each; as a tuple, a vector a dimension.
+
+    >>> import pullback as torch
+    >>> torch.nonzero(torch.tensor([0, 5, 0, 7]))
+    tensor([[1],
+            [3]])
+    """
+    if as_tuple and isinstance(input, Tensor):
+        return ops.unbind(nonzero_places(input if input.ndim else ops.reshape(input, (1,))), 1)
+    return nonzero_places(input, out=out)
+
+
+@op(nondiff=True, layout="")
+def argwhere(self: Tensor) -> Any:
+    """The indices of elements that are not zero, a row for each.
+
+    Unlike `nonzero` it runs under `vmap`, for each sample: their counts must be equal.
+
+    >>> import pullback as torch
+    >>> torch.argwhere(torch.tensor([0, 5, 0, 7]))
+    tensor([[1],
+            [3]])
+    """
+    return nonzero_places.kernel(self)
+
+
+@function(places="t")
+def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """The coordinates, one tensor for each dim of `shape`, of places in a flattened tensor.
+
+    TypeError unless the indices are integers; ValueError for a negative size.
+
+    >>> import pullback as torch
+    >>> torch.unravel_index(torch.tensor([1, 5]), (2, 3))
+    (tensor([0, 1]), tensor([1, 2]))
+    """
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    if isinstance(shape, int):
+        shape = (shape,)
+    if not isinstance(shape, Sequence):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
+    for size in shape:
+        if not isinstance(size, int):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(size)}")
+    if any(size < 0 for size in shape):
+        raise ValueError(f"'shape' cannot have negative values, but got {tuple(shape)}")
+    behind = list(itertools.accumulate(reversed(shape[1:]), operator.mul, initial=1))[::-1]
+    steps, sizes = (from_array(np.asarray(n[: len(shape)], np.int64)) for n in (behind, list(shape)))
+    return ops.unbind(ops.unsqueeze(indices, -1) // steps % sizes, -1)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+
+def _check_fill(self: Array, mask: Array, value: Array | None, number: Any) -> None:
+    if value is None:
+        ops.check_number(number, self.dtype)
+    elif value.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
+        )
+    if mask.dtype != bool:
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {c_name(mask)}"
+        )
+
+
+def _check_masked_scatter(self: Array, mask: Array, source: Array) -> None:
+    if mask.dtype != bool:
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {type_name(mask)}"
+        )
+    if self.dtype != source.dtype:
+        names = [type_name(a) for a in (self, source)]
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and {names[1]}"
+        )

@@ -15,6 +15,8 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
+from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.reductions.reduce import others_prod
@@ -40,41 +42,13 @@ def _bounds(marks: Array, count: int, offsets: bool) -> tuple[Array, Array]:
     return (first + lines).reshape(-1), (np.minimum(behind, count) + lines).reshape(-1)
 
 
-def _check(self: Array, marks: Array, axis: int, offsets: bool, unsafe: bool) -> None:
-    """Refuses marks whose shape, dtype or sum does not fit the data."""
-    word = "offsets" if offsets else "lengths"
-    if self.dtype.kind != "f":
-        raise NotImplementedError(f"\"_segment_reduce_cpu\" not implemented for '{type_name(self)}'")
-    if marks.dtype.kind != "i":
-        shown = type_name(marks)
-        raise NotImplementedError(f"\"_segment_reduce_{word}_cpu_kernel1\" not implemented for '{shown}'")
-    if axis != marks.ndim - 1:
-        raise RuntimeError(
-            f"segment_reduce(): Expected axis to be the last dimension of {word} but got {axis}."
-        )
-    if marks.shape[:-1] != self.shape[:axis]:
-        raise RuntimeError(f"segment_reduce(): {word} and data must agree in the dims before the axis.")
-    if offsets or unsafe:
-        return
-    if not marks.size:
-        raise RuntimeError(
-            "min(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-            "reduction dim with the 'dim' argument."
-        )
-    if marks.min() < 0:
-        raise RuntimeError("lengths contains negative value!")
-    if (np.add.reduce(marks, -1) != self.shape[axis]).any():
-        raise RuntimeError(
-            "segment_reduce(): Expected all rows of lengths along axis to sum to "
-            "data.size(lengths.dim()-1) when !unsafe."
-        )
-
-
 @op(name="segment_reduce", places="")
 def _segment_reduce(
     self: Tensor, marks: Tensor, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
 ) -> Array:
-    _check(self, marks, axis, offsets, unsafe)
+    _check_marks(self, marks, axis, offsets)
+    if not offsets and not unsafe:
+        _check_lengths(self, marks, axis)
     ufunc, identity = _REDUCTIONS[reduce]
     first, behind = _bounds(marks, self.shape[axis], offsets)
     rest = self.shape[axis + 1 :]
@@ -91,6 +65,15 @@ def _segment_reduce(
         result /= size.astype(self.dtype).reshape(-1, *(1,) * len(rest))
     bags = marks.shape[-1] - offsets
     return result.reshape(*self.shape[:axis], bags, *rest)
+
+
+@_segment_reduce.meta
+def _segment_reduce_shape(
+    self: Array, marks: Array, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
+) -> Array:
+    _check_marks(self, marks, axis, offsets)
+    count = marks.shape[-1] - offsets
+    return meta_array((*self.shape[:axis], count, *self.shape[axis + 1 :]), self.dtype)
 
 
 @op(name="segments", places="", nondiff=True)
@@ -116,7 +99,7 @@ def _column(t: Tensor, ndim: int) -> Tensor:
     return ops.reshape(t, (-1,) + (1,) * (ndim - 1))
 
 
-def _vjp(
+def _segment_gradient(
     g: Tensor, self: Tensor, marks: Tensor, reduce: str, axis: int, offsets: bool, initial: float | None,
     result: Tensor,
 ) -> Tensor:  # fmt: skip
@@ -125,7 +108,7 @@ def _vjp(
     segment, size, place, table = _segments(marks, self.shape[axis], offsets)
     outside, chosen = _column(segment < 0, rows.ndim), ops.clamp(segment, 0)
 
-    def spread(t: Tensor) -> Tensor:
+    def of_segment(t: Tensor) -> Tensor:
         """For each row what its segment has."""
         return ops.where(outside, 0.0, ops.index_select(t, 0, chosen))
 
@@ -133,21 +116,21 @@ def _vjp(
     if reduce == "mean":
         g = g / _column(ops.clamp(size, 1).to(g.dtype), g.ndim)
     elif reduce in ("max", "min"):
-        most = spread(result)
+        most = of_segment(result)
         tied = ((rows == most) | ((rows != rows) & (most != most))) & ~outside
         shares = ops.index_add(ops.zeros_like(result), 0, chosen, tied.to(g.dtype))
-        return ops.reshape(ops.where(tied, spread(g / ops.clamp(shares, 1)), 0.0), tuple(self.shape))
+        return ops.reshape(ops.where(tied, of_segment(g / ops.clamp(shares, 1)), 0.0), tuple(self.shape))
     if reduce != "prod":
-        return ops.reshape(spread(g), tuple(self.shape))
+        return ops.reshape(of_segment(g), tuple(self.shape))
     lines = ops.index_select(rows, 0, ops.reshape(ops.clamp(table, 0), (-1,)))
     lines = ops.reshape(lines, (*table.shape, *rest))
     mask = ops.reshape(table < 0, (*table.shape, *(1,) * len(rest)))
     others = ops.movedim(others_prod(ops.movedim(ops.where(mask, 1.0, lines), 1, -1)), -1, 1)
     others = ops.index_select(ops.reshape(others, (-1, *rest)), 0, place)
-    return ops.reshape(spread(g) * others * (1.0 if initial is None else initial), tuple(self.shape))
+    return ops.reshape(of_segment(g) * others * (1.0 if initial is None else initial), tuple(self.shape))
 
 
-_segment_reduce.vjp(self=_vjp)
+_segment_reduce.vjp(self=_segment_gradient)
 
 
 @_segment_reduce.batch
@@ -197,3 +180,38 @@ def segment_reduce(
             "enhancement request to PyTorch.)"
         )
     return _segment_reduce(data, marks, reduce, axis, offsets is not None, unsafe, initial, out=out)
+
+
+# ---------------------------------------------------------------------------------------- refusals
+
+
+def _check_marks(self: Array, marks: Array, axis: int, offsets: bool) -> None:
+    """Refuses marks whose shape or dtype does not fit the data."""
+    word = "offsets" if offsets else "lengths"
+    if from_numpy_dtype(self.dtype).kind != "f":
+        raise NotImplementedError(f"\"_segment_reduce_cpu\" not implemented for '{type_name(self)}'")
+    if marks.dtype.kind != "i":
+        kind = type_name(marks)
+        raise NotImplementedError(f"\"_segment_reduce_{word}_cpu_kernel1\" not implemented for '{kind}'")
+    if axis != marks.ndim - 1:
+        raise RuntimeError(
+            f"segment_reduce(): Expected axis to be the last dimension of {word} but got {axis}."
+        )
+    if marks.shape[:-1] != self.shape[:axis]:
+        raise RuntimeError(f"segment_reduce(): {word} and data must agree in the dims before the axis.")
+
+
+def _check_lengths(self: Array, lengths: Array, axis: int) -> None:
+    """Refuses lengths that are negative or do not sum to the size."""
+    if not lengths.size:
+        raise RuntimeError(
+            "min(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+            "reduction dim with the 'dim' argument."
+        )
+    if lengths.min() < 0:
+        raise RuntimeError("lengths contains negative value!")
+    if (np.add.reduce(lengths, -1) != self.shape[axis]).any():
+        raise RuntimeError(
+            "segment_reduce(): Expected all rows of lengths along axis to sum to "
+            "data.size(lengths.dim()-1) when !unsafe."
+        )

@@ -1,0 +1,159 @@
+"""The brackets: `x[key]` and `x[key] = value`.
+
+A key of ints, slices, None and Ellipsis makes a view, one op whatever its length: `basic`. Tensors, lists
+and masks pick elements one by one: first the rest of the key is applied as a view, then `index` reads, or
+`index_put` writes, what the tensors say (index.py). keys.py parts a key so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pullback import ops
+from pullback.core._engine import Op, Tensor
+from pullback.core._loops import strided
+from pullback.core.dtypes import bool_, int32, int64
+from pullback.core.op import op
+from pullback.ops.indexing.index import index, write_at
+from pullback.ops.indexing.keys import full_name, parse, why_refused
+from pullback.ops.shared.flat_places import WHOLE
+
+
+@op(name="basic", places="", view=True, linear=True)
+def _basic(self: Tensor, key):
+    """The view `self[key]` of ints, slices, None and one Ellipsis."""
+    try:
+        view = self[key]
+    except IndexError:
+        raise IndexError(why_refused(self.shape, key)) from None
+    if not view.size and self.size:
+        view = _begun(self, view, key)
+    return _with_unit_strides(view) if None in key else view
+
+
+@_basic.batch
+def _basic_batch(level: Any, op: Op, self: Any, key: Any) -> Any:
+    try:
+        return level.wrap(op(self.physical, (slice(None), *key)))
+    except IndexError:
+        _basic.kernel(self._array, key)  # the message for a sample
+        raise
+
+
+def _begun(a: Any, view: Any, key: tuple[Any, ...]) -> Any:
+    """An empty slice that begins where its slices do: NumPy's begins with the array."""
+    parts = [part for part in key if part is not None]
+    gap = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
+    dims = [*range(gap), None, *range(a.ndim - (len(parts) - gap - 1), a.ndim)]
+    offset = 0
+    for part, dim in zip(parts, dims, strict=False):
+        if isinstance(part, slice) and dim is not None:
+            offset += part.indices(a.shape[dim])[0] * (a.strides[dim] // a.itemsize)
+        elif dim is not None:
+            offset += (part + a.shape[dim] * (part < 0)) * (a.strides[dim] // a.itemsize)
+    return strided(a, view.shape, tuple(step // a.itemsize for step in view.strides), offset)
+
+
+def _with_unit_strides(a: Any) -> Any:
+    """New dimensions have a stride of zero in NumPy; here, that of a whole row, as in PyTorch."""
+    shape, item = a.shape, a.itemsize
+    strides = [step // item for step in a.strides]
+    for d in range(len(shape) - 1, -1, -1):
+        if shape[d] == 1 and not strides[d]:
+            strides[d] = shape[d + 1] * strides[d + 1] if d + 1 < len(shape) else 1
+    return strided(a, shape, tuple(strides), 0)
+
+
+_basic.vjp(self=lambda g, self_shape, key: ops.embed(g, self_shape, "basic", (key,)))
+
+
+def _basic_name(saved: dict[str, Any]) -> str:
+    key = [part for part in saved["key"] if part is not Ellipsis]
+    if len(key) == 1 and type(key[0]) is slice:
+        return "SliceBackward0"
+    for part in reversed(key):
+        if part is None:
+            return "UnsqueezeBackward0"
+        if type(part) is not slice:
+            return "SelectBackward0"
+        if part != WHOLE:
+            return "SliceBackward0"
+    return "AliasBackward0"
+
+
+_basic.variant = _basic_name
+
+
+def getitem(input: Tensor, key: Any) -> Tensor:
+    """`input[key]`."""
+    kind = type(key)
+    if kind is int:
+        return _basic(input, (key, Ellipsis))
+    if kind is Tensor and 0 < key.ndim <= input.ndim and key.dtype in _INDEX_DTYPES:
+        return index(input, [key])
+    view_key = _plain_key(key if kind is tuple else (key,))
+    if view_key is not None:
+        return _basic(input, view_key)
+    view_key, tensors = parse(input.shape, key)
+    if not tensors:
+        return _basic(input, view_key)
+    return index(_viewed(input, view_key), tensors)
+
+
+def _plain_key(parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The key for `_basic`, if there are only plain ints, slices, None and an Ellipsis."""
+    dots = 0
+    for part in parts:
+        kind = type(part)
+        if kind is slice:
+            if type(part.start) not in _BOUNDS or type(part.stop) not in _BOUNDS or part.step is not None:
+                return None
+        elif part is Ellipsis:
+            dots += 1
+        elif kind is not int and part is not None:
+            return None
+    if dots > 1:
+        return None
+    return parts if dots else (*parts, Ellipsis)
+
+
+_BOUNDS = (int, type(None))
+
+
+_INDEX_DTYPES = (int64, bool_, int32)
+
+
+def _viewed(input: Tensor, key: tuple[Any, ...]) -> Tensor:
+    """The view that index tensors pick from: the tensor itself if the key changes nothing."""
+    return input if all(part is WHOLE or part is Ellipsis for part in key) else _basic(input, key)
+
+
+def setitem(input: Tensor, key: Any, value: Any) -> None:
+    """`input[key] = value`."""
+    if type(value) not in _NUMBERS and not isinstance(value, Tensor):
+        raise TypeError(f"can't assign a {full_name(type(value))} to a torch.{input.dtype.type_name}Tensor")
+    tensors: list[Any] = []
+    view_key = _plain_key(key if type(key) is tuple else (key,))
+    if view_key is None:
+        view_key, tensors = parse(input.shape, key)
+    if tensors:
+        write_at(_viewed(input, view_key), tensors, value)
+        return
+    view = input if view_key == (Ellipsis,) else _basic(input, view_key)
+    if not isinstance(value, Tensor):
+        view.fill_(value)
+    else:
+        view.copy_(value if not value.ndim else _fitting(value, view.shape))
+
+
+_NUMBERS = (float, int, bool, complex)
+
+
+def _fitting(value: Tensor, shape: Any) -> Tensor:
+    """The value without leading dimensions of size 1 that the target has not; an error if it is too large."""
+    if value.shape == shape:
+        return value
+    extra = value.ndim - len(shape)
+    if extra > 0 and set(value.shape[:extra]) <= {1}:
+        value = ops.reshape(value, value.shape[extra:])
+    return value if value.shape == shape else ops.expand(value, shape)
