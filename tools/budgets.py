@@ -4,8 +4,8 @@
     python tools/budgets.py --set dist      writes budgets.toml anew, from what is measured now
 
 A budget is the figure as it was measured and the most that it may be: lines of source by folder, records of
-ops, the time of an import and of a build, the sizes of the wheel and of what it installs. Who passes one on
-purpose sets it, in the same commit.
+ops, the time of an import, the time that a build takes of all processors together, the sizes of the wheel and
+of what it installs. Who passes one on purpose sets it, in the same commit.
 """
 
 from __future__ import annotations
