@@ -4,8 +4,8 @@
     python tools/budgets.py --set dist      writes budgets.toml anew, from what is measured now
 
 A budget is the figure as it was measured and the most that it may be: lines of source by folder, records of
-ops, the time of an import, the time that a build takes of all processors together, the sizes of the wheel and
-of what it installs. Who passes one on purpose sets it, in the same commit.
+ops, the processors' time of an import and of a build, the sizes of the wheel and of what it installs. Who
+passes one on purpose sets it, in the same commit.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUDGETS = Path(__file__).with_name("budgets.toml")
 SOURCES = {".py", ".pyi", ".pyx", ".pxi", ".pxd", ".h"}
 MARGINS = {"lines": 1.05, "records": 1.03, "MB": 1.05, "seconds": 4.0}  # slow machines build and import, too
+ROOM = 25  # lines that even a small folder may grow by
 RUNS = 15
 
 RECORDS = """
@@ -31,9 +32,9 @@ print(len(REGISTRY))
 """
 IMPORT = """
 import time
-start = time.perf_counter()
+start = time.process_time()
 import pullback
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 """
 
 
@@ -79,7 +80,8 @@ def written(figures: dict[str, float]) -> str:
     )
     rows = []
     for name, figure in figures.items():
-        most = figure * MARGINS[name.partition(" ")[0]]
+        unit = name.partition(" ")[0]
+        most = figure * MARGINS[unit] + (ROOM if unit == "lines" else 0)
         whole = figure == int(figure) and not name.startswith("MB")
         shown, most_shown = (f"{figure:.0f}", f"{most:.0f}") if whole else (f"{figure}", f"{most:.2f}")
         rows.append(f'"{name}" = {{ measured = {shown}, most = {most_shown} }}\n')

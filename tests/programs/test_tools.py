@@ -34,7 +34,7 @@ def test_budgets_leave_a_margin(budgets, capsys):
     module, _ = budgets
     assert module.main(["--set", "dist"]) == 0
     written = tomllib.loads(module.BUDGETS.read_text())
-    assert written["lines of a"] == {"measured": 100, "most": 105}
+    assert written["lines of a"] == {"measured": 100, "most": 130}
     assert written["seconds of an import"] == {"measured": 0.05, "most": 0.2}
     assert module.main([]) == 0
     assert "too much" not in capsys.readouterr().out
