@@ -128,7 +128,6 @@ functions(
     ],
     composite=True,
     tol=4,
-    meta=False,
 )
 functions(
     "linear_cross_entropy",
@@ -139,7 +138,6 @@ functions(
     ],
     composite=True,
     tol=8,
-    meta=False,
 )
 functions(
     "multi_margin_loss",
@@ -150,12 +148,9 @@ functions(
     ],
     kinds="f",
     tol=4,
-    meta=False,
 )
 MANY = these([[3, 0, -1, 1], [1, -1, -1, 2], [0, 1, 2, 3]], "int64")
-functions(
-    "multilabel_margin_loss", [S(x(3, 4), MANY, **how) for how in REDUCED], kinds="f", tol=4, meta=False
-)
+functions("multilabel_margin_loss", [S(x(3, 4), MANY, **how) for how in REDUCED], kinds="f", tol=4)
 functions(
     "multilabel_soft_margin_loss",
     [*(S(x(3, 4), UNIT, **how) for how in REDUCED), S(x(3, 4), UNIT, pos(4))],
@@ -198,13 +193,11 @@ functions(
         S(x(0, 3), (3,)),
     ],
     tol=8,
-    meta=False,
 )
 functions(
     "group_norm",
     [S(x(2, 4, 3), 2), S(x(2, 4), 2, x(4), x(4)), S(x(2, 6, 2, 2), 3, x(6), None, 0.1)],
     tol=8,
-    meta=False,
 )
 functions(
     "rms_norm",
@@ -223,13 +216,11 @@ functions(
         S(x(4, 3, 2), *KEPT, x(3), x(3)),
     ],
     tol=8,
-    meta=False,
 )
 functions(
     "instance_norm",
     [S(x(2, 3, 4)), S(x(2, 3, 2, 2), weight=x(3), bias=x(3)), S(x(2, 3, 4), *KEPT, use_input_stats=False)],
     tol=8,
-    meta=False,
 )
 functions("normalize", [S(x(3, 4)), S(x(3, 4), 1.0, 0), S(x(3, 4), 3.0)], kinds=INEXACT, forms="fo", tol=4)
 functions(

@@ -31,9 +31,8 @@ rows(
     kinds=ALL,
     forms="f",
     twice=False,
-    meta=False,
 )
-rows("embedding", [S(TABLE, IDS), P(TABLE, IDS, 1)], kinds=ALL, forms="f", twice=False, meta=False)
+rows("embedding", [S(TABLE, IDS), P(TABLE, IDS, 1)], kinds=ALL, forms="f", twice=False)
 rows(
     F + "embedding_bag",
     [

@@ -90,7 +90,7 @@ def apply_maps(x: Array, maps: Maps) -> Array:
     x = np.ascontiguousarray(x)
     if x.dtype.kind == "c":
         pairs = x.view(x.real.dtype).reshape(*x.shape, 2)
-        return apply_maps(pairs, (*maps, None)).view(x.dtype).reshape(_shape(x, maps))
+        return apply_maps(pairs, (*maps, None)).view(x.dtype).reshape(mapped_shape(x, maps))
     before = x.ndim - len(maps)
     for axis, m in _order(maps):
         shape = x.shape
@@ -106,8 +106,8 @@ def apply_maps(x: Array, maps: Maps) -> Array:
     return x
 
 
-def _shape(x: Array, maps: Maps) -> tuple[int, ...]:
-    """The shape of the result."""
+def mapped_shape(x: Array, maps: Maps) -> tuple[int, ...]:
+    """The shape of an array after maps of its last dims."""
     before = x.ndim - len(maps)
     tail = zip(x.shape[before:], maps, strict=True)
     return (*x.shape[:before], *(n if m is None else m.places for n, m in tail))
@@ -143,4 +143,4 @@ def _resample_vjp(g: Tensor, maps: Maps, grad_name: str) -> Tensor:
 for _record in (resample, take_axes):
     _record.vjp(self=_resample_vjp)
     _record.variant = "grad_name"
-    _record.meta(lambda self, maps, grad_name: meta_array(_shape(self, maps), self.dtype))
+    _record.meta(lambda self, maps, grad_name: meta_array(mapped_shape(self, maps), self.dtype))

@@ -583,6 +583,14 @@ def conv_tbc(self: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Array:
     return np.ascontiguousarray(y.transpose(2, 0, 1))
 
 
+@conv_tbc.meta
+def _conv_tbc_meta(self: Array, weight: Array, bias: Array, pad: int) -> Array:
+    refusals.check_conv_tbc(self, weight, bias)
+    x, w = self.transpose(1, 2, 0), weight.transpose(2, 1, 0)
+    _, (n,) = _plan(x.shape, w.shape, bias.shape, 1, pad, 1, False, 0, 1)
+    return meta_array((n, len(x), len(w)), self.dtype)
+
+
 conv_tbc.vjp(
     self=lambda g, weight, pad: ops.permute(
         convolution(

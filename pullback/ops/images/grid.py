@@ -260,6 +260,8 @@ def affine_matrices(self: Tensor, corners: bool) -> Array:
 
 for _record in (grid_samples, grid_spread, grid_slopes, affine_places, affine_matrices):
     _record.batch(samples)
+affine_places.meta(lambda self, size, corners: meta_array((len(self), *size, len(size)), self.dtype))
+affine_matrices.meta(lambda self, corners: meta_array((len(self), self.ndim - 2, self.ndim - 1), self.dtype))
 affine_places.vjp(self=lambda g, corners: affine_matrices(g, corners))
 affine_matrices.vjp(self=lambda g, self_shape, corners: affine_places(g, tuple(self_shape[1:-1]), corners))
 

@@ -17,9 +17,10 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims
-from pullback.ops.images.axis_maps import AxisMap, apply_maps, gather_map, resample, take_axes
+from pullback.ops.images.axis_maps import AxisMap, apply_maps, gather_map, mapped_shape, resample, take_axes
 from pullback.ops.shared.batches import samples
 from pullback.ops.shared.forms import public, refuse
 
@@ -228,6 +229,7 @@ def resample_bytes(self: Tensor, maps: Any) -> Array:
     return x
 
 
+resample_bytes.meta(lambda self, maps: meta_array(mapped_shape(self, maps), self.dtype))
 resample_bytes.batch(samples)
 
 

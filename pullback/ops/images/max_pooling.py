@@ -66,7 +66,7 @@ def _max_windows_meta(self: Array, windows: WindowTable, grad_name: str) -> Any:
 def _flattened(a: Array, places: Array, dims: int) -> tuple[Array, Array, int]:
     """Both with one dim for the spatial ones, broadcast over the others, and how many these are."""
     if a.shape[: a.ndim - dims] != places.shape[: places.ndim - dims]:
-        before = np.broadcast_shapes(a.shape[: a.ndim - dims], places.shape[: places.ndim - dims])
+        before = _common_before(a, places, dims)
         a = np.broadcast_to(a, (*before, *a.shape[a.ndim - dims :]))
         places = np.broadcast_to(places, (*before, *places.shape[places.ndim - dims :]))
     outer = math.prod(places.shape[: places.ndim - dims])
@@ -91,6 +91,22 @@ def take_places(self: Tensor, places: Tensor, dims: int, grad_name: str) -> Arra
     before = a.ndim - dims
     pooling.gather_places(a, y, places, outer, math.prod(a.shape[before:]), math.prod(y.shape[before:]))
     return y
+
+
+def _common_before(a: Array, places: Array, dims: int) -> tuple[int, ...]:
+    """The dims before the spatial ones, broadcast."""
+    return ops.common_shape(a.shape[: a.ndim - dims], places.shape[: places.ndim - dims])
+
+
+@put_places.meta
+def _put_places_meta(self: Array, places: Array, size: tuple[int, ...], grad_name: str) -> Array:
+    return meta_array((*_common_before(self, places, len(size)), *size), self.dtype)
+
+
+@take_places.meta
+def _take_places_meta(self: Array, places: Array, dims: int, grad_name: str) -> Array:
+    shape = (*_common_before(self, places, dims), *places.shape[places.ndim - dims :])
+    return meta_array(shape, self.dtype)
 
 
 max_windows.vjp(
@@ -354,6 +370,12 @@ def fractional_max_windows(
     return y, np.take_along_axis(at, best, 2).reshape(*before, *out)
 
 
+@fractional_max_windows.meta
+def _fractional_meta(self: Array, samples: Array, kernel: Any, out: tuple[int, ...], grad_name: str) -> Any:
+    shape = (*self.shape[: self.ndim - len(out)], *out)
+    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
+
+
 fractional_max_windows.variant = "grad_name"
 fractional_max_windows.vjp(
     self=lambda g0, self_shape, kernel, grad_name, result1: put_places(
@@ -402,7 +424,7 @@ def _fractional_max_pool(
     refusals.check_fractional_room(name, size, kernel, out)
     if samples is None:
         batch = shape[0] if len(shape) == dims + 2 else 1
-        samples = ops.rand(batch, shape[-dims - 1], dims, dtype=input.dtype)
+        samples = ops.rand(batch, shape[-dims - 1], dims, dtype=input.dtype, device=input.device)
     refusals.check_random_samples(samples, dims)
     refuse(f"{name}_out_frame", input)
     return fractional_max_windows(input, samples, kernel, out, f"FractionalMaxPool{dims}DBackward0")
@@ -477,6 +499,12 @@ def unpool_places(self: Tensor, indices: Tensor, size: tuple[int, ...], grad_nam
     refusals.check_unpool_places(places, size)
     np.put_along_axis(y, places, self.reshape(places.shape), 1)
     return y.reshape(*before, *size)
+
+
+@unpool_places.meta
+def _unpool_meta(self: Array, indices: Array, size: tuple[int, ...], grad_name: str) -> Array:
+    refusals.check_unpool(self, indices, len(size))
+    return meta_array((*self.shape[: self.ndim - len(size)], *size), self.dtype)
 
 
 unpool_places.variant = "grad_name"

@@ -14,9 +14,10 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
-from pullback.ops.images.axis_maps import AxisMap, resample, window_map
+from pullback.ops.images.axis_maps import AxisMap, mapped_shape, resample, window_map
 from pullback.ops.images.windows import adaptive_windows, hashable, per_dim, pool_windows
 from pullback.ops.shared.batches import samples
 from pullback.ops.shared.forms import public, refuse
@@ -82,6 +83,7 @@ def mean_of_integers(self: Tensor, maps: Any) -> Array:
     return np.sign(total) * np.sign(divisors) * (np.abs(total) // np.abs(divisors))
 
 
+mean_of_integers.meta(lambda self, maps: meta_array(mapped_shape(self, maps), np.dtype(np.int64)))
 mean_of_integers.batch(samples)
 
 

@@ -6,6 +6,7 @@ All are a reshape, a permutation, and a reshape, in one copy.
 from __future__ import annotations
 
 from pullback.core._engine import Tensor
+from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.shared.batches import samples
@@ -20,6 +21,47 @@ def _check_image(name: str, factor: str, a: Array, value: int) -> None:
         raise RuntimeError(f"{name} expects a positive {factor}, but got {value}")
 
 
+def _checked_shuffle(a: Array, r: int) -> tuple[int, ...]:
+    """The shape, with channels for `r * r` pixels each."""
+    _check_image("pixel_shuffle", "upscale_factor", a, r)
+    if a.shape[-3] % (r * r):
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            f"upscale_factor, but input.size(-3)={a.shape[-3]} is not divisible by {r * r}"
+        )
+    return a.shape
+
+
+def _checked_unshuffle(a: Array, r: int) -> tuple[int, ...]:
+    """The shape, with a height and a width that are multiples of r."""
+    _check_image("pixel_unshuffle", "downscale_factor", a, r)
+    for what, dim in (("height", -2), ("width", -1)):
+        if a.shape[dim] % r:
+            raise RuntimeError(
+                f"pixel_unshuffle expects {what} to be divisible by downscale_factor, but "
+                f"input.size({dim})={a.shape[dim]} is not divisible by {r}"
+            )
+    return a.shape
+
+
+def _checked_channels(self: Array, groups: int) -> tuple[int, ...]:
+    """The shape, with as many channels for each group."""
+    if self.ndim < 3:
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(self.shape)}"
+        )
+    if groups <= 0:
+        raise RuntimeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
+    c = self.shape[1]
+    if c % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
+        )
+    return self.shape
+
+
 @op(places="t", aliases=("nn.functional.pixel_shuffle",), moves=True, linear=True, batch="leading")
 def pixel_shuffle(self: Tensor, upscale_factor: int) -> Array:
     """Channels moved into the image: (..., c * r * r, h, w) to (..., c, h * r, w * r).
@@ -31,14 +73,8 @@ def pixel_shuffle(self: Tensor, upscale_factor: int) -> Array:
     tensor([[[0, 1],
              [2, 3]]])
     """
-    _check_image("pixel_shuffle", "upscale_factor", self, upscale_factor)
+    *batch, c, h, w = _checked_shuffle(self, upscale_factor)
     r = upscale_factor
-    *batch, c, h, w = self.shape
-    if c % (r * r):
-        raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
-            f"upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
-        )
     b, c = len(batch), c // (r * r)
     parts = self.reshape(*batch, c, r, r, h, w).transpose(*range(b), b, b + 3, b + 1, b + 4, b + 2)
     return parts.copy().reshape(*batch, c, h * r, w * r)
@@ -54,18 +90,25 @@ def pixel_unshuffle(self: Tensor, downscale_factor: int) -> Array:
     >>> torch.pixel_unshuffle(torch.arange(4).view(1, 2, 2), 2).shape
     torch.Size([4, 1, 1])
     """
-    _check_image("pixel_unshuffle", "downscale_factor", self, downscale_factor)
+    *batch, c, h, w = _checked_unshuffle(self, downscale_factor)
     r = downscale_factor
-    *batch, c, h, w = self.shape
-    for what, n, dim in (("height", h, -2), ("width", w, -1)):
-        if n % r:
-            raise RuntimeError(
-                f"pixel_unshuffle expects {what} to be divisible by downscale_factor, but "
-                f"input.size({dim})={n} is not divisible by {r}"
-            )
     b, h, w = len(batch), h // r, w // r
     parts = self.reshape(*batch, c, h, r, w, r).transpose(*range(b), b, b + 2, b + 4, b + 1, b + 3)
     return parts.copy().reshape(*batch, c * r * r, h, w)
+
+
+@pixel_shuffle.meta
+def _pixel_shuffle_meta(self: Array, upscale_factor: int) -> Array:
+    *batch, c, h, w = _checked_shuffle(self, upscale_factor)
+    r = upscale_factor
+    return meta_array((*batch, c // (r * r), h * r, w * r), self.dtype)
+
+
+@pixel_unshuffle.meta
+def _pixel_unshuffle_meta(self: Array, downscale_factor: int) -> Array:
+    *batch, c, h, w = _checked_unshuffle(self, downscale_factor)
+    r = downscale_factor
+    return meta_array((*batch, c * r * r, h // r, w // r), self.dtype)
 
 
 pixel_shuffle.vjp(self=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
@@ -82,19 +125,7 @@ def channel_shuffle(self: Tensor, groups: int) -> Array:
     >>> torch.channel_shuffle(torch.arange(4).view(1, 4, 1), 2).flatten()
     tensor([0, 2, 1, 3])
     """
-    if self.ndim < 3:
-        raise RuntimeError(
-            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(self.shape)}"
-        )
-    if groups <= 0:
-        raise RuntimeError(
-            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
-        )
-    batch, c, *rest = self.shape
-    if c % groups:
-        raise RuntimeError(
-            f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
-        )
+    batch, c, *rest = _checked_channels(self, groups)
     return self.reshape(batch, groups, c // groups, *rest).swapaxes(1, 2).copy().reshape(self.shape)
 
 
@@ -113,4 +144,5 @@ native_channel_shuffle.vjp(
 
 
 for _record in (channel_shuffle, native_channel_shuffle):
+    _record.meta(lambda self, groups: meta_array(_checked_channels(self, groups), self.dtype))
     _record.batch(samples)

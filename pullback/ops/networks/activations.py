@@ -18,6 +18,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function, op
 from pullback.core.signatures import signature_of, without
 from pullback.ops.shared.dims import wrap_dim
@@ -310,8 +311,8 @@ written(celu, "torch.celu_", "nn.functional.celu_")
 # ------------------------------------------------------------------------------------ gated
 
 
-@op(name="glu", places="", layout="K")
-def _glu(self: Tensor, dim: int) -> Any:
+def _glu_axis(self: Any, dim: int) -> int:
+    """The dim that is halved, checked."""
     if not self.ndim:
         raise RuntimeError("glu does not support scalars because halving size must be even")
     axis = wrap_dim(dim, self.ndim)
@@ -319,8 +320,21 @@ def _glu(self: Tensor, dim: int) -> Any:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {self.shape[axis]}")
     if self.dtype.kind != "f":
         raise NotImplementedError(f"\"glu_cpu\" not implemented for '{type_name(self)}'")
+    return axis
+
+
+@op(name="glu", places="", layout="K")
+def _glu(self: Tensor, dim: int) -> Any:
+    axis = _glu_axis(self, dim)
     value, gate = np.split(self, 2, axis)
     return value / (1 + np.exp(-gate))
+
+
+@_glu.meta
+def _glu_meta(self: Any, dim: int) -> Any:
+    axis, shape = _glu_axis(self, dim), list(self.shape)
+    shape[axis] //= 2
+    return meta_array(shape, self.dtype)
 
 
 def _glu_vjp(g: Tensor, self: Tensor, dim: int) -> Tensor:

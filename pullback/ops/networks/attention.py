@@ -18,6 +18,7 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array, grad_enabled, levels
 from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import bool_, float32
+from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.shared.batches import padded, rank
@@ -74,8 +75,8 @@ def _check_product(batch: tuple[int, ...], wanted: tuple[int, ...], got: tuple[i
         )
 
 
-def _spread(q: Array, k: Array, v: Array, mask: Array | None) -> tuple[Any, ...]:
-    """The arrays with one batch dim, and the batch dims that they had."""
+def _common_batch_dims(q: Array, k: Array, v: Array, mask: Array | None) -> tuple[int, ...]:
+    """The batch dims of all, broadcast; RuntimeError for matrices that do not fit."""
     batch = q.shape[:-2]
     if not batch == k.shape[:-2] == v.shape[:-2]:
         batch = tuple(ops.common_shape(batch, k.shape[:-2], v.shape[:-2]))
@@ -88,8 +89,14 @@ def _spread(q: Array, k: Array, v: Array, mask: Array | None) -> tuple[Any, ...]
             raise RuntimeError(
                 f"output with shape {list(scores)} doesn't match the broadcast shape {list(shape)}"
             )
-        mask = mask.reshape((1,) * (2 - mask.ndim) + mask.shape)
-        mask = _batched(mask, batch)
+    return batch
+
+
+def _one_batch_dim(q: Array, k: Array, v: Array, mask: Array | None) -> tuple[Any, ...]:
+    """The arrays with one batch dim, and the batch dims that they had."""
+    batch = _common_batch_dims(q, k, v, mask)
+    if mask is not None:
+        mask = _batched(mask.reshape((1,) * (2 - mask.ndim) + mask.shape), batch)
     return _batched(q, batch), _batched(k, batch), _batched(v, batch), mask, batch
 
 
@@ -98,7 +105,7 @@ def _attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float
 ) -> tuple[Array, Array]:
     """The attention's result, and the logarithm of the sum of exponentials of each row."""
-    q, k, v, mask, batch = _spread(query, key, value, attn_mask)
+    q, k, v, mask, batch = _one_batch_dim(query, key, value, attn_mask)
     count, rows = q.shape[:2]
     result = np.empty((count, rows, v.shape[2]), q.dtype)
     lse = np.empty((count, rows), q.dtype)
@@ -115,6 +122,12 @@ def _attention(
     return result.reshape(*batch, *result.shape[1:]), lse.reshape(*batch, rows)
 
 
+@_attention.meta
+def _attention_meta(query: Array, key: Array, value: Array, attn_mask: Any, *options: Any) -> Any:
+    shape = (*_common_batch_dims(query, key, value, attn_mask), query.shape[-2])
+    return meta_array((*shape, value.shape[-1]), query.dtype), meta_array(shape, query.dtype)
+
+
 def _tile_weights(scores: Array, lse: Array) -> Array:
     """The softmax of rows of scores, by their `lse`; zeros in rows that are masked entirely."""
     lse = np.maximum(lse, np.finfo(lse.dtype).min)[..., None]
@@ -127,7 +140,7 @@ def _attention_slope(
     lse: Tensor, is_causal: bool, scale: float, mask_wanted: bool,
 ) -> tuple[Array, ...]:  # fmt: skip
     """The gradients of query, key and value, and of the mask if it is wanted."""
-    q, k, v, mask, batch = _spread(query, key, value, attn_mask)
+    q, k, v, mask, batch = _one_batch_dim(query, key, value, attn_mask)
     g, result, lse = _batched(g, batch), _batched(result, batch), lse.reshape(q.shape[:2])
     dq, dk, dv = np.empty_like(q, order="C"), np.zeros_like(k, order="C"), np.zeros_like(v, order="C")
     dm = np.zeros((len(q), q.shape[1], k.shape[1]) if mask_wanted else 0, q.dtype)
@@ -145,6 +158,17 @@ def _attention_slope(
         dk[b] += np.matmul(weights.swapaxes(1, 2), q[part])
     shaped = [a.reshape(*batch, *a.shape[1:]) for a in (dq, dk, dv)]
     return (*shaped, dm.reshape(*batch, *dm.shape[1:]) if mask_wanted else dm)
+
+
+@_attention_slope.meta
+def _attention_slope_meta(
+    g: Array, query: Array, key: Array, value: Array, attn_mask: Any, result: Array, lse: Array,
+    is_causal: bool, scale: float, mask_wanted: bool,
+) -> tuple[Array, ...]:  # fmt: skip
+    batch = _common_batch_dims(query, key, value, attn_mask)
+    shapes = [(*batch, *a.shape[-2:]) for a in (query, key, value)]
+    shapes.append((*batch, query.shape[-2], key.shape[-2]) if mask_wanted else (0,))
+    return tuple([meta_array(shape, query.dtype) for shape in shapes])
 
 
 # ---------------------------------------------------------------------------------------- ops
@@ -289,7 +313,7 @@ def scaled_dot_product_attention(
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
     if not 0 <= dropout_p <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p:g}")
-    if dropout_p or levels() or query.is_meta:
+    if dropout_p or levels():
         return attend(query, key, value, attn_mask, is_causal, scale, dropout_p)
     return _attention(query, key, value, attn_mask, is_causal, scale)[0]
 

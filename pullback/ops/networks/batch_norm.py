@@ -16,11 +16,13 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.ops.networks.layer_norm import (
     Frame,
     check_count,
     check_mixed,
+    norm_meta,
     norm_sums,
     norm_vjp,
     normalised,
@@ -94,6 +96,13 @@ def batch_norm_running(
     return _scaled(self, weight, bias, mean, variance, (-1, *(1,) * (self.ndim - 2)), eps)
 
 
+@batch_norm_running.meta
+def _running_meta(self: Any, weight: Any, bias: Any, mean: Any, variance: Any, *rest: Any) -> Any:
+    check_mixed(self, mean, variance, weight, bias)
+    return meta_array(self.shape, self.dtype)
+
+
+batch_norm_training.meta(norm_meta)
 batch_norm_training.joint_vjp(norm_vjp)
 batch_norm_running.joint_vjp(_running_vjp)
 batch_norm_training.variant = batch_norm_running.variant = "grad_name"

@@ -16,9 +16,11 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import int64
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.kernels.nll import pick, put, total_weight
-from pullback.ops.networks.reduction import MEAN, NONE, loss, reduced, reduction_of
+from pullback.ops.networks.reduction import MEAN, NONE, loss, reduced, reduced_meta, reduction_of
 from pullback.ops.reductions.reduce import sum_array
 
 IGNORED = -100
@@ -68,6 +70,7 @@ def _nll_slope(
     return put(g, scale, target, weight, ignore_index, *_layout(shape)).reshape(shape)
 
 
+_nll_slope.meta(lambda self, target, weight, reduction, ignore_index, shape: meta_array(shape, self.dtype))
 _nll_slope.vjp(
     self=lambda g, target, weight, reduction, ignore_index, shape: (_nll2d if len(shape) == 4 else _nll)(
         g, target, weight, reduction, ignore_index
@@ -116,7 +119,7 @@ def _nll_vjp(
     return _nll_slope(g, target, weight, reduction, ignore_index, tuple(self_shape))
 
 
-def _refuse(name: str, self: Any, target: Any, weight: Any) -> None:
+def _check_nll_dtypes(name: str, self: Any, target: Any, weight: Any) -> None:
     """Refuses other dtypes than floats, class numbers, and weights like the input."""
     if target.dtype not in (np.int64, np.uint8):
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {type_name(target)}")
@@ -126,8 +129,7 @@ def _refuse(name: str, self: Any, target: Any, weight: Any) -> None:
         raise RuntimeError(f"expected scalar type {type_name(self)} but found {type_name(weight)}")
 
 
-@op(name="nll_loss", places="")
-def _nll(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
+def _check_nll(self: Array, target: Array, weight: Array | None) -> None:
     if target.ndim > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     classes = self.shape[-1]
@@ -139,15 +141,25 @@ def _nll(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ig
             f"weight tensor should be defined either for all {classes} classes or no classes but "
             f"got weight tensor of shape: {list(weight.shape)}"
         )
-    _refuse("nll_loss_out_frame", self, target, weight)
+    _check_nll_dtypes("nll_loss_out_frame", self, target, weight)
+
+
+@op(name="nll_loss", places="")
+def _nll(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
+    _check_nll(self, target, weight)
     return _nll_kernel(self, target, weight, reduction, ignore_index)
+
+
+@_nll.meta
+def _nll_meta(self: Array, target: Array, weight: Any, reduction: int, ignore_index: int) -> Array:
+    _check_nll(self, target, weight)
+    return reduced_meta(target.shape if self.ndim > 1 else (), self.dtype, reduction)
 
 
 _nll.vjp(self=_nll_vjp)
 
 
-@op(name="nll_loss2d", places="", grad_name="NllLoss2DBackward0")
-def _nll2d(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
+def _check_nll2d(self: Array, target: Array, weight: Array | None) -> None:
     if target.ndim != 3:
         raise RuntimeError(
             "only batches of spatial targets supported (3D tensors) but got targets of dimension: "
@@ -157,8 +169,19 @@ def _nll2d(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, 
         raise RuntimeError(f"size mismatch (got input: {list(self.shape)} , target: {list(target.shape)}")
     if weight is not None and weight.size != self.shape[1]:
         raise RuntimeError("weight tensor should be defined either for all or no classes")
-    _refuse("nll_loss2d_forward_out_frame", self, target, weight)
+    _check_nll_dtypes("nll_loss2d_forward_out_frame", self, target, weight)
+
+
+@op(name="nll_loss2d", places="", grad_name="NllLoss2DBackward0")
+def _nll2d(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
+    _check_nll2d(self, target, weight)
     return _nll_kernel(self, target, weight, reduction, ignore_index)
+
+
+@_nll2d.meta
+def _nll2d_meta(self: Array, target: Array, weight: Any, reduction: int, ignore_index: int) -> Array:
+    _check_nll2d(self, target, weight)
+    return reduced_meta(target.shape, self.dtype, reduction)
 
 
 _nll2d.vjp(self=_nll_vjp)

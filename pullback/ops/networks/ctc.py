@@ -16,6 +16,7 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import int64
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.kernels.ctc import losses, posteriors
 from pullback.ops.networks.reduction import MEAN, reduced, reduction_of
@@ -85,6 +86,9 @@ def _ctc_bend(
     return np.where(np.isnan(moved) & zero_infinity, x.dtype.type(0), bend)
 
 
+_ctc_loss.meta(lambda self, *rest: meta_array(self.shape[1:2], self.dtype))
+_ctc_slope.meta(lambda self, log_probs, *rest: meta_array(log_probs.shape, log_probs.dtype))
+_ctc_bend.meta(lambda self, log_probs, *rest: meta_array(log_probs.shape, log_probs.dtype))
 _ctc_loss.vjp(
     self=lambda g, self, targets, steps, counts, blank, zero_infinity: _ctc_slope(
         g, self, targets, steps, counts, blank, zero_infinity

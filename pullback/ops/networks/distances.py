@@ -15,6 +15,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, from_array, result_type
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import distances
@@ -99,6 +100,12 @@ def _cdist(x1: Tensor, x2: Tensor, p: float, mode: int) -> Array:
     return found
 
 
+@_cdist.meta
+def _cdist_meta(x1: Array, x2: Array, p: float, mode: int) -> Array:
+    _check_two(x1, x2, p)
+    return meta_array((*_common_batch(x1, x2), x1.shape[-2], x2.shape[-2]), x1.dtype)
+
+
 @_cdist.joint_vjp
 def _cdist_vjp(
     g: Tensor, x1: Tensor, x2: Tensor, p: float, mode: int, result: Tensor, needs: Any
@@ -137,14 +144,18 @@ cdist = explained(cdist, places="t")
 # ------------------------------------------------------------------------------ pairs of rows
 
 
-@op(name="pdist", places="", takes_half=True, batch="leading")
-def _pdist(self: Tensor, p: float) -> Array:
-    """Of a matrix, or of each of a stack of them."""
+def _check_pdist(self: Array, p: float) -> None:
     if from_numpy_dtype(self.dtype).kind != "f":
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     _check_one_kind("pdist", self)
+
+
+@op(name="pdist", places="", takes_half=True, batch="leading")
+def _pdist(self: Tensor, p: float) -> Array:
+    """Of a matrix, or of each of a stack of them."""
+    _check_pdist(self, p)
     *stack, n, d = self.shape
     found = np.zeros((math.prod(stack), n * (n - 1) // 2), self.dtype)
     if found.size and self.size:
@@ -155,11 +166,19 @@ def _pdist(self: Tensor, p: float) -> Array:
 def _pdist_vjp(g: Tensor, self: Tensor, p: float, result: Tensor) -> Tensor:
     if self.shape[-2] < 2:
         return ops.zeros_like(self)
-    i, j = (from_array(places) for places in np.triu_indices(self.shape[-2], 1))
+    pairs = np.triu_indices(self.shape[-2], 1)
+    i, j = (from_array(places, False, self.is_meta) for places in pairs)
     away = ops.index_select(self, -2, i) - ops.index_select(self, -2, j)
     slope = norm_slope(g, away, p, result, -1)
     none = ops.zeros_like(self)
     return ops.index_add(none, -2, i, slope) - ops.index_add(none, -2, j, slope)
+
+
+@_pdist.meta
+def _pdist_meta(self: Array, p: float) -> Array:
+    _check_pdist(self, p)
+    *stack, n, _ = self.shape
+    return meta_array((*stack, n * (n - 1) // 2), self.dtype)
 
 
 _pdist.vjp(self=_pdist_vjp)

@@ -14,8 +14,10 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
 from pullback.core.strides import preserved_strides, strided_array
+from pullback.core.types import Array
 from pullback.kernels.random import fills
 from pullback.ops.arrays.random import default_generator
 
@@ -35,6 +37,13 @@ def _noise(self: Tensor, p: float, feature: bool, scale: float) -> Any:
     if scale != 1:
         np.multiply(noise, noise.dtype.type(scale), noise)
     return noise
+
+
+@_noise.meta
+def _noise_meta(self: Array, p: float, feature: bool, scale: float) -> Array:
+    if feature:
+        return meta_array(self.shape[:2] + (1,) * (self.ndim - 2), self.dtype)
+    return meta_like(self)
 
 
 def _dropped(input: Tensor, p: float, train: bool, inplace: bool, feature: bool, alpha: bool) -> Tensor:
@@ -223,6 +232,12 @@ def _factor(p: float, train: bool | None) -> float:
     return 1.0 if train is False else 0.0 if p == 1 else 1 / (1 - p)
 
 
+native_dropout.meta(
+    lambda input, p, train: (
+        meta_array(input.shape, input.dtype),
+        meta_array(input.shape, np.dtype(np.bool_)),
+    )
+)
 native_dropout.vjp(
     input=lambda g0, result1, p, train: native_dropout_backward(g0, result1, _factor(p, train))
 )
@@ -233,6 +248,12 @@ def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> 
     """`grad_output * mask * scale`: the gradient of `native_dropout`."""
     dtype = np.dtype(np.float32) if grad_output.dtype.kind in "biu" else grad_output.dtype
     return np.multiply((grad_output * mask).astype(dtype, copy=False), dtype.type(scale))
+
+
+@native_dropout_backward.meta
+def _native_dropout_backward_meta(grad_output: Array, mask: Array, scale: float) -> Array:
+    dtype = np.dtype(np.float32) if grad_output.dtype.kind in "biu" else grad_output.dtype
+    return meta_array(ops.common_shape(grad_output.shape, mask.shape), dtype)
 
 
 native_dropout_backward.vjp(grad_output=lambda g, mask, scale: native_dropout_backward(g, mask, scale))

@@ -17,6 +17,7 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array, grad_enabled, set_grad_enabled
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype, int64
+from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
@@ -51,6 +52,12 @@ def _flat(indices: Array) -> Array:
 # ----------------------------------------------------------------------------------- embedding
 
 
+def _check_embedding(weight: Array, indices: Array) -> None:
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    _check_indices("embedding", indices)
+
+
 @op(places="t", moves=True)
 def embedding(
     weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False,
@@ -66,12 +73,16 @@ def embedding(
     tensor([[3, 4],
             [1, 2]])
     """
-    if weight.ndim != 2:
-        raise RuntimeError("'weight' must be 2-D")
-    _check_indices("embedding", indices)
+    _check_embedding(weight, indices)
     if outside(np.ascontiguousarray(indices), weight.shape[0]):
         raise IndexError("index out of range in self")
     return weight.take(indices, 0)
+
+
+@embedding.meta
+def _embedding_meta(weight: Array, indices: Array, *options: Any) -> Array:
+    _check_embedding(weight, indices)
+    return meta_array((*indices.shape, weight.shape[1]), weight.dtype)
 
 
 def _shares(flat: Array, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array | None:
@@ -110,6 +121,10 @@ def _embedding_slope_vjp(
     return picked * _embedding_shares(indices, rows, padding_idx, by_frequency, g.dtype)
 
 
+_embedding_slope.meta(lambda self, indices, rows, *rest: meta_array((rows, self.shape[-1]), self.dtype))
+_embedding_shares.meta(
+    lambda self, rows, padding_idx, by_frequency, dtype: meta_array((*self.shape, 1), dtype.to_real().numpy)
+)
 _embedding_slope.vjp(self=_embedding_slope_vjp)
 embedding.vjp(
     weight=lambda g, weight_shape, indices, padding_idx, scale_grad_by_freq: _embedding_slope(
@@ -201,6 +216,9 @@ def _renorm(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) ->
     return self
 
 
+_renorm.meta(lambda self, indices, max_norm, norm_type: meta_like(self))
+
+
 @function(places="t")
 def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Tensor:
     """Scales the rows at `indices` whose norm exceeds `max_norm` down to it, in place.
@@ -274,6 +292,8 @@ def _bag_dots(self: Tensor, other: Tensor, at_self: Tensor, at_other: Tensor) ->
     return bags_kernels.bag_dots(np.ascontiguousarray(self), at_self, np.ascontiguousarray(other), at_other)
 
 
+_bag_sum.meta(lambda self, scale, source, target, bags: meta_array((bags, *self.shape[1:]), self.dtype))
+_bag_dots.meta(lambda self, other, at_self, at_other: meta_array(at_self.shape, self.dtype))
 _bag_sum.vjp(
     self=lambda g, self_shape, scale, source, target: _bag_sum(g, scale, target, source, self_shape[0]),
     scale=lambda g, self, source, target: _bag_dots(self, g, source, target),
@@ -290,6 +310,12 @@ _bag_dots.vjp(
 def _bag_max(self: Tensor, source: Tensor, target: Tensor, bags: int) -> tuple[Array, Array]:
     """The largest of each bag's rows, column by column, and which row it is, -1 in an empty bag."""
     return bags_kernels.bag_max(np.ascontiguousarray(self), source, target, bags)
+
+
+@_bag_max.meta
+def _bag_max_meta(self: Array, source: Array, target: Array, bags: int) -> tuple[Array, Array]:
+    shape = (bags, *self.shape[1:])
+    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
 
 
 def _bag_max_vjp(g0: Tensor, self_shape: tuple[int, ...], result1: Tensor) -> Tensor:
@@ -412,6 +438,7 @@ def scaled_gradient(self: Tensor, scale: Tensor) -> Array:
     return self.copy()
 
 
+scaled_gradient.meta(lambda self, scale: meta_array(self.shape, self.dtype))
 scaled_gradient.vjp(self=lambda g, scale: g * scale)
 
 
@@ -553,10 +580,14 @@ def _functional_embedding_bag(
 # ------------------------------------------------------------------------------------- one_hot
 
 
-@op(name="one_hot", places="", nondiff=True, batch="leading")
-def _one_hot(self: Tensor, num_classes: int) -> Array:
+def _check_one_hot(self: Array) -> None:
     if self.dtype != np.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+
+
+@op(name="one_hot", places="", nondiff=True, batch="leading")
+def _one_hot(self: Tensor, num_classes: int) -> Array:
+    _check_one_hot(self)
     if not self.size and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
     if self.size and self.min() < 0:
@@ -568,6 +599,12 @@ def _one_hot(self: Tensor, num_classes: int) -> Array:
     result = np.zeros((self.size, num_classes), np.int64)
     result[np.arange(self.size), self.reshape(-1)] = 1
     return result.reshape(*self.shape, num_classes)
+
+
+@_one_hot.meta
+def _one_hot_meta(self: Array, num_classes: int) -> Array:
+    _check_one_hot(self)
+    return meta_array((*self.shape, num_classes), self.dtype)
 
 
 @function(places="", aliases=("nn.functional.one_hot",))

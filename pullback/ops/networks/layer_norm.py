@@ -20,6 +20,7 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import finfo, float32, int64
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.kernels import norms
 from pullback.ops.shared.batches import affine, folded, unfolded, viewed
@@ -96,6 +97,30 @@ def norm_sums(self: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, frame: Fr
     x = _plain(input, frame)
     g = _plain(self.astype(input.dtype, copy=False), frame)
     return norms.affine_gradients(g, x, _plain(mean), _plain(rstd), math.prod(frame.weights), frame.kernel)
+
+
+# ------------------------------------------------------------------------------------- shapes
+
+
+def _statistics_dtype(x: Any) -> Any:
+    """That of mean and deviation: no half precision."""
+    return np.dtype(np.float32) if x.dtype.itemsize == 2 else x.dtype
+
+
+def norm_meta(self: Any, weight: Any, bias: Any, frame: Frame, *rest: Any) -> tuple[Any, ...]:
+    """The shape rule of the norms: y, mean, 1 / deviation, variance."""
+    check_mixed(self, weight, bias)
+    statistics = [meta_array(frame.own, _statistics_dtype(self)) for _ in range(3)]
+    return (meta_array(self.shape, self.dtype), *statistics)
+
+
+norm_slope.meta(lambda self, input, *rest: meta_array(input.shape, input.dtype))
+
+
+@norm_sums.meta
+def _norm_sums_meta(self: Any, input: Any, mean: Any, rstd: Any, frame: Frame) -> tuple[Any, ...]:
+    count = (math.prod(frame.weights),)
+    return meta_array(count, _statistics_dtype(input)), meta_array(count, _statistics_dtype(input))
 
 
 # ------------------------------------------------------------------------------------- rules
@@ -304,6 +329,12 @@ def _layer_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame:
     return normalised(self, weight, bias, frame, eps)
 
 
+@_layer_norm.meta
+def _layer_norm_meta(self: Any, *rest: Any) -> tuple[Any, ...]:
+    _require_float(self, "LayerNormKernelImpl")
+    return norm_meta(self, *rest)
+
+
 _layer_norm.joint_vjp(norm_vjp)
 
 
@@ -397,6 +428,12 @@ def _group_frame(shape: tuple[int, ...], groups: int) -> Frame:
 def _group_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
     _require_float(self, "GroupNormKernelImpl")
     return normalised(self, weight, bias, frame, eps)
+
+
+@_group_norm.meta
+def _group_norm_meta(self: Any, *rest: Any) -> tuple[Any, ...]:
+    _require_float(self, "GroupNormKernelImpl")
+    return norm_meta(self, *rest)
 
 
 _group_norm.joint_vjp(norm_vjp)

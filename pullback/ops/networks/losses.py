@@ -7,6 +7,7 @@ margins in margins.py.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, result_type
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.networks.reduction import (
     MEAN,
     NONE,
@@ -24,6 +26,7 @@ from pullback.ops.networks.reduction import (
     named_code,
     reduced,
     reduced_array,
+    reduced_meta,
     reduction_of,
     share,
 )
@@ -74,6 +77,14 @@ def _loss_batch(level: Any, op: Op, self: Any, target: Any, *args: Any) -> Any:
     return reduced_batch(level, op(*given), reduction)
 
 
+# --------------------------------------------------------------------------------------- shapes
+
+
+def _loss_meta(self: Array, target: Array, reduction: int, *options: Any) -> Array:
+    """Of an input and a target that broadcast, of one dtype."""
+    return reduced_meta(ops.common_shape(self.shape, target.shape), self.dtype, reduction)
+
+
 # --------------------------------------------------------------------------- squares and distances
 
 
@@ -88,6 +99,7 @@ def _mse_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int) -> Tenso
     return away * share(g * 2, away.numel(), reduction)
 
 
+_mse_loss.meta(_loss_meta)
 _mse_loss.vjp(
     self=_mse_slope, target=lambda g, self, target, reduction: _mse_slope(g, target, self, reduction)
 )
@@ -163,6 +175,7 @@ def _smooth_l1_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int, be
     return ops.clamp(away / beta, -1, 1) * share(g, away.numel(), reduction)
 
 
+_smooth_l1_loss.meta(_loss_meta)
 _smooth_l1_loss.vjp(
     self=_smooth_l1_slope,
     target=lambda g, self, target, reduction, beta: _smooth_l1_slope(g, target, self, reduction, beta),
@@ -199,6 +212,7 @@ def _huber_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int, delta:
     return ops.clamp(away, -delta, delta) * share(g, away.numel(), reduction)
 
 
+_huber_loss.meta(_loss_meta)
 _huber_loss.vjp(
     self=_huber_slope,
     target=lambda g, self, target, reduction, delta: _huber_slope(g, target, self, reduction, delta),
@@ -245,6 +259,7 @@ def _soft_margin_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int) 
     return conj(-target * ops.sigmoid(-z)) * share(g, z.numel(), reduction)
 
 
+_soft_margin_loss.meta(_loss_meta)
 _soft_margin_loss.vjp(
     self=_soft_margin_slope,
     target=lambda g, self, target, reduction: _soft_margin_slope(g, target, self, reduction),
@@ -313,6 +328,7 @@ def _bce_target_slope(g: Tensor, self: Tensor, weight: Tensor | None, reduction:
     return _share(g, self.numel(), reduction, weight) * (no - yes)
 
 
+_bce.meta(lambda self, target, weight, reduction: reduced_meta(self.shape, self.dtype, reduction))
 _bce.vjp(
     self=_bce_slope,
     target=_bce_target_slope,
@@ -384,6 +400,13 @@ def _logits_target_slope(
 ) -> Tensor:
     slope = -self if pos_weight is None else ops.logsigmoid(-self) - pos_weight * ops.logsigmoid(self)
     return _share(g, slope.numel(), reduction, weight) * slope
+
+
+@_bce_logits.meta
+def _bce_logits_meta(self: Array, target: Array, weight: Any, pos_weight: Any, reduction: int) -> Array:
+    given = [a for a in (self, target, weight, pos_weight) if a is not None]
+    shape = functools.reduce(ops.common_shape, [a.shape for a in given])
+    return reduced_meta(shape, np.result_type(*given), reduction)
 
 
 _bce_logits.vjp(

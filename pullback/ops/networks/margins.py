@@ -15,8 +15,10 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.dtype_names import type_name
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.signatures import signature_of
+from pullback.core.types import Array
 from pullback.ops.networks.losses import (
     binary_cross_entropy_with_logits,
     kl_div,
@@ -30,6 +32,7 @@ from pullback.ops.networks.reduction import (
     named_code,
     reduced,
     reduced_array,
+    reduced_meta,
     reduction_of,
     share,
 )
@@ -212,10 +215,8 @@ def _check_matrix(self: Any) -> tuple[int, int]:
     return (1, self.size) if self.ndim < 2 else (shape[0], shape[1])
 
 
-@op(name="multi_margin_loss", places="", takes_half=True)
-def _multi_margin(
-    self: Tensor, target: Tensor, weight: Tensor | None, p: int, margin: float, reduction: int
-) -> Any:
+def _check_multi_margin(self: Array, target: Array, weight: Array | None) -> tuple[int, int]:
+    """The rows and classes of an input that fits its target and weights."""
     rows, classes = _check_matrix(self)
     if target.ndim > 1 or target.size != rows:
         raise RuntimeError(
@@ -229,6 +230,14 @@ def _multi_margin(
         raise NotImplementedError(f"\"multi_margin_loss_cpu_kernel\" not implemented for '{type_name(self)}'")
     if target.dtype != np.int64:
         raise RuntimeError(f"expected scalar type Long but found {type_name(target)}")
+    return rows, classes
+
+
+@op(name="multi_margin_loss", places="", takes_half=True)
+def _multi_margin(
+    self: Tensor, target: Tensor, weight: Tensor | None, p: int, margin: float, reduction: int
+) -> Any:
+    rows, classes = _check_multi_margin(self, target, weight)
     x, own = self.reshape(rows, classes), target.reshape(rows, 1)
     if bool(((own < 0) | (own >= classes)).any()):
         raise RuntimeError("target out of range")
@@ -239,6 +248,14 @@ def _multi_margin(
     np.put_along_axis(short, own, 0, 1)
     losses = short.sum(1) / self.dtype.type(classes)
     return reduced_array(losses if self.ndim == 2 or reduction else losses.reshape(target.shape), reduction)
+
+
+@_multi_margin.meta
+def _multi_margin_meta(
+    self: Array, target: Array, weight: Any, p: int, margin: float, reduction: int
+) -> Array:
+    rows, _ = _check_multi_margin(self, target, weight)
+    return reduced_meta((rows,) if self.ndim == 2 else target.shape, self.dtype, reduction)
 
 
 def _shortfalls(self: Tensor, target: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -323,21 +340,27 @@ def _labels(target: Any, classes: int) -> tuple[Any, Any]:
     return counts, is_label[:, :classes]
 
 
-@op(name="multilabel_margin_loss", places="", takes_half=True)
-def _multilabel_margin(self: Tensor, target: Tensor, reduction: int) -> Any:
+def _check_multilabel(self: Array, target: Array) -> tuple[int, int]:
+    """The rows and classes of an input that fits its target."""
     rows, classes = _check_matrix(self)
     if target.shape != self.shape:
         raise RuntimeError(
             f"inconsistent target size: {list(target.shape)} for input of size: {list(self.shape)}"
         )
-    if target.size and (target.min() < -1 or target.max() >= classes):
-        raise RuntimeError("argument #2 'target' is out of range")
     if self.dtype.kind != "f" or self.dtype.itemsize < 4:
         raise NotImplementedError(
             f"\"multilabel_margin_loss_forward_out_frame\" not implemented for '{type_name(self)}'"
         )
     if target.dtype != np.int64:
         raise RuntimeError(f"expected scalar type Long but found {type_name(target)}")
+    return rows, classes
+
+
+@op(name="multilabel_margin_loss", places="", takes_half=True)
+def _multilabel_margin(self: Tensor, target: Tensor, reduction: int) -> Any:
+    rows, classes = _check_multilabel(self, target)
+    if target.size and (target.min() < -1 or target.max() >= classes):
+        raise RuntimeError("argument #2 'target' is out of range")
     x, own = self.reshape(rows, classes), target.reshape(rows, classes)
     counts, is_label = _labels(own, classes)
     short = 1 - np.take_along_axis(x, np.where(counts, own, 0), 1)[:, :, None] + x[:, None, :]
@@ -366,6 +389,13 @@ def _multilabel_margin_vjp(g: Tensor, self: Tensor, target: Tensor, reduction: i
     return _multilabel_pairs(self, target) * share(g, rows, reduction)
 
 
+@_multilabel_margin.meta
+def _multilabel_margin_meta(self: Array, target: Array, reduction: int) -> Array:
+    rows, _ = _check_multilabel(self, target)
+    return reduced_meta((rows,) if self.ndim == 2 else (), self.dtype, reduction)
+
+
+_multilabel_pairs.meta(lambda self, target: meta_array(self.shape, self.dtype))
 _multilabel_margin.vjp(self=_multilabel_margin_vjp)
 
 

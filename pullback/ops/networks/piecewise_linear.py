@@ -14,6 +14,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function, op
 from pullback.kernels.random import fills
 from pullback.ops.arrays.random import default_generator
@@ -309,6 +310,9 @@ def _rrelu_noise(self: Tensor, lower: float, upper: float) -> Any:
     noise = np.ones(flat.shape, self.dtype)
     noise[low] = drawn.astype(self.dtype)
     return noise.reshape(self.shape)
+
+
+_rrelu_noise.meta(lambda self, lower, upper: meta_array(self.shape, self.dtype))
 
 
 @function(places="t", aliases=("nn.functional.rrelu",))

@@ -17,6 +17,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, grad_enabled, levels
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.ops.shared.dims import wrap_dim
 
@@ -91,6 +92,9 @@ _STEPS: dict[str, tuple[Callable[..., Any], Callable[..., Any], int]] = {
     "lstm": (_lstm_step, _lstm_back, 4),
 }
 """Of each kind: its step, the reverse, and how many blocks of rows its matrices have."""
+
+_SAVES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 4, "lstm": 6}
+"""How many blocks a step saves, each as wide as the state."""
 
 
 def _sigmoid_array(a: Any) -> Any:
@@ -218,6 +222,30 @@ def _slope(
     )  # fmt: skip
 
 
+@_recurrence.meta
+def _recurrence_meta(self: Any, h: Any, c: Any, w: Any, b: Any, kind: str, *rest: Any) -> tuple[Any, ...]:
+    rows, size = len(self), h.shape[1]
+    shapes = (
+        (rows, size),
+        h.shape,
+        (0,) if c is None else c.shape,
+        (rows, size),
+        (rows, _SAVES[kind] * size),
+    )
+    return tuple([meta_array(shape, self.dtype) for shape in shapes])
+
+
+@_slope.meta
+def _slope_meta(
+    self: Any, gh: Any, gc: Any, before: Any, tape: Any, w: Any, kind: str, sizes: Any, reverse: bool,
+    biased: bool,
+) -> tuple[Any, ...]:  # fmt: skip
+    shapes = (
+        (len(self), len(w)), gh.shape, (0,) if gc is None else gc.shape, w.shape, (len(w) if biased else 0,),
+    )  # fmt: skip
+    return tuple([meta_array(shape, self.dtype) for shape in shapes])
+
+
 @_recurrence.joint_vjp
 def _recurrence_vjp(
     g0: Tensor | None, g1: Tensor | None, g2: Tensor | None, self: Tensor, h: Tensor, c: Tensor | None,
@@ -254,7 +282,7 @@ def _run(
         shown = gates.dtype.type_name
         raise RuntimeError(f"result type Float can't be cast to the desired output type {shown}")
     h, c = states[0], states[1] if kind == "lstm" else None
-    if project is None and not levels() and gates.dtype.kind == "f" and not gates.is_meta:
+    if project is None and not levels() and gates.dtype.kind == "f":
         out, h, cell, _, _ = _recurrence(gates, h, c, w_hh, separate, kind, sizes, reverse)
         return out, [h] if c is None else [h, cell]
     turned = None if project is None else ops.t(project)
