@@ -75,3 +75,15 @@ def test_each_compiler_gets_flags_that_it_knows(compiler, known, unknown):
     flags = build.flags(SimpleNamespace(compiler=SimpleNamespace(compiler_type=compiler)), "-O3")
     assert set(known) <= set(flags)
     assert not [flag for flag in flags if flag.startswith(unknown)]
+
+
+def test_the_wheel_has_the_sources_of_compiled_modules():
+    """Those below a package too, in folders that are no packages: tracebacks show their lines."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+    package = ROOT / "pullback"
+    packages = [file.parent for file in package.rglob("__init__.py")]
+    taken = {path for folder in packages for pattern in patterns for path in folder.glob(pattern)}
+    sources = [path for path in package.rglob("*") if path.suffix in (".pyx", ".pxi")]
+    assert len(sources) > 20
+    assert not [path for path in sources if path not in taken]
+    assert package / "face" / "torch_names.txt" in taken
