@@ -45,8 +45,8 @@ def _signature(kernel: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, 
     """Names, defaults and kinds of a kernel's parameters, read off its signature."""
     code = kernel.__code__
     names = code.co_varnames[: code.co_argcount]
-    given = kernel.__defaults__ or ()
-    defaults = (REQUIRED,) * (len(names) - len(given)) + tuple(given)
+    values = kernel.__defaults__ or ()
+    defaults = (REQUIRED,) * (len(names) - len(values)) + tuple(values)
     notes = {k: str(v).strip("'\"") for k, v in kernel.__annotations__.items()}
     return names, defaults, "".join(_KINDS.get(notes.get(name, ""), ".") for name in names)
 

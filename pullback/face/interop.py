@@ -266,8 +266,8 @@ class UntypedStorage:
         """The bytes as integers."""
         return list(self._array.tobytes())
 
-    def __getitem__(self, place: int) -> int:
-        return self._array.reshape(-1).view(np.uint8)[place].item()
+    def __getitem__(self, index: int) -> int:
+        return self._array.reshape(-1).view(np.uint8)[index].item()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UntypedStorage) and self._array is other._array
@@ -307,22 +307,22 @@ def _described(a: Array) -> tuple[Array, tuple[Any, ...]]:
     return owner, (from_numpy_dtype(a.dtype), offset, a.shape, strides_of(a))
 
 
-def _restored(owner: Array, place: tuple[Any, ...]) -> Array:
+def _restored(owner: Array, layout: tuple[Any, ...]) -> Array:
     """The array that lies there in a memory."""
-    kind, offset, shape, strides = place
+    kind, offset, shape, strides = layout
     if owner.dtype == kind.numpy and owner.shape == shape and strides_of(owner) == strides:
         return owner
     whole = owner.reshape(-1, order="A").view(np.uint8)
     return np.ndarray(shape, kind.numpy, whole, offset, [step * kind.itemsize for step in strides])
 
 
-def rebuild(cls: type, owner: Any, place: tuple[Any, ...], requires_grad: bool, state: Any) -> Tensor:
+def rebuild(cls: type, owner: Any, layout: tuple[Any, ...], requires_grad: bool, state: Any) -> Tensor:
     """The tensor of a pickle."""
     if owner is None:
-        kind, _, shape, strides = place
+        kind, _, shape, strides = layout
         made = from_array(meta_array(shape, kind.numpy, strides), meta=True)
     else:
-        made = from_array(_restored(owner, place))
+        made = from_array(_restored(owner, layout))
     if cls is not Tensor:
         made = make_subclass(cls, made)
     if requires_grad:
@@ -336,10 +336,10 @@ def reduce(self: Tensor, protocol: Any) -> tuple[Any, ...]:
     """What pickle and `copy.copy` call: the memory, and where in it the tensor lies."""
     a = self._array
     if self.is_meta:
-        owner, place = None, (self.dtype, 0, a.shape, strides_of(a))
+        owner, layout = None, (self.dtype, 0, a.shape, strides_of(a))
     else:
-        owner, place = _described(a)
-    return rebuild, (type(self), owner, place, self.requires_grad, dict(self.__dict__))
+        owner, layout = _described(a)
+    return rebuild, (type(self), owner, layout, self.requires_grad, dict(self.__dict__))
 
 
 def deep_copy(self: Tensor, memo: dict[int, Any]) -> Tensor:
@@ -355,14 +355,14 @@ def deep_copy(self: Tensor, memo: dict[int, Any]) -> Tensor:
         )
     if id(self) in memo:
         return memo[id(self)]
-    _, (cls, owner, place, requires_grad, _) = reduce(self, 4)
+    _, (cls, owner, layout, requires_grad, _) = reduce(self, 4)
     if owner is not None:
         twin = memo.get(id(owner))
         if twin is None:
             twin = memo[id(owner)] = owner.copy("K")
             memo.setdefault(id(memo), []).append(owner)  # kept alive: the memo goes by its id
         owner = twin
-    made = rebuild(cls, owner, place, requires_grad, None)
+    made = rebuild(cls, owner, layout, requires_grad, None)
     memo[id(self)] = made
     if self.grad is not None:
         made.grad = copy.deepcopy(self.grad, memo)
@@ -406,5 +406,5 @@ def _written(self: Tensor, name: str, function: Callable[..., Any], *operands: T
         )
     shape = self.shape
     columns = [np.broadcast_to(t._array, shape).ravel().tolist() for t in operands]
-    found = [function(*row) for row in zip(*columns, strict=True)]
-    return self.copy_(ops.tensor(found, dtype=self.dtype).reshape(shape))
+    values = [function(*row) for row in zip(*columns, strict=True)]
+    return self.copy_(ops.tensor(values, dtype=self.dtype).reshape(shape))

@@ -51,9 +51,9 @@ def construct(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
     """The payload for `Tensor(...)`: of the default dtype, or that of a tensor or array that is
     given.
     """
-    given = args[0] if len(args) == 1 else None
-    same = isinstance(given, Tensor) and (given.ndim > 0 or given.dtype.kind in "fc")
-    return legacy_array(args, kwargs, given.dtype if same else get_default_dtype())
+    first = args[0] if len(args) == 1 else None
+    same = isinstance(first, Tensor) and (first.ndim > 0 or first.dtype.kind in "fc")
+    return legacy_array(args, kwargs, first.dtype if same else get_default_dtype())
 
 
 install_constructor(construct)
@@ -126,9 +126,9 @@ def set_default_tensor_type(t: Any) -> None:
         "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use "
         "torch.set_default_dtype() and torch.set_default_device() as alternatives."
     )
-    found = t.dtype if isinstance(t, TensorType) else _BY_NAME.get(t)
-    if found is None:
+    kind = t.dtype if isinstance(t, TensorType) else _BY_NAME.get(t)
+    if kind is None:
         raise TypeError(
             f"invalid type object: only floating-point types are supported as the default type, got {t}"
         )
-    set_default_dtype(found)
+    set_default_dtype(kind)

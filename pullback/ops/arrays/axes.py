@@ -181,8 +181,8 @@ def permute(self: Tensor, dims: Size):
 
 def _unpermute(g: Tensor, dims: Any) -> Tensor:
     back = [0] * len(dims)
-    for place, d in enumerate(dims):
-        back[d] = place
+    for position, d in enumerate(dims):
+        back[d] = position
     return permute(g, back)
 
 
@@ -205,21 +205,21 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     torch.Size([3, 4, 2])
     """
     ndim = input.ndim
-    given = [(x,) if isinstance(x, int) else tuple(x) for x in (source, destination)]
-    if len(given[0]) != len(given[1]):
+    both = [(x,) if isinstance(x, int) else tuple(x) for x in (source, destination)]
+    if len(both[0]) != len(both[1]):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(given[0])} dims) should "
-            f"contain the same number of dims as destination ({list(given[1])} dims)"
+            f"movedim: Invalid source or destination dims: source ({list(both[0])} dims) should "
+            f"contain the same number of dims as destination ({list(both[1])} dims)"
         )
-    wrapped = [[wrap_dim(d, ndim) for d in dims] for dims in given]
-    for name, dims, shown in zip(("source", "destination"), wrapped, given, strict=True):
+    wrapped = [[wrap_dim(d, ndim) for d in dims] for dims in both]
+    for name, dims, dims_given in zip(("source", "destination"), wrapped, both, strict=True):
         if len(set(dims)) != len(dims):
-            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(shown)})")
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims_given)})")
     if not ndim:
         return input
     order = [d for d in range(ndim) if d not in wrapped[0]]
-    for place, d in sorted(zip(wrapped[1], wrapped[0], strict=True)):
-        order.insert(place, d)
+    for position, d in sorted(zip(wrapped[1], wrapped[0], strict=True)):
+        order.insert(position, d)
     return permute(input, order)
 
 

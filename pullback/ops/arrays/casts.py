@@ -107,16 +107,16 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     shown = ", ".join(
         [a.__class__.__name__ for a in args] + [f"{k}={v.__class__.__name__}" for k, v in kwargs.items()]
     )
-    kind, place, rest = kwargs.pop("dtype", None), kwargs.pop("device", None), list(args)
+    kind, target, rest = kwargs.pop("dtype", None), kwargs.pop("device", None), list(args)
     if "other" in kwargs or "tensor" in kwargs:
         rest.insert(0, kwargs.pop("other", None) or kwargs.pop("tensor", None))
     if rest and isinstance(rest[0], Tensor):
         other = rest.pop(0)
-        kind, place = other.dtype, other.device
+        kind, target = other.dtype, other.device
     elif rest and isinstance(rest[0], dtype):
         kind = rest.pop(0)
     elif rest and (rest[0] is None or (isinstance(rest[0], (str, device, int)) and rest[0] is not True)):
-        place = rest.pop(0)
+        target = rest.pop(0)
         if rest and (rest[0] is None or isinstance(rest[0], dtype)):
             kind = rest.pop(0)
     for name in ("non_blocking", "copy")[: len(rest)]:
@@ -127,7 +127,7 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             f"but expected one of:\n{TO_FORMS}"
         )
     kwargs.pop("non_blocking", None)
-    where = input.device if place is None else as_device(place)
+    where = input.device if target is None else as_device(target)
     if where != input.device:
         return _moved(input, where, kind or input.dtype)
     return converted(input, kind, kwargs.pop("copy", False), kwargs.pop("memory_format", None))
@@ -223,8 +223,8 @@ _copy.vjp(self=lambda g: ops.zeros_like(g), src="g")
 _copy.batch(writes)
 
 
-def _check_fits(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
-    whole = ops.common_shape(shape, given)
+def _check_fits(shape: tuple[int, ...], other: tuple[int, ...]) -> None:
+    whole = ops.common_shape(shape, other)
     if whole != shape:
         raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(whole)}")
 

@@ -57,17 +57,17 @@ _BUFFER = (
 # ------------------------------------------------------------------------------- Python sequences
 
 
-def _leaf_types(data: Any, found: set[type], depth: int = 0) -> set[type]:
+def _leaf_types(data: Any, seen: set[type], depth: int = 0) -> set[type]:
     """The types of the numbers in nested lists and tuples."""
     kinds = set(map(type, data))
     if kinds.isdisjoint((list, tuple)) or depth > 128:
-        return found | kinds
+        return seen | kinds
     for item in data:
         if type(item) is list or type(item) is tuple:
-            found |= _leaf_types(item, found, depth + 1)
+            seen |= _leaf_types(item, seen, depth + 1)
         else:
-            found.add(type(item))
-    return found
+            seen.add(type(item))
+    return seen
 
 
 def _python_dtype(kinds: set[type]) -> Dtype:
@@ -85,8 +85,8 @@ def _sequence_array(data: Any, kind: Dtype | None) -> Array:
         kinds = _leaf_types(data, set())
         if kinds <= _NUMBERS:
             return _packed(data, _python_dtype(kinds) if kind is None else kind)
-    found = _inferred(data)
-    return _packed(_plain(data), found if kind is None else kind)
+    inferred = _inferred(data)
+    return _packed(_plain(data), inferred if kind is None else kind)
 
 
 def _packed(data: Any, kind: Dtype) -> Array:
@@ -122,8 +122,8 @@ def _inferred(data: Any) -> Dtype:
     for item in data:
         if isinstance(item, str) and len(data) == 1:
             raise ValueError("too many dimensions 'str'")
-        found = _inferred(item)
-        kind = found if kind is None else promote_types(kind, found)
+        inferred = _inferred(item)
+        kind = inferred if kind is None else promote_types(kind, inferred)
     return get_default_dtype() if kind is None else kind
 
 
@@ -349,8 +349,8 @@ def _data_array(data: Any, kind: Dtype | None, copy: bool) -> Array:
     if isinstance(data, (list, tuple)):
         return _sequence_array(data, kind)
     if number_dtype(data) is not None:
-        found = _inferred(data) if kind is None else kind
-        return np.asarray(_packed(data.item() if isinstance(data, np.generic) else data, found))
+        inferred = _inferred(data) if kind is None else kind
+        return np.asarray(_packed(data.item() if isinstance(data, np.generic) else data, inferred))
     return _sequence_array(data, kind)
 
 

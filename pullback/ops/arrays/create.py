@@ -66,13 +66,13 @@ _PYTHON_TYPES = {float: float64, int: int64, bool: bool_, complex: complex128}
 # ------------------------------------------------------------------------------------- arguments
 
 
-def dtype_of(name: str, given: Any) -> Dtype:
+def dtype_of(name: str, value: Any) -> Dtype:
     """A dtype argument, which may be one of Python's number types."""
-    if type(given) is Dtype:
-        return given
-    if given in _PYTHON_TYPES:
-        return _PYTHON_TYPES[given]
-    raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(given).__name__}")
+    if type(value) is Dtype:
+        return value
+    if value in _PYTHON_TYPES:
+        return _PYTHON_TYPES[value]
+    raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(value).__name__}")
 
 
 def shape_of(name: str, size: Any) -> Sequence[int]:
@@ -95,13 +95,13 @@ def shape_of(name: str, size: Any) -> Sequence[int]:
 
 
 def _shape_of(name: str, size: Any) -> Sequence[int]:
-    for place, n in enumerate(size):
+    for position, n in enumerate(size):
         if isinstance(n, (bool, float, str)) or not hasattr(n, "__index__"):
             kind = type(n).__name__
-            if place == 0:
+            if position == 0:
                 raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}")
             raise TypeError(
-                f"{name}(): argument 'size' failed to unpack the object at pos {place + 1} with "
+                f"{name}(): argument 'size' failed to unpack the object at pos {position + 1} with "
                 "error "
                 f'"type must be tuple of ints,but got {kind}"'
             )
@@ -301,8 +301,8 @@ def full(size: Sequence[int], fill_value: Any, **options: Unpack[Options]) -> Te
     """
     value = _fill_value("full", fill_value)
     shape = exact_size("full", size)
-    given, out = options.get("dtype"), options.get("out")
-    kind = number_dtype(value) if given is None else dtype_of("full", given)
+    wanted, out = options.get("dtype"), options.get("out")
+    kind = number_dtype(value) if wanted is None else dtype_of("full", wanted)
     make = _fill_maker(value, kind if out is None else out.dtype)
     return created("full", options, kind, shape, make)
 
@@ -550,9 +550,9 @@ def eye(n: int, m: int | None = None, **options: Unpack[Options]) -> Tensor:
     m = n if m is None else m
     for name, size in (("n", n), ("m", m)):
         if not hasattr(size, "__index__") or isinstance(size, bool):
-            place = 1 if name == "n" else 2
+            position = 1 if name == "n" else 2
             kind = type(size).__name__
-            raise TypeError(f"eye(): argument '{name}' (position {place}) must be int, not {kind}")
+            raise TypeError(f"eye(): argument '{name}' (position {position}) must be int, not {kind}")
         if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
     return created(
@@ -571,8 +571,8 @@ def _triangle(name: str, find: Any, row: int, col: int, offset: int, options: An
     kind = options.get("dtype") or int64
     if kind.kind not in "iu":
         raise NotImplementedError(f"\"{name}\" not implemented for '{kind.type_name}'")
-    places = np.stack(find(row, offset, col))
-    return created(name, options, int64, places.shape, lambda shape, dtype: places.astype(dtype))
+    indices = np.stack(find(row, offset, col))
+    return created(name, options, int64, indices.shape, lambda shape, dtype: indices.astype(dtype))
 
 
 @function(places="t")
@@ -606,11 +606,11 @@ def _check_layout(size: tuple[int, ...], layout: tuple[int, ...]) -> None:
             "Number of dimensions in size does not match the length of the physical_layout; i.e. "
             f"len(size) = {len(size)} is not equal to len(physical_layout) = {len(layout)}"
         )
-    for place, dim in enumerate(layout):
+    for position, dim in enumerate(layout):
         if not 0 <= dim < len(size):
             raise RuntimeError(
-                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {dim} at "
-                f"index {place}).  NB: negative dims not currently supported; file an issue if you want it."
+                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {dim} at index "
+                f"{position}).  NB: negative dims not currently supported; file an issue if you want it."
             )
     if len(set(layout)) != len(layout):
         raise RuntimeError("Duplicate dim not allowed")

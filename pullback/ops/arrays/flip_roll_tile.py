@@ -123,10 +123,10 @@ def _repeat(self: Tensor, repeats):
 @_repeat.joint_vjp
 def _repeat_rule(g: Any, self_shape: Any, repeats: Any, needs: Any) -> Any:
     shape = (1,) * (len(repeats) - len(self_shape)) + tuple(self_shape)
-    parts = [n for pair in zip(repeats, shape, strict=True) for n in pair]
-    if not parts:
+    split = [n for pair in zip(repeats, shape, strict=True) for n in pair]
+    if not split:
         return (g,)
-    total = ops.sum(ops.reshape(g, parts), tuple(range(0, len(parts), 2)))
+    total = ops.sum(ops.reshape(g, split), tuple(range(0, len(split), 2)))
     return (ops.reshape(total, self_shape),)
 
 
@@ -265,10 +265,10 @@ triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
 @op(name="constant_pad_nd", places="", moves=True, linear=True)
 def _pad(self: Tensor, pad, value):
     """`self` with a border of a number; negative widths cut."""
-    place = self[tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pad, self.shape, strict=True))]
+    inner = self[tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pad, self.shape, strict=True))]
     shape = [n + a + b for (a, b), n in zip(pad, self.shape, strict=True)]
     whole = np.full(shape, value, self.dtype)
-    whole[tuple(slice(max(a, 0), m - max(b, 0)) for (a, b), m in zip(pad, shape, strict=True))] = place
+    whole[tuple(slice(max(a, 0), m - max(b, 0)) for (a, b), m in zip(pad, shape, strict=True))] = inner
     return whole
 
 

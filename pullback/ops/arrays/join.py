@@ -43,9 +43,9 @@ def _list(name: str, tensors: Any) -> list[Tensor]:
             f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, "
             f"not {type(tensors).__name__}"
         )
-    for place, t in enumerate(tensors):
+    for index, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}")
+            raise TypeError(f"expected Tensor as element {index} in argument 0, but got {type(t).__name__}")
     return list(tensors)
 
 
@@ -61,30 +61,30 @@ def _cat(tensors: Tensors, dim):
 def _unjoinable(arrays: Any, dim: int) -> Exception:
     """Why arrays cannot be joined."""
     if not all(a.ndim for a in arrays):
-        place = next(i for i, a in enumerate(arrays) if not a.ndim)
-        return RuntimeError(f"zero-dimensional tensor (at position {place}) cannot be concatenated")
+        index = next(i for i, a in enumerate(arrays) if not a.ndim)
+        return RuntimeError(f"zero-dimensional tensor (at position {index}) cannot be concatenated")
     first = arrays[0].shape
     dim = wrap_dim(dim, len(first))
-    for place, a in enumerate(arrays):
+    for index, a in enumerate(arrays):
         if a.ndim != len(first):
             return RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {a.ndim}")
         for d, (n, m) in enumerate(zip(first, a.shape, strict=True)):
             if d != dim and n != m:
                 return RuntimeError(
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but "
-                    f"got size {m} for tensor number {place} in the list."
+                    f"got size {m} for tensor number {index} in the list."
                 )
     return RuntimeError("the tensors cannot be joined")
 
 
 @_cat.joint_vjp
 def _cat_rule(g: Any, tensors_shape: Any, dim: int, needs: Any) -> Any:
-    found, start = [], 0
+    blocks, start = [], 0
     for shape, needed in zip(tensors_shape, needs, strict=True):
         size = shape[dim]
-        found.append(ops.narrow(g, dim, start, size) if needed else None)
+        blocks.append(ops.narrow(g, dim, start, size) if needed else None)
         start += size
-    return (found,)
+    return (blocks,)
 
 
 @_cat.batch
@@ -155,11 +155,11 @@ def stack(tensors: Any, dim: int = 0, *, out: Any = None) -> Tensor:
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
     shape = tensors[0].shape
-    for place, t in enumerate(tensors):
+    for index, t in enumerate(tensors):
         if t.shape != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-                f"{list(t.shape)} at entry {place}"
+                f"{list(t.shape)} at entry {index}"
             )
     return _stack(_common(tensors), wrap_dim(dim, len(shape) + 1), out=out)
 
@@ -171,8 +171,8 @@ def _at_least(name: str, doc: str, lift: Callable[[Tensor], Tensor]) -> Any:
     def atleast(*tensors: Any) -> Any:
         if len(tensors) != 1:
             return tuple(lift(t) for t in tensors)
-        (given,) = tensors
-        return tuple(lift(t) for t in given) if isinstance(given, (tuple, list)) else lift(given)
+        (listed,) = tensors
+        return tuple(lift(t) for t in listed) if isinstance(listed, (tuple, list)) else lift(listed)
 
     atleast.__name__ = atleast.__qualname__ = name
     atleast.__doc__ = doc
@@ -237,10 +237,10 @@ def column_stack(tensors: Any, *, out: Any = None) -> Tensor:
 
 
 def _several(name: str, tensors: Any) -> list[Tensor]:
-    given = _list(name, tensors)
-    if not given:
+    listed = _list(name, tensors)
+    if not listed:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
-    return given
+    return listed
 
 
 # ------------------------------------------------------------------------------- combinations
@@ -259,12 +259,12 @@ def _block_diag(tensors: Tensors):
 
 @_block_diag.joint_vjp
 def _block_diag_rule(g: Any, tensors_shape: Any, needs: Any) -> Any:
-    found, row, column = [], 0, 0
+    blocks, row, column = [], 0, 0
     for (n, m), needed in zip(tensors_shape, needs, strict=True):
         block = ops.narrow(ops.narrow(g, 0, row, n), 1, column, m) if needed else None
-        found.append(block)
+        blocks.append(block)
         row, column = row + n, column + m
-    return (found,)
+    return (blocks,)
 
 
 @_block_diag.batch
@@ -272,11 +272,11 @@ def _block_diag_batch(level: Any, op: Op, tensors: Any) -> Any:
     """Each matrix between zeros in its row of blocks."""
     fronts = [level.front(x) for x in tensors]
     blocks = [ops.reshape(p, (level.size, *(1,) * (3 - p.ndim), *p.shape[1:])) for p in fronts]
-    width, place, rows = sum(p.shape[-1] for p in blocks), 0, []
+    width, column, rows = sum(p.shape[-1] for p in blocks), 0, []
     for p in blocks:
         n = p.shape[-1]
-        rows.append(ops.constant_pad_nd(p, (place, width - place - n)))
-        place += n
+        rows.append(ops.constant_pad_nd(p, (column, width - column - n)))
+        column += n
     return level.wrap(ops.cat(rows, -2))
 
 
@@ -291,11 +291,11 @@ def block_diag(*tensors: Any) -> Tensor:
     tensor([[1, 2, 0],
             [0, 0, 3]])
     """
-    for place, t in enumerate(tensors):
+    for index, t in enumerate(tensors):
         if t.ndim > 2:
             raise RuntimeError(
                 "torch.block_diag: Input tensors must have 2 or fewer dimensions. "
-                f"Input {place} has {t.ndim} dimensions"
+                f"Input {index} has {t.ndim} dimensions"
             )
     return _block_diag(_common([_lift2(t) for t in tensors]))
 
@@ -311,23 +311,23 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    listed = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     if indexing is None:
         warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.")
     elif indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
-    for t in given:
+    for t in listed:
         if t.ndim > 1:
             raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t!r}")
-    dims = list(range(len(given)))
-    if indexing == "xy" and len(given) >= 2:
+    dims = list(range(len(listed)))
+    if indexing == "xy" and len(listed) >= 2:
         dims[:2] = 1, 0
-    shape = [0] * len(given)
-    for d, t in zip(dims, given, strict=True):
+    shape = [0] * len(listed)
+    for d, t in zip(dims, listed, strict=True):
         shape[d] = t.numel()
     grids = [
         ops.expand(ops.reshape(t, [-1 if d == e else 1 for e in range(len(shape))]), shape)
-        for d, t in zip(dims, given, strict=True)
+        for d, t in zip(dims, listed, strict=True)
     ]
     return tuple(grids)
 

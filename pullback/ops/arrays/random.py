@@ -47,10 +47,10 @@ class Generator(generators.Generator):
     """
 
     def __init__(self, device: Any = "cpu") -> None:
-        found = Device(device)
-        if as_device(found).type != "cpu":
-            raise RuntimeError(f"{found.type.upper()} device type not an accelerator.")
-        super().__init__(found)
+        resolved = Device(device)
+        if as_device(resolved).type != "cpu":
+            raise RuntimeError(f"{resolved.type.upper()} device type not an accelerator.")
+        super().__init__(resolved)
 
     def get_state(self) -> Tensor:
         """The state as a tensor of bytes, which `set_state` takes back."""
@@ -86,13 +86,15 @@ function(name="default_generator", places="t", aliases=("random.default_generato
 function(name="Generator", places="t", aliases=("random.Generator",))(Generator)
 
 
-def _generator(name: str, given: Any) -> generators.Generator:
+def _generator(name: str, generator: Any) -> generators.Generator:
     """The generator of an argument, the default one for None."""
-    if given is None:
+    if generator is None:
         return default_generator
-    if not isinstance(given, generators.Generator):
-        raise TypeError(f"{name}(): argument 'generator' must be torch.Generator, not {type(given).__name__}")
-    return given
+    if not isinstance(generator, generators.Generator):
+        raise TypeError(
+            f"{name}(): argument 'generator' must be torch.Generator, not {type(generator).__name__}"
+        )
+    return generator
 
 
 @function(places="t", aliases=("random.manual_seed",))
@@ -227,17 +229,17 @@ def randn(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tenso
     return _new("randn", options, get_default_dtype(), shape, _maker(fills.normal, generator))
 
 
-def _integer(name: str, parameter: str, place: int, value: Any) -> int:
+def _integer(name: str, parameter: str, position: int, value: Any) -> int:
     if isinstance(value, (bool, float)) or not hasattr(value, "__index__"):
         kind = type(value).__name__
-        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be int, not {kind}")
+        raise TypeError(f"{name}(): argument '{parameter}' (position {position}) must be int, not {kind}")
     return value.__index__()
 
 
 def _named(names: tuple[str, ...], args: tuple[Any, ...], options: Any) -> list[Any]:
     """Arguments by position or keyword; None for those not given."""
-    given = dict(zip(names, args, strict=False))
-    return [given.get(name, options.pop(name, None)) for name in names]
+    by_position = dict(zip(names, args, strict=False))
+    return [by_position.get(name, options.pop(name, None)) for name in names]
 
 
 def _from_low(low: int, high: int, size: Sequence[int], **options: Unpack[RandomOptions]) -> Tensor:
@@ -268,8 +270,8 @@ def randint(*args: Any, **options: Any) -> Tensor:
     low = _integer("randint", "low", 1, low)
     high = _integer("randint", "high", len(names) - 1, high)
     if not isinstance(size, (tuple, list)):
-        place, kind = len(names), type(size).__name__
-        raise TypeError(f"randint(): argument 'size' (position {place}) must be tuple of ints, not {kind}")
+        position, kind = len(names), type(size).__name__
+        raise TypeError(f"randint(): argument 'size' (position {position}) must be tuple of ints, not {kind}")
     shape = exact_size("randint", size)
     return _new("randint", options, int64, shape, _maker(fills.randint, generator, low, high))
 
@@ -291,10 +293,10 @@ def randperm(n: int, **options: Unpack[RandomOptions]) -> Tensor:
     def make(shape: Sequence[int], dtype: Any) -> Array:
         if len(shape) > 1:
             return np.stack([make(shape[1:], dtype) for _ in range(shape[0])])
-        places = samples.randperm(n, generator)
+        order = samples.randperm(n, generator)
         if n and dtype.kind in "iu" and n > np.iinfo(dtype).max:
             raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
-        return places.astype(dtype, copy=False)
+        return order.astype(dtype, copy=False)
 
     return _new("randperm", options, int64, (n,), make)
 
@@ -547,10 +549,10 @@ def _normal_of(mean: Tensor | Number, std: Tensor | Number, generator: Any = Non
 
 
 def _shape_of_both(mean: Array, std: Array) -> tuple[int, ...]:
-    for place in range(1, 1 + min(mean.ndim, std.ndim)):
-        n, m = mean.shape[-place], std.shape[-place]
+    for back in range(1, 1 + min(mean.ndim, std.ndim)):
+        n, m = mean.shape[-back], std.shape[-back]
         if n != m and 1 not in (n, m):
-            dim = max(mean.ndim, std.ndim) - place
+            dim = max(mean.ndim, std.ndim) - back
             raise RuntimeError(
                 f"The size of tensor a ({n}) must match the size of tensor b ({m}) at non-singleton "
                 f"dimension {dim}"
@@ -595,9 +597,9 @@ def normal(
         _refuse_rest("normal", options)
         return _normal_of(mean, std, generator, out=out)
     if not isinstance(size, (tuple, list)):
-        given = ", ".join(type(x).__name__ for x in (mean, std, size) if x is not None)
+        types = ", ".join(type(x).__name__ for x in (mean, std, size) if x is not None)
         raise TypeError(
-            f"normal() received an invalid combination of arguments - got ({given}), but expected "
+            f"normal() received an invalid combination of arguments - got ({types}), but expected "
             "one of:\n"
             " * (Tensor mean, Tensor std, *, torch.Generator generator = None, Tensor out = None)\n"
             " * (Tensor mean, float std = 1, *, torch.Generator generator = None, Tensor out = "

@@ -18,13 +18,13 @@ from pullback.ops.arrays.create import Options, created, dtype_of
 from pullback.ops.shared.forms import explained, forms_of, mismatch
 
 
-def _number(name: str, parameter: str, place: int, value: Any) -> Any:
+def _number(name: str, parameter: str, position: int, value: Any) -> Any:
     """An argument that is a number or a 0-dim tensor, as a Python number."""
     if isinstance(value, Tensor):
         value = value.item()
     if number_dtype(value) is None:
         kind = type(value).__name__
-        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}")
+        raise TypeError(f"{name}(): argument '{parameter}' (position {position}) must be Number, not {kind}")
     if isinstance(value, complex):
         raise RuntimeError("value cannot be converted to type double without overflow")
     return value.item() if isinstance(value, np.generic) else value
@@ -54,13 +54,13 @@ def _in_steps(start: Number, end: Number, step: Number = 1, **options: Unpack[Op
 def _bounds(name: str, args: tuple[Any, ...], options: Any) -> tuple[Any, Any, Any]:
     """Start, end and step of `arange(end)`, `arange(start, end, step)`, by position or keyword."""
     names = ("end",) if len(args) == 1 and "end" not in options else ("start", "end", "step")
-    given = dict(zip(names, args, strict=False))
-    given.update({key: options.pop(key) for key in ("start", "end", "step") if key in options})
-    if "end" not in given or len(args) > 3:
+    by_name = dict(zip(names, args, strict=False))
+    by_name.update({key: options.pop(key) for key in ("start", "end", "step") if key in options})
+    if "end" not in by_name or len(args) > 3:
         raise TypeError(mismatch(name, forms_of(_to_end, _from_start, _in_steps), args, {}))
-    places = {key: place for place, key in enumerate(names, 1)}
+    positions = {key: position for position, key in enumerate(names, 1)}
     start, end, step = (
-        _number(name, key, places.get(key, 1), given.get(key, default))
+        _number(name, key, positions.get(key, 1), by_name.get(key, default))
         for key, default in (("start", 0), ("end", None), ("step", 1))
     )
     return start, end, step
@@ -92,8 +92,8 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
     start, end, step = _bounds("arange", args, options)
     whole = all(isinstance(value, int) for value in (start, end, step))
     kind = int64 if whole else get_default_dtype()
-    given, out = options.get("dtype"), options.get("out")
-    target = out.dtype if out is not None else kind if given is None else dtype_of("arange", given)
+    wanted, out = options.get("dtype"), options.get("out")
+    target = out.dtype if out is not None else kind if wanted is None else dtype_of("arange", wanted)
     if target.kind in "bc":
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{target.type_name}'")
     _check_range(start, end, step)
@@ -162,9 +162,9 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
 def _end_points(name: str, start: Any, end: Any) -> tuple[Any, Any]:
     """The bounds of linspace: numbers, or tensors without dims."""
     bounds = {"start": start, "end": end}
-    given = {key: value.ndim for key, value in bounds.items() if isinstance(value, Tensor)}
-    if any(given.values()):
-        which = " and ".join(f"{key} with {ndim} dimension(s)" for key, ndim in given.items())
+    ranks = {key: value.ndim for key, value in bounds.items() if isinstance(value, Tensor)}
+    if any(ranks.values()):
+        which = " and ".join(f"{key} with {ndim} dimension(s)" for key, ndim in ranks.items())
         raise RuntimeError(f"{name} only supports 0-dimensional start and end tensors, but got {which}.")
     return _end_point(name, "start", start), _end_point(name, "end", end)
 
@@ -185,9 +185,9 @@ def _end_point(name: str, parameter: str, value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.item()
     if number_dtype(value) is None:
-        place = 1 if parameter == "start" else 2
+        position = 1 if parameter == "start" else 2
         kind = type(value).__name__
-        raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Number, not {kind}")
+        raise TypeError(f"{name}(): argument '{parameter}' (position {position}) must be Number, not {kind}")
     return value
 
 
@@ -196,8 +196,8 @@ def _spread_kind(name: str, options: Any, *values: Any) -> tuple[Dtype, Dtype]:
     kind = get_default_dtype()
     if any(isinstance(value, complex) for value in values):
         kind = kind.to_complex()
-    given, out = options.get("dtype"), options.get("out")
-    target = out.dtype if out is not None else kind if given is None else dtype_of(name, given)
+    wanted, out = options.get("dtype"), options.get("out")
+    target = out.dtype if out is not None else kind if wanted is None else dtype_of(name, wanted)
     if target.kind == "b":
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
     return kind, target
@@ -234,9 +234,9 @@ def linspace(start: Tensor | Number, end: Tensor | Number, steps: int, **options
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     steps = _check_steps("linspace", steps)
-    found = _batched_bounds(lambda a, b: linspace(a, b, steps, **options), start, end, options)
-    if found is not None:
-        return found
+    batched = _batched_bounds(lambda a, b: linspace(a, b, steps, **options), start, end, options)
+    if batched is not None:
+        return batched
     start, end = _end_points("linspace", start, end)
     kind, target = _spread_kind("linspace", options, start, end)
     if target.kind in "ui":
@@ -263,9 +263,9 @@ def logspace(
     tensor([  1.,  10., 100.])
     """
     steps = _check_steps("logspace", steps)
-    found = _batched_bounds(lambda a, b: logspace(a, b, steps, base, **options), start, end, options)
-    if found is not None:
-        return found
+    batched = _batched_bounds(lambda a, b: logspace(a, b, steps, base, **options), start, end, options)
+    if batched is not None:
+        return batched
     start, end = _end_points("logspace", start, end)
     kind, target = _spread_kind("logspace", options, start, end)
     if target.kind in "ui":

@@ -94,12 +94,12 @@ def view(input: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Ten
     raise TypeError(_no_shape(shape))
 
 
-def _no_shape(given: tuple[Any, ...]) -> str:
+def _no_shape(args: tuple[Any, ...]) -> str:
     """The message for arguments of `view` that are no shape."""
-    kinds = [type(value).__name__ for value in given]
+    kinds = [type(value).__name__ for value in args]
     shown = ", ".join(f"!{kind}!" for kind in kinds)
     reason = (
-        f"      didn't match because some of the arguments have invalid types: ({shown})\n" if given else ""
+        f"      didn't match because some of the arguments have invalid types: ({shown})\n" if args else ""
     )
     return (
         f"view() received an invalid combination of arguments - got ({', '.join(kinds)}), but "
@@ -210,7 +210,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
         raise RuntimeError("unflatten: sizes must be non-empty")
     shape = input.shape
     try:
-        parts = infer_size(sizes, shape[dim])
+        inner = infer_size(sizes, shape[dim])
     except RuntimeError as error:
         if "is invalid for input" not in str(error):
             raise
@@ -218,7 +218,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} "
             f"({shape[dim]}) in the input tensor"
         ) from None
-    return reshape(input, (*shape[:dim], *parts, *shape[dim + 1 :]))
+    return reshape(input, (*shape[:dim], *inner, *shape[dim + 1 :]))
 
 
 # --------------------------------------------------------------------------- one index, one range
@@ -475,9 +475,9 @@ def broadcast_tensors(*tensors: Any) -> list[Tensor]:
     >>> [t.shape for t in torch.broadcast_tensors(torch.zeros(3, 1), torch.zeros(2))]
     [torch.Size([3, 2]), torch.Size([3, 2])]
     """
-    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
-    shape = common_shape(*(t.shape for t in given))
-    return [t if t.shape == shape else expand(t, shape) for t in given]
+    listed = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    shape = common_shape(*(t.shape for t in listed))
+    return [t if t.shape == shape else expand(t, shape) for t in listed]
 
 
 @function(places="t")
@@ -491,8 +491,8 @@ def broadcast_shapes(*shapes: Any) -> Size:
     torch.Size([2, 3])
     """
     whole: list[int] = []
-    for place, given in enumerate(shapes):
-        shape = (given,) if isinstance(given, int) else tuple(given)
+    for index, size in enumerate(shapes):
+        shape = (size,) if isinstance(size, int) else tuple(size)
         whole = [1] * (len(shape) - len(whole)) + whole
         for d in range(-1, -len(shape) - 1, -1):
             if shape[d] < 0:
@@ -501,7 +501,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
                 if whole[d] != 1:
                     raise RuntimeError(
                         f"Attempting to broadcast a dimension of length {shape[d]} at {d}! "
-                        f"Mismatching argument at index {place} had {shape}; but expected shape "
+                        f"Mismatching argument at index {index} had {shape}; but expected shape "
                         f"should be broadcastable to {whole}"
                     )
                 whole[d] = shape[d]

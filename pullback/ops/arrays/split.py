@@ -73,11 +73,11 @@ def _split_sizes_kernel(self: Any, split_sizes: Any, dim: int) -> tuple[Any, ...
 
 def _joined(grads: Any, shape: Any, bounds: Any, dim: int) -> Tensor:
     """The gradients of all pieces as one; zeros for pieces that have none."""
-    given = next(g for g in grads if g is not None)
+    known = next(g for g in grads if g is not None)
     whole = []
     for g, (start, end) in zip(grads, bounds, strict=True):
         sizes = (*shape[:dim], end - start, *shape[dim + 1 :])
-        whole.append(ops.zeros(sizes, dtype=given.dtype) if g is None else g)
+        whole.append(ops.zeros(sizes, dtype=known.dtype) if g is None else g)
     return ops.cat(whole, dim)
 
 
@@ -199,9 +199,9 @@ def unbind(self: Tensor, dim=0):
 @unbind.joint_vjp
 def _unbind_rule(grads: Any, self_shape: Any, dim: int) -> Any:
     dim = wrap_dim(dim, len(self_shape))
-    given = next(g for g in grads if g is not None)
+    known = next(g for g in grads if g is not None)
     shape = (*self_shape[:dim], *self_shape[dim + 1 :])
-    return (ops.stack([ops.zeros(shape, dtype=given.dtype) if g is None else g for g in grads], dim),)
+    return (ops.stack([ops.zeros(shape, dtype=known.dtype) if g is None else g for g in grads], dim),)
 
 
 @function()
@@ -249,14 +249,14 @@ def _along(name: str, least: int, dim: int) -> Any:
                 f"with {input.ndim} dimensions!"
             )
         axis = 0 if input.ndim == 1 else dim
-        parts = indices_or_sections
-        if isinstance(parts, int) and (not parts or input.shape[axis] % parts):
+        cuts = indices_or_sections
+        if isinstance(cuts, int) and (not cuts or input.shape[axis] % cuts):
             raise RuntimeError(
                 f"torch.{name} attempted to split along dimension {axis}, but the size of the "
                 f"dimension {input.shape[axis]} is not divisible by the split_size "
-                f"{parts}!"
+                f"{cuts}!"
             )
-        return tensor_split(input, parts, axis)
+        return tensor_split(input, cuts, axis)
 
     split_along.__name__ = split_along.__qualname__ = name
     split_along.__doc__ = f"`tensor_split` along dimension {dim}, into parts of equal size."
@@ -300,8 +300,8 @@ def unfold(self: Tensor, dimension, size, step):
 def unfold_sum(self: Tensor, shape, dimension, size, step):
     """The gradient of `unfold`: windows added up where they came from."""
     whole = np.zeros(shape, self.dtype)
-    places = np.arange(whole.size).reshape(shape)
-    accumulate(np.add, whole, unfold.kernel(places, dimension, size, step), self)
+    positions = np.arange(whole.size).reshape(shape)
+    accumulate(np.add, whole, unfold.kernel(positions, dimension, size, step), self)
     return whole
 
 

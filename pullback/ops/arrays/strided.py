@@ -38,8 +38,8 @@ def storage_of(a: Any) -> tuple[Any, int]:
     root = a
     while isinstance(root.base, np.ndarray):
         root = root.base
-    place = a.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    return root, place // a.itemsize
+    offset = a.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return root, offset // a.itemsize
 
 
 @op(name="as_strided", places="", view=True, written_name="AsStridedBackward1")
@@ -81,8 +81,8 @@ def _add_to(buffer: Any, layout: Any, values: Any) -> None:
     if _disjoint(shape, steps):
         seen += values
     else:
-        places = strided(np.arange(len(buffer)), shape, steps, offset)
-        np.add.at(buffer, places.ravel(), np.broadcast_to(values, shape).ravel())
+        positions = strided(np.arange(len(buffer)), shape, steps, offset)
+        np.add.at(buffer, positions.ravel(), np.broadcast_to(values, shape).ravel())
 
 
 def _disjoint(shape: Any, steps: Any) -> bool:
@@ -129,8 +129,8 @@ def strided_take(self: Tensor, strides, size, stride, offset):
         if low >= 0 and high < self.size:
             return strided(self, tuple(size), tuple(stride), offset).copy()
     counts = _counts(self.shape, tuple(strides))
-    given = self if counts is None else (self / counts).astype(self.dtype)
-    return _strided_map(given, (tuple(size), tuple(stride), offset), (self.shape, tuple(strides), 0)).copy()
+    values = self if counts is None else (self / counts).astype(self.dtype)
+    return _strided_map(values, (tuple(size), tuple(stride), offset), (self.shape, tuple(strides), 0)).copy()
 
 
 strided_put.vjp(self=lambda g, strides, size, stride, offset: strided_take(g, strides, size, stride, offset))
@@ -313,8 +313,8 @@ def view_as_real(self: Tensor):
     """
     if self.dtype.kind != "c":
         raise RuntimeError("view_as_real is only supported for complex tensors")
-    parts = self.real
-    return strided(parts, (*self.shape, 2), (*(s // parts.itemsize for s in self.strides), 1), 0)
+    reals = self.real
+    return strided(reals, (*self.shape, 2), (*(s // reals.itemsize for s in self.strides), 1), 0)
 
 
 view_as_real.vjp(self=lambda g: view_as_complex(ops.contiguous(g)))

@@ -251,9 +251,9 @@ def _int_power(self: Any, other: Any) -> Any:
     """Integers to integer powers: a negative one gives 0, save for the bases 1 and -1."""
     if not (other < 0).any():
         return np.power(self, other)
-    found = np.power(self, np.maximum(other, 0))
+    result = np.power(self, np.maximum(other, 0))
     inverse = np.where(self == 1, 1, np.where(self == -1, 1 - 2 * (other % 2), 0))
-    return np.where(other < 0, inverse, found).astype(found.dtype)
+    return np.where(other < 0, inverse, result).astype(result.dtype)
 
 
 def _power(self: Any, other: Any) -> Any:

@@ -30,10 +30,12 @@ def _check_parts(name: str, first: tuple[str, Any], second: tuple[str, Any]) -> 
     """TypeError for other than tensors, RuntimeError for other than two tensors of one float
     dtype.
     """
-    for place, (parameter, value) in enumerate((first, second), 1):
+    for position, (parameter, value) in enumerate((first, second), 1):
         if not isinstance(value, Tensor):
             kind = type(value).__name__
-            raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Tensor, not {kind}")
+            raise TypeError(
+                f"{name}(): argument '{parameter}' (position {position}) must be Tensor, not {kind}"
+            )
     a, b = first[1].dtype, second[1].dtype
     if a.kind != "f" or b.kind != "f" or "bfloat16" in (a.name, b.name):
         raise RuntimeError(

@@ -504,11 +504,11 @@ def _digamma_kernel(self: Any) -> Any:
     if self.dtype == np.float32 and below.any():
         x = np.where(pole, -0.5, self.astype(np.float64))
         turned = np.pi / np.tan(np.pi * np.where(below, x - np.trunc(x), 0.25))
-        found = (psi(np.where(below, 1 - x, x)) - np.where(below, turned, 0)).astype(np.float32)
+        result = (psi(np.where(below, 1 - x, x)) - np.where(below, turned, 0)).astype(np.float32)
     else:
-        found = psi(self)
-    found = np.where(pole, self.dtype.type(np.nan), found)
-    return np.where(self == 0, np.copysign(self.dtype.type(np.inf), -self), found)
+        result = psi(self)
+    result = np.where(pole, self.dtype.type(np.nan), result)
+    return np.where(self == 0, np.copysign(self.dtype.type(np.inf), -self), result)
 
 
 digamma = _real(
@@ -617,8 +617,8 @@ def mvlgamma(input: Any, p: int, *, out: Any = None) -> Any:
         raise RuntimeError("p has to be greater than or equal to 1")
     if input.dtype is bool_:
         raise RuntimeError("The input tensor may not be a boolean tensor.")
-    found = _mvlgamma(input, p, out=out)
-    return ops.contiguous(found) if out is None else found
+    result = _mvlgamma(input, p, out=out)
+    return ops.contiguous(result) if out is None else result
 
 
 i0 = _real(

@@ -44,9 +44,9 @@ def __getattr__(name: str) -> Any:
     if name not in _found:
         ops.load_later()
         short = name.partition("_")
-        places = [(space, name) for space in _SPACES]
-        places += [(short[0], short[2])] if short[0] in ("special", "linalg", "fft") else []
-        function = next((SURFACE[s][n] for s, n in places if n in SURFACE.get(s, {})), None)
+        candidates = [(space, name) for space in _SPACES]
+        candidates += [(short[0], short[2])] if short[0] in ("special", "linalg", "fft") else []
+        function = next((SURFACE[s][n] for s, n in candidates if n in SURFACE.get(s, {})), None)
         if function is None and name == "slice":
             function = _slice
         if function is None:

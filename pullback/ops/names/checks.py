@@ -123,8 +123,8 @@ def sym_min(a: Any, b: Any) -> Any:
     return _same_kind(builtins.min(a, b), a, b)
 
 
-def _same_kind(found: Any, a: Any, b: Any) -> Any:
-    return float(found) if isinstance(a, float) or isinstance(b, float) else found
+def _same_kind(number: Any, a: Any, b: Any) -> Any:
+    return float(number) if isinstance(a, float) or isinstance(b, float) else number
 
 
 @function(places="t")

@@ -83,16 +83,16 @@ def _copied(name: str) -> None:
     several = name in ("split", "split_with_sizes", "unbind")
 
     def copy(input: Tensor, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        found = (view or getattr(ops, name))(input, *args, **kwargs)
+        viewed = (view or getattr(ops, name))(input, *args, **kwargs)
         if out is None:
             if several:
-                return tuple(ops.clone(part, memory_format=contiguous_format) for part in found)
-            return ops.clone(found, memory_format=contiguous_format)
+                return tuple(ops.clone(part, memory_format=contiguous_format) for part in viewed)
+            return ops.clone(viewed, memory_format=contiguous_format)
         if several:
-            for target, part in zip(out, found, strict=True):
+            for target, part in zip(out, viewed, strict=True):
                 write_out(target, part.detach())
             return None
-        return write_out(out, found.detach())
+        return write_out(out, viewed.detach())
 
     shown = f"torch.Size({_SHAPES.get(name)})" if name in _SHAPES else "2"
     call = f"torch.{name}_copy({_CALLS[name]})"
@@ -127,7 +127,7 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int, *, out: Tensor
     if length < 0:
         size = input.shape[dim]
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
-    found = ops.narrow(input, dim, start, length)
+    viewed = ops.narrow(input, dim, start, length)
     return (
-        ops.clone(found, memory_format=contiguous_format) if out is None else write_out(out, found.detach())
+        ops.clone(viewed, memory_format=contiguous_format) if out is None else write_out(out, viewed.detach())
     )

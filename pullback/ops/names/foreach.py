@@ -64,50 +64,50 @@ _SAME = {  # names by which forms of a parameter go
 }  # fmt: skip
 
 
-def _tensors(name: str, given: Any, place: int = 1) -> Sequence[Tensor]:
+def _tensors(name: str, tensors: Any, position: int = 1) -> Sequence[Tensor]:
     """A list of tensors. RuntimeError if it is empty."""
-    if not isinstance(given, (tuple, list)):
-        shown = type(given).__name__
-        raise TypeError(f"{name}(): argument {place} must be tuple of Tensors, not {shown}")
-    if not given:
+    if not isinstance(tensors, (tuple, list)):
+        kind = type(tensors).__name__
+        raise TypeError(f"{name}(): argument {position} must be tuple of Tensors, not {kind}")
+    if not tensors:
         raise RuntimeError("Tensor list must have at least one tensor.")
-    for i, t in enumerate(given):
+    for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise TypeError(
-                f"expected Tensor as element {i} in argument {place - 1}, but got {type(t).__name__}"
+                f"expected Tensor as element {i} in argument {position - 1}, but got {type(t).__name__}"
             )
-    return given
+    return tensors
 
 
-def _each_value(name: str, given: Any, forms: str, count: int, place: int) -> Iterable[Any]:
+def _each_value(name: str, value: Any, forms: str, count: int, position: int) -> Iterable[Any]:
     """One value for each of `count` tensors."""
-    if isinstance(given, Tensor):
+    if isinstance(value, Tensor):
         if "V" in forms:
-            if given.ndim != 1 or given.shape[0] != count:
+            if value.ndim != 1 or value.shape[0] != count:
                 raise RuntimeError(
                     f"Expected length of scalars to match input of length {count} but got "
-                    f"{given.numel()} instead."
+                    f"{value.numel()} instead."
                 )
-            return given.tolist()
-        if given.ndim:
+            return value.tolist()
+        if value.ndim:
             raise RuntimeError(
-                f"scalar tensor expected to be 0 dim but it has {given.ndim} dimensions and "
-                f"{given.numel()} elements."
+                f"scalar tensor expected to be 0 dim but it has {value.ndim} dimensions and "
+                f"{value.numel()} elements."
             )
-        return [given] * count
-    if not isinstance(given, (tuple, list)):
-        if "s" not in forms or number_dtype(given) is None:
-            raise TypeError(f"{name}(): argument {place} has the wrong type: {type(given).__name__}")
-        return [given] * count
-    if given and isinstance(given[0], Tensor):
-        _tensors(name, given, place)
-        if len(given) != count:
+        return [value] * count
+    if not isinstance(value, (tuple, list)):
+        if "s" not in forms or number_dtype(value) is None:
+            raise TypeError(f"{name}(): argument {position} has the wrong type: {type(value).__name__}")
+        return [value] * count
+    if value and isinstance(value[0], Tensor):
+        _tensors(name, value, position)
+        if len(value) != count:
             raise RuntimeError(
-                f"Tensor lists must have the same number of tensors, got {count} and {len(given)}"
+                f"Tensor lists must have the same number of tensors, got {count} and {len(value)}"
             )
-    elif len(given) != count:
+    elif len(value) != count:
         raise RuntimeError("Tensor list must have same number of elements as scalar list.")
-    return given
+    return value
 
 
 def _bound(
@@ -122,16 +122,16 @@ def _bound(
         wanted = next((p for p, _ in rows if p == _SAME[key]), rows[-1][0] if rows else key)
         kwargs[wanted] = kwargs.pop(key)
     values = []
-    for place, (parameter, forms) in enumerate(rows):
-        if place < len(args):
-            given = args[place]
+    for index, (parameter, forms) in enumerate(rows):
+        if index < len(args):
+            value = args[index]
         elif parameter in kwargs:
-            given = kwargs.pop(parameter)
+            value = kwargs.pop(parameter)
         elif parameter in _OPTIONAL:
-            given = _OPTIONAL[parameter]
+            value = _OPTIONAL[parameter]
         else:
             raise TypeError(f'{name}() missing 1 required positional arguments: "{parameter}"')
-        values.append(_each_value(name, given, forms, count, place + 2))
+        values.append(_each_value(name, value, forms, count, index + 2))
     if kwargs and (set(kwargs) != {"alpha"} or not isinstance(next(iter(values[0])), Tensor)):
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(kwargs))}'")
     return values, kwargs
@@ -220,8 +220,8 @@ def _norm(self: Sequence[Tensor], ord: float = 2, dtype: Any = None) -> tuple[Te
 @function(name="_foreach_powsum", places="t")
 def _powsum(self: Sequence[Tensor], ord: float = 2, dtype: Any = None) -> tuple[Tensor, ...]:
     """The sum of the powers of magnitudes of each tensor of a list, as a tuple."""
-    given = _tensors("_foreach_powsum", self)
-    return tuple([ops.sum(ops.abs(t if dtype is None else t.to(dtype)) ** ord) for t in given])
+    tensors = _tensors("_foreach_powsum", self)
+    return tuple([ops.sum(ops.abs(t if dtype is None else t.to(dtype)) ** ord) for t in tensors])
 
 
 @function(name="_foreach_max", places="t")

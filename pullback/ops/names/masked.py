@@ -242,8 +242,8 @@ def _median(
             raise ValueError("masked median expects no fully masked out rows if dtype is not floating point")
         input = input.to(get_default_dtype())
     name = "nanmedian" if input.dtype.kind == "f" else "median"
-    found = SURFACE["torch"][name](_filled(input, mask, math.nan), dim, keepdim)[0]
-    return found.to(wanted)
+    result = SURFACE["torch"][name](_filled(input, mask, math.nan), dim, keepdim)[0]
+    return result.to(wanted)
 
 
 @function(name="logsumexp", places="", aliases=("masked.logsumexp",))
@@ -254,8 +254,8 @@ def _logsumexp(
     """`logsumexp` over `dim` of the elements whose mask is True, `-inf` of none."""
     input = _typed(input, dtype)
     fill = 0 if mask is None else _extreme(input.dtype, -1, "logsumexp")
-    found = ops.logsumexp(_filled(input, mask, fill), _dims(input, dim), bool(keepdim))
-    return found.to(input.dtype)
+    result = ops.logsumexp(_filled(input, mask, fill), _dims(input, dim), bool(keepdim))
+    return result.to(input.dtype)
 
 
 @function(name="logaddexp", places="", aliases=("masked.logaddexp",))

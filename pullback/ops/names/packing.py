@@ -80,8 +80,8 @@ def _pad_packed_sequence(
     kept = np.zeros((max(times, total_length), batch), bool)
     kept[:times] = np.arange(batch) < sizes[:, None]
     rows = np.where(kept, np.cumsum(kept).reshape(kept.shape) - 1, 0)
-    found = ops.index_select(data, 0, from_array(rows.reshape(-1)))
-    found = ops.reshape(found, (*kept.shape, *data.shape[1:]))
+    result = ops.index_select(data, 0, from_array(rows.reshape(-1)))
+    result = ops.reshape(result, (*kept.shape, *data.shape[1:]))
     mask = from_array(kept.reshape(kept.shape + (1,) * (data.ndim - 1)))
-    found = ops.where(mask, found, padding_value).to(data.dtype)
-    return ops.transpose(found, 0, 1) if batch_first else found, from_array(kept.sum(0))
+    result = ops.where(mask, result, padding_value).to(data.dtype)
+    return ops.transpose(result, 0, 1) if batch_first else result, from_array(kept.sum(0))

@@ -89,13 +89,13 @@ def _chunk_cat(tensors: Sequence[Tensor], dim: int, num_chunks: int, *, out: Ten
             raise RuntimeError("_chunk_cat expects non-negative dim when input tensors have different ndims")
         dim = wrap_dim(dim, tensors[0].ndim)
     _check_chunks(tensors, dim, num_chunks)
-    parts = []
+    chunks = []
     for t in tensors:
         each = -(-t.shape[dim] // num_chunks)
         widths = (0, 0) * (t.ndim - dim - 1) + (0, each * num_chunks - t.shape[dim])
         full = ops.constant_pad_nd(t, widths, 0)
-        parts.append(ops.reshape(full, (*t.shape[:dim], num_chunks, -1)))
-    return SURFACE["torch"]["cat"](parts, dim + 1, out=out)
+        chunks.append(ops.reshape(full, (*t.shape[:dim], num_chunks, -1)))
+    return SURFACE["torch"]["cat"](chunks, dim + 1, out=out)
 
 
 # --------------------------------------------------------------------------------------- norms
@@ -165,5 +165,5 @@ def typename(obj: Any, /) -> str:
     if isinstance(obj, Tensor):
         return obj.type()
     module = getattr(type(obj), "__module__", "") or ""
-    shown = type(obj).__qualname__
-    return shown if module in ("builtins", "__builtin__", "") else f"{module}.{shown}"
+    name = type(obj).__qualname__
+    return name if module in ("builtins", "__builtin__", "") else f"{module}.{name}"

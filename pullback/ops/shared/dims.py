@@ -52,8 +52,8 @@ def infer_size(shape: Any, numel: int) -> tuple[int, ...]:
         if math.prod(sizes) != numel:
             raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
         return sizes
-    open_place = sizes.index(-1)
-    known = sizes[:open_place] + sizes[open_place + 1 :]
+    open_index = sizes.index(-1)
+    known = sizes[:open_index] + sizes[open_index + 1 :]
     if -1 in known:
         raise RuntimeError("only one dimension can be inferred")
     infer_size(known, math.prod(known))
@@ -65,7 +65,7 @@ def infer_size(shape: Any, numel: int) -> tuple[int, ...]:
         )
     if size == 0 or numel % size:
         raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
-    return (*sizes[:open_place], numel // size, *sizes[open_place + 1 :])
+    return (*sizes[:open_index], numel // size, *sizes[open_index + 1 :])
 
 
 def view_strides(
@@ -77,19 +77,19 @@ def view_strides(
     """
     if not shape:
         return (1,) * len(new_shape)
-    found = [0] * len(new_shape)
-    place = len(new_shape) - 1
+    new_strides = [0] * len(new_shape)
+    axis = len(new_shape) - 1
     run_stride, old, new = strides[-1], 1, 1
     for d in range(len(shape) - 1, -1, -1):
         old *= shape[d]
         if d and (shape[d - 1] == 1 or strides[d - 1] == old * run_stride):
             continue
-        while place >= 0 and (new < old or new_shape[place] == 1):
-            found[place] = new * run_stride
-            new *= new_shape[place]
-            place -= 1
+        while axis >= 0 and (new < old or new_shape[axis] == 1):
+            new_strides[axis] = new * run_stride
+            new *= new_shape[axis]
+            axis -= 1
         if new != old:
             return None
         if d:
             run_stride, old, new = strides[d - 1], 1, 1
-    return None if place >= 0 else tuple(found)
+    return None if axis >= 0 else tuple(new_strides)

@@ -29,32 +29,36 @@ def row_steps(shape: Any) -> list[int]:
 
 def _plain(key: tuple[Any, ...]) -> list[Any]:
     """The key with masks replaced by the indices of what is true."""
-    found: list[Any] = []
-    for part in key:
-        found.extend(np.nonzero(part) if isinstance(part, np.ndarray) and part.dtype == bool else [part])
-    return found
+    entries: list[Any] = []
+    for entry in key:
+        entries.extend(
+            np.nonzero(entry) if isinstance(entry, np.ndarray) and entry.dtype == bool else [entry]
+        )
+    return entries
 
 
 def key_places(shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     """Flat positions of `a[key]` in a contiguous array; the key's parts are whole slices and arrays."""
-    parts = _plain(key)
-    parts += [WHOLE] * (len(shape) - len(parts))
+    entries = _plain(key)
+    entries += [WHOLE] * (len(shape) - len(entries))
     steps = row_steps(shape)
-    arrays = [d for d, part in enumerate(parts) if part is not WHOLE]
-    picked = 0
+    arrays = [d for d, entry in enumerate(entries) if entry is not WHOLE]
+    positions = 0
     for d in arrays:
-        at = np.asarray(parts[d], dtype=np.int64)
-        picked = picked + np.where(at < 0, at + shape[d], at) * steps[d]
-    picked = np.asarray(picked)
+        at = np.asarray(entries[d], dtype=np.int64)
+        positions = positions + np.where(at < 0, at + shape[d], at) * steps[d]
+    positions = np.asarray(positions)
     together = arrays == list(range(arrays[0], arrays[-1] + 1)) if arrays else True
     first = arrays[0] if arrays and together else 0
-    whole = [d for d in range(len(shape)) if parts[d] is WHOLE]
-    ndim = picked.ndim + len(whole)
-    total = picked.reshape(
-        picked.shape + (1,) * sum(d > first for d in whole) if together else picked.shape + (1,) * len(whole)
+    whole = [d for d in range(len(shape)) if entries[d] is WHOLE]
+    ndim = positions.ndim + len(whole)
+    total = positions.reshape(
+        positions.shape + (1,) * sum(d > first for d in whole)
+        if together
+        else positions.shape + (1,) * len(whole)
     )
     for rank, d in enumerate(whole):
-        axis = rank if together and d < first else rank + picked.ndim
+        axis = rank if together and d < first else rank + positions.ndim
         line = np.arange(shape[d]) * steps[d]
         total = total + line.reshape((-1,) + (1,) * (ndim - axis - 1))
     return total
@@ -85,13 +89,13 @@ def outside(index: Any, n: int) -> bool:
     return bool(index.size) and bool(np.maximum.reduce(index.view(unsigned), None) >= n)
 
 
-def accumulate(ufunc: Any, a: Any, places: Any, values: Any) -> None:
+def accumulate(ufunc: Any, a: Any, positions: Any, values: Any) -> None:
     """`a[place] = ufunc(a[place], value)` in turn, for flat positions; half precisions in float32."""
-    if values.shape != places.shape:
-        values = np.broadcast_to(values, places.shape)
+    if values.shape != positions.shape:
+        values = np.broadcast_to(values, positions.shape)
     kind = np.dtype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind not in "iu" else a.dtype
     direct = a.flags.c_contiguous and kind == a.dtype
     work = a.reshape(-1) if direct else a.astype(kind).reshape(-1)
-    ufunc.at(work, places.ravel(), values.ravel().astype(kind, copy=False))
+    ufunc.at(work, positions.ravel(), values.ravel().astype(kind, copy=False))
     if not direct:
         a[...] = work.reshape(a.shape)

@@ -296,14 +296,16 @@ def refuse(
     name: str, tensor: Tensor, *, kinds: str = "f", also: tuple[str, ...] = (), half: bool = True
 ) -> None:
     """NotImplementedError for a dtype that is not of these kinds, and not among some others."""
-    given = tensor.dtype
-    if (given.kind not in kinds and given.name not in also) or (given.itemsize == 2 and not half):
-        raise NotImplementedError(f"\"{name}\" not implemented for '{given.type_name}'")
+    dtype = tensor.dtype
+    if (dtype.kind not in kinds and dtype.name not in also) or (dtype.itemsize == 2 and not half):
+        raise NotImplementedError(f"\"{name}\" not implemented for '{dtype.type_name}'")
 
 
 def check_tensors(name: str, **arguments: Any) -> None:
     """TypeError for an argument that is no tensor."""
-    for place, (parameter, value) in enumerate(arguments.items(), 1):
+    for position, (parameter, value) in enumerate(arguments.items(), 1):
         if not isinstance(value, Tensor):
             kind = type(value).__name__
-            raise TypeError(f"{name}(): argument '{parameter}' (position {place}) must be Tensor, not {kind}")
+            raise TypeError(
+                f"{name}(): argument '{parameter}' (position {position}) must be Tensor, not {kind}"
+            )

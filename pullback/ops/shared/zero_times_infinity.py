@@ -25,9 +25,9 @@ from pullback.core.op import elementwise
 from pullback.ops.shared.series import bilinear, quotient
 
 
-def example(text: str, call: str, shown: str) -> str:
+def example(text: str, call: str, printed: str) -> str:
     """A docstring: what the op does, and one call with what it prints."""
-    return f"{text}\n\n>>> import pullback as torch\n>>> {call}\n{shown}\n"
+    return f"{text}\n\n>>> import pullback as torch\n>>> {call}\n{printed}\n"
 
 
 def unimplemented(kernel: str, complex_text: str | None = None) -> Callable[[Any], None]:
@@ -61,8 +61,8 @@ def flat(g: Any) -> Any:
     return ops.zeros_like(g)
 
 
-def zero_where_nan(zero: Any, found: Any) -> Any:
-    return np.where(zero & np.isnan(found), found.dtype.type(0), found)
+def zero_where_nan(zero: Any, result: Any) -> Any:
+    return np.where(zero & np.isnan(result), result.dtype.type(0), result)
 
 
 times = elementwise(

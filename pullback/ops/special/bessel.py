@@ -164,11 +164,11 @@ spherical_bessel_j0 = _order(
 # ---------------------------------------------------------------------------------- Airy function
 
 
-def _airy_kernel(place: int) -> Callable[..., Any]:
+def _airy_kernel(index: int) -> Callable[..., Any]:
     def kernel(self: Any) -> Any:
         from scipy.special import airy
 
-        return airy(self)[place]
+        return airy(self)[index]
 
     return kernel
 

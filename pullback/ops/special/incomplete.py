@@ -178,10 +178,10 @@ def _times_linear(series: list[Array], constant: Array) -> list[Array]:
 
 def _over_linear(series: list[Array], constant: Array) -> list[Array]:
     """A power series in h, divided by `constant + h`."""
-    found: list[Array] = []
+    coefficients: list[Array] = []
     for c in series:
-        found.append((c - (found[-1] if found else 0)) / constant)
-    return found
+        coefficients.append((c - (coefficients[-1] if coefficients else 0)) / constant)
+    return coefficients
 
 
 def _zeta_derivative_kernel(self: Any, other: Any, n: Any) -> Any:

@@ -30,8 +30,8 @@ def _evaluated(name: str, x: Array, n: Array, *powers: Array) -> Array:
 
     order = np.where(n > 0, n, 0).astype(np.int64)
     wide = [np.asarray(power, np.float64) for power in powers]
-    found = getattr(scipy.special, f"eval_{name}")(order, *wide, np.asarray(x, np.float64))
-    return np.asarray(np.where(n <= -1, 0.0, found)).astype(x.dtype)
+    result = getattr(scipy.special, f"eval_{name}")(order, *wide, np.asarray(x, np.float64))
+    return np.asarray(np.where(n <= -1, 0.0, result)).astype(x.dtype)
 
 
 def _whole(n: Any) -> Any:
@@ -77,18 +77,18 @@ def _chebyshev(name: str, shift: Callable[[Any], Any], steep: float) -> None:
     def kernel(*signs: int) -> Callable[..., Any]:
         def run(self: Any, n: Any) -> Any:
             y, n = shift(self.astype(np.float64)), np.trunc(n)
-            found = _evaluated("chebyu", y, n)
+            result = _evaluated("chebyu", y, n)
             if signs[0]:
-                found = found + signs[0] * _evaluated("chebyu", y, n - 1)
-            return found.astype(self.dtype)
+                result = result + signs[0] * _evaluated("chebyu", y, n - 1)
+            return result.astype(self.dtype)
 
         return run
 
     def slope(sign: int) -> Callable[..., Any]:
         def rule(g: Tensor, self: Any, n: Any) -> Tensor:
             y, n = shift(self), _whole(n)
-            found = _second_kind(y, n) + _second_kind(y, n - 1) * sign if sign else _second_kind(y, n)
-            return times(g, found * steep)
+            result = _second_kind(y, n) + _second_kind(y, n - 1) * sign if sign else _second_kind(y, n)
+            return times(g, result * steep)
 
         return rule
 
