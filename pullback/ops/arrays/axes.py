@@ -18,8 +18,7 @@ from pullback.core.types import Size
 from pullback.ops.elementwise import magnitude_and_sign
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
-
-WHOLE = slice(None)
+from pullback.ops.shared.flat_indices import WHOLE
 
 
 def _also_in_place(record: Any) -> Any:

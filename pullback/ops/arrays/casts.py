@@ -146,7 +146,7 @@ SHORT = {
 }  # fmt: skip
 
 
-def _short(name: str, kind: dtype) -> Callable[..., Tensor]:
+def _declare_cast(name: str, kind: dtype) -> Callable[..., Tensor]:
     def method(self: Tensor, memory_format: Any = preserve_format) -> Tensor:
         return converted(self, kind, memory_format=memory_format)
 
@@ -156,7 +156,7 @@ def _short(name: str, kind: dtype) -> Callable[..., Tensor]:
 
 
 for _name, _kind in SHORT.items():
-    SURFACE["Tensor"][_name] = _short(_name, _kind)
+    SURFACE["Tensor"][_name] = _declare_cast(_name, _kind)
 
 
 @function(places="m")

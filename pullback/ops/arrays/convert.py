@@ -3,7 +3,7 @@
 `tensor` copies, `as_tensor` shares memory where it can. The fast ways come first: one Python
 number, and sequences of nothing but Python numbers, which NumPy reads in one go. What is left
 (NumPy scalars and tensors among the numbers, data that do not fit) goes to `_inferred` and
-`_explain`.
+`_explain_data`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from pullback.core.strides import strides_of
 from pullback.core.types import Array
 from pullback.ops.arrays.create import dtype_of, finished, refuse_options
 
-_NUMBERS = frozenset({float, int, bool, complex})
-_UNTOLD = object()
+_NUMBER_TYPES = frozenset({float, int, bool, complex})
+_NO_DATA = object()
 _PLAIN = frozenset(kind.numpy for kind in DTYPES if kind.name != "bfloat16")
 
 _COPIED = (
@@ -83,10 +83,10 @@ def _sequence_array(data: Any, kind: Dtype | None) -> Array:
     """The array of a sequence, in `kind` or the dtype that its numbers call for."""
     if type(data) is list or type(data) is tuple:
         kinds = _leaf_types(data, set())
-        if kinds <= _NUMBERS:
+        if kinds <= _NUMBER_TYPES:
             return _packed(data, _python_dtype(kinds) if kind is None else kind)
     inferred = _inferred(data)
-    return _packed(_plain(data), inferred if kind is None else kind)
+    return _packed(_python_numbers(data), inferred if kind is None else kind)
 
 
 def _packed(data: Any, kind: Dtype) -> Array:
@@ -96,7 +96,7 @@ def _packed(data: Any, kind: Dtype) -> Array:
         with np.errstate(all="ignore"):
             return np.array(data, dtype=through).astype(kind.numpy, copy=False)
     except (TypeError, ValueError, OverflowError):
-        return _explain(data, kind)
+        return _explain_data(data, kind)
 
 
 def _inferred(data: Any) -> Dtype:
@@ -131,7 +131,7 @@ def _is_sequence(data: Any) -> bool:
     return hasattr(data, "__len__") and hasattr(data, "__getitem__") and not hasattr(data, "keys")
 
 
-def _plain(data: Any) -> Any:
+def _python_numbers(data: Any) -> Any:
     """Data with Python numbers in place of tensors and NumPy's numbers."""
     if isinstance(data, Tensor):
         if data.numel() != 1:
@@ -139,18 +139,18 @@ def _plain(data: Any) -> Any:
         return data.item()
     if isinstance(data, (np.ndarray, np.generic)):
         return data.tolist()
-    return [_plain(item) for item in data] if _is_sequence(data) else data
+    return [_python_numbers(item) for item in data] if _is_sequence(data) else data
 
 
-def _explain(data: Any, kind: Dtype) -> Array:
+def _explain_data(data: Any, kind: Dtype) -> Array:
     """An array that NumPy would not make: with integers wrapped, or the error in PyTorch's words."""
-    shape = _shape(data)
+    shape = _nested_shape(data)
     flat: list[Any] = []
-    _flatten(data, shape, 0, flat)
+    _flat_numbers(data, shape, 0, flat)
     return np.array([_element(value, kind) for value in flat], dtype=kind.numpy).reshape(shape)
 
 
-def _shape(data: Any) -> tuple[int, ...]:
+def _nested_shape(data: Any) -> tuple[int, ...]:
     """The sizes that the first items say."""
     sizes: list[int] = []
     while _is_sequence(data) and not isinstance(data, (str, bytes)):
@@ -163,7 +163,7 @@ def _shape(data: Any) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _flatten(data: Any, shape: tuple[int, ...], dim: int, flat: list[Any]) -> None:
+def _flat_numbers(data: Any, shape: tuple[int, ...], dim: int, flat: list[Any]) -> None:
     """Appends the numbers in order; ValueError where the sizes differ."""
     if dim == len(shape):
         flat.append(data)
@@ -173,7 +173,7 @@ def _flatten(data: Any, shape: tuple[int, ...], dim: int, flat: list[Any]) -> No
     if len(data) != shape[dim]:
         raise ValueError(f"expected sequence of length {shape[dim]} at dim {dim} (got {len(data)})")
     for item in data:
-        _flatten(item, shape, dim + 1, flat)
+        _flat_numbers(item, shape, dim + 1, flat)
 
 
 def _element(value: Any, kind: Dtype) -> Any:
@@ -268,14 +268,14 @@ def from_numpy(ndarray: Array, /) -> Tensor:
     tensor([1, 2])
     """
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {_type_name(ndarray)})")
+        raise TypeError(f"expected np.ndarray (got {_full_type_name(ndarray)})")
     checked_array(ndarray)
     if not ndarray.flags.writeable:
         warn(_NOT_WRITABLE.format(*_ARRAY), stacklevel=2)
     return from_array(shared(ndarray))
 
 
-def _type_name(value: Any) -> str:
+def _full_type_name(value: Any) -> str:
     kind = type(value)
     return f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
 
@@ -284,7 +284,7 @@ def _type_name(value: Any) -> str:
 def frombuffer(
     buffer: Any,
     *,
-    dtype: Any = _UNTOLD,
+    dtype: Any = _NO_DATA,
     count: int = -1,
     offset: int = 0,
     requires_grad: bool = False,
@@ -297,7 +297,7 @@ def frombuffer(
     >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
     tensor([1, 2], dtype=torch.int16)
     """
-    if dtype is _UNTOLD:
+    if dtype is _NO_DATA:
         raise TypeError('frombuffer() missing 1 required positional arguments: "dtype"')
     kind = dtype_of("frombuffer", dtype)
     try:
@@ -354,7 +354,7 @@ def _data_array(data: Any, kind: Dtype | None, copy: bool) -> Array:
     return _sequence_array(data, kind)
 
 
-def _from_tensor(data: Tensor, kind: Dtype | None) -> Tensor:
+def _copy_of_tensor(data: Tensor, kind: Dtype | None) -> Tensor:
     """A copy of a tensor, outside the graph."""
     return data.detach().to(dtype=kind or data.dtype, copy=True)
 
@@ -391,7 +391,7 @@ def _tensor_like(
 
 
 @function(places="t", converts=True, signature=_tensor_of)
-def tensor(data: Any = _UNTOLD, /, *rest: Any, **options: Any) -> Tensor:
+def tensor(data: Any = _NO_DATA, /, *rest: Any, **options: Any) -> Tensor:
     """A new tensor of the numbers in `data`: a number, nested sequences, an array or a tensor,
     copied.
 
@@ -414,7 +414,7 @@ tensor.makes_numbers = True
 
 def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, caller: str) -> Tensor:
     """`tensor` and `new_tensor`; `kind` is the dtype if the options name none."""
-    if data is _UNTOLD:
+    if data is _NO_DATA:
         if "data" not in options:
             raise TypeError(f'{name}() missing 1 required positional arguments: "data"')
         data = options.pop("data")
@@ -423,14 +423,14 @@ def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, c
         kind = dtype_of(name, options["dtype"])
     if isinstance(data, Tensor):
         warnings.warn(_COPIED.format(caller), UserWarning, stacklevel=3)
-        made = _from_tensor(data, kind)
+        made = _copy_of_tensor(data, kind)
     else:
         made = from_array(_data_array(data, kind, copy=True))
     return finished(_on(made, options.get("device")), options.get("requires_grad", False))
 
 
 @function(places="m", signature=_tensor_like)
-def new_tensor(self: Tensor, data: Any = _UNTOLD, /, **options: Any) -> Tensor:
+def new_tensor(self: Tensor, data: Any = _NO_DATA, /, **options: Any) -> Tensor:
     """`torch.tensor(data)` with this tensor's dtype and device.
 
     >>> import pullback as torch

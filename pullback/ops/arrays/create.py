@@ -469,7 +469,7 @@ def full_like(input: Tensor, fill_value: Any, **options: Unpack[FormatOptions]) 
 # ------------------------------------------------------------------------------------ new_ methods
 
 
-def _new(name: str, input: Tensor, size: Any, options: Any, make: Make) -> Tensor:
+def _new_like(name: str, input: Tensor, size: Any, options: Any, make: Make) -> Tensor:
     """A tensor with the dtype and device of another."""
     shape = sizes(name, size, options)
     return created(name, {"device": input.device, **options}, input.dtype, shape, make)
@@ -483,7 +483,7 @@ def new_zeros(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
     >>> torch.ones(1, dtype=torch.int64).new_zeros(2)
     tensor([0, 0])
     """
-    return _new("new_zeros", self, size, options, np.zeros)
+    return _new_like("new_zeros", self, size, options, np.zeros)
 
 
 @function(places="m")
@@ -494,7 +494,7 @@ def new_ones(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
     >>> torch.zeros(1, dtype=torch.int64).new_ones(2)
     tensor([1, 1])
     """
-    return _new("new_ones", self, size, options, np.ones)
+    return _new_like("new_ones", self, size, options, np.ones)
 
 
 @function(places="m")
@@ -505,7 +505,7 @@ def new_empty(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
     >>> torch.ones(1).new_empty(2, 3).shape
     torch.Size([2, 3])
     """
-    return _new("new_empty", self, size, options, np.empty)
+    return _new_like("new_empty", self, size, options, np.empty)
 
 
 @function(places="m")
@@ -564,7 +564,7 @@ def eye(n: int, m: int | None = None, **options: Unpack[Options]) -> Tensor:
     )
 
 
-def _triangle(name: str, find: Any, row: int, col: int, offset: int, options: Any) -> Tensor:
+def _triangle_indices(name: str, find: Any, row: int, col: int, offset: int, options: Any) -> Tensor:
     for side, size in (("row", row), ("col", col)):
         if size < 0:
             raise RuntimeError(f"{side} must be non-negative, got{size}")
@@ -584,7 +584,7 @@ def tril_indices(row: int, col: int, offset: int = 0, **options: Unpack[Options]
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
-    return _triangle("tril_indices", np.tril_indices, row, col, offset, options)
+    return _triangle_indices("tril_indices", np.tril_indices, row, col, offset, options)
 
 
 @function(places="t")
@@ -596,7 +596,7 @@ def triu_indices(row: int, col: int, offset: int = 0, **options: Unpack[Options]
     tensor([[0, 0, 1],
             [0, 1, 1]])
     """
-    return _triangle("triu_indices", np.triu_indices, row, col, offset, options)
+    return _triangle_indices("triu_indices", np.triu_indices, row, col, offset, options)
 
 
 def _check_layout(size: tuple[int, ...], layout: tuple[int, ...]) -> None:
@@ -609,8 +609,9 @@ def _check_layout(size: tuple[int, ...], layout: tuple[int, ...]) -> None:
     for position, dim in enumerate(layout):
         if not 0 <= dim < len(size):
             raise RuntimeError(
-                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {dim} at index "
-                f"{position}).  NB: negative dims not currently supported; file an issue if you want it."
+                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {dim} at "
+                f"index {position}).  NB: negative dims not currently supported; file an issue if you "
+                "want it."
             )
     if len(set(layout)) != len(layout):
         raise RuntimeError("Duplicate dim not allowed")

@@ -13,7 +13,7 @@ from pullback.core.op import function, op
 from pullback.core.types import Size
 from pullback.ops.shared.batches import padded, shifted
 from pullback.ops.shared.dims import one_or_many, wrap_dim, wrap_dims
-from pullback.ops.shared.flat_places import compact
+from pullback.ops.shared.flat_indices import compact
 
 
 @op(moves=True, linear=True)
@@ -73,11 +73,11 @@ def roll(self: Tensor, shifts, dims=()):
     return compact(np.roll(self, shifts, tuple(wrap_dim(d, self.ndim) for d in dims)))
 
 
-def _back(shifts: Any) -> Any:
+def _unflipped(shifts: Any) -> Any:
     return -shifts if isinstance(shifts, int) else tuple(-n for n in shifts)
 
 
-roll.vjp(self=lambda g, shifts, dims: roll(g, _back(shifts), dims))
+roll.vjp(self=lambda g, shifts, dims: roll(g, _unflipped(shifts), dims))
 
 
 @op(moves=True, linear=True)
@@ -180,11 +180,11 @@ def _repeated_places(repeats: Any) -> Any:
         )
     if repeats.is_meta:
         raise RuntimeError("cannot repeat_interleave a meta tensor without output_size")
-    return _repeated(repeats)
+    return _repeat_counts(repeats)
 
 
 @op(name="repeat_interleave", places="", nondiff=True)
-def _repeated(self: Tensor) -> Any:
+def _repeat_counts(self: Tensor) -> Any:
     if (self < 0).any():
         raise RuntimeError("repeats can not be negative")
     return np.repeat(np.arange(len(self)), self)
@@ -233,7 +233,7 @@ def repeat_interleave(
 # ----------------------------------------------------------------------------------- triangles
 
 
-def _triangle(name: str, lower: bool) -> Any:
+def _declare_triangle(name: str, lower: bool) -> Any:
     @op(name=name, places="tmi", moves=True, linear=True, batch="leading")
     def record(self: Tensor, diagonal=0):
         if self.ndim < 2:
@@ -254,7 +254,7 @@ def _triangle(name: str, lower: bool) -> Any:
     return record
 
 
-tril, triu = _triangle("tril", True), _triangle("triu", False)
+tril, triu = _declare_triangle("tril", True), _declare_triangle("triu", False)
 tril.vjp(self=lambda g, diagonal: tril(g, diagonal))
 triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
 

@@ -17,7 +17,7 @@ from pullback.core.settings import warn
 from pullback.core.types import Tensors
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_places import compact
+from pullback.ops.shared.flat_indices import compact
 
 
 def _common(tensors: Any) -> list[Tensor]:

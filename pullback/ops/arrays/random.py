@@ -32,7 +32,8 @@ from pullback.ops.arrays.create import (
     like,
     sizes,
 )
-from pullback.ops.shared.zero_times_infinity import flat, without_derivative
+from pullback.ops.shared.refusals import without_derivative
+from pullback.ops.shared.zero_times_infinity import flat
 
 # -------------------------------------------------------------------------- generators and seeds
 
@@ -179,7 +180,7 @@ def _drawn_fill(self: Tensor, make):
     return make(self.shape, self.dtype)
 
 
-def _new(name: str, options: Any, kind: Any, shape: Sequence[int], make: Any) -> Tensor:
+def _new_random(name: str, options: Any, kind: Any, shape: Sequence[int], make: Any) -> Tensor:
     """A new tensor of drawn numbers. Under a transform the drawing is an op, which it may repeat."""
     if not levels():
         return created(name, options, kind, shape, make)
@@ -212,7 +213,7 @@ def rand(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tensor
     """
     generator = _generator("rand", options.pop("generator", None))
     shape = sizes("rand", size, options)
-    return _new("rand", options, get_default_dtype(), shape, _maker(fills.uniform, generator))
+    return _new_random("rand", options, get_default_dtype(), shape, _maker(fills.uniform, generator))
 
 
 @function(places="t")
@@ -226,7 +227,7 @@ def randn(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tenso
     """
     generator = _generator("randn", options.pop("generator", None))
     shape = sizes("randn", size, options)
-    return _new("randn", options, get_default_dtype(), shape, _maker(fills.normal, generator))
+    return _new_random("randn", options, get_default_dtype(), shape, _maker(fills.normal, generator))
 
 
 def _integer(name: str, parameter: str, position: int, value: Any) -> int:
@@ -236,7 +237,7 @@ def _integer(name: str, parameter: str, position: int, value: Any) -> int:
     return value.__index__()
 
 
-def _named(names: tuple[str, ...], args: tuple[Any, ...], options: Any) -> list[Any]:
+def _by_position_or_name(names: tuple[str, ...], args: tuple[Any, ...], options: Any) -> list[Any]:
     """Arguments by position or keyword; None for those not given."""
     by_position = dict(zip(names, args, strict=False))
     return [by_position.get(name, options.pop(name, None)) for name in names]
@@ -261,7 +262,7 @@ def randint(*args: Any, **options: Any) -> Tensor:
     generator = _generator("randint", options.pop("generator", None))
     short = len(args) + ("size" in options) < 3 and "low" not in options
     names = ("high", "size") if short else ("low", "high", "size")
-    *bounds, size = _named(names, args, options)
+    *bounds, size = _by_position_or_name(names, args, options)
     low, high = (0, *bounds) if short else bounds
     if size is None or high is None or len(args) > 3:
         raise TypeError(
@@ -273,7 +274,7 @@ def randint(*args: Any, **options: Any) -> Tensor:
         position, kind = len(names), type(size).__name__
         raise TypeError(f"randint(): argument 'size' (position {position}) must be tuple of ints, not {kind}")
     shape = exact_size("randint", size)
-    return _new("randint", options, int64, shape, _maker(fills.randint, generator, low, high))
+    return _new_random("randint", options, int64, shape, _maker(fills.randint, generator, low, high))
 
 
 @function(places="t")
@@ -298,7 +299,7 @@ def randperm(n: int, **options: Unpack[RandomOptions]) -> Tensor:
             raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
         return order.astype(dtype, copy=False)
 
-    return _new("randperm", options, int64, (n,), make)
+    return _new_random("randperm", options, int64, (n,), make)
 
 
 @function(places="t")
@@ -336,7 +337,7 @@ def randint_like(input: Tensor, *args: Any, **options: Any) -> Tensor:
     torch.float32
     """
     short = len(args) < 2 and "low" not in options
-    bounds = _named(("high",) if short else ("low", "high"), args, options)
+    bounds = _by_position_or_name(("high",) if short else ("low", "high"), args, options)
     low, high = (0, *bounds) if short else bounds
     low, high = _integer("randint_like", "low", 2, low), _integer("randint_like", "high", 2, high)
     return _filled_like("randint_like", input, options, fills.randint, low, high)
@@ -395,7 +396,7 @@ def _cauchy(self: Tensor, median: float = 0.0, sigma: float = 1.0, generator: An
 
 
 @_filler("exponential_fill", "exponential")
-def _exponential(self: Tensor, lambd: float = 1.0, generator: Any = None):
+def _exponential_fill(self: Tensor, lambd: float = 1.0, generator: Any = None):
     """Exponential numbers of rate `lambd`."""
     return _drawn(self, fills.exponential, generator, float(lambd))
 
@@ -455,7 +456,7 @@ def uniform_(self: Tensor, *args: Any, generator: Any = None, **bounds: Any) -> 
     >>> bool((torch.empty(100).uniform_(2, 3) >= 2).all())
     True
     """
-    low, high = _named(("from", "to"), args, bounds)
+    low, high = _by_position_or_name(("from", "to"), args, bounds)
     _refuse_rest("uniform_", bounds)
     return _uniform.inplace(self, 0.0 if low is None else low, 1.0 if high is None else high, generator)
 
@@ -475,7 +476,7 @@ def random_(self: Tensor, *args: Any, generator: Any = None, **bounds: Any) -> T
     """
     if len(args) == 1 and "to" not in bounds:
         args = (None, *args)
-    low, high = _named(("from", "to"), args, bounds)
+    low, high = _by_position_or_name(("from", "to"), args, bounds)
     _refuse_rest("random_", bounds)
     if low is None and high is None:
         return _random.inplace(self, None, None, generator)

@@ -18,7 +18,7 @@ from pullback.ops.arrays.create import Options, created, dtype_of
 from pullback.ops.shared.forms import explained, forms_of, mismatch
 
 
-def _number(name: str, parameter: str, position: int, value: Any) -> Any:
+def _number_argument(name: str, parameter: str, position: int, value: Any) -> Any:
     """An argument that is a number or a 0-dim tensor, as a Python number."""
     if isinstance(value, Tensor):
         value = value.item()
@@ -51,7 +51,7 @@ def _in_steps(start: Number, end: Number, step: Number = 1, **options: Unpack[Op
     """The last one."""
 
 
-def _bounds(name: str, args: tuple[Any, ...], options: Any) -> tuple[Any, Any, Any]:
+def _arange_arguments(name: str, args: tuple[Any, ...], options: Any) -> tuple[Any, Any, Any]:
     """Start, end and step of `arange(end)`, `arange(start, end, step)`, by position or keyword."""
     names = ("end",) if len(args) == 1 and "end" not in options else ("start", "end", "step")
     by_name = dict(zip(names, args, strict=False))
@@ -60,13 +60,13 @@ def _bounds(name: str, args: tuple[Any, ...], options: Any) -> tuple[Any, Any, A
         raise TypeError(mismatch(name, forms_of(_to_end, _from_start, _in_steps), args, {}))
     positions = {key: position for position, key in enumerate(names, 1)}
     start, end, step = (
-        _number(name, key, positions.get(key, 1), by_name.get(key, default))
+        _number_argument(name, key, positions.get(key, 1), by_name.get(key, default))
         for key, default in (("start", 0), ("end", None), ("step", 1))
     )
     return start, end, step
 
 
-def _check_range(start: Any, end: Any, step: Any) -> None:
+def _check_arange(start: Any, end: Any, step: Any) -> None:
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
@@ -89,14 +89,14 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
     """
     if not options and len(args) == 1 and type(args[0]) is int and args[0] >= 0:
         return created("arange", options, int64, args, lambda shape, dtype: np.arange(*shape))
-    start, end, step = _bounds("arange", args, options)
+    start, end, step = _arange_arguments("arange", args, options)
     whole = all(isinstance(value, int) for value in (start, end, step))
     kind = int64 if whole else get_default_dtype()
     wanted, out = options.get("dtype"), options.get("out")
     target = out.dtype if out is not None else kind if wanted is None else dtype_of("arange", wanted)
     if target.kind in "bc":
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{target.type_name}'")
-    _check_range(start, end, step)
+    _check_arange(start, end, step)
     if target is int64:
         start, end, step = int(start), int(end), int(step)
         if not step:
@@ -141,7 +141,7 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     """
     if len(args) == 1 and "end" not in options:
         raise TypeError('range() missing 1 required positional arguments: "end"')
-    start, end, step = _bounds("range", args, options)
+    start, end, step = _arange_arguments("range", args, options)
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is "
         "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
@@ -150,7 +150,7 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
         UserWarning,
         stacklevel=2,
     )
-    _check_range(start, end, step)
+    _check_arange(start, end, step)
     count = math.floor((float(end) - float(start)) / float(step)) + 1
 
     def make(shape: Any, dtype: Any) -> Array:
@@ -173,11 +173,11 @@ def _batched_bounds(make: Any, start: Any, end: Any, options: Any) -> Any:
     """Under a transform, `make(start, end)` as an op on bounds that are tensors; None elsewhere."""
     if not levels() or "out" in options or not any(isinstance(x, Tensor) for x in (start, end)):
         return None
-    return _between(*(x if isinstance(x, Tensor) else ops.tensor(x) for x in (start, end)), make)
+    return _linspace_of_tensors(*(x if isinstance(x, Tensor) else ops.tensor(x) for x in (start, end)), make)
 
 
 @op(places="", nondiff=True, moves=True)
-def _between(self: Tensor, end: Tensor, make: Any) -> Array:
+def _linspace_of_tensors(self: Tensor, end: Tensor, make: Any) -> Array:
     return make(self.item(), end.item())._array
 
 
@@ -212,7 +212,7 @@ def _check_steps(name: str, steps: Any) -> int:
     return steps.__index__()
 
 
-def _line(start: Any, end: Any, steps: int, target: Dtype) -> Array:
+def _evenly_spaced(start: Any, end: Any, steps: int, target: Dtype) -> Array:
     """Evenly spaced numbers in the precision of the dtype, counted from the nearer end."""
     wide = {"f": target.numpy, "c": target.numpy}.get(target.kind, np.dtype(np.float64))
     if target.itemsize == 2 and target.kind == "f":
@@ -243,7 +243,7 @@ def linspace(start: Tensor | Number, end: Tensor | Number, steps: int, **options
         start, end = int(start), int(end)
 
     def make(shape: Any, dtype: Any) -> Array:
-        return _line(start, end, steps, target).astype(dtype)
+        return _evenly_spaced(start, end, steps, target).astype(dtype)
 
     return created("linspace", options, kind, (steps,), make)
 

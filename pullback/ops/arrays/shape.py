@@ -22,8 +22,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function, op
 from pullback.ops.shared.batches import padded, shifted, shifted_args
 from pullback.ops.shared.dims import infer_size, view_strides, wrap_dim
-
-WHOLE = slice(None)
+from pullback.ops.shared.flat_indices import WHOLE
 
 
 @op(name="embed", places="", linear=True, moves=True)

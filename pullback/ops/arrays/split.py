@@ -19,13 +19,11 @@ from pullback.core.op import function, op
 from pullback.ops.arrays.shape import slice_view
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_places import accumulate
+from pullback.ops.shared.flat_indices import WHOLE, accumulate
 from pullback.ops.shared.forms import explained
 
-WHOLE = slice(None)
 
-
-def _bounds(n: int, size: int) -> list[tuple[int, int]]:
+def _slice_bounds(n: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, n)) for start in range(0, n, size)] if size and n else [(0, 0)]
 
 
@@ -34,7 +32,7 @@ def _size_bounds(sizes: Any) -> list[tuple[int, int]]:
     return list(itertools.pairwise(ends))
 
 
-def _cut(self: Any, bounds: Any, dim: int) -> tuple[Any, ...]:
+def _split_ends(self: Any, bounds: Any, dim: int) -> tuple[Any, ...]:
     before = (WHOLE,) * dim
     return tuple([self[(*before, slice(start, end))] for start, end in bounds])
 
@@ -52,7 +50,7 @@ def _split_kernel(self: Any, split_size: Any, dim: int) -> tuple[Any, ...]:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={split_size}")
     if not split_size and n:
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
-    return _cut(self, _bounds(n, split_size), dim)
+    return _split_ends(self, _slice_bounds(n, split_size), dim)
 
 
 def _split_sizes_kernel(self: Any, split_sizes: Any, dim: int) -> tuple[Any, ...]:
@@ -68,7 +66,7 @@ def _split_sizes_kernel(self: Any, split_sizes: Any, dim: int) -> tuple[Any, ...
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at "
             f"dimension {dim}), but got split_sizes={list(split_sizes)}"
         )
-    return _cut(self, _size_bounds(split_sizes), dim)
+    return _split_ends(self, _size_bounds(split_sizes), dim)
 
 
 def _joined(grads: Any, shape: Any, bounds: Any, dim: int) -> Tensor:
@@ -83,7 +81,7 @@ def _joined(grads: Any, shape: Any, bounds: Any, dim: int) -> Tensor:
 
 def _split_rule(grads: Any, self_shape: Any, split_size: Any, dim: int) -> Tensor:
     dim = wrap_dim(dim, len(self_shape))
-    return _joined(grads, self_shape, _bounds(self_shape[dim], split_size), dim)
+    return _joined(grads, self_shape, _slice_bounds(self_shape[dim], split_size), dim)
 
 
 def _split_sizes_rule(grads: Any, self_shape: Any, split_sizes: Any, dim: int) -> Tensor:
@@ -241,7 +239,7 @@ def _at(input: Tensor, indices: Sequence[int]) -> tuple[Tensor, ...]:
     """Another one."""
 
 
-def _along(name: str, least: int, dim: int) -> Any:
+def _declare_split(name: str, least: int, dim: int) -> Any:
     def split_along(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
         if input.ndim < least:
             raise RuntimeError(
@@ -264,7 +262,8 @@ def _along(name: str, least: int, dim: int) -> Any:
 
 
 hsplit, vsplit, dsplit = (
-    _along(name, least, dim) for name, least, dim in (("hsplit", 1, 1), ("vsplit", 2, 0), ("dsplit", 3, 2))
+    _declare_split(name, least, dim)
+    for name, least, dim in (("hsplit", 1, 1), ("vsplit", 2, 0), ("dsplit", 3, 2))
 )
 
 

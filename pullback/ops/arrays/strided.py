@@ -179,7 +179,7 @@ def _strided_take_batch(
     return level.wrap(op(self.physical, *layouts, offset))
 
 
-def _window(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -> tuple[Any, ...]:
+def _strided_window(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -> tuple[Any, ...]:
     """The checked arguments of `_as_strided` after the tensor."""
     size, stride = tuple(size), tuple(stride)
     if len(size) != len(stride):
@@ -214,13 +214,13 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     tensor([[0, 1, 2],
             [2, 3, 4]])
     """
-    return _as_strided(input, *_window(input, size, stride, storage_offset))
+    return _as_strided(input, *_strided_window(input, size, stride, storage_offset))
 
 
 @function(places="tm")
 def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """`as_strided` of this tensor itself, which is returned."""
-    return restructure(_as_strided, input, *_window(input, size, stride, storage_offset))
+    return restructure(_as_strided, input, *_strided_window(input, size, stride, storage_offset))
 
 
 @op(name="as_strided_scatter", places="", moves=True, linear=True, piecewise=True)
@@ -261,7 +261,7 @@ def as_strided_scatter(
     >>> torch.as_strided_scatter(torch.zeros(4), torch.ones(2), (2,), (2,))
     tensor([1., 0., 1., 0.])
     """
-    return _as_strided_scatter(input, src, *_window(input, size, stride, storage_offset))
+    return _as_strided_scatter(input, src, *_strided_window(input, size, stride, storage_offset))
 
 
 # ---------------------------------------------------------------------------- other number types

@@ -20,7 +20,8 @@ from pullback.core.op import elementwise, function
 from pullback.core.types import Number
 from pullback.ops.shared import series
 from pullback.ops.shared.forms import HIDDEN, explained
-from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented, zero_where_nan
+from pullback.ops.shared.refusals import unimplemented
+from pullback.ops.shared.zero_times_infinity import example, over, times, zero_where_nan
 
 TWO = ("self", "other")
 
@@ -48,13 +49,13 @@ def add_scaled(
     >>> torch.add(torch.tensor([1.0, 2.0]), 1, alpha=2)
     tensor([3., 4.])
     """
-    return add(input, _scaled(input, other, alpha), out=out)
+    return add(input, _times_alpha(input, other, alpha), out=out)
 
 
 add_scaled = explained(add_scaled, HIDDEN, name="add", places="tmi")
 
 
-def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+def _times_alpha(input: Any, other: Any, alpha: Any) -> Any:
     """`alpha * other`, in the dtype that the sum with `input` has."""
     if alpha == 1 and alpha is not True:
         return other
@@ -130,7 +131,7 @@ def sub_scaled(
     >>> torch.sub(torch.tensor([1.0, 2.0]), 1, alpha=2)
     tensor([-1.,  0.])
     """
-    return sub(input, _scaled(input, other, alpha), out=out)
+    return sub(input, _times_alpha(input, other, alpha), out=out)
 
 
 sub_scaled = explained(
@@ -138,15 +139,15 @@ sub_scaled = explained(
 )
 
 
-def _from_tensor(input: Tensor, other: Tensor, *, alpha: Number = 1) -> Tensor:
+def _from_tensor_form(input: Tensor, other: Tensor, *, alpha: Number = 1) -> Tensor:
     """A form of `rsub`."""
 
 
-def _from_number(input: Tensor, other: Number, alpha: Number = 1) -> Tensor:
+def _from_number_form(input: Tensor, other: Number, alpha: Number = 1) -> Tensor:
     """A form of `rsub`."""
 
 
-@function(name="rsub", places="t", forms=(_from_tensor, _from_number))
+@function(name="rsub", places="t", forms=(_from_tensor_form, _from_number_form))
 def rsub_scaled(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """`other - alpha * input`, broadcast. RuntimeError for bool tensors.
 
@@ -154,7 +155,7 @@ def rsub_scaled(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> 
     >>> torch.rsub(torch.tensor([1.0, 2.0]), 1)
     tensor([ 0., -1.])
     """
-    return rsub(_scaled(other, input, alpha), other)
+    return rsub(_times_alpha(other, input, alpha), other)
 
 
 @function(name="__rdiv__", places="m")
@@ -256,7 +257,7 @@ def _int_power(self: Any, other: Any) -> Any:
     return np.where(other < 0, inverse, result).astype(result.dtype)
 
 
-def _power(self: Any, other: Any) -> Any:
+def _power_kernel(self: Any, other: Any) -> Any:
     if self.dtype.kind == "b":
         return self | ~other
     return _int_power(self, other) if self.dtype.kind in "iu" else np.power(self, other)
@@ -339,7 +340,7 @@ pow_number = elementwise(
 pow = elementwise(
     "pow",
     np.power,
-    kernel=_power,
+    kernel=_power_kernel,
     inputs=TWO,
     places="",
     shown_as={"other": "exponent"},
@@ -358,7 +359,7 @@ pow = elementwise(
 rpow = elementwise(
     "rpow",
     np.power,
-    kernel=_power,
+    kernel=_power_kernel,
     inputs=TWO,
     places="",
     public_name="pow",

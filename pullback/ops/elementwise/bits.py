@@ -9,7 +9,8 @@ import numpy as np
 from pullback.core.op import elementwise
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared.forms import number_first, number_second, two_tensors
-from pullback.ops.shared.zero_times_infinity import example, unimplemented
+from pullback.ops.shared.refusals import unimplemented
+from pullback.ops.shared.zero_times_infinity import example
 
 
 def _bitwise(name: str, ufunc: Any, symbol: str, shown: str) -> Any:
@@ -45,7 +46,7 @@ bitwise_not = elementwise(
 )
 
 
-def _shift(name: str, ufunc: Any, kernel_name: str, text: str, shown: str) -> Any:
+def _declare_shift(name: str, ufunc: Any, kernel_name: str, text: str, shown: str) -> Any:
     return elementwise(
         name,
         ufunc,
@@ -58,14 +59,14 @@ def _shift(name: str, ufunc: Any, kernel_name: str, text: str, shown: str) -> An
     )
 
 
-bitwise_left_shift = _shift(
+bitwise_left_shift = _declare_shift(
     "bitwise_left_shift",
     np.left_shift,
     "lshift_cpu",
     "`self << other`; 0 if that is negative or beyond the width. NotImplementedError for floats.",
     "tensor([48])",
 )
-bitwise_right_shift = _shift(
+bitwise_right_shift = _declare_shift(
     "bitwise_right_shift",
     np.right_shift,
     "rshift_cpu",

@@ -17,7 +17,8 @@ from pullback.core.op import elementwise, function, op
 from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared import series
-from pullback.ops.shared.zero_times_infinity import example, flat, no_complex, unimplemented
+from pullback.ops.shared.refusals import no_complex, unimplemented
+from pullback.ops.shared.zero_times_infinity import example, flat
 
 # ------------------------------------------------------------------------------------ comparisons
 
@@ -228,10 +229,10 @@ def _where(
     try:
         return np.where(*operands)
     except ValueError:
-        raise RuntimeError(_mismatch([x.shape for x in operands])) from None
+        raise RuntimeError(_broadcast_error([x.shape for x in operands])) from None
 
 
-def _mismatch(shapes: list[tuple[int, ...]]) -> str:
+def _broadcast_error(shapes: list[tuple[int, ...]]) -> str:
     """PyTorch's words for shapes that do not broadcast."""
     ndim = max(map(len, shapes))
     padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
@@ -251,12 +252,16 @@ _where.vjp(
 )
 
 
-def _slope(x: Any) -> Any:
+def _tangent_or_zero(x: Any) -> Any:
     """The tangent of an operand: zero for a number and for integers, which are handed on as they are."""
     return x if isinstance(x, Tensor) and x.dtype.kind in "fc" else 0
 
 
-_where.jvp(lambda condition, self, other, dtype: _where(condition, _slope(self), _slope(other), dtype))
+_where.jvp(
+    lambda condition, self, other, dtype: _where(
+        condition, _tangent_or_zero(self), _tangent_or_zero(other), dtype
+    )
+)
 
 
 @function(places="t")
@@ -320,7 +325,7 @@ def _taken(wins: Any) -> dict[str, Any]:
     }
 
 
-def _extremum(name: str, ufunc: Any, text: str, rules: dict[str, Any], shown: str) -> Any:
+def _declare_extremum(name: str, ufunc: Any, text: str, rules: dict[str, Any], shown: str) -> Any:
     return elementwise(
         name,
         ufunc,
@@ -335,28 +340,28 @@ def _extremum(name: str, ufunc: Any, text: str, rules: dict[str, Any], shown: st
     )
 
 
-maximum = _extremum(
+maximum = _declare_extremum(
     "maximum",
     np.maximum,
     "The larger of two elements, broadcast; NaN if one is. Equals share the gradient.",
     _shared(gt, lt),
     "tensor([3., 5.])",
 )
-minimum = _extremum(
+minimum = _declare_extremum(
     "minimum",
     np.minimum,
     "The smaller of two elements, broadcast; NaN if one is. Equals share the gradient.",
     _shared(lt, gt),
     "tensor([1., 3.])",
 )
-fmax = _extremum(
+fmax = _declare_extremum(
     "fmax",
     np.fmax,
     "The larger of two elements, broadcast; NaN only if both are.",
     _taken(ge),
     "tensor([3., 5.])",
 )
-fmin = _extremum(
+fmin = _declare_extremum(
     "fmin",
     np.fmin,
     "The smaller of two elements, broadcast; NaN only if both are.",

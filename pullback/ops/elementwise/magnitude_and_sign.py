@@ -13,14 +13,8 @@ from pullback.core.dtypes import bool_, finfo
 from pullback.core.op import elementwise, function, op
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared import series
-from pullback.ops.shared.zero_times_infinity import (
-    example,
-    flat,
-    no_complex,
-    times,
-    unimplemented,
-    without_derivative,
-)
+from pullback.ops.shared.refusals import no_complex, unimplemented, without_derivative
+from pullback.ops.shared.zero_times_infinity import example, flat, times
 
 # ---------------------------------------------------------------------------- magnitude and sign
 

@@ -19,7 +19,8 @@ from pullback.core.op import elementwise, function
 from pullback.ops.elementwise.arithmetic import TWO, hypot, sqrt
 from pullback.ops.elementwise.compare import where
 from pullback.ops.shared import series
-from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented
+from pullback.ops.shared.refusals import unimplemented
+from pullback.ops.shared.zero_times_infinity import example, over, times
 
 
 def _math(name: str, loop: Any, rule: Any, text: str, shown: str, at: str = "0.5", **more: Any) -> Any:

@@ -13,7 +13,8 @@ from pullback.core._engine import Tensor
 from pullback.core.op import elementwise, function
 from pullback.ops.elementwise.arithmetic import TWO, div
 from pullback.ops.shared.forms import number_first, number_second, two_tensors
-from pullback.ops.shared.zero_times_infinity import example, flat, times, unimplemented, without_derivative
+from pullback.ops.shared.refusals import unimplemented, without_derivative
+from pullback.ops.shared.zero_times_infinity import example, flat, times
 
 # ------------------------------------------------------------------------ division with remainder
 

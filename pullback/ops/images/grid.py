@@ -22,7 +22,8 @@ from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import grid as grid_kernels
 from pullback.ops.shared.batches import samples
-from pullback.ops.shared.forms import public, refuse
+from pullback.ops.shared.forms import public
+from pullback.ops.shared.refusals import refuse
 
 Order = tuple[int, ...]
 """Which derivative of the weights of each spatial dim, in the order of the image."""

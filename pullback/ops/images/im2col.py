@@ -16,7 +16,8 @@ from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.kernels import columns as columns_kernels
 from pullback.ops.images.convolution import geometry_of
-from pullback.ops.shared.forms import public, refuse
+from pullback.ops.shared.forms import public
+from pullback.ops.shared.refusals import refuse
 
 """An int, or two."""
 Pair = tuple[int, int]

@@ -22,7 +22,8 @@ from pullback.core.op import function, op
 from pullback.core.types import Array, Dims
 from pullback.ops.images.axis_maps import AxisMap, apply_maps, gather_map, mapped_shape, resample, take_axes
 from pullback.ops.shared.batches import samples
-from pullback.ops.shared.forms import public, refuse
+from pullback.ops.shared.forms import public
+from pullback.ops.shared.refusals import refuse
 
 # ------------------------------------------------------------------------------- weights of one dim
 

@@ -23,7 +23,8 @@ from pullback.kernels import pooling
 from pullback.ops.images import refusals
 from pullback.ops.images.windows import adaptive_windows, hashable, per_dim, pool_windows
 from pullback.ops.shared.batches import folded, samples, unfolded
-from pullback.ops.shared.forms import public, refuse
+from pullback.ops.shared.forms import public
+from pullback.ops.shared.refusals import refuse
 
 # --------------------------------------------------------------------------------------- three ops
 

@@ -15,7 +15,8 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.types import Array
 from pullback.ops.images.axis_maps import AxisMap, gather_map, take_axes
-from pullback.ops.shared.forms import public, refuse
+from pullback.ops.shared.forms import public
+from pullback.ops.shared.refusals import refuse
 
 
 def _source(mode: str, n: int, left: int, right: int) -> Array:

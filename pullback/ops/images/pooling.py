@@ -20,7 +20,8 @@ from pullback.core.types import Array, Ints
 from pullback.ops.images.axis_maps import AxisMap, mapped_shape, resample, window_map
 from pullback.ops.images.windows import adaptive_windows, hashable, per_dim, pool_windows
 from pullback.ops.shared.batches import samples
-from pullback.ops.shared.forms import public, refuse
+from pullback.ops.shared.forms import public
+from pullback.ops.shared.refusals import refuse
 
 # ------------------------------------------------------------------------------------------- means
 

@@ -16,7 +16,7 @@ from pullback.core.dtypes import bool_, int32, int64
 from pullback.core.op import op
 from pullback.ops.indexing.index import index, write_at
 from pullback.ops.indexing.keys import full_name, parse, why_refused
-from pullback.ops.shared.flat_places import WHOLE
+from pullback.ops.shared.flat_indices import WHOLE
 
 
 @op(name="basic", places="", view=True, linear=True)

@@ -18,7 +18,7 @@ from pullback.core.op import function, op
 from pullback.core.types import Array, Tensors
 from pullback.ops.indexing.keys import check_mask
 from pullback.ops.shared.batches import padded, rank
-from pullback.ops.shared.flat_places import WHOLE, accumulate, compact, key_places
+from pullback.ops.shared.flat_indices import WHOLE, accumulate, compact, flat_indices
 
 BATCHED_MASK = (
     "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch "
@@ -107,7 +107,7 @@ index.vjp(self=lambda g, self_shape, indices: index_sum(g, indices, self_shape))
 def index_sum(self: Tensor, indices: Tensors, shape):
     """The gradient of `index`: zeros of a shape, with `self` added up at the picked places."""
     whole = np.zeros(shape, self.dtype)
-    accumulate(np.add, whole, key_places(whole.shape, _key_of(whole, indices)), self)
+    accumulate(np.add, whole, flat_indices(whole.shape, _key_of(whole, indices)), self)
     return whole
 
 
@@ -127,7 +127,7 @@ def _index_put(self: Tensor, indices: Tensors, values: Tensor, accumulate_values
     try:
         if accumulate_values:
             self[key]  # checks the indices
-            accumulate(np.add, self, key_places(self.shape, key), values)
+            accumulate(np.add, self, flat_indices(self.shape, key), values)
         else:
             self[key] = values
     except IndexError:

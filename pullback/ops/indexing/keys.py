@@ -12,7 +12,7 @@ import numpy as np
 
 from pullback.core._engine import Tensor, from_array
 from pullback.core.settings import warn
-from pullback.ops.shared.flat_places import WHOLE
+from pullback.ops.shared.flat_indices import WHOLE
 
 
 def parse(shape: tuple[int, ...], written: Any) -> tuple[tuple[Any, ...], list[Any]]:

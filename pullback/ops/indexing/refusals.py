@@ -10,7 +10,7 @@ import numpy as np
 from pullback.core.dtype_names import type_name
 from pullback.core.types import Array
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_places import outside
+from pullback.ops.shared.flat_indices import outside
 
 
 def length(a: Array, dim: int) -> int:

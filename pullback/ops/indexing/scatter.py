@@ -21,7 +21,7 @@ from pullback.core.types import Array
 from pullback.ops.indexing.refusals import check_line, check_range, check_same_dtype
 from pullback.ops.shared.batches import columns, rank, shifted, shifted_args
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_places import accumulate, compact, line_key, line_places
+from pullback.ops.shared.flat_indices import accumulate, compact, flat_indices_along, line_key
 
 # ------------------------------------------------------------------------------------- gather
 
@@ -113,7 +113,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Any 
 
 def _line(self: Any, dim: int, index: Any) -> Any:
     """Flat positions that a scatter writes to; 0-dim tensors count as vectors of one element."""
-    return line_places(self.shape or (1,), dim, index if index.ndim else index.reshape(1))
+    return flat_indices_along(self.shape or (1,), dim, index if index.ndim else index.reshape(1))
 
 
 def _put_line(self: Any, dim: int, index: Any, values: Any) -> Any:

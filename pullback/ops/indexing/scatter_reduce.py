@@ -21,7 +21,7 @@ from pullback.ops.indexing.refusals import check_index_reduce, check_line, check
 from pullback.ops.indexing.scatter import gather, leading_part, scatter_add, scatter_batch, zero_padded
 from pullback.ops.indexing.slices import write_slices
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_places import accumulate, line_places
+from pullback.ops.shared.flat_indices import accumulate, flat_indices_along
 
 _UFUNCS = {
     "sum": np.add,
@@ -77,7 +77,7 @@ def _scatter_reduce(self: Tensor, dim, index: Tensor, src: Tensor, reduce, inclu
     dim = _check_scatter_reduce(self, dim, index, src, reduce)
     check_range(self, dim, index)
     line = index if index.ndim else index.reshape(1)
-    positions = line_places(self.shape or (1,), dim, line)
+    positions = flat_indices_along(self.shape or (1,), dim, line)
     return _reduce_at(self, positions, leading_part(src, index.shape), reduce, include_self)
 
 
@@ -198,7 +198,7 @@ def _index_reduce(self: Tensor, dim, index: Tensor, source: Tensor, reduce, incl
     _check_index_reduction(self, reduce)
     dim = check_index_reduce(self, dim, index, source)
     check_range(self, dim, index)
-    positions = line_places(self.shape or (1,), dim, _index_like(index, source.shape or (1,), dim))
+    positions = flat_indices_along(self.shape or (1,), dim, _index_like(index, source.shape or (1,), dim))
     return _reduce_at(self, positions, source, reduce, include_self)
 
 

@@ -27,7 +27,7 @@ from pullback.ops.indexing.refusals import (
 from pullback.ops.indexing.scatter import scatter_add
 from pullback.ops.shared.batches import columns, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_places import WHOLE, accumulate, key_places, outside
+from pullback.ops.shared.flat_indices import WHOLE, accumulate, flat_indices, outside
 
 
 def _slice_key(dim: int, index: Any) -> tuple[Any, ...]:
@@ -121,7 +121,7 @@ def _index_add(self: Tensor, dim, index: Tensor, source: Tensor, alpha):
     if alpha != 1:
         source = (source * alpha).astype(self.dtype)
     a = _as_vector(self)
-    accumulate(np.add, a, key_places(a.shape, _slice_key(dim, index)), source)
+    accumulate(np.add, a, flat_indices(a.shape, _slice_key(dim, index)), source)
     return self
 
 

@@ -13,7 +13,7 @@ from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.indexing.refusals import check_put, check_take
 from pullback.ops.indexing.scatter import gather, scatter_add
-from pullback.ops.shared.flat_places import accumulate, compact
+from pullback.ops.shared.flat_indices import accumulate, compact
 
 
 def _flat_index(self: Array, index: Array) -> Array:

@@ -8,7 +8,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, conj
 from pullback.core.op import function
 from pullback.core.settings import warn
-from pullback.ops.shared.forms import check_tensors
+from pullback.ops.shared.refusals import check_tensors
 
 
 @function()

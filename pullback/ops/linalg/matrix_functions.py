@@ -30,7 +30,7 @@ from pullback.ops.linalg.inverse import inverse_and_info
 from pullback.ops.linalg.refusals import check_inexact, check_square
 from pullback.ops.linalg.stacks import common_stack, into_out, meta_matrices
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import check_tensors
+from pullback.ops.shared.refusals import check_tensors
 
 # ------------------------------------------------------------------------------------ exponential
 

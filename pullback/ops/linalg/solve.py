@@ -43,7 +43,7 @@ from pullback.ops.linalg.stacks import (
     stacked_alike,
 )
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import check_tensors
+from pullback.ops.shared.refusals import check_tensors
 
 # --------------------------------------------------------------------------------- square systems
 

@@ -3,7 +3,7 @@
 Ops of one tensor are here by the letter `e` in their `places`. The others stand in ROWS: the signature,
 and the forms that each parameter behind the first list takes: L a list of tensors, s one number for
 all, S a number for each tensor, T one 0-dim tensor for all, V a vector with a number for each.
-`_each_value` turns any of them into one value a tensor; `_made` makes the functions.
+`_each_value` turns any of them into one value a tensor; `_declare_foreach` makes the functions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pullback.core.op import FOREACH, SURFACE, function
 # ----------------------------------------------------------------- the signatures behind the first list
 
 
-def _alone(self: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def _no_more(self: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """An op of one tensor."""
 
 
@@ -31,7 +31,7 @@ def _exponent(self: Sequence[Tensor], exponent: Any) -> tuple[Tensor, ...]:
     """A power."""
 
 
-def _weight(self: Sequence[Tensor], tensors1: Sequence[Tensor], weight: Any) -> tuple[Tensor, ...]:
+def _means(self: Sequence[Tensor], tensors1: Sequence[Tensor], weight: Any) -> tuple[Tensor, ...]:
     """A mean of two with weights."""
 
 
@@ -42,7 +42,7 @@ def _value(
 
 
 ROWS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
-    **dict.fromkeys(FOREACH, (_alone, ())),
+    **dict.fromkeys(FOREACH, (_no_more, ())),
     "add": (_other, ("sSTL",)),
     "sub": (_other, ("sSTL",)),
     "mul": (_other, ("sSTL",)),
@@ -52,7 +52,7 @@ ROWS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "maximum": (_other, ("sSTL",)),
     "minimum": (_other, ("sSTL",)),
     "pow": (_exponent, ("sSTL",)),
-    "lerp": (_weight, ("L", "sSTL")),
+    "lerp": (_means, ("L", "sSTL")),
     "addcmul": (_value, ("L", "L", "sSV")),
     "addcdiv": (_value, ("L", "L", "sSV")),
 }
@@ -64,7 +64,7 @@ _SAME = {  # names by which forms of a parameter go
 }  # fmt: skip
 
 
-def _tensors(name: str, tensors: Any, position: int = 1) -> Sequence[Tensor]:
+def _tensor_list(name: str, tensors: Any, position: int = 1) -> Sequence[Tensor]:
     """A list of tensors. RuntimeError if it is empty."""
     if not isinstance(tensors, (tuple, list)):
         kind = type(tensors).__name__
@@ -100,7 +100,7 @@ def _each_value(name: str, value: Any, forms: str, count: int, position: int) ->
             raise TypeError(f"{name}(): argument {position} has the wrong type: {type(value).__name__}")
         return [value] * count
     if value and isinstance(value[0], Tensor):
-        _tensors(name, value, position)
+        _tensor_list(name, value, position)
         if len(value) != count:
             raise RuntimeError(
                 f"Tensor lists must have the same number of tensors, got {count} and {len(value)}"
@@ -110,7 +110,7 @@ def _each_value(name: str, value: Any, forms: str, count: int, position: int) ->
     return value
 
 
-def _bound(
+def _bound_values(
     name: str, rows: tuple[tuple[str, str], ...], count: int, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[list[Iterable[Any]], dict[str, Any]]:
     """The values of each parameter, tensor by tensor, and the options left."""
@@ -144,7 +144,7 @@ def _call(apply: Callable[..., Any], named: bool) -> Callable[..., Any]:
     return lambda t, a, b, value, **kwargs: apply(t, a, b, value=value, **kwargs)
 
 
-def _made(short: str, signature: Callable[..., Any], forms: tuple[str, ...]) -> None:
+def _declare_foreach(short: str, signature: Callable[..., Any], forms: tuple[str, ...]) -> None:
     """Publishes `_foreach_<short>` and its in-place form."""
     name, own = f"_foreach_{short}", _OP.get(short, short)
     rows = tuple(zip(signature.__code__.co_varnames[1:], forms, strict=True))
@@ -153,15 +153,15 @@ def _made(short: str, signature: Callable[..., Any], forms: tuple[str, ...]) -> 
     def each(self: Any, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
         apply = _call(SURFACE["torch"][own], named)
         if short == "pow" and not isinstance(self, (tuple, list)):
-            return tuple([apply(self, e) for e in _tensors(name, *args, **kwargs)])
+            return tuple([apply(self, e) for e in _tensor_list(name, *args, **kwargs)])
         if not args and not kwargs and not rows:
-            return tuple([apply(t) for t in _tensors(name, self)])
-        values, options = _bound(name, rows, len(_tensors(name, self)), args, kwargs)
+            return tuple([apply(t) for t in _tensor_list(name, self)])
+        values, options = _bound_values(name, rows, len(_tensor_list(name, self)), args, kwargs)
         return tuple([apply(*row, **options) for row in zip(self, *values, strict=True)])
 
     def each_(self: Any, *args: Any, **kwargs: Any) -> Any:
         apply = _call(getattr(Tensor, f"{own}_"), named)
-        values, options = _bound(f"{name}_", rows, len(_tensors(f"{name}_", self)), args, kwargs)
+        values, options = _bound_values(f"{name}_", rows, len(_tensor_list(f"{name}_", self)), args, kwargs)
         for row in zip(self, *values, strict=True):
             apply(*row, **options)
         return self
@@ -174,7 +174,7 @@ def _made(short: str, signature: Callable[..., Any], forms: tuple[str, ...]) -> 
 
 
 for _short, _row in ROWS.items():
-    _made(_short, *_row)
+    _declare_foreach(_short, *_row)
 
 # ------------------------------------------------------------------- those with a form of their own
 
@@ -182,7 +182,7 @@ for _short, _row in ROWS.items():
 @function(name="_foreach_copy_", places="t")
 def _copy_(self: Sequence[Tensor], src: Sequence[Tensor], non_blocking: bool = False) -> Sequence[Tensor]:
     """Writes each tensor of `src` into that of `self`, which is returned."""
-    _tensors("_foreach_copy_", self)
+    _tensor_list("_foreach_copy_", self)
     for t, one in zip(self, _each_value("_foreach_copy_", src, "L", len(self), 2), strict=True):
         t.copy_(one)
     return self
@@ -191,7 +191,7 @@ def _copy_(self: Sequence[Tensor], src: Sequence[Tensor], non_blocking: bool = F
 @function(name="_foreach_zero_", places="t")
 def _zero_(self: Sequence[Tensor]) -> Sequence[Tensor]:
     """Fills each tensor of a list with zeros; returns the list."""
-    for t in _tensors("_foreach_zero_", self):
+    for t in _tensor_list("_foreach_zero_", self):
         t.zero_()
     return self
 
@@ -200,13 +200,13 @@ def _zero_(self: Sequence[Tensor]) -> Sequence[Tensor]:
 def _clone(self: Sequence[Tensor], *, memory_format: Any = None) -> tuple[Tensor, ...]:
     """A copy of each tensor of a list, as a tuple."""
     options = {} if memory_format is None else {"memory_format": memory_format}
-    return tuple([ops.clone(t, **options) for t in _tensors("_foreach_clone", self)])
+    return tuple([ops.clone(t, **options) for t in _tensor_list("_foreach_clone", self)])
 
 
 @function(name="_foreach_mm", places="t")
 def _mm(self: Sequence[Tensor], mat2: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The products of matrices, pair by pair, as a tuple."""
-    count = len(_tensors("_foreach_mm", self))
+    count = len(_tensor_list("_foreach_mm", self))
     others = _each_value("_foreach_mm", mat2, "L", count, 2)
     return tuple([ops.mm(a, b) for a, b in zip(self, others, strict=True)])
 
@@ -214,20 +214,20 @@ def _mm(self: Sequence[Tensor], mat2: Sequence[Tensor]) -> tuple[Tensor, ...]:
 @function(name="_foreach_norm", places="t")
 def _norm(self: Sequence[Tensor], ord: float = 2, dtype: Any = None) -> tuple[Tensor, ...]:
     """The norm of order `ord` of each tensor of a list, as a tuple."""
-    return tuple([ops.vector_norm(t, ord, dtype=dtype) for t in _tensors("_foreach_norm", self)])
+    return tuple([ops.vector_norm(t, ord, dtype=dtype) for t in _tensor_list("_foreach_norm", self)])
 
 
 @function(name="_foreach_powsum", places="t")
 def _powsum(self: Sequence[Tensor], ord: float = 2, dtype: Any = None) -> tuple[Tensor, ...]:
     """The sum of the powers of magnitudes of each tensor of a list, as a tuple."""
-    tensors = _tensors("_foreach_powsum", self)
+    tensors = _tensor_list("_foreach_powsum", self)
     return tuple([ops.sum(ops.abs(t if dtype is None else t.to(dtype)) ** ord) for t in tensors])
 
 
 @function(name="_foreach_max", places="t")
 def _max(self: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The largest element of each tensor of a list, as a tuple. RuntimeError for an empty one."""
-    if any(not t.numel() for t in _tensors("_foreach_max", self)):
+    if any(not t.numel() for t in _tensor_list("_foreach_max", self)):
         raise RuntimeError(
             "_foreach_max cannot compute the maximum of an empty tensor; max over zero elements is undefined."
         )

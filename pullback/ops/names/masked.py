@@ -30,12 +30,12 @@ def _mask(input: Tensor, mask: Tensor | None) -> Tensor | None:
     return mask if mask.shape == input.shape else ops.expand(mask, tuple(input.shape))
 
 
-def _filled(input: Tensor, mask: Tensor | None, identity: float) -> Tensor:
+def _fill_masked(input: Tensor, mask: Tensor | None, identity: float) -> Tensor:
     mask = _mask(input, mask)
     return input if mask is None else ops.where(mask, input, identity).to(input.dtype)
 
 
-def _extreme(dtype: Dtype, sign: int, name: str) -> float:
+def _masked_extreme(dtype: Dtype, sign: int, name: str) -> float:
     """The least number of a dtype for the sign -1, the largest for 1."""
     if dtype is bool_:
         raise NotImplementedError(f"identity of {name} on torch.bool input")
@@ -71,8 +71,8 @@ def _reduce(name: str, input: Tensor, dims: tuple[int, ...], keepdim: bool) -> T
 
 # ------------------------------------------------------------------------------ plain reductions
 
-_REDUCTIONS = {"sum": 0, "prod": 1, "amax": -1, "amin": 1}
-_CUMULATIVE = {"cumsum": 0, "cumprod": 1}
+_MASKED_REDUCTIONS = {"sum": 0, "prod": 1, "amax": -1, "amin": 1}
+_MASKED_SCANS = {"cumsum": 0, "cumprod": 1}
 _CHOICES = {"argmax": -1, "argmin": 1}
 _SOFT = {"softmax": -math.inf, "log_softmax": -math.inf, "softmin": math.inf}
 
@@ -83,8 +83,12 @@ def _publish_reduction(name: str, identity: int) -> None:
         mask: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         input = _typed(input, dtype, name in ("sum", "prod"))
-        fill = identity if name in ("sum", "prod") or mask is None else _extreme(input.dtype, identity, name)
-        return _reduce(name, _filled(input, mask, fill), _dims(input, dim), bool(keepdim))
+        fill = (
+            identity
+            if name in ("sum", "prod") or mask is None
+            else _masked_extreme(input.dtype, identity, name)
+        )
+        return _reduce(name, _fill_masked(input, mask, fill), _dims(input, dim), bool(keepdim))
 
     reduction.__doc__ = f"`{name}` over `dim` of the elements whose mask is True."
     function(name=name, places="", aliases=(f"masked.{name}",))(reduction)
@@ -97,7 +101,7 @@ def _publish_cumulative(name: str, identity: int) -> None:
         input = _typed(input, dtype)
         if input.dtype is bool_:
             raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
-        return SURFACE["torch"][name](_filled(input, mask, identity), dim, dtype=input.dtype)
+        return SURFACE["torch"][name](_fill_masked(input, mask, identity), dim, dtype=input.dtype)
 
     cumulative.__doc__ = f"`{name}` along `dim`, in which masked elements count as {identity}."
     function(name=name, places="", aliases=(f"masked.{name}",))(cumulative)
@@ -110,8 +114,8 @@ def _publish_choice(name: str, sign: int) -> None:
     ) -> Tensor:  # fmt: skip
         wanted = input.dtype if dtype is None else dtype
         input = _typed(input, dtype)
-        fill = 0 if mask is None else _extreme(input.dtype, sign, name)
-        return SURFACE["torch"][name](_filled(input, mask, fill), dim, bool(keepdim)).to(wanted)
+        fill = 0 if mask is None else _masked_extreme(input.dtype, sign, name)
+        return SURFACE["torch"][name](_fill_masked(input, mask, fill), dim, bool(keepdim)).to(wanted)
 
     choice.__doc__ = f"`{name}` along `dim` of the elements whose mask is True, in the input's dtype."
     function(name=name, places="", aliases=(f"masked.{name}",))(choice)
@@ -120,15 +124,15 @@ def _publish_choice(name: str, sign: int) -> None:
 def _publish_soft(name: str, fill: float) -> None:
     def soft(input: Tensor, dim: int, *, dtype: Dtype | None = None, mask: Tensor | None = None) -> Tensor:
         space = "nn.functional" if name == "softmin" else "torch"
-        return SURFACE[space][name](_filled(_typed(input, dtype), mask, fill), dim)
+        return SURFACE[space][name](_fill_masked(_typed(input, dtype), mask, fill), dim)
 
     soft.__doc__ = f"`{name}` along `dim` of the elements whose mask is True."
     function(name=name, places="", aliases=(f"masked.{name}",))(soft)
 
 
 for _table, _publish in (
-    (_REDUCTIONS, _publish_reduction),
-    (_CUMULATIVE, _publish_cumulative),
+    (_MASKED_REDUCTIONS, _publish_reduction),
+    (_MASKED_SCANS, _publish_cumulative),
     (_CHOICES, _publish_choice),
     (_SOFT, _publish_soft),
 ):
@@ -138,7 +142,7 @@ for _table, _publish in (
 # ------------------------------------------------------------------------------------ the others
 
 
-def _count(input: Tensor, mask: Tensor | None, dims: tuple[int, ...], dtype: Dtype) -> Tensor | float:
+def _masked_count(input: Tensor, mask: Tensor | None, dims: tuple[int, ...], dtype: Dtype) -> Tensor | float:
     """How many elements are left."""
     mask = _mask(input, mask)
     if mask is None:
@@ -147,7 +151,7 @@ def _count(input: Tensor, mask: Tensor | None, dims: tuple[int, ...], dtype: Dty
 
 
 @function(name="mean", places="", aliases=("masked.mean",))
-def _mean(
+def _masked_mean(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
@@ -159,17 +163,19 @@ def _mean(
             f"dtype. Got: {input.dtype}"
         )
     dims = _dims(input, dim)
-    total = ops.sum(_filled(input, mask, 0), dims, True) / _count(input, mask, dims, input.dtype.to_real())
-    return _kept(total, dims, keepdim)
+    total = ops.sum(_fill_masked(input, mask, 0), dims, True) / _masked_count(
+        input, mask, dims, input.dtype.to_real()
+    )
+    return _is_kept(total, dims, keepdim)
 
 
-def _kept(reduced: Tensor, dims: tuple[int, ...], keepdim: bool | None) -> Tensor:
+def _is_kept(reduced: Tensor, dims: tuple[int, ...], keepdim: bool | None) -> Tensor:
     shape = [n for d, n in enumerate(reduced.shape) if d not in dims]
     return reduced if keepdim else ops.reshape(reduced, tuple(shape))
 
 
 @function(name="var", places="", aliases=("masked.var",))
-def _var(
+def _masked_var(
     input: Tensor, dim: Dims = None, unbiased: bool | None = None, *, correction: float | None = None,
     keepdim: bool | None = False, dtype: Dtype | None = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
@@ -186,33 +192,33 @@ def _var(
         dtype = get_default_dtype()
     input = _typed(input, dtype)
     dims, real = _dims(input, dim), input.dtype.to_real()
-    count = _count(input, mask, dims, real)
-    input = _filled(input, mask, 0)
+    count = _masked_count(input, mask, dims, real)
+    input = _fill_masked(input, mask, 0)
     away = ops.abs(input - ops.sum(input, dims, True) / count)
-    total = ops.sum(_filled(away * away, mask, 0), dims, True)
+    total = ops.sum(_fill_masked(away * away, mask, 0), dims, True)
     left = count - correction
     left = ops.clamp(left, 0) if isinstance(left, Tensor) else max(left, 0.0)
-    return _kept((total / left).to(input.dtype), dims, keepdim)
+    return _is_kept((total / left).to(input.dtype), dims, keepdim)
 
 
 @function(name="std", places="", aliases=("masked.std",))
-def _std(
+def _masked_std(
     input: Tensor, dim: Dims = None, unbiased: bool | None = None, *, correction: float | None = None,
     keepdim: bool | None = False, dtype: Dtype | None = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The square root of the variance over `dim` of the elements whose mask is True."""
     options = {"correction": correction, "keepdim": keepdim, "dtype": dtype, "mask": mask}
-    return ops.sqrt(_var(input, dim, unbiased, **options))
+    return ops.sqrt(_masked_var(input, dim, unbiased, **options))
 
 
 @function(name="norm", places="", aliases=("masked.norm",))
-def _norm(
+def _masked_norm(
     input: Tensor, ord: float | None = 2.0, dim: Dims = None, *, keepdim: bool | None = False,
     dtype: Dtype | None = None, mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The vector norm over `dim` of the elements whose mask is True."""
     ord = 2.0 if ord is None else ord
-    input = _filled(_typed(input, dtype), mask, math.inf if ord < 0 else 0)
+    input = _fill_masked(_typed(input, dtype), mask, math.inf if ord < 0 else 0)
     return SURFACE["linalg"]["vector_norm"](input, ord, _dims(input, dim), bool(keepdim))
 
 
@@ -222,12 +228,12 @@ def _normalize(
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The elements whose mask is True over their norm along `dim`, which is at least `eps`; else zero."""
-    size = _norm(input, ord, dim, keepdim=True, dtype=dtype, mask=mask)
-    return _filled(_typed(input, dtype), mask, 0) / ops.clamp(size, eps)
+    size = _masked_norm(input, ord, dim, keepdim=True, dtype=dtype, mask=mask)
+    return _fill_masked(_typed(input, dtype), mask, 0) / ops.clamp(size, eps)
 
 
 @function(name="median", places="", aliases=("masked.median",))
-def _median(
+def _masked_median(
     input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Dtype | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
@@ -242,7 +248,7 @@ def _median(
             raise ValueError("masked median expects no fully masked out rows if dtype is not floating point")
         input = input.to(get_default_dtype())
     name = "nanmedian" if input.dtype.kind == "f" else "median"
-    result = SURFACE["torch"][name](_filled(input, mask, math.nan), dim, keepdim)[0]
+    result = SURFACE["torch"][name](_fill_masked(input, mask, math.nan), dim, keepdim)[0]
     return result.to(wanted)
 
 
@@ -253,26 +259,26 @@ def _logsumexp(
 ) -> Tensor:  # fmt: skip
     """`logsumexp` over `dim` of the elements whose mask is True, `-inf` of none."""
     input = _typed(input, dtype)
-    fill = 0 if mask is None else _extreme(input.dtype, -1, "logsumexp")
-    result = ops.logsumexp(_filled(input, mask, fill), _dims(input, dim), bool(keepdim))
+    fill = 0 if mask is None else _masked_extreme(input.dtype, -1, "logsumexp")
+    result = ops.logsumexp(_fill_masked(input, mask, fill), _dims(input, dim), bool(keepdim))
     return result.to(input.dtype)
 
 
 @function(name="logaddexp", places="", aliases=("masked.logaddexp",))
-def _logaddexp(
+def _masked_logaddexp(
     input: Tensor, other: Tensor, *, dtype: Dtype | None = None, input_mask: Tensor | None = None,
     other_mask: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """`log(exp(x) + exp(y))`, in which masked elements count as `-inf`."""
     return ops.logaddexp(
-        _filled(_typed(input, dtype), input_mask, -math.inf),
-        _filled(_typed(other, dtype), other_mask, -math.inf),
+        _fill_masked(_typed(input, dtype), input_mask, -math.inf),
+        _fill_masked(_typed(other, dtype), other_mask, -math.inf),
     )
 
 
 # ------------------------------------------------------------------------------------- the masks
 
-_ELEMENTWISE = {*_CUMULATIVE, *_SOFT, "normalize"}
+_ELEMENTWISE = {*_MASKED_SCANS, *_SOFT, "normalize"}
 
 
 @function(name="_input_mask", places="", aliases=("masked._input_mask",))

@@ -22,7 +22,8 @@ from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function, op
 from pullback.core.signatures import signature_of, without
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.zero_times_infinity import times, unimplemented
+from pullback.ops.shared.refusals import unimplemented
+from pullback.ops.shared.zero_times_infinity import times
 
 
 def curve(name: str, bend: Any, kernel_name: str = "", **options: Any) -> Any:

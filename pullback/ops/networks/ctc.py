@@ -21,7 +21,7 @@ from pullback.core.op import function, op
 from pullback.kernels.ctc import losses, posteriors
 from pullback.ops.networks.reduction import MEAN, reduced, reduction_of
 from pullback.ops.shared.batches import channels, unchannelled
-from pullback.ops.shared.zero_times_infinity import without_derivative
+from pullback.ops.shared.refusals import without_derivative
 
 
 def _arrays(x: Any, targets: Any, steps: Any, counts: Any) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
 from pullback.ops.reductions.norms import norm_array
 from pullback.ops.shared.batches import folded, of_sample
-from pullback.ops.shared.flat_places import outside
+from pullback.ops.shared.flat_indices import outside
 
 _MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
 

@@ -24,7 +24,7 @@ from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.kernels import norms
 from pullback.ops.shared.batches import affine, folded, unfolded, viewed
-from pullback.ops.shared.zero_times_infinity import unimplemented
+from pullback.ops.shared.refusals import unimplemented
 
 
 class Frame(NamedTuple):

@@ -31,7 +31,7 @@ from pullback.ops.networks.reduction import (
     share,
 )
 from pullback.ops.shared.batches import padded, rank
-from pullback.ops.shared.zero_times_infinity import unimplemented
+from pullback.ops.shared.refusals import unimplemented
 
 
 def paired(name: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,8 @@ from pullback.core.op import elementwise, function, op
 from pullback.kernels.random import fills
 from pullback.ops.arrays.random import default_generator
 from pullback.ops.networks.activations import applied, require_float, written
-from pullback.ops.shared.zero_times_infinity import times, unimplemented
+from pullback.ops.shared.refusals import unimplemented
+from pullback.ops.shared.zero_times_infinity import times
 
 
 def _declare(name: str, rule: Any, numbers: tuple[str, ...] = (), **options: Any) -> Any:

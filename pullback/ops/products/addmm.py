@@ -33,7 +33,7 @@ from pullback.ops.products.matmul import (
 )
 from pullback.ops.shared.batches import padded
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import check_tensors
+from pullback.ops.shared.refusals import check_tensors
 
 # ------------------------------------------------------------------------------- sum and product
 

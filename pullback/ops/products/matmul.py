@@ -23,7 +23,7 @@ from pullback.core.meta import MetaArray, meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.shared.batches import padded
-from pullback.ops.shared.forms import check_tensors
+from pullback.ops.shared.refusals import check_tensors
 
 # --------------------------------------------------------------------------------------- kernels
 

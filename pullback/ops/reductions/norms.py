@@ -24,7 +24,8 @@ from pullback.ops.elementwise.arithmetic import NO_BOOLS
 from pullback.ops.reductions.reduce import reduced_axes, sum_array, unsqueeze_reduced, widened
 from pullback.ops.shared.batches import padded, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import check_tensors, explained
+from pullback.ops.shared.forms import explained
+from pullback.ops.shared.refusals import check_tensors
 
 
 def _power_norm(a: Array, ord: float, axes: tuple[int, ...] | None) -> Array:

@@ -1,1 +1,1 @@
-"""What families of ops have in common: dims, forms of calls, flat places, guarded products."""
+"""What families of ops have in common: dims, forms of calls, flat indices, refusals, guarded products."""

@@ -59,19 +59,19 @@ def _kind_of(annotation: Any) -> str:
     return "tuple of Tensors" if text.startswith("tuple[Tensor") else _KIND_OF.get(text, text)
 
 
-def _is_int(value: Any) -> bool:
+def _is_index(value: Any) -> bool:
     return not isinstance(value, (bool, Tensor, str)) and hasattr(value, "__index__")
 
 
 def _is_ints(value: Any) -> bool:
-    return _is_int(value) or (isinstance(value, (tuple, list)) and all(map(_is_int, value)))
+    return _is_index(value) or (isinstance(value, (tuple, list)) and all(map(_is_index, value)))
 
 
 _TESTS: dict[str, Callable[[Any], bool]] = {
     "Tensor": lambda value: isinstance(value, Tensor),
     "Number": lambda value: number_dtype(value) is not None,
-    "int": _is_int,
-    "float": lambda value: isinstance(value, float) or _is_int(value),
+    "int": _is_index,
+    "float": lambda value: isinstance(value, float) or _is_index(value),
     "bool": lambda value: isinstance(value, bool),
     "str": lambda value: isinstance(value, str),
     "tuple of ints": lambda value: value is None or _is_ints(value),
@@ -171,7 +171,7 @@ def forms_of(*functions: Any, method: bool = False) -> list[Form | None]:
     return forms + [None] * functions.count(HIDDEN)
 
 
-def _shown(function: Any, forms: tuple[Any, ...]) -> tuple[Any, ...]:
+def _shown_by(function: Any, forms: tuple[Any, ...]) -> tuple[Any, ...]:
     """What shows the forms of a function: itself, if no other does."""
     return forms if set(forms) - {HIDDEN} else (function, *forms)
 
@@ -247,7 +247,7 @@ def _explain(
 
 def _explain_first(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """What the engine asks of a function of `forms` where a call begins with no tensor."""
-    return _explain(function.__name__, forms_of(*_shown(function, function.forms)), args, kwargs)
+    return _explain(function.__name__, forms_of(*_shown_by(function, function.forms)), args, kwargs)
 
 
 install_explain(_explain_first)
@@ -260,7 +260,7 @@ def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool)
     """What `Function` asks after a TypeError: raises the explained one, or calls with our names."""
 
     def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        found = forms_of(*_shown(function, forms), method=method)
+        found = forms_of(*_shown_by(function, forms), method=method)
         message = _explain(function.__name__, found, args[method:], kwargs)
         if message is not None:
             raise TypeError(message) from None
@@ -290,22 +290,3 @@ def explained(
 def public(*forms: Any, places: str = "", space: str = "nn.functional") -> Callable[..., Any]:
     """Publishes a function in a namespace, explained by these forms or its own. A decorator."""
     return lambda fn: explained(fn, *forms, places=places, aliases=(f"{space}.{fn.__name__}",))
-
-
-def refuse(
-    name: str, tensor: Tensor, *, kinds: str = "f", also: tuple[str, ...] = (), half: bool = True
-) -> None:
-    """NotImplementedError for a dtype that is not of these kinds, and not among some others."""
-    dtype = tensor.dtype
-    if (dtype.kind not in kinds and dtype.name not in also) or (dtype.itemsize == 2 and not half):
-        raise NotImplementedError(f"\"{name}\" not implemented for '{dtype.type_name}'")
-
-
-def check_tensors(name: str, **arguments: Any) -> None:
-    """TypeError for an argument that is no tensor."""
-    for position, (parameter, value) in enumerate(arguments.items(), 1):
-        if not isinstance(value, Tensor):
-            kind = type(value).__name__
-            raise TypeError(
-                f"{name}(): argument '{parameter}' (position {position}) must be Tensor, not {kind}"
-            )

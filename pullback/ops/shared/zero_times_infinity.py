@@ -14,7 +14,6 @@ products of poles within a slope are made with `times` too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,32 +27,6 @@ from pullback.ops.shared.series import bilinear, quotient
 def example(text: str, call: str, printed: str) -> str:
     """A docstring: what the op does, and one call with what it prints."""
     return f"{text}\n\n>>> import pullback as torch\n>>> {call}\n{printed}\n"
-
-
-def unimplemented(kernel: str, complex_text: str | None = None) -> Callable[[Any], None]:
-    """For `refuse`: the error PyTorch raises for a dtype, complex ones in words of their own."""
-
-    def refuse(dtype: Any) -> None:
-        if complex_text is not None and dtype.is_complex:
-            raise NotImplementedError(complex_text)
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtype.type_name}'")
-
-    return refuse
-
-
-def no_complex(message: str, kernel: str = "") -> Callable[[Any], str]:
-    """For `refuse`: the RuntimeError for complex dtypes, the usual one for others."""
-    others = unimplemented(kernel)
-    return lambda dtype: message if dtype.is_complex else others(dtype)
-
-
-def without_derivative(name: str) -> Callable[..., Any]:
-    """A rule for what PyTorch cannot differentiate: the error comes with the backward pass."""
-
-    def rule(g: Any) -> Any:
-        raise RuntimeError(f"derivative for aten::{name} is not implemented")
-
-    return rule
 
 
 def flat(g: Any) -> Any:

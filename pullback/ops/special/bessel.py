@@ -86,7 +86,7 @@ scaled_k = _family("scaled_k", ("k0e", "k1e"), lambda special, n, x: special.kve
 spherical_j = _family("spherical_j", (), lambda special, n, x: special.spherical_jn(n, x), _spherical_slope)
 
 
-def _order(name: str, family: Any, n: int, loop: str, text: str, shown: str, **more: Any) -> Any:
+def _bessel_order(name: str, family: Any, n: int, loop: str, text: str, shown: str, **more: Any) -> Any:
     """A public function: one order of a family, with SciPy's own loop for it."""
     rule = {"self": lambda g, self: times(g, _SLOPES[family.name](self, n))}
     return declared(name, f"scipy.special:{loop}" if loop else None, rule, text, shown, **more)
@@ -103,26 +103,28 @@ _SLOPES = {
 }
 _FIRST, _SECOND = "Bessel function of the first kind", "Bessel function of the second kind"
 _ZERO, _ONE = "order 0; the slope is", "order 1; the slope is"
-bessel_j0 = _order("bessel_j0", bessel_j, 0, "j0", f"{_FIRST}, {_ZERO} -j1(x).", "0.9385")
-bessel_j1 = _order("bessel_j1", bessel_j, 1, "j1", f"{_FIRST}, {_ONE} (j0(x) - j2(x)) / 2.", "0.2423")
-bessel_y0 = _order("bessel_y0", bessel_y, 0, "y0", f"{_SECOND}, {_ZERO} -y1(x).", "-0.4445")
-bessel_y1 = _order("bessel_y1", bessel_y, 1, "y1", f"{_SECOND}, {_ONE} (y0(x) - y2(x)) / 2.", "-1.4715")
-modified_bessel_i0 = _order(
+bessel_j0 = _bessel_order("bessel_j0", bessel_j, 0, "j0", f"{_FIRST}, {_ZERO} -j1(x).", "0.9385")
+bessel_j1 = _bessel_order("bessel_j1", bessel_j, 1, "j1", f"{_FIRST}, {_ONE} (j0(x) - j2(x)) / 2.", "0.2423")
+bessel_y0 = _bessel_order("bessel_y0", bessel_y, 0, "y0", f"{_SECOND}, {_ZERO} -y1(x).", "-0.4445")
+bessel_y1 = _bessel_order(
+    "bessel_y1", bessel_y, 1, "y1", f"{_SECOND}, {_ONE} (y0(x) - y2(x)) / 2.", "-1.4715"
+)
+modified_bessel_i0 = _bessel_order(
     "modified_bessel_i0", bessel_i, 0, "i0", f"Modified {_FIRST}, {_ZERO} i1(x).", "1.0635"
 )
-modified_bessel_i1 = _order(
+modified_bessel_i1 = _bessel_order(
     "modified_bessel_i1", bessel_i, 1, "i1", f"Modified {_FIRST}, {_ONE} (i0(x) + i2(x)) / 2.", "0.2579"
 )
-modified_bessel_k0 = _order(
+modified_bessel_k0 = _bessel_order(
     "modified_bessel_k0", bessel_k, 0, "k0", f"Modified {_SECOND}, {_ZERO} -k1(x).", "0.9244"
 )
-modified_bessel_k1 = _order(
+modified_bessel_k1 = _bessel_order(
     "modified_bessel_k1", bessel_k, 1, "k1", f"Modified {_SECOND}, {_ONE} -(k0(x) + k2(x)) / 2.", "1.6564"
 )
-scaled_modified_bessel_k0 = _order(
+scaled_modified_bessel_k0 = _bessel_order(
     "scaled_modified_bessel_k0", scaled_k, 0, "k0e", f"e**x * k0(x), {_ZERO} f(x) - k1e(x).", "1.5241"
 )
-scaled_modified_bessel_k1 = _order(
+scaled_modified_bessel_k1 = _bessel_order(
     "scaled_modified_bessel_k1",
     scaled_k,
     1,
@@ -130,7 +132,7 @@ scaled_modified_bessel_k1 = _order(
     f"e**x * k1(x), {_ONE} f(x) - (k0e(x) + k2e(x)) / 2.",
     "2.7310",
 )
-i0e = _order(
+i0e = _bessel_order(
     "i0e",
     scaled_i,
     0,
@@ -140,7 +142,7 @@ i0e = _order(
     half=True,
     grad_name="SpecialI0EBackward0",
 )
-i1e = _order(
+i1e = _bessel_order(
     "i1e",
     scaled_i,
     1,
@@ -150,7 +152,7 @@ i1e = _order(
     half=True,
     grad_name="SpecialI1EBackward0",
 )
-spherical_bessel_j0 = _order(
+spherical_bessel_j0 = _bessel_order(
     "spherical_bessel_j0",
     spherical_j,
     0,

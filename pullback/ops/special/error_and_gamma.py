@@ -16,7 +16,8 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise, function
 from pullback.ops.elementwise.arithmetic import TWO
-from pullback.ops.shared.zero_times_infinity import example, over, times, unimplemented
+from pullback.ops.shared.refusals import unimplemented
+from pullback.ops.shared.zero_times_infinity import example, over, times
 
 
 def _without_half(record: Any, refuse: Callable[[Any], None]) -> Callable[..., Any]:

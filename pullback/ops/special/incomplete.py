@@ -19,7 +19,8 @@ from pullback.core._engine import Tensor
 from pullback.core.op import elementwise
 from pullback.core.types import Array
 from pullback.ops.elementwise.arithmetic import TWO
-from pullback.ops.shared.zero_times_infinity import example, times, unimplemented
+from pullback.ops.shared.refusals import unimplemented
+from pullback.ops.shared.zero_times_infinity import example, times
 from pullback.ops.special.error_and_gamma import declared
 
 # ---------------------------------------------------------------------------- incomplete gamma

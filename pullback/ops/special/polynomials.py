@@ -111,11 +111,11 @@ def _chebyshev(name: str, shift: Callable[[Any], Any], steep: float) -> None:
             kernel_of,
             rule,
             f"Chebyshev's polynomial {letter.upper()} of order `n`: {text}",
-            _SHOWN[name, letter],
+            _EXAMPLES[name, letter],
         )
 
 
-_SHOWN = {
+_EXAMPLES = {
     ("", "t"): "[-0.5000]",
     ("", "u"): "[0.]",
     ("", "v"): "[-1.]",

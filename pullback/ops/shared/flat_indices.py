@@ -27,7 +27,7 @@ def row_steps(shape: Any) -> list[int]:
     return steps
 
 
-def _plain(key: tuple[Any, ...]) -> list[Any]:
+def _without_masks(key: tuple[Any, ...]) -> list[Any]:
     """The key with masks replaced by the indices of what is true."""
     entries: list[Any] = []
     for entry in key:
@@ -37,9 +37,9 @@ def _plain(key: tuple[Any, ...]) -> list[Any]:
     return entries
 
 
-def key_places(shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
+def flat_indices(shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     """Flat positions of `a[key]` in a contiguous array; the key's parts are whole slices and arrays."""
-    entries = _plain(key)
+    entries = _without_masks(key)
     entries += [WHOLE] * (len(shape) - len(entries))
     steps = row_steps(shape)
     arrays = [d for d, entry in enumerate(entries) if entry is not WHOLE]
@@ -74,7 +74,7 @@ def line_key(dim: int, index: Any) -> tuple[Any, ...]:
     )
 
 
-def line_places(shape: tuple[int, ...], dim: int, index: Any) -> Any:
+def flat_indices_along(shape: tuple[int, ...], dim: int, index: Any) -> Any:
     """Flat positions, in a contiguous array, that `gather` along a dimension reads."""
     steps = row_steps(shape)
     total = 0
