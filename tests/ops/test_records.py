@@ -14,7 +14,7 @@ BELOW_AND_ABOVE_OPS = ("core", "kernels", "transforms")
 WITHOUT_RULE = {
     "argwhere repeat_interleave": "the shape depends on the numbers",
     "embedding_renorm": "it writes into a matrix that all samples share",
-    "_between": "linspace between tensors: each sample makes its own",
+    "linspace": "between tensors: each sample makes its own",
     "recurrence recurrence_slope attention_slope": "under vmap their gradients are made of other ops",
     "segments embedding_shares": "of marks and indices, in gradients that are computed below the level",
 }

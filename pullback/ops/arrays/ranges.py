@@ -176,7 +176,7 @@ def _batched_bounds(make: Any, start: Any, end: Any, options: Any) -> Any:
     return _linspace_of_tensors(*(x if isinstance(x, Tensor) else ops.tensor(x) for x in (start, end)), make)
 
 
-@op(places="", nondiff=True, moves=True)
+@op(name="linspace", places="", nondiff=True, moves=True)
 def _linspace_of_tensors(self: Tensor, end: Tensor, make: Any) -> Array:
     return make(self.item(), end.item())._array
 
