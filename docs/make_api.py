@@ -9,13 +9,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-import re
-import textwrap
 from types import ModuleType
 from typing import Any
 
 import make_ops
-from make_ops import prose, sentence
+from make_ops import markdown, prose, sentence
 
 import pullback
 from pullback.core.op import SURFACE
@@ -87,23 +85,7 @@ def _annotation(note: Any) -> str:
     return "" if text in ("Any", "None") or "Unpack" in text else text
 
 
-# ------------------------------------------------------------------------------------------ docstrings
-
-
-def markdown(doc: str | None) -> str:
-    """A docstring as Markdown: paragraphs and lists as they are, examples and indented lines as code."""
-    blocks: list[str] = []
-    for block in re.split(r"\n\s*\n", inspect.cleandoc(doc or "")):
-        if block.lstrip().startswith(">>> "):
-            blocks.append("```pycon\n" + textwrap.dedent(block) + "\n```")
-        elif block.startswith("    "):
-            blocks.append("```text\n" + textwrap.dedent(block) + "\n```")
-        elif "\n>>> " in block:
-            head, _, tail = block.partition("\n>>> ")
-            blocks += [prose(head), "```pycon\n>>> " + tail + "\n```"]
-        else:
-            blocks.append(prose(block))
-    return "\n\n".join(blocks)
+# ------------------------------------------------------------------------------------------- entries
 
 
 def entry(name: str, thing: Any, method: bool = False) -> str:

@@ -176,19 +176,12 @@ def formula(rule: Any) -> str | None:
 
 
 def written(rule: Any) -> str | None:
-    """The source of a function without its docstring, None where it is too long to be shown."""
+    """The source of a function, None where it is too long to be shown."""
     text, node = _node(rule)
-    if node is None:
+    if node is None or node.end_lineno - node.lineno >= LINES:
         return None
-    lines = text.splitlines()
-    first = node.lineno - 1
-    shown = lines[first : node.end_lineno]
-    if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None and len(node.body) > 1:
-        doc = node.body[0]
-        shown = lines[first : doc.lineno - 1] + lines[doc.end_lineno : node.end_lineno]
-    if len(shown) > LINES:
-        return None
-    return textwrap.dedent("\n".join(shown))
+    lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
+    return textwrap.dedent("\n".join(re.sub(r"  # (fmt|type|noqa).*", "", line) for line in lines))
 
 
 def told(rule: Any) -> str:
@@ -196,7 +189,12 @@ def told(rule: Any) -> str:
     text = formula(rule) or written(rule)
     if text is None:
         text = f"# {sentence(rule.__doc__) or rule.__name__.strip('_')}"
-    return text.replace("ops.", "")
+    return bare(text)
+
+
+def bare(text: str) -> str:
+    """Source in which ops stand by their names alone."""
+    return re.sub(r"\bops\.(?=\w)", "", text)
 
 
 # -------------------------------------------------------------------------------------- the entries
@@ -340,6 +338,22 @@ def prose(text: str) -> str:
     return "".join(p if p.startswith("`") else re.sub(r"([*_<\[\]|])", r"\\\1", p) for p in parts)
 
 
+def markdown(doc: str | None) -> str:
+    """A docstring as Markdown: paragraphs and lists as they are, examples and indented lines as code."""
+    blocks: list[str] = []
+    for block in re.split(r"\n\s*\n", inspect.cleandoc(doc or "")):
+        if block.lstrip().startswith(">>> "):
+            blocks.append("```pycon\n" + textwrap.dedent(block) + "\n```")
+        elif block.startswith("    "):
+            blocks.append("```text\n" + textwrap.dedent(block) + "\n```")
+        elif "\n>>> " in block:
+            head, _, tail = block.partition("\n>>> ")
+            blocks += [prose(head), "```pycon\n>>> " + tail + "\n```"]
+        else:
+            blocks.append(prose(block))
+    return "\n\n".join(blocks)
+
+
 # ---------------------------------------------------------------------------- helpers that rules name
 
 
@@ -372,7 +386,7 @@ def helpers(shown: list[tuple[Any, str]]) -> dict[str, str]:
                 if body is None or len(body.splitlines()) > LINES // 2:
                     found[word] = f"# {word}: {sentence(function.__doc__) or 'a kernel of its own'}"
                 elif not isinstance(value, Op):
-                    found[word] = body.replace("ops.", "")
+                    found[word] = bare(body)
                     waiting.append((function, found[word]))
                 else:
                     found[word] = body
@@ -430,7 +444,7 @@ def pages() -> dict[str, str]:
             inside = sys.modules[name]
             if inside is not package:
                 heading = name.rpartition(".")[2].replace("_", " ")
-                text += f"\n## {heading}\n\n{prose(sentence(inside.__doc__))}.\n"
+                text += f"\n## {heading}\n\n{markdown(inside.__doc__)}\n"
             for things in sorted(groups, key=title_of):
                 text += "\n" + entry(things)
             ops = {op for things in groups for op in records(things[0]) if not op.nondiff}
