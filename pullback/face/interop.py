@@ -203,9 +203,7 @@ def dlpack(
         raise BufferError("Cannot pack tensors on meta")
     if stream is not None:
         raise AssertionError("stream should be None on cpu.")
-    options = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
-    # NumPy 2.0 knows none of them; who asks for one is told so by its TypeError, as the protocol wants.
-    return self._array.__dlpack__(**{name: value for name, value in options.items() if value is not None})
+    return self._array.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
 
 def dlpack_device(self: Tensor) -> tuple[int, int]:
