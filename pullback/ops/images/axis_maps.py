@@ -34,22 +34,22 @@ class AxisMap:
         self.copies = weight is None and divisor is None and len(index) == self.places
         self.weight = np.ones(len(index)) if weight is None else np.ascontiguousarray(weight, np.float64)
         self.divisor = None if divisor is None else np.ascontiguousarray(divisor, np.float64)
-        self._turned: AxisMap | None = None
+        self._transpose: AxisMap | None = None
         if self.copies:
             self.runs = _runs(self.index)
 
     @property
     def transposed(self) -> AxisMap:
         """The map that sends each place's gradient back to the elements it was made of."""
-        if self._turned is None:
+        if self._transpose is None:
             place = np.repeat(np.arange(self.places), np.diff(self.start))
             weight = self.weight if self.divisor is None else self.weight / self.divisor[place]
             order = np.argsort(self.index, kind="stable")
             counts = np.bincount(self.index, minlength=self.size)
             start = np.concatenate([[0], np.cumsum(counts)])
-            self._turned = AxisMap(self.places, start, place[order], weight[order])
-            self._turned._turned = self
-        return self._turned
+            self._transpose = AxisMap(self.places, start, place[order], weight[order])
+            self._transpose._transpose = self
+        return self._transpose
 
 
 Maps = tuple[AxisMap | None, ...]
@@ -75,7 +75,7 @@ def window_map(size: int, first: Array, end: Array, divisor: Array | None) -> Ax
 
 
 @functools.lru_cache(4096)
-def _order(maps: Maps) -> list[tuple[int, AxisMap]]:
+def _work_order(maps: Maps) -> list[tuple[int, AxisMap]]:
     """The dims and their maps in the order of their work: those that shrink most first.
 
     Of dims that grow alike the last goes first, as it has the slowest loop; of those that shrink, the first.
@@ -92,7 +92,7 @@ def apply_maps(x: Array, maps: Maps) -> Array:
         pairs = x.view(x.real.dtype).reshape(*x.shape, 2)
         return apply_maps(pairs, (*maps, None)).view(x.dtype).reshape(mapped_shape(x, maps))
     before = x.ndim - len(maps)
-    for axis, m in _order(maps):
+    for axis, m in _work_order(maps):
         shape = x.shape
         outer, inner = math.prod(shape[: before + axis]), math.prod(shape[before + axis + 1 :])
         y = np.empty((*shape[: before + axis], m.places, *shape[before + axis + 1 :]), x.dtype)
@@ -113,7 +113,7 @@ def mapped_shape(x: Array, maps: Maps) -> tuple[int, ...]:
     return (*x.shape[:before], *(n if m is None else m.places for n, m in tail))
 
 
-def turned(maps: Maps) -> Maps:
+def transposed_maps(maps: Maps) -> Maps:
     """The transposed maps."""
     return tuple([None if m is None else m.transposed for m in maps])
 
@@ -137,7 +137,7 @@ def take_axes(self: Tensor, maps: Maps, grad_name: str) -> Array:
 
 
 def _resample_vjp(g: Tensor, maps: Maps, grad_name: str) -> Tensor:
-    return resample(g, turned(maps), grad_name.replace("Backward", "BackwardBackward"))
+    return resample(g, transposed_maps(maps), grad_name.replace("Backward", "BackwardBackward"))
 
 
 for _record in (resample, take_axes):

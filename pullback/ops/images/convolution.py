@@ -30,16 +30,16 @@ from pullback.ops.products.matmul import check_numbers
 from pullback.ops.shared.batches import affine, channels, folded, of_sample, unchannelled, unfolded
 from pullback.ops.shared.forms import public
 
-_TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied
+_COLUMN_TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied
 _FEW = 64  # places in an image: below, the images of a tile share one product
 _MANY = 4096  # the same for a weight's gradient, which is summed over the images anyway
 
 # ---------------------------------------------------------------------------------------- kernels
 
 
-def _tiles(geometry: Any, images: int, height: int) -> Iterator[tuple[int, int, int, int]]:
+def _image_tiles(geometry: Any, images: int, height: int) -> Iterator[tuple[int, int, int, int]]:
     """Parts of the columns that fit into a tile: from image to image, and from row to row of windows."""
-    room = max(_TILE // max(height, 1), 1)
+    room = max(_COLUMN_TILE // max(height, 1), 1)
     if geometry.places <= room:
         step = room // geometry.places
         for first in range(0, images, step):
@@ -52,7 +52,7 @@ def _tiles(geometry: Any, images: int, height: int) -> Iterator[tuple[int, int, 
 
 
 @functools.lru_cache(1024)
-def _layout(geometry: Any, images: int, channels: int, groups: int, few: int) -> tuple[bool, int, list[Any]]:
+def _tiling(geometry: Any, images: int, channels: int, groups: int, few: int) -> tuple[bool, int, list[Any]]:
     """How the columns of a batch are made, tile by tile, in a buffer of a size.
 
     A tile has its images and places, the shape (images, groups, height, places) and the arguments of
@@ -62,7 +62,7 @@ def _layout(geometry: Any, images: int, channels: int, groups: int, few: int) ->
     height, width = channels * geometry.taps, geometry.width
     joined = geometry.places < few and groups == 1 and images > 1
     tiles, largest = [], 0
-    for first, last, row, end in _tiles(geometry, images, height):
+    for first, last, row, end in _image_tiles(geometry, images, height):
         count, places = last - first, (end - row) * width
         shape = (height, count * places) if joined else (count, groups, height // groups, places)
         jump, pitch = (places, count * places) if joined else (height * places, places)
@@ -77,7 +77,7 @@ def _room(buffer: Array, shape: tuple[int, ...]) -> Array:
     return buffer[: math.prod(shape)].reshape(shape)
 
 
-def _grouped(w: Array, groups: int) -> Array:
+def _group_matrices(w: Array, groups: int) -> Array:
     """The weights as matrices, one for each group."""
     return w.reshape(groups, len(w) // groups, -1) if w.size else w.reshape(groups, len(w) // groups, 0)
 
@@ -101,11 +101,11 @@ def correlate(x: Array, w: Array, geometry: Any, groups: int) -> Array:
     y = np.empty((images, len(w), *geometry.out), x.dtype)
     if _depthwise(x, w, y, geometry, groups, "y"):
         return y
-    whole, weights = y.reshape(images, groups, len(w) // groups, places), _grouped(w, groups)
+    whole, weights = y.reshape(images, groups, len(w) // groups, places), _group_matrices(w, groups)
     if geometry.plain:
         np.matmul(weights, x.reshape(images, groups, channels // groups, places), out=whole)
         return y
-    joined, size, tiles = _layout(geometry, images, channels, groups, _FEW)
+    joined, size, tiles = _tiling(geometry, images, channels, groups, _FEW)
     buffer = np.empty(size, x.dtype)
     for n, p, shape, call in tiles:
         columns = _room(buffer, shape)
@@ -125,10 +125,10 @@ def correlate_transposed(y: Array, w: Array, geometry: Any, groups: int, size: t
     if _depthwise(x, w, y, geometry, groups, "x"):
         return x
     whole = y.reshape(images, groups, len(w) // groups, geometry.places)
-    weights = _grouped(w, groups).swapaxes(1, 2)
+    weights = _group_matrices(w, groups).swapaxes(1, 2)
     if geometry.plain:
         return np.matmul(weights, whole).reshape(x.shape)
-    joined, largest, tiles = _layout(geometry, images, channels, groups, _FEW)
+    joined, largest, tiles = _tiling(geometry, images, channels, groups, _FEW)
     buffer = np.empty(largest, y.dtype)
     for n, p, shape, call in tiles:
         columns = _room(buffer, shape)
@@ -147,8 +147,8 @@ def correlate_weight(x: Array, y: Array, geometry: Any, groups: int, shape: tupl
         return w
     images, channels = x.shape[:2]
     whole = y.reshape(images, groups, shape[0] // groups, geometry.places)
-    total = _grouped(w, groups)
-    joined, size, tiles = _layout(geometry, images, channels, groups, _MANY)
+    total = _group_matrices(w, groups)
+    joined, size, tiles = _tiling(geometry, images, channels, groups, _MANY)
     buffer = np.empty(size, x.dtype)
     for n, p, tile, call in tiles:
         columns = _room(buffer, tile)
@@ -223,7 +223,7 @@ def _plan(
     return geometry_of(size, kernel, stride, padding, dilation, out), out
 
 
-def _prepared(*arrays: Array) -> tuple[Array, ...]:
+def _as_operands(*arrays: Array) -> tuple[Array, ...]:
     """Contiguous arrays; integers as int64, whose overflow is that of the others."""
     if arrays[0].dtype.kind in "iu":
         arrays = tuple([a.astype(np.int64) for a in arrays])
@@ -269,7 +269,7 @@ def convolution(
         or (bias is not None and bias.dtype != self.dtype)
     ):
         refusals.check_conv_dtypes(self, weight, bias, transposed)
-    x, w = _prepared(self, weight)
+    x, w = _as_operands(self, weight)
     if transposed:
         y = correlate_transposed(x, w, geometry, groups, size)
     else:
@@ -362,7 +362,7 @@ def convolution_weight(
     dims = len(shape) - 2
     stride, padding, dilation = _options(dims, stride, padding, dilation)
     geometry = geometry_of(self.shape[2:], shape[2:], stride, padding, dilation, other.shape[2:])
-    x, y = _prepared(self, other)
+    x, y = _as_operands(self, other)
     return correlate_weight(x, y, geometry, groups, shape)
 
 

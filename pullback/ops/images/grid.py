@@ -1,6 +1,6 @@
 """Images sampled at the places of a grid, with derivatives of every order: grid_sample, affine_grid.
 
-Three ops, one family: `grid_samples` (the values), `grid_spread` (its transpose in the image) and
+Three ops, one family: `grid_samples` (the values), `grid_scatter` (its transpose in the image) and
 `grid_slopes` (its derivative in the coordinates). Each takes an `order`, which derivative of the weights
 of each dim is meant, so each is a derivative of the others. Read their rules, then `grid_sample`. The
 loops are in `pullback/grid_kernels.pyx`.
@@ -43,7 +43,7 @@ def grid_samples(self: Tensor, grid: Tensor, mode: int, padding: int, corners: b
 
 
 @op(places="", grad_name="GridSamplerBackwardBackward0")
-def grid_spread(
+def grid_scatter(
     self: Tensor, grid: Tensor, size: tuple[int, ...], mode: int, padding: int, corners: bool, order: Order
 ) -> Array:
     """Values at the places of grids, added into the pixels of images of a size, by the same weights."""
@@ -79,14 +79,14 @@ def _total(terms: list[Tensor]) -> Tensor:
 
 
 grid_samples.vjp(
-    self=lambda g, grid, self_shape, mode, padding, corners, order: grid_spread(
+    self=lambda g, grid, self_shape, mode, padding, corners, order: grid_scatter(
         g, grid, tuple(self_shape[2:]), mode, padding, corners, order
     ),
     grid=lambda g, self, grid, mode, padding, corners, order: grid_slopes(
         g, self, grid, mode, padding, corners, order
     ),
 )
-grid_spread.vjp(
+grid_scatter.vjp(
     self=lambda g, grid, mode, padding, corners, order: grid_samples(g, grid, mode, padding, corners, order),
     grid=lambda g, self, grid, mode, padding, corners, order: grid_slopes(
         self, g, grid, mode, padding, corners, order
@@ -98,7 +98,7 @@ grid_slopes.vjp(
     ),
     image=lambda g, self, image_shape, grid, mode, padding, corners, order: _total(
         [
-            grid_spread(self * part, grid, tuple(image_shape[2:]), mode, padding, corners, up)
+            grid_scatter(self * part, grid, tuple(image_shape[2:]), mode, padding, corners, up)
             for part, up in _parts(g, order)
         ]
     ),
@@ -110,13 +110,13 @@ grid_samples.variant = lambda saved: (
     f"GridSampler{len(saved['order'])}DBackward{'Backward' * any(saved['order'])}0"
 )
 grid_samples.meta(lambda self, grid, *rest: meta_array((*self.shape[:2], *grid.shape[1:-1]), self.dtype))
-grid_spread.meta(lambda self, grid, size, *rest: meta_array((*self.shape[:2], *size), self.dtype))
+grid_scatter.meta(lambda self, grid, size, *rest: meta_array((*self.shape[:2], *size), self.dtype))
 grid_slopes.meta(lambda self, image, grid, *rest: meta_array(grid.shape, grid.dtype))
 
 _BICUBIC = 2
 
 
-def _check(input: Tensor, grid: Tensor, mode: int) -> None:
+def _check_grid(input: Tensor, grid: Tensor, mode: int) -> None:
     """Shapes and dtypes that go together; RuntimeError in PyTorch's words if they do not."""
     shape, places = list(input.shape), list(grid.shape)
     dims = len(shape) - 2
@@ -159,7 +159,7 @@ def grid_sampler(
     >>> torch.grid_sampler(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 1, 2), 0, 0, False)
     tensor([[[[1.]]]])
     """
-    _check(input, grid, interpolation_mode)
+    _check_grid(input, grid, interpolation_mode)
     dims = len(input.shape) - 2
     order = (0,) * dims
     return grid_samples(input, grid, interpolation_mode, padding_mode, bool(align_corners), order)
@@ -181,7 +181,7 @@ def grid_sampler_3d(
     return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
 
 
-_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
+_GRID_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
 _PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
 
 
@@ -217,7 +217,7 @@ def grid_sample(
     >>> torch.nn.functional.grid_sample(image, middle, align_corners=False)
     tensor([[[[1.5000]]]])
     """
-    if mode not in _MODES:
+    if mode not in _GRID_MODES:
         raise ValueError(
             "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but "
             f"got: '{mode}'"
@@ -228,7 +228,7 @@ def grid_sample(
             f"but got: '{padding_mode}'"
         )
     corners = _corners("grid_sample", align_corners)
-    return grid_sampler(input, grid, _MODES[mode], _PADDINGS[padding_mode], corners)
+    return grid_sampler(input, grid, _GRID_MODES[mode], _PADDINGS[padding_mode], corners)
 
 
 # ------------------------------------------------------------------------------------- affine_grid
@@ -259,7 +259,7 @@ def affine_matrices(self: Tensor, corners: bool) -> Array:
     return np.matmul(flat.swapaxes(1, 2), _base(size, corners, self.dtype))
 
 
-for _record in (grid_samples, grid_spread, grid_slopes, affine_places, affine_matrices):
+for _record in (grid_samples, grid_scatter, grid_slopes, affine_places, affine_matrices):
     _record.batch(samples)
 affine_places.meta(lambda self, size, corners: meta_array((len(self), *size, len(size)), self.dtype))
 affine_matrices.meta(lambda self, corners: meta_array((len(self), self.ndim - 2, self.ndim - 1), self.dtype))

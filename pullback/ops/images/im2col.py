@@ -1,7 +1,7 @@
 """`unfold` and `fold`: the windows of images as columns, and columns added up to images.
 
 They are the two halves of a convolution (im2col, col2im), and the transpose of each other. Read
-`_checked`, then `im2col`.
+`_checked_pairs`, then `im2col`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pullback.ops.shared.refusals import refuse
 Pair = tuple[int, int]
 
 
-def _pair(what: str, value: Ints) -> Pair:
+def _two(what: str, value: Ints) -> Pair:
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     values = values * 2 if len(values) == 1 else values
     if len(values) != 2:
@@ -31,10 +31,10 @@ def _pair(what: str, value: Ints) -> Pair:
     return values
 
 
-def _checked(kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints) -> tuple[Pair, ...]:
+def _checked_pairs(kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints) -> tuple[Pair, ...]:
     """Pairs of ints; RuntimeError for those that are too small."""
     given = {"kernel_size": kernel_size, "dilation": dilation, "padding": padding, "stride": stride}
-    pairs = tuple([_pair(what, value) for what, value in given.items()])
+    pairs = tuple([_two(what, value) for what, value in given.items()])
     checks = (("kernel size", "kernel", 0, 1), ("stride", "stride", 3, 1), ("dilation", "dilation", 1, 1))
     for what, short, place, least in (*checks, ("padding", "pad", 2, 0)):
         h, w = pairs[place]
@@ -44,13 +44,13 @@ def _checked(kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints) -> 
     return pairs
 
 
-def _places(size: Any, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Pair:
+def _window_counts(size: Any, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Pair:
     """The number of windows in each dim."""
     every = zip(size, kernel, dilation, padding, stride, strict=True)
     return tuple([(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in every])  # type: ignore[return-value]
 
 
-def _refuse(name: str, x: Tensor) -> None:
+def _check_dtype_of_windows(name: str, x: Tensor) -> None:
     refuse(name, x, kinds="fcb")
 
 
@@ -59,7 +59,7 @@ def im2col(self: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pa
     """The windows of images (..., channels, h, w) as columns (..., channels * kernel, places)."""
     *batch, channels, height, width = self.shape
     size = (height, width)
-    out = _places(size, kernel, dilation, padding, stride)
+    out = _window_counts(size, kernel, dilation, padding, stride)
     geometry = geometry_of(size, kernel, stride, padding, dilation, out)
     columns = np.empty((*batch, channels * geometry.taps, geometry.places), self.dtype)
     rows, places = columns.shape[-2:]
@@ -73,7 +73,7 @@ def im2col(self: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pa
 def col2im(self: Tensor, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
     """Columns (..., channels * kernel, places) added up to images (..., channels, h, w)."""
     *batch, rows, places = self.shape
-    out = _places(size, kernel, dilation, padding, stride)
+    out = _window_counts(size, kernel, dilation, padding, stride)
     geometry = geometry_of(tuple(size), kernel, stride, padding, dilation, out)
     columns = np.ascontiguousarray(self)
     if self.dtype.kind == "b":
@@ -98,7 +98,7 @@ col2im.vjp(self=lambda g, kernel, dilation, padding, stride: im2col(g, kernel, d
 @im2col.meta
 def _im2col_meta(self: Array, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
     *batch, channels, height, width = self.shape
-    h, w = _places((height, width), kernel, dilation, padding, stride)
+    h, w = _window_counts((height, width), kernel, dilation, padding, stride)
     return meta_array((*batch, channels * kernel[0] * kernel[1], h * w), self.dtype)
 
 
@@ -123,7 +123,7 @@ def unfold(
              [3., 4.],
              [4., 5.]]])
     """
-    kernel, dilation, padding, stride = _checked(kernel_size, dilation, padding, stride)
+    kernel, dilation, padding, stride = _checked_pairs(kernel_size, dilation, padding, stride)
     shape = tuple(input.shape)
     if len(shape) < 3:
         bound = max(len(shape), 1)
@@ -135,14 +135,14 @@ def unfold(
             "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
             f"dimensions for input, but got: {list(shape)}"
         )
-    out = _places(shape[-2:], kernel, dilation, padding, stride)
+    out = _window_counts(shape[-2:], kernel, dilation, padding, stride)
     if min(out) < 1:
         raise RuntimeError(
             f"Given input with spatial size {shape[-2:]}, kernel_size={kernel}, dilation={dilation}, "
             f"padding={padding}, calculated shape of the array of sliding blocks as "
             f"({max(out[0], 0)}, {max(out[1], 0)}), but its components must be at least one."
         )
-    _refuse("im2col_out_cpu", input)
+    _check_dtype_of_windows("im2col_out_cpu", input)
     return im2col(input, kernel, dilation, padding, stride)
 
 
@@ -165,8 +165,8 @@ def fold(
     tensor([[[[1., 2., 1.],
               [1., 2., 1.]]]])
     """
-    size = _pair("output_size", output_size)
-    kernel, dilation, padding, stride = _checked(kernel_size, dilation, padding, stride)
+    size = _two("output_size", output_size)
+    kernel, dilation, padding, stride = _checked_pairs(kernel_size, dilation, padding, stride)
     shape = tuple(input.shape)
     if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(
@@ -178,12 +178,12 @@ def fold(
             "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
             f"input.size(1)={shape[-2]} and kernel_size={kernel}."
         )
-    h, w = _places(size, kernel, dilation, padding, stride)
+    h, w = _window_counts(size, kernel, dilation, padding, stride)
     if shape[-1] != h * w:
         raise RuntimeError(
             f"Given output_size={size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
             f"stride={stride}, expected size of input's dimension 2 to match the calculated number of "
             f"sliding blocks {h} * {w} = {h * w}, but got input.size(2)={shape[-1]}."
         )
-    _refuse("col2im_out_cpu", input)
+    _check_dtype_of_windows("col2im_out_cpu", input)
     return col2im(input, size, kernel, dilation, padding, stride)

@@ -2,7 +2,7 @@
 
 All modes weigh a few elements along one dim after another: they differ in the weights only, so each is
 a table of them (`AxisMap`) for `resample`. Positions are computed in the input's precision, as in
-PyTorch. Read `_scale`, then `_linear`.
+PyTorch. Read `_step`, then `_linear`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pullback.ops.shared.refusals import refuse
 # ------------------------------------------------------------------------------- weights of one dim
 
 
-def _scale(n: int, out: int, factor: float | None, corners: bool) -> float:
+def _step(n: int, out: int, factor: float | None, corners: bool) -> float:
     """How far apart the places of the result lie in the input."""
     if corners:
         return (n - 1) / (out - 1) if out > 1 else 0.0
@@ -37,22 +37,22 @@ def _scale(n: int, out: int, factor: float | None, corners: bool) -> float:
 
 def _positions(kind: Any, n: int, out: int, factor: float | None, corners: bool) -> Array:
     """Where the places of the result lie in the input."""
-    scale, place = kind(_scale(n, out, factor, corners)), np.arange(out, dtype=kind)
+    scale, place = kind(_step(n, out, factor, corners)), np.arange(out, dtype=kind)
     return place * scale if corners else scale * (place + kind(0.5)) - kind(0.5)
 
 
 def _nearest(kind: Any, n: int, out: int, factor: float | None, corners: bool) -> AxisMap:
-    source = np.arange(out, dtype=np.float32) * np.float32(_scale(n, out, factor, False))
+    source = np.arange(out, dtype=np.float32) * np.float32(_step(n, out, factor, False))
     return gather_map(n, np.minimum(source.astype(np.int64), n - 1))
 
 
 def _nearest_exact(kind: Any, n: int, out: int, factor: float | None, corners: bool) -> AxisMap:
     middle = np.arange(out, dtype=np.float32) + np.float32(0.5)
-    source = middle * np.float32(_scale(n, out, factor, False))
+    source = middle * np.float32(_step(n, out, factor, False))
     return gather_map(n, np.minimum(source.astype(np.int64), n - 1))
 
 
-def _table(n: int, index: Array, weight: Array) -> AxisMap:
+def _weight_table(n: int, index: Array, weight: Array) -> AxisMap:
     """The map with a row of indices and weights for each place."""
     places, taps = index.shape
     return AxisMap(n, np.arange(places + 1) * taps, index.reshape(-1), weight.reshape(-1))
@@ -63,7 +63,7 @@ def _linear(kind: Any, n: int, out: int, factor: float | None, corners: bool) ->
     low = np.minimum(at.astype(np.int64), n - 1)
     share = np.clip(at - low.astype(kind), 0, 1)
     index = np.stack([low, np.minimum(low + 1, n - 1)], 1)
-    return _table(n, index, np.stack([1 - share, share], 1))
+    return _weight_table(n, index, np.stack([1 - share, share], 1))
 
 
 def _cubic_weight(x: Array, a: float) -> Array:
@@ -79,10 +79,10 @@ def _cubic(kind: Any, n: int, out: int, factor: float | None, corners: bool) -> 
     low = np.floor(at)
     reach = np.arange(-1, 3)
     weight = _cubic_weight((at - low)[:, None] - reach.astype(kind), -0.75)
-    return _table(n, np.clip(low.astype(np.int64)[:, None] + reach, 0, n - 1), weight)
+    return _weight_table(n, np.clip(low.astype(np.int64)[:, None] + reach, 0, n - 1), weight)
 
 
-def _triangle(x: Array) -> Array:
+def _tent(x: Array) -> Array:
     return np.maximum(1 - np.abs(x), 0)
 
 
@@ -90,11 +90,11 @@ def _lanczos(x: Array) -> Array:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-def _smooth(support: float, weigh: Callable[[Array], Array]) -> Callable[..., AxisMap]:
+def _antialiased(support: float, weigh: Callable[[Array], Array]) -> Callable[..., AxisMap]:
     """A filter that grows with the distance of the places, so that nothing in between is lost."""
 
     def make(kind: Any, n: int, out: int, factor: float | None, corners: bool) -> AxisMap:
-        scale = _scale(n, out, factor, corners)
+        scale = _step(n, out, factor, corners)
         stretch = max(scale, 1.0)
         reach = support * stretch
         center = scale * (np.arange(out) + 0.5)
@@ -119,9 +119,9 @@ _WEIGHTS: dict[str, Callable[..., AxisMap]] = {
     "bilinear": _linear,
     "trilinear": _linear,
     "bicubic": _cubic,
-    "bilinear smooth": _smooth(1.0, _triangle),
-    "bicubic smooth": _smooth(2.0, lambda x: _cubic_weight(x, -0.5)),
-    "lanczos smooth": _smooth(3.0, _lanczos),
+    "bilinear smooth": _antialiased(1.0, _tent),
+    "bicubic smooth": _antialiased(2.0, lambda x: _cubic_weight(x, -0.5)),
+    "lanczos smooth": _antialiased(3.0, _lanczos),
 }
 
 
@@ -138,7 +138,7 @@ def _maps(
 # ------------------------------------------------------------------------------------------ checks
 
 _DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "lanczos": 2, "trilinear": 3}
-_MODES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
+_MODE_NAMES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 
 
 def _check_mode(mode: str, ndim: int, align_corners: bool | None, antialias: bool) -> None:
@@ -154,7 +154,7 @@ def _check_mode(mode: str, ndim: int, align_corners: bool | None, antialias: boo
         )
 
 
-def _check_dims(mode: str, ndim: int) -> None:
+def _check_mode_dims(mode: str, ndim: int) -> None:
     dims = _DIMS.get(mode, ndim - 2)
     known = mode in _DIMS or mode in ("nearest", "nearest-exact", "area")
     if ndim in (3, 4, 5) and mode in ("linear", "bilinear", "trilinear") and ndim != dims + 2:
@@ -162,11 +162,11 @@ def _check_dims(mode: str, ndim: int) -> None:
     if not known or ndim not in (3, 4, 5) or ndim != dims + 2:
         raise NotImplementedError(
             f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: "
-            f"{_MODES} (got {mode})"
+            f"{_MODE_NAMES} (got {mode})"
         )
 
 
-def _listed(values: Any, what: str, spatial: list[int]) -> tuple[Any, ...]:
+def _value_per_dim(values: Any, what: str, spatial: list[int]) -> tuple[Any, ...]:
     """One value for each spatial dim, of `size` or `scale_factor`."""
     if not isinstance(values, (tuple, list)):
         return (values,) * len(spatial)
@@ -183,7 +183,7 @@ def _listed(values: Any, what: str, spatial: list[int]) -> tuple[Any, ...]:
     )
 
 
-def _check_sizes(shape: tuple[int, ...], out: tuple[int, ...]) -> None:
+def _check_resizing(shape: tuple[int, ...], out: tuple[int, ...]) -> None:
     axes, dims = "DHW"[3 - len(out) :], len(out)
     if min(out) <= 0 or min(shape[2:]) <= 0:
         given = ", ".join(f"{a}: {n}" for a, n in zip(axes, shape[2:], strict=True))
@@ -197,7 +197,7 @@ def _check_sizes(shape: tuple[int, ...], out: tuple[int, ...]) -> None:
         )
 
 
-def _refuse(mode: str, smooth: bool, input: Tensor) -> None:
+def _check_resize_dtype(mode: str, smooth: bool, input: Tensor) -> None:
     dims = len(input.shape) - 2
     name = "compute_indices_weights_" + mode.removesuffix("-exact").removeprefix("bi").removeprefix("tri")
     if smooth:
@@ -211,7 +211,7 @@ def _refuse(mode: str, smooth: bool, input: Tensor) -> None:
 # ------------------------------------------------------------------------------------ what users call
 
 
-def _short(m: AxisMap) -> AxisMap:
+def _with_short_weights(m: AxisMap) -> AxisMap:
     """The map with weights of 16 bits, as whole numbers are weighed by."""
     bits = 0
     while bits < 22 and int(0.5 + m.weight.max() * 2.0 ** (bits + 1)) < 1 << 15:
@@ -225,7 +225,7 @@ def resample_bytes(self: Tensor, maps: Any) -> Array:
     """`resample` of uint8, each dim rounded and kept within 0 and 255: the last comes first."""
     x = self
     for dim in reversed(range(len(maps))):
-        alone = tuple([_short(m) if d == dim else None for d, m in enumerate(maps)])
+        alone = tuple([_with_short_weights(m) if d == dim else None for d, m in enumerate(maps)])
         x = np.clip(np.floor(apply_maps(x.astype(np.float64), alone) + 0.5), 0, 255).astype(np.uint8)
     return x
 
@@ -234,25 +234,25 @@ resample_bytes.meta(lambda self, maps: meta_array(mapped_shape(self, maps), self
 resample_bytes.batch(samples)
 
 
-def _shown(mode: str, dims: int, smooth: bool) -> str:
+def _grad_name(mode: str, dims: int, smooth: bool) -> str:
     name = "".join(part.capitalize() for part in mode.split("-"))
     return f"Upsample{name}{dims}D{'Aa' if smooth else ''}Backward0"
 
 
-def _resized(
+def _resized_images(
     input: Tensor, mode: str, out: tuple[int, ...], factors: Any, corners: bool, smooth: bool
 ) -> Tensor:
     """`interpolate` after its checks."""
     shape, dims = tuple(input.shape), len(out)
-    _check_sizes(shape, out)
-    _refuse(mode, smooth, input)
+    _check_resizing(shape, out)
+    _check_resize_dtype(mode, smooth, input)
     kind = np.float64 if input.dtype.itemsize == 8 else np.float32
     maps = _maps(f"{mode} smooth" if smooth else mode, kind, shape[2:], out, factors, corners)
     if "nearest" in mode:
-        return take_axes(input, maps, _shown(mode, dims, False))
+        return take_axes(input, maps, _grad_name(mode, dims, False))
     if input.dtype.kind != "f":
         return resample_bytes(input, maps)
-    return resample(input, maps, _shown(mode, dims, smooth))
+    return resample(input, maps, _grad_name(mode, dims, smooth))
 
 
 @public()
@@ -286,7 +286,7 @@ def interpolate(
         raise ValueError("either size or scale_factor should be defined")
     factors = None
     if size is not None:
-        out = _listed(size, "size", spatial)
+        out = _value_per_dim(size, "size", spatial)
         if isinstance(size, (tuple, list)) and not all(hasattr(n, "__index__") for n in size):
             raise TypeError(
                 "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], "
@@ -295,15 +295,15 @@ def interpolate(
         if recompute_scale_factor:
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
     else:
-        factors = _listed(scale_factor, "scale_factor", spatial)
+        factors = _value_per_dim(scale_factor, "scale_factor", spatial)
         out = tuple([math.floor(n * s) for n, s in zip(spatial, factors, strict=True)])
         if recompute_scale_factor or mode == "area":
             factors = None
-    _check_dims(mode, len(shape))
+    _check_mode_dims(mode, len(shape))
     if mode == "area":
         return _AREA[len(spatial) - 1](input, out)
     factors = None if factors is None else tuple(map(float, factors))
-    return _resized(input, mode, tuple(out), factors, bool(align_corners), antialias)
+    return _resized_images(input, mode, tuple(out), factors, bool(align_corners), antialias)
 
 
 _AREA = (
@@ -358,4 +358,4 @@ def _upsample_bilinear2d_aa(
     factors = tuple(scale_factors) if scale_factors is not None else (scales_h, scales_w)
     if output_size is None:
         output_size = [math.floor(n * s) for n, s in zip(input.shape[2:], factors, strict=True)]
-    return _resized(input, "bilinear", tuple(output_size), factors, align_corners, True)
+    return _resized_images(input, "bilinear", tuple(output_size), factors, align_corners, True)

@@ -19,7 +19,7 @@ from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import refuse
 
 
-def _source(mode: str, n: int, left: int, right: int) -> Array:
+def _padded_index(mode: str, n: int, left: int, right: int) -> Array:
     """The element that stands at each place of a padded dim of size n."""
     place = np.arange(-left, n + right)
     if mode == "replicate":
@@ -55,7 +55,7 @@ def _check_circular(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> Non
             )
 
 
-def _check_size(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> None:
+def _check_pad_size(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> None:
     """Only the batch may be empty, and at least one place must be left in each dim."""
     dims = len(pairs)
     if 0 in shape[-dims - 1 :]:
@@ -80,17 +80,17 @@ def _pad_maps(mode: str, shape: tuple[int, ...], pad: tuple[int, ...]) -> tuple[
     else:
         if mode == "reflect" and 0 not in shape[-len(pairs) - 1 :]:
             _check_reflect(shape, pairs)
-        _check_size(shape, pairs)
+        _check_pad_size(shape, pairs)
     sizes = shape[len(shape) - len(pairs) :]
     return tuple(
         [
-            None if a == b == 0 else gather_map(n, _source(mode, n, a, b))
+            None if a == b == 0 else gather_map(n, _padded_index(mode, n, a, b))
             for n, (a, b) in zip(sizes, reversed(pairs), strict=True)
         ]
     )
 
 
-_NAMES = {"reflect": "reflection_pad", "replicate": "replication_pad"}
+_PAD_NAMES = {"reflect": "reflection_pad", "replicate": "replication_pad"}
 
 
 @public()
@@ -134,5 +134,5 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     maps = _pad_maps(mode, tuple(input.shape), tuple(pad))
     if mode == "circular":
         return take_axes(input, maps, "CopySlices")
-    refuse(f"{_NAMES[mode]}{dims}d", input, kinds="fciu")
-    return take_axes(input, maps, f"{_NAMES[mode].title().replace('_', '')}{dims}DBackward0")
+    refuse(f"{_PAD_NAMES[mode]}{dims}d", input, kinds="fciu")
+    return take_axes(input, maps, f"{_PAD_NAMES[mode].title().replace('_', '')}{dims}DBackward0")

@@ -15,7 +15,7 @@ from pullback.core.dtype_names import c_name
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.types import Array
 
-Shape = tuple[int, ...]
+Sizes = tuple[int, ...]
 
 _COUNT = {1: "one", 2: "two", 3: "three"}
 _AXES = {1: "W", 2: "HW", 3: "THW"}
@@ -25,7 +25,7 @@ def _x(sizes: Any) -> str:
     return "x".join(map(str, sizes))
 
 
-def _by_axis(before: str, values: Shape) -> str:
+def _by_axis(before: str, values: Sizes) -> str:
     """Values with the letters of their dims: `kH: 3 kW: 2`."""
     return " ".join(f"{before}{axis}: {v}" for axis, v in zip(_AXES[len(values)], values, strict=True))
 
@@ -51,7 +51,7 @@ def check_conv_unbatched(name: str, input: Tensor, dims: int) -> None:
 
 
 def check_conv_numbers(
-    stride: Shape, padding: Shape, dilation: Shape, transposed: bool, extra: Shape, groups: int
+    stride: Sizes, padding: Sizes, dilation: Sizes, transposed: bool, extra: Sizes, groups: int
 ) -> None:
     if min(padding) < 0:
         raise RuntimeError("negative padding is not supported")
@@ -65,7 +65,7 @@ def check_conv_numbers(
         raise RuntimeError("non-positive groups is not supported")
 
 
-def check_conv_shapes(input: Shape, weight: Shape, bias: Shape | None, transposed: bool, groups: int) -> None:
+def check_conv_shapes(input: Sizes, weight: Sizes, bias: Sizes | None, transposed: bool, groups: int) -> None:
     """Dims and channels that fit together."""
     if len(input) != len(weight):
         space = " " if transposed else ""
@@ -103,7 +103,7 @@ def _by(sizes: Any) -> str:
     return "(" + " x ".join(map(str, sizes)) + ")"
 
 
-def check_conv_kernel(size: Shape, kernel: Shape, padding: Shape, spans: list[int]) -> None:
+def check_conv_kernel(size: Sizes, kernel: Sizes, padding: Sizes, spans: list[int]) -> None:
     """A kernel that has a place in the padded image; `spans` are its sizes with the dilation."""
     if min(kernel) <= 0:
         names = ["depth", "height", "width"][3 - len(kernel) :] if len(kernel) > 1 else ["height"]
@@ -117,7 +117,7 @@ def check_conv_kernel(size: Shape, kernel: Shape, padding: Shape, spans: list[in
         )
 
 
-def check_conv_transposed(size: Shape, out: Shape, extra: Shape, stride: Shape, dilation: Shape) -> None:
+def check_conv_transposed(size: Sizes, out: Sizes, extra: Sizes, stride: Sizes, dilation: Sizes) -> None:
     """A little output padding, and a result with elements."""
     if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation, strict=True)):
         names = ["depth", "height", "width"][3 - max(len(extra), 2) :]
@@ -192,7 +192,7 @@ def check_window(kernel: int, stride: int, padding: int, dilation: int) -> None:
         )
 
 
-def check_pool_early(name: str, shape: Shape, kernel: Shape, stride: Shape, dilation: Shape) -> None:
+def check_pool_early(name: str, shape: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes) -> None:
     """What is checked before the windows are counted: enough dims, of one dim all."""
     dims = len(kernel)
     if dims == 1:
@@ -206,7 +206,7 @@ def check_pool_early(name: str, shape: Shape, kernel: Shape, stride: Shape, dila
 
 
 def check_pool_late(
-    name: str, shape: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, out: Shape
+    name: str, shape: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, out: Sizes
 ) -> None:
     """What is checked after: the shape, numbers above zero, and a window in each dim."""
     _check_pool_shape(name, shape, len(kernel))
@@ -232,7 +232,7 @@ def check_pool_late(
         )
 
 
-def _check_pool_shape(name: str, shape: Shape, dims: int) -> None:
+def _check_pool_shape(name: str, shape: Sizes, dims: int) -> None:
     """The number of dims, of which only the batch may be empty."""
     wanted = f"{dims + 1}D or {dims + 2}D (batch mode) tensor"
     if len(shape) not in (dims + 1, dims + 2):
@@ -256,7 +256,7 @@ def _check_pool_shape(name: str, shape: Shape, dims: int) -> None:
         )
 
 
-def _check_one_dim(name: str, shape: Shape) -> None:
+def _check_one_dim(name: str, shape: Sizes) -> None:
     if name == "max_pool1d":
         if len(shape) not in (2, 3) or 0 in shape[-2:]:
             raise RuntimeError(
@@ -270,7 +270,7 @@ def _check_one_dim(name: str, shape: Shape) -> None:
         )
 
 
-def check_adaptive(name: str, dims: int, shape: Shape, count: int) -> None:
+def check_adaptive(name: str, dims: int, shape: Sizes, count: int) -> None:
     """Dims, and `count` numbers in `output_size`, that go together."""
     if dims == 1 and count != 1:
         raise RuntimeError(f"{name}() argument 'output_size' should contain one int (got {count})")
@@ -285,7 +285,7 @@ def check_adaptive(name: str, dims: int, shape: Shape, count: int) -> None:
         raise RuntimeError(f"{name}(): Expected {dims + 1}D or {dims + 2}D tensor, but got {list(shape)}")
 
 
-def check_adaptive_size(name: str, shape: Shape, out: Shape) -> None:
+def check_adaptive_size(name: str, shape: Sizes, out: Sizes) -> None:
     """A size of no negative numbers, of an image with elements."""
     dims, inner = len(out), name.replace("1d", "2d")
     if min(out) < 0 and "max" in name:
@@ -308,7 +308,7 @@ def check_adaptive_size(name: str, shape: Shape, out: Shape) -> None:
 # ------------------------------------------------------------------- fractional poolings, unpooling
 
 
-def check_fractional(name: str, dims: int, shape: Shape, output_size: Any, output_ratio: Any) -> None:
+def check_fractional(name: str, dims: int, shape: Sizes, output_size: Any, output_ratio: Any) -> None:
     """Something that gives the size of the result, and enough dims."""
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
@@ -327,7 +327,7 @@ def refuse_fractional_list(name: str, what: str) -> NoReturn:
     raise RuntimeError(f"{name}: {what} must either be a single Int or tuple of Ints")
 
 
-def check_fractional_room(name: str, size: Shape, kernel: Shape, out: Shape) -> None:
+def check_fractional_room(name: str, size: Sizes, kernel: Sizes, out: Sizes) -> None:
     """Room for all windows; PyTorch's two kernels differ by one."""
     dims = len(size)
     inner = f"{name}{'_out' if dims == 3 else ''}"
@@ -368,7 +368,7 @@ def check_unpool(x: Array, indices: Array, dims: int) -> None:
             )
 
 
-def check_unpool_places(places: Array, size: Shape) -> None:
+def check_unpool_places(places: Array, size: Sizes) -> None:
     """Places within the result."""
     wrong = places[(places < 0) | (places >= np.prod(size, dtype=np.int64))]
     if wrong.size:
@@ -378,7 +378,7 @@ def check_unpool_places(places: Array, size: Shape) -> None:
         )
 
 
-def check_unpool_size(given: Any, least: Shape, stride: Shape) -> Shape:
+def check_unpool_size(given: Any, least: Sizes, stride: Sizes) -> Sizes:
     """The spatial dims of an `output_size` that can have been pooled: less than a stride from the least."""
     dims = len(least)
     sizes = tuple(given)[2:] if len(given) == dims + 2 else tuple(given)

@@ -387,7 +387,7 @@ def softsign(input: Tensor) -> Tensor:
 
 
 @function(name="sigmoid", places="", aliases=("nn.functional.sigmoid",))
-def _sigmoid(input: Tensor) -> Tensor:
+def _functional_sigmoid(input: Tensor) -> Tensor:
     """`1 / (1 + exp(-x))`, element by element.
 
     >>> import pullback as torch
@@ -398,7 +398,7 @@ def _sigmoid(input: Tensor) -> Tensor:
 
 
 @function(name="tanh", places="", aliases=("nn.functional.tanh",))
-def _tanh(input: Tensor) -> Tensor:
+def _functional_tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent, element by element.
 
     >>> import pullback as torch
@@ -421,7 +421,7 @@ def _chosen_dim(name: str, ndim: int, dim: int | None) -> int:
 
 
 @function(name="softmax", places="", aliases=("nn.functional.softmax",))
-def _softmax(
+def _functional_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None
 ) -> Tensor:
     """`exp(x) / sum(exp(x))` along `dim`, as `torch.softmax`.
@@ -434,7 +434,7 @@ def _softmax(
 
 
 @function(name="log_softmax", places="", aliases=("nn.functional.log_softmax",))
-def _log_softmax(
+def _functional_log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Dtype | None = None
 ) -> Tensor:
     """The logarithm of `softmax`, as `torch.log_softmax`.

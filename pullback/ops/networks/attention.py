@@ -25,7 +25,7 @@ from pullback.ops.shared.batches import padded, rank
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
-_TILE = 1 << 19  # scores held at a time
+_SCORE_TILE = 1 << 19  # scores held at a time
 
 # ------------------------------------------------------------------------------------ kernels
 
@@ -37,9 +37,9 @@ def _batched(a: Array, batch: tuple[int, ...]) -> Array:
     return a.reshape(math.prod(batch), *a.shape[-2:])
 
 
-def _tiles(batch: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
+def _score_tiles(batch: int, rows: int, columns: int) -> Iterator[tuple[slice, slice]]:
     """Parts of the batch and of the rows, so that each has few scores."""
-    some = max(1, _TILE // max(columns, 1))
+    some = max(1, _SCORE_TILE // max(columns, 1))
     if rows <= some:
         step = max(1, some // max(rows, 1))
         yield from ((slice(b, b + step), slice(None)) for b in range(0, batch, step))
@@ -110,7 +110,7 @@ def _attention(
     result = np.empty((count, rows, v.shape[2]), q.dtype)
     lse = np.empty((count, rows), q.dtype)
     lowest, least = np.finfo(q.dtype).min, np.finfo(q.dtype).tiny
-    for part in _tiles(count, rows, k.shape[1]):
+    for part in _score_tiles(count, rows, k.shape[1]):
         weights = _tile_scores(q, k, mask, part, is_causal, scale)
         top = np.maximum.reduce(weights, 2, None, None, True, -np.inf)
         np.maximum(top, lowest, out=top)  # a row that is masked entirely: exp(-inf - lowest) is zero
@@ -144,7 +144,7 @@ def _attention_slope(
     g, result, lse = _batched(g, batch), _batched(result, batch), lse.reshape(q.shape[:2])
     dq, dk, dv = np.empty_like(q, order="C"), np.zeros_like(k, order="C"), np.zeros_like(v, order="C")
     dm = np.zeros((len(q), q.shape[1], k.shape[1]) if mask_wanted else 0, q.dtype)
-    for part in _tiles(len(q), q.shape[1], k.shape[1]):
+    for part in _score_tiles(len(q), q.shape[1], k.shape[1]):
         b = part[0]
         weights = _tile_weights(_tile_scores(q, k, mask, part, is_causal, scale), lse[part])
         dv[b] += np.matmul(weights.swapaxes(1, 2), g[part])

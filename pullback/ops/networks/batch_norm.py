@@ -23,9 +23,9 @@ from pullback.ops.networks.layer_norm import (
     check_count,
     check_mixed,
     norm_meta,
-    norm_sums,
     norm_vjp,
     normalised,
+    normalization_sums,
 )
 from pullback.ops.shared.batches import channels, unchannelled
 
@@ -42,7 +42,7 @@ def channel_frame(shape: tuple[int, ...]) -> Frame:
     return Frame(kernel, (channels,), (samples, channels, size), one, one, (0, 2), size == 1)
 
 
-def _scaled(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, shape: Any, eps: float) -> Any:
+def _scaled_channels(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, shape: Any, eps: float) -> Any:
     """The kernel of the running statistics: one product and one sum with vectors."""
     check_mixed(x, mean, variance, weight, bias)
     wide = np.promote_types(np.float32, mean.dtype)
@@ -70,7 +70,7 @@ def _running_vjp(
         scale = rstd if weight is None else rstd * weight
         dx = g * ops.reshape(scale, (-1, *(1,) * (self.ndim - 2)))
     if any(needs[1:]):
-        dw, db = norm_sums(g, self, mean, rstd, channel_frame(tuple(self.shape)))
+        dw, db = normalization_sums(g, self, mean, rstd, channel_frame(tuple(self.shape)))
     return dx, dw if weight is not None else None, db, None, None
 
 
@@ -93,7 +93,7 @@ def batch_norm_running(
     grad_name: str,
 ) -> Any:
     """The norm by given statistics."""
-    return _scaled(self, weight, bias, mean, variance, (-1, *(1,) * (self.ndim - 2)), eps)
+    return _scaled_channels(self, weight, bias, mean, variance, (-1, *(1,) * (self.ndim - 2)), eps)
 
 
 @batch_norm_running.meta
@@ -123,7 +123,7 @@ def _running_batch(level: Any, op: Op, *args: Any) -> Any:
     return unchannelled(level, op(*[channels(level, x) if isinstance(x, Tensor) else x for x in args]))
 
 
-def _check(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
+def _check_statistics(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
     """Refuses other than vectors of a number for each channel, and missing running statistics."""
     dtype = input.dtype
     channels = input.shape[1] if input.ndim > 1 else 0
@@ -156,7 +156,7 @@ def _batch(
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The result, and the batch's mean and `1 / sqrt(var + eps)`, empty if they were not computed."""
-    _check(
+    _check_statistics(
         input,
         training,
         running_mean=running_mean,
@@ -262,10 +262,10 @@ def native_batch_norm(
     found = _batch(
         "NativeBatchNormBackward0", input, weight, bias, running_mean, running_var, training, momentum, eps
     )
-    return _written(found, out)
+    return _into_out(found, out)
 
 
-def _written(found: tuple[Tensor, ...], out: Any) -> Any:
+def _into_out(found: tuple[Tensor, ...], out: Any) -> Any:
     if out is None:
         return found
     for given, t in zip(out, found, strict=True):
@@ -303,13 +303,13 @@ def _native_batch_norm_legit(
         found = _batch("NativeBatchNormLegitBackward0", input, weight, bias, *rest, **named)
     else:
         found = _batch("NativeBatchNormLegitBackward1", input, weight, bias, None, None, *rest, **named)
-    return _written(found, out)
+    return _into_out(found, out)
 
 
 # ------------------------------------------------------------------------------- instance_norm
 
 
-def _repeated(a: Tensor | None, count: int) -> Tensor | None:
+def _for_each_sample(a: Tensor | None, count: int) -> Tensor | None:
     return None if a is None else ops.repeat(a, (count,))
 
 
@@ -336,12 +336,12 @@ def _instance(
     ):
         if a is not None and a.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {a.numel()}")
-    means, variances = _repeated(running_mean, samples), _repeated(running_var, samples)
+    means, variances = _for_each_sample(running_mean, samples), _for_each_sample(running_var, samples)
     y = _batch(
         "NativeBatchNormBackward0",
         ops.reshape(input, (1, samples * channels, *input.shape[2:])),
-        _repeated(weight, samples),
-        _repeated(bias, samples),
+        _for_each_sample(weight, samples),
+        _for_each_sample(bias, samples),
         means,
         variances,
         use_input_stats,

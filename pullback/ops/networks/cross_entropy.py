@@ -28,14 +28,14 @@ IGNORED = -100
 # ----------------------------------------------------------------------------------- kernels
 
 
-def _plain(target: Any, weight: Any, dtype: Any) -> tuple[Any, Any]:
+def _target_and_weight(target: Any, weight: Any, dtype: Any) -> tuple[Any, Any]:
     """The target as contiguous int64 and the weights contiguous, in one dtype with the input."""
     if weight is not None:
         weight = np.ascontiguousarray(weight, dtype)
     return np.ascontiguousarray(target, np.int64), weight
 
 
-def _layout(shape: tuple[int, ...]) -> tuple[int, int, int]:
+def _rows_classes_rest(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """A shape as rows, classes, and what comes behind the classes."""
     if len(shape) == 1:
         return 1, shape[0], 1
@@ -43,8 +43,10 @@ def _layout(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def _nll_kernel(self: Any, target: Any, weight: Any, reduction: int, ignore_index: int) -> Any:
-    target, weight = _plain(target, weight, self.dtype)
-    picked = pick(np.ascontiguousarray(self).reshape(_layout(self.shape)), target, weight, ignore_index)
+    target, weight = _target_and_weight(target, weight, self.dtype)
+    picked = pick(
+        np.ascontiguousarray(self).reshape(_rows_classes_rest(self.shape)), target, weight, ignore_index
+    )
     if reduction == NONE:
         return picked.reshape(target.shape if self.ndim > 1 else ())
     total = sum_array(picked, None, False)
@@ -63,11 +65,11 @@ def _nll_slope(
     shape: tuple[int, ...],
 ) -> Any:
     """The gradient of `nll_loss` for the gradient `self` of its result."""
-    target, weight = _plain(target, weight, self.dtype)
+    target, weight = _target_and_weight(target, weight, self.dtype)
     total = total_weight(target, weight, ignore_index) if reduction == MEAN else 1.0
     scale = 1 / total if total else math.nan
     g = np.ascontiguousarray(self).reshape(self.shape)
-    return put(g, scale, target, weight, ignore_index, *_layout(shape)).reshape(shape)
+    return put(g, scale, target, weight, ignore_index, *_rows_classes_rest(shape)).reshape(shape)
 
 
 _nll_slope.meta(lambda self, target, weight, reduction, ignore_index, shape: meta_array(shape, self.dtype))
@@ -318,7 +320,7 @@ def _of_probabilities(
     return total / (input.numel() / classes) if reduction == MEAN else total
 
 
-def _smooth(
+def _label_smoothed(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore: int, smoothing: float
 ) -> Tensor:
     """The loss of class numbers when each class gets a share `smoothing / C` of the target."""
@@ -364,7 +366,7 @@ def cross_entropy(
     if label_smoothing > 0:
         if label_smoothing > 1:
             raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
-        return _smooth(input, target, weight, code, ignore_index, label_smoothing)
+        return _label_smoothed(input, target, weight, code, ignore_index, label_smoothing)
     x = ops.log_softmax(input, 0 if input.ndim == 1 else 1)
     return _nll_nd(x, target, weight, code, ignore_index)
 

@@ -47,7 +47,7 @@ def _ctc_loss(
 ) -> Any:
     if self.dtype not in (np.float32, np.float64):
         raise NotImplementedError(f"\"ctc_loss_cpu\" not implemented for '{type_name(self)}'")
-    _check(targets, steps.tolist(), counts.tolist(), len(self))
+    _check_ctc(targets, steps.tolist(), counts.tolist(), len(self))
     return losses(*_arrays(self, targets, steps, counts), blank)
 
 
@@ -96,7 +96,7 @@ _ctc_loss.vjp(
 )
 
 
-def _slope_vjp(
+def _ctc_slope_vjp(
     g: Tensor,
     self: Tensor,
     log_probs: Tensor,
@@ -112,7 +112,7 @@ def _slope_vjp(
     return own, _ctc_bend(g * ops.unsqueeze(self, -1), *rest) if needs[1] else None, None, None, None
 
 
-_ctc_slope.joint_vjp(_slope_vjp)
+_ctc_slope.joint_vjp(_ctc_slope_vjp)
 _ctc_bend.vjp(
     self=lambda g, log_probs, targets, steps, counts, blank, zero_infinity: _ctc_bend(
         g, log_probs, targets, steps, counts, blank, zero_infinity
@@ -156,7 +156,7 @@ def _lengths(name: str, given: Any, x: Tensor) -> Tensor:
 _WHERE = "(while checking arguments for ctc_loss_allocate_outputs)"
 
 
-def _check(targets: Any, steps: list[int], counts: list[int], longest: int) -> None:
+def _check_ctc(targets: Any, steps: list[int], counts: list[int], longest: int) -> None:
     """Refuses lengths out of range and targets of other sizes."""
     for name, lengths in (("target_lengths", counts), ("input_lengths", steps)):
         for n in lengths:

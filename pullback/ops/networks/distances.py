@@ -26,7 +26,11 @@ from pullback.ops.shared.forms import explained
 PLAIN = 25
 """Up to so many rows the euclidean distance is computed from differences, beyond by a matrix product."""
 
-_MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+_COMPUTE_MODES = (
+    "use_mm_for_euclid_dist_if_necessary",
+    "use_mm_for_euclid_dist",
+    "donot_use_mm_for_euclid_dist",
+)
 
 # --------------------------------------------------------------------------------- all with all
 
@@ -123,7 +127,7 @@ def _cdist_vjp(
     return (ops.sum(slope, -2) if first else None), (-ops.sum(slope, -3) if second else None)
 
 
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _MODES[0]) -> Tensor:
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _COMPUTE_MODES[0]) -> Tensor:
     """The distance of order `p` of every row of `x1` from every row of `x2`: (..., n, m).
 
     Leading dims are broadcast. Euclidean distances between more than 25 rows are computed by a matrix
@@ -134,9 +138,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _MO
     >>> torch.cdist(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
     tensor([[5., 1.]])
     """
-    if compute_mode is not None and compute_mode not in _MODES:
+    if compute_mode is not None and compute_mode not in _COMPUTE_MODES:
         raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
-    return _cdist(x1, x2, float(p), 0 if compute_mode is None else _MODES.index(compute_mode))
+    return _cdist(x1, x2, float(p), 0 if compute_mode is None else _COMPUTE_MODES.index(compute_mode))
 
 
 cdist = explained(cdist, places="t")

@@ -69,7 +69,7 @@ def _dropped(input: Tensor, p: float, train: bool, inplace: bool, feature: bool,
     return input.mul_(noise).add_(shift) if inplace else input * noise + shift
 
 
-def _checked(p: float) -> None:
+def _check_probability(p: float) -> None:
     if p < 0.0 or p > 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
@@ -88,7 +88,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     >>> torch.nn.functional.dropout(torch.ones(5))
     tensor([0., 0., 2., 0., 0.])
     """
-    _checked(p)
+    _check_probability(p)
     return _dropped(input, p, training, inplace, False, False)
 
 
@@ -100,7 +100,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     >>> torch.nn.functional.alpha_dropout(torch.ones(2))
     tensor([1., 1.])
     """
-    _checked(p)
+    _check_probability(p)
     return _dropped(input, p, training, inplace, False, True)
 
 
@@ -114,7 +114,7 @@ def feature_alpha_dropout(
     >>> torch.nn.functional.feature_alpha_dropout(torch.ones(1, 2))
     tensor([[1., 1.]])
     """
-    _checked(p)
+    _check_probability(p)
     return _dropped(input, p, training, inplace, True, True)
 
 
@@ -134,7 +134,7 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     >>> torch.nn.functional.dropout1d(torch.ones(1, 2), p=1.0)
     tensor([[0., 0.]])
     """
-    _checked(p)
+    _check_probability(p)
     if input.ndim not in (2, 3):
         raise RuntimeError(
             f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that "
@@ -165,7 +165,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     >>> torch.nn.functional.dropout2d(torch.ones(1, 1, 1, 2), p=1.0)
     tensor([[[[0., 0.]]]])
     """
-    _checked(p)
+    _check_probability(p)
     _warn_of_dims("dropout2d", input.ndim, 2)
     if input.ndim == 3:
         warnings.warn(
@@ -187,7 +187,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     >>> torch.nn.functional.dropout3d(torch.ones(1, 1, 1, 1), p=1.0)
     tensor([[[[0.]]]])
     """
-    _checked(p)
+    _check_probability(p)
     _warn_of_dims("dropout3d", input.ndim, 3)
     return _channels(input, p, training, inplace, input.ndim == 5)
 
@@ -195,7 +195,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 # --------------------------------------------------------------------- the forms in torch itself
 
 
-def _publish(name: str, feature: bool, alpha: bool) -> None:
+def _publish_in_torch(name: str, feature: bool, alpha: bool) -> None:
     """`torch.NAME` and `torch.NAME_`, whose parameters are all required."""
     for inplace in (False, True):
 
@@ -207,10 +207,10 @@ def _publish(name: str, feature: bool, alpha: bool) -> None:
         function(name=name + "_" * inplace, places="t")(call)
 
 
-_publish("dropout", False, False)
-_publish("feature_dropout", True, False)
-_publish("alpha_dropout", False, True)
-_publish("feature_alpha_dropout", True, True)
+_publish_in_torch("dropout", False, False)
+_publish_in_torch("feature_dropout", True, False)
+_publish_in_torch("alpha_dropout", False, True)
+_publish_in_torch("feature_alpha_dropout", True, True)
 
 
 @op(places="t", random=True, takes_half=True)

@@ -9,6 +9,7 @@ to any order. The loops are in `kernels/bags.pyx`. Read `embedding`, then `_bag_
 from __future__ import annotations
 
 import warnings
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from pullback.ops.reductions.norms import norm_array
 from pullback.ops.shared.batches import folded, of_sample
 from pullback.ops.shared.flat_indices import outside
 
-_MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
+_NORM_MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
 
 
 def _check_indices(name: str, indices: Array) -> None:
@@ -45,7 +46,7 @@ def _rows_of(a: Array) -> Array:
     return rows.view(rows.real.dtype) if rows.dtype.kind == "c" else rows
 
 
-def _flat(indices: Array) -> Array:
+def _flat_indices(indices: Array) -> Array:
     return np.ascontiguousarray(indices, np.int64).reshape(-1)
 
 
@@ -101,14 +102,14 @@ def _shares(flat: Array, rows: int, padding_idx: int, by_frequency: bool, dtype:
 @op(name="embedding_dense_backward", places="")
 def _embedding_slope(self: Tensor, indices: Tensor, rows: int, padding_idx: int, by_frequency: bool) -> Array:
     """The gradient of an embedding's matrix for that of its result."""
-    flat, values = _flat(indices), _rows_of(self)
+    flat, values = _flat_indices(indices), _rows_of(self)
     shares = _shares(flat, rows, padding_idx, by_frequency, values.dtype)
     return bags_kernels.bag_sum(values, None, flat, shares, rows, flat.size).view(self.dtype)
 
 
 @op(name="embedding_shares", places="", nondiff=True)
 def _embedding_shares(self: Tensor, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array:
-    shares = _shares(_flat(self), rows, padding_idx, by_frequency, dtype.to_real().numpy)
+    shares = _shares(_flat_indices(self), rows, padding_idx, by_frequency, dtype.to_real().numpy)
     return shares.reshape(*self.shape, 1)
 
 
@@ -199,7 +200,7 @@ def _embedding_slope_by_rows(
 
 
 @op(name="embedding_renorm", places="", writes="K")
-def _renorm(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Array:
+def _embedding_renorm(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Array:
     """A matrix with the named rows scaled down to the norm `max_norm` where theirs is larger."""
     if self.ndim != 2:
         raise RuntimeError("'self' must be 2-D")
@@ -211,12 +212,12 @@ def _renorm(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) ->
         )
     picked = self[rows].astype(np.float32) if self.itemsize == 2 else self[rows]
     norms = np.asarray(norm_array(picked, norm_type, (1,), True))
-    scale = np.where(norms > max_norm, max_norm / (norms + _MARGIN), 1)
+    scale = np.where(norms > max_norm, max_norm / (norms + _NORM_MARGIN), 1)
     self[rows] = picked * scale.astype(picked.dtype)
     return self
 
 
-_renorm.meta(lambda self, indices, max_norm, norm_type: meta_like(self))
+_embedding_renorm.meta(lambda self, indices, max_norm, norm_type: meta_like(self))
 
 
 @function(places="t")
@@ -229,7 +230,7 @@ def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type
     >>> torch.embedding_renorm_(torch.tensor([[3.0, 4.0]]), torch.tensor([0]), 1.0, 2.0)
     tensor([[0.6000, 0.8000]])
     """
-    return _renorm.inplace(input, indices, max_norm, norm_type)
+    return _embedding_renorm.inplace(input, indices, max_norm, norm_type)
 
 
 def _renormed(weight: Tensor, indices: Tensor, max_norm: float | None, norm_type: float) -> None:
@@ -239,7 +240,7 @@ def _renormed(weight: Tensor, indices: Tensor, max_norm: float | None, norm_type
     before = grad_enabled()
     set_grad_enabled(False)
     try:
-        _renorm.inplace(weight, indices, max_norm, norm_type)
+        _embedding_renorm.inplace(weight, indices, max_norm, norm_type)
     finally:
         set_grad_enabled(before)
 
@@ -364,7 +365,7 @@ def _bag_places(self: Tensor, offsets: Tensor, padding: int, last: bool, rows: i
     """Of each index that is no padding, its place, its row and its bag; and the size of each bag."""
     _check_indices("embedding_bag", self)
     _check_indices("embedding_bag", offsets)
-    flat, starts = _flat(self), _flat(offsets)
+    flat, starts = _flat_indices(self), _flat_indices(offsets)
     _check_offsets(starts, flat.size, type_name(offsets))
     if outside(flat, rows):
         bad = flat[(flat < 0) | (flat >= rows)][0]
@@ -406,7 +407,12 @@ def _check_offsets(starts: Array, count: int, shown: str) -> None:
         )
 
 
-SUM, MEAN, MAX = range(3)
+class BagMode(IntEnum):
+    """What becomes of the rows of a bag, by PyTorch's numbers."""
+
+    SUM = 0
+    MEAN = 1
+    MAX = 2
 
 
 def _check_bag_weight(weight: Tensor, scale: Tensor | None) -> None:
@@ -481,13 +487,13 @@ def _embedding_bag(
         padding_idx %= rows
     place, source, target, size = _bag_places(indices, offsets, padding_idx, include_last_offset, rows)
     bags = size.shape[0]
-    if mode == MAX:
+    if mode == BagMode.MAX:
         result, where = _bag_max(weight, source, target, bags)
         return result, target, size, where
     if scale_grad_by_freq:
         weight = _by_frequency(weight, indices)
     scale = per_sample_weights
-    if mode == MEAN:
+    if mode == BagMode.MEAN:
         scale = (1 / ops.clamp(size, 1)).to(weight.dtype)[target]
     elif scale is not None:
         scale = ops.index_select(scale, 0, place)
@@ -570,7 +576,7 @@ def _functional_embedding_bag(
         if per_sample_weights is not None:
             per_sample_weights = ops.reshape(per_sample_weights, (-1,))
     _renormed(weight, input, max_norm, norm_type)
-    code = ("sum", "mean", "max").index(mode)
+    code = BagMode[mode.upper()]
     return _embedding_bag(
         weight, input, offsets, scale_grad_by_freq, code, sparse, per_sample_weights,
         include_last_offset, padding_idx,

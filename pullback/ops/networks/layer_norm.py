@@ -2,8 +2,8 @@
 
 A `Frame` says how the numbers lie: for the kernels in `kernels/norms.pyx`, and as shapes for the rules.
 A norm is one op, whose results are y, the mean, 1 / deviation and the variance; the rule of y is
-`norm_slope` for the input and `norm_sums` for weight and bias. These are ops with rules of their
-own, made of plain ops, and mean and deviation have a gradient, too: so there are derivatives of
+`normalization_slope` for the input and `normalization_sums` for weight and bias. These are ops with rules
+of their own, made of plain ops, and mean and deviation have a gradient, too: so there are derivatives of
 every order. batch_norm is in batch_norm.py.
 """
 
@@ -52,7 +52,7 @@ def check_mixed(x: Any, *parameters: Any) -> None:
                 raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
 
 
-def _plain(a: Any, frame: Frame | None = None) -> Any:
+def _as_operand(a: Any, frame: Frame | None = None) -> Any:
     """A contiguous array of float32 or float64, transposed if the frame says so."""
     if a is None:
         return None
@@ -63,7 +63,7 @@ def _plain(a: Any, frame: Frame | None = None) -> Any:
     return np.ascontiguousarray(a)
 
 
-def _back(result: Any, like: Any, frame: Frame) -> Any:
+def _as_input(result: Any, like: Any, frame: Frame) -> Any:
     """A result of the kernels in the input's shape and dtype."""
     if frame.turned:
         result = result.T.copy().reshape(like.shape)
@@ -73,30 +73,34 @@ def _back(result: Any, like: Any, frame: Frame) -> Any:
 def normalised(x: Any, weight: Any, bias: Any, frame: Frame, eps: float) -> Any:
     """The kernel of the norms: y, mean, 1 / deviation, variance."""
     check_mixed(x, weight, bias)
-    plain = _plain(x, frame)
+    plain = _as_operand(x, frame)
     mean, rstd, variance = norms.statistics(plain, frame.kernel, eps)
-    y = norms.apply(plain, mean, rstd, _plain(weight), _plain(bias), frame.kernel)
+    y = norms.apply(plain, mean, rstd, _as_operand(weight), _as_operand(bias), frame.kernel)
     own = frame.own
-    return _back(y, x, frame), mean.reshape(own), rstd.reshape(own), variance.reshape(own)
+    return _as_input(y, x, frame), mean.reshape(own), rstd.reshape(own), variance.reshape(own)
 
 
-@op(name="norm_slope", places="", takes_half=True)
-def norm_slope(
+@op(name="normalization_slope", places="", takes_half=True)
+def normalization_slope(
     self: Tensor, input: Tensor, weight: Tensor | None, mean: Tensor, rstd: Tensor, frame: Frame
 ) -> Any:
     """The gradient of a norm's input, for the gradient `self` of its result."""
-    x = _plain(input, frame)
-    g = _plain(self.astype(input.dtype, copy=False), frame)
-    result = norms.input_gradient(g, x, _plain(mean), _plain(rstd), _plain(weight), frame.kernel)
-    return _back(result, input, frame)
+    x = _as_operand(input, frame)
+    g = _as_operand(self.astype(input.dtype, copy=False), frame)
+    result = norms.input_gradient(
+        g, x, _as_operand(mean), _as_operand(rstd), _as_operand(weight), frame.kernel
+    )
+    return _as_input(result, input, frame)
 
 
-@op(name="norm_sums", places="", takes_half=True)
-def norm_sums(self: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, frame: Frame) -> Any:
+@op(name="normalization_sums", places="", takes_half=True)
+def normalization_sums(self: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, frame: Frame) -> Any:
     """The gradients of a norm's weight and bias."""
-    x = _plain(input, frame)
-    g = _plain(self.astype(input.dtype, copy=False), frame)
-    return norms.affine_gradients(g, x, _plain(mean), _plain(rstd), math.prod(frame.weights), frame.kernel)
+    x = _as_operand(input, frame)
+    g = _as_operand(self.astype(input.dtype, copy=False), frame)
+    return norms.affine_gradients(
+        g, x, _as_operand(mean), _as_operand(rstd), math.prod(frame.weights), frame.kernel
+    )
 
 
 # ------------------------------------------------------------------------------------- shapes
@@ -114,11 +118,11 @@ def norm_meta(self: Any, weight: Any, bias: Any, frame: Frame, *rest: Any) -> tu
     return (meta_array(self.shape, self.dtype), *statistics)
 
 
-norm_slope.meta(lambda self, input, *rest: meta_array(input.shape, input.dtype))
+normalization_slope.meta(lambda self, input, *rest: meta_array(input.shape, input.dtype))
 
 
-@norm_sums.meta
-def _norm_sums_meta(self: Any, input: Any, mean: Any, rstd: Any, frame: Frame) -> tuple[Any, ...]:
+@normalization_sums.meta
+def _normalization_sums_meta(self: Any, input: Any, mean: Any, rstd: Any, frame: Frame) -> tuple[Any, ...]:
     count = (math.prod(frame.weights),)
     return meta_array(count, _statistics_dtype(input)), meta_array(count, _statistics_dtype(input))
 
@@ -153,9 +157,9 @@ def norm_vjp(
     dw = db = None
     if g0 is not None:
         if needs[0]:
-            parts.append(norm_slope(g0, self, weight, result1, result2, frame))
+            parts.append(normalization_slope(g0, self, weight, result1, result2, frame))
         if any(needs[1:]):
-            dw, db = norm_sums(g0, self, result1, result2, frame)
+            dw, db = normalization_sums(g0, self, result1, result2, frame)
             dw = None if weight is None else _seen(dw, tuple(weight.shape))
             db = None if bias_shape is None else _seen(db, tuple(bias_shape))
     if needs[0] and (g1 is not None or g2 is not None or g3 is not None):
@@ -186,8 +190,8 @@ def _statistics_slope(
     return _seen(ops.expand(total / count, frame.shape), tuple(self.shape))
 
 
-@norm_slope.joint_vjp
-def _norm_slope_vjp(
+@normalization_slope.joint_vjp
+def _normalization_slope_vjp(
     g: Tensor,
     self: Tensor,
     input: Tensor,
@@ -204,7 +208,7 @@ def _norm_slope_vjp(
         return ops.mean(t, frame.dims, True)
 
     scaled = up if weight is None else up * _seen(weight, frame.weights)
-    straight = _seen(norm_slope(g, input, None, mean, rstd, frame), frame.shape)
+    straight = _seen(normalization_slope(g, input, None, mean, rstd, frame), frame.shape)
     tilt = average(scaled * unit)
     d_unit = -r * (v * tilt + scaled * average(v * unit))
     dx = d_unit * r
@@ -219,8 +223,8 @@ def _norm_slope_vjp(
     )
 
 
-@norm_sums.joint_vjp
-def _norm_sums_vjp(
+@normalization_sums.joint_vjp
+def _normalization_sums_vjp(
     g0: Tensor | None,
     g1: Tensor | None,
     self: Tensor,
@@ -251,7 +255,7 @@ def _widths(frame: Frame) -> tuple[int, ...]:
     return (1,) * (len(frame.shape) - len(frame.weights)) + tuple(frame.weights)
 
 
-@norm_slope.batch
+@normalization_slope.batch
 def _norm_slope_batch(
     level: Any, op: Op, self: Any, input: Any, weight: Any, mean: Any, rstd: Any, frame: Frame
 ) -> Any:
@@ -265,7 +269,7 @@ def _norm_slope_batch(
     return level.wrap(ops.reshape(dx, (level.size, *input.shape)))
 
 
-@norm_sums.batch
+@normalization_sums.batch
 def _norm_sums_batch(level: Any, op: Op, self: Any, input: Any, mean: Any, rstd: Any, frame: Frame) -> Any:
     """Sums of g * xhat and of g."""
     own = tuple(frame.weights) if frame.own == frame.stats else (-1,)
@@ -349,7 +353,7 @@ def _layer_norm_batch(level: Any, op: Op, self: Any, weight: Any, bias: Any, fra
     return level.wrap([affine(level, y, weight, bias, shape), *stats])
 
 
-def _layer(
+def _checked_layer_norm(
     name: str, input: Tensor, normalized_shape: Any, weight: Any, bias: Any, eps: float
 ) -> tuple[Tensor, ...]:
     shape = tuple(input.shape)
@@ -374,7 +378,7 @@ def layer_norm(
     >>> torch.nn.functional.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
     tensor([[-1.0000,  1.0000]])
     """
-    return _layer("layer_norm", input, normalized_shape, weight, bias, eps)[0]
+    return _checked_layer_norm("layer_norm", input, normalized_shape, weight, bias, eps)[0]
 
 
 @function(name="layer_norm", places="t")
@@ -387,7 +391,7 @@ def _torch_layer_norm(
     cudnn_enable: bool = True,
 ) -> Tensor:
     """`torch.nn.functional.layer_norm`."""
-    return _layer("layer_norm", input, normalized_shape, weight, bias, eps)[0]
+    return _checked_layer_norm("layer_norm", input, normalized_shape, weight, bias, eps)[0]
 
 
 @function(places="t")
@@ -404,7 +408,7 @@ def native_layer_norm(
     >>> torch.native_layer_norm(torch.tensor([[1.0, 3.0]]), (2,), None, None, 1e-5)[1]
     tensor([[2.]])
     """
-    y, mean, rstd, _ = _layer("layer_norm", input, normalized_shape, weight, bias, eps)
+    y, mean, rstd, _ = _checked_layer_norm("layer_norm", input, normalized_shape, weight, bias, eps)
     return y, mean.detach(), rstd.detach()
 
 

@@ -332,7 +332,7 @@ def multi_margin_loss(
     return _multi_margin(input, target, weight, p, margin, reduction_of(reduction))
 
 
-def _labels(target: Any, classes: int) -> tuple[Any, Any]:
+def _label_masks(target: Any, classes: int) -> tuple[Any, Any]:
     """The labels of each row up to the first -1: which of the targets count, which classes they are."""
     counts = np.logical_and.accumulate(target >= 0, axis=1)
     is_label = np.zeros((len(target), classes + 1), bool)
@@ -362,7 +362,7 @@ def _multilabel_margin(self: Tensor, target: Tensor, reduction: int) -> Any:
     if target.size and (target.min() < -1 or target.max() >= classes):
         raise RuntimeError("argument #2 'target' is out of range")
     x, own = self.reshape(rows, classes), target.reshape(rows, classes)
-    counts, is_label = _labels(own, classes)
+    counts, is_label = _label_masks(own, classes)
     short = 1 - np.take_along_axis(x, np.where(counts, own, 0), 1)[:, :, None] + x[:, None, :]
     pairs = counts[:, :, None] & ~is_label[:, None, :]
     losses = np.where(pairs, np.maximum(short, 0), self.dtype.type(0)).sum((1, 2)) / self.dtype.type(classes)
@@ -374,7 +374,7 @@ def _multilabel_pairs(self: Tensor, target: Tensor) -> Any:
     """How many labels each class comes too close to, and minus the classes too close to each label."""
     rows, classes = _check_matrix(self)
     x, own = self.reshape(rows, classes), target.reshape(rows, classes)
-    counts, is_label = _labels(own, classes)
+    counts, is_label = _label_masks(own, classes)
     index = np.where(counts, own, 0)
     short = 1 - np.take_along_axis(x, index, 1)[:, :, None] + x[:, None, :]
     close = (short > 0) & counts[:, :, None] & ~is_label[:, None, :]

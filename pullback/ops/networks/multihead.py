@@ -1,8 +1,8 @@
 """Multi-head attention as one function: projections, heads, masks, attention, projection.
 
-The steps are `_projected`, `_with_extras` (added biases, static parts, a zero), `_combined_mask`, and
-`_attended`, which is scaled_dot_product_attention unless the weights are asked for. Everything is
-made of ops. Read `multi_head_attention_forward` first.
+The steps are `_masks`, `_projected`, `_combined_mask` and `_attended`, which is
+scaled_dot_product_attention unless the weights are asked for. Everything is made of ops; what is refused
+stands at the end. Read `multi_head_attention_forward` first.
 """
 
 from __future__ import annotations
@@ -20,44 +20,7 @@ from pullback.core.op import function
 _STATIC = "expecting static_{0}.size({1}) of {2}, but got {3}"
 
 
-def _require(condition: Any, message: str) -> None:
-    """AssertionError unless the condition holds: what PyTorch asserts here."""
-    if not condition:
-        raise AssertionError(message)
-
-
-# ------------------------------------------------------------------------------------- checks
-
-
-def _check_dims(
-    query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None, heads: int
-) -> bool:
-    """Whether there is a batch dim. AssertionError where the dims do not go together."""
-    batched = query.ndim == 3
-    _require(
-        query.ndim in (2, 3),
-        f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor",
-    )
-    word, dims = ("batched (3-D)", 3) if batched else ("unbatched (2-D)", 2)
-    _require(
-        key.ndim == dims and value.ndim == dims,
-        f"For {word} `query`, expected `key` and `value` to be {dims}-D but found "
-        f"{key.ndim}-D and {value.ndim}-D tensors respectively",
-    )
-    _require(
-        padding is None or padding.ndim == dims - 1,
-        f"For {word} `query`, expected `key_padding_mask` to be `None` or {dims - 1}-D but found "
-        f"{0 if padding is None else padding.ndim}-D tensor instead",
-    )
-    _require(
-        mask is None or mask.ndim in (2, 3),
-        f"For {word} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found "
-        f"{0 if mask is None else mask.ndim}-D tensor instead",
-    )
-    if not batched and mask is not None and mask.ndim == 3:
-        shape = (heads, query.shape[0], key.shape[0])
-        _require(tuple(mask.shape) == shape, f"Expected `attn_mask` shape to be {shape} but got {mask.shape}")
-    return batched
+# -------------------------------------------------------------------------------------- masks
 
 
 def _as_bias(mask: Tensor | None, name: str, other: Tensor | None, dtype: Dtype) -> Tensor | None:
@@ -88,7 +51,32 @@ def _shaped_mask(mask: Tensor | None, batch: int, heads: int, length: int, sourc
     return ops.unsqueeze(mask, 0) if mask.ndim == 2 else mask
 
 
+def _masks(
+    query: Tensor, mask: Tensor | None, padding: Tensor | None, causal: bool, weights: bool
+) -> tuple[Tensor | None, Tensor | None, bool]:
+    """The two masks as numbers to add, and whether causality goes without a mask."""
+    added = _as_bias(padding, "key_padding_mask", mask, query.dtype)
+    if causal and mask is None:
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method `generate_square_subsequent_mask` to create this mask."
+        )
+    if causal and added is None and not weights:
+        return None, None, True
+    return _as_bias(mask, "attn_mask", None, query.dtype), added, False
+
+
 # -------------------------------------------------------------------------------------- steps
+
+
+def _with_batch(
+    query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Tensors without a batch dim with one of size 1; the same one stays the same."""
+    same = query is key and key is value
+    query = ops.unsqueeze(query, 1)
+    key, value = (query, query) if same else (ops.unsqueeze(key, 1), ops.unsqueeze(value, 1))
+    return query, key, value, None if padding is None else ops.unsqueeze(padding, 0)
 
 
 def _projected(
@@ -202,62 +190,80 @@ def multi_head_attention_forward(
     tensor([[0.6698, 0.3302],
             [0.3302, 0.6698]])
     """
-    batched = _check_dims(query, key, value, key_padding_mask, attn_mask, num_heads)
+    batched = _check_attention_dims(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:
-        same = query is key and key is value
-        query = ops.unsqueeze(query, 1)
-        key, value = (query, query) if same else (ops.unsqueeze(key, 1), ops.unsqueeze(value, 1))
-        key_padding_mask = None if key_padding_mask is None else ops.unsqueeze(key_padding_mask, 0)
+        query, key, value, key_padding_mask = _with_batch(query, key, value, key_padding_mask)
     length, batch, width = query.shape
-    padding = _as_bias(key_padding_mask, "key_padding_mask", attn_mask, query.dtype)
-    if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
-            "method `generate_square_subsequent_mask` to create this mask."
-        )
-    if is_causal and padding is None and not need_weights:
-        attn_mask = None
-    else:
-        attn_mask, is_causal = _as_bias(attn_mask, "attn_mask", None, query.dtype), False
-    _require(
-        width == embed_dim_to_check,
-        f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}",
-    )
-    _require(width % num_heads == 0, f"embed_dim {width} not divisible by num_heads {num_heads}")
-    parts = _check_matrices(
+    mask, padding, is_causal = _masks(query, attn_mask, key_padding_mask, is_causal, need_weights)
+    _check_widths(width, embed_dim_to_check, num_heads)
+    parts = _check_projections(
         key, value, use_separate_proj_weight, in_proj_weight, (q_proj_weight, k_proj_weight, v_proj_weight)
     )
     q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, parts)
-    attn_mask = _shaped_mask(attn_mask, batch, num_heads, length, k.shape[0])
-    if bias_k is not None and bias_v is not None:
-        _require(static_k is None, "bias cannot be added to static key.")
-        _require(static_v is None, "bias cannot be added to static value.")
-        k = ops.cat([k, ops.repeat(bias_k, 1, batch, 1)])
-        v = ops.cat([v, ops.repeat(bias_v, 1, batch, 1)])
-        attn_mask, padding = _longer(attn_mask), _longer(padding)
-    else:
-        _require(bias_k is None, "bias_k is set but bias_v is None")
-        _require(bias_v is None, "bias_v is set but bias_k is None")
+    mask = _shaped_mask(mask, batch, num_heads, length, k.shape[0])
+    if _has_biases(bias_k, bias_v, static_k, static_v):
+        k, v = ops.cat([k, ops.repeat(bias_k, 1, batch, 1)]), ops.cat([v, ops.repeat(bias_v, 1, batch, 1)])
+        mask, padding = _longer(mask), _longer(padding)
     q = _heads(q, batch, num_heads)
     k, v = _static(static_k, "k", k, batch, num_heads), _static(static_v, "v", v, batch, num_heads)
     if add_zero_attn:
         k, v = ops.constant_pad_nd(k, (0, 0, 0, 1), 0), ops.constant_pad_nd(v, (0, 0, 0, 1), 0)
-        attn_mask, padding = _longer(attn_mask), _longer(padding)
-    mask = _combined_mask(attn_mask, padding, batch, num_heads, k.shape[1])
+        mask, padding = _longer(mask), _longer(padding)
+    mask = _combined_mask(mask, padding, batch, num_heads, k.shape[1])
     dropout = dropout_p if training else 0.0
-    found, weights = _attended(q, k, v, mask, dropout, is_causal, batch, need_weights)
-    found = ops.reshape(ops.transpose(found, 0, 1), (length * batch, width))
-    found = ops.linear(found, out_proj_weight, out_proj_bias)
-    found = ops.reshape(found, (length, batch, found.shape[1]))
+    values, weights = _attended(q, k, v, mask, dropout, is_causal, batch, need_weights)
+    values = ops.reshape(ops.transpose(values, 0, 1), (length * batch, width))
+    y = ops.linear(values, out_proj_weight, out_proj_bias)
+    y = ops.reshape(y, (length, batch, y.shape[1]))
     if weights is not None:
         weights = ops.reshape(weights, (batch, num_heads, length, -1))
         weights = ops.mean(weights, 1) if average_attn_weights else weights
     if batched:
-        return found, weights
-    return ops.squeeze(found, 1), None if weights is None else ops.squeeze(weights, 0)
+        return y, weights
+    return ops.squeeze(y, 1), None if weights is None else ops.squeeze(weights, 0)
 
 
-def _check_matrices(
+# ------------------------------------------------------------------------------------- checks
+
+
+def _require(condition: Any, message: str) -> None:
+    """AssertionError unless the condition holds: what PyTorch asserts here."""
+    if not condition:
+        raise AssertionError(message)
+
+
+def _check_attention_dims(
+    query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None, heads: int
+) -> bool:
+    """Whether there is a batch dim. AssertionError where the dims do not go together."""
+    batched = query.ndim == 3
+    _require(
+        query.ndim in (2, 3),
+        f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor",
+    )
+    word, dims = ("batched (3-D)", 3) if batched else ("unbatched (2-D)", 2)
+    _require(
+        key.ndim == dims and value.ndim == dims,
+        f"For {word} `query`, expected `key` and `value` to be {dims}-D but found "
+        f"{key.ndim}-D and {value.ndim}-D tensors respectively",
+    )
+    _require(
+        padding is None or padding.ndim == dims - 1,
+        f"For {word} `query`, expected `key_padding_mask` to be `None` or {dims - 1}-D but found "
+        f"{0 if padding is None else padding.ndim}-D tensor instead",
+    )
+    _require(
+        mask is None or mask.ndim in (2, 3),
+        f"For {word} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found "
+        f"{0 if mask is None else mask.ndim}-D tensor instead",
+    )
+    if not batched and mask is not None and mask.ndim == 3:
+        shape = (heads, query.shape[0], key.shape[0])
+        _require(tuple(mask.shape) == shape, f"Expected `attn_mask` shape to be {shape} but got {mask.shape}")
+    return batched
+
+
+def _check_projections(
     key: Tensor, value: Tensor, separate: bool, packed: Tensor | None, parts: tuple[Tensor | None, ...]
 ) -> tuple[Tensor | None, ...] | None:
     """The three matrices, None if they are packed. AssertionError where some is missing."""
@@ -272,3 +278,22 @@ def _check_matrices(
     for name, part in zip("qkv", parts, strict=True):
         _require(part is not None, f"use_separate_proj_weight is True but {name}_proj_weight is None")
     return parts
+
+
+def _check_widths(width: int, expected: int, heads: int) -> None:
+    """The width that was promised, divisible by the heads."""
+    _require(width == expected, f"was expecting embedding dimension of {expected}, but got {width}")
+    _require(width % heads == 0, f"embed_dim {width} not divisible by num_heads {heads}")
+
+
+def _has_biases(
+    bias_k: Tensor | None, bias_v: Tensor | None, static_k: Tensor | None, static_v: Tensor | None
+) -> bool:
+    """Whether biases are added to keys and values: to both or to none, and to none that are static."""
+    if bias_k is None or bias_v is None:
+        _require(bias_k is None, "bias_k is set but bias_v is None")
+        _require(bias_v is None, "bias_v is set but bias_k is None")
+        return False
+    _require(static_k is None, "bias cannot be added to static key.")
+    _require(static_v is None, "bias cannot be added to static value.")
+    return True

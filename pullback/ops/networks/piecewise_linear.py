@@ -1,7 +1,7 @@
 """Activations made of straight pieces: relu and its kin, hardtanh, shrinkage, thresholds, prelu.
 
 Each is a loop of `kernels/curves.pyx` and a slope that is constant by pieces: `_within`, mostly, or a
-choice. At a corner the slope is that of the flat piece. Read `_declare` and `hardtanh` first. The smooth
+choice. At a corner the slope is that of the flat piece. Read `_piecewise` and `hardtanh` first. The smooth
 activations are in activations.py.
 """
 
@@ -23,7 +23,7 @@ from pullback.ops.shared.refusals import unimplemented
 from pullback.ops.shared.zero_times_infinity import times
 
 
-def _declare(name: str, rule: Any, numbers: tuple[str, ...] = (), **options: Any) -> Any:
+def _piecewise(name: str, rule: Any, numbers: tuple[str, ...] = (), **options: Any) -> Any:
     """An elementwise op of a tensor and numbers, whose loop for floats is in `kernels/curves.pyx`."""
     public = options.get("public_name", name)
     options = {"allowed": "f", "refuse": unimplemented(f"{public}_cpu"), **options}
@@ -35,7 +35,7 @@ def _declare(name: str, rule: Any, numbers: tuple[str, ...] = (), **options: Any
     )
 
 
-_within = _declare("within", lambda g: ops.zeros_like(g), ("low", "high"))
+_within = _piecewise("within", lambda g: ops.zeros_like(g), ("low", "high"))
 _within.doc = "1 inside the open interval, else 0: the slope of what is cut off at its ends."
 
 
@@ -62,7 +62,7 @@ def _refuse_hardtanh(dtype: Any) -> str:
     return "Bool inputs not supported for hardtanh"
 
 
-_hardtanh = _declare(
+_hardtanh = _piecewise(
     "hardtanh",
     lambda g, self, min_val, max_val: times(g, _within(self, min_val, max_val)),
     ("min_val", "max_val"),
@@ -109,9 +109,9 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return _limited(input, 0, 6, inplace)
 
 
-_hardsigmoid = _declare("hardsigmoid", lambda g, self: times(g, _within(self, -3, 3)) / 6)
-_hardswish_slope = _declare("hardswish_slope", lambda g, self: times(g, _within(self, -3, 3)) / 3)
-_hardswish = _declare("hardswish", lambda g, self: times(g, _hardswish_slope(self)))
+_hardsigmoid = _piecewise("hardsigmoid", lambda g, self: times(g, _within(self, -3, 3)) / 6)
+_hardswish_slope = _piecewise("hardswish_slope", lambda g, self: times(g, _within(self, -3, 3)) / 3)
+_hardswish = _piecewise("hardswish", lambda g, self: times(g, _hardswish_slope(self)))
 
 
 @function(places="", aliases=("nn.functional.hardsigmoid",))
@@ -139,10 +139,10 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 # --------------------------------------------------------------------------- leaky_relu, threshold
 
 
-_leaky_slope = _declare("leaky_relu_slope", lambda g: ops.zeros_like(g), ("negative_slope",))
+_leaky_slope = _piecewise("leaky_relu_slope", lambda g: ops.zeros_like(g), ("negative_slope",))
 
 
-_leaky_relu = _declare(
+_leaky_relu = _piecewise(
     "leaky_relu",
     lambda g, self, negative_slope: times(g, _leaky_slope(self, negative_slope)),
     ("negative_slope",),
@@ -162,7 +162,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return applied(_leaky_relu, inplace, input, negative_slope)
 
 
-_threshold = _declare(
+_threshold = _piecewise(
     "threshold",
     lambda g, self, threshold: ops.where(self <= threshold, 0, g),
     ("threshold", "value"),
@@ -189,12 +189,12 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 # ------------------------------------------------------------------------------------- shrinkage
 
 
-_hardshrink = _declare(
+_hardshrink = _piecewise(
     "hardshrink",
     lambda g, self, lambd: ops.where((self >= -lambd) & (self <= lambd), 0, g),
     ("lambd",),
 )
-_softshrink = _declare(
+_softshrink = _piecewise(
     "softshrink",
     lambda g, self, lambd: ops.where((self >= -lambd) & (self <= lambd), 0, g),
     ("lambd",),

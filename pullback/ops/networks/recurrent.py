@@ -4,7 +4,7 @@ The formulas of a kind are a step and its reverse, written once for arrays and f
 the functions they need as `lib`. `_scan` and `_scan_back` loop over time, over rows of packed
 sequences, whose number may shrink. On arrays they are the kernels of `_recurrence` and its slope,
 so a layer is one op, with one product for all times where that can be; on tensors they give the
-higher derivatives, and run under transforms. Read `_lstm_step` and `_scan`, then `_layer`.
+higher derivatives, and run under transforms. Read `_lstm_step` and `_scan`, then `_recurrent_layer`.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def _recurrence(
 
 
 @op(name="recurrence_slope", places="", nondiff=True)
-def _slope(
+def _recurrence_slope(
     self: Tensor, gh: Tensor, gc: Tensor | None, before: Tensor, tape: Tensor, w: Tensor, kind: str,
     sizes: tuple[int, ...], reverse: bool, biased: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
@@ -235,8 +235,8 @@ def _recurrence_meta(self: Any, h: Any, c: Any, w: Any, b: Any, kind: str, *rest
     return tuple([meta_array(shape, self.dtype) for shape in shapes])
 
 
-@_slope.meta
-def _slope_meta(
+@_recurrence_slope.meta
+def _recurrence_slope_meta(
     self: Any, gh: Any, gc: Any, before: Any, tape: Any, w: Any, kind: str, sizes: Any, reverse: bool,
     biased: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
@@ -257,7 +257,7 @@ def _recurrence_vjp(
     gc = None if c is None else ops.zeros_like(c) if g2 is None else g2
     biased = b is not None
     if not grad_enabled() and not levels():
-        found = _slope(g, gh, gc, result3, result4, w, kind, sizes, reverse, biased)
+        found = _recurrence_slope(g, gh, gc, result3, result4, w, kind, sizes, reverse, biased)
         return (*found[:2], None if c is None else found[2], found[3], found[4] if biased else None)
     _, befores, saves, _, _ = _scan(_TENSORS, kind, self, h, c, w, b, None, sizes, reverse)
     outer, inner, gh, gc = _scan_back(_TENSORS, kind, g, gh, gc, befores, saves, w, sizes, reverse)
@@ -265,7 +265,7 @@ def _recurrence_vjp(
     return outer, gh, gc, slope, ops.sum(inner, 0) if biased else None
 
 
-def _run(
+def _one_direction(
     kind: str, x: Tensor, states: list[Tensor], weights: Sequence[Tensor | None], sizes: tuple[int, ...],
     reverse: bool,
 ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
@@ -293,7 +293,9 @@ def _run(
 # -------------------------------------------------------------------------------------- layers
 
 
-def _grouped(params: Sequence[Tensor], biased: bool, count: int, projected: bool) -> list[tuple[Any, ...]]:
+def _parameters_by_layer(
+    params: Sequence[Tensor], biased: bool, count: int, projected: bool
+) -> list[tuple[Any, ...]]:
     """The parameters of each layer and direction: matrices, biases, projection."""
     each = 2 + 2 * biased + projected
     if len(params) % each or len(params) // each < count:
@@ -318,15 +320,15 @@ def _layers(
     parts = [ops.unbind(state, 0) for state in states]
     if len(parts[0]) < layers * directions:
         raise RuntimeError("Expected more hidden states in stacked_rnn")
-    groups = _grouped(params, biased, layers * directions, projected)
+    groups = _parameters_by_layer(params, biased, layers * directions, projected)
     lasts: list[list[Tensor]] = [[] for _ in states]
     for layer in range(layers):
         outs = []
         for direction in range(directions):
             place = layer * directions + direction
             first = [part[place] for part in parts]
-            _check_batch(data, sizes, first[0])
-            out, last = _run(kind, data, first, groups[place], sizes, direction == 1)
+            _check_first_state(data, sizes, first[0])
+            out, last = _one_direction(kind, data, first, groups[place], sizes, direction == 1)
             outs.append(out)
             for some, one in zip(lasts, last, strict=True):
                 some.append(one)
@@ -336,7 +338,7 @@ def _layers(
     return data, [ops.stack(some, 0) for some in lasts]
 
 
-def _check_batch(data: Tensor, sizes: tuple[int, ...], h: Tensor) -> None:
+def _check_first_state(data: Tensor, sizes: tuple[int, ...], h: Tensor) -> None:
     if h.shape[0] != sizes[0]:
         raise RuntimeError(
             f"The size of tensor a ({h.shape[0]}) must match the size of tensor b ({sizes[0]}) at "
@@ -344,13 +346,13 @@ def _check_batch(data: Tensor, sizes: tuple[int, ...], h: Tensor) -> None:
         )
 
 
-def _layer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
+def _recurrent_layer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
     """`rnn_tanh`, `rnn_relu`, `gru` or `lstm` in either form: padded, or packed with batch sizes."""
     data = args[0]
     packed = isinstance(args[2] if len(args) > 2 else None, (tuple, list, Tensor)) and not (
         isinstance(args[3] if len(args) > 3 else None, bool)
     )
-    names = ("batch_sizes", *_NAMES) if packed else (*_NAMES, "batch_first")
+    names = ("batch_sizes", *_LAYER_OPTIONS) if packed else (*_LAYER_OPTIONS, "batch_first")
     given = dict(zip(names, args[1:], strict=False)) | kwargs
     hx = given["hx"]
     if isinstance(hx, Tensor) if name == "lstm" else not isinstance(hx, Tensor):
@@ -376,21 +378,7 @@ def _layer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Te
     return (found, *lasts)
 
 
-_NAMES = ("hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional")
-
-_LAYER_DOC = """{what}, layer on layer: outputs (T, N, D * H) and the last states (layers * D, N, H).
-
-    Called as `(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)`,
-    or for packed sequences as `(data, batch_sizes, hx, params, ...)` without `batch_first`. `params`
-    are, of each layer and direction, the matrices of input and state, then their biases.
-    RuntimeError for a wrong number of parameters or states, and for no time at all.
-    """
-_WHAT = {
-    "rnn_tanh": "`h = tanh(W x + b + U h + c)`",
-    "rnn_relu": "`h = relu(W x + b + U h + c)`",
-    "gru": "Gated recurrent units",
-    "lstm": "Long short-term memory, with `hx` the two states h and c",
-}
+_LAYER_OPTIONS = ("hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional")
 
 
 def _padded(
@@ -407,16 +395,45 @@ def _padded(
     """The form of the layers for sequences of one length."""
 
 
-def _publish_layer(name: str) -> Any:
-    def layer(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
-        return _layer(name, args, kwargs)
+@function(places="t", signature=_padded)
+def rnn_tanh(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+    """`h = tanh(W x + b + U h + c)`, layer on layer.
 
-    layer.__qualname__ = name
-    layer.__doc__ = _LAYER_DOC.format(what=_WHAT[name])
-    return function(name=name, places="t", signature=_padded)(layer)
+    The results are outputs (T, N, D * H) and the last states (layers * D, N, H), of inputs (T, N, I).
+    Called as `(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)`,
+    or for packed sequences as `(data, batch_sizes, hx, params, ...)` without `batch_first`. `params`
+    are, of each layer and direction, the matrices of input and state, then their biases.
+    RuntimeError for a wrong number of parameters or states, and for no time at all.
+    """
+    return _recurrent_layer("rnn_tanh", args, kwargs)
 
 
-rnn_tanh, rnn_relu, gru, lstm = map(_publish_layer, _STEPS)
+@function(places="t", signature=_padded)
+def rnn_relu(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+    """`h = relu(W x + b + U h + c)`, layer on layer.
+
+    As `rnn_tanh`, which says what the arguments mean.
+    """
+    return _recurrent_layer("rnn_relu", args, kwargs)
+
+
+@function(places="t", signature=_padded)
+def gru(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+    """Gated recurrent units, layer on layer.
+
+    As `rnn_tanh`, which says what the arguments mean.
+    """
+    return _recurrent_layer("gru", args, kwargs)
+
+
+@function(places="t", signature=_padded)
+def lstm(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+    """Long short-term memory, with `hx` the two states h and c, layer on layer.
+
+    As `rnn_tanh`, which says what the arguments mean.
+    """
+    return _recurrent_layer("lstm", args, kwargs)
+
 
 # --------------------------------------------------------------------------------------- cells
 
@@ -442,25 +459,43 @@ def _cell(kind: str, x: Tensor, states: list[Tensor], weights: tuple[Tensor | No
     name = f"{kind}_cell"
     for number, state in enumerate(states):
         _check_cell(name, x, state, weights[0], weights[1], number)
-    return _run(kind, x, states, (*weights, None), (x.shape[0],), False)[1]
+    return _one_direction(kind, x, states, (*weights, None), (x.shape[0],), False)[1]
 
 
-def _publish_cell(kind: str) -> Any:
-    def cell(
-        input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None,
-        b_hh: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
-        return _cell(kind, input, [hx], (w_ih, w_hh, b_ih, b_hh))[0]
+@function(places="t")
+def rnn_tanh_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """One step of `h = tanh(W x + b + U h + c)`, of inputs (N, I) and states (N, H): the new states.
 
-    cell.__qualname__ = f"{kind}_cell"
-    cell.__doc__ = f"""One step: {_WHAT[kind]}, of inputs (N, I) and states (N, H): the new states.
-
-    RuntimeError where sizes do not fit the matrices, (blocks * H, I) and (blocks * H, H).
+    RuntimeError where sizes do not fit the matrices, (H, I) and (H, H).
     """
-    return function(name=f"{kind}_cell", places="t")(cell)
+    return _cell("rnn_tanh", input, [hx], (w_ih, w_hh, b_ih, b_hh))[0]
 
 
-rnn_tanh_cell, rnn_relu_cell, gru_cell = map(_publish_cell, ("rnn_tanh", "rnn_relu", "gru"))
+@function(places="t")
+def rnn_relu_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """One step of `h = relu(W x + b + U h + c)`, of inputs (N, I) and states (N, H): the new states.
+
+    RuntimeError where sizes do not fit the matrices, (H, I) and (H, H).
+    """
+    return _cell("rnn_relu", input, [hx], (w_ih, w_hh, b_ih, b_hh))[0]
+
+
+@function(places="t")
+def gru_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """One step of gated recurrent units, of inputs (N, I) and states (N, H): the new states.
+
+    RuntimeError where sizes do not fit the matrices, (3H, I) and (3H, H).
+    """
+    return _cell("gru", input, [hx], (w_ih, w_hh, b_ih, b_hh))[0]
 
 
 @function(places="t")
