@@ -97,7 +97,7 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     view_key, tensors = parse(input.shape, key)
     if not tensors:
         return _basic(input, view_key)
-    return index(_viewed(input, view_key), tensors)
+    return index(_view_of(input, view_key), tensors)
 
 
 def _plain_key(parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -123,21 +123,21 @@ _BOUNDS = (int, type(None))
 _INDEX_DTYPES = (int64, bool_, int32)
 
 
-def _viewed(input: Tensor, key: tuple[Any, ...]) -> Tensor:
+def _view_of(input: Tensor, key: tuple[Any, ...]) -> Tensor:
     """The view that index tensors pick from: the tensor itself if the key changes nothing."""
     return input if all(part is WHOLE or part is Ellipsis for part in key) else _basic(input, key)
 
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """`input[key] = value`."""
-    if type(value) not in _NUMBERS and not isinstance(value, Tensor):
+    if type(value) not in _NUMBER_TYPES and not isinstance(value, Tensor):
         raise TypeError(f"can't assign a {full_name(type(value))} to a torch.{input.dtype.type_name}Tensor")
     tensors: list[Any] = []
     view_key = _plain_key(key if type(key) is tuple else (key,))
     if view_key is None:
         view_key, tensors = parse(input.shape, key)
     if tensors:
-        write_at(_viewed(input, view_key), tensors, value)
+        write_at(_view_of(input, view_key), tensors, value)
         return
     view = input if view_key == (Ellipsis,) else _basic(input, view_key)
     if not isinstance(value, Tensor):
@@ -146,7 +146,7 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         view.copy_(value if not value.ndim else _fitting(value, view.shape))
 
 
-_NUMBERS = (float, int, bool, complex)
+_NUMBER_TYPES = (float, int, bool, complex)
 
 
 def _fitting(value: Tensor, shape: Any) -> Tensor:

@@ -261,9 +261,9 @@ def _histc_by_scatter(self: Tensor, bins: int, min: float, max: float) -> Tensor
     else:
         low, high = (ops.full((), float(end), dtype=self.dtype) for end in (min, max))
     inside = (flat >= low) & (flat <= high)
-    place = ops.clamp((flat - low) * bins / (high - low), 0, bins - 1)
-    place = ops.where(inside, place.to(float64), 0.0).long()
-    return ops.scatter_add(ops.zeros(bins, dtype=self.dtype), 0, place, inside.to(self.dtype))
+    bin_of = ops.clamp((flat - low) * bins / (high - low), 0, bins - 1)
+    bin_of = ops.where(inside, bin_of.to(float64), 0.0).long()
+    return ops.scatter_add(ops.zeros(bins, dtype=self.dtype), 0, bin_of, inside.to(self.dtype))
 
 
 @op()
@@ -305,9 +305,9 @@ def _bincount_batch(level: Any, op: Op, self: Any, weights: Any, minlength: int)
     if int(ops.amin(tops)) != count or (p.numel() and int(ops.amin(p)) < 0):
         return NotImplemented  # of several lengths: it will say so
     flat = p + ops.unsqueeze(ops.arange(level.size), 1) * count
-    given = None if weights is None else ops.reshape(level.front(weights), (-1,))
-    found = op(ops.reshape(flat, (-1,)), given, level.size * count)
-    return level.wrap(ops.reshape(found, (level.size, count)))
+    flat_weights = None if weights is None else ops.reshape(level.front(weights), (-1,))
+    counts = op(ops.reshape(flat, (-1,)), flat_weights, level.size * count)
+    return level.wrap(ops.reshape(counts, (level.size, count)))
 
 
 # ---------------------------------------------------------------------------------------- refusals

@@ -29,40 +29,40 @@ BATCHED_MASK = (
 def _key_of(self: Any, indices: Any) -> tuple[Any, ...]:
     """The NumPy key of index arrays and None; IndexError in PyTorch's words."""
     key: list[Any] = []
-    place = 0
+    dim = 0
     for part in indices:
         if part is None:
             key.append(WHOLE)
-            place += 1
+            dim += 1
         elif part.dtype == np.uint8 or part.dtype == bool:
-            check_mask(self.shape, place, part.shape)
+            check_mask(self.shape, dim, part.shape)
             key.append(part.astype(bool, copy=False))
-            place += part.ndim
+            dim += part.ndim
         else:
             key.append(part)
-            place += 1
-    if place > self.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {self.ndim} (got {place})")
+            dim += 1
+    if dim > self.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {self.ndim} (got {dim})")
     return tuple(key)
 
 
-def _explain(self: Any, key: tuple[Any, ...]) -> IndexError:
+def _index_error(self: Any, key: tuple[Any, ...]) -> IndexError:
     """The message for index arrays that NumPy refused."""
-    place, shapes = 0, []
+    dim, shapes = 0, []
     for part in key:
         if part is not WHOLE and part.dtype != bool:
-            n = self.shape[place]
+            n = self.shape[dim]
             shapes.append(part.shape)
             bad = part[(part < -n) | (part >= n)]
             if bad.size:
                 if not n:
                     return IndexError("index is out of bounds for dimension with size 0")
                 return IndexError(
-                    f"index {bad.ravel()[0]} is out of bounds for dimension {place} with size {n}"
+                    f"index {bad.ravel()[0]} is out of bounds for dimension {dim} with size {n}"
                 )
         elif part is not WHOLE:
             shapes.append((int(part.sum()),))
-        place += 1 if part is WHOLE or part.dtype != bool else part.ndim
+        dim += 1 if part is WHOLE or part.dtype != bool else part.ndim
     listed = ", ".join(str(list(shape)) for shape in shapes)
     return IndexError(
         f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}"
@@ -76,7 +76,7 @@ def index(self: Tensor, indices: Tensors):
     try:
         return compact(self[key])
     except IndexError:
-        raise _explain(self, key) from None
+        raise _index_error(self, key) from None
 
 
 @index.meta
@@ -94,7 +94,7 @@ def _picked_shape(a: Array, key: tuple[Any, ...]) -> tuple[int, ...]:
     try:
         shape = np.broadcast_shapes(*(key[d].shape for d in picked))
     except ValueError:
-        raise _explain(a, key) from None
+        raise _index_error(a, key) from None
     adjacent = picked == list(range(picked[0], picked[-1] + 1))
     before = [a.shape[d] for d in whole if adjacent and d < picked[0]]
     return (*before, *shape, *[a.shape[d] for d in whole][len(before) :])
@@ -131,7 +131,7 @@ def _index_put(self: Tensor, indices: Tensors, values: Tensor, accumulate_values
         else:
             self[key] = values
     except IndexError:
-        raise _explain(self, key) from None
+        raise _index_error(self, key) from None
     except ValueError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to "
@@ -228,9 +228,9 @@ def _without_mask(level: Any, x: Any) -> list[Any]:
 @index.batch
 def _index_batch(level: Any, op: Op, self: Any, indices: Any) -> Any:
     key = _Key(level, indices, level.holds(self))
-    found = op(self.physical if level.holds(self) else self, key.indices)
-    order = key.order(found.ndim)
-    return level.wrap(found if order is None else ops.permute(found, order))
+    picked = op(self.physical if level.holds(self) else self, key.indices)
+    order = key.order(picked.ndim)
+    return level.wrap(picked if order is None else ops.permute(picked, order))
 
 
 @index_sum.batch

@@ -53,7 +53,7 @@ def parse(shape: tuple[int, ...], written: Any) -> tuple[tuple[Any, ...], list[A
         elif kind is bool or _is_truth(part):
             key.append(None)
             tensors.append(from_array(np.array([bool(part)])))
-        elif isinstance(part, (Tensor, np.ndarray)) and part.ndim == 0 and _is_int(part) and not _many(part):
+        elif _is_integer(part):
             key.append(int(part.item()))
         elif isinstance(part, (Tensor, np.ndarray, list, tuple, range)):
             picked = _index_tensor(part)
@@ -103,13 +103,13 @@ def _step_checked(part: slice) -> slice:
     """The slice with plain ints; ValueError unless its step is positive."""
     bounds = (part.start, part.stop, part.step)
     if any(bound is not None and type(bound) is not int for bound in bounds):
-        part = slice(*[None if bound is None else _bound(bound) for bound in bounds])
+        part = slice(*[None if bound is None else _slice_bound(bound) for bound in bounds])
     if part.step is not None and part.step <= 0:
         raise ValueError("step must be greater than zero" if part.step else "slice step cannot be zero")
     return part
 
 
-def _bound(bound: Any) -> int:
+def _slice_bound(bound: Any) -> int:
     if isinstance(bound, Tensor):
         bound = bound.item()
     if not hasattr(type(bound), "__index__"):
@@ -122,7 +122,10 @@ def _is_mask(part: Any) -> bool:
     return name in ("bool", "uint8")
 
 
-def _is_int(part: Any) -> bool:
+def _is_integer(part: Any) -> bool:
+    """Whether a tensor or array is one integer, the same for a whole batch."""
+    if not isinstance(part, (Tensor, np.ndarray)) or part.ndim or _many(part):
+        return False
     return np.dtype(part.dtype.name).kind in "iu" and part.dtype.name != "uint8"
 
 
@@ -152,11 +155,11 @@ def _check_first(shape: tuple[int, ...], parts: tuple[Any, ...]) -> None:
         raise IndexError("slice() cannot be applied to a 0-dim tensor.")
     if not shape and isinstance(parts[0], int):
         raise IndexError(why_refused(shape, parts))
-    place = 0
+    dim = 0
     for part in parts:
-        if isinstance(part, (Tensor, np.ndarray)) and _is_mask(part) and place < len(shape):
-            check_mask(shape, place, tuple(part.shape))
-        place += _dims_of(part)
+        if isinstance(part, (Tensor, np.ndarray)) and _is_mask(part) and dim < len(shape):
+            check_mask(shape, dim, tuple(part.shape))
+        dim += _dims_of(part)
 
 
 def _not_an_index(kind: type) -> Exception:
@@ -204,22 +207,22 @@ def why_refused(shape: tuple[int, ...], key: tuple[Any, ...]) -> str:
         )
     if len(parts) > len(shape):
         return f"too many indices for tensor of dimension {len(shape)}"
-    place = 0
+    dim = 0
     for part in key:
         if part is Ellipsis:
-            place = len(shape) - (len(parts) - place)
+            dim = len(shape) - (len(parts) - dim)
         elif part is not None:
-            n = shape[place]
+            n = shape[dim]
             if not isinstance(part, slice) and not -n <= part < n:
-                return f"index {part} is out of bounds for dimension {place} with size {n}"
-            place += 1
+                return f"index {part} is out of bounds for dimension {dim} with size {n}"
+            dim += 1
     return "invalid index"
 
 
-def check_mask(shape: tuple[int, ...], place: int, mask: tuple[int, ...]) -> None:
+def check_mask(shape: tuple[int, ...], dim: int, mask: tuple[int, ...]) -> None:
     for d, n in enumerate(mask):
-        if place + d >= len(shape) or shape[place + d] != n:
+        if dim + d >= len(shape) or shape[dim + d] != n:
             raise IndexError(
                 f"The shape of the mask {list(mask)} at index {d} does not match the shape of the "
-                f"indexed tensor {list(shape)} at index {place + d}"
+                f"indexed tensor {list(shape)} at index {dim + d}"
             )

@@ -42,7 +42,7 @@ def _broadcast(self: Any, mask: Any) -> Any:
 @op(name="masked_fill", places="", writes="C", piecewise=True)
 def _masked_fill(self: Tensor, mask: Tensor, value: Tensor | None, number):
     """`self` with the element of a 0-dim tensor, or a number, where the mask is true."""
-    _check_fill(self, mask, value, number)
+    _check_masked_fill(self, mask, value, number)
     if value is not None and value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
         ops.check_number(value.item(), self.dtype)
     np.copyto(self, number if value is None else value, where=_broadcast(self, mask), casting="unsafe")
@@ -51,7 +51,7 @@ def _masked_fill(self: Tensor, mask: Tensor, value: Tensor | None, number):
 
 @_masked_fill.meta
 def _masked_fill_shape(self: Array, mask: Array, value: Array | None, number: Any) -> Array:
-    _check_fill(self, mask, value, number)
+    _check_masked_fill(self, mask, value, number)
     _broadcast(self, mask)
     return meta_array(self.shape, self.dtype)
 
@@ -144,8 +144,8 @@ def _masked_select_batch(level: Any, op: Op, self: Any, mask: Any) -> Any:
     most = max(rank(self), rank(mask))
     shape = ops.common_shape(self.shape, mask.shape)
     p = ops.expand(padded(self.physical, most), (level.size, *shape))
-    places = ops.nonzero(ops.expand(mask, shape), as_tuple=True)
-    return level.wrap(index(p if most else ops.unsqueeze(p, 1), [None, *places]))
+    indices = ops.nonzero(ops.expand(mask, shape), as_tuple=True)
+    return level.wrap(index(p if most else ops.unsqueeze(p, 1), [None, *indices]))
 
 
 @op(places="", name="masked_scatter", writes="C", linear=True)
@@ -180,18 +180,18 @@ _masked_scatter.vjp(self=lambda g, mask: masked_fill(g, mask, 0), source=_source
 @_masked_scatter.batch
 def _masked_scatter_batch(level: Any, op: Op, self: Any, mask: Any, source: Any) -> Any:
     if level.holds(mask):
-        return level.call(_masked_scatter_by_places, self, mask, source)
+        return level.call(_masked_scatter_by_rank, self, mask, source)
     values = ops.reshape(level.front(source), (level.size, -1))
     if not values.shape[1]:
         return level.wrap(ops.clone(level.front(self)))
     if not self.ndim:
         return level.wrap(ops.where(mask, values[:, 0], level.front(self)))
-    places = ops.nonzero(ops.expand(mask, self.shape), as_tuple=True)
-    values = values[:, : places[0].shape[0]]
-    return level.wrap(ops.index_put(level.front(self), [None, *places], values))
+    indices = ops.nonzero(ops.expand(mask, self.shape), as_tuple=True)
+    values = values[:, : indices[0].shape[0]]
+    return level.wrap(ops.index_put(level.front(self), [None, *indices], values))
 
 
-def _masked_scatter_by_places(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+def _masked_scatter_by_rank(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """The n-th true place takes the n-th element."""
     if mask.dtype is not bool_ or self.dtype is not source.dtype:
         return NotImplemented
@@ -199,8 +199,8 @@ def _masked_scatter_by_places(self: Tensor, mask: Tensor, source: Tensor) -> Ten
     source = ops.reshape(source, (-1,))
     if not source.shape[0]:
         return NotImplemented
-    place = ops.cumsum(flat, 0) - 1
-    picked = ops.gather(source, 0, ops.clamp(place, 0, source.shape[0] - 1))
+    rank_of_true = ops.cumsum(flat, 0) - 1
+    picked = ops.gather(source, 0, ops.clamp(rank_of_true, 0, source.shape[0] - 1))
     return ops.where(mask, ops.reshape(picked, tuple(self.shape)), self)
 
 
@@ -228,21 +228,21 @@ def masked_scatter_(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 @op(name="nonzero_static", places="", nondiff=True)
 def _nonzero_static(self: Tensor, size: int, fill_value: int) -> Any:
-    _check_size(size)
+    _check_static_size(size)
     indices = np.argwhere(self)[:size]
     result = np.full((size, self.ndim), fill_value, np.int64)
     result[: len(indices)] = indices
     return result
 
 
-def _check_size(size: int) -> None:
+def _check_static_size(size: int) -> None:
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
 
 
 @_nonzero_static.meta
 def _nonzero_static_shape(self: Array, size: int, fill_value: int) -> Array:
-    _check_size(size)
+    _check_static_size(size)
     return meta_array((size, self.ndim), np.dtype(np.int64))
 
 
@@ -253,16 +253,16 @@ def _nonzero_static_by_sort(self: Tensor, size: int, fill_value: int) -> Tensor:
     if not self.numel():
         return ops.full((size, self.ndim), fill_value, dtype=int64)
     flat = ops.reshape(self, (-1,)) == 0
-    found = ops.sort(flat.to(uint8), dim=0, stable=True)[1]
+    flat_index = ops.sort(flat.to(uint8), dim=0, stable=True)[1]
     count = flat.shape[0] - ops.sum(flat)
     if size > flat.shape[0]:
-        found = ops.constant_pad_nd(found, (0, size - flat.shape[0]))
-    found, kept = ops.narrow(found, 0, 0, size), ops.arange(size) < count
+        flat_index = ops.constant_pad_nd(flat_index, (0, size - flat.shape[0]))
+    flat_index, kept = ops.narrow(flat_index, 0, 0, size), ops.arange(size) < count
     columns = []
     for n in reversed(self.shape):
-        columns.append(ops.where(kept, found % n, fill_value))
-        found = found // n
-    return ops.stack(columns[::-1], 1) if columns else ops.zeros_like(ops.unsqueeze(found, 1))[:, :0]
+        columns.append(ops.where(kept, flat_index % n, fill_value))
+        flat_index = flat_index // n
+    return ops.stack(columns[::-1], 1) if columns else ops.zeros_like(ops.unsqueeze(flat_index, 1))[:, :0]
 
 
 @function()
@@ -343,7 +343,7 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, 
 # ---------------------------------------------------------------------------------------- refusals
 
 
-def _check_fill(self: Array, mask: Array, value: Array | None, number: Any) -> None:
+def _check_masked_fill(self: Array, mask: Array, value: Array | None, number: Any) -> None:
     if value is None:
         ops.check_number(number, self.dtype)
     elif value.ndim:

@@ -200,14 +200,14 @@ def _mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Array, Ar
     if not self.ndim:
         return self.copy(), np.zeros((), np.int64)
     rows = np.sort(np.moveaxis(self, axis, -1), -1)
-    places = np.arange(rows.shape[-1])
+    index_along = np.arange(rows.shape[-1])
     fresh = np.ones(rows.shape, bool)
     fresh[..., 1:] = rows[..., 1:] != rows[..., :-1]
-    run = places - np.maximum.accumulate(np.where(fresh, places, 0), -1)
+    run = index_along - np.maximum.accumulate(np.where(fresh, index_along, 0), -1)
     best = np.argmax(run, -1, keepdims=True)
     value = np.moveaxis(np.take_along_axis(rows, best, -1), -1, axis)
     shape = [-1 if i == axis else 1 for i in range(self.ndim)]
-    index = np.where(self == value, places.reshape(shape), 0).max(axis, keepdims=True)
+    index = np.where(self == value, index_along.reshape(shape), 0).max(axis, keepdims=True)
     return (value, index) if keepdim else (value.squeeze(axis), index.squeeze(axis))
 
 
@@ -275,7 +275,7 @@ def _rounded(ranks: Tensor, interpolation: str) -> tuple[Tensor, Any]:
     return below, ops.ceil(weight) * 0.5 if interpolation == "midpoint" else weight
 
 
-def _between(rows: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
+def _interpolated(rows: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
     """The values at fractional ranks of sorted rows: (..., n) and (..., m) to (..., m)."""
     below, weight = _rounded(ranks, interpolation)
     low = ops.gather(rows, -1, below.long())
@@ -308,7 +308,7 @@ def _quantile(name: str, skips_nan: bool, text: str) -> Any:
             ranks = ops.maximum(numbers - 1, ops.zeros_like(numbers)) * q
         else:
             ranks = ops.where(numbers <= last, float(last), (ops.zeros_like(numbers) + last) * q)
-        result = ops.movedim(_between(rows, ranks, interpolation), -1, 0)
+        result = ops.movedim(_interpolated(rows, ranks, interpolation), -1, 0)
         if keepdim:
             shape = [1 if flat or i == axis else n for i, n in enumerate(input.shape)]
             result = ops.reshape(result, (result.shape[0], *shape))

@@ -73,8 +73,8 @@ def _gather_tangent(self: Any, dim: Any, index: Any, sparse_grad: Any = False) -
 @gather.batch
 def _gather_batch(level: Any, op: Op, self: Any, dim: int, index: Any, sparse_grad: bool) -> Any:
     p, i = columns(level, self, index)
-    found = op(p, shifted(dim, rank(self)), i, sparse_grad)
-    return level.wrap(found if index.ndim else ops.squeeze(found, 1))
+    result = op(p, shifted(dim, rank(self)), i, sparse_grad)
+    return level.wrap(result if index.ndim else ops.squeeze(result, 1))
 
 
 @function()
@@ -111,7 +111,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Any 
 # ------------------------------------------------------------------------------------- scatter
 
 
-def _line(self: Any, dim: int, index: Any) -> Any:
+def _positions(self: Any, dim: int, index: Any) -> Any:
     """Flat positions that a scatter writes to; 0-dim tensors count as vectors of one element."""
     return flat_indices_along(self.shape or (1,), dim, index if index.ndim else index.reshape(1))
 
@@ -172,8 +172,8 @@ def scatter_batch(level: Any, op: Op, self: Any, dim: int, index: Any, src: Any,
     p, i = columns(level, self, index)
     if src is not None:
         (src,) = columns(level, src)
-    found = op(p, shifted(dim, rank(self)), i, src, *options)
-    return level.wrap(found if self.ndim else ops.squeeze(found, 1))
+    result = op(p, shifted(dim, rank(self)), i, src, *options)
+    return level.wrap(result if self.ndim else ops.squeeze(result, 1))
 
 
 _scatter.batch(scatter_batch)
@@ -245,7 +245,7 @@ def scatter_add(self: Tensor, dim, index: Tensor, src: Tensor):
     dim = check_line("scatter", self, dim, index, src)
     check_range(self, dim, index)
     if index.size:
-        accumulate(np.add, self, _line(self, dim, index), leading_part(src, index.shape))
+        accumulate(np.add, self, _positions(self, dim, index), leading_part(src, index.shape))
     return self
 
 

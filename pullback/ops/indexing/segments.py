@@ -1,8 +1,9 @@
 """Reductions of segments: runs of neighbours along a dim, by their lengths or their bounds.
 
-The data are seen as flat rows: what stands before the dim, and the dim itself, are one. `_bounds` gives
-the first row of each segment and the one behind its last, `_segments` the segment of each row, -1
-outside of all. The gradients are made of picks by the latter, so they have derivatives of any order.
+The data are seen as flat rows: what stands before the dim, and the dim itself, are one.
+`_segment_bounds` gives the first row of each segment and the one behind its last, `_segments` the segment
+of each row, -1 outside of all. The gradients are made of picks by the latter, so they have derivatives of
+any order.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pullback.core.types import Array
 from pullback.ops.reductions.reduce import others_prod
 from pullback.ops.shared.dims import wrap_dim
 
-_REDUCTIONS = {
+_UFUNC_AND_IDENTITY = {
     "sum": (np.add, 0.0),
     "mean": (np.add, 0.0),
     "max": (np.maximum, -np.inf),
@@ -31,7 +32,7 @@ _REDUCTIONS = {
 }
 
 
-def _bounds(marks: Array, count: int, offsets: bool) -> tuple[Array, Array]:
+def _segment_bounds(marks: Array, count: int, offsets: bool) -> tuple[Array, Array]:
     """First and last rows of all segments, of data with `count` rows in each line."""
     if offsets:
         first, behind = marks[..., :-1], marks[..., 1:]
@@ -46,11 +47,11 @@ def _bounds(marks: Array, count: int, offsets: bool) -> tuple[Array, Array]:
 def _segment_reduce(
     self: Tensor, marks: Tensor, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
 ) -> Array:
-    _check_marks(self, marks, axis, offsets)
+    _check_segments(self, marks, axis, offsets)
     if not offsets and not unsafe:
-        _check_lengths(self, marks, axis)
-    ufunc, identity = _REDUCTIONS[reduce]
-    first, behind = _bounds(marks, self.shape[axis], offsets)
+        _check_sum_of_lengths(self, marks, axis)
+    ufunc, identity = _UFUNC_AND_IDENTITY[reduce]
+    first, behind = _segment_bounds(marks, self.shape[axis], offsets)
     rest = self.shape[axis + 1 :]
     rows = self.reshape(math.prod(self.shape[: axis + 1]), *rest)
     full = behind > first
@@ -58,8 +59,8 @@ def _segment_reduce(
     result = np.full((len(first), *rest), start, self.dtype)
     if full.any():
         cuts = np.stack([first[full], behind[full]], -1).reshape(-1)
-        found = ufunc.reduceat(rows, cuts[:-1] if cuts[-1] >= len(rows) else cuts, 0)[::2]
-        result[full] = found if initial is None else ufunc(found, self.dtype.type(initial))
+        reduced = ufunc.reduceat(rows, cuts[:-1] if cuts[-1] >= len(rows) else cuts, 0)[::2]
+        result[full] = reduced if initial is None else ufunc(reduced, self.dtype.type(initial))
     if reduce == "mean":
         size = (behind - first) if initial is None else np.maximum(behind - first, 1)
         result /= size.astype(self.dtype).reshape(-1, *(1,) * len(rest))
@@ -71,7 +72,7 @@ def _segment_reduce(
 def _segment_reduce_shape(
     self: Array, marks: Array, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
 ) -> Array:
-    _check_marks(self, marks, axis, offsets)
+    _check_segments(self, marks, axis, offsets)
     count = marks.shape[-1] - offsets
     return meta_array((*self.shape[:axis], count, *self.shape[axis + 1 :]), self.dtype)
 
@@ -82,16 +83,16 @@ def _segments(self: Tensor, count: int, offsets: bool) -> tuple[Array, ...]:
 
     And that table: its rows are the segments, and hold the numbers of their rows, then -1.
     """
-    first, behind = _bounds(self, count, offsets)
+    first, behind = _segment_bounds(self, count, offsets)
     size = np.maximum(behind - first, 0)
     segment = np.full(math.prod(self.shape[:-1]) * count, -1)
-    place = np.zeros_like(segment)
+    cell = np.zeros_like(segment)
     table = np.full((len(first), max(int(size.max(initial=0)), 1)), -1)
     owner = np.repeat(np.arange(len(first)), size)
     within = np.arange(len(owner)) - np.repeat(np.cumsum(size) - size, size)
     row = np.repeat(first, size) + within
-    segment[row], place[row], table[owner, within] = owner, owner * table.shape[1] + within, row
-    return segment, size, place, table
+    segment[row], cell[row], table[owner, within] = owner, owner * table.shape[1] + within, row
+    return segment, size, cell, table
 
 
 def _column(t: Tensor, ndim: int) -> Tensor:
@@ -105,7 +106,7 @@ def _segment_gradient(
 ) -> Tensor:  # fmt: skip
     rest = tuple(self.shape[axis + 1 :])
     rows = ops.reshape(self, (math.prod(self.shape[: axis + 1]), *rest))
-    segment, size, place, table = _segments(marks, self.shape[axis], offsets)
+    segment, size, cell, table = _segments(marks, self.shape[axis], offsets)
     outside, chosen = _column(segment < 0, rows.ndim), ops.clamp(segment, 0)
 
     def of_segment(t: Tensor) -> Tensor:
@@ -126,7 +127,7 @@ def _segment_gradient(
     lines = ops.reshape(lines, (*table.shape, *rest))
     mask = ops.reshape(table < 0, (*table.shape, *(1,) * len(rest)))
     others = ops.movedim(others_prod(ops.movedim(ops.where(mask, 1.0, lines), 1, -1)), -1, 1)
-    others = ops.index_select(ops.reshape(others, (-1, *rest)), 0, place)
+    others = ops.index_select(ops.reshape(others, (-1, *rest)), 0, cell)
     return ops.reshape(of_segment(g) * others * (1.0 if initial is None else initial), tuple(self.shape))
 
 
@@ -170,7 +171,7 @@ def segment_reduce(
         raise RuntimeError("segment_reduce(): indices based reduction is not supported yet.")
     if lengths is None and offsets is None:
         raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
-    if reduce not in _REDUCTIONS:
+    if reduce not in _UFUNC_AND_IDENTITY:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     marks = lengths if offsets is None else offsets
     if data.ndim < marks.ndim:
@@ -185,7 +186,7 @@ def segment_reduce(
 # ---------------------------------------------------------------------------------------- refusals
 
 
-def _check_marks(self: Array, marks: Array, axis: int, offsets: bool) -> None:
+def _check_segments(self: Array, marks: Array, axis: int, offsets: bool) -> None:
     """Refuses marks whose shape or dtype does not fit the data."""
     word = "offsets" if offsets else "lengths"
     if from_numpy_dtype(self.dtype).kind != "f":
@@ -201,7 +202,7 @@ def _check_marks(self: Array, marks: Array, axis: int, offsets: bool) -> None:
         raise RuntimeError(f"segment_reduce(): {word} and data must agree in the dims before the axis.")
 
 
-def _check_lengths(self: Array, lengths: Array, axis: int) -> None:
+def _check_sum_of_lengths(self: Array, lengths: Array, axis: int) -> None:
     """Refuses lengths that are negative or do not sum to the size."""
     if not lengths.size:
         raise RuntimeError(

@@ -75,7 +75,7 @@ def _index_select_tangent(self: Any, dim: Any, index: Any) -> Any:
     return index_select(self, dim, index)
 
 
-def _places_along(level: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Tensor:
+def _index_along(level: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Tensor:
     """A vector of indices, of each sample or one for all, along `dim` (a physical one) of a whole shape."""
     i = ops.reshape(level.front(index), (level.size, -1))
     view = [level.size, *(1,) * (len(shape) - 1)]
@@ -96,7 +96,7 @@ def _index_select_batch(level: Any, op: Op, self: Any, dim: int, index: Any) -> 
         shape = (*self.shape[:d], level.size, -1, *self.shape[d + 1 :])
         return level.wrap(ops.movedim(ops.reshape(picked, shape), d, 0))
     p = self.physical
-    return level.wrap(ops.gather(p, d + 1, _places_along(level, index, d + 1, tuple(p.shape))))
+    return level.wrap(ops.gather(p, d + 1, _index_along(level, index, d + 1, tuple(p.shape))))
 
 
 def write_slices(
@@ -107,10 +107,10 @@ def write_slices(
     p, s = columns(level, self, source)
     s = ops.expand(s, (*p.shape[:d], index.numel(), *p.shape[d + 1 :]))
     if level.holds(index):
-        found = each(p, d, _places_along(level, index, d, tuple(p.shape)), s)
+        result = each(p, d, _index_along(level, index, d, tuple(p.shape)), s)
     else:
-        found = op(p, d, index, s, *options)
-    return level.wrap(found if self.ndim else ops.squeeze(found, 1))
+        result = op(p, d, index, s, *options)
+    return level.wrap(result if self.ndim else ops.squeeze(result, 1))
 
 
 @op(name="index_add", places="", writes="C", linear=True)
@@ -141,8 +141,8 @@ _index_add.vjp(
 
 @_index_add.batch
 def _index_add_batch(level: Any, op: Op, self: Any, dim: int, index: Any, source: Any, alpha: Any) -> Any:
-    def each(p: Tensor, d: int, places: Tensor, source: Tensor) -> Tensor:
-        return scatter_add(p, d, places, source if alpha == 1 else source * alpha)
+    def each(p: Tensor, d: int, wide_index: Tensor, source: Tensor) -> Tensor:
+        return scatter_add(p, d, wide_index, source if alpha == 1 else source * alpha)
 
     return write_slices(level, each, op, self, dim, index, source, alpha)
 
@@ -248,14 +248,14 @@ def _index_fill_batch(level: Any, op: Op, self: Any, dim: int, index: Any, value
     d = shifted(dim, rank(self))
     (p,) = columns(level, self)
     if not level.holds(index) and not level.holds(value):
-        found = op(p, d, index, value, number)
+        result = op(p, d, index, value, number)
     else:
-        places = _places_along(level, index, d, tuple(p.shape))
+        wide_index = _index_along(level, index, d, tuple(p.shape))
         if value is not None:
             value = ops.reshape(level.front(value), (level.size, *(1,) * (p.ndim - 1)))
-            value = ops.expand(value.to(p.dtype), places.shape)
-        found = ops.scatter(p, d, places, number if value is None else value)
-    return level.wrap(found if self.ndim else ops.squeeze(found, 1))
+            value = ops.expand(value.to(p.dtype), wide_index.shape)
+        result = ops.scatter(p, d, wide_index, number if value is None else value)
+    return level.wrap(result if self.ndim else ops.squeeze(result, 1))
 
 
 @function(places="tmi")

@@ -32,8 +32,8 @@ def order_of(a: Array, axis: int, descending: bool = False) -> Array:
     if not descending:
         return np.argsort(a, axis, kind="stable")
     # Equal elements keep their order if what is sorted is reversed, before and after.
-    turned = np.argsort(np.flip(a, axis), axis, kind="stable")
-    return np.ascontiguousarray(a.shape[axis] - 1 - np.flip(turned, axis))
+    reversed_order = np.argsort(np.flip(a, axis), axis, kind="stable")
+    return np.ascontiguousarray(a.shape[axis] - 1 - np.flip(reversed_order, axis))
 
 
 def _sorted(self: Array, dim: int, descending: bool) -> tuple[Array, Array]:

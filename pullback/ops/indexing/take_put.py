@@ -64,8 +64,8 @@ def _take_batch(level: Any, op: Op, self: Any, index: Any) -> Any:
     if not level.holds(self):
         return level.wrap(op(self, index.physical))
     p = ops.reshape(self.physical, (level.size, -1))
-    found = gather(p, 1, _flat_rows(level, index, p.shape[1]))
-    return level.wrap(ops.reshape(found, (level.size, *index.shape)))
+    taken = gather(p, 1, _flat_rows(level, index, p.shape[1]))
+    return level.wrap(ops.reshape(taken, (level.size, *index.shape)))
 
 
 @op(places="mi", aliases=("torch.put",), writes="K", linear=True)
@@ -107,8 +107,8 @@ def _put_batch(level: Any, op: Op, self: Any, index: Any, source: Any, accumulat
     p = ops.reshape(level.front(self), (level.size, -1))
     values = ops.reshape(level.front(source), (level.size, -1))
     write = scatter_add if accumulate else ops.scatter
-    found = write(p, 1, _flat_rows(level, index, p.shape[1]), values)
-    return level.wrap(ops.reshape(found, (level.size, *self.shape)))
+    result = write(p, 1, _flat_rows(level, index, p.shape[1]), values)
+    return level.wrap(ops.reshape(result, (level.size, *self.shape)))
 
 
 def _add_flat(self: Array, positions: Array, values: Array) -> None:

@@ -27,7 +27,7 @@ def cov(
             [-1.,  1.]])
     """
     check_tensors("cov", input=input)
-    _check_dims("cov", input)
+    _check_at_most_matrix("cov", input)
     if input.dtype.kind == "b":
         raise RuntimeError("cov(): bool dtype is not supported for input")
     rows = ops.reshape(input, (1, -1)) if input.ndim < 2 else input
@@ -79,7 +79,7 @@ def corrcoef(input: Tensor) -> Tensor:
             [-1.,  1.]])
     """
     check_tensors("corrcoef", input=input)
-    _check_dims("corrcoef", input)
+    _check_at_most_matrix("corrcoef", input)
     covariances = cov(input)
     if not covariances.ndim:
         return covariances / covariances
@@ -113,7 +113,7 @@ def _check_weights(name: str, weights: Tensor, count: int, kind: str, wanted: st
         raise RuntimeError(f"cov(): {said}")
 
 
-def _check_dims(name: str, input: Tensor) -> None:
+def _check_at_most_matrix(name: str, input: Tensor) -> None:
     if input.ndim > 2:
         raise RuntimeError(
             f"{name}(): expected input to have two or fewer dimensions but got an input with "

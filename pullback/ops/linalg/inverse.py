@@ -24,7 +24,7 @@ from pullback.ops.linalg.triangular import SINGULAR
 @op(name="linalg_inv_ex", places="", layout="", takes_half=True, batch="leading")
 def inverse_and_info(self: Tensor, check: str = ""):
     """The inverse and the codes; raises for these in the name of `check`."""
-    _check_inverse(self)
+    _check_invertible_kind(self)
     packed, pivots, info = lapack.lu_factor(self)
     if check:
         raise_for(info, check, SINGULAR, LinAlgError)
@@ -32,14 +32,14 @@ def inverse_and_info(self: Tensor, check: str = ""):
     return lapack.lu_solve(packed, pivots, unit, "N"), info
 
 
-def _check_inverse(a: Array) -> None:
+def _check_invertible_kind(a: Array) -> None:
     check_square("linalg.inv", a)
     check_inexact("linalg.inv", a, low=False)
 
 
 @inverse_and_info.meta
 def _inverse_shapes(self: Array, check: str) -> Any:
-    _check_inverse(self)
+    _check_invertible_kind(self)
     return meta_matrices(self, *self.shape[-2:]), meta_numbers(self, np.int32)
 
 

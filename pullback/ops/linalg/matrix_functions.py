@@ -62,7 +62,7 @@ def _pade_quotient(a: Array, degree: int) -> Array:
     return _umath_linalg.solve(even - odd, even + odd)
 
 
-def _exponential(a: Array) -> Array:
+def _exponential_of(a: Array) -> Array:
     """In double precision: the squarings lose digits."""
     a = a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)
     sizes = np.abs(a).sum(-2).max(-1)
@@ -81,7 +81,7 @@ def _exponential(a: Array) -> Array:
 def _matrix_exp(self: Tensor):
     """The exponential of (..., n, n)."""
     _check_matrix_exp(self)
-    return _exponential(self).astype(self.dtype) if self.size else self.copy()
+    return _exponential_of(self).astype(self.dtype) if self.size else self.copy()
 
 
 def _check_matrix_exp(a: Array) -> None:
@@ -135,7 +135,7 @@ def _check_power(A: Any, n: Any) -> None:
     check_square("linalg.matrix_power", A)
 
 
-def _power(A: Tensor, n: int) -> Tensor:
+def _integer_power(A: Tensor, n: int) -> Tensor:
     """By squares of squares."""
     if n == 0:
         return ops.clone(A, memory_format=contiguous_format).copy_(
@@ -170,7 +170,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
             [5, 3]])
     """
     _check_power(A, n)
-    return into_out("linalg_matrix_power", _power(A, n), out)
+    return into_out("linalg_matrix_power", _integer_power(A, n), out)
 
 
 # ---------------------------------------------------------------------------------- cross product

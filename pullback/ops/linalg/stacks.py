@@ -83,8 +83,8 @@ def batched_all(level: Any, op: Any, *args: Any) -> Any:
     for i, x in enumerate(fronted):
         missing = most - lacking[i] - x.ndim if isinstance(x, Tensor) else 0
         if missing:
-            place = (slice(None), *(None,) * missing, Ellipsis)
-            fronted[i] = REGISTRY["basic"](x, place)
+            key = (slice(None), *(None,) * missing, Ellipsis)
+            fronted[i] = REGISTRY["basic"](x, key)
     return level.wrap(op(*fronted))
 
 
@@ -139,7 +139,7 @@ def skew(x: Tensor) -> Tensor:
     return x - adjoint(x)
 
 
-def hermitian(x: Tensor) -> Tensor:
+def hermitian_part(x: Tensor) -> Tensor:
     """`(x + x.mH) / 2`."""
     return (x + adjoint(x)) * 0.5
 

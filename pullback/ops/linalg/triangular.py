@@ -35,7 +35,7 @@ from pullback.ops.linalg.refusals import (
 )
 from pullback.ops.linalg.stacks import (
     columns_like,
-    hermitian,
+    hermitian_part,
     into_out,
     meta_matrices,
     meta_numbers,
@@ -166,7 +166,7 @@ def _cholesky_shapes(self: Array, upper: bool, check: str) -> Any:
 
 def _cholesky_gradient(g0: Tensor, result0: Tensor, upper: bool, check: str) -> Tensor:
     gL, L = (adjoint(g0), adjoint(result0)) if upper else (g0, result0)
-    S = hermitian(upper_half(adjoint(adjoint(L) @ gL)))
+    S = hermitian_part(upper_half(adjoint(adjoint(L) @ gL)))
     return triangular(L, triangular(adjoint(L), S, upper=True), upper=False, left=False)
 
 

@@ -63,11 +63,11 @@ def _check_expands(shape: Sequence[int], target: Sequence[int]) -> None:
             "number "
             f"of dimensions in the tensor ({len(shape)})"
         )
-    for place in range(1, len(shape) + 1):
-        if shape[-place] not in (1, target[-place]):
+    for i in range(1, len(shape) + 1):
+        if shape[-i] not in (1, target[-i]):
             raise RuntimeError(
-                f"The expanded size of the tensor ({target[-place]}) must match the existing size "
-                f"({shape[-place]}) at non-singleton dimension {len(target) - place}.  Target "
+                f"The expanded size of the tensor ({target[-i]}) must match the existing size "
+                f"({shape[-i]}) at non-singleton dimension {len(target) - i}.  Target "
                 "sizes: "
                 f"{list(target)}.  Tensor sizes: {list(shape)}"
             )
@@ -200,15 +200,15 @@ def _sum_batch(level: Any, op: Op, self: Any, a: Any, b: Any, beta: Any, alpha: 
     if a._array.shape[-1] != b._array.shape[-2:][0]:
         op.kernel(self._array, a._array, b._array, beta, alpha)  # the message for a sample
     batched = level.holds(a) or level.holds(b)
-    found = product_batch(level, a, b) if batched else level.front(ops.matmul(a, b))
+    result = product_batch(level, a, b) if batched else level.front(ops.matmul(a, b))
     if op is addbmm:
-        found = ops.sum(found, 1)
+        result = ops.sum(result, 1)
     if alpha != 1:
-        found = found * alpha
+        result = result * alpha
     if beta == 0:
-        return level.wrap(found)
-    start = padded(self.physical, found.ndim - 1) if level.holds(self) else self
-    return level.wrap((start if beta == 1 else start * beta) + found)
+        return level.wrap(result)
+    start = padded(self.physical, result.ndim - 1) if level.holds(self) else self
+    return level.wrap((start if beta == 1 else start * beta) + result)
 
 
 def _outer_sum(self: Array, vec1: Array, vec2: Array, beta: Array, alpha: Array) -> Array:
@@ -384,26 +384,26 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     count = len(tensors)
     if count < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {count}")
-    for place, t in enumerate(tensors):
+    for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(f"expected Tensor as element {place} in argument 0, but got {type(t).__name__}")
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
     shape: list[int] = []
-    for place, which, axis in ((0, "first", 0), (-1, "last", 1)):
-        t = tensors[place]
+    for i, which, axis in ((0, "first", 0), (-1, "last", 1)):
+        t = tensors[i]
         if t.ndim not in (1, 2):
             raise RuntimeError(f"multi_dot(): the {which} tensor must be 1D or 2D but got {t.ndim}D")
         if t.ndim == 1:
-            tensors[place] = ops.unsqueeze(t, axis)
+            tensors[i] = ops.unsqueeze(t, axis)
         else:
             shape.append(t.shape[axis])
-    for place, t in enumerate(tensors):
+    for i, t in enumerate(tensors):
         if t.ndim != 2:
-            raise RuntimeError(f"multi_dot(): tensor {place} must be 2D but got {t.ndim}D")
-    for place in range(count - 1):
-        a, b = tensors[place], tensors[place + 1]
+            raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {t.ndim}D")
+    for i in range(count - 1):
+        a, b = tensors[i], tensors[i + 1]
         if a.shape[1] != b.shape[0]:
             raise RuntimeError(
-                f"multi_dot(): tensors {place} and {place + 1} with shapes {list(a.shape)} and "
+                f"multi_dot(): tensors {i} and {i + 1} with shapes {list(a.shape)} and "
                 f"{list(b.shape)} cannot be multiplied"
             )
     product = ops.reshape(_chained(tensors), shape)

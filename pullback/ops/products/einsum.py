@@ -2,7 +2,7 @@
 
 The equation is read into `Operand`s, a tensor and a label for each of its dims. Pairs of operands
 are contracted, the cheapest first, by transposing and reshaping both for one matrix product
-(`_pair`); so gradients of any order are those of matmul, permute and sum. Dims of size one that
+(`_pair_product`); so gradients of any order are those of matmul, permute and sum. Dims of size one that
 stand for larger ones are dropped first: what does not vary needs no label. Labels are letters, and
 integers for what an ellipsis covers.
 """
@@ -56,26 +56,26 @@ def _read_term(text: str, start: int, operand: int | None) -> list[str]:
     """The labels of one term, "..." for an ellipsis; RuntimeError at what is none."""
     labels: list[str] = []
     where = "the output" if operand is None else f"operand {operand}"
-    place = 0
-    while place < len(text):
-        char = text[place]
+    position = 0
+    while position < len(text):
+        char = text[position]
         if char == ".":
-            if text[place : place + 3] != "...":
+            if text[position : position + 3] != "...":
                 raise RuntimeError(f"einsum(): found '.' for {where} that is not part of any ellipsis")
             if "..." in labels:
                 raise RuntimeError(f"einsum(): found '.' for {where} for which an ellipsis was already found")
             labels.append("...")
-            place += 3
+            position += 3
             continue
         if char != " ":
             if char not in _LETTERS:
                 raise RuntimeError(
-                    f"einsum(): invalid subscript given at index {start + place} in the equation "
+                    f"einsum(): invalid subscript given at index {start + position} in the equation "
                     "string, "
                     "subscripts must be in [a-zA-Z]"
                 )
             labels.append(char)
-        place += 1
+        position += 1
     return labels
 
 
@@ -84,8 +84,8 @@ def _read_equation(equation: str) -> tuple[list[list[str]], list[str] | None]:
     """The labels of each operand, and of the output if the equation names it."""
     left, arrow, right = equation.partition("->")
     terms, start = [], 0
-    for place, text in enumerate(left.split(",")):
-        terms.append(_read_term(text, start, place))
+    for operand, text in enumerate(left.split(",")):
+        terms.append(_read_term(text, start, operand))
         start += len(text) + 1
     return terms, _read_term(right, len(left) + 2, None) if arrow else None
 
@@ -96,14 +96,14 @@ def _read_sublists(
     """`einsum(a, [0, 1], b, [1, 2], [0, 2])`: operands, their labels, those of the output."""
 
     def letters(sublist: Sequence[Any]) -> list[str]:
-        found = []
+        result = []
         for subscript in sublist:
             if subscript is not Ellipsis and not 0 <= subscript < 52:
                 raise ValueError(
                     "einsum(): subscript in subscript list is not within the valid range [0, 52)"
                 )
-            found.append("..." if subscript is Ellipsis else _LETTERS[subscript])
-        return found
+            result.append("..." if subscript is Ellipsis else _LETTERS[subscript])
+        return result
 
     pairs = len(arguments) // 2
     operands = [arguments[2 * i] for i in range(pairs)]
@@ -111,20 +111,20 @@ def _read_sublists(
     return operands, terms, letters(arguments[-1]) if len(arguments) % 2 else None
 
 
-def _expanded(labels: list[str], ndim: int, place: int) -> Labels:
+def _expanded(labels: list[str], ndim: int, operand: int) -> Labels:
     """The labels of an operand with integers, counted from the last, for what its ellipsis covers."""
     named = len(labels) - ("..." in labels)
     if "..." not in labels and named != ndim:
         raise RuntimeError(
             f"einsum(): the number of subscripts in the equation ({named}) does not match the "
             "number of "
-            f"dimensions ({ndim}) for operand {place} and no ellipsis was given"
+            f"dimensions ({ndim}) for operand {operand} and no ellipsis was given"
         )
     if named > ndim:
         raise RuntimeError(
             f"einsum(): the number of subscripts in the equation ({named}) is more than the number "
             "of "
-            f"dimensions ({ndim}) for operand {place}"
+            f"dimensions ({ndim}) for operand {operand}"
         )
     if "..." not in labels:
         return list(labels)
@@ -136,17 +136,17 @@ def _output_labels(output: Sequence[str] | None, terms: list[Labels]) -> Labels:
     """The output's labels: as given, or the ellipsis and what appears once, in the order of
     letters.
     """
-    found = [label for labels in terms for label in labels]
-    covered = sorted({label for label in found if isinstance(label, int)})
+    present = [label for labels in terms for label in labels]
+    covered = sorted({label for label in present if isinstance(label, int)})
     if output is None:
-        return covered + sorted(x for x in set(found) if isinstance(x, str) and found.count(x) == 1)
+        return covered + sorted(x for x in set(present) if isinstance(x, str) and present.count(x) == 1)
     result: Labels = []
     for label in output:
         if label == "...":
             result += covered
         elif label in result:
             raise RuntimeError(f"einsum(): output subscript {label} appears more than once in the output")
-        elif label not in found:
+        elif label not in present:
             raise RuntimeError(
                 f"einsum(): output subscript {label} does not appear in the equation for any input operand"
             )
@@ -155,7 +155,7 @@ def _output_labels(output: Sequence[str] | None, terms: list[Labels]) -> Labels:
     return result
 
 
-def _diagonals(tensor: Tensor, labels: Labels, place: int) -> Operand:
+def _diagonals(tensor: Tensor, labels: Labels, number: int) -> Operand:
     """An operand whose labels are all different: a repeated one stands for the diagonal."""
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
@@ -164,7 +164,7 @@ def _diagonals(tensor: Tensor, labels: Labels, place: int) -> Operand:
             n, m = tensor.shape[first], tensor.shape[second]
             if n != m:
                 raise RuntimeError(
-                    f"einsum(): subscript {label} is repeated for operand {place} but the sizes "
+                    f"einsum(): subscript {label} is repeated for operand {number} but the sizes "
                     "don't match, "
                     f"{m} != {n}"
                 )
@@ -176,12 +176,12 @@ def _diagonals(tensor: Tensor, labels: Labels, place: int) -> Operand:
 def _sizes(operands: list[Operand]) -> dict[Any, int]:
     """The size of each label; RuntimeError where two sizes do not broadcast."""
     sizes: dict[Any, int] = {}
-    for place, operand in enumerate(operands):
+    for number, operand in enumerate(operands):
         for label, n in zip(operand.labels, operand.tensor.shape, strict=True):
             seen = sizes.get(label, 1)
             if n != seen and 1 not in (n, seen):
                 raise RuntimeError(
-                    f"einsum(): subscript {label} has size {n} for operand {place} which does not "
+                    f"einsum(): subscript {label} has size {n} for operand {number} which does not "
                     "broadcast "
                     f"with previously seen size {seen}"
                 )
@@ -217,7 +217,7 @@ def _outer(a: Operand, b: Operand, labels: Labels, wanted: Labels) -> Operand:
     return Operand(factors[0] * factors[1], order)
 
 
-def _pair(a: Operand, b: Operand, kept: set[Any], wanted: Labels) -> Operand:
+def _pair_product(a: Operand, b: Operand, kept: set[Any], wanted: Labels) -> Operand:
     """The product of two operands, summed over the labels that are not kept."""
     a = a.summed([x for x in a.labels if x not in kept and x not in b.labels])
     b = b.summed([x for x in b.labels if x not in kept and x not in a.labels])
@@ -288,10 +288,10 @@ def einsum(*args: Any) -> Tensor:
     if len(tensors) != len(terms):
         few = "fewer" if len(tensors) < len(terms) else "more"
         raise RuntimeError(f"einsum(): {few} operands were provided than specified in the equation")
-    for place, t in enumerate(tensors):
+    for number, t in enumerate(tensors):
         if not isinstance(t, Tensor):
-            raise TypeError(f"expected Tensor as element {place} in argument 1, but got {type(t).__name__}")
-    labels, wanted = _labels(_frozen(terms), _frozen(output), tuple([t.ndim for t in tensors]))
+            raise TypeError(f"expected Tensor as element {number} in argument 1, but got {type(t).__name__}")
+    labels, wanted = _labels_of_dims(_frozen(terms), _frozen(output), tuple([t.ndim for t in tensors]))
     operands = [_diagonals(t, x, i) for i, (x, t) in enumerate(zip(labels, tensors, strict=True))]
     return _contract(operands, wanted)
 
@@ -302,7 +302,7 @@ def _frozen(labels: Any) -> Any:
 
 
 @functools.lru_cache(1024)
-def _labels(terms: Any, output: Any, ndims: tuple[int, ...]) -> tuple[list[Labels], Labels]:
+def _labels_of_dims(terms: Any, output: Any, ndims: tuple[int, ...]) -> tuple[list[Labels], Labels]:
     """The labels of the operands and of the output, for operands with that many dims."""
     labels = [_expanded(list(x), ndim, i) for i, (x, ndim) in enumerate(zip(terms, ndims, strict=True))]
     return labels, _output_labels(output, labels)
@@ -320,10 +320,10 @@ def _contract(operands: list[Operand], wanted: Labels) -> Tensor:
     operands = [_without_ones(operand, sizes) for operand in operands]
     while len(operands) > 1:
         i, j = (0, 1) if len(operands) == 2 else _cheapest(operands, sizes)
-        rest = [operand for place, operand in enumerate(operands) if place not in (i, j)]
+        rest = [operand for number, operand in enumerate(operands) if number not in (i, j)]
         kept = {*wanted, *(x for operand in rest for x in operand.labels)}
         if _leads(operands[j], operands[i], wanted):
             i, j = j, i
-        operands = [*rest, _pair(operands[i], operands[j], kept, wanted)]
+        operands = [*rest, _pair_product(operands[i], operands[j], kept, wanted)]
     (only,) = operands
     return only.arranged(wanted)

@@ -46,8 +46,8 @@ def _stacked_product(a: Array, b: Array) -> Array:
     """Products of stacks of matrices. Those of thin ones, and of one matrix shown many times, as an
     expanded weight is, cost BLAS a call each: they are one product here."""
     if a.shape[-1] == 1 and a.dtype.kind != "b":
-        found = _loops.outer_products(a, b)
-        return np.multiply(a, b) if found is None else found
+        product = _loops.outer_products(a, b)
+        return np.multiply(a, b) if product is None else product
     if a.ndim == b.ndim == 3 and len(a) == len(b) > 1 and a.size and b.size:
         if b.strides[0] == 0:
             tall = _loops.matmul(a.reshape(-1, a.shape[2]), b[0])
@@ -87,11 +87,11 @@ def mm(self: Tensor, mat2: Tensor):
     >>> torch.mm(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]))
     tensor([[11.]])
     """
-    found = _loops.matrix_product(self, mat2)
-    if found is None:
-        _check_matrices(self, mat2)
-        found = matrix_product(self, mat2)
-    return found
+    product = _loops.matrix_product(self, mat2)
+    if product is None:
+        _check_mm(self, mat2)
+        product = matrix_product(self, mat2)
+    return product
 
 
 mm.vjp(
@@ -214,7 +214,7 @@ def _stack_times_stack(a: Array, b: Array) -> Array:
 def _stack_times_matrix(a: Array, b: Array) -> Array:
     """(..., n, k) and (k, m), as one product."""
     tall = _as_rows(a)
-    _check_sizes(tall, b)
+    _check_matrix_sizes(tall, b)
     check_numbers(tall, "addmm_impl_cpu_")
     return matrix_product(tall, b).reshape((*a.shape[:-1], b.shape[1]))
 
@@ -227,7 +227,7 @@ def _matrix_times_stack(a: Array, b: Array) -> Array:
 
 def _vector_times_matrix(a: Array, b: Array) -> Array:
     """(k,) and (k, m)."""
-    _check_sizes(a[None], b)
+    _check_matrix_sizes(a[None], b)
     check_numbers(a, "addmm_impl_cpu_")
     return matrix_product(a, b)
 
@@ -359,10 +359,10 @@ def product_batch(level: Any, a: Any, b: Any) -> Tensor:
     p = ops.unsqueeze(p, 1) if left == 1 else p
     q = ops.unsqueeze(q, 2) if right == 1 else q
     most = max(left, right, 2)
-    found = matmul(padded(p, most), padded(q, most))
+    result = matmul(padded(p, most), padded(q, most))
     if left == 1:
-        found = ops.squeeze(found, -2)
-    return ops.squeeze(found, -1) if right == 1 else found
+        result = ops.squeeze(result, -2)
+    return ops.squeeze(result, -1) if right == 1 else result
 
 
 def _check_sample(op: Op, a: Array, b: Array, *case: str) -> None:
@@ -397,17 +397,17 @@ def check_numbers(a: Array, kernel: str) -> None:
         raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
 
 
-def _check_matrices(a: Array, b: Array) -> None:
+def _check_mm(a: Array, b: Array) -> None:
     """Two matrices that can be multiplied; RuntimeError in PyTorch's words if not."""
     if a.ndim != 2:
         raise RuntimeError("self must be a matrix")
     if b.ndim != 2:
         raise RuntimeError("mat2 must be a matrix")
-    _check_sizes(a, b)
+    _check_matrix_sizes(a, b)
     check_numbers(a, "addmm_impl_cpu_")
 
 
-def _check_sizes(a: Array, b: Array) -> None:
+def _check_matrix_sizes(a: Array, b: Array) -> None:
     if a.shape[1] != b.shape[0]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and "

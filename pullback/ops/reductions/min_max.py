@@ -280,14 +280,14 @@ def _argument(name: str, search: Any) -> Any:
         axis = checked_axis(name, self, dim, keepdim)
         return np.asarray(search(self, axis if self.ndim else None, keepdims=keepdim))
 
-    side, place = ("largest", 2) if name == "argmax" else ("smallest", 1)
-    kernel.__doc__ = f"""The place of the {side} element among all, or along `dim`: int64.
+    side, index = ("largest", 2) if name == "argmax" else ("smallest", 1)
+    kernel.__doc__ = f"""The index of the {side} element among all, or along `dim`: int64.
 
     The first of equals is taken; NaN wins over all.
 
     >>> import pullback as torch
     >>> torch.tensor([2.0, 1.0, 3.0]).{name}()
-    tensor({place})
+    tensor({index})
     """
     kernel.__name__ = name
     record = op(name=name, places="", nondiff=True)(kernel)
@@ -314,8 +314,8 @@ def _truth(name: str, ufunc: Any) -> Any:
     def kernel(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Array:
         empty = isinstance(dim, (tuple, list)) and not dim
         axes = () if empty else reduced_axes(dim, keepdim, self.ndim)
-        found = np.asarray(ufunc.reduce(self, axes, np.bool_, None, keepdim))
-        return found.astype(np.uint8) if self.dtype == np.uint8 else found
+        result = np.asarray(ufunc.reduce(self, axes, np.bool_, None, keepdim))
+        return result.astype(np.uint8) if self.dtype == np.uint8 else result
 
     kernel.__doc__ = f"""Whether {name} elements over the dims `dim`, or of all, are not zero.
 

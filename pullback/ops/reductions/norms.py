@@ -91,24 +91,24 @@ def norm_slope(
     return ops.where(flat, 0.0, g * size ** (ord - 2)) * unit
 
 
-def _check_dtype(name: str, given: Any, wanted: Dtype | None) -> None:
+def _check_dtype(name: str, dtype: Any, wanted: Dtype | None) -> None:
     """Refuses integers, and a `dtype` of another kind or of less precision."""
-    if given.kind not in "fc":
+    if dtype.kind not in "fc":
         raise RuntimeError(
-            f"{name}: Expected a floating point or complex tensor as input. Got {given.type_name}"
+            f"{name}: Expected a floating point or complex tensor as input. Got {dtype.type_name}"
         )
     if wanted is None:
         return
-    shown = wanted.type_name
+    text = wanted.type_name
     if wanted.kind not in "fc":
-        raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {shown}")
-    if given.kind != wanted.kind:
-        kind = "complex" if given.kind == "c" else "real"
-        raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs, but got {shown}")
-    if given.itemsize > wanted.itemsize:
+        raise RuntimeError(f"{name}: dtype should be floating point or complex, but got {text}")
+    if dtype.kind != wanted.kind:
+        kind = "complex" if dtype.kind == "c" else "real"
+        raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs, but got {text}")
+    if dtype.itemsize > wanted.itemsize:
         raise RuntimeError(
-            f"{name}: the dtype of the input ({given.type_name}) should be convertible without "
-            f"narrowing to the specified dtype ({shown})"
+            f"{name}: the dtype of the input ({dtype.type_name}) should be convertible without "
+            f"narrowing to the specified dtype ({text})"
         )
 
 
@@ -252,7 +252,7 @@ def _dist_batch(level: Any, op: Op, self: Any, other: Any, p: float) -> Any:
     return level.wrap(_vector_norm(ops.reshape(x - y, (level.size, -1)), p, (1,), False, None))
 
 
-_MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
+_EPSILON = 1e-7  # what PyTorch adds to a norm before it divides
 
 
 @op(name="renorm", places="")
@@ -268,7 +268,7 @@ def _renorm(self: Tensor, p: Number, dim: int, maxnorm: Number) -> Array:
     """
     dim = _checked_renorm(self, p, dim, maxnorm)
     sizes = norm_array(self, p, tuple(i for i in range(self.ndim) if i != dim), True)
-    scale = np.where(sizes > maxnorm, maxnorm / (sizes + sizes.dtype.type(_MARGIN)), 1)
+    scale = np.where(sizes > maxnorm, maxnorm / (sizes + sizes.dtype.type(_EPSILON)), 1)
     return self * scale.astype(sizes.dtype)
 
 
@@ -295,9 +295,9 @@ def _renorm_vjp(g: Tensor, self: Tensor, p: float, dim: int, maxnorm: float) -> 
     others = tuple(i for i in range(self.ndim) if i != dim % self.ndim)
     sizes = _vector_norm(self, p, others, True, None)
     large = sizes > maxnorm
-    scale = ops.where(large, maxnorm / (sizes + _MARGIN), 1.0)
+    scale = ops.where(large, maxnorm / (sizes + _EPSILON), 1.0)
     along = ops.sum(ops.real(g * conj(self)), others, True)
-    slope = ops.where(large, -along * scale / (sizes + _MARGIN), 0.0)
+    slope = ops.where(large, -along * scale / (sizes + _EPSILON), 0.0)
     return g * scale + norm_slope(slope, self, p, sizes, others, True)
 
 
@@ -333,8 +333,8 @@ def _two_dims(dim: Any, ndim: int) -> tuple[int, int]:
 def _check_order(ord: Any) -> None:
     allowed = ("fro", "nuc") if isinstance(ord, str) else (1, -1, 2, -2, math.inf, -math.inf)
     if ord not in allowed:
-        shown = ord if isinstance(ord, str) else f"{ord:g}"
-        raise RuntimeError(f"linalg.matrix_norm: Order {shown} not supported.")
+        text = ord if isinstance(ord, str) else f"{ord:g}"
+        raise RuntimeError(f"linalg.matrix_norm: Order {text} not supported.")
 
 
 @function(places="", aliases=("linalg.matrix_norm",))
@@ -369,31 +369,31 @@ def matrix_norm(
     if dtype is not None:
         A = ops.to(A, dtype)
     if ord in ("nuc", 2, -2):
-        return _by_singular_values(A, ord, (rows, columns), keepdim, out)
+        return _norm_by_svd(A, ord, (rows, columns), keepdim, out)
     summed, chosen = (rows, columns) if abs(ord) == 1 else (columns, rows)
     if not keepdim and summed > chosen:
         chosen += 1
     sizes = _vector_norm(A, 1.0, (summed,), keepdim, None)
-    return _extreme(ord, sizes)(sizes, chosen, keepdim, out=out)
+    return _extremum_of(ord, sizes)(sizes, chosen, keepdim, out=out)
 
 
-def _extreme(ord: float, sizes: Tensor) -> Any:
+def _extremum_of(ord: float, sizes: Tensor) -> Any:
     """What takes the largest or the smallest; the largest of nothing is zero."""
     return ops.amin if ord < 0 else ops.sum if 0 in sizes.shape else ops.amax
 
 
-def _by_singular_values(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, out: Any) -> Tensor:
+def _norm_by_svd(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, out: Any) -> Tensor:
     if A.dtype.itemsize < 4:
         raise RuntimeError(f"linalg.matrix_norm: Low precision dtypes not supported. Got {A.dtype.type_name}")
     values = ops.svdvals(A if dims == (-2, -1) else ops.movedim(A, dims, (-2, -1)))
     if ord == "nuc":
-        found = ops.sum(values, -1, keepdim, out=None if keepdim else out)
+        norms = ops.sum(values, -1, keepdim, out=None if keepdim else out)
     else:
-        found = _extreme(ord, values)(values, -1, keepdim, out=None if keepdim else out)
+        norms = _extremum_of(ord, values)(values, -1, keepdim, out=None if keepdim else out)
     if not keepdim:
-        return found
-    found = ops.movedim(ops.unsqueeze(found, -1), (-2, -1), dims)
-    return found if out is None else write_out(out, found.detach())
+        return norms
+    norms = ops.movedim(ops.unsqueeze(norms, -1), (-2, -1), dims)
+    return norms if out is None else write_out(out, norms.detach())
 
 
 @function(name="linalg_norm", places="", aliases=("linalg.norm",))

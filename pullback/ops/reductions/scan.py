@@ -102,8 +102,8 @@ def _cumprod(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
 def _cumprod_vjp(g: Tensor, self: Tensor, dim: int, result: Tensor) -> Tensor:
     if not self.ndim or not self.shape[dim]:
         return g
-    before = _shifted(result, dim, 1, 1.0)
-    factor = _shifted(conj(self), dim, -1, 0.0)
+    before = _shifted_by(result, dim, 1, 1.0)
+    factor = _shifted_by(conj(self), dim, -1, 0.0)
     return conj(before) * _suffix_sums(g, factor, dim)
 
 
@@ -111,13 +111,13 @@ def _suffix_sums(g: Tensor, factor: Tensor, dim: int) -> Tensor:
     """`s[i] = g[i] + factor[i] * s[i+1]` in log2(n) steps, each over twice as many terms."""
     step = 1
     while step < g.shape[dim]:
-        g = g + factor * _shifted(g, dim, -step, 0.0)
-        factor = factor * _shifted(factor, dim, -step, 0.0)
+        g = g + factor * _shifted_by(g, dim, -step, 0.0)
+        factor = factor * _shifted_by(factor, dim, -step, 0.0)
         step *= 2
     return g
 
 
-def _shifted(x: Tensor, dim: int, by: int, fill: float) -> Tensor:
+def _shifted_by(x: Tensor, dim: int, by: int, fill: float) -> Tensor:
     """The elements moved along `dim`, backward if `by` is negative; `fill` where none come from."""
     n = x.shape[dim]
     filling = ops.ones_like if fill else ops.zeros_like
@@ -144,10 +144,10 @@ def logcumsumexp(self: Tensor, dim: int) -> Array:
         return self.copy()
     if self.dtype.kind == "f":
         return np.ascontiguousarray(np.logaddexp.accumulate(self, axis))
-    return _doubling(_logaddexp, self, axis)
+    return _doubling(_complex_logaddexp, self, axis)
 
 
-def _logaddexp(a: Array, b: Array) -> Array:
+def _complex_logaddexp(a: Array, b: Array) -> Array:
     """`log(exp(a) + exp(b))` of complex numbers, the larger taken out."""
     swap = a.real < b.real
     large, small = np.where(swap, b, a), np.where(swap, a, b)
@@ -201,7 +201,7 @@ logcumsumexp.vjp(self=_logcumsumexp_vjp)
 # ----------------------------------------------------------------------------- cumulative extrema
 
 
-_CUMULATIVE = {"cummax": np.maximum, "cummin": np.minimum}
+_UFUNC_OF = {"cummax": np.maximum, "cummin": np.minimum}
 
 
 @op(name="cumulative_extremum", places="", piecewise=True)
@@ -210,7 +210,7 @@ def _cumulative_extremum(self: Tensor, dim: int, function: str) -> tuple[Array, 
     axis = _checked_extremum(self, dim, function)
     if not self.ndim:
         return self.copy(), np.zeros((), np.int64)
-    values = np.ascontiguousarray(_CUMULATIVE[function].accumulate(self, axis))
+    values = np.ascontiguousarray(_UFUNC_OF[function].accumulate(self, axis))
     shape = [-1 if i == axis else 1 for i in range(self.ndim)]
     index = np.arange(self.shape[axis]).reshape(shape)
     reached = np.where((self == values) | (self != self), index, 0)

@@ -70,7 +70,7 @@ def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Te
 logsumexp.vjp(self=_logsumexp_vjp)
 
 
-def _softmax(name: str, self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Array:
+def _softmax_array(name: str, self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Array:
     """softmax or its logarithm, in the dtype of the op."""
     axis, _ = _checked_softmax(name, self, dim, dtype)
     a = widened(self, dtype)
@@ -146,7 +146,7 @@ def softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     >>> torch.tensor([0.0, 0.0]).softmax(0)
     tensor([0.5000, 0.5000])
     """
-    return _softmax("softmax", self, dim, dtype, False)
+    return _softmax_array("softmax", self, dim, dtype, False)
 
 
 @softmax.meta
@@ -167,7 +167,7 @@ def log_softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
     >>> torch.tensor([0.0, 0.0]).log_softmax(0)
     tensor([-0.6931, -0.6931])
     """
-    return _softmax("log_softmax", self, dim, dtype, True)
+    return _softmax_array("log_softmax", self, dim, dtype, True)
 
 
 @log_softmax.meta

@@ -65,12 +65,12 @@ def _steps(x: Tensor, dim: int, spacing: Any) -> tuple[Any, Any]:
 def _edge(x: Tensor, dim: int, spacing: Any, edge_order: int, side: int) -> Tensor:
     """The slope at the first (side 1) or the last point (side -1)."""
     n = x.shape[dim]
-    places = range(edge_order + 1) if side > 0 else range(n - 1, n - 2 - edge_order, -1)
-    values = [ops.narrow(x, dim, i, 1) for i in places]
+    points = range(edge_order + 1) if side > 0 else range(n - 1, n - 2 - edge_order, -1)
+    values = [ops.narrow(x, dim, i, 1) for i in points]
     if isinstance(spacing, Tensor):
-        first, second = (spacing[places[1]] - spacing[places[0]], None)
+        first, second = (spacing[points[1]] - spacing[points[0]], None)
         if edge_order == 2:
-            second = spacing[places[2]] - spacing[places[1]]
+            second = spacing[points[2]] - spacing[points[1]]
     else:
         first, second = spacing * side, spacing * side
     near = (values[1] - values[0]) / first

@@ -31,23 +31,23 @@ Axes = tuple[int, ...]
 _FORWARD, _INVERSE = ("backward", "ortho", "forward"), ("forward", "ortho", "backward")
 
 
-def _by_stride(a: Array, dim: Sequence[int]) -> list[int]:
+def _in_memory_order(a: Array, dim: Sequence[int]) -> list[int]:
     """Dims in the order in which they lie in memory."""
     return sorted(dim, key=lambda i: (-a.strides[i], i))
 
 
-def _along(a: Array, dim: Axes, transform: Callable[..., Array], **options: Any) -> Array:
+def _transform_along(a: Array, dim: Axes, transform: Callable[..., Array], **options: Any) -> Array:
     """A transform with its dims moved innermost, where the result has them in memory too."""
-    order = [*_by_stride(a, [i for i in range(a.ndim) if i not in dim]), *dim]
+    order = [*_in_memory_order(a, [i for i in range(a.ndim) if i not in dim]), *dim]
     if order == list(range(a.ndim)):
         return transform(a, axes=dim, **options)
-    found = transform(a.transpose(order), axes=range(a.ndim - len(dim), a.ndim), **options)
-    return found.transpose(np.argsort(order))
+    result = transform(a.transpose(order), axes=range(a.ndim - len(dim), a.ndim), **options)
+    return result.transpose(np.argsort(order))
 
 
-def _meta_along(a: Array, dim: tuple[int, ...], shape: Sequence[int], dtype: Any) -> Array:
-    """A result without numbers, its dims in memory as `_along` leaves them."""
-    order = [*_by_stride(a, [i for i in range(a.ndim) if i not in dim]), *dim]
+def _meta_transform(a: Array, dim: tuple[int, ...], shape: Sequence[int], dtype: Any) -> Array:
+    """A result without numbers, its dims in memory as `_transform_along` leaves them."""
+    order = [*_in_memory_order(a, [i for i in range(a.ndim) if i not in dim]), *dim]
     return meta_array(shape, np.dtype(dtype), ordered_strides(shape, order))
 
 
@@ -58,14 +58,14 @@ def _c2c(self: Tensor, dim: Axes, scale: int, forward: bool) -> Array:
     if not dim or not self.size:
         return self.copy()
     transform = scipy.fft.fftn if forward else scipy.fft.ifftn
-    return _along(
-        self, tuple(_by_stride(self, dim)), transform, norm=(_FORWARD if forward else _INVERSE)[scale]
+    return _transform_along(
+        self, tuple(_in_memory_order(self, dim)), transform, norm=(_FORWARD if forward else _INVERSE)[scale]
     )
 
 
 @_c2c.meta
 def _c2c_shape(self: Array, dim: tuple[int, ...], scale: int, forward: bool) -> Array:
-    return _meta_along(self, tuple(_by_stride(self, dim)), self.shape, self.dtype)
+    return _meta_transform(self, tuple(_in_memory_order(self, dim)), self.shape, self.dtype)
 
 
 _c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
@@ -79,21 +79,21 @@ def _r2c(self: Tensor, dim: Axes, scale: int, onesided: bool) -> Array:
         shape = list(self.shape)
         shape[dim[-1]] = shape[dim[-1]] // 2 + 1 if onesided else shape[dim[-1]]
         return np.zeros(shape, np.result_type(self.dtype, np.complex64))
-    dim = (*_by_stride(self, dim[:-1]), dim[-1]) if onesided else tuple(_by_stride(self, dim))
-    return _along(self, dim, scipy.fft.rfftn if onesided else scipy.fft.fftn, norm=_FORWARD[scale])
+    dim = (*_in_memory_order(self, dim[:-1]), dim[-1]) if onesided else tuple(_in_memory_order(self, dim))
+    return _transform_along(self, dim, scipy.fft.rfftn if onesided else scipy.fft.fftn, norm=_FORWARD[scale])
 
 
 @_r2c.meta
 def _r2c_shape(self: Array, dim: tuple[int, ...], scale: int, onesided: bool) -> Array:
     shape = list(self.shape)
     shape[dim[-1]] = shape[dim[-1]] // 2 + 1 if onesided else shape[dim[-1]]
-    order = (*_by_stride(self, dim[:-1]), dim[-1]) if onesided else _by_stride(self, dim)
-    return _meta_along(self, tuple(order), shape, np.result_type(self.dtype, np.complex64))
+    order = (*_in_memory_order(self, dim[:-1]), dim[-1]) if onesided else _in_memory_order(self, dim)
+    return _meta_transform(self, tuple(order), shape, np.result_type(self.dtype, np.complex64))
 
 
 def _r2c_vjp(g: Tensor, self_shape: Any, dim: Axes, scale: int, onesided: bool) -> Tensor:
     if onesided:
-        g = _resized(g, dim[-1:], (self_shape[dim[-1]],))
+        g = _cut_or_padded(g, dim[-1:], (self_shape[dim[-1]],))
     return ops.real(_c2c(g, dim, scale, False))
 
 
@@ -108,26 +108,26 @@ def _c2r(self: Tensor, dim: Axes, scale: int, last: int) -> Array:
     shape[dim[-1]] = last
     if not self.size:
         return np.zeros(shape, self.real.dtype)
-    dim = (*_by_stride(self, dim[:-1]), dim[-1])
-    return _along(self, dim, scipy.fft.irfftn, s=[shape[d] for d in dim], norm=_INVERSE[scale])
+    dim = (*_in_memory_order(self, dim[:-1]), dim[-1])
+    return _transform_along(self, dim, scipy.fft.irfftn, s=[shape[d] for d in dim], norm=_INVERSE[scale])
 
 
 @_c2r.meta
 def _c2r_shape(self: Array, dim: tuple[int, ...], scale: int, last: int) -> Array:
     shape = list(self.shape)
     shape[dim[-1]] = last
-    return _meta_along(self, (*_by_stride(self, dim[:-1]), dim[-1]), shape, self.real.dtype)
+    return _meta_transform(self, (*_in_memory_order(self, dim[:-1]), dim[-1]), shape, self.real.dtype)
 
 
 def _c2r_vjp(g: Tensor, dim: Axes, scale: int, last: int) -> Tensor:
     """The transform of g; what stands for its mirror image too counts twice."""
-    found = _r2c(g, dim, scale, True)
-    kept = found.shape[dim[-1]]
+    half = _r2c(g, dim, scale, True)
+    kept = half.shape[dim[-1]]
     mirrored = last - kept
     if mirrored <= 0:
-        return found
+        return half
     parts = [(0, 1, 1), (1, mirrored, 2), (1 + mirrored, kept - 1 - mirrored, 1)]
-    weighed = [ops.narrow(found, dim[-1], at, n) * by for at, n, by in parts if n]
+    weighed = [ops.narrow(half, dim[-1], at, n) * by for at, n, by in parts if n]
     return ops.cat(weighed, dim[-1])
 
 
@@ -136,7 +136,7 @@ _c2r.vjp(self=_c2r_vjp)
 # ------------------------------------------------------------------------------------- arguments
 
 
-def _scale(norm: str | None, forward: bool) -> int:
+def _scale_of(norm: str | None, forward: bool) -> int:
     """What a norm mode makes of a direction."""
     if norm is None or norm == "backward":
         return 0 if forward else 2
@@ -147,7 +147,7 @@ def _scale(norm: str | None, forward: bool) -> int:
     raise RuntimeError(f'Invalid normalization mode: "{norm}"')
 
 
-def _widened(x: Tensor, to_complex: bool = False) -> Tensor:
+def _as_inexact(x: Tensor, to_complex: bool = False) -> Tensor:
     """Integers as floats; RuntimeError for the half precisions."""
     if x.dtype.kind not in "fc":
         x = x.to(get_default_dtype())
@@ -158,28 +158,28 @@ def _widened(x: Tensor, to_complex: bool = False) -> Tensor:
 
 def _real_only(name: str, x: Tensor) -> Tensor:
     if x.dtype.kind == "c":
-        shown = x.dtype.type_name
+        dtype = x.dtype.type_name
         if name in ("ihfftn", "ihfft2"):
-            raise RuntimeError(f"Only supports floating-point dtypes, but found: {shown}")
+            raise RuntimeError(f"Only supports floating-point dtypes, but found: {dtype}")
         kind = "real" if name in ("rfft", "ihfft") else "real-valued"
         name = "rfftn" if name == "rfft2" else name
-        raise RuntimeError(f"{name} expects a {kind} input tensor, but got {shown}")
-    return _widened(x)
+        raise RuntimeError(f"{name} expects a {kind} input tensor, but got {dtype}")
+    return _as_inexact(x)
 
 
-def _wrapped(dim: int, ndim: int) -> int:
+def _wrapped_dim(dim: int, ndim: int) -> int:
     if not ndim:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     return wrap_dim(dim, ndim)
 
 
-def _checked(n: int) -> int:
+def _checked_points(n: int) -> int:
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
     return n
 
 
-def _resized(x: Tensor, dims: Axes, sizes: Sequence[int]) -> Tensor:
+def _cut_or_padded(x: Tensor, dims: Axes, sizes: Sequence[int]) -> Tensor:
     """The tensor cut or padded with zeros at the end of these dims."""
     pad = [0] * (2 * x.ndim)
     for dim, size in zip(dims, sizes, strict=True):
@@ -190,16 +190,16 @@ def _resized(x: Tensor, dims: Axes, sizes: Sequence[int]) -> Tensor:
     return ops.constant_pad_nd(x, pad) if any(pad) else x
 
 
-def _canonical(x: Tensor, s: Any, dim: Any) -> tuple[Axes, list[int]]:
+def _dims_and_sizes(x: Tensor, s: Any, dim: Any) -> tuple[Axes, list[int]]:
     """The dims of a transform and the points it takes along each."""
     s = (s,) if isinstance(s, int) else s
     dim = (dim,) if isinstance(dim, int) else dim
     if dim is not None:
-        dims = tuple(_wrapped(d, x.ndim) for d in dim)
+        dims = tuple(_wrapped_dim(d, x.ndim) for d in dim)
         if len(set(dims)) < len(dims):
             raise RuntimeError("FFT dims must be unique")
         if s is not None and len(s) != len(dims):
-            raise RuntimeError("When given, dim and shape arguments must have the same length")
+            raise RuntimeError("When points, dim and shape arguments must have the same length")
     elif s is not None:
         if len(s) > x.ndim:
             raise RuntimeError(
@@ -208,17 +208,17 @@ def _canonical(x: Tensor, s: Any, dim: Any) -> tuple[Axes, list[int]]:
         dims = tuple(range(x.ndim - len(s), x.ndim))
     else:
         dims = tuple(range(x.ndim))
-    given = [-1] * len(dims) if s is None else s
-    return dims, [_checked(x.shape[d] if n == -1 else n) for n, d in zip(given, dims, strict=True)]
+    points = [-1] * len(dims) if s is None else s
+    return dims, [_checked_points(x.shape[d] if n == -1 else n) for n, d in zip(points, dims, strict=True)]
 
 
-def _half_canonical(name: str, x: Tensor, s: Any, dim: Any) -> tuple[Axes, list[int], int]:
+def _half_dims_and_sizes(name: str, x: Tensor, s: Any, dim: Any) -> tuple[Axes, list[int], int]:
     """The same for a half spectrum: also the length of the whole along the last dim."""
-    dims, sizes = _canonical(x, s, dim)
+    dims, sizes = _dims_and_sizes(x, s, dim)
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
-    given = s if s is None or isinstance(s, int) else s[-1]
-    last = _checked(2 * (x.shape[dims[-1]] - 1)) if given in (None, -1) else sizes[-1]
+    points = s if s is None or isinstance(s, int) else s[-1]
+    last = _checked_points(2 * (x.shape[dims[-1]] - 1)) if points in (None, -1) else sizes[-1]
     return dims, [*sizes[:-1], last // 2 + 1], last
 
 
@@ -227,27 +227,27 @@ def _half_canonical(name: str, x: Tensor, s: Any, dim: Any) -> tuple[Axes, list[
 
 def _fftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
     forward = name[0] != "i"
-    dims, sizes = _canonical(x, s, dim)
-    return _c2c(_resized(_widened(x, True), dims, sizes), dims, _scale(norm, forward), forward)
+    dims, sizes = _dims_and_sizes(x, s, dim)
+    return _c2c(_cut_or_padded(_as_inexact(x, True), dims, sizes), dims, _scale_of(norm, forward), forward)
 
 
 def _rfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
     x = _real_only(name, x)
-    dims, sizes = _canonical(x, s, dim)
+    dims, sizes = _dims_and_sizes(x, s, dim)
     if not dims:
         raise RuntimeError("rfftn must transform at least one axis")
-    return _r2c(_resized(x, dims, sizes), dims, _scale(norm, True), True)
+    return _r2c(_cut_or_padded(x, dims, sizes), dims, _scale_of(norm, True), True)
 
 
 def _irfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
-    dims, sizes, last = _half_canonical("irfftn", x, s, dim)
-    return _c2r(_resized(_widened(x, True), dims, sizes), dims, _scale(norm, False), last)
+    dims, sizes, last = _half_dims_and_sizes("irfftn", x, s, dim)
+    return _c2r(_cut_or_padded(_as_inexact(x, True), dims, sizes), dims, _scale_of(norm, False), last)
 
 
 def _hfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
-    dims, sizes, last = _half_canonical("hfftn", x, s, dim)
-    scale = _scale(norm, True)
-    x = _resized(_widened(x, True), dims, sizes)
+    dims, sizes, last = _half_dims_and_sizes("hfftn", x, s, dim)
+    scale = _scale_of(norm, True)
+    x = _cut_or_padded(_as_inexact(x, True), dims, sizes)
     if len(dims) > 1:
         x = _c2c(x, dims[:-1], scale, True)
     return _c2r(conj(x), dims[-1:], scale, last)
@@ -255,49 +255,49 @@ def _hfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
 
 def _ihfftn(name: str, x: Tensor, s: Any, dim: Any, norm: str | None) -> Tensor:
     x = _real_only(name, x)
-    dims, sizes = _canonical(x, s, dim)
+    dims, sizes = _dims_and_sizes(x, s, dim)
     if not dims:
         raise RuntimeError("ihfftn must transform at least one axis")
-    scale = _scale(norm, False)
-    found = conj(_r2c(_resized(x, dims, sizes), dims[-1:], scale, True))
-    return _c2c(found, dims[:-1], scale, False) if len(dims) > 1 else found
+    scale = _scale_of(norm, False)
+    spectrum = conj(_r2c(_cut_or_padded(x, dims, sizes), dims[-1:], scale, True))
+    return _c2c(spectrum, dims[:-1], scale, False) if len(dims) > 1 else spectrum
 
 
 # ---------------------------------------------------------------------- transforms over one dim
 
 
-def _one(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> Tensor:
+def _to_whole(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> Tensor:
     """`fft` and `ifft`; of real numbers by half of the work."""
-    axis, forward = _wrapped(dim, x.ndim), name == "fft"
-    scale, x = _scale(norm, forward), _widened(x)
-    x = _resized(x, (axis,), (_checked(x.shape[axis] if n is None else n),))
+    axis, forward = _wrapped_dim(dim, x.ndim), name == "fft"
+    scale, x = _scale_of(norm, forward), _as_inexact(x)
+    x = _cut_or_padded(x, (axis,), (_checked_points(x.shape[axis] if n is None else n),))
     if x.dtype.kind == "c":
         return _c2c(x, (axis,), scale, forward)
-    found = _r2c(x, (axis,), scale, False)
-    return found if forward else conj(found)
+    spectrum = _r2c(x, (axis,), scale, False)
+    return spectrum if forward else conj(spectrum)
 
 
 def _to_half(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> Tensor:
     """`rfft` and `ihfft`."""
-    x, axis = _real_only(name, x), _wrapped(dim, x.ndim)
+    x, axis = _real_only(name, x), _wrapped_dim(dim, x.ndim)
     forward = name == "rfft"
-    x = _resized(x, (axis,), (_checked(x.shape[axis] if n is None else n),))
-    found = _r2c(x, (axis,), _scale(norm, forward), True)
-    return found if forward else conj(found)
+    x = _cut_or_padded(x, (axis,), (_checked_points(x.shape[axis] if n is None else n),))
+    spectrum = _r2c(x, (axis,), _scale_of(norm, forward), True)
+    return spectrum if forward else conj(spectrum)
 
 
 def _from_half(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) -> Tensor:
     """`irfft` and `hfft`."""
-    axis, forward = _wrapped(dim, x.ndim), name == "hfft"
-    last = _checked(2 * (x.shape[axis] - 1) if n is None else n)
-    x = _resized(_widened(x, True), (axis,), (last // 2 + 1,))
-    return _c2r(conj(x) if forward else x, (axis,), _scale(norm, forward), last)
+    axis, forward = _wrapped_dim(dim, x.ndim), name == "hfft"
+    last = _checked_points(2 * (x.shape[axis] - 1) if n is None else n)
+    x = _cut_or_padded(_as_inexact(x, True), (axis,), (last // 2 + 1,))
+    return _c2r(conj(x) if forward else x, (axis,), _scale_of(norm, forward), last)
 
 
 # ------------------------------------------------------------------------------ what users call
 
 
-def _finish(name: str, result: Tensor, out: Tensor | None) -> Tensor:
+def _into_out(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     if out is None:
         return result
     if out.dtype.kind != result.dtype.kind:
@@ -306,19 +306,19 @@ def _finish(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     return write_out(out, ops.resolve_conj(result.detach()))
 
 
-def _publish(name: str, call: Any, text: str) -> Any:
+def _publish_transform(name: str, call: Any, text: str) -> Any:
     call.__name__ = call.__qualname__ = f"fft_{name}"
     call.__doc__ = text
     return explained(call, places="", aliases=(f"fft.{name}",))
 
 
-_MODES = (
+_NORM_TEXT = (
     "`norm` is where the division by the number of points stands: backward, forward, or in both\n"
     "directions its square root, ortho. RuntimeError for fewer than one point."
 )
 
 
-def _single(name: str, way: Callable[..., Tensor], text: str, shown: str) -> Any:
+def _over_one_dim(name: str, transform: Callable[..., Tensor], text: str, result: str) -> Any:
     def call(
         input: Tensor,
         n: int | None = None,
@@ -327,13 +327,15 @@ def _single(name: str, way: Callable[..., Tensor], text: str, shown: str) -> Any
         *,
         out: Tensor | None = None,
     ) -> Tensor:
-        return _finish(name, way(name, input, n, dim, norm), out)
+        return _into_out(name, transform(name, input, n, dim, norm), out)
 
-    example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.tensor([1.0, 2.0, 1.0]))\n{shown}\n"
-    return _publish(name, call, f"{text} along `dim`, cut or padded to `n` points.\n\n{_MODES}\n\n{example}")
+    example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.tensor([1.0, 2.0, 1.0]))\n{result}\n"
+    return _publish_transform(
+        name, call, f"{text} along `dim`, cut or padded to `n` points.\n\n{_NORM_TEXT}\n\n{example}"
+    )
 
 
-def _several(name: str, way: Callable[..., Tensor], text: str, default: Any) -> Any:
+def _over_dims(name: str, transform: Callable[..., Tensor], text: str, default: Any) -> Any:
     def call(
         input: Tensor,
         s: Sequence[int] | None = None,
@@ -342,15 +344,15 @@ def _several(name: str, way: Callable[..., Tensor], text: str, default: Any) -> 
         *,
         out: Tensor | None = None,
     ) -> Tensor:
-        return _finish(name, way(name, input, s, dim, norm), out)
+        return _into_out(name, transform(name, input, s, dim, norm), out)
 
     over = "all dims, or the last `len(s)`," if default is None else "the last two dims"
     example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.ones(4, 4)).shape\n"
     shape = [4, {"r": 3, "ih": 3, "ir": 6, "h": 6}.get(name.partition("fft")[0], 4)]
-    return _publish(
+    return _publish_transform(
         name,
         call,
-        f"{text} over `dim`, by default {over} cut or padded to `s`.\n\n{_MODES}\n\n"
+        f"{text} over `dim`, by default {over} cut or padded to `s`.\n\n{_NORM_TEXT}\n\n"
         f"{example}torch.Size({shape})\n",
     )
 
@@ -363,15 +365,15 @@ _TEXTS = {
     "hfft": "The real transform of numbers of which the first half is given, the rest their mirror,",
     "ihfft": "The inverse of `hfft`, the first half of it,",
 }
-_WAYS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
-    "fft": (_one, _fftn),
-    "ifft": (_one, _fftn),
+_TRANSFORMS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
+    "fft": (_to_whole, _fftn),
+    "ifft": (_to_whole, _fftn),
     "rfft": (_to_half, _rfftn),
     "irfft": (_from_half, _irfftn),
     "hfft": (_from_half, _hfftn),
     "ihfft": (_to_half, _ihfftn),
 }
-_SHOWN = {
+_EXAMPLES = {
     "fft": "tensor([ 4.0000-0.0000j, -0.5000-0.8660j, -0.5000+0.8660j])",
     "ifft": "tensor([ 1.3333+0.0000j, -0.1667+0.2887j, -0.1667-0.2887j])",
     "rfft": "tensor([ 4.0000+0.0000j, -0.5000-0.8660j])",
@@ -379,15 +381,15 @@ _SHOWN = {
     "hfft": "tensor([ 6.,  0., -2.,  0.])",
     "ihfft": "tensor([ 1.3333-0.0000j, -0.1667+0.2887j])",
 }
-for _name, (_by_one, _by_many) in _WAYS.items():
-    _single(_name, _by_one, _TEXTS[_name], _SHOWN[_name])
-    _several(f"{_name}2", _by_many, _TEXTS[_name], (-2, -1))
-    _several(f"{_name}n", _by_many, _TEXTS[_name], None)
+for _name, (_by_one, _by_many) in _TRANSFORMS.items():
+    _over_one_dim(_name, _by_one, _TEXTS[_name], _EXAMPLES[_name])
+    _over_dims(f"{_name}2", _by_many, _TEXTS[_name], (-2, -1))
+    _over_dims(f"{_name}n", _by_many, _TEXTS[_name], None)
 
 # ------------------------------------------------------------------------- frequencies and shifts
 
 
-def _frequencies(name: str, n: int, d: float, options: Any, places: Callable[[int], Array]) -> Tensor:
+def _frequencies(name: str, n: int, d: float, options: Any, multiples_of: Callable[[int], Array]) -> Tensor:
     kind = options.get("dtype") or get_default_dtype()
     if kind.kind not in "fc":
         raise RuntimeError(f"{name} requires a floating point or complex dtype")
@@ -395,14 +397,14 @@ def _frequencies(name: str, n: int, d: float, options: Any, places: Callable[[in
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{kind.type_name}'")
     if not hasattr(n, "__index__"):
         raise TypeError(f"fft_{name}(): argument 'n' (position 1) must be int, not {type(n).__name__}")
-    found = places(n)
+    multiples = multiples_of(n)
     step = np.float64(1) / (np.float64(n) * d) if n and d else np.float64(np.inf)
 
     def make(shape: Any, dtype: Any) -> Array:
         with np.errstate(invalid="ignore"):
-            return (found * step).astype(dtype)
+            return (multiples * step).astype(dtype)
 
-    return created(f"fft_{name}", options, kind, found.shape, make)
+    return created(f"fft_{name}", options, kind, multiples.shape, make)
 
 
 @function(name="fft_fftfreq", places="", aliases=("fft.fftfreq",))
@@ -429,7 +431,7 @@ def rfftfreq(n: int, d: float = 1.0, **options: Unpack[Options]) -> Tensor:
     return _frequencies("rfftfreq", n, d, options, lambda n: np.arange(n // 2 + 1))
 
 
-def _shift(input: Tensor, dim: Any, sign: int) -> Tensor:
+def _rolled_by_half(input: Tensor, dim: Any, sign: int) -> Tensor:
     dims = range(input.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
     axes = [wrap_dim(d, input.ndim) for d in dims]
     sizes = [input.shape[d] for d in axes]
@@ -444,7 +446,7 @@ def fftshift(input: Tensor, dim: Any = None) -> Tensor:
     >>> torch.fft.fftshift(torch.tensor([0, 1, -2, -1]))
     tensor([-2, -1,  0,  1])
     """
-    return _shift(input, dim, 1)
+    return _rolled_by_half(input, dim, 1)
 
 
 @function(name="fft_ifftshift", places="", aliases=("fft.ifftshift",))
@@ -455,4 +457,4 @@ def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
     >>> torch.fft.ifftshift(torch.tensor([-2, -1, 0, 1]))
     tensor([ 0,  1, -2, -1])
     """
-    return _shift(input, dim, -1)
+    return _rolled_by_half(input, dim, -1)

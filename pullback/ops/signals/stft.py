@@ -18,27 +18,27 @@ from pullback.ops.shared.forms import explained
 from pullback.ops.signals.fft import _c2c, _c2r, _r2c
 
 
-def _bounced(length: int, pad: int, mode: str) -> Any:
+def _extended_index(length: int, pad: int, mode: str) -> Any:
     """The places of a signal's elements in its extension by `pad` on both sides."""
-    places = np.arange(-pad, length + pad)
+    index = np.arange(-pad, length + pad)
     if mode == "reflect":
         if pad >= length:
             raise RuntimeError(
                 "Argument #4: Padding size should be less than the corresponding input dimension, "
                 f"but got: padding ({pad}, {pad}) at dimension 2 of input {[1, 1, length]}"
             )
-        return length - 1 - np.abs(length - 1 - np.abs(places))
+        return length - 1 - np.abs(length - 1 - np.abs(index))
     if mode == "replicate":
-        return places.clip(0, length - 1)
+        return index.clip(0, length - 1)
     if mode == "circular":
-        return places % length
+        return index % length
     raise NotImplementedError(f"Unrecognised padding mode {mode}")
 
 
 def _extended(x: Tensor, pad: int, mode: str) -> Tensor:
     if mode == "constant":
         return ops.constant_pad_nd(x, (pad, pad))
-    return ops.index_select(x, -1, from_array(_bounced(x.shape[-1], pad, mode), False, x.is_meta))
+    return ops.index_select(x, -1, from_array(_extended_index(x.shape[-1], pad, mode), False, x.is_meta))
 
 
 def _filled_window(window: Tensor | None, length: int, n_fft: int, like: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ def _warn_of_rectangle(window: Tensor | None, win_length: int, advice: str) -> N
         )
 
 
-def _told(name: str, x: Tensor, window: Tensor | None, **settings: Any) -> str:
+def _call_text(name: str, x: Tensor, window: Tensor | None, **settings: Any) -> str:
     """The start of an error message: the call with its arguments."""
     if name == "stft":
         first = f"torch.{x.dtype.type_name}Tensor{list(x.shape)}"
@@ -75,7 +75,7 @@ def _told(name: str, x: Tensor, window: Tensor | None, **settings: Any) -> str:
     return f"{name}({', '.join(parts)}) "
 
 
-def _check_sizes(told: str, x: Tensor, n_fft: int, hop: int, win_length: int, window: Any) -> None:
+def _check_stft(told: str, x: Tensor, n_fft: int, hop: int, win_length: int, window: Any) -> None:
     if x.dtype.kind not in "fc":
         raise RuntimeError(f"{told}: expected a tensor of floating point or complex values")
     if not 1 <= x.ndim <= 2:
@@ -128,7 +128,7 @@ def stft(
     if center and align_to_window is not None:
         raise RuntimeError("stft align_to_window should only be set when center = false")
     x = _extended(input, n_fft // 2, pad_mode) if center and input.ndim in (1, 2) else input
-    told = _told(
+    told = _call_text(
         "stft",
         x,
         window,
@@ -140,15 +140,15 @@ def stft(
         return_complex=return_complex,
         align_to_window=align_to_window,
     )
-    _check_sizes(told, x, n_fft, hop, length, window)
+    _check_stft(told, x, n_fft, hop, length, window)
     if onesided and is_complex:
         raise RuntimeError("Cannot have onesided output if window or input is complex")
     if align_to_window:
         left = (n_fft - length) // 2
         x = ops.constant_pad_nd(x, (left, n_fft - length - left))
     spectrum = _spectra(x, n_fft, hop, _filled_window(window, length, n_fft, x), normalized, onesided)
-    found = ops.transpose(spectrum, -1, -2)
-    return ops.view_as_real(found) if return_complex is False else found
+    result = ops.transpose(spectrum, -1, -2)
+    return ops.view_as_real(result) if return_complex is False else result
 
 
 def _spectra(
@@ -164,18 +164,18 @@ def _spectra(
     return _r2c(frames, dim, scale, onesided is not False)
 
 
-def _check_inverse(
+def _check_istft(
     told: str, x: Tensor, n_fft: int, hop: int, win_length: int, window: Any, onesided: bool
 ) -> None:
     if not x.numel():
         raise RuntimeError(f"{told}: input tensor cannot be empty.")
     if x.ndim not in (2, 3):
         raise RuntimeError(f"{told}: expected a tensor with 3 or 4 dimensions, but got {x.ndim + 1}")
-    wanted, shown = (n_fft // 2 + 1, "n_fft / 2 + 1") if onesided else (n_fft, "n_fft")
+    wanted, text = (n_fft // 2 + 1, "n_fft / 2 + 1") if onesided else (n_fft, "n_fft")
     if x.shape[-2] != wanted:
         raise RuntimeError(
             f"{told}: expected the frequency dimension (3rd to the last) of the input tensor to match "
-            f"{shown} when onesided={onesided}, but got {x.shape[-2]}"
+            f"{text} when onesided={onesided}, but got {x.shape[-2]}"
         )
     if not 0 < hop <= win_length:
         raise RuntimeError(f"{told}: expected 0 < hop_length <= win_length")
@@ -217,9 +217,9 @@ def istft(
         )
     settings = {"n_fft": n_fft, "hop_length": hop, "win_length": win_length, "center": center}
     settings |= {"normalized": normalized, "onesided": onesided, "length": length}
-    told = _told("istft", input, window, **settings, return_complex=return_complex)
+    told = _call_text("istft", input, window, **settings, return_complex=return_complex)
     half = input.shape[-2] != n_fft if onesided is None else onesided
-    _check_inverse(told, input, n_fft, hop, win_length, window, half)
+    _check_istft(told, input, n_fft, hop, win_length, window, half)
     if return_complex and half:
         raise RuntimeError("Cannot have onesided output if window or input is complex")
     if not return_complex and window is not None and window.dtype.kind == "c":
@@ -254,8 +254,8 @@ def _trimmed(
     smallest = np.abs(envelope.detach()._array).min(initial=np.inf)
     if not (smallest > 1e-11 or envelope.is_meta):
         raise RuntimeError(f"{told}window overlap add min: 1\n[ CPUBoolType{{}} ]")
-    found = signal / envelope
-    short = 0 if length is None else length - found.shape[-1]
+    result = signal / envelope
+    short = 0 if length is None else length - result.shape[-1]
     if short > 0:
         warnings.warn(
             "The length of signal is shorter than the length parameter. Result is being padded with zeros "
@@ -263,8 +263,8 @@ def _trimmed(
             UserWarning,
             stacklevel=3,
         )
-        found = ops.constant_pad_nd(found, (0, short))
-    return found
+        result = ops.constant_pad_nd(result, (0, short))
+    return result
 
 
 stft = explained(stft)

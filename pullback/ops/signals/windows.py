@@ -22,7 +22,7 @@ Shape = Callable[[Array, int], Array]
 """A window's values at the places 0, 1, ... of its points, whose symmetric number comes second."""
 
 
-def _made(name: str, count: int, periodic: bool, shape: Shape, options: Any) -> Tensor:
+def _window_tensor(name: str, count: int, periodic: bool, shape: Shape, options: Any) -> Tensor:
     points = count + 1 if periodic else count
 
     def make(size: Any, dtype: Any) -> Array:
@@ -54,7 +54,7 @@ def _kaiser(beta: float) -> Shape:
     return shape
 
 
-def _triangle(places: Array, points: int) -> Array:
+def _bartlett(places: Array, points: int) -> Array:
     return 1 - np.abs(2 * places / (points - 1) - 1)
 
 
@@ -81,7 +81,7 @@ def _old(name: str, window_length: Any, periodic: Any, shape: Shape, options: An
     count = window_length.__index__()
     if count < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={count}")
-    return _made(name, count, periodic, shape, options)
+    return _window_tensor(name, count, periodic, shape, options)
 
 
 @function(places="t")
@@ -92,7 +92,7 @@ def bartlett_window(window_length: int, periodic: bool = True, **options: Unpack
     >>> torch.bartlett_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
-    return _old("bartlett_window", window_length, periodic, _triangle, options)
+    return _old("bartlett_window", window_length, periodic, _bartlett, options)
 
 
 @function(places="t")
@@ -161,7 +161,7 @@ def _new(name: str, M: int, sym: bool, shape: Shape, options: Any, checked: str 
     dtype = options.get("dtype") or get_default_dtype()
     if dtype.kind != "f" or dtype.itemsize == 2:
         raise ValueError(f"{checked} expects float32 or float64 dtypes, got: {dtype}")
-    return _made(name, M, not sym, shape, options)
+    return _window_tensor(name, M, not sym, shape, options)
 
 
 def _window(name: str) -> Callable[[Callable[..., Any]], Any]:
@@ -176,7 +176,7 @@ def bartlett(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     >>> torch.signal.windows.bartlett(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
     """
-    return _new("bartlett", M, sym, _triangle, options)
+    return _new("bartlett", M, sym, _bartlett, options)
 
 
 @_window("blackman")
