@@ -10,7 +10,7 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.dtypes import contiguous_format
 from pullback.core.op import function, op
-from pullback.core.types import Size
+from pullback.core.types import Array, Size
 from pullback.ops.shared.batches import padded, shifted
 from pullback.ops.shared.dims import one_or_many, wrap_dim, wrap_dims
 from pullback.ops.shared.flat_indices import compact
@@ -233,28 +233,45 @@ def repeat_interleave(
 # ----------------------------------------------------------------------------------- triangles
 
 
-def _declare_triangle(name: str, lower: bool) -> Any:
-    @op(name=name, places="tmi", moves=True, linear=True, batch="leading")
-    def record(self: Tensor, diagonal=0):
-        if self.ndim < 2:
-            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-        rows, columns = self.shape[-2:]
-        inside = np.tri(rows, columns, diagonal if lower else diagonal - 1, dtype=bool)
-        whole = np.zeros(self.shape, self.dtype)
-        np.copyto(whole, self, where=inside if lower else ~inside)
-        return whole
-
-    record.doc = (
-        f"The {'lower' if lower else 'upper'} triangles of matrices, zeros elsewhere.\n\n"
-        "`diagonal` moves the border up (positive) or down. The gradient is cut likewise.\n\n"
-        ">>> import pullback as torch\n"
-        f">>> torch.{name}(torch.ones(2, 2))\n"
-        + ("tensor([[1., 0.],\n        [1., 1.]])" if lower else "tensor([[1., 1.],\n        [0., 1.]])")
-    )
-    return record
+def _triangle(name: str, self: Array, diagonal: int, lower: bool) -> Array:
+    """Matrices with what is above (or else below) a diagonal replaced by zeros."""
+    if self.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+    rows, columns = self.shape[-2:]
+    inside = np.tri(rows, columns, diagonal if lower else diagonal - 1, dtype=bool)
+    whole = np.zeros(self.shape, self.dtype)
+    np.copyto(whole, self, where=inside if lower else ~inside)
+    return whole
 
 
-tril, triu = _declare_triangle("tril", True), _declare_triangle("triu", False)
+@op(places="tmi", moves=True, linear=True, batch="leading")
+def tril(self: Tensor, diagonal: int = 0) -> Array:
+    """The lower triangles of matrices, zeros elsewhere.
+
+    `diagonal` moves the border up (positive) or down. The gradient is cut likewise.
+
+    >>> import pullback as torch
+    >>> torch.tril(torch.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    return _triangle("tril", self, diagonal, True)
+
+
+@op(places="tmi", moves=True, linear=True, batch="leading")
+def triu(self: Tensor, diagonal: int = 0) -> Array:
+    """The upper triangles of matrices, zeros elsewhere.
+
+    `diagonal` moves the border up (positive) or down. The gradient is cut likewise.
+
+    >>> import pullback as torch
+    >>> torch.triu(torch.ones(2, 2))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return _triangle("triu", self, diagonal, False)
+
+
 tril.vjp(self=lambda g, diagonal: tril(g, diagonal))
 triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
 

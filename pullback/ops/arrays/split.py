@@ -239,32 +239,39 @@ def _at(input: Tensor, indices: Sequence[int]) -> tuple[Tensor, ...]:
     """Another one."""
 
 
-def _declare_split(name: str, least: int, dim: int) -> Any:
-    def split_along(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
-        if input.ndim < least:
-            raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor "
-                f"with {input.ndim} dimensions!"
-            )
-        axis = 0 if input.ndim == 1 else dim
-        cuts = indices_or_sections
-        if isinstance(cuts, int) and (not cuts or input.shape[axis] % cuts):
-            raise RuntimeError(
-                f"torch.{name} attempted to split along dimension {axis}, but the size of the "
-                f"dimension {input.shape[axis]} is not divisible by the split_size "
-                f"{cuts}!"
-            )
-        return tensor_split(input, cuts, axis)
-
-    split_along.__name__ = split_along.__qualname__ = name
-    split_along.__doc__ = f"`tensor_split` along dimension {dim}, into parts of equal size."
-    return explained(split_along, _evenly, _at)
+def _split_along(name: str, least: int, dim: int, input: Tensor, cuts: Any) -> tuple[Tensor, ...]:
+    if input.ndim < least:
+        raise RuntimeError(
+            f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor "
+            f"with {input.ndim} dimensions!"
+        )
+    axis = 0 if input.ndim == 1 else dim
+    if isinstance(cuts, int) and (not cuts or input.shape[axis] % cuts):
+        raise RuntimeError(
+            f"torch.{name} attempted to split along dimension {axis}, but the size of the "
+            f"dimension {input.shape[axis]} is not divisible by the split_size {cuts}!"
+        )
+    return tensor_split(input, cuts, axis)
 
 
-hsplit, vsplit, dsplit = (
-    _declare_split(name, least, dim)
-    for name, least, dim in (("hsplit", 1, 1), ("vsplit", 2, 0), ("dsplit", 3, 2))
-)
+def hsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """`tensor_split` along dimension 1, into parts of equal size; of a vector along its only one."""
+    return _split_along("hsplit", 1, 1, input, indices_or_sections)
+
+
+def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """`tensor_split` along dimension 0, into parts of equal size."""
+    return _split_along("vsplit", 2, 0, input, indices_or_sections)
+
+
+def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+    """`tensor_split` along dimension 2, into parts of equal size."""
+    return _split_along("dsplit", 3, 2, input, indices_or_sections)
+
+
+hsplit = explained(hsplit, _evenly, _at)
+vsplit = explained(vsplit, _evenly, _at)
+dsplit = explained(dsplit, _evenly, _at)
 
 
 @op(places="m", view=True, linear=True)

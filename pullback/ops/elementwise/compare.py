@@ -12,9 +12,10 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, result_type
+from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import bool_, uint8
 from pullback.core.op import elementwise, function, op
-from pullback.core.types import Number
+from pullback.core.types import Array, Number
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared import series
 from pullback.ops.shared.refusals import no_complex, unimplemented
@@ -151,9 +152,23 @@ isreal = _test(
 # --------------------------------------------------------------------------------------- closeness
 
 
-@op(name="isclose", places="", nondiff=True, layout="K", batch="elementwise")
-def _isclose(self: Tensor, other: Tensor, rtol: Any, atol: Any, equal_nan: Any) -> Any:
-    """The elements of `isclose`."""
+@op(nondiff=True, layout="K", batch="elementwise")
+def isclose(
+    self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Array:
+    """Whether `|self - other| <= atol + rtol * |other|`, element by element and broadcast.
+
+    RuntimeError for different dtypes or a negative tolerance; NaN is close to NaN if `equal_nan`.
+
+    >>> import pullback as torch
+    >>> torch.isclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
+    tensor([ True, False])
+    """
+    if self.dtype != other.dtype:
+        raise RuntimeError(f"{type_name(self)} did not match {type_name(other)}")
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
     close = np.equal(self, other)
     if equal_nan and self.dtype.kind in "fc":
         close = close | (np.isnan(self) & np.isnan(other))
@@ -163,25 +178,6 @@ def _isclose(self: Tensor, other: Tensor, rtol: Any, atol: Any, equal_nan: Any) 
         self, other = self.astype(np.float64), other.astype(np.float64)
     gap = np.absolute(self - other)
     return close | (np.isfinite(gap) & (gap <= atol + np.absolute(rtol * other)))
-
-
-@function()
-def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    """Whether `|input - other| <= atol + rtol * |other|`, element by element and broadcast.
-
-    RuntimeError for different dtypes or a negative tolerance; NaN is close to NaN if `equal_nan`.
-
-    >>> import pullback as torch
-    >>> torch.isclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
-    tensor([ True, False])
-    """
-    both = isinstance(input, Tensor) and isinstance(other, Tensor)
-    if both and input.dtype is not other.dtype:
-        raise RuntimeError(f"{input.dtype.type_name} did not match {other.dtype.type_name}")
-    for name, tolerance in (("rtol", rtol), ("atol", atol)):
-        if tolerance < 0:
-            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
-    return _isclose(input, other, rtol, atol, equal_nan)
 
 
 @function()

@@ -16,45 +16,28 @@ from pullback.core.op import function
 from pullback.core.signatures import OUT, signature_of, without
 from pullback.ops.arrays import split
 
-_CALLS = {
-    "alias": "torch.ones(1)",
-    "as_strided": "torch.ones(2, 3), (3,), (2,)",
-    "detach": "torch.ones(1)",
-    "diagonal": "torch.ones(2, 3)",
-    "expand": "torch.ones(1, 3), (2, 3)",
-    "permute": "torch.ones(2, 3), (1, 0)",
-    "select": "torch.ones(2, 3), 0, 1",
-    "slice": "torch.ones(2, 3), 1, 0, 2",
-    "squeeze": "torch.ones(1, 3)",
-    "t": "torch.ones(2, 3)",
-    "transpose": "torch.ones(2, 3), 0, 1",
-    "unfold": "torch.ones(4), 0, 2, 1",
-    "unsqueeze": "torch.ones(3), 0",
-    "view": "torch.ones(2, 3), (6,)",
-    "view_as_complex": "torch.ones(3, 2)",
-    "view_as_real": "torch.ones(3) + 0j",
-    "split": "torch.ones(4), 2",
-    "split_with_sizes": "torch.ones(4), (1, 3)",
-    "unbind": "torch.ones(2, 3)",
+COPIES = {
+    "alias_copy": ("torch.ones(1)", "[1]"),
+    "as_strided_copy": ("torch.ones(2, 3), (3,), (2,)", "[3]"),
+    "detach_copy": ("torch.ones(1)", "[1]"),
+    "diagonal_copy": ("torch.ones(2, 3)", "[2]"),
+    "expand_copy": ("torch.ones(1, 3), (2, 3)", "[2, 3]"),
+    "permute_copy": ("torch.ones(2, 3), (1, 0)", "[3, 2]"),
+    "select_copy": ("torch.ones(2, 3), 0, 1", "[3]"),
+    "slice_copy": ("torch.ones(2, 3), 1, 0, 2", "[2, 2]"),
+    "squeeze_copy": ("torch.ones(1, 3)", "[3]"),
+    "t_copy": ("torch.ones(2, 3)", "[3, 2]"),
+    "transpose_copy": ("torch.ones(2, 3), 0, 1", "[3, 2]"),
+    "unfold_copy": ("torch.ones(4), 0, 2, 1", "[3, 2]"),
+    "unsqueeze_copy": ("torch.ones(3), 0", "[1, 3]"),
+    "view_copy": ("torch.ones(2, 3), (6,)", "[6]"),
+    "view_as_complex_copy": ("torch.ones(3, 2)", "[3]"),
+    "view_as_real_copy": ("torch.ones(3) + 0j", "[3, 2]"),
+    "split_copy": ("torch.ones(4), 2", ""),
+    "split_with_sizes_copy": ("torch.ones(4), (1, 3)", ""),
+    "unbind_copy": ("torch.ones(2, 3)", ""),
 }
-_SHAPES = {
-    "alias": "[1]",
-    "as_strided": "[3]",
-    "detach": "[1]",
-    "diagonal": "[2]",
-    "expand": "[2, 3]",
-    "permute": "[3, 2]",
-    "select": "[3]",
-    "slice": "[2, 2]",
-    "squeeze": "[3]",
-    "t": "[3, 2]",
-    "transpose": "[3, 2]",
-    "unfold": "[3, 2]",
-    "unsqueeze": "[1, 3]",
-    "view": "[6]",
-    "view_as_complex": "[3]",
-    "view_as_real": "[3, 2]",
-}
+"""The functions, each with the arguments of an example and the shape of what it gives; lists have none."""
 
 
 def _sliced(input: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Tensor:
@@ -77,13 +60,13 @@ _VIEWS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _copied(name: str) -> None:
-    """Declares `<name>_copy`."""
-    view = _VIEWS.get(name)
-    several = name in ("split", "split_with_sizes", "unbind")
+def _declare_copy(name: str, arguments: str, shape: str) -> None:
+    """Publishes a view that is copied."""
+    plain = name.removesuffix("_copy")
+    view, several = _VIEWS.get(plain), not shape
 
     def copy(input: Tensor, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        viewed = (view or getattr(ops, name))(input, *args, **kwargs)
+        viewed = (view or getattr(ops, plain))(input, *args, **kwargs)
         if out is None:
             if several:
                 return tuple(ops.clone(part, memory_format=contiguous_format) for part in viewed)
@@ -94,21 +77,20 @@ def _copied(name: str) -> None:
             return None
         return write_out(out, viewed.detach())
 
-    shown = f"torch.Size({_SHAPES.get(name)})" if name in _SHAPES else "2"
-    call = f"torch.{name}_copy({_CALLS[name]})"
-    example = f"len({call})" if several else f"{call}.shape"
-    copy.__name__ = copy.__qualname__ = f"{name}_copy"
+    call = f"torch.{name}({arguments})"
+    example = f">>> len({call})\n2" if several else f">>> {call}.shape\ntorch.Size({shape})"
+    copy.__name__ = copy.__qualname__ = name
     copy.__doc__ = (
-        f"What `{name}` gives, copied: the result shares no memory with the input.\n\n"
-        f">>> import pullback as torch\n>>> {example}\n{shown}\n"
+        f"What `{plain}` gives, copied: the result shares no memory with the input.\n\n"
+        f">>> import pullback as torch\n{example}\n"
     )
-    own = signature_of(view or getattr(ops, name))
+    own = signature_of(view or getattr(ops, plain))
     copy.__signature__ = own.replace(parameters=[*without(own, "out").parameters.values(), OUT])
     function(places="t")(copy)
 
 
-for _name in _CALLS:
-    _copied(_name)
+for _name, _example in COPIES.items():
+    _declare_copy(_name, *_example)
 
 
 @function(places="tm")

@@ -71,62 +71,6 @@ def _second_kind(x: Any, n: Any) -> Any:
     return gegenbauer(x, n - 1, 2.0) * 2.0
 
 
-def _chebyshev(name: str, shift: Callable[[Any], Any], steep: float) -> None:
-    """The four kinds of Chebyshev's polynomials in `shift(x)`, whose own slope is `steep`."""
-
-    def kernel(*signs: int) -> Callable[..., Any]:
-        def run(self: Any, n: Any) -> Any:
-            y, n = shift(self.astype(np.float64)), np.trunc(n)
-            result = _evaluated("chebyu", y, n)
-            if signs[0]:
-                result = result + signs[0] * _evaluated("chebyu", y, n - 1)
-            return result.astype(self.dtype)
-
-        return run
-
-    def slope(sign: int) -> Callable[..., Any]:
-        def rule(g: Tensor, self: Any, n: Any) -> Tensor:
-            y, n = shift(self), _whole(n)
-            result = _second_kind(y, n) + _second_kind(y, n - 1) * sign if sign else _second_kind(y, n)
-            return times(g, result * steep)
-
-        return rule
-
-    def first(self: Any, n: Any) -> Any:
-        return _evaluated("chebyt", shift(self.astype(np.float64)), n).astype(self.dtype)
-
-    def first_slope(g: Tensor, self: Any, n: Any) -> Tensor:
-        n = _whole(n)
-        return times(g, gegenbauer(shift(self), n - 1, 1.0) * n * steep)
-
-    within = "2 x - 1" if name else "x"
-    for letter, kernel_of, rule, text in (
-        ("t", first, first_slope, f"cos(n a) where cos(a) = {within}; the slope is n U(n - 1)."),
-        ("u", kernel(0), slope(0), f"sin((n + 1) a) / sin(a) where cos(a) = {within}."),
-        ("v", kernel(-1), slope(-1), f"cos((n + 1/2) a) / cos(a / 2) where cos(a) = {within}."),
-        ("w", kernel(1), slope(1), f"sin((n + 1/2) a) / sin(a / 2) where cos(a) = {within}."),
-    ):
-        _polynomial(
-            f"{name}chebyshev_polynomial_{letter}",
-            kernel_of,
-            rule,
-            f"Chebyshev's polynomial {letter.upper()} of order `n`: {text}",
-            _EXAMPLES[name, letter],
-        )
-
-
-_EXAMPLES = {
-    ("", "t"): "[-0.5000]",
-    ("", "u"): "[0.]",
-    ("", "v"): "[-1.]",
-    ("", "w"): "[1.]",
-    ("shifted_", "t"): "[-1.]",
-    ("shifted_", "u"): "[-1.]",
-    ("shifted_", "v"): "[-1.]",
-    ("shifted_", "w"): "[-1.]",
-}
-
-
 def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any:
     return declared(
         name,
@@ -141,8 +85,80 @@ def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any
     )
 
 
-_chebyshev("", lambda x: x, 1.0)
-_chebyshev("shifted_", lambda x: 2 * x - 1, 2.0)
+def _first_kind(name: str, shift: Callable[[Any], Any], steep: float, text: str, shown: str) -> Any:
+    """Chebyshev's polynomials T in `shift(x)`, whose own slope is `steep`: their slope is n U(n - 1)."""
+
+    def kernel(self: Any, n: Any) -> Any:
+        return _evaluated("chebyt", shift(self.astype(np.float64)), n).astype(self.dtype)
+
+    def slope(g: Tensor, self: Any, n: Any) -> Tensor:
+        n = _whole(n)
+        return times(g, gegenbauer(shift(self), n - 1, 1.0) * n * steep)
+
+    return _polynomial(name, kernel, slope, text, shown)
+
+
+def _other_kinds(
+    name: str, sign: int, shift: Callable[[Any], Any], steep: float, text: str, shown: str
+) -> Any:
+    """Chebyshev's polynomials U(n) + sign U(n - 1): U for 0, V for -1, W for 1."""
+
+    def kernel(self: Any, n: Any) -> Any:
+        y, n = shift(self.astype(np.float64)), np.trunc(n)
+        result = _evaluated("chebyu", y, n)
+        if sign:
+            result = result + sign * _evaluated("chebyu", y, n - 1)
+        return result.astype(self.dtype)
+
+    def slope(g: Tensor, self: Any, n: Any) -> Tensor:
+        y, n = shift(self), _whole(n)
+        result = _second_kind(y, n) + _second_kind(y, n - 1) * sign if sign else _second_kind(y, n)
+        return times(g, result * steep)
+
+    return _polynomial(name, kernel, slope, text, shown)
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _twice_less_one(x: Any) -> Any:
+    return 2 * x - 1
+
+
+chebyshev_polynomial_t = _first_kind(
+    "chebyshev_polynomial_t", _itself, 1.0,
+    "Chebyshev's polynomial T of order `n`: cos(n a) where cos(a) = x; the slope is n U(n - 1).", "[-0.5000]",
+)  # fmt: skip
+chebyshev_polynomial_u = _other_kinds(
+    "chebyshev_polynomial_u", 0, _itself, 1.0,
+    "Chebyshev's polynomial U of order `n`: sin((n + 1) a) / sin(a) where cos(a) = x.", "[0.]",
+)  # fmt: skip
+chebyshev_polynomial_v = _other_kinds(
+    "chebyshev_polynomial_v", -1, _itself, 1.0,
+    "Chebyshev's polynomial V of order `n`: cos((n + 1/2) a) / cos(a / 2) where cos(a) = x.", "[-1.]",
+)  # fmt: skip
+chebyshev_polynomial_w = _other_kinds(
+    "chebyshev_polynomial_w", 1, _itself, 1.0,
+    "Chebyshev's polynomial W of order `n`: sin((n + 1/2) a) / sin(a / 2) where cos(a) = x.", "[1.]",
+)  # fmt: skip
+shifted_chebyshev_polynomial_t = _first_kind(
+    "shifted_chebyshev_polynomial_t", _twice_less_one, 2.0,
+    "Chebyshev's polynomial T of order `n`: cos(n a) where cos(a) = 2 x - 1; the slope is n U(n - 1).",
+    "[-1.]",
+)  # fmt: skip
+shifted_chebyshev_polynomial_u = _other_kinds(
+    "shifted_chebyshev_polynomial_u", 0, _twice_less_one, 2.0,
+    "Chebyshev's polynomial U of order `n`: sin((n + 1) a) / sin(a) where cos(a) = 2 x - 1.", "[-1.]",
+)  # fmt: skip
+shifted_chebyshev_polynomial_v = _other_kinds(
+    "shifted_chebyshev_polynomial_v", -1, _twice_less_one, 2.0,
+    "Chebyshev's polynomial V of order `n`: cos((n + 1/2) a) / cos(a / 2) where cos(a) = 2 x - 1.", "[-1.]",
+)  # fmt: skip
+shifted_chebyshev_polynomial_w = _other_kinds(
+    "shifted_chebyshev_polynomial_w", 1, _twice_less_one, 2.0,
+    "Chebyshev's polynomial W of order `n`: sin((n + 1/2) a) / sin(a / 2) where cos(a) = 2 x - 1.", "[-1.]",
+)  # fmt: skip
 
 legendre_polynomial_p = _polynomial(
     "legendre_polynomial_p",
