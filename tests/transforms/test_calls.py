@@ -24,13 +24,13 @@ jacrev, jacfwd = func.jacrev(torch.sin), func.jacfwd(torch.sin)
 
 ROUTES = {
     "grad": (26, lambda: slope(VECTOR)),
-    "vmap of grad": (56, lambda: per_sample(MATRIX)),
-    "vmap of grad, shared": (54, lambda: of_parameters(VECTOR, MATRIX)),
+    "vmap of grad": (52, lambda: per_sample(MATRIX)),
+    "vmap of grad, shared": (50, lambda: of_parameters(VECTOR, MATRIX)),
     "vjp": (32, lambda: func.vjp(torch.exp, VECTOR)[1](VECTOR)),
     "jvp": (40, lambda: func.jvp(torch.tanh, (VECTOR,), (VECTOR,))),
     "jacrev": (38, lambda: jacrev(VECTOR)),
     "jacfwd": (58, lambda: jacfwd(VECTOR)),
-    "hessian": (70, lambda: hessian(VECTOR)),
+    "hessian": (68, lambda: hessian(VECTOR)),
 }
 """By name: at most so many calls, and what makes them."""
 

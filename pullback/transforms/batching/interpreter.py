@@ -168,17 +168,17 @@ class Batching(Interpreter):
         """The pass on physical tensors, its results batched.
 
         A source is batched as well, so that each sample has its own, or all samples share it: then each
-        sample gets its own gradient with respect to it (`_of_each_sample`), to which the roots that are
+        sample gets its own gradient with respect to it (`_gradients_by_sample`), to which the roots that are
         not batched add the same for all. A source of a level above is behind none of the roots.
         """
-        own, places, shared = [], [], []
+        own: dict[int, Tensor] = {}  # by the place among the sources
+        shared: dict[int, Tensor] = {}
         for i, x in enumerate(sources):
             if type(x) is Batched and x.level is self:
-                own.append(i)
-                places.append(x.physical)
+                own[i] = x.physical
             elif not stack.belongs(x, self):
-                shared.append(i)
-        found: list[Any] = [None] * len(sources)
+                shared[i] = x
+        found: dict[int, Any] = {}
         ends, starts, others = [], [], []
         with stack.without(self):
             for x, g in zip(roots, grads, strict=True):
@@ -188,25 +188,24 @@ class Batching(Interpreter):
                 else:
                     others.append((x, g))
             if own:
-                again = keep or bool(shared)
-                for i, g in zip(own, gradients(ends, places, starts, again, create), strict=True):
-                    found[i] = g
+                each = gradients(ends, [*own.values()], starts, keep or bool(shared), create)
+                found.update(zip(own, each, strict=True))
             if shared:
-                each = self._of_each_sample(ends, [sources[i] for i in shared], starts, keep, create)
-                for i, g in zip(shared, each, strict=True):
-                    found[i] = g
-        for i, g in enumerate(found):
+                each = self._gradients_by_sample(ends, [*shared.values()], starts, keep, create)
+                found.update(zip(shared, each, strict=True))
+        results: list[Any] = [None] * len(sources)
+        for i, g in found.items():
             if g is not None:
-                found[i] = batched(self, g) if type(g) is Tensor else self.lifted(g)
+                results[i] = batched(self, g) if type(g) is Tensor else self.lifted(g)
         if shared and others:
             ends, starts = zip(*others, strict=True)
-            places = [sources[i] for i in shared]
-            for i, g in zip(shared, gradients(ends, places, starts, keep, create), strict=True):
+            each = gradients(ends, [*shared.values()], starts, keep, create)
+            for i, g in zip(shared, each, strict=True):
                 if g is not None:
-                    found[i] = g if found[i] is None else found[i] + g
-        return found
+                    results[i] = g if results[i] is None else results[i] + g
+        return results
 
-    def _of_each_sample(
+    def _gradients_by_sample(
         self, roots: list[Any], sources: list[Any], grads: list[Any], keep: bool, create: bool
     ) -> list[Any]:
         """For each sample the gradients with respect to sources that all samples share.
