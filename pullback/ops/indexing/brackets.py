@@ -130,7 +130,7 @@ def _view_of(input: Tensor, key: tuple[Any, ...]) -> Tensor:
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """`input[key] = value`."""
-    if type(value) not in _NUMBER_TYPES and not isinstance(value, Tensor):
+    if type(value) not in _PYTHON_NUMBERS and not isinstance(value, Tensor):
         raise TypeError(f"can't assign a {full_name(type(value))} to a torch.{input.dtype.type_name}Tensor")
     tensors: list[Any] = []
     view_key = _plain_key(key if type(key) is tuple else (key,))
@@ -146,7 +146,7 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         view.copy_(value if not value.ndim else _fitting(value, view.shape))
 
 
-_NUMBER_TYPES = (float, int, bool, complex)
+_PYTHON_NUMBERS = (float, int, bool, complex)
 
 
 def _fitting(value: Tensor, shape: Any) -> Tensor:

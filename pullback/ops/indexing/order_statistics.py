@@ -275,7 +275,7 @@ def _rounded(ranks: Tensor, interpolation: str) -> tuple[Tensor, Any]:
     return below, ops.ceil(weight) * 0.5 if interpolation == "midpoint" else weight
 
 
-def _interpolated(rows: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
+def _at_ranks(rows: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
     """The values at fractional ranks of sorted rows: (..., n) and (..., m) to (..., m)."""
     below, weight = _rounded(ranks, interpolation)
     low = ops.gather(rows, -1, below.long())
@@ -308,7 +308,7 @@ def _quantile(name: str, skips_nan: bool, text: str) -> Any:
             ranks = ops.maximum(numbers - 1, ops.zeros_like(numbers)) * q
         else:
             ranks = ops.where(numbers <= last, float(last), (ops.zeros_like(numbers) + last) * q)
-        result = ops.movedim(_interpolated(rows, ranks, interpolation), -1, 0)
+        result = ops.movedim(_at_ranks(rows, ranks, interpolation), -1, 0)
         if keepdim:
             shape = [1 if flat or i == axis else n for i, n in enumerate(input.shape)]
             result = ops.reshape(result, (result.shape[0], *shape))

@@ -111,7 +111,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Any 
 # ------------------------------------------------------------------------------------- scatter
 
 
-def _positions(self: Any, dim: int, index: Any) -> Any:
+def _flat_positions(self: Any, dim: int, index: Any) -> Any:
     """Flat positions that a scatter writes to; 0-dim tensors count as vectors of one element."""
     return flat_indices_along(self.shape or (1,), dim, index if index.ndim else index.reshape(1))
 
@@ -245,7 +245,7 @@ def scatter_add(self: Tensor, dim, index: Tensor, src: Tensor):
     dim = check_line("scatter", self, dim, index, src)
     check_range(self, dim, index)
     if index.size:
-        accumulate(np.add, self, _positions(self, dim, index), leading_part(src, index.shape))
+        accumulate(np.add, self, _flat_positions(self, dim, index), leading_part(src, index.shape))
     return self
 
 

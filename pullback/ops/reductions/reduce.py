@@ -129,7 +129,7 @@ def _of_all(input: Tensor, *, dtype: Dtype | None = None) -> Tensor:
     """A form of `sum`, `mean` and `prod`."""
 
 
-def _along(
+def _of_dims(
     input: Tensor, dim: Dims, keepdim: bool = False, *, dtype: Dtype | None = None, out: Tensor | None = None
 ) -> Tensor:
     """A form of `sum` and `mean`."""
@@ -183,7 +183,7 @@ _sum.variant = lambda saved: (
     "SumBackward0" if saved["dim"] is None and not saved["keepdim"] else "SumBackward1"
 )
 _sum.vjp(self=lambda g, self_shape, dim, keepdim: expand_reduced(g, self_shape, dim, keepdim))
-sum = explained(_sum, _of_all, _along)
+sum = explained(_sum, _of_all, _of_dims)
 
 
 @op(takes_half=True, all_dims=True)
@@ -263,7 +263,7 @@ _mean.vjp(
         g / reduced_count(self_shape, dim), self_shape, dim, keepdim
     )
 )
-mean = explained(_mean, _of_all, _along)
+mean = explained(_mean, _of_all, _of_dims)
 
 
 @function()

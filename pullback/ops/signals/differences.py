@@ -80,7 +80,7 @@ def _edge(x: Tensor, dim: int, spacing: Any, edge_order: int, side: int) -> Tens
     return near - (far - near) * first / (first + second)
 
 
-def _along(x: Tensor, dim: int, spacing: Any, edge_order: int) -> Tensor:
+def _slopes_along(x: Tensor, dim: int, spacing: Any, edge_order: int) -> Tensor:
     n = x.shape[dim]
     left, middle, right = (ops.narrow(x, dim, i, n - 2) for i in range(3))
     if isinstance(spacing, Tensor):
@@ -113,7 +113,7 @@ def gradient(
         raise RuntimeError("torch.gradient does not support uint8 input.")
     if any(input.shape[d] < edge_order + 1 for d in dims if input.ndim):
         raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
-    return [_along(input, d, step, edge_order) for d, step in zip(dims, spacings, strict=True)]
+    return [_slopes_along(input, d, step, edge_order) for d, step in zip(dims, spacings, strict=True)]
 
 
 gradient = explained(gradient, places="t")

@@ -297,7 +297,7 @@ def _from_half(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) 
 # ------------------------------------------------------------------------------ what users call
 
 
-def _into_out(name: str, result: Tensor, out: Tensor | None) -> Tensor:
+def _written(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     if out is None:
         return result
     if out.dtype.kind != result.dtype.kind:
@@ -318,7 +318,7 @@ _NORM_TEXT = (
 )
 
 
-def _over_one_dim(name: str, transform: Callable[..., Tensor], text: str, result: str) -> Any:
+def _transform_over_dim(name: str, transform: Callable[..., Tensor], text: str, result: str) -> Any:
     def call(
         input: Tensor,
         n: int | None = None,
@@ -327,7 +327,7 @@ def _over_one_dim(name: str, transform: Callable[..., Tensor], text: str, result
         *,
         out: Tensor | None = None,
     ) -> Tensor:
-        return _into_out(name, transform(name, input, n, dim, norm), out)
+        return _written(name, transform(name, input, n, dim, norm), out)
 
     example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.tensor([1.0, 2.0, 1.0]))\n{result}\n"
     return _publish_transform(
@@ -335,7 +335,7 @@ def _over_one_dim(name: str, transform: Callable[..., Tensor], text: str, result
     )
 
 
-def _over_dims(name: str, transform: Callable[..., Tensor], text: str, default: Any) -> Any:
+def _transform_over_dims(name: str, transform: Callable[..., Tensor], text: str, default: Any) -> Any:
     def call(
         input: Tensor,
         s: Sequence[int] | None = None,
@@ -344,7 +344,7 @@ def _over_dims(name: str, transform: Callable[..., Tensor], text: str, default: 
         *,
         out: Tensor | None = None,
     ) -> Tensor:
-        return _into_out(name, transform(name, input, s, dim, norm), out)
+        return _written(name, transform(name, input, s, dim, norm), out)
 
     over = "all dims, or the last `len(s)`," if default is None else "the last two dims"
     example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.ones(4, 4)).shape\n"
@@ -373,7 +373,7 @@ _TRANSFORMS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "hfft": (_from_half, _hfftn),
     "ihfft": (_to_half, _ihfftn),
 }
-_EXAMPLES = {
+_EXAMPLE_RESULTS = {
     "fft": "tensor([ 4.0000-0.0000j, -0.5000-0.8660j, -0.5000+0.8660j])",
     "ifft": "tensor([ 1.3333+0.0000j, -0.1667+0.2887j, -0.1667-0.2887j])",
     "rfft": "tensor([ 4.0000+0.0000j, -0.5000-0.8660j])",
@@ -382,9 +382,9 @@ _EXAMPLES = {
     "ihfft": "tensor([ 1.3333-0.0000j, -0.1667+0.2887j])",
 }
 for _name, (_by_one, _by_many) in _TRANSFORMS.items():
-    _over_one_dim(_name, _by_one, _TEXTS[_name], _EXAMPLES[_name])
-    _over_dims(f"{_name}2", _by_many, _TEXTS[_name], (-2, -1))
-    _over_dims(f"{_name}n", _by_many, _TEXTS[_name], None)
+    _transform_over_dim(_name, _by_one, _TEXTS[_name], _EXAMPLE_RESULTS[_name])
+    _transform_over_dims(f"{_name}2", _by_many, _TEXTS[_name], (-2, -1))
+    _transform_over_dims(f"{_name}n", _by_many, _TEXTS[_name], None)
 
 # ------------------------------------------------------------------------- frequencies and shifts
 

@@ -18,11 +18,11 @@ from pullback.core.op import function
 from pullback.core.types import Array
 from pullback.ops.arrays.create import Options, created, dtype_of
 
-Shape = Callable[[Array, int], Array]
-"""A window's values at the places 0, 1, ... of its points, whose symmetric number comes second."""
+WindowFunction = Callable[[Array, int], Array]
+"""A window's values at the indices 0, 1, ... of its points, whose symmetric number comes second."""
 
 
-def _window_tensor(name: str, count: int, periodic: bool, shape: Shape, options: Any) -> Tensor:
+def _window_tensor(name: str, count: int, periodic: bool, shape: WindowFunction, options: Any) -> Tensor:
     points = count + 1 if periodic else count
 
     def make(size: Any, dtype: Any) -> Array:
@@ -33,11 +33,11 @@ def _window_tensor(name: str, count: int, periodic: bool, shape: Shape, options:
     return created(name, options, get_default_dtype(), (count,), make)
 
 
-def _cosines(coefficients: Sequence[float]) -> Shape:
+def _cosines(coefficients: Sequence[float]) -> WindowFunction:
     """The sum of a[k] cos(2 pi k x), with alternating signs, over one period."""
 
-    def shape(places: Array, points: int) -> Array:
-        angle = 2 * math.pi / (points - 1) * places
+    def shape(index: Array, points: int) -> Array:
+        angle = 2 * math.pi / (points - 1) * index
         total = np.zeros_like(angle)
         for k, a in enumerate(coefficients):
             total += (-1) ** k * a * np.cos(k * angle)
@@ -46,16 +46,16 @@ def _cosines(coefficients: Sequence[float]) -> Shape:
     return shape
 
 
-def _kaiser(beta: float) -> Shape:
-    def shape(places: Array, points: int) -> Array:
-        x = 2 * places / (points - 1) - 1
+def _kaiser(beta: float) -> WindowFunction:
+    def shape(index: Array, points: int) -> Array:
+        x = 2 * index / (points - 1) - 1
         return np.i0(beta * np.sqrt(np.maximum(1 - x * x, 0))) / np.i0(beta)
 
     return shape
 
 
-def _bartlett(places: Array, points: int) -> Array:
-    return 1 - np.abs(2 * places / (points - 1) - 1)
+def _bartlett(index: Array, points: int) -> Array:
+    return 1 - np.abs(2 * index / (points - 1) - 1)
 
 
 BLACKMAN = (0.42, 0.5, 0.08)
@@ -64,7 +64,9 @@ NUTTALL = (0.3635819, 0.4891775, 0.1365995, 0.0106411)
 # -------------------------------------------------------------------------- at top level: periodic
 
 
-def _old(name: str, window_length: Any, periodic: Any, shape: Shape, options: Any) -> Tensor:
+def _periodic_window(
+    name: str, window_length: Any, periodic: Any, shape: WindowFunction, options: Any
+) -> Tensor:
     """One of the older windows: RuntimeError for a negative length or an integer dtype."""
     if not hasattr(window_length, "__index__") or isinstance(window_length, bool):
         kind = type(window_length).__name__
@@ -92,7 +94,7 @@ def bartlett_window(window_length: int, periodic: bool = True, **options: Unpack
     >>> torch.bartlett_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
-    return _old("bartlett_window", window_length, periodic, _bartlett, options)
+    return _periodic_window("bartlett_window", window_length, periodic, _bartlett, options)
 
 
 @function(places="t")
@@ -103,7 +105,7 @@ def blackman_window(window_length: int, periodic: bool = True, **options: Unpack
     >>> torch.blackman_window(2)[1]
     tensor(1.)
     """
-    return _old("blackman_window", window_length, periodic, _cosines(BLACKMAN), options)
+    return _periodic_window("blackman_window", window_length, periodic, _cosines(BLACKMAN), options)
 
 
 @function(places="t")
@@ -120,7 +122,7 @@ def hamming_window(
     >>> torch.hamming_window(4)
     tensor([0.0800, 0.5400, 1.0000, 0.5400])
     """
-    return _old("hamming_window", window_length, periodic, _cosines((alpha, beta)), options)
+    return _periodic_window("hamming_window", window_length, periodic, _cosines((alpha, beta)), options)
 
 
 @function(places="t")
@@ -131,7 +133,7 @@ def hann_window(window_length: int, periodic: bool = True, **options: Unpack[Opt
     >>> torch.hann_window(4)
     tensor([0.0000, 0.5000, 1.0000, 0.5000])
     """
-    return _old("hann_window", window_length, periodic, _cosines((0.5, 0.5)), options)
+    return _periodic_window("hann_window", window_length, periodic, _cosines((0.5, 0.5)), options)
 
 
 @function(places="t")
@@ -144,13 +146,15 @@ def kaiser_window(
     >>> torch.kaiser_window(2)[1]
     tensor(1.)
     """
-    return _old("kaiser_window", window_length, periodic, _kaiser(beta), options)
+    return _periodic_window("kaiser_window", window_length, periodic, _kaiser(beta), options)
 
 
 # ------------------------------------------------------------ in torch.signal.windows: symmetric
 
 
-def _new(name: str, M: int, sym: bool, shape: Shape, options: Any, checked: str = "") -> Tensor:
+def _symmetric_window(
+    name: str, M: int, sym: bool, shape: WindowFunction, options: Any, checked: str = ""
+) -> Tensor:
     """One of `signal.windows`: ValueError for a negative length or a dtype not single or double."""
     checked = checked or name
     if M < 0:
@@ -176,7 +180,7 @@ def bartlett(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     >>> torch.signal.windows.bartlett(5)
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
     """
-    return _new("bartlett", M, sym, _bartlett, options)
+    return _symmetric_window("bartlett", M, sym, _bartlett, options)
 
 
 @_window("blackman")
@@ -187,7 +191,7 @@ def blackman(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     >>> torch.signal.windows.blackman(3)[1]
     tensor(1.)
     """
-    return _new("blackman", M, sym, _cosines(BLACKMAN), options)
+    return _symmetric_window("blackman", M, sym, _cosines(BLACKMAN), options)
 
 
 @_window("cosine")
@@ -198,7 +202,7 @@ def cosine(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     >>> torch.signal.windows.cosine(3)
     tensor([0.5000, 1.0000, 0.5000])
     """
-    return _new("cosine", M, sym, lambda places, n: np.sin(math.pi * (places + 0.5) / n), options)
+    return _symmetric_window("cosine", M, sym, lambda index, n: np.sin(math.pi * (index + 0.5) / n), options)
 
 
 @_window("exponential")
@@ -216,11 +220,11 @@ def exponential(
     if sym and center is not None:
         raise ValueError("Center must be None for symmetric windows")
 
-    def shape(places: Array, points: int) -> Array:
+    def shape(index: Array, points: int) -> Array:
         middle = (points - 1) / 2 if center is None else center
-        return np.exp(-np.abs(places - middle) / tau)
+        return np.exp(-np.abs(index - middle) / tau)
 
-    return _new("exponential", M, sym, shape, options)
+    return _symmetric_window("exponential", M, sym, shape, options)
 
 
 @_window("gaussian")
@@ -234,10 +238,10 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: Unpack[Op
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
 
-    def shape(places: Array, points: int) -> Array:
-        return np.exp(-(((places - (points - 1) / 2) / std) ** 2) / 2)
+    def shape(index: Array, points: int) -> Array:
+        return np.exp(-(((index - (points - 1) / 2) / std) ** 2) / 2)
 
-    return _new("gaussian", M, sym, shape, options)
+    return _symmetric_window("gaussian", M, sym, shape, options)
 
 
 @_window("general_cosine")
@@ -252,7 +256,7 @@ def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, **options: U
         raise TypeError("Coefficients must be a list/tuple")
     if not a:
         raise ValueError("Coefficients cannot be empty")
-    return _new("general_cosine", M, sym, _cosines(tuple(a)), options)
+    return _symmetric_window("general_cosine", M, sym, _cosines(tuple(a)), options)
 
 
 @_window("general_hamming")
@@ -263,7 +267,9 @@ def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options:
     >>> torch.signal.windows.general_hamming(3, alpha=0.5)
     tensor([0., 1., 0.])
     """
-    return _new("general_hamming", M, sym, _cosines((alpha, 1 - alpha)), options, "general_cosine")
+    return _symmetric_window(
+        "general_hamming", M, sym, _cosines((alpha, 1 - alpha)), options, "general_cosine"
+    )
 
 
 @_window("hamming")
@@ -274,7 +280,7 @@ def hamming(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     >>> torch.signal.windows.hamming(3)
     tensor([0.0800, 1.0000, 0.0800])
     """
-    return _new("hamming", M, sym, _cosines((0.54, 0.46)), options, "general_cosine")
+    return _symmetric_window("hamming", M, sym, _cosines((0.54, 0.46)), options, "general_cosine")
 
 
 @_window("hann")
@@ -285,7 +291,7 @@ def hann(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     >>> torch.signal.windows.hann(3)
     tensor([0., 1., 0.])
     """
-    return _new("hann", M, sym, _cosines((0.5, 0.5)), options, "general_cosine")
+    return _symmetric_window("hann", M, sym, _cosines((0.5, 0.5)), options, "general_cosine")
 
 
 @_window("kaiser")
@@ -298,7 +304,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Unpack[Op
     """
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
-    return _new("kaiser", M, sym, _kaiser(beta), options)
+    return _symmetric_window("kaiser", M, sym, _kaiser(beta), options)
 
 
 @_window("nuttall")
@@ -309,4 +315,4 @@ def nuttall(M: int, *, sym: bool = True, **options: Unpack[Options]) -> Tensor:
     >>> torch.signal.windows.nuttall(3)[1]
     tensor(1.)
     """
-    return _new("nuttall", M, sym, _cosines(NUTTALL), options, "general_cosine")
+    return _symmetric_window("nuttall", M, sym, _cosines(NUTTALL), options, "general_cosine")
