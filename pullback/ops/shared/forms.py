@@ -268,6 +268,7 @@ def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool)
             return NotImplemented
         return function(*args, **{_ALIASES.get(key, key): kwargs[key] for key in kwargs})
 
+    rescue.forms = forms  # type: ignore[attr-defined]
     return rescue
 
 

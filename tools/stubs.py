@@ -1,0 +1,186 @@
+"""Writes type stubs of what is put in its place at run time: `python tools/stubs.py`.
+
+`--check` says whether they are fresh. The functions of `pullback` and its namespaces and the methods of
+Tensor come from the op table, so type checkers and editors would not see them. Their signatures are read off
+it and written as `.pyi` files beside the package's own: `__init__.pyi`, one for each namespace, and
+`core/tensor_members.pyi`, the base that `core/_engine.pyi` gives Tensor. What is plain Python needs no stub.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+import pkgutil
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import pullback  # noqa: E402
+from pullback.core import dtypes  # noqa: E402
+from pullback.core.op import SURFACE  # noqa: E402
+from pullback.core.signatures import signature_of  # noqa: E402
+from pullback.face import namespaces  # noqa: E402
+from pullback.ops.shared.forms import HIDDEN  # noqa: E402
+
+PACKAGE = ROOT / "pullback"
+HEAD = '"""Made by tools/stubs.py: {}."""\n\n'
+IMPORTS = {
+    "builtins": "bool complex float int str type",
+    "collections.abc": "Callable Iterable Iterator Mapping Sequence",
+    "typing": "Any overload",
+    "pullback": "return_types",
+    "pullback.core._engine": "Tensor",
+    "pullback.core.dtypes": "Size device dtype layout memory_format",
+    "pullback.core.types": "Dims Number",
+    "pullback.kernels.random.generators": "Generator",
+}
+"""What signatures refer to; under names with an underscore, as `torch.float` and `Tensor.type` are others."""
+
+TYPES = {
+    "Array": "Tensor",
+    "Arrays": "tuple[Tensor, ...]",
+    "Tensors": "Sequence[Tensor]",
+    "Ints": "int | Sequence[int]",
+    "Dtype": "dtype",
+}
+"""What kernels and functions write in their annotations, as users see it."""
+
+BY_NAME = {"out": "Tensor | None", "self": "Tensor", "input": "Tensor", "generator": "Generator | None"}
+"""The types of parameters that say nothing of their own."""
+
+INTERNAL = {"core", "kernels", "ops", "face", "transforms", "_engine", "__main__"}
+
+HIDDEN_NAMES = {name for names in IMPORTS.values() for name in names.split()}
+
+
+def imports() -> str:
+    """The imports of every stub."""
+    rows = ((module, [f"{n} as _{n}" for n in names.split()]) for module, names in IMPORTS.items())
+    return "".join(f"from {module} import {', '.join(names)}\n" for module, names in rows)
+
+
+def typed(annotation: Any, name: str = "") -> str:
+    """The type of a parameter or result as a stub writes it."""
+    if annotation is inspect.Parameter.empty or annotation in ("Any", Any):
+        annotation = BY_NAME.get(name, "Any")
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    text = re.sub(r"(?<![\w.])\w+", lambda word: TYPES.get(word[0], word[0]), text.strip("'\""))
+    return re.sub(r"(?<![\w.])\w+", lambda word: f"_{word[0]}" if word[0] in HIDDEN_NAMES else word[0], text)
+
+
+def default(value: Any) -> str:
+    """The default of a parameter, where a stub can say it."""
+    if value is inspect.Parameter.empty:
+        return ""
+    number = type(value) is float and math.isfinite(value)
+    return f" = {value!r}" if value is None or number or type(value) in (bool, int, str) else " = ..."
+
+
+def signature(function: Any, method: bool = False) -> str:
+    """The parameters and the result of a function, as between `def name` and the colon."""
+    found = signature_of(function)
+    parts: list[str] = []
+    starred = False  # whether what comes is by keyword only
+    for place, p in enumerate(found.parameters.values()):
+        kind, note = p.kind, p.annotation
+        if note == "Size" and kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty:
+            kind, note = p.VAR_POSITIONAL, "int | Sequence[int]"  # a tuple, or ints one by one
+        if kind is p.KEYWORD_ONLY and not starred:
+            parts.append("*")
+        starred = starred or kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
+        if method and place == 0 and kind is not p.VAR_POSITIONAL:
+            parts.append("self")
+        elif kind is p.VAR_POSITIONAL or kind is p.VAR_KEYWORD:
+            parts.append(f"{'*' if kind is p.VAR_POSITIONAL else '**'}{p.name}: {typed(note, p.name)}")
+        else:
+            text = typed(note, p.name)
+            wide = " | None" if p.default is None and not re.search("None|_Any|_Dims", text) else ""
+            parts.append(f"{p.name}: {text}{wide}{default(p.default)}")
+    return f"({', '.join(parts)}) -> {typed(found.return_annotation)}"
+
+
+def functions(surface: dict[str, Any], indent: str = "") -> Iterable[str]:
+    """A line for each function by name, several for one that has several forms."""
+    for name, function in sorted(surface.items()):
+        if isinstance(function, type) and issubclass(function, Exception):
+            yield f"class {name}({function.__bases__[0].__name__}): ..."
+        elif isinstance(function, type):
+            yield f"from {function.__module__} import {function.__name__} as {name}"
+        elif isinstance(function, property):
+            yield f"{indent}@property\n{indent}def {name}{signature(function.fget, bool(indent))}: ..."
+        elif not callable(function):
+            yield f"{indent}{name}: {typed(type(function).__name__)}"
+        else:
+            forms = [f for f in getattr(getattr(function, "rescue", None), "forms", ()) if f is not HIDDEN]
+            mark = f"{indent}@_overload\n" if len(forms) > 1 else ""
+            for form in forms or [function]:
+                yield f"{mark}{indent}def {name}{signature(form, bool(indent))}: ..."
+
+
+def package() -> str:
+    """`pullback/__init__.pyi`: the public names that `__init__.py` imports and makes, and every function."""
+    lines, imported = [], set()
+    for node in ast.parse((PACKAGE / "__init__.py").read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            names = [a.name for a in node.names if a.name.islower() or a.name in ("Tensor", "Size")]
+            names = [name for name in names if name not in ("blas", "ops", "namespaces", "_engine")]
+            imported |= set(names)
+            lines += [f"from {node.module} import {name} as {name}" for name in names]
+    modules = [m.name for m in pkgutil.iter_modules([str(PACKAGE)]) if m.name not in INTERNAL]
+    lines += [f"from pullback import {name} as {name}" for name in (*modules, *namespaces.NAMESPACES)]
+    lines += [f"{kind.name}: _dtype" for kind in dtypes.DTYPES]
+    lines += [f"{alias}: _dtype" for alias in dtypes.ALIASES]
+    lines += [f"{name}: _float" for name in ("inf", "nan", "pi", "e")]
+    lines += ["newaxis: None", "__version__: _str"]
+    lines += [f"{name}: _type[_Tensor]" for name in pullback.face.legacy.TENSOR_TYPES]
+    lines += functions({name: f for name, f in SURFACE["torch"].items() if name not in imported})
+    return HEAD.format("the names of `torch`") + imports() + "\n" + "\n".join(lines) + "\n"
+
+
+def namespace(space: str) -> str:
+    """The stub of a namespace such as `pullback.linalg`."""
+    lines = functions(SURFACE[space])
+    return HEAD.format(f"the functions of `torch.{space}`") + imports() + "\n" + "\n".join(lines) + "\n"
+
+
+def members() -> str:
+    """`core/tensor_members.pyi`: the methods of Tensor that are ops."""
+    lines = functions(SURFACE["Tensor"], "    ")
+    return (
+        HEAD.format("the methods of Tensor")
+        + imports()
+        + "\nclass TensorMembers:\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def stubs() -> dict[Path, str]:
+    """All stubs: file -> text."""
+    namespaces.complete()
+    made = {PACKAGE / "__init__.pyi": package(), PACKAGE / "core" / "tensor_members.pyi": members()}
+    for space in SURFACE:
+        if space not in ("torch", "Tensor"):
+            made[PACKAGE.joinpath(*space.split(".")).with_suffix(".pyi")] = namespace(space)
+    return made
+
+
+def main() -> int:
+    """Writes the stubs, or with `--check` says which are not current."""
+    stale = [path for path, text in stubs().items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv:
+        print("\n".join(f"{path.relative_to(ROOT)} is not current: python tools/stubs.py" for path in stale))
+        return bool(stale)
+    for path, text in stubs().items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
