@@ -17,6 +17,7 @@ from make_ops import markdown, prose, sentence
 
 import pullback
 from pullback.core.op import SURFACE
+from pullback.face.members import MEMBERS
 
 INDEX = """# The API
 
@@ -150,7 +151,7 @@ def namespaces() -> dict[str, dict[str, Any]]:
         known = {n: f for n, f in functions.items() if not n.startswith("_")}
         if known and (space in ("torch", "Tensor") or _module(space) is not None):
             found[space] = known
-    found["Tensor"].update({n: m for n, m in pullback.MEMBERS.items() if not n.startswith("_")})
+    found["Tensor"].update({n: m for n, m in MEMBERS.items() if not n.startswith("_")})
     for path, module in modules().items():
         names = {n: getattr(module, n) for n in module.__all__ if not n.startswith("_")}
         for name, thing in names.items():

@@ -78,6 +78,7 @@ def train(parameters: list[torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> l
 def descend(parameters: list[torch.Tensor], velocities: list[torch.Tensor]) -> None:
     """One step of gradient descent with momentum; the gradients are used up."""
     for p, v in zip(parameters, velocities, strict=True):
+        assert p.grad is not None
         v.mul_(MOMENTUM).add_(p.grad)
         p -= RATE * v
         p.grad = None

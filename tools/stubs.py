@@ -26,33 +26,40 @@ from pullback.core import dtypes  # noqa: E402
 from pullback.core.op import SURFACE  # noqa: E402
 from pullback.core.signatures import signature_of  # noqa: E402
 from pullback.face import namespaces  # noqa: E402
+from pullback.face.members import MEMBERS  # noqa: E402
 from pullback.ops.shared.forms import HIDDEN  # noqa: E402
 
 PACKAGE = ROOT / "pullback"
 HEAD = '"""Made by tools/stubs.py: {}."""\n\n'
 IMPORTS = {
-    "builtins": "bool complex float int str type",
+    "builtins": "bool complex float int property staticmethod str type",
     "collections.abc": "Callable Iterable Iterator Mapping Sequence",
     "typing": "Any overload",
+    "numpy": "ndarray",
     "pullback": "return_types",
     "pullback.core._engine": "Tensor",
     "pullback.core.dtypes": "Size device dtype layout memory_format",
     "pullback.core.types": "Dims Number",
+    "pullback.face.interop": "UntypedStorage",
     "pullback.kernels.random.generators": "Generator",
 }
 """What signatures refer to; under names with an underscore, as `torch.float` and `Tensor.type` are others."""
 
 TYPES = {
-    "Array": "Tensor",
+    "Array": "ndarray[Any, Any]",
     "Arrays": "tuple[Tensor, ...]",
     "Tensors": "Sequence[Tensor]",
     "Ints": "int | Sequence[int]",
     "Dtype": "dtype",
+    "Device": "device",
 }
 """What kernels and functions write in their annotations, as users see it."""
 
-BY_NAME = {"out": "Tensor | None", "self": "Tensor", "input": "Tensor", "generator": "Generator | None"}
+BY_NAME = {"out": "Tensor | None", "generator": "Generator | None"}
 """The types of parameters that say nothing of their own."""
+
+PROPERTIES = {"itemsize": "int", "nbytes": "int", "layout": "layout", "grad_dtype": "dtype", "name": "None"}
+"""The types of properties; of others bool or Tensor."""
 
 INTERNAL = {"core", "kernels", "ops", "face", "transforms", "_engine", "__main__"}
 
@@ -105,6 +112,13 @@ def signature(function: Any, method: bool = False) -> str:
     return f"({', '.join(parts)}) -> {typed(found.return_annotation)}"
 
 
+def forms_shown(function: Any) -> list[Any]:
+    """The functions whose signatures are those of its calls, none for its own."""
+    declared = getattr(getattr(function, "__wrapped__", None), "signatures", ())
+    explained = getattr(getattr(function, "rescue", None), "forms", ())
+    return [form for form in declared or explained if form is not HIDDEN]
+
+
 def functions(surface: dict[str, Any], indent: str = "") -> Iterable[str]:
     """A line for each function by name, several for one that has several forms."""
     for name, function in sorted(surface.items()):
@@ -113,11 +127,14 @@ def functions(surface: dict[str, Any], indent: str = "") -> Iterable[str]:
         elif isinstance(function, type):
             yield f"from {function.__module__} import {function.__name__} as {name}"
         elif isinstance(function, property):
-            yield f"{indent}@property\n{indent}def {name}{signature(function.fget, bool(indent))}: ..."
+            kind = PROPERTIES.get(name, "bool" if name.startswith("is_") else "Tensor")
+            yield f"{indent}@_property\n{indent}def {name}(self) -> {typed(kind)}: ..."
+        elif isinstance(function, staticmethod):
+            yield f"{indent}@_staticmethod\n{indent}def {name}{signature(function.__func__)}: ..."
         elif not callable(function):
             yield f"{indent}{name}: {typed(type(function).__name__)}"
         else:
-            forms = [f for f in getattr(getattr(function, "rescue", None), "forms", ()) if f is not HIDDEN]
+            forms = forms_shown(function)
             mark = f"{indent}@_overload\n" if len(forms) > 1 else ""
             for form in forms or [function]:
                 yield f"{mark}{indent}def {name}{signature(form, bool(indent))}: ..."
@@ -134,6 +151,7 @@ def package() -> str:
             lines += [f"from {node.module} import {name} as {name}" for name in names]
     modules = [m.name for m in pkgutil.iter_modules([str(PACKAGE)]) if m.name not in INTERNAL]
     lines += [f"from pullback import {name} as {name}" for name in (*modules, *namespaces.NAMESPACES)]
+    lines += [f"from pullback.{m} import {name} as {name}" for name, m in namespaces.ELSEWHERE.items()]
     lines += [f"{kind.name}: _dtype" for kind in dtypes.DTYPES]
     lines += [f"{alias}: _dtype" for alias in dtypes.ALIASES]
     lines += [f"{name}: _float" for name in ("inf", "nan", "pi", "e")]
@@ -151,7 +169,7 @@ def namespace(space: str) -> str:
 
 def members() -> str:
     """`core/tensor_members.pyi`: the methods of Tensor that are ops."""
-    lines = functions(SURFACE["Tensor"], "    ")
+    lines = functions({**SURFACE["Tensor"], **MEMBERS}, "    ")
     return (
         HEAD.format("the methods of Tensor")
         + imports()

@@ -156,15 +156,15 @@ def function(
     rescue: Any = None,
     forms: tuple[Any, ...] | None = None,
     converts: bool = False,
-    signature: Callable[..., Any] | None = None,
+    signatures: tuple[Callable[..., Any], ...] = (),
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
 
     With `i` in `places` the function must take `out` and hand it to its last op. One that `converts` takes
     tensors of other libraries as data, and does not ask their `__torch_function__`. `rescue(args, kwargs)`
     is asked after a TypeError: it raises a better one, or returns what the call should have, or
-    NotImplemented. `forms` are those of `elementwise`. `signature` is a function with the signature that is
-    shown, where the function's own is `*args, **kwargs`.
+    NotImplemented. `forms` are those of `elementwise`. `signatures` are functions with the
+    signatures of its calls, the fullest last, where the function's own is `*args, **kwargs`.
     """
 
     def declare(fn: Callable[..., Any]) -> Any:
@@ -172,8 +172,8 @@ def function(
         public = fn  # a class or an object is published as it is
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
-            if signature is not None:
-                fn.__wrapped__ = signature  # type: ignore[union-attr]
+            if signatures:
+                vars(fn).update(signatures=signatures, __wrapped__=signatures[-1])
             public = Function(fn, own, rescue=rescue)
             public.converts = converts
             if forms is not None:

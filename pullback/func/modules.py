@@ -12,7 +12,7 @@ from typing import Any
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.transforms.stack import owner
+from pullback.transforms.stack import Wrapper
 
 
 def replace_all_batch_norm_modules_(root: Any) -> Any:
@@ -234,7 +234,7 @@ def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
     >>> torch.func.debug_unwrap(torch.ones(2))
     tensor([1., 1.])
     """
-    while owner(tensor) is not None:
+    while isinstance(tensor, Wrapper):
         tensor = tensor.physical
         if not recurse:
             break

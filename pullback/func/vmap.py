@@ -231,7 +231,8 @@ def _unwrapped(func: Any, level: Batching, x: Any, place: int | None) -> Any:
                 f"vmap({name_of(func)}, ...): `{name_of(func)}` can not return a BatchedTensor when "
                 "out_dim is None"
             )
-        return x.physical if place == 0 else ops.movedim(x.physical, 0, place)
+        physical = level.front(x)
+        return physical if place == 0 else ops.movedim(physical, 0, place)
     if place is None:
         return x
     wide = ops.expand(x, (level.size, *x.shape))

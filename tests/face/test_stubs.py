@@ -35,8 +35,8 @@ WRONG = {
     "torch.no_such_name(1)": "has no attribute",
     "x.no_such()": "has no attribute",
     "torch.zeros(2, dtypo=3)": "Unexpected keyword argument",
-    'torch.sum("oops")': "has incompatible type",
-    "x.transpose(0)": "Too few arguments",
+    'torch.sum("oops")': "No overload variant",
+    "x.transpose(0)": "Missing positional argument",
     "torch.nn.functional.no_such(x)": "has no attribute",
     "n: int = x.exp()": "Incompatible types in assignment",
 }
@@ -49,7 +49,7 @@ def test_stubs_are_current():
 
 
 @pytest.mark.slow
-def test_a_type_checker_knows_what_is_right_and_what_is_wrong(tmp_path):
+def test_a_type_checker_knows_what_is_right_and_what_is_wrong(tmp_path, monkeypatch):
     api = pytest.importorskip("mypy.api", reason="the lint extra has the type checker")
     source = RIGHT + "\n".join(WRONG) + "\n"
     program = tmp_path / "program.py"
@@ -57,9 +57,7 @@ def test_a_type_checker_knows_what_is_right_and_what_is_wrong(tmp_path):
     first = source.count("\n") - len(WRONG) + 1
     home = str(Path(torch.__file__).parents[1])
     options = [f"--cache-dir={tmp_path}", "--follow-imports=silent", "--no-error-summary", "--strict"]
-    import os
-
-    os.environ["MYPYPATH"] = home
+    monkeypatch.setenv("MYPYPATH", home)
     report, _, _ = api.run([*options, str(program)])
     told = {int(line.split(":")[1]): line for line in report.splitlines() if ": error:" in line}
     for number, (line, words) in enumerate(WRONG.items(), first):

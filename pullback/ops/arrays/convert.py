@@ -390,7 +390,7 @@ def _tensor_like(
     """The signature of `new_tensor`."""
 
 
-@function(places="t", converts=True, signature=_tensor_of)
+@function(places="t", converts=True, signatures=(_tensor_of,))
 def tensor(data: Any = _NO_DATA, /, *rest: Any, **options: Any) -> Tensor:
     """A new tensor of the numbers in `data`: a number, nested sequences, an array or a tensor,
     copied.
@@ -429,7 +429,7 @@ def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, c
     return finished(_on(made, options.get("device")), options.get("requires_grad", False))
 
 
-@function(places="m", signature=_tensor_like)
+@function(places="m", signatures=(_tensor_like,))
 def new_tensor(self: Tensor, data: Any = _NO_DATA, /, **options: Any) -> Tensor:
     """`torch.tensor(data)` with this tensor's dtype and device.
 

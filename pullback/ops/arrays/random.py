@@ -243,11 +243,15 @@ def _by_position_or_name(names: tuple[str, ...], args: tuple[Any, ...], options:
     return [by_position.get(name, options.pop(name, None)) for name in names]
 
 
+def _from_zero(high: int, size: Sequence[int], **options: Unpack[RandomOptions]) -> Tensor:
+    """The shorter form of `randint`."""
+
+
 def _from_low(low: int, high: int, size: Sequence[int], **options: Unpack[RandomOptions]) -> Tensor:
     """The fuller form of `randint`."""
 
 
-@function(places="t", signature=_from_low)
+@function(places="t", signatures=(_from_zero, _from_low))
 def randint(*args: Any, **options: Any) -> Tensor:
     """Integers from [low, high), int64 by default: `randint(high, size)` or `randint(low, high,
     size)`.
@@ -324,11 +328,15 @@ def randn_like(input: Tensor, **options: Unpack[RandomFormatOptions]) -> Tensor:
     return _filled_like("randn_like", input, options, fills.normal)
 
 
+def _like_from_zero(input: Tensor, high: int, **options: Unpack[RandomFormatOptions]) -> Tensor:
+    """The shorter form of `randint_like`."""
+
+
 def _like_from_low(input: Tensor, low: int, high: int, **options: Unpack[RandomFormatOptions]) -> Tensor:
     """The fuller form of `randint_like`."""
 
 
-@function(places="t", signature=_like_from_low)
+@function(places="t", signatures=(_like_from_zero, _like_from_low))
 def randint_like(input: Tensor, *args: Any, **options: Any) -> Tensor:
     """`randint` in the shape, dtype, device and order of memory of `input`.
 

@@ -75,7 +75,7 @@ def _check_arange(start: Any, end: Any, step: Any) -> None:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
 
 
-@function(places="t", signature=_in_steps)
+@function(places="t", signatures=(_to_end, _in_steps))
 def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
     """Numbers from `start` (0) up to but not including `end`, `step` (1) apart: `arange(start,
     end, step)`.
@@ -130,7 +130,7 @@ def _spaced(start: Any, step: Any, count: int, whole: bool) -> Array:
     return np.arange(count) * float(step) + start
 
 
-@function(name="range", places="t", signature=_in_steps)
+@function(name="range", places="t", signatures=(_in_steps,))
 def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     """Like `arange`, but with the end included: deprecated, as in PyTorch.
 

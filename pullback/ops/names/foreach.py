@@ -169,8 +169,8 @@ def _declare_foreach(short: str, signature: Callable[..., Any], forms: tuple[str
     listed = "".join(f", {parameter}" for parameter, _ in rows)
     each.__doc__ = f"`{own}(tensor{listed})` for each tensor of a list, as a tuple."
     each_.__doc__ = f"`{own}_` on each tensor of a list, which is returned."
-    function(name=name, places="t", signature=signature)(each)
-    function(name=f"{name}_", places="t", signature=signature)(each_)
+    function(name=name, places="t", signatures=(signature,))(each)
+    function(name=f"{name}_", places="t", signatures=(signature,))(each_)
 
 
 for _short, _row in ROWS.items():

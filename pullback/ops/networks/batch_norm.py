@@ -288,7 +288,7 @@ def _with_statistics(
     """The fuller form of `_native_batch_norm_legit`."""
 
 
-@function(name="_native_batch_norm_legit", places="t", signature=_with_statistics)
+@function(name="_native_batch_norm_legit", places="t", signatures=(_with_statistics,))
 def _native_batch_norm_legit(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any, out: Any = None, **named: Any
 ) -> tuple[Tensor, Tensor, Tensor]:

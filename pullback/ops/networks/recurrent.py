@@ -395,7 +395,7 @@ def _padded(
     """The form of the layers for sequences of one length."""
 
 
-@function(places="t", signature=_padded)
+@function(places="t", signatures=(_padded,))
 def rnn_tanh(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     """`h = tanh(W x + b + U h + c)`, layer on layer.
 
@@ -408,7 +408,7 @@ def rnn_tanh(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     return _recurrent_layer("rnn_tanh", args, kwargs)
 
 
-@function(places="t", signature=_padded)
+@function(places="t", signatures=(_padded,))
 def rnn_relu(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     """`h = relu(W x + b + U h + c)`, layer on layer.
 
@@ -417,7 +417,7 @@ def rnn_relu(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     return _recurrent_layer("rnn_relu", args, kwargs)
 
 
-@function(places="t", signature=_padded)
+@function(places="t", signatures=(_padded,))
 def gru(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     """Gated recurrent units, layer on layer.
 
@@ -426,7 +426,7 @@ def gru(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     return _recurrent_layer("gru", args, kwargs)
 
 
-@function(places="t", signature=_padded)
+@function(places="t", signatures=(_padded,))
 def lstm(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     """Long short-term memory, with `hx` the two states h and c, layer on layer.
 

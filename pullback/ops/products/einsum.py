@@ -265,7 +265,7 @@ def _by_equation(equation: str, *operands: Tensor) -> Tensor:
     """The first form of `einsum`; the other has each operand's labels as a list behind it."""
 
 
-@function(places="t", signature=_by_equation)
+@function(places="t", signatures=(_by_equation,))
 def einsum(*args: Any) -> Tensor:
     """Sums of products of tensors by the names of their dims: `einsum("ij,jk->ik", a, b)`.
 
