@@ -7,6 +7,7 @@ bounds of C arrays (a trap), assertions. The op table then runs as plain Python.
 """
 
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -24,7 +25,8 @@ BUILD = "build/debug" if DEBUG else "build"
 PYTHON: dict[str, object] = {"language_level": 3, "annotation_typing": False, "binding": True}
 CORE = {**PYTHON, **dict.fromkeys(("boundscheck", "initializedcheck", "nonecheck"), DEBUG)}
 
-HEADER = "pullback/core/tracebacks.h"  # comes first in each module
+BUILDS = runpy.run_path("pullback/core/builds.py")  # what a module is made of
+HEADER = BUILDS["HEADER"]  # comes first in each module
 CHECKED = ["-O0", "-g", "-UNDEBUG", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error"]
 MSVC = {"-O0": "/Od", "-O1": "/O1", "-O2": "/O2", "-O3": "/O2"}
 MACROS = [
@@ -39,8 +41,8 @@ def extension(source: Path, level: str) -> Extension:
         ".".join(source.with_suffix("").parts),
         [str(source)],
         include_dirs=[np.get_include(), "."],
-        define_macros=MACROS,
-        depends=[HEADER],
+        define_macros=[*MACROS, ("PB_SOURCES", f"s{BUILDS['digest'](str(source))}")],
+        depends=list(BUILDS["sources_of"](str(source))),
         extra_compile_args=[level],
     )
 

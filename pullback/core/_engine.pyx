@@ -281,6 +281,7 @@ def inference_enabled():
 
 
 def set_inference(bint mode):
+    """Turns inference mode on or off on this thread; returns what it was."""
     before = bool(pb_thread.inference)
     pb_thread.inference = mode
     return before

@@ -1,3 +1,5 @@
+"""What `_loops.pyx` shares with the engine: loops, arrays and their making, numbers as elements."""
+
 from cpython.object cimport PyObject
 from numpy cimport ndarray, npy_intp
 

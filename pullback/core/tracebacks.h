@@ -1,4 +1,6 @@
-/* Included before each compiled module, so that a traceback finds the lines of compiled code.
+/* Included before each compiled module: a digest of its sources, and where tracebacks find them.
+ *
+ * `builds.py` looks for the digest in a compiled file, to tell whether it was made of what stands beside it.
  *
  * Cython names their file as the compiler was given it, "pullback/core/engine/op.pxi". Python would look for
  * that below the program's folder, or for its last part along sys.path, and may show a line of another file.
@@ -7,6 +9,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <string.h>
+
+#define PB_QUOTED2(text) #text
+#define PB_QUOTED(text) PB_QUOTED2(text)
+const char pullback_sources[] = "pullback sources " PB_QUOTED(PB_SOURCES);
 
 static PyCodeObject *code_in_package(const char *file, const char *function, int line) {
     PyObject *package = PyDict_GetItemString(PyImport_GetModuleDict(), "pullback");

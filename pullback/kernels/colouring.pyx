@@ -2,7 +2,9 @@
 
 Columns that share no row may be computed together; a colouring says which. `distance_two` colours the
 columns of a Jacobian, `star` those of a symmetric matrix, where an entry may be read from either of its two
-places. Both take a pattern by its row pointers and column indices, and the order in which to colour.
+places. A pattern is given as sparse matrices are, by contiguous int64 arrays: row pointers, one more than
+rows, and column indices. `order` is a permutation of the columns: in which order to colour them. The
+answer is an int64 array, a colour for each column, counted from zero. Read `distance_two`.
 """
 
 import numpy as np
@@ -49,8 +51,8 @@ def star(const int64_t[::1] starts, const int64_t[::1] entries, const int64_t[::
     """A colour for each vertex such that neighbours differ and no path of four has only two colours.
 
     The graph is a symmetric pattern without its diagonal. Each vertex keeps the colours around it, how many
-    neighbours have each, and the first of them; and the colours of the hubs of the two-coloured stars in which
-    it is a leaf (after Gebremedhin, Tarafdar, Manne and Pothen, 2007).
+    neighbours have each, and the first of them; and the colours of the hubs of the two-coloured stars in
+    which it is a leaf (after Gebremedhin, Tarafdar, Manne and Pothen, 2007).
     """
     cdef Py_ssize_t n = starts.shape[0] - 1, place, a, b, v, w, spot, other
     cdef int64_t[::1] colour = np.full(n, -1, np.int64)
@@ -73,7 +75,7 @@ def star(const int64_t[::1] starts, const int64_t[::1] entries, const int64_t[::
                 for b in range(starts[w], starts[w] + hubs[w]):
                     taken[hub[b]] = v
                 spot = find(seen, starts[v], kinds[v], colour[w])
-                if many[spot] > 1:      # v would be the hub of a star: its leaves may have no other edge to its colour
+                if many[spot] > 1:   # v would be a star's hub: its leaves have no other edge to its colour
                     for b in range(starts[w], starts[w] + kinds[w]):
                         taken[seen[b]] = v
             c = 0

@@ -4,7 +4,11 @@
 `im2col` lays each window of an image out as a column, so that a convolution is a product of matrices;
 `col2im` is its transpose: it adds the columns back into the image. Images have three spatial dims here
 (of size one where there are fewer) and `Geometry` says how windows lie in them. The depthwise kernels
-work without columns: NOTE [Long rows]. Nothing is checked here: `ops/convolution.py` does.
+work without columns: NOTE [Long rows]. All arrays are C-contiguous; nothing is checked here:
+`ops/images/convolution.py` and `ops/images/im2col.py` do.
+
+In names, a tap is one place of the kernel, `step` the dilation, `count` how many windows there are along each
+dim. Read `Geometry`, `valid_range`, `fill_columns`; the depthwise part from its NOTE on.
 """
 
 from libc.stdlib cimport calloc, free
@@ -153,9 +157,11 @@ cdef void all_columns(item* image, item* columns, Geometry g, Py_ssize_t images,
 
 def im2col(ndarray image, ndarray columns, Geometry g, Py_ssize_t images, Py_ssize_t channels,
            Py_ssize_t jump, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last):
-    """Fills the columns of images, contiguous both, for the rows of windows [first, last).
+    """Fills the columns of images, for the rows of windows [first, last).
 
-    The columns of one image follow those of the last after `jump` elements, a row of them after `pitch`.
+    `image` is (images, channels, *spatial) of any dtype, `columns` of the same dtype and, where these are all
+    windows, (images, channels * taps, places). The columns of one image follow those of the last after
+    `jump` elements, a row of them after `pitch`.
     """
     cdef void* a = PyArray_DATA(image)
     cdef void* b = PyArray_DATA(columns)
@@ -182,7 +188,7 @@ cdef void all_images(number* image, number* columns, Geometry g, Py_ssize_t imag
 
 def col2im(ndarray image, ndarray columns, Geometry g, Py_ssize_t images, Py_ssize_t channels,
            Py_ssize_t jump, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last):
-    """Adds columns into images, laid out as for `im2col`."""
+    """Adds columns into images, laid out as for `im2col`; of float32, float64, complex or int32 or int64."""
     cdef void* a = PyArray_DATA(image)
     cdef void* b = PyArray_DATA(columns)
     cdef str code = image.dtype.char
@@ -210,11 +216,14 @@ cdef struct Planes:
     Py_ssize_t length                # of the long row: from the first result to the last
 
 
+cdef inline Py_ssize_t padded_size(Geometry g, int d) noexcept nogil:
+    """The length of one dim with its padding, and with whatever the last window reaches beyond it."""
+    return max(g.size[d] + 2 * g.pad[d], (g.count[d] - 1) * g.stride[d] + (g.kernel[d] - 1) * g.step[d] + 1)
+
+
 cdef Planes planes_of(Geometry g) noexcept nogil:
     cdef Planes p
-    p.layers = max(g.size[0] + 2 * g.pad[0], (g.count[0] - 1) * g.stride[0] + (g.kernel[0] - 1) * g.step[0] + 1)
-    p.rows = max(g.size[1] + 2 * g.pad[1], (g.count[1] - 1) * g.stride[1] + (g.kernel[1] - 1) * g.step[1] + 1)
-    p.pitch = max(g.size[2] + 2 * g.pad[2], (g.count[2] - 1) * g.stride[2] + (g.kernel[2] - 1) * g.step[2] + 1)
+    p.layers, p.rows, p.pitch = padded_size(g, 0), padded_size(g, 1), padded_size(g, 2)
     p.length = (((g.count[0] - 1) * g.stride[0] * p.rows + (g.count[1] - 1) * g.stride[1]) * p.pitch
                 + (g.count[2] - 1) * g.stride[2] + 1)
     return p
@@ -337,8 +346,9 @@ def depthwise(ndarray x, ndarray w, ndarray y, Geometry g, Py_ssize_t images, Py
               Py_ssize_t times, str part):
     """The convolution of each channel with `times` kernels of its own.
 
-    Of `x`, `w` and `y`, contiguous and of one real dtype, `part` names the one to compute from the others
-    by the transposed products; x and w must be zero before.
+    Of x (images, channels, *spatial), w (channels * times, taps) and y (images, channels * times, places),
+    of float32 or float64, `part` names the one to compute from the others by the transposed products; x and w
+    must be zero before.
     """
     cdef char which = ord(part)
     if not g.places or not images * channels:

@@ -7,7 +7,12 @@ fills log alpha: all paths up to a state and step. `backward` runs from the end 
 and class, the posterior: the share of the paths that are there. With a direction it also carries the
 derivative of all this along that direction: the second derivative of the loss, times a vector.
 
-All logarithms are in double precision; nothing underflows, however unlikely a label is.
+All logarithms are in double precision; nothing underflows, however unlikely a label is. Arrays are
+C-contiguous: log probabilities (T, N, C) of float32 or float64 (TypeError for any other), labels (N, S), and
+how many steps and labels each sample has, (N,), of int64. `ops/networks/ctc.py` has checked that.
+
+In names, `x` is log probabilities, `v` a direction, `alpha` and `beta` are the usual ones, `bend` and `tilt`
+their derivatives along v. Read `join`, `forward`, `backward`.
 """
 
 import numpy as np
@@ -188,11 +193,7 @@ def _checked(ndarray x, ndarray labels, counts):
 
 def losses(ndarray x not None, ndarray labels not None, ndarray steps not None, ndarray counts not None,
            int64_t blank):
-    """-log of the sum over all alignments, a number for each sample.
-
-    `x` is (T, N, C), `labels` (N, S); `steps` and `counts` say how much of them each sample uses. All are
-    contiguous, the integers int64.
-    """
+    """-log of the sum over all alignments: (N,) in the dtype of `x`. IndexError for a label out of range."""
     cdef npy_intp samples = x.shape[1]
     cdef int kind = PyArray_TYPE(x)
     cdef ndarray out = PyArray_EMPTY(1, &samples, kind, 0)
@@ -223,10 +224,11 @@ cdef _run(ndarray x, ndarray v, ndarray out, ndarray losses, ndarray labels, nda
     cdef int64_t* c = <int64_t*>PyArray_DATA(counts)
     cdef npy_intp longest = x.shape[0]
     if PyArray_TYPE(x) == NPY_FLOAT:
-        run[float](<float*>PyArray_DATA(x), <float*>address(v), <float*>address(out), <float*>address(losses), k,
-                   t, c, x.shape[1], x.shape[2], labels.shape[1], longest, blank)
+        run[float](<float*>PyArray_DATA(x), <float*>address(v), <float*>address(out),
+                   <float*>address(losses), k, t, c, x.shape[1], x.shape[2], labels.shape[1], longest, blank)
     elif PyArray_TYPE(x) == NPY_DOUBLE:
         run[double](<double*>PyArray_DATA(x), <double*>address(v), <double*>address(out),
-                    <double*>address(losses), k, t, c, x.shape[1], x.shape[2], labels.shape[1], longest, blank)
+                    <double*>address(losses), k, t, c, x.shape[1], x.shape[2], labels.shape[1], longest,
+                    blank)
     else:
         raise TypeError(f"ctc takes float32 and float64, not {x.dtype}")

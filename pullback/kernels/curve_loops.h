@@ -1,8 +1,8 @@
 /* Activations, their slopes, and power: see `for_each_real.h` for PB_REAL and F.
 
    First the functions of one number, `f(x)` or `f(x, parameters)`, without branches where that can be: a
-   choice is computed on both sides. A `_slope` is the derivative. Then `power`. Then, for each function `f`, the
-   loop `f_loop` of a ufunc, which LOOP1 to LOOP4 write, by how many inputs it has. Parameters that are
+   choice is computed on both sides. A `_slope` is the derivative. Then `power`. Then, for each function `f`,
+   the loop `f_loop` of a ufunc, which LOOP1 to LOOP4 write, by how many inputs it has. Parameters that are
    numbers come with a step of zero, and the contiguous loop over x with such parameters is the one that
    compilers make vector code of. What each computes is said where its op is declared, see `curves.pyx`.
    Read `logistic` and `silu`, then LOOP1. */

@@ -1,7 +1,9 @@
 """Activations and `power` as ufuncs: the loops of `curves.h`, so that ops call them like NumPy's own.
 
-What each computes is said where the op is declared, in `pullback/ops/activations.py`,
-`ops/networks/piecewise_linear.py` and `ops/elementwise/arithmetic.py`.
+Each name in PB_CURVES becomes a ufunc of this module, for float32 and float64, with as many inputs as
+stand beside it: x, then parameters. A new one needs its function and LOOP line in `curve_loops.h`, and an
+entry here. `power` takes complex numbers too. What each computes is said where the op is declared, in
+`ops/networks/activations.py`, `ops/networks/piecewise_linear.py` and `ops/elementwise/arithmetic.py`.
 """
 
 import numpy as np
@@ -17,11 +19,13 @@ import_ufunc()
 cdef extern from *:
     """
     #include "pullback/kernels/curves.h"
-    #define PB_CURVES(X) X(logistic, 1) X(gelu, 1) X(gelu_slope, 1) X(gelu_tanh, 1) X(gelu_tanh_slope, 1) \\
-        X(silu, 1) X(silu_slope, 1) X(mish, 1) X(mish_slope, 1) X(logsigmoid, 1) X(hardsigmoid, 1) X(hardswish, 1)   \\
-        X(hardswish_slope, 1) X(leaky_relu, 2) X(leaky_relu_slope, 2) X(hardshrink, 2) X(softshrink, 2)   \\
-        X(softplus, 3) X(softplus_slope, 3) X(threshold, 3) X(hardtanh, 3) X(within, 3) X(elu, 4)         \\
-        X(elu_slope, 4)
+    #define PB_CURVES(X)                                                                            \\
+        X(logistic, 1) X(gelu, 1) X(gelu_slope, 1) X(gelu_tanh, 1) X(gelu_tanh_slope, 1)            \\
+        X(silu, 1) X(silu_slope, 1) X(mish, 1) X(mish_slope, 1) X(logsigmoid, 1)                    \\
+        X(hardsigmoid, 1) X(hardswish, 1) X(hardswish_slope, 1)                                     \\
+        X(leaky_relu, 2) X(leaky_relu_slope, 2) X(hardshrink, 2) X(softshrink, 2)                   \\
+        X(softplus, 3) X(softplus_slope, 3) X(threshold, 3) X(hardtanh, 3) X(within, 3)             \\
+        X(elu, 4) X(elu_slope, 4)
     #define PB_ENTRY(name, inputs) {#name, inputs, {name##_loop_float, name##_loop_double}},
     static struct { char const* name; int inputs; PyUFuncGenericFunction loops[2]; } pb_curves[] = {
         PB_CURVES(PB_ENTRY)

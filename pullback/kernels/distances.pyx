@@ -1,8 +1,9 @@
 """Distances between the rows of matrices, without the differences of all pairs in memory.
 
-A row's distance of order p is summed in double precision. `between` takes two stacks of matrices,
-`within` one, whose pairs i < j of rows it takes in order. `pullback/ops/distances.py` checks the
-arguments.
+A row's distance of order p, the norm of the difference, is summed in double precision; p is any number from
+zero to infinity. `between` takes two stacks of matrices, `within` one, whose pairs i < j of rows it takes
+in order. All arrays are C-contiguous and of one dtype, float32 or float64 (TypeError for any other);
+`ops/networks/distances.py` has checked their shapes.
 """
 
 from libc.math cimport INFINITY, fabs, pow, sqrt

@@ -2,7 +2,7 @@
 
    Who wants it says
 
-       #define PB_LOOPS "pullback/kernels/softmax_rows.h"
+       #define PB_LOOPS "the file of the loops"
        #include "pullback/kernels/for_each_real.h"
 
    The file so named is plain C, in which PB_REAL is the type, F(name) is `name_float` or `name_double`,

@@ -4,9 +4,14 @@
 A place weighs a few pixels around it with a product of one weight for each dim: a polynomial of how far
 it is from the pixel below. A derivative with respect to a coordinate takes the derivative of that dim's
 weights. So the same loops serve all orders: `order` says which derivative of each dim is meant. Three
-of them: `sample` weighs pixels, `spread` is its transpose, and `slopes` gives the derivatives to all
+of them: `sample` weighs pixels, `scatter` is its transpose, and `grid_gradient` gives the derivatives to all
 coordinates of the product of samples and cotangents. Everything is in (d, h, w); images without depth
-have one layer. Nothing is checked: `ops/grid.py` does.
+have one layer.
+
+All arrays are C-contiguous and of one dtype, float32 or float64: x (batch, channels, *size), the grid
+(batch, *places, dims) with its coordinates in the order w, h, d, y (batch, channels, *places). `mode` and
+`padding` are numbers in the order of the enums here, `order` has a number for each spatial dim. Nothing is
+checked: `ops/images/grid.py` does. Read `Place`, `locate`, then `sample_all`.
 """
 
 from libc.math cimport floor, fabs, fmod, isfinite, nearbyint
@@ -197,7 +202,7 @@ cdef inline int gather_taps(Place* p, Image* im, Py_ssize_t* at, double* weight)
     return taps
 
 
-cdef void spread_all(real* x, real* grid, real* y, Image* im) noexcept nogil:
+cdef void scatter_all(real* x, real* grid, real* y, Image* im) noexcept nogil:
     cdef Py_ssize_t n, o, c, plane = im.size[0] * im.size[1] * im.size[2]
     cdef Py_ssize_t at[64]
     cdef double weight[64]
@@ -214,7 +219,7 @@ cdef void spread_all(real* x, real* grid, real* y, Image* im) noexcept nogil:
                     x[(n * im.channels + c) * plane + at[k]] += <real>weight[k] * value
 
 
-cdef void slopes_all(real* x, real* grid, real* y, real* out, Image* im) noexcept nogil:
+cdef void grid_gradient_all(real* x, real* grid, real* y, real* out, Image* im) noexcept nogil:
     cdef Py_ssize_t n, o, c, at, plane = im.size[0] * im.size[1] * im.size[2], pixels = plane * im.channels
     cdef double sums[3]
     cdef double dot
@@ -258,7 +263,7 @@ cdef Image image_of(ndarray x, ndarray grid, int mode, int padding, bint corners
 
 
 def sample(ndarray x, ndarray grid, ndarray y, int mode, int padding, bint corners, tuple order):
-    """Fills y (batch, channels, *places) with the derivative of this order of x at the grid's places."""
+    """Fills y with the derivative of this order of x at the grid's places."""
     cdef Image im = image_of(x, grid, mode, padding, corners, order)
     if x.itemsize == 4:
         sample_all(<float*>PyArray_DATA(x), <float*>PyArray_DATA(grid), <float*>PyArray_DATA(y), &im)
@@ -266,21 +271,22 @@ def sample(ndarray x, ndarray grid, ndarray y, int mode, int padding, bint corne
         sample_all(<double*>PyArray_DATA(x), <double*>PyArray_DATA(grid), <double*>PyArray_DATA(y), &im)
 
 
-def spread(ndarray x, ndarray grid, ndarray y, int mode, int padding, bint corners, tuple order):
-    """Adds y into the pixels of x that it would be sampled from."""
+def scatter(ndarray x, ndarray grid, ndarray y, int mode, int padding, bint corners, tuple order):
+    """Adds y into the pixels of x that it would be sampled from: the transpose of `sample`."""
     cdef Image im = image_of(x, grid, mode, padding, corners, order)
     if x.itemsize == 4:
-        spread_all(<float*>PyArray_DATA(x), <float*>PyArray_DATA(grid), <float*>PyArray_DATA(y), &im)
+        scatter_all(<float*>PyArray_DATA(x), <float*>PyArray_DATA(grid), <float*>PyArray_DATA(y), &im)
     else:
-        spread_all(<double*>PyArray_DATA(x), <double*>PyArray_DATA(grid), <double*>PyArray_DATA(y), &im)
+        scatter_all(<double*>PyArray_DATA(x), <double*>PyArray_DATA(grid), <double*>PyArray_DATA(y), &im)
 
 
-def slopes(ndarray x, ndarray grid, ndarray y, ndarray out, int mode, int padding, bint corners, tuple order):
+def grid_gradient(ndarray x, ndarray grid, ndarray y, ndarray out, int mode, int padding, bint corners,
+                  tuple order):
     """Fills out, like the grid, with the sums over channels of y times the samples' derivatives."""
     cdef Image im = image_of(x, grid, mode, padding, corners, order)
     if x.itemsize == 4:
-        slopes_all(<float*>PyArray_DATA(x), <float*>PyArray_DATA(grid), <float*>PyArray_DATA(y),
-                   <float*>PyArray_DATA(out), &im)
+        grid_gradient_all(<float*>PyArray_DATA(x), <float*>PyArray_DATA(grid), <float*>PyArray_DATA(y),
+                          <float*>PyArray_DATA(out), &im)
     else:
-        slopes_all(<double*>PyArray_DATA(x), <double*>PyArray_DATA(grid), <double*>PyArray_DATA(y),
-                   <double*>PyArray_DATA(out), &im)
+        grid_gradient_all(<double*>PyArray_DATA(x), <double*>PyArray_DATA(grid), <double*>PyArray_DATA(y),
+                          <double*>PyArray_DATA(out), &im)

@@ -5,9 +5,13 @@ SciPy publishes LAPACK's routines as C functions whose arguments are all pointer
 function for each number of arguments does for the four number types, and a routine is looked up by
 name when it is first called: this module imports SciPy no earlier.
 
-A function takes arrays of one dtype (float32, float64 or complex) with equal leading dims. It copies
-what LAPACK overwrites into column-major order, `columns`, and returns these copies: their last two
-dims are the matrix, the first of which is contiguous.
+A function takes arrays of one dtype (float32, float64 or complex) with equal leading dims, at least two
+dims each, of any strides. It copies what LAPACK overwrites into column-major order, `columns`, and returns
+these copies: their last two dims are the matrix, the first of which is contiguous. `info` is LAPACK's, an
+int32 for each matrix, zero if all went well. Nothing else is checked: `ops/linalg` does.
+
+Read `routine` and `columns`, then `cholesky`: all others are made like it. F5 to F15 are the types of a
+routine with so many arguments.
 """
 
 import numpy as np
@@ -394,11 +398,11 @@ cdef void run(int kind, bint halves, P solver, Problem* x, int* rank, int* info)
     if kind == 0:
         (<F11>solver)(&way, &x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.work, &x.lwork, info)
     elif kind == 1 and halves:
-        (<F14>solver)(&x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.pivots, x.rcond, rank, x.work, &x.lwork,
-                      x.rwork, info)
+        (<F14>solver)(&x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.pivots, x.rcond, rank, x.work,
+                      &x.lwork, x.rwork, info)
     elif kind == 1:
-        (<F13>solver)(&x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.pivots, x.rcond, rank, x.work, &x.lwork,
-                      info)
+        (<F13>solver)(&x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.pivots, x.rcond, rank, x.work,
+                      &x.lwork, info)
     elif kind == 2 and halves:
         (<F15>solver)(&x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.s, x.rcond, rank, x.work, &x.lwork,
                       x.rwork, x.iwork, info)
@@ -409,4 +413,5 @@ cdef void run(int kind, bint halves, P solver, Problem* x, int* rank, int* info)
         (<F14>solver)(&x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.s, x.rcond, rank, x.work, &x.lwork,
                       x.rwork, info)
     else:
-        (<F13>solver)(&x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.s, x.rcond, rank, x.work, &x.lwork, info)
+        (<F13>solver)(&x.m, &x.n, &x.k, x.a, &x.lead_a, x.b, &x.lead_b, x.s, x.rcond, rank, x.work, &x.lwork,
+                      info)

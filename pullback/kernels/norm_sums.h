@@ -1,7 +1,7 @@
 /* Sums over one run of a normalised row: see `for_each_real.h` for PB_REAL and F.
 
-   A sum runs in LANES at a time, so that it is vector code, over blocks of BLOCK numbers, and over the blocks in
-   double: fast, and exact enough for a mean and a variance. SUM writes the loop for one term each. */
+   A sum runs in LANES at a time, so that it is vector code, over blocks of BLOCK numbers, and over the blocks
+   in double: fast, and exact enough for a mean and a variance. SUM writes the loop for one term each. */
 
 #define LANES 16
 #define BLOCK 2048
@@ -37,9 +37,9 @@ static PB_CLONES double F(sum_of_weighted)(PB_REAL const* x, PB_REAL center, PB_
 }
 
 /* Adds the gradients of weights, g * normalised x, and of biases, g, where there is one for each number. */
-static PB_CLONES void F(add_affine_gradients)(PB_REAL const* x, PB_REAL center, PB_REAL rstd, PB_REAL const* g,
-                                              double* PB_RESTRICT weights, double* PB_RESTRICT biases,
-                                              npy_intp n) {
+static PB_CLONES void F(add_affine_gradients)(PB_REAL const* x, PB_REAL center, PB_REAL rstd,
+                                              PB_REAL const* g, double* PB_RESTRICT weights,
+                                              double* PB_RESTRICT biases, npy_intp n) {
     npy_intp i;
     for (i = 0; i < n; i++) {
         weights[i] += g[i] * ((x[i] - center) * rstd);

@@ -86,7 +86,7 @@ cdef double product_run(real* g, real* weight, npy_intp n) noexcept nogil:
 
 
 cdef void moments(real* x, real* mean, real* rstd, real* variance, Layout* at, double eps) noexcept nogil:
-    """Mean, 1 / sqrt(variance + eps) and variance of each row; the variance about the rounded mean, corrected."""
+    """Mean, 1 / sqrt(variance + eps) and variance of each row, corrected for the rounding of the mean."""
     cdef npy_intp row, s, count = at.segments * at.length
     cdef double total, squares, off
     cdef real center
@@ -249,7 +249,7 @@ def apply(ndarray x not None, ndarray mean not None, ndarray rstd not None, ndar
 
 def input_gradient(ndarray g not None, ndarray x not None, ndarray mean not None, ndarray rstd not None,
                    ndarray weight, tuple given):
-    """The gradient of `x`, mean and rstd being functions of it: like `x`. `g` is that of what `apply` gave."""
+    """The gradient of `x`, like `x`, mean and rstd being functions of it; `g` is that of `apply`'s result."""
     cdef Layout at = layout(given)
     cdef int kind = kind_of(x)
     cdef ndarray out = PyArray_EMPTY(x.ndim, x.shape, kind, 0)

@@ -1,9 +1,9 @@
 # cython: cdivision=True
 """Largest elements of windows, and elements moved by a table of places.
 
-Arrays are seen as (outer, spatial dims...), contiguous. A window is given by its first place, its end
-and its step in each of three spatial dims; places count the elements of the spatial dims in the order
-of memory. Nothing is checked: `ops/pooling.py` does.
+Arrays are seen as (outer, three spatial dims), C-contiguous. A window is given by its first place, its end
+and its step in each of the spatial dims; places, int64, count the elements of the spatial dims in the
+order of memory. Nothing is checked: `ops/images/max_pooling.py` does. Read `largest`.
 """
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t
@@ -64,7 +64,11 @@ cdef void largest(number* x, number* y, int64_t* place, Py_ssize_t outer, Py_ssi
 
 def largest_in_windows(ndarray x, ndarray y, ndarray place, Py_ssize_t outer, tuple sizes, list firsts,
                        list ends, tuple steps):
-    """Fills y and place with the largest elements of windows of x; the lists have an int64 array a dim."""
+    """Fills y and place, (outer, windows), with the largest elements of windows of x and where they stand.
+
+    x is (outer, *sizes) of float32, float64, uint8 or a signed integer dtype, y of the same. Of each dim,
+    `firsts` and `ends` have an int64 array with a number for each window along it, `steps` the dilation.
+    """
     cdef Py_ssize_t size[3]
     cdef Py_ssize_t count[3]
     cdef Py_ssize_t step[3]
@@ -118,7 +122,10 @@ cdef void scatter(real* x, real* y, int64_t* place, Py_ssize_t outer, Py_ssize_t
 
 
 def gather_places(ndarray x, ndarray y, ndarray place, Py_ssize_t outer, Py_ssize_t size, Py_ssize_t count):
-    """`y[a, j] = x[a, place[a, j]]` for x of (outer, size), y and place of (outer, count)."""
+    """`y[a, j] = x[a, place[a, j]]` for x of (outer, size), y and place of (outer, count).
+
+    x and y are of one dtype, of 2, 4 or 8 bytes.
+    """
     cdef int64_t* p = <int64_t*>PyArray_DATA(place)
     if x.itemsize == 4:
         gather(<int32_t*>PyArray_DATA(x), <int32_t*>PyArray_DATA(y), p, outer, size, count)
@@ -129,7 +136,7 @@ def gather_places(ndarray x, ndarray y, ndarray place, Py_ssize_t outer, Py_ssiz
 
 
 def scatter_places(ndarray x, ndarray y, ndarray place, Py_ssize_t outer, Py_ssize_t size, Py_ssize_t count):
-    """`y[a, place[a, j]] += x[a, j]` for x and place of (outer, count), y of (outer, size)."""
+    """`y[a, place[a, j]] += x[a, j]` for x and place of (outer, count), y of (outer, size), of floats."""
     cdef int64_t* p = <int64_t*>PyArray_DATA(place)
     if x.itemsize == 4:
         scatter(<float*>PyArray_DATA(x), <float*>PyArray_DATA(y), p, outer, size, count)

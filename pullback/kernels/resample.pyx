@@ -3,7 +3,8 @@
 
 A map is a list of (source, weight) terms for each place of the result, as in a sparse matrix: pooling,
 padding, and interpolation of images are such maps, one for each spatial dim. Arrays are seen as
-(outer, size, inner), contiguous. Nothing is checked: `ops/images/axis_maps.py` makes the maps.
+(outer, size, inner), C-contiguous; x has `size` elements along the middle dim, y has `places`. Indices are
+int64, weights float64. Nothing is checked: `ops/images/axis_maps.py` makes the maps. Read `weigh`.
 """
 
 from libc.string cimport memcpy
@@ -46,7 +47,7 @@ cdef void gather(item* x, item* y, Py_ssize_t outer, Py_ssize_t size, Py_ssize_t
 
 def take_runs(ndarray x, ndarray y, Py_ssize_t outer, Py_ssize_t size, Py_ssize_t inner, ndarray source,
               ndarray length, Py_ssize_t places):
-    """Fills y with runs of the elements of x along the middle dim."""
+    """Fills y with runs of elements of x along the middle dim: `length[r]` from `source[r]` on, any dtype."""
     cdef void* a = PyArray_DATA(x)
     cdef void* b = PyArray_DATA(y)
     cdef long long* s = <long long*>PyArray_DATA(source)
@@ -112,11 +113,12 @@ cdef void weigh(real* x, real* y, Py_ssize_t outer, Py_ssize_t size, Py_ssize_t 
             to += inner
 
 
-def weighted_sums(ndarray x, ndarray y, Py_ssize_t outer, Py_ssize_t size, Py_ssize_t inner, Py_ssize_t places,
-                  ndarray start, ndarray index, ndarray weight, ndarray divisor):
-    """Fills y, of `places` in the middle dim, with weighted sums of x, each over its divisor if there is one.
+def weighted_sums(ndarray x, ndarray y, Py_ssize_t outer, Py_ssize_t size, Py_ssize_t inner,
+                  Py_ssize_t places, ndarray start, ndarray index, ndarray weight, ndarray divisor):
+    """Fills y with weighted sums of x, each over its divisor if there is one.
 
-    Both are of one real dtype; place o has the terms `start[o]` to `start[o + 1]`.
+    Both are float32, or both float64; place o has the terms `start[o]` to `start[o + 1]` of `index` and
+    `weight`.
     """
     cdef long long* s = <long long*>PyArray_DATA(start)
     cdef long long* i = <long long*>PyArray_DATA(index)

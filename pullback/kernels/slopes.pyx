@@ -1,7 +1,9 @@
 """Inner loops that NumPy lacks: products and quotients where a zero beats infinity and NaN.
 
-They are ufuncs, so ops call them like NumPy's own, at the cost of a multiplication. Why gradients
-are multiplied in this way is said in `ops/shared/zero_times_infinity.py`.
+`times`, `over`, `product` and `log_slope` are ufuncs for float32 and float64, so ops call them like NumPy's
+own, at the cost of a multiplication; each says in its docstring what it computes. Why gradients are
+multiplied in this way is said in `ops/shared/zero_times_infinity.py`. The loops are macros of C, since they
+differ in an operator only: read SLOPE_LOOP.
 """
 
 from numpy cimport (
@@ -94,5 +96,6 @@ over = PyUFunc_FromFuncAndData(over_table, no_data, types, 2, 2, 1, -1, "over",
                                "g / divisor, or zero where g is zero and that is NaN", 0)
 product = PyUFunc_FromFuncAndData(product_table, no_data, types, 2, 2, 1, -1, "product",
                                   "a * b, or zero where one is zero and that is NaN", 0)
-log_slope = PyUFunc_FromFuncAndData(log_slope_table, no_data, log_slope_types, 2, 4, 1, -1, "log_slope",
-                                    "g * z * log(x) for z = x**y, or zero where x is zero and y is not negative", 0)
+log_slope = PyUFunc_FromFuncAndData(
+    log_slope_table, no_data, log_slope_types, 2, 4, 1, -1, "log_slope",
+    "g * z * log(x) for z = x**y, or zero where x is zero and y is not negative", 0)

@@ -1,8 +1,8 @@
 """softmax and log_softmax of contiguous rows, and their gradients: a few passes over each row.
 
 The loops over a row are C, in `softmax_rows.h`, which is read once for float and once for double. Here
-they are called for arrays, float32 or float64 and C-contiguous, of whose last axis each row is one: an array of
-which `takes` is true. Nothing else is checked: `ops/reductions/softmax.py` does.
+they are called for arrays along their last axis: float32 or float64, C-contiguous, not empty, as `takes`
+says. The caller asks it, `ops/reductions/softmax.py`; nothing is checked again.
 """
 
 from numpy cimport (
@@ -56,5 +56,6 @@ def gradient(ndarray g not None, ndarray y not None, bint log_of_it):
             <float*>PyArray_DATA(g), <float*>PyArray_DATA(y), <float*>PyArray_DATA(out), rows, n, log_of_it)
     else:
         softmax_gradient_rows_double(
-            <double*>PyArray_DATA(g), <double*>PyArray_DATA(y), <double*>PyArray_DATA(out), rows, n, log_of_it)
+            <double*>PyArray_DATA(g), <double*>PyArray_DATA(y), <double*>PyArray_DATA(out), rows, n,
+            log_of_it)
     return out

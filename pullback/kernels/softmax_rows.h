@@ -1,4 +1,4 @@
-/* softmax and log_softmax of one row of n numbers, and their gradients: see `for_each_real.h` for PB_REAL and F.
+/* softmax and log_softmax of a row of n numbers, and their gradients: see `for_each_real.h` for PB_REAL, F.
 
    Each is a few passes over the row: the largest number, exp(x - largest), the sum, and the result of it.
    Sums run in LANES at a time, so that they are vector code and their error small, and end in double.

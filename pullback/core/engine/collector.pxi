@@ -4,7 +4,8 @@
 # by the collector but during the collections for which `_on_collection` shows them to it. Read the NOTE, then
 # `_on_collection`.
 #
-# From other parts: Link and the rings, Node (nodes.pxi), Saved (saved.pxi), Tensor (tensor.pxi).
+# From other parts: Link, Node, live_count, live_nodes, live_tensors (nodes.pxi); Saved (saved.pxi); Tensor
+# (tensor.pxi).
 
 # NOTE [Garbage]: the collector walks every tracked object, again and again while a graph grows: 4 us an
 # op in a graph of a million. Nodes and tensors point only backwards in time, so cycles need a user's help

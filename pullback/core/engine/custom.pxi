@@ -5,8 +5,10 @@
 # `set_outputs`; `custom_node` is all of it for a plain Python callable. The rest are small doors to fields
 # that only compiled code sees: `mark_view`, `detach_inplace`, `set_array`, `tangents_of` and their kin.
 #
-# From other parts: Node and output_of (nodes.pxi), keep, keep_result and unpack_entry (saved.pxi), Tensor and
-# detached (tensor.pxi), history (dispatch.pxi), storage, hang, give_node and geometry (inplace.pxi).
+# From other parts: Node, output_of, rare_of, sequence, NODE_CUSTOM (nodes.pxi); SavedTensor, keep,
+# keep_result, unpack_entry, FREED (saved.pxi); Tensor, detached (tensor.pxi); history (dispatch.pxi);
+# check_writable, geometry, give_node, hang, storage, VIEW, VIEW_CUSTOM, VIEW_MULTI (inplace.pxi); anomaly,
+# _anomaly (_engine.pyx).
 
 def custom_node(custom, label, edges, outputs):
     """A node around a Python callable `custom(node, grads) -> gradients of the inputs`.

@@ -8,9 +8,12 @@
 #
 # Read `apply_pointwise` and `record` first, then `apply`, then `dispatch`.
 #
-# From other parts: Op (op.pxi), compute_pointwise (pointwise.pxi), Node (nodes.pxi), keep, keep_result, lent
-# and set_saved (saved.pxi), Tensor and wrap (tensor.pxi), compute_meta (meta.pxi), apply_inplace, apply_out,
-# mark_views and refresh_view (inplace.pxi), pb_thread and anomaly (_engine.pyx).
+# From other parts: Op, as_tuple, MAX_PARAMS, SAVE_PARAM, SAVE_RESULT, SAVE_RESULTS, SAVE_SHAPE, SAVE_TENSOR,
+# _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients (pointwise.pxi); Node, Rare, output_of,
+# rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result, lend_array, lends, saved_source,
+# set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels (levels.pxi); compute_meta, meta_pointwise
+# (meta.pxi); apply_inplace, apply_out, mark_views, refresh_view (inplace.pxi); anomaly, _anomaly, pb_thread
+# (_engine.pyx).
 
 # ------------------------------------------------------------------------- subclasses, interpreters
 
@@ -470,7 +473,7 @@ cdef int save_inputs(Node node, PyObject** argv, unsigned int need) except -1:
             if kind == SAVE_TENSOR:
                 if type(x) is Tensor and lends(<Tensor>x) and saved_source(node, i, &k) is (<Tensor>x).node:
                     (<Tensor>x).node.lent = True
-                    entry = lent(node, i, (<Tensor>x).array)
+                    entry = lend_array(node, i, (<Tensor>x).array)
                 else:
                     entry = keep(x)
             elif kind == SAVE_PARAM:

@@ -4,8 +4,9 @@
 # memory (`sole_owner`); `.grad` belongs to the user, who is to see it change, but then a program may not see
 # it share memory with what it handed to `backward`. Read `add_to_buffer`, then `give_grad`.
 #
-# From other parts: Tensor, wrap, binary and the op _add (tensor.pxi), requires (dispatch.pxi), same_shape,
-# bump_version and inplace_binary (inplace.pxi, tensor.pxi), run_loop and empty (_loops).
+# From other parts: Hooks, Node, hooks_if (nodes.pxi); leaf_of (saved.pxi); Tensor, _add, binary,
+# inplace_binary, _ops, wrap (tensor.pxi); requires (dispatch.pxi); bump_version, same_shape (inplace.pxi);
+# replaced (rules.pxi); pb_thread (_engine.pyx).
 
 cdef inline bint sole_owner(Tensor t, int references) noexcept:
     """Whether nobody else can reach the numbers of a tensor, of whose references so many are ours."""

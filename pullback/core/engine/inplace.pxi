@@ -7,10 +7,12 @@
 #
 # Read `apply_inplace`, then `hang` and `refresh_view`. `apply_out` is for `out=`, without history.
 #
-# From other parts: Op (op.pxi), compute_pointwise, result_code and _check_broadcast (pointwise.pxi), Node and
-# hooks_of (nodes.pxi), Storage (saved.pxi), Tensor and detached (tensor.pxi), compute, needs, new_node,
-# history and save_inputs (dispatch.pxi), run_node (rules.pxi), sequence (nodes.pxi), anomaly and _anomaly
-# (_engine.pyx).
+# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast, compute_pointwise,
+# default_float, has_gradients, result_code, KIND (pointwise.pxi); Node, Rare, hooks_of, rare_of, sequence,
+# NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); Tensor, detached, _operators, _ops
+# (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node, requires, save_inputs, save_results
+# (dispatch.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi);
+# tangents_now (custom.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
     VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM
@@ -348,9 +350,9 @@ cdef int hang(Node node, Tensor target, int position=0, int place=0) except -1:
     copy = Node.__new__(Node)
     copy.kind = NODE_CUSTOM
     copy.saved = "torch::autograd::CopySlices"
-    seen = base if code_of(base.array) == code_of(target.array) else _ops.reinterpret(detached(base))
-    around = None if seen is base else (tuple(base.shape), _dense_strides(base))
-    copy.custom = CopySlices(node, place, geometry(target, <Tensor>seen), around)
+    viewed = base if code_of(base.array) == code_of(target.array) else _ops.reinterpret(detached(base))
+    around = None if viewed is base else (tuple(base.shape), _dense_strides(base))
+    copy.custom = CopySlices(node, place, geometry(target, <Tensor>viewed), around)
     sequence += 1
     copy.seq = sequence
     copy.add_edge(base_history, index)
@@ -401,14 +403,14 @@ class CopySlices:
             return ()
         if self.node is None:
             raise RuntimeError(FREED)
-        seen = g if self.around is None else _ops.reinterpret(laid_as(g, self.around[1]))
+        viewed = g if self.around is None else _ops.reinterpret(laid_as(g, self.around[1]))
         size, stride, offset, strides = self.geometry
-        part = dispatch_tuple(<Op>_operators["strided_take"], (seen, strides, size, stride, offset), None)
+        part = dispatch_tuple(<Op>_operators["strided_take"], (viewed, strides, size, stride, offset), None)
         results = run_node(self.node, [part], _all_needed(self.node))
         mine = results.pop(self.place)
         if mine is None:
             mine = _ops.zeros_like(part)
-        whole = dispatch_tuple(<Op>_operators["as_strided_scatter"], (seen, mine) + self.geometry, None)
+        whole = dispatch_tuple(<Op>_operators["as_strided_scatter"], (viewed, mine) + self.geometry, None)
         if self.around is not None:
             whole = _ops.reinterpreted_back(whole, *self.around)
         return (whole, *results)

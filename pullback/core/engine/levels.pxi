@@ -6,7 +6,7 @@
 # aside until it is left. What an interpreter is stands in transforms/stack.py. Read `through_levels`, then
 # `entered`.
 #
-# From other parts: Op (op.pxi), Tensor (tensor.pxi), pb_thread (_engine.pyx).
+# From other parts: Op (op.pxi); Tensor (tensor.pxi); pb_thread (_engine.pyx).
 
 _levels = threading.local()
 

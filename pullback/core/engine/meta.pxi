@@ -4,8 +4,8 @@
 # on any tensor. What would compute runs on single elements instead: that gives the dtype and refuses what is
 # to be refused, and the shape follows. Read `meta_pointwise`, then `compute_meta`.
 #
-# From other parts: Op (op.pxi), compute_pointwise and _check_broadcast (pointwise.pxi), Tensor and wrap
-# (tensor.pxi), compute (dispatch.pxi).
+# From other parts: Op, as_tuple, MAX_PARAMS (op.pxi); _check_broadcast, compute_pointwise (pointwise.pxi);
+# Tensor, wrap (tensor.pxi); compute (dispatch.pxi).
 
 cdef object meta_pointwise(Op op, PyObject** argv, int n):
     """The array of an elementwise op: the dtype of a run on one element, the operands' shapes broadcast."""

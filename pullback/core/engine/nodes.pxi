@@ -7,8 +7,8 @@
 # Read `Node`'s fields first, then `add_edge` and `describe`. The rest is what users see of a node
 # (`next_functions`, `metadata`, hooks): `seen` gives it a class of its own name on that occasion.
 #
-# From other parts: Op (op.pxi), Saved and the functions on saved values (saved.pxi), run_node and _all_needed
-# (rules.pxi), code_of (_loops).
+# From other parts: Op, SAVE_PARAM (op.pxi); Storage, leaf_of, saved_at, _saved_attribute, shelve_saved
+# (saved.pxi); Tensor (tensor.pxi); _all_needed, run_node (rules.pxi).
 
 cdef struct Link:
     Link* prev

@@ -8,8 +8,8 @@
 # `Function` stands around what is no op (a composite of ops), or around an op where a method writes in place.
 # `BoundOp` is either as a method of one tensor.
 #
-# From other parts: dispatch, dispatch_tuple, overriding and torch_function (dispatch.pxi), Tensor, conj and
-# number_tensor (tensor.pxi), default_float (pointwise.pxi), Loops (_loops).
+# From other parts: default_float (pointwise.pxi); Tensor, conj, number_tensor (tensor.pxi); dispatch,
+# dispatch_tuple, overriding, torch_function (dispatch.pxi); pb_thread, use_vectorcall (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()

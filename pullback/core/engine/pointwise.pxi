@@ -5,8 +5,7 @@
 # kernel (`_pointwise_kernel`). Promotion has three categories, tensors with dims, 0-dim tensors and numbers:
 # `join` is within one, `combine` between two; docs of both in pullback/core/dtypes.py.
 #
-# From other parts: Op (op.pxi), Tensor (tensor.pxi), same_shape (inplace.pxi); run_loop, which is `pointwise`
-# of _loops.pyx, and the dtype codes (dtype_codes.pxd).
+# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT (op.pxi); Tensor (tensor.pxi); same_shape (inplace.pxi).
 
 cdef int PROMOTE[NCODES][NCODES]  # NO_DTYPE where PyTorch promotes to none
 cdef int KIND[NCODES]             # a DtypeKind

@@ -5,9 +5,11 @@
 # custom nodes and `node(*grads)` take it too. `release` frees what the rules read. Read `call_rule`, then
 # `fit`.
 #
-# From other parts: Rule, Op and the FROM_ codes (op.pxi), Node and Hooks (nodes.pxi), unpack, saved_at and
-# set_saved (saved.pxi), binary, conj, _mul and _ops (tensor.pxi), unwatched and only_numbers (gradients.pxi),
-# anomaly and _anomaly (_engine.pyx).
+# From other parts: Op, Rule, FROM_G, FROM_G_INDEX, FROM_GRADS, FROM_NEEDS, FROM_NODE, MAX_PARAMS, SAVE_PARAM,
+# SAVE_RESULT, SAVE_RESULTS, SAVE_TENSOR (op.pxi); Hooks, Node, hooks_if, seen, NODE_ACCUMULATE, NODE_CUSTOM,
+# NODE_DIMS, NODE_OP (nodes.pxi); leaf_of, saved_at, set_saved, shelve_saved, unpack (saved.pxi); Tensor,
+# _add, binary, conj, _mul, _ops, wrap (tensor.pxi); give_grad, only_numbers, unwatched (gradients.pxi);
+# anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
 
 cdef inline unsigned int edge_bit(int edge) noexcept:
     """The bit that stands for an edge in a mask of them; the 32nd stands for all further ones."""

@@ -8,8 +8,9 @@
 # Read `keep` first, then `unpack` and `_unpack_saved`. At the end stands what users see: saved-tensor hooks,
 # and the `_saved_*` attributes of nodes.
 #
-# From other parts: Node (nodes.pxi), Tensor, wrap and detached (tensor.pxi), accumulator and history
-# (dispatch.pxi), storage and version_of (inplace.pxi), anomaly and _anomaly (_engine.pyx).
+# From other parts: SAVE_TENSOR (op.pxi); Node, live_count, FIELDS, NODE_ACCUMULATE, NODE_OP (nodes.pxi);
+# Tensor, detached, wrap (tensor.pxi); accumulator, history (dispatch.pxi); storage, version_of (inplace.pxi);
+# tangents_of (custom.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 @cython.final
 @cython.freelist(64)
@@ -197,7 +198,7 @@ cdef inline Node saved_source(Node holder, int place, int* index):
 cdef object _NUMBER = object()   # stands for a number that the node itself has
 
 
-cdef inline object lent(Node node, int place, ndarray a):
+cdef inline object lend_array(Node node, int place, ndarray a):
     """What a node saves of an array: the array, or a mark if it could copy the number."""
     if PyArray_NDIM(a) == 0 and node.nd == 0 and node.noutputs == 1 and node.op.nsaved <= FIELDS and (
             PyArray_ITEMSIZE(a) <= <npy_intp>sizeof(Number)):

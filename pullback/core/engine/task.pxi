@@ -7,8 +7,10 @@
 # (`call_rule`), bring what they return into shape (`fit`), add it up (`accumulate`), and say so to the node
 # that waits for it (`one_less`). A leaf ends it: `finish_leaf`, and `give_grad` in gradients.pxi.
 #
-# From other parts: Node (nodes.pxi), Hooks and leaf_of (nodes.pxi, saved.pxi), binary and _add (tensor.pxi),
-# call_rule, fit, run_node, release (rules.pxi), add_to_buffer and give_grad (gradients.pxi).
+# From other parts: Node, hooks_if, NODE_ACCUMULATE, NODE_CUSTOM, NODE_OP (nodes.pxi); leaf_of (saved.pxi);
+# Tensor, _add, binary (tensor.pxi); call_rule, edge_bit, few_things, fit, release,
+# run_node, tensor_hooks (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); anomaly,
+# pb_thread (_engine.pyx).
 
 cdef struct Slot:
     PyObject* node      # borrowed: the list of roots or an edge of another node holds it
@@ -18,7 +20,7 @@ cdef struct Slot:
     flag captured       # the caller asked for its gradient
 
 
-cdef Py_ssize_t passes = 0      # begun so far
+cdef Py_ssize_t passes_begun = 0
 cdef bint alone_taken = False   # a pass finds its slots by way of the nodes: the others may not
 
 
@@ -44,7 +46,7 @@ cdef class Task:
     cdef readonly Py_ssize_t number   # of the pass, counted from the start of the process
 
     def __cinit__(self):
-        global passes, alone_taken
+        global passes_begun, alone_taken
         self.capacity = self.heap_capacity = 64
         self.slots = <Slot*>PyMem_Malloc(self.capacity * sizeof(Slot))
         self.heap = <int*>PyMem_Malloc(self.heap_capacity * sizeof(int))
@@ -55,8 +57,8 @@ cdef class Task:
         else:
             self.alone = alone_taken = True
         self.all_needed = True
-        passes += 1
-        self.number = passes
+        passes_begun += 1
+        self.number = passes_begun
 
     def __dealloc__(self):
         global alone_taken
@@ -323,13 +325,13 @@ cdef class Task:
             node = <Node>self.slots[slot].node
             if node.kind == NODE_ACCUMULATE:
                 self.finish_leaf(slot, node)
-            elif self.is_plain(slot, node):
+            elif self.takes_plain_step(slot, node):
                 self.step_plain(slot, node)
             else:
                 self.step_any(slot, node)
         return 0
 
-    cdef inline bint is_plain(self, int slot, Node node) noexcept:
+    cdef inline bint takes_plain_step(self, int slot, Node node) noexcept:
         """Whether a node is an op of one output and few inputs, without hooks, and has a gradient."""
         return (node.kind == NODE_OP and (node.rare is None or few_things(node)) and node.op.joint is None
                 and self.slots[slot].buffer != NULL and self.slots[slot].needed

@@ -7,9 +7,12 @@
 # Read the fields of `Tensor`, then `binary`, the way of `x * y`. After the class: how it is set up, then
 # `wrap` and its kin, which make tensors.
 #
-# From other parts: Op (op.pxi), Node and Saved (nodes.pxi, saved.pxi), apply_pointwise, dispatch, requires,
-# history and accumulator (dispatch.pxi), storage and refresh_view (inplace.pxi), backward_scalar
-# (backward.pxi), enter_live and leave_live (nodes.pxi), lazy_dict, bare and install_new (_engine.pyx).
+# From other parts: Op, _IN_PLACE (op.pxi); has_gradients, KIND (pointwise.pxi); Link, Node, enter_live,
+# hooks_of, leave_live, live_tensors, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
+# _check_value_access (levels.pxi); DisableTorchFunction, accumulator, apply_pointwise, dispatch,
+# dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
+# refresh_view, storage, version_of (inplace.pxi); backward_scalar (backward.pxi); bare, install_new,
+# lazy_dict, pb_thread (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
 cdef object _operators = {}

@@ -3,7 +3,6 @@
 # `empty` makes every result, `recycle` takes back what a tensor leaves behind: NOTE [Used arrays]. `code_of`
 # is asked at every step of every op. Read these three.
 #
-# From other parts: the dtype codes (dtype_codes.pxd), the externs of _loops.pyx.
 
 cdef int KEEPABLE = NPY_ARRAY_OWNDATA | NPY_ARRAY_CARRAY
 

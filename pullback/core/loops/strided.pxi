@@ -4,7 +4,8 @@
 # as the operands' do (NOTE [Order of dims]), `_sort_dims` and `_merge_dims` leave as few dims as can be, and
 # `_run_lines` runs the loop along the first of them. Read `Walk` and `Lines`, then `_strided`.
 #
-# From other parts: Loops, _public and RELEASE_FROM (pointwise.pxi), empty and equal (arrays.pxi).
+# From other parts: code_of, empty, equal, CODE_OF_TYPENUM, ITEMSIZE (arrays.pxi); Loops, _public,
+# RELEASE_FROM (pointwise.pxi).
 
 cdef enum:
     SMALL = 8192             # up to so many elements a repeated row is laid out in full

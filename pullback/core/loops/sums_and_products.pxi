@@ -3,8 +3,8 @@
 # The same idea for two other shapes of work: what is contiguous goes to the C function, all else to NumPy's
 # public one. Read `add_reduce` with `_sum_rows` and `_sum_each_row`, then `matmul`.
 #
-# From other parts: Loops, USE_LOOPS and quietly (pointwise.pxi), empty, code_of and ITEMSIZE (arrays.pxi),
-# store_number (numbers.pxi).
+# From other parts: code_of, empty, ITEMSIZE (arrays.pxi); store_number (numbers.pxi); Loops, quietly,
+# USE_LOOPS (pointwise.pxi).
 
 cdef Loops _ADD = Loops(np.add)
 

@@ -8,8 +8,9 @@ and memory layout. `Generator` holds a Mersenne Twister. A *sampler* turns its w
 few doubles; `fill` runs it over an array in the order of memory, block by block and without the
 GIL, and rounds to the array's dtype. So a distribution is one sampler and one line that names it.
 
-Nothing is checked here but the dtype: `draw` stands in front. Read `Generator`, `fill`, then any
-sampler.
+The array that is filled, `out`, may have any dtype, shape and strides; parameters that differ from element
+to element are arrays that broadcast to it. Nothing is checked here but the dtype: `fills.py` stands in
+front. Read `Generator`, `fill`, then any sampler.
 """
 
 import os
@@ -19,6 +20,10 @@ import numpy as np
 from pullback.core.dtypes import DTYPES
 
 cimport cython
+from pullback.core.dtype_codes cimport (
+    BFLOAT16, BOOL, COMPLEX128, COMPLEX64, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, INT8, UINT16,
+    UINT32, UINT64, UINT8,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ceil, exp, fma, log, log1p, sqrt, tan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -38,11 +43,6 @@ cdef double PI = 3.14159265358979324
 
 CODES = {dtype.name: dtype.code for dtype in DTYPES}
 NAMES = [dtype.name for dtype in DTYPES]
-cdef int BOOL = CODES["bool"], UINT8 = CODES["uint8"], INT8 = CODES["int8"], INT16 = CODES["int16"]
-cdef int INT32 = CODES["int32"], INT64 = CODES["int64"], UINT16 = CODES["uint16"]
-cdef int UINT32 = CODES["uint32"], UINT64 = CODES["uint64"], FLOAT16 = CODES["float16"]
-cdef int BFLOAT16 = CODES["bfloat16"], FLOAT32 = CODES["float32"], FLOAT64 = CODES["float64"]
-cdef int COMPLEX64 = CODES["complex64"], COMPLEX128 = CODES["complex128"]
 
 DEFAULT_SEED = 67280421310721
 

@@ -6,13 +6,12 @@ float32 parameter is worked on in single precision here and there. A categorical
 replacement looks a uniform number up in cumulative sums; one without takes the largest of p / q
 with exponential q, for which `largest_places` is here.
 
-The numbers are PyTorch's, bit for bit. Nothing is checked but what the draws themselves find out:
-`sample` stands in front. Read `draw_gamma`.
+The numbers are PyTorch's, bit for bit. `out` and parameters are as in `generators.pyx`; `rows` is (m, n), of
+weights or probabilities. Nothing is checked but what the draws themselves find out: `samples.py` stands in
+front. Read `draw_gamma`.
 """
 
 import numpy as np
-
-from pullback.kernels.random import generators
 
 from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON, FLT_MIN
 from libc.math cimport ceil, exp, fabs, floor, lgamma, log, log1p, log1pf, pow, sqrt, sqrtf
@@ -20,6 +19,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 from numpy cimport import_array, ndarray, PyArray_DATA
 
+from pullback.core.dtype_codes cimport FLOAT64
 from pullback.kernels.random.generators cimport (
     Generator,
     Params,
@@ -39,8 +39,6 @@ cdef extern from "pullback/kernels/select.h" nogil:
         double value
         int64_t place
     void select_largest(Entry*, Py_ssize_t, Py_ssize_t)
-
-cdef int FLOAT64 = generators.CODES["float64"]
 
 ctypedef fused real:
     float
@@ -331,7 +329,10 @@ def standard_gamma(ndarray out not None, Generator gen not None, ndarray alpha n
 
 
 def shares(ndarray rows not None, ndarray out not None):
-    """Each row of float64 over its sum into `out`, kept strictly between 0 and 1 of its dtype."""
+    """Each row over its sum into `out`, kept strictly between 0 and 1 of its dtype.
+
+    Both are (m, n) and contiguous, `rows` of float64, `out` of float32 or float64.
+    """
     cdef const double* x = <const double*>PyArray_DATA(rows)
     cdef Py_ssize_t n = rows.shape[1], i
     cdef double total = 0.0
@@ -352,7 +353,7 @@ cdef inline real within(real x, real least, real most) noexcept nogil:
 
 
 def largest_places(ndarray rows not None, Py_ssize_t k):
-    """The places of the k largest in each row, in order, equal ones as in PyTorch's `topk`."""
+    """The places of the k largest in each row, in order, equal ones as in `topk`: (m, k) of int64."""
     cdef ndarray values = np.ascontiguousarray(rows, np.float64)
     cdef Py_ssize_t n = values.shape[1], m = values.shape[0], i, j
     cdef ndarray entries = np.empty((n, 2), np.float64), out = np.empty((m, k), np.int64)
@@ -373,7 +374,7 @@ def largest_places(ndarray rows not None, Py_ssize_t k):
 def categories(ndarray rows not None, Py_ssize_t draws, Generator gen not None):
     """Places drawn with replacement from each row of float32 or float64, by their probabilities.
 
-    The second answer is None, or what is wrong with a row.
+    The first answer is (m, draws) of int64, the second None, or what is wrong with a row.
     """
     cdef ndarray p = np.ascontiguousarray(rows), sums = np.empty(rows.shape[1], rows.dtype)
     cdef ndarray out = np.empty((rows.shape[0], draws), np.int64)

@@ -3,7 +3,7 @@
 Three ops, one family: `grid_samples` (the values), `grid_scatter` (its transpose in the image) and
 `grid_slopes` (its derivative in the coordinates). Each takes an `order`, which derivative of the weights
 of each dim is meant, so each is a derivative of the others. Read their rules, then `grid_sample`. The
-loops are in `pullback/grid_kernels.pyx`.
+loops are in `kernels/grid.pyx`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def grid_scatter(
     """Values at the places of grids, added into the pixels of images of a size, by the same weights."""
     y, grid = _contiguous(self, grid)
     x = np.zeros((*y.shape[:2], *size), y.dtype)
-    grid_kernels.spread(x, grid, y, mode, padding, corners, order)
+    grid_kernels.scatter(x, grid, y, mode, padding, corners, order)
     return x
 
 
@@ -60,7 +60,7 @@ def grid_slopes(
     """The derivative of `sum(self * samples)` with respect to each coordinate of the grid."""
     y, x, grid = _contiguous(self, image, grid)
     out = np.empty_like(grid)
-    grid_kernels.slopes(x, grid, y, out, mode, padding, corners, order)
+    grid_kernels.grid_gradient(x, grid, y, out, mode, padding, corners, order)
     return out
 
 
