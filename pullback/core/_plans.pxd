@@ -1,10 +1,13 @@
+"""What `_plans.pyx` shares with the engine and with compiled runs: `Plan`, and the type of a run."""
+
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from numpy cimport ndarray, npy_intp
 
 # data: the inputs' memory, then that of the results; begin..end: the parts of the work to do.
 # A status other than 0 says what is wrong with the data; `Plan.refuse` makes the exception of it.
-ctypedef int (*run_t)(const int64_t* geometry, char** data, int64_t begin, int64_t end, char* scratch) noexcept nogil
+ctypedef int (*run_t)(
+    const int64_t* geometry, char** data, int64_t begin, int64_t end, char* scratch) noexcept nogil
 
 cdef enum:
     MOST_RESULTS = 8

@@ -26,7 +26,8 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_ISBEHAVED_RO, PyArray_NDIM, PyArray_STRIDES,
+    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_ISBEHAVED_RO, PyArray_NDIM,
+    PyArray_STRIDES,
     PyArray_TYPE,
 )
 
@@ -77,10 +78,10 @@ cdef Spec spec_of(ndarray a):
 cdef class Plan:
     """How to do an op for one signature.
 
-    `results` is the Spec of the result, or a tuple of several. `run` is a capsule of a C function of type `run_t`
-    (see _plans.pxd) with its `geometry`, integers; it does the parts `begin` to `end` of `parts`, with `scratch`
-    bytes of its own. `refuse(status, *arrays)` makes the exception for a status. Without `run` the op's kernel on
-    arrays does the work, and the plan says only what comes out.
+    `results` is the Spec of the result, or a tuple of several. `run` is a capsule of a C function of type
+    `run_t` (see _plans.pxd) with its `geometry`, integers; it does the parts `begin` to `end` of `parts`,
+    with `scratch` bytes of its own. `refuse(status, *arrays)` makes the exception for a status. Without `run`
+    the op's kernel on arrays does the work, and the plan says only what comes out.
     """
 
     def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None):
@@ -217,7 +218,7 @@ cdef object _specs(object x):
 
 
 cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
-    """The plan of an op for arguments, tensors as arrays: the kept one, or made by `prepare` of their specs."""
+    """The plan of an op for arguments, tensors as arrays: the kept one, or a new one by `prepare`."""
     global plans
     cdef int64_t words[MOST_WORDS]
     cdef int i, at = 1

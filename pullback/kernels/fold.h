@@ -8,16 +8,17 @@
                        the accumulator of nothing, with one element more, of two parts
        DONE(a, n)      the result of n elements
        or else MID(a, n), FIRST2, STEP2(b, x, m), MERGE2(b, c), DONE2(b, m, n)
-                       a second pass over the same elements, told what came out of the first: a mean, an extreme
+                       a second pass over the same elements, told what came out of the first
 
    The geometry is that of ops/reductions/plans.py:
 
-       kept, reduced, column, then {size, step, step of the result} of each kept dim, {size, step} of each reduced
+       kept, reduced, column, then {size, step, step of the result} of each kept dim, then {size, step} of
+       each reduced one,
 
-   from the slowest dim to the fastest, steps in bytes, dims merged where they run on. If the fastest of all is a
-   reduced one (`column` is 0), each result is a fold over runs along it, in LANES, so that it is vector code and,
-   for sums, its error small. If it is a kept one, WIDTH results are made at a time: a row of accumulators takes
-   up one row of elements after another. A part of the work is one result, or one row of them.
+   from the slowest dim to the fastest, steps in bytes, dims merged where they run on. If the fastest of all
+   is a reduced one (`column` is 0), each result is a fold over runs along it, in LANES, so that it is vector
+   code and, for sums, its error small. If it is a kept one, WIDTH results are made at a time: a row of
+   accumulators takes up one row of elements after another. A part of the work is one result, or one row.
 
    Read the last function first; `fold_pass.h` has the loops that do the work. */
 

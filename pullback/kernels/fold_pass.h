@@ -47,8 +47,8 @@ static PB_CLONES void PASS(row)(A* PB_RESTRICT a, char const* p, int64_t n, int6
         for (j = 0; j < n; j++) a[j] = ADD_ONE(a[j], X(p + j * step), m[j]);
 }
 
-static void PASS(rows)(A* a, char const* p, int64_t n, int64_t step, int64_t const* dims, int64_t count, int64_t size,
-                       A const* m) {
+static void PASS(rows)(A* a, char const* p, int64_t n, int64_t step, int64_t const* dims, int64_t count,
+                       int64_t size, A const* m) {
     int64_t at[64] = {0}, rows = 0, j;
     A some[WIDTH];
     for (j = 0; j < n; j++) a[j] = some[j] = BEGIN;

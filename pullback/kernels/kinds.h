@@ -1,8 +1,8 @@
 /* The number type of a template that is included once for each: KIND says which.
 
    T is the type in memory, TYPE its name, REAL what floats are computed in (and T itself for others), LOAD an
-   element as a REAL, TO a REAL as an element. A template includes this file at its head and kinds_end.h at its
-   end; floats.h, integers.h and their like include a template for all kinds of a sort. */
+   element as a REAL, TO a REAL as an element. A template includes this file at its head and kinds_end.h at
+   its end; floats.h, integers.h and their like include a template for all kinds of a sort. */
 
 #include "half.h"
 

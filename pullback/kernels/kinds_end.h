@@ -1,3 +1,5 @@
+/* Ends a template: what kinds.h defined is undefined. */
+
 #undef T
 #undef TYPE
 #undef REAL

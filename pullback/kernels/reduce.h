@@ -1,5 +1,5 @@
-/* The reductions, each by the template fold.h. The sums of a float are made in float: LANES and pairs keep the
-   error that of a few additions. */
+/* The reductions, each by the template fold.h. The sums of a float are made in float: LANES and pairs keep
+   the error that of a few additions. */
 
 #define SUM_OF(a, b) ((a) + (b))
 #define PRODUCT_OF(a, b) ((a) * (b))

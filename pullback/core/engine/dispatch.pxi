@@ -256,7 +256,7 @@ cdef bint _any_meta(Op op, PyObject** argv) except -1:
 
 
 cdef Plan plan_of(Op op, PyObject** argv, PyObject** values, list made):
-    """The op's plan for these arguments; `values` gets them with arrays for tensors, `made` keeps lists of those."""
+    """The op's plan for these arguments; `values` gets them with arrays for tensors, `made` keeps lists."""
     cdef int i
     cdef object x
     for i in range(op.nparams):
@@ -272,8 +272,10 @@ cdef Plan plan_of(Op op, PyObject** argv, PyObject** values, list made):
 
 
 cdef object compute(Op op, PyObject** argv, bint in_place=False):
-    """By the op's plan, if it has one that runs; else the kernel on the payloads, where the half precisions go
-    through float32 unless data is only moved."""
+    """The arrays of an op that is not elementwise: by its plan, if it has one that runs, or by its kernel.
+
+    The half precisions go through float32 in a kernel, unless data is only moved.
+    """
     cdef PyObject* values[MAX_PARAMS]
     cdef Plan plan
     if op.prepare_rule is not None and USE_PLANS and not in_place:

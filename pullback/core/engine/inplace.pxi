@@ -11,8 +11,8 @@
 # default_float, has_gradients, result_code, KIND (pointwise.pxi); Node, Rare, hooks_of, rare_of, sequence,
 # NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); Tensor, detached, _operators, _ops
 # (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node, requires, save_inputs, save_results
-# (dispatch.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi);
-# tangents_now (custom.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
+# (dispatch.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi); tangents_now
+# (custom.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
     VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM

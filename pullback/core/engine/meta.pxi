@@ -5,7 +5,7 @@
 # to be refused, and the shape follows. Read `meta_pointwise`, then `compute_meta`.
 #
 # From other parts: Op, as_tuple, MAX_PARAMS (op.pxi); _check_broadcast, compute_pointwise (pointwise.pxi);
-# Tensor, wrap (tensor.pxi); compute (dispatch.pxi).
+# Tensor, wrap (tensor.pxi); compute, plan_of (dispatch.pxi).
 
 cdef object meta_pointwise(Op op, PyObject** argv, int n):
     """The array of an elementwise op: the dtype of a run on one element, the operands' shapes broadcast."""

@@ -321,7 +321,8 @@ cdef object _variant_name(Node node):
     op = node.op
     cdef int i
     values = {"written": node.written,
-              "numbers": [op.params[op.tensor_params[i]] for i in range(op.ntensors) if (node.by_number >> i) & 1]}
+              "numbers": [op.params[op.tensor_params[i]] for i in range(op.ntensors)
+                          if (node.by_number >> i) & 1]}
     for i in range(op.nsaved):
         if op.saved_kind[i] == SAVE_PARAM:
             values[op.saved_names[i]] = saved_at(node, i)

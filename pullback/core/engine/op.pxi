@@ -221,15 +221,18 @@ cdef class Op:
         return function
 
     def prepare(self, function):
-        """Sets what decides for a signature: from the arguments, tensors as `Spec`s, a `Plan`. A decorator."""
+        """Sets what makes a `Plan` of the arguments, tensors as `Spec`s. A decorator."""
         self.prepare_rule = function
         return function
 
     @property
     def variant(self):
-        """How a node gets its name, where it is not `grad_name`: the name of the static parameter that it is, or
-        a function of those that it saved, of `written`, whether it was made by writing into the first input,
-        and of `numbers`, the names of the inputs that were given as numbers."""
+        """How a node gets its name, where it is not `grad_name`.
+
+        It is the name of the static parameter that has it, or a function of those that the node saved, of
+        `written`, whether it was made by writing into the first input, and of `numbers`, the names of the
+        inputs that were given as numbers.
+        """
         return self.name_rule
 
     @variant.setter

@@ -8,9 +8,8 @@
 # that waits for it (`one_less`). A leaf ends it: `finish_leaf`, and `give_grad` in gradients.pxi.
 #
 # From other parts: Node, hooks_if, NODE_ACCUMULATE, NODE_CUSTOM, NODE_OP (nodes.pxi); leaf_of (saved.pxi);
-# Tensor, _add, binary (tensor.pxi); call_rule, edge_bit, few_things, fit, release,
-# run_node, tensor_hooks (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); anomaly,
-# pb_thread (_engine.pyx).
+# Tensor, _add, binary (tensor.pxi); call_rule, edge_bit, few_things, fit, release, run_node, tensor_hooks
+# (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); anomaly, pb_thread (_engine.pyx).
 
 cdef struct Slot:
     PyObject* node      # borrowed: the list of roots or an edge of another node holds it
