@@ -44,6 +44,17 @@ def meta_like(a: np.ndarray[Any, np.dtype[Any]], dtype: Any = None) -> np.ndarra
     return meta_array(a.shape, a.dtype if dtype is None else np.dtype(dtype), preserved_strides(a))
 
 
+def meta_broadcast(
+    arrays: Sequence[np.ndarray[Any, np.dtype[Any]]], dtype: Any
+) -> np.ndarray[Any, np.dtype[Any]]:
+    """One of the shape that arrays broadcast to, in the layout of the first that has it."""
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    for a in arrays:
+        if a.shape == shape:
+            return meta_like(a, dtype)
+    return meta_array(shape, np.dtype(dtype))
+
+
 def _mapping(nbytes: int) -> Any:
     """A mapping of at least that many bytes; a larger one replaces the last."""
     global _pages

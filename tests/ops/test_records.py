@@ -113,3 +113,24 @@ def test_the_search_for_names_finds_them():
     assert found == [["mm", "bmm"], ["sum", "mean"]]
     assert compared_names('if op.name in ("copy", "fill"):\n x = op.name.endswith("_fill")\n op.name') != []
     assert torch.mm is records()["mm"]
+
+
+# Ops whose results have a shape that depends on numbers, and linspace between tensors, whose op makes it.
+WITHOUT_SHAPE = (
+    "argwhere bag_places bincount linspace masked_select nonzero_places repeat_interleave segments unique"
+)
+
+
+@pullback_only("of Pullback's own tables")
+def test_every_op_has_a_shape_rule():
+    """Elementwise ops and views need none; a reduction along a dim has the engine's."""
+
+    def is_reduction(op):
+        return sum(kind in "TNOL" for kind in op.kinds) == 1 and {"dim", "keepdim"} <= set(op.params)
+
+    without = {
+        name
+        for name, op in records().items()
+        if op.meta_rule is None and not (op.elementwise or op.view or is_reduction(op))
+    }
+    assert without == set(WITHOUT_SHAPE.split())

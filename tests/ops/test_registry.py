@@ -356,7 +356,7 @@ COMPLEX_HALF = (
 
 @each_row
 def test_meta(row):
-    """On the meta device an op gives the shape and the dtype of its result, and no numbers."""
+    """On the meta device an op gives shape, dtype and strides of its result, and no numbers."""
     if not row.meta:
         return
     wrong = []
@@ -371,6 +371,8 @@ def test_meta(row):
                 continue
             if (tuple(a.shape), a.dtype) != (tuple(b.shape), b.dtype) or b.device.type != "meta":
                 wrong.append(f"call {place}: expected {a.shape} {a.dtype}, got {b!r}")
+            elif not ON_TORCH and a.numel() and a.stride() != b.stride():
+                wrong.append(f"call {place}: expected strides {a.stride()}, got {b.stride()}")
     told(wrong)
 
 

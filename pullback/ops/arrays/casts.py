@@ -35,9 +35,11 @@ from pullback.core.dtypes import (
     preserve_format,
     uint8,
 )
+from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
 from pullback.core.strides import strides_for, strides_of
+from pullback.core.types import Array
 from pullback.ops.shared.batches import padded, rank, writes
 
 DISCARDS = "Casting complex values to real discards the imaginary part"
@@ -58,6 +60,13 @@ def _to_copy(self: Tensor, dtype, memory_format=None):
     if memory_format is None or memory_format is preserve_format:
         return cast_array(self, dtype.numpy)
     return cast_array(self, dtype.numpy, strides_for(self.shape, memory_format))
+
+
+@_to_copy.meta
+def _to_copy_shape(self: Array, dtype: Any, memory_format: Any) -> Array:
+    if memory_format is None or memory_format is preserve_format:
+        return meta_like(self, dtype.numpy)
+    return meta_array(self.shape, dtype.numpy, strides_for(self.shape, memory_format))
 
 
 _to_copy.vjp(self="g")
@@ -219,6 +228,12 @@ def _copy(self: Tensor, src: Tensor, non_blocking=False):
     return self
 
 
+@_copy.meta
+def _copy_shape(self: Array, src: Array, non_blocking: bool) -> Array:
+    _check_fits(self.shape, src.shape)
+    return meta_like(self)
+
+
 _copy.vjp(self=lambda g: ops.zeros_like(g), src="g")
 _copy.batch(writes)
 
@@ -274,6 +289,12 @@ def _fill(self: Tensor, value):
     return self
 
 
+@_fill.meta
+def _fill_shape(self: Array, value: Any) -> Array:
+    check_number(value, self.dtype)
+    return meta_like(self)
+
+
 _fill.vjp(self=lambda g: ops.zeros_like(g))
 
 
@@ -287,12 +308,22 @@ _fill.vjp(self=lambda g: ops.zeros_like(g))
 )
 def _fill_with(self: Tensor, value: Tensor):
     """`self` with every element replaced by the one of a 0-dim tensor."""
+    _check_number_tensor(value)
+    np.copyto(self, value, casting="unsafe")
+    return self
+
+
+def _check_number_tensor(value: Array) -> None:
     if value.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
         )
-    np.copyto(self, value, casting="unsafe")
-    return self
+
+
+@_fill_with.meta
+def _fill_with_shape(self: Array, value: Array) -> Array:
+    _check_number_tensor(value)
+    return meta_like(self)
 
 
 _fill_with.vjp(self=lambda g: ops.zeros_like(g), value="g")
@@ -351,6 +382,9 @@ def _zero(self: Tensor):
     """Zeros like `self`."""
     self[...] = 0
     return self
+
+
+_zero.meta(meta_like)
 
 
 _zero.vjp(self=lambda g: ops.zeros_like(g))

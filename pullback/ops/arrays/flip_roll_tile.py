@@ -9,6 +9,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.dtypes import contiguous_format
+from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
 from pullback.core.types import Array, Size
 from pullback.ops.shared.batches import padded, shifted
@@ -29,6 +30,12 @@ def flip(self: Tensor, dims: Size):
     """
     axes = wrap_dims(dims, self.ndim)
     return np.flip(self, axes).copy(order="K") if self.ndim else self.copy()
+
+
+@flip.meta
+def _flip_shape(self: Array, dims: Any) -> Array:
+    wrap_dims(dims, self.ndim)
+    return meta_like(self)
 
 
 flip.vjp(self=lambda g, dims: flip(g, dims))
@@ -60,17 +67,31 @@ def roll(self: Tensor, shifts, dims=()):
     >>> torch.arange(4).roll(1)
     tensor([3, 0, 1, 2])
     """
+    shifts, dims = _checked_roll(self, shifts, dims)
+    if not dims:
+        return np.roll(compact(self), shifts[0]).reshape(self.shape)
+    return compact(np.roll(self, shifts, dims))
+
+
+def _checked_roll(self: Array, shifts: Any, dims: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shifts and dims, counted from the front; no dims for the flattened tensor."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     dims = (dims,) if isinstance(dims, int) else tuple(dims)
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
-        return np.roll(compact(self), shifts[0]).reshape(self.shape)
+        return shifts, ()
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     if not self.ndim:
         raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
-    return compact(np.roll(self, shifts, tuple(wrap_dim(d, self.ndim) for d in dims)))
+    return shifts, tuple(wrap_dim(d, self.ndim) for d in dims)
+
+
+@roll.meta
+def _roll_shape(self: Array, shifts: Any, dims: Any) -> Array:
+    _checked_roll(self, shifts, dims)
+    return meta_array(self.shape, self.dtype)
 
 
 def _unflipped(shifts: Any) -> Any:
@@ -91,6 +112,11 @@ def rot90(self: Tensor, k=1, dims=(0, 1)):
     tensor([[1, 3],
             [0, 2]])
     """
+    return np.rot90(self, k, _checked_plane(self, dims)).copy(order="K")
+
+
+def _checked_plane(self: Array, dims: Any) -> tuple[int, int]:
+    """The two dims, counted from the front."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if self.ndim < 2:
@@ -100,7 +126,13 @@ def rot90(self: Tensor, k=1, dims=(0, 1)):
             f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
         )
     first, second = (wrap_dim(d, self.ndim) for d in dims)
-    return np.rot90(self, k, (first, second)).copy(order="K")
+    return first, second
+
+
+@rot90.meta
+def _rot90_shape(self: Array, k: int, dims: Any) -> Array:
+    plane = _checked_plane(self, dims)
+    return meta_like(self.swapaxes(*plane) if k % 2 else self)
 
 
 rot90.vjp(self=lambda g, k, dims: rot90(g, -k, dims))
@@ -118,6 +150,12 @@ def _rot90_batch(level: Any, op: Op, self: Any, k: int, dims: Any) -> Any:
 def _repeat(self: Tensor, repeats):
     """`self` put side by side with itself."""
     return np.tile(self, repeats)
+
+
+@_repeat.meta
+def _repeat_shape(self: Array, repeats: Any) -> Array:
+    shape = (1,) * (len(repeats) - self.ndim) + self.shape
+    return meta_array([n * count for n, count in zip(shape, repeats, strict=True)], self.dtype)
 
 
 @_repeat.joint_vjp
@@ -235,13 +273,17 @@ def repeat_interleave(
 
 def _triangle(name: str, self: Array, diagonal: int, lower: bool) -> Array:
     """Matrices with what is above (or else below) a diagonal replaced by zeros."""
-    if self.ndim < 2:
-        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+    _check_matrix(name, self)
     rows, columns = self.shape[-2:]
     inside = np.tri(rows, columns, diagonal if lower else diagonal - 1, dtype=bool)
     whole = np.zeros(self.shape, self.dtype)
     np.copyto(whole, self, where=inside if lower else ~inside)
     return whole
+
+
+def _check_matrix(name: str, self: Array) -> None:
+    if self.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
 
 
 @op(places="tmi", moves=True, linear=True, batch="leading")
@@ -258,6 +300,12 @@ def tril(self: Tensor, diagonal: int = 0) -> Array:
     return _triangle("tril", self, diagonal, True)
 
 
+@tril.meta
+def _tril_shape(self: Array, diagonal: int) -> Array:
+    _check_matrix("tril", self)
+    return meta_array(self.shape, self.dtype)
+
+
 @op(places="tmi", moves=True, linear=True, batch="leading")
 def triu(self: Tensor, diagonal: int = 0) -> Array:
     """The upper triangles of matrices, zeros elsewhere.
@@ -270,6 +318,12 @@ def triu(self: Tensor, diagonal: int = 0) -> Array:
             [0., 1.]])
     """
     return _triangle("triu", self, diagonal, False)
+
+
+@triu.meta
+def _triu_shape(self: Array, diagonal: int) -> Array:
+    _check_matrix("triu", self)
+    return meta_array(self.shape, self.dtype)
 
 
 tril.vjp(self=lambda g, diagonal: tril(g, diagonal))
@@ -287,6 +341,11 @@ def _pad(self: Tensor, pad, value):
     whole = np.full(shape, value, self.dtype)
     whole[tuple(slice(max(a, 0), m - max(b, 0)) for (a, b), m in zip(pad, shape, strict=True))] = inner
     return whole
+
+
+@_pad.meta
+def _pad_shape(self: Array, pad: Any, value: Any) -> Array:
+    return meta_array([n + a + b for (a, b), n in zip(pad, self.shape, strict=True)], self.dtype)
 
 
 _pad.vjp(self=lambda g, pad: _pad(g, tuple((-a, -b) for a, b in pad), 0))

@@ -12,9 +12,10 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array
 from pullback.core.dtypes import promote_types
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn
-from pullback.core.types import Tensors
+from pullback.core.types import Array, Tensors
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import compact
@@ -56,6 +57,18 @@ def _cat(tensors: Tensors, dim):
         return compact(np.concatenate(tensors, dim))
     except ValueError:
         raise _unjoinable(tensors, dim) from None
+
+
+@_cat.meta
+def _cat_shape(tensors: Any, dim: int) -> Array:
+    if not all(a.ndim for a in tensors):
+        raise _unjoinable(tensors, dim)
+    dim = wrap_dim(dim, tensors[0].ndim)
+    if len({(*a.shape[:dim], *a.shape[dim + 1 :]) for a in tensors}) > 1:
+        raise _unjoinable(tensors, dim)
+    shape = list(tensors[0].shape)
+    shape[dim] = sum(a.shape[dim] for a in tensors)
+    return meta_array(shape, tensors[0].dtype)
 
 
 def _unjoinable(arrays: Any, dim: int) -> Exception:
@@ -128,6 +141,13 @@ def _stack(tensors: Tensors, dim):
     """Tensors of one dtype and shape along a new dimension."""
     at = (slice(None),) * dim + (None,)
     return compact(np.concatenate([t[at] for t in tensors], dim))
+
+
+@_stack.meta
+def _stack_shape(tensors: Any, dim: int) -> Array:
+    shape = list(tensors[0].shape)
+    shape.insert(dim, len(tensors))
+    return meta_array(shape, tensors[0].dtype)
 
 
 @_stack.joint_vjp
@@ -255,6 +275,11 @@ def _block_diag(tensors: Tensors):
         whole[row : row + t.shape[0], column : column + t.shape[1]] = t
         row, column = row + t.shape[0], column + t.shape[1]
     return whole
+
+
+@_block_diag.meta
+def _block_diag_shape(tensors: Any) -> Array:
+    return meta_array([sum(t.shape[d] for t in tensors) for d in (0, 1)], tensors[0].dtype)
 
 
 @_block_diag.joint_vjp

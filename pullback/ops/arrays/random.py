@@ -17,7 +17,7 @@ import numpy as np
 from pullback.core._engine import Tensor, from_array, levels
 from pullback.core.dtypes import as_device, get_default_dtype, int64, uint8
 from pullback.core.dtypes import device as Device
-from pullback.core.meta import meta_array
+from pullback.core.meta import meta_array, meta_broadcast
 from pullback.core.op import function, op
 from pullback.core.strides import preserved_strides, strided_array, strides_of
 from pullback.core.types import Array, Number
@@ -178,6 +178,11 @@ def _maker(fill: Callable[..., None], *args: Any) -> Callable[[Sequence[int], An
 def _drawn_fill(self: Tensor, make):
     """What `make(shape, dtype)` draws for a tensor like this one."""
     return make(self.shape, self.dtype)
+
+
+@_drawn_fill.meta
+def _drawn_fill_shape(self: Array, make: Any) -> Array:
+    return meta_array(self.shape, self.dtype)
 
 
 def _new_random(name: str, options: Any, kind: Any, shape: Sequence[int], make: Any) -> Tensor:
@@ -663,6 +668,11 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None):
     tensor([5.])
     """
     return samples.binomial(count, prob, default_generator if generator is None else generator)
+
+
+@binomial.meta
+def _binomial_shape(count: Array, prob: Array, generator: Any) -> Array:
+    return meta_broadcast([count, prob], count.dtype)
 
 
 binomial.vjp(count=without_derivative("binomial"), prob=without_derivative("binomial"))

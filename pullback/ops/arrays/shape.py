@@ -19,7 +19,9 @@ from pullback.core._loops import strided
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import Size
 from pullback.core.dtypes import dtype as Dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.shared.batches import padded, shifted, shifted_args
 from pullback.ops.shared.dims import infer_size, view_strides, wrap_dim
 from pullback.ops.shared.flat_indices import WHOLE
@@ -31,6 +33,11 @@ def embed(self: Tensor, shape, view, args):
     whole = np.zeros(shape, self.dtype)
     REGISTRY[view].kernel(whole, *args)[...] = self
     return whole
+
+
+@embed.meta
+def _embed_shape(self: Array, shape: Any, view: str, args: Any) -> Array:
+    return meta_array(shape, self.dtype)
 
 
 embed.vjp(self=lambda g, view, args: REGISTRY[view](g, *args))
@@ -119,6 +126,11 @@ _reshape_alias.vjp(self=lambda g, self_shape: reshape(g, self_shape))
 def unsafe_view(self: Tensor, size):
     """`self` with another shape, a copy if need be, but no view: for results that nobody else holds."""
     return self.reshape(size)
+
+
+@unsafe_view.meta
+def _unsafe_view_shape(self: Array, size: Any) -> Array:
+    return meta_array(infer_size(size, self.size), self.dtype)
 
 
 unsafe_view.vjp(self=lambda g, self_shape: reshape(g, self_shape))
@@ -338,13 +350,22 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 @op(name="diag_embed", places="", moves=True, linear=True)
 def _diag_embed(self: Tensor, offset, dim1, dim2):
     """Zeros with the last dimension of `self` on a diagonal."""
-    n = self.shape[-1] + abs(offset)
-    shape = list(self.shape[:-1])
-    for dim in sorted((dim1, dim2)):
-        shape.insert(dim, n)
-    whole = np.zeros(shape, self.dtype)
+    whole = np.zeros(_diagonal_shape(self, offset, dim1, dim2), self.dtype)
     diagonal.kernel(whole, offset, dim1, dim2)[...] = self
     return whole
+
+
+def _diagonal_shape(self: Array, offset: int, dim1: int, dim2: int) -> list[int]:
+    """The shape of matrices with the last dim of `self` on a diagonal."""
+    shape = list(self.shape[:-1])
+    for dim in sorted((dim1, dim2)):
+        shape.insert(dim, self.shape[-1] + abs(offset))
+    return shape
+
+
+@_diag_embed.meta
+def _diag_embed_shape(self: Array, offset: int, dim1: int, dim2: int) -> Array:
+    return meta_array(_diagonal_shape(self, offset, dim1, dim2), self.dtype)
 
 
 _diag_embed.vjp(self=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2))
@@ -354,6 +375,11 @@ _diag_embed.vjp(self=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim
 def _diagonal_copy(self: Tensor, offset, dim1, dim2):
     """`diagonal`, copied."""
     return diagonal.kernel(self, offset, dim1, dim2).copy()
+
+
+@_diagonal_copy.meta
+def _diagonal_copy_shape(self: Array, offset: int, dim1: int, dim2: int) -> Array:
+    return meta_array(diagonal.kernel(self, offset, dim1, dim2).shape, self.dtype)
 
 
 _diagonal_copy.vjp(

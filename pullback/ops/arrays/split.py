@@ -15,7 +15,9 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core._loops import strided
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.arrays.shape import slice_view
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
@@ -107,10 +109,16 @@ def unsafe_split(self: Tensor, split_size, dim=0):
     return _split_kernel(self, split_size, dim)
 
 
+unsafe_split.meta(unsafe_split.kernel)  # pieces of an array without numbers have none
+
+
 @op(name="unsafe_split_with_sizes", places="tm", moves=True, linear=True)
 def unsafe_split_with_sizes(self: Tensor, split_sizes, dim=0):
     """`split_with_sizes` whose pieces do not count as views: see `unsafe_split`."""
     return _split_sizes_kernel(self, split_sizes, dim)
+
+
+unsafe_split_with_sizes.meta(unsafe_split_with_sizes.kernel)
 
 
 for _record, _rule in (
@@ -309,6 +317,11 @@ def unfold_sum(self: Tensor, shape, dimension, size, step):
     positions = np.arange(whole.size).reshape(shape)
     accumulate(np.add, whole, unfold.kernel(positions, dimension, size, step), self)
     return whole
+
+
+@unfold_sum.meta
+def _unfold_sum_shape(self: Array, shape: Any, dimension: int, size: int, step: int) -> Array:
+    return meta_array(shape, self.dtype)
 
 
 unfold.vjp(self=lambda g, self_shape, dimension, size, step: unfold_sum(g, self_shape, dimension, size, step))

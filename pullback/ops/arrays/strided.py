@@ -18,6 +18,7 @@ from pullback.core._engine import Op, Tensor, detach_inplace, from_array, restru
 from pullback.core._loops import strided
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format, from_numpy_dtype, preserve_format
+from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import SURFACE, function, op
 from pullback.core.strides import (
     contiguous_strides,
@@ -28,6 +29,7 @@ from pullback.core.strides import (
     strides_for,
     strides_of,
 )
+from pullback.core.types import Array
 from pullback.ops.shared.dims import one_or_many
 
 # ---------------------------------------------------------------------------------- as_strided
@@ -121,6 +123,11 @@ def strided_put(self: Tensor, shape, strides, size, stride, offset):
     return whole.copy(order="K") if counts is None else (whole / counts).astype(self.dtype)
 
 
+@strided_put.meta
+def _strided_put_shape(self: Array, shape: Any, strides: Any, size: Any, stride: Any, offset: int) -> Array:
+    return meta_array(shape, self.dtype)
+
+
 @op(places="", moves=True, linear=True)
 def strided_take(self: Tensor, strides, size, stride, offset):
     """`as_strided` of numbers that may lie otherwise in memory than `strides` says."""
@@ -131,6 +138,11 @@ def strided_take(self: Tensor, strides, size, stride, offset):
     counts = _counts(self.shape, tuple(strides))
     values = self if counts is None else (self / counts).astype(self.dtype)
     return _strided_map(values, (tuple(size), tuple(stride), offset), (self.shape, tuple(strides), 0)).copy()
+
+
+@strided_take.meta
+def _strided_take_shape(self: Array, strides: Any, size: Any, stride: Any, offset: int) -> Array:
+    return meta_array(size, self.dtype)
 
 
 strided_put.vjp(self=lambda g, strides, size, stride, offset: strided_take(g, strides, size, stride, offset))
@@ -232,6 +244,14 @@ def _as_strided_scatter(self: Tensor, src: Tensor, size, stride, offset, strides
     whole[...] = self
     strided(buffer, size, stride, start + offset)[...] = src
     return whole
+
+
+@_as_strided_scatter.meta
+def _as_strided_scatter_shape(
+    self: Array, src: Array, size: Any, stride: Any, offset: int, strides: Any
+) -> Array:
+    np.broadcast_to(src, size)
+    return meta_array(self.shape, self.dtype, strides)
 
 
 _as_strided_scatter.vjp(
@@ -463,6 +483,13 @@ def clone(self: Tensor, memory_format=None):
     if memory_format is None or memory_format is preserve_format:
         return laid_copy(self, self.dtype)
     return laid_copy(self, self.dtype, strides_for(self.shape, memory_format))
+
+
+@clone.meta
+def _clone_shape(self: Array, memory_format: Any) -> Array:
+    if memory_format is None or memory_format is preserve_format:
+        return meta_like(self)
+    return meta_array(self.shape, self.dtype, strides_for(self.shape, memory_format))
 
 
 clone.vjp(self="g")

@@ -14,6 +14,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, result_type
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import bool_, uint8
+from pullback.core.meta import meta_broadcast
 from pullback.core.op import elementwise, function, op
 from pullback.core.types import Array, Number
 from pullback.ops.elementwise.arithmetic import TWO
@@ -164,11 +165,7 @@ def isclose(
     >>> torch.isclose(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
     tensor([ True, False])
     """
-    if self.dtype != other.dtype:
-        raise RuntimeError(f"{type_name(self)} did not match {type_name(other)}")
-    for name, tolerance in (("rtol", rtol), ("atol", atol)):
-        if tolerance < 0:
-            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
+    _check_closeness(self, other, rtol, atol)
     close = np.equal(self, other)
     if equal_nan and self.dtype.kind in "fc":
         close = close | (np.isnan(self) & np.isnan(other))
@@ -178,6 +175,20 @@ def isclose(
         self, other = self.astype(np.float64), other.astype(np.float64)
     gap = np.absolute(self - other)
     return close | (np.isfinite(gap) & (gap <= atol + np.absolute(rtol * other)))
+
+
+def _check_closeness(self: Array, other: Array, rtol: float, atol: float) -> None:
+    if self.dtype != other.dtype:
+        raise RuntimeError(f"{type_name(self)} did not match {type_name(other)}")
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
+
+
+@isclose.meta
+def _isclose_shape(self: Array, other: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
+    _check_closeness(self, other, rtol, atol)
+    return meta_broadcast([self, other], np.bool_)
 
 
 @function()
@@ -226,6 +237,15 @@ def _where(
         return np.where(*operands)
     except ValueError:
         raise RuntimeError(_broadcast_error([x.shape for x in operands])) from None
+
+
+@_where.meta
+def _where_shape(condition: Array, self: Array | Number, other: Array | Number, dtype: Any) -> Array:
+    arrays = [condition, *(x for x in (self, other) if isinstance(x, np.ndarray))]
+    try:
+        return meta_broadcast(arrays, dtype.numpy)
+    except ValueError:
+        raise RuntimeError(_broadcast_error([x.shape for x in arrays])) from None
 
 
 def _broadcast_error(shapes: list[tuple[int, ...]]) -> str:

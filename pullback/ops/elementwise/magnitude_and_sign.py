@@ -9,8 +9,10 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import IN_PLACE, Tensor
-from pullback.core.dtypes import bool_, finfo
+from pullback.core.dtypes import bool_, finfo, from_numpy_dtype
+from pullback.core.meta import meta_like
 from pullback.core.op import elementwise, function, op
+from pullback.core.types import Array
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared import series
 from pullback.ops.shared.refusals import no_complex, unimplemented, without_derivative
@@ -215,10 +217,20 @@ ldexp = elementwise(
 @op(name="frexp", places="", layout="K", batch="leading")
 def _frexp(self: Tensor) -> Any:
     """Mantissa and exponent."""
-    if self.dtype.kind != "f":
-        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    _check_float(self)
     mantissa, exponent = np.frexp(self)
     return mantissa, np.where(np.isfinite(self), exponent, 0).astype(np.int32)
+
+
+def _check_float(self: Array) -> None:
+    if from_numpy_dtype(self.dtype).kind != "f":
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+
+
+@_frexp.meta
+def _frexp_shapes(self: Array) -> tuple[Array, Array]:
+    _check_float(self)
+    return meta_like(self), meta_like(self, np.int32)
 
 
 _frexp.vjp(self=lambda g0, result1: ldexp(g0, -result1))
