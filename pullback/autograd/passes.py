@@ -110,19 +110,7 @@ def grad(
     >>> torch.autograd.grad(x * x, x)
     (tensor(6.),)
     """
-    if materialize_grads and allow_unused is False:
-        raise ValueError(
-            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
-            "allow_unused=False."
-        )
-    if not only_inputs:
-        warnings.warn(
-            "only_inputs argument is deprecated and is ignored now (defaults to True). To "
-            "accumulate gradient for other parts of the graph, please use "
-            "torch.autograd.backward.",
-            FutureWarning,
-            stacklevel=2,
-        )
+    _check_options(only_inputs, allow_unused, materialize_grads)
     roots = _as_tuple(outputs)
     sources = tuple(inputs.values()) if isinstance(inputs, dict) else _as_tuple(inputs)
     operands = tuple(x for x in (*roots, *sources) if isinstance(x, Tensor))
@@ -150,6 +138,23 @@ def grad(
         if g is None and materialize_grads:
             found[i] = _zeros_for(sources[i])
     return dict(zip(inputs, found, strict=True)) if isinstance(inputs, dict) else tuple(found)
+
+
+def _check_options(only_inputs: bool, allow_unused: bool | None, materialize_grads: bool) -> None:
+    """ValueError for options of `grad` that contradict each other."""
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To "
+            "accumulate gradient for other parts of the graph, please use "
+            "torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=3,
+        )
 
 
 def _pass_from(

@@ -246,7 +246,7 @@ class _Ivp(Function):
         system = ctx.system
         wanted = ctx.needs_input_grad
         numbers = ctx.dense is not None and not _engine.grad_enabled() and not _engine.levels()
-        sweep = _interpolated if numbers else _backsolved
+        sweep = _interpolated_sweep if numbers else _backsolved
         chosen = [bool(w) and isinstance(a, Tensor) for w, a in zip(wanted[6:], given, strict=True)]
         weight, slopes = sweep(ctx, start, times, states, given, chosen, g)
         args = given[: system.arguments]
@@ -309,7 +309,7 @@ def _start_state(ctx: Any, start: Tensor, times: Tensor, states: Tensor, args: A
     return _Ivp.apply(system, way, {}, times[0], start.reshape(1), states[0], *args, *system.held)[0]
 
 
-def _interpolated(
+def _interpolated_sweep(
     ctx: Any, start: Tensor, times: Tensor, states: Tensor, given: Any, chosen: Any, g: Tensor
 ) -> Any:
     """The adjoint along the dense output, on numbers."""

@@ -36,7 +36,7 @@ def replayed(
             places = (leg.t[:-1] - leg.t[0]) / (leg.t[-1] - leg.t[0])
             for place, part in zip(places, parts, strict=True):
                 y = checkpoint(
-                    _step,
+                    _recorded_step,
                     system,
                     scheme,
                     float(place),
@@ -53,7 +53,7 @@ def replayed(
     return OdeSolution(times, ops.stack(states), count)
 
 
-def _step(
+def _recorded_step(
     system: _System,
     scheme: Any,
     place: float,
