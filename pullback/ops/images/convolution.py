@@ -172,13 +172,13 @@ def geometry_of(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
 @functools.lru_cache(4096)
 def _per_dim(dims: int, **options: Ints) -> list[tuple[int, ...]]:
     """Options with one int for each spatial dim; RuntimeError for those with neither one nor as many."""
-    found = []
+    expanded = []
     for name, value in options.items():
         values = value if isinstance(value, tuple) else (value,)
         if len(values) not in (1, dims):
             refusals.refuse_conv_list(name, values, dims)
-        found.append(tuple([index(v) for v in values]) * (dims if len(values) == 1 else 1))
-    return found
+        expanded.append(tuple([index(v) for v in values]) * (dims if len(values) == 1 else 1))
+    return expanded
 
 
 def _options(dims: int, stride: Any, padding: Any, dilation: Any) -> list[tuple[int, ...]]:
@@ -394,8 +394,8 @@ def _convolution_weight_batch(
     whole = (shape[0] * level.size, *shape[1:])
     x = self if together else channels(level, self)
     counted = 1 if together else groups * level.size
-    found = op(x, channels(level, other), whole, stride, padding, dilation, counted)
-    return level.wrap(ops.reshape(found, (level.size, *shape)))
+    w = op(x, channels(level, other), whole, stride, padding, dilation, counted)
+    return level.wrap(ops.reshape(w, (level.size, *shape)))
 
 
 # ------------------------------------------------------------------------------- what users call
@@ -619,5 +619,5 @@ conv_tbc.vjp(
 def _conv_tbc_by_conv1d(self: Tensor, weight: Tensor, bias: Tensor, pad: int) -> Tensor:
     if (self.ndim, weight.ndim, bias.ndim) != (3, 3, 1):
         return NotImplemented
-    found = conv1d(ops.permute(self, (1, 2, 0)), ops.permute(weight, (2, 1, 0)), bias, 1, pad)
-    return ops.permute(found, (2, 0, 1))
+    y = conv1d(ops.permute(self, (1, 2, 0)), ops.permute(weight, (2, 1, 0)), bias, 1, pad)
+    return ops.permute(y, (2, 0, 1))

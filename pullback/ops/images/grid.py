@@ -240,8 +240,8 @@ def _base(size: tuple[int, ...], corners: bool, kind: Any) -> Array:
     for n in size:
         line = np.linspace(-1, 1, n, dtype=kind) if n > 1 else np.zeros(1, kind)
         axes.append(line if corners else line * kind.type((n - 1) / n))
-    spread = np.meshgrid(*axes, indexing="ij")[::-1]
-    return np.stack([*spread, np.ones(size, kind)], -1).reshape(-1, len(size) + 1)
+    coordinates = np.meshgrid(*axes, indexing="ij")[::-1]
+    return np.stack([*coordinates, np.ones(size, kind)], -1).reshape(-1, len(size) + 1)
 
 
 @op(places="", grad_name="AffineGridGeneratorBackward0", linear=True)

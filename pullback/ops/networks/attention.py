@@ -215,8 +215,10 @@ def _attention_vjp(
     g = ops.zeros_like(result0) if g0 is None else g0
     wanted = len(needs) > 3 and bool(needs[3])
     if g1 is None and not grad_enabled() and not levels():
-        found = _attention_slope(g, query, key, value, attn_mask, result0, result1, is_causal, scale, wanted)
-        return (*found[:3], found[3] if wanted else None)
+        gradients = _attention_slope(
+            g, query, key, value, attn_mask, result0, result1, is_causal, scale, wanted
+        )
+        return (*gradients[:3], gradients[3] if wanted else None)
     weights = _weights(query, key, attn_mask, is_causal, scale)
     rise = ops.matmul(g, ops.transpose(value, -2, -1))
     slope = weights * (rise - ops.sum(g * ops.matmul(weights, value), -1, True))

@@ -259,17 +259,17 @@ def native_batch_norm(
     >>> torch.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[1]
     tensor([2.])
     """
-    found = _batch(
+    results = _batch(
         "NativeBatchNormBackward0", input, weight, bias, running_mean, running_var, training, momentum, eps
     )
-    return _into_out(found, out)
+    return _into_out(results, out)
 
 
-def _into_out(found: tuple[Tensor, ...], out: Any) -> Any:
+def _into_out(results: tuple[Tensor, ...], out: Any) -> Any:
     if out is None:
-        return found
-    for given, t in zip(out, found, strict=True):
-        given.resize_(tuple(t.shape)).copy_(t)
+        return results
+    for target, result in zip(out, results, strict=True):
+        target.resize_(tuple(result.shape)).copy_(result)
     return tuple(out)
 
 
@@ -300,10 +300,10 @@ def _native_batch_norm_legit(
     tensor([2.])
     """
     if (rest and isinstance(rest[0], Tensor)) or "running_mean" in named:
-        found = _batch("NativeBatchNormLegitBackward0", input, weight, bias, *rest, **named)
+        results = _batch("NativeBatchNormLegitBackward0", input, weight, bias, *rest, **named)
     else:
-        found = _batch("NativeBatchNormLegitBackward1", input, weight, bias, None, None, *rest, **named)
-    return _into_out(found, out)
+        results = _batch("NativeBatchNormLegitBackward1", input, weight, bias, None, None, *rest, **named)
+    return _into_out(results, out)
 
 
 # ------------------------------------------------------------------------------- instance_norm

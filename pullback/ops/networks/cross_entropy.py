@@ -327,17 +327,17 @@ def _label_smoothed(
     dim = 0 if input.ndim == 1 else 1
     x = ops.log_softmax(input, dim)
     sharp = _nll_nd(x, target, weight, reduction, ignore)
-    spread = -ops.sum(x if weight is None else x * _by_class(weight, x.ndim, dim), dim)
+    even = -ops.sum(x if weight is None else x * _by_class(weight, x.ndim, dim), dim)
     used = target != ignore
-    spread = ops.where(used, spread, 0.0)
+    even = ops.where(used, even, 0.0)
     if reduction == MEAN and weight is not None:
         factors = ops.where(used, weight[ops.where(used, target, 0).to(int64)], 0.0)
-        spread = ops.sum(spread) / ops.sum(factors)
+        even = ops.sum(even) / ops.sum(factors)
     elif reduction == MEAN:
-        spread = ops.sum(spread) / ops.sum(used)
+        even = ops.sum(even) / ops.sum(used)
     else:
-        spread = reduced(spread, reduction)
-    return sharp * (1 - smoothing) + spread * (smoothing / input.shape[dim])
+        even = reduced(even, reduction)
+    return sharp * (1 - smoothing) + even * (smoothing / input.shape[dim])
 
 
 @loss

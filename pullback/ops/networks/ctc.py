@@ -130,8 +130,8 @@ def _ctc_batch(level: Any, op: Op, *args: Any) -> Any:
         p = level.front(x)
         return ops.reshape(p, (-1, *p.shape[2:]))
 
-    found = op(*[joined(x) if isinstance(x, Tensor) else x for x in args])
-    return unchannelled(level, found)
+    result = op(*[joined(x) if isinstance(x, Tensor) else x for x in args])
+    return unchannelled(level, result)
 
 
 for _record in (_ctc_loss, _ctc_slope, _ctc_bend):

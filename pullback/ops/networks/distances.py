@@ -58,8 +58,7 @@ def _check_one_kind(name: str, *arrays: Array) -> None:
         raise NotImplementedError(f"\"{name}\" not implemented for '{first.type_name}'")
     for a in arrays[1:]:
         if a.dtype != arrays[0].dtype:
-            found = type_name(a)
-            raise RuntimeError(f"expected scalar type {first.type_name} but found {found}")
+            raise RuntimeError(f"expected scalar type {first.type_name} but found {type_name(a)}")
 
 
 def _common_batch(x1: Array, x2: Array) -> tuple[int, ...]:
@@ -98,10 +97,10 @@ def _cdist(x1: Tensor, x2: Tensor, p: float, mode: int) -> Array:
     for a in (x1, x2):
         whole = np.broadcast_to(a, (*batch, *a.shape[-2:]))
         parts.append(np.ascontiguousarray(whole).reshape(-1, *a.shape[-2:]) if whole.size else None)
-    found = np.zeros(shape, x1.dtype)
-    if found.size and parts[0] is not None:
-        distances.between(parts[0], parts[1], found.reshape(-1, *shape[-2:]), p)
-    return found
+    result = np.zeros(shape, x1.dtype)
+    if result.size and parts[0] is not None:
+        distances.between(parts[0], parts[1], result.reshape(-1, *shape[-2:]), p)
+    return result
 
 
 @_cdist.meta
@@ -161,10 +160,10 @@ def _pdist(self: Tensor, p: float) -> Array:
     """Of a matrix, or of each of a stack of them."""
     _check_pdist(self, p)
     *stack, n, d = self.shape
-    found = np.zeros((math.prod(stack), n * (n - 1) // 2), self.dtype)
-    if found.size and self.size:
-        distances.within(np.ascontiguousarray(self).reshape(-1, n, d), found, p)
-    return found.reshape(*stack, -1)
+    result = np.zeros((math.prod(stack), n * (n - 1) // 2), self.dtype)
+    if result.size and self.size:
+        distances.within(np.ascontiguousarray(self).reshape(-1, n, d), result, p)
+    return result.reshape(*stack, -1)
 
 
 def _pdist_vjp(g: Tensor, self: Tensor, p: float, result: Tensor) -> Tensor:

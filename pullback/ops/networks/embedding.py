@@ -182,8 +182,8 @@ def _embedding_slope_batch(
     if padding_idx >= 0 or by_frequency:
         return level.call(_embedding_slope_by_rows, self, indices, rows, padding_idx, by_frequency)
     places = _places_of_all(level, indices, rows)
-    found = op(level.front(self), places, rows * level.size, padding_idx, by_frequency)
-    return level.wrap(ops.reshape(found, (level.size, rows, -1)))
+    result = op(level.front(self), places, rows * level.size, padding_idx, by_frequency)
+    return level.wrap(ops.reshape(result, (level.size, rows, -1)))
 
 
 def _embedding_slope_by_rows(
@@ -191,12 +191,12 @@ def _embedding_slope_by_rows(
 ) -> Tensor:
     flat = ops.reshape(indices, (-1,)).long()
     values = ops.reshape(g, (flat.shape[0], -1))
-    found = ops.index_add(ops.zeros((rows, values.shape[1]), dtype=g.dtype), 0, flat, values)
+    result = ops.index_add(ops.zeros((rows, values.shape[1]), dtype=g.dtype), 0, flat, values)
     if by_frequency:
-        found = found / ops.unsqueeze(ops.clamp(_occurrences(flat, rows, g.dtype), 1), 1)
+        result = result / ops.unsqueeze(ops.clamp(_occurrences(flat, rows, g.dtype), 1), 1)
     if padding >= 0:
-        found = ops.where(ops.unsqueeze(ops.arange(rows) == padding, 1), 0.0, found)
-    return found
+        result = ops.where(ops.unsqueeze(ops.arange(rows) == padding, 1), 0.0, result)
+    return result
 
 
 @op(name="embedding_renorm", places="", writes="K")
@@ -336,8 +336,8 @@ def _flat_places_of_all(level: Any, places: Any, rows: int) -> Tensor:
 def _bag_sum_batch(level: Any, op: Op, self: Any, scale: Any, source: Any, target: Any, bags: int) -> Any:
     places = _flat_places_of_all(level, source, self.shape[0]), _flat_places_of_all(level, target, bags)
     scale = None if scale is None else folded(level, scale)
-    found = op(folded(level, self), scale, *places, bags * level.size)
-    return level.wrap(ops.reshape(found, (level.size, bags, *self.shape[1:])))
+    result = op(folded(level, self), scale, *places, bags * level.size)
+    return level.wrap(ops.reshape(result, (level.size, bags, *self.shape[1:])))
 
 
 @_bag_dots.batch
@@ -346,18 +346,18 @@ def _bag_dots_batch(level: Any, op: Op, self: Any, other: Any, at_self: Any, at_
         _flat_places_of_all(level, at_self, self.shape[0]),
         _flat_places_of_all(level, at_other, other.shape[0]),
     )
-    found = op(folded(level, self), folded(level, other), *places)
-    return level.wrap(ops.reshape(found, (level.size, -1)))
+    result = op(folded(level, self), folded(level, other), *places)
+    return level.wrap(ops.reshape(result, (level.size, -1)))
 
 
 @_bag_max.batch
 def _bag_max_batch(level: Any, op: Op, self: Any, source: Any, target: Any, bags: int) -> Any:
     rows = self.shape[0]
     places = _flat_places_of_all(level, source, rows), _flat_places_of_all(level, target, bags)
-    found, where = op(folded(level, self), *places, bags * level.size)
+    result, where = op(folded(level, self), *places, bags * level.size)
     shape = (level.size, bags, *self.shape[1:])
-    found, where = ops.reshape(found, shape), ops.reshape(where, shape)
-    return level.wrap((found, ops.where(where < 0, where, where % max(rows, 1))))
+    result, where = ops.reshape(result, shape), ops.reshape(where, shape)
+    return level.wrap((result, ops.where(where < 0, where, where % max(rows, 1))))
 
 
 @op(name="bag_places", places="", nondiff=True)

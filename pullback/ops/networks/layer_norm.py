@@ -448,8 +448,8 @@ def _group_norm_batch(level: Any, op: Op, self: Any, weight: Any, bias: Any, fra
     flat = folded(level, self)
     apart = level.holds(weight) or level.holds(bias)
     inside = (None, None) if apart else (weight, bias)
-    found = op(flat, *inside, _group_frame(tuple(flat.shape), frame.shape[1]), eps)
-    y, *stats = [unfolded(level, r) for r in found]
+    results = op(flat, *inside, _group_frame(tuple(flat.shape), frame.shape[1]), eps)
+    y, *stats = [unfolded(level, r) for r in results]
     if apart:
         shape = (1, self.shape[1], *(1,) * (self.ndim - 2))
         y = level.wrap(affine(level, y.physical, weight, bias, shape))

@@ -276,9 +276,9 @@ def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") 
     >>> torch.nn.functional.soft_margin_loss(torch.tensor([0.0]), torch.tensor([1.0]))
     tensor(0.6931)
     """
-    found = result_type(input, target)
-    if found.kind in "iu":
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {found.type_name}")
+    common = result_type(input, target)
+    if common.kind in "iu":
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {common.type_name}")
     input, target = paired("", input, target, warn=False)
     return _soft_margin_loss(input if input.dtype.kind in "fc" else -input, target, reduction_of(reduction))
 
@@ -318,8 +318,8 @@ def _bce(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int) ->
 
 
 def _bce_slope(g: Tensor, self: Tensor, target: Tensor, weight: Tensor | None, reduction: int) -> Tensor:
-    spread = ops.clamp_min((1 - self) * self, 1e-12)
-    return _share(g, self.numel(), reduction, weight) * (self - target) / spread
+    variance = ops.clamp_min((1 - self) * self, 1e-12)
+    return _share(g, self.numel(), reduction, weight) * (self - target) / variance
 
 
 def _bce_target_slope(g: Tensor, self: Tensor, weight: Tensor | None, reduction: int) -> Tensor:

@@ -84,8 +84,8 @@ def _projected(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values after their matrices: one product where all are one tensor."""
     if parts is None and query is key and key is value:
-        found = ops.unflatten(ops.linear(query, packed, bias), -1, (3, query.shape[-1]))
-        q, k, v = ops.unbind(found, -2)
+        stacked = ops.unflatten(ops.linear(query, packed, bias), -1, (3, query.shape[-1]))
+        q, k, v = ops.unbind(stacked, -2)
         return ops.contiguous(q), ops.contiguous(k), ops.contiguous(v)
     matrices = ops.chunk(packed, 3) if parts is None else parts
     biases = (None,) * 3 if bias is None else ops.chunk(bias, 3)
@@ -144,8 +144,8 @@ def _attended(
         mask = (
             ops.unsqueeze(mask, 0) if mask.shape[0] == 1 else ops.reshape(mask, (batch, -1, *mask.shape[1:]))
         )
-    found = ops.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
-    return ops.reshape(found, (-1, *found.shape[2:])), None
+    values = ops.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
+    return ops.reshape(values, (-1, *values.shape[2:])), None
 
 
 @function(places="", aliases=("nn.functional.multi_head_attention_forward",))

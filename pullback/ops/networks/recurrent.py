@@ -257,8 +257,13 @@ def _recurrence_vjp(
     gc = None if c is None else ops.zeros_like(c) if g2 is None else g2
     biased = b is not None
     if not grad_enabled() and not levels():
-        found = _recurrence_slope(g, gh, gc, result3, result4, w, kind, sizes, reverse, biased)
-        return (*found[:2], None if c is None else found[2], found[3], found[4] if biased else None)
+        gradients = _recurrence_slope(g, gh, gc, result3, result4, w, kind, sizes, reverse, biased)
+        return (
+            *gradients[:2],
+            None if c is None else gradients[2],
+            gradients[3],
+            gradients[4] if biased else None,
+        )
     _, befores, saves, _, _ = _scan(_TENSORS, kind, self, h, c, w, b, None, sizes, reverse)
     outer, inner, gh, gc = _scan_back(_TENSORS, kind, g, gh, gc, befores, saves, w, sizes, reverse)
     slope = ops.matmul(ops.t(inner), ops.cat(befores, 0))
@@ -300,12 +305,12 @@ def _parameters_by_layer(
     each = 2 + 2 * biased + projected
     if len(params) % each or len(params) // each < count:
         raise RuntimeError("got an incorrect number of RNN parameters")
-    found = []
+    layers = []
     for start in range(0, count * each, each):
         part = list(params[start : start + each])
         project = part.pop() if projected else None
-        found.append((*part, project) if biased else (*part, None, None, project))
-    return found
+        layers.append((*part, project) if biased else (*part, None, None, project))
+    return layers
 
 
 def _layers(
@@ -367,15 +372,15 @@ def _recurrent_layer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         times, batch = data.shape[:2]
         sizes = (batch,) * times
         data = ops.reshape(data, (times * batch, data.shape[2]))
-    found, lasts = _layers(
+    outputs, lasts = _layers(
         name, data, sizes, states, given["params"], given["has_biases"], given["num_layers"],
         given["dropout"], given["train"], given["bidirectional"],
     )  # fmt: skip
     if not packed:
-        found = ops.reshape(found, (times, batch, found.shape[1]))
+        outputs = ops.reshape(outputs, (times, batch, outputs.shape[1]))
         if given.get("batch_first"):
-            found = ops.transpose(found, 0, 1)
-    return (found, *lasts)
+            outputs = ops.transpose(outputs, 0, 1)
+    return (outputs, *lasts)
 
 
 _LAYER_OPTIONS = ("hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional")

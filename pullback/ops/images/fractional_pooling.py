@@ -1,0 +1,177 @@
+"""Largest elements of windows that lie at pseudo-random steps: fractional_max_pool.
+
+`fractional_max_windows` finds them and their places; its derivative is that of max_pooling.py. Read
+`_fractional_starts`, then `fractional_max_windows`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pullback import ops
+from pullback.core._engine import Op, Tensor
+from pullback.core.meta import meta_array
+from pullback.core.op import op
+from pullback.core.types import Array, Ints
+from pullback.ops.images import refusals
+from pullback.ops.images.max_pooling import put_places
+from pullback.ops.images.windows import per_dim
+from pullback.ops.shared.batches import folded, unfolded
+from pullback.ops.shared.forms import public
+from pullback.ops.shared.refusals import refuse
+
+
+def _fractional_starts(samples: Array, n: int, out: int, kernel: int) -> Array:
+    """Where the windows of one dim begin, for each sample: at steps that vary by one, pseudo-randomly."""
+    if out == 1:
+        return np.full((len(samples), 1), n - kernel)
+    alpha = samples.dtype.type(n - kernel) / samples.dtype.type(out - 1)
+    place = np.arange(out - 1, dtype=samples.dtype)
+    begin = ((place + samples[:, None]) * alpha).astype(np.int64) - (samples[:, None] * alpha).astype(
+        np.int64
+    )
+    return np.concatenate([begin, np.full((len(samples), 1), n - kernel)], axis=1)
+
+
+@op(places="")
+def fractional_max_windows(
+    self: Tensor, samples: Tensor, kernel: tuple[int, ...], out: tuple[int, ...], grad_name: str
+) -> tuple[Array, Array]:
+    """The largest elements of windows that begin where random samples say, one set for each channel."""
+    dims, x = len(kernel), np.ascontiguousarray(self)
+    size, before = x.shape[x.ndim - dims :], x.shape[: x.ndim - dims]
+    count, pixels = math.prod(before), math.prod(size)
+    samples = samples[: before[0] if len(before) > 1 else 1]
+    picked = np.broadcast_to(samples, (*before, dims) if len(before) > 1 else (1, *before, dims))
+    picked = picked.reshape(count, dims).astype(x.dtype)
+    at: Any = 0
+    for d in range(dims):  # of images, the sample of the width comes first
+        starts = _fractional_starts(picked[:, 1 - d if dims == 2 else d], size[d], out[d], kernel[d])
+        taken = starts[:, :, None] + np.arange(kernel[d])
+        shape = [count, *(1,) * (2 * dims)]
+        shape[1 + d], shape[1 + dims + d] = out[d], kernel[d]
+        at = at * size[d] + taken.reshape(shape)
+    at = at.reshape(count, math.prod(out), math.prod(kernel))
+    values = np.take_along_axis(x.reshape(count, 1, pixels), at, axis=2)
+    best = np.argmax(values, axis=2)[..., None]
+    y = np.take_along_axis(values, best, 2).reshape(*before, *out)
+    return y, np.take_along_axis(at, best, 2).reshape(*before, *out)
+
+
+@fractional_max_windows.meta
+def _fractional_meta(self: Array, samples: Array, kernel: Any, out: tuple[int, ...], grad_name: str) -> Any:
+    shape = (*self.shape[: self.ndim - len(out)], *out)
+    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
+
+
+fractional_max_windows.variant = "grad_name"
+fractional_max_windows.vjp(
+    self=lambda g0, self_shape, kernel, grad_name, result1: put_places(
+        g0, result1, tuple(self_shape[len(self_shape) - len(kernel) :]), grad_name
+    )
+)
+
+
+@fractional_max_windows.batch
+def _fractional_batch(level: Any, op: Op, self: Any, samples: Any, kernel: Any, *options: Any) -> Any:
+    """Samples of the places are (N, C, dims), of which a single image takes the first."""
+    places = level.front(samples)
+    if self.ndim == len(kernel) + 1:
+        return level.wrap(op(level.front(self), places[:, 0], kernel, *options))
+    places = ops.reshape(places[:, : self.shape[0]], (-1, *samples.shape[1:]))
+    return tuple([unfolded(level, r) for r in op(folded(level, self), places, kernel, *options)])
+
+
+def _fractional_size(name: str, size: tuple[int, ...], output_size: Any, output_ratio: Any) -> Any:
+    """The size of the result: as given, or the ratio of the input's."""
+    if output_size is not None:
+        return output_size
+    alone = len(size) == 3 and not isinstance(output_ratio, (tuple, list))
+    ratios = (output_ratio,) * 3 if alone else output_ratio
+    if len(ratios) > len(size):
+        refusals.refuse_ratios(name)
+    return tuple([int(n * ratio) for n, ratio in zip(size, ratios, strict=True)])
+
+
+def _per_dim_or_refused(name: str, what: str, value: Any, dims: int) -> tuple[int, ...]:
+    if isinstance(value, (tuple, list)) and len(value) not in (1, dims):
+        refusals.refuse_fractional_list(name, what)
+    return per_dim(name, dims, what, value)
+
+
+def _fractional_max_pool(
+    dims: int, input: Tensor, kernel_size: Ints, output_size: Any, output_ratio: Any, samples: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What fractional_max_pool2d and fractional_max_pool3d do: the largest elements and their places."""
+    name, shape = f"fractional_max_pool{dims}d", tuple(input.shape)
+    refusals.check_fractional(name, dims, shape, output_size, output_ratio)
+    size = shape[-dims:]
+    made = _fractional_size(name, size, output_size, output_ratio)
+    kernel = _per_dim_or_refused(name, "kernel_size", kernel_size, dims)
+    out = _per_dim_or_refused(name, "output_size", made, dims)
+    refusals.check_fractional_room(name, size, kernel, out)
+    if samples is None:
+        batch = shape[0] if len(shape) == dims + 2 else 1
+        samples = ops.rand(batch, shape[-dims - 1], dims, dtype=input.dtype, device=input.device)
+    refusals.check_random_samples(samples, dims)
+    refuse(f"{name}_out_frame", input)
+    return fractional_max_windows(input, samples, kernel, out, f"FractionalMaxPool{dims}DBackward0")
+
+
+@public()
+def fractional_max_pool2d(
+    input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: Any = None,
+    return_indices: bool = False, _random_samples: Tensor | None = None,
+) -> Any:  # fmt: skip
+    """The largest elements of windows that lie at pseudo-random steps.
+
+    There are `output_size` of them, or `output_ratio` times the input's size; `_random_samples` (batch,
+    channels, 2) in [0, 1) says where, drawn if None. ValueError without either. The gradient goes to the
+    first of the largest elements.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.fractional_max_pool2d(torch.ones(1, 5, 5), 2, output_size=3).shape
+    torch.Size([1, 3, 3])
+    """
+    both = _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
+    return both if return_indices else both[0]
+
+
+@public()
+def fractional_max_pool2d_with_indices(
+    input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: Any = None,
+    return_indices: bool = True, _random_samples: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """`fractional_max_pool2d` and the places of the largest elements."""
+    return _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+@public()
+def fractional_max_pool3d(
+    input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: Any = None,
+    return_indices: bool = False, _random_samples: Tensor | None = None,
+) -> Any:  # fmt: skip
+    """The largest elements of windows that lie at pseudo-random steps.
+
+    There are `output_size` of them, or `output_ratio` times the input's size; `_random_samples` (batch,
+    channels, 3) in [0, 1) says where, drawn if None. ValueError without either. The gradient goes to the
+    first of the largest elements.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.fractional_max_pool3d(torch.ones(1, 5, 5, 5), 2, output_size=3).shape
+    torch.Size([1, 3, 3, 3])
+    """
+    both = _fractional_max_pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
+    return both if return_indices else both[0]
+
+
+@public()
+def fractional_max_pool3d_with_indices(
+    input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: Any = None,
+    return_indices: bool = True, _random_samples: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """`fractional_max_pool3d` and the places of the largest elements."""
+    return _fractional_max_pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
