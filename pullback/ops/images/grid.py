@@ -116,39 +116,6 @@ grid_slopes.meta(lambda self, image, grid, *rest: meta_array(grid.shape, grid.dt
 _BICUBIC = 2
 
 
-def _check_grid(input: Tensor, grid: Tensor, mode: int) -> None:
-    """Shapes and dtypes that go together; RuntimeError in PyTorch's words if they do not."""
-    shape, places = list(input.shape), list(grid.shape)
-    dims = len(shape) - 2
-    if shape[:1] != places[:1]:
-        raise RuntimeError(
-            "grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
-            f"{shape} and grid with sizes {places}"
-        )
-    if places[-1] != dims and (len(places) == len(shape) or dims not in (2, 3)):
-        raise RuntimeError(
-            f"grid_sampler(): expected grid to have size {dims} in last dimension, but got grid with sizes "
-            f"{places}"
-        )
-    for d in range(2, len(shape)):
-        if not shape[d]:
-            raise RuntimeError(
-                "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
-                f"{shape} with dimension {d} being empty"
-            )
-    if dims not in (2, 3) or len(places) != len(shape):
-        kind = f"{dims + 2}D" if dims in (2, 3) else "4D or 5D"
-        raise RuntimeError(
-            f"grid_sampler(): expected {kind} input and grid with same number of dimensions, but got "
-            f"input with sizes {shape} and grid with sizes {places}"
-        )
-    if mode == _BICUBIC and dims == 3:
-        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
-    refuse("grid_sampler_2d_cpu_kernel_impl" if dims == 2 else "grid_sampler3d_cpu", input)
-    if input.dtype is not grid.dtype:
-        raise RuntimeError(f"expected scalar type {input.dtype.type_name} but found {grid.dtype.type_name}")
-
-
 @function(places="t")
 def grid_sampler(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
@@ -317,3 +284,39 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
             stacklevel=2,
         )
     return affine_grid_generator(theta, size, corners)
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_grid(input: Tensor, grid: Tensor, mode: int) -> None:
+    """Shapes and dtypes that go together; RuntimeError in PyTorch's words if they do not."""
+    shape, places = list(input.shape), list(grid.shape)
+    dims = len(shape) - 2
+    if shape[:1] != places[:1]:
+        raise RuntimeError(
+            "grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
+            f"{shape} and grid with sizes {places}"
+        )
+    if places[-1] != dims and (len(places) == len(shape) or dims not in (2, 3)):
+        raise RuntimeError(
+            f"grid_sampler(): expected grid to have size {dims} in last dimension, but got grid with sizes "
+            f"{places}"
+        )
+    for d in range(2, len(shape)):
+        if not shape[d]:
+            raise RuntimeError(
+                "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
+                f"{shape} with dimension {d} being empty"
+            )
+    if dims not in (2, 3) or len(places) != len(shape):
+        kind = f"{dims + 2}D" if dims in (2, 3) else "4D or 5D"
+        raise RuntimeError(
+            f"grid_sampler(): expected {kind} input and grid with same number of dimensions, but got "
+            f"input with sizes {shape} and grid with sizes {places}"
+        )
+    if mode == _BICUBIC and dims == 3:
+        raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
+    refuse("grid_sampler_2d_cpu_kernel_impl" if dims == 2 else "grid_sampler3d_cpu", input)
+    if input.dtype is not grid.dtype:
+        raise RuntimeError(f"expected scalar type {input.dtype.type_name} but found {grid.dtype.type_name}")

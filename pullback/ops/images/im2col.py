@@ -50,10 +50,6 @@ def _window_counts(size: Any, kernel: Pair, dilation: Pair, padding: Pair, strid
     return tuple([(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in every])  # type: ignore[return-value]
 
 
-def _check_dtype_of_windows(name: str, x: Tensor) -> None:
-    refuse(name, x, kinds="fcb")
-
-
 @op(places="", grad_name="Im2ColBackward0", linear=True, batch="leading")
 def im2col(self: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
     """The windows of images (..., channels, h, w) as columns (..., channels * kernel, places)."""
@@ -187,3 +183,10 @@ def fold(
         )
     _check_dtype_of_windows("col2im_out_cpu", input)
     return col2im(input, size, kernel, dilation, padding, stride)
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_dtype_of_windows(name: str, x: Tensor) -> None:
+    refuse(name, x, kinds="fcb")

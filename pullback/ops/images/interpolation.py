@@ -141,31 +141,6 @@ _DIMS = {"linear": 1, "bilinear": 2, "bicubic": 2, "lanczos": 2, "trilinear": 3}
 _MODE_NAMES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 
 
-def _check_mode(mode: str, ndim: int, align_corners: bool | None, antialias: bool) -> None:
-    if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
-        raise ValueError(
-            "align_corners option can only be set with the interpolating modes: "
-            "linear | bilinear | bicubic | trilinear"
-        )
-    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and ndim == 4):
-        raise ValueError(
-            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D "
-            "tensor as input"
-        )
-
-
-def _check_mode_dims(mode: str, ndim: int) -> None:
-    dims = _DIMS.get(mode, ndim - 2)
-    known = mode in _DIMS or mode in ("nearest", "nearest-exact", "area")
-    if ndim in (3, 4, 5) and mode in ("linear", "bilinear", "trilinear") and ndim != dims + 2:
-        raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {dims + 2}D input")
-    if not known or ndim not in (3, 4, 5) or ndim != dims + 2:
-        raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: "
-            f"{_MODE_NAMES} (got {mode})"
-        )
-
-
 def _value_per_dim(values: Any, what: str, spatial: list[int]) -> tuple[Any, ...]:
     """One value for each spatial dim, of `size` or `scale_factor`."""
     if not isinstance(values, (tuple, list)):
@@ -181,31 +156,6 @@ def _value_per_dim(values: Any, what: str, spatial: list[int]) -> tuple[Any, ...
         f"dimensions of {spatial} and {of} {values}. Please provide input tensor in (N, C, {shown}) format "
         f"and {sizes} in ({letter}1, {letter}2, ...,{letter}K) format."
     )
-
-
-def _check_resizing(shape: tuple[int, ...], out: tuple[int, ...]) -> None:
-    axes, dims = "DHW"[3 - len(out) :], len(out)
-    if min(out) <= 0 or min(shape[2:]) <= 0:
-        given = ", ".join(f"{a}: {n}" for a, n in zip(axes, shape[2:], strict=True))
-        made = ", ".join(f"{a}: {n}" for a, n in zip(axes, out, strict=True))
-        raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input ({given}) output ({made})"
-        )
-    if 0 in shape[1:]:
-        raise RuntimeError(
-            f"Non-empty {dims + 2}D data tensor expected but got a tensor with sizes {list(shape)}"
-        )
-
-
-def _check_resize_dtype(mode: str, smooth: bool, input: Tensor) -> None:
-    dims = len(input.shape) - 2
-    name = "compute_indices_weights_" + mode.removesuffix("-exact").removeprefix("bi").removeprefix("tri")
-    if smooth:
-        name = "compute_index_ranges_weights"
-    elif dims == 2 and mode != "bicubic":
-        name = f"upsample_{mode.replace('-exact', '')}2d_channels_last"
-    whole = ("uint8",) if "nearest" in mode or dims == 2 else ()
-    refuse(name, input, also=whole, half=not smooth)
 
 
 # ------------------------------------------------------------------------------------ what users call
@@ -359,3 +309,56 @@ def _upsample_bilinear2d_aa(
     if output_size is None:
         output_size = [math.floor(n * s) for n, s in zip(input.shape[2:], factors, strict=True)]
     return _resized_images(input, "bilinear", tuple(output_size), factors, align_corners, True)
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_mode(mode: str, ndim: int, align_corners: bool | None, antialias: bool) -> None:
+    if mode in ("nearest", "nearest-exact", "area") and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: "
+            "linear | bilinear | bicubic | trilinear"
+        )
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and ndim == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D "
+            "tensor as input"
+        )
+
+
+def _check_mode_dims(mode: str, ndim: int) -> None:
+    dims = _DIMS.get(mode, ndim - 2)
+    known = mode in _DIMS or mode in ("nearest", "nearest-exact", "area")
+    if ndim in (3, 4, 5) and mode in ("linear", "bilinear", "trilinear") and ndim != dims + 2:
+        raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {dims + 2}D input")
+    if not known or ndim not in (3, 4, 5) or ndim != dims + 2:
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: "
+            f"{_MODE_NAMES} (got {mode})"
+        )
+
+
+def _check_resizing(shape: tuple[int, ...], out: tuple[int, ...]) -> None:
+    axes, dims = "DHW"[3 - len(out) :], len(out)
+    if min(out) <= 0 or min(shape[2:]) <= 0:
+        given = ", ".join(f"{a}: {n}" for a, n in zip(axes, shape[2:], strict=True))
+        made = ", ".join(f"{a}: {n}" for a, n in zip(axes, out, strict=True))
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input ({given}) output ({made})"
+        )
+    if 0 in shape[1:]:
+        raise RuntimeError(
+            f"Non-empty {dims + 2}D data tensor expected but got a tensor with sizes {list(shape)}"
+        )
+
+
+def _check_resize_dtype(mode: str, smooth: bool, input: Tensor) -> None:
+    dims = len(input.shape) - 2
+    name = "compute_indices_weights_" + mode.removesuffix("-exact").removeprefix("bi").removeprefix("tri")
+    if smooth:
+        name = "compute_index_ranges_weights"
+    elif dims == 2 and mode != "bicubic":
+        name = f"upsample_{mode.replace('-exact', '')}2d_channels_last"
+    whole = ("uint8",) if "nearest" in mode or dims == 2 else ()
+    refuse(name, input, also=whole, half=not smooth)

@@ -31,46 +31,6 @@ def _padded_index(mode: str, n: int, left: int, right: int) -> Array:
     return n - 1 - np.abs(n - 1 - place)
 
 
-def _check_reflect(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> None:
-    for k, (left, right) in enumerate(pairs):
-        dim = len(shape) - 1 - k
-        if max(left, right) >= shape[dim]:
-            raise RuntimeError(
-                f"Argument #{4 + 2 * k}: Padding size should be less than the corresponding input "
-                f"dimension, but got: padding ({left}, {right}) at dimension {dim} of input {list(shape)}"
-            )
-
-
-def _check_circular(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> None:
-    for k, (left, right) in enumerate(pairs):
-        n = shape[-1 - k]
-        if left > n or right > n:
-            raise RuntimeError("Padding value causes wrapping around more than once.")
-        if n + left + right < 0 or n == 0:
-            few = n + left + right < 0
-            raise RuntimeError(
-                "Negative padding value is resulting in an empty dimension"
-                if few
-                else "Padding value causes wrapping around more than once."
-            )
-
-
-def _check_pad_size(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> None:
-    """Only the batch may be empty, and at least one place must be left in each dim."""
-    dims = len(pairs)
-    if 0 in shape[-dims - 1 :]:
-        raise RuntimeError(
-            f"Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with possibly 0 batch size and "
-            f"other non-zero dimensions for input, but got: {list(shape)}"
-        )
-    made = [n + a + b for n, (a, b) in zip(shape[-dims:], reversed(pairs), strict=True)]
-    if min(made) < 1:
-        axes = "DHW"[3 - dims :]
-        given = ", ".join(f"{a}: {n}" for a, n in zip(axes, shape[-dims:], strict=True))
-        shown = " ".join(f"{a}: {n}" for a, n in zip(axes, made, strict=True))
-        raise RuntimeError(f"input ({given}) is too small. Calculated output {shown}")
-
-
 @functools.lru_cache(1024)
 def _pad_maps(mode: str, shape: tuple[int, ...], pad: tuple[int, ...]) -> tuple[AxisMap | None, ...]:
     """The maps of a padding, after all checks."""
@@ -136,3 +96,46 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         return take_axes(input, maps, "CopySlices")
     refuse(f"{_PAD_NAMES[mode]}{dims}d", input, kinds="fciu")
     return take_axes(input, maps, f"{_PAD_NAMES[mode].title().replace('_', '')}{dims}DBackward0")
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_reflect(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> None:
+    for k, (left, right) in enumerate(pairs):
+        dim = len(shape) - 1 - k
+        if max(left, right) >= shape[dim]:
+            raise RuntimeError(
+                f"Argument #{4 + 2 * k}: Padding size should be less than the corresponding input "
+                f"dimension, but got: padding ({left}, {right}) at dimension {dim} of input {list(shape)}"
+            )
+
+
+def _check_circular(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> None:
+    for k, (left, right) in enumerate(pairs):
+        n = shape[-1 - k]
+        if left > n or right > n:
+            raise RuntimeError("Padding value causes wrapping around more than once.")
+        if n + left + right < 0 or n == 0:
+            few = n + left + right < 0
+            raise RuntimeError(
+                "Negative padding value is resulting in an empty dimension"
+                if few
+                else "Padding value causes wrapping around more than once."
+            )
+
+
+def _check_pad_size(shape: tuple[int, ...], pairs: list[tuple[int, int]]) -> None:
+    """Only the batch may be empty, and at least one place must be left in each dim."""
+    dims = len(pairs)
+    if 0 in shape[-dims - 1 :]:
+        raise RuntimeError(
+            f"Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with possibly 0 batch size and "
+            f"other non-zero dimensions for input, but got: {list(shape)}"
+        )
+    made = [n + a + b for n, (a, b) in zip(shape[-dims:], reversed(pairs), strict=True)]
+    if min(made) < 1:
+        axes = "DHW"[3 - dims :]
+        given = ", ".join(f"{a}: {n}" for a, n in zip(axes, shape[-dims:], strict=True))
+        shown = " ".join(f"{a}: {n}" for a, n in zip(axes, made, strict=True))
+        raise RuntimeError(f"input ({given}) is too small. Calculated output {shown}")

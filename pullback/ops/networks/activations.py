@@ -324,14 +324,22 @@ def _glu_axis(self: Any, dim: int) -> int:
     return axis
 
 
-@op(name="glu", places="", layout="K")
-def _glu(self: Tensor, dim: int) -> Any:
+@op(places="", aliases=("nn.functional.glu",), layout="K")
+def glu(self: Tensor, dim: int = -1) -> Any:
+    """`a * sigmoid(b)`, a and b being the halves of the input along `dim`.
+
+    RuntimeError for an odd size; floats only. The gradients are `g * s` and `g * a * s * (1 - s)`.
+
+    >>> import pullback as torch
+    >>> torch.nn.functional.glu(torch.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
     axis = _glu_axis(self, dim)
     value, gate = np.split(self, 2, axis)
     return value / (1 + np.exp(-gate))
 
 
-@_glu.meta
+@glu.meta
 def _glu_meta(self: Any, dim: int) -> Any:
     axis, shape = _glu_axis(self, dim), list(self.shape)
     shape[axis] //= 2
@@ -345,20 +353,7 @@ def _glu_vjp(g: Tensor, self: Tensor, dim: int) -> Tensor:
     return ops.cat([open, open * value * (1 - s)], dim)
 
 
-_glu.vjp(self=_glu_vjp)
-
-
-@function(places="", aliases=("nn.functional.glu",))
-def glu(input: Tensor, dim: int = -1, *, out: Tensor | None = None) -> Tensor:
-    """`a * sigmoid(b)`, a and b being the halves of the input along `dim`.
-
-    RuntimeError for an odd size; floats only. The gradients are `g * s` and `g * a * s * (1 - s)`.
-
-    >>> import pullback as torch
-    >>> torch.nn.functional.glu(torch.tensor([1.0, 2.0, 0.0, 0.0]))
-    tensor([0.5000, 1.0000])
-    """
-    return _glu(input, dim, out=out)
+glu.vjp(self=_glu_vjp)
 
 
 # -------------------------------------------------------------------------- made of other ops

@@ -65,16 +65,6 @@ def _tile_scores(
     return scores
 
 
-def _check_product(batch: tuple[int, ...], wanted: tuple[int, ...], got: tuple[int, ...]) -> None:
-    """Refuses matrices that do not fit, in the words of a batched product."""
-    if wanted[0] != got[0]:
-        count = math.prod(batch)
-        raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{count}, {wanted[0]}] "
-            f"but got: [{count}, {got[0]}]."
-        )
-
-
 def _common_batch_dims(q: Array, k: Array, v: Array, mask: Array | None) -> tuple[int, ...]:
     """The batch dims of all, broadcast; RuntimeError for matrices that do not fit."""
     batch = q.shape[:-2]
@@ -243,39 +233,6 @@ def _attention_batch(
     return level.wrap(op(*operands, mask, is_causal, scale))
 
 
-def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
-    """Refuses tensors whose dtypes or shapes do not go together."""
-    if not (
-        isinstance(query, Tensor) and isinstance(key, Tensor) and isinstance(value, Tensor)
-        and (mask is None or isinstance(mask, Tensor))
-    ):  # fmt: skip
-        raise TypeError("scaled_dot_product_attention(): arguments must be Tensors")
-    if not query.dtype is key.dtype is value.dtype:
-        raise RuntimeError(
-            "Expected query, key, and value to have the same dtype, but got query.dtype: "
-            f"{C_NAMES[query.dtype.name]} key.dtype: {C_NAMES[key.dtype.name]} and value.dtype: "
-            f"{C_NAMES[value.dtype.name]} instead."
-        )
-    if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
-        listed = [f"{name}.dim: {t.ndim}" for name, t in (("query", query), ("key", key), ("value", value))]
-        raise RuntimeError(
-            "Expected query, key, and value to all be  at least 2 dimensional, but got "
-            f"{listed[0]} {listed[1]} and {listed[2]} instead."
-        )
-    if mask is not None and mask.dtype not in (bool_, float32, query.dtype):
-        raise RuntimeError(
-            "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
-            f"attn_mask.dtype: {C_NAMES[mask.dtype.name]} and  query.dtype: "
-            f"{C_NAMES[query.dtype.name]} instead."
-        )
-    if query.dtype.kind == "c":
-        raise NotImplementedError(
-            f"\"softmax_lastdim_kernel_impl\" not implemented for '{query.dtype.type_name}'"
-        )
-    if query.dtype.kind != "f":
-        raise RuntimeError(f"expected scalar type Float but found {query.dtype.type_name}")
-
-
 def _shared_heads(query: Tensor, kv: Tensor) -> Tensor:
     """Keys or values with each head repeated for the queries that share it."""
     wrap_dim(-3, query.ndim)
@@ -325,3 +282,49 @@ scaled_dot_product_attention = explained(
     places="",
     aliases=("nn.functional.scaled_dot_product_attention",),
 )
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_product(batch: tuple[int, ...], wanted: tuple[int, ...], got: tuple[int, ...]) -> None:
+    """Refuses matrices that do not fit, in the words of a batched product."""
+    if wanted[0] != got[0]:
+        count = math.prod(batch)
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{count}, {wanted[0]}] "
+            f"but got: [{count}, {got[0]}]."
+        )
+
+
+def _check_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
+    """Refuses tensors whose dtypes or shapes do not go together."""
+    if not (
+        isinstance(query, Tensor) and isinstance(key, Tensor) and isinstance(value, Tensor)
+        and (mask is None or isinstance(mask, Tensor))
+    ):  # fmt: skip
+        raise TypeError("scaled_dot_product_attention(): arguments must be Tensors")
+    if not query.dtype is key.dtype is value.dtype:
+        raise RuntimeError(
+            "Expected query, key, and value to have the same dtype, but got query.dtype: "
+            f"{C_NAMES[query.dtype.name]} key.dtype: {C_NAMES[key.dtype.name]} and value.dtype: "
+            f"{C_NAMES[value.dtype.name]} instead."
+        )
+    if query.ndim < 2 or key.ndim < 2 or value.ndim < 2:
+        listed = [f"{name}.dim: {t.ndim}" for name, t in (("query", query), ("key", key), ("value", value))]
+        raise RuntimeError(
+            "Expected query, key, and value to all be  at least 2 dimensional, but got "
+            f"{listed[0]} {listed[1]} and {listed[2]} instead."
+        )
+    if mask is not None and mask.dtype not in (bool_, float32, query.dtype):
+        raise RuntimeError(
+            "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
+            f"attn_mask.dtype: {C_NAMES[mask.dtype.name]} and  query.dtype: "
+            f"{C_NAMES[query.dtype.name]} instead."
+        )
+    if query.dtype.kind == "c":
+        raise NotImplementedError(
+            f"\"softmax_lastdim_kernel_impl\" not implemented for '{query.dtype.type_name}'"
+        )
+    if query.dtype.kind != "f":
+        raise RuntimeError(f"expected scalar type Float but found {query.dtype.type_name}")

@@ -123,27 +123,6 @@ def _running_batch(level: Any, op: Op, *args: Any) -> Any:
     return unchannelled(level, op(*[channels(level, x) if isinstance(x, Tensor) else x for x in args]))
 
 
-def _check_statistics(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
-    """Refuses other than vectors of a number for each channel, and missing running statistics."""
-    dtype = input.dtype
-    channels = input.shape[1] if input.ndim > 1 else 0
-    if input.ndim == 1:
-        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
-    for name, a in vectors.items():
-        if a is None:
-            if name.startswith("running") and not training:
-                raise RuntimeError(f"{name} must be defined in evaluation mode")
-        elif a.numel() != channels:
-            raise RuntimeError(f"{name} should contain {channels} elements not {a.numel()}")
-        elif name.startswith("running") and a.requires_grad:
-            raise RuntimeError(
-                f"The function 'native_batch_norm' is not differentiable with respect to argument "
-                f"'{name}'. This input cannot have requires_grad True."
-            )
-    if dtype.kind != "f":
-        raise NotImplementedError(f"\"batch_norm\" not implemented for '{dtype.type_name}'")
-
-
 def _batch(
     grad_name: str,
     input: Tensor,
@@ -395,3 +374,27 @@ def _torch_instance_norm(
 ) -> Tensor:
     """`torch.nn.functional.instance_norm`, the parameters in another order."""
     return _instance(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps)
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_statistics(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
+    """Refuses other than vectors of a number for each channel, and missing running statistics."""
+    dtype = input.dtype
+    channels = input.shape[1] if input.ndim > 1 else 0
+    if input.ndim == 1:
+        raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
+    for name, a in vectors.items():
+        if a is None:
+            if name.startswith("running") and not training:
+                raise RuntimeError(f"{name} must be defined in evaluation mode")
+        elif a.numel() != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {a.numel()}")
+        elif name.startswith("running") and a.requires_grad:
+            raise RuntimeError(
+                f"The function 'native_batch_norm' is not differentiable with respect to argument "
+                f"'{name}'. This input cannot have requires_grad True."
+            )
+    if dtype.kind != "f":
+        raise NotImplementedError(f"\"batch_norm\" not implemented for '{dtype.type_name}'")

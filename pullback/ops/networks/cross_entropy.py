@@ -121,31 +121,6 @@ def _nll_vjp(
     return _nll_slope(g, target, weight, reduction, ignore_index, tuple(self_shape))
 
 
-def _check_nll_dtypes(name: str, self: Any, target: Any, weight: Any) -> None:
-    """Refuses other dtypes than floats, class numbers, and weights like the input."""
-    if target.dtype not in (np.int64, np.uint8):
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {type_name(target)}")
-    if self.dtype.kind != "f":
-        raise NotImplementedError(f"\"{name}\" not implemented for '{type_name(self)}'")
-    if weight is not None and weight.dtype != self.dtype:
-        raise RuntimeError(f"expected scalar type {type_name(self)} but found {type_name(weight)}")
-
-
-def _check_nll(self: Array, target: Array, weight: Array | None) -> None:
-    if target.ndim > 1:
-        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
-    classes = self.shape[-1]
-    rows = self.shape[0] if self.ndim == 2 else 1
-    if target.size != rows:
-        raise RuntimeError(f"size mismatch (got input: {list(self.shape)}, target: {list(target.shape)})")
-    if weight is not None and weight.shape != (classes,):
-        raise RuntimeError(
-            f"weight tensor should be defined either for all {classes} classes or no classes but "
-            f"got weight tensor of shape: {list(weight.shape)}"
-        )
-    _check_nll_dtypes("nll_loss_out_frame", self, target, weight)
-
-
 @op(name="nll_loss", places="")
 def _nll(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
     _check_nll(self, target, weight)
@@ -159,19 +134,6 @@ def _nll_meta(self: Array, target: Array, weight: Any, reduction: int, ignore_in
 
 
 _nll.vjp(self=_nll_vjp)
-
-
-def _check_nll2d(self: Array, target: Array, weight: Array | None) -> None:
-    if target.ndim != 3:
-        raise RuntimeError(
-            "only batches of spatial targets supported (3D tensors) but got targets of dimension: "
-            f"{target.ndim}"
-        )
-    if (self.shape[0], *self.shape[2:]) != target.shape:
-        raise RuntimeError(f"size mismatch (got input: {list(self.shape)} , target: {list(target.shape)}")
-    if weight is not None and weight.size != self.shape[1]:
-        raise RuntimeError("weight tensor should be defined either for all or no classes")
-    _check_nll_dtypes("nll_loss2d_forward_out_frame", self, target, weight)
 
 
 @op(name="nll_loss2d", places="", grad_name="NllLoss2DBackward0")
@@ -374,28 +336,6 @@ def cross_entropy(
 # ----------------------------------------------------------------------- linear_cross_entropy
 
 
-def _check_linear(input: Tensor, linear_weight: Tensor, bias: Tensor | None) -> None:
-    """Refuses shapes that do not fit the map."""
-    if input.ndim not in (1, 2):
-        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
-    if linear_weight.ndim < 2:
-        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
-    wide, features = input.shape[-1], linear_weight.shape[-1]
-    if wide != features:
-        raise RuntimeError(
-            "expected equal input and linear_weight last dimensions (in_features), got "
-            f"{wide} and {features}, respectively"
-        )
-    if linear_weight.ndim > 2 and input.ndim == 1:
-        raise RuntimeError(
-            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires "
-            f"batched input, (N, {features}), got unbatched input with shape {tuple(input.shape)}"
-        )
-    shape = tuple(linear_weight.shape[:-1])
-    if bias is not None and tuple(bias.shape) != shape:
-        raise RuntimeError(f"expected linear_bias shape {shape}, got {tuple(bias.shape)}")
-
-
 @function(places="", aliases=("nn.functional.linear_cross_entropy",))
 def linear_cross_entropy(
     input: Tensor,
@@ -433,3 +373,66 @@ def linear_cross_entropy(
     return cross_entropy(
         logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
     )
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_nll_dtypes(name: str, self: Any, target: Any, weight: Any) -> None:
+    """Refuses other dtypes than floats, class numbers, and weights like the input."""
+    if target.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {type_name(target)}")
+    if self.dtype.kind != "f":
+        raise NotImplementedError(f"\"{name}\" not implemented for '{type_name(self)}'")
+    if weight is not None and weight.dtype != self.dtype:
+        raise RuntimeError(f"expected scalar type {type_name(self)} but found {type_name(weight)}")
+
+
+def _check_nll(self: Array, target: Array, weight: Array | None) -> None:
+    if target.ndim > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    classes = self.shape[-1]
+    rows = self.shape[0] if self.ndim == 2 else 1
+    if target.size != rows:
+        raise RuntimeError(f"size mismatch (got input: {list(self.shape)}, target: {list(target.shape)})")
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but "
+            f"got weight tensor of shape: {list(weight.shape)}"
+        )
+    _check_nll_dtypes("nll_loss_out_frame", self, target, weight)
+
+
+def _check_nll2d(self: Array, target: Array, weight: Array | None) -> None:
+    if target.ndim != 3:
+        raise RuntimeError(
+            "only batches of spatial targets supported (3D tensors) but got targets of dimension: "
+            f"{target.ndim}"
+        )
+    if (self.shape[0], *self.shape[2:]) != target.shape:
+        raise RuntimeError(f"size mismatch (got input: {list(self.shape)} , target: {list(target.shape)}")
+    if weight is not None and weight.size != self.shape[1]:
+        raise RuntimeError("weight tensor should be defined either for all or no classes")
+    _check_nll_dtypes("nll_loss2d_forward_out_frame", self, target, weight)
+
+
+def _check_linear(input: Tensor, linear_weight: Tensor, bias: Tensor | None) -> None:
+    """Refuses shapes that do not fit the map."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    wide, features = input.shape[-1], linear_weight.shape[-1]
+    if wide != features:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{wide} and {features}, respectively"
+        )
+    if linear_weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires "
+            f"batched input, (N, {features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    shape = tuple(linear_weight.shape[:-1])
+    if bias is not None and tuple(bias.shape) != shape:
+        raise RuntimeError(f"expected linear_bias shape {shape}, got {tuple(bias.shape)}")

@@ -153,33 +153,6 @@ def _lengths(name: str, given: Any, x: Tensor) -> Tensor:
     return lengths
 
 
-_WHERE = "(while checking arguments for ctc_loss_allocate_outputs)"
-
-
-def _check_ctc(targets: Any, steps: list[int], counts: list[int], longest: int) -> None:
-    """Refuses lengths out of range and targets of other sizes."""
-    for name, lengths in (("target_lengths", counts), ("input_lengths", steps)):
-        for n in lengths:
-            if n < 0:
-                raise RuntimeError(f"Expected {name} to have value at least 0, but got value {n} {_WHERE}")
-    size = (
-        "Expected tensor to have size {} at dimension {}, but got size {} for argument #2 'targets' " + _WHERE
-    )
-    if targets.ndim == 1:
-        if targets.shape[0] != sum(counts):
-            raise RuntimeError(size.format(sum(counts), 0, targets.shape[0]))
-    else:
-        if targets.shape[0] != len(counts):
-            raise RuntimeError(size.format(len(counts), 0, targets.shape[0]))
-        if targets.shape[1] < max(counts):
-            raise RuntimeError(size.format(f"at least {max(counts)}", 1, targets.shape[1]))
-    for n in steps:
-        if n > longest:
-            raise RuntimeError(
-                f"Expected input_lengths to have value at most {longest}, but got value {n} {_WHERE}"
-            )
-
-
 def _ctc(
     log_probs: Tensor,
     targets: Tensor,
@@ -243,3 +216,33 @@ def _torch_ctc_loss(
 ) -> Tensor:
     """`torch.nn.functional.ctc_loss`, with the reduction as 0, 1 (mean) or 2 (sum)."""
     return _ctc(log_probs, targets, input_lengths, target_lengths, blank, reduction, zero_infinity)
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+_WHERE = "(while checking arguments for ctc_loss_allocate_outputs)"
+
+
+def _check_ctc(targets: Any, steps: list[int], counts: list[int], longest: int) -> None:
+    """Refuses lengths out of range and targets of other sizes."""
+    for name, lengths in (("target_lengths", counts), ("input_lengths", steps)):
+        for n in lengths:
+            if n < 0:
+                raise RuntimeError(f"Expected {name} to have value at least 0, but got value {n} {_WHERE}")
+    size = (
+        "Expected tensor to have size {} at dimension {}, but got size {} for argument #2 'targets' " + _WHERE
+    )
+    if targets.ndim == 1:
+        if targets.shape[0] != sum(counts):
+            raise RuntimeError(size.format(sum(counts), 0, targets.shape[0]))
+    else:
+        if targets.shape[0] != len(counts):
+            raise RuntimeError(size.format(len(counts), 0, targets.shape[0]))
+        if targets.shape[1] < max(counts):
+            raise RuntimeError(size.format(f"at least {max(counts)}", 1, targets.shape[1]))
+    for n in steps:
+        if n > longest:
+            raise RuntimeError(
+                f"Expected input_lengths to have value at most {longest}, but got value {n} {_WHERE}"
+            )

@@ -35,32 +35,6 @@ _COMPUTE_MODES = (
 # --------------------------------------------------------------------------------- all with all
 
 
-def _check_two(x1: Array, x2: Array, p: float) -> None:
-    for which, a in (("X1", x1), ("X2", x2)):
-        kind = from_numpy_dtype(a.dtype)
-        if kind.kind != "f":
-            raise RuntimeError(f"cdist only supports floating-point dtypes, {which} got: {kind.type_name}")
-    for which, a in (("X1", x1), ("X2", x2)):
-        if a.ndim < 2:
-            raise RuntimeError(f"cdist only supports at least 2D tensors, {which} got: {a.ndim}D")
-    if x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
-        )
-    if p < 0:
-        raise RuntimeError("cdist only supports non-negative p values")
-    _check_one_kind("cdist", x1, x2)
-
-
-def _check_one_kind(name: str, *arrays: Array) -> None:
-    first = from_numpy_dtype(arrays[0].dtype)
-    if first.itemsize == 2:
-        raise NotImplementedError(f"\"{name}\" not implemented for '{first.type_name}'")
-    for a in arrays[1:]:
-        if a.dtype != arrays[0].dtype:
-            raise RuntimeError(f"expected scalar type {first.type_name} but found {type_name(a)}")
-
-
 def _common_batch(x1: Array, x2: Array) -> tuple[int, ...]:
     """The leading dims of both, broadcast."""
     try:
@@ -145,14 +119,6 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _CO
 cdist = explained(cdist, places="t")
 
 # ------------------------------------------------------------------------------ pairs of rows
-
-
-def _check_pdist(self: Array, p: float) -> None:
-    if from_numpy_dtype(self.dtype).kind != "f":
-        raise RuntimeError("pdist only supports floating-point dtypes")
-    if p < 0:
-        raise RuntimeError("pdist only supports non-negative p values")
-    _check_one_kind("pdist", self)
 
 
 @op(name="pdist", places="", takes_half=True, batch="leading")
@@ -241,3 +207,40 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 
 cosine_similarity = explained(cosine_similarity, places="t", aliases=("nn.functional.cosine_similarity",))
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_two(x1: Array, x2: Array, p: float) -> None:
+    for which, a in (("X1", x1), ("X2", x2)):
+        kind = from_numpy_dtype(a.dtype)
+        if kind.kind != "f":
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {which} got: {kind.type_name}")
+    for which, a in (("X1", x1), ("X2", x2)):
+        if a.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {which} got: {a.ndim}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    _check_one_kind("cdist", x1, x2)
+
+
+def _check_one_kind(name: str, *arrays: Array) -> None:
+    first = from_numpy_dtype(arrays[0].dtype)
+    if first.itemsize == 2:
+        raise NotImplementedError(f"\"{name}\" not implemented for '{first.type_name}'")
+    for a in arrays[1:]:
+        if a.dtype != arrays[0].dtype:
+            raise RuntimeError(f"expected scalar type {first.type_name} but found {type_name(a)}")
+
+
+def _check_pdist(self: Array, p: float) -> None:
+    if from_numpy_dtype(self.dtype).kind != "f":
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    _check_one_kind("pdist", self)

@@ -29,17 +29,6 @@ from pullback.ops.shared.flat_indices import outside
 _NORM_MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
 
 
-def _check_indices(name: str, indices: Array) -> None:
-    """Refuses what is no int64 or int32."""
-    if indices.dtype not in (np.int64, np.int32):
-        kind = from_numpy_dtype(indices.dtype)
-        shown = f"torch.{kind.type_name}Tensor" if kind.kind == "f" else f"CPU{kind.type_name}Type"
-        raise RuntimeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
-            f"Long, Int; but got {shown} instead (while checking arguments for {name})"
-        )
-
-
 def _rows_of(a: Array) -> Array:
     """An array as contiguous rows of reals, complex numbers as pairs."""
     rows = np.ascontiguousarray(a).reshape(-1, a.shape[-1]) if a.size else np.zeros((0, a.shape[-1]), a.dtype)
@@ -51,12 +40,6 @@ def _flat_indices(indices: Array) -> Array:
 
 
 # ----------------------------------------------------------------------------------- embedding
-
-
-def _check_embedding(weight: Array, indices: Array) -> None:
-    if weight.ndim != 2:
-        raise RuntimeError("'weight' must be 2-D")
-    _check_indices("embedding", indices)
 
 
 @op(places="t", moves=True)
@@ -395,41 +378,12 @@ def _bag_places_of_all(flat: Tensor, offsets: Tensor, padding: int, last: bool, 
     return place, ops.clamp(flat.long(), 0, rows - 1), target, size
 
 
-def _check_offsets(starts: Array, count: int, shown: str) -> None:
-    if starts.size and starts[0] != 0:
-        raise RuntimeError(
-            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
-            f"position 0. However, got {starts[0]}\n[ torch.{shown}Tensor{{}} ]"
-        )
-    if starts.size and starts[-1] > count:
-        raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length {count} but got offsets[-1] of {starts[-1]}"
-        )
-
-
 class BagMode(IntEnum):
     """What becomes of the rows of a bag, by PyTorch's numbers."""
 
     SUM = 0
     MEAN = 1
     MAX = 2
-
-
-def _check_bag_weight(weight: Tensor, scale: Tensor | None) -> None:
-    """Refuses matrices of other kinds than floats, and scales of another dtype."""
-    if weight.dtype.kind != "f":
-        kind = weight.dtype.type_name
-        shown = f"torch.{kind}Tensor" if weight.dtype.kind in "iu" else f"CPU{kind}Type"
-        raise RuntimeError(
-            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, "
-            f"BFloat16, Float, Double; but got {shown} instead (while checking arguments for embedding_bag)"
-        )
-    if scale is not None and scale.dtype is not weight.dtype:
-        raise RuntimeError(
-            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 "
-            f"'per_sample_weights'; but type torch.{weight.dtype.type_name}Tensor does not equal "
-            f"torch.{scale.dtype.type_name}Tensor (while checking arguments for embedding_bag)"
-        )
 
 
 def _by_frequency(table: Tensor, indices: Tensor) -> Tensor:
@@ -500,38 +454,6 @@ def _embedding_bag(
     return _bag_sum(weight, scale, source, target, bags), target, size, size
 
 
-def _check_bags(
-    input: Tensor, weight: Tensor, offsets: Tensor | None, scale: Tensor | None, mode: str, last: bool
-) -> None:
-    """Refuses what `nn.functional.embedding_bag` does not take."""
-    if weight.ndim != 2:
-        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
-    if scale is not None and scale.shape != input.shape:
-        raise ValueError(
-            f"embedding_bag: If per_sample_weights ({scale.shape}) is not None, then it must have the "
-            f"same shape as the input ({input.shape})"
-        )
-    if input.ndim == 2:
-        if offsets is not None:
-            raise ValueError(
-                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of "
-                f"fixed length sequences. However, found offsets of type {type(offsets)}"
-            )
-    elif input.ndim != 1:
-        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
-    elif offsets is None:
-        raise ValueError("offsets has to be a 1D Tensor but got None")
-    elif offsets.ndim != 1:
-        raise ValueError("offsets has to be a 1D Tensor")
-    if mode not in ("sum", "mean", "max"):
-        raise ValueError("mode has to be one of sum, mean or max")
-    if scale is not None and mode != "sum":
-        raise NotImplementedError(
-            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for "
-            f"mode='sum' (got mode='{mode}'). Please open a feature request on GitHub."
-        )
-
-
 @function(name="embedding_bag", places="", aliases=("nn.functional.embedding_bag",))
 def _functional_embedding_bag(
     input: Tensor,
@@ -586,35 +508,8 @@ def _functional_embedding_bag(
 # ------------------------------------------------------------------------------------- one_hot
 
 
-def _check_one_hot(self: Array) -> None:
-    if self.dtype != np.int64:
-        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-
-
-@op(name="one_hot", places="", nondiff=True, batch="leading")
-def _one_hot(self: Tensor, num_classes: int) -> Array:
-    _check_one_hot(self)
-    if not self.size and num_classes <= 0:
-        raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    if self.size and self.min() < 0:
-        raise RuntimeError("Class values must be non-negative.")
-    if num_classes == -1:
-        num_classes = int(self.max()) + 1
-    elif self.size and self.max() >= num_classes:
-        raise RuntimeError("Class values must be smaller than num_classes.")
-    result = np.zeros((self.size, num_classes), np.int64)
-    result[np.arange(self.size), self.reshape(-1)] = 1
-    return result.reshape(*self.shape, num_classes)
-
-
-@_one_hot.meta
-def _one_hot_meta(self: Array, num_classes: int) -> Array:
-    _check_one_hot(self)
-    return meta_array((*self.shape, num_classes), self.dtype)
-
-
-@function(places="", aliases=("nn.functional.one_hot",))
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+@op(places="", aliases=("nn.functional.one_hot",), nondiff=True, batch="leading")
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Array:
     """1 at the place that each class number names along a new last dim, else 0; int64.
 
     Without `num_classes` there are as many as the largest number needs. RuntimeError for negative
@@ -625,6 +520,109 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     tensor([[0, 0, 1],
             [1, 0, 0]])
     """
-    if tensor.is_meta and num_classes == -1:
+    _check_one_hot(tensor)
+    if not tensor.size and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if tensor.size and tensor.min() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = int(tensor.max()) + 1
+    elif tensor.size and tensor.max() >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    result = np.zeros((tensor.size, num_classes), np.int64)
+    result[np.arange(tensor.size), tensor.reshape(-1)] = 1
+    return result.reshape(*tensor.shape, num_classes)
+
+
+@one_hot.meta
+def _one_hot_meta(tensor: Array, num_classes: int) -> Array:
+    _check_one_hot(tensor)
+    if num_classes == -1:
         raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-    return _one_hot(tensor, int(num_classes))
+    return meta_array((*tensor.shape, num_classes), tensor.dtype)
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_indices(name: str, indices: Array) -> None:
+    """Refuses what is no int64 or int32."""
+    if indices.dtype not in (np.int64, np.int32):
+        kind = from_numpy_dtype(indices.dtype)
+        shown = f"torch.{kind.type_name}Tensor" if kind.kind == "f" else f"CPU{kind.type_name}Type"
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got {shown} instead (while checking arguments for {name})"
+        )
+
+
+def _check_embedding(weight: Array, indices: Array) -> None:
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    _check_indices("embedding", indices)
+
+
+def _check_offsets(starts: Array, count: int, shown: str) -> None:
+    if starts.size and starts[0] != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
+            f"position 0. However, got {starts[0]}\n[ torch.{shown}Tensor{{}} ]"
+        )
+    if starts.size and starts[-1] > count:
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length {count} but got offsets[-1] of {starts[-1]}"
+        )
+
+
+def _check_bag_weight(weight: Tensor, scale: Tensor | None) -> None:
+    """Refuses matrices of other kinds than floats, and scales of another dtype."""
+    if weight.dtype.kind != "f":
+        kind = weight.dtype.type_name
+        shown = f"torch.{kind}Tensor" if weight.dtype.kind in "iu" else f"CPU{kind}Type"
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, "
+            f"BFloat16, Float, Double; but got {shown} instead (while checking arguments for embedding_bag)"
+        )
+    if scale is not None and scale.dtype is not weight.dtype:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 "
+            f"'per_sample_weights'; but type torch.{weight.dtype.type_name}Tensor does not equal "
+            f"torch.{scale.dtype.type_name}Tensor (while checking arguments for embedding_bag)"
+        )
+
+
+def _check_bags(
+    input: Tensor, weight: Tensor, offsets: Tensor | None, scale: Tensor | None, mode: str, last: bool
+) -> None:
+    """Refuses what `nn.functional.embedding_bag` does not take."""
+    if weight.ndim != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
+    if scale is not None and scale.shape != input.shape:
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({scale.shape}) is not None, then it must have the "
+            f"same shape as the input ({input.shape})"
+        )
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of "
+                f"fixed length sequences. However, found offsets of type {type(offsets)}"
+            )
+    elif input.ndim != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
+    elif offsets is None:
+        raise ValueError("offsets has to be a 1D Tensor but got None")
+    elif offsets.ndim != 1:
+        raise ValueError("offsets has to be a 1D Tensor")
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("mode has to be one of sum, mean or max")
+    if scale is not None and mode != "sum":
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for "
+            f"mode='sum' (got mode='{mode}'). Please open a feature request on GitHub."
+        )
+
+
+def _check_one_hot(self: Array) -> None:
+    if self.dtype != np.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")

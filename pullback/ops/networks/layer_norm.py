@@ -42,16 +42,6 @@ class Frame(NamedTuple):
 # ----------------------------------------------------------------------------------- kernels
 
 
-def check_mixed(x: Any, *parameters: Any) -> None:
-    """Refuses parameters in another dtype, save float32 ones with a half-precision input."""
-    for a in parameters:
-        if a is not None and a.dtype != x.dtype:
-            if a.dtype != np.float32:
-                raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
-            if x.dtype.itemsize != 2:
-                raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
-
-
 def _as_operand(a: Any, frame: Frame | None = None) -> Any:
     """A contiguous array of float32 or float64, transposed if the frame says so."""
     if a is None:
@@ -293,40 +283,6 @@ def _layer_frame(shape: tuple[int, ...], normal: tuple[int, ...]) -> Frame:
     return Frame((rows, size, 1, size, size, True, 1, 0, 0), stats, shape, stats, normal, dims)
 
 
-def check_layer(name: str, shape: Any, normal: Any, **parameters: Any) -> tuple[int, ...]:
-    """The normalised shape, checked against the input and the parameters."""
-    if not isinstance(normal, (tuple, list)):
-        raise TypeError(
-            f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not "
-            f"{type(normal).__name__}"
-        )
-    normal = tuple(normal)
-    if not normal:
-        raise RuntimeError(
-            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
-            "element, but got normalized_shape = []"
-        )
-    for label, a in parameters.items():
-        if a is not None and tuple(a.shape) != normal:
-            raise RuntimeError(
-                f"Expected {label} to be of same shape as normalized_shape, but got {label} of shape "
-                f"{list(a.shape)} and normalized_shape = {list(normal)}"
-            )
-    if tuple(shape[-len(normal) :]) != normal:
-        listed = ", ".join(map(str, normal))
-        comma = ", " if name == "layer_norm" else ""
-        raise RuntimeError(
-            f"Given normalized_shape=[{listed}], expected input with shape [*{comma}{listed}], but "
-            f"got input of size{list(shape)}"
-        )
-    return normal
-
-
-def _require_float(x: Any, kernel: str) -> None:
-    if x.dtype.kind != "f" and type_name(x) not in ("BFloat16", "Half"):
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(x)}'")
-
-
 @op(name="native_layer_norm", places="", takes_half=True)
 def _layer_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
     _require_float(self, "LayerNormKernelImpl")
@@ -499,12 +455,6 @@ def group_norm(
     return _group(input, num_groups, weight, bias, eps)[0]
 
 
-def check_count(size: Any) -> None:
-    """Refuses to take the variance of one number."""
-    if math.prod([size[0], *size[2:]]) == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
-
-
 @function(name="group_norm", places="t")
 def _torch_group_norm(
     input: Tensor,
@@ -617,3 +567,56 @@ def local_response_norm(
         total = total + ops.narrow(padded, 1, start, channels)
     average = total // size if integer else total / size
     return input / ops.pow(average * alpha + k, beta)
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def check_mixed(x: Any, *parameters: Any) -> None:
+    """Refuses parameters in another dtype, save float32 ones with a half-precision input."""
+    for a in parameters:
+        if a is not None and a.dtype != x.dtype:
+            if a.dtype != np.float32:
+                raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
+            if x.dtype.itemsize != 2:
+                raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+
+
+def check_layer(name: str, shape: Any, normal: Any, **parameters: Any) -> tuple[int, ...]:
+    """The normalised shape, checked against the input and the parameters."""
+    if not isinstance(normal, (tuple, list)):
+        raise TypeError(
+            f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not "
+            f"{type(normal).__name__}"
+        )
+    normal = tuple(normal)
+    if not normal:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
+            "element, but got normalized_shape = []"
+        )
+    for label, a in parameters.items():
+        if a is not None and tuple(a.shape) != normal:
+            raise RuntimeError(
+                f"Expected {label} to be of same shape as normalized_shape, but got {label} of shape "
+                f"{list(a.shape)} and normalized_shape = {list(normal)}"
+            )
+    if tuple(shape[-len(normal) :]) != normal:
+        listed = ", ".join(map(str, normal))
+        comma = ", " if name == "layer_norm" else ""
+        raise RuntimeError(
+            f"Given normalized_shape=[{listed}], expected input with shape [*{comma}{listed}], but "
+            f"got input of size{list(shape)}"
+        )
+    return normal
+
+
+def _require_float(x: Any, kernel: str) -> None:
+    if x.dtype.kind != "f" and type_name(x) not in ("BFloat16", "Half"):
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(x)}'")
+
+
+def check_count(size: Any) -> None:
+    """Refuses to take the variance of one number."""
+    if math.prod([size[0], *size[2:]]) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")

@@ -133,17 +133,6 @@ def _distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06) -> Ten
     return ops.norm(x1 - x2 + eps, p, -1)
 
 
-def _check_triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> None:
-    if margin <= 0:
-        raise ValueError(f"margin must be greater than 0, got {margin}")
-    if not anchor.ndim == positive.ndim == negative.ndim:
-        raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of "
-            f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative "
-            f"{negative.ndim}D inputs"
-        )
-
-
 @loss
 def triplet_margin_loss(
     anchor: Tensor,
@@ -203,34 +192,6 @@ def triplet_margin_with_distance_loss(
 
 
 # ------------------------------------------------------------------------- margins between classes
-
-
-def _check_matrix(self: Any) -> tuple[int, int]:
-    """The rows and classes of an input (N, C), (C,) or ()."""
-    shape = self.shape
-    if self.ndim > 2 or (self.ndim and shape[-1] == 0) or (self.ndim == 1 and not shape[0]):
-        raise RuntimeError(
-            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}"
-        )
-    return (1, self.size) if self.ndim < 2 else (shape[0], shape[1])
-
-
-def _check_multi_margin(self: Array, target: Array, weight: Array | None) -> tuple[int, int]:
-    """The rows and classes of an input that fits its target and weights."""
-    rows, classes = _check_matrix(self)
-    if target.ndim > 1 or target.size != rows:
-        raise RuntimeError(
-            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
-            f"samples (batch size). Expected target size [{rows}], but got {list(target.shape)}. "
-            f"Input has shape {list(self.shape)}."
-        )
-    if weight is not None and weight.size != classes:
-        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
-    if self.dtype.kind != "f" or self.dtype.itemsize < 4:
-        raise NotImplementedError(f"\"multi_margin_loss_cpu_kernel\" not implemented for '{type_name(self)}'")
-    if target.dtype != np.int64:
-        raise RuntimeError(f"expected scalar type Long but found {type_name(target)}")
-    return rows, classes
 
 
 @op(name="multi_margin_loss", places="", takes_half=True)
@@ -340,22 +301,6 @@ def _label_masks(target: Any, classes: int) -> tuple[Any, Any]:
     return counts, is_label[:, :classes]
 
 
-def _check_multilabel(self: Array, target: Array) -> tuple[int, int]:
-    """The rows and classes of an input that fits its target."""
-    rows, classes = _check_matrix(self)
-    if target.shape != self.shape:
-        raise RuntimeError(
-            f"inconsistent target size: {list(target.shape)} for input of size: {list(self.shape)}"
-        )
-    if self.dtype.kind != "f" or self.dtype.itemsize < 4:
-        raise NotImplementedError(
-            f"\"multilabel_margin_loss_forward_out_frame\" not implemented for '{type_name(self)}'"
-        )
-    if target.dtype != np.int64:
-        raise RuntimeError(f"expected scalar type Long but found {type_name(target)}")
-    return rows, classes
-
-
 @op(name="multilabel_margin_loss", places="", takes_half=True)
 def _multilabel_margin(self: Tensor, target: Tensor, reduction: int) -> Any:
     rows, classes = _check_multilabel(self, target)
@@ -456,3 +401,61 @@ _numbered(kl_div, "input", "target", "reduction", "log_target")
 _numbered(margin_ranking_loss, "input1", "input2", "target", "margin", "reduction")
 _numbered(poisson_nll_loss, "input", "target", "log_input", "full", "eps", "reduction")
 _numbered(triplet_margin_loss, "anchor", "positive", "negative", "margin", "p", "eps", "swap", "reduction")
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> None:
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative "
+            f"{negative.ndim}D inputs"
+        )
+
+
+def _check_matrix(self: Any) -> tuple[int, int]:
+    """The rows and classes of an input (N, C), (C,) or ()."""
+    shape = self.shape
+    if self.ndim > 2 or (self.ndim and shape[-1] == 0) or (self.ndim == 1 and not shape[0]):
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}"
+        )
+    return (1, self.size) if self.ndim < 2 else (shape[0], shape[1])
+
+
+def _check_multi_margin(self: Array, target: Array, weight: Array | None) -> tuple[int, int]:
+    """The rows and classes of an input that fits its target and weights."""
+    rows, classes = _check_matrix(self)
+    if target.ndim > 1 or target.size != rows:
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
+            f"samples (batch size). Expected target size [{rows}], but got {list(target.shape)}. "
+            f"Input has shape {list(self.shape)}."
+        )
+    if weight is not None and weight.size != classes:
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    if self.dtype.kind != "f" or self.dtype.itemsize < 4:
+        raise NotImplementedError(f"\"multi_margin_loss_cpu_kernel\" not implemented for '{type_name(self)}'")
+    if target.dtype != np.int64:
+        raise RuntimeError(f"expected scalar type Long but found {type_name(target)}")
+    return rows, classes
+
+
+def _check_multilabel(self: Array, target: Array) -> tuple[int, int]:
+    """The rows and classes of an input that fits its target."""
+    rows, classes = _check_matrix(self)
+    if target.shape != self.shape:
+        raise RuntimeError(
+            f"inconsistent target size: {list(target.shape)} for input of size: {list(self.shape)}"
+        )
+    if self.dtype.kind != "f" or self.dtype.itemsize < 4:
+        raise NotImplementedError(
+            f"\"multilabel_margin_loss_forward_out_frame\" not implemented for '{type_name(self)}'"
+        )
+    if target.dtype != np.int64:
+        raise RuntimeError(f"expected scalar type Long but found {type_name(target)}")
+    return rows, classes

@@ -343,14 +343,6 @@ def _layers(
     return data, [ops.stack(some, 0) for some in lasts]
 
 
-def _check_first_state(data: Tensor, sizes: tuple[int, ...], h: Tensor) -> None:
-    if h.shape[0] != sizes[0]:
-        raise RuntimeError(
-            f"The size of tensor a ({h.shape[0]}) must match the size of tensor b ({sizes[0]}) at "
-            "non-singleton dimension 0"
-        )
-
-
 def _recurrent_layer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
     """`rnn_tanh`, `rnn_relu`, `gru` or `lstm` in either form: padded, or packed with batch sizes."""
     data = args[0]
@@ -443,23 +435,6 @@ def lstm(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
 # --------------------------------------------------------------------------------------- cells
 
 
-def _check_cell(name: str, x: Tensor, h: Any, w_ih: Tensor, w_hh: Tensor, number: int = 0) -> None:
-    """Refuses states and inputs whose sizes do not fit the matrices."""
-    if not isinstance(h, Tensor):
-        raise TypeError(f"{name}(): argument 'hx' (position 2) must be Tensor, not {type(h).__name__}")
-    size = x.shape[wrap_dim(1, x.ndim)]
-    if size != w_ih.shape[1]:
-        raise RuntimeError(f"input has inconsistent input_size: got {size} expected {w_ih.shape[1]}")
-    if x.shape[0] != h.shape[0]:
-        raise RuntimeError(
-            f"Input batch size {x.shape[0]} doesn't match hidden{number} batch size {h.shape[0]}"
-        )
-    if h.shape[1] != w_hh.shape[1]:
-        raise RuntimeError(
-            f"hidden{number} has inconsistent hidden_size: got {h.shape[1]}, expected {w_hh.shape[1]}"
-        )
-
-
 def _cell(kind: str, x: Tensor, states: list[Tensor], weights: tuple[Tensor | None, ...]) -> list[Tensor]:
     name = f"{kind}_cell"
     for number, state in enumerate(states):
@@ -522,3 +497,31 @@ def lstm_cell(
         raise TypeError(f"lstm_cell(): argument 'hx' (position 2) must be tuple of Tensors, not {shown}")
     h, c = _cell("lstm", input, list(hx), (w_ih, w_hh, b_ih, b_hh))
     return h, c
+
+
+# ---------------------------------------------------------------------------------- what is refused
+
+
+def _check_first_state(data: Tensor, sizes: tuple[int, ...], h: Tensor) -> None:
+    if h.shape[0] != sizes[0]:
+        raise RuntimeError(
+            f"The size of tensor a ({h.shape[0]}) must match the size of tensor b ({sizes[0]}) at "
+            "non-singleton dimension 0"
+        )
+
+
+def _check_cell(name: str, x: Tensor, h: Any, w_ih: Tensor, w_hh: Tensor, number: int = 0) -> None:
+    """Refuses states and inputs whose sizes do not fit the matrices."""
+    if not isinstance(h, Tensor):
+        raise TypeError(f"{name}(): argument 'hx' (position 2) must be Tensor, not {type(h).__name__}")
+    size = x.shape[wrap_dim(1, x.ndim)]
+    if size != w_ih.shape[1]:
+        raise RuntimeError(f"input has inconsistent input_size: got {size} expected {w_ih.shape[1]}")
+    if x.shape[0] != h.shape[0]:
+        raise RuntimeError(
+            f"Input batch size {x.shape[0]} doesn't match hidden{number} batch size {h.shape[0]}"
+        )
+    if h.shape[1] != w_hh.shape[1]:
+        raise RuntimeError(
+            f"hidden{number} has inconsistent hidden_size: got {h.shape[1]}, expected {w_hh.shape[1]}"
+        )
