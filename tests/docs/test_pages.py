@@ -116,3 +116,18 @@ def test_links_to_files_lead_somewhere(page):
         path = (page.parent / target).resolve()
         inside = str(path.relative_to(ROOT / "docs")) if path.is_relative_to(ROOT / "docs") else ""
         assert path.exists() or inside.startswith(made), target
+
+
+def test_files_that_the_sources_name_exist():
+    """What comments and docstrings send a reader to, by its path in the repository or in the package."""
+    named_file = re.compile(r"(?<![\w/.*{])((?:\w+/)+\w+\.(?:pyx|pxd|pxi|py|md|txt|h))\b")
+    roots = (ROOT, ROOT / "pullback", ROOT / "pullback/core")
+    elsewhere = ("numpy/", "torch/")
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / "pullback").rglob("*.*"))
+        if path.suffix in (".py", ".pyx", ".pxd", ".pxi", ".h")
+        for name in named_file.findall(path.read_text())
+        if not name.startswith(elsewhere) and not any((root / name).exists() for root in roots)
+    ]
+    assert not missing, missing
