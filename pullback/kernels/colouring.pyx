@@ -54,7 +54,7 @@ def star(const int64_t[::1] starts, const int64_t[::1] entries, const int64_t[::
     neighbours have each, and the first of them; and the colours of the hubs of the two-coloured stars in
     which it is a leaf (after Gebremedhin, Tarafdar, Manne and Pothen, 2007).
     """
-    cdef Py_ssize_t n = starts.shape[0] - 1, place, a, b, v, w, spot, other
+    cdef Py_ssize_t n = starts.shape[0] - 1, place, a, b, v, w, spot
     cdef int64_t[::1] colour = np.full(n, -1, np.int64)
     cdef int64_t[::1] taken = np.full(n + 1, -1, np.int64)
     cdef int64_t[::1] seen = np.empty(entries.shape[0], np.int64)

@@ -86,7 +86,7 @@ cdef void fill_columns(item* image, item* columns, Geometry g, Py_ssize_t channe
                        Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """The columns of one image, for the rows of windows [first, last); a row of them every `pitch`."""
     cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], width = g.count[2], stride = g.stride[2]
-    cdef Py_ssize_t c, k0, k1, k2, r, i0, i1, start, low, high, j
+    cdef Py_ssize_t c, k0, k1, k2, r, i0, i1, start, low = 0, high = 0, j
     cdef item* row = columns
     cdef item* to
     cdef item* source
@@ -122,7 +122,7 @@ cdef void add_columns(number* image, number* columns, Geometry g, Py_ssize_t cha
                       Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Adds columns into the image that they were taken from: the transpose of `fill_columns`."""
     cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], width = g.count[2], stride = g.stride[2]
-    cdef Py_ssize_t c, k0, k1, k2, r, i0, i1, start, low, high, j
+    cdef Py_ssize_t c, k0, k1, k2, r, i0, i1, start, low = 0, high = 0, j
     cdef number* row = columns
     cdef number* source
     cdef number* to

@@ -90,7 +90,7 @@ cdef void forward(Sample* s, real* x, real* v, double* alpha, double* bend) noex
     cdef int64_t k
     cdef double logs[3]
     cdef double slopes[3]
-    cdef double slope
+    cdef double slope = 0
     for t in range(s.steps):
         for i in range(s.states):
             at, before = t * s.states + i, (t - 1) * s.states + i
@@ -122,7 +122,7 @@ cdef void backward(Sample* s, real* x, real* v, double* alpha, double* bend, dou
     cdef int64_t k
     cdef double logs[3]
     cdef double slopes[3]
-    cdef double total, total_slope, slope, share
+    cdef double total, total_slope = 0, slope = 0, share
     total = ending(s, alpha, bend, &total_slope)
     for t in range(s.steps - 1, -1, -1):
         here, there = (t & 1) * s.states, (1 - (t & 1)) * s.states
@@ -161,7 +161,7 @@ cdef int run(real* x, real* v, real* out, real* losses, int64_t* labels, int64_t
     cdef npy_intp cells = max(longest, 1) * states
     cdef double* alpha = <double*>malloc((2 * cells + 4 * states) * sizeof(double))
     cdef double* bend = alpha + cells
-    cdef double slope
+    cdef double slope = 0
     cdef Sample s
     if alpha == NULL:
         raise MemoryError

@@ -27,7 +27,7 @@ ctypedef fused real:
 cdef void gather(item* x, item* y, Py_ssize_t outer, Py_ssize_t size, Py_ssize_t inner, long long* source,
                  long long* length, Py_ssize_t count, Py_ssize_t places) noexcept nogil:
     """Copies runs of elements: each from `source`, of some length."""
-    cdef Py_ssize_t a, r, j
+    cdef Py_ssize_t a, r
     cdef item* to = y
     cdef item* rows
     for a in range(outer):

@@ -17,7 +17,7 @@ def run_backward(roots, grads, bint keep_graph, bint create_graph, inputs, bint 
     """
     cdef void* outer = pb_thread.task
     cdef Task task = Task.__new__(Task)
-    cdef int index
+    cdef int index = 0
     cdef Node node
     task.keep_graph, task.create_graph = keep_graph, create_graph
     held = []
@@ -60,7 +60,7 @@ cpdef Tensor ones_of(Tensor root):
 cdef int backward_scalar(Tensor root, bint keep_graph) except -1:
     """`loss.backward()`: the plain case without a tuple, a list or a keyword."""
     cdef Task task
-    cdef int index, before = pb_thread.grad
+    cdef int index = 0, before = pb_thread.grad
     cdef Node node = history(root, &index)
     cdef int code = code_of(root.array)
     cdef Tensor one
@@ -85,7 +85,7 @@ cdef int backward_scalar(Tensor root, bint keep_graph) except -1:
 
 def gradient_edge(Tensor t):
     """The node that the gradient of a tensor goes to, and the output index there; None if it wants none."""
-    cdef int index
+    cdef int index = 0
     cdef Node node = seen(history(t, &index))
     return None if node is None else (node, index)
 
@@ -93,7 +93,7 @@ def gradient_edge(Tensor t):
 def reaches_beyond(roots, sources):
     """Whether the graph of these tensors comes to a leaf by another way than through `sources`."""
     cdef Task task = Task.__new__(Task)
-    cdef int i, done = 0, index
+    cdef int i, done = 0, index = 0
     cdef Node node, source
     cdef list ends = []
     for t in sources:

@@ -222,7 +222,6 @@ cdef object apply(Op op, PyObject** argv, object out):
 
 cdef inline ndarray laid_out(Op op, PyObject** argv, ndarray a, bint meta):
     """A kernel's result in the layout that the op promises."""
-    cdef int k
     if PyArray_IS_C_CONTIGUOUS(a) and op.layout == "C" or op.layout == "" or PyArray_NDIM(a) < 2 or meta:
         return a
     if op.layout == "C":
@@ -466,7 +465,7 @@ cdef int save_inputs(Node node, PyObject** argv, unsigned int need) except -1:
     cdef Op op = node.op
     cdef tuple saved = PyTuple_New(op.nsaved) if op.nsaved > 2 else None
     cdef object entry, x
-    cdef int i, k, kind
+    cdef int i, k = 0, kind
     for i in range(op.nsaved):
         entry = None
         kind = op.saved_kind[i]

@@ -421,7 +421,6 @@ class CopySlices:
 
 cdef object apply_out(Op op, PyObject** argv, object out):
     """The op with its results written into the given tensors, resized if they do not fit."""
-    cdef Tensor t
     name = op.__name__
     outs = out if isinstance(out, (tuple, list)) else (out,)
     for x in outs:

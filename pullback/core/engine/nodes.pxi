@@ -162,7 +162,7 @@ cdef class Node:
     @property
     def next_functions(self):
         """The nodes that the gradients go to, each with the output's index: None where none is wanted."""
-        cdef int i, index
+        cdef int i, index = 0
         found = []
         for i in range(self.nedges):
             node = seen(self.edge(i, &index))

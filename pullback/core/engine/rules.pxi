@@ -99,7 +99,7 @@ cdef object call_rule(object which, Node node, object g, list grads, unsigned in
 
 cdef unsigned int _all_needed(Node node) except? 0xFFFFFFFF:
     cdef unsigned int mask = 0
-    cdef int i, index
+    cdef int i, index = 0
     for i in range(node.nedges):
         if node.edge(i, &index) is not None:
             mask |= edge_bit(i)

@@ -68,7 +68,7 @@ cdef Saved packed(Tensor t, Node holder, pack_hook, unpack_hook):
     """A tensor handed to the user's pack hook; what that returned is kept in its place."""
     cdef Saved s = Saved.__new__(Saved)
     cdef unsigned int version = version_of(t)
-    cdef int index
+    cdef int index = 0
     s.result = holder is not None
     if not s.result:
         s.node = history(t, &index)

@@ -176,7 +176,7 @@ cdef class Task:
 
     cdef int discover(self) except -1:
         """Counts, from the roots, how many nodes each node waits for."""
-        cdef int done = 0, child, i, index
+        cdef int done = 0, child, i, index = 0
         cdef Node node, source
         while done < self.count:
             node = <Node>self.slots[done].node
@@ -196,7 +196,7 @@ cdef class Task:
 
     cdef int limit(self, list inputs, bint accumulate) except -1:
         """Marks as needed only what lies on a way to one of `inputs`: pairs of node and output index."""
-        cdef int slot, child, i, index
+        cdef int slot, child, i, index = 0
         cdef Node node, source
         self.all_needed = False
         self.captures = {}
@@ -225,7 +225,7 @@ cdef class Task:
 
     cdef list order(self):
         """All slots, each before those its gradients go to."""
-        cdef int slot, i, index, child
+        cdef int slot, i, index = 0, child
         cdef Node node, source
         cdef list waiting = [self.slots[i].waiting for i in range(self.count)]
         cdef list ready = [i for i in range(self.count) if waiting[i] == 0], found = []
@@ -341,7 +341,7 @@ cdef class Task:
         cdef object g = self.take_buffer(slot)
         cdef object result
         cdef PyObject* source
-        cdef int i, index, child
+        cdef int i, index = 0, child
         for i in range(node.nedges):
             if i == 0:
                 source, index = <PyObject*>node.edge0, node.index0
@@ -384,7 +384,7 @@ cdef class Task:
 
     cdef int step(self, int slot, Node node, list grads) except -1:
         """Runs any node and hands its results on."""
-        cdef int i, index, child
+        cdef int i, index = 0, child
         cdef Node source
         cdef object result
         cdef list results = run_node(node, grads, self.wanted(node))
@@ -406,7 +406,7 @@ cdef class Task:
     cdef unsigned int wanted(self, Node node) except? 0xFFFFFFFF:
         """Which edges of a node want a gradient, a bit each (the 32nd stands for all further ones)."""
         cdef unsigned int mask = 0
-        cdef int i, index
+        cdef int i, index = 0
         for i in range(node.nedges):
             source = node.edge(i, &index)
             if source is not None and (self.all_needed or self.wants(self.find(source))):
@@ -415,7 +415,7 @@ cdef class Task:
 
     cdef int pass_by(self, Node node) except -1:
         """Nothing to run: its inputs wait for one node less."""
-        cdef int i, index, child
+        cdef int i, index = 0, child
         for i in range(node.nedges):
             source = node.edge(i, &index)
             if source is not None:

@@ -507,7 +507,7 @@ cdef class Tensor:
 
     def register_hook(self, hook):
         """Calls `hook(grad)` when the gradient of this tensor is known; what it returns replaces it."""
-        cdef int index
+        cdef int index = 0
         if not requires(self):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         cdef Node node = history(self, &index)
@@ -523,7 +523,7 @@ cdef class Tensor:
 
     def retain_grad(self):
         """Keeps `.grad` for this tensor though it is no leaf."""
-        cdef int index
+        cdef int index = 0
         if not requires(self):
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if self.grad_fn is None or self.retains:

@@ -59,7 +59,6 @@ cdef bint _lay_out(Walk* walk, int n, PyObject** arrays, ndarray out) except -1:
     """Broadcasts shapes and strides; False if the arrays are not for loops: unaligned, or of many dims."""
     cdef int i, j, lead
     cdef npy_intp extent
-    cdef ndarray a
     walk.nd = PyArray_NDIM(out) if out is not None else 0
     for i in range(n):
         if arrays[i] != NULL:

@@ -1,0 +1,56 @@
+"""The stubs of compiled modules name what is there, and all that other files take from it."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from library import pullback_only, torch
+
+pytestmark = pullback_only("about Pullback's own stubs")
+
+ROOT = Path(torch.__file__).resolve().parent
+STUBS = {path.stem: path for path in sorted((ROOT / "core").glob("_*.pyi"))}
+CLASSES = ("Tensor", "Op", "Function", "Node", "RemovableHandle")
+
+
+def named(body):
+    """The names that a module or class of a stub declares."""
+    found = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return found | {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
+
+
+def taken(stem):
+    """The names that plain files of the package import from a module of the core, or ask it for."""
+    imported = re.compile(rf"from pullback\.core\.{stem} import (\([^)]*\)|[^\n#]*)")
+    asked = re.compile(rf"(?<![\w./]){stem}\.(?!py[xdi]\b)(\w+)")
+    for path in ROOT.rglob("*.py"):
+        text = path.read_text()
+        for names in imported.findall(text):
+            yield from re.findall(r"(\w+)(?: as \w+)?", names)
+        yield from asked.findall(text)
+
+
+@pytest.mark.parametrize("stem", STUBS)
+def test_what_a_stub_names_is_there(stem):
+    module = importlib.import_module(f"pullback.core.{stem}")
+    body = ast.parse(STUBS[stem].read_text()).body
+    assert {name for name in named(body) if not hasattr(module, name)} == set()
+    for node in body:
+        if isinstance(node, ast.ClassDef) and node.name in CLASSES:
+            assert {n for n in named(node.body) if not hasattr(getattr(module, node.name), n)} == set()
+
+
+@pytest.mark.parametrize("stem", STUBS)
+def test_what_others_take_is_in_the_stub(stem):
+    assert set(taken(stem)) - named(ast.parse(STUBS[stem].read_text()).body) == set()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_members_are_in_the_stub(name):
+    engine = importlib.import_module("pullback.core._engine")
+    (stub,) = [n for n in ast.parse(STUBS["_engine"].read_text()).body if getattr(n, "name", "") == name]
+    kinds = ("getset_descriptor", "method_descriptor", "cython_function_or_method")
+    own = {k for k, v in vars(getattr(engine, name)).items() if type(v).__name__ in kinds and k[:2] != "__"}
+    assert own - named(stub.body) == set()
