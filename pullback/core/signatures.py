@@ -31,7 +31,8 @@ def signature_of(function: Any) -> Signature:
         signature = signature_of(function.__wrapped__)
         return without(signature, "out") if function.in_place else signature
     if isinstance(function, Op):
-        return _of_op(function)
+        one_form = function.forms is not None and len(function.forms) == 1
+        return signature_of(function.forms[0]) if one_form else _of_op(function)
     if not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
         return signature_of(function.__wrapped__)
     signature = inspect.signature(function)
@@ -49,7 +50,7 @@ def without(signature: Signature, *names: str) -> Signature:
 
 def _of_op(op: Op) -> Signature:
     """That of the kernel, `self` being called `input`, and `out`."""
-    notes = getattr(op.kernel, "__annotations__", None) or {}
+    notes = {} if op.elementwise else op.kernel.__annotations__
     parameters = [
         Parameter(
             "input" if name == "self" else name,
@@ -59,7 +60,8 @@ def _of_op(op: Op) -> Signature:
         )
         for name, default, kind in zip(op.params, op.defaults, op.kinds, strict=True)
     ]
-    result = str(notes.get("return", "Array")).replace("Array", "Tensor")
+    result = "tuple[Tensor, ...]" if op.multi_view else "Tensor"
+    result = str(notes.get("return", result)).replace("Array", "Tensor")
     if op.view:
         return Signature(parameters, return_annotation=result)
     out = OUT.replace(annotation=f"{result} | None") if result.startswith("tuple") else OUT

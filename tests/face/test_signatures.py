@@ -72,3 +72,37 @@ def test_options_by_their_names():
 
 def test_a_function_of_several_forms_shows_the_fullest():
     assert list(inspect.signature(torch.arange).parameters)[:3] == ["start", "end", "step"]
+
+
+def forms(function):
+    from pullback.ops.shared.forms import _shown_by, forms_of
+
+    while getattr(function, "forms", None) is None:
+        function = function.__wrapped__
+    return [form.text for form in forms_of(*_shown_by(function, function.forms))]
+
+
+@pytest.mark.parametrize("name", ["torch.fmod", "torch.eq", "torch.copysign"])
+def test_a_tensor_or_a_number_makes_two_forms(name):
+    assert forms(PUBLIC[name]) == [
+        "(Tensor input, Tensor other, *, Tensor out = None)",
+        "(Tensor input, Number other, *, Tensor out = None)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["torch.xlogy", "special.zeta", "special.xlog1py"])
+def test_two_of_them_make_three(name):
+    assert forms(PUBLIC[name]) == [
+        "(Tensor input, Tensor other, *, Tensor out = None)",
+        "(Number self, Tensor other, *, Tensor out = None)",
+        "(Tensor input, Number other, *, Tensor out = None)",
+    ]
+
+
+def test_a_form_of_its_own():
+    assert forms(torch.special.chebyshev_polynomial_t) == [
+        "(Tensor x, Tensor n, *, Tensor out = None)",
+        "(Number x, Tensor n, *, Tensor out = None)",
+        "(Tensor x, Number n, *, Tensor out = None)",
+    ]
+    assert list(inspect.signature(torch.special.chebyshev_polynomial_t).parameters) == ["x", "n", "out"]

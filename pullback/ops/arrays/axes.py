@@ -14,7 +14,7 @@ from pullback.core._engine import Op, Tensor, restructure
 from pullback.core._loops import strided
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
-from pullback.core.types import Size
+from pullback.core.types import Dims, Ints, Size
 from pullback.ops.elementwise import magnitude_and_sign
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
@@ -43,7 +43,7 @@ def _method(record: Any, name: str) -> Callable[..., Any]:
 
 @_also_in_place
 @op(view=True, linear=True)
-def squeeze(self: Tensor, dim=None):
+def squeeze(self: Tensor, dim: Dims = None):
     """`self` without those of its dimensions `dim` (an int, several, or None for all) that have size 1.
 
     A view; the gradient gets them back.
@@ -76,7 +76,7 @@ def _squeeze_batch(level: Any, op: Op, self: Any, dim: Any) -> Any:
 
 @_also_in_place
 @op(view=True, linear=True, written_name="UnsqueezeBackward1")
-def unsqueeze(self: Tensor, dim):
+def unsqueeze(self: Tensor, dim: int):
     """`self` with a new dimension of size 1 at place `dim`: a view.
 
     >>> import pullback as torch
@@ -108,7 +108,7 @@ def _unsqueeze_batch(level: Any, op: Op, self: Any, dim: int) -> Any:
     aliases=("torch.swapaxes", "Tensor.swapaxes", "torch.swapdims", "Tensor.swapdims"),
     written_name="TransposeBackward1",
 )
-def transpose(self: Tensor, dim0, dim1):
+def transpose(self: Tensor, dim0: int, dim1: int):
     """`self` with two dimensions exchanged: a view.
 
     >>> import pullback as torch
@@ -196,7 +196,7 @@ def _permute_batch(level: Any, op: Op, self: Any, dims: Any) -> Any:
 
 
 @function(aliases=("torch.moveaxis", "Tensor.moveaxis"))
-def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+def movedim(input: Tensor, source: Ints, destination: Ints) -> Tensor:
     """`input` with the dimensions `source` moved to the places `destination`: a view.
 
     >>> import pullback as torch

@@ -39,7 +39,7 @@ from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
 from pullback.core.strides import strides_for, strides_of
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 from pullback.ops.shared.batches import padded, rank, writes
 
 DISCARDS = "Casting complex values to real discards the imaginary part"
@@ -355,7 +355,7 @@ def _check_fill(name: str, value: Any) -> None:
 
 
 @function(places="t")
-def fill(input: Tensor, value: Any) -> Tensor:
+def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A tensor like `input` with a number, or the element of a 0-dim tensor, everywhere.
 
     The gradient of the value is the sum of the result's, that of `input` is zero.
@@ -369,7 +369,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
 
 
 @function(name="fill_", places="tm")
-def fill_in_place(input: Tensor, value: Any) -> Tensor:
+def fill_in_place(input: Tensor, value: Tensor | Number) -> Tensor:
     """Writes a number, or the element of a 0-dim tensor, into every element of the tensor."""
     _check_fill("fill_", value)
     if isinstance(value, Tensor):

@@ -37,7 +37,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function
 from pullback.core.strides import contiguous_strides, preserved_strides, strided_array, strides_for
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 
 Make = Callable[[Sequence[int], Any], Array]
 
@@ -289,7 +289,7 @@ def exact_size(name: str, size: Any) -> Sequence[int]:
 
 
 @function(places="t")
-def full(size: Sequence[int], fill_value: Any, **options: Unpack[Options]) -> Tensor:
+def full(size: Sequence[int], fill_value: Number, **options: Unpack[Options]) -> Tensor:
     """A tensor filled with a number, in the number's dtype unless `dtype` says otherwise.
 
     RuntimeError if the dtype has no room for the number.
@@ -339,7 +339,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], **options: Unpack[
 
 
 @function(places="t")
-def scalar_tensor(s: Any, **options: Unpack[Options]) -> Tensor:
+def scalar_tensor(s: Number, **options: Unpack[Options]) -> Tensor:
     """A 0-dim tensor of a number, in the default dtype unless `dtype` says otherwise.
 
     >>> import pullback as torch
@@ -452,7 +452,7 @@ def empty_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
 
 
 @function(places="t")
-def full_like(input: Tensor, fill_value: Any, **options: Unpack[FormatOptions]) -> Tensor:
+def full_like(input: Tensor, fill_value: Number, **options: Unpack[FormatOptions]) -> Tensor:
     """A number in the shape, dtype, device and order of memory of `input`.
 
     >>> import pullback as torch
@@ -509,7 +509,7 @@ def new_empty(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
 
 
 @function(places="m")
-def new_full(self: Tensor, size: Any, fill_value: Any, **options: Unpack[Options]) -> Tensor:
+def new_full(self: Tensor, size: Sequence[int], fill_value: Number, **options: Unpack[Options]) -> Tensor:
     """A number in any size with this tensor's dtype and device.
 
     >>> import pullback as torch
@@ -524,7 +524,9 @@ def new_full(self: Tensor, size: Any, fill_value: Any, **options: Unpack[Options
 
 
 @function(places="m")
-def new_empty_strided(self: Tensor, size: Any, stride: Any, **options: Unpack[Options]) -> Tensor:
+def new_empty_strided(
+    self: Tensor, size: Sequence[int], stride: Sequence[int], **options: Unpack[Options]
+) -> Tensor:
     """A tensor with these strides and this one's dtype and device, its elements not set.
 
     >>> import pullback as torch
@@ -618,7 +620,7 @@ def _check_layout(size: tuple[int, ...], layout: tuple[int, ...]) -> None:
 
 
 @function(places="t")
-def empty_permuted(size: Any, physical_layout: Any, **options: Unpack[Options]) -> Tensor:
+def empty_permuted(size: Sequence[int], physical_layout: Sequence[int], **options: Unpack[Options]) -> Tensor:
     """A tensor of `size` with any numbers, whose dims lie in memory in the order `physical_layout`.
 
     RuntimeError for what is no order of the dims. The options are those of `empty`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from pullback.core._engine import Op, Tensor
 from pullback.core.dtypes import contiguous_format
 from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
-from pullback.core.types import Array, Size
+from pullback.core.types import Array, Ints, Number, Size
 from pullback.ops.shared.batches import padded, shifted
 from pullback.ops.shared.dims import one_or_many, wrap_dim, wrap_dims
 from pullback.ops.shared.flat_indices import compact
@@ -58,7 +59,7 @@ def flipud(input: Tensor) -> Tensor:
 
 
 @op(moves=True, linear=True)
-def roll(self: Tensor, shifts, dims=()):
+def roll(self: Tensor, shifts: Ints, dims: Ints = ()):
     """`self` with the elements moved by `shifts` along `dims`, those that leave entering behind.
 
     Without dimensions the flattened tensor is rolled. The gradient is rolled back.
@@ -102,7 +103,7 @@ roll.vjp(self=lambda g, shifts, dims: roll(g, _unflipped(shifts), dims))
 
 
 @op(moves=True, linear=True)
-def rot90(self: Tensor, k=1, dims=(0, 1)):
+def rot90(self: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)):
     """`self` turned `k` times by a quarter in the plane of two dimensions, from the first to the second.
 
     The gradient is turned back.
@@ -178,7 +179,7 @@ def _repeat_batch(level: Any, op: Op, self: Any, repeats: Any) -> Any:
 
 
 @function(places="m")
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *repeats: int | Sequence[int]) -> Tensor:
     """`input` repeated so many times along each dimension, new ones in front: a copy.
 
     RuntimeError for fewer numbers than dimensions. The gradient is summed over the repetitions.
@@ -202,7 +203,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
 
 
 @function()
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *dims: int | Sequence[int]) -> Tensor:
     """`repeat` where missing numbers count as 1."""
     times = one_or_many(dims)
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
@@ -230,7 +231,11 @@ def _repeat_counts(self: Tensor) -> Any:
 
 @function(name="repeat_interleave")
 def repeat_interleave(
-    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+    input: Tensor,
+    repeats: Tensor | int | None = None,
+    dim: int | None = None,
+    *,
+    output_size: int | None = None,
 ) -> Tensor:
     """Each element, or each index of dimension `dim`, repeated in place.
 
@@ -362,7 +367,7 @@ def _pad_batch(level: Any, op: Op, self: Any, pad: Any, value: Any) -> Any:
 
 
 @function(places="t")
-def constant_pad_nd(input: Tensor, pad: Any, value: Any = 0) -> Tensor:
+def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
     """`input` with a border of `value`; negative widths cut.
 
     `pad` has two widths for each dimension, from the last backwards. The gradient is that of the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,9 @@ def _cat_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
 
 
 @function(places="t", aliases=("torch.concat", "torch.concatenate"))
-def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Any = None) -> Tensor:
+def cat(
+    tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None, out: Tensor | None = None
+) -> Tensor:
     """The tensors joined along a dimension, in the dtype they promote to.
 
     They may differ in that dimension only; 1-dim tensors without elements are left out. RuntimeError
@@ -161,7 +163,7 @@ def _stack_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
 
 
 @function(places="t")
-def stack(tensors: Any, dim: int = 0, *, out: Any = None) -> Tensor:
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape along a new dimension, in the dtype they promote to.
 
     RuntimeError if the shapes differ. Each gradient is its index of the result's.
@@ -223,7 +225,7 @@ atleast_3d = _at_least("atleast_3d", "Tensors with dimensions of size 1 around u
 
 
 @function(places="t")
-def hstack(tensors: Any, *, out: Any = None) -> Tensor:
+def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Tensors side by side: along dimension 1, vectors along dimension 0.
 
     >>> import pullback as torch
@@ -241,13 +243,13 @@ def vstack(tensors: Any, *, out: Any = None) -> Tensor:
 
 
 @function(places="t")
-def dstack(tensors: Any, *, out: Any = None) -> Tensor:
+def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Tensors one behind the other, along dimension 2."""
     return cat([_lift3(t) for t in _several("dstack", tensors)], 2, out=out)
 
 
 @function(places="t")
-def column_stack(tensors: Any, *, out: Any = None) -> Tensor:
+def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Tensors side by side along dimension 1, vectors and numbers as columns."""
     columns = [
         ops.reshape(t, (t.numel() if t.ndim else 1, 1)) if t.ndim < 2 else t
@@ -306,7 +308,7 @@ def _block_diag_batch(level: Any, op: Op, tensors: Any) -> Any:
 
 
 @function(places="t")
-def block_diag(*tensors: Any) -> Tensor:
+def block_diag(*tensors: Tensor) -> Tensor:
     """Matrices along the diagonal of a larger one, zeros elsewhere; vectors count as rows.
 
     RuntimeError for more than two dimensions.
@@ -326,7 +328,7 @@ def block_diag(*tensors: Any) -> Tensor:
 
 
 @function(places="t")
-def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Tensor, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Grids of coordinates: each vector expanded along its own dimension of a common shape.
 
     With `indexing="xy"` the first two dimensions are exchanged. RuntimeError for other than vectors.
@@ -358,7 +360,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
 
 @function(places="t")
-def cartesian_prod(*tensors: Any) -> Tensor:
+def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All choices of an element from each vector, a row each.
 
     >>> import pullback as torch
@@ -403,7 +405,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 
 @function()
-def kron(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
+def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The Kronecker product: `input` with each element times all of `other` in its place.
 
     >>> import pullback as torch

@@ -391,31 +391,31 @@ def _same_shape(record: Any) -> Any:
 
 
 @_filler("normal_fill", "normal")
-def _normal(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None):
+def _normal(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None):
     """Normal numbers of this mean and standard deviation. RuntimeError for a negative deviation."""
     return _drawn(self, fills.normal, generator, float(mean), float(std))
 
 
 @_filler("log_normal_fill", "log_normal")
-def _log_normal(self: Tensor, mean: float = 1.0, std: float = 2.0, generator: Any = None):
+def _log_normal(self: Tensor, mean: float = 1.0, std: float = 2.0, generator: Generator | None = None):
     """exp of normal numbers of this mean and standard deviation."""
     return _drawn(self, fills.log_normal, generator, float(mean), float(std))
 
 
 @_filler("cauchy_fill", "cauchy")
-def _cauchy(self: Tensor, median: float = 0.0, sigma: float = 1.0, generator: Any = None):
+def _cauchy(self: Tensor, median: float = 0.0, sigma: float = 1.0, generator: Generator | None = None):
     """Cauchy numbers around `median`."""
     return _drawn(self, fills.cauchy, generator, float(median), float(sigma))
 
 
 @_filler("exponential_fill", "exponential")
-def _exponential_fill(self: Tensor, lambd: float = 1.0, generator: Any = None):
+def _exponential_fill(self: Tensor, lambd: float = 1.0, generator: Generator | None = None):
     """Exponential numbers of rate `lambd`."""
     return _drawn(self, fills.exponential, generator, float(lambd))
 
 
 @_filler("geometric_fill", "geometric")
-def _geometric(self: Tensor, p: float, generator: Any = None):
+def _geometric(self: Tensor, p: float, generator: Generator | None = None):
     """The number of the first success among trials that succeed with probability `p`."""
     return _drawn(self, fills.geometric, generator, float(p))
 
@@ -526,7 +526,9 @@ _bernoulli_each = bernoulli
 
 
 @function(name="bernoulli", places="tm")
-def bernoulli_of(input: Tensor, p: float | None = None, *, generator: Any = None, out: Any = None) -> Tensor:
+def bernoulli_of(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
+) -> Tensor:
     """1 with the probability that stands in `input`, or with probability `p` if it is given, else
     0.
 
@@ -628,7 +630,9 @@ def normal(
 
 
 @op(places="tm", random=True, moves=True, nondiff=True)
-def multinomial(self: Tensor, num_samples: int, replacement: bool = False, generator: Any = None):
+def multinomial(
+    self: Tensor, num_samples: int, replacement: bool = False, generator: Generator | None = None
+):
     """Places in the last dim of `self`, drawn by the (unnormalised) probabilities there: int64.
 
     RuntimeError for negative or infinite probabilities, or too few of them without `replacement`.
@@ -645,7 +649,7 @@ multinomial.meta(lambda self, count, *rest: meta_array((*self.shape[:-1], count)
 
 
 @op(places="t", random=True, moves=True)
-def poisson(self: Tensor, generator: Any = None):
+def poisson(self: Tensor, generator: Generator | None = None):
     """Poisson numbers of the rates in `self`. RuntimeError for a negative rate; the gradient is
     zero.
 
@@ -660,7 +664,7 @@ _same_shape(poisson).vjp(self=flat)
 
 
 @op(places="t", random=True, moves=True, grad_name="NotImplemented")
-def binomial(count: Tensor, prob: Tensor, generator: Any = None):
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None):
     """The number of successes in `count` trials of probability `prob`, broadcast. No derivative.
 
     >>> import pullback as torch

@@ -9,6 +9,7 @@ reinterpretations in strided.py, indexing with brackets in index.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ def _view_batch(level: Any, op: Op, self: Any, size: Any) -> Any:
 
 
 @function()
-def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
+def reshape(input: Tensor, *sizes: int | Sequence[int], shape: Sequence[int] | None = None) -> Tensor:
     """`input` with another shape, in which one size may be -1: a view if possible, else a copy.
 
     RuntimeError if the shape has another number of elements. The gradient is reshaped back.
@@ -209,7 +210,7 @@ def ravel(input: Tensor) -> Tensor:
 
 
 @function()
-def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Dimension `dim` as several of the given sizes, one of which may be -1.
 
     >>> import pullback as torch
@@ -236,7 +237,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 
 
 @op(view=True, linear=True)
-def select(self: Tensor, dim, index):
+def select(self: Tensor, dim: int, index: int):
     """The part of `self` at one index of a dimension, which goes away: a view.
 
     IndexError if the index is out of range. The gradient is zero elsewhere.
@@ -273,7 +274,7 @@ slice_view.vjp(
 
 
 @function()
-def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
     """`length` indices of a dimension, from `start` on: a view.
 
     Raises where the range leaves the dimension. The gradient is zero elsewhere.
@@ -304,7 +305,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
 
 @op(view=True, linear=True)
-def diagonal(self: Tensor, offset=0, dim1=0, dim2=1):
+def diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
     """The elements at equal indices of two dimensions, as the last dimension: a view.
 
     `offset` moves to the diagonals above (positive) or below. The gradient is zero off the diagonal.
@@ -398,7 +399,7 @@ def _diagonal_copy_batch(level: Any, op: Op, self: Any, offset: int, dim1: int, 
 
 
 @function()
-def diag(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
+def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal: a copy.
 
     RuntimeError for other numbers of dimensions.
@@ -424,7 +425,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @op(places="m", view=True, linear=True)
-def expand(self: Tensor, size: Size, implicit=False):
+def expand(self: Tensor, size: Size, implicit: bool = False):
     """`self` with dimensions of size 1 repeated to `size`, and new ones in front: a view.
 
     -1 keeps a size. RuntimeError where a dimension of another size would change. The gradient is
@@ -485,13 +486,13 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 @function()
-def broadcast_to(input: Tensor, size: Any) -> Tensor:
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """`input.expand(size)`: `input` broadcast to a shape."""
     return expand(input, (size,) if isinstance(size, int) else tuple(size))
 
 
 @function(places="t")
-def broadcast_tensors(*tensors: Any) -> list[Tensor]:
+def broadcast_tensors(*tensors: Tensor) -> list[Tensor]:
     """Each tensor expanded to the shape of all, a list of views.
 
     RuntimeError if the shapes do not fit.
@@ -506,7 +507,7 @@ def broadcast_tensors(*tensors: Any) -> list[Tensor]:
 
 
 @function(places="t")
-def broadcast_shapes(*shapes: Any) -> Size:
+def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:
     """The shape that tensors of these shapes broadcast to; an int counts as a shape of one dimension.
 
     RuntimeError if they do not fit.

@@ -104,7 +104,7 @@ def _split_with_sizes(self: Tensor, split_sizes, dim=0):
 
 
 @op(name="unsafe_split", places="tm", moves=True, linear=True)
-def unsafe_split(self: Tensor, split_size, dim=0):
+def unsafe_split(self: Tensor, split_size: int, dim: int = 0):
     """`split` whose pieces do not count as views, and so may be written to: on the user's own risk."""
     return _split_kernel(self, split_size, dim)
 
@@ -113,7 +113,7 @@ unsafe_split.meta(unsafe_split.kernel)  # pieces of an array without numbers hav
 
 
 @op(name="unsafe_split_with_sizes", places="tm", moves=True, linear=True)
-def unsafe_split_with_sizes(self: Tensor, split_sizes, dim=0):
+def unsafe_split_with_sizes(self: Tensor, split_sizes: Sequence[int], dim: int = 0):
     """`split_with_sizes` whose pieces do not count as views: see `unsafe_split`."""
     return _split_sizes_kernel(self, split_sizes, dim)
 
@@ -132,7 +132,11 @@ for _record, _rule in (
 
 @function(name="split")
 def split(
-    tensor: Tensor, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None
+    tensor: Tensor,
+    split_size_or_sections: int | Sequence[int] | None = None,
+    dim: int = 0,
+    *,
+    split_size: int | Sequence[int] | None = None,
 ) -> tuple[Tensor, ...]:
     """Views of `tensor` along a dimension, each of the given size, or of each of the given sizes.
 
@@ -149,7 +153,7 @@ def split(
 
 
 @function()
-def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of the given sizes along a dimension."""
     return _split_with_sizes(input, tuple(split_sizes), dim)
 
@@ -186,7 +190,7 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 
 
 @op(multi_view=True, linear=True)
-def unbind(self: Tensor, dim=0):
+def unbind(self: Tensor, dim: int = 0):
     """Views of each index of a dimension, which goes away.
 
     IndexError for a 0-dim tensor. The gradients are stacked again.
@@ -212,8 +216,8 @@ def _unbind_rule(grads: Any, self_shape: Any, dim: int) -> Any:
 
 @function()
 def tensor_split(
-    input: Tensor, indices_or_sections: Any = None, dim: int = 0, *,
-    indices: Any = None, sections: Any = None,
+    input: Tensor, indices_or_sections: Tensor | int | Sequence[int] | None = None, dim: int = 0, *,
+    indices: Tensor | Sequence[int] | None = None, sections: int | None = None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Views along a dimension: so many of nearly equal size, or cut at the given indices.
 
@@ -283,7 +287,7 @@ dsplit = explained(dsplit, _evenly, _at)
 
 
 @op(places="m", view=True, linear=True)
-def unfold(self: Tensor, dimension, size, step):
+def unfold(self: Tensor, dimension: int, size: int, step: int):
     """Windows of `size` neighbours, one every `step`, along a dimension; the window's is last. A view.
 
     The gradient is summed where windows overlap.

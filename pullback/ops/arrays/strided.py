@@ -9,6 +9,7 @@ elements from the input's first; only the public `as_strided` counts from the st
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -216,7 +217,9 @@ def _strided_window(input: Tensor, size: Any, stride: Any, storage_offset: int |
 
 
 @function()
-def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+def as_strided(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
     """A view of the input's storage with any shape and strides, from `storage_offset` on.
 
     RuntimeError where it would leave the storage. The gradient sums what shows an element twice.
@@ -230,7 +233,9 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 
 @function(places="tm")
-def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+def as_strided_(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
     """`as_strided` of this tensor itself, which is returned."""
     return restructure(_as_strided, input, *_strided_window(input, size, stride, storage_offset))
 
@@ -273,7 +278,7 @@ def _as_strided_scatter_batch(
 
 @function()
 def as_strided_scatter(
-    input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
+    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
     """A copy of `input` with `src` in the place that `as_strided` shows.
 

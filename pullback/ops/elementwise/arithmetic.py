@@ -159,7 +159,7 @@ def rsub_scaled(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> 
 
 
 @function(name="__rdiv__", places="m")
-def _quotient_of(self: Any, other: Any) -> Any:
+def _quotient_of(self: Tensor, other: Tensor | Number) -> Tensor:
     """`other / self`, by the name it had in Python 2."""
     return self.reciprocal() * other
 
@@ -181,7 +181,7 @@ neg = elementwise(
 
 
 @function()
-def positive(input: Any) -> Any:
+def positive(input: Tensor) -> Tensor:
     """The tensor itself: what `+x` gives. RuntimeError for bool tensors.
 
     >>> import pullback as torch
@@ -419,7 +419,7 @@ def _as_dtype(x: Any, dtype: Any) -> Any:
 
 
 @function(places="tmif")
-def square(input: Any, *, out: Any = None) -> Any:
+def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`x * x` of each element; the slope is 2 * x.
 
     >>> import pullback as torch
@@ -497,7 +497,9 @@ _addcmul = elementwise(
 
 
 @function(places="tmi")
-def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+def addcmul(
+    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None
+) -> Tensor:
     """`input + value * tensor1 * tensor2`, broadcast.
 
     >>> import pullback as torch
@@ -536,7 +538,9 @@ _addcdiv = elementwise(
 
 
 @function(places="tmi")
-def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+def addcdiv(
+    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1, out: Tensor | None = None
+) -> Tensor:
     """`input + value * tensor1 / tensor2`, broadcast. RuntimeError for a quotient of integers.
 
     >>> import pullback as torch
@@ -583,7 +587,7 @@ _lerp = elementwise(
 
 
 @function(places="tmi")
-def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
+def lerp(input: Tensor, end: Tensor, weight: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input + weight * (end - input)`, broadcast; RuntimeError if the dtypes differ.
 
     >>> import pullback as torch

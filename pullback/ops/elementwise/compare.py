@@ -193,7 +193,7 @@ def _isclose_shape(self: Array, other: Array, rtol: float, atol: float, equal_na
 
 @function()
 def allclose(
-    input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
     """Whether `isclose` holds everywhere: a Python bool. It raises what `isclose` raises.
 
@@ -205,7 +205,7 @@ def allclose(
 
 
 @function()
-def equal(input: Any, other: Any) -> bool:
+def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have one shape and the same elements: a Python bool. NaN equals nothing.
 
     >>> import pullback as torch
@@ -281,7 +281,13 @@ _where.jvp(
 
 
 @function(places="t")
-def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+def where(
+    condition: Tensor,
+    input: Tensor | Number | None = None,
+    other: Tensor | Number | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """`input` where the condition holds, `other` elsewhere, broadcast; either may be a number.
 
     Of a condition alone, the indices of what is not zero, a tensor for each dimension. RuntimeError
@@ -307,7 +313,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
 
 
 @function(name="where", places="m")
-def where_method(self: Any, condition: Any, other: Any) -> Any:
+def where_method(self: Tensor, condition: Tensor, other: Tensor | Number) -> Tensor:
     """`torch.where(condition, self, other)`.
 
     >>> import pullback as torch
@@ -485,7 +491,13 @@ relu = elementwise(
 
 
 @function(places="tmif", aliases=("torch.clip", "Tensor.clip"))
-def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+def clamp(
+    input: Tensor,
+    min: Tensor | Number | None = None,
+    max: Tensor | Number | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Each element moved into [min, max]; a bound is a tensor, a number, or None for no bound.
 
     RuntimeError without a bound. The gradient passes where nothing was moved, else goes to the

@@ -66,7 +66,7 @@ _complex = elementwise(
 
 
 @function(places="t")
-def complex(real: Any, imag: Any, *, out: Any = None) -> Any:
+def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`real + imag * i`, broadcast; the gradients are the parts of the result's.
 
     RuntimeError unless both are float32 or both float64.
@@ -96,7 +96,7 @@ _polar = elementwise(
 
 
 @function(places="t")
-def polar(abs: Any, angle: Any, *, out: Any = None) -> Any:
+def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`abs * exp(i * angle)`, broadcast. RuntimeError unless both are float32 or both float64.
 
     >>> import pullback as torch

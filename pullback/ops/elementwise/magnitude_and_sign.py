@@ -37,7 +37,7 @@ abs = elementwise(
 
 
 @function(name="abs_", places="tm", aliases=("Tensor.absolute_",))
-def abs_in_place(self: Any) -> Any:
+def abs_in_place(self: Tensor) -> Tensor:
     """`abs` with the result written into this tensor; RuntimeError for a complex one."""
     if self.dtype.is_complex:
         raise RuntimeError("In-place abs is not supported for complex tensors.")
@@ -167,7 +167,7 @@ _heaviside = elementwise(
 
 
 @function(places="tmi")
-def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
+def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
     """0 for negative elements, 1 for positive ones, `values` at zero. It has no derivative.
 
     RuntimeError for complex tensors and for different dtypes.
@@ -237,7 +237,7 @@ _frexp.vjp(self=lambda g0, result1: ldexp(g0, -result1))
 
 
 @function()
-def frexp(input: Any, *, out: Any = None) -> Any:
+def frexp(input: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """Mantissa and exponent: `x = mantissa * 2**exponent` with 0.5 <= |mantissa| < 1.
 
     RuntimeError for other than floats; the mantissa's slope is 2**-exponent.
@@ -267,7 +267,7 @@ _conj_physical = _declare_conj("conj_physical")
 
 
 @function()
-def conj(input: Any) -> Any:
+def conj(input: Tensor) -> Tensor:
     """The complex conjugate, computed at once; a real tensor is returned as it is.
 
     >>> import pullback as torch
@@ -278,7 +278,7 @@ def conj(input: Any) -> Any:
 
 
 @function(places="tmif")
-def conj_physical(input: Any, *, out: Any = None) -> Any:
+def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex conjugate in new memory; a real tensor is returned as it is.
 
     >>> import pullback as torch
@@ -293,7 +293,7 @@ def conj_physical(input: Any, *, out: Any = None) -> Any:
 
 
 @function(aliases=("torch.resolve_neg", "Tensor.resolve_neg"))
-def resolve_conj(input: Any) -> Any:
+def resolve_conj(input: Tensor) -> Tensor:
     """The tensor itself: conjugates and negatives are never lazy here.
 
     >>> import pullback as torch
@@ -380,13 +380,13 @@ _nan_to_num = elementwise(
 
 @function(places="tmif")
 def nan_to_num(
-    input: Any,
+    input: Tensor,
     nan: float | None = None,
     posinf: float | None = None,
     neginf: float | None = None,
     *,
-    out: Any = None,
-) -> Any:
+    out: Tensor | None = None,
+) -> Tensor:
     """NaN as 0 and infinities as the largest numbers, or as given. The slope is 1, there 0.
 
     >>> import pullback as torch

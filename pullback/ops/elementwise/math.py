@@ -429,7 +429,7 @@ _logit_eps = elementwise(
 
 
 @function(places="tmif", aliases=("special.logit",))
-def logit(input: Any, eps: float | None = None, *, out: Any = None) -> Any:
+def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(x / (1 - x)), NaN outside [0, 1], or of x moved into [eps, 1 - eps].
 
     The slope is 1 / (x - x**2), 0 where x was moved.
@@ -550,7 +550,7 @@ _polygamma = elementwise(
 
 
 @function(places="t", aliases=("special.polygamma",))
-def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
+def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The n-th derivative of digamma; its own slope is polygamma(n + 1, x). RuntimeError for n < 0.
 
     >>> import pullback as torch
@@ -565,7 +565,7 @@ def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
 
 
 @function(name="polygamma", places="mi")
-def polygamma_method(self: Any, n: int, *, out: Any = None) -> Any:
+def polygamma_method(self: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     """`torch.polygamma(n, self)`.
 
     >>> import pullback as torch
@@ -605,7 +605,7 @@ _mvlgamma = elementwise(
 
 
 @function(places="tmi", aliases=("special.multigammaln",))
-def mvlgamma(input: Any, p: int, *, out: Any = None) -> Any:
+def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     """Logarithm of the multivariate gamma function of `p` dimensions; RuntimeError for p < 1.
 
     It is p (p - 1) / 4 * log(pi) + the sum of lgamma(x - j / 2) for j < p.

@@ -11,6 +11,7 @@ import numpy as np
 
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise, function
+from pullback.core.types import Number
 from pullback.ops.elementwise.arithmetic import TWO, div
 from pullback.ops.shared.forms import number_first, number_second, two_tensors
 from pullback.ops.shared.refusals import unimplemented, without_derivative
@@ -154,7 +155,13 @@ _QUOTIENTS = {None: div, "floor": _div_floor, "trunc": _div_trunc}
     places="tmi",
     aliases=("torch.divide", "Tensor.divide"),
 )
-def divide(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
+def divide(
+    input: Tensor | Number,
+    other: Tensor | Number,
+    *,
+    rounding_mode: str | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """`input / other`, broadcast; `rounding_mode` "floor" or "trunc" rounds, and keeps integers.
 
     RuntimeError for another mode, and for a rounded division of integers by zero.
@@ -171,7 +178,7 @@ def divide(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any
 
 
 @function(places="tmi")
-def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+def true_divide(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input / other`, broadcast; integers are divided as floats.
 
     >>> import pullback as torch
@@ -182,7 +189,7 @@ def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
 
 
 @function(places="tmi")
-def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+def floor_divide(input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """The largest whole number not above `input / other`: Python's `//`. It has no derivative.
 
     RuntimeError for a division of integers by zero.
@@ -269,7 +276,7 @@ _round_decimals = elementwise(
 
 
 @function(name="round", places="tmife", aliases=("special.round",))
-def round_half_even(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
+def round_half_even(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
     """The nearest whole number, an even one of two; or so many decimals. The gradient is zero.
 
     >>> import pullback as torch

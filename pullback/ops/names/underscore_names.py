@@ -125,14 +125,16 @@ def _left_for_scripts(name: str, instead: str) -> None:
 
 
 @function(places="t")
-def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False, *, out: Any = None) -> Tensor:
+def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The norm of order 2 over `dim`; `linalg.vector_norm` is its name now."""
     _left_for_scripts("frobenius_norm", "linalg.vector_norm(A, 2., dim, keepdim)")
     return ops.vector_norm(input, 2, dim, keepdim, out=out)
 
 
 @function(places="t")
-def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Any = None) -> Tensor:
+def nuclear_norm(
+    input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
     """The sum of the singular values; `linalg.matrix_norm` is its name now."""
     _left_for_scripts("nuclear_norm", "linalg.matrix_norm(A, 'nuc', dim, keepdim)")
     return SURFACE["linalg"]["matrix_norm"](input, "nuc", dim, keepdim, out=out)

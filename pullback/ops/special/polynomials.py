@@ -16,7 +16,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import elementwise
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 from pullback.ops.shared.zero_times_infinity import times
 from pullback.ops.special.error_and_gamma import declared
 
@@ -71,6 +71,10 @@ def _second_kind(x: Any, n: Any) -> Any:
     return gegenbauer(x, n - 1, 2.0) * 2.0
 
 
+def _of_x(x: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """The form of all of them."""
+
+
 def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any:
     return declared(
         name,
@@ -81,7 +85,7 @@ def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any
         at="torch.tensor([0.5]), 2",
         kernel=kernel,
         inputs=NAMES,
-        forms=(),
+        forms=(_of_x,),
     )
 
 
