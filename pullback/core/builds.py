@@ -4,7 +4,8 @@ An edit of a compiled file does nothing until it is built again, and nothing sho
 digest of a module's sources into it (`tracebacks.h`), and `import pullback` compares, if there is a
 `setup.py` beside the package. The times of files decide what is looked at: a module younger than all that
 it may be made of is taken for fresh. They decide nothing more, since a checkout of another branch makes
-files young, and a copied module keeps its age.
+files young, and a copied module keeps its age. One that is found to be fresh is made young, so that it
+is looked at once.
 
 Read `stale`. `setup.py` runs this file by itself: it imports nothing of Pullback.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 HEADER = "pullback/core/tracebacks.h"
 """Comes first in each compiled module, and holds the digest."""
@@ -69,6 +71,15 @@ def _files(folder: str) -> Iterator[os.DirEntry[str]]:
             yield entry
 
 
+def _made_of(module: str, source: str, root: str) -> bool:
+    """Whether a compiled module holds the digest of these sources, or none at all, which says nothing."""
+    with open(module, "rb") as file:
+        content = file.read()
+    place = content.find(MARK)
+    made_of = content[place + len(MARK) : place + len(MARK) + 24]
+    return place < 0 or made_of == digest(source, root).encode()
+
+
 def stale(root: str) -> list[str]:
     """The compiled modules whose sources are others than those they were made of, or gone."""
     from importlib.machinery import EXTENSION_SUFFIXES
@@ -88,12 +99,10 @@ def stale(root: str) -> list[str]:
         if source is None:
             found.append(path)
         elif module.stat().st_mtime < max(shared, source.stat().st_mtime):
-            with open(module.path, "rb") as file:
-                content = file.read()
-            place = content.find(MARK) + len(MARK)
-            made_of = content[place : place + 24]
-            name = os.path.relpath(source.path, root)
-            if place >= len(MARK) and made_of != digest(name, root).encode():
+            if _made_of(module.path, os.path.relpath(source.path, root), root):
+                with suppress(OSError):  # from now on its age says so
+                    os.utime(module.path)
+            else:
                 found.append(path)
     return [os.path.relpath(path, root).replace(os.sep, ".") for path in found]
 

@@ -111,3 +111,10 @@ def test_sources_of_the_engine(builds):
     assert builds.HEADER in found
     assert {"pullback/core/_loops.pxd", "pullback/core/engine/op.pxi"} <= set(found)
     assert "pullback/core/_loops.pyx" not in found
+
+
+def test_what_was_found_fresh_is_not_read_again(checkout, builds):
+    module = compile_as_if(checkout, builds, "kernels/sums.pyx", age=10_000)
+    assert builds.stale(str(checkout)) == []
+    sources = [p.stat().st_mtime for p in (checkout / "pullback").rglob("*.p*")]
+    assert module.stat().st_mtime >= max(sources)
