@@ -30,7 +30,13 @@ __all__ = [
 class FunctionCtx:
     """What `forward` and `backward` are handed as `ctx`: notes of one call of a Function."""
 
-    __slots__ = ()
+    __slots__ = ("__dict__",)
+
+    to_save: tuple[Any, ...]
+    saved_for_forward: tuple[Any, ...]
+    dirty_tensors: tuple[Any, ...]
+    non_differentiable: tuple[Any, ...]
+    materialize_grads: bool
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps tensors for `backward`, which finds them in `saved_tensors`; writes to them are
@@ -67,7 +73,6 @@ class BackwardCFunction(Node, FunctionCtx):
     """The context of a call and its node in one; each Function has a subclass of its own."""
 
     __slots__ = (
-        "__dict__",
         "_are_tensors",
         "_for_jvp",
         "_likes",
@@ -81,10 +86,10 @@ class BackwardCFunction(Node, FunctionCtx):
     _forward_cls: Any = None
 
     def __init__(self) -> None:
-        self.to_save: tuple[Any, ...] = ()
-        self.saved_for_forward: tuple[Any, ...] = ()
-        self.dirty_tensors: tuple[Any, ...] = ()
-        self.non_differentiable: tuple[Any, ...] = ()
+        self.to_save = ()
+        self.saved_for_forward = ()
+        self.dirty_tensors = ()
+        self.non_differentiable = ()
         self.materialize_grads = True
 
     @property

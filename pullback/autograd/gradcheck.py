@@ -453,7 +453,7 @@ def _compare_slow(
             raise GradcheckError(f"{prefix}numerical:{_printed(n)}\nanalytical:{_printed(a)}\n")
 
 
-def _close(check: _Check, a: np.ndarray, n: np.ndarray, scale: float = 1.0) -> bool:
+def _close(check: _Check, a: np.ndarray | float, n: np.ndarray | float, scale: float = 1.0) -> bool:
     return bool(np.allclose(a, n, check.rtol, check.atol * scale, equal_nan=True))
 
 
@@ -469,7 +469,7 @@ def _compare_fast(
             v = _direction(check, outs[i], False)
             n = float((numerical[i] * v).sum())
             a = float((pushed[i] * v).sum()) if forward else _pulled(check, outs[i], v, part, j, u)
-            if not _close(check, np.float64(a), np.float64(n), _error_weight(u) * _error_weight(v)):
+            if not _close(check, a, n, _error_weight(u) * _error_weight(v)):
                 prefix = _mismatch_message(part, is_complex[i], forward, i, j)
                 raise GradcheckError(f"{prefix}numerical:{n}\nanalytical:{a}\n{_slowly(check, part, i, j)}")
 

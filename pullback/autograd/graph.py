@@ -221,10 +221,11 @@ def register_multi_grad_hook(
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
     edges = [_engine.gradient_edge(t) for t in tensors]
-    if any(edge is None for edge in edges):
+    nodes = [edge[0] for edge in edges if edge is not None]
+    if len(nodes) < len(edges):
         raise AssertionError("Expected gradient function to be set")
     make = _collector if mode == "all" else _first
-    hooks = make([node for node, _ in edges], fn)
+    hooks = make(nodes, fn)
     return _Handles([t.register_hook(hook) for t, hook in zip(tensors, hooks, strict=True)])
 
 

@@ -71,7 +71,7 @@ def backward(
                 "`backward()`. Please only use `grad_tensors`."
             )
         grad_tensors = grad_variables
-    targets = None
+    targets: Sequence[Any] | None = None
     if inputs is not None:
         targets = tuple(inputs.values()) if isinstance(inputs, dict) else _as_tuple(inputs)
         if not targets:
@@ -281,7 +281,7 @@ def _edges_of_roots(roots: Sequence[Any], grads: Sequence[Any]) -> list[Any]:
 def _source_edge(source: Any) -> tuple[Any, int]:
     """Where the gradient of an input of `grad` arrives."""
     if isinstance(source, GradientEdge):
-        return tuple(source[:2])  # type: ignore[return-value]
+        return tuple(source[:2])
     if not isinstance(source, Tensor):
         raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(source).__name__}")
     edge = _engine.gradient_edge(source)

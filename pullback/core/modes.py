@@ -51,8 +51,9 @@ class Mode:
                 FutureWarning,
                 stacklevel=2,
             )
-            function.__init__ = self(function.__init__)
-            return function
+            decorated: Any = function
+            decorated.__init__ = self(decorated.__init__)
+            return decorated
         if inspect.isgeneratorfunction(function):
             return self._around_generator(function)
 

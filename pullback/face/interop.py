@@ -156,10 +156,9 @@ def formatted(self: Tensor, spec: str) -> str:
     return str(self)
 
 
-def text(self: Tensor, prefix: str | None = None) -> str:
+def text(self: Tensor) -> str:
     """`repr(x)`: the numbers, and what is out of the ordinary about the tensor."""
-    if prefix is None:
-        prefix = "tensor(" if type(self) is Tensor or _is_parameter(self) else f"{type(self).__name__}("
+    kind = "tensor" if type(self) is Tensor or _is_parameter(self) else type(self).__name__
     node = self.grad_fn
     return tensor_str(
         self._array,
@@ -168,7 +167,7 @@ def text(self: Tensor, prefix: str | None = None) -> str:
         device=str(self.device),
         requires_grad=self.requires_grad,
         grad_fn_name=None if node is None else type(node).__name__,
-        prefix=prefix,
+        prefix=f"{kind}(",
         is_meta=self.is_meta,
         tangent=_shown_tangent(self),
     )

@@ -52,8 +52,10 @@ def construct(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Array:
     given.
     """
     first = args[0] if len(args) == 1 else None
-    same = isinstance(first, Tensor) and (first.ndim > 0 or first.dtype.kind in "fc")
-    return legacy_array(args, kwargs, first.dtype if same else get_default_dtype())
+    kind = get_default_dtype()
+    if isinstance(first, Tensor) and (first.ndim > 0 or first.dtype.kind in "fc"):
+        kind = first.dtype
+    return legacy_array(args, kwargs, kind)
 
 
 install_constructor(construct)

@@ -71,9 +71,9 @@ def gradients(
     roots: Sequence[Tensor], sources: Sequence[Tensor], grads: Sequence[Tensor], keep: bool, create: bool
 ) -> list[Any]:
     """The gradients of `sum(<grad, root>)`, None for a source that no root depends on."""
-    for x in roots:
-        if isinstance(x, Wrapper):
-            return stack.topmost(roots).gradients(roots, sources, grads, keep, create)
+    level = stack.topmost(roots)
+    if level is not None:
+        return level.gradients(roots, sources, grads, keep, create)
     places, targets = [], []
     for i, x in enumerate(sources):
         edge = None if isinstance(x, Wrapper) else _engine.gradient_edge(x)  # no root is of a level

@@ -86,6 +86,10 @@ class Patterns(Interpreter):
     def __init__(self, size: int) -> None:
         self.size = size
 
+    def held(self, p: Any) -> Any:
+        """What the engine keeps of a tensor that is about to be written to: its pattern."""
+        return self.of(p)
+
     def of(self, x: Any) -> Any:
         """The pattern of a tensor, None for one that does not depend on the input."""
         if not isinstance(x, Tensor):
@@ -94,8 +98,6 @@ class Patterns(Interpreter):
             held = self.of(x._base)
             return None if held is None else _picked(held, self._places(x))
         return super().held(x)
-
-    held = of  # what the engine keeps of a tensor that is about to be written to
 
     def give(self, x: Tensor, pattern: Any) -> None:
         """Sets the pattern of a tensor; a view's is that of its base."""
@@ -117,6 +119,7 @@ class Patterns(Interpreter):
     def _places(self, view: Tensor) -> Array:
         """For each element of a view the number of the base's element that it is."""
         base = view._base
+        assert base is not None
         numbers = _engine.from_array(_element_numbers(base.shape))
         size, stride, offset, strides = _engine.view_geometry(view)
         return _engine.REGISTRY["strided_take"](numbers, strides, size, stride, offset)._array

@@ -16,7 +16,7 @@ nor are those above it. The contexts here put interpreters on and off the active
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import Any
 
 from pullback.core import _engine
@@ -141,10 +141,7 @@ class Wrapper(Tensor):
         attrgetter("physical.is_leaf"), doc="Whether the physical tensor is at the graph's edge."
     )
 
-    @property
-    def data(self) -> Any:
-        """The same numbers without history."""
-        return self.detach()
+    data = property(methodcaller("detach"), doc="The same numbers without history.")
 
 
 def bottom(x: Any) -> Any:

@@ -46,7 +46,7 @@ class Seen:
 
     def __init__(self, p: Tensor, owner: Tensor, value: Any = None, level: Any = None) -> None:
         further = (tangents_of(owner) or {}).get(level)
-        self.owner = owner if type(further) is not Seen else further.owner
+        self.owner: Tensor = owner if type(further) is not Seen else further.owner
         self.around = p.dtype is not self.owner.dtype
         shown = ops.reinterpret(_engine.alias(self.owner)) if self.around else self.owner
         self.window = _engine.window(p, shown)

@@ -94,6 +94,10 @@ class Jets(Interpreter):
     def __init__(self, order: int) -> None:
         self.order = order
 
+    def held(self, p: Any) -> Any:
+        """What the engine keeps of a tensor that is about to be written to: its coefficients."""
+        return self.of(p)
+
     def of(self, x: Any) -> Any:
         """The coefficients x1 ... xK that a tensor carries, None for none; a view's are its base's."""
         if not isinstance(x, Tensor):
@@ -103,8 +107,6 @@ class Jets(Interpreter):
             return found
         held = self.of(x._base)
         return held and [None if c is None else _seen_by_view(c, _engine.view_geometry(x)) for c in held]
-
-    held = of  # what the engine keeps of a tensor that is about to be written to
 
     def give(self, x: Tensor, coefficients: Sequence[Any]) -> None:
         """Hangs coefficients on a tensor, in its shape and dtype; nothing if all are zero."""

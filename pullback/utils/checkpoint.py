@@ -484,7 +484,8 @@ class CheckpointFunction(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         # A pass for all leaves also visits the witness; one for chosen inputs does not.
-        if not _engine.will_run(_engine.gradient_edge(ctx.witness)[0]):
+        node, _ = _engine.gradient_edge(ctx.witness) or (None, 0)
+        if node is None or not _engine.will_run(node):
             raise RuntimeError(
                 "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing "
                 "an `inputs` parameter to .backward(). To resolve this error, you can either set "

@@ -166,7 +166,7 @@ def _whole_range(out: np.ndarray, generator: Generator) -> None:
 
 
 def _last(name: str) -> int:
-    return 2 ** DIGITS[name] if name in FLOATS else LARGEST[name]
+    return 1 << DIGITS[name] if name in FLOATS else int(LARGEST[name])
 
 
 def _range(out: np.ndarray, low: int, high: int | None) -> tuple[int, int]:

@@ -66,7 +66,7 @@ def dirichlet(alpha: np.ndarray, generator: Generator) -> np.ndarray:
     sampling.standard_gamma(gamma, generator, alpha)
     out = np.empty(alpha.shape, alpha.dtype)
     if out.size:
-        rows = gamma.reshape(-1, gamma.shape[-1] if gamma.ndim else 1)
+        rows = np.atleast_1d(gamma).reshape(-1, alpha.shape[-1] if alpha.ndim else 1)
         sampling.shares(rows, out)
     return out
 

@@ -108,7 +108,7 @@ class Batched(Wrapper):
 
         return self.physical.register_hook(physically)
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self) -> str:
         inner = "\n".join(f"    {line}" for line in repr(self.physical).splitlines())
         return f"BatchedTensor(lvl={len(levels_of(self))}, bdim=0, value=\n{inner}\n)"
 

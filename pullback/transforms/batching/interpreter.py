@@ -198,7 +198,7 @@ class Batching(Interpreter):
             if g is not None:
                 results[i] = batched(self, g) if type(g) is Tensor else self.lifted(g)
         if shared and others:
-            ends, starts = zip(*others, strict=True)
+            ends, starts = [x for x, _ in others], [g for _, g in others]
             each = gradients(ends, [*shared.values()], starts, keep, create)
             for i, g in zip(shared, each, strict=True):
                 if g is not None:

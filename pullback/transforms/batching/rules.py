@@ -74,10 +74,10 @@ def aligned(level: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         p = x
         if isinstance(x, Tensor):
             ranks = x._array.ndim
-            batched_here = type(x) is Batched and x.level is level
-            if batched_here:
-                p = x.physical if ranks == most else padded(x.physical, most)
-            if ranks == 0 and (batched_here or most == 0):
+            physical = x.physical if type(x) is Batched and x.level is level else None
+            if physical is not None:
+                p = physical if ranks == most else padded(physical, most)
+            if ranks == 0 and (physical is not None or most == 0):
                 p = _giving_way(p, args)
         values.append(p)
     return tuple(values)

@@ -1,0 +1,36 @@
+"""What the compiled plans offer to Python."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pullback.core._engine import Op
+from pullback.core.dtypes import dtype as _dtype
+from pullback.core.types import Array
+
+class Spec:
+    dtype: _dtype
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    ndim: int
+    size: int
+    def __init__(
+        self, dtype: _dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None = None
+    ) -> None: ...
+
+class Plan:
+    results: tuple[Spec, ...]
+    several: bool
+    refuse: Callable[..., Exception] | None
+    def __init__(
+        self,
+        results: Spec | tuple[Spec, ...],
+        run: Any = None,
+        geometry: tuple[int, ...] = (),
+        parts: int = 1,
+        scratch: int = 0,
+        refuse: Callable[..., Exception] | None = None,
+    ) -> None: ...
+
+def count_plans() -> tuple[int, int]: ...
+def run_into(op: Op, arguments: tuple[Any, ...], results: tuple[Array, ...]) -> Plan | None: ...
+def use_plans(use: bool) -> bool: ...
