@@ -31,8 +31,8 @@ def signature_of(function: Any) -> Signature:
         signature = signature_of(function.__wrapped__)
         return without(signature, "out") if function.in_place else signature
     if isinstance(function, Op):
-        one_form = function.forms is not None and len(function.forms) == 1
-        return signature_of(function.forms[0]) if one_form else _of_op(function)
+        forms = function.forms or ()
+        return signature_of(forms[0]) if len(forms) == 1 else _of_op(function)
     if not hasattr(function, "__signature__") and hasattr(function, "__wrapped__"):
         return signature_of(function.__wrapped__)
     signature = inspect.signature(function)
