@@ -12,13 +12,14 @@
 
    The geometry is that of ops/reductions/plans.py:
 
-       kept, reduced, column, then {size, step, step of the result} of each kept dim, then {size, step} of
-       each reduced one,
+       kept, reduced, column, parameter, then {size, step, step of the result} of each kept dim, then
+       {size, step} of each reduced one,
 
    from the slowest dim to the fastest, steps in bytes, dims merged where they run on. If the fastest of all
    is a reduced one (`column` is 0), each result is a fold over runs along it, in LANES, so that it is vector
    code and, for sums, its error small. If it is a kept one, WIDTH results are made at a time: a row of
-   accumulators takes up one row of elements after another. A part of the work is one result, or one row.
+   accumulators takes up one row of elements after another. `parameter` is a double's bits, for DONE to use.
+   A part of the work is one result, or one row of them.
 
    Read the last function first; `fold_pass.h` has the loops that do the work. */
 
@@ -78,9 +79,11 @@ PB_INLINE int pb_next(int64_t const* dims, int64_t count, int64_t* at, char cons
 
 static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const kept = geometry[0], reduced = geometry[1], column = geometry[2];
-    int64_t const *outer = geometry + 3, *inner = outer + 3 * kept, *last = inner - 3;
+    int64_t const *outer = geometry + 4, *inner = outer + 3 * kept, *last = inner - 3;
     int64_t part, d, from, j, count = 1;
-    (void)scratch;
+    double parameter; /* a number that the op takes, for DONE */
+    memcpy(&parameter, geometry + 3, sizeof parameter);
+    (void)parameter, (void)scratch;
     for (d = 0; d < reduced; d++) count *= inner[2 * d];
     for (part = begin; part < end; part++) {
         char const* p = data[0];

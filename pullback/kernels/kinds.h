@@ -1,8 +1,9 @@
 /* The number type of a template that is included once for each: KIND says which.
 
    T is the type in memory, TYPE its name, REAL what floats are computed in (and T itself for others), LOAD an
-   element as a REAL, TO a REAL as an element. A template includes this file at its head and kinds_end.h at
-   its end; floats.h, integers.h and their like include a template for all kinds of a sort. */
+   element as a REAL, TO a REAL as an element, LOWEST and HIGHEST the ends of its range, IS_NAN whether a REAL
+   is one, EXP_OF its exponential. A template includes this file at its head and kinds_end.h at its end;
+   floats.h and integers.h include TEMPLATE for all kinds of a sort. */
 
 #include "half.h"
 
@@ -21,21 +22,33 @@
 #endif
 
 #if KIND == BOOL
+#define LOWEST 0
+#define HIGHEST 1
 #define T uint8_t
 #define TYPE bool_
 #elif KIND == UINT8
+#define LOWEST 0
+#define HIGHEST UINT8_MAX
 #define T uint8_t
 #define TYPE uint8
 #elif KIND == INT8
+#define LOWEST INT8_MIN
+#define HIGHEST INT8_MAX
 #define T int8_t
 #define TYPE int8
 #elif KIND == INT16
+#define LOWEST INT16_MIN
+#define HIGHEST INT16_MAX
 #define T int16_t
 #define TYPE int16
 #elif KIND == INT32
+#define LOWEST INT32_MIN
+#define HIGHEST INT32_MAX
 #define T int32_t
 #define TYPE int32
 #elif KIND == INT64
+#define LOWEST INT64_MIN
+#define HIGHEST INT64_MAX
 #define T int64_t
 #define TYPE int64
 #elif KIND == FLOAT16
@@ -52,6 +65,14 @@
 #define TYPE float64
 #endif
 
+#if KIND >= FLOAT16
+#define LOWEST -INFINITY
+#define HIGHEST INFINITY
+#define IS_NAN(x) ((x) != (x))
+#else
+#define IS_NAN(x) 0
+#endif
+
 #if KIND == FLOAT16
 #define REAL float
 #define LOAD(x) pb_from_half(x)
@@ -64,4 +85,10 @@
 #define REAL T
 #define LOAD(x) (x)
 #define TO(x) (x)
+#endif
+
+#if KIND == FLOAT64
+#define EXP_OF pb_exp_double
+#else
+#define EXP_OF pb_exp_float
 #endif

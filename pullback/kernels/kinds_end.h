@@ -1,5 +1,9 @@
 /* Ends a template: what kinds.h defined is undefined. */
 
+#undef IS_NAN
+#undef EXP_OF
+#undef LOWEST
+#undef HIGHEST
 #undef T
 #undef TYPE
 #undef REAL

@@ -1,70 +1,219 @@
-/* The reductions, each by the template fold.h. The sums of a float are made in float: LANES and pairs keep
-   the error that of a few additions. */
+/* The reductions, each by the template fold.h, or pick.h. The sums of a float are made in float: LANES and
+   pairs keep the error that of a few additions. */
 
 #define SUM_OF(a, b) ((a) + (b))
 #define PRODUCT_OF(a, b) ((a) * (b))
-#define LARGER(a, b) ((b) > (a) || (b) != (b) ? (b) : (a)) /* NaN, once there, stays */
-#define SMALLER(a, b) ((b) < (a) || (b) != (b) ? (b) : (a))
+#define LARGER(a, b) ((b) > (a) || IS_NAN(b) ? (b) : (a)) /* NaN, once there, stays */
+#define SMALLER(a, b) ((b) < (a) || IS_NAN(b) ? (b) : (a))
+#define MAGNITUDE(x) ((x) < 0 ? -(x) : (x))
+#define MORE(a, b) ((a) > (b))
+#define LESS(a, b) ((a) < (b))
+#define FINITE(x, otherwise) ((x) - (x) == 0 ? (x) : (otherwise))
 
+#define TEMPLATE "fold.h"
+
+/* ---- sums and products; integers wrap around in 64 bits */
+
+#define MERGE SUM_OF
+#define FIRST 0
 #define A REAL
 #define R T
 
-#define NAME sum
-#define FIRST 0
-#define STEP SUM_OF
-#define MERGE SUM_OF
-#define DONE(a, n) TO(a)
-#include "fold_floats.h"
-#undef NAME
-#undef DONE
-
 #define NAME mean
+#define STEP SUM_OF
 #define DONE(a, n) TO((a) / (n))
-#include "fold_floats.h"
+#include "floats.h"
 #undef NAME
 #undef DONE
 
-/* two passes: the mean, then squares of what is off it */
-#define NAME squares
-#define MID(a, n) ((a) / (n))
-#define FIRST2 0
-#define STEP2(b, x, m) ((b) + ((x) - (m)) * ((x) - (m)))
-#define MERGE2 SUM_OF
-#define DONE2(b, m, n) TO(b)
-#include "fold_floats.h"
+#define NAME sum
+#define DONE(a, n) TO(a)
+#include "floats.h"
+#undef A
+#undef R
+#undef DONE
+#define A uint64_t
+#define R uint64_t
+#define DONE(a, n) (a)
+#include "integers.h"
 #undef NAME
-#undef MID
-#undef FIRST2
-#undef STEP2
-#undef MERGE2
-#undef DONE2
-
-#undef FIRST
 #undef STEP
+
+#define NAME count_nonzero
+#define STEP(a, x) ((a) + ((x) != 0))
+#include "integers.h"
+#include "floats.h"
+#undef NAME
+#undef STEP
+#undef FIRST
 #undef MERGE
+
 #define NAME prod
 #define FIRST 1
 #define STEP PRODUCT_OF
 #define MERGE PRODUCT_OF
+#include "integers.h"
+#undef A
+#undef R
+#undef DONE
+#define A REAL
+#define R T
 #define DONE(a, n) TO(a)
-#include "fold_floats.h"
+#include "floats.h"
 #undef NAME
 #undef FIRST
 #undef STEP
 #undef MERGE
+
+/* ---- extremes, and where they are */
 
 #define NAME amax
-#define FIRST -INFINITY
+#define FIRST LOWEST
 #define STEP LARGER
 #define MERGE LARGER
-#include "fold_floats.h"
+#define BETTER MORE
+#include "integers.h"
+#include "floats.h"
+#undef TEMPLATE
+#define TEMPLATE "pick.h"
+#undef A
+#include "integers.h"
+#include "floats.h"
+#undef NAME
+#undef FIRST
+#undef STEP
+#undef MERGE
+#undef BETTER
+
+#define NAME amin
+#define FIRST HIGHEST
+#define STEP SMALLER
+#define MERGE SMALLER
+#define BETTER LESS
+#include "integers.h"
+#include "floats.h"
+#undef TEMPLATE
+#define TEMPLATE "fold.h"
+#define A REAL
+#include "integers.h"
+#include "floats.h"
+#undef NAME
+#undef FIRST
+#undef STEP
+#undef MERGE
+#undef R
+#undef A
+#undef DONE
+
+/* ---- truth */
+
+#define A uint8_t
+#define R uint8_t
+#define DONE(a, n) (a)
+
+#define NAME any
+#define FIRST 0
+#define STEP(a, x) ((a) | ((x) != 0))
+#define MERGE(a, b) ((a) | (b))
+#include "integers.h"
+#include "floats.h"
 #undef NAME
 #undef FIRST
 #undef STEP
 #undef MERGE
 
-#define NAME amin
-#define FIRST INFINITY
-#define STEP SMALLER
-#define MERGE SMALLER
-#include "fold_floats.h"
+#define NAME all
+#define FIRST 1
+#define STEP(a, x) ((a) & ((x) != 0))
+#define MERGE(a, b) ((a) & (b))
+#include "integers.h"
+#include "floats.h"
+#undef NAME
+#undef FIRST
+#undef STEP
+#undef MERGE
+#undef A
+#undef R
+#undef DONE
+
+/* ---- two passes: squares of what is off the mean, over n - parameter; exponentials below the largest */
+
+#define A REAL
+#define R T
+#define FIRST2 0
+#define MERGE2 SUM_OF
+#define FIRST 0
+#define STEP SUM_OF
+#define MERGE SUM_OF
+#define MID(a, n) ((a) / (n))
+#define STEP2(b, x, m) ((b) + ((x) - (m)) * ((x) - (m)))
+
+#define NAME var
+#define DONE2(b, m, n) TO((REAL)((b) / ((n) - parameter)))
+#include "floats.h"
+#undef NAME
+#undef DONE2
+
+#define NAME std
+#define DONE2(b, m, n) TO((REAL)sqrt((b) / ((n) - parameter)))
+#include "floats.h"
+#undef NAME
+#undef DONE2
+#undef FIRST
+#undef STEP
+#undef MERGE
+#undef MID
+#undef STEP2
+
+#define NAME logsumexp
+#define FIRST LOWEST
+#define STEP LARGER
+#define MERGE LARGER
+#define MID(a, n) FINITE(a, 0)
+#define STEP2(b, x, m) ((b) + EXP_OF((x) - (m)))
+#define DONE2(b, m, n) TO((REAL)(log(b) + (m)))
+#include "floats.h"
+#undef NAME
+#undef FIRST
+#undef STEP
+#undef MERGE
+#undef MID
+#undef STEP2
+#undef DONE2
+
+/* norms: of magnitudes by the largest, so that no square overflows */
+
+#define NAME norm2
+#define FIRST 0
+#define STEP(a, x) LARGER(a, MAGNITUDE(x))
+#define MERGE LARGER
+#define MID(a, n) ((a) > 0 ? FINITE(a, 1) : 1)
+#define STEP2(b, x, m) ((b) + ((x) / (m)) * ((x) / (m)))
+#define DONE2(b, m, n) TO((REAL)(sqrt(b) * (m)))
+#include "floats.h"
+#undef NAME
+#undef MID
+#undef STEP2
+#undef DONE2
+#undef FIRST2
+#undef MERGE2
+
+#define NAME norm_inf
+#define DONE(a, n) TO(a)
+#include "floats.h"
+#undef NAME
+#undef STEP
+#undef MERGE
+
+#define NAME norm1
+#define STEP(a, x) ((a) + MAGNITUDE(x))
+#define MERGE SUM_OF
+#include "floats.h"
+#undef NAME
+#undef FIRST
+#undef STEP
+#undef MERGE
+#undef DONE
+#undef A
+#undef R
+#undef TEMPLATE

@@ -68,7 +68,8 @@ GUARD = 64  # bytes
 def guarded(array, fill):
     """A copy in memory with bytes `fill` before and after it, and that memory."""
     memory = np.full(array.nbytes + 2 * GUARD, fill, np.uint8)
-    inner = np.ndarray(array.shape, array.dtype, memory.data, GUARD)
+    order = array.copy(order="K").strides
+    inner = np.ndarray(array.shape, array.dtype, memory.data, GUARD, order)
     inner[...] = array
     return inner, memory
 
@@ -82,18 +83,18 @@ def guards_of(memory):
 @pytest.mark.parametrize("row", [row for row in ROWS if row.values], ids=lambda row: row.name)
 def test_runs_stay_within_their_memory(plans, row):
     """No run writes around its results, and what lies around its inputs changes nothing."""
-    for op, args in planned_calls(row):
+    for op, args in [call for case in cases(row) for call in planned_calls(row, *case)]:
         found = []
         for fill in (0x00, 0xFF):  # as floats: zeros, and NaN
             arrays = [guarded(a, fill) if isinstance(a, np.ndarray) else (a, None) for a in args]
             results = [guarded(np.zeros(r.shape, r.dtype), fill) for r in args.results]
             plan = plans.run_into(op, tuple(a for a, _ in arrays), tuple(r for r, _ in results))
             if plan is None:
-                return
+                break
             for _, memory in arrays + results:
                 assert memory is None or set(guards_of(memory)) == {fill}
             found.append([r.tobytes() for r, _ in results])
-        assert found[0] == found[1], f"{op.name} reads around its inputs"
+        assert found == [] or found[0] == found[1], f"{op.name} reads around its inputs"
 
 
 class Arguments(tuple):
@@ -102,8 +103,8 @@ class Arguments(tuple):
     results = ()
 
 
-def planned_calls(row):
-    """The ops with a plan that the row's calls in float32 come to, each with its arguments."""
+def planned_calls(row, dtype, layout):
+    """The ops with a plan that the row's calls come to, each with its arguments."""
     from pullback.core._engine import apply_below
     from pullback.transforms.stack import Interpreter, entered
 
@@ -122,7 +123,7 @@ def planned_calls(row):
 
     for call in row.calls:
         with entered(Log()):
-            outcome(row, call, row.first_dtype(), "")
+            outcome(row, call, dtype, layout)
     return calls
 
 

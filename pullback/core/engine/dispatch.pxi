@@ -277,10 +277,10 @@ cdef object compute(Op op, PyObject** argv, bint in_place=False):
     """
     cdef PyObject* values[MAX_PARAMS]
     cdef Plan plan
-    if op.prepare_rule is not None and USE_PLANS and not in_place:
+    if op.prepare_rule is not None:
         keep = []
         plan = plan_of(op, argv, values, keep)
-        if plan.run != NULL:
+        if plan.run != NULL and USE_PLANS and not in_place:
             return run_plan(plan, values, op.nparams)
     cdef list made = None   # keeps what stands here alone
     cdef int k, p, half = NO_DTYPE, code

@@ -15,9 +15,12 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Tensor
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
+from pullback.core.dtypes import bool_, int64, uint8
 from pullback.core.op import op
 from pullback.core.types import Array, Dims
+from pullback.ops.reductions.plans import fold, pick
 from pullback.ops.reductions.reduce import reduced_axes, unsqueeze_reduced
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained, two_tensors
@@ -46,7 +49,7 @@ def picked(a: Array, axis: int, index: Array, keepdim: bool) -> tuple[Array, Arr
     return (values, index) if keepdim else (values.squeeze(axis), index.squeeze(axis))
 
 
-def checked_axis(name: str, a: Array, dim: int, keepdim: bool) -> int:
+def checked_axis(name: str, a: Array | Spec, dim: int, keepdim: bool) -> int:
     """The axis of a reduction along one dim; IndexError if that is empty."""
     if not isinstance(keepdim, bool):
         raise TypeError(f"keepdim must be bool, not {type(keepdim).__name__}")
@@ -63,6 +66,7 @@ class _Extremum(NamedTuple):
     node: str
     kernel: str  # what PyTorch's messages call it
     search: Any  # argmax or argmin
+    run: str  # of kernels/reduce.h
 
 
 def _argmin(a: Array, axis: int | None, keepdims: bool) -> Array:
@@ -70,20 +74,26 @@ def _argmin(a: Array, axis: int | None, keepdims: bool) -> Array:
 
 
 _EXTREMA = {
-    "max": _Extremum(np.maximum, "MaxBackward1", "max_all", np.argmax),
-    "min": _Extremum(np.minimum, "MinBackward1", "min_all", _argmin),
-    "amax": _Extremum(np.maximum, "AmaxBackward0", "max_values_cpu", np.argmax),
-    "amin": _Extremum(np.minimum, "AminBackward0", "min_values_cpu", _argmin),
+    "max": _Extremum(np.maximum, "MaxBackward1", "max_all", np.argmax, "amax"),
+    "min": _Extremum(np.minimum, "MinBackward1", "min_all", _argmin, "amin"),
+    "amax": _Extremum(np.maximum, "AmaxBackward0", "max_values_cpu", np.argmax, "amax"),
+    "amin": _Extremum(np.minimum, "AminBackward0", "min_values_cpu", _argmin, "amin"),
 }
 
 
 @op(name="extremum", places="", all_dims=True, piecewise=True)
 def _extremum(self: Tensor, dim: Dims, keepdim: bool, function: str) -> Array:
     """The largest or smallest elements over dims, as `function` says: max, min, amax or amin."""
-    ufunc, _, kernel, _ = _EXTREMA[function]
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    return np.asarray(_EXTREMA[function].ufunc.reduce(self, axes, None, None, keepdim))
+
+
+@_extremum.prepare
+def _plan_extremum(self: Spec, dim: Dims, keepdim: bool, function: str) -> Plan:
     axes = reduced_axes(dim, keepdim, self.ndim)
     if self.dtype.kind == "c":
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(self)}'")
+        kernel = _EXTREMA[function].kernel
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{self.dtype.type_name}'")
     if axes is None and not self.size:
         raise RuntimeError(
             f"{function}(): Expected reduction dim to be specified for input.numel() == 0. "
@@ -92,7 +102,7 @@ def _extremum(self: Tensor, dim: Dims, keepdim: bool, function: str) -> Array:
     for axis in axes or ():
         if not self.shape[axis]:
             raise IndexError(f"{function}(): Expected reduction dim {axis} to have non-zero size.")
-    return np.asarray(ufunc.reduce(self, axes, None, None, keepdim))
+    return fold(_EXTREMA[function].run, self, axes, keepdim)
 
 
 _extremum.variant = lambda saved: _EXTREMA[saved["function"]].node
@@ -102,12 +112,18 @@ _extremum.vjp(self=lambda g, self, result, dim, keepdim, function: evenly(g, sel
 @op(name="extremum_dim", places="", piecewise=True)
 def _extremum_along(self: Tensor, dim: int, keepdim: bool, function: str) -> tuple[Array, Array]:
     """The largest or smallest along a dim, and their indices: the first of equals, NaN over all."""
+    if not self.ndim:
+        return self.copy(), np.zeros((), np.int64)
+    axis = wrap_dim(operator.index(dim), self.ndim)
+    return picked(self, axis, _EXTREMA[function].search(self, axis, keepdims=True), keepdim)
+
+
+@_extremum_along.prepare
+def _plan_extremum_along(self: Spec, dim: int, keepdim: bool, function: str) -> Plan:
     if self.dtype.kind == "c":
         raise RuntimeError(f"{function}(): does not support complex input")
     axis = checked_axis(function, self, dim, keepdim)
-    if not self.ndim:
-        return self.copy(), np.zeros((), np.int64)
-    return picked(self, axis, _EXTREMA[function].search(self, axis, keepdims=True), keepdim)
+    return pick(f"{_EXTREMA[function].run}_pick", self, axis, keepdim, values=True)
 
 
 _extremum_along.variant = lambda saved: f"{saved['function'].title()}Backward0"
@@ -266,19 +282,22 @@ _public_aminmax.__name__ = "aminmax"
 aminmax = explained(_public_aminmax)
 
 
-def _argument(name: str, search: Any) -> Any:
+def _argument(name: str, search: Any, run: str) -> Any:
     """`argmax` or `argmin`."""
 
     def kernel(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Array:
+        axis = None if dim is None or not self.ndim else wrap_dim(operator.index(dim), self.ndim)
+        return np.asarray(search(self, axis, keepdims=keepdim))
+
+    def plan(self: Spec, dim: int | None, keepdim: bool) -> Plan:
         if self.dtype.kind in "bc":
             kind = "bool" if self.dtype.kind == "b" else "complex"
             raise RuntimeError(f"{name}(): does not support {kind} input")
+        if dim is None and not self.size:
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
         if dim is None:
-            if not self.size:
-                raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-            return np.asarray(search(self, None, keepdims=keepdim))
-        axis = checked_axis(name, self, dim, keepdim)
-        return np.asarray(search(self, axis if self.ndim else None, keepdims=keepdim))
+            return Plan(Spec(int64, (1,) * self.ndim if keepdim else ()))
+        return pick(f"{run}_pick", self, checked_axis(name, self, dim, keepdim), keepdim, values=False)
 
     side, index = ("largest", 2) if name == "argmax" else ("smallest", 1)
     kernel.__doc__ = f"""The index of the {side} element among all, or along `dim`: int64.
@@ -291,11 +310,12 @@ def _argument(name: str, search: Any) -> Any:
     """
     kernel.__name__ = name
     record = op(name=name, places="", nondiff=True)(kernel)
+    record.prepare(plan)
     return explained(record)
 
 
-argmax = _argument("argmax", np.argmax)
-argmin = _argument("argmin", _argmin)
+argmax = _argument("argmax", np.argmax, "amax")
+argmin = _argument("argmin", _argmin, "amin")
 
 
 def _over_dims(
@@ -312,10 +332,16 @@ def _truth(name: str, ufunc: Any) -> Any:
     """`all` or `any`. Unlike elsewhere an empty `dim` reduces nothing."""
 
     def kernel(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Array:
-        empty = isinstance(dim, (tuple, list)) and not dim
-        axes = () if empty else reduced_axes(dim, keepdim, self.ndim)
-        result = np.asarray(ufunc.reduce(self, axes, np.bool_, None, keepdim))
+        result = np.asarray(ufunc.reduce(self, axes_of(dim, keepdim, self.ndim), np.bool_, None, keepdim))
         return result.astype(np.uint8) if self.dtype == np.uint8 else result
+
+    def plan(self: Spec, dim: Dims, keepdim: bool) -> Plan:
+        made = self.dtype if self.dtype is uint8 else bool_
+        return fold(name, self, axes_of(dim, keepdim, self.ndim), keepdim, made)
+
+    def axes_of(dim: Dims, keepdim: bool, ndim: int) -> tuple[int, ...] | None:
+        empty = isinstance(dim, (tuple, list)) and not dim
+        return () if empty else reduced_axes(dim, keepdim, ndim)
 
     kernel.__doc__ = f"""Whether {name} elements over the dims `dim`, or of all, are not zero.
 
@@ -327,6 +353,7 @@ def _truth(name: str, ufunc: Any) -> Any:
     """
     kernel.__name__ = name
     record = op(name=name, places="", nondiff=True, all_dims=True)(kernel)
+    record.prepare(plan)
     return explained(record, over_all, _over_dims, _over_dim)
 
 

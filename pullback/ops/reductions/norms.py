@@ -15,12 +15,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, write_out
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
+from pullback.ops.reductions.plans import fold
 from pullback.ops.reductions.reduce import reduced_axes, sum_array, unsqueeze_reduced, widened
 from pullback.ops.shared.batches import padded, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
@@ -139,15 +141,21 @@ def _vector_norm(
     keepdim: bool = False,
     dtype: Dtype | None = None,
 ) -> Array:
+    result = norm_array(widened(self, dtype), ord, reduced_axes(dim, keepdim, self.ndim), keepdim)
+    return result.astype((dtype or from_numpy_dtype(self.dtype)).to_real().numpy, copy=False)
+
+
+@_vector_norm.prepare
+def _plan_vector_norm(self: Spec, ord: float, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Plan:
     name = "linalg.vector_norm"
     if isinstance(ord, str):
         raise TypeError("linalg_vector_norm(): argument 'ord' (position 2) must be Number, not str")
-    given = from_numpy_dtype(self.dtype)
-    _check_dtype(name, given, dtype)
+    _check_dtype(name, self.dtype, dtype)
     axes = reduced_axes(dim, keepdim, self.ndim)
     _check_not_empty(name, self, ord, axes)
-    result = norm_array(widened(self, dtype), ord, axes, keepdim)
-    return result.astype((given if dtype is None else dtype).to_real().numpy, copy=False)
+    run = {1: "norm1", 2: "norm2", math.inf: "norm_inf"}.get(ord)
+    as_it_is = run is not None and dtype in (None, self.dtype) and self.dtype.kind == "f"
+    return fold(run or "norm2", self, axes, keepdim, (dtype or self.dtype).to_real(), runs=as_it_is)
 
 
 _vector_norm.vjp(

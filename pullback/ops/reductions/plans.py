@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterable
 
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtypes import dtype
+from pullback.core.dtypes import dtype, int64
 from pullback.kernels.reduce import RUNS
 
 
@@ -22,25 +24,60 @@ def merged(dims: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
     return result
 
 
-def fold(name: str, x: Spec, axes: tuple[int, ...] | None, keepdim: bool, result: dtype) -> Plan:
-    """The plan of a reduction of `x` over `axes`, all if None; with a run where there is one in its dtype."""
-    rank = x.ndim
-    axes = tuple(range(rank)) if axes is None else axes
-    shape = tuple([1 if d in axes else n for d, n in enumerate(x.shape) if keepdim or d not in axes])
-    spec = Spec(result, shape)
-    run = RUNS[name].get(x.dtype.name) if result is x.dtype else None
+def fold(
+    name: str,
+    x: Spec,
+    axes: tuple[int, ...] | None,
+    keepdim: bool,
+    result: dtype | None = None,
+    parameter: float = 0.0,
+    runs: bool = True,
+    shape: tuple[int, ...] | None = None,
+) -> Plan:
+    """The plan of a reduction of `x` over `axes`, all if None: by the run for its dtype, if there is one.
+
+    The result has the dtype of `x` unless another is given. `runs=False` leaves the work to the kernel.
+    """
+    axes = tuple(range(x.ndim)) if axes is None else axes
+    spec = Spec(result or x.dtype, kept_shape(x, axes, keepdim) if shape is None else shape)
+    run = RUNS[name].get(x.dtype.name) if runs else None
     if run is None:
         return Plan(spec)
-    steps, step = [0] * rank, result.itemsize
-    for d in reversed(range(rank)):
+    bits: int = struct.unpack("q", struct.pack("d", parameter))[0]
+    return Plan(spec, run, *_geometry(x, axes, spec.dtype.itemsize, bits))
+
+
+def pick(name: str, x: Spec, axis: int, keepdim: bool, values: bool) -> Plan:
+    """The plan of what picks an element along an axis: its index, or its value and its index."""
+    shape = kept_shape(x, (axis,), keepdim)
+    indices, run = Spec(int64, shape), RUNS[name].get(x.dtype.name)
+    results = (Spec(x.dtype, shape), indices) if values else indices
+    if run is None or not x.ndim:
+        return Plan(results)
+    return Plan(results, run, *_geometry(x, (axis,), 1, int(values), whole=True))
+
+
+def kept_shape(x: Spec, axes: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    """The shape of a reduction's result."""
+    return tuple([1 if d in axes else n for d, n in enumerate(x.shape) if keepdim or d not in axes])
+
+
+def _geometry(
+    x: Spec, axes: tuple[int, ...], item: int, extra: int, whole: bool = False
+) -> tuple[tuple[int, ...], int]:
+    """How `x` and a contiguous result of `item` bytes an element lie, and the number of parts of the work.
+
+    `whole` keeps a reduced dim of one.
+    """
+    steps, step = [0] * x.ndim, item
+    for d in reversed(range(x.ndim)):
         if d not in axes:
             steps[d], step = step, step * x.shape[d]
-    order = sorted(range(rank), key=lambda d: -abs(x.strides[d]))
+    order = sorted(range(x.ndim), key=lambda d: -abs(x.strides[d]))
     kept = merged((x.shape[d], x.strides[d], steps[d]) for d in order if d not in axes)
-    reduced = merged((x.shape[d], x.strides[d]) for d in order if d in axes)
+    dims = [(x.shape[d], x.strides[d]) for d in order if d in axes]
+    reduced = dims if whole else merged(dims)
     column = bool(kept) and (not reduced or abs(kept[-1][1]) < abs(reduced[-1][1]))
-    parts = 1
-    for size, *_ in kept[: len(kept) - column]:
-        parts *= size
-    geometry = (len(kept), len(reduced), int(column), *[n for dim in (*kept, *reduced) for n in dim])
-    return Plan(spec, run, geometry, parts)
+    parts = math.prod(size for size, *_ in kept[: len(kept) - column])
+    flat = [n for dim in (*kept, *reduced) for n in dim]
+    return (len(kept), len(reduced), int(column), extra, *flat), parts

@@ -26,7 +26,7 @@ from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.arrays.casts import cast_array
-from pullback.ops.reductions.plans import fold
+from pullback.ops.reductions.plans import fold, kept_shape
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 from pullback.ops.shared.forms import explained
 
@@ -148,6 +148,12 @@ def _summed_dtype(own: Any, dtype: Dtype | None) -> Dtype:
     return dtype or (int64 if own.kind in "bui" else own)
 
 
+def _summed(name: str, x: Spec, axes: tuple[int, ...] | None, keepdim: bool, dtype: Dtype | None) -> Plan:
+    """The plan of a sum, mean or product; where the elements are cast first, its kernel does it."""
+    made = _summed_dtype(x.dtype, dtype)
+    return fold(name, x, axes, keepdim, made, runs=made is _summed_dtype(x.dtype, None))
+
+
 @op(name="sum", places="", linear=True, takes_half=True, all_dims=True)
 def _sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
@@ -165,7 +171,6 @@ def _sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
             return quick
     axes = reduced_axes(dim, keepdim, self.ndim)
     if dtype is not None:
-        _summed_dtype(self.dtype, dtype)
         lost = self.dtype.kind == "c" != dtype.kind
         self = cast_array(self, dtype.numpy) if lost else self.astype(dtype.numpy, copy=False)
     elif self.dtype.kind in "bui":
@@ -175,8 +180,7 @@ def _sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
 
 @_sum.prepare
 def _plan_sum(self: Spec, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Plan:
-    made = _summed_dtype(self.dtype, dtype)
-    return fold("sum", self, reduced_axes(dim, keepdim, self.ndim), keepdim, made)
+    return _summed("sum", self, reduced_axes(dim, keepdim, self.ndim), keepdim, dtype)
 
 
 _sum.variant = lambda saved: (
@@ -252,7 +256,7 @@ def _mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | 
 def _plan_mean(self: Spec, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Plan:
     axes = reduced_axes(dim, keepdim, self.ndim)
     _check_mean(self.dtype, dtype)
-    return fold("mean", self, axes, keepdim, dtype or self.dtype)
+    return _summed("mean", self, axes, keepdim, dtype)
 
 
 _mean.variant = lambda saved: (
@@ -339,7 +343,7 @@ def others_prod(x: Tensor) -> Tensor:
 @_prod.prepare
 def _plan_prod(self: Spec, dim: int | None, keepdim: bool, dtype: Dtype | None) -> Plan:
     axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
-    return fold("prod", self, axes, keepdim, _summed_dtype(self.dtype, dtype))
+    return _summed("prod", self, axes, keepdim, dtype)
 
 
 _prod.variant = lambda saved: "ProdBackward0" if saved["dim"] is None else "ProdBackward1"
@@ -359,9 +363,9 @@ def count_nonzero(self: Tensor, dim: Dims = None) -> Array:
     return np.asarray(np.add.reduce(self != 0, axes, np.int64))
 
 
-@count_nonzero.meta
-def _count_nonzero_shape(self: Array, dim: Dims) -> Array:
-    return meta_array(reduced_shape(self.shape, dim), np.dtype(np.int64))
+@count_nonzero.prepare
+def _plan_count_nonzero(self: Spec, dim: Dims) -> Plan:
+    return fold("count_nonzero", self, reduced_axes(dim, False, self.ndim), False, int64)
 
 
 @op(places="", linear=True)
@@ -390,10 +394,10 @@ def _broadcast_axes(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...
     return axes
 
 
-@sum_to_size.meta
-def _sum_to_size_shape(self: Array, size: tuple[int, ...]) -> Array:
-    _broadcast_axes(self.shape, size)
-    return meta_array(size, self.dtype)
+@sum_to_size.prepare
+def _plan_sum_to_size(self: Spec, size: tuple[int, ...]) -> Plan:
+    axes = _broadcast_axes(self.shape, size)
+    return fold("sum", self, axes, True, shape=tuple(size), runs=self.dtype.kind == "f")
 
 
 sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
@@ -467,9 +471,6 @@ def _trace_batch(level: Any, op: Op, self: Any) -> Any:
 def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -> tuple[Array, Array]:
     """Variance and mean; the function's name is for its messages."""
     axes = reduced_axes(dim, keepdim, a.ndim)
-    if a.dtype.kind not in "fc":
-        what = name if "_" in name else "std and var"
-        raise RuntimeError(f"{what} only support floating point and complex dtypes")
     count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
     freedom = count - correction
     if freedom <= 0:
@@ -509,6 +510,21 @@ def _var(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = 
     return _moments("var", self, dim, correction, keepdim)[0]
 
 
+def _check_moments(name: str, x: Spec) -> None:
+    if x.dtype.kind not in "fc":
+        what = name if "_" in name else "std and var"
+        raise RuntimeError(f"{what} only support floating point and complex dtypes")
+
+
+def _plan_moment(name: str, x: Spec, dim: Dims, correction: float, keepdim: bool) -> Plan:
+    """The plan of `var` or `std`; what has no degree of freedom is left to the kernel, which warns."""
+    _check_moments(name, x)
+    axes = reduced_axes(dim, keepdim, x.ndim)
+    free = reduced_count(x.shape, axes) > correction
+    return fold(name, x, axes, keepdim, x.dtype.to_real(), float(correction), free)
+
+
+_var.prepare(lambda self, dim, correction, keepdim: _plan_moment("var", self, dim, correction, keepdim))
 _var.vjp(self=_var_gradient)
 
 
@@ -518,6 +534,7 @@ def _std(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = 
     return np.sqrt(variance, variance)
 
 
+_std.prepare(lambda self, dim, correction, keepdim: _plan_moment("std", self, dim, correction, keepdim))
 _std.vjp(
     self=lambda g, self, dim, correction, keepdim, result: _var_gradient(
         _root_gradient(g, result), self, dim, correction, keepdim
@@ -552,7 +569,16 @@ def _moments_gradient(
     return parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
 
 
+def _plan_moments(name: str, x: Spec, dim: Dims, keepdim: bool) -> Plan:
+    _check_moments(name, x)
+    axes = reduced_axes(dim, keepdim, x.ndim)
+    shape = kept_shape(x, tuple(range(x.ndim)) if axes is None else axes, keepdim)
+    return Plan((Spec(x.dtype.to_real(), shape), Spec(x.dtype, shape)))
+
+
+_var_mean.prepare(lambda self, dim, correction, keepdim: _plan_moments("var_mean", self, dim, keepdim))
 _var_mean.vjp(self=_moments_gradient)
+_std_mean.prepare(lambda self, dim, correction, keepdim: _plan_moments("std_mean", self, dim, keepdim))
 _std_mean.vjp(
     self=lambda g0, g1, self, dim, correction, keepdim, result0: _moments_gradient(
         None if g0 is None else _root_gradient(g0, result0), g1, self, dim, correction, keepdim

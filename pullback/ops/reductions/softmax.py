@@ -14,12 +14,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype, get_default_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import softmax as softmax_kernels
+from pullback.ops.reductions.plans import fold
 from pullback.ops.reductions.reduce import (
     Dims,
     narrowed,
@@ -65,6 +67,13 @@ def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
 def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Tensor) -> Tensor:
     result = unsqueeze_reduced(result, self.ndim, dim, keepdim)
     return unsqueeze_reduced(g, self.ndim, dim, keepdim) * conj(ops.exp(self - result))
+
+
+@logsumexp.prepare
+def _plan_logsumexp(self: Spec, dim: Dims, keepdim: bool) -> Plan:
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    floats = self.dtype.kind in "fc"
+    return fold("logsumexp", self, axes, keepdim, None if floats else get_default_dtype(), runs=floats)
 
 
 logsumexp.vjp(self=_logsumexp_vjp)

@@ -1,0 +1,75 @@
+/* Which element a reduction along one dim picks: the first largest or smallest, NaN over all.
+
+   A template on fold_pass.h: NAME, FIRST, STEP and MERGE are those of the extreme, BETTER says which of
+   two wins. The geometry is fold.h's with one reduced dim and, in place of the parameter, whether the values
+   are wanted before the indices; steps of the results are in elements. Along runs the extreme is found first,
+   as a fold, and then looked for. */
+
+#include "kinds.h"
+#define A REAL
+#define PASS(suffix) FN(_pick##suffix)
+#define BEGIN FIRST
+#define ADD_ONE(a, x, m) STEP(a, x)
+#define ADD_ALL(a, b) MERGE(a, b)
+#include "fold_pass.h"
+
+static PB_CLONES void FN(_better)(T const* p, int64_t n, int64_t step, int64_t row, REAL* best, int64_t* at) {
+    for (int64_t j = 0; j < n; j++) {
+        REAL const x = LOAD(*(T const*)((char const*)p + j * step));
+        int const wins = BETTER(x, best[j]) || (IS_NAN(x) && !IS_NAN(best[j]));
+        best[j] = wins ? x : best[j];
+        at[j] = wins ? row : at[j];
+    }
+}
+
+static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+    int64_t const kept = geometry[0], column = geometry[2], both = geometry[3];
+    int64_t const *outer = geometry + 4, *last = outer + 3 * (kept - 1);
+    int64_t const n = outer[3 * kept], step = outer[3 * kept + 1];
+    T* values = both ? (T*)data[1] : NULL;
+    int64_t* indices = (int64_t*)data[both ? 2 : 1];
+    (void)scratch;
+    for (int64_t part = begin; part < end; part++) {
+        char const* p = data[0];
+        char* offset = NULL;
+        pb_place(outer, kept - column, part, &p, &offset);
+        int64_t const r = offset - (char*)NULL;
+        if (!column) {
+            REAL const m = PASS(run)(p, n, step, 0);
+            int64_t i = 0;
+            while (i < n - 1) {
+                REAL const x = LOAD(*(T const*)(p + i * step));
+                if (x == m || (IS_NAN(m) && IS_NAN(x))) break;
+                i++;
+            }
+            indices[r] = i;
+            if (both) values[r] = *(T const*)(p + i * step);
+            continue;
+        }
+        for (int64_t from = 0; from < last[0]; from += WIDTH) {
+            int64_t const width = last[0] - from < WIDTH ? last[0] - from : WIDTH;
+            REAL best[WIDTH];
+            int64_t at[WIDTH];
+            char const* q = p + from * last[1];
+            for (int64_t j = 0; j < width; j++) {
+                best[j] = LOAD(*(T const*)(q + j * last[1]));
+                at[j] = 0;
+            }
+            for (int64_t row = 1; row < n; row++)
+                FN(_better)((T const*)(q + row * step), width, last[1], row, best, at);
+            for (int64_t j = 0; j < width; j++) {
+                int64_t const to = r + (from + j) * last[2];
+                indices[to] = at[j];
+                if (both) values[to] = *(T const*)(q + j * last[1] + at[j] * step);
+            }
+        }
+    }
+    return 0;
+}
+
+#undef A
+#undef PASS
+#undef BEGIN
+#undef ADD_ONE
+#undef ADD_ALL
+#include "kinds_end.h"
