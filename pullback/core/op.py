@@ -1,9 +1,9 @@
 """Declaring ops: one block holds all that is known of an op.
 
-An op with a kernel of its own is a function on arrays, whose signature is the op's:
+An op with a kernel of its own is a function on arrays, whose signature is the op's, an `Array` being a tensor:
 
     @op(linear=True)
-    def roll(self: Tensor, shifts: Ints, dim: Ints = ()):
+    def roll(self: Array, shifts: Ints, dim: Ints = ()) -> Array:
         "Docstring for the user."
         return np.roll(...)
 
@@ -32,11 +32,11 @@ FOREACH: list[str] = []
 """The ops of one tensor that `torch._foreach_NAME` applies to lists."""
 
 _KINDS = {
-    "Tensor": "T",
-    "Tensor | Number": "N",
-    "Tensor | None": "O",
-    "Tensor | Number | None": "N",
-    "Tensors": "L",
+    "Array": "T",
+    "Array | Number": "N",
+    "Array | None": "O",
+    "Array | Number | None": "N",
+    "Arrays": "L",
     "Size": "S",
 }
 
@@ -86,7 +86,7 @@ def op(
     places: str = "tm",
     aliases: tuple[str, ...] = (),
     **flags: Any,
-) -> Callable[[Callable[..., Any]], Any]:
+) -> Any:
     """Declares an op by its kernel on arrays. A decorator; the flags are those of `Op`.
 
     `name` is the op's own where it differs from the kernel's (two ops behind one public function).
@@ -157,7 +157,7 @@ def function(
     forms: tuple[Any, ...] | None = None,
     converts: bool = False,
     signatures: tuple[Callable[..., Any], ...] = (),
-) -> Callable[[Callable[..., Any]], Any]:
+) -> Any:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
 
     With `i` in `places` the function must take `out` and hand it to its last op. One that `converts` takes

@@ -56,16 +56,21 @@ def _of_op(op: Op) -> Signature:
             "input" if name == "self" else name,
             Parameter.POSITIONAL_OR_KEYWORD,
             default=Parameter.empty if default is REQUIRED else default,
-            annotation=str(notes.get(name, _BY_KIND[kind])),
+            annotation=_of_users(notes.get(name, _BY_KIND[kind])),
         )
         for name, default, kind in zip(op.params, op.defaults, op.kinds, strict=True)
     ]
     result = "tuple[Tensor, ...]" if op.multi_view else "Tensor"
-    result = str(notes.get("return", result)).replace("Array", "Tensor")
+    result = _of_users(notes.get("return", result))
     if op.view:
         return Signature(parameters, return_annotation=result)
     out = OUT.replace(annotation=f"{result} | None") if result.startswith("tuple") else OUT
     return Signature([*parameters, out], return_annotation=result)
+
+
+def _of_users(note: Any) -> str:
+    """An annotation of a kernel as the op's: its arrays are the users' tensors."""
+    return str(note).replace("Array", "Tensor")
 
 
 def _named_options(function: Any, annotation: str) -> list[Parameter]:

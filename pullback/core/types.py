@@ -1,7 +1,8 @@
 """Names of types for annotations.
 
 Those of an op's or a public function's parameters are read as well: `core/op.py` takes from them which
-parameters are tensors, `ops/shared/forms.py` what the messages call them.
+parameters are tensors, `ops/shared/forms.py` what the messages call them. A kernel has an `Array` where the
+op has a tensor.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Number = bool | int | float | complex
 """A Python number, where a tensor is not."""
 
-Tensors = Any
-"""A kernel's parameter that is a list of tensors."""
+Arrays = Sequence[Array]
+"""A kernel's parameter where the op has a list of tensors."""
 
-Size = Any
+Size = tuple[int, ...]
 """A kernel's parameter that is a size, which users may give as separate ints."""
 
 Dims = int | Sequence[int] | None

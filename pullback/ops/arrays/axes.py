@@ -14,7 +14,7 @@ from pullback.core._engine import Op, Tensor, restructure
 from pullback.core._loops import strided
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
-from pullback.core.types import Dims, Ints, Size
+from pullback.core.types import Array, Dims, Ints, Size
 from pullback.ops.elementwise import magnitude_and_sign
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
@@ -43,7 +43,7 @@ def _method(record: Any, name: str) -> Callable[..., Any]:
 
 @_also_in_place
 @op(view=True, linear=True)
-def squeeze(self: Tensor, dim: Dims = None):
+def squeeze(self: Array, dim: Dims = None) -> Array:
     """`self` without those of its dimensions `dim` (an int, several, or None for all) that have size 1.
 
     A view; the gradient gets them back.
@@ -76,7 +76,7 @@ def _squeeze_batch(level: Any, op: Op, self: Any, dim: Any) -> Any:
 
 @_also_in_place
 @op(view=True, linear=True, written_name="UnsqueezeBackward1")
-def unsqueeze(self: Tensor, dim: int):
+def unsqueeze(self: Array, dim: int) -> Array:
     """`self` with a new dimension of size 1 at place `dim`: a view.
 
     >>> import pullback as torch
@@ -108,7 +108,7 @@ def _unsqueeze_batch(level: Any, op: Op, self: Any, dim: int) -> Any:
     aliases=("torch.swapaxes", "Tensor.swapaxes", "torch.swapdims", "Tensor.swapdims"),
     written_name="TransposeBackward1",
 )
-def transpose(self: Tensor, dim0: int, dim1: int):
+def transpose(self: Array, dim0: int, dim1: int) -> Array:
     """`self` with two dimensions exchanged: a view.
 
     >>> import pullback as torch
@@ -130,7 +130,7 @@ def _transpose_batch(level: Any, op: Op, self: Any, dim0: int, dim1: int) -> Any
 
 @_also_in_place
 @op(view=True, linear=True, written_name="TBackward1")
-def t(self: Tensor):
+def t(self: Array) -> Array:
     """The transpose of a matrix: a view; a tensor of fewer dimensions as it is.
 
     RuntimeError for more than two dimensions.
@@ -157,7 +157,7 @@ def _t_batch(level: Any, op: Op, self: Any) -> Any:
 
 
 @op(view=True, linear=True)
-def permute(self: Tensor, dims: Size):
+def permute(self: Array, dims: Size) -> Array:
     """`self` with its dimensions in the order `dims`: a view.
 
     RuntimeError unless each dimension stands there once. The gradient is permuted back.

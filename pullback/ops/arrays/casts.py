@@ -31,10 +31,12 @@ from pullback.core.dtypes import (
     int16,
     int32,
     int64,
+    memory_format,
     number_dtype,
     preserve_format,
     uint8,
 )
+from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
@@ -55,7 +57,7 @@ def cast_array(a: Any, kind: Any, strides: Any = None) -> Any:
 
 
 @op(name="to_copy", places="", linear=True, moves=True, grad_name="ToCopyBackward0", batch="leading")
-def _to_copy(self: Tensor, dtype, memory_format=None):
+def _to_copy(self: Array, dtype: Dtype, memory_format: memory_format | None = None) -> Array:
     """A copy of `self` as `dtype`."""
     if memory_format is None or memory_format is preserve_format:
         return cast_array(self, dtype.numpy)
@@ -217,7 +219,7 @@ def typed(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 
 @op(name="copy", places="i", writes="K", overwrites=True, grad_name="CopyBackwards", piecewise=True)
-def _copy(self: Tensor, src: Tensor, non_blocking=False):
+def _copy(self: Array, src: Array, non_blocking: bool = False) -> Array:
     """The numbers of `src`, broadcast and cast, in the layout of `self`; the gradient goes to `src`."""
     if src.shape != self.shape:
         _check_fits(self.shape, src.shape)
@@ -282,7 +284,7 @@ def check_number(value: Any, kind: Any) -> None:
     batch="leading",
     written_name="FillBackward2",
 )
-def _fill(self: Tensor, value):
+def _fill(self: Array, value: Number) -> Array:
     """`self` with every element replaced by a number."""
     check_number(value, self.dtype)
     self[...] = value
@@ -306,7 +308,7 @@ _fill.vjp(self=lambda g: ops.zeros_like(g))
     grad_name="FillBackward1",
     written_name="FillBackward3",
 )
-def _fill_with(self: Tensor, value: Tensor):
+def _fill_with(self: Array, value: Array) -> Array:
     """`self` with every element replaced by the one of a 0-dim tensor."""
     _check_number_tensor(value)
     np.copyto(self, value, casting="unsafe")
@@ -378,7 +380,7 @@ def fill_in_place(input: Tensor, value: Tensor | Number) -> Tensor:
 
 
 @op(name="zero", places="", writes="K", overwrites=True, batch="leading", piecewise=True)
-def _zero(self: Tensor):
+def _zero(self: Array) -> Array:
     """Zeros like `self`."""
     self[...] = 0
     return self

@@ -19,7 +19,7 @@ from pullback.ops.shared.flat_indices import compact
 
 
 @op(moves=True, linear=True)
-def flip(self: Tensor, dims: Size):
+def flip(self: Array, dims: Size) -> Array:
     """`self` with the order of elements reversed in some dimensions: a copy.
 
     The gradient is reversed likewise.
@@ -59,7 +59,7 @@ def flipud(input: Tensor) -> Tensor:
 
 
 @op(moves=True, linear=True)
-def roll(self: Tensor, shifts: Ints, dims: Ints = ()):
+def roll(self: Array, shifts: Ints, dims: Ints = ()) -> Array:
     """`self` with the elements moved by `shifts` along `dims`, those that leave entering behind.
 
     Without dimensions the flattened tensor is rolled. The gradient is rolled back.
@@ -103,7 +103,7 @@ roll.vjp(self=lambda g, shifts, dims: roll(g, _unflipped(shifts), dims))
 
 
 @op(moves=True, linear=True)
-def rot90(self: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)):
+def rot90(self: Array, k: int = 1, dims: Sequence[int] = (0, 1)) -> Array:
     """`self` turned `k` times by a quarter in the plane of two dimensions, from the first to the second.
 
     The gradient is turned back.
@@ -148,7 +148,7 @@ def _rot90_batch(level: Any, op: Op, self: Any, k: int, dims: Any) -> Any:
 
 
 @op(name="repeat", places="", moves=True)
-def _repeat(self: Tensor, repeats):
+def _repeat(self: Array, repeats: Sequence[int]) -> Array:
     """`self` put side by side with itself."""
     return np.tile(self, repeats)
 
@@ -223,7 +223,7 @@ def _repeated_places(repeats: Any) -> Any:
 
 
 @op(name="repeat_interleave", places="", nondiff=True)
-def _repeat_counts(self: Tensor) -> Any:
+def _repeat_counts(self: Array) -> Any:
     if (self < 0).any():
         raise RuntimeError("repeats can not be negative")
     return np.repeat(np.arange(len(self)), self)
@@ -292,7 +292,7 @@ def _check_matrix(name: str, self: Array) -> None:
 
 
 @op(places="tmi", moves=True, linear=True, batch="leading")
-def tril(self: Tensor, diagonal: int = 0) -> Array:
+def tril(self: Array, diagonal: int = 0) -> Array:
     """The lower triangles of matrices, zeros elsewhere.
 
     `diagonal` moves the border up (positive) or down. The gradient is cut likewise.
@@ -312,7 +312,7 @@ def _tril_shape(self: Array, diagonal: int) -> Array:
 
 
 @op(places="tmi", moves=True, linear=True, batch="leading")
-def triu(self: Tensor, diagonal: int = 0) -> Array:
+def triu(self: Array, diagonal: int = 0) -> Array:
     """The upper triangles of matrices, zeros elsewhere.
 
     `diagonal` moves the border up (positive) or down. The gradient is cut likewise.
@@ -339,7 +339,7 @@ triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
 
 
 @op(name="constant_pad_nd", places="", moves=True, linear=True)
-def _pad(self: Tensor, pad, value):
+def _pad(self: Array, pad: Sequence[int], value: Number) -> Array:
     """`self` with a border of a number; negative widths cut."""
     inner = self[tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pad, self.shape, strict=True))]
     shape = [n + a + b for (a, b), n in zip(pad, self.shape, strict=True)]

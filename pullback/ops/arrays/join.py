@@ -15,7 +15,7 @@ from pullback.core.dtypes import promote_types
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn
-from pullback.core.types import Array, Tensors
+from pullback.core.types import Array, Arrays
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import compact
@@ -51,7 +51,7 @@ def _list(name: str, tensors: Any) -> list[Tensor]:
 
 
 @op(name="cat", places="", moves=True, linear=True)
-def _cat(tensors: Tensors, dim):
+def _cat(tensors: Arrays, dim: int) -> Array:
     """Tensors of one dtype joined along a dimension."""
     try:
         return compact(np.concatenate(tensors, dim))
@@ -139,7 +139,7 @@ def _prepared(tensors: list[Tensor]) -> list[Tensor]:
 
 
 @op(name="stack", places="", moves=True, linear=True)
-def _stack(tensors: Tensors, dim):
+def _stack(tensors: Arrays, dim: int) -> Array:
     """Tensors of one dtype and shape along a new dimension."""
     at = (slice(None),) * dim + (None,)
     return compact(np.concatenate([t[at] for t in tensors], dim))
@@ -269,7 +269,7 @@ def _several(name: str, tensors: Any) -> list[Tensor]:
 
 
 @op(name="block_diag", places="", moves=True, linear=True)
-def _block_diag(tensors: Tensors):
+def _block_diag(tensors: Arrays) -> Array:
     """Matrices of one dtype along the diagonal of a larger one."""
     whole = np.zeros([sum(t.shape[d] for t in tensors) for d in (0, 1)], tensors[0].dtype)
     row = column = 0

@@ -175,7 +175,7 @@ def _maker(fill: Callable[..., None], *args: Any) -> Callable[[Sequence[int], An
 
 
 @op(name="drawn_fill", public_name="rand", places="", random=True, overwrites=True, moves=True, nondiff=True)
-def _drawn_fill(self: Tensor, make):
+def _drawn_fill(self: Array, make: Callable[..., Array]) -> Array:
     """What `make(shape, dtype)` draws for a tensor like this one."""
     return make(self.shape, self.dtype)
 
@@ -391,43 +391,47 @@ def _same_shape(record: Any) -> Any:
 
 
 @_filler("normal_fill", "normal")
-def _normal(self: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None):
+def _normal(self: Array, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Array:
     """Normal numbers of this mean and standard deviation. RuntimeError for a negative deviation."""
     return _drawn(self, fills.normal, generator, float(mean), float(std))
 
 
 @_filler("log_normal_fill", "log_normal")
-def _log_normal(self: Tensor, mean: float = 1.0, std: float = 2.0, generator: Generator | None = None):
+def _log_normal(
+    self: Array, mean: float = 1.0, std: float = 2.0, generator: Generator | None = None
+) -> Array:
     """exp of normal numbers of this mean and standard deviation."""
     return _drawn(self, fills.log_normal, generator, float(mean), float(std))
 
 
 @_filler("cauchy_fill", "cauchy")
-def _cauchy(self: Tensor, median: float = 0.0, sigma: float = 1.0, generator: Generator | None = None):
+def _cauchy(
+    self: Array, median: float = 0.0, sigma: float = 1.0, generator: Generator | None = None
+) -> Array:
     """Cauchy numbers around `median`."""
     return _drawn(self, fills.cauchy, generator, float(median), float(sigma))
 
 
 @_filler("exponential_fill", "exponential")
-def _exponential_fill(self: Tensor, lambd: float = 1.0, generator: Generator | None = None):
+def _exponential_fill(self: Array, lambd: float = 1.0, generator: Generator | None = None) -> Array:
     """Exponential numbers of rate `lambd`."""
     return _drawn(self, fills.exponential, generator, float(lambd))
 
 
 @_filler("geometric_fill", "geometric")
-def _geometric(self: Tensor, p: float, generator: Generator | None = None):
+def _geometric(self: Array, p: float, generator: Generator | None = None) -> Array:
     """The number of the first success among trials that succeed with probability `p`."""
     return _drawn(self, fills.geometric, generator, float(p))
 
 
 @_filler("uniform_fill", "uniform", places="")
-def _uniform(self: Tensor, low: float = 0.0, high: float = 1.0, generator: Any = None):
+def _uniform(self: Array, low: float = 0.0, high: float = 1.0, generator: Any = None) -> Array:
     """Numbers uniform on [low, high)."""
     return _drawn(self, fills.uniform, generator, float(low), float(high))
 
 
 @op(name="random_fill", public_name="random", places="", random=True, moves=True, overwrites=True)
-def _random(self: Tensor, low: int | None = None, high: int | None = None, generator: Any = None):
+def _random(self: Array, low: int | None = None, high: int | None = None, generator: Any = None) -> Array:
     """Integers from [low, high), from 0 if `low` is None; up to the dtype's largest if `high` is."""
     if high is None:
         return _drawn(self, fills.any_integer, generator)
@@ -439,7 +443,7 @@ _random.variant = lambda saved: f"RandomBackward{(saved['low'] is None) + (saved
 
 
 @_filler("bernoulli_fill", "bernoulli", 2, places="")
-def _bernoulli_fill(self: Tensor, p: float = 0.5, generator: Any = None):
+def _bernoulli_fill(self: Array, p: float = 0.5, generator: Any = None) -> Array:
     """1 with probability p, else 0."""
     return _drawn(self, lambda out, source: fills.bernoulli(out, p, source), generator)
 
@@ -453,7 +457,7 @@ def _bernoulli_fill(self: Tensor, p: float = 0.5, generator: Any = None):
     moves=True,
     grad_name="BernoulliBackward1",
 )
-def _bernoulli_fill_each(self: Tensor, p: Tensor, generator: Any = None):
+def _bernoulli_fill_each(self: Array, p: Array, generator: Any = None) -> Array:
     """1 with the probability that stands in `p`, else 0."""
     return _drawn(self, lambda out, source: fills.bernoulli(out, p, source), generator)
 
@@ -514,7 +518,7 @@ def bernoulli_(self: Tensor, p: float | Tensor = 0.5, *, generator: Any = None) 
 
 
 @op(places="", random=True, moves=True)
-def bernoulli(self: Tensor, generator: Any = None):
+def bernoulli(self: Array, generator: Any = None) -> Array:
     """1 with the probability that stands in `self`, else 0."""
     out = array_like(self)
     fills.bernoulli(out, self, default_generator if generator is None else generator)
@@ -556,7 +560,7 @@ def _scaled_normal(out: Array, generator: Any, mean: Any, std: Any) -> Array:
 
 
 @op(name="normal", places="", random=True, moves=True, grad_name="NormalBackward3")
-def _normal_of(mean: Tensor | Number, std: Tensor | Number, generator: Any = None):
+def _normal_of(mean: Array | Number, std: Array | Number, generator: Any = None) -> Array:
     """Normal numbers of the means and deviations of tensors, broadcast, one of which may be a number."""
     tensors = [x for x in (mean, std) if isinstance(x, np.ndarray)]
     if len(tensors) == 1:
@@ -631,8 +635,8 @@ def normal(
 
 @op(places="tm", random=True, moves=True, nondiff=True)
 def multinomial(
-    self: Tensor, num_samples: int, replacement: bool = False, generator: Generator | None = None
-):
+    self: Array, num_samples: int, replacement: bool = False, generator: Generator | None = None
+) -> Array:
     """Places in the last dim of `self`, drawn by the (unnormalised) probabilities there: int64.
 
     RuntimeError for negative or infinite probabilities, or too few of them without `replacement`.
@@ -649,7 +653,7 @@ multinomial.meta(lambda self, count, *rest: meta_array((*self.shape[:-1], count)
 
 
 @op(places="t", random=True, moves=True)
-def poisson(self: Tensor, generator: Generator | None = None):
+def poisson(self: Array, generator: Generator | None = None) -> Array:
     """Poisson numbers of the rates in `self`. RuntimeError for a negative rate; the gradient is
     zero.
 
@@ -664,7 +668,7 @@ _same_shape(poisson).vjp(self=flat)
 
 
 @op(places="t", random=True, moves=True, grad_name="NotImplemented")
-def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None):
+def binomial(count: Array, prob: Array, generator: Generator | None = None) -> Array:
     """The number of successes in `count` trials of probability `prob`, broadcast. No derivative.
 
     >>> import pullback as torch

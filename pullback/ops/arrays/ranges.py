@@ -177,7 +177,7 @@ def _batched_bounds(make: Any, start: Any, end: Any, options: Any) -> Any:
 
 
 @op(name="linspace", places="", nondiff=True, moves=True)
-def _linspace_of_tensors(self: Tensor, end: Tensor, make: Any) -> Array:
+def _linspace_of_tensors(self: Array, end: Array, make: Any) -> Array:
     return make(self.item(), end.item())._array
 
 

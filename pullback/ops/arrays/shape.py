@@ -29,7 +29,7 @@ from pullback.ops.shared.flat_indices import WHOLE
 
 
 @op(name="embed", places="", linear=True, moves=True)
-def embed(self: Tensor, shape, view, args):
+def embed(self: Array, shape: tuple[int, ...], view: str, args: tuple[Any, ...]) -> Array:
     """Zeros of a shape with `self` in the place that the view op named `view` shows of them."""
     whole = np.zeros(shape, self.dtype)
     REGISTRY[view].kernel(whole, *args)[...] = self
@@ -59,7 +59,7 @@ def _embed_batch(level: Any, op: Op, self: Any, shape: Any, view: str, args: Any
 
 
 @op(name="view", places="", view=True, linear=True)
-def _view(self: Tensor, size: Size):
+def _view(self: Array, size: Size) -> Array:
     """`self` with the shape `size`, without a copy."""
     shape = infer_size(size, self.size)
     if not self.flags.c_contiguous and self.size:
@@ -115,7 +115,7 @@ def _no_shape(args: tuple[Any, ...]) -> str:
 
 
 @op(places="", name="reshape_alias", view=True, linear=True)
-def _reshape_alias(self: Tensor, size):
+def _reshape_alias(self: Array, size: tuple[int, ...]) -> Array:
     """`self`, not contiguous, with a shape that needs no copy."""
     return self.reshape(size)
 
@@ -124,7 +124,7 @@ _reshape_alias.vjp(self=lambda g, self_shape: reshape(g, self_shape))
 
 
 @op(places="", moves=True, linear=True)
-def unsafe_view(self: Tensor, size):
+def unsafe_view(self: Array, size: tuple[int, ...]) -> Array:
     """`self` with another shape, a copy if need be, but no view: for results that nobody else holds."""
     return self.reshape(size)
 
@@ -237,7 +237,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 @op(view=True, linear=True)
-def select(self: Tensor, dim: int, index: int):
+def select(self: Array, dim: int, index: int) -> Array:
     """The part of `self` at one index of a dimension, which goes away: a view.
 
     IndexError if the index is out of range. The gradient is zero elsewhere.
@@ -261,7 +261,7 @@ select.vjp(self=lambda g, self_shape, dim, index: embed(g, self_shape, "select",
 
 
 @op(name="slice", places="", view=True, linear=True)
-def slice_view(self: Tensor, dim, start, end, step):
+def slice_view(self: Array, dim: int, start: int, end: int, step: int) -> Array:
     """`self[start:end:step]` in one dimension, with Python's rules for bounds."""
     if step <= 0:
         raise ValueError("slice step must be positive")
@@ -305,7 +305,7 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
 
 
 @op(view=True, linear=True)
-def diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
+def diagonal(self: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
     """The elements at equal indices of two dimensions, as the last dimension: a view.
 
     `offset` moves to the diagonals above (positive) or below. The gradient is zero off the diagonal.
@@ -349,7 +349,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 
 @op(name="diag_embed", places="", moves=True, linear=True)
-def _diag_embed(self: Tensor, offset, dim1, dim2):
+def _diag_embed(self: Array, offset: int, dim1: int, dim2: int) -> Array:
     """Zeros with the last dimension of `self` on a diagonal."""
     whole = np.zeros(_diagonal_shape(self, offset, dim1, dim2), self.dtype)
     diagonal.kernel(whole, offset, dim1, dim2)[...] = self
@@ -373,7 +373,7 @@ _diag_embed.vjp(self=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim
 
 
 @op(name="diagonal_copy", places="", moves=True, linear=True, grad_name="DiagonalBackward0_copy")
-def _diagonal_copy(self: Tensor, offset, dim1, dim2):
+def _diagonal_copy(self: Array, offset: int, dim1: int, dim2: int) -> Array:
     """`diagonal`, copied."""
     return diagonal.kernel(self, offset, dim1, dim2).copy()
 
@@ -425,7 +425,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @op(places="m", view=True, linear=True)
-def expand(self: Tensor, size: Size, implicit: bool = False):
+def expand(self: Array, size: Size, implicit: bool = False) -> Array:
     """`self` with dimensions of size 1 repeated to `size`, and new ones in front: a view.
 
     -1 keeps a size. RuntimeError where a dimension of another size would change. The gradient is

@@ -92,19 +92,19 @@ def _split_sizes_rule(grads: Any, self_shape: Any, split_sizes: Any, dim: int) -
 
 
 @op(name="split", places="", multi_view=True, linear=True)
-def _split(self: Tensor, split_size, dim=0):
+def _split(self: Array, split_size: int, dim: int = 0) -> tuple[Array, ...]:
     """Views of `split_size` indices each; the last may be smaller."""
     return _split_kernel(self, split_size, dim)
 
 
 @op(name="split_with_sizes", places="", multi_view=True, linear=True)
-def _split_with_sizes(self: Tensor, split_sizes, dim=0):
+def _split_with_sizes(self: Array, split_sizes: Sequence[int], dim: int = 0) -> tuple[Array, ...]:
     """Views of the given sizes."""
     return _split_sizes_kernel(self, split_sizes, dim)
 
 
 @op(name="unsafe_split", places="tm", moves=True, linear=True)
-def unsafe_split(self: Tensor, split_size: int, dim: int = 0):
+def unsafe_split(self: Array, split_size: int, dim: int = 0) -> tuple[Array, ...]:
     """`split` whose pieces do not count as views, and so may be written to: on the user's own risk."""
     return _split_kernel(self, split_size, dim)
 
@@ -113,7 +113,7 @@ unsafe_split.meta(unsafe_split.kernel)  # pieces of an array without numbers hav
 
 
 @op(name="unsafe_split_with_sizes", places="tm", moves=True, linear=True)
-def unsafe_split_with_sizes(self: Tensor, split_sizes: Sequence[int], dim: int = 0):
+def unsafe_split_with_sizes(self: Array, split_sizes: Sequence[int], dim: int = 0) -> tuple[Array, ...]:
     """`split_with_sizes` whose pieces do not count as views: see `unsafe_split`."""
     return _split_sizes_kernel(self, split_sizes, dim)
 
@@ -190,7 +190,7 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 
 
 @op(multi_view=True, linear=True)
-def unbind(self: Tensor, dim: int = 0):
+def unbind(self: Array, dim: int = 0) -> tuple[Array, ...]:
     """Views of each index of a dimension, which goes away.
 
     IndexError for a 0-dim tensor. The gradients are stacked again.
@@ -287,7 +287,7 @@ dsplit = explained(dsplit, _evenly, _at)
 
 
 @op(places="m", view=True, linear=True)
-def unfold(self: Tensor, dimension: int, size: int, step: int):
+def unfold(self: Array, dimension: int, size: int, step: int) -> Array:
     """Windows of `size` neighbours, one every `step`, along a dimension; the window's is last. A view.
 
     The gradient is summed where windows overlap.
@@ -315,7 +315,9 @@ def unfold(self: Tensor, dimension: int, size: int, step: int):
 
 
 @op(places="", moves=True, linear=True)
-def unfold_sum(self: Tensor, shape, dimension, size, step):
+def unfold_sum(
+    self: Array, shape: tuple[int, ...], dimension: int, size: tuple[int, ...], step: int
+) -> Array:
     """The gradient of `unfold`: windows added up where they came from."""
     whole = np.zeros(shape, self.dtype)
     positions = np.arange(whole.size).reshape(shape)

@@ -18,7 +18,8 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, detach_inplace, from_array, restructure, set_array
 from pullback.core._loops import strided
 from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import contiguous_format, from_numpy_dtype, preserve_format
+from pullback.core.dtypes import contiguous_format, from_numpy_dtype, memory_format, preserve_format
+from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import SURFACE, function, op
 from pullback.core.strides import (
@@ -46,7 +47,9 @@ def storage_of(a: Any) -> tuple[Any, int]:
 
 
 @op(name="as_strided", places="", view=True, written_name="AsStridedBackward1")
-def _as_strided(self: Tensor, size, stride, offset, strides):
+def _as_strided(
+    self: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, strides: tuple[int, ...]
+) -> Array:
     """The elements at `offset` plus multiples of `stride` in the memory of `self`.
 
     `strides` are those of `self`, which its gradient depends on.
@@ -117,7 +120,14 @@ def _strided_map(x: Any, read: Any, write: Any) -> Any:
 
 
 @op(places="", moves=True, linear=True)
-def strided_put(self: Tensor, shape, strides, size, stride, offset):
+def strided_put(
+    self: Array,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    offset: int,
+) -> Array:
     """The gradient of `as_strided`: what was seen, added up where it was seen."""
     whole = _strided_map(self, (tuple(shape), tuple(strides), 0), (tuple(size), tuple(stride), offset))
     counts = _counts(tuple(shape), tuple(strides))
@@ -130,7 +140,9 @@ def _strided_put_shape(self: Array, shape: Any, strides: Any, size: Any, stride:
 
 
 @op(places="", moves=True, linear=True)
-def strided_take(self: Tensor, strides, size, stride, offset):
+def strided_take(
+    self: Array, strides: tuple[int, ...], size: tuple[int, ...], stride: tuple[int, ...], offset: int
+) -> Array:
     """`as_strided` of numbers that may lie otherwise in memory than `strides` says."""
     if self.flags.c_contiguous and strides_of(self) == tuple(strides):
         low, high = _ends([(size, stride, offset)])
@@ -241,7 +253,14 @@ def as_strided_(
 
 
 @op(name="as_strided_scatter", places="", moves=True, linear=True, piecewise=True)
-def _as_strided_scatter(self: Tensor, src: Tensor, size, stride, offset, strides):
+def _as_strided_scatter(
+    self: Array,
+    src: Array,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    offset: int,
+    strides: tuple[int, ...],
+) -> Array:
     """A copy of `self`, which lies as `strides` says, with `src` written to a window."""
     shape = self.shape
     buffer, start = _buffer(self.dtype, [(shape, strides, 0), (size, stride, offset)])
@@ -293,7 +312,7 @@ def as_strided_scatter(
 
 
 @op(places="", view=True, nondiff=True, batch="leading")
-def view_dtype(self: Tensor, dtype):
+def view_dtype(self: Array, dtype: Dtype) -> Array:
     """The bytes of `self` as numbers of another type; the last dimension grows or shrinks."""
     old, new = from_numpy_dtype(self.dtype), dtype
     if old is new:
@@ -327,7 +346,7 @@ def _size_detail(self: Any, ratio: float, fault: str) -> str:
 
 
 @op(view=True, linear=True, batch="leading")
-def view_as_real(self: Tensor):
+def view_as_real(self: Array) -> Array:
     """A complex tensor as real and imaginary parts along a new last dimension of size 2: a view.
 
     RuntimeError for real tensors. The gradient is read as complex numbers again.
@@ -346,7 +365,7 @@ view_as_real.vjp(self=lambda g: view_as_complex(ops.contiguous(g)))
 
 
 @op(view=True, linear=True, batch="leading")
-def view_as_complex(self: Tensor):
+def view_as_complex(self: Array) -> Array:
     """A tensor whose last dimension, of size 2, holds real and imaginary parts, as complex: a view.
 
     RuntimeError for other sizes, and where the pairs do not lie side by side in memory. The gradient
@@ -398,7 +417,7 @@ def reinterpreted_back(seen: Tensor, shape: tuple[int, ...], strides: tuple[int,
 
 
 @op(name="select_part", places="", view=True, linear=True, grad_name="SelectBackward0", batch="leading")
-def _part(self: Tensor, imaginary):
+def _part(self: Array, imaginary: bool) -> Array:
     """The real or imaginary parts of a complex tensor."""
     return self.imag if imaginary else self.real
 
@@ -445,7 +464,7 @@ SURFACE["Tensor"]["imag"] = _write_part("imag", imag)
 
 
 @op(places="tm", view=True, nondiff=True, batch="leading")
-def detach(self: Tensor):
+def detach(self: Array) -> Array:
     """The same numbers outside the graph: memory and version counter are shared.
 
     >>> import pullback as torch
@@ -456,7 +475,7 @@ def detach(self: Tensor):
 
 
 @op(places="", view=True, linear=True, batch="leading")
-def alias(self: Tensor):
+def alias(self: Array) -> Array:
     """A view of all of `self`."""
     return self
 
@@ -476,7 +495,7 @@ def laid_copy(a: Any, kind: Any, strides: Any = None) -> Any:
 
 
 @op(linear=True, moves=True, batch="leading")
-def clone(self: Tensor, memory_format=None):
+def clone(self: Array, memory_format: memory_format | None = None) -> Array:
     """A copy in memory of its own, laid out as `self` is unless a memory format is given.
 
     The gradient passes through unchanged.

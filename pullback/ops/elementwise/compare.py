@@ -155,7 +155,7 @@ isreal = _test(
 
 @op(nondiff=True, layout="K", batch="elementwise")
 def isclose(
-    self: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+    self: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Array:
     """Whether `|self - other| <= atol + rtol * |other|`, element by element and broadcast.
 
@@ -226,9 +226,9 @@ def _converted(x: Any, dtype: Any) -> Any:
 
 @op(name="where", places="", moves=True, batch="elementwise", piecewise=True)
 def _where(
-    condition: Tensor,
-    self: Tensor | Number,
-    other: Tensor | Number,
+    condition: Array,
+    self: Array | Number,
+    other: Array | Number,
     dtype: Any,
 ) -> Any:
     """The choice of `where`, in the dtype common to both."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback.core._engine import IN_PLACE, Tensor
+from pullback.core._engine import IN_PLACE, Op, Tensor
 from pullback.core.dtypes import bool_, finfo, from_numpy_dtype
 from pullback.core.meta import meta_like
 from pullback.core.op import elementwise, function, op
@@ -57,7 +57,7 @@ def _sgn_kernel(self: Any) -> Any:
     return np.where(self == 0, self.dtype.type(0), self / np.absolute(self))
 
 
-sign = elementwise(
+sign: Op = elementwise(
     "sign",
     np.sign,
     kernel=_sign_kernel,
@@ -85,7 +85,7 @@ def _sgn_slope(g: Any, self: Any, result: Any) -> Any:
     return ops.where(self == 0, 0, (g - along) / abs(self))
 
 
-sgn = elementwise(
+sgn: Op = elementwise(
     "sgn",
     np.sign,
     kernel=_sgn_kernel,
@@ -195,7 +195,7 @@ def _ldexp_kernel(self: Any, other: Any) -> Any:
     return self * np.exp2(other)
 
 
-ldexp = elementwise(
+ldexp: Op = elementwise(
     "ldexp",
     kernel=_ldexp_kernel,
     inputs=TWO,
@@ -215,7 +215,7 @@ ldexp = elementwise(
 
 
 @op(name="frexp", places="", layout="K", batch="leading")
-def _frexp(self: Tensor) -> Any:
+def _frexp(self: Array) -> Any:
     """Mantissa and exponent."""
     _check_float(self)
     mantissa, exponent = np.frexp(self)

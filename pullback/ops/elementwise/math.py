@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, conj
+from pullback.core._engine import Op, Tensor, conj
 from pullback.core.dtypes import bool_
 from pullback.core.op import elementwise, function
 from pullback.ops.elementwise.arithmetic import TWO, hypot, sqrt
@@ -216,7 +216,7 @@ sin = _math(
     places="tmife",
     series=series.wave(-1, True, "cos"),
 )
-cos = _math(
+cos: Op = _math(
     "cos",
     np.cos,
     lambda g, self: times(-g, conj(sin(self))),
@@ -300,7 +300,7 @@ sinh = _math(
     places="tmife",
     series=series.wave(1, True, "cosh"),
 )
-cosh = _math(
+cosh: Op = _math(
     "cosh",
     np.cosh,
     lambda g, self: times(g, conj(sinh(self))),
@@ -380,7 +380,7 @@ sinc = _math(
 
 # -------------------------------------------------------------------------- the logistic function
 
-sigmoid = _math(
+sigmoid: Op = _math(
     "sigmoid",
     "pullback.kernels.curves:logistic",
     lambda g, result: times(g, conj((1 - result) * result)),
@@ -512,7 +512,7 @@ def _digamma_kernel(self: Any) -> Any:
     return np.where(self == 0, np.copysign(self.dtype.type(np.inf), -self), result)
 
 
-digamma = _real(
+digamma: Op = _real(
     "digamma",
     None,
     lambda g, self: times(g, polygamma(1, self)),
@@ -638,7 +638,7 @@ def _i1_slope(g: Any, self: Any, result: Any) -> Any:
     return times(g, where(self == 0, 0.5, i0(self) - over(result, self)))
 
 
-i1 = _real(
+i1: Op = _real(
     "special_i1",
     "scipy.special:i1",
     _i1_slope,

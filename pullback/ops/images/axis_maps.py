@@ -119,7 +119,7 @@ def transposed_maps(maps: Maps) -> Maps:
 
 
 @op(places="", linear=True, batch="leading")
-def resample(self: Tensor, maps: Maps, grad_name: str) -> Array:
+def resample(self: Array, maps: Maps, grad_name: str) -> Array:
     """Maps on the last dims of `self`: sums of weighted elements. Nodes are called `grad_name`."""
     if all(m is None for m in maps):
         return self.copy()
@@ -127,7 +127,7 @@ def resample(self: Tensor, maps: Maps, grad_name: str) -> Array:
 
 
 @op(places="", linear=True, moves=True, batch="leading")
-def take_axes(self: Tensor, maps: Maps, grad_name: str) -> Array:
+def take_axes(self: Array, maps: Maps, grad_name: str) -> Array:
     """The same for maps that only copy, which take any dtype."""
     if all(m is None for m in maps):
         return self.copy()

@@ -235,9 +235,9 @@ def _as_operands(*arrays: Array) -> tuple[Array, ...]:
 
 @op(places="t", grad_name="ConvolutionBackward0")
 def convolution(
-    self: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
+    self: Array,
+    weight: Array,
+    bias: Array | None,
     stride: Ints,
     padding: Ints,
     dilation: Ints,
@@ -356,7 +356,7 @@ def _with_bias(level: Any, y: Any, bias: Any) -> Any:
 
 @op(places="", grad_name="ConvolutionBackwardBackward0")
 def convolution_weight(
-    self: Tensor, other: Tensor, shape: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int
+    self: Array, other: Array, shape: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int
 ) -> Array:
     """The product of images and results, `other`, that is a weight of this shape: a weight's gradient."""
     dims = len(shape) - 2
@@ -566,7 +566,7 @@ def conv_transpose3d(
 
 
 @op(places="t", aliases=("nn.functional.conv_tbc",))
-def conv_tbc(self: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Array:
+def conv_tbc(self: Array, weight: Array, bias: Array, pad: int = 0) -> Array:
     """The convolution of sequences (time, batch, channels) with weights (kernel, channels, out channels).
 
     RuntimeError for sizes that do not fit. It is `conv1d` with the dims in another order.

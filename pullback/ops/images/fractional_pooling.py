@@ -38,7 +38,7 @@ def _fractional_starts(samples: Array, n: int, out: int, kernel: int) -> Array:
 
 @op(places="")
 def fractional_max_windows(
-    self: Tensor, samples: Tensor, kernel: tuple[int, ...], out: tuple[int, ...], grad_name: str
+    self: Array, samples: Array, kernel: tuple[int, ...], out: tuple[int, ...], grad_name: str
 ) -> tuple[Array, Array]:
     """The largest elements of windows that begin where random samples say, one set for each channel."""
     dims, x = len(kernel), np.ascontiguousarray(self)

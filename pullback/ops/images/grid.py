@@ -34,7 +34,7 @@ def _contiguous(*arrays: Array) -> list[Array]:
 
 
 @op(places="")
-def grid_samples(self: Tensor, grid: Tensor, mode: int, padding: int, corners: bool, order: Order) -> Array:
+def grid_samples(self: Array, grid: Array, mode: int, padding: int, corners: bool, order: Order) -> Array:
     """The values of images (n, c, ...) at the places of grids (n, ..., dims): (n, c, ...)."""
     x, grid = _contiguous(self, grid)
     y = np.empty((*x.shape[:2], *grid.shape[1:-1]), x.dtype)
@@ -44,7 +44,7 @@ def grid_samples(self: Tensor, grid: Tensor, mode: int, padding: int, corners: b
 
 @op(places="", grad_name="GridSamplerBackwardBackward0")
 def grid_scatter(
-    self: Tensor, grid: Tensor, size: tuple[int, ...], mode: int, padding: int, corners: bool, order: Order
+    self: Array, grid: Array, size: tuple[int, ...], mode: int, padding: int, corners: bool, order: Order
 ) -> Array:
     """Values at the places of grids, added into the pixels of images of a size, by the same weights."""
     y, grid = _contiguous(self, grid)
@@ -55,7 +55,7 @@ def grid_scatter(
 
 @op(places="", grad_name="GridSamplerBackwardBackward0")
 def grid_slopes(
-    self: Tensor, image: Tensor, grid: Tensor, mode: int, padding: int, corners: bool, order: Order
+    self: Array, image: Array, grid: Array, mode: int, padding: int, corners: bool, order: Order
 ) -> Array:
     """The derivative of `sum(self * samples)` with respect to each coordinate of the grid."""
     y, x, grid = _contiguous(self, image, grid)
@@ -212,14 +212,14 @@ def _base(size: tuple[int, ...], corners: bool, kind: Any) -> Array:
 
 
 @op(places="", grad_name="AffineGridGeneratorBackward0", linear=True)
-def affine_places(self: Tensor, size: tuple[int, ...], corners: bool) -> Array:
+def affine_places(self: Array, size: tuple[int, ...], corners: bool) -> Array:
     """The places of all pixels, moved by matrices (n, dims, dims + 1): (n, *size, dims)."""
     places = np.matmul(_base(size, corners, self.dtype), self.swapaxes(1, 2))
     return places.reshape(len(self), *size, len(size))
 
 
 @op(places="", grad_name="AffineGridGeneratorBackwardBackward0", linear=True)
-def affine_matrices(self: Tensor, corners: bool) -> Array:
+def affine_matrices(self: Array, corners: bool) -> Array:
     """The transpose: matrices, from a cotangent of their places."""
     size = self.shape[1:-1]
     flat = self.reshape(len(self), -1, len(size))

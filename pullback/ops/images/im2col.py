@@ -51,7 +51,7 @@ def _window_counts(size: Any, kernel: Pair, dilation: Pair, padding: Pair, strid
 
 
 @op(places="", grad_name="Im2ColBackward0", linear=True, batch="leading")
-def im2col(self: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
+def im2col(self: Array, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
     """The windows of images (..., channels, h, w) as columns (..., channels * kernel, places)."""
     *batch, channels, height, width = self.shape
     size = (height, width)
@@ -66,7 +66,7 @@ def im2col(self: Tensor, kernel: Pair, dilation: Pair, padding: Pair, stride: Pa
 
 
 @op(places="", grad_name="Col2ImBackward0", linear=True, batch="leading")
-def col2im(self: Tensor, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
+def col2im(self: Array, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
     """Columns (..., channels * kernel, places) added up to images (..., channels, h, w)."""
     *batch, rows, places = self.shape
     out = _window_counts(size, kernel, dilation, padding, stride)

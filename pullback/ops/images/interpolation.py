@@ -171,7 +171,7 @@ def _with_short_weights(m: AxisMap) -> AxisMap:
 
 
 @op(places="", nondiff=True)
-def resample_bytes(self: Tensor, maps: Any) -> Array:
+def resample_bytes(self: Array, maps: Any) -> Array:
     """`resample` of uint8, each dim rounded and kept within 0 and 255: the last comes first."""
     x = self
     for dim in reversed(range(len(maps))):

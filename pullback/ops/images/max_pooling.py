@@ -40,7 +40,7 @@ class WindowTable:
 
 
 @op(places="", batch="leading")
-def max_windows(self: Tensor, windows: WindowTable, grad_name: str) -> tuple[Array, Array]:
+def max_windows(self: Array, windows: WindowTable, grad_name: str) -> tuple[Array, Array]:
     """The largest element of each window of the last dims, and its place. Nodes are called `grad_name`.
 
     The first of equal ones; NaN if there is one. The gradient goes to that element.
@@ -73,7 +73,7 @@ def _flattened(a: Array, places: Array, dims: int) -> tuple[Array, Array, int]:
 
 
 @op(places="", linear=True, batch="leading")
-def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], grad_name: str) -> Array:
+def put_places(self: Array, places: Array, size: tuple[int, ...], grad_name: str) -> Array:
     """Zeros of `size` in the last dims, to which elements are added at their places."""
     a, places, outer = _flattened(self, places, len(size))
     y = np.zeros((*a.shape[: a.ndim - len(size)], *size), a.dtype)
@@ -83,7 +83,7 @@ def put_places(self: Tensor, places: Tensor, size: tuple[int, ...], grad_name: s
 
 
 @op(places="", linear=True, batch="leading")
-def take_places(self: Tensor, places: Tensor, dims: int, grad_name: str) -> Array:
+def take_places(self: Array, places: Array, dims: int, grad_name: str) -> Array:
     """The elements at some places of the last `dims` dims."""
     a, places, outer = _flattened(self, places, dims)
     y = np.empty(places.shape, a.dtype)

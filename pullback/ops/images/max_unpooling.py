@@ -22,7 +22,7 @@ from pullback.ops.shared.refusals import refuse
 
 
 @op(places="")
-def unpool_places(self: Tensor, indices: Tensor, size: tuple[int, ...], grad_name: str) -> Array:
+def unpool_places(self: Array, indices: Array, size: tuple[int, ...], grad_name: str) -> Array:
     """Zeros of `size` in the last dims, with elements put at their places: the last of equal ones stays."""
     refusals.check_unpool(self, indices, len(size))
     before = self.shape[: self.ndim - len(size)]

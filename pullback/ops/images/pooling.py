@@ -77,7 +77,7 @@ def _avg_pool(
 
 
 @op(places="", nondiff=True)
-def mean_of_integers(self: Tensor, maps: Any) -> Array:
+def mean_of_integers(self: Array, maps: Any) -> Array:
     """Means of windows of integers, rounded toward zero."""
     sums, divisors = _without_divisors(maps)
     total = resample.kernel(self.astype(np.float64), sums, "").astype(np.int64)

@@ -5,7 +5,6 @@ All are a reshape, a permutation, and a reshape, in one copy.
 
 from __future__ import annotations
 
-from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
@@ -63,7 +62,7 @@ def _checked_channels(self: Array, groups: int) -> tuple[int, ...]:
 
 
 @op(places="t", aliases=("nn.functional.pixel_shuffle",), moves=True, linear=True, batch="leading")
-def pixel_shuffle(self: Tensor, upscale_factor: int) -> Array:
+def pixel_shuffle(self: Array, upscale_factor: int) -> Array:
     """Channels moved into the image: (..., c * r * r, h, w) to (..., c, h * r, w * r).
 
     RuntimeError for a number of channels that is no multiple of `r * r`. The gradient is moved back.
@@ -81,7 +80,7 @@ def pixel_shuffle(self: Tensor, upscale_factor: int) -> Array:
 
 
 @op(places="t", aliases=("nn.functional.pixel_unshuffle",), moves=True, linear=True, batch="leading")
-def pixel_unshuffle(self: Tensor, downscale_factor: int) -> Array:
+def pixel_unshuffle(self: Array, downscale_factor: int) -> Array:
     """Pixels moved into channels: (..., c, h * r, w * r) to (..., c * r * r, h, w).
 
     RuntimeError for sizes that are no multiples of `r`. The gradient is moved back.
@@ -116,7 +115,7 @@ pixel_unshuffle.vjp(self=lambda g, downscale_factor: pixel_shuffle(g, downscale_
 
 
 @op(places="t", aliases=("nn.functional.channel_shuffle",), moves=True, linear=True)
-def channel_shuffle(self: Tensor, groups: int) -> Array:
+def channel_shuffle(self: Array, groups: int) -> Array:
     """The channels (batch, c, ...) dealt out anew: those that were side by side in a group lie apart.
 
     RuntimeError for a number of channels that is no multiple of `groups`. The gradient is moved back.
@@ -133,7 +132,7 @@ channel_shuffle.vjp(self=lambda g, groups, self_shape: channel_shuffle(g, max(se
 
 
 @op(places="t", aliases=("nn.functional.native_channel_shuffle",), moves=True, linear=True)
-def native_channel_shuffle(self: Tensor, groups: int) -> Array:
+def native_channel_shuffle(self: Array, groups: int) -> Array:
     """The same as `channel_shuffle`."""
     return channel_shuffle.kernel(self, groups)
 

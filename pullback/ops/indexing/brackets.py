@@ -14,13 +14,14 @@ from pullback.core._engine import Op, Tensor
 from pullback.core._loops import strided
 from pullback.core.dtypes import bool_, int32, int64
 from pullback.core.op import op
+from pullback.core.types import Array
 from pullback.ops.indexing.index import index, write_at
 from pullback.ops.indexing.keys import full_name, parse, why_refused
 from pullback.ops.shared.flat_indices import WHOLE
 
 
 @op(name="basic", places="", view=True, linear=True)
-def _basic(self: Tensor, key):
+def _basic(self: Array, key: Any) -> Array:
     """The view `self[key]` of ints, slices, None and one Ellipsis."""
     try:
         view = self[key]

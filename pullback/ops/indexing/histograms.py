@@ -19,14 +19,14 @@ from pullback.core.dtype_names import C_NAMES, type_name
 from pullback.core.dtypes import contiguous_format, float64, from_numpy_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import op
-from pullback.core.types import Array, Tensors
+from pullback.core.types import Array, Arrays
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.shared.batches import of_sample
 from pullback.ops.shared.forms import explained
 
 
 @op(name="histogram_bins", places="", nondiff=True)
-def _bin_of_point(self: Tensor, edges: Tensors) -> Array:
+def _bin_of_point(self: Array, edges: Arrays) -> Array:
     """The flat bin of each point (row), or the number of bins for a point in none.
 
     Bins contain their lower edge; the last one its upper edge, too.
@@ -216,7 +216,7 @@ histogramdd = explained(histogramdd, places="t")
 
 
 @op(nondiff=True, takes_half=True)
-def histc(self: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Array:
+def histc(self: Array, bins: int = 100, min: float = 0, max: float = 0) -> Array:
     """Counts of the elements in `bins` equal parts of [min, max], in the input's dtype.
 
     The range is that of the elements if `min` equals `max`. Elements outside are not counted. Places
@@ -267,7 +267,7 @@ def _histc_by_scatter(self: Tensor, bins: int, min: float, max: float) -> Tensor
 
 
 @op()
-def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Array:
+def bincount(self: Array, weights: Array | None = None, minlength: int = 0) -> Array:
     """How often each number from 0 to the largest occurs in a 1-dim tensor of integers.
 
     With `weights` their sums, float32 for float32 weights and float64 for others. The gradient of a

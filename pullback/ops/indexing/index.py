@@ -15,7 +15,7 @@ from pullback.core._engine import Op, Tensor, from_array
 from pullback.core.dtype_names import type_name
 from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
-from pullback.core.types import Array, Tensors
+from pullback.core.types import Array, Arrays
 from pullback.ops.indexing.keys import check_mask
 from pullback.ops.shared.batches import padded, rank
 from pullback.ops.shared.flat_indices import WHOLE, accumulate, compact, flat_indices
@@ -70,7 +70,7 @@ def _index_error(self: Any, key: tuple[Any, ...]) -> IndexError:
 
 
 @op(places="", moves=True, linear=True)
-def index(self: Tensor, indices: Tensors):
+def index(self: Array, indices: Arrays) -> Array:
     """The elements of `self` that the index tensors pick; None for a dimension to take whole."""
     key = _key_of(self, indices)
     try:
@@ -104,7 +104,7 @@ index.vjp(self=lambda g, self_shape, indices: index_sum(g, indices, self_shape))
 
 
 @op(places="", moves=True, linear=True)
-def index_sum(self: Tensor, indices: Tensors, shape):
+def index_sum(self: Array, indices: Arrays, shape: tuple[int, ...]) -> Array:
     """The gradient of `index`: zeros of a shape, with `self` added up at the picked places."""
     whole = np.zeros(shape, self.dtype)
     accumulate(np.add, whole, flat_indices(whole.shape, _key_of(whole, indices)), self)
@@ -120,7 +120,7 @@ index_sum.vjp(self=lambda g, indices: index(g, indices))
 
 
 @op(name="index_put", places="", writes="K", linear=True)
-def _index_put(self: Tensor, indices: Tensors, values: Tensor, accumulate_values):
+def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: bool) -> Array:
     """`self` with `values` written, or added, at the picked places."""
     _check_values(self, values)
     key = _key_of(self, indices)

@@ -16,7 +16,7 @@ from pullback.core.dtype_names import c_name, type_name
 from pullback.core.dtypes import bool_, int64, uint8
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 from pullback.ops.indexing.index import index
 from pullback.ops.shared.batches import of_sample, padded, rank, writes
 
@@ -40,7 +40,7 @@ def _broadcast(self: Any, mask: Any) -> Any:
 
 
 @op(name="masked_fill", places="", writes="C", piecewise=True)
-def _masked_fill(self: Tensor, mask: Tensor, value: Tensor | None, number):
+def _masked_fill(self: Array, mask: Array, value: Array | None, number: Number) -> Array:
     """`self` with the element of a 0-dim tensor, or a number, where the mask is true."""
     _check_masked_fill(self, mask, value, number)
     if value is not None and value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
@@ -106,7 +106,7 @@ def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 @op(moves=True, linear=True)
-def masked_select(self: Tensor, mask: Tensor):
+def masked_select(self: Array, mask: Array) -> Array:
     """The elements where the mask is true, as a vector; tensor and mask are broadcast.
 
     RuntimeError unless the mask is of bools. The gradient goes back to their places.
@@ -149,7 +149,7 @@ def _masked_select_batch(level: Any, op: Op, self: Any, mask: Any) -> Any:
 
 
 @op(places="", name="masked_scatter", writes="C", linear=True)
-def _masked_scatter(self: Tensor, mask: Tensor, source: Tensor):
+def _masked_scatter(self: Array, mask: Array, source: Array) -> Array:
     """`self` with the elements of `source`, in order, where the mask is true."""
     _check_masked_scatter(self, mask, source)
     mask = _broadcast(self, mask)
@@ -227,7 +227,7 @@ def masked_scatter_(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 @op(name="nonzero_static", places="", nondiff=True)
-def _nonzero_static(self: Tensor, size: int, fill_value: int) -> Any:
+def _nonzero_static(self: Array, size: int, fill_value: int) -> Any:
     _check_static_size(size)
     indices = np.argwhere(self)[:size]
     result = np.full((size, self.ndim), fill_value, np.int64)
@@ -281,7 +281,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Any =
 
 
 @op(nondiff=True, places="", public_name="nonzero", layout="", batch="dynamic")
-def nonzero_places(self: Tensor):
+def nonzero_places(self: Array) -> Array:
     """The indices of elements that are not zero, a row each."""
     return np.argwhere(self) if self.ndim else np.empty((int(self != 0), 0), np.int64)
 
@@ -301,7 +301,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
 
 
 @op(nondiff=True, layout="")
-def argwhere(self: Tensor) -> Any:
+def argwhere(self: Array) -> Any:
     """The indices of elements that are not zero, a row for each.
 
     Unlike `nonzero` it runs under `vmap`, for each sample: their counts must be equal.

@@ -50,7 +50,7 @@ def _median_name(skips_nan: bool) -> str:
 
 
 @op(name="median", places="", piecewise=True)
-def _median(self: Tensor, skips_nan: bool) -> Array:
+def _median(self: Array, skips_nan: bool) -> Array:
     """The lower of the two elements in the middle, of all; NaN if there is one that is not skipped."""
     _check_real("median_cpu", self)
     flat = self.reshape(-1)
@@ -75,7 +75,7 @@ _median.vjp(self=lambda g, self, result, skips_nan: evenly(g, self, result))
 
 
 @op(name="median_dim", places="", piecewise=True)
-def _median_along(self: Tensor, dim: int, keepdim: bool, skips_nan: bool) -> tuple[Array, Array]:
+def _median_along(self: Array, dim: int, keepdim: bool, skips_nan: bool) -> tuple[Array, Array]:
     """The lower of the two elements in the middle along a dim, and their indices."""
     _check_real("median_out", self)
     axis = checked_axis(_median_name(skips_nan), self, dim, keepdim)
@@ -148,7 +148,7 @@ def _to_picked(g0: Tensor, self_shape: Any, dim: int, keepdim: bool, result1: Te
 
 
 @op(name="kthvalue", places="", piecewise=True)
-def _kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Array, Array]:
+def _kthvalue(self: Array, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Array, Array]:
     k = operator.index(k)
     axis = checked_axis("kthvalue", self, dim, keepdim)
     if not 1 <= k <= (self.shape[axis] if self.ndim else 1):
@@ -193,7 +193,7 @@ kthvalue = explained(kthvalue)
 
 
 @op(name="mode", places="")
-def _mode(self: Tensor, dim: int = -1, keepdim: bool = False) -> tuple[Array, Array]:
+def _mode(self: Array, dim: int = -1, keepdim: bool = False) -> tuple[Array, Array]:
     axis = checked_axis("mode", self, dim, keepdim)
     if self.dtype.kind == "c":
         raise NotImplementedError(f"\"mode_cpu\" not implemented for '{type_name(self)}'")

@@ -17,7 +17,7 @@ from pullback.core.dtypes import int64
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.strides import strided_array, strides_of
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 from pullback.ops.indexing.refusals import check_line, check_range, check_same_dtype
 from pullback.ops.shared.batches import columns, rank, shifted, shifted_args
 from pullback.ops.shared.dims import wrap_dim
@@ -32,7 +32,7 @@ def leading_part(a: Any, shape: tuple[int, ...]) -> Any:
 
 
 @op(moves=True, linear=True)
-def gather(self: Tensor, dim, index: Tensor, sparse_grad=False):
+def gather(self: Array, dim: int, index: Array, sparse_grad: bool = False) -> Array:
     """The elements of `self` at `index` along a dimension, and at the own place in the others.
 
     `index` has as many dimensions as `self` and is nowhere larger but in `dim`; RuntimeError
@@ -127,7 +127,7 @@ def _put_line(self: Any, dim: int, index: Any, values: Any) -> Any:
 
 
 @op(name="scatter", places="", writes="C", piecewise=True)
-def _scatter(self: Tensor, dim, index: Tensor, src: Tensor | None, value):
+def _scatter(self: Array, dim: int, index: Array, src: Array | None, value: Number) -> Array:
     """`self` with the elements of `src`, or the number `value`, at `index` along a dimension."""
     dim = _check_scatter(self, dim, index, src, value)
     check_range(self, dim, index)
@@ -232,7 +232,7 @@ def scatter_(
 
 
 @op(places="tmi", writes="C", linear=True)
-def scatter_add(self: Tensor, dim, index: Tensor, src: Tensor):
+def scatter_add(self: Array, dim: int, index: Array, src: Array) -> Array:
     """A copy of `self` with the elements of `src` added at `index` along a dimension, in order.
 
     Shapes are those of `scatter`. Gradients: of `self`, the result's; of `src`, `gather` of it.
@@ -262,7 +262,7 @@ scatter_add.vjp(self="g", src=lambda g, dim, index, src_shape: zero_padded(gathe
 
 
 @op(name="view_scatter", places="", moves=True, piecewise=True)
-def _view_scatter(self: Tensor, src: Tensor, view, args):
+def _view_scatter(self: Array, src: Array, view: str, args: tuple[Any, ...]) -> Array:
     """A copy of `self` with `src` where a view op, select, slice or diagonal, would look."""
     result = strided_array(self.shape, strides_of(self), self.dtype)
     result[...] = self

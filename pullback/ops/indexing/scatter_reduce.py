@@ -72,7 +72,9 @@ def _reduce_at(self: Any, positions: Any, src: Any, reduce: str, include_self: b
 
 
 @op(name="scatter_reduce", places="", writes="C")
-def _scatter_reduce(self: Tensor, dim, index: Tensor, src: Tensor, reduce, include_self):
+def _scatter_reduce(
+    self: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool
+) -> Array:
     """`self` with the elements of `src` reduced in at `index` along a dimension."""
     dim = _check_scatter_reduce(self, dim, index, src, reduce)
     check_range(self, dim, index)
@@ -193,7 +195,9 @@ def _index_like(index: Any, shape: Any, dim: int) -> Any:
 
 
 @op(name="index_reduce", places="", writes="C")
-def _index_reduce(self: Tensor, dim, index: Tensor, source: Tensor, reduce, include_self):
+def _index_reduce(
+    self: Array, dim: int, index: Array, source: Array, reduce: str, include_self: bool
+) -> Array:
     """`self` with `source` reduced in at the named indices of a dimension."""
     _check_index_reduction(self, reduce)
     dim = check_index_reduce(self, dim, index, source)

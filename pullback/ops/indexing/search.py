@@ -18,11 +18,11 @@ from pullback.ops.shared.batches import rank
 
 @op(name="searchsorted", places="", nondiff=True)
 def _searchsorted(
-    sorted_sequence: Tensor,
-    self: Tensor | Number,
+    sorted_sequence: Array,
+    self: Array | Number,
     right: bool = False,
     out_int32: bool = False,
-    sorter: Tensor | None = None,
+    sorter: Array | None = None,
 ) -> Array:
     _check_bounds(sorted_sequence)
     bounds, values = sorted_sequence, np.asarray(self)

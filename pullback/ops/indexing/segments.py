@@ -45,7 +45,7 @@ def _segment_bounds(marks: Array, count: int, offsets: bool) -> tuple[Array, Arr
 
 @op(name="segment_reduce", places="")
 def _segment_reduce(
-    self: Tensor, marks: Tensor, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
+    self: Array, marks: Array, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
 ) -> Array:
     _check_segments(self, marks, axis, offsets)
     if not offsets and not unsafe:
@@ -78,7 +78,7 @@ def _segment_reduce_shape(
 
 
 @op(name="segments", places="", nondiff=True)
-def _segments(self: Tensor, count: int, offsets: bool) -> tuple[Array, ...]:
+def _segments(self: Array, count: int, offsets: bool) -> tuple[Array, ...]:
     """Each row's segment, -1 if none; each segment's size; each row's place in a table of segments.
 
     And that table: its rows are the segments, and hold the numbers of their rows, then -1.

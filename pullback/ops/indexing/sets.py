@@ -68,7 +68,7 @@ def _unique_slices(self: Array, dim: int | None, order: bool, name: str) -> tupl
 
 
 @op(name="unique", places="", moves=True, batch="dynamic")
-def _unique(self: Tensor, dim: int | None, consecutive: bool) -> tuple[Array, Array, Array]:
+def _unique(self: Array, dim: int | None, consecutive: bool) -> tuple[Array, Array, Array]:
     """The distinct slices along a dim, or elements, or those that differ from the one before them."""
     return _unique_slices(self, dim, not consecutive, "unique_consecutive" if consecutive else "unique")
 
@@ -130,8 +130,8 @@ def unique_consecutive(
 
 @op(name="isin", places="", nondiff=True)
 def _isin(
-    self: Tensor | Number,
-    other: Tensor | Number,
+    self: Array | Number,
+    other: Array | Number,
     assume_unique: bool = False,
     invert: bool = False,
 ) -> Array:

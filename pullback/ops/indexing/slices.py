@@ -15,7 +15,7 @@ from pullback.core._engine import Op, Tensor
 from pullback.core.dtypes import bool_
 from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 from pullback.ops.indexing.refusals import (
     check_index_add,
     check_index_copy,
@@ -41,7 +41,7 @@ def _as_vector(a: Any) -> Any:
 
 
 @op(moves=True, linear=True)
-def index_select(self: Tensor, dim, index: Tensor):
+def index_select(self: Array, dim: int, index: Array) -> Array:
     """The indices of a dimension that the vector `index` names, in its order: a copy.
 
     IndexError for an index out of range. The gradient is added up at the named places.
@@ -114,7 +114,7 @@ def write_slices(
 
 
 @op(name="index_add", places="", writes="C", linear=True)
-def _index_add(self: Tensor, dim, index: Tensor, source: Tensor, alpha):
+def _index_add(self: Array, dim: int, index: Array, source: Array, alpha: Number) -> Array:
     """`self` with `alpha * source` added at the named indices of a dimension."""
     dim = check_index_add(self, dim, index, source)
     check_range(self, dim, index, named=0)
@@ -170,7 +170,7 @@ def index_add_(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha:
 
 
 @op(places="tmi", writes="C", linear=True)
-def index_copy(self: Tensor, dim, index: Tensor, source: Tensor):
+def index_copy(self: Array, dim: int, index: Array, source: Array) -> Array:
     """A copy of `self` with `source` at the indices of a dimension that `index` names.
 
     Gradients: of `self`, zero where written; of `source`, `index_select` of the result's.
@@ -208,7 +208,7 @@ def _index_copy_batch(level: Any, op: Op, self: Any, dim: int, index: Any, sourc
 
 
 @op(name="index_fill", places="", writes="K", piecewise=True)
-def _index_fill(self: Tensor, dim, index: Tensor, value: Tensor | None, number):
+def _index_fill(self: Array, dim: int, index: Array, value: Array | None, number: Number) -> Array:
     """`self` with the element of a 0-dim tensor, or a number, at the named indices of a dimension."""
     if value is None:
         ops.check_number(number, self.dtype)

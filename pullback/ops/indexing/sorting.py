@@ -53,7 +53,7 @@ def _checked_sort(a: Array, dim: int) -> int:
 
 @op(name="sort", places="", moves=True, layout="K", piecewise=True)
 def _sort(
-    self: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None
+    self: Array, dim: int = -1, descending: bool = False, stable: bool | None = None
 ) -> tuple[Array, Array]:
     return _sorted(self, dim, descending)
 
@@ -113,7 +113,7 @@ sort = explained(sort, _stable, _in_any_way)
 
 
 @op(nondiff=True, moves=True, layout="K")
-def argsort(self: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Array:
+def argsort(self: Array, dim: int = -1, descending: bool = False, stable: bool = False) -> Array:
     """The places of the elements along `dim` in their order, as `sort` gives them: int64.
 
     >>> import pullback as torch
@@ -144,7 +144,7 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 @op(name="topk", places="", moves=True, piecewise=True)
 def _topk(
-    self: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+    self: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> tuple[Array, Array]:
     k, axis = _checked_topk(self, k, dim)
     n = self.shape[axis] if self.ndim else 1

@@ -26,7 +26,7 @@ def _flat_index(self: Array, index: Array) -> Array:
 
 
 @op(moves=True, linear=True)
-def take(self: Tensor, index: Tensor):
+def take(self: Array, index: Array) -> Array:
     """The elements of the flattened tensor at `index`, in the shape of `index`.
 
     IndexError for an index out of range. The gradient is added up at the places taken.
@@ -69,7 +69,7 @@ def _take_batch(level: Any, op: Op, self: Any, index: Any) -> Any:
 
 
 @op(places="mi", aliases=("torch.put",), writes="K", linear=True)
-def put(self: Tensor, index: Tensor, source: Tensor, accumulate=False):
+def put(self: Array, index: Array, source: Array, accumulate: bool = False) -> Array:
     """A copy of `self` with `source` at `index` of the flattened tensor; added with `accumulate`.
 
     Gradients: of `self`, zero where written (the result's if added); of `source`, `take` of it.

@@ -33,7 +33,7 @@ from pullback.ops.linalg.svd import svd_factors
 
 
 @op(name="linalg_det", places="", takes_half=True, batch="leading")
-def _det(self: Tensor):
+def _det(self: Array) -> Array:
     """A number for each matrix."""
     _check_det(self)
     return np.asarray(_umath_linalg.det(self))
@@ -68,7 +68,7 @@ def _all_but_one(values: Array) -> Array:
 
 
 @op(name="cofactors", places="", batch="leading")
-def _cofactors(self: Tensor):
+def _cofactors(self: Array) -> Array:
     """The conjugate of the cofactors, by which det(A) changes with the elements of A.
 
     They are det(A) / A, which loses as many digits as A is ill-conditioned and is nothing where A is
@@ -135,7 +135,7 @@ _cofactors.vjp(self=_cofactors_gradient)
 
 
 @op(name="linalg_slogdet", places="", takes_half=True, batch="leading")
-def _slogdet(self: Tensor):
+def _slogdet(self: Array) -> tuple[Array, Array]:
     """The sign, or phase, and the logarithm of the size."""
     _check_slogdet(self)
     sign, size = _umath_linalg.slogdet(self)

@@ -44,7 +44,7 @@ from pullback.ops.linalg.svd import nearness, noise, phase_check
 
 
 @op(name="linalg_eigh", places="", layout="", takes_half=True, batch="leading")
-def eigh_pairs(self: Tensor, UPLO: str = "L"):
+def eigh_pairs(self: Array, UPLO: str = "L") -> tuple[Array, Array]:
     """Values and vectors of Hermitian matrices, of which one triangle is read."""
     _check_hermitian(self)
     values = np.empty(self.shape[:-1], self.real.dtype)
@@ -64,7 +64,7 @@ def _eigh_shapes(self: Array, UPLO: str) -> Any:
 
 
 @op(name="linalg_eigvalsh", places="", grad_name="LinalgEighBackward0", takes_half=True, batch="leading")
-def _eigvalsh(self: Tensor, UPLO: str = "L"):
+def _eigvalsh(self: Array, UPLO: str = "L") -> Array:
     """The values alone, which is quicker."""
     _check_hermitian(self)
     if not self.size:
@@ -144,7 +144,7 @@ def _complex_of(a: Array) -> Any:
 
 
 @op(name="linalg_eig", places="", layout="", takes_half=True, batch="leading")
-def eig_pairs(self: Tensor):
+def eig_pairs(self: Array) -> tuple[Array, Array]:
     """Values and vectors of square matrices, complex."""
     _check_general("linalg.eig", self)
     _check_finite(self)
@@ -163,7 +163,7 @@ def _eig_shapes(self: Array) -> Any:
 
 
 @op(name="linalg_eigvals", places="", grad_name="LinalgEigBackward0", takes_half=True, batch="leading")
-def _eigvals(self: Tensor):
+def _eigvals(self: Array) -> Array:
     """The values alone, which is quicker."""
     _check_general("linalg.eigvals", self)
     _check_finite(self)

@@ -22,7 +22,7 @@ from pullback.ops.linalg.triangular import SINGULAR
 
 
 @op(name="linalg_inv_ex", places="", layout="", takes_half=True, batch="leading")
-def inverse_and_info(self: Tensor, check: str = ""):
+def inverse_and_info(self: Array, check: str = "") -> tuple[Array, Array]:
     """The inverse and the codes; raises for these in the name of `check`."""
     _check_invertible_kind(self)
     packed, pivots, info = lapack.lu_factor(self)

@@ -41,7 +41,7 @@ from pullback.ops.linalg.triangular import check_pair, triangular
 
 
 @op(name="linalg_ldl_factor_ex", places="", layout="", takes_half=True, batch="leading")
-def _ldl_factor_ex(self: Tensor, hermitian: bool = False, check: str = ""):
+def _ldl_factor_ex(self: Array, hermitian: bool = False, check: str = "") -> tuple[Array, Array, Array]:
     """The factors in one lower triangle, pivots and codes; raises for these in the name of `check`."""
     _check_ldl(self)
     packed, pivots, info = lapack.ldl_factor(self, hermitian)
@@ -60,7 +60,7 @@ def _ldl_shapes(self: Array, hermitian: bool, check: str) -> Any:
 
 
 @op(name="ldl_layout", places="", nondiff=True)
-def _ldl_layout(self: Tensor, pivots: Tensor):
+def _ldl_layout(self: Array, pivots: Array) -> tuple[Array, Array, Array]:
     """Rows from where the elements of L come, the mask of those of D, and P."""
     n = self.shape[-1]
     stack = pivots.shape[:-1]
@@ -165,7 +165,7 @@ def _real_diagonal(a: Array) -> Array:
 
 
 @op(name="linalg_ldl_solve", places="", layout="", takes_half=True)
-def _ldl_solve(self: Tensor, pivots: Tensor, B: Tensor, hermitian: bool = False):
+def _ldl_solve(self: Array, pivots: Array, B: Array, hermitian: bool = False) -> Array:
     """The solution X of `A X = B`, A being given by its packed factors."""
     _check_ldl_solve(self, pivots, B)
     if hermitian and self.dtype.kind == "c":

@@ -105,7 +105,7 @@ def lu_gradient(gL: Tensor | None, gU: Tensor | None, P: Tensor, L: Tensor, U: T
 
 
 @op(name="linalg_lu_factor_ex", places="", layout="", takes_half=True, batch="leading")
-def _lu_factor_ex(self: Tensor, pivot: bool = True, check: str = ""):
+def _lu_factor_ex(self: Array, pivot: bool = True, check: str = "") -> tuple[Array, Array, Array]:
     """The factors in one matrix, the pivots and the codes; raises for these in the name of `check`."""
     _check_lu("torch.lu_factor", self, pivot)
     packed, pivots, info = lapack.lu_factor(self)
@@ -129,7 +129,7 @@ def _lu_factor_gradient(g0: Tensor, result0: Tensor, result1: Tensor) -> Any:
 
 
 @op(name="linalg_lu", places="", takes_half=True, batch="leading")
-def _lu(self: Tensor, pivot: bool = True):
+def _lu(self: Array, pivot: bool = True) -> tuple[Array, Array, Array]:
     """P, L and U."""
     _check_lu("linalg.lu", self, pivot)
     packed, pivots, _ = lapack.lu_factor(self)
@@ -157,7 +157,7 @@ def _lu_rule(g1: Tensor, g2: Tensor, result0: Tensor, result1: Tensor, result2: 
 
 
 @op(name="lu_unpack", places="", takes_half=True)
-def _unpack(self: Tensor, pivots: Tensor, data: bool = True, order: bool = True):
+def _unpack(self: Array, pivots: Array, data: bool = True, order: bool = True) -> tuple[Array, Array, Array]:
     """P, L and U from the factors in one matrix; the pivots are checked where `order` is wanted."""
     _check_packed(self, pivots, order)
     rows = self.shape[-2]
@@ -297,7 +297,7 @@ def solve_by_factors(packed: Array, pivots: Array, b: Array, left: bool, adjoint
 
 
 @op(name="linalg_lu_solve", places="", layout="", takes_half=True)
-def _lu_solve(self: Tensor, pivots: Tensor, B: Tensor, left: bool = True, adjoint: bool = False):
+def _lu_solve(self: Array, pivots: Array, B: Array, left: bool = True, adjoint: bool = False) -> Array:
     """The solution X of `op(A) X = B`, or of `X op(A) = B`, A being given by its packed factors."""
     _check_lu_solve(self, pivots, B, left)
     return solve_by_factors(self, pivots, B, left, adjoint)

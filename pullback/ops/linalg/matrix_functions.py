@@ -78,7 +78,7 @@ def _exponential_of(a: Array) -> Array:
 
 
 @op(name="linalg_matrix_exp", places="", batch="leading")
-def _matrix_exp(self: Tensor):
+def _matrix_exp(self: Array) -> Array:
     """The exponential of (..., n, n)."""
     _check_matrix_exp(self)
     return _exponential_of(self).astype(self.dtype) if self.size else self.copy()
@@ -177,7 +177,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
 
 
 @op(name="linalg_cross", places="", batch="leading")
-def _cross(self: Tensor, other: Tensor, dim: int = -1):
+def _cross(self: Array, other: Array, dim: int = -1) -> Array:
     """The vector products along a dim of three, counted from the back."""
     _check_cross(self, other)
     a, b = np.moveaxis(self, dim, 0), np.moveaxis(other, dim, 0)

@@ -53,7 +53,7 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> list[Any]:
 
 
 @op(name="linalg_pinv", places="", takes_half=True, batch="leading")
-def pseudoinverse(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
+def pseudoinverse(self: Array, atol: Array | Number, rtol: Array | Number, hermitian: bool) -> Array:
     """P (..., n, m) of (..., m, n)."""
     _check_pinv(self)
     m, n = self.shape[-2:]
@@ -127,7 +127,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @op(name="linalg_matrix_rank", places="", nondiff=True, takes_half=True, batch="leading")
-def _matrix_rank(self: Tensor, atol: Tensor | Number, rtol: Tensor | Number, hermitian: bool):
+def _matrix_rank(self: Array, atol: Array | Number, rtol: Array | Number, hermitian: bool) -> Array:
     """How many singular values count."""
     _check_rank(self)
     if not self.size:

@@ -48,7 +48,7 @@ from pullback.ops.linalg.triangular import triangular
 
 
 @op(name="linalg_qr", places="", layout="", takes_half=True, batch="leading")
-def qr_factors(self: Tensor, mode: str = "reduced"):
+def qr_factors(self: Array, mode: str = "reduced") -> tuple[Array, Array]:
     """Q and R; Q is square for "complete" and has no elements for "r"."""
     _check_qr(self)
     m, n = self.shape[-2:]
@@ -208,7 +208,7 @@ def _applied_gradients(
     layout="",
     takes_half=True,
 )
-def householder_product(self: Tensor, tau: Tensor):
+def householder_product(self: Array, tau: Array) -> Array:
     """The first n columns of the product of reflectors that `geqrf` packs into (..., m, n).
 
     RuntimeError unless m >= n >= the number of tau. The gradients go by `Q = 1 - V T V.mH`.
@@ -238,7 +238,7 @@ def _householder_gradients(g: Tensor, self: Tensor, tau: Tensor) -> Any:
 
 
 @op(layout="", takes_half=True)
-def ormqr(self: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False):
+def ormqr(self: Array, tau: Array, other: Array, left: bool = True, transpose: bool = False) -> Array:
     """`Q other`, or `other Q` with `left=False`, Q the whole product of reflectors, or its adjoint.
 
     RuntimeError for shapes and dtypes that do not fit. The gradients go by `Q = 1 - V T V.mH`.
@@ -276,7 +276,7 @@ ormqr.batch(batched_all)
 
 
 @op(name="geqrf", places="", layout="", takes_half=True, batch="leading")
-def _geqrf(self: Tensor):
+def _geqrf(self: Array) -> tuple[Array, Array]:
     """R with the reflectors below its diagonal, and tau."""
     _check_geqrf(self)
     return lapack.qr_factor(self)

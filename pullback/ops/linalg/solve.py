@@ -49,7 +49,7 @@ from pullback.ops.shared.refusals import check_tensors
 
 
 @op(name="linalg_solve_ex", places="", layout="", takes_half=True, batch="leading")
-def _solve_ex(self: Tensor, B: Tensor, left: bool = True, check: str = ""):
+def _solve_ex(self: Array, B: Array, left: bool = True, check: str = "") -> tuple[Array, Array, Array, Array]:
     """The solution, A's factors, pivots and codes; raises for these in the name of `check`."""
     _check_solve(self, B, left)
     packed, pivots, info = lapack.lu_factor(self)
@@ -71,7 +71,9 @@ def _solve_shapes(self: Array, B: Array, left: bool, check: str) -> Any:
 
 
 @op(name="solve_by_kept_factors", places="", layout="", batch="leading")
-def _solve_by_kept_factors(self: Tensor, LU: Tensor, pivots: Tensor, B: Tensor, left: bool, adjoint: bool):
+def _solve_by_kept_factors(
+    self: Array, LU: Array, pivots: Array, B: Array, left: bool, adjoint: bool
+) -> Array:
     """The solution of a system with `self`, or its adjoint, by its factors."""
     return solve_by_factors(LU, pivots, B, left, adjoint)
 
@@ -168,7 +170,7 @@ _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
 @op(name="linalg_lstsq", places="", layout="", takes_half=True, batch="leading")
-def _lstsq(self: Tensor, B: Tensor, rcond: float, driver: str):
+def _lstsq(self: Array, B: Array, rcond: float, driver: str) -> tuple[Array, Array, Array, Array]:
     """The solution (..., n, k), the residuals (..., k), the ranks and the singular values, if any."""
     a, b = stacked_alike(self, B)
     m, n = a.shape[-2:]

@@ -45,7 +45,7 @@ from pullback.ops.linalg.stacks import (
 
 
 @op(name="linalg_svd", places="", layout="", takes_half=True, batch="leading")
-def svd_factors(self: Tensor, full: bool = False):
+def svd_factors(self: Array, full: bool = False) -> tuple[Array, Array, Array]:
     """U, S and V^H; with `full` U and V are square."""
     _check_svd(self)
     m, n = self.shape[-2:]
@@ -75,7 +75,7 @@ def _svd_shapes(self: Array, full: bool) -> Any:
 
 
 @op(name="linalg_svdvals", places="", grad_name="LinalgSvdBackward0", takes_half=True, batch="leading")
-def singular_values(self: Tensor):
+def singular_values(self: Array) -> Array:
     """S alone, which is quicker."""
     _check_svd(self)
     if not self.size:
@@ -156,7 +156,7 @@ singular_values.vjp(self=_svdvals_gradient)
 
 
 @op(name="phase_check", places="", nondiff=True)
-def phase_check(self: Tensor, message: str):
+def phase_check(self: Array, message: str) -> Array:
     """Refuses a function of singular vectors or eigenvectors that depends on their phase."""
     if self.size and np.abs(self).max() > 1e-2:
         raise RuntimeError(message)

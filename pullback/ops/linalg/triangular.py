@@ -49,7 +49,7 @@ from pullback.ops.linalg.stacks import (
 
 
 @op(name="linalg_solve_triangular", places="", layout="", takes_half=True, batch="leading")
-def triangular(self: Tensor, B: Tensor, upper: bool, left: bool = True, unitriangular: bool = False):
+def triangular(self: Array, B: Array, upper: bool, left: bool = True, unitriangular: bool = False) -> Array:
     """The solution of `self X = B`, or of `X self = B`, with one triangle of `self`."""
     _check_triangular(self, B, left)
     a, b = stacked_alike(self, B)
@@ -149,7 +149,7 @@ _DEPRECATED = "cholesky"
 
 
 @op(name="linalg_cholesky_ex", places="", layout="", takes_half=True, batch="leading")
-def _cholesky_ex(self: Tensor, upper: bool = False, check: str = ""):
+def _cholesky_ex(self: Array, upper: bool = False, check: str = "") -> tuple[Array, Array]:
     """The factor and the codes; raises for these in the name of `check`."""
     _check_cholesky(self, check)
     factor, info = lapack.cholesky(self, upper)
@@ -231,7 +231,7 @@ def _factor_gradient(gA: Tensor, factor: Tensor, upper: bool) -> Tensor:
 
 
 @op(layout="", takes_half=True, batch="leading")
-def cholesky_inverse(self: Tensor, upper: bool = False):
+def cholesky_inverse(self: Array, upper: bool = False) -> Array:
     """The inverse of the matrix whose Cholesky factor is given, lower unless `upper`.
 
     LinAlgError for a zero on the diagonal. With P the inverse, the gradient is the triangle of
@@ -266,7 +266,7 @@ cholesky_inverse.vjp(
 
 
 @op(name="cholesky_solve", places="", layout="", takes_half=True, batch="leading")
-def _cholesky_solve(self: Tensor, input2: Tensor, upper: bool = False):
+def _cholesky_solve(self: Array, input2: Array, upper: bool = False) -> Array:
     _check_cholesky_solve(self, input2)
     factor, b = stacked_alike(input2, self)
     first, second = ("C", "N") if upper else ("N", "C")

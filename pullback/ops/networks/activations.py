@@ -21,6 +21,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function, op
 from pullback.core.signatures import signature_of, without
+from pullback.core.types import Array
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import unimplemented
 from pullback.ops.shared.zero_times_infinity import times
@@ -325,7 +326,7 @@ def _glu_axis(self: Any, dim: int) -> int:
 
 
 @op(places="", aliases=("nn.functional.glu",), layout="K")
-def glu(self: Tensor, dim: int = -1) -> Any:
+def glu(self: Array, dim: int = -1) -> Any:
     """`a * sigmoid(b)`, a and b being the halves of the input along `dim`.
 
     RuntimeError for an odd size; floats only. The gradients are `g * s` and `g * a * s * (1 - s)`.

@@ -92,7 +92,7 @@ def _one_batch_dim(q: Array, k: Array, v: Array, mask: Array | None) -> tuple[An
 
 @op(name="scaled_dot_product_flash_attention_for_cpu", places="")
 def _attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, is_causal: bool, scale: float
+    query: Array, key: Array, value: Array, attn_mask: Array | None, is_causal: bool, scale: float
 ) -> tuple[Array, Array]:
     """The attention's result, and the logarithm of the sum of exponentials of each row."""
     q, k, v, mask, batch = _one_batch_dim(query, key, value, attn_mask)
@@ -126,8 +126,8 @@ def _tile_weights(scores: Array, lse: Array) -> Array:
 
 @op(name="attention_slope", places="", nondiff=True)
 def _attention_slope(
-    g: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, result: Tensor,
-    lse: Tensor, is_causal: bool, scale: float, mask_wanted: bool,
+    g: Array, query: Array, key: Array, value: Array, attn_mask: Array | None, result: Array,
+    lse: Array, is_causal: bool, scale: float, mask_wanted: bool,
 ) -> tuple[Array, ...]:  # fmt: skip
     """The gradients of query, key and value, and of the mask if it is wanted."""
     q, k, v, mask, batch = _one_batch_dim(query, key, value, attn_mask)

@@ -18,6 +18,7 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.networks.layer_norm import (
     Frame,
     check_count,
@@ -76,7 +77,7 @@ def _running_vjp(
 
 @op(places="", takes_half=True)
 def batch_norm_training(
-    self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float, grad_name: str
+    self: Array, weight: Array | None, bias: Array | None, frame: Frame, eps: float, grad_name: str
 ) -> Any:
     """The norm by the batch's statistics: the result, mean, 1 / deviation and variance."""
     return normalised(self, weight, bias, frame, eps)
@@ -84,11 +85,11 @@ def batch_norm_training(
 
 @op(places="", takes_half=True)
 def batch_norm_running(
-    self: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor,
-    variance: Tensor,
+    self: Array,
+    weight: Array | None,
+    bias: Array | None,
+    mean: Array,
+    variance: Array,
     eps: float,
     grad_name: str,
 ) -> Any:

@@ -57,9 +57,9 @@ def _nll_kernel(self: Any, target: Any, weight: Any, reduction: int, ignore_inde
 
 @op(name="nll_slope", places="")
 def _nll_slope(
-    self: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
+    self: Array,
+    target: Array,
+    weight: Array | None,
     reduction: int,
     ignore_index: int,
     shape: tuple[int, ...],
@@ -122,7 +122,7 @@ def _nll_vjp(
 
 
 @op(name="nll_loss", places="")
-def _nll(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
+def _nll(self: Array, target: Array, weight: Array | None, reduction: int, ignore_index: int) -> Any:
     _check_nll(self, target, weight)
     return _nll_kernel(self, target, weight, reduction, ignore_index)
 
@@ -137,7 +137,7 @@ _nll.vjp(self=_nll_vjp)
 
 
 @op(name="nll_loss2d", places="", grad_name="NllLoss2DBackward0")
-def _nll2d(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int, ignore_index: int) -> Any:
+def _nll2d(self: Array, target: Array, weight: Array | None, reduction: int, ignore_index: int) -> Any:
     _check_nll2d(self, target, weight)
     return _nll_kernel(self, target, weight, reduction, ignore_index)
 

@@ -18,6 +18,7 @@ from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import int64
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.kernels.ctc import losses, posteriors
 from pullback.ops.networks.reduction import MEAN, reduced, reduction_of
 from pullback.ops.shared.batches import channels, unchannelled
@@ -43,7 +44,7 @@ def _used(x: Any, steps: Any) -> Any:
 
 @op(name="ctc_loss", places="", takes_half=True)
 def _ctc_loss(
-    self: Tensor, targets: Tensor, steps: Tensor, counts: Tensor, blank: int, zero_infinity: bool
+    self: Array, targets: Array, steps: Array, counts: Array, blank: int, zero_infinity: bool
 ) -> Any:
     if self.dtype not in (np.float32, np.float64):
         raise NotImplementedError(f"\"ctc_loss_cpu\" not implemented for '{type_name(self)}'")
@@ -53,11 +54,11 @@ def _ctc_loss(
 
 @op(name="ctc_slope", places="")
 def _ctc_slope(
-    self: Tensor,
-    log_probs: Tensor,
-    targets: Tensor,
-    steps: Tensor,
-    counts: Tensor,
+    self: Array,
+    log_probs: Array,
+    targets: Array,
+    steps: Array,
+    counts: Array,
     blank: int,
     zero_infinity: bool,
 ) -> Any:
@@ -70,11 +71,11 @@ def _ctc_slope(
 
 @op(name="ctc_bend", places="")
 def _ctc_bend(
-    self: Tensor,
-    log_probs: Tensor,
-    targets: Tensor,
-    steps: Tensor,
-    counts: Tensor,
+    self: Array,
+    log_probs: Array,
+    targets: Array,
+    steps: Array,
+    counts: Array,
     blank: int,
     zero_infinity: bool,
 ) -> Any:

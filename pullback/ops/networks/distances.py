@@ -60,7 +60,7 @@ def _by_product(x1: Array, x2: Array) -> Array:
 
 
 @op(name="cdist", places="", takes_half=True, batch="leading")
-def _cdist(x1: Tensor, x2: Tensor, p: float, mode: int) -> Array:
+def _cdist(x1: Array, x2: Array, p: float, mode: int) -> Array:
     _check_two(x1, x2, p)
     batch = _common_batch(x1, x2)
     many = x1.shape[-2] > PLAIN or x2.shape[-2] > PLAIN
@@ -122,7 +122,7 @@ cdist = explained(cdist, places="t")
 
 
 @op(name="pdist", places="", takes_half=True, batch="leading")
-def _pdist(self: Tensor, p: float) -> Array:
+def _pdist(self: Array, p: float) -> Array:
     """Of a matrix, or of each of a stack of them."""
     _check_pdist(self, p)
     *stack, n, d = self.shape

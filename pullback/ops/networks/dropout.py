@@ -25,7 +25,7 @@ ALPHA = 1.7580993408473766  # minus selu's value at -infinity
 
 
 @op(name="dropout_noise", places="", random=True, moves=True, nondiff=True)
-def _noise(self: Tensor, p: float, feature: bool, scale: float) -> Any:
+def _noise(self: Array, p: float, feature: bool, scale: float) -> Any:
     """`scale` with probability 1 - p, else 0, for each element or channel."""
     if feature:
         noise = np.empty(self.shape[:2] + (1,) * (self.ndim - 2), self.dtype)
@@ -214,7 +214,7 @@ _publish_in_torch("feature_alpha_dropout", True, True)
 
 
 @op(places="t", random=True, takes_half=True)
-def native_dropout(input: Tensor, p: float, train: bool | None) -> Any:
+def native_dropout(input: Array, p: float, train: bool | None) -> Any:
     """`dropout`, with the mask of what was kept. RuntimeError for p outside [0, 1].
 
     >>> import pullback as torch
@@ -244,7 +244,7 @@ native_dropout.vjp(
 
 
 @op(places="", takes_half=True, grad_name="NativeDropoutBackwardBackward0", batch="elementwise")
-def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> Any:
+def native_dropout_backward(grad_output: Array, mask: Array, scale: float) -> Any:
     """`grad_output * mask * scale`: the gradient of `native_dropout`."""
     dtype = np.dtype(np.float32) if grad_output.dtype.kind in "biu" else grad_output.dtype
     return np.multiply((grad_output * mask).astype(dtype, copy=False), dtype.type(scale))

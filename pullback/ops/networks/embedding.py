@@ -44,9 +44,9 @@ def _flat_indices(indices: Array) -> Array:
 
 @op(places="t", moves=True)
 def embedding(
-    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False,
+    weight: Array, indices: Array, padding_idx: int = -1, scale_grad_by_freq: bool = False,
     sparse: bool = False,
-):  # fmt: skip
+) -> Array:  # fmt: skip
     """The rows of the matrix `weight` at `indices`: shape (*indices, columns).
 
     IndexError for an index out of range. The gradient of `weight` is added up at the rows taken,
@@ -83,7 +83,7 @@ def _shares(flat: Array, rows: int, padding_idx: int, by_frequency: bool, dtype:
 
 
 @op(name="embedding_dense_backward", places="")
-def _embedding_slope(self: Tensor, indices: Tensor, rows: int, padding_idx: int, by_frequency: bool) -> Array:
+def _embedding_slope(self: Array, indices: Array, rows: int, padding_idx: int, by_frequency: bool) -> Array:
     """The gradient of an embedding's matrix for that of its result."""
     flat, values = _flat_indices(indices), _rows_of(self)
     shares = _shares(flat, rows, padding_idx, by_frequency, values.dtype)
@@ -91,7 +91,7 @@ def _embedding_slope(self: Tensor, indices: Tensor, rows: int, padding_idx: int,
 
 
 @op(name="embedding_shares", places="", nondiff=True)
-def _embedding_shares(self: Tensor, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array:
+def _embedding_shares(self: Array, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array:
     shares = _shares(_flat_indices(self), rows, padding_idx, by_frequency, dtype.to_real().numpy)
     return shares.reshape(*self.shape, 1)
 
@@ -183,7 +183,7 @@ def _embedding_slope_by_rows(
 
 
 @op(name="embedding_renorm", places="", writes="K")
-def _embedding_renorm(self: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> Array:
+def _embedding_renorm(self: Array, indices: Array, max_norm: float, norm_type: float) -> Array:
     """A matrix with the named rows scaled down to the norm `max_norm` where theirs is larger."""
     if self.ndim != 2:
         raise RuntimeError("'self' must be 2-D")
@@ -263,7 +263,7 @@ def _functional_embedding(
 
 
 @op(name="embedding_bag", places="")
-def _bag_sum(self: Tensor, scale: Tensor | None, source: Tensor, target: Tensor, bags: int) -> Array:
+def _bag_sum(self: Array, scale: Array | None, source: Array, target: Array, bags: int) -> Array:
     """`scale[i] * self[source[i]]` added to row `target[i]` of zeros, for each i."""
     if scale is not None:
         scale = np.ascontiguousarray(scale)
@@ -271,7 +271,7 @@ def _bag_sum(self: Tensor, scale: Tensor | None, source: Tensor, target: Tensor,
 
 
 @op(name="bag_dots", places="")
-def _bag_dots(self: Tensor, other: Tensor, at_self: Tensor, at_other: Tensor) -> Array:
+def _bag_dots(self: Array, other: Array, at_self: Array, at_other: Array) -> Array:
     """The inner products of the rows `self[at_self[i]]` and `other[at_other[i]]`."""
     return bags_kernels.bag_dots(np.ascontiguousarray(self), at_self, np.ascontiguousarray(other), at_other)
 
@@ -291,7 +291,7 @@ _bag_dots.vjp(
 
 
 @op(name="embedding_bag_max", places="", grad_name="EmbeddingBagBackward0", public_name="embedding_bag")
-def _bag_max(self: Tensor, source: Tensor, target: Tensor, bags: int) -> tuple[Array, Array]:
+def _bag_max(self: Array, source: Array, target: Array, bags: int) -> tuple[Array, Array]:
     """The largest of each bag's rows, column by column, and which row it is, -1 in an empty bag."""
     return bags_kernels.bag_max(np.ascontiguousarray(self), source, target, bags)
 
@@ -344,7 +344,7 @@ def _bag_max_batch(level: Any, op: Op, self: Any, source: Any, target: Any, bags
 
 
 @op(name="bag_places", places="", nondiff=True)
-def _bag_places(self: Tensor, offsets: Tensor, padding: int, last: bool, rows: int) -> tuple[Array, ...]:
+def _bag_places(self: Array, offsets: Array, padding: int, last: bool, rows: int) -> tuple[Array, ...]:
     """Of each index that is no padding, its place, its row and its bag; and the size of each bag."""
     _check_indices("embedding_bag", self)
     _check_indices("embedding_bag", offsets)
@@ -394,7 +394,7 @@ def _by_frequency(table: Tensor, indices: Tensor) -> Tensor:
 
 
 @op(places="")
-def scaled_gradient(self: Tensor, scale: Tensor) -> Array:
+def scaled_gradient(self: Array, scale: Array) -> Array:
     return self.copy()
 
 
@@ -509,7 +509,7 @@ def _functional_embedding_bag(
 
 
 @op(places="", aliases=("nn.functional.one_hot",), nondiff=True, batch="leading")
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Array:
+def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     """1 at the place that each class number names along a new last dim, else 0; int64.
 
     Without `num_classes` there are as many as the largest number needs. RuntimeError for negative

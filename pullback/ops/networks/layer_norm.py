@@ -22,6 +22,7 @@ from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import finfo, float32, int64
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.kernels import norms
 from pullback.ops.shared.batches import affine, folded, unfolded, viewed
 from pullback.ops.shared.refusals import unimplemented
@@ -72,7 +73,7 @@ def normalised(x: Any, weight: Any, bias: Any, frame: Frame, eps: float) -> Any:
 
 @op(name="normalization_slope", places="", takes_half=True)
 def normalization_slope(
-    self: Tensor, input: Tensor, weight: Tensor | None, mean: Tensor, rstd: Tensor, frame: Frame
+    self: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, frame: Frame
 ) -> Any:
     """The gradient of a norm's input, for the gradient `self` of its result."""
     x = _as_operand(input, frame)
@@ -84,7 +85,7 @@ def normalization_slope(
 
 
 @op(name="normalization_sums", places="", takes_half=True)
-def normalization_sums(self: Tensor, input: Tensor, mean: Tensor, rstd: Tensor, frame: Frame) -> Any:
+def normalization_sums(self: Array, input: Array, mean: Array, rstd: Array, frame: Frame) -> Any:
     """The gradients of a norm's weight and bias."""
     x = _as_operand(input, frame)
     g = _as_operand(self.astype(input.dtype, copy=False), frame)
@@ -284,7 +285,7 @@ def _layer_frame(shape: tuple[int, ...], normal: tuple[int, ...]) -> Frame:
 
 
 @op(name="native_layer_norm", places="", takes_half=True)
-def _layer_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
+def _layer_norm(self: Array, weight: Array | None, bias: Array | None, frame: Frame, eps: float) -> Any:
     _require_float(self, "LayerNormKernelImpl")
     return normalised(self, weight, bias, frame, eps)
 
@@ -385,7 +386,7 @@ def _group_frame(shape: tuple[int, ...], groups: int) -> Frame:
 
 
 @op(name="native_group_norm", places="", takes_half=True)
-def _group_norm(self: Tensor, weight: Tensor | None, bias: Tensor | None, frame: Frame, eps: float) -> Any:
+def _group_norm(self: Array, weight: Array | None, bias: Array | None, frame: Frame, eps: float) -> Any:
     _require_float(self, "GroupNormKernelImpl")
     return normalised(self, weight, bias, frame, eps)
 

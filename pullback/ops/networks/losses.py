@@ -89,7 +89,7 @@ def _loss_meta(self: Array, target: Array, reduction: int, *options: Any) -> Arr
 
 
 @op(name="mse_loss", places="", layout="K")
-def _mse_loss(self: Tensor, target: Tensor, reduction: int) -> Any:
+def _mse_loss(self: Array, target: Array, reduction: int) -> Any:
     away = np.asarray(self - target)
     return reduced_array(np.multiply(away, away, away), reduction)
 
@@ -165,7 +165,7 @@ def _bent(away: Any, knee: float) -> Any:
 
 
 @op(name="smooth_l1_loss", places="", grad_name="SmoothL1LossBackward0", layout="K")
-def _smooth_l1_loss(self: Tensor, target: Tensor, reduction: int, beta: float) -> Any:
+def _smooth_l1_loss(self: Array, target: Array, reduction: int, beta: float) -> Any:
     away = np.asarray(self - target)
     return reduced_array(_bent(away, beta) / away.dtype.type(beta), reduction)
 
@@ -203,7 +203,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
 
 
 @op(name="huber_loss", places="", layout="K")
-def _huber_loss(self: Tensor, target: Tensor, reduction: int, delta: float) -> Any:
+def _huber_loss(self: Array, target: Array, reduction: int, delta: float) -> Any:
     return reduced_array(_bent(np.asarray(self - target), delta), reduction)
 
 
@@ -247,7 +247,7 @@ def huber_loss(
 
 
 @op(name="soft_margin_loss", places="", layout="K")
-def _soft_margin_loss(self: Tensor, target: Tensor, reduction: int) -> Any:
+def _soft_margin_loss(self: Array, target: Array, reduction: int) -> Any:
     z = np.asarray(self * target)
     if z.dtype.kind == "c":
         return reduced_array(np.log(1 + np.exp(-z)), reduction)
@@ -308,7 +308,7 @@ _LEAST_LOG = -100.0  # a probability of zero costs this much
 
 
 @op(name="binary_cross_entropy", places="", layout="K")
-def _bce(self: Tensor, target: Tensor, weight: Tensor | None, reduction: int) -> Any:
+def _bce(self: Array, target: Array, weight: Array | None, reduction: int) -> Any:
     for name, a in (("input", self), ("target", target)):
         if not bool(((a >= 0) & (a <= 1)).all()):
             raise RuntimeError(f"all elements of {name} should be between 0 and 1")
@@ -365,7 +365,7 @@ def binary_cross_entropy(
 
 @op(name="binary_cross_entropy_with_logits", places="", layout="K")
 def _bce_logits(
-    self: Tensor, target: Tensor, weight: Tensor | None, pos_weight: Tensor | None, reduction: int
+    self: Array, target: Array, weight: Array | None, pos_weight: Array | None, reduction: int
 ) -> Any:
     tail = np.log1p(np.exp(-abs(self)))
     if pos_weight is None:

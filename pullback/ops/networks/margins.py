@@ -196,7 +196,7 @@ def triplet_margin_with_distance_loss(
 
 @op(name="multi_margin_loss", places="", takes_half=True)
 def _multi_margin(
-    self: Tensor, target: Tensor, weight: Tensor | None, p: int, margin: float, reduction: int
+    self: Array, target: Array, weight: Array | None, p: int, margin: float, reduction: int
 ) -> Any:
     rows, classes = _check_multi_margin(self, target, weight)
     x, own = self.reshape(rows, classes), target.reshape(rows, 1)
@@ -302,7 +302,7 @@ def _label_masks(target: Any, classes: int) -> tuple[Any, Any]:
 
 
 @op(name="multilabel_margin_loss", places="", takes_half=True)
-def _multilabel_margin(self: Tensor, target: Tensor, reduction: int) -> Any:
+def _multilabel_margin(self: Array, target: Array, reduction: int) -> Any:
     rows, classes = _check_multilabel(self, target)
     if target.size and (target.min() < -1 or target.max() >= classes):
         raise RuntimeError("argument #2 'target' is out of range")
@@ -315,7 +315,7 @@ def _multilabel_margin(self: Tensor, target: Tensor, reduction: int) -> Any:
 
 
 @op(name="multilabel_pairs", places="", nondiff=True)
-def _multilabel_pairs(self: Tensor, target: Tensor) -> Any:
+def _multilabel_pairs(self: Array, target: Array) -> Any:
     """How many labels each class comes too close to, and minus the classes too close to each label."""
     rows, classes = _check_matrix(self)
     x, own = self.reshape(rows, classes), target.reshape(rows, classes)

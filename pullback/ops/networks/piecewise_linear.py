@@ -16,6 +16,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function, op
+from pullback.core.types import Array
 from pullback.kernels.random import fills
 from pullback.ops.arrays.random import default_generator
 from pullback.ops.networks.activations import applied, require_float, written
@@ -300,7 +301,7 @@ _rrelu = elementwise(
 
 
 @op(name="rrelu_noise", places="", random=True, moves=True, nondiff=True)
-def _rrelu_noise(self: Tensor, lower: float, upper: float) -> Any:
+def _rrelu_noise(self: Array, lower: float, upper: float) -> Any:
     """The slopes: uniform where x is not positive, drawn one after the other in double precision."""
     if self.dtype.kind != "f" and from_numpy_dtype(self.dtype).kind != "f":
         unimplemented("rrelu_with_noise_out_cpu")(from_numpy_dtype(self.dtype))

@@ -19,6 +19,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, grad_enabled, levels
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.types import Array
 from pullback.ops.shared.dims import wrap_dim
 
 Lib = SimpleNamespace
@@ -195,7 +196,7 @@ def _scan_back(
 
 @op(name="recurrence", places="")
 def _recurrence(
-    self: Tensor, h: Tensor, c: Tensor | None, w: Tensor, b: Tensor | None, kind: str,
+    self: Array, h: Array, c: Array | None, w: Array, b: Array | None, kind: str,
     sizes: tuple[int, ...], reverse: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Outputs, the last states, and for backward: states before, and what the steps save."""
@@ -207,7 +208,7 @@ def _recurrence(
 
 @op(name="recurrence_slope", places="", nondiff=True)
 def _recurrence_slope(
-    self: Tensor, gh: Tensor, gc: Tensor | None, before: Tensor, tape: Tensor, w: Tensor, kind: str,
+    self: Array, gh: Array, gc: Array | None, before: Array, tape: Array, w: Array, kind: str,
     sizes: tuple[int, ...], reverse: bool, biased: bool,
 ) -> tuple[Any, ...]:  # fmt: skip
     """The gradients of a recurrence's inputs; empty where there is no such input."""

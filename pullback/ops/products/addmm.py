@@ -18,7 +18,7 @@ from pullback.core.dtype_names import type_name
 from pullback.core.meta import MetaArray
 from pullback.core.op import elementwise, function, op
 from pullback.core.settings import warn
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 from pullback.ops.products.matmul import (
     adjoint,
     bmm,
@@ -89,7 +89,7 @@ def _check_same(self: Array, *factors: tuple[str, Array]) -> None:
 
 
 @op(places="tmi", moves=True, factors="mat1 mat2")
-def addmm(self: Tensor, mat1: Tensor, mat2: Tensor, beta=1, alpha=1):
+def addmm(self: Array, mat1: Array, mat2: Array, beta: Number = 1, alpha: Number = 1) -> Array:
     """`beta * input + alpha * (mat1 @ mat2)`, `input` broadcast to the product's shape.
 
     RuntimeError for shapes that do not fit, or two dtypes. With beta 0 `input` is not read.
@@ -119,7 +119,7 @@ _rules(
 
 
 @op(places="tmif", moves=True, factors="mat vec")
-def addmv(self: Tensor, mat: Tensor, vec: Tensor, beta=1, alpha=1):
+def addmv(self: Array, mat: Array, vec: Array, beta: Number = 1, alpha: Number = 1) -> Array:
     """`beta * input + alpha * (mat @ vec)`. RuntimeError for shapes that do not fit, or two dtypes.
 
     >>> import pullback as torch
@@ -141,7 +141,7 @@ _rules(
 
 
 @op(places="tmi", moves=True, factors="batch1 batch2")
-def baddbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
+def baddbmm(self: Array, batch1: Array, batch2: Array, beta: Number = 1, alpha: Number = 1) -> Array:
     """`beta * input + alpha * bmm(batch1, batch2)`, `input` broadcast to the product's shape.
 
     >>> import pullback as torch
@@ -165,7 +165,7 @@ _rules(
 
 
 @op(places="tmi", moves=True)
-def addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, beta=1, alpha=1):
+def addbmm(self: Array, batch1: Array, batch2: Array, beta: Number = 1, alpha: Number = 1) -> Array:
     """`beta * input + alpha * bmm(batch1, batch2).sum(0)`, `input` broadcast to the sum's shape.
 
     >>> import pullback as torch

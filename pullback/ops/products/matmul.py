@@ -78,7 +78,7 @@ def find_shapes(*records: Any) -> None:
 
 
 @op(multilinear=True, moves=True, factors="self mat2")
-def mm(self: Tensor, mat2: Tensor):
+def mm(self: Array, mat2: Array) -> Array:
     """The product of two matrices, (n, k) and (k, m). RuntimeError for other shapes, or two dtypes.
 
     The gradients are `g @ mat2.mH` and `self.mH @ g`.
@@ -101,7 +101,7 @@ mm.vjp(
 
 
 @op(multilinear=True, moves=True, factors="self mat2")
-def bmm(self: Tensor, mat2: Tensor):
+def bmm(self: Array, mat2: Array) -> Array:
     """The products of two stacks of matrices, (b, n, k) and (b, k, m), one by one.
 
     RuntimeError for other shapes, or two dtypes. The gradients are `g @ mat2.mH` and `self.mH @ g`.
@@ -121,7 +121,7 @@ bmm.vjp(
 
 
 @op(multilinear=True, moves=True, factors="self vec")
-def mv(self: Tensor, vec: Tensor):
+def mv(self: Array, vec: Array) -> Array:
     """The product of a matrix (n, k) and a vector (k,). RuntimeError for other shapes, or two
     dtypes.
 
@@ -141,7 +141,7 @@ mv.vjp(
 
 
 @op(multilinear=True, moves=True, factors="self tensor")
-def dot(self: Tensor, tensor: Tensor):
+def dot(self: Array, tensor: Array) -> Array:
     """The sum of the products of two vectors' elements. RuntimeError for two sizes or dtypes.
 
     >>> import pullback as torch
@@ -156,7 +156,7 @@ dot.vjp(self=lambda g, tensor: g * conj(tensor), tensor=lambda g, self: g * conj
 
 
 @op(moves=True, factors="self other")
-def vdot(self: Tensor, other: Tensor):
+def vdot(self: Array, other: Array) -> Array:
     """`dot` with the first vector conjugated. RuntimeError for two sizes or dtypes.
 
     >>> import pullback as torch
@@ -193,7 +193,7 @@ class _Case(NamedTuple):
 
 
 @op(name="matmul", places="", multilinear=True, moves=True, factors="self other")
-def _matmul(self: Tensor, other: Tensor, case: str):
+def _matmul(self: Array, other: Array, case: str) -> Array:
     """A product with stacks of matrices, or of a vector and a matrix: see _CASES."""
     return _CASES[case].multiply(self, other)
 

@@ -14,7 +14,7 @@ from pullback.ops.shared.dims import wrap_dims
 
 
 @op(name="hash_tensor", places="", nondiff=True, takes_half=True)
-def _hash_tensor(self: Tensor, dim: Any, keepdim: bool, mode: int) -> Array:
+def _hash_tensor(self: Array, dim: Any, keepdim: bool, mode: int) -> Array:
     if mode:
         raise RuntimeError(f"Unknown hash_tensor mode: {mode}")
     axes = wrap_dims(dim if dim is None or isinstance(dim, int) or len(dim) else None, self.ndim)

@@ -82,7 +82,7 @@ _EXTREMA = {
 
 
 @op(name="extremum", places="", all_dims=True, piecewise=True)
-def _extremum(self: Tensor, dim: Dims, keepdim: bool, function: str) -> Array:
+def _extremum(self: Array, dim: Dims, keepdim: bool, function: str) -> Array:
     """The largest or smallest elements over dims, as `function` says: max, min, amax or amin."""
     axes = reduced_axes(dim, keepdim, self.ndim)
     return np.asarray(_EXTREMA[function].ufunc.reduce(self, axes, None, None, keepdim))
@@ -110,7 +110,7 @@ _extremum.vjp(self=lambda g, self, result, dim, keepdim, function: evenly(g, sel
 
 
 @op(name="extremum_dim", places="", piecewise=True)
-def _extremum_along(self: Tensor, dim: int, keepdim: bool, function: str) -> tuple[Array, Array]:
+def _extremum_along(self: Array, dim: int, keepdim: bool, function: str) -> tuple[Array, Array]:
     """The largest or smallest along a dim, and their indices: the first of equals, NaN over all."""
     if not self.ndim:
         return self.copy(), np.zeros((), np.int64)
@@ -228,7 +228,7 @@ amax, amin = explained(amax), explained(amin)
 
 
 @op(name="aminmax", places="")
-def _aminmax(self: Tensor, dim: int | None = None, keepdim: bool = False) -> tuple[Array, Array]:
+def _aminmax(self: Array, dim: int | None = None, keepdim: bool = False) -> tuple[Array, Array]:
     if self.dtype.kind == "c":
         raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{type_name(self)}'")
     if dim is None and not self.size:
@@ -285,7 +285,7 @@ aminmax = explained(_public_aminmax)
 def _argument(name: str, search: Any, run: str) -> Any:
     """`argmax` or `argmin`."""
 
-    def kernel(self: Tensor, dim: int | None = None, keepdim: bool = False) -> Array:
+    def kernel(self: Array, dim: int | None = None, keepdim: bool = False) -> Array:
         axis = None if dim is None or not self.ndim else wrap_dim(operator.index(dim), self.ndim)
         return np.asarray(search(self, axis, keepdims=keepdim))
 
@@ -331,7 +331,7 @@ def _over_dim(input: Tensor, dim: int, keepdim: bool = False, *, out: Tensor | N
 def _truth(name: str, ufunc: Any) -> Any:
     """`all` or `any`. Unlike elsewhere an empty `dim` reduces nothing."""
 
-    def kernel(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Array:
+    def kernel(self: Array, dim: Dims = None, keepdim: bool = False) -> Array:
         result = np.asarray(ufunc.reduce(self, axes_of(dim, keepdim, self.ndim), np.bool_, None, keepdim))
         return result.astype(np.uint8) if self.dtype == np.uint8 else result
 

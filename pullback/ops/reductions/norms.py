@@ -135,7 +135,7 @@ def _check_not_empty(name: str, a: Array, ord: float, axes: tuple[int, ...] | No
 
 @op(name="linalg_vector_norm", places="", takes_half=True, all_dims=True)
 def _vector_norm(
-    self: Tensor,
+    self: Array,
     ord: float = 2,
     dim: Dims = None,
     keepdim: bool = False,
@@ -216,7 +216,7 @@ def norm(
 
 
 @op()
-def dist(self: Tensor, other: Tensor, p: float = 2) -> Array:
+def dist(self: Array, other: Array, p: float = 2) -> Array:
     """The norm of order `p` of the difference of two tensors, broadcast.
 
     RuntimeError for integers. The gradient is that of `linalg.vector_norm`.
@@ -264,7 +264,7 @@ _EPSILON = 1e-7  # what PyTorch adds to a norm before it divides
 
 
 @op(name="renorm", places="")
-def _renorm(self: Tensor, p: Number, dim: int, maxnorm: Number) -> Array:
+def _renorm(self: Array, p: Number, dim: int, maxnorm: Number) -> Array:
     """Scales those slices along `dim` whose norm of order `p` exceeds `maxnorm` down to it.
 
     RuntimeError for fewer than two dims, `p` not positive, or `maxnorm` negative.

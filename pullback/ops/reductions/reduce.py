@@ -155,7 +155,7 @@ def _summed(name: str, x: Spec, axes: tuple[int, ...] | None, keepdim: bool, dty
 
 
 @op(name="sum", places="", linear=True, takes_half=True, all_dims=True)
-def _sum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+def _sum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
 
     Booleans and integers are summed as int64, unless `dtype` says otherwise; `keepdim` leaves dims
@@ -191,7 +191,7 @@ sum = explained(_sum, _of_all, _of_dims)
 
 
 @op(takes_half=True, all_dims=True)
-def nansum(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+def nansum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over `dim` with NaN counted as zero; NaN elements get no gradient.
 
     Integers are summed as int64. RuntimeError for complex numbers.
@@ -228,7 +228,7 @@ def _check_mean(own: Dtype, dtype: Dtype | None) -> None:
 
 
 @op(name="mean", places="", linear=True, takes_half=True, all_dims=True)
-def _mean(self: Tensor, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+def _mean(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
 
     RuntimeError for integers, unless `dtype` is a floating-point or complex type.
@@ -296,7 +296,7 @@ def nanmean(
 
 
 @op(name="prod", places="", takes_half=True)
-def _prod(self: Tensor, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
+def _prod(self: Array, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Product over the dim `dim`, over all elements if it is None.
 
     Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is
@@ -352,7 +352,7 @@ prod = explained(_prod, _of_all, _along_one)
 
 
 @op(nondiff=True, all_dims=True)
-def count_nonzero(self: Tensor, dim: Dims = None) -> Array:
+def count_nonzero(self: Array, dim: Dims = None) -> Array:
     """How many elements are not zero along `dim`, or in all: int64.
 
     >>> import pullback as torch
@@ -369,7 +369,7 @@ def _plan_count_nonzero(self: Spec, dim: Dims) -> Plan:
 
 
 @op(places="", linear=True)
-def sum_to_size(self: Tensor, size: tuple[int, ...]) -> Array:
+def sum_to_size(self: Array, size: tuple[int, ...]) -> Array:
     """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
 
     The backward pass calls it for every operand that was broadcast; users have the method.
@@ -430,7 +430,7 @@ def sum_to_size_method(input: Tensor, *size: Any) -> Tensor:
 
 
 @op(linear=True)
-def trace(self: Tensor) -> Array:
+def trace(self: Array) -> Array:
     """Sum of the diagonal of a matrix, of integers as int64. The gradient fills the diagonal.
 
     >>> import pullback as torch
@@ -506,7 +506,7 @@ def _mean_gradient(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) ->
 
 
 @op(name="var", places="", all_dims=True)
-def _var(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
+def _var(self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
     return _moments("var", self, dim, correction, keepdim)[0]
 
 
@@ -529,7 +529,7 @@ _var.vjp(self=_var_gradient)
 
 
 @op(name="std", places="", all_dims=True)
-def _std(self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
+def _std(self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
     variance = _moments("std", self, dim, correction, keepdim)[0]
     return np.sqrt(variance, variance)
 
@@ -544,14 +544,14 @@ _std.vjp(
 
 @op(name="var_mean", places="", all_dims=True)
 def _var_mean(
-    self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False
+    self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False
 ) -> tuple[Array, Array]:
     return _moments("var_mean", self, dim, correction, keepdim)
 
 
 @op(name="std_mean", places="", all_dims=True)
 def _std_mean(
-    self: Tensor, dim: Dims = None, correction: float = 1, keepdim: bool = False
+    self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False
 ) -> tuple[Array, Array]:
     variance, center = _moments("std_mean", self, dim, correction, keepdim)
     return np.sqrt(variance, variance), center

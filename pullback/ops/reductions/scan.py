@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback.core._engine import Tensor, conj
+from pullback.core._engine import Op, Tensor, conj
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype
@@ -54,7 +54,7 @@ def _scan_shape(self: Array, dim: int, dtype: Dtype | None) -> Array:
 
 
 @op(name="cumsum", places="", linear=True, takes_half=True)
-def _cumsum(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+def _cumsum(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """Running sum along `dim`: `y[i] = x[0] + ... + x[i]`.
 
     Booleans and integers are summed as int64, unless `dtype` says otherwise. The gradient is the
@@ -82,11 +82,11 @@ def _running_total(
     """The form of `cumsum` and `cumprod`."""
 
 
-cumsum = explained(_cumsum, _running_total, places="tmi")
+cumsum: Op = explained(_cumsum, _running_total, places="tmi")
 
 
 @op(name="cumprod", places="", takes_half=True)
-def _cumprod(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+def _cumprod(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """Running product along `dim`: `y[i] = x[0] * ... * x[i]`.
 
     Booleans and integers are multiplied as int64, unless `dtype` says otherwise. The gradient is
@@ -132,7 +132,7 @@ cumprod = explained(_cumprod, _running_total, places="tmi")
 
 
 @op(aliases=("special.logcumsumexp",))
-def logcumsumexp(self: Tensor, dim: int) -> Array:
+def logcumsumexp(self: Array, dim: int) -> Array:
     """Running `log(sum(exp(x)))` along `dim`, without overflow. NotImplementedError for integers.
 
     >>> import pullback as torch
@@ -205,7 +205,7 @@ _UFUNC_OF = {"cummax": np.maximum, "cummin": np.minimum}
 
 
 @op(name="cumulative_extremum", places="", piecewise=True)
-def _cumulative_extremum(self: Tensor, dim: int, function: str) -> tuple[Array, Array]:
+def _cumulative_extremum(self: Array, dim: int, function: str) -> tuple[Array, Array]:
     """The extremum so far along a dim, and the last index where it stood; `function` is cummax or cummin."""
     axis = _checked_extremum(self, dim, function)
     if not self.ndim:

@@ -48,7 +48,7 @@ def _largest(a: Array, axes: tuple[int, ...] | None) -> Array:
 
 
 @op(aliases=("special.logsumexp",), all_dims=True)
-def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
+def logsumexp(self: Array, dim: Dims, keepdim: bool = False) -> Array:
     """`log(sum(exp(x)))` over `dim`, without overflow; integers are computed as floats.
 
     The gradient is `g * exp(x - result)`: the softmax. Where all elements are `-inf` it is NaN.
@@ -102,7 +102,7 @@ def _checked_softmax(name: str, a: Array, dim: int, dtype: Dtype | None) -> tupl
 
 
 @op(name="softmax_slope", places="")
-def _softmax_slope(self: Tensor, soft: Tensor, dim: int, logs: bool) -> Array:
+def _softmax_slope(self: Array, soft: Array, dim: int, logs: bool) -> Array:
     """The gradient of the input for the gradient `self` of the result."""
     g = self.astype(soft.dtype, copy=False)
     axis = wrap_dim(dim, soft.ndim)
@@ -146,7 +146,7 @@ def _softmax_slope_batch(level: Any, op: Op, self: Any, soft: Any, dim: int, log
 
 
 @op(aliases=("special.softmax",), takes_half=True)
-def softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+def softmax(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """`exp(x) / sum(exp(x))` along `dim`, without overflow; `dtype` is converted to first.
 
     NotImplementedError for integers and complex numbers. The gradient is `y * (g - sum(g * y))`.
@@ -167,7 +167,7 @@ softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, False))
 
 
 @op(aliases=("special.log_softmax",), takes_half=True)
-def log_softmax(self: Tensor, dim: int, dtype: Dtype | None = None) -> Array:
+def log_softmax(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """`x - log(sum(exp(x)))` along `dim`, without overflow; `dtype` is converted to first.
 
     NotImplementedError for integers and complex numbers. The gradient is `g - exp(y) * sum(g)`.

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import conj
+from pullback.core._engine import Op, conj
 from pullback.core.op import elementwise
 from pullback.ops.shared.series import bilinear, quotient
 
@@ -38,7 +38,7 @@ def zero_where_nan(zero: Any, result: Any) -> Any:
     return np.where(zero & np.isnan(result), result.dtype.type(0), result)
 
 
-times = elementwise(
+times: Op = elementwise(
     "times",
     "pullback.kernels.slopes:times",
     kernel=lambda g, slope: zero_where_nan(g == 0, g * slope),
@@ -53,7 +53,7 @@ times = elementwise(
     series=bilinear(lambda a, b: times(a, b)),
 )
 
-over = elementwise(
+over: Op = elementwise(
     "over",
     "pullback.kernels.slopes:over",
     kernel=lambda g, divisor: zero_where_nan(g == 0, g / divisor),
@@ -68,7 +68,7 @@ over = elementwise(
     series=quotient,
 )
 
-product = elementwise(
+product: Op = elementwise(
     "product",
     "pullback.kernels.slopes:product",
     kernel=lambda a, b: zero_where_nan((a == 0) | (b == 0), a * b),

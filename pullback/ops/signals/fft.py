@@ -52,7 +52,7 @@ def _meta_transform(a: Array, dim: tuple[int, ...], shape: Sequence[int], dtype:
 
 
 @op(name="fft_c2c", places="", linear=True, layout="", grad_name="FftC2CBackward0")
-def _c2c(self: Tensor, dim: Axes, scale: int, forward: bool) -> Array:
+def _c2c(self: Array, dim: Axes, scale: int, forward: bool) -> Array:
     import scipy.fft
 
     if not dim or not self.size:
@@ -72,7 +72,7 @@ _c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
 
 
 @op(name="fft_r2c", places="", linear=True, layout="", grad_name="FftR2CBackward0")
-def _r2c(self: Tensor, dim: Axes, scale: int, onesided: bool) -> Array:
+def _r2c(self: Array, dim: Axes, scale: int, onesided: bool) -> Array:
     import scipy.fft
 
     if not self.size:
@@ -101,7 +101,7 @@ _r2c.vjp(self=_r2c_vjp)
 
 
 @op(name="fft_c2r", places="", linear=True, layout="", grad_name="FftC2RBackward0")
-def _c2r(self: Tensor, dim: Axes, scale: int, last: int) -> Array:
+def _c2r(self: Array, dim: Axes, scale: int, last: int) -> Array:
     import scipy.fft
 
     shape = list(self.shape)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.op import elementwise
 from pullback.ops.shared.zero_times_infinity import times
 from pullback.ops.special.error_and_gamma import declared
@@ -183,7 +183,7 @@ airy_ai = declared(
     "0.2317",
     kernel=_airy_kernel(0),
 )
-_airy_slope = elementwise(
+_airy_slope: Op = elementwise(
     "special_airy_ai_slope",
     kernel=_airy_kernel(1),
     vjp={"self": lambda g, self: times(g, times(self, airy_ai(self)))},

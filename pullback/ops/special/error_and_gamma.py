@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.op import elementwise, function
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared.refusals import unimplemented
@@ -89,7 +89,7 @@ _erfcx_slope = elementwise(
     allowed="f",
     doc="The slope of `erfcx`.",
 )
-erfcx = declared(
+erfcx: Op = declared(
     "erfcx",
     "scipy.special:erfcx",
     {"self": lambda g, self: times(g, _erfcx_slope(self))},

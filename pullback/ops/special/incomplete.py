@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.op import elementwise
 from pullback.core.types import Array
 from pullback.ops.elementwise.arithmetic import TWO
@@ -218,7 +218,7 @@ def _zeta_in_q(g: Tensor, self: Tensor, other: Tensor, n: int) -> Tensor:
     return times(-g, slope)
 
 
-zeta_derivative = elementwise(
+zeta_derivative: Op = elementwise(
     "zeta_derivative",
     kernel=_zeta_derivative_kernel,
     inputs=("self", "other", "n"),
@@ -240,7 +240,7 @@ def _zeta_kernel(self: Any, other: Any) -> Any:
     return np.asarray(zeta(self, other))
 
 
-zeta = declared(
+zeta: Op = declared(
     "zeta",
     None,
     {

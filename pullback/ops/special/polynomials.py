@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Op, Tensor
 from pullback.core.op import elementwise
 from pullback.core.types import Array, Number
 from pullback.ops.shared.zero_times_infinity import times
@@ -54,12 +54,12 @@ def _private(name: str, kernel: Callable[..., Any], slope: Callable[..., Any]) -
     )
 
 
-gegenbauer = _private(
+gegenbauer: Op = _private(
     "gegenbauer",
     lambda self, n, power: _evaluated("gegenbauer", self, n, power),
     lambda x, n, power: gegenbauer(x, n - 1, power + 1) * (2 * power),
 )
-laguerre = _private(
+laguerre: Op = _private(
     "laguerre",
     lambda self, n, power: _evaluated("genlaguerre", self, n, power),
     lambda x, n, power: -laguerre(x, n - 1, power + 1),
@@ -178,14 +178,14 @@ laguerre_polynomial_l = _polynomial(
     "Laguerre's polynomial L of order `n`; the slope is the generalised one -L(n - 1) of power 1.",
     "[0.1250]",
 )
-hermite_polynomial_h = _polynomial(
+hermite_polynomial_h: Op = _polynomial(
     "hermite_polynomial_h",
     lambda self, n: _evaluated("hermite", self, n),
     lambda g, self, n: times(g, hermite_polynomial_h(self, _whole(n) - 1) * _whole(n) * 2.0),
     "Hermite's polynomial H of order `n` (for e**-x**2); the slope is 2 n H(n - 1).",
     "[-1.]",
 )
-hermite_polynomial_he = _polynomial(
+hermite_polynomial_he: Op = _polynomial(
     "hermite_polynomial_he",
     lambda self, n: _evaluated("hermitenorm", self, n),
     lambda g, self, n: times(g, hermite_polynomial_he(self, _whole(n) - 1) * _whole(n)),
