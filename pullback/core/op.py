@@ -1,6 +1,6 @@
 """Declaring ops: one block holds all that is known of an op.
 
-An op with a kernel of its own is a function on arrays. Its signature is the op's, where an `Array` is a tensor:
+An op with a kernel of its own is a function on arrays. Its signature is the op's; an `Array` is a tensor there:
 
     @op(linear=True)
     def roll(self: Array, shifts: Ints, dim: Ints = ()) -> Array:

@@ -389,7 +389,7 @@ def test_a_missing_rule_is_told(monkeypatch):
     monkeypatch.setitem(REGISTRY, "third_power_for_test", None)  # the op goes with the test
 
     @op(name="third_power_for_test", places="")
-    def third(self: "Array", by) -> Array:  # noqa: F821
+    def third(self: "Array", by):  # noqa: F821
         return self**3 + by
 
     with pytest.warns(UserWarning, match="performance drop .* aten::third_power_for_test"):
