@@ -1,6 +1,6 @@
 """Declaring ops: one block holds all that is known of an op.
 
-An op with a kernel of its own is a function on arrays. Its signature is the op's; an `Array` is a tensor there:
+An op with a kernel of its own is a function on arrays. Its signature is the op's, each `Array` a tensor:
 
     @op(linear=True)
     def roll(self: Array, shifts: Ints, dim: Ints = ()) -> Array:
