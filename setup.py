@@ -71,12 +71,20 @@ class Build(build_ext):
 
 
 native = sorted(Path("pullback").rglob("*.pyx"))  # core/_engine, by far the longest, comes first
-# Plain Python files that run at each call are compiled as they are: what declares the ops of an import and
-# those of networks, and what transforms run for each op.
+# Plain Python files that run at each call are compiled as they are: of these folders all but what runs seldom.
 FOLDERS = ["core", "ops/shared", "ops/elementwise", "ops/arrays", "ops/reductions", "ops/products"]
-FOLDERS += ["ops/indexing", "ops/networks", "transforms", "transforms/batching", "autograd", "func"]
+FOLDERS += ["ops/indexing", "ops/networks", "ops/images", "transforms", "transforms/batching"]
+FOLDERS += ["autograd", "func"]
+SELDOM = """
+    anomaly attention batches bits blas builds complex convert ctc distances dtype_names forward_ad
+    fractional_pooling grad_mode gradcheck graph grid hashing histograms im2col implicit
+    interpolation loops margins max_unpooling meta modes modules multihead norms ode ode_steps op
+    order_statistics padding patterns per_sample printing products ranges recurrent refusals rows
+    search segments series sets settings shuffle signatures sparse taylor types
+""".split()
 plain = [path for folder in FOLDERS for path in sorted(Path("pullback", folder).glob("*.py"))]
-plain = [path for path in [*plain, Path("pullback/utils/_pytree.py")] if path.stem != "__init__"]
+plain = [path for path in plain if path.stem not in (*SELDOM, "__init__")]
+plain.append(Path("pullback/utils/_pytree.py"))
 
 modules = [extension(path, "-O1" if DEV else "-O3") for path in native]
 modules += [extension(path, "-O1") for path in ([] if DEBUG or DEV else plain)]
