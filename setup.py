@@ -71,7 +71,7 @@ class Build(build_ext):
 
 
 native = sorted(Path("pullback").rglob("*.pyx"))  # core/_engine, by far the longest, comes first
-# Plain Python files that run at each call are compiled as they are: of these folders all but what runs seldom.
+# Plain Python that runs at each call is compiled as it is: of these folders all but what runs seldom.
 FOLDERS = ["core", "ops/shared", "ops/elementwise", "ops/arrays", "ops/reductions", "ops/products"]
 FOLDERS += ["ops/indexing", "ops/networks", "ops/images", "transforms", "transforms/batching"]
 FOLDERS += ["autograd", "func"]
@@ -81,9 +81,9 @@ SELDOM = """
     interpolation loops margins max_unpooling meta modes modules multihead norms ode ode_steps op
     order_statistics padding patterns per_sample printing products ranges recurrent refusals rows
     search segments series sets settings shuffle signatures sparse taylor types
-""".split()
+"""
 plain = [path for folder in FOLDERS for path in sorted(Path("pullback", folder).glob("*.py"))]
-plain = [path for path in plain if path.stem not in (*SELDOM, "__init__")]
+plain = [path for path in plain if path.stem not in (*SELDOM.split(), "__init__")]
 plain.append(Path("pullback/utils/_pytree.py"))
 
 modules = [extension(path, "-O1" if DEV else "-O3") for path in native]
