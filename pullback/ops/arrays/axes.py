@@ -34,7 +34,7 @@ def _method(record: Any, name: str) -> Callable[..., Any]:
 
     method.__name__ = method.__qualname__ = f"{name}_"
     method.__doc__ = f"`{name}` of this tensor itself, which is returned."
-    method.__wrapped__ = record
+    vars(method)["__wrapped__"] = record
     return method
 
 

@@ -303,6 +303,7 @@ def full(size: Sequence[int], fill_value: Number, **options: Unpack[Options]) ->
     shape = exact_size("full", size)
     wanted, out = options.get("dtype"), options.get("out")
     kind = number_dtype(value) if wanted is None else dtype_of("full", wanted)
+    assert kind is not None
     make = _fill_maker(value, kind if out is None else out.dtype)
     return created("full", options, kind, shape, make)
 
@@ -397,8 +398,8 @@ _full_like = elementwise(
 def like(name: str, input: Any, options: Any, make: Make) -> Tensor:
     """A tensor in the shape of another, whose dtype, device and layout in memory are the defaults."""
     if not isinstance(input, Tensor):
-        kind = type(input).__name__
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {kind}")
+        given = type(input).__name__
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {given}")
     wanted = options.pop("memory_format", None) or preserve_format
     options = {"device": input.device, **options}
     shape, kind = input.shape, options.get("dtype") or input.dtype

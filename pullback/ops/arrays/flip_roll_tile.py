@@ -339,7 +339,7 @@ triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
 
 
 @op(name="constant_pad_nd", places="", moves=True, linear=True)
-def _pad(self: Array, pad: Sequence[int], value: Number) -> Array:
+def _pad(self: Array, pad: Sequence[tuple[int, int]], value: Number) -> Array:
     """`self` with a border of a number; negative widths cut."""
     inner = self[tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pad, self.shape, strict=True))]
     shape = [n + a + b for (a, b), n in zip(pad, self.shape, strict=True)]

@@ -562,10 +562,10 @@ def _scaled_normal(out: Array, generator: Any, mean: Any, std: Any) -> Array:
 @op(name="normal", places="", random=True, moves=True, grad_name="NormalBackward3")
 def _normal_of(mean: Array | Number, std: Array | Number, generator: Any = None) -> Array:
     """Normal numbers of the means and deviations of tensors, broadcast, one of which may be a number."""
-    tensors = [x for x in (mean, std) if isinstance(x, np.ndarray)]
-    if len(tensors) == 1:
-        return _scaled_normal(array_like(tensors[0]), generator, mean, std)
-    return _scaled_normal(np.empty(_shape_of_both(mean, std), mean.dtype), generator, mean, std)
+    if isinstance(mean, np.ndarray) and isinstance(std, np.ndarray):
+        return _scaled_normal(np.empty(_shape_of_both(mean, std), mean.dtype), generator, mean, std)
+    (one,) = [x for x in (mean, std) if isinstance(x, np.ndarray)]
+    return _scaled_normal(array_like(one), generator, mean, std)
 
 
 def _shape_of_both(mean: Array, std: Array) -> tuple[int, ...]:

@@ -237,13 +237,13 @@ def linspace(start: Tensor | Number, end: Tensor | Number, steps: int, **options
     batched = _batched_bounds(lambda a, b: linspace(a, b, steps, **options), start, end, options)
     if batched is not None:
         return batched
-    start, end = _end_points("linspace", start, end)
-    kind, target = _spread_kind("linspace", options, start, end)
+    first, last = _end_points("linspace", start, end)
+    kind, target = _spread_kind("linspace", options, first, last)
     if target.kind in "ui":
-        start, end = int(start), int(end)
+        first, last = int(first), int(last)
 
     def make(shape: Any, dtype: Any) -> Array:
-        return _evenly_spaced(start, end, steps, target).astype(dtype)
+        return _evenly_spaced(first, last, steps, target).astype(dtype)
 
     return created("linspace", options, kind, (steps,), make)
 
@@ -266,14 +266,14 @@ def logspace(
     batched = _batched_bounds(lambda a, b: logspace(a, b, steps, base, **options), start, end, options)
     if batched is not None:
         return batched
-    start, end = _end_points("logspace", start, end)
-    kind, target = _spread_kind("logspace", options, start, end)
+    first, last = _end_points("logspace", start, end)
+    kind, target = _spread_kind("logspace", options, first, last)
     if target.kind in "ui":
-        start, end = int(start), int(end)
+        first, last = int(first), int(last)
 
     def make(shape: Any, dtype: Any) -> Array:
         wide = np.dtype(np.complex128 if target.is_complex else np.float64)
-        exponents = np.linspace(start, end, steps, dtype=wide)
+        exponents = np.linspace(first, last, steps, dtype=wide)
         return np.power(wide.type(base), exponents).astype(dtype)
 
     return created("logspace", options, kind, (steps,), make)

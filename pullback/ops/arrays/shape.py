@@ -155,10 +155,11 @@ def reshape(input: Tensor, *sizes: int | Sequence[int], shape: Sequence[int] | N
     tensor([[0, 1],
             [2, 3]])
     """
-    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        shape = sizes[0]
-    elif sizes:
-        shape = sizes
+    given: Any = sizes
+    if len(given) == 1 and isinstance(given[0], (tuple, list)):
+        shape = given[0]
+    elif given:
+        shape = given
     elif shape is None:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
     array = input._array

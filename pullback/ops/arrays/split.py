@@ -146,7 +146,7 @@ def split(
     >>> torch.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    sizes = split_size if split_size_or_sections is None else split_size_or_sections
+    sizes: Any = split_size if split_size_or_sections is None else split_size_or_sections
     if isinstance(sizes, (tuple, list)):
         return _split_with_sizes(tensor, tuple(int(n) for n in sizes), dim)
     return _split(tensor, int(sizes), dim)
@@ -202,7 +202,7 @@ def unbind(self: Array, dim: int = 0) -> tuple[Array, ...]:
     if not self.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, self.ndim)
-    before = (WHOLE,) * dim
+    before: tuple[Any, ...] = (WHOLE,) * dim
     return tuple([self[(*before, i, ...)] for i in range(self.shape[dim])])
 
 

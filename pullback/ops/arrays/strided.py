@@ -116,7 +116,8 @@ def _strided_map(x: Any, read: Any, write: Any) -> Any:
     """`x` added to a buffer in the layout `write`, read in the layout `read`."""
     buffer, start = _buffer(x.dtype, [read, write])
     _add_to(buffer, (*write[:2], write[2] + start), x)
-    return strided(buffer, *read[:2], read[2] + start)
+    shape, strides, offset = read
+    return strided(buffer, shape, strides, offset + start)
 
 
 @op(places="", moves=True, linear=True)

@@ -400,7 +400,7 @@ def float_power(input: Tensor | Number, exponent: Tensor | Number, *, out: Tenso
     tensor([1.0000, 0.5000], dtype=torch.float64)
     """
     dtype = complex128 if result_type(input, exponent).is_complex else float64
-    if out is IN_PLACE and input.dtype is not dtype:
+    if out is IN_PLACE and isinstance(input, Tensor) and input.dtype is not dtype:
         raise RuntimeError(
             f"the base given to float_power_ has dtype {input.dtype.type_name} but the operation's "
             f"result requires dtype {dtype.type_name}"

@@ -309,7 +309,8 @@ def where(
                 f"{condition.dtype.type_name}"
             )
         condition = ne(condition, 0)
-    return _where(condition, input, other, result_type(input, other), out=out)
+    operands: Any = (input, other)  # one may be None, which is refused
+    return _where(condition, input, other, result_type(*operands), out=out)
 
 
 @function(name="where", places="m")

@@ -80,9 +80,10 @@ def _work_order(maps: Maps) -> list[tuple[int, AxisMap]]:
 
     Of dims that grow alike the last goes first, as it has the slowest loop; of those that shrink, the first.
     """
-    growth = {axis: m.places / max(m.size, 1) for axis, m in enumerate(maps) if m is not None}
+    given = {axis: m for axis, m in enumerate(maps) if m is not None}
+    growth = {axis: m.places / max(m.size, 1) for axis, m in given.items()}
     axes = sorted(growth, key=lambda axis: (growth[axis], -axis if growth[axis] >= 1 else axis))
-    return [(axis, maps[axis]) for axis in axes]
+    return [(axis, given[axis]) for axis in axes]
 
 
 def apply_maps(x: Array, maps: Maps) -> Array:

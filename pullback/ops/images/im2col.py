@@ -47,7 +47,7 @@ def _checked_pairs(kernel_size: Ints, dilation: Ints, padding: Ints, stride: Int
 def _window_counts(size: Any, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Pair:
     """The number of windows in each dim."""
     every = zip(size, kernel, dilation, padding, stride, strict=True)
-    return tuple([(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in every])  # type: ignore[return-value]
+    return tuple([(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in every])
 
 
 @op(places="", grad_name="Im2ColBackward0", linear=True, batch="leading")

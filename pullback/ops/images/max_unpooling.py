@@ -6,6 +6,7 @@ One op, `unpool_places`, and its derivative, which takes the gradient from the p
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def _max_unpool(
     """What max_unpool1d, max_unpool2d and max_unpool3d do."""
 
     def as_tuple(value: Ints) -> tuple[int, ...]:
-        return tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
+        return tuple(value) if isinstance(value, Sequence) else (value,) * dims
 
     kernel = as_tuple(kernel_size)
     steps = kernel if stride is None else as_tuple(stride)

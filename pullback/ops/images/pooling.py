@@ -56,7 +56,8 @@ def _mean_maps(
 
 def _without_divisors(maps: tuple[AxisMap, ...]) -> tuple[tuple[AxisMap, ...], Array]:
     """The maps without their divisors, and these, multiplied over the dims."""
-    divisors = functools.reduce(np.multiply.outer, [m.divisor for m in maps])
+    each: list[Any] = [m.divisor for m in maps]
+    divisors = functools.reduce(np.multiply.outer, each)
     sums = tuple([AxisMap(m.size, m.start, m.index, m.weight) for m in maps])
     return sums, np.asarray(divisors).astype(np.int64)
 

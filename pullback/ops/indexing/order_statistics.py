@@ -42,7 +42,7 @@ def _check_real(name: str, a: Array) -> None:
 
 def _numbers(a: Array, axis: int | None, keepdims: bool) -> Array:
     """How many elements are not NaN."""
-    return np.asarray(np.add.reduce(a == a, axis, np.int64, None, keepdims))
+    return np.asarray(np.add.reduce(a == a, axis, np.int64, None, keepdims))  # type: ignore[call-overload]  # the stub wants a literal
 
 
 def _median_name(skips_nan: bool) -> str:

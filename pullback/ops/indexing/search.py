@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
 from pullback.ops.shared.batches import rank
+
+Side = Literal["left", "right"]
 
 
 @op(name="searchsorted", places="", nondiff=True)
@@ -28,7 +30,7 @@ def _searchsorted(
     bounds, values = sorted_sequence, np.asarray(self)
     if sorter is not None:
         bounds = np.take_along_axis(bounds, sorter, -1)
-    side = "right" if right else "left"
+    side: Side = "right" if right else "left"
     if bounds.ndim <= 1:
         index = np.searchsorted(bounds.reshape(-1), values, side)
     else:
@@ -63,7 +65,7 @@ def _searchsorted_batch(
     return level.wrap(ops.reshape(index, p.shape))
 
 
-def _search_rows(bounds: Array, values: Array, side: str) -> Array:
+def _search_rows(bounds: Array, values: Array, side: Side) -> Array:
     """One search for all rows: numbers become ranks, and each row's are lifted above the last's."""
     both = np.concatenate([bounds.ravel(), values.ravel()])
     ranks = np.unique(both, return_inverse=True)[1]

@@ -169,11 +169,11 @@ def segment_reduce(
     axis = wrap_dim(axis, data.ndim)
     if indices is not None:
         raise RuntimeError("segment_reduce(): indices based reduction is not supported yet.")
-    if lengths is None and offsets is None:
+    marks = lengths if offsets is None else offsets
+    if marks is None:
         raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
     if reduce not in _UFUNC_AND_IDENTITY:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    marks = lengths if offsets is None else offsets
     if data.ndim < marks.ndim:
         raise RuntimeError(
             f"Expected data.dim() >= {'lengths' if offsets is None else 'offsets'}_value.dim() to be true, "

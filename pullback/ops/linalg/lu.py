@@ -140,7 +140,11 @@ def _triangle_shapes(a: Array) -> tuple[Array, Array, Array]:
     """P, L and U without numbers."""
     m, n = a.shape[-2:]
     k = min(m, n)
-    return tuple(meta_matrices(a, *size, columns=False) for size in ((m, m), (m, k), (k, n)))
+    return (
+        meta_matrices(a, m, m, columns=False),
+        meta_matrices(a, m, k, columns=False),
+        meta_matrices(a, k, n, columns=False),
+    )
 
 
 @_lu.meta

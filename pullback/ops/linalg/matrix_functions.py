@@ -149,12 +149,13 @@ def _integer_power(A: Tensor, n: int) -> Tensor:
         return ops.clone(A, memory_format=contiguous_format)
     if n == 3:
         return A @ A @ A
-    result, square = None, A
-    while n:
-        if n & 1:
-            result = square if result is None else result @ square
-        n >>= 1
-        square = square @ square if n else square
+    square = A
+    while not n & 1:
+        n, square = n >> 1, square @ square
+    result = square
+    while n := n >> 1:
+        square = square @ square
+        result = result @ square if n & 1 else result
     return result
 
 

@@ -83,7 +83,9 @@ def qr_gradient(gQ: Tensor | None, gR: Tensor | None, Q: Tensor, R: Tensor) -> T
     # the Hermitian matrix of the upper triangle of M^H is that of the lower one of M
     of_R = None if gR1 is None else gR1 @ adjoint(R1)
     of_Q = None if gQ is None else -(adjoint(Q) @ gQ)
-    upper = upper_half(added(of_R, of_Q))
+    both = added(of_R, of_Q)
+    assert both is not None
+    upper = upper_half(both)
     gA1 = added(gQ, Q @ (upper + adjoint(upper)))
     gA1 = triangular(adjoint(R1), gA1, upper=False, left=False)
     if n == k:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pullback.core._engine import Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import function
@@ -24,13 +25,13 @@ LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"
 function(name="LinAlgError", places="", aliases=("linalg.LinAlgError",))(LinAlgError)
 
 
-def check_stack(name: str, a: Array, what: str = "A") -> None:
+def check_stack(name: str, a: Array | Tensor, what: str = "A") -> None:
     """Refuses what is no matrix and no stack of them."""
     if a.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor {what} must have at least 2 dimensions.")
 
 
-def check_square(name: str, a: Array, what: str = "A") -> None:
+def check_square(name: str, a: Array | Tensor, what: str = "A") -> None:
     """Refuses what is not square."""
     check_stack(name, a, what)
     rows, count = a.shape[-2:]

@@ -50,7 +50,7 @@ def columns_like(a: Array, rows: int | None = None, count: int | None = None, dt
     return np.empty((*a.shape[:-2], count, rows), dtype or a.dtype).swapaxes(-2, -1)
 
 
-def meta_matrices(a: Array, rows: int, count: int, dtype: Any = None, columns: bool = True) -> Array:
+def meta_matrices(a: Array, rows: int, count: int, dtype: Any = None, *, columns: bool = True) -> Array:
     """A stack of matrices (..., rows, count) without numbers, the leading dims those of `a`.
 
     Column-major unless `columns` is False, as LAPACK's results are.

@@ -117,6 +117,7 @@ def _svd_gradient(
     products = [x for x in (UhgU, VhgV) if x is not None]
     X, Y = (skew(x) if x is not None else None for x in (UhgU, VhgV))
     total, difference = added(X, Y), added(X, None if Y is None else -Y)
+    assert total is not None and difference is not None
     if U.dtype.is_complex:
         phase_check(ops.imag(main_diagonal(total)), _PHASE)
     size, limit = noise(*products), nearness(S)
@@ -129,10 +130,10 @@ def _svd_gradient(
     if gS is not None:
         middle = middle + ops.diag_embed(gS)
     gA = U @ middle @ Vh
-    if gU is not None and m > k:
+    if gU is not None and UhgU is not None and m > k:
         outside = gU - U @ UhgU
         gA = gA + guarded_quotient(outside, s_j, limit, noise(gU)) @ Vh
-    if gVh is not None and n > k:
+    if gVh is not None and VhgV is not None and n > k:
         outside = gVh - adjoint(VhgV) @ Vh
         gA = gA + U @ guarded_quotient(outside, s_i, limit, noise(gVh))
     return gA
@@ -242,8 +243,8 @@ def _check_svd(a: Array) -> None:
 def check_converged(values: Array) -> None:
     """Refuses what the algorithm found no values for: it marks them nan."""
     if np.isnan(values).any():
-        failed = np.isnan(values).any(-1)
-        raise_for(failed.astype(np.int32), "linalg.svd", _NO_CONVERGENCE, LinAlgError)
+        failed = np.asarray(np.isnan(values).any(-1), np.int32)
+        raise_for(failed, "linalg.svd", _NO_CONVERGENCE, LinAlgError)
 
 
 def _check_driver(driver: Any) -> None:

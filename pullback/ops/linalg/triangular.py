@@ -250,7 +250,8 @@ def cholesky_inverse(self: Array, upper: bool = False) -> Array:
     half = lapack.solve_triangular(self, unit, upper, True, "N", False)
     back = np.conj(np.swapaxes(half, -2, -1))
     inverse = columns_like(self)
-    np.matmul(*((half, back) if upper else (back, half)), out=inverse)
+    left, right = (half, back) if upper else (back, half)
+    np.matmul(left, right, out=inverse)
     return inverse
 
 

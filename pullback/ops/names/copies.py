@@ -85,7 +85,7 @@ def _declare_copy(name: str, arguments: str, shape: str) -> None:
         f">>> import pullback as torch\n{example}\n"
     )
     own = signature_of(view or getattr(ops, plain))
-    copy.__signature__ = own.replace(parameters=[*without(own, "out").parameters.values(), OUT])
+    vars(copy)["__signature__"] = own.replace(parameters=[*without(own, "out").parameters.values(), OUT])
     function(places="t")(copy)
 
 

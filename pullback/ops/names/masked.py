@@ -7,6 +7,7 @@ variances divide by the number of what is left. ROWS is the table of those that 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
@@ -130,12 +131,13 @@ def _publish_soft(name: str, fill: float) -> None:
     function(name=name, places="", aliases=(f"masked.{name}",))(soft)
 
 
-for _table, _publish in (
+_PUBLISHED: list[tuple[dict[str, Any], Callable[[str, Any], None]]] = [
     (_MASKED_REDUCTIONS, _publish_reduction),
     (_MASKED_SCANS, _publish_cumulative),
     (_CHOICES, _publish_choice),
     (_SOFT, _publish_soft),
-):
+]
+for _table, _publish in _PUBLISHED:
     for _name, _value in _table.items():
         _publish(_name, _value)
 
@@ -284,7 +286,8 @@ _ELEMENTWISE = {*_MASKED_SCANS, *_SOFT, "normalize"}
 @function(name="_input_mask", places="", aliases=("masked._input_mask",))
 def _input_mask(input: Tensor, *args: Any, mask: Tensor | None = None, **kwargs: Any) -> Tensor:
     """The mask of an input in its shape; True everywhere if there is none."""
-    return ops.ones(input.shape, dtype=bool_) if mask is None else _mask(input, mask)
+    found = _mask(input, mask)
+    return ops.ones(input.shape, dtype=bool_) if found is None else found
 
 
 @function(name="_output_mask", places="", aliases=("masked._output_mask",))

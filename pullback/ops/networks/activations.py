@@ -64,7 +64,7 @@ def written(activation: Any, *names: str) -> None:
     name = activation.__name__
     method.__qualname__ = f"{name}_"
     method.__doc__ = f"`{name}` with the result written into `input`, which is returned."
-    method.__signature__ = without(signature_of(activation), "inplace")
+    vars(method)["__signature__"] = without(signature_of(activation), "inplace")
     function(name=f"{name}_", places="", aliases=names)(method)
 
 

@@ -102,10 +102,10 @@ def _attention(
     lowest, least = np.finfo(q.dtype).min, np.finfo(q.dtype).tiny
     for part in _score_tiles(count, rows, k.shape[1]):
         weights = _tile_scores(q, k, mask, part, is_causal, scale)
-        top = np.maximum.reduce(weights, 2, None, None, True, -np.inf)
+        top = np.maximum.reduce(weights, 2, keepdims=True, initial=-np.inf)
         np.maximum(top, lowest, out=top)  # a row that is masked entirely: exp(-inf - lowest) is zero
         np.exp(np.subtract(weights, top, weights), weights)
-        total = np.add.reduce(weights, 2, None, None, True)
+        total = np.add.reduce(weights, 2, keepdims=True)
         lse[part] = (np.log(total) + top)[..., 0]
         weighed = np.matmul(weights, v[part[0]], out=result[part])
         weighed /= np.maximum(total, least, out=total)
@@ -139,7 +139,7 @@ def _attention_slope(
         weights = _tile_weights(_tile_scores(q, k, mask, part, is_causal, scale), lse[part])
         dv[b] += np.matmul(weights.swapaxes(1, 2), g[part])
         rise = np.matmul(g[part], v[b].swapaxes(1, 2))
-        rise -= np.add.reduce(g[part] * result[part], 2, None, None, True)
+        rise -= np.add.reduce(g[part] * result[part], 2, keepdims=True)
         weights *= rise
         if mask_wanted:
             dm[part] = weights

@@ -114,7 +114,8 @@ def _training_batch(
     level: Any, op: Op, self: Any, weight: Any, bias: Any, frame: Frame, eps: float, grad_name: str
 ) -> Any:
     """The channels of all samples are those of one tensor."""
-    x, w, b = [None if t is None else channels(level, t) for t in (self, weight, bias)]
+    x = channels(level, self)
+    w, b = [None if t is None else channels(level, t) for t in (weight, bias)]
     results = op(x, w, b, channel_frame(tuple(x.shape)), eps, grad_name)
     return tuple([unchannelled(level, y) for y in results])
 

@@ -25,7 +25,7 @@ from pullback.ops.shared.batches import channels, unchannelled
 from pullback.ops.shared.refusals import without_derivative
 
 
-def _arrays(x: Any, targets: Any, steps: Any, counts: Any) -> tuple[Any, ...]:
+def _arrays(x: Any, targets: Any, steps: Any, counts: Any) -> tuple[Array, Array, Array, Array]:
     """What the kernels take: contiguous, the targets as a matrix."""
     lengths = np.array(counts, np.int64)
     width = int(lengths.max(initial=0))
@@ -49,7 +49,8 @@ def _ctc_loss(
     if self.dtype not in (np.float32, np.float64):
         raise NotImplementedError(f"\"ctc_loss_cpu\" not implemented for '{type_name(self)}'")
     _check_ctc(targets, steps.tolist(), counts.tolist(), len(self))
-    return losses(*_arrays(self, targets, steps, counts), blank)
+    x, labels, times, lengths = _arrays(self, targets, steps, counts)
+    return losses(x, labels, times, lengths, blank)
 
 
 @op(name="ctc_slope", places="")
@@ -63,8 +64,8 @@ def _ctc_slope(
     zero_infinity: bool,
 ) -> Any:
     """The gradient of the log-probabilities for that of the losses."""
-    x, labels, *lengths = _arrays(log_probs, targets, steps, counts)
-    share = posteriors(x, None, labels, *lengths, blank)
+    x, labels, times, lengths = _arrays(log_probs, targets, steps, counts)
+    share = posteriors(x, None, labels, times, lengths, blank)
     slope = np.where(_used(x, steps), np.exp(x) - share, x.dtype.type(0))
     return np.where(np.isnan(share) & zero_infinity, x.dtype.type(0), slope * self[:, None])
 
@@ -80,9 +81,9 @@ def _ctc_bend(
     zero_infinity: bool,
 ) -> Any:
     """The derivative of `exp(x) - posterior` along `self`, which is its own adjoint."""
-    x, labels, *lengths = _arrays(log_probs, targets, steps, counts)
+    x, labels, times, lengths = _arrays(log_probs, targets, steps, counts)
     along = np.ascontiguousarray(self)
-    moved = posteriors(x, along, labels, *lengths, blank)
+    moved = posteriors(x, along, labels, times, lengths, blank)
     bend = np.where(_used(x, steps), np.exp(x) * along - moved, x.dtype.type(0))
     return np.where(np.isnan(moved) & zero_infinity, x.dtype.type(0), bend)
 

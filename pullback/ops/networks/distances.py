@@ -67,13 +67,11 @@ def _cdist(x1: Array, x2: Array, p: float, mode: int) -> Array:
     if p == 2 and (mode == 1 or (mode == 0 and many)):
         return np.ascontiguousarray(_by_product(x1, x2))
     shape = (*batch, x1.shape[-2], x2.shape[-2])
-    parts = []
-    for a in (x1, x2):
-        whole = np.broadcast_to(a, (*batch, *a.shape[-2:]))
-        parts.append(np.ascontiguousarray(whole).reshape(-1, *a.shape[-2:]) if whole.size else None)
+    first, second = [np.broadcast_to(a, (*batch, *a.shape[-2:])) for a in (x1, x2)]
     result = np.zeros(shape, x1.dtype)
-    if result.size and parts[0] is not None:
-        distances.between(parts[0], parts[1], result.reshape(-1, *shape[-2:]), p)
+    if result.size and first.size:
+        x, y = [np.ascontiguousarray(a).reshape(-1, *a.shape[-2:]) for a in (first, second)]
+        distances.between(x, y, result.reshape(-1, *shape[-2:]), p)
     return result
 
 

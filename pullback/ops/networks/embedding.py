@@ -93,6 +93,7 @@ def _embedding_slope(self: Array, indices: Array, rows: int, padding_idx: int, b
 @op(name="embedding_shares", places="", nondiff=True)
 def _embedding_shares(self: Array, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array:
     shares = _shares(_flat_indices(self), rows, padding_idx, by_frequency, dtype.to_real().numpy)
+    assert shares is not None  # else nothing asks for them
     return shares.reshape(*self.shape, 1)
 
 

@@ -486,7 +486,8 @@ def native_group_norm(
     >>> torch.native_group_norm(torch.tensor([[1.0, 3.0]]), None, None, 1, 2, 1, 1, 1e-5)[1]
     tensor([[2.]])
     """
-    return _group(input, group, weight, bias, eps)[:3]
+    result, mean, rstd, *_ = _group(input, group, weight, bias, eps)
+    return result, mean, rstd
 
 
 # ----------------------------------------------------------------------- rms_norm and normalize

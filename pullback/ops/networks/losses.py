@@ -67,7 +67,7 @@ def reduced_batch(level: Any, loss: Tensor, reduction: int) -> Any:
 def _loss_batch(level: Any, op: Op, self: Any, target: Any, *args: Any) -> Any:
     """Losses of all elements, which are reduced sample by sample."""
     most = max(rank(x) for x in (self, target, *args))
-    given = [padded(x.physical, most) if level.holds(x) else x for x in (self, target, *args)]
+    given: list[Any] = [padded(x.physical, most) if level.holds(x) else x for x in (self, target, *args)]
     shape = (level.size, *ops.common_shape(self.shape, target.shape))
     for i in range(2):
         if tuple(given[i].shape) != shape:
@@ -529,22 +529,19 @@ def gaussian_nll_loss(
     >>> torch.nn.functional.gaussian_nll_loss(x, y, torch.tensor([1.0]))
     tensor(2.)
     """
-    if not isinstance(var, Tensor):
-        if var < 0:
-            raise ValueError("var has negative entry/entries")
-        var = var * ops.ones_like(input)
-    elif bool(ops.any(var < 0).item()):
+    if ops.any(var < 0).item() if isinstance(var, Tensor) else var < 0:
         raise ValueError("var has negative entry/entries")
-    if var.shape != input.shape:
-        shape, own = tuple(input.shape), tuple(var.shape)
+    variance: Tensor = var if isinstance(var, Tensor) else var * ops.ones_like(input)
+    if variance.shape != input.shape:
+        shape, own = tuple(input.shape), tuple(variance.shape)
         if shape[:-1] == own:
-            var = ops.unsqueeze(var, -1)
+            variance = ops.unsqueeze(variance, -1)
         elif len(shape) != len(own) or sum(m for n, m in zip(shape, own, strict=True) if n != m) != 1:
             raise ValueError("var is of incorrect size")
     code = named_code(reduction)
-    var = ops.clone(var)
-    var.detach().clamp_(min=eps)  # the gradient passes as if there were no limit
-    losses = 0.5 * (ops.log(var) + (input - target) ** 2 / var)
+    variance = ops.clone(variance)
+    variance.detach().clamp_(min=eps)  # the gradient passes as if there were no limit
+    losses = 0.5 * (ops.log(variance) + (input - target) ** 2 / variance)
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
     return reduced(losses, code)

@@ -390,7 +390,9 @@ def _numbered(loss: Any, *parameters: str) -> None:
     own = signature_of(loss)
     number = own.parameters["reduction"].replace(default=MEAN, annotation="int")
     shown = [number if name == "reduction" else own.parameters[name] for name in parameters]
-    call.__signature__ = own.replace(parameters=[p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in shown])
+    vars(call)["__signature__"] = own.replace(
+        parameters=[p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in shown]
+    )
     function(name=loss.__name__, places="t")(call)
 
 

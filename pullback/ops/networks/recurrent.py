@@ -272,7 +272,7 @@ def _recurrence_vjp(
 
 
 def _one_direction(
-    kind: str, x: Tensor, states: list[Tensor], weights: Sequence[Tensor | None], sizes: tuple[int, ...],
+    kind: str, x: Tensor, states: list[Tensor], weights: Sequence[Any], sizes: tuple[int, ...],
     reverse: bool,
 ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
     """A layer in one direction on rows of all times: its outputs and last states."""
@@ -436,7 +436,7 @@ def lstm(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
 # --------------------------------------------------------------------------------------- cells
 
 
-def _cell(kind: str, x: Tensor, states: list[Tensor], weights: tuple[Tensor | None, ...]) -> list[Tensor]:
+def _cell(kind: str, x: Tensor, states: list[Tensor], weights: Sequence[Any]) -> list[Tensor]:
     name = f"{kind}_cell"
     for number, state in enumerate(states):
         _check_cell(name, x, state, weights[0], weights[1], number)

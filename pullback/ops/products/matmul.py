@@ -254,7 +254,7 @@ _MATRIX_TIMES_STACK = _Case(
     lambda g, other: mm(ops.transpose(_as_columns(g), 0, 1), conj(_as_columns(other))),
     lambda g, self: _matmul(adjoint(self), g, "matrix @ stack"),
 )
-_CASES = {
+_CASES: dict[str, _Case] = {
     "stack @ stack": _Case(
         "UnsafeViewBackward0",
         _stack_times_stack,

@@ -27,7 +27,7 @@ def _hash_tensor(self: Array, dim: Any, keepdim: bool, mode: int) -> Array:
     if self.dtype.kind == "c":
         raise NotImplementedError(f"\"xor_sum_cpu\" not implemented for '{type_name(self)}'")
     whole = self.astype(np.int64 if self.dtype.kind in "biu" else np.float64)
-    return np.bitwise_xor.reduce(whole.view(np.uint64), axes, keepdims=keepdim)
+    return np.bitwise_xor.reduce(whole.view(np.uint64), axes, keepdims=keepdim)  # type: ignore[call-overload]  # the stub wants a literal
 
 
 @function()

@@ -238,8 +238,8 @@ def _aminmax(self: Array, dim: int | None = None, keepdim: bool = False) -> tupl
     axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
     if axes is not None and not self.shape[axes[0]]:
         raise IndexError(f"aminmax: Expected reduction dim {axes[0]} to have non-zero size.")
-    low = np.minimum.reduce(self, axes, None, None, keepdim)
-    return np.asarray(low), np.asarray(np.maximum.reduce(self, axes, None, None, keepdim))
+    low = np.minimum.reduce(self, axes, None, None, keepdim)  # type: ignore[call-overload]  # the stub wants a literal
+    return np.asarray(low), np.asarray(np.maximum.reduce(self, axes, None, None, keepdim))  # type: ignore[call-overload]  # the stub wants a literal
 
 
 def _aminmax_vjp(

@@ -20,7 +20,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
-from pullback.core.types import Array, Dims, Number
+from pullback.core.types import Array, Dims
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
 from pullback.ops.reductions.plans import fold
 from pullback.ops.reductions.reduce import reduced_axes, sum_array, unsqueeze_reduced, widened
@@ -39,7 +39,7 @@ def _power_norm(a: Array, ord: float, axes: tuple[int, ...] | None) -> Array:
     high = limits.max ** (1 / reach) / 16
     if not a.size or bool(((result > low) & (result < high)).all()):
         return result
-    scale = np.maximum.reduce(a, axes, None, None, True)
+    scale = np.maximum.reduce(a, axes, keepdims=True)
     scale = np.where((scale > 0) & np.isfinite(scale), scale, 1).astype(a.dtype)
     return scale * _plain_norm(np.asarray(a / scale), ord, axes)
 
@@ -59,7 +59,7 @@ def norm_array(a: Array, ord: float, axes: tuple[int, ...] | None, keepdim: bool
         result = sum_array(np.asarray(a != 0).astype(a.dtype), axes, True)
     elif math.isinf(ord):
         ufunc = np.maximum if ord > 0 else np.minimum
-        result = np.asarray(ufunc.reduce(a, axes, None, None, True))
+        result = np.asarray(ufunc.reduce(a, axes, keepdims=True))
     else:
         result = np.asarray(_power_norm(a, ord, axes))
     if keepdim:
@@ -114,7 +114,7 @@ def _check_dtype(name: str, dtype: Any, wanted: Dtype | None) -> None:
         )
 
 
-def _check_not_empty(name: str, a: Array, ord: float, axes: tuple[int, ...] | None) -> None:
+def _check_not_empty(name: str, a: Array | Spec, ord: float, axes: tuple[int, ...] | None) -> None:
     """Refuses an empty dim where the order has no value for nothing: negative and infinite ones."""
     if 0 <= ord < math.inf:
         return
@@ -205,8 +205,7 @@ def norm(
     tensor(5.)
     """
     if isinstance(p, str):
-        several = isinstance(dim, (tuple, list))
-        if p == "fro" and several and len(dim) > 2:
+        if p == "fro" and isinstance(dim, (tuple, list)) and len(dim) > 2:
             listed = " ".join(map(str, dim))
             raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {listed}")
         if p != "fro":
@@ -264,7 +263,7 @@ _EPSILON = 1e-7  # what PyTorch adds to a norm before it divides
 
 
 @op(name="renorm", places="")
-def _renorm(self: Array, p: Number, dim: int, maxnorm: Number) -> Array:
+def _renorm(self: Array, p: float, dim: int, maxnorm: float) -> Array:
     """Scales those slices along `dim` whose norm of order `p` exceeds `maxnorm` down to it.
 
     RuntimeError for fewer than two dims, `p` not positive, or `maxnorm` negative.
@@ -376,7 +375,7 @@ def matrix_norm(
         return _vector_norm(A, 2.0, (rows, columns), keepdim, dtype, out=out)
     if dtype is not None:
         A = ops.to(A, dtype)
-    if ord in ("nuc", 2, -2):
+    if isinstance(ord, str) or abs(ord) == 2:
         return _norm_by_svd(A, ord, (rows, columns), keepdim, out)
     summed, chosen = (rows, columns) if abs(ord) == 1 else (columns, rows)
     if not keepdim and summed > chosen:

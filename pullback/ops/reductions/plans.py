@@ -73,9 +73,10 @@ def _geometry(
     for d in reversed(range(x.ndim)):
         if d not in axes:
             steps[d], step = step, step * x.shape[d]
-    order = sorted(range(x.ndim), key=lambda d: -abs(x.strides[d]))
-    kept = merged((x.shape[d], x.strides[d], steps[d]) for d in order if d not in axes)
-    dims = [(x.shape[d], x.strides[d]) for d in order if d in axes]
+    strides = x.strides or ()
+    order = sorted(range(x.ndim), key=lambda d: -abs(strides[d]))
+    kept = merged((x.shape[d], strides[d], steps[d]) for d in order if d not in axes)
+    dims = [(x.shape[d], strides[d]) for d in order if d in axes]
     reduced = dims if whole else merged(dims)
     column = bool(kept) and (not reduced or abs(kept[-1][1]) < abs(reduced[-1][1]))
     parts = math.prod(size for size, *_ in kept[: len(kept) - column])

@@ -174,7 +174,7 @@ def _sum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | No
         lost = self.dtype.kind == "c" != dtype.kind
         self = cast_array(self, dtype.numpy) if lost else self.astype(dtype.numpy, copy=False)
     elif self.dtype.kind in "bui":
-        return np.asarray(np.add.reduce(self, axes, np.int64, None, keepdim))
+        return np.asarray(np.add.reduce(self, axes, np.int64, None, keepdim))  # type: ignore[call-overload]  # the stub wants a literal
     return sum_array(self, axes, keepdim)
 
 
@@ -205,7 +205,7 @@ def nansum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | 
         raise RuntimeError("nansum on CPU does not support complex inputs")
     if self.dtype.kind in "bui":
         wide = np.int64 if dtype is None else dtype.numpy
-        return np.asarray(np.add.reduce(self, axes, wide, None, keepdim))
+        return np.asarray(np.add.reduce(self, axes, wide, None, keepdim))  # type: ignore[call-overload]  # the stub wants a literal
     a = widened(self, dtype)
     return narrowed(sum_array(np.where(np.isnan(a), a.dtype.type(0), a), axes, keepdim), self, dtype)
 
@@ -310,9 +310,9 @@ def _prod(self: Array, dim: int | None = None, keepdim: bool = False, dtype: Dty
     """
     axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
     if dtype is None and self.dtype.kind in "bui":
-        return np.asarray(np.multiply.reduce(self, axes, np.int64, None, keepdim))
+        return np.asarray(np.multiply.reduce(self, axes, np.int64, None, keepdim))  # type: ignore[call-overload]  # the stub wants a literal
     a = widened(self, dtype)
-    return narrowed(np.multiply.reduce(a, axes, None, None, keepdim), self, dtype)
+    return narrowed(np.multiply.reduce(a, axes, None, None, keepdim), self, dtype)  # type: ignore[call-overload]  # the stub wants a literal
 
 
 def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor:

@@ -43,7 +43,7 @@ def _largest(a: Array, axes: tuple[int, ...] | None) -> Array:
     """What is subtracted before `exp`: the largest real part, zero where that is infinite."""
     if not a.size:
         return np.zeros((), a.real.dtype)
-    top = np.maximum.reduce(a.real, axes, None, None, True)
+    top = np.maximum.reduce(a.real, axes, keepdims=True)
     return np.where(np.isfinite(top), top, 0).astype(a.real.dtype)
 
 
@@ -85,7 +85,7 @@ def _softmax_array(name: str, self: Array, dim: int, dtype: Dtype | None, logs: 
     a = widened(self, dtype)
     if softmax_kernels.takes(a, axis):
         return narrowed(softmax_kernels.forward(a, logs), self, dtype)
-    a = a - a if not a.ndim or not a.shape[axis] else a - np.maximum.reduce(a, axis, None, None, True)
+    a = a - a if not a.ndim or not a.shape[axis] else a - np.maximum.reduce(a, axis, keepdims=True)
     e = np.asarray(np.exp(a))
     total = sum_array(e, (axis,), True) if e.ndim else e.copy()
     return narrowed(a - np.log(total) if logs else np.true_divide(e, total, e), self, dtype)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pullback.core.types import Array
+
 WHOLE = slice(None)
 
 
@@ -43,7 +45,7 @@ def flat_indices(shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     entries += [WHOLE] * (len(shape) - len(entries))
     steps = row_steps(shape)
     arrays = [d for d, entry in enumerate(entries) if entry is not WHOLE]
-    positions = 0
+    positions: Array = np.zeros((), np.int64)
     for d in arrays:
         at = np.asarray(entries[d], dtype=np.int64)
         positions = positions + np.where(at < 0, at + shape[d], at) * steps[d]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from pullback.core._engine import Tensor
 
 # ------------------------------------------------------------ for `refuse` of elementwise ops
 
 
-def unimplemented(kernel: str, complex_text: str | None = None) -> Callable[[Any], None]:
+def unimplemented(kernel: str, complex_text: str | None = None) -> Callable[[Any], NoReturn]:
     """For `refuse`: the error PyTorch raises for a dtype, complex ones in words of their own."""
 
-    def refuse(dtype: Any) -> None:
+    def refuse(dtype: Any) -> NoReturn:
         if complex_text is not None and dtype.is_complex:
             raise NotImplementedError(complex_text)
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtype.type_name}'")

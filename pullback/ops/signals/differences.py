@@ -67,15 +67,12 @@ def _edge(x: Tensor, dim: int, spacing: Any, edge_order: int, side: int) -> Tens
     n = x.shape[dim]
     points = range(edge_order + 1) if side > 0 else range(n - 1, n - 2 - edge_order, -1)
     values = [ops.narrow(x, dim, i, 1) for i in points]
-    if isinstance(spacing, Tensor):
-        first, second = (spacing[points[1]] - spacing[points[0]], None)
-        if edge_order == 2:
-            second = spacing[points[2]] - spacing[points[1]]
-    else:
-        first, second = spacing * side, spacing * side
+    uneven = isinstance(spacing, Tensor)
+    first = spacing[points[1]] - spacing[points[0]] if uneven else spacing * side
     near = (values[1] - values[0]) / first
     if edge_order == 1:
         return near
+    second = spacing[points[2]] - spacing[points[1]] if uneven else first
     far = (values[2] - values[1]) / second
     return near - (far - near) * first / (first + second)
 

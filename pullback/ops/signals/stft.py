@@ -215,7 +215,7 @@ def istft(
             "istft requires a complex-valued input tensor matching the output from stft with "
             "return_complex=True."
         )
-    settings = {"n_fft": n_fft, "hop_length": hop, "win_length": win_length, "center": center}
+    settings: dict[str, Any] = {"n_fft": n_fft, "hop_length": hop, "win_length": win_length, "center": center}
     settings |= {"normalized": normalized, "onesided": onesided, "length": length}
     told = _call_text("istft", input, window, **settings, return_complex=return_complex)
     half = input.shape[-2] != n_fft if onesided is None else onesided

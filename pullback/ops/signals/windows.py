@@ -75,11 +75,11 @@ def _periodic_window(
         kind = type(periodic).__name__
         raise TypeError(f"{name}(): argument 'periodic' (position 2) must be bool, not {kind}")
     if options.get("dtype") is not None:
-        kind = dtype_of(name, options["dtype"])
-        if kind.kind == "c":
-            raise NotImplementedError(f"\"arange_cpu\" not implemented for '{kind.type_name}'")
-        if kind.kind != "f":
-            raise RuntimeError(f"{name} expects floating point dtypes, got: {kind}")
+        wanted = dtype_of(name, options["dtype"])
+        if wanted.kind == "c":
+            raise NotImplementedError(f"\"arange_cpu\" not implemented for '{wanted.type_name}'")
+        if wanted.kind != "f":
+            raise RuntimeError(f"{name} expects floating point dtypes, got: {wanted}")
     count = window_length.__index__()
     if count < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={count}")

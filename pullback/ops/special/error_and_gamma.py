@@ -30,7 +30,7 @@ def _without_half(record: Any, refuse: Callable[[Any], None]) -> Callable[..., A
         return record(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = record.__name__
-    call.__doc__, call.__wrapped__ = record.__doc__, record
+    call.__doc__, vars(call)["__wrapped__"] = record.__doc__, record
     return call
 
 
