@@ -77,4 +77,4 @@ inf, nan, pi, e, newaxis = float("inf"), float("nan"), 3.141592653589793, 2.7182
 globals().update({kind.name: kind for kind in DTYPES} | ALIASES | TENSOR_TYPES)
 namespaces.add_namespaces(__name__)
 _engine.install_completion(namespaces.complete, namespaces.absent_member)
-__getattr__ = namespaces.fill(sys.modules[__name__], "torch")
+__getattr__ = namespaces.fill_namespace(sys.modules[__name__], "torch")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+_KIND_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 class dtype:
@@ -152,9 +152,9 @@ def _promote(a: dtype, b: dtype) -> dtype | None:
     """The smallest type that holds both, None where PyTorch has none."""
     if a is b:
         return a
-    if _KINDS[a.kind] > _KINDS[b.kind]:
+    if _KIND_RANKS[a.kind] > _KIND_RANKS[b.kind]:
         a, b = b, a
-    low, high = _KINDS[a.kind], _KINDS[b.kind]
+    low, high = _KIND_RANKS[a.kind], _KIND_RANKS[b.kind]
     if {a, b} & {uint16, uint32, uint64} and high != 2:
         return None
     if high == 3:
@@ -230,7 +230,7 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     >>> torch.can_cast(torch.float64, torch.float32), torch.can_cast(torch.float32, torch.int64)
     (True, False)
     """
-    rank, target = _KINDS[from_.kind], _KINDS[to.kind]
+    rank, target = _KIND_RANKS[from_.kind], _KIND_RANKS[to.kind]
     if rank == 3 and target != 3:
         return False
     if rank == 2 and target < 2:

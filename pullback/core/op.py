@@ -31,7 +31,7 @@ SURFACE: dict[str, dict[str, Any]] = {"torch": {}, "Tensor": {}}
 FOREACH: list[str] = []
 """The ops of one tensor that `torch._foreach_NAME` applies to lists."""
 
-_KINDS = {
+_KIND_LETTERS = {
     "Array": "T",
     "Array | Number": "N",
     "Array | None": "O",
@@ -48,7 +48,7 @@ def _signature(kernel: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, 
     values = kernel.__defaults__ or ()
     defaults = (REQUIRED,) * (len(names) - len(values)) + tuple(values)
     notes = {k: str(v).strip("'\"") for k, v in kernel.__annotations__.items()}
-    return names, defaults, "".join(_KINDS.get(notes.get(name, ""), ".") for name in names)
+    return names, defaults, "".join(_KIND_LETTERS.get(notes.get(name, ""), ".") for name in names)
 
 
 def _publish(function: Any, name: str, places: str, aliases: tuple[str, ...]) -> None:

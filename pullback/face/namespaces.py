@@ -36,11 +36,11 @@ def add_namespaces(package: str) -> None:
     for name, doc in NAMESPACES.items():
         module = sys.modules[f"{package}.{name}"] = ModuleType(f"{package}.{name}", doc)
         setattr(top, name, module)
-        fill(module, name)
+        fill_namespace(module, name)
     vars(return_types)["__getattr__"] = getter(return_types.__name__)  # it stands below this folder
 
 
-def fill(module: ModuleType, space: str) -> Any:
+def fill_namespace(module: ModuleType, space: str) -> Any:
     """Gives a module the functions that are declared for a namespace, now and later.
 
     Returns the module's `__getattr__`; assigned under that name, type checkers see it too.

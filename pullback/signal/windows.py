@@ -2,7 +2,7 @@
 
 import sys
 
-from pullback.face.namespaces import complete, fill
+from pullback.face.namespaces import complete, fill_namespace
 
 complete()
-__getattr__ = fill(sys.modules[__name__], "signal.windows")
+__getattr__ = fill_namespace(sys.modules[__name__], "signal.windows")

@@ -278,7 +278,7 @@ def repeat_interleave(
 
 def _triangle(name: str, self: Array, diagonal: int, lower: bool) -> Array:
     """Matrices with what is above (or else below) a diagonal replaced by zeros."""
-    _check_matrix(name, self)
+    _check_at_least_2d(name, self)
     rows, columns = self.shape[-2:]
     inside = np.tri(rows, columns, diagonal if lower else diagonal - 1, dtype=bool)
     whole = np.zeros(self.shape, self.dtype)
@@ -286,7 +286,7 @@ def _triangle(name: str, self: Array, diagonal: int, lower: bool) -> Array:
     return whole
 
 
-def _check_matrix(name: str, self: Array) -> None:
+def _check_at_least_2d(name: str, self: Array) -> None:
     if self.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
 
@@ -307,7 +307,7 @@ def tril(self: Array, diagonal: int = 0) -> Array:
 
 @tril.meta
 def _tril_shape(self: Array, diagonal: int) -> Array:
-    _check_matrix("tril", self)
+    _check_at_least_2d("tril", self)
     return meta_array(self.shape, self.dtype)
 
 
@@ -327,7 +327,7 @@ def triu(self: Array, diagonal: int = 0) -> Array:
 
 @triu.meta
 def _triu_shape(self: Array, diagonal: int) -> Array:
-    _check_matrix("triu", self)
+    _check_at_least_2d("triu", self)
     return meta_array(self.shape, self.dtype)
 
 

@@ -20,7 +20,7 @@ from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import bool_, int64, uint8
 from pullback.core.op import op
 from pullback.core.types import Array, Dims
-from pullback.ops.reductions.plans import fold, pick
+from pullback.ops.reductions.plans import fold_plan, pick_plan
 from pullback.ops.reductions.reduce import reduced_axes, unsqueeze_reduced
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained, two_tensors
@@ -102,7 +102,7 @@ def _plan_extremum(self: Spec, dim: Dims, keepdim: bool, function: str) -> Plan:
     for axis in axes or ():
         if not self.shape[axis]:
             raise IndexError(f"{function}(): Expected reduction dim {axis} to have non-zero size.")
-    return fold(_EXTREMA[function].run, self, axes, keepdim)
+    return fold_plan(_EXTREMA[function].run, self, axes, keepdim)
 
 
 _extremum.variant = lambda saved: _EXTREMA[saved["function"]].node
@@ -123,7 +123,7 @@ def _plan_extremum_along(self: Spec, dim: int, keepdim: bool, function: str) -> 
     if self.dtype.kind == "c":
         raise RuntimeError(f"{function}(): does not support complex input")
     axis = checked_axis(function, self, dim, keepdim)
-    return pick(f"{_EXTREMA[function].run}_pick", self, axis, keepdim, values=True)
+    return pick_plan(f"{_EXTREMA[function].run}_pick", self, axis, keepdim, values=True)
 
 
 _extremum_along.variant = lambda saved: f"{saved['function'].title()}Backward0"
@@ -297,7 +297,7 @@ def _argument(name: str, search: Any, run: str) -> Any:
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
         if dim is None:
             return Plan(Spec(int64, (1,) * self.ndim if keepdim else ()))
-        return pick(f"{run}_pick", self, checked_axis(name, self, dim, keepdim), keepdim, values=False)
+        return pick_plan(f"{run}_pick", self, checked_axis(name, self, dim, keepdim), keepdim, values=False)
 
     side, index = ("largest", 2) if name == "argmax" else ("smallest", 1)
     kernel.__doc__ = f"""The index of the {side} element among all, or along `dim`: int64.
@@ -337,7 +337,7 @@ def _truth(name: str, ufunc: Any) -> Any:
 
     def plan(self: Spec, dim: Dims, keepdim: bool) -> Plan:
         made = self.dtype if self.dtype is uint8 else bool_
-        return fold(name, self, axes_of(dim, keepdim, self.ndim), keepdim, made)
+        return fold_plan(name, self, axes_of(dim, keepdim, self.ndim), keepdim, made)
 
     def axes_of(dim: Dims, keepdim: bool, ndim: int) -> tuple[int, ...] | None:
         empty = isinstance(dim, (tuple, list)) and not dim

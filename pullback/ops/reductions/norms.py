@@ -22,7 +22,7 @@ from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
-from pullback.ops.reductions.plans import fold
+from pullback.ops.reductions.plans import fold_plan
 from pullback.ops.reductions.reduce import reduced_axes, sum_array, unsqueeze_reduced, widened
 from pullback.ops.shared.batches import padded, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
@@ -155,7 +155,7 @@ def _plan_vector_norm(self: Spec, ord: float, dim: Dims, keepdim: bool, dtype: D
     _check_not_empty(name, self, ord, axes)
     run = {1: "norm1", 2: "norm2", math.inf: "norm_inf"}.get(ord)
     as_it_is = run is not None and dtype in (None, self.dtype) and self.dtype.kind == "f"
-    return fold(run or "norm2", self, axes, keepdim, (dtype or self.dtype).to_real(), runs=as_it_is)
+    return fold_plan(run or "norm2", self, axes, keepdim, (dtype or self.dtype).to_real(), runs=as_it_is)
 
 
 _vector_norm.vjp(

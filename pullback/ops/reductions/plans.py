@@ -24,7 +24,7 @@ def merged(dims: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
     return result
 
 
-def fold(
+def fold_plan(
     name: str,
     x: Spec,
     axes: tuple[int, ...] | None,
@@ -47,7 +47,7 @@ def fold(
     return Plan(spec, run, *_geometry(x, axes, spec.dtype.itemsize, bits))
 
 
-def pick(name: str, x: Spec, axis: int, keepdim: bool, values: bool) -> Plan:
+def pick_plan(name: str, x: Spec, axis: int, keepdim: bool, values: bool) -> Plan:
     """The plan of what picks an element along an axis: its index, or its value and its index."""
     shape = kept_shape(x, (axis,), keepdim)
     indices, run = Spec(int64, shape), RUNS[name].get(x.dtype.name)

@@ -26,7 +26,7 @@ from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.arrays.casts import cast_array
-from pullback.ops.reductions.plans import fold, kept_shape
+from pullback.ops.reductions.plans import fold_plan, kept_shape
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 from pullback.ops.shared.forms import explained
 
@@ -151,7 +151,7 @@ def _summed_dtype(own: Any, dtype: Dtype | None) -> Dtype:
 def _summed(name: str, x: Spec, axes: tuple[int, ...] | None, keepdim: bool, dtype: Dtype | None) -> Plan:
     """The plan of a sum, mean or product; where the elements are cast first, its kernel does it."""
     made = _summed_dtype(x.dtype, dtype)
-    return fold(name, x, axes, keepdim, made, runs=made is _summed_dtype(x.dtype, None))
+    return fold_plan(name, x, axes, keepdim, made, runs=made is _summed_dtype(x.dtype, None))
 
 
 @op(name="sum", places="", linear=True, takes_half=True, all_dims=True)
@@ -365,7 +365,7 @@ def count_nonzero(self: Array, dim: Dims = None) -> Array:
 
 @count_nonzero.prepare
 def _plan_count_nonzero(self: Spec, dim: Dims) -> Plan:
-    return fold("count_nonzero", self, reduced_axes(dim, False, self.ndim), False, int64)
+    return fold_plan("count_nonzero", self, reduced_axes(dim, False, self.ndim), False, int64)
 
 
 @op(places="", linear=True)
@@ -397,7 +397,7 @@ def _broadcast_axes(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...
 @sum_to_size.prepare
 def _plan_sum_to_size(self: Spec, size: tuple[int, ...]) -> Plan:
     axes = _broadcast_axes(self.shape, size)
-    return fold("sum", self, axes, True, shape=tuple(size), runs=self.dtype.kind == "f")
+    return fold_plan("sum", self, axes, True, shape=tuple(size), runs=self.dtype.kind == "f")
 
 
 sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
@@ -521,7 +521,7 @@ def _plan_moment(name: str, x: Spec, dim: Dims, correction: float, keepdim: bool
     _check_moments(name, x)
     axes = reduced_axes(dim, keepdim, x.ndim)
     free = reduced_count(x.shape, axes) > correction
-    return fold(name, x, axes, keepdim, x.dtype.to_real(), float(correction), free)
+    return fold_plan(name, x, axes, keepdim, x.dtype.to_real(), float(correction), free)
 
 
 _var.prepare(lambda self, dim, correction, keepdim: _plan_moment("var", self, dim, correction, keepdim))

@@ -21,7 +21,7 @@ from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import softmax as softmax_kernels
-from pullback.ops.reductions.plans import fold
+from pullback.ops.reductions.plans import fold_plan
 from pullback.ops.reductions.reduce import (
     Dims,
     narrowed,
@@ -73,7 +73,7 @@ def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Te
 def _plan_logsumexp(self: Spec, dim: Dims, keepdim: bool) -> Plan:
     axes = reduced_axes(dim, keepdim, self.ndim)
     floats = self.dtype.kind in "fc"
-    return fold("logsumexp", self, axes, keepdim, None if floats else get_default_dtype(), runs=floats)
+    return fold_plan("logsumexp", self, axes, keepdim, None if floats else get_default_dtype(), runs=floats)
 
 
 logsumexp.vjp(self=_logsumexp_vjp)

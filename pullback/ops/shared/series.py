@@ -19,7 +19,7 @@ from pullback.core._engine import Tensor
 Series = list[Any]
 """x0, x1, ..., xK: tensors, or a number in front; None for a coefficient that is zero."""
 
-Rule = Callable[..., Series]
+SeriesRule = Callable[..., Series]
 
 # ----------------------------------------------------------------------------------- arithmetic
 
@@ -116,7 +116,7 @@ def _shifted(constant: float, a: Series, sign: int = 1) -> Series:
 # ----------------------------------------------------------------------------------------- rules
 
 
-def signed_sum(*signs: int) -> Rule:
+def signed_sum(*signs: int) -> SeriesRule:
     """The sum of the inputs, each times 1 or -1."""
 
     def rule(y: Any, order: int, *series: Series) -> Series:
@@ -129,7 +129,7 @@ def signed_sum(*signs: int) -> Rule:
     return rule
 
 
-def bilinear(by: Callable[[Any, Any], Any] | None = None) -> Rule:
+def bilinear(by: Callable[[Any, Any], Any] | None = None) -> SeriesRule:
     """A product: each term by the op itself where it has a rule of its own for zeros and infinities."""
     return lambda y, order, a, b: [_product(a, b, k, by=by) for k in range(1, order + 1)]
 
@@ -156,7 +156,7 @@ def power(y: Any, order: int, u: Series, a: Series) -> Series:
     return _flow(exponent, y, lambda e, k: e[k])[1:]
 
 
-def fixed_power(exponent: float) -> Rule:
+def fixed_power(exponent: float) -> SeriesRule:
     """y = u^exponent."""
     return lambda y, order, u: _power(u, exponent, y)[1:]
 
@@ -170,12 +170,12 @@ def square_root(y: Any, order: int, u: Series) -> Series:
     return found[1:]
 
 
-def flow(slope: Callable[[Series, int], Any]) -> Rule:
+def flow(slope: Callable[[Series, int], Any]) -> SeriesRule:
     """y' = s(y) u'; `slope(y, k)` is coefficient k of s, from y_0 ... y_k."""
     return lambda y, order, u: _flow(u, y, slope)[1:]
 
 
-def exponential(rate: float = 1.0, shift: float | None = None) -> Rule:
+def exponential(rate: float = 1.0, shift: float | None = None) -> SeriesRule:
     """y' = (rate y + shift) u'."""
     if rate == 1:
         return flow(lambda y, k: plus(y[k], None if k else shift))
@@ -187,24 +187,24 @@ def logistic(y: Any, order: int, u: Series) -> Series:
     return _flow(u, y, lambda y, k: _minus(y[k], _product(y, y, k)))[1:]
 
 
-def tangent(sign: int) -> Rule:
+def tangent(sign: int) -> SeriesRule:
     """y' = (1 + sign y^2) u': the tangent, circular (1) or hyperbolic (-1)."""
     return flow(lambda y, k: plus(_scaled(_product(y, y, k), sign), None if k else 1.0))
 
 
-def logarithm(scale: float = 1.0, shift: float = 0.0) -> Rule:
+def logarithm(scale: float = 1.0, shift: float = 0.0) -> SeriesRule:
     """y' = u' / (scale (u + shift))."""
     return lambda y, order, u: _quotient(
         u, [c if c is None else (c + shift * (k == 0)) * scale for k, c in enumerate(u)], y
     )[1:]
 
 
-def arc_tangent(sign: int) -> Rule:
+def arc_tangent(sign: int) -> SeriesRule:
     """y' = u' / (1 + sign u^2)."""
     return lambda y, order, u: _quotient(u, _shifted(1.0, _squared(u), sign), y)[1:]
 
 
-def arc(constant: float, sign: int, factor: int = 1) -> Rule:
+def arc(constant: float, sign: int, factor: int = 1) -> SeriesRule:
     """y' = factor u' / sqrt(constant + sign u^2)."""
 
     def rule(y: Any, order: int, u: Series) -> Series:
@@ -216,7 +216,7 @@ def arc(constant: float, sign: int, factor: int = 1) -> Rule:
     return rule
 
 
-def wave(sign: int, is_sine: bool, partner: str) -> Rule:
+def wave(sign: int, is_sine: bool, partner: str) -> SeriesRule:
     """s' = c u', c' = sign s u': sine or cosine, circular (-1) or hyperbolic (1); `partner` is the other."""
 
     def rule(y: Any, order: int, u: Series) -> Series:
@@ -232,7 +232,7 @@ def wave(sign: int, is_sine: bool, partner: str) -> Rule:
     return rule
 
 
-def bell(factor: float) -> Rule:
+def bell(factor: float) -> SeriesRule:
     """y' = factor exp(-u^2) u'."""
 
     def rule(y: Any, order: int, u: Series) -> Series:
@@ -243,7 +243,7 @@ def bell(factor: float) -> Rule:
     return rule
 
 
-def at_value(slope: Callable[[Any], Any]) -> Rule:
+def at_value(slope: Callable[[Any], Any]) -> SeriesRule:
     """A piecewise linear function: its slope at the value, on each coefficient."""
 
     def rule(y: Any, order: int, u: Series) -> Series:

@@ -297,7 +297,7 @@ def _from_half(name: str, x: Tensor, n: int | None, dim: int, norm: str | None) 
 # ------------------------------------------------------------------------------ what users call
 
 
-def _written(name: str, result: Tensor, out: Tensor | None) -> Tensor:
+def _written_or_new(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     if out is None:
         return result
     if out.dtype.kind != result.dtype.kind:
@@ -327,7 +327,7 @@ def _transform_over_dim(name: str, transform: Callable[..., Tensor], text: str, 
         *,
         out: Tensor | None = None,
     ) -> Tensor:
-        return _written(name, transform(name, input, n, dim, norm), out)
+        return _written_or_new(name, transform(name, input, n, dim, norm), out)
 
     example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.tensor([1.0, 2.0, 1.0]))\n{result}\n"
     return _publish_transform(
@@ -344,7 +344,7 @@ def _transform_over_dims(name: str, transform: Callable[..., Tensor], text: str,
         *,
         out: Tensor | None = None,
     ) -> Tensor:
-        return _written(name, transform(name, input, s, dim, norm), out)
+        return _written_or_new(name, transform(name, input, s, dim, norm), out)
 
     over = "all dims, or the last `len(s)`," if default is None else "the last two dims"
     example = f">>> import pullback as torch\n>>> torch.fft.{name}(torch.ones(4, 4)).shape\n"

@@ -3,8 +3,8 @@
 A rule is a function `(level, op, *args)` of the arguments as they are, at least one of them batched at
 the level, and returns batched results; ops/shared/batches.py says more. `find_rule` takes an op's own
 (`@op.batch`), or the general one that its record names (GENERAL), or the first that applies of
-`elementwise`, `along` (one tensor, and parameters that name dims) and, at last, `looped`. The physical
-tensors always have the batch as their first dim.
+`aligned_elementwise`, `along` (one tensor, and parameters that name dims) and, at last, `looped`. The
+physical tensors always have the batch as their first dim.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def find_rule(op: Op) -> tuple[Rule, bool]:
         found = GENERAL["alone" if found == "leading" and tensors == 1 else found]
     elif found is None:
         if op.elementwise:
-            found = elementwise
+            found = aligned_elementwise
         else:
             found = along if tensors == 1 and any(name in DIMS for name in op.params) else looped
     RULES[op] = found, "L" in op.kinds
@@ -42,7 +42,7 @@ def find_rule(op: Op) -> tuple[Rule, bool]:
 # ------------------------------------------------------------------------------ elementwise
 
 
-def elementwise(level: Any, op: Op, *args: Any) -> Any:
+def aligned_elementwise(level: Any, op: Op, *args: Any) -> Any:
     """One call, the samples' dims aligned on the right."""
     if len(args) == 1:
         return batched(level, apply_below(op, (args[0].physical,)))
@@ -232,5 +232,5 @@ def dynamic(level: Any, op: Op, *args: Any) -> Any:
     )
 
 
-GENERAL = {"elementwise": elementwise, "leading": leading, "alone": alone, "dynamic": dynamic}
+GENERAL = {"elementwise": aligned_elementwise, "leading": leading, "alone": alone, "dynamic": dynamic}
 """The rules that ops name on their records."""
