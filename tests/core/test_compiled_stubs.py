@@ -11,7 +11,11 @@ from library import pullback_only, torch
 pytestmark = pullback_only("about Pullback's own stubs")
 
 ROOT = Path(torch.__file__).resolve().parent
-STUBS = {path.stem: path for path in sorted((ROOT / "core").glob("_*.pyi"))}
+STUBS = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted(ROOT.rglob("*.pyi"))
+    if path.with_suffix(".pyx").exists()
+}
 CLASSES = ("Tensor", "Op", "Function", "Node", "RemovableHandle")
 
 
@@ -21,36 +25,39 @@ def named(body):
     return found | {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
 
 
-def taken(stem):
-    """The names that plain files of the package import from a module of the core, or ask it for."""
-    imported = re.compile(rf"from pullback\.core\.{stem} import (\([^)]*\)|[^\n#]*)")
-    asked = re.compile(rf"(?<![\w./]){stem}\.(?!py[xdi]\b)(\w+)")
+def taken(name):
+    """The names that plain files of the package import from a compiled module, or ask it for."""
+    space, _, stem = name.rpartition(".")
+    imported = re.compile(rf"from pullback\.{name} import (\([^)]*\)|[^\n#]*)")
+    module = re.compile(rf"from pullback\.{space} import [^\n#]*\b{stem}\b(?: as (\w+))?")
     for path in ROOT.rglob("*.py"):
         text = path.read_text()
+        alias = module.search(text)
+        asked = re.compile(rf"(?<![\w./]){(alias and alias[1]) or stem}\.(?!py[xdi]\b)(\w+)")
         for names in imported.findall(text):
             yield from re.findall(r"(\w+)(?: as \w+)?", names)
-        yield from asked.findall(text)
+        yield from asked.findall(text) if alias else ()
 
 
-@pytest.mark.parametrize("stem", STUBS)
-def test_what_a_stub_names_is_there(stem):
-    module = importlib.import_module(f"pullback.core.{stem}")
-    body = ast.parse(STUBS[stem].read_text()).body
+@pytest.mark.parametrize("name", STUBS)
+def test_what_a_stub_names_is_there(name):
+    module = importlib.import_module(f"pullback.{name}")
+    body = ast.parse(STUBS[name].read_text()).body
     assert {name for name in named(body) if not hasattr(module, name)} == set()
     for node in body:
         if isinstance(node, ast.ClassDef) and node.name in CLASSES:
             assert {n for n in named(node.body) if not hasattr(getattr(module, node.name), n)} == set()
 
 
-@pytest.mark.parametrize("stem", STUBS)
-def test_what_others_take_is_in_the_stub(stem):
-    assert set(taken(stem)) - named(ast.parse(STUBS[stem].read_text()).body) == set()
+@pytest.mark.parametrize("name", STUBS)
+def test_what_others_take_is_in_the_stub(name):
+    assert set(taken(name)) - named(ast.parse(STUBS[name].read_text()).body) == set()
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_members_are_in_the_stub(name):
     engine = importlib.import_module("pullback.core._engine")
-    (stub,) = [n for n in ast.parse(STUBS["_engine"].read_text()).body if getattr(n, "name", "") == name]
+    (stub,) = [n for n in ast.parse(STUBS["core._engine"].read_text()).body if getattr(n, "name", "") == name]
     kinds = ("getset_descriptor", "method_descriptor", "cython_function_or_method")
     own = {k for k, v in vars(getattr(engine, name)).items() if type(v).__name__ in kinds and k[:2] != "__"}
     assert own - named(stub.body) == set()
