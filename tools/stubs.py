@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import pullback  # noqa: E402
+from pullback import return_types  # noqa: E402
 from pullback.core import dtypes  # noqa: E402
 from pullback.core.op import SURFACE  # noqa: E402
 from pullback.core.signatures import signature_of  # noqa: E402
@@ -61,6 +62,12 @@ BY_NAME = {"out": "Tensor | None", "generator": "Generator | None"}
 PROPERTIES = {"itemsize": "int", "nbytes": "int", "layout": "layout", "grad_dtype": "dtype", "name": "None"}
 """The types of properties; of others bool or Tensor."""
 
+NAMED = {name: kind for name, kind in vars(return_types).items() if getattr(kind, "n_fields", 0)}
+"""The named tuples of results."""
+
+TUPLES = {("histogramdd", "bin_edges"), ("histogramdd_out", "bin_edges")}
+"""The items of named tuples that are tuples of tensors."""
+
 INTERNAL = {"core", "kernels", "ops", "face", "transforms", "_engine", "__main__"}
 
 HIDDEN_NAMES = {name for names in IMPORTS.values() for name in names.split()}
@@ -89,7 +96,7 @@ def default(value: Any) -> str:
     return f" = {value!r}" if value is None or number or type(value) in (bool, int, str) else " = ..."
 
 
-def signature(function: Any, method: bool = False) -> str:
+def signature(function: Any, method: bool = False, kind_of_results: str = "") -> str:
     """The parameters and the result of a function, as between `def name` and the colon."""
     found = signature_of(function)
     parts: list[str] = []
@@ -109,7 +116,13 @@ def signature(function: Any, method: bool = False) -> str:
             text = typed(note, p.name)
             wide = " | None" if p.default is None and not re.search("None|_Any|_Dims", text) else ""
             parts.append(f"{p.name}: {text}{wide}{default(p.default)}")
-    return f"({', '.join(parts)}) -> {typed(found.return_annotation)}"
+    return f"({', '.join(parts)}) -> {result(found.return_annotation, kind_of_results)}"
+
+
+def result(annotation: Any, kind_of_results: str) -> str:
+    """The type of a result; a tuple is the named one of `return_types` where there is one of the name."""
+    several = annotation in ("Any", Any) or str(annotation).startswith("tuple[")
+    return f"_return_types.{kind_of_results}" if several and kind_of_results else typed(annotation)
 
 
 def forms_shown(function: Any) -> list[Any]:
@@ -119,7 +132,7 @@ def forms_shown(function: Any) -> list[Any]:
     return [form for form in declared or explained if form is not HIDDEN]
 
 
-def functions(surface: dict[str, Any], indent: str = "") -> Iterable[str]:
+def functions(surface: dict[str, Any], indent: str = "", space: str = "") -> Iterable[str]:
     """A line for each function by name, several for one that has several forms."""
     for name, function in sorted(surface.items()):
         if isinstance(function, type) and issubclass(function, Exception):
@@ -136,8 +149,10 @@ def functions(surface: dict[str, Any], indent: str = "") -> Iterable[str]:
         else:
             forms = forms_shown(function)
             mark = f"{indent}@_overload\n" if len(forms) > 1 else ""
+            named = f"{space}_{name}" if space else name
+            named = named if named in NAMED else ""
             for form in forms or [function]:
-                yield f"{mark}{indent}def {name}{signature(form, bool(indent))}: ..."
+                yield f"{mark}{indent}def {name}{signature(form, bool(indent), named)}: ..."
 
 
 def package() -> str:
@@ -163,7 +178,7 @@ def package() -> str:
 
 def namespace(space: str) -> str:
     """The stub of a namespace such as `pullback.linalg`."""
-    lines = functions(SURFACE[space])
+    lines = functions(SURFACE[space], space=space)
     return HEAD.format(f"the functions of `torch.{space}`") + imports() + "\n" + "\n".join(lines) + "\n"
 
 
@@ -179,10 +194,34 @@ def members() -> str:
     )
 
 
+def named_tuples() -> str:
+    """`pullback/return_types.pyi`: a class for each named tuple."""
+    lines = []
+    for name, kind in NAMED.items():
+        items = [
+            "tuple[Tensor, ...]" if (name, field) in TUPLES else "Tensor" for field in kind.__match_args__
+        ]
+        lines.append(f"\nclass {name}(tuple[{', '.join(items)}]):")
+        lines.append(f"    def __new__(cls, sequence: Iterable[Any], /) -> {name}: ...")
+        for field, item in zip(kind.__match_args__, items, strict=True):
+            lines += ["    @property", f"    def {field}(self) -> {item}: ..."]
+    return (
+        HEAD.format("the results of `torch.return_types`")
+        + "from collections.abc import Iterable\nfrom typing import Any\n\n"
+        + "from pullback.core._engine import Tensor\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
 def stubs() -> dict[Path, str]:
     """All stubs: file -> text."""
     namespaces.complete()
-    made = {PACKAGE / "__init__.pyi": package(), PACKAGE / "core" / "tensor_members.pyi": members()}
+    made = {
+        PACKAGE / "__init__.pyi": package(),
+        PACKAGE / "return_types.pyi": named_tuples(),
+        PACKAGE / "core" / "tensor_members.pyi": members(),
+    }
     for space in SURFACE:
         if space not in ("torch", "Tensor"):
             made[PACKAGE.joinpath(*space.split(".")).with_suffix(".pyi")] = namespace(space)

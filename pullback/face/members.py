@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Tensor, from_array, make_subclass, retype
-from pullback.core.dtypes import META, contiguous_format, memory_format, preserve_format, strided
+from pullback.core.dtypes import (
+    META,
+    contiguous_format,
+    device,
+    memory_format,
+    preserve_format,
+    strided,
+)
+from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function
 from pullback.core.strides import has_format, strides_of
 from pullback.face import interop, legacy
@@ -192,7 +200,7 @@ def get_device(self: Tensor) -> int:
     return -1
 
 
-def is_pinned(self: Tensor, device: Any = None) -> bool:
+def is_pinned(self: Tensor, device: device | str | int | None = None) -> bool:
     """Whether the memory is pinned for an accelerator: never."""
     return False
 
@@ -202,7 +210,7 @@ def is_distributed(self: Tensor) -> bool:
     return False
 
 
-def to_dense(self: Tensor, dtype: Any = None) -> Tensor:
+def to_dense(self: Tensor, dtype: Dtype | None = None) -> Tensor:
     """The tensor itself, which is dense, in another dtype if one is given."""
     return self if dtype is None else self.to(dtype)
 
@@ -219,7 +227,7 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_fo
     raise AssertionError("Torch not compiled with CUDA enabled")
 
 
-def pin_memory(self: Tensor, device: Any = None) -> Tensor:
+def pin_memory(self: Tensor, device: device | str | int | None = None) -> Tensor:
     """RuntimeError: memory is pinned for accelerators, and there is none."""
     raise RuntimeError("Cannot access accelerator device when none is available.")
 

@@ -158,7 +158,7 @@ SHORT = {
 
 
 def _declare_cast(name: str, kind: dtype) -> Callable[..., Tensor]:
-    def method(self: Tensor, memory_format: Any = preserve_format) -> Tensor:
+    def method(self: Tensor, memory_format: memory_format = preserve_format) -> Tensor:
         return converted(self, kind, memory_format=memory_format)
 
     method.__name__ = method.__qualname__ = name
@@ -180,13 +180,18 @@ def chalf(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
 
 
 @function(places="m")
-def cpu(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
+def cpu(input: Tensor, memory_format: memory_format | None = preserve_format) -> Tensor:
     """The tensor on the device "cpu": itself."""
     return to(input, CPU)
 
 
 @function(places="m")
-def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+def cuda(
+    input: Tensor,
+    device: device | str | int | None = None,
+    non_blocking: bool = False,
+    memory_format: memory_format | None = None,
+) -> Tensor:
     """The tensor on a CUDA device, of which Pullback has none: AssertionError."""
     return to(input, "cuda")
 
@@ -399,7 +404,7 @@ def zero_in_place(input: Tensor) -> Tensor:
 
 
 @function(name="fill_diagonal_", places="tm")
-def fill_diagonal_in_place(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+def fill_diagonal_in_place(input: Tensor, fill_value: Number, wrap: bool = False) -> Tensor:
     """Writes a number to the elements at equal indices; `wrap` goes on below the square of a tall matrix.
 
     RuntimeError for one dimension, and for more than two that are not equally long.

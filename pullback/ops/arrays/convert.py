@@ -19,6 +19,7 @@ from pullback.core.dtypes import (
     DTYPES,
     META,
     as_device,
+    device,
     from_numpy_dtype,
     get_default_dtype,
     number_dtype,
@@ -442,7 +443,7 @@ def new_tensor(self: Tensor, data: Any = _NO_DATA, /, **options: Any) -> Tensor:
 
 
 @function(places="t", converts=True)
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: Dtype | None = None, device: device | str | int | None = None) -> Tensor:
     """`data` as a tensor: a tensor or array of the right dtype is shared, all else copied.
 
     >>> import pullback as torch, numpy as np
@@ -466,8 +467,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 def asarray(
     obj: Any,
     *,
-    dtype: Any = None,
-    device: Any = None,
+    dtype: Dtype | None = None,
+    device: device | str | int | None = None,
     copy: bool | None = None,
     requires_grad: bool | None = None,
 ) -> Tensor:
@@ -526,7 +527,9 @@ def _memory_of(obj: Any, kind: Dtype | None) -> Tensor | None:
 
 
 @function(places="t", aliases=("utils.dlpack.from_dlpack",), converts=True)
-def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+def from_dlpack(
+    ext_tensor: Any, *, device: device | str | int | None = None, copy: bool | None = None
+) -> Tensor:
     """A tensor on the memory of an object with `__dlpack__`: another library's array, or a tensor.
 
     >>> import pullback as torch, numpy as np

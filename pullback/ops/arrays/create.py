@@ -477,7 +477,7 @@ def _new_like(name: str, input: Tensor, size: Any, options: Any, make: Make) -> 
 
 
 @function(places="m")
-def new_zeros(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
+def new_zeros(self: Tensor, *size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     """Zeros of any size with this tensor's dtype and device.
 
     >>> import pullback as torch
@@ -488,7 +488,7 @@ def new_zeros(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
 
 
 @function(places="m")
-def new_ones(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
+def new_ones(self: Tensor, *size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     """Ones of any size with this tensor's dtype and device.
 
     >>> import pullback as torch
@@ -499,7 +499,7 @@ def new_ones(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
 
 
 @function(places="m")
-def new_empty(self: Tensor, *size: Any, **options: Unpack[Options]) -> Tensor:
+def new_empty(self: Tensor, *size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     """A tensor of any size with this one's dtype and device, its elements not set.
 
     >>> import pullback as torch

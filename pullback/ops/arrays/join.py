@@ -237,7 +237,7 @@ def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
 
 
 @function(places="t", aliases=("torch.row_stack",))
-def vstack(tensors: Any, *, out: Any = None) -> Tensor:
+def vstack(tensors: Sequence[Tensor], *, out: Any = None) -> Tensor:
     """Tensors one below the other, vectors as rows."""
     return cat([_lift2(t) for t in _several("vstack", tensors)], 0, out=out)
 

@@ -521,7 +521,7 @@ clone.vjp(self="g")
 
 
 @function(places="m")
-def contiguous(input: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+def contiguous(input: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
     """`input` itself if its elements lie in the order of rows (or of the memory format), else a copy.
 
     >>> import pullback as torch
@@ -576,7 +576,7 @@ def _resize(input: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 @function(places="m")
-def resize_(input: Tensor, *sizes: Any, memory_format: Any = contiguous_format) -> Tensor:
+def resize_(input: Tensor, *sizes: Any, memory_format: memory_format = contiguous_format) -> Tensor:
     """Changes the shape of the tensor itself; elements beyond its storage are undefined.
 
     RuntimeError if it requires a gradient.
@@ -590,7 +590,7 @@ def resize_(input: Tensor, *sizes: Any, memory_format: Any = contiguous_format) 
 
 
 @function(places="tm")
-def resize_as_(input: Tensor, other: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+def resize_as_(input: Tensor, other: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
     """`resize_` to the shape of another tensor."""
     return _resize(input, tuple(other.shape))
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,8 @@ def _fractional_max_pool(
 
 @public()
 def fractional_max_pool2d(
-    input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: Any = None,
+    input: Tensor, kernel_size: Ints, output_size: Ints | None = None,
+    output_ratio: float | Sequence[float] | None = None,
     return_indices: bool = False, _random_samples: Tensor | None = None,
 ) -> Any:  # fmt: skip
     """The largest elements of windows that lie at pseudo-random steps.
@@ -142,7 +144,8 @@ def fractional_max_pool2d(
 
 @public()
 def fractional_max_pool2d_with_indices(
-    input: Tensor, kernel_size: Ints, output_size: Ints | None = None, output_ratio: Any = None,
+    input: Tensor, kernel_size: Ints, output_size: Ints | None = None,
+    output_ratio: float | Sequence[float] | None = None,
     return_indices: bool = True, _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """`fractional_max_pool2d` and the places of the largest elements."""

@@ -235,7 +235,7 @@ affine_matrices.vjp(self=lambda g, self_shape, corners: affine_places(g, tuple(s
 
 
 @function(places="t")
-def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
+def affine_grid_generator(theta: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
     """`affine_grid` without its checks."""
     size = tuple([index(n) for n in size])
     if len(theta) != size[0]:

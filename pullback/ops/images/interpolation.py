@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -209,7 +209,7 @@ def _resized_images(
 def interpolate(
     input: Tensor,
     size: Dims = None,
-    scale_factor: Any = None,
+    scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
@@ -272,7 +272,7 @@ def _warn(name: str) -> None:
 def upsample(
     input: Tensor,
     size: Dims = None,
-    scale_factor: Any = None,
+    scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Tensor:
@@ -282,14 +282,18 @@ def upsample(
 
 
 @function(places="", aliases=("nn.functional.upsample_nearest",))
-def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+def upsample_nearest(
+    input: Tensor, size: Dims = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
     """`interpolate` with the mode "nearest"."""
     _warn("upsample_nearest")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 @function(places="", aliases=("nn.functional.upsample_bilinear",))
-def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+def upsample_bilinear(
+    input: Tensor, size: Dims = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
     """`interpolate` with the mode "bilinear" and aligned corners."""
     _warn("upsample_bilinear")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
@@ -298,11 +302,11 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 @function(places="t")
 def _upsample_bilinear2d_aa(
     input: Tensor,
-    output_size: Any,
+    output_size: Sequence[int] | None,
     align_corners: bool,
     scales_h: float | None = None,
     scales_w: float | None = None,
-    scale_factors: Any = None,
+    scale_factors: Sequence[float] | None = None,
 ) -> Tensor:
     """`interpolate` with the mode "bilinear" and antialias."""
     factors = tuple(scale_factors) if scale_factors is not None else (scales_h, scales_w)

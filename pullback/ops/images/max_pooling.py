@@ -276,7 +276,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
 
 @public()
 def adaptive_max_pool1d_with_indices(
-    input: Tensor, output_size: Any, return_indices: bool = True
+    input: Tensor, output_size: Ints, return_indices: bool = True
 ) -> tuple[Tensor, Tensor]:
     """`adaptive_max_pool1d` and the places of the largest elements."""
     return _adaptive_max_pool(1, input, output_size)

@@ -79,7 +79,7 @@ def _max_unpool(
 @public()
 def max_unpool1d(
     input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
-    output_size: Any = None,
+    output_size: Sequence[int] | None = None,
 ) -> Tensor:  # fmt: skip
     """Puts the elements that `max_pool1d` found back to their places, among zeros.
 
@@ -97,7 +97,7 @@ def max_unpool1d(
 @public()
 def max_unpool2d(
     input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
-    output_size: Any = None,
+    output_size: Sequence[int] | None = None,
 ) -> Tensor:  # fmt: skip
     """Puts the elements that `max_pool2d` found back to their places, among zeros.
 
@@ -117,7 +117,7 @@ def max_unpool2d(
 @public()
 def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
-    output_size: Any = None,
+    output_size: Sequence[int] | None = None,
 ) -> Tensor:  # fmt: skip
     """Puts the elements that `max_pool3d` found back to their places, among zeros.
 

@@ -118,11 +118,11 @@ def _counted(points: Tensor, edges: list[Tensor], weight: Tensor | None, density
 
 def histogramdd(
     input: Tensor,
-    bins: Any,
+    bins: int | Sequence[int] | Sequence[Tensor],
     range: Sequence[float] | None = None,
     weight: Tensor | None = None,
     density: bool = False,
-) -> Any:
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Counts of points in boxes: `(hist, bin_edges)`, the points being the rows of the last dim.
 
     `bins` is a number of bins, one for each dim, or their edges, in ascending order. `range` lists the
@@ -137,18 +137,18 @@ def histogramdd(
     if input.ndim < 2:
         raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
     dims = input.shape[-1]
-    bins = [bins] * dims if isinstance(bins, int) else list(bins)
-    if len(bins) != dims:
+    edges: list[Any] = [bins] * dims if isinstance(bins, int) else list(bins)
+    if len(edges) != dims:
         raise RuntimeError(
             "histogramdd: The size of bins must be equal to the innermost dimension of the input."
         )
     points = ops.reshape(input, (math.prod(input.shape[:-1]), dims))
     _check_points(points, input.shape, weight)
-    if isinstance(bins[0], Tensor):
-        _check_edges(points, bins)
+    if isinstance(edges[0], Tensor):
+        _check_edges(points, edges)
     else:
-        bins = _even_edges(points, bins, range)
-    return return_types.histogramdd((_counted(points, bins, weight, density), tuple(bins)))
+        edges = _even_edges(points, edges, range)
+    return return_types.histogramdd((_counted(points, edges, weight, density), tuple(edges)))
 
 
 def histogram(
@@ -159,7 +159,7 @@ def histogram(
     weight: Tensor | None = None,
     density: bool = False,
     out: tuple[Tensor, Tensor] | None = None,
-) -> Any:
+) -> tuple[Tensor, Tensor]:
     """Counts of all elements in bins: `(hist, bin_edges)`.
 
     `bins` is the number of bins or their edges, in ascending order; `range` the lowest and the highest

@@ -6,6 +6,7 @@ integers are broadcast together; one of booleans stands for several dimensions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -272,7 +273,9 @@ def _index_list(name: str, indices: Any) -> list[Any]:
 
 
 @function()
-def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(
+    input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
+) -> Tensor:
     """A copy of `input` with `values` at the places that a tuple of index tensors picks.
 
     With `accumulate` they are added, in order. Gradients: of `input`, zero where written; of

@@ -84,7 +84,7 @@ def _tensor_or_number(value: Any) -> tuple[Any, Any]:
 
 
 @function()
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """A copy of `input` with a number, or the element of a 0-dim tensor, where the mask is true.
 
     `input` and mask are broadcast. Gradients: of `input`, zero where filled; of `value`, the sum of
@@ -301,7 +301,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
 
 
 @op(nondiff=True, layout="")
-def argwhere(self: Array) -> Any:
+def argwhere(self: Array) -> Array:
     """The indices of elements that are not zero, a row for each.
 
     Unlike `nonzero` it runs under `vmap`, for each sample: their counts must be equal.

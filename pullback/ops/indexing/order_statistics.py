@@ -290,7 +290,7 @@ def _quantile(name: str, skips_nan: bool, text: str) -> Any:
 
     def quantile(
         input: Tensor,
-        q: Any,
+        q: Tensor | float,
         dim: int | None = None,
         keepdim: bool = False,
         *,

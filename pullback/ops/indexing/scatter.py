@@ -78,7 +78,7 @@ def _gather_batch(level: Any, op: Op, self: Any, dim: int, index: Any, sparse_gr
 
 
 @function()
-def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Any = None) -> Tensor:
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:
     """`gather` with `input` and `indices` broadcast against each other; without `dim`, flattened.
 
     >>> import pullback as torch
@@ -206,8 +206,8 @@ def _scattered(input: Tensor, dim: int, index: Tensor, src: Any, reduce: Any, ou
 
 @function()
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, *,
-    value: Any = None, reduce: str | None = None, out: Any = None,
+    input: Tensor, dim: int, index: Tensor, src: Tensor | Number | None = None, *,
+    value: Number | None = None, reduce: str | None = None, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """A copy of `input` with the elements of `src`, or a number, at `index` along a dimension.
 
@@ -317,7 +317,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 @function()
 def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1,
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1,
     *, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """A copy of `input` with `src` at `start:end:step` of a dimension."""

@@ -80,7 +80,7 @@ def _search_rows(bounds: Array, values: Array, side: Side) -> Array:
 @function(places="t")
 def searchsorted(
     sorted_sequence: Tensor,
-    input: Any,
+    input: Tensor | Number,
     *,
     out_int32: bool = False,
     right: bool = False,
@@ -112,7 +112,7 @@ def searchsorted(
 
 @function(places="t")
 def bucketize(
-    input: Any,
+    input: Tensor | Number,
     boundaries: Tensor,
     *,
     out_int32: bool = False,

@@ -149,7 +149,7 @@ def _index_add_batch(level: Any, op: Op, self: Any, dim: int, index: Any, source
 
 @function()
 def index_add(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Any = None
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1, out: Any = None
 ) -> Tensor:
     """A copy of `input` with `alpha * source` added at the indices of a dimension that `index` names.
 
@@ -259,7 +259,7 @@ def _index_fill_batch(level: Any, op: Op, self: Any, dim: int, index: Any, value
 
 
 @function(places="tmi")
-def index_fill(input: Tensor, dim: int, index: Tensor, value: Any, *, out: Any = None) -> Tensor:
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number, *, out: Any = None) -> Tensor:
     """A copy of `input` with a number, or the element of a 0-dim tensor, at indices of a dimension.
 
     Gradients: of `input`, zero where written; of `value`, the sum of the result's there.

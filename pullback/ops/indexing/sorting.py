@@ -7,7 +7,6 @@ moved goes back to where they came from, by `to_picked` with the indices that th
 from __future__ import annotations
 
 import operator
-from typing import Any
 
 import numpy as np
 
@@ -74,8 +73,8 @@ def sort(
     descending: bool = False,
     stable: bool | None = None,
     *,
-    out: Any = None,
-) -> Any:
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """The elements along `dim` in order, and where each came from: `(values, indices)`.
 
     Equal elements keep their order, whether `stable` is asked for or not. NaN is the largest.

@@ -180,7 +180,7 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function(name="linalg_slogdet", places="", aliases=("linalg.slogdet",))
-def linalg_slogdet(A: Tensor, *, out: Any = None) -> Any:
+def linalg_slogdet(A: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """The sign (for complex numbers, the phase) and the logarithm of the size of the determinant.
 
     For a singular matrix 0 and -inf. The gradient of `logabsdet` is `inv(A).mH`.
@@ -193,7 +193,7 @@ def linalg_slogdet(A: Tensor, *, out: Any = None) -> Any:
 
 
 @function()
-def slogdet(input: Tensor, *, out: Any = None) -> Any:
+def slogdet(input: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """`linalg.slogdet`.
 
     >>> import pullback as torch

@@ -110,7 +110,7 @@ _eigvalsh.vjp(self=lambda g, self, UPLO: _rebuilt(g, eigh_pairs(self, UPLO)[1]))
 
 
 @function(places="", aliases=("linalg.eigh",))
-def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
+def eigh(A: Tensor, UPLO: str = "L", *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """Ascending eigenvalues and orthonormal eigenvectors of Hermitian (..., n, n).
 
     One triangle is read, the lower for "L". The gradient of the vectors exists for functions that do
@@ -202,7 +202,7 @@ _eigvals.vjp(self=lambda g, self: _between_left_vectors(ops.diag_embed(g), eig_p
 
 
 @function(places="", aliases=("linalg.eig",))
-def eig(A: Tensor, *, out: Any = None) -> Any:
+def eig(A: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors (columns of norm 1) of square (..., n, n); always complex.
 
     RuntimeError for numbers that are not finite. The gradient of the vectors exists for functions

@@ -47,7 +47,9 @@ inverse_and_info.vjp(self=lambda g0, result0: -(adjoint(result0) @ g0 @ adjoint(
 
 
 @function(places="", aliases=("linalg.inv_ex",))
-def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
+def inv_ex(
+    A: Tensor, *, check_errors: bool = False, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """`linalg.inv` with a code for each matrix: 0, or the place of the first zero pivot.
 
     >>> import pullback as torch

@@ -125,7 +125,13 @@ def _ldl_gradient(g0: Tensor, hermitian: bool, result0: Tensor, result1: Tensor)
 
 
 @function(places="", aliases=("linalg.ldl_factor_ex",))
-def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False, out: Any = None) -> Any:
+def ldl_factor_ex(
+    A: Tensor,
+    *,
+    hermitian: bool = False,
+    check_errors: bool = False,
+    out: tuple[Tensor, Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """`linalg.ldl_factor` with a code for each matrix: 0, or the place of a zero block.
 
     >>> import pullback as torch
@@ -137,7 +143,9 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
 
 
 @function(places="", aliases=("linalg.ldl_factor",))
-def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> Any:
+def ldl_factor(
+    A: Tensor, *, hermitian: bool = False, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """L and D of `A = L D L.mT` (`L.mH` if `hermitian`) in one lower triangle, and pivots.
 
     A is (..., n, n), float or complex; its lower triangle is read. RuntimeError for a block of D that

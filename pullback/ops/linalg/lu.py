@@ -193,7 +193,13 @@ _unpack.batch(batched_all)
 
 
 @function(places="", aliases=("linalg.lu_factor_ex",))
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None) -> Any:
+def lu_factor_ex(
+    A: Tensor,
+    *,
+    pivot: bool = True,
+    check_errors: bool = False,
+    out: tuple[Tensor, Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """`linalg.lu_factor` with a code for each matrix: 0, or the place of the first zero pivot.
 
     >>> import pullback as torch
@@ -205,7 +211,9 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, o
 
 
 @function(places="", aliases=("linalg.lu_factor",))
-def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
+def lu_factor(
+    A: Tensor, *, pivot: bool = True, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """L below and U on and above the diagonal of one matrix, and the row pivots, counted from 1.
 
     A is (..., m, n), float or complex. RuntimeError for a zero pivot. `lu_solve` and `lu_unpack`
@@ -219,7 +227,9 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
 
 
 @function(name="linalg_lu", places="", aliases=("linalg.lu",))
-def linalg_lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
+def linalg_lu(
+    A: Tensor, *, pivot: bool = True, out: tuple[Tensor, Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """P, L and U of `A = P L U`: a permutation, a lower triangle with ones, an upper triangle.
 
     A is (..., m, n), float or complex. The gradient is
@@ -241,8 +251,8 @@ def lu_unpack(
     unpack_data: bool = True,
     unpack_pivots: bool = True,
     *,
-    out: Any = None,
-) -> Any:
+    out: tuple[Tensor, Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """P, L and U from the result of `linalg.lu_factor`; empty tensors for what is not asked for.
 
     >>> import pullback as torch
@@ -256,14 +266,16 @@ def lu_unpack(
 
 
 @function(name="_lu_with_info", places="t")
-def _lu_with_info(input: Tensor, pivot: bool = True, check_errors: bool = True) -> Any:
+def _lu_with_info(
+    input: Tensor, pivot: bool = True, check_errors: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
     """`linalg.lu_factor_ex` under the name that `torch.lu` uses."""
     check = "torch.linalg.lu_factor_ex" if check_errors else ""
     return named_results("_lu_with_info", _lu_factor_ex(input, pivot, check), None)
 
 
 @function()
-def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
+def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> tuple[Tensor, ...]:
     """LU and pivots in a plain tuple, with `get_infos=True` the codes: `linalg.lu_factor` is its name now.
 
     >>> import pullback as torch

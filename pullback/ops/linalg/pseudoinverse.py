@@ -92,11 +92,11 @@ pseudoinverse.vjp(self=lambda g, self, result: pinv_gradient(g, self, result))
 @function(name="pinv", places="", aliases=("linalg.pinv",))
 def pinv(
     A: Tensor,
-    rcond: Any = None,
+    rcond: Tensor | float | None = None,
     hermitian: bool = False,
     *,
-    atol: Any = None,
-    rtol: Any = None,
+    atol: Tensor | float | None = None,
+    rtol: Tensor | float | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
     """The Moore-Penrose inverse P of matrices (..., m, n), float or complex: (..., n, m).
@@ -147,11 +147,11 @@ def _rank_shape(self: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
 @function(places="", aliases=("linalg.matrix_rank",))
 def matrix_rank(
     A: Tensor,
-    tol: Any = None,
+    tol: Tensor | float | None = None,
     hermitian: bool = False,
     *,
-    atol: Any = None,
-    rtol: Any = None,
+    atol: Tensor | float | None = None,
+    rtol: Tensor | float | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
     """The number of singular values above `max(atol, rtol * largest)`; `tol` is an old name of atol.
@@ -169,7 +169,7 @@ def matrix_rank(
 
 
 @function(places="", aliases=("linalg.cond",))
-def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
+def cond(A: Tensor, p: float | str | None = None, *, out: Tensor | None = None) -> Tensor:
     """The condition number: `norm(A, p) * norm(inv(A), p)`, inf if A is singular.
 
     For `p` None, 2 or -2 the quotient of the extreme singular values, for (..., m, n); other norms

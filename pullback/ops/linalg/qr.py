@@ -109,7 +109,9 @@ def _qr_rule(g0: Tensor, g1: Tensor, self_shape: Any, mode: str, result0: Tensor
 
 
 @function(name="linalg_qr", places="", aliases=("linalg.qr",))
-def linalg_qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
+def linalg_qr(
+    A: Tensor, mode: str = "reduced", *, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """Q with orthonormal columns and the upper triangular R of `A = Q R`.
 
     A is (..., m, n), float or complex; with k the smaller of m and n, Q is (..., m, k) and R
@@ -135,7 +137,9 @@ def linalg_qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
 
 
 @function()
-def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
+def qr(
+    input: Tensor, some: bool = True, *, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """Q and R of `input = Q R`: `linalg.qr` is its name now.
 
     >>> import pullback as torch
@@ -323,7 +327,7 @@ def _geqrf_gradient(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor, resul
 
 
 @function()
-def geqrf(input: Tensor, *, out: Any = None) -> Any:
+def geqrf(input: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """R and, below its diagonal, the reflectors whose product is Q, and tau: see `ormqr`.
 
     >>> import pullback as torch

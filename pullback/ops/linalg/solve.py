@@ -11,6 +11,7 @@ see pseudoinverse.py). Their residuals |A X - B|^2 are least: what they pass on 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,14 @@ def _solution(A: Tensor, B: Tensor, left: bool, check: str) -> tuple[Tensor, Ten
 
 
 @function(places="", aliases=("linalg.solve_ex",))
-def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None) -> Any:
+def solve_ex(
+    A: Tensor,
+    B: Tensor,
+    *,
+    left: bool = True,
+    check_errors: bool = False,
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """`linalg.solve` with a code for each matrix: 0, or the place of the first zero pivot.
 
     >>> import pullback as torch
@@ -139,7 +147,9 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
 
 
 @function(places="", aliases=("linalg.tensorsolve",))
-def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
+def tensorsolve(
+    A: Tensor, B: Tensor, dims: Sequence[int] | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """The X with `tensordot(A, X, X.ndim) == B`; `dims` of A are moved to its end first.
 
     RuntimeError if A is not square in that sense.
@@ -214,8 +224,13 @@ def _lstsq_gradients(g0: Tensor, g1: Tensor, self: Tensor, B: Tensor, result0: T
 
 @function(places="", aliases=("linalg.lstsq",))
 def lstsq(
-    A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None, out: Any = None
-) -> Any:
+    A: Tensor,
+    B: Tensor,
+    rcond: float | None = None,
+    *,
+    driver: str | None = None,
+    out: tuple[Tensor, Tensor, Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The X with the least `norm(A X - B)`: `(solution, residuals, rank, singular_values)`.
 
     A is (..., m, n), B (..., m, k) or a stack of vectors (..., m). `driver` is LAPACK's gelsy (the

@@ -176,7 +176,13 @@ def _phase_check_batch(level: Any, op: Op, self: Any, message: str) -> Any:
 
 
 @function(name="linalg_svd", places="", aliases=("linalg.svd",))
-def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
+def linalg_svd(
+    A: Tensor,
+    full_matrices: bool = True,
+    *,
+    driver: str | None = None,
+    out: tuple[Tensor, Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """U, S and Vh of `A = U diag(S) Vh`, S real and descending, U and V with orthonormal columns.
 
     A is (..., m, n), float or complex; with k the smaller of m and n, U is (..., m, k) and Vh
@@ -206,7 +212,13 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) 
 
 
 @function(name="svd")
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
+def svd(
+    input: Tensor,
+    some: bool = True,
+    compute_uv: bool = True,
+    *,
+    out: tuple[Tensor, Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """U, S and V of `input = U diag(S) V.mH`: `linalg.svd` is its name now, with V.mH in place of V.
 
     >>> import pullback as torch

@@ -107,8 +107,8 @@ def _triangular_solve(
     transpose: bool = False,
     unitriangular: bool = False,
     *,
-    out: Any = None,
-) -> Any:
+    out: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """The solution of `A X = input` and a copy of A: `linalg.solve_triangular` is its name now.
 
     With `transpose=True` that of `A.mT X = input`.
@@ -177,7 +177,9 @@ _cholesky_ex.variant = lambda saved: (
 
 
 @function(places="", aliases=("linalg.cholesky_ex",))
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
+def cholesky_ex(
+    A: Tensor, *, upper: bool = False, check_errors: bool = False, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """The Cholesky factor and a code for each matrix: 0, or the order of the minor not positive.
 
     See `linalg.cholesky`. LinAlgError for codes other than 0 with `check_errors=True`.

@@ -13,6 +13,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import SURFACE, function
+from pullback.core.types import Dims
 from pullback.ops.shared.dims import wrap_dim
 
 # ------------------------------------------------------------------------------------ softmax
@@ -125,7 +126,7 @@ def _left_for_scripts(name: str, instead: str) -> None:
 
 
 @function(places="t")
-def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+def frobenius_norm(input: Tensor, dim: Dims, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The norm of order 2 over `dim`; `linalg.vector_norm` is its name now."""
     _left_for_scripts("frobenius_norm", "linalg.vector_norm(A, 2., dim, keepdim)")
     return ops.vector_norm(input, 2, dim, keepdim, out=out)
@@ -133,7 +134,7 @@ def frobenius_norm(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tenso
 
 @function(places="t")
 def nuclear_norm(
-    input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None
+    input: Tensor, dim: Dims = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None
 ) -> Tensor:
     """The sum of the singular values; `linalg.matrix_norm` is its name now."""
     _left_for_scripts("nuclear_norm", "linalg.matrix_norm(A, 'nuc', dim, keepdim)")

@@ -326,7 +326,7 @@ def _glu_axis(self: Any, dim: int) -> int:
 
 
 @op(places="", aliases=("nn.functional.glu",), layout="K")
-def glu(self: Array, dim: int = -1) -> Any:
+def glu(self: Array, dim: int = -1) -> Array:
     """`a * sigmoid(b)`, a and b being the halves of the input along `dim`.
 
     RuntimeError for an odd size; floats only. The gradients are `g * s` and `g * a * s * (1 - s)`.

@@ -214,7 +214,7 @@ _publish_in_torch("feature_alpha_dropout", True, True)
 
 
 @op(places="t", random=True, takes_half=True)
-def native_dropout(input: Array, p: float, train: bool | None) -> Any:
+def native_dropout(input: Array, p: float, train: bool | None) -> tuple[Array, Array]:
     """`dropout`, with the mask of what was kept. RuntimeError for p outside [0, 1].
 
     >>> import pullback as torch

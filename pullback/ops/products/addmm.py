@@ -235,7 +235,7 @@ _addr = elementwise(
 
 @function(places="tmi")
 def addr(
-    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None
+    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Any = None
 ) -> Tensor:
     """`beta * input + alpha * outer(vec1, vec2)`, `input` broadcast to the product's shape.
 
@@ -293,7 +293,9 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @function(places="t")
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None) -> Tensor:
+def tensordot(
+    a: Tensor, b: Tensor, dims: int | Tensor | Sequence[Sequence[int]] = 2, *, out: Tensor | None = None
+) -> Tensor:
     """Sums of products over dims of `a` paired with dims of `b`: two lists, or how many, last with
     first.
 
@@ -303,15 +305,14 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
     >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(3, 4, 5)).shape
     torch.Size([2, 5])
     """
-    if isinstance(dims, Tensor):
-        dims = dims.tolist()
-    if isinstance(dims, int):
-        if dims < 0:
-            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
-        if dims > min(a.ndim, b.ndim):
-            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
-        dims = (list(range(-dims, 0)), list(range(dims)))
-    of_a, of_b = ([d] if isinstance(d, int) else list(d) for d in dims)
+    given: Any = dims.tolist() if isinstance(dims, Tensor) else dims
+    if isinstance(given, int):
+        if given < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={given}")
+        if given > min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={given}")
+        given = (list(range(-given, 0)), list(range(given)))
+    of_a, of_b = ([d] if isinstance(d, int) else list(d) for d in given)
     if len(of_a) != len(of_b):
         raise RuntimeError("both dimension lists should have same length")
     if a.dtype is not b.dtype:

@@ -9,7 +9,7 @@ import numpy as np
 from pullback.core._engine import Tensor
 from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
-from pullback.core.types import Array
+from pullback.core.types import Array, Dims
 from pullback.ops.shared.dims import wrap_dims
 
 
@@ -32,7 +32,7 @@ def _hash_tensor(self: Array, dim: Any, keepdim: bool, mode: int) -> Array:
 
 @function()
 def hash_tensor(
-    input: Tensor, dim: Any = (), *, keepdim: bool = False, mode: int = 0, out: Any = None
+    input: Tensor, dim: Dims = (), *, keepdim: bool = False, mode: int = 0, out: Any = None
 ) -> Tensor:
     """A number for the elements over `dim`, all if it is empty: the exclusive or of their 64 bits.
 

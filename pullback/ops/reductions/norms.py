@@ -9,6 +9,7 @@ reason.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -348,7 +349,7 @@ def _check_order(ord: Any) -> None:
 def matrix_norm(
     A: Tensor,
     ord: float | str = "fro",
-    dim: Any = (-2, -1),
+    dim: Sequence[int] = (-2, -1),
     keepdim: bool = False,
     *,
     dtype: Dtype | None = None,
@@ -407,7 +408,7 @@ def _norm_by_svd(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, out:
 def norm_of(
     A: Tensor,
     ord: float | str | None = None,
-    dim: Any = None,
+    dim: Dims = None,
     keepdim: bool = False,
     *,
     out: Tensor | None = None,

@@ -19,7 +19,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
-from pullback.core.types import Array
+from pullback.core.types import Array, Number
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.min_max import to_picked
 from pullback.ops.shared.dims import wrap_dim
@@ -332,7 +332,7 @@ def _panels(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor
 
 
 @function(aliases=("torch.trapz",), places="t")
-def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Number = 1, dim: int = -1) -> Tensor:
     """The integral along `dim` by the trapezoidal rule, over points `x` or spaced by `dx`.
 
     RuntimeError for booleans, and if `x` has another length than `y`.
@@ -346,7 +346,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1)
 
 
 @function(places="t")
-def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Number = 1, dim: int = -1) -> Tensor:
     """The running integral along `dim` by the trapezoidal rule, one element shorter than `y`.
 
     >>> import pullback as torch

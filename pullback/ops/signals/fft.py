@@ -19,7 +19,7 @@ from pullback.core.dtypes import get_default_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.strides import ordered_strides
-from pullback.core.types import Array
+from pullback.core.types import Array, Dims
 from pullback.ops.arrays.create import Options, created
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
@@ -439,7 +439,7 @@ def _rolled_by_half(input: Tensor, dim: Any, sign: int) -> Tensor:
 
 
 @function(name="fft_fftshift", places="", aliases=("fft.fftshift",))
-def fftshift(input: Tensor, dim: Any = None) -> Tensor:
+def fftshift(input: Tensor, dim: Dims = None) -> Tensor:
     """Moves the frequency zero of a spectrum to the middle of `dim`, of all dims if None.
 
     >>> import pullback as torch
@@ -450,7 +450,7 @@ def fftshift(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @function(name="fft_ifftshift", places="", aliases=("fft.ifftshift",))
-def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
+def ifftshift(input: Tensor, dim: Dims = None) -> Tensor:
     """The inverse of `fftshift`.
 
     >>> import pullback as torch
