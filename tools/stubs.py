@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+if any(ROOT.glob("pullback/core/_engine.*.so")):  # built here; else the installed package is asked
+    sys.path.insert(0, str(ROOT))
 
 import pullback  # noqa: E402
 from pullback import return_types  # noqa: E402
