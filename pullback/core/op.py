@@ -86,13 +86,13 @@ def op(
     places: str = "tm",
     aliases: tuple[str, ...] = (),
     **flags: Any,
-) -> Any:
+) -> Callable[[Callable[..., Any]], Op]:
     """Declares an op by its kernel on arrays. A decorator; the flags are those of `Op`.
 
     `name` is the op's own where it differs from the kernel's (two ops behind one public function).
     """
 
-    def declare(kernel: Callable[..., Any]) -> Any:
+    def declare(kernel: Callable[..., Any]) -> Op:
         own = name or kernel.__name__
         params, defaults, kinds = _signature(kernel)
         record = Op(own, kernel, params, defaults, kinds, doc=kernel.__doc__, **flags)
@@ -117,7 +117,7 @@ def elementwise(
     forms: tuple[Any, ...] | None = None,
     number_names: dict[str, str] | None = None,
     **flags: Any,
-) -> Any:
+) -> Op:
     """Declares an elementwise op by its loop: a NumPy ufunc, or the name "module:ufunc" of another.
 
     `kernel` is a function on promoted, not yet broadcast arrays where no ufunc does (all) the work.
@@ -157,7 +157,7 @@ def function(
     forms: tuple[Any, ...] | None = None,
     converts: bool = False,
     signatures: tuple[Callable[..., Any], ...] = (),
-) -> Any:
+) -> Callable[[Any], Any]:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
 
     With `i` in `places` the function must take `out` and hand it to its last op. One that `converts` takes
@@ -167,7 +167,7 @@ def function(
     signatures of its calls, the fullest last, where the function's own is `*args, **kwargs`.
     """
 
-    def declare(fn: Callable[..., Any]) -> Any:
+    def declare(fn: Any) -> Any:
         own = name or fn.__name__
         public = fn  # a class or an object is published as it is
         if isinstance(fn, Op) or hasattr(fn, "__code__"):

@@ -72,7 +72,7 @@ def _view(self: Array, size: Size) -> Array:
     return self.reshape(shape)
 
 
-_view.vjp(self=lambda g, self_shape: reshape(g, self_shape))
+_view.vjp(self=lambda g, self_shape: ops.reshape(g, self_shape))
 
 
 @function(places="m")
@@ -120,7 +120,7 @@ def _reshape_alias(self: Array, size: tuple[int, ...]) -> Array:
     return self.reshape(size)
 
 
-_reshape_alias.vjp(self=lambda g, self_shape: reshape(g, self_shape))
+_reshape_alias.vjp(self=lambda g, self_shape: ops.reshape(g, self_shape))
 
 
 @op(places="", moves=True, linear=True)
@@ -134,7 +134,7 @@ def _unsafe_view_shape(self: Array, size: Any) -> Array:
     return meta_array(infer_size(size, self.size), self.dtype)
 
 
-unsafe_view.vjp(self=lambda g, self_shape: reshape(g, self_shape))
+unsafe_view.vjp(self=lambda g, self_shape: ops.reshape(g, self_shape))
 
 
 @_view.batch

@@ -362,7 +362,7 @@ def view_as_real(self: Array) -> Array:
     return strided(reals, (*self.shape, 2), (*(s // reals.itemsize for s in self.strides), 1), 0)
 
 
-view_as_real.vjp(self=lambda g: view_as_complex(ops.contiguous(g)))
+view_as_real.vjp(self=lambda g: ops.view_as_complex(ops.contiguous(g)))
 
 
 @op(view=True, linear=True, batch="leading")

@@ -263,8 +263,8 @@ def _broadcast_error(shapes: list[tuple[int, ...]]) -> str:
 
 
 _where.vjp(
-    self=lambda g, condition: where(condition, g, 0),
-    other=lambda g, condition: where(condition, 0, g),
+    self=lambda g, condition: ops.where(condition, g, 0),
+    other=lambda g, condition: ops.where(condition, 0, g),
 )
 
 

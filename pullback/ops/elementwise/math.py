@@ -515,7 +515,7 @@ def _digamma_kernel(self: Any) -> Any:
 digamma: Op = _real(
     "digamma",
     None,
-    lambda g, self: times(g, polygamma(1, self)),
+    lambda g, self: times(g, ops.polygamma(1, self)),
     "The slope of lgamma; its own slope is polygamma(1, x).",
     "-1.9635",
     kernel=_digamma_kernel,
@@ -544,7 +544,7 @@ _polygamma = elementwise(
     promote="float",
     allowed="f",
     refuse=unimplemented("polygamma"),
-    vjp={"self": lambda g, self, n: times(g, polygamma(n + 1, self))},
+    vjp={"self": lambda g, self, n: times(g, ops.polygamma(n + 1, self))},
     doc="The n-th derivative of digamma.",
 )
 

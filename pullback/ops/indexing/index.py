@@ -101,7 +101,7 @@ def _picked_shape(a: Array, key: tuple[Any, ...]) -> tuple[int, ...]:
     return (*before, *shape, *[a.shape[d] for d in whole][len(before) :])
 
 
-index.vjp(self=lambda g, self_shape, indices: index_sum(g, indices, self_shape))
+index.vjp(self=lambda g, self_shape, indices: ops.index_sum(g, indices, self_shape))
 
 
 @op(places="", moves=True, linear=True)

@@ -124,7 +124,7 @@ def masked_select(self: Array, mask: Array) -> Array:
 
 
 masked_select.vjp(
-    self=lambda g, self_shape, mask: masked_scatter(
+    self=lambda g, self_shape, mask: ops.masked_scatter(
         ops.zeros(ops.common_shape(self_shape, mask.shape), dtype=g.dtype),
         ops.expand(mask, ops.common_shape(self_shape, mask.shape)),
         g,

@@ -55,7 +55,9 @@ def gather(self: Array, dim: int, index: Array, sparse_grad: bool = False) -> Ar
 
 
 gather.vjp(
-    self=lambda g, self_shape, dim, index: scatter_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
+    self=lambda g, self_shape, dim, index: ops.scatter_add(
+        ops.zeros(self_shape, dtype=g.dtype), dim, index, g
+    )
 )
 
 

@@ -66,7 +66,7 @@ def _index_select_shape(self: Array, dim: int, index: Array) -> Array:
 
 
 index_select.vjp(
-    self=lambda g, self_shape, dim, index: index_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
+    self=lambda g, self_shape, dim, index: ops.index_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
 )
 
 
@@ -196,8 +196,13 @@ def _index_copy_shape(self: Array, dim: int, index: Array, source: Array) -> Arr
     return meta_array(self.shape, self.dtype)
 
 
+def _outside(g: Tensor, dim: int, index: Tensor) -> Tensor:
+    """A gradient with zeros at the named indices."""
+    return _index_fill(g, dim, index, None, 0)
+
+
 index_copy.vjp(
-    self=lambda g, dim, index: _index_fill(g, dim, index, None, 0),
+    self=_outside,
     source=lambda g, dim, index, source_shape: ops.reshape(index_select(g, dim, index), source_shape),
 )
 

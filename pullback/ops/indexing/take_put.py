@@ -45,7 +45,7 @@ def _take_shape(self: Array, index: Array) -> Array:
     return meta_array(index.shape, self.dtype)
 
 
-take.vjp(self=lambda g, self_shape, index: put(ops.zeros(self_shape, dtype=g.dtype), index, g, True))
+take.vjp(self=lambda g, self_shape, index: ops.put(ops.zeros(self_shape, dtype=g.dtype), index, g, True))
 
 
 @take.jvp

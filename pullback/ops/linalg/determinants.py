@@ -56,9 +56,6 @@ def _as_matrices(numbers: Tensor) -> Tensor:
     return ops.unsqueeze(ops.unsqueeze(numbers, -1), -1)
 
 
-_det.vjp(self=lambda g, self: _as_matrices(g) * _cofactors(self))
-
-
 def _all_but_one(values: Array) -> Array:
     """For each of (..., n) values the product of the others, without a division."""
     ones = np.ones((*values.shape[:-1], 1), values.dtype)
@@ -89,6 +86,9 @@ def _cofactors(self: Array) -> Array:
 @_cofactors.meta
 def _cofactors_shape(self: Array) -> Array:
     return meta_matrices(self, *self.shape[-2:], columns=False)
+
+
+_det.vjp(self=lambda g, self: _as_matrices(g) * _cofactors(self))
 
 
 def _cofactors_by_svd(a: Array) -> Array:

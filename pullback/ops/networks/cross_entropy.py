@@ -73,11 +73,21 @@ def _nll_slope(
 
 
 _nll_slope.meta(lambda self, target, weight, reduction, ignore_index, shape: meta_array(shape, self.dtype))
-_nll_slope.vjp(
-    self=lambda g, target, weight, reduction, ignore_index, shape: (_nll2d if len(shape) == 4 else _nll)(
-        g, target, weight, reduction, ignore_index
-    )
-)
+
+
+def _nll_slope_vjp(
+    g: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    reduction: int,
+    ignore_index: int,
+    shape: tuple[int, ...],
+) -> Tensor:
+    """The slope is linear, so its rule is the loss itself."""
+    return (_nll2d if len(shape) == 4 else _nll)(g, target, weight, reduction, ignore_index)
+
+
+_nll_slope.vjp(self=_nll_slope_vjp)
 
 
 @_nll_slope.batch

@@ -239,7 +239,7 @@ native_dropout.meta(
     )
 )
 native_dropout.vjp(
-    input=lambda g0, result1, p, train: native_dropout_backward(g0, result1, _factor(p, train))
+    input=lambda g0, result1, p, train: ops.native_dropout_backward(g0, result1, _factor(p, train))
 )
 
 
