@@ -25,7 +25,7 @@ BUILD = "build/debug" if DEBUG else "build"
 PYTHON: dict[str, object] = {"language_level": 3, "annotation_typing": False, "binding": True}
 CORE = {**PYTHON, **dict.fromkeys(("boundscheck", "initializedcheck", "nonecheck"), DEBUG)}
 
-BUILDS = runpy.run_path("pullback/core/builds.py")  # what a module is made of
+BUILDS = runpy.run_path(str(Path(__file__).parent / "pullback/core/builds.py"))  # what a module is made of
 HEADER = BUILDS["HEADER"]  # comes first in each module
 CHECKED = ["-O0", "-g", "-UNDEBUG", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error"]
 MSVC = {"-O0": "/Od", "-O1": "/O1", "-O2": "/O2", "-O3": "/O2"}

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import sys
 import warnings
 from doctest import DocTestFinder, DocTestParser, DocTestRunner
 
@@ -35,10 +36,15 @@ EXAMPLES = {doc: name for name, doc in docstrings() if doc and ">>> " in doc}
 
 
 @pytest.mark.parametrize(("name", "doc"), [(n, d) for d, n in EXAMPLES.items()], ids=EXAMPLES.values())
-def test_example(name, doc):
+def test_example(name, doc, monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])  # one example makes `torch` Pullback's name
+    before = set(sys.modules)
     told = []
     test = DocTestParser().get_doctest(doc, {}, name, None, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what PyTorch deprecates warns
         done = DocTestRunner(verbose=False).run(test, out=told.append)
+    for module in set(sys.modules) - before:
+        if module.partition(".")[0] == "torch":
+            del sys.modules[module]
     assert not done.failed, "".join(told)
