@@ -1,6 +1,11 @@
 /* The loops of one pass of a fold, see fold.h: `fold` along runs, `rows` for WIDTH results at a time. */
 
 #define X(p) LOAD(*(T const*)(p))
+#ifdef ROUNDED
+#define MERGE_AFTER ROWS
+#else
+#define MERGE_AFTER INT64_MAX
+#endif
 
 static PB_CLONES A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
     A lanes[LANES];
@@ -15,7 +20,7 @@ static PB_CLONES A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
     if (step == sizeof(T)) {
         T const* x = (T const*)p;
         for (i = 0; i + LANES <= n; i += LANES)
-            for (j = 0; j < LANES; j++) lanes[j] = ADD_ONE(lanes[j], LOAD(x[i + j]), m);
+            ONE_BY_ONE for (j = 0; j < LANES; j++) lanes[j] = ADD_ONE(lanes[j], LOAD(x[i + j]), m);
         for (j = 0; i < n; i++, j++) lanes[j] = ADD_ONE(lanes[j], LOAD(x[i]), m);
     } else
         for (i = 0; i < n; i++) lanes[i % LANES] = ADD_ONE(lanes[i % LANES], X(p + i * step), m);
@@ -54,7 +59,7 @@ static void PASS(rows)(A* a, char const* p, int64_t n, int64_t step, int64_t con
     for (j = 0; j < n; j++) a[j] = some[j] = BEGIN;
     if (size) do {
         PASS(row)(some, p, n, step, m);
-        if (++rows % ROWS == 0)
+        if (++rows % MERGE_AFTER == 0)
             for (j = 0; j < n; j++) {
                 a[j] = ADD_ALL(a[j], some[j]);
                 some[j] = BEGIN;
@@ -64,3 +69,4 @@ static void PASS(rows)(A* a, char const* p, int64_t n, int64_t step, int64_t con
 }
 
 #undef X
+#undef MERGE_AFTER

@@ -2,8 +2,8 @@
 
    T is the type in memory, TYPE its name, REAL what floats are computed in (and T itself for others), LOAD an
    element as a REAL, TO a REAL as an element, LOWEST and HIGHEST the ends of its range, IS_NAN whether a REAL
-   is one, EXP_OF its exponential. A template includes this file at its head and kinds_end.h at its end;
-   floats.h and integers.h include TEMPLATE for all kinds of a sort. */
+   is one, EXP_OF its exponential, ABS_OF its magnitude. A template includes this file at its head and
+   kinds_end.h at its end; floats.h and integers.h include TEMPLATE for all kinds of a sort. */
 
 #include "half.h"
 
@@ -89,6 +89,8 @@
 
 #if KIND == FLOAT64
 #define EXP_OF pb_exp_double
+#define ABS_OF fabs
 #else
 #define EXP_OF pb_exp_float
+#define ABS_OF fabsf
 #endif

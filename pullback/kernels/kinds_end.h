@@ -2,6 +2,7 @@
 
 #undef IS_NAN
 #undef EXP_OF
+#undef ABS_OF
 #undef LOWEST
 #undef HIGHEST
 #undef T

@@ -22,6 +22,24 @@ static PB_CLONES void FN(_better)(T const* p, int64_t n, int64_t step, int64_t r
     }
 }
 
+/* The first place of the extreme m in a run: whole blocks without it are passed over. */
+static PB_CLONES int64_t FN(_find)(char const* p, int64_t n, int64_t step, REAL m) {
+    int64_t i = 0;
+    if (step == sizeof(T)) {
+        T const* x = (T const*)p;
+        for (; i + BLOCK / 8 <= n; i += BLOCK / 8) {
+            int hits = 0;
+            for (int64_t j = 0; j < BLOCK / 8; j++) hits |= (LOAD(x[i + j]) == m) | IS_NAN(LOAD(x[i + j]));
+            if (hits) break;
+        }
+    }
+    for (; i < n - 1; i++) {
+        REAL const x = LOAD(*(T const*)(p + i * step));
+        if (x == m || IS_NAN(x)) break;
+    }
+    return i;
+}
+
 static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const kept = geometry[0], column = geometry[2], both = geometry[3];
     int64_t const *outer = geometry + 4, *last = outer + 3 * (kept - 1);
@@ -35,13 +53,7 @@ static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_
         pb_place(outer, kept - column, part, &p, &offset);
         int64_t const r = offset - (char*)NULL;
         if (!column) {
-            REAL const m = PASS(run)(p, n, step, 0);
-            int64_t i = 0;
-            while (i < n - 1) {
-                REAL const x = LOAD(*(T const*)(p + i * step));
-                if (x == m || (IS_NAN(m) && IS_NAN(x))) break;
-                i++;
-            }
+            int64_t const i = FN(_find)(p, n, step, PASS(run)(p, n, step, 0));
             indices[r] = i;
             if (both) values[r] = *(T const*)(p + i * step);
             continue;

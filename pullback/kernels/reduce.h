@@ -3,9 +3,9 @@
 
 #define SUM_OF(a, b) ((a) + (b))
 #define PRODUCT_OF(a, b) ((a) * (b))
-#define LARGER(a, b) ((b) > (a) || IS_NAN(b) ? (b) : (a)) /* NaN, once there, stays */
-#define SMALLER(a, b) ((b) < (a) || IS_NAN(b) ? (b) : (a))
-#define MAGNITUDE(x) ((x) < 0 ? -(x) : (x))
+/* NaN, once there, stays; nested choices, and no `||`, are what compilers make vector code of */
+#define LARGER(a, b) (IS_NAN(b) ? (b) : (b) > (a) ? (b) : (a))
+#define SMALLER(a, b) (IS_NAN(b) ? (b) : (b) < (a) ? (b) : (a))
 #define MORE(a, b) ((a) > (b))
 #define LESS(a, b) ((a) < (b))
 #define FINITE(x, otherwise) ((x) - (x) == 0 ? (x) : (otherwise))
@@ -14,6 +14,7 @@
 
 /* ---- sums and products; integers wrap around in 64 bits */
 
+#define ROUNDED
 #define MERGE SUM_OF
 #define FIRST 0
 #define A REAL
@@ -48,6 +49,7 @@
 #undef FIRST
 #undef MERGE
 
+#undef ROUNDED
 #define NAME prod
 #define FIRST 1
 #define STEP PRODUCT_OF
@@ -138,6 +140,7 @@
 
 /* ---- two passes: squares of what is off the mean, over n - parameter; exponentials below the largest */
 
+#define ROUNDED
 #define A REAL
 #define R T
 #define FIRST2 0
@@ -185,7 +188,7 @@
 
 #define NAME norm2
 #define FIRST 0
-#define STEP(a, x) LARGER(a, MAGNITUDE(x))
+#define STEP(a, x) LARGER(a, ABS_OF(x))
 #define MERGE LARGER
 #define MID(a, n) ((a) > 0 ? FINITE(a, 1) : 1)
 #define STEP2(b, x, m) ((b) + ((x) / (m)) * ((x) / (m)))
@@ -206,7 +209,7 @@
 #undef MERGE
 
 #define NAME norm1
-#define STEP(a, x) ((a) + MAGNITUDE(x))
+#define STEP(a, x) ((a) + ABS_OF(x))
 #define MERGE SUM_OF
 #include "floats.h"
 #undef NAME
@@ -216,4 +219,5 @@
 #undef DONE
 #undef A
 #undef R
+#undef ROUNDED
 #undef TEMPLATE

@@ -102,7 +102,8 @@ def _plan_extremum(self: Spec, dim: Dims, keepdim: bool, function: str) -> Plan:
     for axis in axes or ():
         if not self.shape[axis]:
             raise IndexError(f"{function}(): Expected reduction dim {axis} to have non-zero size.")
-    return fold_plan(_EXTREMA[function].run, self, axes, keepdim)
+    short = axes is not None or self.size < 1 << 14  # of one long run NumPy finds the extreme sooner
+    return fold_plan(_EXTREMA[function].run, self, axes, keepdim, runs=short)
 
 
 _extremum.variant = lambda saved: _EXTREMA[saved["function"]].node

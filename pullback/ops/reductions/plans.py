@@ -11,6 +11,10 @@ from pullback.core.dtypes import dtype, int64
 from pullback.kernels.reduce import RUNS
 
 
+LONG_SEARCH = 2048
+"""Elements from which on NumPy finds an extreme along contiguous runs sooner than pick.h."""
+
+
 def merged(dims: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Dims (size, step, ...) without those of one, and with neighbours that run on as one."""
     result: list[tuple[int, ...]] = []
@@ -54,7 +58,10 @@ def pick_plan(name: str, x: Spec, axis: int, keepdim: bool, values: bool) -> Pla
     results = (Spec(x.dtype, shape), indices) if values else indices
     if run is None or not x.ndim:
         return Plan(results)
-    return Plan(results, run, *_geometry(x, (axis,), 1, int(values), whole=True))
+    geometry, parts = _geometry(x, (axis,), 1, int(values), whole=True)
+    if x.size > LONG_SEARCH and not geometry[2]:
+        return Plan(results)
+    return Plan(results, run, geometry, parts)
 
 
 def kept_shape(x: Spec, axes: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
