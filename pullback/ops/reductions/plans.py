@@ -10,7 +10,6 @@ from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype, int64
 from pullback.kernels.reduce import RUNS
 
-
 LONG_SEARCH = 2048
 """Elements from which on NumPy finds an extreme along contiguous runs sooner than pick.h."""
 
