@@ -69,6 +69,15 @@ def check_fit(name: str, a: Any, b: Any, left: bool) -> None:
         raise RuntimeError(f"{name}: Incompatible shapes of A and B for the equation {equation} ({shapes})")
 
 
+def check_same_dtype(name: str, a: Array, b: Array) -> None:
+    """Refuses matrices of two dtypes."""
+    if a.dtype != b.dtype:
+        raise RuntimeError(
+            f"{name}: Expected A and B to have the same dtype, but found A of type {type_name(a)} and "
+            f"B of type {type_name(b)} instead"
+        )
+
+
 def raise_for(info: Array, name: str, message: str, error: type[RuntimeError] = RuntimeError) -> None:
     """Raises `message` with the code of the first matrix that has one in place of `{}`."""
     if not info.any():

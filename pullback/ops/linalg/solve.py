@@ -18,7 +18,6 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
-from pullback.core.dtype_names import type_name
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
@@ -30,6 +29,7 @@ from pullback.ops.linalg.refusals import (
     check_fit,
     check_inexact,
     check_kernel,
+    check_same_dtype,
     check_square,
     check_stack,
     raise_for,
@@ -273,11 +273,7 @@ def _check_solve(A: Array, B: Array, left: bool) -> None:
         check_square(name, A)
         check_stack(name, B, "B")
         check_fit(name, A, B, left)
-    if A.dtype != B.dtype:
-        raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {type_name(A)} and "
-            f"B of type {type_name(B)} instead"
-        )
+    check_same_dtype(name, A, B)
     check_kernel("lu_cpu", A)
     stacked_alike(A, B)
 

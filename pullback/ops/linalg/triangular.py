@@ -29,6 +29,7 @@ from pullback.ops.linalg.refusals import (
     check_fit,
     check_inexact,
     check_kernel,
+    check_same_dtype,
     check_square,
     check_stack,
     raise_for,
@@ -321,11 +322,7 @@ def _check_triangular(A: Array, B: Array, left: bool) -> None:
     check_square(name, A)
     check_stack(name, B, "B")
     check_fit(name, A, B, left)
-    if A.dtype != B.dtype:
-        raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {type_name(A)} and "
-            f"B of type {type_name(B)} instead"
-        )
+    check_same_dtype(name, A, B)
     check_kernel("triangular_solve_cpu", A)
 
 
