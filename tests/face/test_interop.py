@@ -5,6 +5,7 @@ What is shared and what is copied is half of every promise here, so memory is co
 
 import copy
 import gc
+import importlib
 import pickle
 import weakref
 
@@ -336,3 +337,9 @@ def test_a_subclass_with_its_own_missing_attributes():
     assert x.axis_time == "time" and x.shape == (2,) and x.digamma().shape == (2,)
     with pytest.raises(AttributeError, match="nothing"):
         x.nothing  # noqa: B018
+
+
+def test_dlpack_has_a_module_of_its_own():
+    from_dlpack = importlib.import_module(f"{torch.__name__}.utils.dlpack").from_dlpack
+    source = np.arange(3.0)
+    check(from_dlpack(source), source)
