@@ -57,7 +57,8 @@ def test_a_type_checker_knows_what_is_right_and_what_is_wrong(tmp_path, monkeypa
     first = source.count("\n") - len(WRONG) + 1
     home = str(Path(torch.__file__).parents[1])
     options = [f"--cache-dir={tmp_path}", "--follow-imports=silent", "--no-error-summary", "--strict"]
-    monkeypatch.setenv("MYPYPATH", home)
+    if "site-packages" not in home:  # where mypy looks by itself
+        monkeypatch.setenv("MYPYPATH", home)
     report, _, _ = api.run([*options, str(program)])
     told = {int(line.split(":")[1]): line for line in report.splitlines() if ": error:" in line}
     for number, (line, words) in enumerate(WRONG.items(), first):
