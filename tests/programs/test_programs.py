@@ -128,6 +128,7 @@ def test_public_names_are_listed():
     assert isinstance(torch.__version__, str)
 
 
+@launcher
 def test_late_methods_are_found_on_the_class(tmp_path):
     """Methods that are declared at first use: on Tensor itself, on subclasses, and by `hasattr`."""
     program = tmp_path / "program.py"
