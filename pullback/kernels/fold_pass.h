@@ -16,6 +16,11 @@ static PB_CLONES A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
         A const a = PASS(run)(p, half, step, m), b = PASS(run)(p + half * step, n - half, step, m);
         return ADD_ALL(a, b);
     }
+    if (n < 8) { /* one after another: so are sums of a few numbers made elsewhere */
+        A total = BEGIN;
+        for (i = 0; i < n; i++) total = ADD_ONE(total, X(p + i * step), m);
+        return total;
+    }
     for (j = 0; j < LANES; j++) lanes[j] = BEGIN;
     if (step == sizeof(T)) {
         T const* x = (T const*)p;
