@@ -11,7 +11,7 @@ import pytest
 from library import ON_TORCH, torch
 
 SHORTFALLS = Path(__file__).with_name("shortfalls.txt")
-QUICK = 3  # cases of a test
+QUICK = 2  # cases of a test
 
 
 def pytest_collection_modifyitems(items):

@@ -223,6 +223,7 @@ def test_dropped_graph_dies_at_once():
         assert watch() is None
 
 
+@pytest.mark.slow
 @pullback_only("PyTorch's nodes are unknown to the garbage collector")
 @pytest.mark.parametrize("where", ["tensor", "node", "prehook", "leaf"])
 def test_collector_finds_cycles_through_hooks(where):

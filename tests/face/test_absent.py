@@ -7,7 +7,7 @@ import sys
 import pytest
 from library import pullback_only, run_python, torch
 
-pytestmark = pullback_only("PyTorch has its names")
+pytestmark = [pullback_only("PyTorch has its names"), pytest.mark.slow]
 
 import pullback  # noqa: E402
 from pullback.face.absent import TORCH_NAMES, torch_names  # noqa: E402

@@ -92,6 +92,7 @@ def compared_names(text):
     return re.findall(r".*\bop\.name(?:\.\w+with\(| *(?:==|!=|in|not in)\b).*", text)
 
 
+@pytest.mark.slow
 @pullback_only("of Pullback's own tables")
 @pytest.mark.parametrize("folder", BELOW_AND_ABOVE_OPS)
 def test_no_names_of_ops(folder):

@@ -8,7 +8,7 @@ import sys
 import pytest
 from library import pullback_only, run_python, torch
 
-pytestmark = pullback_only("python -m pullback runs programs written for torch")
+pytestmark = [pullback_only("python -m pullback runs programs written for torch"), pytest.mark.slow]
 
 
 def launched(*arguments, **options):

@@ -89,6 +89,7 @@ def test_tensors_of_levels():
     assert found and all(found)
 
 
+@pytest.mark.slow
 def test_what_processes_ops_is_an_interpreter():
     """Each class of the package with a `process` of an interpreter's signature derives from it."""
     files = sorted(Path(torch.__file__).parent.rglob("*.py"))
