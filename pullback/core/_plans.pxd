@@ -9,9 +9,6 @@ from numpy cimport ndarray, npy_intp
 ctypedef int (*run_t)(
     const int64_t* geometry, char** data, int64_t begin, int64_t end, char* scratch) noexcept nogil
 
-cdef enum:
-    MOST_RESULTS = 8
-
 cdef class Spec:
     cdef readonly object dtype
     cdef readonly tuple shape, strides

@@ -116,7 +116,7 @@ cdef enum:
 # -------------------------------------------------------------------------------------- the table
 
 cdef enum:
-    MOST_WORDS = 192    # of a key; longer ones are planned at each call
+    MOST_WORDS = 192    # of a key; what is longer is planned at each call, and left to the kernel
     CAPACITY = 8192     # a power of two
     MOST_PLANS = 4096
 
@@ -141,7 +141,7 @@ cdef enum:
 
 cdef int _put(int64_t* words, int at, object x):
     """Writes an argument into a key from place `at` on; the next free place, -1 if it cannot be written."""
-    cdef int nd, overflow, i
+    cdef int nd, overflow
     cdef ndarray a
     cdef double number
     if isinstance(x, ndarray):
@@ -205,7 +205,8 @@ cdef int _empty_table() except -1:
 cdef Py_ssize_t _elements(tuple things):
     cdef Py_ssize_t count = 0
     for x in things:
-        count += x.size if type(x) is Spec else _elements(tuple(x)) if type(x) in (list, tuple) else 0
+        for item in x if type(x) is list or type(x) is tuple else (x,):
+            count += item.size if type(item) is Spec else 0
     return count
 
 
@@ -213,7 +214,7 @@ cdef object _specs(object x):
     if isinstance(x, ndarray):
         return spec_of(<ndarray>x)
     if type(x) is list or type(x) is tuple:
-        return type(x)([_specs(item) for item in x])
+        return type(x)([spec_of(<ndarray>item) if isinstance(item, ndarray) else item for item in x])
     return x
 
 
@@ -230,7 +231,9 @@ cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
     for i in range(n):
         at = _put(words, at, <object>values[i])
         if at < 0:
-            return prepare(*[_specs(<object>values[j]) for j in range(n)])
+            plan = prepare(*[_specs(<object>values[j]) for j in range(n)])
+            plan.run = NULL  # memory that runs must not touch is among what has no key
+            return plan
     h = _hash(words, at)
     place = h & (CAPACITY - 1)
     while table[place].plan != NULL:

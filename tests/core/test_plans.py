@@ -165,3 +165,18 @@ def test_sums_lose_few_digits(n):
         assert abs(x.sum().item() - exact) <= 3 * bound * abs(exact)
         column = x.unsqueeze(1).expand(n, 3).contiguous().sum(0)
         assert abs(column[1].item() - exact) <= 3 * bound * abs(exact)
+
+
+def test_what_has_no_key_is_left_to_the_kernel(plans):
+    """Unaligned memory, numbers beyond a word, lists in lists: planned at each call, not run."""
+    memory = bytes(1) + np.arange(6, dtype=np.float32).tobytes()
+    odd = np.frombuffer(memory, np.float32, 6, 1).reshape(2, 3)
+    assert not odd.flags.aligned
+    op, results = torch.sum.__wrapped__, np.zeros(2, np.float32)
+    assert plans.run_into(op, (odd, 1, False, None), (results,)) is None
+    aligned = odd.copy()
+    assert plans.run_into(op, (aligned, 1, False, None), (results,)) is not None
+    assert results.tolist() == [3.0, 12.0]
+    for dim in ([2**70], 2**70, [[0]]):
+        with pytest.raises((TypeError, IndexError, OverflowError)):
+            torch.ones(2, 3).sum(dim)
