@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype, int64
@@ -42,7 +42,7 @@ def fold_plan(
     The result has the dtype of `x` unless another is given. `runs=False` leaves the work to the kernel.
     """
     axes = tuple(range(x.ndim)) if axes is None else axes
-    spec = Spec(result or x.dtype, kept_shape(x, axes, keepdim) if shape is None else shape)
+    spec = Spec(result or x.dtype, kept_shape(x.shape, axes, keepdim) if shape is None else shape)
     run = RUNS[name].get(x.dtype.name) if runs else None
     if run is None:
         return Plan(spec)
@@ -52,7 +52,7 @@ def fold_plan(
 
 def pick_plan(name: str, x: Spec, axis: int, keepdim: bool, values: bool) -> Plan:
     """The plan of what picks an element along an axis: its index, or its value and its index."""
-    shape = kept_shape(x, (axis,), keepdim)
+    shape = kept_shape(x.shape, (axis,), keepdim)
     indices, run = Spec(int64, shape), RUNS[name].get(x.dtype.name)
     results = (Spec(x.dtype, shape), indices) if values else indices
     if run is None or not x.ndim:
@@ -63,9 +63,9 @@ def pick_plan(name: str, x: Spec, axis: int, keepdim: bool, values: bool) -> Pla
     return Plan(results, run, geometry, parts)
 
 
-def kept_shape(x: Spec, axes: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+def kept_shape(shape: Sequence[int], axes: Collection[int], keepdim: bool) -> tuple[int, ...]:
     """The shape of a reduction's result."""
-    return tuple([1 if d in axes else n for d, n in enumerate(x.shape) if keepdim or d not in axes])
+    return tuple([1 if d in axes else n for d, n in enumerate(shape) if keepdim or d not in axes])
 
 
 def _geometry(

@@ -47,9 +47,7 @@ def reduced_axes(dim: Any, keepdim: Any, ndim: int) -> tuple[int, ...] | None:
 def reduced_shape(shape: Sequence[int], dim: Any, keepdim: Any = False) -> tuple[int, ...]:
     """The shape of the result."""
     axes = reduced_axes(dim, keepdim, len(shape))
-    if axes is None:
-        return (1,) * len(shape) if keepdim else ()
-    return tuple([1 if axis in axes else n for axis, n in enumerate(shape) if keepdim or axis not in axes])
+    return kept_shape(shape, range(len(shape)) if axes is None else axes, keepdim)
 
 
 def reduced_count(shape: Sequence[int], dim: Dims) -> int:
@@ -571,8 +569,7 @@ def _moments_gradient(
 
 def _plan_moments(name: str, x: Spec, dim: Dims, keepdim: bool) -> Plan:
     _check_moments(name, x)
-    axes = reduced_axes(dim, keepdim, x.ndim)
-    shape = kept_shape(x, tuple(range(x.ndim)) if axes is None else axes, keepdim)
+    shape = reduced_shape(x.shape, dim, keepdim)
     return Plan((Spec(x.dtype.to_real(), shape), Spec(x.dtype, shape)))
 
 
