@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pullback.core.dtypes import from_numpy_dtype
-from pullback.core.types import Array
 
 C_NAMES = {
     "bool": "bool",
@@ -30,11 +31,11 @@ WIDTH_NAMES = C_NAMES | {
 """The same, with the width of integers in their names, as conversions have it."""
 
 
-def type_name(a: Array) -> str:
-    """The name of the tensor type of an array, as `dtype.type_name`: `Long`."""
+def type_name(a: Any) -> str:
+    """The name of the tensor type of an array or a spec, as `dtype.type_name`: `Long`."""
     return from_numpy_dtype(a.dtype).type_name
 
 
-def c_name(a: Array) -> str:
-    """The C++ type of an array's elements: `long int`."""
+def c_name(a: Any) -> str:
+    """The C++ type of an array's, or a spec's, elements: `long int`."""
     return C_NAMES[from_numpy_dtype(a.dtype).name]

@@ -14,8 +14,8 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
-from pullback.core.meta import MetaArray
 from pullback.core.op import elementwise, function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array, Number
@@ -25,12 +25,13 @@ from pullback.ops.products.matmul import (
     check_batches,
     check_matrix_vector,
     check_numbers,
-    find_shapes,
     matrix_product,
     mm,
     mv,
     product_batch,
+    spec_of,
 )
+from pullback.ops.products.plans import sum_plan
 from pullback.ops.shared.batches import padded
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import check_tensors
@@ -38,14 +39,14 @@ from pullback.ops.shared.refusals import check_tensors
 # ------------------------------------------------------------------------------- sum and product
 
 
-def _plus(self: Array, product: Array, beta: Any, alpha: Any) -> Array:
-    """`beta * self + alpha * product`, written over the product; `self` is not read if beta is 0."""
+def _plus(self: Array, a: Array, b: Array, beta: Any, alpha: Any) -> Array:
+    """`beta * self + alpha * (a @ b)`; `self` is not read if beta is 0."""
+    if self.dtype.itemsize == 2 and self.dtype.kind not in "iu":
+        start, left, right = (x.astype(np.float32) for x in (self, a, b))
+        return _plus(start, left, right, beta, alpha).astype(self.dtype)
+    product = matrix_product(a, b)
     if product.dtype.kind in "iu":
         beta, alpha = int(beta), int(alpha)
-    if self.shape != product.shape:
-        _check_expands(self.shape, product.shape)
-    if type(product) is MetaArray:
-        return product
     if alpha != 1:
         product *= alpha
     if beta == 1:
@@ -53,6 +54,15 @@ def _plus(self: Array, product: Array, beta: Any, alpha: Any) -> Array:
     elif beta != 0:
         product += self * self.dtype.type(beta)
     return product
+
+
+def _planned(
+    self: Spec, a: Spec, b: Spec, of_a: str, of_b: str, wanted: str, beta: Number, alpha: Number
+) -> Plan:
+    """The plan of a sum whose `self` broadcasts to the product."""
+    sizes = dict(zip(of_a + of_b, a.shape + b.shape, strict=True))
+    _check_expands(self.shape, [sizes[label] for label in wanted])
+    return sum_plan(self, a, b, of_a, of_b, wanted, beta, alpha)
 
 
 def _check_expands(shape: Sequence[int], target: Sequence[int]) -> None:
@@ -80,7 +90,7 @@ def _rules(record: Any, **products: Callable[..., Any]) -> None:
         record.vjp(**{factor: rule})
 
 
-def _check_same(self: Array, *factors: tuple[str, Array]) -> None:
+def _check_same(self: Spec, *factors: tuple[str, Spec]) -> None:
     for name, factor in factors:
         if factor.dtype != self.dtype:
             raise RuntimeError(
@@ -98,6 +108,11 @@ def addmm(self: Array, mat1: Array, mat2: Array, beta: Number = 1, alpha: Number
     >>> torch.addmm(torch.ones(1), torch.tensor([[2.0]]), torch.tensor([[3.0]]), alpha=10)
     tensor([[61.]])
     """
+    return _plus(self, mat1, mat2, beta, alpha)
+
+
+@addmm.prepare
+def _plan_addmm(self: Spec, mat1: Spec, mat2: Spec, beta: Number, alpha: Number) -> Plan:
     for name, factor in (("mat1", mat1), ("mat2", mat2)):
         if factor.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix, got {factor.ndim}-D tensor")
@@ -108,7 +123,7 @@ def addmm(self: Array, mat1: Array, mat2: Array, beta: Number = 1, alpha: Number
         )
     _check_same(self, ("mat1", mat1), ("mat2", mat2))
     check_numbers(mat1, "addmm_impl_cpu_")
-    return _plus(self, matrix_product(mat1, mat2), beta, alpha)
+    return _planned(self, mat1, mat2, "ik", "kj", "ij", beta, alpha)
 
 
 _rules(
@@ -126,11 +141,16 @@ def addmv(self: Array, mat: Array, vec: Array, beta: Number = 1, alpha: Number =
     >>> torch.addmv(torch.ones(1), torch.tensor([[2.0]]), torch.tensor([3.0]))
     tensor([7.])
     """
+    return _plus(self, mat, vec, beta, alpha)
+
+
+@addmv.prepare
+def _plan_addmv(self: Spec, mat: Spec, vec: Spec, beta: Number, alpha: Number) -> Plan:
     check_matrix_vector(mat, vec, self.shape[0] if self.ndim else 1, self.ndim)
     if not self.dtype == mat.dtype == vec.dtype:
         kinds = f"{type_name(self)}, {type_name(mat)}, and {type_name(vec)}"
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {kinds}")
-    return _plus(self, matrix_product(mat, vec), beta, alpha)
+    return _planned(self, mat, vec, "ik", "k", "i", beta, alpha)
 
 
 _rules(
@@ -148,13 +168,18 @@ def baddbmm(self: Array, batch1: Array, batch2: Array, beta: Number = 1, alpha: 
     >>> torch.baddbmm(torch.ones(1), torch.ones(1, 1, 2), torch.ones(1, 2, 1))
     tensor([[[3.]]])
     """
+    return _plus(self, batch1, batch2, beta, alpha)
+
+
+@baddbmm.prepare
+def _plan_baddbmm(self: Spec, batch1: Spec, batch2: Spec, beta: Number, alpha: Number) -> Plan:
     if not self.dtype == batch1.dtype == batch2.dtype:
         kinds = [type_name(a).lower() for a in (self, batch1, batch2)]
         raise RuntimeError(
             f"Input dtypes must be the same, got: input {kinds[0]}, batch1: {kinds[1]}, batch2: {kinds[2]}"
         )
     check_batches(batch1, batch2, "baddbmm")
-    return _plus(self, matrix_product(batch1, batch2), beta, alpha)
+    return _planned(self, batch1, batch2, "bik", "bkj", "bij", beta, alpha)
 
 
 _rules(
@@ -172,13 +197,18 @@ def addbmm(self: Array, batch1: Array, batch2: Array, beta: Number = 1, alpha: N
     >>> torch.addbmm(torch.ones(1), torch.ones(5, 1, 2), torch.ones(5, 2, 1))
     tensor([[11.]])
     """
+    wide = batch1.transpose(1, 0, 2).reshape(batch1.shape[1], -1)
+    return _plus(self, wide, batch2.reshape(-1, batch2.shape[2]), beta, alpha)
+
+
+@addbmm.prepare
+def _plan_addbmm(self: Spec, batch1: Spec, batch2: Spec, beta: Number, alpha: Number) -> Plan:
     if batch1.ndim == 3 and batch2.ndim == 3 and batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(
             f"batch1 and batch2 must have same number of batches, got {batch1.shape[0]} and {batch2.shape[0]}"
         )
     check_batches(batch1, batch2, "addmm_impl_cpu_")
-    wide = batch1.transpose(1, 0, 2).reshape(batch1.shape[1], -1)
-    return _plus(self, matrix_product(wide, batch2.reshape(-1, batch2.shape[2])), beta, alpha)
+    return _planned(self, batch1, batch2, "bik", "bkj", "ij", beta, alpha)
 
 
 _rules(
@@ -188,9 +218,6 @@ _rules(
 )
 
 
-find_shapes(addmm, addmv, baddbmm, addbmm)
-
-
 @addmm.batch
 @addmv.batch
 @baddbmm.batch
@@ -198,7 +225,7 @@ find_shapes(addmm, addmv, baddbmm, addbmm)
 def _sum_batch(level: Any, op: Op, self: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
     """The product under vmap, and the sum, where a beta of zero forgets even NaN."""
     if a._array.shape[-1] != b._array.shape[-2:][0]:
-        op.kernel(self._array, a._array, b._array, beta, alpha)  # the message for a sample
+        op.prepare_rule(*(spec_of(x._array) for x in (self, a, b)), beta, alpha)  # the message for a sample
     batched = level.holds(a) or level.holds(b)
     result = product_batch(level, a, b) if batched else level.front(ops.matmul(a, b))
     if op is addbmm:

@@ -1,10 +1,8 @@
 """Products of matrices and vectors: two factors. Sums of a product and more are in addmm.py.
 
-`matrix_product` multiplies arrays: NumPy's loop, and so BLAS, for two matrices, half precisions in
-float32. `mm` is the plain product; `matmul` chooses by the dims, see `_CASES`: a stack of matrices
-times one matrix is one large product, two stacks are multiplied matrix by matrix. The gradient of a
-product is a product with the adjoint (conjugate transpose) of the other factor. The refusals stand
-at the end.
+The plans are those of plans.py: NumPy's loop, and so BLAS, half precisions in float32. `mm` is the plain
+product; `matmul` chooses by the dims, see `_CASES`. The gradient of a product is a product with the
+adjoint (conjugate transpose) of the other factor. The refusals stand at the end.
 """
 
 from __future__ import annotations
@@ -18,10 +16,12 @@ import numpy as np
 from pullback import ops
 from pullback.core import _loops
 from pullback.core._engine import Op, Tensor, adjoint, conj
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import c_name, type_name
-from pullback.core.meta import MetaArray, meta_array
+from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import function, op
 from pullback.core.types import Array
+from pullback.ops.products.plans import product_plan
 from pullback.ops.shared.batches import padded
 from pullback.ops.shared.refusals import check_tensors
 
@@ -32,46 +32,14 @@ def matrix_product(a: Array, b: Array) -> Array:
     """The product of arrays of one dtype, broadcast over the leading dims; half precisions in
     float32.
     """
-    if type(a) is MetaArray:
-        return _product_shape(a, b)
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
-        wide = _loops.matmul(a.astype(np.float32), b.astype(np.float32))
-        return wide.astype(a.dtype)
-    if a.ndim > 2 and b.ndim > 2:
-        return _stacked_product(a, b)
+        return matrix_product(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
     return _loops.matmul(a, b)
 
 
-def _stacked_product(a: Array, b: Array) -> Array:
-    """Products of stacks of matrices. Those of thin ones, and of one matrix shown many times, as an
-    expanded weight is, cost BLAS a call each: they are one product here."""
-    if a.shape[-1] == 1 and a.dtype.kind != "b":
-        product = _loops.outer_products(a, b)
-        return np.multiply(a, b) if product is None else product
-    if a.ndim == b.ndim == 3 and len(a) == len(b) > 1 and a.size and b.size:
-        if b.strides[0] == 0:
-            tall = _loops.matmul(a.reshape(-1, a.shape[2]), b[0])
-            return tall.reshape(len(a), a.shape[1], b.shape[2])
-        if a.strides[0] == 0 and b.shape[2] == 1:
-            return _loops.matmul(b.reshape(len(b), -1), a[0].T).reshape(len(b), a.shape[1], 1)
-    return _loops.matmul(a, b)
-
-
-def _product_shape(a: Array, b: Array) -> Array:
-    """An array without numbers in the shape of the product."""
-    rows, columns = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    return meta_array((*batch, *rows, *columns), a.dtype).view(MetaArray)
-
-
-def find_shapes(*records: Any) -> None:
-    """Lets ops on meta tensors run their kernels, with products that are not computed."""
-
-    def windows(args: tuple[Any, ...]) -> list[Any]:
-        return [x.view(MetaArray) if isinstance(x, np.ndarray) else x for x in args]
-
-    for record in records:
-        record.meta(lambda *args, kernel=record.kernel: np.asarray(kernel(*windows(args))))
+def spec_of(a: Array) -> Spec:
+    """What a plan knows of an array."""
+    return Spec(from_numpy_dtype(a.dtype), a.shape, a.strides)
 
 
 # --------------------------------------------------------------------------------- two factors
@@ -87,11 +55,13 @@ def mm(self: Array, mat2: Array) -> Array:
     >>> torch.mm(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]))
     tensor([[11.]])
     """
-    product = _loops.matrix_product(self, mat2)
-    if product is None:
-        _check_mm(self, mat2)
-        product = matrix_product(self, mat2)
-    return product
+    return matrix_product(self, mat2)
+
+
+@mm.prepare
+def _plan_mm(self: Spec, mat2: Spec) -> Plan:
+    _check_mm(self, mat2)
+    return product_plan(self, mat2, "ik", "kj", "ij")
 
 
 mm.vjp(
@@ -110,8 +80,13 @@ def bmm(self: Array, mat2: Array) -> Array:
     >>> torch.bmm(torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    check_batches(self, mat2)
     return matrix_product(self, mat2)
+
+
+@bmm.prepare
+def _plan_bmm(self: Spec, mat2: Spec) -> Plan:
+    check_batches(self, mat2)
+    return product_plan(self, mat2, "bik", "bkj", "bij")
 
 
 bmm.vjp(
@@ -129,9 +104,14 @@ def mv(self: Array, vec: Array) -> Array:
     >>> torch.mv(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 1.0]))
     tensor([3., 7.])
     """
+    return matrix_product(self, vec)
+
+
+@mv.prepare
+def _plan_mv(self: Spec, vec: Spec) -> Plan:
     check_matrix_vector(self, vec, self.shape[0] if self.ndim else 0, 1)
     _check_dtypes(self, vec)
-    return matrix_product(self, vec)
+    return product_plan(self, vec, "ik", "k", "i")
 
 
 mv.vjp(
@@ -148,8 +128,13 @@ def dot(self: Array, tensor: Array) -> Array:
     >>> torch.dot(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
     tensor(11.)
     """
-    _check_vectors("dot", self, tensor)
     return np.asarray(matrix_product(self, tensor))
+
+
+@dot.prepare
+def _plan_dot(self: Spec, tensor: Spec) -> Plan:
+    _check_vectors("dot", self, tensor)
+    return product_plan(self, tensor, "k", "k", "")
 
 
 dot.vjp(self=lambda g, tensor: g * conj(tensor), tensor=lambda g, self: g * conj(self))
@@ -163,8 +148,13 @@ def vdot(self: Array, other: Array) -> Array:
     >>> torch.vdot(torch.tensor([1j]), torch.tensor([1j]))
     tensor(1.+0.j)
     """
-    _check_vectors("vdot" if self.dtype.kind == "c" else "dot", self, other)
     return np.asarray(matrix_product(np.conjugate(self) if self.dtype.kind == "c" else self, other))
+
+
+@vdot.prepare
+def _plan_vdot(self: Spec, other: Spec) -> Plan:
+    _check_vectors("vdot" if self.dtype.kind == "c" else "dot", self, other)
+    return product_plan(self, other, "k", "k", "", conjugated=self.dtype.kind == "c")
 
 
 vdot.vjp(self=lambda g, other: conj(g) * other, other=lambda g, self: g * self)
@@ -187,7 +177,7 @@ class _Case(NamedTuple):
     """One of the products that `matmul` chooses from by the dims of its factors."""
 
     node: str  # PyTorch does it by other ops, the last of which names the node
-    multiply: Callable[[Array, Array], Array]
+    check: Callable[[Spec, Spec], None]  # refuses factors that do not fit, in the words of those ops
     of_self: Callable[[Tensor, Tensor], Tensor]  # the gradient of the first factor from g and the second
     of_other: Callable[[Tensor, Tensor], Tensor]  # that of the second from g and the first
 
@@ -195,7 +185,17 @@ class _Case(NamedTuple):
 @op(name="matmul", places="", multilinear=True, moves=True, factors="self other")
 def _matmul(self: Array, other: Array, case: str) -> Array:
     """A product with stacks of matrices, or of a vector and a matrix: see _CASES."""
-    return _CASES[case].multiply(self, other)
+    return matrix_product(self, other)
+
+
+@_matmul.prepare
+def _plan_matmul(self: Spec, other: Spec, case: str) -> Plan:
+    _CASES[case].check(self, other)
+    of_self = [*range(2 - self.ndim, 0), *"ik"[-self.ndim :]]
+    of_other = [*range(2 - other.ndim, 0), *"kj"[: other.ndim]]
+    leading = range(2 - max(self.ndim, other.ndim), 0)
+    wanted = [*leading, *(label for label in (*of_self[-2:], *of_other[-1:]) if label in ("i", "j"))]
+    return product_plan(self, other, of_self, of_other, wanted)
 
 
 _matmul.variant = lambda saved: _CASES[saved["case"]].node
@@ -205,65 +205,34 @@ _matmul.vjp(
 )
 
 
-def _stack_times_stack(a: Array, b: Array) -> Array:
-    """(..., n, k) and (..., k, m), their leading dims broadcast."""
-    _check_stacks(a, b)
-    return matrix_product(a, b)
-
-
-def _stack_times_matrix(a: Array, b: Array) -> Array:
-    """(..., n, k) and (k, m), as one product."""
-    tall = _as_rows(a)
-    _check_matrix_sizes(tall, b)
-    check_numbers(tall, "addmm_impl_cpu_")
-    return matrix_product(tall, b).reshape((*a.shape[:-1], b.shape[1]))
-
-
-def _matrix_times_stack(a: Array, b: Array) -> Array:
-    """(n, k) and (..., k, m)."""
-    _check_sizes_of_stack(b, a)
-    return matrix_product(a, b)
-
-
-def _vector_times_matrix(a: Array, b: Array) -> Array:
-    """(k,) and (k, m)."""
-    _check_matrix_sizes(a[None], b)
+def _check_tall(tall: tuple[int, int], a: Spec, b: Spec) -> None:
+    """A stack as one tall matrix, and a matrix."""
+    _check_matrix_sizes(Spec(a.dtype, tall), b)
     check_numbers(a, "addmm_impl_cpu_")
-    return matrix_product(a, b)
 
 
-def _stack_times_vector(a: Array, b: Array) -> Array:
-    """(..., n, k) and (k,)."""
-    tall = _as_rows(a)
-    check_matrix_vector(tall, b, tall.shape[0], 1)
-    _check_dtypes(a, b)
-    return matrix_product(tall, b).reshape(a.shape[:-1])
-
-
-def _vector_times_stack(a: Array, b: Array) -> Array:
-    """(k,) and (..., k, m)."""
-    rows = math.prod(b.shape[:-2]) * b.shape[-1]
-    check_matrix_vector(np.empty((rows, b.shape[-2]), b.dtype), a, rows, 1)
-    _check_dtypes(a, b)
-    return matrix_product(a, b)
+def _check_stack_and_vector(stack: Spec, vector: Spec, rows: int, count: int) -> None:
+    tall = Spec(stack.dtype, (math.prod(stack.shape[:-2]) * rows, count))
+    check_matrix_vector(tall, vector, tall.shape[0], 1)
+    _check_dtypes(stack, vector)
 
 
 _MATRIX_TIMES_STACK = _Case(
     "CloneBackward0",
-    _matrix_times_stack,
+    lambda a, b: _check_sizes_of_stack(b, a),
     lambda g, other: mm(ops.transpose(_as_columns(g), 0, 1), conj(_as_columns(other))),
     lambda g, self: _matmul(adjoint(self), g, "matrix @ stack"),
 )
 _CASES: dict[str, _Case] = {
     "stack @ stack": _Case(
         "UnsafeViewBackward0",
-        _stack_times_stack,
+        lambda a, b: _check_stacks(a, b),
         lambda g, other: _matmul(g, adjoint(other), "stack @ stack"),
         lambda g, self: _matmul(adjoint(self), g, "stack @ stack"),
     ),
     "stack @ matrix": _Case(
         "UnsafeViewBackward0",
-        _stack_times_matrix,
+        lambda a, b: _check_tall((math.prod(a.shape[:-1]), a.shape[-1]), a, b),
         lambda g, other: _matmul(g, adjoint(other), "stack @ matrix"),
         lambda g, self: mm(adjoint(_as_rows(self)), _as_rows(g)),
     ),
@@ -271,19 +240,19 @@ _CASES: dict[str, _Case] = {
     "constant @ stack": _MATRIX_TIMES_STACK._replace(node="UnsafeViewBackward0"),
     "vector @ matrix": _Case(
         "SqueezeBackward4",
-        _vector_times_matrix,
+        lambda a, b: _check_tall((1, a.shape[0]), a, b),
         lambda g, other: mv(conj(other), g),
         lambda g, self: ops.unsqueeze(conj(self), 1) * g,
     ),
     "stack @ vector": _Case(
         "UnsafeViewBackward0",
-        _stack_times_vector,
+        lambda a, b: _check_stack_and_vector(a, b, *a.shape[-2:]),
         lambda g, other: ops.unsqueeze(g, -1) * conj(other),
         lambda g, self: mv(adjoint(_as_rows(self)), ops.reshape(g, (-1,))),
     ),
     "vector @ stack": _Case(
         "UnsafeViewBackward0",
-        _vector_times_stack,
+        lambda a, b: _check_stack_and_vector(b, a, b.shape[-1], b.shape[-2]),
         lambda g, other: mv(adjoint(_as_columns(other)), ops.reshape(g, (-1,))),
         lambda g, self: ops.unsqueeze(conj(self), 1) * ops.unsqueeze(g, -2),
     ),
@@ -331,9 +300,6 @@ _CASE_OF_DIMS = {
 }
 """The case by the dims of the factors; 3 stands for three or more."""
 
-find_shapes(mm, bmm, mv, dot, vdot, _matmul)
-
-
 # ---------------------------------------------------------------------------------- under vmap
 
 
@@ -368,7 +334,7 @@ def product_batch(level: Any, a: Any, b: Any) -> Tensor:
 def _check_sample(op: Op, a: Array, b: Array, *case: str) -> None:
     """Raises what the op has to say of the shapes of one sample."""
     if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2:][0]:
-        op.kernel(a, b, *case)
+        op.prepare_rule(spec_of(a), spec_of(b), *case)
 
 
 @mm.batch
@@ -391,13 +357,13 @@ def _vdot_batch(level: Any, op: Op, self: Any, other: Any) -> Any:
 # ---------------------------------------------------------------------------------- refusals
 
 
-def check_numbers(a: Array, kernel: str) -> None:
+def check_numbers(a: Array | Spec, kernel: str) -> None:
     """NotImplementedError for booleans."""
     if a.dtype.kind == "b":
         raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
 
 
-def _check_mm(a: Array, b: Array) -> None:
+def _check_mm(a: Spec, b: Spec) -> None:
     """Two matrices that can be multiplied; RuntimeError in PyTorch's words if not."""
     if a.ndim != 2:
         raise RuntimeError("self must be a matrix")
@@ -407,7 +373,7 @@ def _check_mm(a: Array, b: Array) -> None:
     check_numbers(a, "addmm_impl_cpu_")
 
 
-def _check_matrix_sizes(a: Array, b: Array) -> None:
+def _check_matrix_sizes(a: Spec, b: Spec) -> None:
     if a.shape[1] != b.shape[0]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and "
@@ -417,7 +383,7 @@ def _check_matrix_sizes(a: Array, b: Array) -> None:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {c_name(a)} != {c_name(b)}")
 
 
-def check_batches(batch1: Array, batch2: Array, kernel: str = "bmm") -> None:
+def check_batches(batch1: Spec, batch2: Spec, kernel: str = "bmm") -> None:
     for name, a in (("batch1", batch1), ("batch2", batch2)):
         if a.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor")
@@ -432,7 +398,7 @@ def check_batches(batch1: Array, batch2: Array, kernel: str = "bmm") -> None:
     check_numbers(batch1, kernel)
 
 
-def check_matrix_vector(mat: Array, vec: Array, rows: int, ndim: int) -> None:
+def check_matrix_vector(mat: Spec, vec: Spec, rows: int, ndim: int) -> None:
     if mat.ndim != 2 or vec.ndim != 1 or ndim > 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {ndim}, {mat.ndim}, {vec.ndim}")
     if mat.shape[1] != vec.shape[0] or rows not in (1, mat.shape[0]):
@@ -442,13 +408,13 @@ def check_matrix_vector(mat: Array, vec: Array, rows: int, ndim: int) -> None:
     check_numbers(mat, "addmv_impl_cpu")
 
 
-def _check_dtypes(mat: Array, vec: Array) -> None:
+def _check_dtypes(mat: Spec, vec: Spec) -> None:
     if mat.dtype != vec.dtype:
         kinds = f"{type_name(vec)}, {type_name(mat)}, and {type_name(vec)}"
         raise RuntimeError(f"addmv input tensors must have the same dtype, but got {kinds}")
 
 
-def _check_vectors(name: str, a: Array, b: Array) -> None:
+def _check_vectors(name: str, a: Spec, b: Spec) -> None:
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
     if a.dtype != b.dtype:
@@ -464,7 +430,7 @@ def _check_vectors(name: str, a: Array, b: Array) -> None:
     check_numbers(a, name)
 
 
-def _check_stacks(a: Array, b: Array) -> None:
+def _check_stacks(a: Spec, b: Spec) -> None:
     if a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2] and a.dtype == b.dtype:
         return check_numbers(a, "bmm")
     n = len(a.shape[:-2])
@@ -489,7 +455,7 @@ def _check_stacks(a: Array, b: Array) -> None:
     check_numbers(a, "bmm")
 
 
-def _check_sizes_of_stack(stack: Array, factor: Array) -> None:
+def _check_sizes_of_stack(stack: Spec, factor: Spec) -> None:
     tall = math.prod(stack.shape[:-2]) * stack.shape[-1]
     if factor.shape[1] != stack.shape[-2]:
         raise RuntimeError(

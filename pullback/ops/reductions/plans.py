@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype, int64
 from pullback.kernels.reduce import RUNS
+from pullback.ops.shared.chains import merged
 
 LONG_SEARCH = 2048
 """Elements from which on NumPy finds an extreme along contiguous runs sooner than pick.h."""
-
-
-def merged(dims: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Dims (size, step, ...) without those of one, and with neighbours that run on as one."""
-    result: list[tuple[int, ...]] = []
-    for size, *steps in dims:
-        if size == 1:
-            continue
-        if result and all(before == step * size for before, step in zip(result[-1][1:], steps, strict=True)):
-            result[-1] = (result[-1][0] * size, *steps)
-        else:
-            result.append((size, *steps))
-    return result
 
 
 def fold_plan(

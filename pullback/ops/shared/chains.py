@@ -1,0 +1,180 @@
+"""Plans of several steps: each step is a run of its own, on the op's tensors and on scratch memory.
+
+A `Chain` collects steps and becomes the `Plan` of an op. An `Operand` is memory with labelled dims, which are
+any hashables: a step names the dims that it goes over, and what an operand lacks it is broadcast along.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import dtype, float32
+from pullback.kernels import steps
+
+SCRATCH, CONSTANT = -1, -2
+ALIGNED = 64
+"""Bytes: what scratch memory of an operand is rounded up to."""
+
+
+class Place(NamedTuple):
+    """Memory of a chain: the number of a tensor, or SCRATCH, and an offset in bytes."""
+
+    base: int
+    offset: int = 0
+
+
+class Step(NamedTuple):
+    """A run with its geometry, as `Plan` takes them."""
+
+    run: Any
+    geometry: tuple[int, ...]
+    parts: int = 1
+    scratch: int = 0
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Memory of one dtype with labelled dims: their sizes and their steps in bytes."""
+
+    place: Place
+    dtype: dtype
+    sizes: dict[Hashable, int]
+    steps: dict[Hashable, int]
+
+    def step(self, label: Hashable) -> int:
+        """The step along a dim, 0 along one that it has not."""
+        return self.steps.get(label, 0)
+
+    def without(self, label: Hashable, index: int) -> Operand:
+        """What lies at one place of a dim."""
+        place = Place(self.place.base, self.place.offset + index * self.steps[label])
+        steps = {x: step for x, step in self.steps.items() if x != label}
+        return Operand(place, self.dtype, {x: self.sizes[x] for x in steps}, steps)
+
+
+def merged(dims: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Dims (size, step, ...) without those of one, and with neighbours that run on as one."""
+    result: list[tuple[int, ...]] = []
+    for size, *of in dims:
+        if size == 1:
+            continue
+        if result and all(before == step * size for before, step in zip(result[-1][1:], of, strict=True)):
+            result[-1] = (result[-1][0] * size, *of)
+        else:
+            result.append((size, *of))
+    return result
+
+
+def operand(place: Place, spec: Spec, labels: Sequence[Hashable]) -> Operand:
+    """A tensor with a label for each dim. A label that stands twice is the diagonal."""
+    strides = spec.strides if spec.strides is not None else packed(spec.shape, spec.dtype.itemsize)
+    sizes: dict[Hashable, int] = {}
+    of: dict[Hashable, int] = {}
+    for label, n, step in zip(labels, spec.shape, strides, strict=True):
+        sizes[label] = n
+        of[label] = of.get(label, 0) + (step if n != 1 else 0)
+    return Operand(place, spec.dtype, sizes, of)
+
+
+def packed(shape: Sequence[int], item: int) -> tuple[int, ...]:
+    """The steps of contiguous elements of `item` bytes."""
+    found = []
+    for n in reversed(shape):
+        found.append(item)
+        item *= n
+    return tuple(found[::-1])
+
+
+def words_of(number: Any, kind: dtype) -> tuple[int, ...]:
+    """A number of a dtype as two words of memory."""
+    data = np.array([number], kind.numpy).tobytes()
+    return tuple(int(word) for word in np.frombuffer(data.ljust(16, b"\0"), np.int64))
+
+
+class Chain:
+    """Steps on the tensors of an op: `inputs` of them, then its results."""
+
+    def __init__(self, inputs: int, results: Spec | tuple[Spec, ...]) -> None:
+        self.inputs, self.results = inputs, results
+        self._steps: list[tuple[Step, tuple[Place, ...]]] = []
+        self._shared = 0
+
+    def result(self, number: int = 0) -> Place:
+        """Where a result is written."""
+        return Place(self.inputs + number)
+
+    def room(self, kind: dtype, sizes: dict[Hashable, int]) -> Operand:
+        """Contiguous scratch memory, of dims in the order of `sizes`."""
+        place = Place(SCRATCH, self._shared)
+        count = math.prod(sizes.values()) * kind.itemsize
+        self._shared += -(-count // ALIGNED) * ALIGNED
+        return operand(place, Spec(kind, tuple(sizes.values())), list(sizes))
+
+    def add(self, step: Step, *places: Place) -> None:
+        """One step more, on memory in the order that its run takes."""
+        self._steps.append((step, places))
+
+    def pointwise(self, ufunc: Any, *operands: Operand | int | float | complex) -> None:
+        """A loop of NumPy's over the dims of the last operand, the result; the others may be numbers."""
+        *inputs, out = operands
+        assert isinstance(out, Operand)
+        order = sorted(out.sizes, key=lambda x: -abs(out.steps[x]))
+        of = [[x.step(label) if isinstance(x, Operand) else 0 for x in operands] for label in order]
+        dims = merged((out.sizes[label], *steps) for label, steps in zip(order, of, strict=True))
+        dims = dims or [(1, *[0] * len(operands))]
+        numbers = [x for x in inputs if not isinstance(x, Operand)]
+        words = [word for x in numbers for word in words_of(x, out.dtype)]
+        geometry = [*steps.loop_of(ufunc, out.dtype.code), len(operands), len(dims)]
+        geometry += [n for dim in dims for n in dim]
+        places, constant = [], len(geometry) * 8
+        for x in operands:
+            places.append(x.place if isinstance(x, Operand) else Place(CONSTANT, constant))
+            constant += 0 if isinstance(x, Operand) else 16
+        parts = math.prod(dim[0] for dim in dims[:-1])
+        self.add(Step(steps.POINTWISE, (*geometry, *words), parts), *places)
+
+    def copied(self, x: Operand, order: Sequence[Hashable] | None = None) -> Operand:
+        """A contiguous copy in scratch with dims in this order."""
+        labels = list(x.sizes) if order is None else order
+        copy = self.room(x.dtype, {label: x.sizes[label] for label in labels})
+        self.pointwise(np.positive, x, copy)
+        return copy
+
+    def convert(self, x: Operand, out: Operand) -> None:
+        """A half precision as float, or float as a half precision."""
+        run = steps.WIDEN[x.dtype.name] if out.dtype is float32 else steps.NARROW[out.dtype.name]
+        order = sorted(x.sizes, key=lambda label: -abs(x.steps[label]))
+        dims = merged((x.sizes[label], x.steps[label], out.step(label)) for label in order)
+        dims = dims or [(1, 0, 0)]
+        parts = math.prod(dim[0] for dim in dims[:-1])
+        self.add(Step(run, (len(dims), *[n for dim in dims for n in dim]), parts), x.place, out.place)
+
+    def widened(self, x: Operand) -> Operand:
+        """The operand itself, or a float copy of one in half precision."""
+        if x.dtype.name not in steps.WIDEN:
+            return x
+        sizes = {label: n for label, n in x.sizes.items() if x.steps[label] or n == 1}
+        wide = self.room(float32, sizes)
+        self.convert(Operand(x.place, x.dtype, sizes, x.steps), wide)
+        full = wide.steps | {label: 0 for label in x.sizes if label not in sizes}
+        return Operand(wide.place, float32, x.sizes, full)
+
+    def plan(self, refuse: Callable[..., Exception] | None = None) -> Plan:
+        """The plan that does all steps."""
+        count = 1 if isinstance(self.results, Spec) else len(self.results)
+        if len(self._steps) == 1 and not self._shared:
+            step, places = self._steps[0]
+            if places == tuple(Place(i) for i in range(self.inputs + count)):
+                return Plan(self.results, *step, refuse=refuse)
+        geometry = [len(self._steps), self._shared]
+        for step, places in self._steps:
+            geometry += [steps.address(step.run), step.parts, len(places), len(step.geometry)]
+            geometry += [n for place in places for n in place] + list(step.geometry)
+        own = max((step.scratch for step, _ in self._steps), default=0)
+        return Plan(self.results, steps.CHAIN, tuple(geometry), 1, self._shared + own, refuse)
