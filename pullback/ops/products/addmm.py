@@ -6,7 +6,10 @@ product, times alpha. Read `addmm`.
 
 from __future__ import annotations
 
+import functools
 import math
+import string
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +22,7 @@ from pullback.core.dtype_names import type_name
 from pullback.core.op import elementwise, function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array, Number
+from pullback.ops.products.contraction import contraction, fuses
 from pullback.ops.products.matmul import (
     adjoint,
     bmm,
@@ -293,11 +297,13 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([[3., 4.],
             [6., 8.]])
     """
-    check_tensors("outer", self=input, vec2=vec2)
-    for name, vector in (("self", input), ("vec2", vec2)):
-        if vector.ndim != 1:
-            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
-    return ops.mul(ops.unsqueeze(input, 1), vec2, out=out)
+    if not (isinstance(input, Tensor) and isinstance(vec2, Tensor)):
+        check_tensors("outer", self=input, vec2=vec2)
+    if input.ndim != 1 or vec2.ndim != 1:
+        name, vector = ("self", input) if input.ndim != 1 else ("vec2", vec2)
+        raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    column = ops.unsqueeze(input, 1)
+    return column * vec2 if out is None else ops.mul(column, vec2, out=out)
 
 
 @function()
@@ -332,40 +338,64 @@ def tensordot(
     >>> torch.tensordot(torch.ones(2, 3, 4), torch.ones(3, 4, 5)).shape
     torch.Size([2, 5])
     """
-    given: Any = dims.tolist() if isinstance(dims, Tensor) else dims
-    if isinstance(given, int):
-        if given < 0:
-            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={given}")
-        if given > min(a.ndim, b.ndim):
-            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={given}")
-        given = (list(range(-given, 0)), list(range(given)))
-    of_a, of_b = ([d] if isinstance(d, int) else list(d) for d in given)
-    if len(of_a) != len(of_b):
-        raise RuntimeError("both dimension lists should have same length")
+    if type(dims) is not int:
+        given: Any = dims.tolist() if isinstance(dims, Tensor) else dims
+        dims = given if isinstance(given, int) else tuple([_listed(d) for d in given])
+    of_a, of_b, labels = _pairs(dims, a.shape, b.shape)
     if a.dtype is not b.dtype:
         raise RuntimeError("both inputs should have same dtype")
     if a.dtype.kind == "b" and len(of_a) == a.ndim == b.ndim:
         raise NotImplementedError("\"dot\" not implemented for 'Bool'")
-    for x, y in zip(of_a, of_b, strict=True):
-        n, m = a.shape[wrap_dim(x, a.ndim)], b.shape[wrap_dim(y, b.ndim)]
-        if n != m and 1 not in (n, m):
-            raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {n} in dim {x} and "
-                "second has "
-                f"size {m} in dim {y}"
-            )
-    product = _contracted(a, b, of_a, of_b)
+    if labels and a.dtype.kind != "b" and fuses():
+        product = contraction(a, b, labels, "ViewBackward0")
+    else:
+        product = _contracted(a, b, of_a, of_b)
     return product if out is None else out.resize_(product.shape).copy_(product)
 
 
-def _contracted(a: Tensor, b: Tensor, of_a: list[int], of_b: list[int]) -> Tensor:
+def _listed(dims: Any) -> tuple[int, ...]:
+    return (dims,) if isinstance(dims, int) else tuple(dims)
+
+
+@functools.lru_cache(1024)
+def _pairs(
+    dims: Any, of_a: tuple[int, ...], of_b: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...], str]:
+    """The paired dims of tensors of two shapes, and the labels of the contraction; "" where sizes differ."""
+    count = len(of_a), len(of_b)
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(count):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
+        dims = (tuple(range(-dims, 0)), tuple(range(dims)))
+    left, right = dims
+    if len(left) != len(right):
+        raise RuntimeError("both dimension lists should have same length")
+    letters = string.ascii_letters[: count[0] + count[1]]
+    a, b = letters[: count[0]], list(letters[count[0] :])
+    places = [(wrap_dim(x, count[0]), wrap_dim(y, count[1])) for x, y in zip(left, right, strict=True)]
+    same = sum(count) <= len(string.ascii_letters)
+    for (x, y), (given_x, given_y) in zip(places, zip(left, right, strict=True), strict=True):
+        n, m = of_a[x], of_b[y]
+        if n != m and 1 not in (n, m):
+            raise RuntimeError(
+                f"contracted dimensions need to match, but first has size {n} in dim {given_x} and "
+                f"second has size {m} in dim {given_y}"
+            )
+        same = same and n == m
+        b[y] = a[x]
+    result = [label for label in (*a, *b) if (label in a) != (label in b)]
+    labels = sys.intern(f"{a},{''.join(b)}->{''.join(result)}") if same else ""
+    return tuple(x for x, _ in places), tuple(y for _, y in places), labels
+
+
+def _contracted(a: Tensor, b: Tensor, of_a: tuple[int, ...], of_b: tuple[int, ...]) -> Tensor:
     for x, y in zip(of_a, of_b, strict=True):
         if a.shape[x] == 1 != b.shape[y]:
             b = b.sum(y, keepdim=True)
         elif b.shape[y] == 1 != a.shape[x]:
             a = a.sum(x, keepdim=True)
-    of_a = [wrap_dim(d, a.ndim) for d in of_a]
-    of_b = [wrap_dim(d, b.ndim) for d in of_b]
     free_a = [d for d in range(a.ndim) if d not in of_a]
     free_b = [d for d in range(b.ndim) if d not in of_b]
     rows, columns = [a.shape[d] for d in free_a], [b.shape[d] for d in free_b]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import math
 import string
+import sys
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.op import function
+from pullback.ops.products.contraction import contraction, fuses
 
 Labels = list[Any]
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
@@ -228,6 +230,9 @@ def _pair_product(a: Operand, b: Operand, kept: set[Any], wanted: Labels) -> Ope
     labels = batch + rows + columns
     if not inner:
         return _outer(a, b, labels, wanted)
+    if fuses() and a.tensor.dtype is b.tensor.dtype and a.tensor.dtype.kind != "b" and len(labels) < 48:
+        equation = _spelled(tuple(a.labels), tuple(b.labels), tuple(labels))
+        return Operand(contraction(a.tensor, b.tensor, equation, "ViewBackward0"), labels)
     left, right = a.arranged(batch + rows + inner), b.arranged(batch + inner + columns)
     if left.dtype.kind == "b":
         raise NotImplementedError("\"bmm\" not implemented for 'Bool'")
@@ -239,6 +244,16 @@ def _pair_product(a: Operand, b: Operand, kept: set[Any], wanted: Labels) -> Ope
     right = _shaped(right, (*stack, count, math.prod(shape[len(batch) + len(rows) :])))
     product = ops.bmm(left, right) if batch else ops.mm(left, right)
     return Operand(ops.reshape(product, shape), labels)
+
+
+@functools.lru_cache(1024)
+def _spelled(*labels: tuple[Any, ...]) -> str:
+    """The labels of two factors and of their product, as a contraction takes them."""
+    letters: dict[Any, str] = {}
+    for label in [x for some in labels for x in some]:
+        letters.setdefault(label, _LETTERS[len(letters)])
+    a, b, result = ("".join([letters[x] for x in some]) for some in labels)
+    return sys.intern(f"{a},{b}->{result}")
 
 
 def _shaped(t: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -280,6 +295,11 @@ def einsum(*args: Any) -> Tensor:
     """
     if len(args) < 2:
         raise ValueError(_NOTHING)
+    if len(args) == 3 and type(args[0]) is str and type(args[1]) is Tensor and type(args[2]) is Tensor:
+        _, a, b = args
+        found = _at_once(args[0], a.shape, b.shape)
+        if found and a.dtype is b.dtype and a.dtype.kind != "b" and fuses():
+            return contraction(a, b, found, "ViewBackward0")
     if isinstance(args[0], str):
         tensors = list(args[1]) if isinstance(args[1], (list, tuple)) else list(args[1:])
         terms, output = _read_equation(args[0])
@@ -294,6 +314,31 @@ def einsum(*args: Any) -> Tensor:
     labels, wanted = _labels_of_dims(_frozen(terms), _frozen(output), tuple([t.ndim for t in tensors]))
     operands = [_diagonals(t, x, i) for i, (x, t) in enumerate(zip(labels, tensors, strict=True))]
     return _contract(operands, wanted)
+
+
+@functools.lru_cache(1024)
+def _at_once(equation: str, *shapes: tuple[int, ...]) -> str | None:
+    """The labels of a contraction that is all of this equation; None for what takes more, or is wrong."""
+    terms, output = _read_equation(equation)
+    if len(terms) != 2 or any(
+        "..." in labels or len(labels) != len(set(labels)) or len(labels) != len(shape)
+        for labels, shape in zip(terms, shapes, strict=True)
+    ):
+        return None
+    a, b = terms
+    wanted = _output_labels(output, terms)
+    summed = {*a, *b} - {*wanted}
+    sizes = dict(zip(a, shapes[0], strict=True))
+    if (
+        not summed
+        or not summed <= {*a} & {*b}
+        or any(sizes.get(x, n) != n for x, n in zip(b, shapes[1], strict=True))
+    ):
+        return None
+    both = [x for x in a if x in b and x in wanted]
+    rows, columns = [x for x in a if x not in b], [x for x in b if x not in a]
+    natural = (both + rows + columns, both + columns + rows)
+    return _spelled(tuple(a), tuple(b), tuple(wanted)) if wanted in natural else None
 
 
 def _frozen(labels: Any) -> Any:

@@ -2,10 +2,69 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
 from pullback import ops
-from pullback.core._engine import Tensor
-from pullback.core.op import function
+from pullback.core._engine import Tensor, conj
+from pullback.core._plans import Plan, Spec
+from pullback.core.op import function, op
+from pullback.core.types import Array
+from pullback.ops.products.contraction import contraction, fuses
+from pullback.ops.products.matmul import matrix_product
+from pullback.ops.products.plans import product_plan, sum_plan
+from pullback.ops.shared.batches import of_sample
 from pullback.ops.shared.forms import public
+
+_LEADING = "abcdefgh"
+_MOST_DIMS = len(_LEADING) + 1
+
+
+@functools.cache
+def _weight_labels(ndim: int) -> str:
+    """How a weight's gradient is a contraction of the result's with the input."""
+    leading = _LEADING[: ndim - 1]
+    return sys.intern(f"{leading}o,{leading}i->oi")
+
+
+@op(name="linear", places="", moves=True)
+def _linear(input: Array, weight: Array, bias: Array | None, node: str) -> Array:
+    """`x @ weight.T + bias`, at once. `node` is the name of the node in the graph."""
+    if input.dtype.itemsize == 2 and input.dtype.kind not in "iu":
+        wide = [None if x is None else x.astype(np.float32) for x in (input, weight, bias)]
+        return _linear.kernel(*wide, node).astype(input.dtype)
+    product = matrix_product(input.reshape(-1, weight.shape[1]), weight.T)
+    product = product if bias is None else product + bias
+    return product.reshape(*input.shape[:-1], weight.shape[0])
+
+
+@_linear.prepare
+def _plan_linear(input: Spec, weight: Spec, bias: Spec | None, node: str) -> Plan:
+    rows = Spec(input.dtype, (math.prod(input.shape[:-1]), input.shape[-1]))
+    transposed = Spec(weight.dtype, weight.shape[::-1])
+    leading = _LEADING[: input.ndim - 1]
+    if bias is None:
+        ops.mm.prepare_rule(rows, transposed)
+        return product_plan(input, weight, leading + "i", "oi", leading + "o")
+    ops.addmm.prepare_rule(bias, rows, transposed, 1, 1)
+    return sum_plan(bias, input, weight, leading + "i", "oi", leading + "o", order=(2, 0, 1))
+
+
+_linear.variant = "node"
+_linear.vjp(
+    input=lambda g, weight: ops.matmul(g, conj(weight)),
+    weight=lambda g, input: contraction(g, conj(input), _weight_labels(input.ndim), "TBackward0"),
+    bias="g",
+)
+
+
+@_linear.batch
+def _linear_batch(level: Any, op: Any, input: Any, weight: Any, bias: Any, node: str) -> Any:
+    return of_sample(_by_parts)(level, op, input, weight, bias)
 
 
 @function(places="", aliases=("nn.functional.linear",))
@@ -25,6 +84,28 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
         raise RuntimeError(
             f"both arguments to linear need to be at least 1D, but they are {ndim}D and {weight_ndim}D"
         )
+    if (
+        out is None
+        and weight_ndim == 2
+        and ndim <= _MOST_DIMS
+        and fuses()
+        and (bias is None or bias.ndim == 1)
+    ):
+        return _linear(input, weight, bias, _NODES[min(ndim, 3)][bias is not None])
+    return _by_parts(input, weight, bias, out)
+
+
+_NODES = {
+    1: ("SqueezeBackward4", "ViewBackward0"),
+    2: ("MmBackward0", "AddmmBackward0"),
+    3: ("UnsafeViewBackward0", "ViewBackward0"),
+}
+"""The names of nodes by the dims of the input, without a bias and with one."""
+
+
+def _by_parts(input: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor | None = None) -> Tensor:
+    """`linear` by products that transforms know."""
+    ndim, weight_ndim = input.ndim, weight.ndim
     transposed = ops.t(weight)
     if ndim == 2 and weight_ndim == 2:
         return (

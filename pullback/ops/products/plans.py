@@ -39,13 +39,22 @@ def product_plan(
 
 
 def sum_plan(
-    start: Spec, a: Spec, b: Spec, of_a: Labels, of_b: Labels, wanted: Labels, beta: Any, alpha: Any
+    start: Spec,
+    a: Spec,
+    b: Spec,
+    of_a: Labels,
+    of_b: Labels,
+    wanted: Labels,
+    beta: Any = 1,
+    alpha: Any = 1,
+    order: tuple[int, int, int] = (0, 1, 2),
 ) -> Plan:
-    """The plan of `beta * start + alpha * product`."""
-    chain, product, finish = _chain_of(a, b, of_a, of_b, wanted, (Place(1), Place(2)), 3)
+    """The plan of `beta * start + alpha * product`; `order` says which arguments of the op the three are."""
+    first, *factors = [Place(number) for number in order]
+    chain, product, finish = _chain_of(a, b, of_a, of_b, wanted, (factors[0], factors[1]), 3)
     if product.dtype.kind in "iu":
         beta, alpha = int(beta), int(alpha)
-    x = operand(Place(0), start, wanted[len(wanted) - start.ndim :])
+    x = operand(first, start, wanted[len(wanted) - start.ndim :])
     if alpha != 1:
         chain.pointwise(np.multiply, product, alpha, product)
     if beta != 0:
