@@ -58,15 +58,28 @@ from pullback.autograd import is_inference_mode_enabled as is_inference_mode_ena
 from pullback.autograd import no_grad as no_grad
 from pullback.autograd import set_grad_enabled as set_grad_enabled
 from pullback import _C as _C
+from pullback import _dynamo as _dynamo
+from pullback import accelerator as accelerator
 from pullback import autograd as autograd
+from pullback import backends as backends
+from pullback import compiler as compiler
+from pullback import cpu as cpu
+from pullback import cuda as cuda
 from pullback import func as func
 from pullback import launch as launch
+from pullback import mps as mps
+from pullback import mtia as mtia
 from pullback import nn as nn
 from pullback import optimize as optimize
 from pullback import overrides as overrides
+from pullback import profiler as profiler
 from pullback import return_types as return_types
 from pullback import signal as signal
+from pullback import testing as testing
+from pullback import types as types
 from pullback import utils as utils
+from pullback import version as version
+from pullback import xpu as xpu
 from pullback import fft as fft
 from pullback import linalg as linalg
 from pullback import masked as masked
@@ -75,6 +88,10 @@ from pullback import special as special
 from pullback.func import sparse_hessian as sparse_hessian
 from pullback.func import sparse_jacobian as sparse_jacobian
 from pullback.func import vmap as vmap
+from pullback.compiler import compile as compile
+from pullback.accelerator import get_device_module as get_device_module
+from pullback.cuda import AcceleratorError as AcceleratorError
+from pullback.cuda import OutOfMemoryError as OutOfMemoryError
 bool: _dtype
 uint8: _dtype
 int8: _dtype

@@ -17,12 +17,15 @@ import importlib.util
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
+import pullback
 from pullback.face.absent import absent_module
+
+OWN_VERSION = pullback.__version__
 
 USAGE = """\
 usage: python -m pullback [-i] program.py [args]
@@ -51,6 +54,12 @@ class TorchFinder:
         return ModuleSpec(name, cls)  # type: ignore[arg-type]
 
     @staticmethod
+    def find_distributions(context: Any = None) -> Iterator[Any]:
+        """What `importlib.metadata` is to say of `torch`: the version of PyTorch's interface."""
+        if getattr(context, "name", None) == "torch":
+            yield _distribution()
+
+    @staticmethod
     def create_module(spec: ModuleSpec) -> ModuleType:
         """The Pullback module that the name stands for."""
         module = importlib.import_module(_own_name(spec.name))
@@ -66,6 +75,23 @@ class TorchFinder:
             module.__path__ = []  # so that a missing module below it is also refused in our words
 
 
+def _distribution() -> Any:
+    """The package `torch` as `importlib.metadata` describes packages."""
+    from importlib.metadata import Distribution
+
+    from pullback.version import __version__
+
+    class Torch(Distribution):
+        def read_text(self, filename: str) -> str | None:
+            text = f"Metadata-Version: 2.1\nName: torch\nVersion: {__version__}\n"
+            return text if filename in ("METADATA", "PKG-INFO") else None
+
+        def locate_file(self, path: Any) -> Any:
+            return os.path.join(os.path.dirname(os.path.dirname(__file__)), path)
+
+    return Torch()
+
+
 def _own_name(name: str) -> str:
     return "pullback" + name.removeprefix("torch")
 
@@ -73,7 +99,9 @@ def _own_name(name: str) -> str:
 def install() -> None:
     """Make `import torch` mean Pullback in this process.
 
-    RuntimeError if PyTorch itself has been imported already.
+    From then on `torch.__version__` is that of PyTorch's interface, which programs go by, and
+    `importlib.metadata` says the same of a package `torch`. RuntimeError if PyTorch itself has been imported
+    already.
 
     >>> import pullback.launch
     >>> pullback.launch.install()
@@ -86,6 +114,9 @@ def install() -> None:
         raise RuntimeError("'torch' is already imported, and it is not Pullback")
     if TorchFinder not in sys.meta_path:
         sys.meta_path.insert(0, TorchFinder)
+        from pullback.version import __version__
+
+        vars(pullback)["__version__"] = __version__
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -123,10 +154,8 @@ def _versions() -> str:
     """What runs here, in a line."""
     import numpy
 
-    import pullback
-
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"Pullback {pullback.__version__}, Python {python}, NumPy {numpy.__version__}"
+    return f"Pullback {OWN_VERSION}, Python {python}, NumPy {numpy.__version__}"
 
 
 def _load(arguments: list[str]) -> tuple[CodeType, ModuleType]:

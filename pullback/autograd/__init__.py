@@ -30,6 +30,7 @@ from pullback.face.absent import getter
 
 __all__ = [
     "Function",
+    "Variable",
     "anomaly",
     "backward",
     "detect_anomaly",
@@ -57,4 +58,7 @@ __all__ = [
 _engine.install_backward(tensor_backward)
 _engine.install_anomaly(anomaly)
 
-__getattr__ = getter(__name__, {"per_sample_grad": "pullback.autograd.per_sample"})
+LATER = {"Variable": "pullback.autograd.variable", "per_sample_grad": "pullback.autograd.per_sample"}
+"""Which module has the names that are imported when they are first used."""
+
+__getattr__ = getter(__name__, LATER)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pullback.core import _engine
-from pullback.core._engine import Node, RemovableHandle, Tensor
+from pullback.core._engine import Node, Tensor
+from pullback.core.hooks import RemovableHandle
 from pullback.core.modes import no_grad
 from pullback.face.absent import getter
 

@@ -75,6 +75,7 @@ from numpy cimport (
 import_array()
 
 from pullback.core import dtypes as _dtypes
+from pullback.core.hooks import RemovableHandle
 from pullback.core.meta import meta_array
 from pullback.core.strides import preserved_strides
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype

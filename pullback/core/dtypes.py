@@ -336,14 +336,30 @@ class device:
         if isinstance(type, device):
             type, index = type.type, type.index  # type: ignore[assignment]
         elif isinstance(type, int):
+            if type < 0:
+                raise RuntimeError("Device index must not be negative")
             raise RuntimeError("Cannot access accelerator device when none is available.")
-        kind, _, number = type.partition(":")
+        elif not isinstance(type, str):
+            raise TypeError(
+                f"device() received an invalid combination of arguments - got ({_type_name(type)}), but "
+                "expected one of:\n * (torch.device device)\n      didn't match because some of the "
+                f"arguments have invalid types: (!{_type_name(type)}!)\n * (str type, int index = -1)\n"
+            )
+        if not type:
+            raise RuntimeError("Device string must not be empty")
+        kind, colon, number = type.partition(":")
         if kind not in self._KNOWN.split(", "):
             raise RuntimeError(f"Expected one of {self._KNOWN} device type at start of device string: {kind}")
-        if number:
-            if not number.isdigit():
+        if colon:
+            if not number.isdecimal() or number != str(int(number)):
                 raise RuntimeError(f"Invalid device string: '{type}'")
+            if index is not None:
+                raise RuntimeError(
+                    f"type (string) must not include an index because index was passed explicitly: {type}"
+                )
             index = int(number)
+        if index is not None and index < 0:
+            raise RuntimeError("Device index must not be negative")
         self.type, self.index = kind, index
 
     def __eq__(self, other: object) -> bool:
@@ -368,6 +384,10 @@ class device:
 
     def __exit__(self, *exc: object) -> None:
         _Defaults.device = _device_stack.pop()
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
 
 
 CPU, META = device("cpu"), device("meta")
@@ -405,8 +425,10 @@ def as_device(given: str | device | int | None) -> device:
         return CPU
     if found.type == "meta":
         return META
-    if found.type == "cuda":
-        raise AssertionError("Torch not compiled with CUDA enabled")
+    if found.type in ("cuda", "xpu"):
+        raise AssertionError(f"Torch not compiled with {found.type.upper()} enabled")
+    if found.type == "mps":
+        raise RuntimeError("PyTorch is not linked with support for mps devices")
     raise RuntimeError(f"Pullback has no {found.type} device; its devices are 'cpu' and 'meta'")
 
 

@@ -133,6 +133,6 @@ def getter(module: str, later: Mapping[str, str] = NOTHING) -> Callable[[str], A
 def submodule(package: str, name: str) -> ModuleType | None:
     """A public module of a package, imported now; None if there is none of this name."""
     full = f"{package}.{name}"
-    if name.startswith("_") or not hasattr(sys.modules[package], "__path__"):
+    if name.startswith("__") or not hasattr(sys.modules[package], "__path__"):
         return None
     return importlib.import_module(full) if importlib.util.find_spec(full) is not None else None

@@ -227,6 +227,11 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_fo
     raise AssertionError("Torch not compiled with CUDA enabled")
 
 
+def xpu(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+    """AssertionError: there is no XPU device."""
+    raise AssertionError("Torch not compiled with XPU enabled")
+
+
 def pin_memory(self: Tensor, device: device | str | int | None = None) -> Tensor:
     """RuntimeError: memory is pinned for accelerators, and there is none."""
     raise RuntimeError("Cannot access accelerator device when none is available.")
@@ -314,6 +319,7 @@ MEMBERS: dict[str, Any] = {
     "get_device": get_device,
     "cpu": cpu,
     "cuda": cuda,
+    "xpu": xpu,
     "pin_memory": pin_memory,
     "is_pinned": is_pinned,
     "is_distributed": is_distributed,

@@ -23,7 +23,15 @@ NAMESPACES = {
     "special": "Special functions, as `torch.special`.",
 }
 
-ELSEWHERE = {"sparse_hessian": "func", "sparse_jacobian": "func", "vmap": "func"}
+ELSEWHERE = {
+    "sparse_hessian": "func",
+    "sparse_jacobian": "func",
+    "vmap": "func",
+    "compile": "compiler",
+    "get_device_module": "accelerator",
+    "AcceleratorError": "cuda",
+    "OutOfMemoryError": "cuda",
+}
 """Names of `torch` that are a module's, which is imported when one is first used."""
 
 _modules: dict[str, ModuleType] = {}
@@ -73,7 +81,9 @@ def _resolver(space: str) -> Any:
             if below is not None:
                 return below
             if space == "torch" and name in ELSEWHERE:
-                return getattr(importlib.import_module(f"{module.__name__}.{ELSEWHERE[name]}"), name)
+                found = getattr(importlib.import_module(f"{module.__name__}.{ELSEWHERE[name]}"), name)
+                vars(module)[name] = found
+                return found
             if complete() and name in vars(module):
                 return vars(module)[name]
         raise absent_name(module, name)

@@ -272,26 +272,6 @@ cdef inline Hooks hooks_if(Node node):
     return None if node.rare is None else node.rare.hooks
 
 
-class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away."""
-
-    _next_id = 0
-
-    def __init__(self, hooks):
-        self.hooks_dict = hooks
-        self.id = RemovableHandle._next_id
-        RemovableHandle._next_id += 1
-
-    def remove(self):
-        self.hooks_dict.pop(self.id, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.remove()
-
-
 def _register(hooks, fn):
     handle = RemovableHandle(hooks)
     hooks[handle.id] = fn

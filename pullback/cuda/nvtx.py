@@ -1,0 +1,14 @@
+"""`torch.cuda.nvtx`: marks for a profiler of CUDA devices, of which there are none."""
+
+from pullback.face.absent import getter
+from pullback.face.accelerators import refusals
+
+globals().update(
+    refusals(
+        "mark range range_end range_pop range_push range_start",
+        RuntimeError,
+        "NVTX functions not installed. Are you sure you have a CUDA build?",
+    )
+)
+
+__getattr__ = getter(__name__)

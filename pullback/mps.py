@@ -1,0 +1,31 @@
+"""`torch.mps`: there is no MPS device. Questions are answered so, seeds are taken, all else refuses."""
+
+from __future__ import annotations
+
+from pullback.cuda import device_count, is_available, manual_seed
+from pullback.face.absent import getter
+from pullback.face.accelerators import refusal
+
+__all__ = ["device_count", "is_available", "manual_seed"]
+
+_CALLS = {
+    "synchronize": "deviceSynchronize",
+    "empty_cache": "emptyCache",
+    "current_allocated_memory": "getCurrentAllocatedMemory",
+    "driver_allocated_memory": "getDriverAllocatedMemory",
+    "recommended_max_memory": "getRecommendedMaxMemory",
+    "set_per_process_memory_fraction": "setMemoryFraction",
+    "get_rng_state": "getDefaultGenerator",
+    "set_rng_state": "getDefaultGenerator",
+    "seed": "getDefaultGenerator",
+    "Event": "acquireEvent",
+}
+
+globals().update(
+    {
+        name: refusal(name, RuntimeError, f"Cannot execute {call}() without MPS backend.")
+        for name, call in _CALLS.items()
+    }
+)
+
+__getattr__ = getter(__name__)
