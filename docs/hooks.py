@@ -1,4 +1,4 @@
-"""What mkdocs calls: adds the pages that are made from the op table, the docstrings and the programs."""
+"""What mkdocs calls: adds the pages made from the op table, docstrings, programs and figures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import make_api
 import make_examples
 import make_ops
+import make_speed
 from mkdocs.structure.files import File, Files
 
 MADE: dict[str, str] = {}
@@ -18,7 +19,7 @@ MADE: dict[str, str] = {}
 
 def on_config(config: Any) -> Any:
     """Makes the pages, and puts them where the navigation names their folder."""
-    MADE.update(make_ops.pages() | make_api.pages() | make_examples.pages())
+    MADE.update(make_ops.pages() | make_api.pages() | make_examples.pages() | make_speed.pages())
     config["nav"] = [_filled(part) for part in config["nav"]]
     return config
 

@@ -1,0 +1,79 @@
+"""Makes the page of speed from the figures that `python benchmarks/ops.py --save` kept."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+FIGURES = Path(__file__).resolve().parents[1] / "benchmarks/results/ops.json"
+
+HEAD = """# Speed
+
+Every public op beside PyTorch, on matrices of n by n and what goes with them. A figure is PyTorch's time
+divided by Pullback's: above 1, Pullback is faster. *Backward* is a call with its backward pass. The libraries
+take turns in processes of their own; the time is the least of all.
+
+{machine}; {threads} threads; {versions}. The command is `{command}`.
+
+| matrices | rows | at PyTorch's speed or faster | least | lower quartile | median | upper quartile |
+|---|---:|---:|---:|---:|---:|---:|
+{sizes}
+
+The calls are in `benchmarks/ops_rows.py`; `x` and `y` are matrices, `v` and `w` vectors, `i` and `j` indices.
+
+| call | {columns} |
+|---|{rules}|
+{rows}
+"""
+
+
+def pages() -> dict[str, str]:
+    """The page, by its path."""
+    return {"speed.md": page(json.loads(FIGURES.read_text()))}
+
+
+def page(record: dict[str, Any]) -> str:
+    """The page of a record of figures."""
+    ratios = {size: ratios_of(times) for size, times in record["sizes"].items()}
+    columns = [(size, way) for size in ratios for way in ("forward", "with backward")]
+    calls = dict.fromkeys(_call(label) for size in ratios for label in ratios[size])
+    rows = [
+        f"| `{call}` | "
+        + " | ".join(_shown(ratios[size].get(f"{call} {way}")) for size, way in columns)
+        + " |"
+        for call in calls
+    ]
+    return HEAD.format(
+        **{name: record[name] for name in ("machine", "threads", "versions", "command")},
+        sizes="\n".join(_size(size, list(found.values())) for size, found in ratios.items()),
+        columns=" | ".join(f"{size}{', backward' if 'back' in way else ''}" for size, way in columns),
+        rules="|".join(["---:"] * len(columns)),
+        rows="\n".join(rows),
+    )
+
+
+def ratios_of(times: dict[str, dict[str, float]]) -> dict[str, float]:
+    """PyTorch's time over Pullback's, of the rows that both have."""
+    ours, theirs = times["pullback"], times["torch"]
+    return {label: theirs[label] / took for label, took in ours.items() if label in theirs}
+
+
+def _call(label: str) -> str:
+    return label.removesuffix(" forward").removesuffix(" with backward")
+
+
+def _size(size: str, ratios: list[float]) -> str:
+    lower, middle, upper = statistics.quantiles(ratios, n=4)
+    good = sum(ratio >= 1 for ratio in ratios)
+    figures = " | ".join(f"{one:.2f}" for one in (min(ratios), lower, middle, upper))
+    return f"| {size} x {size} | {len(ratios)} | {good} | {figures} |"
+
+
+def _shown(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"
+
+
+if __name__ == "__main__":
+    print("\n".join(pages().values()))
