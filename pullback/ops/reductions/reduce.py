@@ -27,6 +27,7 @@ from pullback.core.op import function, op
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.plans import fold_plan, kept_shape
+from pullback.ops.reductions.row_plans import placed, scan_plan
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 from pullback.ops.shared.forms import explained
 
@@ -317,9 +318,58 @@ def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor
     if not self.ndim:
         return g
     if dim is None:
-        return g * conj(ops.reshape(others_prod(ops.reshape(self, (-1,))), tuple(self.shape)))
-    others = ops.movedim(others_prod(ops.movedim(self, dim, -1)), -1, dim)
-    return unsqueeze_reduced(g, self.ndim, dim, keepdim) * conj(others)
+        flat = _prod_slope(ops.reshape(g, (1,)), ops.reshape(self, (-1,)), -1)
+        return ops.reshape(flat, tuple(self.shape))
+    return _prod_slope(
+        unsqueeze_reduced(g, self.ndim, dim, keepdim), self, wrap_dim(dim, self.ndim) - self.ndim
+    )
+
+
+@op(name="prod_slope", places="", takes_half=True, batch="leading")
+def _prod_slope(self: Array, input: Array, dim: int) -> Array:
+    """The gradient of a product along a dim, a negative number: `self`, with a dim of one, times the others.
+
+    They are multiplied from both ends, without division, so zeros do no harm.
+    """
+    x = np.conj(np.moveaxis(widened(input), dim, 0))
+    before, behind = np.ones_like(x), np.ones_like(x)
+    np.multiply.accumulate(x[:-1], 0, out=before[1:])
+    np.multiply.accumulate(x[:0:-1], 0, out=behind[-2::-1])
+    return np.ascontiguousarray(narrowed(self * np.moveaxis(before * behind, 0, dim), input, None))
+
+
+@_prod_slope.prepare
+def _plan_prod_slope(self: Spec, input: Spec, dim: int) -> Plan:
+    result = Spec(input.dtype, input.shape)
+    if self.dtype is not input.dtype:
+        return Plan(result)
+    operands = [placed(t, input.ndim) for t in (self, input, result)]
+    return scan_plan("prod_slope", result, operands, 2, input.shape, dim % input.ndim)
+
+
+@_prod_slope.joint_vjp
+def _prod_slope_vjp(g: Tensor, self: Tensor, input: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    along, shift = conj(ops.movedim(input, dim, -1)), conj(ops.movedim(g, dim, -1))
+    others, change = _others_moved(along, shift)
+    own = ops.sum(g * conj(ops.movedim(others, -1, dim)), dim, True)
+    return own, self * ops.movedim(change, -1, dim)
+
+
+def _others_moved(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """`others_prod` of x, and how fast it changes if x changes by v: the same tree of dual numbers."""
+    n = x.shape[-1]
+    if n < 2:
+        return ops.ones_like(x), ops.zeros_like(x)
+    if n % 2:
+        end = ops.narrow(x, -1, 0, 1)
+        x, v = ops.cat([x, ops.ones_like(end)], -1), ops.cat([v, ops.zeros_like(end)], -1)
+    shape = (*x.shape[:-1], x.shape[-1] // 2, 2)
+    x, v = ops.flip(ops.reshape(x, shape), (-1,)), ops.flip(ops.reshape(v, shape), (-1,))
+    x0, x1, v0, v1 = [ops.select(t, -1, i) for t in (x, v) for i in (0, 1)]
+    above, moved = [ops.unsqueeze(t, -1) for t in _others_moved(x0 * x1, x0 * v1 + v0 * x1)]
+    pairs = above * x, above * v + moved * x
+    others, change = [ops.reshape(t, (*shape[:-2], -1)) for t in pairs]
+    return ops.narrow(others, -1, 0, n), ops.narrow(change, -1, 0, n)
 
 
 def others_prod(x: Tensor) -> Tensor:

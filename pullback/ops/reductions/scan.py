@@ -1,7 +1,9 @@
 """Running reductions, finite differences and the trapezoidal rule.
 
 The derivative of a running sum is a running sum from the other end. `cumprod` and `cummax` are read
-best after it. What looks like a loop in `_suffix_sums` and `_doubling` runs over powers of two.
+best after it. The gradients of running products and of `logcumsumexp` are ops as well, with plans of their
+own; the rules of these are formulas. What looks like a loop in `_suffix_sums` and `_doubling` runs over
+powers of two.
 """
 
 from __future__ import annotations
@@ -14,14 +16,14 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Op, Tensor, conj
-from pullback.core.dtype_names import type_name
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import from_numpy_dtype
-from pullback.core.meta import meta_array
+from pullback.core.dtypes import int64
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.min_max import to_picked
+from pullback.ops.reductions.row_plans import from_end, placed, scan_plan
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -47,10 +49,17 @@ def _accumulate(ufunc: Any, a: Array, dim: int, dtype: Dtype | None) -> Array:
     return np.asarray(result, target, order="C")
 
 
-def _scan_shape(self: Array, dim: int, dtype: Dtype | None) -> Array:
-    """The shape rule of running sums and products."""
-    wrap_dim(operator.index(dim), self.ndim)
-    return meta_array(self.shape, _scan_dtype(self, dtype))
+def _running_plan(name: str, x: Spec, dim: int, dtype: Dtype | None = None, backward: bool = False) -> Plan:
+    """The plan of a running op of one operand; what is cast first is left to the kernel."""
+    axis = wrap_dim(operator.index(dim), x.ndim)
+    own = int64 if x.dtype.kind in "bui" else x.dtype
+    result = Spec(dtype or own, x.shape)
+    if result.dtype is not own or not x.ndim:
+        return Plan(result)
+    operands = [placed(t, x.ndim) for t in (x, result)]
+    if backward:
+        operands = [from_end(t, x.shape, axis) for t in operands]
+    return scan_plan(name, result, operands, 1, x.shape, axis)
 
 
 @op(name="cumsum", places="", linear=True, takes_half=True)
@@ -67,13 +76,17 @@ def _cumsum(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     return _accumulate(np.add, self, dim, dtype)
 
 
-def from_end(scan: Callable[[Tensor, int], Tensor], x: Tensor, dim: int) -> Tensor:
-    """A running op that starts at the end."""
-    return ops.flip(scan(ops.flip(x, (dim,)), dim), (dim,)) if x.ndim else scan(x, dim)
+@op(name="cumsum_from_end", places="", linear=True, takes_half=True)
+def _cumsum_from_end(self: Array, dim: int) -> Array:
+    """The running sum that begins at the end: the derivative of the other, and the other way round."""
+    axis = wrap_dim(dim, self.ndim)
+    return np.flip(_accumulate(np.add, np.flip(self, axis), dim, None), axis) if self.ndim else self.copy()
 
 
-_cumsum.meta(_scan_shape)
-_cumsum.vjp(self=lambda g, dim: from_end(cumsum, g, dim))
+_cumsum.prepare(lambda self, dim, dtype: _running_plan("cumsum", self, dim, dtype))
+_cumsum.vjp(self=lambda g, dim: _cumsum_from_end(g, dim))
+_cumsum_from_end.prepare(lambda self, dim: _running_plan("cumsum", self, dim, backward=True))
+_cumsum_from_end.vjp(self=lambda g, dim: _cumsum(g, dim))
 
 
 def _running_total(
@@ -102,9 +115,43 @@ def _cumprod(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
 def _cumprod_vjp(g: Tensor, self: Tensor, dim: int, result: Tensor) -> Tensor:
     if not self.ndim or not self.shape[dim]:
         return g
+    if g.dtype is self.dtype and self.dtype.kind == "f":
+        return _cumprod_slope(g, self, result, wrap_dim(dim, self.ndim) - self.ndim)
     before = _shifted_by(result, dim, 1, 1.0)
-    factor = _shifted_by(conj(self), dim, -1, 0.0)
-    return conj(before) * _suffix_sums(g, factor, dim)
+    return conj(before) * _suffix_sums(g, _shifted_by(conj(self), dim, -1, 0.0), dim)
+
+
+def _slope_plan(name: str, g: Spec, x: Spec, y: Spec, dim: int) -> Plan:
+    """The plan of the gradient of a running op, from that of its result, its input and its result."""
+    result, axis = Spec(x.dtype, x.shape), dim % x.ndim
+    operands = [from_end(placed(t, x.ndim), x.shape, axis) for t in (g, x, y, result)]
+    return scan_plan(name, result, operands, 3, x.shape, axis)
+
+
+@op(name="cumprod_slope", places="", takes_half=True, batch="leading")
+def _cumprod_slope(self: Array, input: Array, product: Array, dim: int) -> Array:
+    """`product[i-1] * s[i]`, `s[i] = self[i] + input[i+1] * s[i+1]`: the gradient of `cumprod`."""
+    g, x, y = (np.moveaxis(t, dim, 0).astype(np.float64) for t in (self, input, product))
+    result, total = np.empty(x.shape), np.zeros(x.shape[1:])
+    for i in reversed(range(len(x))):
+        total = g[i] + (x[i + 1] * total if i + 1 < len(x) else 0)
+        result[i] = total * (y[i - 1] if i else 1)
+    return np.ascontiguousarray(np.moveaxis(result, 0, dim).astype(input.dtype))
+
+
+_cumprod_slope.prepare(
+    lambda self, input, product, dim: _slope_plan("cumprod_slope", self, input, product, dim)
+)
+
+
+@_cumprod_slope.joint_vjp
+def _cumprod_slope_vjp(
+    g: Tensor, self: Tensor, input: Tensor, product: Tensor, dim: int
+) -> tuple[Tensor, ...]:
+    factor = _shifted_by(input, dim, -1, 0.0)
+    sums = _suffix_sums(self, factor, dim)
+    own = _prefix_sums(g * _shifted_by(product, dim, 1, 1.0), input, dim)
+    return own, _shifted_by(own, dim, 1, 0.0) * sums, _shifted_by(g * sums, dim, -1, 0.0)
 
 
 def _suffix_sums(g: Tensor, factor: Tensor, dim: int) -> Tensor:
@@ -117,6 +164,12 @@ def _suffix_sums(g: Tensor, factor: Tensor, dim: int) -> Tensor:
     return g
 
 
+def _prefix_sums(g: Tensor, factor: Tensor, dim: int) -> Tensor:
+    """`s[i] = g[i] + factor[i] * s[i-1]`."""
+    flipped = _suffix_sums(ops.flip(g, (dim,)), ops.flip(factor, (dim,)), dim)
+    return ops.flip(flipped, (dim,))
+
+
 def _shifted_by(x: Tensor, dim: int, by: int, fill: float) -> Tensor:
     """The elements moved along `dim`, backward if `by` is negative; `fill` where none come from."""
     n = x.shape[dim]
@@ -126,7 +179,7 @@ def _shifted_by(x: Tensor, dim: int, by: int, fill: float) -> Tensor:
     return ops.cat([ops.narrow(x, dim, -by, n + by), filling(ops.narrow(x, dim, 0, -by))], dim)
 
 
-_cumprod.meta(_scan_shape)
+_cumprod.prepare(lambda self, dim, dtype: _running_plan("cumprod", self, dim, dtype))
 _cumprod.vjp(self=_cumprod_vjp)
 cumprod = explained(_cumprod, _running_total, places="tmi")
 
@@ -139,9 +192,9 @@ def logcumsumexp(self: Array, dim: int) -> Array:
     >>> torch.tensor([0.0, 0.0]).logcumsumexp(0)
     tensor([0.0000, 0.6931])
     """
-    axis = _checked_logcumsumexp(self, dim)
     if not self.ndim:
         return self.copy()
+    axis = wrap_dim(dim, self.ndim)
     if self.dtype.kind == "f":
         return np.ascontiguousarray(np.logaddexp.accumulate(self, axis))
     return _doubling(_complex_logaddexp, self, axis)
@@ -168,11 +221,45 @@ def _logcumsumexp_vjp(g: Tensor, self: Tensor, dim: int, result: Tensor) -> Tens
     """`sum over j >= i of g[j] exp(x[i] - y[j])`, by factors exp(y[i] - y[i+1]), at most one."""
     if not self.ndim or not self.shape[dim]:
         return g
-    n = self.shape[dim]
+    if g.dtype is self.dtype and self.dtype.kind == "f":
+        return _logcumsumexp_slope(g, self, result, wrap_dim(dim, self.ndim) - self.ndim)
+    return conj(_exp_of_difference(self, result)) * _suffix_sums(g, conj(_ratios(result, dim)), dim)
+
+
+def _ratios(result: Tensor, dim: int) -> Tensor:
+    """`exp(y[i] - y[i+1])`, zero at the end."""
+    n = result.shape[dim]
     lower, upper = ops.narrow(result, dim, 0, n - 1), ops.narrow(result, dim, 1, n - 1)
-    ratio = conj(_exp_of_difference(lower, upper))
-    factor = ops.cat([ratio, ops.zeros_like(ops.narrow(result, dim, 0, 1))], dim)
-    return conj(_exp_of_difference(self, result)) * _suffix_sums(g, factor, dim)
+    last = ops.zeros_like(ops.narrow(result, dim, 0, 1))
+    return ops.cat([_exp_of_difference(lower, upper), last], dim)
+
+
+@op(name="logcumsumexp_slope", places="", batch="leading")
+def _logcumsumexp_slope(self: Array, input: Array, total: Array, dim: int) -> Array:
+    """`exp(input[i] - total[i]) * s[i]`, `s[i] = self[i] + exp(total[i] - total[i+1]) * s[i+1]`."""
+    g, x, y = (np.moveaxis(t, dim, 0).astype(np.float64) for t in (self, input, total))
+    slope, carried = np.empty(x.shape), np.zeros(x.shape[1:])
+    for i in reversed(range(len(x))):
+        ratio = np.exp(np.where(np.isneginf(y[i]), y[i], y[i] - y[min(i + 1, len(x) - 1)]))
+        carried = g[i] + (ratio * carried if i + 1 < len(x) else 0)
+        slope[i] = carried * np.exp(np.where(np.isneginf(x[i]), x[i], x[i] - y[i]))
+    return np.ascontiguousarray(np.moveaxis(slope, 0, dim).astype(input.dtype))
+
+
+_logcumsumexp_slope.prepare(
+    lambda self, input, total, dim: _slope_plan("logcumsumexp_slope", self, input, total, dim)
+)
+
+
+@_logcumsumexp_slope.joint_vjp
+def _logcumsumexp_slope_vjp(
+    g: Tensor, self: Tensor, input: Tensor, total: Tensor, dim: int
+) -> tuple[Tensor, ...]:
+    share, ratio = _exp_of_difference(input, total), _ratios(total, dim)
+    sums = _suffix_sums(self, ratio, dim)
+    own = _prefix_sums(g * share, _shifted_by(ratio, dim, 1, 0.0), dim)
+    straight, through = g * share * sums, own * ratio * _shifted_by(sums, dim, -1, 0.0)
+    return own, straight, through - _shifted_by(through, dim, 1, 0.0) - straight
 
 
 def _exp_of_difference(a: Tensor, b: Tensor) -> Tensor:
@@ -181,18 +268,12 @@ def _exp_of_difference(a: Tensor, b: Tensor) -> Tensor:
     return ops.where(zero, 0.0, ops.exp(ops.where(zero, 0.0, a - b)))
 
 
-def _checked_logcumsumexp(a: Array, dim: int) -> int:
-    """The axis."""
-    axis = wrap_dim(operator.index(dim), a.ndim)
-    if from_numpy_dtype(a.dtype).kind not in "fc":
-        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{type_name(a)}'")
-    return axis
-
-
-@logcumsumexp.meta
-def _logcumsumexp_shape(self: Array, dim: int) -> Array:
-    _checked_logcumsumexp(self, dim)
-    return meta_array(self.shape, self.dtype)
+@logcumsumexp.prepare
+def _plan_logcumsumexp(self: Spec, dim: int) -> Plan:
+    wrap_dim(operator.index(dim), self.ndim)
+    if self.dtype.kind not in "fc":
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{self.dtype.type_name}'")
+    return _running_plan("logcumsumexp", self, dim)
 
 
 logcumsumexp.vjp(self=_logcumsumexp_vjp)
@@ -207,9 +288,9 @@ _UFUNC_OF = {"cummax": np.maximum, "cummin": np.minimum}
 @op(name="cumulative_extremum", places="", piecewise=True)
 def _cumulative_extremum(self: Array, dim: int, function: str) -> tuple[Array, Array]:
     """The extremum so far along a dim, and the last index where it stood; `function` is cummax or cummin."""
-    axis = _checked_extremum(self, dim, function)
     if not self.ndim:
         return self.copy(), np.zeros((), np.int64)
+    axis = wrap_dim(dim, self.ndim)
     values = np.ascontiguousarray(_UFUNC_OF[function].accumulate(self, axis))
     shape = [-1 if i == axis else 1 for i in range(self.ndim)]
     index = np.arange(self.shape[axis]).reshape(shape)
@@ -217,18 +298,14 @@ def _cumulative_extremum(self: Array, dim: int, function: str) -> tuple[Array, A
     return values, np.ascontiguousarray(np.maximum.accumulate(reached, axis))
 
 
-def _checked_extremum(a: Array, dim: int, function: str) -> int:
-    """The axis."""
-    axis = wrap_dim(operator.index(dim), a.ndim)
-    if a.dtype.kind == "c":
-        raise NotImplementedError(f"\"{function}_cpu\" not implemented for '{type_name(a)}'")
-    return axis
-
-
-@_cumulative_extremum.meta
-def _cumulative_extremum_shapes(self: Array, dim: int, function: str) -> tuple[Array, Array]:
-    _checked_extremum(self, dim, function)
-    return meta_array(self.shape, self.dtype), meta_array(self.shape, np.dtype(np.int64))
+@_cumulative_extremum.prepare
+def _plan_cumulative_extremum(self: Spec, dim: int, function: str) -> Plan:
+    axis = wrap_dim(operator.index(dim), self.ndim)
+    if self.dtype.kind == "c":
+        raise NotImplementedError(f"\"{function}_cpu\" not implemented for '{self.dtype.type_name}'")
+    results = Spec(self.dtype, self.shape), Spec(int64, self.shape)
+    operands = [placed(t, self.ndim) for t in (self, *results)]
+    return scan_plan(function, results, operands, 1, self.shape, axis)
 
 
 _cumulative_extremum.variant = lambda saved: f"{saved['function'].title()}Backward0"

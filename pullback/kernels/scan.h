@@ -1,0 +1,74 @@
+/* Scans: one template, included once for each op and number type, for numbers that are worked on one after
+   another along a row. Up to LANES rows go side by side, so that no step waits for the one before it and, where
+   they lie beside one another, all of it is vector code.
+
+   What an op defines before it, in terms of kinds.h:
+
+       NAME          the function is pb_NAME_TYPE
+       OPERANDS      how many there are
+       OPERAND_SIZES the sizes of their numbers
+       A, A2         the types of the two accumulators of each lane, s[j] and t[j]
+       FIRST, FIRST2 what they begin with
+       EACH          what is done with a number: IN(k) is operand k's, OUT(k, type) the result's place in
+                     operand k; `i` counts the numbers of the row from 0, the last is `last`
+
+   and, for what goes through the row a second time, from its end, FIRST_BACK and EACH_BACK. */
+
+#include "kinds.h"
+
+#ifndef PB_SCAN_H
+#define PB_SCAN_H
+#define PB_LANES 16
+#define PB_SCAN_JOIN(name, type, suffix) pb_##name##_##type##suffix
+#define PB_SCAN_NAMED(name, type, suffix) PB_SCAN_JOIN(name, type, suffix)
+#define FN(suffix) PB_SCAN_NAMED(NAME, TYPE, suffix)
+#define OUT(k, type) (*(type*)(p[k] + j * (packed ? (int64_t)sizeof(type) : w->pitch[k])))
+#define IN(k) LOAD(OUT(k, T))
+#define IN_AFTER(k) LOAD(*(T*)(p[k] + w->step[k] + j * (packed ? (int64_t)sizeof(T) : w->pitch[k])))
+#if defined(__GNUC__) && !defined(__clang__)
+#define INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define INDEPENDENT
+#endif
+#endif
+
+PB_INLINE void FN(_lanes)(pb_work const* w, int64_t lanes, int packed) {
+    int64_t const last = w->length - 1;
+    char* p[OPERANDS];
+    A s[PB_LANES];
+    A2 t[PB_LANES];
+    int64_t i, j, k;
+    for (k = 0; k < OPERANDS; k++) p[k] = w->p[k];
+    for (j = 0; j < lanes; j++) s[j] = FIRST, t[j] = FIRST2;
+    for (i = 0; i <= last; i++) {
+        INDEPENDENT for (j = 0; j < lanes; j++) EACH;
+        for (k = 0; k < OPERANDS; k++) p[k] += w->step[k];
+    }
+#ifdef EACH_BACK
+    for (j = 0; j < lanes; j++) s[j] = FIRST_BACK;
+    for (i = last; i >= 0; i--) {
+        for (k = 0; k < OPERANDS; k++) p[k] -= w->step[k];
+        INDEPENDENT for (j = 0; j < lanes; j++) EACH_BACK;
+    }
+#endif
+    (void)t, (void)s;
+}
+
+static PB_CLONES int FN(_body)(pb_work const* w) {
+    int64_t const sizes[] = {OPERAND_SIZES};
+    int packed = w->rows == PB_LANES;
+    for (int k = 0; k < OPERANDS; k++) packed &= w->pitch[k] == sizes[k];
+    if (packed)
+        FN(_lanes)(w, PB_LANES, 1);
+    else if (w->rows == 1)
+        FN(_lanes)(w, 1, 0);
+    else
+        FN(_lanes)(w, w->rows, 0);
+    return 0;
+}
+
+static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+    return pb_rows(geometry, data, begin, end, scratch, sizeof(T), FN(_body));
+}
+
+#include "kinds_end.h"

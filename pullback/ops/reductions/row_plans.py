@@ -1,0 +1,187 @@
+"""Plans of work on rows: how operands lie in a frame, as kernels/rows.h reads it.
+
+A frame is a shape in which every operand has strides; `Lying` is an operand with its strides there, zero for
+the dims that it is repeated over. The rows lie along some of the frame's dims, and there is one for each
+place in the others. Read `row_plan`.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import dtype, float32, float64
+from pullback.kernels.rows import RUNS
+from pullback.ops.reductions.plans import merged
+
+LANES = 16
+"""Rows that a scan does side by side."""
+PART = 8192
+"""About how many numbers are one part of the work."""
+
+
+class Lying(NamedTuple):
+    """An operand in a frame: its dtype, its strides in bytes, and where it begins, from its first number."""
+
+    dtype: dtype
+    strides: tuple[int, ...]
+    start: int = 0
+
+
+def strides_of(spec: Spec) -> tuple[int, ...]:
+    """The strides of an operand or a result, in bytes."""
+    if spec.strides is not None:
+        return spec.strides
+    strides, step = [], spec.dtype.itemsize
+    for n in reversed(spec.shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def placed(spec: Spec, ndim: int, dims: Sequence[int] | None = None) -> Lying:
+    """An operand whose dims are `dims` of a frame of `ndim`, or all of them; dims of one are repeated."""
+    strides = [0] * ndim
+    for d, n, step in zip(range(ndim) if dims is None else dims, spec.shape, strides_of(spec), strict=True):
+        strides[d] = step if n > 1 else 0
+    return Lying(spec.dtype, tuple(strides))
+
+
+def from_end(x: Lying, shape: tuple[int, ...], axis: int) -> Lying:
+    """An operand seen from its end along a dim."""
+    step = x.strides[axis]
+    strides = tuple([-s if d == axis else s for d, s in enumerate(x.strides)])
+    return Lying(x.dtype, strides, step * (shape[axis] - 1))
+
+
+def scan_plan(
+    name: str, results: Any, operands: Sequence[Lying], inputs: int, shape: tuple[int, ...], axis: int
+) -> Plan:
+    """The plan of a scan, whose run is for the dtype of the first operand and takes any strides."""
+    run = RUNS[name].get(operands[0].dtype.name)
+    if run is None or not shape:
+        return Plan(results)
+    frame = Frame(shape, (axis,), operands, inputs, LANES)
+    return Plan(results, run, frame.geometry(), frame.parts)
+
+
+class Frame:
+    """How the operands of some rows lie: the geometry of kernels/rows.h.
+
+    `real` is the type that a body computes in, or None if it takes its operands as they are; `block` the
+    number of rows that it is given at a time, at most.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        axes: Iterable[int],
+        operands: Sequence[Lying | None],
+        inputs: int,
+        block: int = 0,
+        real: dtype | None = None,
+        parameters: Sequence[float] = (),
+    ) -> None:
+        self.operands, self.inputs, self.real, self.parameters = operands, inputs, real, parameters
+        along = tuple(axes)
+        steps = [x.strides if x is not None else (0,) * len(shape) for x in operands]
+        dims = [(n, *(s[d] for s in steps)) for d, n in enumerate(shape)]
+        order = sorted(range(len(shape)), key=lambda d: -abs(dims[d][1]))
+        self.kept = merged(dims[d] for d in order if d not in along) or [(1, *(0 for _ in operands))]
+        self.runs = merged(dims[d] for d in along)
+        none = (1, *(0 for _ in operands))
+        self.apart, self.step = [*(none, none), *self.runs][-2:]
+        if real is not None:
+            block = self._block()
+        self.block = max(1, min(block, self.kept[-1][0]))
+
+    @property
+    def fits(self) -> bool:
+        """Whether a row is no more than some runs of numbers a step from one another."""
+        return len(self.runs) <= 2
+
+    @property
+    def length(self) -> int:
+        """The numbers of a row."""
+        return self.apart[0] * self.step[0]
+
+    @property
+    def parts(self) -> int:
+        return math.prod(n for n, *_ in self.kept[:-1]) * -(-self.kept[-1][0] // self.block)
+
+    def copied(self, k: int) -> bool:
+        """Whether an operand must be copied to lie as a body wants it."""
+        x, step = self.operands[k], self.step[1 + k]
+        return (
+            x is not None
+            and self.real is not None
+            and (x.dtype is not self.real or step not in (0, x.dtype.itemsize))
+        )
+
+    def _block(self) -> int:
+        """As many rows as one part of the work has; where rows are turned, as many as a cache line has."""
+        turned = any(
+            self.copied(k) and abs(self.kept[-1][1 + k]) < abs(self.step[1 + k])
+            for k in range(len(self.operands))
+        )
+        return max(PART // max(self.length, 1), LANES if turned else 1)
+
+    def scratch_of(self, k: int) -> tuple[int, int, int]:
+        """The runs and the numbers of a run of a copied operand, and the bytes for a block of its rows."""
+        runs = self.apart[0] if self.apart[1 + k] else 1
+        span = self.step[0] if self.step[1 + k] else 1
+        pitch = runs * span + 16 if runs * span > 1 else 1
+        return runs, span, -(-self.block * pitch * 8 // 64) * 64
+
+    def geometry(self) -> tuple[int, ...]:
+        slots, self.scratch, place = [], 0, 0
+        for k, x in enumerate(self.operands):
+            if x is None:
+                slots += [-1, 0, 0, 0, 0, 0, 0, 0]
+                continue
+            copied = self.copied(k)
+            runs, span, size = self.scratch_of(k)
+            slots += [place, x.start, self.apart[1 + k], self.step[1 + k], x.dtype.code if copied else 0]
+            slots += [self.scratch, runs, span]
+            self.scratch += size if copied else 0
+            place += 1
+        bits = [struct.unpack("q", struct.pack("d", x))[0] for x in self.parameters]
+        head = [
+            len(self.operands),
+            self.inputs,
+            len(self.kept),
+            self.apart[0],
+            self.step[0],
+            self.block,
+            len(bits),
+        ]
+        return (*head, *bits, *slots, *(n for dim in self.kept for n in dim))
+
+
+def row_plan(
+    name: str,
+    results: Any,
+    operands: Sequence[Lying | None],
+    inputs: int,
+    shape: tuple[int, ...],
+    axes: Iterable[int],
+    parameters: Sequence[float] = (),
+    refuse: Any = None,
+) -> Plan:
+    """The plan of work on rows along `axes` of a frame, by the run that computes in float32 or float64.
+
+    The first `inputs` operands are the op's arguments in their order, None for what is left out; the others
+    are its results. Half precisions are computed in float32. Without a run for them all, or if rows are more
+    than runs of numbers, the work is left to the kernel.
+    """
+    dtypes = {x.dtype for x in operands if x is not None}
+    real = float64 if float64 in dtypes else float32
+    plain = all(x is real or (x.kind == "f" and x.itemsize == 2 and real is float32) for x in dtypes)
+    frame = Frame(shape, axes, operands, inputs, real=real, parameters=parameters)
+    if not plain or not frame.fits:
+        return Plan(results)
+    geometry = frame.geometry()
+    return Plan(results, RUNS[name][real.name], geometry, frame.parts, frame.scratch, refuse)
