@@ -14,9 +14,9 @@
    where it is left out. A part of the work is `block` rows along the last kept dim.
 
    What does the work is a body: a function of some rows and where their operands lie. Bodies for float and
-   double want numbers of a run beside one another, in that type. An operand that lies otherwise, or is in half
-   precision, has a `kind`, and is copied row by row: `runs` times `span` numbers of each, to `scratch`, or
-   from there. So rows that lie across memory are turned in blocks, and no body knows of it.
+   double want the numbers of a run beside one another, in that type. An operand that lies otherwise, or is in
+   half precision, has a `kind`, and is copied row by row: `runs` times `span` numbers of each, to `scratch`,
+   or from there. So rows that lie across memory are turned in blocks, and no body knows of it.
 
    Read `pb_work`, then `pb_rows`. */
 
@@ -51,7 +51,7 @@ static pb_copy const pb_copies[][2] = {
     {pb_copy_in_float64, pb_copy_out_float64},
 };
 
-/* From row to row of copied numbers: a little apart, so that not all rows begin in the same lines of a cache. */
+/* From row to row of copied numbers: a little more, so that they do not share lines of a cache. */
 PB_INLINE int64_t pb_pitch(int64_t const* slot, int64_t item) {
     int64_t const n = slot[6] * slot[7];
     return n > 1 ? (n + 16) * item : item;

@@ -1,6 +1,7 @@
 /* Scans: one template, included once for each op and number type, for numbers that are worked on one after
-   another along a row. Up to LANES rows go side by side, so that no step waits for the one before it and, where
-   they lie beside one another, all of it is vector code.
+   another along a row. Some rows go side by side, so that no step waits for the one before it: LANES if they
+   lie beside one another, which makes it vector code, else FEW, since rows often lie apart by a power of two,
+   and more of them would share lines of a cache.
 
    What an op defines before it, in terms of kinds.h:
 
@@ -19,6 +20,7 @@
 #ifndef PB_SCAN_H
 #define PB_SCAN_H
 #define PB_LANES 16
+#define PB_FEW 4
 #define PB_SCAN_JOIN(name, type, suffix) pb_##name##_##type##suffix
 #define PB_SCAN_NAMED(name, type, suffix) PB_SCAN_JOIN(name, type, suffix)
 #define FN(suffix) PB_SCAN_NAMED(NAME, TYPE, suffix)
@@ -32,13 +34,13 @@
 #endif
 #endif
 
-PB_INLINE void FN(_lanes)(pb_work const* w, int64_t lanes, int packed) {
+PB_INLINE void FN(_lanes)(pb_work const* w, int64_t from, int64_t lanes, int packed) {
     int64_t const last = w->length - 1;
     char* p[OPERANDS];
     A s[PB_LANES];
     A2 t[PB_LANES];
     int64_t i, j, k;
-    for (k = 0; k < OPERANDS; k++) p[k] = w->p[k];
+    for (k = 0; k < OPERANDS; k++) p[k] = w->p[k] + from * w->pitch[k];
     for (j = 0; j < lanes; j++) s[j] = FIRST, t[j] = FIRST2;
     for (i = 0; i <= last; i++) {
         INDEPENDENT for (j = 0; j < lanes; j++) EACH;
@@ -56,14 +58,15 @@ PB_INLINE void FN(_lanes)(pb_work const* w, int64_t lanes, int packed) {
 
 static PB_CLONES int FN(_body)(pb_work const* w) {
     int64_t const sizes[] = {OPERAND_SIZES};
+    int64_t row = 0;
     int packed = w->rows == PB_LANES;
     for (int k = 0; k < OPERANDS; k++) packed &= w->pitch[k] == sizes[k];
-    if (packed)
-        FN(_lanes)(w, PB_LANES, 1);
-    else if (w->rows == 1)
-        FN(_lanes)(w, 1, 0);
-    else
-        FN(_lanes)(w, w->rows, 0);
+    if (packed) {
+        FN(_lanes)(w, 0, PB_LANES, 1);
+        return 0;
+    }
+    for (; row + PB_FEW <= w->rows; row += PB_FEW) FN(_lanes)(w, row, PB_FEW, 0);
+    for (; row < w->rows; row++) FN(_lanes)(w, row, 1, 0);
     return 0;
 }
 
