@@ -1,8 +1,13 @@
-"""Neural networks, as `torch.nn`: the functions, so far."""
+"""Neural networks, as `torch.nn`: modules, their parameters, initial values, and what goes with them."""
 
 from pullback.face.absent import getter
-from pullback.nn import functional
+from pullback.nn import functional as functional
+from pullback.nn import init as init
+from pullback.nn import modules as modules
+from pullback.nn.parameter import Buffer as Buffer
+from pullback.nn.parameter import Parameter as Parameter
+from pullback.nn.parameter import UninitializedBuffer as UninitializedBuffer
+from pullback.nn.parameter import UninitializedParameter as UninitializedParameter
 
-__all__ = ["functional"]
-
+globals().update({name: getattr(modules, name) for name in modules.__all__})
 __getattr__ = getter(__name__)

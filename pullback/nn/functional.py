@@ -2,7 +2,6 @@
 
 import sys
 
-from pullback.face.namespaces import complete, fill_namespace
+from pullback.face.namespaces import fill_namespace
 
-complete()
 __getattr__ = fill_namespace(sys.modules[__name__], "nn.functional")
