@@ -14,6 +14,7 @@ from typing import Any
 
 from pullback import ops
 from pullback.autograd import no_grad
+from pullback.core import dtypes
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
 
@@ -107,7 +108,7 @@ def trunc_normal_(
         return tensor
     highest = ((min(max(mean, a), b) - mean) / std) ** 2
     tensor.uniform_(a, b, generator=generator)
-    proposed, missing = tensor, tensor == tensor
+    proposed, missing = tensor, ops.ones_like(tensor, dtype=dtypes.bool_)
     while True:
         density = -0.5 * (((proposed - mean) / std) ** 2 - highest)
         level = ops.empty_like(tensor).uniform_(0, 1, generator=generator).log_()

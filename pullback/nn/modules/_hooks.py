@@ -15,7 +15,7 @@ from typing import Any
 
 from pullback.autograd.function import Function
 from pullback.core._engine import Tensor
-from pullback.utils.hooks import RemovableHandle
+from pullback.core.hooks import RemovableHandle
 
 Hooks = OrderedDict[int, Callable[..., Any]]
 
