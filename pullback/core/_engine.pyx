@@ -68,8 +68,8 @@ from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.string cimport memcpy, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
-    PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_Transpose,
-    PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_CORDER,
+    PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_STRIDES,
+    PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_CORDER,
 )
 
 import_array()
@@ -80,7 +80,10 @@ from pullback.core.meta import meta_array
 from pullback.core.strides import preserved_strides
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback.core._loops import first, ordered_like, strided
-from pullback.core._plans cimport Plan, find_plan, run_plan, USE_PLANS
+from pullback.core._plans cimport Plan, find_plan, run_plan, see, USE_PLANS
+from pullback.core._views cimport (
+    BY_INDEX, BY_PLAN, BY_SELECT, BY_SLICE, Geometry, Lookup, find_indexed, find_selected, find_sliced, show,
+)
 from pullback.core.dtype_codes cimport (
     BFLOAT16,
     BOOL,
@@ -223,6 +226,7 @@ cdef extern from "Python.h":
     void Py_SET_TYPE(PyObject*, PyTypeObject*)
     ctypedef struct PyTypeObject:
         PyObject* tp_dict
+    PyObject* _PyType_Lookup(PyTypeObject*, object)
 
 
 include "engine/op.pxi"

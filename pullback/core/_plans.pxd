@@ -12,15 +12,18 @@ ctypedef int (*run_t)(
 cdef class Spec:
     cdef readonly object dtype
     cdef readonly tuple shape, strides
+    cdef readonly object offset
 
 cdef struct Layout:
     int code, nd
-    npy_intp dims[64]
+    npy_intp* dims
+    npy_intp* strides    # of a view, in bytes
+    npy_intp offset
 
 cdef class Plan:
     cdef readonly tuple results
     cdef readonly object refuse
-    cdef readonly bint several
+    cdef readonly bint several, view
     cdef bint long_work
     cdef run_t run
     cdef int64_t* geometry
@@ -31,4 +34,5 @@ cdef class Plan:
 
 cdef bint USE_PLANS
 cdef Plan find_plan(object owner, object prepare, PyObject** values, int n)
+cdef ndarray see(Plan plan, int i, ndarray a)
 cdef object run_plan(Plan plan, PyObject** values, int n)

@@ -1,6 +1,6 @@
 """What the compiled plans offer to Python."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pullback.core._engine import Op
@@ -10,16 +10,28 @@ from pullback.core.types import Array
 class Spec:
     dtype: _dtype
     shape: tuple[int, ...]
-    strides: tuple[int, ...] | None
+    strides: tuple[int, ...]  # of a result perhaps None
+    offset: int | None
     ndim: int
     size: int
+    itemsize: int
+    steps: tuple[int, ...]
+    contiguous: bool
     def __init__(
-        self, dtype: _dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None = None
+        self,
+        dtype: _dtype,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...] | None = None,
+        offset: int | None = None,
     ) -> None: ...
+    def seen(
+        self, shape: Iterable[int], strides: Iterable[int], offset: int = 0, dtype: _dtype | None = None
+    ) -> Spec: ...
 
 class Plan:
     results: tuple[Spec, ...]
     several: bool
+    view: bool
     refuse: Callable[..., Exception] | None
     def __init__(
         self,
@@ -33,4 +45,5 @@ class Plan:
 
 def count_plans() -> tuple[int, int]: ...
 def run_into(op: Op, arguments: tuple[Any, ...], results: tuple[Array, ...]) -> Plan | None: ...
+def views_of(owner: Op, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> Any: ...
 def use_plans(use: bool) -> bool: ...

@@ -10,6 +10,7 @@ plan in a table, take result arrays and run.
                 address, and the plan keeps them alive
     table       open addressing on the key's hash; when it is full it is emptied, and all is planned anew
     run         without Python and without the GIL if the work is long
+    views       what has results with an `offset` moves nothing: they are made of the first tensor's memory
 
 Read `Plan`, `find_plan`, then `run_plan`. `PULLBACK_PLANS=0` in the environment sends every op to its kernel
 on arrays, which must give the same results.
@@ -34,7 +35,8 @@ from numpy cimport (
 import_array()
 
 from pullback.core.dtypes import DTYPES
-from pullback.core._loops cimport code_of, empty
+from pullback.core.strides import contiguous_strides
+from pullback.core._loops cimport code_of, empty, view_of
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
@@ -46,11 +48,39 @@ cdef bint USE_PLANS = os.environ.get("PULLBACK_PLANS", "1") != "0"
 cdef class Spec:
     """What is known of a tensor before it is computed: its dtype, its shape, and its strides in bytes.
 
-    Of a result the strides may be None: it is contiguous.
+    Of a result the strides may be None: it is contiguous. One with an `offset` is a view of the first
+    tensor's memory, so many bytes after its first element: `seen` makes such.
     """
 
-    def __init__(self, dtype, tuple shape, tuple strides=None):
-        self.dtype, self.shape, self.strides = dtype, shape, strides
+    def __init__(self, dtype, tuple shape, tuple strides=None, offset=None):
+        self.dtype, self.shape, self.strides, self.offset = dtype, shape, strides, offset
+
+    def seen(self, shape, strides, offset=0, dtype=None):
+        """A view of this: its shape and strides, and where it begins, in bytes."""
+        return Spec(self.dtype if dtype is None else dtype, tuple(shape), tuple(strides), offset)
+
+    @property
+    def itemsize(self):
+        """The bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def steps(self):
+        """The strides in elements; without elements, those of a contiguous tensor."""
+        return tuple([step // self.itemsize for step in self.strides] if self.size else
+                     contiguous_strides(self.shape))
+
+    @property
+    def contiguous(self):
+        """Whether the elements lie in the order of rows, without gaps."""
+        cdef Py_ssize_t step = self.dtype.itemsize
+        if self.strides is None or 0 in self.shape:
+            return True
+        for n, stride in zip(reversed(self.shape), reversed(self.strides)):
+            if n != 1 and stride != step:
+                return False
+            step *= n
+        return True
 
     @property
     def ndim(self):
@@ -65,7 +95,7 @@ cdef class Spec:
         return count
 
     def __repr__(self):
-        return f"Spec({self.dtype}, {self.shape}, {self.strides})"
+        return f"Spec({self.dtype}, {self.shape}, {self.strides}, {self.offset})"
 
 
 cdef Spec spec_of(ndarray a):
@@ -81,12 +111,13 @@ cdef class Plan:
     `results` is the Spec of the result, or a tuple of several. `run` is a capsule of a C function of type
     `run_t` (see _plans.pxd) with its `geometry`, integers; it does the parts `begin` to `end` of `parts`,
     with `scratch` bytes of its own. `refuse(status, *arrays)` makes the exception for a status. Without `run`
-    the op's kernel on arrays does the work, and the plan says only what comes out.
+    the op's kernel on arrays does the work, and the plan says only what comes out. Of views there is nothing
+    else to know.
     """
 
     def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None):
         cdef Spec spec
-        cdef int i, d
+        cdef int i
         self.several = type(results) is tuple
         self.results = results if self.several else (results,)
         self.nresults = len(self.results)
@@ -94,19 +125,32 @@ cdef class Plan:
         self.run_object = run
         self.run = NULL if run is None else <run_t>PyCapsule_GetPointer(run, "pullback.run")
         self.geometry = <int64_t*>malloc(max(1, len(geometry)) * sizeof(int64_t))
-        self.layouts = <Layout*>malloc(self.nresults * sizeof(Layout))
+        self.layouts = <Layout*>malloc(max(1, self.nresults) * sizeof(Layout))
         for i in range(len(geometry)):
             self.geometry[i] = geometry[i]
         for i in range(self.nresults):
             spec = self.results[i]
-            self.layouts[i].code = spec.dtype.code
-            self.layouts[i].nd = len(spec.shape)
-            for d in range(len(spec.shape)):
-                self.layouts[i].dims[d] = spec.shape[d]
+            _lay(&self.layouts[i], spec)
+            self.view = spec.offset is not None
 
     def __dealloc__(self):
+        for i in range(self.nresults):
+            free(self.layouts[i].dims)
         free(self.geometry)
         free(self.layouts)
+
+
+cdef int _lay(Layout* layout, Spec spec) except -1:
+    """What a result is made by."""
+    cdef int d, nd = len(spec.shape)
+    layout.code, layout.nd = spec.dtype.code, nd
+    layout.offset = 0 if spec.offset is None else spec.offset
+    layout.dims = <npy_intp*>malloc(max(1, 2 * nd) * sizeof(npy_intp))
+    layout.strides = layout.dims + nd
+    for d in range(nd):
+        layout.dims[d] = spec.shape[d]
+        layout.strides[d] = 0 if spec.strides is None else spec.strides[d]
+    return 0
 
 
 cdef enum:
@@ -119,6 +163,7 @@ cdef enum:
     MOST_WORDS = 192    # of a key; what is longer is planned at each call, and left to the kernel
     CAPACITY = 8192     # a power of two
     MOST_PLANS = 4096
+    MOST_RESULTS = 64   # of a plan that is kept
 
 cdef struct Entry:
     uint64_t hash
@@ -137,6 +182,7 @@ cdef enum:
     TAG_INT = 3
     TAG_FLOAT = 4
     TAG_LIST = 5
+    TAG_SLICE = 6
 
 
 cdef int _put(int64_t* words, int at, object x):
@@ -155,7 +201,7 @@ cdef int _put(int64_t* words, int at, object x):
         return at + 1 + 2 * nd
     if at + 2 > MOST_WORDS:
         return -1
-    if x is None or x is True or x is False or type(x) is str or type(x) in _BY_ADDRESS:
+    if x is None or x is True or x is False or x is Ellipsis or type(x) is str or type(x) is _DTYPE:
         words[at], words[at + 1] = TAG_OBJECT, <int64_t><PyObject*>x
         return at + 2
     if type(x) is int:
@@ -175,10 +221,15 @@ cdef int _put(int64_t* words, int at, object x):
             if at < 0:
                 return -1
         return at
+    if type(x) is slice:
+        words[at] = TAG_SLICE
+        at = _put(words, at + 1, x.start)
+        at = _put(words, at, x.stop) if at >= 0 else at
+        return _put(words, at, x.step) if at >= 0 else at
     return -1
 
 
-_BY_ADDRESS = {type(DTYPES[0])}
+cdef object _DTYPE = type(DTYPES[0])
 
 
 cdef uint64_t _hash(int64_t* words, int count) noexcept:
@@ -218,6 +269,12 @@ cdef object _specs(object x):
     return x
 
 
+cdef Plan _prepared(object prepare, tuple arguments):
+    """What `prepare` says: a plan, or only what comes out."""
+    made = prepare(*arguments)
+    return made if type(made) is Plan else Plan(made)
+
+
 cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
     """The plan of an op for arguments, tensors as arrays: the kept one, or a new one by `prepare`."""
     global plans
@@ -228,12 +285,14 @@ cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
     cdef Entry* entry
     cdef Plan plan
     words[0] = <int64_t><PyObject*>owner
-    for i in range(n):
+    for i in range(n if USE_PLANS else 0):
         at = _put(words, at, <object>values[i])
         if at < 0:
-            plan = prepare(*[_specs(<object>values[j]) for j in range(n)])
-            plan.run = NULL  # memory that runs must not touch is among what has no key
-            return plan
+            break
+    if at < 0 or not USE_PLANS:
+        plan = _prepared(prepare, tuple([_specs(<object>values[j]) for j in range(n)]))
+        plan.run = NULL  # memory that runs must not touch is among what has no key
+        return plan
     h = _hash(words, at)
     place = h & (CAPACITY - 1)
     while table[place].plan != NULL:
@@ -242,7 +301,9 @@ cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
             return <Plan>entry.plan
         place = (place + 1) & (CAPACITY - 1)
     arguments = tuple([_specs(<object>values[i]) for i in range(n)])
-    plan = prepare(*arguments)
+    plan = _prepared(prepare, arguments)
+    if plan.nresults > MOST_RESULTS:
+        return plan
     plan.kept = (owner, arguments)
     plan.long_work = _elements(arguments) + _elements(plan.results) > LONG_WORK
     if plans == MOST_PLANS:
@@ -320,6 +381,23 @@ cdef int _run_into(Plan plan, PyObject** values, int n, object results) except -
     if status:
         raise plan.refuse(status, *[<object>values[i] for i in range(n)])
     return 0
+
+
+cdef ndarray see(Plan plan, int i, ndarray a):
+    """The view that result `i` of a plan is of an array."""
+    cdef Layout* layout = &plan.layouts[i]
+    return view_of(a, layout.code, layout.nd, layout.dims, layout.strides, layout.offset)
+
+
+def views_of(object owner, object prepare, tuple arguments):
+    """The view or views that a view op's `prepare` says, tensors given as arrays."""
+    cdef PyObject* values[FEW]
+    cdef int i
+    for i in range(len(arguments)):
+        values[i] = <PyObject*>arguments[i]
+    cdef Plan plan = find_plan(owner, prepare, values, len(arguments))
+    made = tuple([see(plan, i, arguments[0]) for i in range(plan.nresults)])
+    return made if plan.several else made[0]
 
 
 # ----------------------------------------------------------------------------------- for the tests

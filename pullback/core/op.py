@@ -33,6 +33,7 @@ FOREACH: list[str] = []
 
 _KIND_LETTERS = {
     "Array": "T",
+    "Spec": "T",
     "Array | Number": "N",
     "Array | None": "O",
     "Array | Number | None": "N",

@@ -69,8 +69,8 @@ def _of_op(op: Op) -> Signature:
 
 
 def _of_users(note: Any) -> str:
-    """An annotation of a kernel as the op's: its arrays are the users' tensors."""
-    return str(note).replace("Array", "Tensor")
+    """An annotation of a kernel as the op's: its arrays, or specs, are the users' tensors."""
+    return str(note).replace("Array", "Tensor").replace("Spec", "Tensor")
 
 
 def _named_options(function: Any, annotation: str) -> list[Parameter]:

@@ -2,7 +2,7 @@
  *
  * `builds.py` looks for the digest in a compiled file, to tell whether it was made of what stands beside it.
  *
- * Cython names their file as the compiler was given it, "pullback/core/engine/op.pxi". Python would look for
+ * Cython names their file as the compiler was given it, pullback/core/engine/op.pxi. Python would look for
  * that below the program's folder, or for its last part along sys.path, and may show a line of another file.
  * Here it becomes the file in the installed package; one from elsewhere gets a name that no file has.
  */

@@ -12,7 +12,7 @@
 # _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients (pointwise.pxi); Node, Rare, output_of,
 # rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result, lend_array, lends, saved_source,
 # set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels (levels.pxi); compute_meta, meta_pointwise
-# (meta.pxi); apply_inplace, apply_out, mark_views, refresh_view (inplace.pxi); anomaly, _anomaly, pb_thread
+# (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); anomaly, _anomaly, pb_thread
 # (_engine.pyx).
 
 # ------------------------------------------------------------------------- subclasses, interpreters
@@ -68,22 +68,46 @@ cdef bint of_pytorch(cls):
     return theirs is not Tensor and issubclass(cls, theirs)
 
 
+cdef enum:
+    DEEPEST = 4   # lists in lists in which tensors are looked for
+
+
+cdef bint may_override(object x, int depth) except -1:
+    """Whether an argument, or what stands in its lists, has a `__torch_function__` of its own."""
+    cdef object kind = type(x)
+    if kind is Tensor or kind is int or kind is float or kind is bool or x is None or kind is str:
+        return False
+    if kind is tuple or kind is list:
+        if depth:
+            for item in x:
+                if may_override(item, depth - 1):
+                    return True
+        return False
+    if isinstance(x, Tensor):
+        return not is_plain(kind)
+    return _PyType_Lookup(<PyTypeObject*><PyObject*>kind, _TORCH_FUNCTION) != NULL
+
+
+cdef object _TORCH_FUNCTION = sys.intern("__torch_function__")
+
+
 cdef object overriding(tuple args):
     """The classes among the arguments that override `__torch_function__`, None if there are none."""
-    found = None
-    if getattr(_function_state, "off", False):
+    cdef list found = []
+    if not may_override(args, DEEPEST + 1) or getattr(_function_state, "off", False):
         return None
-    for x in args:
-        if type(x) is list or type(x) is tuple:
-            more = overriding(tuple(x))
-            if more is not None:
-                found = (found or []) + [c for c in more if c not in (found or [])]
-        elif isinstance(x, Tensor):
-            if type(x) is not Tensor and not is_plain(type(x)) and (found is None or type(x) not in found):
-                found = (found or []) + [type(x)]
-        elif hasattr(type(x), "__torch_function__") and (found is None or type(x) not in found):
-            found = (found or []) + [type(x)]
+    _add_overriding(found, args, DEEPEST + 1)
     return found
+
+
+cdef int _add_overriding(list found, object x, int depth) except -1:
+    if type(x) is list or type(x) is tuple:
+        if depth:
+            for item in x:
+                _add_overriding(found, item, depth - 1)
+    elif type(x) not in found and may_override(x, 0):
+        found.append(type(x))
+    return 0
 
 
 def overriding_types(operands):
@@ -154,20 +178,24 @@ cdef tuple _given(Op op, tuple args):
 cdef bint _check_argument(Op op, Py_ssize_t i, Py_UCS4 kind, object x) except -1:
     """Refuses an argument of the wrong type; says whether it is surely none with a dispatch of its own."""
     if kind == u'N':
-        if type(x) in (float, int, bool, complex):
+        if type(x) is float or type(x) is int or type(x) is bool or type(x) is complex:
             return True
     elif kind == u'O' and x is None:
         return True
     elif kind == u'L' and type(x) in (list, tuple):
+        plain = True
         for item in x:
+            if type(item) is Tensor:
+                continue
             if isinstance(item, Tensor) or item is None or hasattr(type(item), "__torch_function__"):
+                plain = plain and not may_override(item, 0)
                 continue
             given = type(item).__name__
             raise TypeError(f"expected Tensor as element 0 in argument 0, but got {given}"
                             if op.params[i] == "tensors" else
                             f"{op.__name__}(): argument '{op.params[i]}' (position {i + 1}) must be tuple of "
                             f"Tensors, but found element of type {given}")
-        return False
+        return plain
     if hasattr(type(x), "__torch_function__"):
         return False
     if kind == u'N' and number_dtype(x) is not None:
@@ -196,6 +224,8 @@ cdef object apply(Op op, PyObject** argv, object out):
         return apply_out(op, argv, out)
     if op.elementwise:
         return apply_pointwise(op, argv, op.nparams, None)
+    if op.view:
+        return apply_view(op, argv)
     cdef unsigned int need = 0
     cdef bint meta = _any_meta(op, argv)
     cdef object arrays = compute_meta(op, argv) if meta else compute(op, argv), outs
@@ -213,8 +243,6 @@ cdef object apply(Op op, PyObject** argv, object out):
     else:
         outs = wrap(np.asarray(arrays))
         (<Tensor>outs).meta = meta
-    if op.view:
-        mark_views(op, <Tensor>argv[op.tensor_params[0]], outs)
     if need:
         record(op, argv, need, outs)
     return outs
@@ -264,9 +292,12 @@ cdef Plan plan_of(Op op, PyObject** argv, PyObject** values, list made):
         if isinstance(x, Tensor):
             values[i] = <PyObject*>(<Tensor>x).array
         elif type(x) is list or type(x) is tuple:
-            x = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
-            made.append(x)
-            values[i] = <PyObject*>x
+            for item in x:
+                if isinstance(item, Tensor):
+                    x = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
+                    made.append(x)
+                    values[i] = <PyObject*>x
+                    break
     return find_plan(op, op.prepare_rule, values, op.nparams)
 
 

@@ -1,6 +1,6 @@
 # Views, versions, and ops that write into their first input or into `out=`.
 #
-# `mark_views` (called by `apply`) makes a result a view: base, shared version counter, how it was made. A
+# `apply_view` makes a result a view: base, shared version counter, how it was made. A
 # write is `apply_inplace`: check, make the node before the numbers change, write, `bump_version`, and give
 # the tensor its new history (`hang`). Written through a view, the base gets a `CopySlices` node, and every
 # other view of it notices by its version and renews its history when it is asked (`refresh_view`).
@@ -49,28 +49,64 @@ cpdef bump_version(Tensor t):
         s.writer = _anomaly.user_line()
 
 
-cdef int mark_views(Op op, Tensor source, object outs) except -1:
-    cdef Tensor t
-    for x in (outs if isinstance(outs, tuple) else (outs,)):
-        t = <Tensor>x
-        if t.array is source.array:
-            t.array = (<object>t.array).view()
-        t.inference = source.inference
-        if op.nondiff:   # shares memory and nothing else, as `detach` does
-            t.storage = storage(source)
-            continue
-        t.base = source.base if source.base is not None else source
-        t.storage = storage(source)
-        t.attr_version = t.storage.version
-        if op.multi_view and pb_thread.grad:
-            t.creation = VIEW_MULTI
-        elif pb_thread.inference:
-            t.creation = VIEW_INFERENCE
-        elif not pb_thread.grad:
-            t.creation = VIEW_NO_GRAD
-        elif source.base is not None:
-            t.creation = source.creation
-    return 0
+cdef object apply_view(Op op, PyObject** argv):
+    """A view op: no number is moved."""
+    cdef Tensor source = <Tensor>argv[0]
+    cdef PyObject* values[MAX_PARAMS]
+    cdef object outs
+    cdef int i
+    for i in range(op.nparams):
+        values[i] = argv[i]
+    values[0] = <PyObject*>source.array
+    outs = view_arrays(op, source.array, values)
+    if type(outs) is tuple:
+        outs = tuple([view_tensor(op, source, <ndarray>a) for a in <tuple>outs])
+    else:
+        outs = view_tensor(op, source, <ndarray>outs)
+    if pb_thread.grad and not op.nondiff and requires(source):
+        record(op, argv, 1, outs)
+    return outs
+
+
+cdef object view_arrays(Op op, ndarray a, PyObject** values):
+    """What a view op shows of an array, the first of `values`."""
+    cdef Geometry g
+    cdef bint found = False
+    cdef int nd = PyArray_NDIM(a)
+    cdef npy_intp* dims = PyArray_DIMS(a)
+    cdef npy_intp* strides = PyArray_STRIDES(a)
+    if op.lookup == BY_INDEX:
+        found = find_indexed(&g, nd, dims, strides, PyArray_ITEMSIZE(a), <object>values[1])
+    elif op.lookup == BY_SELECT:
+        found = find_selected(&g, nd, dims, strides, <object>values[1], <object>values[2])
+    elif op.lookup == BY_SLICE:
+        found = find_sliced(&g, nd, dims, strides, <object>values[1], <object>values[2], <object>values[3],
+                            <object>values[4])
+    if found:
+        return show(&g, a)
+    cdef Plan plan = find_plan(op, op.prepare_rule, values, op.nparams)
+    if not plan.several:
+        return see(plan, 0, a)
+    return tuple([see(plan, i, a) for i in range(plan.nresults)])
+
+
+cdef Tensor view_tensor(Op op, Tensor source, ndarray a):
+    """A view as a tensor: base, shared version counter, how it was made."""
+    cdef Tensor t = wrap(a)
+    t.meta, t.inference, t.storage = source.meta, source.inference, storage(source)
+    if op.nondiff:   # shares memory and nothing else, as `detach` does
+        return t
+    t.base = source.base if source.base is not None else source
+    t.attr_version = t.storage.version
+    if op.multi_view and pb_thread.grad:
+        t.creation = VIEW_MULTI
+    elif pb_thread.inference:
+        t.creation = VIEW_INFERENCE
+    elif not pb_thread.grad:
+        t.creation = VIEW_NO_GRAD
+    elif source.base is not None:
+        t.creation = source.creation
+    return t
 
 
 cdef int refresh_view(Tensor t) except -1:
@@ -117,7 +153,7 @@ def restructure(Op op, Tensor t, *args):
         node = new_node(op, argv, 1)
         node.written = True
         save_inputs(node, argv, 1)
-    t.array = op.kernel(t.array, *args)
+    t.array = op.seen(t.array, *args)
     bump_version(t)
     if node is not None:
         node.describe(t.array)

@@ -42,8 +42,6 @@ cdef object compute_meta(Op op, PyObject** argv):
     """
     cdef tuple args = as_tuple(argv, op.nparams)
     cdef PyObject* values[MAX_PARAMS]
-    if op.view:
-        return compute(op, argv)
     if op.prepare_rule is not None:
         keep = []
         plan = plan_of(op, argv, values, keep)

@@ -58,6 +58,8 @@ cdef class Op:
     # `kernel` takes arrays (and the static parameters) in the order of `params` and returns an array or
     # a tuple of arrays. `kinds` has a letter for each parameter: T a tensor (N: or a number), O a tensor
     # or None, L a list of tensors, S a size that may be given as separate ints, `.` anything else.
+    # That of a `view` is a `prepare`: it takes Specs and returns the Spec, or Specs, of what is seen. One with a
+    # `lookup` ("index", "select" or "slice") is found in C (core/_views.pyx) where its arguments are plain.
     # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
     # that `writes` says, unless the op is in place.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
@@ -93,6 +95,7 @@ cdef class Op:
     cdef readonly Rule joint          # one Rule for all
     cdef Loops loops
     cdef str loops_name               # a ufunc's name, resolved at first use
+    cdef Lookup lookup
     cdef int promotion
     cdef unsigned int allowed         # bit mask of dtype codes
     cdef unsigned int direct          # dtype codes whose loop may be called; the others go to the kernel
@@ -118,7 +121,7 @@ cdef class Op:
                  bint random=False, bint takes_half=False, bint swapped=False, str layout=None,
                  str symbol=None, dict shown_as=None, doc=None, str batch=None, bint all_dims=False,
                  bint overwrites=False, bint piecewise=False, str factors="",
-                 object series=None):
+                 object series=None, str lookup="plan"):
         self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
@@ -132,6 +135,8 @@ cdef class Op:
         self.grad_name = grad_name or _camel(name) + "Backward0"
         self.elementwise, self.linear, self.multilinear = elementwise, linear, multilinear
         self.view, self.multi_view, self.nondiff = view or multi_view, multi_view, nondiff
+        self.prepare_rule = kernel if self.view else None
+        self.lookup = {"plan": BY_PLAN, "index": BY_INDEX, "select": BY_SELECT, "slice": BY_SLICE}[lookup]
         self.moves, self.random = moves or writes is not None or view or multi_view, random
         self.writes = writes
         self.takes_half = takes_half or self.moves
@@ -314,8 +319,26 @@ cdef class Op:
         self.nsaved += 1
         return place
 
+    def seen(self, ndarray a not None, *args):
+        """What a view op shows of an array: a view, or a tuple of several."""
+        cdef PyObject* values[MAX_PARAMS]
+        cdef tuple bound = (a, *args, *self.defaults[1 + len(args):])
+        cdef int i
+        for i in range(self.nparams):
+            values[i] = PyTuple_GET_ITEM(bound, i)
+        return view_arrays(self, a, values)
+
     def __get__(self, instance, owner):
         return self if instance is None else BoundOp(self, instance)
+
+    cdef Py_ssize_t place_of(self, PyObject* name):
+        """The place of a parameter that a keyword names, -1 if none has this very string or alias."""
+        cdef Py_ssize_t i
+        for i in range(self.nparams):
+            if PyTuple_GET_ITEM(self.params, i) == name:
+                return i
+        other = ALIASES.get(<object>name)
+        return self.params.index(other) if other in self.params else -1
 
     def bind(self, tuple args, dict kwargs):
         """The arguments in the order of `params`, defaults filled in; TypeError in PyTorch's words."""
@@ -363,31 +386,49 @@ cdef object _OUT = sys.intern("out")
 cdef object call_op(object callee, PyObject** args, size_t nargsf, PyObject* names):
     """An op called from Python, by the protocol that hands over plain pointers."""
     cdef Op op = <Op>callee
-    cdef PyObject* argv[MAX_PARAMS]
-    cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
-    cdef object out = None, value
+    cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf)
     if op.forms is not None and given and type(<object>args[0]) is not Tensor:
         check_first(op, op.number_first, args, given, names)
-    if names != NULL and PyTuple_GET_SIZE(<object>names) == 1 and (
-            PyTuple_GET_ITEM(<object>names, 0) == <PyObject*>_OUT):
-        out = <object>args[given]
-        names = NULL
-    if names == NULL and op.size_param < 0 and given <= op.nparams:
-        if given == op.nparams:
-            return dispatch(op, args, out)
-        for i in range(given):
+    return call_bound(op, args, given, names, None)
+
+
+cdef object call_bound(Op op, PyObject** args, Py_ssize_t given, PyObject* names, object out):
+    """An op on arguments that are not bound yet: without a tuple or a dict, unless something is wrong."""
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef PyObject* value
+    cdef PyObject* name
+    cdef Py_ssize_t i, k, n = op.nparams, taken = given
+    cdef object keep = None
+    if names == NULL and given == n and op.size_param < 0:
+        return dispatch(op, args, out)
+    if op.size_param >= 0 and given > op.size_param and type(<object>args[op.size_param]) is int:
+        keep = as_tuple(args + op.size_param, given - op.size_param)
+        taken = op.size_param + 1
+    if taken <= n:
+        for i in range(taken):
             argv[i] = args[i]
-        for i in range(given, op.nparams):
-            value = op.defaults[i]
-            if value is _REQUIRED:
-                break
-            argv[i] = <PyObject*>value
+        if keep is not None:
+            argv[op.size_param] = <PyObject*>keep
+        for i in range(taken, n):
+            argv[i] = PyTuple_GET_ITEM(op.defaults, i)
+        for k in range(0 if names == NULL else PyTuple_GET_SIZE(<object>names)):
+            name = PyTuple_GET_ITEM(<object>names, k)
+            value = args[given + k]
+            if name == <PyObject*>_OUT and out is None:
+                out = <object>value
+                continue
+            i = op.place_of(name)
+            if i < taken or argv[i] != PyTuple_GET_ITEM(op.defaults, i):
+                break   # unknown, or given twice
+            argv[i] = value
         else:
-            return dispatch(op, argv, out)
-    keywords = {}
-    if names != NULL:
-        for i, name in enumerate(<tuple>names):
-            keywords[name] = <object>args[given + i]
+            for i in range(taken, n):
+                if argv[i] == <PyObject*>_REQUIRED:
+                    break
+            else:
+                return dispatch(op, argv, out)
+    keywords = _keywords(args + given, names)
+    if out is not _IN_PLACE:
         out = keywords.pop("out", None)
     return dispatch_tuple(op, op.bind(as_tuple(args, given), keywords), out)
 
@@ -505,8 +546,7 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     cdef Function function = <Function>callee
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef PyObject* argv[MAX_PARAMS]
-    cdef Op op
-    cdef object value, kind
+    cdef object value
     if function.makes_numbers and given == 1 and (
             type(<object>args[0]) is float or type(<object>args[0]) is int):
         value = _quick_number(args, names)
@@ -515,20 +555,14 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     if function.forms is not None and given and type(<object>args[0]) is not Tensor:
         check_first(function, function.number_first, args, given, names)
     for i in range(given + (0 if names == NULL else PyTuple_GET_SIZE(<object>names))):
-        kind = type(<object>args[i])
-        if kind is not Tensor and kind is not int and kind is not float and kind is not bool and (
-                <object>args[i] is not None):
-            if not function.converts and overriding((<object>args[i],)) is not None:
-                operands = as_tuple(args, given)
-                keywords = _keywords(args + given, names)
-                return torch_function(function, operands + tuple(keywords.values()), operands, keywords)
+        if not function.converts and may_override(<object>args[i], DEEPEST) and (
+                overriding((<object>args[i],)) is not None):
+            operands = as_tuple(args, given)
+            keywords = _keywords(args + given, names)
+            return torch_function(function, operands + tuple(keywords.values()), operands, keywords)
     if function.in_place:
         if type(function.__wrapped__) is Op:
-            op = <Op>function.__wrapped__
-            if names == NULL and given == op.nparams and op.size_param < 0:
-                return dispatch(op, args, _IN_PLACE)
-            operands = op.bind(as_tuple(args, given), _keywords(args + given, names))
-            return dispatch_tuple(op, operands, _IN_PLACE)
+            return call_bound(<Op>function.__wrapped__, args, given, names, _IN_PLACE)
         if names == NULL and given < MAX_PARAMS:
             for i in range(given):
                 argv[i] = args[i]

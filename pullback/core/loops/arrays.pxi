@@ -11,6 +11,7 @@ cdef enum:
 
 cdef int CODE_OF_TYPENUM[TYPENUMS]
 cdef npy_intp ITEMSIZE[NCODES]
+cdef PyObject* NUMPY_DTYPES[NCODES]   # which DTYPES keeps alive
 
 
 cdef _fill_codes():
@@ -19,6 +20,7 @@ cdef _fill_codes():
         CODE_OF_TYPENUM[i] = NO_DTYPE
     for d in DTYPES:
         ITEMSIZE[<int>d.code] = d.itemsize
+        NUMPY_DTYPES[<int>d.code] = <PyObject*>d.numpy
         if d.code == BFLOAT16:
             TYPENUM[d.code] = -1
             continue
@@ -154,6 +156,20 @@ cdef ndarray _view(ndarray a, int nd, npy_intp* dims, npy_intp* steps, void* dat
     Py_INCREF(<object>descr)
     cdef ndarray view = PyArray_NewFromDescr(ndarray, descr, nd, dims, steps, data,
                                              PyArray_FLAGS(a) & NPY_ARRAY_WRITEABLE, None)
+    Py_INCREF(a)
+    PyArray_SetBaseObject(view, a)
+    return view
+
+
+cdef ndarray view_of(ndarray a, int code, int nd, npy_intp* dims, npy_intp* steps, npy_intp offset):
+    """An array of a dtype on the memory of `a`, from `offset` bytes after its first element on."""
+    cdef PyArray_Descr* descr = PyArray_DESCR(a)
+    cdef ndarray view
+    if code_of(a) != code:
+        descr = <PyArray_Descr*>NUMPY_DTYPES[code]
+    Py_INCREF(<object>descr)
+    view = PyArray_NewFromDescr(ndarray, descr, nd, dims, steps, PyArray_BYTES(a) + offset,
+                                PyArray_FLAGS(a) & NPY_ARRAY_WRITEABLE, None)
     Py_INCREF(a)
     PyArray_SetBaseObject(view, a)
     return view

@@ -6,19 +6,18 @@ itself is seen otherwise from then on. PyTorch numbers their nodes apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, restructure
-from pullback.core._loops import strided
+from pullback.core._plans import Spec
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
-from pullback.core.types import Array, Dims, Ints, Size
+from pullback.core.types import Dims, Ints, Size
 from pullback.ops.elementwise import magnitude_and_sign
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
-from pullback.ops.shared.flat_indices import WHOLE
 
 
 def _also_in_place(record: Any) -> Any:
@@ -43,7 +42,7 @@ def _method(record: Any, name: str) -> Callable[..., Any]:
 
 @_also_in_place
 @op(view=True, linear=True)
-def squeeze(self: Array, dim: Dims = None) -> Array:
+def squeeze(self: Spec, dim: Dims = None) -> Spec:
     """`self` without those of its dimensions `dim` (an int, several, or None for all) that have size 1.
 
     A view; the gradient gets them back.
@@ -53,7 +52,14 @@ def squeeze(self: Array, dim: Dims = None) -> Array:
     (torch.Size([2]), torch.Size([2, 1]))
     """
     wanted = wrap_dims(dim, self.ndim)
-    return self[tuple([0 if n == 1 and d in wanted else WHOLE for d, n in enumerate(self.shape)] + [...])]
+    kept = [d for d, n in enumerate(self.shape) if n != 1 or d not in wanted]
+    return _with_dims(self, kept)
+
+
+def _with_dims(self: Spec, dims: Iterable[int]) -> Spec:
+    """A view of some dims, in an order."""
+    dims = tuple(dims)
+    return self.seen([self.shape[d] for d in dims], [self.strides[d] for d in dims])
 
 
 def _squeeze_name(saved: dict[str, Any]) -> str:
@@ -76,7 +82,7 @@ def _squeeze_batch(level: Any, op: Op, self: Any, dim: Any) -> Any:
 
 @_also_in_place
 @op(view=True, linear=True, written_name="UnsqueezeBackward1")
-def unsqueeze(self: Array, dim: int) -> Array:
+def unsqueeze(self: Spec, dim: int) -> Spec:
     """`self` with a new dimension of size 1 at place `dim`: a view.
 
     >>> import pullback as torch
@@ -84,10 +90,9 @@ def unsqueeze(self: Array, dim: int) -> Array:
     torch.Size([2, 3, 1])
     """
     dim = wrap_dim(dim, self.ndim + 1)
-    shape, item = self.shape, self.itemsize
-    strides = [step // item for step in self.strides]
-    strides.insert(dim, shape[dim] * strides[dim] if dim < len(shape) else 1)
-    return strided(self, (*shape[:dim], 1, *shape[dim:]), tuple(strides), 0)
+    shape, strides = list(self.shape), list(self.strides)
+    step = shape[dim] * strides[dim] if dim < len(shape) else self.itemsize
+    return self.seen([*shape[:dim], 1, *shape[dim:]], [*strides[:dim], step, *strides[dim:]])
 
 
 unsqueeze.vjp(self=lambda g, dim: squeeze(g, dim))
@@ -108,7 +113,7 @@ def _unsqueeze_batch(level: Any, op: Op, self: Any, dim: int) -> Any:
     aliases=("torch.swapaxes", "Tensor.swapaxes", "torch.swapdims", "Tensor.swapdims"),
     written_name="TransposeBackward1",
 )
-def transpose(self: Array, dim0: int, dim1: int) -> Array:
+def transpose(self: Spec, dim0: int, dim1: int) -> Spec:
     """`self` with two dimensions exchanged: a view.
 
     >>> import pullback as torch
@@ -116,7 +121,10 @@ def transpose(self: Array, dim0: int, dim1: int) -> Array:
     torch.Size([4, 3, 2])
     """
     first, second = wrap_dim(dim0, self.ndim), wrap_dim(dim1, self.ndim)
-    return self.swapaxes(first, second) if self.ndim else self
+    order = list(range(self.ndim))
+    if order:
+        order[first], order[second] = second, first
+    return _with_dims(self, order)
 
 
 transpose.vjp(self=lambda g, dim0, dim1: transpose(g, dim0, dim1))
@@ -130,7 +138,7 @@ def _transpose_batch(level: Any, op: Op, self: Any, dim0: int, dim1: int) -> Any
 
 @_also_in_place
 @op(view=True, linear=True, written_name="TBackward1")
-def t(self: Array) -> Array:
+def t(self: Spec) -> Spec:
     """The transpose of a matrix: a view; a tensor of fewer dimensions as it is.
 
     RuntimeError for more than two dimensions.
@@ -143,7 +151,7 @@ def t(self: Array) -> Array:
     """
     if self.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {self.ndim}D")
-    return self.T
+    return _with_dims(self, reversed(range(self.ndim)))
 
 
 t.vjp(self=lambda g: t(g))
@@ -152,12 +160,12 @@ t.vjp(self=lambda g: t(g))
 @t.batch
 def _t_batch(level: Any, op: Op, self: Any) -> Any:
     if self.ndim > 2:
-        t.kernel(self._array)  # the message for a sample
+        t.seen(self._array)  # the message for a sample
     return level.wrap(transpose(self.physical, 1, 2) if self.ndim == 2 else ops.alias(self.physical))
 
 
 @op(view=True, linear=True)
-def permute(self: Array, dims: Size) -> Array:
+def permute(self: Spec, dims: Size) -> Spec:
     """`self` with its dimensions in the order `dims`: a view.
 
     RuntimeError unless each dimension stands there once. The gradient is permuted back.
@@ -175,7 +183,7 @@ def permute(self: Array, dims: Size) -> Array:
     order = [wrap_dim(d, self.ndim) for d in dims]
     if len(set(order)) != len(order):
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return self.transpose(order)
+    return _with_dims(self, order)
 
 
 def _unpermute(g: Tensor, dims: Any) -> Tensor:
@@ -191,7 +199,7 @@ permute.vjp(self=_unpermute)
 @permute.batch
 def _permute_batch(level: Any, op: Op, self: Any, dims: Any) -> Any:
     if len(dims) != self.ndim:
-        permute.kernel(self._array, dims)  # the message for a sample
+        permute.seen(self._array, dims)  # the message for a sample
     return level.wrap(op(self.physical, (0, *shifted(tuple(dims), self.ndim))))
 
 

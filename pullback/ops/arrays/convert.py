@@ -61,14 +61,21 @@ _BUFFER = (
 def _leaf_types(data: Any, seen: set[type], depth: int = 0) -> set[type]:
     """The types of the numbers in nested lists and tuples."""
     kinds = set(map(type, data))
-    if kinds.isdisjoint((list, tuple)) or depth > 128:
+    if kinds.isdisjoint((list, tuple)):
         return seen | kinds
+    _check_depth(data, depth)
     for item in data:
         if type(item) is list or type(item) is tuple:
             seen |= _leaf_types(item, seen, depth + 1)
         else:
             seen.add(type(item))
     return seen
+
+
+def _check_depth(data: Any, depth: int) -> None:
+    """ValueError for sequences nested too deeply, as one is that contains itself."""
+    if depth > 128:
+        raise ValueError(f"too many dimensions '{type(data).__name__}'")
 
 
 def _python_dtype(kinds: set[type]) -> Dtype:
@@ -100,7 +107,7 @@ def _packed(data: Any, kind: Dtype) -> Array:
         return _explain_data(data, kind)
 
 
-def _inferred(data: Any) -> Dtype:
+def _inferred(data: Any, depth: int = 0) -> Dtype:
     """The dtype of data of any kind; RuntimeError where there is none."""
     if isinstance(data, Tensor):
         return data.dtype
@@ -113,6 +120,7 @@ def _inferred(data: Any) -> Dtype:
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
     if not _is_sequence(data):
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    _check_depth(data, depth)
     if any(isinstance(item, np.ndarray) for item in data):
         warn(
             "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
@@ -123,7 +131,7 @@ def _inferred(data: Any) -> Dtype:
     for item in data:
         if isinstance(item, str) and len(data) == 1:
             raise ValueError("too many dimensions 'str'")
-        inferred = _inferred(item)
+        inferred = _inferred(item, depth + 1)
         kind = inferred if kind is None else promote_types(kind, inferred)
     return get_default_dtype() if kind is None else kind
 
@@ -156,8 +164,7 @@ def _nested_shape(data: Any) -> tuple[int, ...]:
     sizes: list[int] = []
     while _is_sequence(data) and not isinstance(data, (str, bytes)):
         sizes.append(len(data))
-        if len(sizes) > 128:
-            raise ValueError(f"too many dimensions '{type(data).__name__}'")
+        _check_depth(data, len(sizes) - 1)
         if not len(data):
             break
         data = data[0]

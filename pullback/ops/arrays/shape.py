@@ -1,6 +1,7 @@
 """Views of another shape: the same memory, seen otherwise.
 
-A view op's kernel returns a NumPy view; the engine notes base and version. Read `select` first, then
+A view op is a function of what is known of its tensor, a `Spec`: it says where the view lies in the
+tensor's memory, in bytes. The engine makes it, and notes base and version. Read `select` first, then
 `embed`, the gradient of all views that show each element at most once: zeros, and the gradient in the
 place that the view showed. Pieces of tensors (split and its kin) are in split.py, `as_strided` and
 reinterpretations in strided.py, indexing with brackets in index.py.
@@ -10,18 +11,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index as index_of
 from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import REGISTRY, Op, Tensor
-from pullback.core._loops import strided
-from pullback.core.dtype_names import type_name
+from pullback.core._plans import Spec
+from pullback.core._views import selected, sliced
 from pullback.core.dtypes import Size
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.strides import contiguous_strides
 from pullback.core.types import Array
 from pullback.ops.shared.batches import padded, shifted, shifted_args
 from pullback.ops.shared.dims import infer_size, view_strides, wrap_dim
@@ -32,7 +35,7 @@ from pullback.ops.shared.flat_indices import WHOLE
 def embed(self: Array, shape: tuple[int, ...], view: str, args: tuple[Any, ...]) -> Array:
     """Zeros of a shape with `self` in the place that the view op named `view` shows of them."""
     whole = np.zeros(shape, self.dtype)
-    REGISTRY[view].kernel(whole, *args)[...] = self
+    REGISTRY[view].seen(whole, *args)[...] = self
     return whole
 
 
@@ -59,17 +62,23 @@ def _embed_batch(level: Any, op: Op, self: Any, shape: Any, view: str, args: Any
 
 
 @op(name="view", places="", view=True, linear=True)
-def _view(self: Array, size: Size) -> Array:
+def _view(self: Spec, size: Size) -> Spec:
     """`self` with the shape `size`, without a copy."""
-    shape = infer_size(size, self.size)
-    if not self.flags.c_contiguous and self.size:
-        steps = view_strides(self.shape, self.strides, shape)
-        if steps is None:
-            raise RuntimeError(
-                "view size is not compatible with input tensor's size and stride (at least one "
-                "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
-            )
-    return self.reshape(shape)
+    found = _reshaped(self, infer_size(size, self.size))
+    if found is None:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return found
+
+
+def _reshaped(self: Spec, shape: tuple[int, ...]) -> Spec | None:
+    """The same memory with another shape, None if it must be copied."""
+    if self.contiguous:
+        return self.seen(shape, [step * self.itemsize for step in contiguous_strides(shape)])
+    steps = view_strides(self.shape, self.strides, shape)
+    return None if steps is None else self.seen(shape, steps)
 
 
 _view.vjp(self=lambda g, self_shape: ops.reshape(g, self_shape))
@@ -115,9 +124,9 @@ def _no_shape(args: tuple[Any, ...]) -> str:
 
 
 @op(places="", name="reshape_alias", view=True, linear=True)
-def _reshape_alias(self: Array, size: tuple[int, ...]) -> Array:
+def _reshape_alias(self: Spec, size: tuple[int, ...]) -> Spec:
     """`self`, not contiguous, with a shape that needs no copy."""
-    return self.reshape(size)
+    return _view.kernel(self, size)
 
 
 _reshape_alias.vjp(self=lambda g, self_shape: ops.reshape(g, self_shape))
@@ -237,8 +246,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 # --------------------------------------------------------------------------- one index, one range
 
 
-@op(view=True, linear=True)
-def select(self: Array, dim: int, index: int) -> Array:
+@op(view=True, linear=True, lookup="select")
+def select(self: Spec, dim: int, index: int) -> Spec:
     """The part of `self` at one index of a dimension, which goes away: a view.
 
     IndexError if the index is out of range. The gradient is zero elsewhere.
@@ -247,26 +256,28 @@ def select(self: Array, dim: int, index: int) -> Array:
     >>> torch.select(torch.arange(6).view(2, 3), 1, -1)
     tensor([2, 5])
     """
-    if not self.ndim:
-        raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    dim = wrap_dim(dim, self.ndim)
-    try:
-        return self[(WHOLE,) * dim + (index, ...)]
-    except IndexError:
+    found = selected(self, index_of(dim), index_of(index))
+    if found is None:
+        if not self.ndim:
+            raise IndexError("select() cannot be applied to a 0-dim tensor.")
+        dim = wrap_dim(dim, self.ndim)
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(self.shape)} at dimension {dim}"
-        ) from None
+        )
+    return found
 
 
 select.vjp(self=lambda g, self_shape, dim, index: embed(g, self_shape, "select", (dim, index)))
 
 
-@op(name="slice", places="", view=True, linear=True)
-def slice_view(self: Array, dim: int, start: int, end: int, step: int) -> Array:
+@op(name="slice", places="", view=True, linear=True, lookup="slice")
+def slice_view(self: Spec, dim: int, start: int, end: int, step: int) -> Spec:
     """`self[start:end:step]` in one dimension, with Python's rules for bounds."""
-    if step <= 0:
+    found = sliced(self, *[x if x is None else index_of(x) for x in (dim, start, end, step)])
+    if found is None:
+        wrap_dim(dim, self.ndim)
         raise ValueError("slice step must be positive")
-    return self[(WHOLE,) * wrap_dim(dim, self.ndim) + (slice(start, end, step),)]
+    return found
 
 
 slice_view.vjp(
@@ -306,7 +317,7 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
 
 
 @op(view=True, linear=True)
-def diagonal(self: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Array:
+def diagonal(self: Spec, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Spec:
     """The elements at equal indices of two dimensions, as the last dimension: a view.
 
     `offset` moves to the diagonals above (positive) or below. The gradient is zero off the diagonal.
@@ -318,11 +329,18 @@ def diagonal(self: Array, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Arra
     first, second = wrap_dim(dim1, self.ndim), wrap_dim(dim2, self.ndim)
     if first == second:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    if not -self.shape[first] <= offset <= self.shape[second]:
-        offset = self.shape[second]
-    shown = self.diagonal(offset, first, second)
-    shown.flags.writeable = self.flags.writeable
-    return shown
+    shape, strides = list(self.shape), list(self.strides)
+    rows, columns = shape[first], shape[second]
+    length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    start = 0
+    if length:
+        start = offset * strides[second] if offset > 0 else -offset * strides[first]
+    kept = [d for d in range(self.ndim) if d not in (first, second)]
+    return self.seen(
+        [*(shape[d] for d in kept), length],
+        [*(strides[d] for d in kept), strides[first] + strides[second]],
+        start,
+    )
 
 
 diagonal.vjp(
@@ -353,7 +371,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 def _diag_embed(self: Array, offset: int, dim1: int, dim2: int) -> Array:
     """Zeros with the last dimension of `self` on a diagonal."""
     whole = np.zeros(_diagonal_shape(self, offset, dim1, dim2), self.dtype)
-    diagonal.kernel(whole, offset, dim1, dim2)[...] = self
+    diagonal.seen(whole, offset, dim1, dim2)[...] = self
     return whole
 
 
@@ -376,12 +394,12 @@ _diag_embed.vjp(self=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim
 @op(name="diagonal_copy", places="", moves=True, linear=True, grad_name="DiagonalBackward0_copy")
 def _diagonal_copy(self: Array, offset: int, dim1: int, dim2: int) -> Array:
     """`diagonal`, copied."""
-    return diagonal.kernel(self, offset, dim1, dim2).copy()
+    return diagonal.seen(self, offset, dim1, dim2).copy()
 
 
 @_diagonal_copy.meta
 def _diagonal_copy_shape(self: Array, offset: int, dim1: int, dim2: int) -> Array:
-    return meta_array(diagonal.kernel(self, offset, dim1, dim2).shape, self.dtype)
+    return meta_array(diagonal.seen(self, offset, dim1, dim2).shape, self.dtype)
 
 
 _diagonal_copy.vjp(
@@ -426,7 +444,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @op(places="m", view=True, linear=True)
-def expand(self: Array, size: Size, implicit: bool = False) -> Array:
+def expand(self: Spec, size: Size, implicit: bool = False) -> Spec:
     """`self` with dimensions of size 1 repeated to `size`, and new ones in front: a view.
 
     -1 keeps a size. RuntimeError where a dimension of another size would change. The gradient is
@@ -440,7 +458,7 @@ def expand(self: Array, size: Size, implicit: bool = False) -> Array:
     have, steps = self.shape, self.strides
     new = len(size) - len(have)
     if new < 0:
-        kind = type_name(self)
+        kind = self.dtype.type_name
         raise RuntimeError(
             f"expand(torch.{kind}Tensor{{{list(have)}}}, size={list(size)}): the number of sizes "
             f"provided ({len(size)}) must be greater or equal to the number of dimensions in the "
@@ -456,18 +474,18 @@ def expand(self: Array, size: Size, implicit: bool = False) -> Array:
                     f"non-existing dimension {d}"
                 )
             if n == 1:
-                strides[d] = shape[d + 1] * strides[d + 1] if d + 1 < len(size) else 1
+                strides[d] = shape[d + 1] * strides[d + 1] if d + 1 < len(size) else self.itemsize
             continue
         old = have[d - new]
         if n == -1 or n == old:
-            shape[d], strides[d] = old, steps[d - new] // self.itemsize
+            shape[d], strides[d] = old, steps[d - new]
         elif old != 1:
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({old}) at "
                 f"non-singleton dimension {d}.  Target sizes: {list(size)}.  "
                 f"Tensor sizes: {list(have)}"
             )
-    return strided(self, tuple(shape), tuple(strides), 0)
+    return self.seen(shape, strides)
 
 
 expand.vjp(self="g")
@@ -476,7 +494,7 @@ expand.vjp(self="g")
 @expand.batch
 def _expand_batch(level: Any, op: Op, self: Any, size: Any, implicit: bool) -> Any:
     if self.ndim > len(size):
-        expand.kernel(self._array, size)  # the message for a sample
+        expand.seen(self._array, size)  # the message for a sample
     return level.wrap(op(padded(self.physical, len(size)), (level.size, *size), implicit))
 
 

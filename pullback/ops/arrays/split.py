@@ -14,14 +14,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core._loops import strided
+from pullback.core._plans import Spec
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.arrays.shape import slice_view
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_indices import WHOLE, accumulate
+from pullback.ops.shared.flat_indices import accumulate
 from pullback.ops.shared.forms import explained
 
 
@@ -34,9 +34,14 @@ def _size_bounds(sizes: Any) -> list[tuple[int, int]]:
     return list(itertools.pairwise(ends))
 
 
-def _split_ends(self: Any, bounds: Any, dim: int) -> tuple[Any, ...]:
-    before = (WHOLE,) * dim
-    return tuple([self[(*before, slice(start, end))] for start, end in bounds])
+def _split_ends(self: Any, bounds: Any, dim: int) -> tuple[Spec, ...]:
+    before, after, step = self.shape[:dim], self.shape[dim + 1 :], self.strides[dim]
+    return tuple(
+        [
+            self.seen((*before, end - start, *after), self.strides, start * step if end > start else 0)
+            for start, end in bounds
+        ]
+    )
 
 
 def _split_dim(self: Any, dim: int) -> int:
@@ -45,7 +50,7 @@ def _split_dim(self: Any, dim: int) -> int:
     return wrap_dim(dim, self.ndim)
 
 
-def _split_kernel(self: Any, split_size: Any, dim: int) -> tuple[Any, ...]:
+def _equal_pieces(self: Spec, split_size: Any, dim: int) -> tuple[Spec, ...]:
     dim = _split_dim(self, dim)
     n = self.shape[dim]
     if split_size < 0:
@@ -55,7 +60,7 @@ def _split_kernel(self: Any, split_size: Any, dim: int) -> tuple[Any, ...]:
     return _split_ends(self, _slice_bounds(n, split_size), dim)
 
 
-def _split_sizes_kernel(self: Any, split_sizes: Any, dim: int) -> tuple[Any, ...]:
+def _sized_pieces(self: Spec, split_sizes: Any, dim: int) -> tuple[Spec, ...]:
     dim = _split_dim(self, dim)
     n = self.shape[dim]
     if min(split_sizes, default=0) < 0:
@@ -92,21 +97,21 @@ def _split_sizes_rule(grads: Any, self_shape: Any, split_sizes: Any, dim: int) -
 
 
 @op(name="split", places="", multi_view=True, linear=True)
-def _split(self: Array, split_size: int, dim: int = 0) -> tuple[Array, ...]:
+def _split(self: Spec, split_size: int, dim: int = 0) -> tuple[Spec, ...]:
     """Views of `split_size` indices each; the last may be smaller."""
-    return _split_kernel(self, split_size, dim)
+    return _equal_pieces(self, split_size, dim)
 
 
 @op(name="split_with_sizes", places="", multi_view=True, linear=True)
-def _split_with_sizes(self: Array, split_sizes: Sequence[int], dim: int = 0) -> tuple[Array, ...]:
+def _split_with_sizes(self: Spec, split_sizes: Sequence[int], dim: int = 0) -> tuple[Spec, ...]:
     """Views of the given sizes."""
-    return _split_sizes_kernel(self, split_sizes, dim)
+    return _sized_pieces(self, split_sizes, dim)
 
 
 @op(name="unsafe_split", places="tm", moves=True, linear=True)
 def unsafe_split(self: Array, split_size: int, dim: int = 0) -> tuple[Array, ...]:
     """`split` whose pieces do not count as views, and so may be written to: on the user's own risk."""
-    return _split_kernel(self, split_size, dim)
+    return _split.seen(self, split_size, dim)
 
 
 unsafe_split.meta(unsafe_split.kernel)  # pieces of an array without numbers have none
@@ -115,7 +120,7 @@ unsafe_split.meta(unsafe_split.kernel)  # pieces of an array without numbers hav
 @op(name="unsafe_split_with_sizes", places="tm", moves=True, linear=True)
 def unsafe_split_with_sizes(self: Array, split_sizes: Sequence[int], dim: int = 0) -> tuple[Array, ...]:
     """`split_with_sizes` whose pieces do not count as views: see `unsafe_split`."""
-    return _split_sizes_kernel(self, split_sizes, dim)
+    return _split_with_sizes.seen(self, split_sizes, dim)
 
 
 unsafe_split_with_sizes.meta(unsafe_split_with_sizes.kernel)
@@ -190,7 +195,7 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 
 
 @op(multi_view=True, linear=True)
-def unbind(self: Array, dim: int = 0) -> tuple[Array, ...]:
+def unbind(self: Spec, dim: int = 0) -> tuple[Spec, ...]:
     """Views of each index of a dimension, which goes away.
 
     IndexError for a 0-dim tensor. The gradients are stacked again.
@@ -202,8 +207,8 @@ def unbind(self: Array, dim: int = 0) -> tuple[Array, ...]:
     if not self.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, self.ndim)
-    before: tuple[Any, ...] = (WHOLE,) * dim
-    return tuple([self[(*before, i, ...)] for i in range(self.shape[dim])])
+    shape, strides = ((*x[:dim], *x[dim + 1 :]) for x in (self.shape, self.strides))
+    return tuple([self.seen(shape, strides, i * self.strides[dim]) for i in range(self.shape[dim])])
 
 
 @unbind.joint_vjp
@@ -287,7 +292,7 @@ dsplit = explained(dsplit, _evenly, _at)
 
 
 @op(places="m", view=True, linear=True)
-def unfold(self: Array, dimension: int, size: int, step: int) -> Array:
+def unfold(self: Spec, dimension: int, size: int, step: int) -> Spec:
     """Windows of `size` neighbours, one every `step`, along a dimension; the window's is last. A view.
 
     The gradient is summed where windows overlap.
@@ -299,19 +304,19 @@ def unfold(self: Array, dimension: int, size: int, step: int) -> Array:
             [2, 3]])
     """
     dim = wrap_dim(dimension, self.ndim)
-    n, item = (self.shape[dim] if self.ndim else 1), self.itemsize
+    n = self.shape[dim] if self.ndim else 1
     if size < 0:
         raise RuntimeError(f"size is {size} but must be >= 0")
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if size > n:
         raise RuntimeError(f"maximum size for tensor at dimension {dim} is {n} but size is {size}")
-    shape, strides = list(self.shape), [s // item for s in self.strides]
+    shape, strides = list(self.shape), list(self.strides)
     if self.ndim:
         shape[dim] = (n - size) // step + 1
         strides[dim] *= step
-    inner = self.strides[dim] // item if self.ndim else 1
-    return strided(self, (*shape, size), (*strides, inner), 0)
+    inner = self.strides[dim] if self.ndim else self.itemsize
+    return self.seen((*shape, size), (*strides, inner))
 
 
 @op(places="", moves=True, linear=True)
@@ -321,7 +326,7 @@ def unfold_sum(
     """The gradient of `unfold`: windows added up where they came from."""
     whole = np.zeros(shape, self.dtype)
     positions = np.arange(whole.size).reshape(shape)
-    accumulate(np.add, whole, unfold.kernel(positions, dimension, size, step), self)
+    accumulate(np.add, whole, unfold.seen(positions, dimension, size, step), self)
     return whole
 
 

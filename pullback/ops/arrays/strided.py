@@ -17,8 +17,8 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, detach_inplace, from_array, restructure, set_array
 from pullback.core._loops import strided
-from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import contiguous_format, from_numpy_dtype, memory_format, preserve_format
+from pullback.core._plans import Spec
+from pullback.core.dtypes import contiguous_format, float32, float64, memory_format, preserve_format
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import SURFACE, function, op
@@ -48,13 +48,13 @@ def storage_of(a: Any) -> tuple[Any, int]:
 
 @op(name="as_strided", places="", view=True, written_name="AsStridedBackward1")
 def _as_strided(
-    self: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, strides: tuple[int, ...]
-) -> Array:
+    self: Spec, size: tuple[int, ...], stride: tuple[int, ...], offset: int, strides: tuple[int, ...]
+) -> Spec:
     """The elements at `offset` plus multiples of `stride` in the memory of `self`.
 
     `strides` are those of `self`, which its gradient depends on.
     """
-    return strided(self, tuple(size), tuple(stride), offset)
+    return self.seen(size, [step * self.itemsize for step in stride], offset * self.itemsize)
 
 
 def _as_strided_slope(g: Any, self_shape: Any, size: Any, stride: Any, offset: Any, strides: Any) -> Any:
@@ -313,11 +313,9 @@ def as_strided_scatter(
 
 
 @op(places="", view=True, nondiff=True, batch="leading")
-def view_dtype(self: Array, dtype: Dtype) -> Array:
+def view_dtype(self: Spec, dtype: Dtype) -> Spec:
     """The bytes of `self` as numbers of another type; the last dimension grows or shrinks."""
-    old, new = from_numpy_dtype(self.dtype), dtype
-    if old is new:
-        return self
+    old, new = self.dtype, dtype
     ratio = new.itemsize / old.itemsize
     if ratio != 1:
         fault = _size_fault(self, ratio)
@@ -326,28 +324,31 @@ def view_dtype(self: Array, dtype: Dtype) -> Array:
                 f"self.{fault} to view {old.type_name} as {new.type_name} (different element sizes)"
                 + _size_detail(self, ratio, fault)
             )
-    return self.view(new.numpy)
+    shape, strides = list(self.shape), list(self.strides)
+    if ratio != 1:
+        shape[-1], strides[-1] = shape[-1] * old.itemsize // new.itemsize, new.itemsize
+    return self.seen(shape, strides, dtype=new)
 
 
-def _size_fault(self: Any, ratio: float) -> str | None:
-    """What keeps an array from being seen as elements `ratio` times as large."""
+def _size_fault(self: Spec, ratio: float) -> str | None:
+    """What keeps a tensor from being seen as elements `ratio` times as large."""
     if not self.ndim:
         return "dim() cannot be 0"
-    if strides_of(self)[-1] != 1:
+    if self.steps[-1] != 1:
         return "stride(-1) must be 1"
     if ratio > 1 and self.shape[-1] % ratio:
         return f"size(-1) must be divisible by {int(ratio)}"
     return None
 
 
-def _size_detail(self: Any, ratio: float, fault: str) -> str:
+def _size_detail(self: Spec, ratio: float, fault: str) -> str:
     if fault.startswith("stride"):
-        return f", but got {strides_of(self)[-1]}"
+        return f", but got {self.steps[-1]}"
     return f", but got {self.shape[-1]}" if fault.startswith("size") else ""
 
 
 @op(view=True, linear=True, batch="leading")
-def view_as_real(self: Array) -> Array:
+def view_as_real(self: Spec) -> Spec:
     """A complex tensor as real and imaginary parts along a new last dimension of size 2: a view.
 
     RuntimeError for real tensors. The gradient is read as complex numbers again.
@@ -358,15 +359,37 @@ def view_as_real(self: Array) -> Array:
     """
     if self.dtype.kind != "c":
         raise RuntimeError("view_as_real is only supported for complex tensors")
-    reals = self.real
-    return strided(reals, (*self.shape, 2), (*(s // reals.itemsize for s in self.strides), 1), 0)
+    kind = self.dtype.to_real()
+    return self.seen((*self.shape, 2), (*self.strides, kind.itemsize), dtype=kind)
 
 
 view_as_real.vjp(self=lambda g: ops.view_as_complex(ops.contiguous(g)))
 
 
-@op(view=True, linear=True, batch="leading")
-def view_as_complex(self: Array) -> Array:
+@op(name="view_as_complex", places="", view=True, linear=True, batch="leading")
+def _view_as_complex(self: Spec) -> Spec:
+    """Pairs of real numbers as complex ones."""
+    if self.dtype not in (float32, float64):
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, "
+            f"but got a tensor of scalar type: {self.dtype.type_name}"
+        )
+    if not self.ndim:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if self.shape[-1] != 2:
+        raise RuntimeError("Tensor must have a last dimension of size 2")
+    if self.steps[-1] != 1:
+        raise RuntimeError("Tensor must have a last dimension with stride 1")
+    if any(step % 2 for step in self.steps[:-1]):
+        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
+    return self.seen(self.shape[:-1], self.strides[:-1], dtype=self.dtype.to_complex())
+
+
+_view_as_complex.vjp(self=lambda g: view_as_real(g))
+
+
+@function()
+def view_as_complex(input: Tensor) -> Tensor:
     """A tensor whose last dimension, of size 2, holds real and imaginary parts, as complex: a view.
 
     RuntimeError for other sizes, and where the pairs do not lie side by side in memory. The gradient
@@ -376,27 +399,10 @@ def view_as_complex(self: Array) -> Array:
     >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
     tensor([1.+2.j])
     """
-    if self.dtype not in (np.float32, np.float64):
-        kind = type_name(self)
-        raise RuntimeError(
-            "view_as_complex is only supported for half, float and double tensors, "
-            f"but got a tensor of scalar type: {kind}"
-        )
-    if not self.ndim:
-        raise RuntimeError("Input tensor must have one or more dimensions")
-    if self.shape[-1] != 2:
-        raise RuntimeError("Tensor must have a last dimension of size 2")
-    steps = strides_of(self)
-    if steps[-1] != 1:
-        raise RuntimeError("Tensor must have a last dimension with stride 1")
-    if any(step % 2 for step in steps[:-1]):
-        raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
-    if storage_of(self)[1] % 2:
+    result = _view_as_complex(input)
+    if storage_of(input._array)[1] % 2:
         raise RuntimeError("Tensor must have a storage_offset divisible by 2")
-    return self.view(np.complex64 if self.dtype == np.float32 else np.complex128)[..., 0]
-
-
-view_as_complex.vjp(self=lambda g: view_as_real(g))
+    return result
 
 
 def reinterpret(base: Tensor) -> Tensor:
@@ -418,9 +424,10 @@ def reinterpreted_back(seen: Tensor, shape: tuple[int, ...], strides: tuple[int,
 
 
 @op(name="select_part", places="", view=True, linear=True, grad_name="SelectBackward0", batch="leading")
-def _part(self: Array, imaginary: bool) -> Array:
+def _part(self: Spec, imaginary: bool) -> Spec:
     """The real or imaginary parts of a complex tensor."""
-    return self.imag if imaginary else self.real
+    kind = self.dtype.to_real()
+    return self.seen(self.shape, self.strides, kind.itemsize if imaginary else 0, kind)
 
 
 _part.vjp(self=lambda g, imaginary: g * 1j if imaginary else g)
@@ -465,20 +472,20 @@ SURFACE["Tensor"]["imag"] = _write_part("imag", imag)
 
 
 @op(places="tm", view=True, nondiff=True, batch="leading")
-def detach(self: Array) -> Array:
+def detach(self: Spec) -> Spec:
     """The same numbers outside the graph: memory and version counter are shared.
 
     >>> import pullback as torch
     >>> torch.ones(2, requires_grad=True).detach().requires_grad
     False
     """
-    return self
+    return self.seen(self.shape, self.strides)
 
 
 @op(places="", view=True, linear=True, batch="leading")
-def alias(self: Array) -> Array:
+def alias(self: Spec) -> Spec:
     """A view of all of `self`."""
-    return self
+    return self.seen(self.shape, self.strides)
 
 
 alias.vjp(self="g")

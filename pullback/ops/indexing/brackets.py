@@ -11,25 +11,22 @@ from typing import Any
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core._loops import strided
+from pullback.core._plans import Spec
+from pullback.core._views import indexed
 from pullback.core.dtypes import bool_, int32, int64
 from pullback.core.op import op
-from pullback.core.types import Array
 from pullback.ops.indexing.index import index, write_at
 from pullback.ops.indexing.keys import full_name, parse, why_refused
 from pullback.ops.shared.flat_indices import WHOLE
 
 
-@op(name="basic", places="", view=True, linear=True)
-def _basic(self: Array, key: Any) -> Array:
+@op(name="basic", places="", view=True, linear=True, lookup="index")
+def _basic(self: Spec, key: Any) -> Spec:
     """The view `self[key]` of ints, slices, None and one Ellipsis."""
-    try:
-        view = self[key]
-    except IndexError:
-        raise IndexError(why_refused(self.shape, key)) from None
-    if not view.size and self.size:
-        view = _begun(self, view, key)
-    return _with_unit_strides(view) if None in key else view
+    found = indexed(self, key)
+    if found is None:
+        raise IndexError(why_refused(self.shape, key))
+    return found
 
 
 @_basic.batch
@@ -37,32 +34,8 @@ def _basic_batch(level: Any, op: Op, self: Any, key: Any) -> Any:
     try:
         return level.wrap(op(self.physical, (slice(None), *key)))
     except IndexError:
-        _basic.kernel(self._array, key)  # the message for a sample
+        _basic.seen(self._array, key)  # the message for a sample
         raise
-
-
-def _begun(a: Any, view: Any, key: tuple[Any, ...]) -> Any:
-    """An empty slice that begins where its slices do: NumPy's begins with the array."""
-    parts = [part for part in key if part is not None]
-    gap = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
-    dims = [*range(gap), None, *range(a.ndim - (len(parts) - gap - 1), a.ndim)]
-    offset = 0
-    for part, dim in zip(parts, dims, strict=False):
-        if isinstance(part, slice) and dim is not None:
-            offset += part.indices(a.shape[dim])[0] * (a.strides[dim] // a.itemsize)
-        elif dim is not None:
-            offset += (part + a.shape[dim] * (part < 0)) * (a.strides[dim] // a.itemsize)
-    return strided(a, view.shape, tuple(step // a.itemsize for step in view.strides), offset)
-
-
-def _with_unit_strides(a: Any) -> Any:
-    """New dimensions have a stride of zero in NumPy; here, that of a whole row, as in PyTorch."""
-    shape, item = a.shape, a.itemsize
-    strides = [step // item for step in a.strides]
-    for d in range(len(shape) - 1, -1, -1):
-        if shape[d] == 1 and not strides[d]:
-            strides[d] = shape[d + 1] * strides[d + 1] if d + 1 < len(shape) else 1
-    return strided(a, shape, tuple(strides), 0)
 
 
 _basic.vjp(self=lambda g, self_shape, key: ops.embed(g, self_shape, "basic", (key,)))

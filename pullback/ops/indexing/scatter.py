@@ -274,7 +274,7 @@ def _view_scatter(self: Array, src: Array, view: str, args: tuple[Any, ...]) -> 
 
 def _viewed_part(a: Array, src: Array, view: str, args: Any) -> Array:
     """The view of `a` that `src` goes to; RuntimeError if it has another shape."""
-    part = REGISTRY[view].kernel(a, *args)
+    part = REGISTRY[view].seen(a, *args)
     if src.shape != part.shape:
         raise RuntimeError(
             "expected src to have a size equal to the slice of self. "

@@ -1,0 +1,18 @@
+"""What `_views.pyx` shares with the engine: where a view of one index, one range or a key in brackets lies."""
+
+from numpy cimport ndarray, npy_intp
+
+cdef struct Geometry:
+    int nd
+    npy_intp offset         # in bytes, from the first element of what is viewed
+    npy_intp dims[64]
+    npy_intp strides[64]    # in bytes
+
+cdef enum Lookup:           # a view op whose arguments seldom come twice: found anew at each call, not planned
+    BY_PLAN, BY_INDEX, BY_SELECT, BY_SLICE
+
+cdef bint find_indexed(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, npy_intp item, object key) except -1
+cdef bint find_selected(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, object dim, object index) except -1
+cdef bint find_sliced(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, object dim, object start,
+                      object end, object step) except -1
+cdef ndarray show(Geometry* g, ndarray a)

@@ -1,0 +1,9 @@
+"""What the compiled views by index offer to Python."""
+
+from typing import Any
+
+from pullback.core._plans import Spec
+
+def indexed(x: Spec, key: Any) -> Spec | None: ...
+def selected(x: Spec, dim: int, index: int) -> Spec | None: ...
+def sliced(x: Spec, dim: int, start: int | None, end: int | None, step: int | None) -> Spec | None: ...
