@@ -11,7 +11,6 @@ cdef enum:
 
 cdef int CODE_OF_TYPENUM[TYPENUMS]
 cdef npy_intp ITEMSIZE[NCODES]
-cdef PyObject* NUMPY_DTYPES[NCODES]   # which DTYPES keeps alive
 
 
 cdef _fill_codes():
@@ -20,7 +19,6 @@ cdef _fill_codes():
         CODE_OF_TYPENUM[i] = NO_DTYPE
     for d in DTYPES:
         ITEMSIZE[<int>d.code] = d.itemsize
-        NUMPY_DTYPES[<int>d.code] = <PyObject*>d.numpy
         if d.code == BFLOAT16:
             TYPENUM[d.code] = -1
             continue
@@ -164,9 +162,11 @@ cdef ndarray _view(ndarray a, int nd, npy_intp* dims, npy_intp* steps, void* dat
 cdef ndarray view_of(ndarray a, int code, int nd, npy_intp* dims, npy_intp* steps, npy_intp offset):
     """An array of a dtype on the memory of `a`, from `offset` bytes after its first element on."""
     cdef PyArray_Descr* descr = PyArray_DESCR(a)
+    cdef object kind
     cdef ndarray view
     if code_of(a) != code:
-        descr = <PyArray_Descr*>NUMPY_DTYPES[code]
+        kind = DTYPES[code].numpy
+        descr = <PyArray_Descr*><PyObject*>kind
     Py_INCREF(<object>descr)
     view = PyArray_NewFromDescr(ndarray, descr, nd, dims, steps, PyArray_BYTES(a) + offset,
                                 PyArray_FLAGS(a) & NPY_ARRAY_WRITEABLE, None)
