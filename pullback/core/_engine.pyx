@@ -103,7 +103,6 @@ from pullback.core._loops cimport (
     Number,
     cast_element,
     code_of,
-    code_of_type,
     empty,
     fold_sum,
     number_array,

@@ -14,16 +14,23 @@ cdef union Number:       # one element of any dtype
     char bytes[16]
     double parts[2]      # aligned for the widest
 
+cdef extern from "pullback/core/loops/half_loop.h":
+    ctypedef struct HalfWay "pb_half_way":   # how a half precision goes through float32
+        loop_t loop
+        void* data
+        int inputs, brain, narrows
+    void pb_half_loop(char**, const npy_intp*, const npy_intp*, void*) noexcept nogil
+
 cdef class Loops:
     cdef readonly object ufunc
     cdef readonly int nin
     cdef loop_t fn[NCODES]
     cdef void* data[NCODES]
-    cdef int out_type[NCODES]
+    cdef int out_code[NCODES]    # the dtype of the result
+    cdef HalfWay halves[2]
 
 cdef int TYPENUM[NCODES]
 cdef int code_of(ndarray a) except -1
-cdef int code_of_type(int typenum) except -1
 cdef ndarray empty(int nd, npy_intp* dims, int code)
 cdef ndarray view_of(ndarray a, int code, int nd, npy_intp* dims, npy_intp* steps, npy_intp offset)
 cdef void recycle(ndarray a) noexcept

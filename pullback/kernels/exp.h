@@ -6,30 +6,12 @@
 #ifndef PB_EXP_H
 #define PB_EXP_H
 
+#include "pullback/core/vectors.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Flags of floating-point traps and errno are not looked at; without this, GCC keeps every choice a branch,
-   and calls a function for each root. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-trapping-math", "no-math-errno")
-#endif
-
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
-#define PB_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define PB_CLONES
-#endif
-
-#if defined(_MSC_VER)
-#define PB_INLINE static __forceinline
-#define PB_RESTRICT __restrict
-#else
-#define PB_INLINE static inline __attribute__((always_inline))
-#define PB_RESTRICT restrict
-#endif
 
 /* x = n ln 2 + r: adding a large constant rounds to an integer, which then stands in the low bits. */
 

@@ -5,7 +5,8 @@
    is one, EXP_OF its exponential, ABS_OF its magnitude. A template includes this file at its head and
    kinds_end.h at its end; floats.h and integers.h include TEMPLATE for all kinds of a sort. */
 
-#include "half.h"
+#include "pullback/kernels/exp.h"
+#include "pullback/core/half.h"
 
 #ifndef PB_KINDS_H
 #define PB_KINDS_H

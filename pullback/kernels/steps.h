@@ -2,7 +2,8 @@
 
    Each has the signature of all runs (core/_plans.pyx); ops/shared/chains.py writes their geometries. */
 
-#include "half.h"
+#include "pullback/kernels/exp.h"
+#include "pullback/core/half.h"
 #include <numpy/npy_common.h>
 
 typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);

@@ -44,5 +44,5 @@ def loop_of(ufunc, int code):
     """NumPy's loop of a ufunc for the dtype with that code, and what it is given: two addresses."""
     cdef Loops table = _tables.get(ufunc)
     if table is None:
-        table = _tables[ufunc] = Loops(ufunc)
+        table = _tables[ufunc] = Loops(ufunc, False)
     return <intptr_t>table.fn[code], <intptr_t>table.data[code]

@@ -321,7 +321,7 @@ cdef int write_pointwise(Op op, PyObject** argv, Tensor target) except -1:
     if op.loops is None:
         op._resolve()
     if op.loops is not None and op.loops.fn[code] != NULL and (op.direct >> code) & 1 and not target.meta:
-        out_code = code_of_type(op.loops.out_type[code])
+        out_code = op.loops.out_code[code]
         check_castable(out_code, have)
         if out_code == have:
             compute_pointwise(op, argv, op.nparams, target.array)

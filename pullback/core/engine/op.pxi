@@ -174,7 +174,7 @@ cdef class Op:
         if isinstance(loop, str):
             self.loops_name = loop
         elif loop is not None:
-            self.loops = Loops(loop)
+            self.loops = Loops(loop, not self.takes_half)
 
     @property
     def __doc__(self):
@@ -193,7 +193,7 @@ cdef class Op:
     cdef int _resolve(self) except -1:
         if self.loops is None and self.loops_name is not None:
             module, _, attribute = self.loops_name.partition(":")
-            self.loops = Loops(getattr(__import__(module, fromlist=["_"]), attribute))
+            self.loops = Loops(getattr(__import__(module, fromlist=["_"]), attribute), not self.takes_half)
         return 0
 
     def vjp(self, **rules):

@@ -32,13 +32,20 @@ cdef _fill_codes():
 _fill_codes()
 
 
+cdef inline int _known(int typenum) noexcept:
+    """The dtype code of a NumPy type number; NumPy gives bfloat16 one when it is first used."""
+    if typenum < TYPENUMS:
+        return CODE_OF_TYPENUM[typenum]
+    return BFLOAT16 if typenum == TYPENUM[<int>BFLOAT16] else NO_DTYPE
+
+
 cdef int code_of(ndarray a) except -1:
     """The dtype code of an array."""
-    cdef int typenum = PyArray_TYPE(a)
-    cdef int code = CODE_OF_TYPENUM[typenum] if typenum < TYPENUMS else NO_DTYPE
+    cdef int code = _known(PyArray_TYPE(a))
     if code != NO_DTYPE:
         return code
     if a.dtype.name == "bfloat16":
+        TYPENUM[<int>BFLOAT16] = PyArray_TYPE(a)
         return BFLOAT16
     raise TypeError(f"no tensor type for NumPy's {a.dtype}")
 
@@ -92,7 +99,7 @@ cdef ndarray empty(int nd, npy_intp* dims, int code):
                 Py_DECREF(a)
                 kept_bytes -= PyArray_NBYTES(a)
                 return a
-    if code == BFLOAT16:
+    if TYPENUM[code] < 0:
         return np.empty([dims[i] for i in range(nd)], dtype=DTYPES[code].numpy)
     return PyArray_EMPTY(nd, dims, TYPENUM[code], 0)
 
@@ -106,7 +113,7 @@ cdef void recycle(ndarray a) noexcept:
     cdef PyObject* oldest
     if not (PyArray_CheckExact(a) and PyArray_CHKFLAGS(a, KEEPABLE)) or has_weakrefs(a):
         return
-    code = CODE_OF_TYPENUM[PyArray_TYPE(a)] if PyArray_TYPE(a) < TYPENUMS else NO_DTYPE
+    code = _known(PyArray_TYPE(a))
     if code == NO_DTYPE or PyArray_TYPE(a) != TYPENUM[code]:
         return
     shelf = &shelves[code]
@@ -130,11 +137,6 @@ cdef void recycle(ndarray a) noexcept:
         shelf.arrays[shelf.narrays] = <PyObject*>a
         shelf.narrays += 1
         kept_bytes += nbytes
-
-
-cdef int code_of_type(int typenum) except -1:
-    """The dtype code of one of NumPy's own type numbers."""
-    return CODE_OF_TYPENUM[typenum]
 
 
 def strided(ndarray a not None, tuple shape, tuple strides, Py_ssize_t offset):

@@ -15,7 +15,8 @@ cdef enum:
 cdef class Loops:
     """The inner loops of one ufunc, one per dtype code; NULL where it has none."""
 
-    def __init__(self, ufunc):
+    def __init__(self, ufunc, bint halves=True):
+        """The loops of a ufunc. Those of the half precisions are made of the one for float32, or NumPy's own."""
         self.ufunc = ufunc
         self.nin = ufunc.nin
         cdef PyUFuncObject* table = <PyUFuncObject*><PyObject*>ufunc
@@ -33,8 +34,20 @@ cdef class Loops:
                 else:
                     self.fn[code] = <loop_t>table.functions[row]
                     self.data[code] = table.data[row] if table.data != NULL else NULL
-                    self.out_type[code] = types[table.nin]
+                    self.out_code[code] = CODE_OF_TYPENUM[types[table.nin]]
                     break
+        if halves and self.fn[<int>FLOAT32] != NULL:
+            _halve(self, FLOAT16, &self.halves[0])
+            _halve(self, BFLOAT16, &self.halves[1])
+
+
+cdef void _halve(Loops table, int code, HalfWay* way) noexcept:
+    """Makes the loop for a half precision of the one for float32."""
+    cdef int full = FLOAT32
+    way.loop, way.data, way.inputs = table.fn[full], table.data[full], table.nin
+    way.brain, way.narrows = code == BFLOAT16, table.out_code[full] == full
+    table.fn[code], table.data[code] = pb_half_loop, way
+    table.out_code[code] = code if way.narrows else table.out_code[full]
 
 
 # NumPy warns of overflow and division by zero, PyTorch does not. The switch is a context variable:
@@ -76,10 +89,17 @@ cdef ndarray _public(Loops table, int code, int n, PyObject** arrays, Number* nu
     """The ufunc itself: any strides, any overlap."""
     inputs = []
     cdef int i
+    cdef bint half = is_half(code) and table.fn[code] == pb_half_loop
     for i in range(n):
-        inputs.append(number_array(&numbers[i], code) if arrays[i] == NULL else <object>arrays[i])
-    result = quietly(_call_into, (table.ufunc, inputs, out))
-    return result if isinstance(result, ndarray) else np.asarray(result)
+        x = number_array(&numbers[i], code) if arrays[i] == NULL else <object>arrays[i]
+        inputs.append(x.astype(np.float32) if half else x)
+    result = np.asarray(quietly(_call_into, (table.ufunc, inputs, None if half else out)))
+    if not half:
+        return result
+    if out is None:
+        return result.astype(DTYPES[table.out_code[code]].numpy)
+    np.copyto(out, result, casting="unsafe")
+    return out
 
 
 cdef enum Way:   # of computing a pointwise op
@@ -102,8 +122,7 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* 
     """
     cdef Operands run
     cdef npy_intp size = 1
-    cdef Way way
-    cdef int j
+    cdef int way, j
     if not USE_LOOPS:
         return _public(table, code, n, arrays, numbers, out)
     if out is None and _line_up_scalars(&run, code, n, arrays, numbers):
@@ -113,9 +132,9 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* 
         for j in range(run.nd):
             size *= run.dims[j]
         if out is None:
-            out = empty(run.nd, run.dims, CODE_OF_TYPENUM[table.out_type[code]])
+            out = empty(run.nd, run.dims, table.out_code[code])
         else:
-            way = _way_into(&run, table.out_type[code], n, arrays, out, size)
+            way = _way_into(&run, table.out_code[code], n, arrays, out, size)
     if way == STRIDED:
         return _strided(table, code, n, arrays, numbers, out)
     if way == PUBLIC:
@@ -146,7 +165,7 @@ cdef inline bint _line_up_scalars(Operands* run, int code, int n, PyObject** arr
 cdef inline ndarray _of_scalars(Loops table, int code, int n, Operands* run):
     """The result of operands without dims, a 0-dim array."""
     cdef npy_intp one = 1
-    cdef ndarray out = empty(0, NULL, CODE_OF_TYPENUM[table.out_type[code]])
+    cdef ndarray out = empty(0, NULL, table.out_code[code])
     run.data[n], run.steps[n] = <char*>PyArray_DATA(out), PyArray_ITEMSIZE(out)
     table.fn[code](run.data, &one, run.steps, table.data[code])
     return out
@@ -178,13 +197,13 @@ cdef inline Way _line_up(Operands* run, int n, PyObject** arrays, Number* number
     return FLAT
 
 
-cdef inline Way _way_into(Operands* run, int typenum, int n, PyObject** arrays, ndarray out,
-                          npy_intp size) noexcept:
+cdef inline int _way_into(Operands* run, int code, int n, PyObject** arrays, ndarray out,
+                          npy_intp size) except -1:
     """How operands that are lined up can be computed into `out`, whose memory may be theirs."""
     cdef npy_intp nbytes = size * PyArray_ITEMSIZE(out)
     cdef char* start = <char*>PyArray_DATA(out)
     cdef int i
-    if not PyArray_IS_C_CONTIGUOUS(out) or PyArray_TYPE(out) != typenum or PyArray_NDIM(out) != run.nd or (
+    if not PyArray_IS_C_CONTIGUOUS(out) or code_of(out) != code or PyArray_NDIM(out) != run.nd or (
             not equal(run.nd, PyArray_DIMS(out), run.dims)):
         return STRIDED
     for i in range(n):

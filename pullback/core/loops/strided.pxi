@@ -181,10 +181,10 @@ cdef bint _meets(ndarray a, ndarray out) except -1:
     return np.may_share_memory(a, out)
 
 
-cdef bint _loop_can_write(Walk* walk, int typenum, int n, PyObject** arrays, ndarray out) except -1:
+cdef bint _loop_can_write(Walk* walk, int code, int n, PyObject** arrays, ndarray out) except -1:
     """Whether the loop may write the result of broadcast operands into `out`."""
     cdef int i
-    if PyArray_TYPE(out) != typenum or not PyArray_ISBEHAVED_RO(out) or PyArray_NDIM(out) != walk.nd or (
+    if code_of(out) != code or not PyArray_ISBEHAVED_RO(out) or PyArray_NDIM(out) != walk.nd or (
             not equal(walk.nd, PyArray_DIMS(out), walk.dims)):
         return False
     for i in range(n):
@@ -209,8 +209,8 @@ cdef ndarray _strided(Loops table, int code, int n, PyObject** arrays, Number* n
     if not _lay_out(&walk, n, arrays, out):
         return _public(table, code, n, arrays, numbers, out)
     if out is None:
-        out = _new_result(&walk, n, arrays, CODE_OF_TYPENUM[table.out_type[code]])
-    elif not _loop_can_write(&walk, table.out_type[code], n, arrays, out):
+        out = _new_result(&walk, n, arrays, table.out_code[code])
+    elif not _loop_can_write(&walk, table.out_code[code], n, arrays, out):
         return _public(table, code, n, arrays, numbers, out)
     for j in range(walk.nd):
         size *= walk.dims[j]

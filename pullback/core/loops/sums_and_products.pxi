@@ -159,7 +159,7 @@ cdef ndarray fold_sum(ndarray a, int nd, npy_intp* dims):
     return out
 
 
-cdef Loops _MATMUL = Loops(np.matmul)
+cdef Loops _MATMUL = Loops(np.matmul, False)
 
 
 def matrix_product(a, b):

@@ -144,6 +144,7 @@ nextafter = elementwise(
     inputs=TWO,
     kinds="TT",
     allowed="f",
+    takes_half=True,
     vjp={"self": lambda g, self, other: ops.where(self == other, 0, g), "other": flat},
     doc=example(
         "The next representable number after `self` towards `other`; the slope is 1, 0 for equals.",

@@ -3,7 +3,10 @@
 #ifndef PB_HALF_H
 #define PB_HALF_H
 
-#include "exp.h"
+#include "pullback/core/vectors.h"
+
+#include <stdint.h>
+#include <string.h>
 
 typedef struct { uint16_t bits; } pb_half;
 typedef struct { uint16_t bits; } pb_bfloat;

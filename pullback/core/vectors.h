@@ -1,0 +1,27 @@
+/* What loops need of the compiler to become vector code: `PB_CLONES` before a loop's function builds it for
+   several processors, the best of which is taken at run time; `PB_INLINE` before what it calls. */
+
+#ifndef PB_VECTORS_H
+#define PB_VECTORS_H
+
+/* Flags of floating-point traps and errno are not looked at; without this, GCC keeps every choice a branch,
+   and calls a function for each root. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-trapping-math", "no-math-errno")
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
+#define PB_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define PB_CLONES
+#endif
+
+#if defined(_MSC_VER)
+#define PB_INLINE static __forceinline
+#define PB_RESTRICT __restrict
+#else
+#define PB_INLINE static inline __attribute__((always_inline))
+#define PB_RESTRICT restrict
+#endif
+
+#endif
