@@ -16,7 +16,7 @@ cdef class Loops:
     """The inner loops of one ufunc, one per dtype code; NULL where it has none."""
 
     def __init__(self, ufunc, bint halves=True):
-        """The loops of a ufunc. Those of the half precisions are made of the one for float32, or NumPy's own."""
+        """The loops of a ufunc; with `halves` float32's are those of the half precisions, too."""
         self.ufunc = ufunc
         self.nin = ufunc.nin
         cdef PyUFuncObject* table = <PyUFuncObject*><PyObject*>ufunc
