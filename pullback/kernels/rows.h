@@ -23,7 +23,7 @@
 #ifndef PB_ROWS_H
 #define PB_ROWS_H
 
-#include "half.h"
+#include "pullback/core/half.h"
 
 #define PB_SLOTS 8
 #define PB_HEAD 7

@@ -4,8 +4,8 @@
 # narrowest to the widest: `_of_scalars` (no operand has dims), one run of the loop over contiguous arrays of
 # one shape (`_line_up`), `_strided` (strided.pxi: a run for each line), `_public` (the ufunc itself).
 #
-# From other parts: empty, equal, CODE_OF_TYPENUM, ITEMSIZE (arrays.pxi); number_array (numbers.pxi); _strided
-# (strided.pxi).
+# From other parts: code_of, empty, equal, CODE_OF_TYPENUM, ITEMSIZE (arrays.pxi); number_array
+# (numbers.pxi); _strided (strided.pxi).
 
 cdef bint USE_LOOPS = os.environ.get("PULLBACK_LOOPS", "1") != "0"
 
