@@ -17,8 +17,10 @@ cdef class Spec:
 cdef struct Layout:
     int code, nd
     npy_intp* dims
-    npy_intp* strides    # of a view, in bytes
+    npy_intp* strides    # in bytes, of a view, or of what is not contiguous
     npy_intp offset
+    bint ordered         # contiguous but for the order of its dims
+    npy_intp size
 
 cdef class Plan:
     cdef readonly tuple results

@@ -27,12 +27,14 @@ class Spec:
     def seen(
         self, shape: Iterable[int], strides: Iterable[int], offset: int = 0, dtype: _dtype | None = None
     ) -> Spec: ...
+    @staticmethod
+    def columns(dtype: _dtype, shape: tuple[int, ...]) -> Spec: ...
 
 class Plan:
     results: tuple[Spec, ...]
     several: bool
     view: bool
-    refuse: Callable[..., Exception] | None
+    refuse: Callable[..., Exception | None] | None
     def __init__(
         self,
         results: Spec | tuple[Spec, ...],
@@ -40,7 +42,7 @@ class Plan:
         geometry: tuple[int, ...] = (),
         parts: int = 1,
         scratch: int = 0,
-        refuse: Callable[..., Exception] | None = None,
+        refuse: Callable[..., Exception | None] | None = None,
     ) -> None: ...
 
 def count_plans() -> tuple[int, int]: ...

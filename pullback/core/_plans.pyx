@@ -48,7 +48,8 @@ cdef bint USE_PLANS = os.environ.get("PULLBACK_PLANS", "1") != "0"
 cdef class Spec:
     """What is known of a tensor before it is computed: its dtype, its shape, and its strides in bytes.
 
-    Of a result the strides may be None: it is contiguous. One with an `offset` is a view of the first
+    Of a result the strides may be None: it is contiguous. Others are so in another order of dims, as `columns`
+    are. One with an `offset` is a view of the first
     tensor's memory, so many bytes after its first element: `seen` makes such.
     """
 
@@ -82,6 +83,16 @@ cdef class Spec:
             step *= n
         return True
 
+    @staticmethod
+    def columns(dtype, tuple shape):
+        """A stack of matrices that lie one after another, column by column."""
+        cdef Py_ssize_t step = dtype.itemsize
+        cdef list strides = [step] * len(shape)
+        for d in (-2, -1, *range(-3, -len(shape) - 1, -1)):
+            strides[d] = step
+            step *= max(shape[d], 1)
+        return Spec(dtype, shape, tuple(strides))
+
     @property
     def ndim(self):
         return len(self.shape)
@@ -110,9 +121,9 @@ cdef class Plan:
 
     `results` is the Spec of the result, or a tuple of several. `run` is a capsule of a C function of type
     `run_t` (see _plans.pxd) with its `geometry`, integers; it does the parts `begin` to `end` of `parts`,
-    with `scratch` bytes of its own. `refuse(status, *arrays)` makes the exception for a status. Without `run`
-    the op's kernel on arrays does the work, and the plan says only what comes out. Of views there is nothing
-    else to know.
+    with `scratch` bytes of its own. `refuse(status, *arrays)` makes the exception for a status, or says None
+    for none. Without `run` the op's kernel on arrays does the work, and the plan says only what comes out.
+    Of views there is nothing else to know.
     """
 
     def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None):
@@ -145,6 +156,7 @@ cdef int _lay(Layout* layout, Spec spec) except -1:
     cdef int d, nd = len(spec.shape)
     layout.code, layout.nd = spec.dtype.code, nd
     layout.offset = 0 if spec.offset is None else spec.offset
+    layout.ordered, layout.size = spec.strides is not None and spec.offset is None, spec.size
     layout.dims = <npy_intp*>malloc(max(1, 2 * nd) * sizeof(npy_intp))
     layout.strides = layout.dims + nd
     for d in range(nd):
@@ -335,6 +347,14 @@ cdef int _gather(char** data, int at, object x):
     return at
 
 
+cdef ndarray _made(Layout* layout):
+    """The array of a result, without numbers."""
+    if layout.ordered:
+        return view_of(empty(1, &layout.size, layout.code), layout.code, layout.nd, layout.dims,
+                       layout.strides, 0)
+    return empty(layout.nd, layout.dims, layout.code)
+
+
 cdef object run_plan(Plan plan, PyObject** values, int n):
     """Runs a plan on its arguments, tensors as arrays: the array of the result, or a tuple of several."""
     cdef Layout* layout = plan.layouts
@@ -342,11 +362,11 @@ cdef object run_plan(Plan plan, PyObject** values, int n):
     cdef object results, one
     cdef int i
     if not plan.several:
-        results = empty(layout.nd, layout.dims, layout.code)
+        results = _made(layout)
     else:
         made = PyTuple_New(plan.nresults)
         for i in range(plan.nresults):
-            one = empty(layout[i].nd, layout[i].dims, layout[i].code)
+            one = _made(&layout[i])
             Py_INCREF(one)
             PyTuple_SET_ITEM(made, i, one)
         results = made
@@ -379,7 +399,9 @@ cdef int _run_into(Plan plan, PyObject** values, int n, object results) except -
     if data != few:
         free(data)
     if status:
-        raise plan.refuse(status, *[<object>values[i] for i in range(n)])
+        error = plan.refuse(status, *[<object>values[i] for i in range(n)])
+        if error is not None:
+            raise error
     return 0
 
 

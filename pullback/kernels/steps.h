@@ -2,6 +2,9 @@
 
    Each has the signature of all runs (core/_plans.pyx); ops/shared/chains.py writes their geometries. */
 
+#ifndef PB_STEPS_H
+#define PB_STEPS_H
+
 #include "pullback/kernels/exp.h"
 #include "pullback/core/half.h"
 #include <numpy/npy_common.h>
@@ -105,3 +108,5 @@ CONVERT(widen_bfloat16, pb_bfloat, float, pb_from_bfloat)
 CONVERT(narrow_float16, float, pb_half, pb_to_half)
 CONVERT(narrow_bfloat16, float, pb_bfloat, pb_to_bfloat)
 #undef CONVERT
+
+#endif

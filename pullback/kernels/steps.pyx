@@ -1,12 +1,20 @@
 """Runs that are put together, and NumPy's loops as runs: see steps.h."""
 
-import numpy as np
-
+from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.stdint cimport int64_t, intptr_t
 
 from pullback.core._loops cimport Loops
 from pullback.core._plans cimport run_t
+
+cdef extern from "numpy/ufuncobject.h":
+    ctypedef struct PyUFuncObject:
+        int nin
+        int nout
+        int ntypes
+        void** functions
+        void** data
+        const char* types
 
 cdef extern from *:
     """
@@ -46,3 +54,13 @@ def loop_of(ufunc, int code):
     if table is None:
         table = _tables[ufunc] = Loops(ufunc, False)
     return <intptr_t>table.fn[code], <intptr_t>table.data[code]
+
+
+def matrix_loop(ufunc, int typenum):
+    """The same of one with several results, such as `_umath_linalg.svd_s`, by the type of its first operand."""
+    cdef PyUFuncObject* table = <PyUFuncObject*><PyObject*>ufunc
+    cdef int row
+    for row in range(table.ntypes):
+        if table.types[row * (table.nin + table.nout)] == typenum:
+            return <intptr_t>table.functions[row], <intptr_t>(NULL if table.data == NULL else table.data[row])
+    raise TypeError(f"{ufunc.__name__} has no such loop")

@@ -45,7 +45,8 @@ cdef object compute_meta(Op op, PyObject** argv):
     if op.prepare_rule is not None:
         keep = []
         plan = plan_of(op, argv, values, keep)
-        made = [meta_array(spec.shape, spec.dtype.numpy) for spec in plan.results]
+        made = [meta_array(spec.shape, spec.dtype.numpy, None if spec.strides is None else
+                           [step // spec.dtype.itemsize for step in spec.strides]) for spec in plan.results]
         return made if plan.several else made[0]
     if op.meta_rule is not None:
         return op.meta_rule(*[(<Tensor>x).array if isinstance(x, Tensor) else

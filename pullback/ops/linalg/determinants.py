@@ -17,38 +17,38 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
+from pullback.core._plans import Plan, Spec
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.plans import Matrices
 from pullback.ops.linalg.refusals import check_inexact, check_kernel, check_square
 from pullback.ops.linalg.stacks import (
     added,
     into_out,
     main_diagonal,
     meta_matrices,
-    meta_numbers,
     named_results,
 )
 from pullback.ops.linalg.svd import svd_factors
+from pullback.ops.shared.chains import Place
 
 
 @op(name="linalg_det", places="", takes_half=True, batch="leading")
 def _det(self: Array) -> Array:
     """A number for each matrix."""
-    _check_det(self)
     return np.asarray(_umath_linalg.det(self))
 
 
-def _check_det(a: Array) -> None:
-    check_square("linalg.det", a)
-    check_inexact("linalg.det", a)
-    check_kernel("lu_cpu", a)
-
-
-@_det.meta
-def _det_shape(self: Array) -> Array:
-    _check_det(self)
-    return meta_numbers(self)
+@_det.prepare
+def _plan_det(self: Spec) -> Plan:
+    check_square("linalg.det", self)
+    check_inexact("linalg.det", self)
+    check_kernel("lu_cpu", self)
+    chain = Matrices(1, self.shape[:-2], self.dtype, Spec(self.dtype, self.shape[:-2]))
+    det = chain.vectors(chain.result(), self.dtype)
+    chain.loop(_umath_linalg.det, self.shape[-1:], chain.matrices(Place(0), self), det)
+    return chain.plan()
 
 
 def _as_matrices(numbers: Tensor) -> Tensor:
@@ -137,20 +137,19 @@ _cofactors.vjp(self=_cofactors_gradient)
 @op(name="linalg_slogdet", places="", takes_half=True, batch="leading")
 def _slogdet(self: Array) -> tuple[Array, Array]:
     """The sign, or phase, and the logarithm of the size."""
-    _check_slogdet(self)
     sign, size = _umath_linalg.slogdet(self)
     return np.asarray(sign), np.asarray(size)
 
 
-def _check_slogdet(a: Array) -> None:
-    check_square("linalg.slogdet", a)
-    check_inexact("linalg.slogdet", a, low=False)
-
-
-@_slogdet.meta
-def _slogdet_shapes(self: Array) -> Any:
-    _check_slogdet(self)
-    return meta_numbers(self), meta_numbers(self, self.real.dtype)
+@_slogdet.prepare
+def _plan_slogdet(self: Spec) -> Plan:
+    check_square("linalg.slogdet", self)
+    check_inexact("linalg.slogdet", self, low=False)
+    stack, real = self.shape[:-2], self.dtype.to_real()
+    chain = Matrices(1, stack, self.dtype, (Spec(self.dtype, stack), Spec(real, stack)))
+    sign, size = chain.vectors(chain.result(0), self.dtype), chain.vectors(chain.result(1), real)
+    chain.loop(_umath_linalg.slogdet, self.shape[-1:], chain.matrices(Place(0), self), sign, size)
+    return chain.plan()
 
 
 @_slogdet.joint_vjp

@@ -23,10 +23,12 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.plans import Matrices, said_by
 from pullback.ops.linalg.refusals import LinAlgError, check_kernel, check_square
 from pullback.ops.linalg.stacks import (
     columns_like,
@@ -39,6 +41,7 @@ from pullback.ops.linalg.stacks import (
     skew,
 )
 from pullback.ops.linalg.svd import nearness, noise, phase_check
+from pullback.ops.shared.chains import Place
 
 # -------------------------------------------------------------------------------------- Hermitian
 
@@ -46,7 +49,6 @@ from pullback.ops.linalg.svd import nearness, noise, phase_check
 @op(name="linalg_eigh", places="", layout="", takes_half=True, batch="leading")
 def eigh_pairs(self: Array, UPLO: str = "L") -> tuple[Array, Array]:
     """Values and vectors of Hermitian matrices, of which one triangle is read."""
-    _check_hermitian(self)
     values = np.empty(self.shape[:-1], self.real.dtype)
     vectors = columns_like(self)
     if self.size:
@@ -56,17 +58,24 @@ def eigh_pairs(self: Array, UPLO: str = "L") -> tuple[Array, Array]:
     return values, vectors
 
 
-@eigh_pairs.meta
-def _eigh_shapes(self: Array, UPLO: str) -> Any:
+@eigh_pairs.prepare
+def _plan_eigh(self: Spec, UPLO: str) -> Plan:
     _check_hermitian(self)
-    n = self.shape[-1]
-    return meta_vectors(self, n, self.real.dtype), meta_matrices(self, n, n)
+    real, n = self.dtype.to_real(), self.shape[-1]
+    results = Spec(real, self.shape[:-1]), Spec.columns(self.dtype, self.shape)
+    if not self.size:
+        return Plan(results)
+    chain = Matrices(1, self.shape[:-2], self.dtype, results)
+    values, vectors = chain.vectors(chain.result(0), real, n), chain.packed(n, n, chain.result(1))
+    loop = _umath_linalg.eigh_lo if UPLO == "L" else _umath_linalg.eigh_up
+    chain.loop(loop, (n,), chain.matrices(Place(0), self), values, vectors)
+    chain.check_finite(values)
+    return chain.plan(said_by(eigh_pairs.kernel))
 
 
 @op(name="linalg_eigvalsh", places="", grad_name="LinalgEighBackward0", takes_half=True, batch="leading")
 def _eigvalsh(self: Array, UPLO: str = "L") -> Array:
     """The values alone, which is quicker."""
-    _check_hermitian(self)
     if not self.size:
         return np.empty(self.shape[:-1], self.real.dtype)
     values = (_umath_linalg.eigvalsh_lo if UPLO == "L" else _umath_linalg.eigvalsh_up)(self)
@@ -74,10 +83,19 @@ def _eigvalsh(self: Array, UPLO: str = "L") -> Array:
     return values
 
 
-@_eigvalsh.meta
-def _eigvalsh_shape(self: Array, UPLO: str) -> Array:
+@_eigvalsh.prepare
+def _plan_eigvalsh(self: Spec, UPLO: str) -> Plan:
     _check_hermitian(self)
-    return meta_vectors(self, self.shape[-1], self.real.dtype)
+    real, n = self.dtype.to_real(), self.shape[-1]
+    result = Spec(real, self.shape[:-1])
+    if not self.size:
+        return Plan(result)
+    chain = Matrices(1, self.shape[:-2], self.dtype, result)
+    values = chain.vectors(chain.result(), real, n)
+    loop = _umath_linalg.eigvalsh_lo if UPLO == "L" else _umath_linalg.eigvalsh_up
+    chain.loop(loop, (n,), chain.matrices(Place(0), self), values)
+    chain.check_finite(values)
+    return chain.plan(said_by(_eigvalsh.kernel))
 
 
 def _rebuilt(values: Tensor, V: Tensor) -> Tensor:
@@ -235,7 +253,7 @@ def _triangle_of(UPLO: Any) -> str:
     return UPLO.upper()
 
 
-def _check_hermitian(a: Array) -> None:
+def _check_hermitian(a: Spec) -> None:
     check_square("linalg.eigh", a)
     check_kernel("linalg_eigh_cpu", a)
 

@@ -7,24 +7,26 @@ gA = -P^H gP P^H, which needs nothing but P (Giles 2008).
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import int32
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import lapack
+from pullback.ops.linalg.plans import Matrices, said_by
 from pullback.ops.linalg.refusals import LinAlgError, check_inexact, check_square, raise_for
-from pullback.ops.linalg.stacks import into_out, meta_matrices, meta_numbers, named_results
+from pullback.ops.linalg.stacks import into_out, named_results
 from pullback.ops.linalg.triangular import SINGULAR
+from pullback.ops.shared.chains import Place
 
 
 @op(name="linalg_inv_ex", places="", layout="", takes_half=True, batch="leading")
 def inverse_and_info(self: Array, check: str = "") -> tuple[Array, Array]:
     """The inverse and the codes; raises for these in the name of `check`."""
-    _check_invertible_kind(self)
     packed, pivots, info = lapack.lu_factor(self)
     if check:
         raise_for(info, check, SINGULAR, LinAlgError)
@@ -32,15 +34,19 @@ def inverse_and_info(self: Array, check: str = "") -> tuple[Array, Array]:
     return lapack.lu_solve(packed, pivots, unit, "N"), info
 
 
-def _check_invertible_kind(a: Array) -> None:
-    check_square("linalg.inv", a)
-    check_inexact("linalg.inv", a, low=False)
-
-
-@inverse_and_info.meta
-def _inverse_shapes(self: Array, check: str) -> Any:
-    _check_invertible_kind(self)
-    return meta_matrices(self, *self.shape[-2:]), meta_numbers(self, np.int32)
+@inverse_and_info.prepare
+def _plan_inverse(self: Spec, check: str) -> Plan:
+    check_square("linalg.inv", self)
+    check_inexact("linalg.inv", self, low=False)
+    stack, n = self.shape[:-2], self.shape[-1]
+    chain = Matrices(1, stack, self.dtype, (Spec.columns(self.dtype, self.shape), Spec(int32, stack)))
+    factors, pivots = chain.packed(n, n), chain.integers(n).place
+    chain.copy(chain.matrices(Place(0), self), factors)
+    chain.lu(factors, pivots, chain.result(1), bool(check))
+    inverse = chain.packed(n, n, chain.result(0))
+    chain.unit(inverse)
+    chain.solve_lu(factors, pivots, inverse)
+    return chain.plan(said_by(inverse_and_info.kernel))
 
 
 inverse_and_info.vjp(self=lambda g0, result0: -(adjoint(result0) @ g0 @ adjoint(result0)))

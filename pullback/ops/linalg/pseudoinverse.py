@@ -23,9 +23,9 @@ from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
 from pullback.ops.linalg.inverse import inverse_and_info
-from pullback.ops.linalg.refusals import check_square, check_stack
+from pullback.ops.linalg.refusals import check_square, check_stack, has_routines
 from pullback.ops.linalg.stacks import into_out, meta_matrices, meta_numbers
-from pullback.ops.linalg.svd import check_converged, singular_values
+from pullback.ops.linalg.svd import check_converged, check_finite, singular_values
 
 
 def _smallest_counted(largest: Array, atol: Any, rtol: Any) -> Array:
@@ -63,6 +63,7 @@ def pseudoinverse(self: Array, atol: Array | Number, rtol: Array | Number, hermi
         values, U = _umath_linalg.eigh_lo(self)
         Vh = np.conj(np.swapaxes(U, -2, -1))
     else:
+        check_finite(self)
         U, values, Vh = _umath_linalg.svd_s(self)
         check_converged(values)
     sizes = np.abs(values)
@@ -206,7 +207,7 @@ def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:
 
 
 def _check_pinv(a: Array) -> None:
-    if a.ndim < 2 or a.dtype.char not in "fdFD":
+    if a.ndim < 2 or not has_routines(a):
         raise RuntimeError(
             f"linalg.pinv({type_name(a)}{{{list(a.shape)}}}): expected a tensor with 2 or more dimensions of "
             "float, double, cfloat or cdouble types"
@@ -215,5 +216,5 @@ def _check_pinv(a: Array) -> None:
 
 def _check_rank(a: Array) -> None:
     check_stack("torch.linalg.matrix_rank", a, "input")
-    if a.dtype.char not in "fdFD":
+    if not has_routines(a):
         raise RuntimeError("This function doesn't handle types other than float and double")

@@ -22,12 +22,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.lu import lu_gradient
+from pullback.ops.linalg.plans import BLOCK, Matrices
 from pullback.ops.linalg.refusals import check_inexact, check_kernel, check_stack
 from pullback.ops.linalg.stacks import (
     added,
@@ -43,6 +45,7 @@ from pullback.ops.linalg.stacks import (
     upper_half,
 )
 from pullback.ops.linalg.triangular import triangular
+from pullback.ops.shared.chains import Operand, Place
 
 # -------------------------------------------------------------------------------------------- QR
 
@@ -50,7 +53,6 @@ from pullback.ops.linalg.triangular import triangular
 @op(name="linalg_qr", places="", layout="", takes_half=True, batch="leading")
 def qr_factors(self: Array, mode: str = "reduced") -> tuple[Array, Array]:
     """Q and R; Q is square for "complete" and has no elements for "r"."""
-    _check_qr(self)
     m, n = self.shape[-2:]
     k = m if mode == "complete" else min(m, n)
     packed, tau = lapack.qr_factor(self)
@@ -60,12 +62,24 @@ def qr_factors(self: Array, mode: str = "reduced") -> tuple[Array, Array]:
     return Q, R
 
 
-@qr_factors.meta
-def _qr_shapes(self: Array, mode: str) -> Any:
+@qr_factors.prepare
+def _plan_qr(self: Spec, mode: str) -> Plan:
     _check_qr(self)
-    m, n = self.shape[-2:]
-    k = m if mode == "complete" else min(m, n)
-    return meta_matrices(self, *((0, 0) if mode == "r" else (m, k))), meta_matrices(self, k, n)
+    stack, (m, n) = self.shape[:-2], self.shape[-2:]
+    few = min(m, n)
+    k = m if mode == "complete" else few
+    of_q = (0, 0) if mode == "r" else (m, k)
+    results = tuple(Spec.columns(self.dtype, stack + shape) for shape in (of_q, (k, n)))
+    chain = Matrices(1, stack, self.dtype, results)
+    packed, scales = chain.packed(m, n), chain.room(self.dtype, {**chain.leading, "i": few}).place
+    chain.copy(chain.matrices(Place(0), self), packed)
+    chain.routine("geqrf", m, n, n * BLOCK, places=(packed.place, scales), work=n * BLOCK)
+    chain.upper(packed, chain.packed(k, n, chain.result(1)))
+    if mode != "r":
+        Q = chain.packed(m, k, chain.result(0))
+        chain.copy(packed, Operand(Q.place, Q.dtype, Q.sizes | {"j": few}, Q.steps))
+        chain.routine("orgqr", m, k, few, k * BLOCK, places=(Q.place, scales), work=k * BLOCK)
+    return chain.plan()
 
 
 def qr_gradient(gQ: Tensor | None, gR: Tensor | None, Q: Tensor, R: Tensor) -> Tensor:
@@ -340,7 +354,7 @@ def geqrf(input: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[T
 # ---------------------------------------------------------------------------------------- refusals
 
 
-def _check_qr(a: Array) -> None:
+def _check_qr(a: Spec) -> None:
     check_stack("linalg.qr", a)
     check_inexact("linalg.qr", a)
     check_kernel("geqrf_cpu", a)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Tensor
+from pullback.core._plans import Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.op import function
@@ -25,13 +26,13 @@ LinAlgError.__name__ = LinAlgError.__qualname__ = "_LinAlgError"
 function(name="LinAlgError", places="", aliases=("linalg.LinAlgError",))(LinAlgError)
 
 
-def check_stack(name: str, a: Array | Tensor, what: str = "A") -> None:
+def check_stack(name: str, a: Array | Spec | Tensor, what: str = "A") -> None:
     """Refuses what is no matrix and no stack of them."""
     if a.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor {what} must have at least 2 dimensions.")
 
 
-def check_square(name: str, a: Array | Tensor, what: str = "A") -> None:
+def check_square(name: str, a: Array | Spec | Tensor, what: str = "A") -> None:
     """Refuses what is not square."""
     check_stack(name, a, what)
     rows, count = a.shape[-2:]
@@ -41,11 +42,16 @@ def check_square(name: str, a: Array | Tensor, what: str = "A") -> None:
         )
 
 
-def check_inexact(name: str, a: Array, low: bool = True) -> None:
+def has_routines(a: Array | Spec) -> bool:
+    """Whether LAPACK has routines for the dtype."""
+    return a.dtype.kind in "fc" and a.dtype.itemsize >= 4
+
+
+def check_inexact(name: str, a: Array | Spec, low: bool = True) -> None:
     """Refuses integers, and the half precisions unless `low`."""
-    if a.dtype.char in "fdFD":
+    if has_routines(a):
         return
-    kind = from_numpy_dtype(a.dtype)
+    kind = from_numpy_dtype(a.dtype) if isinstance(a, np.ndarray) else a.dtype
     if kind.kind not in "fc":
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got {kind.type_name}"
@@ -54,10 +60,10 @@ def check_inexact(name: str, a: Array, low: bool = True) -> None:
         raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {kind.type_name}")
 
 
-def check_kernel(kernel: str, *arrays: Array) -> None:
+def check_kernel(kernel: str, *arrays: Array | Spec) -> None:
     """Refuses what LAPACK has no routine for, as a missing kernel."""
     for a in arrays:
-        if a.dtype.char not in "fdFD":
+        if not has_routines(a):
             raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(a)}'")
 
 
@@ -69,7 +75,7 @@ def check_fit(name: str, a: Any, b: Any, left: bool) -> None:
         raise RuntimeError(f"{name}: Incompatible shapes of A and B for the equation {equation} ({shapes})")
 
 
-def check_same_dtype(name: str, a: Array, b: Array) -> None:
+def check_same_dtype(name: str, a: Array | Spec, b: Array | Spec) -> None:
     """Refuses matrices of two dtypes."""
     if a.dtype != b.dtype:
         raise RuntimeError(

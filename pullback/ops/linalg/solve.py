@@ -18,11 +18,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import int32
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.lu import matrix_gradient, solve_by_factors
+from pullback.ops.linalg.plans import Matrices, said_by
 from pullback.ops.linalg.pseudoinverse import pinv_gradient, pseudoinverse
 from pullback.ops.linalg.refusals import (
     LinAlgError,
@@ -32,10 +35,12 @@ from pullback.ops.linalg.refusals import (
     check_same_dtype,
     check_square,
     check_stack,
+    has_routines,
     raise_for,
 )
 from pullback.ops.linalg.stacks import (
     added,
+    common_stack,
     into_out,
     meta_matrices,
     meta_numbers,
@@ -43,6 +48,7 @@ from pullback.ops.linalg.stacks import (
     named_results,
     stacked_alike,
 )
+from pullback.ops.shared.chains import Operand, Place, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import check_tensors
 
@@ -52,23 +58,49 @@ from pullback.ops.shared.refusals import check_tensors
 @op(name="linalg_solve_ex", places="", layout="", takes_half=True, batch="leading")
 def _solve_ex(self: Array, B: Array, left: bool = True, check: str = "") -> tuple[Array, Array, Array, Array]:
     """The solution, A's factors, pivots and codes; raises for these in the name of `check`."""
-    _check_solve(self, B, left)
     packed, pivots, info = lapack.lu_factor(self)
     if check:
         raise_for(info, check, "The solver failed because the input matrix is singular.", LinAlgError)
     return solve_by_factors(packed, pivots, B, left, False), packed, pivots, info
 
 
-@_solve_ex.meta
-def _solve_shapes(self: Array, B: Array, left: bool, check: str) -> Any:
+@_solve_ex.prepare
+def _plan_solve(self: Spec, B: Spec, left: bool, check: str) -> Plan:
     _check_solve(self, B, left)
-    n, b = self.shape[-1], stacked_alike(self, B)[1]
-    return (
-        meta_matrices(b, *b.shape[-2:], columns=left),
-        meta_matrices(self, n, n),
-        meta_vectors(self, n, np.int32),
-        meta_numbers(self, np.int32),
+    own, n = self.shape[:-2], self.shape[-1]
+    stack = common_stack(B.shape[:-2], own)
+    results = (
+        _solution_spec(B, stack, left),
+        Spec.columns(self.dtype, self.shape),
+        Spec(int32, (*own, n)),
+        Spec(int32, own),
     )
+    if stack != own:
+        return Plan(results)
+    chain = Matrices(2, stack, self.dtype, results)
+    factors = chain.packed(n, n, chain.result(1))
+    chain.copy(chain.matrices(Place(0), self), factors)
+    chain.lu(factors, chain.result(2), chain.result(3), bool(check))
+    _solved(chain, factors, chain.result(2), Place(1), B, left, "N" if left else "T")
+    return chain.plan(said_by(_solve_ex.kernel))
+
+
+def _solution_spec(B: Spec, stack: tuple[int, ...], left: bool) -> Spec:
+    shape = stack + B.shape[-2:]
+    return Spec.columns(B.dtype, shape) if left else Spec(B.dtype, shape)
+
+
+def _solved(
+    chain: Matrices, factors: Operand, pivots: Place, place: Place, B: Spec, left: bool, way: str
+) -> None:
+    """The solution of a system, or of the transposed one where the factors stand on the right."""
+    rows, columns = B.shape[-2:]
+    b = chain.matrices(place, B)
+    if not left:
+        b, rows, columns = b.renamed({"i": "j", "j": "i"}), columns, rows
+    solution = chain.packed(rows, columns, chain.result(0))
+    chain.copy(b, solution)
+    chain.solve_lu(factors, pivots, solution, way)
 
 
 @op(name="solve_by_kept_factors", places="", layout="", batch="leading")
@@ -79,10 +111,22 @@ def _solve_by_kept_factors(
     return solve_by_factors(LU, pivots, B, left, adjoint)
 
 
-@_solve_by_kept_factors.meta
-def _kept_factors_shape(self: Array, LU: Array, pivots: Array, B: Array, left: bool, adjoint: bool) -> Array:
-    b = stacked_alike(self, B)[1]
-    return meta_matrices(b, *b.shape[-2:], columns=left)
+@_solve_by_kept_factors.prepare
+def _plan_kept_factors(self: Spec, LU: Spec, pivots: Spec, B: Spec, left: bool, adjoint: bool) -> Plan:
+    stack, n = common_stack(B.shape[:-2], self.shape[:-2]), self.shape[-1]
+    result = _solution_spec(B, stack, left)
+    if stack != LU.shape[:-2] or not has_routines(self) or (adjoint and not left):
+        return Plan(result)
+    chain = Matrices(4, stack, self.dtype, result)
+    factors = chain.packed(n, n)
+    if LU.strides == Spec.columns(LU.dtype, LU.shape).strides:
+        factors = chain.matrices(Place(1), LU)
+    else:
+        chain.copy(chain.matrices(Place(1), LU), factors)
+    order = chain.integers(n)
+    chain.pointwise(np.positive, operand(Place(2), pivots, [*range(-len(stack), 0), "i"]), order)
+    _solved(chain, factors, order.place, Place(3), B, left, "C" if adjoint else "N" if left else "T")
+    return chain.plan()
 
 
 @_solve_ex.joint_vjp
@@ -266,16 +310,16 @@ def lstsq(
 # ---------------------------------------------------------------------------------------- refusals
 
 
-def _check_solve(A: Array, B: Array, left: bool) -> None:
+def _check_solve(A: Spec, B: Spec, left: bool) -> None:
     name = "linalg.solve"
     check_inexact(name, A)
-    if A.dtype.char in "fdFD" or A.dtype == B.dtype:
+    if has_routines(A) or A.dtype == B.dtype:
         check_square(name, A)
         check_stack(name, B, "B")
         check_fit(name, A, B, left)
     check_same_dtype(name, A, B)
     check_kernel("lu_cpu", A)
-    stacked_alike(A, B)
+    common_stack(B.shape[:-2], A.shape[:-2])
 
 
 def _check_lstsq(A: Tensor, B: Tensor, driver: str) -> None:

@@ -25,9 +25,11 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, adjoint
+from pullback.core._plans import Plan, Spec
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
+from pullback.ops.linalg.plans import Matrices, said_by
 from pullback.ops.linalg.refusals import LinAlgError, check_inexact, check_kernel, check_stack, raise_for
 from pullback.ops.linalg.stacks import (
     added,
@@ -37,23 +39,22 @@ from pullback.ops.linalg.stacks import (
     guarded_quotient,
     into_out,
     main_diagonal,
-    meta_matrices,
-    meta_vectors,
     named_results,
     skew,
 )
+from pullback.ops.shared.chains import Place
 
 
 @op(name="linalg_svd", places="", layout="", takes_half=True, batch="leading")
 def svd_factors(self: Array, full: bool = False) -> tuple[Array, Array, Array]:
     """U, S and V^H; with `full` U and V are square."""
-    _check_svd(self)
     m, n = self.shape[-2:]
     k = min(m, n)
     U = columns_like(self, m, m if full else k)
     Vh = columns_like(self, n if full else k, n)
     S = np.empty((*self.shape[:-2], k), self.real.dtype)
     if self.size:
+        check_finite(self)
         (_umath_linalg.svd_f if full else _umath_linalg.svd_s)(self, out=(U, S, Vh))
         check_converged(S)
     else:
@@ -62,33 +63,52 @@ def svd_factors(self: Array, full: bool = False) -> tuple[Array, Array, Array]:
     return U, S, Vh
 
 
-@svd_factors.meta
-def _svd_shapes(self: Array, full: bool) -> Any:
+@svd_factors.prepare
+def _plan_svd(self: Spec, full: bool) -> Plan:
     _check_svd(self)
-    m, n = self.shape[-2:]
+    stack, (m, n), real = self.shape[:-2], self.shape[-2:], self.dtype.to_real()
     k = min(m, n)
-    return (
-        meta_matrices(self, m, m if full else k),
-        meta_vectors(self, k, self.real.dtype),
-        meta_matrices(self, n if full else k, n),
+    rows, columns = (m, n) if full else (k, k)
+    results = (
+        Spec.columns(self.dtype, (*stack, m, rows)),
+        Spec(real, (*stack, k)),
+        Spec.columns(self.dtype, (*stack, columns, n)),
     )
+    if not self.size:
+        return Plan(results)
+    chain = Matrices(1, stack, self.dtype, results)
+    a, S = chain.matrices(Place(0), self), chain.vectors(chain.result(1), real, k)
+    U, Vh = chain.packed(m, rows, chain.result(0)), chain.packed(columns, n, chain.result(2))
+    chain.check_finite(a)
+    chain.loop(_umath_linalg.svd_f if full else _umath_linalg.svd_s, (m, n, k), a, U, S, Vh)
+    chain.check_finite(S)
+    return chain.plan(said_by(svd_factors.kernel))
 
 
 @op(name="linalg_svdvals", places="", grad_name="LinalgSvdBackward0", takes_half=True, batch="leading")
 def singular_values(self: Array) -> Array:
     """S alone, which is quicker."""
-    _check_svd(self)
     if not self.size:
         return np.zeros((*self.shape[:-2], min(self.shape[-2:])), self.real.dtype)
+    check_finite(self)
     values = _umath_linalg.svd(self)
     check_converged(values)
     return values
 
 
-@singular_values.meta
-def _svdvals_shape(self: Array) -> Array:
+@singular_values.prepare
+def _plan_svdvals(self: Spec) -> Plan:
     _check_svd(self)
-    return meta_vectors(self, min(self.shape[-2:]), self.real.dtype)
+    stack, (m, n), real = self.shape[:-2], self.shape[-2:], self.dtype.to_real()
+    result = Spec(real, (*stack, min(m, n)))
+    if not self.size:
+        return Plan(result)
+    chain = Matrices(1, stack, self.dtype, result)
+    a, S = chain.matrices(Place(0), self), chain.vectors(chain.result(), real, min(m, n))
+    chain.check_finite(a)
+    chain.loop(_umath_linalg.svd, (m, n, min(m, n)), a, S)
+    chain.check_finite(S)
+    return chain.plan(said_by(singular_values.kernel))
 
 
 def noise(*parts: Tensor) -> Tensor:
@@ -246,10 +266,17 @@ _PHASE = (
 )
 
 
-def _check_svd(a: Array) -> None:
+def _check_svd(a: Spec) -> None:
     check_stack("linalg.svd", a)
     check_inexact("linalg.svd", a)
     check_kernel("linalg_svd_cpu", a)
+
+
+def check_finite(a: Array) -> None:
+    """Refuses infinite numbers and NaN, with which the algorithm may never end."""
+    if not np.isfinite(a).all():
+        failed = np.asarray(~np.isfinite(a).all((-2, -1)), np.int32)
+        raise_for(failed, "linalg.svd", _NO_CONVERGENCE, LinAlgError)
 
 
 def check_converged(values: Array) -> None:

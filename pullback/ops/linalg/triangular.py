@@ -18,12 +18,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import contiguous_format
+from pullback.core.dtypes import contiguous_format, int32
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.kernels import lapack
+from pullback.ops.linalg.plans import Matrices, said_by
 from pullback.ops.linalg.refusals import (
     LinAlgError,
     check_fit,
@@ -36,15 +38,16 @@ from pullback.ops.linalg.refusals import (
 )
 from pullback.ops.linalg.stacks import (
     columns_like,
+    common_stack,
     hermitian_part,
     into_out,
     meta_matrices,
-    meta_numbers,
     named_results,
     stacked_alike,
     transposed,
     upper_half,
 )
+from pullback.ops.shared.chains import Place
 
 # ----------------------------------------------------------------------------- triangular systems
 
@@ -52,16 +55,20 @@ from pullback.ops.linalg.stacks import (
 @op(name="linalg_solve_triangular", places="", layout="", takes_half=True, batch="leading")
 def triangular(self: Array, B: Array, upper: bool, left: bool = True, unitriangular: bool = False) -> Array:
     """The solution of `self X = B`, or of `X self = B`, with one triangle of `self`."""
-    _check_triangular(self, B, left)
     a, b = stacked_alike(self, B)
     return lapack.solve_triangular(a, b, upper, left, "N", unitriangular)
 
 
-@triangular.meta
-def _triangular_shape(self: Array, B: Array, upper: bool, left: bool, unitriangular: bool) -> Array:
+@triangular.prepare
+def _plan_triangular(self: Spec, B: Spec, upper: bool, left: bool, unitriangular: bool) -> Plan:
     _check_triangular(self, B, left)
-    b = stacked_alike(self, B)[1]
-    return meta_matrices(b, *b.shape[-2:])
+    stack, n = common_stack(B.shape[:-2], self.shape[:-2]), self.shape[-1]
+    chain = Matrices(2, stack, self.dtype, Spec.columns(B.dtype, stack + B.shape[-2:]))
+    factor, solution = chain.packed(n, n), chain.packed(B.shape[-2], B.shape[-1], chain.result())
+    chain.copy(chain.matrices(Place(0), self), factor)
+    chain.copy(chain.matrices(Place(1), B), solution)
+    chain.triangular(factor, solution, upper, left, unitriangular)
+    return chain.plan()
 
 
 @triangular.joint_vjp
@@ -152,17 +159,22 @@ _DEPRECATED = "cholesky"
 @op(name="linalg_cholesky_ex", places="", layout="", takes_half=True, batch="leading")
 def _cholesky_ex(self: Array, upper: bool = False, check: str = "") -> tuple[Array, Array]:
     """The factor and the codes; raises for these in the name of `check`."""
-    _check_cholesky(self, check)
     factor, info = lapack.cholesky(self, upper)
     if check:
         raise_for(info, check, _NOT_POSITIVE, LinAlgError)
     return factor, info
 
 
-@_cholesky_ex.meta
-def _cholesky_shapes(self: Array, upper: bool, check: str) -> Any:
+@_cholesky_ex.prepare
+def _plan_cholesky(self: Spec, upper: bool, check: str) -> Plan:
     _check_cholesky(self, check)
-    return meta_matrices(self, *self.shape[-2:]), meta_numbers(self, np.int32)
+    stack, n = self.shape[:-2], self.shape[-1]
+    chain = Matrices(1, stack, self.dtype, (Spec.columns(self.dtype, self.shape), Spec(int32, stack)))
+    factor = chain.packed(n, n, chain.result(0))
+    chain.copy(chain.matrices(Place(0), self), factor)
+    numbers = (n, ord("U" if upper else "L"), int(bool(check)))
+    chain.routine("potrf", *numbers, places=(factor.place, chain.result(1)))
+    return chain.plan(said_by(_cholesky_ex.kernel))
 
 
 def _cholesky_gradient(g0: Tensor, result0: Tensor, upper: bool, check: str) -> Tensor:
@@ -317,7 +329,7 @@ _NOT_POSITIVE = (
 )
 
 
-def _check_triangular(A: Array, B: Array, left: bool) -> None:
+def _check_triangular(A: Spec, B: Spec, left: bool) -> None:
     name = "linalg.solve_triangular"
     check_square(name, A)
     check_stack(name, B, "B")
@@ -344,7 +356,7 @@ def check_pair(name: str, b: Any, a: Any) -> None:
         )
 
 
-def _check_cholesky(a: Array, check: str) -> None:
+def _check_cholesky(a: Spec, check: str) -> None:
     if check == _DEPRECATED:
         check_square(check, a)
     else:

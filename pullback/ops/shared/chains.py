@@ -51,6 +51,12 @@ class Operand:
         """The step along a dim, 0 along one that it has not."""
         return self.steps.get(label, 0)
 
+    def renamed(self, names: dict[Hashable, Hashable]) -> Operand:
+        """The same memory with other labels."""
+        sizes = {names.get(label, label): n for label, n in self.sizes.items()}
+        steps = {names.get(label, label): n for label, n in self.steps.items()}
+        return Operand(self.place, self.dtype, sizes, steps)
+
     def without(self, label: Hashable, index: int) -> Operand:
         """What lies at one place of a dim."""
         place = Place(self.place.base, self.place.offset + index * self.steps[label])
@@ -109,11 +115,12 @@ class Chain:
         """Where a result is written."""
         return Place(self.inputs + number)
 
-    def room(self, kind: dtype, sizes: dict[Hashable, int]) -> Operand:
-        """Contiguous scratch memory, of dims in the order of `sizes`."""
-        place = Place(SCRATCH, self._shared)
-        count = math.prod(sizes.values()) * kind.itemsize
-        self._shared += -(-count // ALIGNED) * ALIGNED
+    def room(self, kind: dtype, sizes: dict[Hashable, int], place: Place | None = None) -> Operand:
+        """Contiguous memory of dims in the order of `sizes`: scratch, or that of a result."""
+        if place is None:
+            place = Place(SCRATCH, self._shared)
+            count = math.prod(sizes.values()) * kind.itemsize
+            self._shared += -(-count // ALIGNED) * ALIGNED
         return operand(place, Spec(kind, tuple(sizes.values())), list(sizes))
 
     def add(self, step: Step, *places: Place) -> None:
@@ -165,7 +172,7 @@ class Chain:
         full = wide.steps | {label: 0 for label in x.sizes if label not in sizes}
         return Operand(wide.place, float32, x.sizes, full)
 
-    def plan(self, refuse: Callable[..., Exception] | None = None) -> Plan:
+    def plan(self, refuse: Callable[..., Exception | None] | None = None) -> Plan:
         """The plan that does all steps."""
         count = 1 if isinstance(self.results, Spec) else len(self.results)
         if len(self._steps) == 1 and not self._shared:
