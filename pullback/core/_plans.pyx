@@ -40,6 +40,7 @@ from pullback.core._loops cimport code_of, empty, view_of
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
+    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t* size) except NULL
 
 cdef bint USE_PLANS = os.environ.get("PULLBACK_PLANS", "1") != "0"
 
@@ -195,6 +196,7 @@ cdef enum:
     TAG_FLOAT = 4
     TAG_LIST = 5
     TAG_SLICE = 6
+    TAG_TEXT = 7
 
 
 cdef int _put(int64_t* words, int at, object x):
@@ -202,6 +204,8 @@ cdef int _put(int64_t* words, int at, object x):
     cdef int nd, overflow
     cdef ndarray a
     cdef double number
+    cdef Py_ssize_t length
+    cdef const char* text
     if isinstance(x, ndarray):
         a = <ndarray>x
         nd = PyArray_NDIM(a)
@@ -213,7 +217,15 @@ cdef int _put(int64_t* words, int at, object x):
         return at + 1 + 2 * nd
     if at + 2 > MOST_WORDS:
         return -1
-    if x is None or x is True or x is False or x is Ellipsis or type(x) is str or type(x) is _DTYPE:
+    if type(x) is str:
+        text = PyUnicode_AsUTF8AndSize(x, &length)
+        if at + 2 + length // 8 > MOST_WORDS:
+            return -1
+        words[at] = TAG_TEXT | <int64_t>length << 8
+        words[at + 1 + length // 8] = 0
+        memcpy(words + at + 1, text, length)
+        return at + 2 + <int>(length // 8)
+    if x is None or x is True or x is False or x is Ellipsis or type(x) is _DTYPE:
         words[at], words[at + 1] = TAG_OBJECT, <int64_t><PyObject*>x
         return at + 2
     if type(x) is int:

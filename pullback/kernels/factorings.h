@@ -157,6 +157,24 @@ static int pb_matrices(ARGUMENTS) {
     return 0;
 }
 
+/* NaN for what comes of a matrix that is not finite. The geometry: real numbers of a matrix, and of what comes of it;
+   data: matrices and results, packed. */
+#define POISON(name, real)                                                                                     \
+    static int pb_poison_##name(ARGUMENTS) {                                                                   \
+        (void)scratch;                                                                                         \
+        EACH_MATRIX {                                                                                          \
+            real const* x = (real const*)data[0] + i * geometry[0];                                            \
+            real* y = (real*)data[1] + i * geometry[1];                                                        \
+            real zero = 0;                                                                                     \
+            for (int64_t j = 0; j < geometry[0]; j++) zero += x[j] * 0;                                        \
+            for (int64_t j = 0; zero != 0 && j < geometry[1]; j++) y[j] = zero;                                \
+        }                                                                                                      \
+        return 0;                                                                                              \
+    }
+POISON(float32, float)
+POISON(float64, double)
+#undef POISON
+
 /* Whether all numbers are finite: a status if not. The geometry: dims, {size, step} of each; a part is a run along
    the last. */
 #define FINITE(name, real)                                                                                     \

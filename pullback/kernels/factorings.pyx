@@ -18,6 +18,8 @@ cdef extern from *:
     run_t pb_unit
     run_t pb_upper
     run_t pb_matrices
+    run_t pb_poison_float32
+    run_t pb_poison_float64
     run_t pb_finite_float32
     run_t pb_finite_float64
 
@@ -36,8 +38,10 @@ RUNS = {
     "unit": _capsule(pb_unit),
     "upper": _capsule(pb_upper),
     "matrices": _capsule(pb_matrices),
-    "float32": _capsule(pb_finite_float32),
-    "float64": _capsule(pb_finite_float64),
+    "poison_float32": _capsule(pb_poison_float32),
+    "poison_float64": _capsule(pb_poison_float64),
+    "finite_float32": _capsule(pb_finite_float32),
+    "finite_float64": _capsule(pb_finite_float64),
 }
 
 

@@ -82,3 +82,18 @@ def test_slope_of_det_is_the_cofactors(rng, complex_too):
                 minor = np.delete(np.delete(matrix, i, 0), j, 1)
                 expected[i, j] = np.conj((-1) ** (i + j) * np.linalg.det(minor))
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13 * np.abs(expected).max())
+
+
+@pullback_only("PyTorch gives NaN or a message, by its LAPACK")
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("size", [3, 40])
+def test_numbers_that_are_not_finite_end(value, size):
+    """No algorithm that looks for singular values or eigenvalues runs for ever on them."""
+    a = torch.eye(size)
+    a[0, 1] = a[1, 0] = value
+    for stack in (a, torch.stack([torch.eye(size), a])):
+        for find in (torch.linalg.svd, torch.linalg.svdvals, torch.linalg.pinv, torch.linalg.matrix_rank):
+            with pytest.raises(torch.linalg.LinAlgError, match="non-finite"):
+                find(stack)
+        assert torch.linalg.eigvalsh(stack).isnan().any()
+        assert torch.linalg.eigh(stack).eigenvalues.isnan().any()

@@ -55,6 +55,7 @@ def eigh_pairs(self: Array, UPLO: str = "L") -> tuple[Array, Array]:
         loop = _umath_linalg.eigh_lo if UPLO == "L" else _umath_linalg.eigh_up
         loop(self, out=(values, vectors))
         _check_converged(self, values)
+        values[~_finite(self)], vectors[~_finite(self)] = np.nan, np.nan
     return values, vectors
 
 
@@ -68,7 +69,10 @@ def _plan_eigh(self: Spec, UPLO: str) -> Plan:
     chain = Matrices(1, self.shape[:-2], self.dtype, results)
     values, vectors = chain.vectors(chain.result(0), real, n), chain.packed(n, n, chain.result(1))
     loop = _umath_linalg.eigh_lo if UPLO == "L" else _umath_linalg.eigh_up
-    chain.loop(loop, (n,), chain.matrices(Place(0), self), values, vectors)
+    a = chain.packed(n, n)
+    chain.copy(chain.matrices(Place(0), self), a)
+    chain.loop(loop, (n,), a, values, vectors)
+    chain.poison(a, values, vectors)
     chain.check_finite(values)
     return chain.plan(said_by(eigh_pairs.kernel))
 
@@ -80,6 +84,7 @@ def _eigvalsh(self: Array, UPLO: str = "L") -> Array:
         return np.empty(self.shape[:-1], self.real.dtype)
     values = (_umath_linalg.eigvalsh_lo if UPLO == "L" else _umath_linalg.eigvalsh_up)(self)
     _check_converged(self, values)
+    values[~_finite(self)] = np.nan
     return values
 
 
@@ -93,7 +98,10 @@ def _plan_eigvalsh(self: Spec, UPLO: str) -> Plan:
     chain = Matrices(1, self.shape[:-2], self.dtype, result)
     values = chain.vectors(chain.result(), real, n)
     loop = _umath_linalg.eigvalsh_lo if UPLO == "L" else _umath_linalg.eigvalsh_up
-    chain.loop(loop, (n,), chain.matrices(Place(0), self), values)
+    a = chain.packed(n, n)
+    chain.copy(chain.matrices(Place(0), self), a)
+    chain.loop(loop, (n,), a, values)
+    chain.poison(a, values)
     chain.check_finite(values)
     return chain.plan(said_by(_eigvalsh.kernel))
 
@@ -256,6 +264,11 @@ def _triangle_of(UPLO: Any) -> str:
 def _check_hermitian(a: Spec) -> None:
     check_square("linalg.eigh", a)
     check_kernel("linalg_eigh_cpu", a)
+
+
+def _finite(a: Array) -> Array:
+    """The matrices without an infinite number or NaN."""
+    return np.asarray(np.isfinite(a).all((-2, -1)))
 
 
 def _check_converged(a: Array, values: Array) -> None:

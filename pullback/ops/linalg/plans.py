@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pullback.core._plans import Spec
-from pullback.core.dtypes import dtype, float32, float64, int32
+from pullback.core.dtypes import dtype, int32
 from pullback.core.types import Array
 from pullback.kernels import factorings, steps
 from pullback.ops.shared.chains import CONSTANT, Chain, Operand, Place, Step, merged, operand, words_of
@@ -82,13 +82,24 @@ class Matrices(Chain):
 
     def check_finite(self, x: Operand) -> None:
         """Ends with a status if there is an infinite number or a NaN."""
-        real = float64 if self.kind.to_real() is float64 else float32
+        real = self.kind.to_real()
         parts = [(2, real.itemsize)] if x.dtype.is_complex else []
         order = sorted(x.sizes, key=lambda label: -abs(x.steps[label]))
         dims = merged([*((x.sizes[label], x.steps[label]) for label in order), *parts]) or [(1, 0)]
         geometry = (len(dims), *[n for dim in dims for n in dim])
         count = math.prod(size for size, _ in dims[:-1])
-        self.add(Step(factorings.RUNS[real.name], geometry, count), x.place)
+        self.add(Step(factorings.RUNS[f"finite_{real.name}"], geometry, count), x.place)
+
+    def poison(self, x: Operand, *results: Operand) -> None:
+        """Makes NaN of what came of matrices that are not finite; `x` is packed."""
+        real = self.kind.to_real()
+        for result in results:
+            counts = [
+                math.prod(n for label, n in o.sizes.items() if label in ("i", "j")) * (1 + o.dtype.is_complex)
+                for o in (x, result)
+            ]
+            run = factorings.RUNS[f"poison_{real.name}"]
+            self.add(Step(run, tuple(counts), self.count), x.place, result.place)
 
     def loop(self, ufunc: Any, sizes: tuple[int, ...], *operands: Operand) -> None:
         """A loop of NumPy's for matrices, on the dims i, and i and j, of each operand."""
