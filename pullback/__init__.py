@@ -54,6 +54,7 @@ from pullback.core.settings import (
 from pullback.face import namespaces
 from pullback.face.legacy import TENSOR_TYPES, set_default_tensor_type
 from pullback.face.members import MEMBERS
+from pullback.face.storage import STORAGE_TYPES, TypedStorage, UntypedStorage
 
 _engine.install({name: _engine.REGISTRY[name] for name in ops.OPERATORS.split()}, ops)
 _engine.attach({**SURFACE["Tensor"], **MEMBERS, "__getattr__": namespaces.late_member})
@@ -74,7 +75,7 @@ __version__ = "0.1.0"
 
 inf, nan, pi, e, newaxis = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045, None
 
-globals().update({kind.name: kind for kind in DTYPES} | ALIASES | TENSOR_TYPES)
+globals().update({kind.name: kind for kind in DTYPES} | ALIASES | TENSOR_TYPES | STORAGE_TYPES)
 namespaces.add_namespaces(__name__)
 _engine.install_completion(namespaces.complete, namespaces.absent_member)
 __getattr__ = namespaces.fill_namespace(sys.modules[__name__], "torch")

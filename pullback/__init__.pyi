@@ -8,7 +8,7 @@ from pullback import return_types as _return_types
 from pullback.core._engine import Tensor as _Tensor
 from pullback.core.dtypes import Size as _Size, device as _device, dtype as _dtype, layout as _layout, memory_format as _memory_format
 from pullback.core.types import Dims as _Dims, Number as _Number
-from pullback.face.interop import UntypedStorage as _UntypedStorage
+from pullback.face.storage import TypedStorage as _TypedStorage, UntypedStorage as _UntypedStorage
 from pullback.kernels.random.generators import Generator as _Generator
 
 from pullback.core._engine import Tensor as Tensor
@@ -59,6 +59,8 @@ from pullback.autograd import no_grad as no_grad
 from pullback.autograd import set_grad_enabled as set_grad_enabled
 from pullback import _C as _C
 from pullback import _dynamo as _dynamo
+from pullback import _tensor as _tensor
+from pullback import _utils as _utils
 from pullback import accelerator as accelerator
 from pullback import autograd as autograd
 from pullback import backends as backends
@@ -74,7 +76,9 @@ from pullback import optimize as optimize
 from pullback import overrides as overrides
 from pullback import profiler as profiler
 from pullback import return_types as return_types
+from pullback import serialization as serialization
 from pullback import signal as signal
+from pullback import storage as storage
 from pullback import testing as testing
 from pullback import types as types
 from pullback import utils as utils
@@ -90,6 +94,8 @@ from pullback.func import sparse_jacobian as sparse_jacobian
 from pullback.func import vmap as vmap
 from pullback.compiler import compile as compile
 from pullback.accelerator import get_device_module as get_device_module
+from pullback.serialization import load as load
+from pullback.serialization import save as save
 from pullback.cuda import AcceleratorError as AcceleratorError
 from pullback.cuda import OutOfMemoryError as OutOfMemoryError
 bool: _dtype

@@ -8,7 +8,7 @@ from pullback import return_types as _return_types
 from pullback.core._engine import Tensor as _Tensor
 from pullback.core.dtypes import Size as _Size, device as _device, dtype as _dtype, layout as _layout, memory_format as _memory_format
 from pullback.core.types import Dims as _Dims, Number as _Number
-from pullback.face.interop import UntypedStorage as _UntypedStorage
+from pullback.face.storage import TypedStorage as _TypedStorage, UntypedStorage as _UntypedStorage
 from pullback.kernels.random.generators import Generator as _Generator
 
 def fft(input: _Tensor, n: _int | None = None, dim: _int = -1, norm: _str | None = None, *, out: _Tensor | None = None) -> _Tensor: ...

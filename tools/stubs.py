@@ -42,7 +42,7 @@ IMPORTS = {
     "pullback.core._engine": "Tensor",
     "pullback.core.dtypes": "Size device dtype layout memory_format",
     "pullback.core.types": "Dims Number",
-    "pullback.face.interop": "UntypedStorage",
+    "pullback.face.storage": "TypedStorage UntypedStorage",
     "pullback.kernels.random.generators": "Generator",
 }
 """What signatures refer to; under names with an underscore, as `torch.float` and `Tensor.type` are others."""

@@ -16,12 +16,13 @@ import numpy as np
 from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import Tensor, from_array, make_subclass
-from pullback.core.dtypes import META, bfloat16, from_numpy_dtype, get_default_dtype, number_dtype
+from pullback.core.dtypes import bfloat16, from_numpy_dtype, get_default_dtype, number_dtype
 from pullback.core.meta import meta_array
 from pullback.core.printing import tensor_str
 from pullback.core.settings import warn
 from pullback.core.strides import preserved_strides, strided_array, strides_of
 from pullback.core.types import Array
+from pullback.face.storage import address, memory
 
 # ------------------------------------------------------------------------------------------ NumPy
 
@@ -210,83 +211,6 @@ def dlpack_device(self: Tensor) -> tuple[int, int]:
     if self.is_meta:
         raise ValueError("Unknown device type meta for Dlpack")
     return 1, 0
-
-
-# ---------------------------------------------------------------------------------------- memory
-
-
-def memory(a: Array) -> Array:
-    """The array that owns the memory of another, itself if it owns it or the owner is no array."""
-    while isinstance(a.base, np.ndarray):
-        a = a.base
-    return a
-
-
-def address(a: Array) -> int:
-    """The place in memory of the first element."""
-    return a.__array_interface__["data"][0]
-
-
-def storage_offset(self: Tensor) -> int:
-    """How many elements of the memory come before the first of this tensor.
-
-    >>> import pullback as torch
-    >>> torch.arange(4)[2:].storage_offset()
-    2
-    """
-    a = self._array
-    return (address(a) - address(memory(a))) // a.itemsize
-
-
-def data_ptr(self: Tensor) -> int:
-    """The address of the first element; 0 for a meta tensor and for one without elements."""
-    a = self._array
-    return 0 if self.is_meta or not a.size else address(a)
-
-
-class UntypedStorage:
-    """The memory of a tensor, shared with its views, as bytes."""
-
-    def __init__(self, array: Array, device: Any) -> None:
-        self._array, self.device = array, device
-
-    def data_ptr(self) -> int:
-        """The address of the memory."""
-        return 0 if self.device is META else address(self._array)
-
-    def nbytes(self) -> int:
-        """The number of bytes."""
-        return self._array.nbytes
-
-    size = nbytes
-    __len__ = nbytes
-
-    def tolist(self) -> list[int]:
-        """The bytes as integers."""
-        return list(self._array.tobytes())
-
-    def __getitem__(self, index: int) -> int:
-        return self._array.reshape(-1).view(np.uint8)[index].item()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UntypedStorage) and self._array is other._array
-
-    def __hash__(self) -> int:
-        return id(self._array)
-
-    @property
-    def _cdata(self) -> int:
-        return id(self._array)
-
-
-def untyped_storage(self: Tensor) -> UntypedStorage:
-    """The memory that this tensor and its views share.
-
-    >>> import pullback as torch
-    >>> torch.zeros(3).untyped_storage().nbytes()
-    12
-    """
-    return UntypedStorage(memory(self._array), self.device)
 
 
 # ------------------------------------------------------------------------------- pickles and copies

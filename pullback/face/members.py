@@ -24,7 +24,7 @@ from pullback.core.dtypes import (
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function
 from pullback.core.strides import has_format, strides_of
-from pullback.face import interop, legacy
+from pullback.face import interop, legacy, storage
 from pullback.ops.shared.dims import wrap_dim
 
 # -------------------------------------------------------------------------------- sizes and strides
@@ -118,7 +118,7 @@ def is_tensor(obj: Any, /) -> bool:
 @function(places="t")
 def is_storage(obj: Any, /) -> bool:
     """Whether `obj` is the memory of a tensor, as `untyped_storage()` gives it."""
-    return isinstance(obj, interop.UntypedStorage)
+    return isinstance(obj, (storage.UntypedStorage, storage.TypedStorage))
 
 
 @function()
@@ -250,8 +250,7 @@ def share_memory_(self: Tensor) -> Tensor:
 
 def is_shared(self: Tensor) -> bool:
     """Whether `share_memory_` has moved the numbers."""
-    owner = interop.memory(self._array)
-    return isinstance(getattr(owner.base, "obj", owner.base), mmap.mmap) and not self.is_meta
+    return storage.lies_in(self._array) and not self.is_meta
 
 
 # ------------------------------------------------------------------------------------- subclasses
@@ -301,9 +300,12 @@ MEMBERS: dict[str, Any] = {
     "element_size": element_size,
     "itemsize": property(lambda self: self.dtype.itemsize, doc="The bytes of one element."),
     "nbytes": property(lambda self: self._array.nbytes, doc="The bytes of all elements."),
-    "storage_offset": interop.storage_offset,
-    "data_ptr": interop.data_ptr,
-    "untyped_storage": interop.untyped_storage,
+    "storage_offset": storage.storage_offset,
+    "data_ptr": storage.data_ptr,
+    "storage": storage.storage,
+    "untyped_storage": storage.untyped_storage,
+    "_typed_storage": storage.typed_storage,
+    "set_": storage.set_,
     "is_set_to": is_set_to,
     "share_memory_": share_memory_,
     "is_shared": is_shared,

@@ -29,6 +29,8 @@ ELSEWHERE = {
     "vmap": "func",
     "compile": "compiler",
     "get_device_module": "accelerator",
+    "load": "serialization",
+    "save": "serialization",
     "AcceleratorError": "cuda",
     "OutOfMemoryError": "cuda",
 }

@@ -46,6 +46,9 @@ LAYERS = [
     "func",
     "optimize",
     "nn",
+    "_utils _tensor",
+    "serialization",
+    "storage",
     "signal",
     "pullback _engine",  # the package's own file, and the engine by its short name
     "launch",

@@ -1,4 +1,4 @@
-"""Views by strides and by reinterpretation, and what a tensor's own memory is: detach, resize_, set_.
+"""Views by strides and by reinterpretation, and what a tensor's own memory is: detach, resize_.
 
 `as_strided` shows any elements of a memory in any order, some several times. Its gradient, and the
 engine's for every view whose base was written to, is `strided_put`: the gradient is added up in a
@@ -600,34 +600,6 @@ def resize_(input: Tensor, *sizes: Any, memory_format: memory_format = contiguou
 def resize_as_(input: Tensor, other: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
     """`resize_` to the shape of another tensor."""
     return _resize(input, tuple(other.shape))
-
-
-@function(places="m")
-def set_(
-    input: Tensor,
-    source: Any = None,
-    storage_offset: int = 0,
-    size: Any = None,
-    stride: Any = None,
-) -> Tensor:
-    """Makes the tensor share the memory, shape and strides of `source`; without one, it becomes empty.
-
-    RuntimeError if the dtypes differ.
-    """
-    if source is None:
-        set_array(input, np.empty(0, input._array.dtype))
-        return input
-    if source.dtype is not input.dtype:
-        raise RuntimeError(
-            f"Could not set tensor of type {source.dtype.type_name} to a tensor of type "
-            f"{input.dtype.type_name}"
-        )
-    array = source._array
-    if size is not None:
-        steps = contiguous_strides(size) if stride is None else stride
-        array = strided(storage_of(array)[0], tuple(size), tuple(steps), storage_offset)
-    set_array(input, array)
-    return input
 
 
 @function(places="tm")

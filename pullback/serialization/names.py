@@ -1,0 +1,55 @@
+"""By which names files refer to classes and functions: those of PyTorch, so that files go both ways."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from pullback.core.op import SURFACE
+from pullback.face.absent import shown
+from pullback.face.storage import TypedStorage, UntypedStorage
+
+PLACES = {UntypedStorage: "torch.storage", TypedStorage: "torch.storage"}
+"""Where PyTorch says that these are."""
+
+
+def place_of(thing: Any) -> tuple[str, str] | None:
+    """The module and name by which PyTorch knows a class or function of Pullback; None for any other's."""
+    module: str = getattr(thing, "__module__", None) or ""
+    name = str(getattr(thing, "__qualname__", None) or getattr(thing, "__name__", ""))
+    if isinstance(thing, type) and thing in PLACES:
+        return PLACES[thing], name
+    top = vars(sys.modules["pullback"])
+    if top.get(name) is thing:
+        return "torch", name
+    if module.partition(".")[0] != "pullback":
+        return None
+    for space, names in SURFACE.items():
+        if space != "Tensor" and names.get(name) is thing:
+            return f"torch.{space}" if space != "torch" else space, name
+    return shown(module), name
+
+
+def resolve(module: str, name: str) -> Any:
+    """The class or function that a file calls `module.name`; Pullback's for PyTorch's.
+
+    What Pullback has in another module of the same package is found there: `torch.nn.modules.linear.Linear`
+    in `torch.nn`, too. AttributeError or ModuleNotFoundError if there is none.
+    """
+    if module.partition(".")[0] not in ("torch", "pullback"):
+        return _attribute(importlib.import_module(module), name)
+    own = module.replace("torch", "pullback", 1)
+    while True:
+        try:
+            return _attribute(importlib.import_module(own), name)
+        except (ModuleNotFoundError, AttributeError):
+            if own == "pullback":
+                raise
+            own = own.rpartition(".")[0]
+
+
+def _attribute(where: Any, name: str) -> Any:
+    for part in name.split("."):
+        where = getattr(where, part)
+    return where
