@@ -9,6 +9,7 @@ it and written as `.pyi` files beside the package's own: `__init__.pyi`, one for
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import math
 import pkgutil
@@ -195,6 +196,30 @@ def members() -> str:
     )
 
 
+def layers() -> dict[Path, str]:
+    """The stubs of `pullback.nn` and `pullback.nn.modules`, which gather what the files of layers hold."""
+    folder = PACKAGE / "nn"
+    own = [
+        f"from {node.module} import {a.name} as {a.name}"
+        for node in ast.parse((folder / "__init__.py").read_text()).body
+        if isinstance(node, ast.ImportFrom)
+        for a in node.names
+        if a.name != "getter"
+    ]
+    files = [m.name for m in pkgutil.iter_modules([str(folder / "modules")]) if m.name[0] != "_"]
+    gathered = []
+    for file in files:
+        module = f"pullback.nn.modules.{file}"
+        gathered += [
+            f"from {module} import {name} as {name}" for name in importlib.import_module(module).__all__
+        ]
+    head = HEAD.format("the names of `torch.{}`")
+    return {
+        folder / "__init__.pyi": head.format("nn") + "\n".join(own + gathered) + "\n",
+        folder / "modules" / "__init__.pyi": head.format("nn.modules") + "\n".join(gathered) + "\n",
+    }
+
+
 def named_tuples() -> str:
     """`pullback/return_types.pyi`: a class for each named tuple."""
     lines = []
@@ -226,7 +251,7 @@ def stubs() -> dict[Path, str]:
     for space in SURFACE:
         if space not in ("torch", "Tensor"):
             made[PACKAGE.joinpath(*space.split(".")).with_suffix(".pyi")] = namespace(space)
-    return made
+    return made | layers()
 
 
 def main() -> int:

@@ -54,6 +54,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         if data is None:
             data = ops.empty(0)
         if type(data) is Tensor or type(data) is Parameter:
+            if requires_grad and not (data.is_floating_point() or data.is_complex()):
+                raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
             return cast(Self, make_subclass(cls, data, requires_grad))
         own: Any = data.detach().requires_grad_(requires_grad)  # a class of its own stays what it is
         made: Any = own
@@ -77,7 +79,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return cast(Self, found)
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
-        return "Parameter containing:\n" + super().__repr__()
+        return "Parameter containing:\n" + repr(make_subclass(Tensor, self.data, self.requires_grad))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.__dict__:

@@ -45,9 +45,10 @@ class Layer(Module):
         super().__init_subclass__(**more)
         if of is None:  # a subclass of a declared layer
             return
-        fields = {}
+        fields: dict[str, str] = {}
         for kind in reversed(cls.__mro__[: cls.__mro__.index(Layer)]):
-            fields.update(inspect.get_annotations(kind))
+            said = inspect.get_annotations(kind)
+            fields = {name: note for name, note in fields.items() if name not in said} | said
         older = [name for name in fields if name in ("size_average", "reduce")]
         names = [name for name in fields if name not in older]
         if shows is None or "__constants__" not in vars(cls):
@@ -62,7 +63,9 @@ class Layer(Module):
         if "inplace" in names:
             source += f"    if self.inplace: return F.{of}({', '.join([*inputs, *plain, 'inplace=True'])})\n"
         source += f"    return F.{of}({', '.join([*inputs, *plain])})\n"
-        if names and "__init__" not in vars(cls):
+        inherited = any("__init__" in vars(kind) for kind in cls.__mro__[1 : cls.__mro__.index(Layer)])
+        own = inspect.get_annotations(cls)
+        if names and "__init__" not in vars(cls) and (own or not inherited):
             defaults = [name for name in fields if hasattr(cls, name)]
             world.update({f"_{name}": getattr(cls, name) for name in defaults})
             parameters = [f"{n}: {kind!r}" + f" = _{n}" * (n in defaults) for n, kind in fields.items()]
@@ -70,6 +73,8 @@ class Layer(Module):
             if older:
                 source += "    if size_average is not None or reduce is not None:\n"
                 source += "        reduction = legacy_get_string(size_average, reduce)\n"
+            for name in own.keys() & defaults:
+                delattr(cls, name)
             for name in names:
                 tensor = fields[name].startswith("Tensor")
                 source += (

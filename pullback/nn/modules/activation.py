@@ -11,6 +11,7 @@ from pullback.face.absent import getter
 from pullback.nn import functional as F
 from pullback.nn import init
 from pullback.nn.modules._declared import Layer
+from pullback.nn.modules._multihead import MultiheadAttention
 from pullback.nn.modules.module import Module
 from pullback.nn.parameter import Parameter
 
@@ -28,6 +29,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "MultiheadAttention",
     "PReLU",
     "RReLU",
     "ReLU",
@@ -219,7 +221,7 @@ class RReLU(Layer, of="rrelu"):
 
 
 class Hardtanh(Layer, of="hardtanh"):
-    """x cut off at `min_val` and `max_val`. ValueError unless the first is the smaller."""
+    """x cut off at `min_val` and `max_val`; the first must be the smaller."""
 
     min_val: float = -1.0
     max_val: float = 1.0
@@ -236,12 +238,14 @@ class Hardtanh(Layer, of="hardtanh"):
         super().__init__()
         for old, new, value in (("min_value", "min_val", min_value), ("max_value", "max_val", max_value)):
             if value is not None:
-                words = f"keyword argument `{old}` is deprecated and rename to `{new}`"
+                words = f"keyword argument `{old}` is deprecated and renamed to `{new}`"
                 warnings.warn(words, FutureWarning, stacklevel=2)
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value
         self.inplace = inplace
-        assert self.max_val > self.min_val
+        assert self.max_val > self.min_val, (
+            f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})"
+        )
 
 
 class ReLU6(Hardtanh):

@@ -46,7 +46,7 @@ def _kept(lengths: Any, times: int) -> Any:
 
 
 @function(name="_pack_padded_sequence", places="t")
-def _pack_padded_sequence(input: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
+def pack_padded(input: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
     """The data of padded sequences (T, N, *) without padding, and the batch size of each time.
 
     RuntimeError for lengths that do not fall, are not positive, or are not one for each sequence.
@@ -63,7 +63,7 @@ def _pack_padded_sequence(input: Tensor, lengths: Tensor, batch_first: bool) -> 
 
 
 @function(name="_pad_packed_sequence", places="t")
-def _pad_packed_sequence(
+def pad_packed(
     data: Tensor, batch_sizes: Tensor, batch_first: bool, padding_value: float, total_length: int
 ) -> tuple[Tensor, Tensor]:
     """Sequences (T, N, *) of packed data, filled up with a number, and their lengths.

@@ -23,7 +23,9 @@ _STATIC = "expecting static_{0}.size({1}) of {2}, but got {3}"
 # -------------------------------------------------------------------------------------- masks
 
 
-def _as_bias(mask: Tensor | None, name: str, other: Tensor | None, dtype: Dtype) -> Tensor | None:
+def mask_as_bias(
+    mask: Tensor | None, name: str, other: Tensor | None, dtype: Dtype, other_name: str = "attn_mask"
+) -> Tensor | None:
     """A mask as numbers to add: where a bool one is True, -inf. `other` is the mask beside it."""
     if mask is None:
         return None
@@ -33,7 +35,7 @@ def _as_bias(mask: Tensor | None, name: str, other: Tensor | None, dtype: Dtype)
     )
     if other is not None and other.dtype is not mask.dtype:
         warnings.warn(
-            f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.",
+            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.",
             stacklevel=4,
         )
     return ops.where(mask, -math.inf, 0.0).to(dtype) if mask.dtype is bool_ else mask
@@ -55,7 +57,7 @@ def _masks(
     query: Tensor, mask: Tensor | None, padding: Tensor | None, causal: bool, weights: bool
 ) -> tuple[Tensor | None, Tensor | None, bool]:
     """The two masks as numbers to add, and whether causality goes without a mask."""
-    added = _as_bias(padding, "key_padding_mask", mask, query.dtype)
+    added = mask_as_bias(padding, "key_padding_mask", mask, query.dtype)
     if causal and mask is None:
         raise RuntimeError(
             "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
@@ -63,7 +65,7 @@ def _masks(
         )
     if causal and added is None and not weights:
         return None, None, True
-    return _as_bias(mask, "attn_mask", None, query.dtype), added, False
+    return mask_as_bias(mask, "attn_mask", None, query.dtype), added, False
 
 
 # -------------------------------------------------------------------------------------- steps
