@@ -26,7 +26,7 @@ class CosineSimilarity(Layer, of="cosine_similarity", takes="x1: Tensor, x2: Ten
     """`x1 . x2 / max(|x1| |x2|, eps)` along `dim`.
 
     >>> import pullback as torch
-    >>> torch.nn.CosineSimilarity(dim=0)(torch.ones(3), torch.ones(3))
+    >>> torch.nn.CosineSimilarity(dim=0)(torch.ones(4), torch.ones(4))
     tensor(1.)
     """
 
