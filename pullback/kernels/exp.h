@@ -13,10 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A short loop that GCC is to make vector code of as a loop: unrolled, choices in it would stay branches. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define ONE_BY_ONE _Pragma("GCC unroll 1")
+#else
+#define ONE_BY_ONE
+#endif
+
 /* x = n ln 2 + r: adding a large constant rounds to an integer, which then stands in the low bits. */
 
 PB_INLINE float pb_two_to_float(int32_t n) {
-    int32_t const bits = (n + 127) << 23;
+    uint32_t const bits = (uint32_t)(n + 127) << 23;
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
@@ -70,11 +77,11 @@ PB_INLINE double pb_rest_double(double r) {
     return p * (r * r) + r;
 }
 
-#define PB_EXP(T, INT, MAGIC, LOW, HIGH, LN2_HIGH, LN2_LOW)                                         \
+#define PB_EXP(T, INT, MAGIC, LOW, LEAST, HIGH, LN2_HIGH, LN2_LOW)                                  \
     PB_INLINE T pb_exp_##T(T x) {                                                                   \
         T const magic = (T)MAGIC;                                                                   \
-        T c = x < (T)LOW ? (T)LOW : x;                                                              \
-        c = c > (T)HIGH ? (T)HIGH : c;                                                              \
+        T c = x > (T)LOW ? x : (T)LOW;                                                              \
+        c = c < (T)HIGH ? c : (T)HIGH;                                                              \
         T const turn = c * (T)1.44269504088896340736 + magic, n = turn - magic;                     \
         T const half = c * (T)0.72134752044448170368 + magic;                                       \
         INT const k = pb_low_##T(turn, magic), j = pb_low_##T(half, magic);                         \
@@ -82,11 +89,19 @@ PB_INLINE double pb_rest_double(double r) {
         T const e = (1 + pb_rest_##T(r)) * pb_two_to_##T(j) * pb_two_to_##T(k - j);                 \
         return x != x ? x : e;                                                                      \
     }                                                                                               \
+    /* exp(x) for x <= 0, zero where that would be denormal */                                     \
+    PB_INLINE T pb_exp_below_##T(T x) {                                                             \
+        T const magic = (T)MAGIC, c = (T)LEAST > x ? (T)LEAST : x;                                  \
+        T const turn = c * (T)1.44269504088896340736 + magic, n = turn - magic;                     \
+        T const r = (c - n * (T)LN2_HIGH) - n * (T)LN2_LOW;                                         \
+        T const e = (1 + pb_rest_##T(r)) * pb_two_to_##T(pb_low_##T(turn, magic));                  \
+        return x < (T)LEAST ? 0 : e;                                                                \
+    }                                                                                               \
     /* exp(x) - 1 for x <= 0, exact for small x */                                                  \
     PB_INLINE T pb_expm1_below_##T(T x) {                                                           \
         T const magic = (T)MAGIC;                                                                   \
-        T c = x > 0 ? 0 : x;                                                                        \
-        c = c < -60 ? -60 : c;                                                                      \
+        T c = x < 0 ? x : 0;                                                                        \
+        c = c > -60 ? c : -60;                                                                      \
         T const turn = c * (T)1.44269504088896340736 + magic, n = turn - magic;                     \
         T const two = pb_two_to_##T(pb_low_##T(turn, magic));                                       \
         T const r = (c - n * (T)LN2_HIGH) - n * (T)LN2_LOW;                                         \
@@ -94,8 +109,9 @@ PB_INLINE double pb_rest_double(double r) {
         return x != x ? x : e;                                                                      \
     }
 
-PB_EXP(float, int32_t, 12582912.0, -104.0, 89.0, 0.693359375, -2.12194440e-4)
-PB_EXP(double, int64_t, 6755399441055744.0, -746.0, 710.0, 0.693145751953125, 1.42860682030941723212e-6)
+PB_EXP(float, int32_t, 12582912.0, -104.0, -87.33, 89.0, 0.693359375, -2.12194440e-4)
+PB_EXP(double, int64_t, 6755399441055744.0, -746.0, -708.39, 710.0, 0.693145751953125,
+       1.42860682030941723212e-6)
 
 /* exp in double for a result in float: to 2e-10, zero below -700 */
 PB_INLINE double pb_exp_short(double x) {

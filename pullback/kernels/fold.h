@@ -33,12 +33,6 @@
 #define WIDTH 1024
 #define BLOCK 512 /* elements that are folded one after another; longer runs are merged pairwise */
 #define ROWS 128  /* and rows of them, where the op is ROUNDED: its error grows with the number */
-/* A short loop that GCC is to make vector code of as a loop: unrolled, choices in it would stay branches. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define ONE_BY_ONE _Pragma("GCC unroll 1")
-#else
-#define ONE_BY_ONE
-#endif
 #define PB_JOIN3(a, b, c) pb_##a##_##b##c
 #define PB_NAMED(a, b, c) PB_JOIN3(a, b, c)
 #define FN(suffix) PB_NAMED(NAME, TYPE, suffix)

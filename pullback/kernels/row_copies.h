@@ -9,7 +9,7 @@
 #define PB_ROW_COPIES_H
 #define PB_COPY_NAMED(way, type) PB_COPY_JOIN(way, type)
 #define PB_COPY_JOIN(way, type) pb_copy_##way##_##type
-#define EACH_RUN                                                                                    \
+#define COPY_RUNS                                                                                   \
     int64_t r, s, i;                                                                                \
     int const across = (lane < 0 ? -lane : lane) < (step < 0 ? -step : step);                       \
     for (s = 0; s < runs; s++)                                                                      \
@@ -33,7 +33,7 @@ static PB_CLONES void PB_COPY_NAMED(in, TYPE)(char* PB_RESTRICT plain, char* PB_
                                               int64_t apart, int64_t step) {
 #define ONE(here, there) PLAIN(here) = LOAD(THERE(there))
 #define RUN(here, there) PLAIN(here) = LOAD(THERE_RUN(there))
-    EACH_RUN
+    COPY_RUNS
 #undef ONE
 #undef RUN
 }
@@ -43,7 +43,7 @@ static PB_CLONES void PB_COPY_NAMED(out, TYPE)(char* PB_RESTRICT plain, char* PB
                                                int64_t apart, int64_t step) {
 #define ONE(here, there) THERE(there) = TO(PLAIN(here))
 #define RUN(here, there) THERE_RUN(there) = TO(PLAIN(here))
-    EACH_RUN
+    COPY_RUNS
 #undef ONE
 #undef RUN
 }

@@ -24,6 +24,7 @@
 #define PB_ROWS_H
 
 #include "pullback/core/half.h"
+#include "exp.h"
 
 #define PB_SLOTS 8
 #define PB_HEAD 7
@@ -85,7 +86,7 @@ static int pb_rows(int64_t const* geometry, char** data, int64_t begin, int64_t 
             w.p[k] = at[k], w.pitch[k] = last[1 + k], w.apart[k] = s[2], w.step[k] = s[3];
             if (s[0] < 0 || !s[4]) continue;
             w.p[k] = scratch + s[5], w.pitch[k] = pb_pitch(s, item);
-            w.apart[k] = s[2] ? s[7] * item : 0, w.step[k] = s[3] ? item : 0;
+            w.apart[k] = s[6] > 1 ? s[7] * item : 0, w.step[k] = s[7] > 1 ? item : 0;
             if (k < inputs)
                 pb_copies[s[4] - FLOAT16][0](w.p[k], at[k], w.rows, s[6], s[7], w.pitch[k], last[1 + k], s[2],
                                              s[3]);

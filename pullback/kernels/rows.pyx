@@ -1,6 +1,7 @@
-"""Work on rows: running sums and products, extremes so far, and their gradients.
+"""Work on rows: scans, softmax, normalisation, and their gradients.
 
-The ops are in scans.h, its template is scan.h; rows.h has what they share.
+The scans are in scans.h, their template is scan.h; the others are bodies for float and double in row_bodies.h.
+What they share is in rows.h.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -12,9 +13,21 @@ cdef extern from *:
     """
     #include "pullback/kernels/rows.h"
     #include "pullback/kernels/scans.h"
+    #define PB_LOOPS "pullback/kernels/row_bodies.h"
+    #include "pullback/kernels/for_each_real.h"
+
+    #define BODY(op, type, real)                                                                    \\
+        static int pb_##op##_##type(int64_t const* g, char** d, int64_t b, int64_t e, char* s) {    \\
+            return pb_rows(g, d, b, e, s, sizeof(real), op##_##real);                               \\
+        }
+    #define BODIES(op) BODY(op, float32, float) BODY(op, float64, double)
+    BODIES(softmax) BODIES(log_softmax) BODIES(softmax_slope) BODIES(log_softmax_slope)
+    BODIES(logsumexp_slope) BODIES(normalized) BODIES(normalized_slope) BODIES(normalized_sums)
+    BODIES(normalized_columns)
 
     typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
     #define RUN(op, type) {#op, #type, pb_##op##_##type},
+    #define REALS(op) RUN(op, float32) RUN(op, float64)
     #define FLOATS(op) RUN(op, float16) RUN(op, bfloat16) RUN(op, float32) RUN(op, float64)
     #define WHOLE(op)                                                                               \\
         RUN(op, bool_) RUN(op, uint8) RUN(op, int8) RUN(op, int16) RUN(op, int32) RUN(op, int64)
@@ -22,6 +35,9 @@ cdef extern from *:
         FLOATS(cumsum) WHOLE(cumsum) FLOATS(cumprod) WHOLE(cumprod) FLOATS(cummax) WHOLE(cummax)
         FLOATS(cummin) WHOLE(cummin) FLOATS(logcumsumexp)
         FLOATS(prod_slope) FLOATS(cumprod_slope) FLOATS(logcumsumexp_slope)
+        REALS(softmax) REALS(log_softmax) REALS(softmax_slope) REALS(log_softmax_slope)
+        REALS(logsumexp_slope) REALS(normalized) REALS(normalized_slope) REALS(normalized_sums)
+        REALS(normalized_columns)
     };
     #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
     """

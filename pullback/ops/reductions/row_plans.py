@@ -24,10 +24,13 @@ PART = 8192
 
 
 class Lying(NamedTuple):
-    """An operand in a frame: its dtype, its strides in bytes, and where it begins, from its first number."""
+    """An operand in a frame: its dtype and strides in bytes, the dims that are its own, and not repeated, and
+    where it begins, from its first number.
+    """
 
     dtype: dtype
     strides: tuple[int, ...]
+    own: tuple[int, ...]
     start: int = 0
 
 
@@ -44,17 +47,19 @@ def strides_of(spec: Spec) -> tuple[int, ...]:
 
 def placed(spec: Spec, ndim: int, dims: Sequence[int] | None = None) -> Lying:
     """An operand whose dims are `dims` of a frame of `ndim`, or all of them; dims of one are repeated."""
-    strides = [0] * ndim
+    strides, own = [0] * ndim, []
     for d, n, step in zip(range(ndim) if dims is None else dims, spec.shape, strides_of(spec), strict=True):
-        strides[d] = step if n > 1 else 0
-    return Lying(spec.dtype, tuple(strides))
+        if n > 1:
+            strides[d] = step
+            own.append(d)
+    return Lying(spec.dtype, tuple(strides), tuple(own))
 
 
 def from_end(x: Lying, shape: tuple[int, ...], axis: int) -> Lying:
     """An operand seen from its end along a dim."""
     step = x.strides[axis]
     strides = tuple([-s if d == axis else s for d, s in enumerate(x.strides)])
-    return Lying(x.dtype, strides, step * (shape[axis] - 1))
+    return Lying(x.dtype, strides, x.own, step * (shape[axis] - 1))
 
 
 def scan_plan(
@@ -86,7 +91,7 @@ class Frame:
         parameters: Sequence[float] = (),
     ) -> None:
         self.operands, self.inputs, self.real, self.parameters = operands, inputs, real, parameters
-        along = tuple(axes)
+        self.along = along = tuple(axes)
         steps = [x.strides if x is not None else (0,) * len(shape) for x in operands]
         dims = [(n, *(s[d] for s in steps)) for d, n in enumerate(shape)]
         order = sorted(range(len(shape)), key=lambda d: -abs(dims[d][1]))
@@ -112,14 +117,17 @@ class Frame:
     def parts(self) -> int:
         return math.prod(n for n, *_ in self.kept[:-1]) * -(-self.kept[-1][0] // self.block)
 
+    def expanded(self, k: int) -> bool:
+        """Whether an operand has dims along the row in which all of its numbers are one."""
+        x = self.operands[k]
+        return x is not None and any(d in self.along and not x.strides[d] for d in x.own)
+
     def copied(self, k: int) -> bool:
         """Whether an operand must be copied to lie as a body wants it."""
         x, step = self.operands[k], self.step[1 + k]
-        return (
-            x is not None
-            and self.real is not None
-            and (x.dtype is not self.real or step not in (0, x.dtype.itemsize))
-        )
+        if x is None or self.real is None:
+            return False
+        return x.dtype is not self.real or step not in (0, x.dtype.itemsize) or self.expanded(k)
 
     def _block(self) -> int:
         """As many rows as one part of the work has; where rows are turned, as many as a cache line has."""
@@ -131,8 +139,9 @@ class Frame:
 
     def scratch_of(self, k: int) -> tuple[int, int, int]:
         """The runs and the numbers of a run of a copied operand, and the bytes for a block of its rows."""
-        runs = self.apart[0] if self.apart[1 + k] else 1
-        span = self.step[0] if self.step[1 + k] else 1
+        whole = self.expanded(k)
+        runs = self.apart[0] if self.apart[1 + k] or whole else 1
+        span = self.step[0] if self.step[1 + k] or whole else 1
         pitch = runs * span + 16 if runs * span > 1 else 1
         return runs, span, -(-self.block * pitch * 8 // 64) * 64
 

@@ -1,8 +1,7 @@
 """Sums of exponentials that do not overflow: logsumexp, softmax, log_softmax.
 
 All take out the largest element before `exp`. Their gradients are written with the result, which is
-what the nodes save. Contiguous rows go through `kernels/softmax.pyx`, forward and backward; anything
-else through NumPy.
+what the nodes save, and are ops with plans of their own.
 """
 
 from __future__ import annotations
@@ -16,11 +15,9 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, conj
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import from_numpy_dtype, get_default_dtype
-from pullback.core.meta import meta_array
+from pullback.core.dtypes import get_default_dtype
 from pullback.core.op import op
 from pullback.core.types import Array
-from pullback.kernels import softmax as softmax_kernels
 from pullback.ops.reductions.plans import fold_plan
 from pullback.ops.reductions.reduce import (
     Dims,
@@ -31,6 +28,7 @@ from pullback.ops.reductions.reduce import (
     unsqueeze_reduced,
     widened,
 )
+from pullback.ops.reductions.row_plans import placed, row_plan
 from pullback.ops.shared.batches import rank, shifted
 from pullback.ops.shared.dims import wrap_dim
 
@@ -66,7 +64,31 @@ def logsumexp(self: Array, dim: Dims, keepdim: bool = False) -> Array:
 
 def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Tensor) -> Tensor:
     result = unsqueeze_reduced(result, self.ndim, dim, keepdim)
-    return unsqueeze_reduced(g, self.ndim, dim, keepdim) * conj(ops.exp(self - result))
+    g = unsqueeze_reduced(g, self.ndim, dim, keepdim)
+    if self.dtype.kind == "f" and g.ndim == self.ndim:
+        return _logsumexp_slope(g, self, result)
+    return g * conj(ops.exp(self - result))
+
+
+@op(name="logsumexp_slope", places="", batch="leading")
+def _logsumexp_slope(self: Array, input: Array, total: Array) -> Array:
+    """`self * exp(input - total)`, self and total with dims of one where they were summed."""
+    return self * np.exp(input - total)
+
+
+@_logsumexp_slope.prepare
+def _plan_logsumexp_slope(self: Spec, input: Spec, total: Spec) -> Plan:
+    result = Spec(input.dtype, input.shape)
+    axes = [d for d, (n, one) in enumerate(zip(input.shape, total.shape, strict=True)) if n != one]
+    operands = [placed(t, input.ndim) for t in (self, input, total, result)]
+    return row_plan("logsumexp_slope", result, operands, 3, input.shape, axes)
+
+
+@_logsumexp_slope.joint_vjp
+def _logsumexp_slope_vjp(g: Tensor, self: Tensor, input: Tensor, total: Tensor) -> tuple[Tensor, ...]:
+    soft = ops.exp(input - total)
+    through = g * self * soft
+    return ops.sum_to_size(g * soft, total.shape), through, ops.sum_to_size(-through, total.shape)
 
 
 @logsumexp.prepare
@@ -79,45 +101,47 @@ def _plan_logsumexp(self: Spec, dim: Dims, keepdim: bool) -> Plan:
 logsumexp.vjp(self=_logsumexp_vjp)
 
 
-def _softmax_array(name: str, self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Array:
+def _softmax_array(self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Array:
     """softmax or its logarithm, in the dtype of the op."""
-    axis, _ = _checked_softmax(name, self, dim, dtype)
+    axis = wrap_dim(operator.index(dim), self.ndim)
     a = widened(self, dtype)
-    if softmax_kernels.takes(a, axis):
-        return narrowed(softmax_kernels.forward(a, logs), self, dtype)
     a = a - a if not a.ndim or not a.shape[axis] else a - np.maximum.reduce(a, axis, keepdims=True)
     e = np.asarray(np.exp(a))
     total = sum_array(e, (axis,), True) if e.ndim else e.copy()
     return narrowed(a - np.log(total) if logs else np.true_divide(e, total, e), self, dtype)
 
 
-def _checked_softmax(name: str, a: Array, dim: int, dtype: Dtype | None) -> tuple[int, Dtype]:
-    """The axis and the result's dtype; NotImplementedError for integers and complex numbers."""
-    axis = wrap_dim(operator.index(dim), a.ndim)
-    result = from_numpy_dtype(a.dtype) if dtype is None else dtype
-    if result.kind != "f":
-        last = "lastdim_" if axis >= a.ndim - 1 else ""
-        raise NotImplementedError(f"\"{name}_{last}kernel_impl\" not implemented for '{result.type_name}'")
-    return axis, result
+def _plan_softmax(name: str, x: Spec, dim: int, dtype: Dtype | None) -> Plan:
+    axis = wrap_dim(operator.index(dim), x.ndim)
+    result = Spec(x.dtype if dtype is None else dtype, x.shape)
+    if result.dtype.kind != "f":
+        last = "lastdim_" if axis >= x.ndim - 1 else ""
+        raise NotImplementedError(
+            f"\"{name}_{last}kernel_impl\" not implemented for '{result.dtype.type_name}'"
+        )
+    if result.dtype is not x.dtype or not x.ndim:
+        return Plan(result)
+    return row_plan(name, result, [placed(t, x.ndim) for t in (x, result)], 1, x.shape, (axis,))
 
 
-@op(name="softmax_slope", places="")
+@op(name="softmax_slope", places="", takes_half=True)
 def _softmax_slope(self: Array, soft: Array, dim: int, logs: bool) -> Array:
     """The gradient of the input for the gradient `self` of the result."""
-    g = self.astype(soft.dtype, copy=False)
-    axis = wrap_dim(dim, soft.ndim)
-    if softmax_kernels.takes(soft, axis):
-        return softmax_kernels.gradient(np.ascontiguousarray(g), soft, logs)
-    if not soft.ndim:
-        return g - np.exp(soft) * g if logs else soft * (g - g * soft)
+    g, y = widened(self), widened(soft)
+    axes = (wrap_dim(dim, y.ndim),) if y.ndim else None
     if logs:
-        return g - np.exp(soft) * sum_array(g, (axis,), True)
-    return soft * (g - sum_array(np.asarray(g * soft), (axis,), True))
+        return narrowed(g - np.exp(y) * sum_array(g, axes, True), soft, None)
+    return narrowed(y * (g - sum_array(np.asarray(g * y), axes, True)), soft, None)
 
 
-@_softmax_slope.meta
-def _softmax_slope_shape(self: Array, soft: Array, dim: int, logs: bool) -> Array:
-    return meta_array(soft.shape, soft.dtype)
+@_softmax_slope.prepare
+def _plan_softmax_slope(self: Spec, soft: Spec, dim: int, logs: bool) -> Plan:
+    result = Spec(soft.dtype, soft.shape)
+    if self.dtype is not soft.dtype or not soft.ndim:
+        return Plan(result)
+    operands = [placed(t, soft.ndim) for t in (self, soft, result)]
+    name = "log_softmax_slope" if logs else "softmax_slope"
+    return row_plan(name, result, operands, 2, soft.shape, (wrap_dim(dim, soft.ndim),))
 
 
 def _softmax_slope_gradients(
@@ -155,14 +179,10 @@ def softmax(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     >>> torch.tensor([0.0, 0.0]).softmax(0)
     tensor([0.5000, 0.5000])
     """
-    return _softmax_array("softmax", self, dim, dtype, False)
+    return _softmax_array(self, dim, dtype, False)
 
 
-@softmax.meta
-def _softmax_shape(self: Array, dim: int, dtype: Dtype | None) -> Array:
-    return meta_array(self.shape, _checked_softmax("softmax", self, dim, dtype)[1].numpy)
-
-
+softmax.prepare(lambda self, dim, dtype: _plan_softmax("softmax", self, dim, dtype))
 softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, False))
 
 
@@ -176,12 +196,8 @@ def log_softmax(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     >>> torch.tensor([0.0, 0.0]).log_softmax(0)
     tensor([-0.6931, -0.6931])
     """
-    return _softmax_array("log_softmax", self, dim, dtype, True)
+    return _softmax_array(self, dim, dtype, True)
 
 
-@log_softmax.meta
-def _log_softmax_shape(self: Array, dim: int, dtype: Dtype | None) -> Array:
-    return meta_array(self.shape, _checked_softmax("log_softmax", self, dim, dtype)[1].numpy)
-
-
+log_softmax.prepare(lambda self, dim, dtype: _plan_softmax("log_softmax", self, dim, dtype))
 log_softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, True))

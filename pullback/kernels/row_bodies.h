@@ -1,0 +1,274 @@
+/* Bodies of work on rows for float and double: see rows.h for pb_work, for_each_real.h for PB_REAL and F.
+
+   A body reads each row a few times: the largest number, exp(x - largest), the sum, and the result of it; or the
+   mean, what is off it, and the result. Sums run in LANES at a time, so that they are vector code, over blocks
+   of BLOCK numbers, and over the blocks in double: fast, and exact enough. SUM writes the loop for one term.
+   Read `softmax`, then `normalized`. */
+
+#define LANES 16
+#define BLOCK 2048
+#define EXP F(pb_exp)
+#define EXP_BELOW F(pb_exp_below)
+#define AT(k, row, run) ((PB_REAL*)(w->p[k] + (row) * w->pitch[k] + (run) * w->apart[k]))
+#define ONE(k, row) (*AT(k, row, 0))
+#define EACH_ROW for (int64_t r = 0; r < w->rows; r++)
+#define EACH_RUN for (int64_t s = 0; s < w->segments; s++)
+
+#define FOLD_LANES(of_two)                                                                          \
+    for (i = LANES / 2; i; i /= 2)                                                                  \
+        for (j = 0; j < i; j++) lanes[j] = of_two;
+
+#define SUM(term)                                                                                   \
+    double total = 0;                                                                               \
+    int64_t start, i, j;                                                                            \
+    for (start = 0; start < n; start += BLOCK) {                                                    \
+        int64_t const end = start + BLOCK < n ? start + BLOCK : n;                                  \
+        PB_REAL lanes[LANES] = {0};                                                                 \
+        for (i = start; i + LANES <= end; i += LANES)                                               \
+            for (j = 0; j < LANES; j++) lanes[j] += term(i + j);                                    \
+        for (j = 0; i < end; i++, j++) lanes[j] += term(i);                                         \
+        FOLD_LANES(lanes[j] + lanes[j + i])                                                         \
+        total += lanes[0];                                                                          \
+    }                                                                                               \
+    return total;
+
+#define ITSELF(i) x[i]
+PB_INLINE double F(sum)(PB_REAL const* x, int64_t n) { SUM(ITSELF) }
+
+#define SQUARE(i) ((x[i] - center) * (x[i] - center))
+PB_INLINE double F(sum_of_squares)(PB_REAL const* x, PB_REAL center, int64_t n) { SUM(SQUARE) }
+
+#define PRODUCT(i) ((x[i] - center) * g[i])
+PB_INLINE double F(sum_of_products)(PB_REAL const* x, PB_REAL center, PB_REAL const* g, int64_t n) {
+    SUM(PRODUCT)
+}
+
+#define WEIGHTED(i) ((x[i] - center) * (g[i] * weight[i]))
+PB_INLINE double F(sum_of_weighted)(PB_REAL const* x, PB_REAL center, PB_REAL const* g, PB_REAL const* weight,
+                                    int64_t n) {
+    SUM(WEIGHTED)
+}
+
+PB_INLINE PB_REAL F(largest)(PB_REAL const* x, int64_t n) {
+    PB_REAL lanes[LANES];
+    int64_t i, j;
+    for (j = 0; j < LANES; j++) lanes[j] = x[j < n ? j : 0];
+    for (i = 0; i + LANES <= n; i += LANES)
+        ONE_BY_ONE for (j = 0; j < LANES; j++) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+    for (; i < n; i++) lanes[0] = x[i] > lanes[0] ? x[i] : lanes[0];
+    FOLD_LANES(lanes[j + i] > lanes[j] ? lanes[j + i] : lanes[j])
+    return lanes[0];
+}
+
+/* ---- softmax: x | y */
+
+/* y = exp(x) / sum(exp(x)) */
+static PB_CLONES int F(softmax)(pb_work const* w) {
+    int64_t const n = w->length;
+    int64_t i;
+    if (n) EACH_ROW {
+        PB_REAL const* PB_RESTRICT x = AT(0, r, 0);
+        PB_REAL* PB_RESTRICT y = AT(1, r, 0);
+        PB_REAL const top = F(largest)(x, n);
+        for (i = 0; i < n; i++) y[i] = EXP_BELOW(x[i] - top);
+        PB_REAL const total = (PB_REAL)F(sum)(y, n);
+        for (i = 0; i < n; i++) y[i] /= total;
+    }
+    return 0;
+}
+
+/* y = x - log(sum(exp(x))); y is also the room for the exponentials */
+static PB_CLONES int F(log_softmax)(pb_work const* w) {
+    int64_t const n = w->length;
+    int64_t i;
+    if (n) EACH_ROW {
+        PB_REAL const* PB_RESTRICT x = AT(0, r, 0);
+        PB_REAL* PB_RESTRICT y = AT(1, r, 0);
+        PB_REAL const top = F(largest)(x, n);
+        for (i = 0; i < n; i++) y[i] = EXP_BELOW(x[i] - top);
+        PB_REAL const log_total = (PB_REAL)log(F(sum)(y, n));
+        for (i = 0; i < n; i++) y[i] = (x[i] - top) - log_total;
+    }
+    return 0;
+}
+
+/* g, y | the gradient of the input: y (g - sum(g y)) */
+static PB_CLONES int F(softmax_slope)(pb_work const* w) {
+    int64_t const n = w->length;
+    int64_t i;
+    EACH_ROW {
+        PB_REAL const *PB_RESTRICT g = AT(0, r, 0), *PB_RESTRICT y = AT(1, r, 0);
+        PB_REAL* PB_RESTRICT out = AT(2, r, 0);
+        PB_REAL const total = (PB_REAL)F(sum_of_products)(g, 0, y, n);
+        for (i = 0; i < n; i++) out[i] = y[i] * (g[i] - total);
+    }
+    return 0;
+}
+
+/* g - exp(y) sum(g) */
+static PB_CLONES int F(log_softmax_slope)(pb_work const* w) {
+    int64_t const n = w->length;
+    int64_t i;
+    EACH_ROW {
+        PB_REAL const *PB_RESTRICT g = AT(0, r, 0), *PB_RESTRICT y = AT(1, r, 0);
+        PB_REAL* PB_RESTRICT out = AT(2, r, 0);
+        PB_REAL const total = (PB_REAL)F(sum)(g, n);
+        for (i = 0; i < n; i++) out[i] = g[i] - EXP(y[i]) * total;
+    }
+    return 0;
+}
+
+/* g, x, logsumexp of x | g exp(x - logsumexp), g and logsumexp being numbers of the row */
+static PB_CLONES int F(logsumexp_slope)(pb_work const* w) {
+    EACH_ROW EACH_RUN {
+        PB_REAL const* PB_RESTRICT x = AT(1, r, s);
+        PB_REAL* PB_RESTRICT out = AT(3, r, s);
+        PB_REAL const g = ONE(0, r), total = ONE(2, r);
+        for (int64_t i = 0; i < w->length; i++) out[i] = g * EXP(x[i] - total);
+    }
+    return 0;
+}
+
+/* ---- normalisation; without a mean to write or to read the center is zero
+
+   Weights and biases have a step, or are one number for each run. */
+
+#define VECTOR(k) (w->p[k] && w->step[k])
+#define NUMBER(k, otherwise) (w->p[k] ? *AT(k, r, s) : (otherwise))
+
+/* x, weight, bias | y, mean, rstd, variance: y = (x - mean) * rstd * weight + bias,
+   rstd = 1 / sqrt(variance + eps); the variance is corrected for the rounding of the mean */
+static PB_CLONES int F(normalized)(pb_work const* w) {
+    int64_t const n = w->length, count = n * w->segments;
+    int64_t i;
+    EACH_ROW {
+        double mean = 0, squares = 0;
+        if (w->p[4]) EACH_RUN mean += F(sum)(AT(0, r, s), n);
+        mean /= count;
+        PB_REAL const center = (PB_REAL)mean;
+        EACH_RUN squares += F(sum_of_squares)(AT(0, r, s), center, n);
+        double const off = mean - center, variance = squares / count - off * off;
+        PB_REAL const rstd = (PB_REAL)(1 / sqrt(variance + w->parameters[0]));
+        if (w->p[4]) ONE(4, r) = center;
+        ONE(5, r) = rstd;
+        if (w->p[6]) ONE(6, r) = (PB_REAL)variance;
+        EACH_RUN {
+            PB_REAL const *PB_RESTRICT x = AT(0, r, s), *PB_RESTRICT weight = AT(1, r, s);
+            PB_REAL const* PB_RESTRICT bias = AT(2, r, s);
+            PB_REAL* PB_RESTRICT y = AT(3, r, s);
+            if (VECTOR(1) && VECTOR(2))
+                for (i = 0; i < n; i++) y[i] = (x[i] - center) * rstd * weight[i] + bias[i];
+            else if (VECTOR(1))
+                for (i = 0; i < n; i++) y[i] = (x[i] - center) * rstd * weight[i];
+            else if (VECTOR(2))
+                for (i = 0; i < n; i++) y[i] = (x[i] - center) * rstd + bias[i];
+            else {
+                PB_REAL const scale = rstd * NUMBER(1, 1), shift = NUMBER(2, 0);
+                for (i = 0; i < n; i++) y[i] = (x[i] - center) * scale + shift;
+            }
+        }
+    }
+    return 0;
+}
+
+/* g, x, weight, mean, rstd | the gradient of x: with h = g * weight and xhat = (x - mean) * rstd
+   rstd * (h - mean(h) - xhat * mean(h * xhat)), without mean(h) if the center is zero */
+static PB_CLONES int F(normalized_slope)(pb_work const* w) {
+    int64_t const n = w->length, count = n * w->segments;
+    int64_t i;
+    EACH_ROW {
+        PB_REAL const center = w->p[3] ? ONE(3, r) : 0, rstd = ONE(4, r);
+        double total = 0, along = 0;
+        EACH_RUN {
+            PB_REAL const *g = AT(0, r, s), *x = AT(1, r, s), *weight = AT(2, r, s);
+            if (VECTOR(2)) {
+                if (w->p[3]) total += F(sum_of_products)(g, 0, weight, n);
+                along += F(sum_of_weighted)(x, center, g, weight, n);
+            } else {
+                double const factor = NUMBER(2, 1);
+                if (w->p[3]) total += factor * F(sum)(g, n);
+                along += factor * F(sum_of_products)(x, center, g, n);
+            }
+        }
+        PB_REAL const flat = (PB_REAL)(total / count), tilt = (PB_REAL)(along / count * rstd * rstd);
+        EACH_RUN {
+            PB_REAL const *PB_RESTRICT g = AT(0, r, s), *PB_RESTRICT x = AT(1, r, s);
+            PB_REAL const* PB_RESTRICT weight = AT(2, r, s);
+            PB_REAL* PB_RESTRICT out = AT(5, r, s);
+            if (VECTOR(2))
+                for (i = 0; i < n; i++) out[i] = rstd * (g[i] * weight[i] - flat - (x[i] - center) * tilt);
+            else {
+                PB_REAL const factor = NUMBER(2, 1);
+                for (i = 0; i < n; i++) out[i] = rstd * (g[i] * factor - flat - (x[i] - center) * tilt);
+            }
+        }
+    }
+    return 0;
+}
+
+/* g, x, mean, rstd | the gradients of a row's weight and bias: the sums of g * xhat and of g */
+static PB_CLONES int F(normalized_sums)(pb_work const* w) {
+    int64_t const n = w->length;
+    int64_t i;
+    EACH_ROW {
+        double along = 0, total = 0;
+        EACH_RUN {
+            PB_REAL const *g = AT(0, r, s), *x = AT(1, r, s), *mean = AT(2, r, s), *rstd = AT(3, r, s);
+            if (!w->step[3]) {
+                along += *rstd * F(sum_of_products)(x, mean ? *mean : 0, g, n);
+                total += F(sum)(g, n);
+            } else
+                for (i = 0; i < n; i++) {
+                    along += g[i] * ((x[i] - (mean ? mean[i] : 0)) * rstd[i]);
+                    total += g[i];
+                }
+        }
+        ONE(4, r) = (PB_REAL)along;
+        if (w->p[5]) ONE(5, r) = (PB_REAL)total;
+    }
+    return 0;
+}
+
+/* The same where there are a weight and a bias for each number of a row: sums over all rows. */
+#define CHUNK 256
+static PB_CLONES int F(normalized_columns)(pb_work const* w) {
+    int64_t const n = w->length;
+    int64_t from, i;
+    for (from = 0; from < n; from += CHUNK) {
+        int64_t const m = n - from < CHUNK ? n - from : CHUNK;
+        double along[CHUNK] = {0}, total[CHUNK] = {0};
+        EACH_ROW {
+            PB_REAL const *PB_RESTRICT g = AT(0, r, 0) + from, *PB_RESTRICT x = AT(1, r, 0) + from;
+            if (w->step[3]) {
+                PB_REAL const *mean = w->p[2] ? AT(2, r, 0) + from : NULL, *rstd = AT(3, r, 0) + from;
+                for (i = 0; i < m; i++) along[i] += g[i] * ((x[i] - (mean ? mean[i] : 0)) * rstd[i]);
+            } else {
+                PB_REAL const center = w->p[2] ? ONE(2, r) : 0, rstd = ONE(3, r);
+                for (i = 0; i < m; i++) along[i] += g[i] * ((x[i] - center) * rstd);
+            }
+            for (i = 0; i < m; i++) total[i] += g[i];
+        }
+        for (i = 0; i < m; i++) AT(4, 0, 0)[from + i] = (PB_REAL)along[i];
+        if (w->p[5])
+            for (i = 0; i < m; i++) AT(5, 0, 0)[from + i] = (PB_REAL)total[i];
+    }
+    return 0;
+}
+
+#undef LANES
+#undef BLOCK
+#undef EXP
+#undef EXP_BELOW
+#undef AT
+#undef ONE
+#undef EACH_ROW
+#undef EACH_RUN
+#undef FOLD_LANES
+#undef SUM
+#undef ITSELF
+#undef SQUARE
+#undef PRODUCT
+#undef WEIGHTED
+#undef VECTOR
+#undef NUMBER
+#undef CHUNK
