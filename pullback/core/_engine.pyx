@@ -12,6 +12,7 @@ reading, and which names it takes from other parts.
     dispatch.pxi    subclasses, apply (kernel, wrap) and record (a Node with its edges)
     meta.pxi        ops on tensors without numbers
     inplace.pxi     views, versions, writing into the first input
+    creation.pxi    new tensors from plain arguments
     task.pxi        a backward pass: count dependencies, run nodes latest first
     rules.pxi       what a rule is called with, and what becomes of its results
     gradients.pxi   sums in buffers, and `.grad`
@@ -65,11 +66,12 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
+from libc.math cimport INFINITY, ceil, fma, fmaf
 from libc.string cimport memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
+    import_array, ndarray, npy_int64, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
     PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_STRIDES,
-    PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_CORDER,
+    PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_ARRAY_WRITEABLE, NPY_CORDER,
 )
 
 import_array()
@@ -82,12 +84,14 @@ from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtyp
 from pullback.core._loops import first, ordered_like, strided
 from pullback.core._plans cimport Plan, find_plan, run_plan, see, USE_PLANS
 from pullback.core._views cimport (
-    BY_INDEX, BY_PLAN, BY_SELECT, BY_SLICE, Geometry, Lookup, find_indexed, find_selected, find_sliced, show,
+    BY_INDEX, BY_PLAN, BY_SELECT, BY_SLICE, Geometry, Lookup, fill_shown, find_indexed, find_selected,
+    find_sliced, show,
 )
 from pullback.core.dtype_codes cimport (
     BFLOAT16,
     BOOL,
     FLOAT32,
+    FLOAT64,
     INT64,
     KIND_BOOL,
     KIND_COMPLEX,
@@ -222,6 +226,7 @@ cdef extern from "Python.h":
     object PyObject_Vectorcall(object callable, PyObject** args, size_t nargsf, PyObject* kwnames)
     Py_ssize_t Py_REFCNT(PyObject*)
     void PyType_Modified(type)
+    long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
     void Py_SET_TYPE(PyObject*, PyTypeObject*)
     ctypedef struct PyTypeObject:
         PyObject* tp_dict
@@ -237,6 +242,7 @@ include "engine/levels.pxi"
 include "engine/dispatch.pxi"
 include "engine/meta.pxi"
 include "engine/inplace.pxi"
+include "engine/creation.pxi"
 include "engine/task.pxi"
 include "engine/rules.pxi"
 include "engine/gradients.pxi"

@@ -159,6 +159,41 @@ cdef ndarray show(Geometry* g, ndarray a):
     return view_of(a, code_of(a), g.nd, g.dims, g.strides, g.offset)
 
 
+cdef void fill_shown(Geometry* g, char* data, char* element, npy_intp item) noexcept nogil:
+    """Writes one element of `item` bytes everywhere in the view of memory that begins at `data`."""
+    cdef npy_intp index[64]
+    cdef npy_intp i, n = 1, step = 0
+    cdef int d, last = g.nd - 1
+    for d in range(g.nd):
+        index[d] = 0
+        if g.dims[d] == 0:
+            return
+    if last >= 0:
+        n, step = g.dims[last], g.strides[last]
+    data += g.offset
+    while True:
+        if item == 4:
+            for i in range(n):
+                memcpy(data + i * step, element, 4)
+        elif item == 8:
+            for i in range(n):
+                memcpy(data + i * step, element, 8)
+        else:
+            for i in range(n):
+                memcpy(data + i * step, element, item)
+        d = last - 1
+        while d >= 0:
+            index[d] += 1
+            data += g.strides[d]
+            if index[d] < g.dims[d]:
+                break
+            data -= g.strides[d] * g.dims[d]
+            index[d] = 0
+            d -= 1
+        if d < 0:
+            return
+
+
 # --------------------------------------------------------------------------------------- on specs
 
 cdef struct Dims:

@@ -158,6 +158,7 @@ def function(
     forms: tuple[Any, ...] | None = None,
     converts: bool = False,
     signatures: tuple[Callable[..., Any], ...] = (),
+    quick: tuple[Any, ...] = (),
 ) -> Callable[[Any], Any]:
     """Declares a composite: a public function of ops without rules of its own. A decorator.
 
@@ -165,7 +166,9 @@ def function(
     tensors of other libraries as data, and does not ask their `__torch_function__`. `rescue(args, kwargs)`
     is asked after a TypeError: it raises a better one, or returns what the call should have, or
     NotImplemented. `forms` are those of `elementwise`. `signatures` are functions with the
-    signatures of its calls, the fullest last, where the function's own is `*args, **kwargs`.
+    signatures of its calls, the fullest last, where the function's own is `*args, **kwargs`. `quick` is the
+    engine's way for plain arguments, which is tried first (core/engine/creation.pxi): its name, and what it
+    fills a new tensor with.
     """
 
     def declare(fn: Any) -> Any:
@@ -177,6 +180,8 @@ def function(
                 vars(fn).update(signatures=signatures, __wrapped__=signatures[-1])
             public = Function(fn, own, rescue=rescue)
             public.converts = converts
+            if quick:
+                public.quickly(*quick)
             if forms is not None:
                 public.forms, public.number_first = forms, _takes_number_first((fn, *forms))
         _publish(public, own, places, aliases)

@@ -109,6 +109,76 @@ cdef Tensor view_tensor(Op op, Tensor source, ndarray a):
     return t
 
 
+cdef Tensor indexed_view(Tensor t, object key):
+    """`t[key]` of ints, slices, None and an Ellipsis; None for any other key, or one out of range."""
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Geometry g
+    cdef ndarray a = t.array
+    cdef Tensor seen
+    if not find_indexed(&g, PyArray_NDIM(a), PyArray_DIMS(a), PyArray_STRIDES(a), PyArray_ITEMSIZE(a), key):
+        return None
+    seen = view_tensor(_basic, t, show(&g, a))
+    if pb_thread.grad and requires(t):
+        parts = key if type(key) is tuple else (key,)
+        if Ellipsis not in parts:
+            parts = (*parts, Ellipsis)
+        argv[0], argv[1] = <PyObject*>t, <PyObject*>parts
+        record(_basic, argv, 1, seen)
+    return seen
+
+
+cdef bint write_indexed(Tensor t, object key, object value) except -1:
+    """`t[key] = value` of a number, or a tensor of the same dtype, where no graph is recorded.
+
+    False, and nothing is done, for any other value or key, and where the two might share memory.
+    """
+    cdef Geometry g
+    cdef Number element
+    cdef Tensor source = None, seen
+    cdef ndarray a = t.array
+    cdef int d, more
+    if type(value) is Tensor:
+        source = <Tensor>value
+    if t.meta or t.inference or not PyArray_CHKFLAGS(a, NPY_ARRAY_WRITEABLE) or (
+            pb_thread.grad and (requires(t) or (source is not None and requires(source)))) or (
+            not find_indexed(&g, PyArray_NDIM(a), PyArray_DIMS(a), PyArray_STRIDES(a), PyArray_ITEMSIZE(a), key)):
+        return False
+    for d in range(g.nd):
+        if g.strides[d] == 0 and g.dims[d] > 1:
+            return False
+    if source is None:
+        if not read_element(value, code_of(a), &element):
+            return False
+        seen = view_tensor(_basic, t, show(&g, a))
+        fill_shown(&g, <char*>PyArray_DATA(a), <char*>&element, PyArray_ITEMSIZE(a))
+    else:
+        more = g.nd - PyArray_NDIM(source.array)
+        if source.meta or more < 0 or code_of(source.array) != code_of(a) or _may_meet(a, source.array):
+            return False
+        for d in range(more, g.nd):
+            if PyArray_DIMS(source.array)[d - more] != g.dims[d] and PyArray_DIMS(source.array)[d - more] != 1:
+                return False
+        seen = view_tensor(_basic, t, show(&g, a))
+        PyArray_CopyInto(seen.array, source.array)
+    bump_version(seen)
+    return True
+
+
+cdef bint _may_meet(ndarray a, ndarray b) noexcept:
+    """Whether the memory of two arrays may have a part in common."""
+    cdef char* bounds[4]
+    cdef npy_intp reach
+    cdef int i, d
+    for i in range(2):
+        x = b if i else a
+        bounds[2 * i] = bounds[2 * i + 1] = <char*>PyArray_DATA(x)
+        for d in range(PyArray_NDIM(x)):
+            reach = (PyArray_DIMS(x)[d] - 1) * PyArray_STRIDES(x)[d]
+            bounds[2 * i + (reach > 0)] += reach
+        bounds[2 * i + 1] += PyArray_ITEMSIZE(x)
+    return bounds[0] < bounds[3] and bounds[2] < bounds[1]
+
+
 cdef int refresh_view(Tensor t) except -1:
     """Renews the history of a view whose memory was written to: a strided piece of its base."""
     cdef PyObject* argv[MAX_PARAMS]

@@ -401,9 +401,12 @@ cdef object call_bound(Op op, PyObject** args, Py_ssize_t given, PyObject* names
     cdef object keep = None
     if names == NULL and given == n and op.size_param < 0:
         return dispatch(op, args, out)
-    if op.size_param >= 0 and given > op.size_param and type(<object>args[op.size_param]) is int:
-        keep = as_tuple(args + op.size_param, given - op.size_param)
-        taken = op.size_param + 1
+    if op.size_param >= 0 and given > op.size_param:
+        if type(<object>args[op.size_param]) is int:
+            keep = as_tuple(args + op.size_param, given - op.size_param)
+            taken = op.size_param + 1
+        elif given > op.size_param + 1 or not isinstance(<object>args[op.size_param], (tuple, list)):
+            taken = n + 1
     if taken <= n:
         for i in range(taken):
             argv[i] = args[i]
@@ -488,6 +491,11 @@ cdef str _shown(str name):
     return "input" if name == "self" else name
 
 
+cdef class Function
+
+ctypedef object (*quick_t)(Function function, PyObject** args, Py_ssize_t given, PyObject* names)
+
+
 @cython.final
 cdef class Function:
     """A public function or method around an op or a composite: a point of dispatch, and of good errors.
@@ -503,7 +511,9 @@ cdef class Function:
     cdef public object rescue, __name__
     cdef public tuple forms           # as an op's
     cdef public bint number_first
-    cdef public bint makes_numbers    # it is `tensor`: a plain number becomes one without a detour
+    cdef quick_t quick                # a way for plain arguments, which is tried first: see creation.pxi
+    cdef object fill                  # what that puts into a new tensor: a number, or a function of its array,
+    cdef tuple fill_arguments         # called with these as well
     cdef public bint converts         # what it is given is data: classes of other libraries are not asked
     cdef object doc
 
@@ -513,6 +523,10 @@ cdef class Function:
         self.in_place, self.rescue = in_place, rescue
         self.__name__ = name
         self.doc = doc
+
+    def quickly(self, str way, fill=None, *arguments):
+        """Gives it one of the quick ways of creation.pxi."""
+        self.quick, self.fill, self.fill_arguments = way_of(way), fill, arguments
 
     @property
     def __doc__(self):
@@ -547,9 +561,8 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef PyObject* argv[MAX_PARAMS]
     cdef object value
-    if function.makes_numbers and given == 1 and (
-            type(<object>args[0]) is float or type(<object>args[0]) is int):
-        value = _quick_number(args, names)
+    if function.quick != NULL and pb_thread.level == 0 and _dtypes._Defaults.device is CPU:
+        value = function.quick(function, args, given, names)
         if value is not None:
             return value
     if function.forms is not None and given and type(<object>args[0]) is not Tensor:
@@ -578,23 +591,6 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
         if value is NotImplemented:
             raise
         return value
-
-
-cdef object _quick_number(PyObject** args, PyObject* names):
-    """`tensor(2.0)` and `tensor(2.0, requires_grad=True)`; None for anything less plain."""
-    cdef object number = <object>args[0]
-    cdef bint wants = False
-    if names != NULL:
-        if PyTuple_GET_SIZE(<object>names) != 1 or (
-                PyTuple_GET_ITEM(<object>names, 0) != <PyObject*>_REQUIRES) or (
-                <object>args[1] is not True or type(number) is int):
-            return None
-        wants = True
-    if pb_thread.level or _dtypes._Defaults.device is not CPU:
-        return None
-    if type(number) is float:
-        return number_tensor(number, default_float, wants)
-    return number_tensor(number, INT64) if -(1 << 63) <= number < (1 << 63) else None
 
 
 cdef object _REQUIRES = sys.intern("requires_grad")

@@ -11,10 +11,11 @@
 # hooks_of, leave_live, live_tensors, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
 # _check_value_access (levels.pxi); DisableTorchFunction, accumulator, apply_pointwise, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
-# refresh_view, storage, version_of (inplace.pxi); backward_scalar (backward.pxi); bare, install_new,
+# indexed_view, refresh_view, storage, version_of, write_indexed (inplace.pxi); backward_scalar (backward.pxi); bare, install_new,
 # lazy_dict, pb_thread (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
+cdef Op _basic             # `x[key]`
 cdef object _operators = {}
 cdef object _ops = None    # the namespace of ops that the engine itself needs: handed over by pullback.ops
 
@@ -22,12 +23,12 @@ cdef object _ops = None    # the namespace of ops that the engine itself needs: 
 def install(operators, namespace):
     """Hands the engine the ops behind Python's operators, and the few it calls itself."""
     global _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm
-    global _lt, _le, _gt, _ge, _eq, _ne, _operators, _ops
+    global _lt, _le, _gt, _ge, _eq, _ne, _basic, _operators, _ops
     _add, _sub, _mul, _div = operators["add"], operators["sub"], operators["mul"], operators["div"]
     _pow, _pow_number, _rpow = operators["pow"], operators["pow_number"], operators["rpow"]
     _rsub, _neg, _mm = operators["rsub"], operators["neg"], operators["mm"]
     _lt, _le, _gt, _ge = operators["lt"], operators["le"], operators["gt"], operators["ge"]
-    _eq, _ne = operators["eq"], operators["ne"]
+    _eq, _ne, _basic = operators["eq"], operators["ne"], operators["basic"]
     _operators = operators
     _ops = namespace
 
@@ -299,10 +300,12 @@ cdef class Tensor:
         return _ops.bitwise_right_shift(self, other, out=_IN_PLACE)
 
     def __getitem__(self, key):
-        return _ops.getitem(self, key)
+        seen = indexed_view(self, key) if type(self) is Tensor and pb_thread.level == 0 else None
+        return _ops.getitem(self, key) if seen is None else seen
 
     def __setitem__(self, key, value):
-        _ops.setitem(self, key, value)
+        if type(self) is not Tensor or pb_thread.level or not write_indexed(self, key, value):
+            _ops.setitem(self, key, value)
 
     def __delitem__(self, key):
         raise TypeError("Tensor does not support deleting items")

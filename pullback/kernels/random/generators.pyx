@@ -569,21 +569,22 @@ def integers(ndarray out not None, Generator gen not None, low, modulus, bint tw
     fill(out, gen, &p, NULL, fill_integers)
 
 
-def permutation(Py_ssize_t n, Generator gen not None):
-    """The numbers 0 to n - 1 in random order, as int64: Fisher and Yates' shuffle.
+def shuffle(ndarray out not None, Generator gen not None):
+    """The numbers 0 to n - 1 in random order, into a contiguous array of int64: Fisher and Yates' shuffle.
 
     From 2**32 / 20 numbers on, where 32 bits would be too coarse, each goes to one of the places
     before it.
     """
-    cdef ndarray out = np.arange(n)
     cdef int64_t* places = <int64_t*>PyArray_DATA(out)
+    cdef Py_ssize_t n = PyArray_SIZE(out)
     cdef bint many = n >= 0xffffffff // 20
     cdef Py_ssize_t i, other
     with nogil, gen.lock:
+        for i in range(n):
+            places[i] = i
         for i in range(n if many else n - 1):
             if many:
                 other = <Py_ssize_t>(twister_long(&gen.twister) % <uint64_t>(i + 1))
             else:
                 other = i + <Py_ssize_t>(twister_word(&gen.twister) % <uint32_t>(n - i))
             places[i], places[other] = places[other], places[i]
-    return out

@@ -21,7 +21,9 @@ MOST_CATEGORIES = 2**24
 
 def randperm(n: int, generator: Generator) -> np.ndarray:
     """The integers 0 to n - 1 in random order, as int64."""
-    return generators.permutation(n, generator)
+    out = np.empty(n, np.int64)
+    generators.shuffle(out, generator)
+    return out
 
 
 def poisson(rate: np.ndarray, generator: Generator) -> np.ndarray:

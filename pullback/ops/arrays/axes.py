@@ -17,7 +17,7 @@ from pullback.core.settings import warn
 from pullback.core.types import Dims, Ints, Size
 from pullback.ops.elementwise import magnitude_and_sign
 from pullback.ops.shared.batches import shifted
-from pullback.ops.shared.dims import wrap_dim, wrap_dims
+from pullback.ops.shared.dims import ints_of, wrap_dim, wrap_dims
 
 
 def _also_in_place(record: Any) -> Any:
@@ -174,6 +174,7 @@ def permute(self: Spec, dims: Size) -> Spec:
     >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
     torch.Size([4, 2, 3])
     """
+    dims = ints_of("permute", "dims", dims)
     if len(dims) != self.ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the "

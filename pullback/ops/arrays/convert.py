@@ -398,7 +398,7 @@ def _tensor_like(
     """The signature of `new_tensor`."""
 
 
-@function(places="t", converts=True, signatures=(_tensor_of,))
+@function(places="t", converts=True, signatures=(_tensor_of,), quick=("numbers",))
 def tensor(data: Any = _NO_DATA, /, *rest: Any, **options: Any) -> Tensor:
     """A new tensor of the numbers in `data`: a number, nested sequences, an array or a tensor,
     copied.
@@ -415,9 +415,6 @@ def tensor(data: Any = _NO_DATA, /, *rest: Any, **options: Any) -> Tensor:
     if rest:
         raise TypeError(f"tensor() takes 1 positional argument but {1 + len(rest)} were given")
     return _tensor("tensor", data, options, None, "torch.tensor")
-
-
-tensor.makes_numbers = True
 
 
 def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, caller: str) -> Tensor:

@@ -226,7 +226,7 @@ def as_element(value: Any, kind: Dtype) -> Any:
 # -------------------------------------------------------------------------------------- by size
 
 
-@function(places="t")
+@function(places="t", quick=("size", 0))
 def zeros(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     """A tensor of zeros. `size` is ints or a tuple; RuntimeError for a negative one.
 
@@ -239,7 +239,7 @@ def zeros(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     return created("zeros", options, get_default_dtype(), shape, np.zeros)
 
 
-@function(places="t")
+@function(places="t", quick=("size", 1))
 def ones(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     """A tensor of ones. `size` is ints or a tuple; RuntimeError for a negative one.
 
@@ -251,7 +251,7 @@ def ones(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     return created("ones", options, get_default_dtype(), shape, np.ones)
 
 
-@function(places="t")
+@function(places="t", quick=("size",))
 def empty(*size: int | Sequence[int], **options: Unpack[FormatOptions]) -> Tensor:
     """A tensor whose elements are not set. `memory_format` lays out four or five dims channels
     last.
@@ -267,7 +267,12 @@ def empty(*size: int | Sequence[int], **options: Unpack[FormatOptions]) -> Tenso
 def _fill_maker(value: Any, kind: Dtype) -> Make:
     """What makes arrays filled with a number; `kind` is their dtype."""
     element = as_element(value, kind)
-    return lambda shape, dtype: np.full(shape, element, dtype)
+
+    def make(shape: Sequence[int], dtype: Any) -> Array:
+        with np.errstate(over="ignore"):  # in half precision
+            return np.full(shape, element, dtype)
+
+    return make
 
 
 def _fill_value(name: str, value: Any) -> Any:
@@ -288,7 +293,7 @@ def exact_size(name: str, size: Any) -> Sequence[int]:
     return shape_of(name, (size,))
 
 
-@function(places="t")
+@function(places="t", quick=("size and number",))
 def full(size: Sequence[int], fill_value: Number, **options: Unpack[Options]) -> Tensor:
     """A tensor filled with a number, in the number's dtype unless `dtype` says otherwise.
 
@@ -419,7 +424,7 @@ def like(name: str, input: Any, options: Any, make: Make) -> Tensor:
     return created(name, options, kind, shape, make if plain else laid_out)
 
 
-@function(places="t")
+@function(places="t", quick=("like", 0))
 def zeros_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     """Zeros in the shape, dtype, device and order of memory of `input`.
 
@@ -430,7 +435,7 @@ def zeros_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     return like("zeros_like", input, options, np.zeros) if options else _zeros_like(input)
 
 
-@function(places="t")
+@function(places="t", quick=("like", 1))
 def ones_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     """Ones in the shape, dtype, device and order of memory of `input`.
 
@@ -441,7 +446,7 @@ def ones_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     return like("ones_like", input, options, np.ones) if options else _full_like(input, True)
 
 
-@function(places="t")
+@function(places="t", quick=("like",))
 def empty_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     """A tensor in the shape, dtype, device and order of memory of `input`, its elements not set.
 
@@ -452,7 +457,7 @@ def empty_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     return like("empty_like", input, options, np.empty)
 
 
-@function(places="t")
+@function(places="t", quick=("like", ...))
 def full_like(input: Tensor, fill_value: Number, **options: Unpack[FormatOptions]) -> Tensor:
     """A number in the shape, dtype, device and order of memory of `input`.
 
@@ -476,7 +481,7 @@ def _new_like(name: str, input: Tensor, size: Any, options: Any, make: Make) -> 
     return created(name, {"device": input.device, **options}, input.dtype, shape, make)
 
 
-@function(places="m")
+@function(places="m", quick=("own size", 0))
 def new_zeros(self: Tensor, *size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     """Zeros of any size with this tensor's dtype and device.
 
@@ -487,7 +492,7 @@ def new_zeros(self: Tensor, *size: int | Sequence[int], **options: Unpack[Option
     return _new_like("new_zeros", self, size, options, np.zeros)
 
 
-@function(places="m")
+@function(places="m", quick=("own size", 1))
 def new_ones(self: Tensor, *size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     """Ones of any size with this tensor's dtype and device.
 
@@ -498,7 +503,7 @@ def new_ones(self: Tensor, *size: int | Sequence[int], **options: Unpack[Options
     return _new_like("new_ones", self, size, options, np.ones)
 
 
-@function(places="m")
+@function(places="m", quick=("own size",))
 def new_empty(self: Tensor, *size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     """A tensor of any size with this one's dtype and device, its elements not set.
 
@@ -509,7 +514,7 @@ def new_empty(self: Tensor, *size: int | Sequence[int], **options: Unpack[Option
     return _new_like("new_empty", self, size, options, np.empty)
 
 
-@function(places="m")
+@function(places="m", quick=("size and number",))
 def new_full(self: Tensor, size: Sequence[int], fill_value: Number, **options: Unpack[Options]) -> Tensor:
     """A number in any size with this tensor's dtype and device.
 
@@ -541,7 +546,7 @@ def new_empty_strided(
 # ------------------------------------------------------------------------------- special matrices
 
 
-@function(places="t")
+@function(places="t", quick=("identity",))
 def eye(n: int, m: int | None = None, **options: Unpack[Options]) -> Tensor:
     """The identity matrix, n by n or n by m. RuntimeError for a negative size.
 

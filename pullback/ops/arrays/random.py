@@ -15,7 +15,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from pullback.core._engine import Tensor, from_array, levels
-from pullback.core.dtypes import as_device, get_default_dtype, int64, uint8
+from pullback.core.dtypes import as_device, from_numpy_dtype, get_default_dtype, int64, uint8
 from pullback.core.dtypes import device as Device
 from pullback.core.meta import meta_array, meta_broadcast
 from pullback.core.op import function, op
@@ -206,7 +206,7 @@ def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None],
     return finished(made, options.get("requires_grad", False))
 
 
-@function(places="t")
+@function(places="t", quick=("size", generators.uniform, default_generator, 0.0, 1.0))
 def rand(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tensor:
     """Numbers uniform on [0, 1). NotImplementedError for integer dtypes.
 
@@ -221,7 +221,7 @@ def rand(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tensor
     return _new_random("rand", options, get_default_dtype(), shape, _maker(fills.uniform, generator))
 
 
-@function(places="t")
+@function(places="t", quick=("size", generators.normal, default_generator, 0.0, 1.0))
 def randn(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tensor:
     """Normal numbers of mean 0 and variance 1. NotImplementedError for integer dtypes.
 
@@ -256,7 +256,7 @@ def _from_low(low: int, high: int, size: Sequence[int], **options: Unpack[Random
     """The fuller form of `randint`."""
 
 
-@function(places="t", signatures=(_from_zero, _from_low))
+@function(places="t", signatures=(_from_zero, _from_low), quick=("bounds", fills.randint, default_generator))
 def randint(*args: Any, **options: Any) -> Tensor:
     """Integers from [low, high), int64 by default: `randint(high, size)` or `randint(low, high,
     size)`.
@@ -286,7 +286,7 @@ def randint(*args: Any, **options: Any) -> Tensor:
     return _new_random("randint", options, int64, shape, _maker(fills.randint, generator, low, high))
 
 
-@function(places="t")
+@function(places="t", quick=("count", generators.shuffle, default_generator))
 def randperm(n: int, **options: Unpack[RandomOptions]) -> Tensor:
     """The integers 0 to n - 1 in random order, int64 by default.
 
@@ -303,6 +303,10 @@ def randperm(n: int, **options: Unpack[RandomOptions]) -> Tensor:
     def make(shape: Sequence[int], dtype: Any) -> Array:
         if len(shape) > 1:
             return np.stack([make(shape[1:], dtype) for _ in range(shape[0])])
+        if dtype.kind in "bc":
+            raise NotImplementedError(
+                f"\"randperm\" not implemented for '{from_numpy_dtype(dtype).type_name}'"
+            )
         order = samples.randperm(n, generator)
         if n and dtype.kind in "iu" and n > np.iinfo(dtype).max:
             raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
@@ -311,7 +315,7 @@ def randperm(n: int, **options: Unpack[RandomOptions]) -> Tensor:
     return _new_random("randperm", options, int64, (n,), make)
 
 
-@function(places="t")
+@function(places="t", quick=("like", generators.uniform, default_generator, 0.0, 1.0))
 def rand_like(input: Tensor, **options: Unpack[RandomFormatOptions]) -> Tensor:
     """`rand` in the shape, dtype, device and order of memory of `input`.
 
@@ -322,7 +326,7 @@ def rand_like(input: Tensor, **options: Unpack[RandomFormatOptions]) -> Tensor:
     return _filled_like("rand_like", input, options, fills.uniform)
 
 
-@function(places="t")
+@function(places="t", quick=("like", generators.normal, default_generator, 0.0, 1.0))
 def randn_like(input: Tensor, **options: Unpack[RandomFormatOptions]) -> Tensor:
     """`randn` in the shape, dtype, device and order of memory of `input`.
 

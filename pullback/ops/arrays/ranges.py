@@ -9,12 +9,12 @@ from typing import Any, Unpack
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, levels
+from pullback.core._engine import Tensor, levels, spread
 from pullback.core.dtypes import device, get_default_dtype, int64, layout, number_dtype
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
-from pullback.ops.arrays.create import Options, created, dtype_of
+from pullback.ops.arrays.create import Options, as_element, created, dtype_of
 from pullback.ops.shared.forms import explained, forms_of, mismatch
 
 
@@ -75,7 +75,7 @@ def _check_arange(start: Any, end: Any, step: Any) -> None:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
 
 
-@function(places="t", signatures=(_to_end, _in_steps))
+@function(places="t", signatures=(_to_end, _in_steps), quick=("range",))
 def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
     """Numbers from `start` (0) up to but not including `end`, `step` (1) apart: `arange(start,
     end, step)`.
@@ -87,8 +87,6 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
     >>> torch.arange(1, 2, 0.25)
     tensor([1.0000, 1.2500, 1.5000, 1.7500])
     """
-    if not options and len(args) == 1 and type(args[0]) is int and args[0] >= 0:
-        return created("arange", options, int64, args, lambda shape, dtype: np.arange(*shape))
     start, end, step = _arange_arguments("arange", args, options)
     whole = all(isinstance(value, int) for value in (start, end, step))
     kind = int64 if whole else get_default_dtype()
@@ -125,8 +123,7 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
 def _spaced(start: Any, step: Any, count: int, whole: bool) -> Array:
     """`start + i * step` for i < count, as int64 or float64."""
     if whole:
-        start, step = int(start), int(step)
-        return np.arange(start, start + count * step, step, dtype=np.int64)
+        return np.arange(count) * int(step) + int(start)
     return np.arange(count) * float(step) + start
 
 
@@ -217,6 +214,10 @@ def _evenly_spaced(start: Any, end: Any, steps: int, target: Dtype) -> Array:
     wide = {"f": target.numpy, "c": target.numpy}.get(target.kind, np.dtype(np.float64))
     if target.itemsize == 2 and target.kind == "f":
         wide = np.dtype(np.float32)
+    if wide.kind == "f":
+        made = np.empty(steps, wide)
+        spread(made, start, end)
+        return made
     start, end = wide.type(start), wide.type(end)
     if steps < 2:
         return np.full(steps, start, wide)
@@ -240,7 +241,7 @@ def linspace(start: Tensor | Number, end: Tensor | Number, steps: int, **options
     first, last = _end_points("linspace", start, end)
     kind, target = _spread_kind("linspace", options, first, last)
     if target.kind in "ui":
-        first, last = int(first), int(last)
+        first, last = as_element(first, target), as_element(last, target)
 
     def make(shape: Any, dtype: Any) -> Array:
         return _evenly_spaced(first, last, steps, target).astype(dtype)
@@ -279,7 +280,7 @@ def logspace(
     return created("logspace", options, kind, (steps,), make)
 
 
-linspace = explained(linspace, places="t")
+linspace = explained(linspace, places="t", quick=("ends",))
 logspace = explained(logspace, places="t")
 
 

@@ -27,7 +27,7 @@ from pullback.core.op import function, op
 from pullback.core.strides import contiguous_strides
 from pullback.core.types import Array
 from pullback.ops.shared.batches import padded, shifted, shifted_args
-from pullback.ops.shared.dims import infer_size, view_strides, wrap_dim
+from pullback.ops.shared.dims import infer_size, ints_of, view_strides, wrap_dim
 from pullback.ops.shared.flat_indices import WHOLE
 
 
@@ -455,6 +455,7 @@ def expand(self: Spec, size: Size, implicit: bool = False) -> Spec:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
+    size = ints_of("expand", "size", size)
     have, steps = self.shape, self.strides
     new = len(size) - len(have)
     if new < 0:

@@ -40,6 +40,17 @@ def one_or_many(dims: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(index(d) for d in dims)
 
 
+def ints_of(name: str, parameter: str, sizes: Any) -> tuple[int, ...]:
+    """An argument that is a tuple of ints; TypeError if something in it cannot be read as one."""
+    for place, n in enumerate(sizes):
+        if type(n) is not int and not hasattr(type(n), "__index__"):
+            raise TypeError(
+                f"{name}(): argument '{parameter}' (position 1) must be tuple of ints, but found element of "
+                f"type {type(n).__name__} at pos {place}"
+            )
+    return tuple([index(n) for n in sizes])
+
+
 def infer_size(shape: Any, numel: int) -> tuple[int, ...]:
     """A shape for `numel` elements, in which one size may be -1; RuntimeError if none fits."""
     sizes = tuple([n if type(n) is int else index(n) for n in shape])

@@ -273,19 +273,24 @@ def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool)
 
 
 def explained(
-    function: Any, *forms: Any, name: str = "", places: str = "tm", aliases: tuple[str, ...] = ()
+    function: Any,
+    *forms: Any,
+    name: str = "",
+    places: str = "tm",
+    aliases: tuple[str, ...] = (),
+    quick: tuple[Any, ...] = (),
 ) -> Any:
     """Publishes an op or function whose refusals are explained by its forms; its method by theirs.
 
-    The forms are functions with the signatures of calls, by default the function itself.
+    The forms are functions with the signatures of calls, by default the function itself; `quick` is that of
+    `core.op.function`.
     """
     name = name or function.__name__
     if "m" in places:
         declare(name=name, places="m", rescue=_rescuer(function, forms, True))(function)
     places = places.replace("m", "")
-    return declare(name=name, places=places, aliases=aliases, rescue=_rescuer(function, forms, False))(
-        function
-    )
+    rescue = _rescuer(function, forms, False)
+    return declare(name=name, places=places, aliases=aliases, rescue=rescue, quick=quick)(function)
 
 
 def public(*forms: Any, places: str = "", space: str = "nn.functional") -> Callable[..., Any]:

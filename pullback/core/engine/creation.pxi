@@ -1,0 +1,486 @@
+# New tensors from the plainest arguments: sizes, numbers, lists of numbers.
+#
+# What makes tensors is plain Python (pullback/ops/arrays/create.py and its neighbours), which takes every
+# argument there is and has the words for what is wrong. Most calls are plain: ints, a dtype, requires_grad.
+# A `Function` with a `quick` way tries that first. It makes the tensor, or returns None without having done
+# anything: then the function itself is called. So nothing is decided here that is not decided there too.
+#
+# Read `Request`, `by_size`, then the table `WAYS`. `tensor_of` reads lists of numbers.
+#
+# From other parts: Function (op.pxi); default_float, KIND (pointwise.pxi); Tensor, wrap (tensor.pxi);
+# pb_thread (_engine.pyx).
+
+cdef enum:
+    MOST_BYTES = 1 << 16   # of a tensor made here: for larger ones time goes elsewhere
+
+
+cdef struct Request:        # what a call asks for
+    int nd, code            # the dtype's code, NO_DTYPE if none is given
+    bint requires_grad
+    npy_intp dims[64]
+
+
+cdef bint read_options(Request* r, PyObject** values, PyObject* names) except -1:
+    """Reads the keywords `dtype`, `requires_grad` and a `device` that is the CPU; False for others."""
+    cdef Py_ssize_t i
+    cdef PyObject* name
+    cdef object value
+    r.code, r.requires_grad = NO_DTYPE, False
+    for i in range(0 if names == NULL else PyTuple_GET_SIZE(<object>names)):
+        name, value = PyTuple_GET_ITEM(<object>names, i), <object>values[i]
+        if name == <PyObject*>_DTYPE and (type(value) is _dtypes.dtype or value is None):
+            r.code = NO_DTYPE if value is None else value.code
+        elif name == <PyObject*>_REQUIRES and (value is True or value is False):
+            r.requires_grad = value
+        elif name != <PyObject*>_DEVICE or (value is not CPU and value is not None):
+            return False
+    return True
+
+
+cdef object _DTYPE = sys.intern("dtype")
+cdef object _DEVICE = sys.intern("device")
+
+
+cdef bint read_int(object x, npy_intp* n) except -1:
+    """Whether an object is an int, and no huge one."""
+    cdef int overflow = 0
+    if type(x) is not int:
+        return False
+    n[0] = PyLong_AsLongLongAndOverflow(x, &overflow)
+    return overflow == 0
+
+
+cdef bint read_size(Request* r, PyObject** args, Py_ssize_t given) except -1:
+    """Reads a size of ints, or of one tuple or list of them, into `dims`."""
+    cdef Py_ssize_t i
+    cdef npy_intp n = 0
+    r.nd = 0
+    if given == 1 and isinstance(<object>args[0], (tuple, list)):
+        if len(<object>args[0]) > 64:
+            return False
+        for x in <object>args[0]:
+            if not read_int(x, &n) or n < 0:
+                return False
+            r.dims[r.nd] = n
+            r.nd += 1
+        return True
+    if given < 1 or given > 64:
+        return False
+    for i in range(given):
+        if not read_int(<object>args[i], &n) or n < 0:
+            return False
+        r.dims[i] = n
+    r.nd = given
+    return True
+
+
+cdef bint fits(Request* r) except -1:
+    """Whether the tensor is small, and may have the gradient that is asked for."""
+    cdef npy_intp count = 16
+    cdef int i
+    if r.requires_grad and KIND[r.code] < KIND_FLOAT:
+        return False
+    for i in range(r.nd):
+        if r.dims[i] > MOST_BYTES:
+            return False
+        count *= r.dims[i]
+        if count > MOST_BYTES:
+            return False
+    return True
+
+
+cdef Tensor new_tensor(Request* r):
+    """The tensor that is asked for, its elements not set."""
+    cdef Tensor t = wrap(empty(r.nd, r.dims, r.code))
+    t.requires = r.requires_grad
+    return t
+
+
+cdef int fill_with(ndarray a, Number* element) noexcept:
+    """Writes one element everywhere in a contiguous array."""
+    cdef npy_intp item = PyArray_ITEMSIZE(a), have = item, total = PyArray_SIZE(a) * item
+    cdef char* data = <char*>PyArray_DATA(a)
+    if total:
+        memcpy(data, element, item)
+    while have < total:   # by doubling
+        memcpy(data + have, data, min(have, total - have))
+        have *= 2
+    return 0
+
+
+cdef bint read_element(object x, int code, Number* element) except -1:
+    """Writes a Python number as an element of a dtype; False if it is none, or might not fit."""
+    cdef npy_intp n = 0
+    cdef double real
+    if type(x) is bool:
+        x = int(x)
+    if code == BOOL:
+        if type(x) is not int and type(x) is not float:
+            return False
+    elif KIND[code] == KIND_FLOAT and not is_half(code):
+        if type(x) is not float and not read_int(x, &n):
+            return False
+        real = x
+        if code == FLOAT32 and real == real and abs(real) > 3.4028234663852886e38 and abs(real) != INFINITY:
+            return False
+    elif code != INT64 or not read_int(x, &n):
+        return False
+    store_number(x, code, element)
+    return True
+
+
+cdef object fill_by(Function function, Tensor t):
+    """Fills a new tensor as the function says: with a number, by calling something, or not at all."""
+    cdef Number element
+    cdef PyObject* argv[6]
+    cdef Py_ssize_t i
+    cdef tuple rest
+    if function.fill is None:
+        return t
+    if type(function.fill) is int:
+        store_number(function.fill, code_of(t.array), &element)
+        fill_with(t.array, &element)
+        return t
+    rest = function.fill_arguments
+    argv[0] = <PyObject*>t.array
+    for i in range(len(rest)):
+        argv[1 + i] = PyTuple_GET_ITEM(rest, i)
+    PyObject_Vectorcall(function.fill, argv, 1 + len(rest), NULL)
+    return t
+
+
+cdef bint fillable(Function function, int code) noexcept:
+    """Whether a function fills tensors of a dtype: what draws numbers, floats only."""
+    return function.fill is None or type(function.fill) is int or code == FLOAT32 or code == FLOAT64
+
+
+cdef object by_size(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`zeros(2, 3)`, `rand((2, 3), dtype=torch.float64)`"""
+    cdef Request r
+    if not read_options(&r, args + given, names) or not read_size(&r, args, given):
+        return None
+    if r.code == NO_DTYPE:
+        r.code = default_float
+    if not fits(&r) or not fillable(function, r.code):
+        return None
+    return fill_by(function, new_tensor(&r))
+
+
+cdef object by_own_size(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`x.new_zeros(2, 3)`"""
+    cdef Request r
+    if not read_options(&r, args + given, names) or type(<object>args[0]) is not Tensor or (
+            (<Tensor>args[0]).meta) or not read_size(&r, args + 1, given - 1):
+        return None
+    if r.code == NO_DTYPE:
+        r.code = code_of((<Tensor>args[0]).array)
+    if not fits(&r):
+        return None
+    return fill_by(function, new_tensor(&r))
+
+
+cdef object by_size_and_number(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`full((2, 3), 1.5)`, `x.new_full((2, 3), 1.5)`"""
+    cdef Request r
+    cdef Number element
+    cdef Tensor t
+    cdef Py_ssize_t own = given == 3
+    if given != 2 and not own or not isinstance(<object>args[own], (tuple, list)) or (
+            not read_options(&r, args + given, names) or not read_size(&r, args + own, 1)):
+        return None
+    if own and (type(<object>args[0]) is not Tensor or (<Tensor>args[0]).meta):
+        return None
+    x = <object>args[own + 1]
+    if r.code == NO_DTYPE:
+        r.code = code_of((<Tensor>args[0]).array) if own else (
+            default_float if type(x) is float else INT64 if type(x) is int else BOOL)
+    if not fits(&r) or not read_element(x, r.code, &element):
+        return None
+    t = new_tensor(&r)
+    fill_with(t.array, &element)
+    return t
+
+
+cdef object like_another(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`zeros_like(x)`, `full_like(x, 1.5)`"""
+    cdef Request r
+    cdef Number element
+    cdef Tensor t
+    cdef ndarray a
+    cdef bint numbered = function.fill is _BY_ARGUMENT
+    if given != 1 + numbered or type(<object>args[0]) is not Tensor or (<Tensor>args[0]).meta or (
+            not read_options(&r, args + given, names)):
+        return None
+    a = (<Tensor>args[0]).array
+    if not PyArray_IS_C_CONTIGUOUS(a):
+        return None
+    r.nd = PyArray_NDIM(a)
+    memcpy(r.dims, PyArray_DIMS(a), r.nd * sizeof(npy_intp))
+    if r.code == NO_DTYPE:
+        r.code = code_of(a)
+    if not fits(&r):
+        return None
+    if not numbered:
+        return fill_by(function, new_tensor(&r)) if fillable(function, r.code) else None
+    if not read_element(<object>args[1], r.code, &element):
+        return None
+    t = new_tensor(&r)
+    fill_with(t.array, &element)
+    return t
+
+
+cdef object _BY_ARGUMENT = Ellipsis   # the `fill` of a function that is told the number
+
+
+cdef object by_range(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`arange(5)`, `arange(0, 1, 0.1)`"""
+    cdef Request r
+    cdef Tensor t
+    cdef npy_intp first = 0, last = 0, by = 1, i
+    cdef double start = 0, end, step = 1, count
+    cdef bint whole = True
+    if given < 1 or given > 3 or not read_options(&r, args + given, names):
+        return None
+    for i in range(given):
+        whole = whole and type(<object>args[i]) is int
+        if type(<object>args[i]) is not int and type(<object>args[i]) is not float:
+            return None
+    if r.code == NO_DTYPE:
+        r.code = INT64 if whole else default_float
+    r.nd = 1
+    if r.code == INT64 and whole:
+        if not read_int(<object>args[0 if given == 1 else 1], &last) or (
+                given > 1 and not read_int(<object>args[0], &first)) or (
+                given > 2 and not read_int(<object>args[2], &by)):
+            return None
+        if abs(first) > MOST_BYTES or abs(last) > MOST_BYTES or abs(by) > MOST_BYTES or by == 0 or (
+                (last - first) * by < 0):
+            return None
+        r.dims[0] = (last - first + by - (1 if by > 0 else -1)) // by
+        if not fits(&r):
+            return None
+        t = new_tensor(&r)
+        for i in range(r.dims[0]):
+            (<npy_int64*>PyArray_DATA(t.array))[i] = first + i * by
+        return t
+    if r.code != FLOAT32 and r.code != FLOAT64:
+        return None
+    end = <object>args[0 if given == 1 else 1]
+    if given > 1:
+        start = <object>args[0]
+    if given > 2:
+        step = <object>args[2]
+    if step == 0 or not (end - start) * step >= 0 or abs(start) == INFINITY or abs(end) == INFINITY:
+        return None
+    count = ceil((end - start) / step)
+    if not count <= MOST_BYTES:
+        return None
+    r.dims[0] = <npy_intp>count
+    if not fits(&r):
+        return None
+    t = new_tensor(&r)
+    for i in range(r.dims[0]):
+        if r.code == FLOAT32:
+            (<float*>PyArray_DATA(t.array))[i] = <float>(i * step + start)
+        else:
+            (<double*>PyArray_DATA(t.array))[i] = i * step + start
+    return t
+
+
+cdef object by_ends(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`linspace(0, 1, 5)`"""
+    cdef Request r
+    cdef Tensor t
+    if given != 3 or not read_options(&r, args + given, names) or not read_size(&r, args + 2, 1) or r.nd != 1:
+        return None
+    for i in range(2):
+        if type(<object>args[i]) is not int and type(<object>args[i]) is not float:
+            return None
+    if r.code == NO_DTYPE:
+        r.code = default_float
+    if not fits(&r) or r.code != FLOAT32 and r.code != FLOAT64 or type(<object>args[2]) is not int:
+        return None
+    t = new_tensor(&r)
+    spread(t.array, <object>args[0], <object>args[1])
+    return t
+
+
+cpdef spread(ndarray a, double start, double end):
+    """Fills a contiguous array of floats with evenly spaced numbers, counted from the nearer end."""
+    cdef npy_intp n = PyArray_SIZE(a), i
+    cdef float* narrow = <float*>PyArray_DATA(a)
+    cdef double* wide = <double*>PyArray_DATA(a)
+    cdef double step
+    cdef float first = <float>start, last = <float>end, by
+    if PyArray_ITEMSIZE(a) == 4:
+        by = (last - first) / <float>(n - 1) if n > 1 else 0
+        for i in range(n):
+            narrow[i] = fmaf(<float>i, by, first) if i < n // 2 or n == 1 else fmaf(<float>(i + 1 - n), by, last)
+    else:
+        step = (end - start) / (n - 1) if n > 1 else 0
+        for i in range(n):
+            wide[i] = fma(i, step, start) if i < n // 2 or n == 1 else fma(i + 1 - n, step, end)
+
+
+cdef object by_count(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`randperm(5)`"""
+    cdef Request r
+    if given != 1 or type(<object>args[0]) is not int or (
+            not read_options(&r, args + given, names) or not read_size(&r, args, 1)):
+        return None
+    r.code = INT64 if r.code == NO_DTYPE else r.code
+    return fill_by(function, new_tensor(&r)) if r.code == INT64 and fits(&r) else None
+
+
+cdef object by_bounds(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`randint(10, (2, 3))`, `randint(5, 10, (2, 3))`"""
+    cdef Request r
+    cdef PyObject* argv[4]
+    cdef Tensor t
+    cdef object zero = 0
+    if given < 2 or given > 3 or not isinstance(<object>args[given - 1], (tuple, list)) or (
+            not read_options(&r, args + given, names) or not read_size(&r, args + given - 1, 1)):
+        return None
+    r.code = INT64 if r.code == NO_DTYPE else r.code
+    if r.code != INT64 or not fits(&r):
+        return None
+    for i in range(given - 1):
+        if type(<object>args[i]) is not int:
+            return None
+    t = new_tensor(&r)
+    argv[0], argv[1] = <PyObject*>t.array, PyTuple_GET_ITEM(function.fill_arguments, 0)
+    argv[2] = <PyObject*>zero if given == 2 else args[0]
+    argv[3] = args[given - 2]
+    PyObject_Vectorcall(function.fill, argv, 4, NULL)
+    return t
+
+
+cdef object identity(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`eye(3)`"""
+    cdef Request r
+    cdef Tensor t
+    cdef Number one
+    cdef npy_intp i, item
+    if given < 1 or given > 2 or isinstance(<object>args[0], (tuple, list)) or (
+            not read_options(&r, args + given, names) or not read_size(&r, args, given)):
+        return None
+    if r.nd == 1:
+        r.nd, r.dims[1] = 2, r.dims[0]
+    if r.code == NO_DTYPE:
+        r.code = default_float
+    if not fits(&r):
+        return None
+    t = new_tensor(&r)
+    store_number(1, r.code, &one)
+    item = PyArray_ITEMSIZE(t.array)
+    memset(PyArray_DATA(t.array), 0, PyArray_SIZE(t.array) * item)
+    for i in range(min(r.dims[0], r.dims[1])):
+        memcpy(<char*>PyArray_DATA(t.array) + i * (r.dims[1] + 1) * item, &one, item)
+    return t
+
+
+# ------------------------------------------------------------------------------- numbers in lists
+
+cdef struct Numbers:        # what nested lists of numbers hold
+    Request r
+    bint floats, ints, bools
+    char* at                # where the next element goes
+
+
+cdef bint look_at(Numbers* found, object data, int depth) except -1:
+    """The sizes and the types of the numbers of nested lists; False if they are not plain."""
+    cdef npy_intp n
+    if type(data) is not list and type(data) is not tuple:
+        found.floats = found.floats or type(data) is float
+        found.ints = found.ints or type(data) is int
+        found.bools = found.bools or type(data) is bool
+        return depth == found.r.nd and (type(data) is float or type(data) is int or type(data) is bool)
+    n = len(data)
+    if depth == found.r.nd:
+        if depth == 64 or found.floats or found.ints or found.bools:
+            return False
+        found.r.dims[depth] = n
+        found.r.nd += 1
+    if n == 0 or n != found.r.dims[depth]:
+        return False
+    for item in data:
+        if not look_at(found, item, depth + 1):
+            return False
+    return True
+
+
+cdef bint copy_numbers(Numbers* found, object data) except -1:
+    """Writes the numbers of nested lists one after another; False where one does not fit the dtype."""
+    cdef int code = found.r.code
+    cdef npy_intp n = 0
+    if type(data) is list or type(data) is tuple:
+        for item in data:
+            if not copy_numbers(found, item):
+                return False
+        return True
+    if code == FLOAT32 or code == FLOAT64:
+        if type(data) is not float and not read_int(int(data), &n):
+            return False
+        if code == FLOAT32:
+            (<float*>found.at)[0] = <float><double>data
+            found.at += 4
+        else:
+            (<double*>found.at)[0] = data
+            found.at += 8
+    elif code == INT64:
+        if not read_int(int(data), &n):
+            return False
+        (<npy_int64*>found.at)[0] = n
+        found.at += 8
+    else:
+        found.at[0] = bool(data)
+        found.at += 1
+    return True
+
+
+cdef object tensor_of(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`tensor([1.0, 2.0])`, `tensor([[1], [2]], dtype=torch.float64)`; `tensor(2.0)`"""
+    cdef Numbers found
+    cdef Tensor t
+    cdef object data = <object>args[0]
+    if given != 1 or not read_options(&found.r, args + given, names):
+        return None
+    found.r.nd, found.floats, found.ints, found.bools = 0, False, False, False
+    if not look_at(&found, data, 0):
+        return None
+    if found.r.code == NO_DTYPE:
+        found.r.code = default_float if found.floats else INT64 if found.ints else BOOL
+    if found.r.code != FLOAT32 and found.r.code != FLOAT64 and (
+            found.floats or (found.r.code != INT64 and (found.ints or found.r.code != BOOL))):
+        return None
+    if found.r.requires_grad and KIND[found.r.code] < KIND_FLOAT:
+        return None
+    t = new_tensor(&found.r)
+    found.at = <char*>PyArray_DATA(t.array)
+    return t if copy_numbers(&found, data) else None
+
+
+# ------------------------------------------------------------------------------------------- ways
+
+cdef struct Way:
+    const char* name
+    quick_t make
+
+cdef Way[10] WAYS
+WAYS[0] = Way("size", by_size)
+WAYS[1] = Way("own size", by_own_size)
+WAYS[2] = Way("size and number", by_size_and_number)
+WAYS[3] = Way("like", like_another)
+WAYS[4] = Way("range", by_range)
+WAYS[5] = Way("ends", by_ends)
+WAYS[6] = Way("count", by_count)
+WAYS[7] = Way("bounds", by_bounds)
+WAYS[8] = Way("identity", identity)
+WAYS[9] = Way("numbers", tensor_of)
+
+
+cdef quick_t way_of(str name) except NULL:
+    for i in range(10):
+        if WAYS[i].name == name.encode():
+            return WAYS[i].make
+    raise ValueError(f"no quick way '{name}'")

@@ -1,0 +1,150 @@
+"""New tensors: the quick way of plain arguments gives what the general one gives, and so do wrong ones."""
+
+import itertools
+
+import pytest
+from library import torch
+
+NAMES = "float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool", "complex64"
+DTYPES = [None, *NAMES]
+SIZES = [(2, 3), ((2, 3),), ([2, 3],), (0,), ((),), (3, 0), (-1,), (2.5,), ("a",), (True,), (2**40, 2**40)]
+NUMBERS = [1, 1.5, True, -1, 300, 2**40, 1e300, float("inf"), -(2**63), 2**63, 1 + 2j]
+LISTS = [
+    [1, 2, 3], [1.0, 2], [[1, 2], [3, 4]], [[1, 2], [3]], [1, [2]], [[1], 2], [], [[]], [True, False],
+    [True, 1], [True, 1.5], [(1, 2), [3, 4]], [2**62], [2**63], [1e300], [float("nan")], [1j], ["a"], 3, 2.5,
+    True, [[[1.0]]], [2**53 + 1], [1, None],
+]  # fmt: skip
+RANGES = [
+    (5,), (0,), (-1,), (2, 5), (5, 2), (5, 2, -1), (0, 10, 3), (10, 0, -3), (0, 1, 0.1), (0.0, 1, 0.25),
+    (1, 2, 0), (float("inf"),), (1.5,), (0, -5, -2), (3, 3), (-3, 3, 0.5), (2**62,),
+]  # fmt: skip
+
+
+def outcome(call):
+    """What is told of a new tensor, or of the error."""
+    try:
+        x = call()
+    except (RuntimeError, TypeError, ValueError, OverflowError, NotImplementedError) as error:
+        return type(error), str(error)
+    numbers = x.detach().to(torch.complex128 if x.is_complex() else torch.float64)
+    return x.dtype, x.shape, x.stride(), x.requires_grad, str(numbers.tolist())
+
+
+def plain_and_general(make):
+    """`make(**options)` with and without an option that no quick way reads, and that changes nothing."""
+    for name, grad in itertools.product(DTYPES, (False, True)):
+        options = {} if name is None else {"dtype": getattr(torch, name)}
+        if grad:
+            options["requires_grad"] = True
+        torch.manual_seed(0)
+        quick = outcome(lambda options=options: make(**options))
+        torch.manual_seed(0)
+        general = outcome(lambda options=options: make(layout=torch.strided, **options))
+        assert quick == general or quick[0] is general[0] is TypeError  # which may show the options
+
+
+@pytest.mark.parametrize("name", ["zeros", "ones", "rand", "randn", "new_zeros", "new_ones"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_by_size(name, size):
+    of = torch.ones(1, dtype=torch.int32) if name.startswith("new") else torch
+    plain_and_general(lambda **options: getattr(of, name)(*size, **options))
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=str)
+def test_filled(number):
+    x = torch.ones(2, 3, dtype=torch.float64)
+    plain_and_general(lambda **options: torch.full((2, 2), number, **options))
+    plain_and_general(lambda **options: torch.full_like(x, number, **options))
+    plain_and_general(lambda **options: x.new_full([3], number, **options))
+
+
+@pytest.mark.parametrize("name", ["zeros_like", "ones_like", "rand_like", "randn_like"])
+def test_like_another(name):
+    for x in (torch.ones(2, 3), torch.ones(2, 3).t(), torch.ones(()), torch.ones(0, 2), torch.ones(3)[::2]):
+        plain_and_general(lambda x=x, **options: getattr(torch, name)(x, **options))
+
+
+@pytest.mark.parametrize("bounds", RANGES, ids=str)
+def test_ranges(bounds):
+    plain_and_general(lambda **options: torch.arange(*bounds, **options))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_other_makers():
+    for args in ((3,), (2, 3), (0,), (-1,), (2, -1), (3, 0), (2.5,)):
+        plain_and_general(lambda args=args, **options: torch.eye(*args, **options))
+    for args in ((3,), (17,), (0,), (-1,), (2.5,)):
+        plain_and_general(lambda args=args, **options: torch.randperm(*args, **options))
+    for args in ((5, (3,)), (2, 9, (3,)), (0, (3,)), (5, 2, (3,)), (2**40, (3,)), (5.5, (2,))):
+        plain_and_general(lambda args=args, **options: torch.randint(*args, **options))
+    for args in ((0, 1, 5), (-1, 1.5, 8), (3, -7, 1), (0, 1, 0), (0, 1, -1), (2, 2, 3)):
+        plain_and_general(lambda args=args, **options: torch.linspace(*args, **options))
+
+
+def test_numbers_in_lists():
+    for data in LISTS:
+        for name, grad in itertools.product(DTYPES, (False, True)):
+            options = {} if name is None else {"dtype": getattr(torch, name)}
+            quick = outcome(lambda data=data, o=options, g=grad: torch.tensor(data, requires_grad=g, **o))
+            general = outcome(
+                lambda data=data, o=options, g=grad: torch.tensor(
+                    data, requires_grad=g, pin_memory=False, **o
+                )
+            )
+            assert quick == general
+
+
+def test_linspace_rounds_once():
+    """Each number is `start + i * step`, or as far from the end, rounded once."""
+    x = torch.linspace(0.1, 0.7, 200)
+    step = (x[-1] - x[0]) / 199
+    i = torch.arange(200.0, dtype=torch.float64)
+    low, high = x[0].double() + i * step.double(), x[-1].double() - (199 - i) * step.double()
+    assert torch.equal(x, torch.where(i < 100, low, high).float())
+
+
+def test_integers_by_fractional_steps():
+    assert torch.arange(0, 1, 0.25, dtype=torch.int32).tolist() == [0, 0, 0, 0]
+    assert torch.arange(-3, 3, 2.5, dtype=torch.int32).tolist() == [-3, -1, 1]
+
+
+def test_lists_that_contain_themselves():
+    """An error as for lists that are too deep; nothing is looked for without end."""
+    loop = []
+    loop.append(loop)
+    two = []
+    two.extend((two, two))
+    x = torch.ones(2, 3)
+    for data in (loop, two):
+        with pytest.raises(ValueError, match="too many dimensions 'list'"):
+            torch.tensor(data)
+        with pytest.raises(ValueError, match="too many dimensions 'list'"):
+            torch.as_tensor(data)
+        for call in (
+            lambda data=data: x.sum(data),
+            lambda data=data: x.sum(dim=data),
+            lambda data=data: torch.cat(data),
+            lambda data=data: torch.stack(data),
+            lambda data=data: torch.zeros(data),
+            lambda data=data: x.permute(data),
+            lambda data=data: x.view(data),
+            lambda data=data: x.expand(data),
+            lambda data=data: x.flip(data),
+        ):
+            with pytest.raises(TypeError):
+                call()
+
+
+def test_makers_under_transforms_and_defaults():
+    """Under vmap, and on another default device, what is made is made as ever."""
+    made = torch.func.vmap(lambda x: x + torch.ones(2))(torch.zeros(3, 2))
+    assert made.tolist() == [[1.0, 1.0]] * 3
+    with torch.device("meta"):
+        assert torch.zeros(2, 3).is_meta and torch.arange(3).is_meta and torch.tensor([1.0]).is_meta
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.zeros(2).dtype is torch.float64 and torch.tensor([1.0]).dtype is torch.float64
+        assert torch.arange(0.0, 1.0, 0.5).dtype is torch.float64
+    finally:
+        torch.set_default_dtype(before)
