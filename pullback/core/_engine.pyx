@@ -69,7 +69,8 @@ from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.math cimport INFINITY, ceil, fma, fmaf
 from libc.string cimport memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_int64, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
+    import_array, ndarray, npy_int64, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS,
+    PyArray_IS_C_CONTIGUOUS,
     PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_STRIDES,
     PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_ARRAY_WRITEABLE, NPY_CORDER,
 )

@@ -1,4 +1,4 @@
-"""What `_views.pyx` shares with the engine: where a view of one index, one range or a key in brackets lies."""
+"""What `_views.pyx` shares with the engine: where the view of an index, a range or a key in brackets lies."""
 
 from numpy cimport ndarray, npy_intp
 
@@ -8,11 +8,13 @@ cdef struct Geometry:
     npy_intp dims[64]
     npy_intp strides[64]    # in bytes
 
-cdef enum Lookup:           # a view op whose arguments seldom come twice: found anew at each call, not planned
+cdef enum Lookup:           # how the views of an op are found: those whose arguments seldom come twice, anew
     BY_PLAN, BY_INDEX, BY_SELECT, BY_SLICE
 
-cdef bint find_indexed(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, npy_intp item, object key) except -1
-cdef bint find_selected(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, object dim, object index) except -1
+cdef bint find_indexed(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, npy_intp item,
+                       object key) except -1
+cdef bint find_selected(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, object dim,
+                        object index) except -1
 cdef bint find_sliced(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, object dim, object start,
                       object end, object step) except -1
 cdef ndarray show(Geometry* g, ndarray a)

@@ -70,7 +70,8 @@ cdef inline bint _step_to(Geometry* g, npy_intp n, npy_intp stride, npy_intp ind
     return True
 
 
-cdef bint find_indexed(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, npy_intp item, object key) except -1:
+cdef bint find_indexed(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, npy_intp item,
+                       object key) except -1:
     """`x[key]`; a new dim has the stride of all that comes after it, as in PyTorch."""
     cdef npy_intp index = 0
     cdef int d = 0, taken = 0, rest
@@ -128,7 +129,8 @@ cdef int _dim(object dim, int nd) except -2:
     return d + nd if d < 0 else d
 
 
-cdef bint find_selected(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, object dim, object index) except -1:
+cdef bint find_selected(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, object dim,
+                        object index) except -1:
     """One index of a dim."""
     cdef npy_intp at = 0
     cdef int d = _dim(dim, nd)

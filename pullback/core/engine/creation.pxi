@@ -7,8 +7,8 @@
 #
 # Read `Request`, `by_size`, then the table `WAYS`. `tensor_of` reads lists of numbers.
 #
-# From other parts: Function (op.pxi); default_float, KIND (pointwise.pxi); Tensor, wrap (tensor.pxi);
-# pb_thread (_engine.pyx).
+# From other parts: Function, quick_t, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi); Tensor, wrap
+# (tensor.pxi).
 
 cdef enum:
     MOST_BYTES = 1 << 16   # of a tensor made here: for larger ones time goes elsewhere
@@ -315,7 +315,8 @@ cpdef spread(ndarray a, double start, double end):
     if PyArray_ITEMSIZE(a) == 4:
         by = (last - first) / <float>(n - 1) if n > 1 else 0
         for i in range(n):
-            narrow[i] = fmaf(<float>i, by, first) if i < n // 2 or n == 1 else fmaf(<float>(i + 1 - n), by, last)
+            narrow[i] = fmaf(<float>i, by, first) if i < n // 2 or n == 1 else (
+                fmaf(<float>(i + 1 - n), by, last))
     else:
         step = (end - start) / (n - 1) if n > 1 else 0
         for i in range(n):

@@ -7,12 +7,13 @@
 #
 # Read `apply_inplace`, then `hang` and `refresh_view`. `apply_out` is for `out=`, without history.
 #
-# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast, compute_pointwise,
-# default_float, has_gradients, result_code, KIND (pointwise.pxi); Node, Rare, hooks_of, rare_of, sequence,
-# NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); Tensor, detached, _operators, _ops
-# (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node, requires, save_inputs, save_results
-# (dispatch.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi); tangents_now
-# (custom.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
+# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast,
+# compute_pointwise, default_float, has_gradients, result_code, KIND (pointwise.pxi); Node, Rare, hooks_of,
+# rare_of, sequence, NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); Tensor, detached,
+# wrap, _basic, _operators, _ops (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node,
+# record, requires, save_inputs, save_results (dispatch.pxi); read_element (creation.pxi); compute_meta,
+# meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi); tangents_now (custom.pxi); anomaly,
+# _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
     VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM
@@ -136,12 +137,15 @@ cdef bint write_indexed(Tensor t, object key, object value) except -1:
     cdef Number element
     cdef Tensor source = None, seen
     cdef ndarray a = t.array
+    cdef npy_intp n
     cdef int d, more
     if type(value) is Tensor:
         source = <Tensor>value
     if t.meta or t.inference or not PyArray_CHKFLAGS(a, NPY_ARRAY_WRITEABLE) or (
-            pb_thread.grad and (requires(t) or (source is not None and requires(source)))) or (
-            not find_indexed(&g, PyArray_NDIM(a), PyArray_DIMS(a), PyArray_STRIDES(a), PyArray_ITEMSIZE(a), key)):
+            pb_thread.grad and (requires(t) or (source is not None and requires(source)))):
+        return False
+    if not find_indexed(
+            &g, PyArray_NDIM(a), PyArray_DIMS(a), PyArray_STRIDES(a), PyArray_ITEMSIZE(a), key):
         return False
     for d in range(g.nd):
         if g.strides[d] == 0 and g.dims[d] > 1:
@@ -156,7 +160,8 @@ cdef bint write_indexed(Tensor t, object key, object value) except -1:
         if source.meta or more < 0 or code_of(source.array) != code_of(a) or _may_meet(a, source.array):
             return False
         for d in range(more, g.nd):
-            if PyArray_DIMS(source.array)[d - more] != g.dims[d] and PyArray_DIMS(source.array)[d - more] != 1:
+            n = PyArray_DIMS(source.array)[d - more]
+            if n != g.dims[d] and n != 1:
                 return False
         seen = view_tensor(_basic, t, show(&g, a))
         PyArray_CopyInto(seen.array, source.array)

@@ -8,8 +8,9 @@
 # `Function` stands around what is no op (a composite of ops), or around an op where a method writes in place.
 # `BoundOp` is either as a method of one tensor.
 #
-# From other parts: default_float (pointwise.pxi); Tensor, conj, number_tensor (tensor.pxi); dispatch,
-# dispatch_tuple, overriding, torch_function (dispatch.pxi); pb_thread, use_vectorcall (_engine.pyx).
+# From other parts: Tensor, conj (tensor.pxi); dispatch, dispatch_tuple, may_override, overriding,
+# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); way_of (creation.pxi); pb_thread,
+# use_vectorcall (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -58,8 +59,8 @@ cdef class Op:
     # `kernel` takes arrays (and the static parameters) in the order of `params` and returns an array or
     # a tuple of arrays. `kinds` has a letter for each parameter: T a tensor (N: or a number), O a tensor
     # or None, L a list of tensors, S a size that may be given as separate ints, `.` anything else.
-    # That of a `view` is a `prepare`: it takes Specs and returns the Spec, or Specs, of what is seen. One with a
-    # `lookup` ("index", "select" or "slice") is found in C (core/_views.pyx) where its arguments are plain.
+    # That of a `view` is a `prepare`: it takes Specs and returns the Spec, or Specs, of what is seen. One
+    # with a `lookup` ("index", "select" or "slice") is found in C (core/_views.pyx) for plain arguments.
     # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
     # that `writes` says, unless the op is in place.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
@@ -512,8 +513,8 @@ cdef class Function:
     cdef public tuple forms           # as an op's
     cdef public bint number_first
     cdef quick_t quick                # a way for plain arguments, which is tried first: see creation.pxi
-    cdef object fill                  # what that puts into a new tensor: a number, or a function of its array,
-    cdef tuple fill_arguments         # called with these as well
+    cdef object fill                  # what that puts into a new tensor: a number, or a function of its
+    cdef tuple fill_arguments         # array and of these
     cdef public bint converts         # what it is given is data: classes of other libraries are not asked
     cdef object doc
 

@@ -11,8 +11,8 @@
 # hooks_of, leave_live, live_tensors, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
 # _check_value_access (levels.pxi); DisableTorchFunction, accumulator, apply_pointwise, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
-# indexed_view, refresh_view, storage, version_of, write_indexed (inplace.pxi); backward_scalar (backward.pxi); bare, install_new,
-# lazy_dict, pb_thread (_engine.pyx).
+# indexed_view, refresh_view, storage, version_of, write_indexed (inplace.pxi); backward_scalar
+# (backward.pxi); bare, install_new, lazy_dict, pb_thread (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
 cdef Op _basic             # `x[key]`

@@ -455,7 +455,7 @@ def expand(self: Spec, size: Size, implicit: bool = False) -> Spec:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    size = ints_of("expand", "size", size)
+    size = Size(ints_of("expand", "size", size))
     have, steps = self.shape, self.strides
     new = len(size) - len(have)
     if new < 0:
