@@ -1,7 +1,8 @@
 """Scaled dot-product attention: `softmax(q kᵀ · scale + mask) v`, row by row, in tiles.
 
-The kernels hold the scores of some rows at a time, never all of them: forward keeps `lse`, the
-logarithm of each row's sum of exponentials, from which backward makes the weights again. A row that
+By plan the scores are held where they are few. The kernels hold those of some rows at a time, never all
+of them. Forward keeps `lse`, the logarithm of each row's sum of exponentials, from which backward makes the
+weights again. A row that
 is masked entirely gives zeros. `_attention` is the op on tiles; `attend` is the same of ops, which
 gives higher derivatives, dropout and what runs under transforms. Read `_tile_weights` first.
 """
@@ -9,19 +10,22 @@ gives higher derivatives, dropout and what runs under transforms. Read `_tile_we
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array, grad_enabled, levels
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import bool_, float32
-from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
+from pullback.kernels import attention
+from pullback.ops.products.plans import multiply
 from pullback.ops.shared.batches import padded, rank
+from pullback.ops.shared.chains import Chain, Operand, Place, Step, merged, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -65,7 +69,7 @@ def _tile_scores(
     return scores
 
 
-def _common_batch_dims(q: Array, k: Array, v: Array, mask: Array | None) -> tuple[int, ...]:
+def _common_batch_dims(q: Any, k: Any, v: Any, mask: Any) -> tuple[int, ...]:
     """The batch dims of all, broadcast; RuntimeError for matrices that do not fit."""
     batch = q.shape[:-2]
     if not batch == k.shape[:-2] == v.shape[:-2]:
@@ -112,10 +116,81 @@ def _attention(
     return result.reshape(*batch, *result.shape[1:]), lse.reshape(*batch, rows)
 
 
-@_attention.meta
-def _attention_meta(query: Array, key: Array, value: Array, attn_mask: Any, *options: Any) -> Any:
-    shape = (*_common_batch_dims(query, key, value, attn_mask), query.shape[-2])
-    return meta_array((*shape, value.shape[-1]), query.dtype), meta_array(shape, query.dtype)
+@_attention.prepare
+def _plan_attention(
+    query: Spec, key: Spec, value: Spec, attn_mask: Spec | None, is_causal: bool, scale: float
+) -> Plan:
+    batch = _common_batch_dims(query, key, value, attn_mask)
+    shape = (*batch, query.shape[-2])
+    results = Spec(query.dtype, (*shape, value.shape[-1])), Spec(query.dtype, shape)
+    if not _at_once(batch, query, key, attn_mask):
+        return Plan(results)
+    chain = Chain(4 - (attn_mask is None), results)
+    q, k, v, mask = _operands(chain, query, key, value, attn_mask)
+    leading = range(-len(batch), 0)
+    result, lse = (
+        operand(chain.result(i), spec, [*leading, *labels])
+        for i, spec, labels in zip((0, 1), results, ("iv", "i"), strict=True)
+    )
+    scores = _scores(chain, q, k, mask, lse.sizes, scale)
+    sums = chain.room(q.dtype, lse.sizes)
+    logs = lse if lse.dtype is q.dtype else chain.room(q.dtype, lse.sizes)
+    _rows(chain, "exponentials", is_causal, scores, logs, sums)
+    weighed = result if result.dtype is q.dtype else chain.room(q.dtype, result.sizes)
+    multiply(chain, scores, v, weighed)
+    chain.pointwise(np.divide, weighed, sums, weighed)
+    for wide, narrow in ((weighed, result), (logs, lse)):
+        if wide is not narrow:
+            chain.convert(wide, narrow)
+    return chain.plan()
+
+
+def _at_once(batch: tuple[int, ...], query: Spec, key: Spec, mask: Spec | None) -> bool:
+    """Whether all scores are few enough to be held, and a mask is what is added, or says yes and no."""
+    scores = math.prod(batch) * query.shape[-2] * key.shape[-2]
+    return scores <= _SCORE_TILE and (mask is None or mask.dtype in (bool_, query.dtype))
+
+
+def _operands(
+    chain: Chain, query: Spec, key: Spec, value: Spec, mask: Spec | None, first: int = 0
+) -> tuple[Operand, Operand, Operand, Operand | None]:
+    """The tensors with labels, half precisions as float; the first is the argument with that number."""
+    found = [
+        chain.widened(operand(Place(first + i), x, [*range(2 - x.ndim, 0), *labels]))
+        for i, (x, labels) in enumerate(((query, "ie"), (key, "je"), (value, "jv")))
+    ]
+    if mask is None:
+        return found[0], found[1], found[2], None
+    labels = [*range(2 - mask.ndim, 0), "i", "j"][-mask.ndim :] if mask.ndim else []
+    return found[0], found[1], found[2], chain.widened(operand(Place(first + 3), mask, labels))
+
+
+def _scores(
+    chain: Chain, q: Operand, k: Operand, mask: Operand | None, rows: dict[Hashable, int], scale: float
+) -> Operand:
+    """The scores with their mask, (..., i, j), where `rows` has the sizes of all but j."""
+    scores = chain.room(q.dtype, {**rows, "j": k.sizes["j"]})
+    scaled = chain.room(q.dtype, q.sizes)
+    chain.pointwise(np.multiply, q, scale, scaled)
+    multiply(chain, scaled, k, scores)
+    if mask is None:
+        return scores
+    if mask.dtype is not bool_:
+        chain.pointwise(np.add, scores, mask, scores)
+        return scores
+    dims = merged((n, mask.step(x), scores.steps[x]) for x, n in scores.sizes.items()) or [(1, 0, 0)]
+    geometry = (len(dims), *[n for dim in dims for n in dim])
+    parts = math.prod(dim[0] for dim in dims[:-1])
+    chain.add(Step(attention.RUNS["hide"][q.dtype.name], geometry, parts), mask.place, scores.place)
+    return scores
+
+
+def _rows(chain: Chain, name: str, causal: bool, scores: Operand, *others: Operand) -> None:
+    """A step on each row of the scores."""
+    *_, rows, columns = scores.sizes.values()
+    parts = math.prod(scores.sizes.values()) // max(columns, 1)
+    step = Step(attention.RUNS[name][scores.dtype.name], (rows, columns, int(causal)), parts)
+    chain.add(step, scores.place, *[x.place for x in others])
 
 
 def _tile_weights(scores: Array, lse: Array) -> Array:
@@ -150,15 +225,48 @@ def _attention_slope(
     return (*shaped, dm.reshape(*batch, *dm.shape[1:]) if mask_wanted else dm)
 
 
-@_attention_slope.meta
-def _attention_slope_meta(
-    g: Array, query: Array, key: Array, value: Array, attn_mask: Any, result: Array, lse: Array,
+@_attention_slope.prepare
+def _plan_attention_slope(
+    g: Spec, query: Spec, key: Spec, value: Spec, attn_mask: Spec | None, result: Spec, lse: Spec,
     is_causal: bool, scale: float, mask_wanted: bool,
-) -> tuple[Array, ...]:  # fmt: skip
+) -> Plan:  # fmt: skip
     batch = _common_batch_dims(query, key, value, attn_mask)
     shapes = [(*batch, *a.shape[-2:]) for a in (query, key, value)]
     shapes.append((*batch, query.shape[-2], key.shape[-2]) if mask_wanted else (0,))
-    return tuple([meta_array(shape, query.dtype) for shape in shapes])
+    specs = tuple([Spec(query.dtype, shape) for shape in shapes])
+    if not _at_once(batch, query, key, attn_mask):
+        return Plan(specs)
+    last = 4 + (attn_mask is not None)
+    chain = Chain(last + 2, specs)
+    leading = range(-len(batch), 0)
+    q, k, v, mask = _operands(chain, query, key, value, attn_mask, 1)
+    g_out = chain.widened(operand(Place(0), g, [*leading, "i", "v"]))
+    logs = chain.widened(operand(Place(last + 1), lse, [*leading, "i"]))
+    if not lse.contiguous:
+        logs = chain.copied(logs)
+    weights = _scores(chain, q, k, mask, logs.sizes, scale)
+    _rows(chain, "weights", is_causal, weights, logs)
+    slopes = chain.room(q.dtype, weights.sizes)
+    multiply(chain, g_out, v, slopes)
+    _rows(chain, "slopes", False, weights, slopes)
+    scaled = chain.room(q.dtype, slopes.sizes)
+    chain.pointwise(np.multiply, slopes, scale, scaled)
+    names = _OF_SLOPES[: 3 + mask_wanted]
+    found = [operand(chain.result(i), specs[i], [*leading, *labels]) for i, labels in enumerate(names)]
+    wide = [x if x.dtype is q.dtype else chain.room(q.dtype, x.sizes) for x in found]
+    multiply(chain, scaled, k, wide[0])
+    multiply(chain, scaled, q, wide[1])
+    multiply(chain, weights, g_out, wide[2])
+    if mask_wanted:
+        chain.pointwise(np.positive, slopes, wide[3])
+    for x, narrow in zip(wide, found, strict=True):
+        if x is not narrow:
+            chain.convert(x, narrow)
+    return chain.plan()
+
+
+_OF_SLOPES = ("ie", "je", "jv", "ij")
+"""The labels of the matrices of the gradients."""
 
 
 # ---------------------------------------------------------------------------------------- ops

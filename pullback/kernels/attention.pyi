@@ -1,0 +1,6 @@
+"""What attention.pyx offers to Python."""
+
+from typing import Any
+
+RUNS: dict[str, dict[str, Any]]
+"""Op -> dtype's name -> capsule of its compiled run."""
