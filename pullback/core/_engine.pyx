@@ -18,6 +18,7 @@ reading, and which names it takes from other parts.
     gradients.pxi   sums in buffers, and `.grad`
     backward.pxi    the ways to begin a pass
     custom.pxi      nodes of custom functions
+    lists.pxi       whole lists of tensors at once, for optimizers
     collector.pxi   the garbage collector and large graphs
 
 The way of `z = x * y`, of two tensors, x a leaf that requires a gradient:
@@ -249,6 +250,7 @@ include "engine/rules.pxi"
 include "engine/gradients.pxi"
 include "engine/backward.pxi"
 include "engine/custom.pxi"
+include "engine/lists.pxi"
 include "engine/collector.pxi"
 
 

@@ -46,6 +46,7 @@ LAYERS = [
     "func",
     "optimize",
     "nn",
+    "optim",
     "_utils _tensor",
     "serialization",
     "storage",

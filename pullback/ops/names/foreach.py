@@ -4,17 +4,24 @@ Ops of one tensor are here by the letter `e` in their `places`. The others stand
 and the forms that each parameter behind the first list takes: L a list of tensors, s one number for
 all, S a number for each tensor, T one 0-dim tensor for all, V a vector with a number for each.
 `_each_value` turns any of them into one value a tensor; `_declare_foreach` makes the functions.
+
+In place, an op that is a step of programs (kernels/programs.h) runs as one over the whole list, and norms
+and maxima are folds over it; what is unusual is left to the op.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Tensor, fold_each, grad_enabled, run_program, zero_all
 from pullback.core.dtypes import number_dtype
 from pullback.core.op import FOREACH, SURFACE, function
+from pullback.kernels.programs import STEPS
+from pullback.kernels.reduce import RUNS
+from pullback.ops.shared.programs import one_step
 
 # ----------------------------------------------------------------- the signatures behind the first list
 
@@ -71,12 +78,18 @@ def _tensor_list(name: str, tensors: Any, position: int = 1) -> Sequence[Tensor]
         raise TypeError(f"{name}(): argument {position} must be tuple of Tensors, not {kind}")
     if not tensors:
         raise RuntimeError("Tensor list must have at least one tensor.")
+    if all(map(isinstance, tensors, repeat(Tensor))):
+        return tensors
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise TypeError(
                 f"expected Tensor as element {i} in argument {position - 1}, but got {type(t).__name__}"
             )
     return tensors
+
+
+class _Repeated(list[Any]):
+    """One value for every tensor."""
 
 
 def _each_value(name: str, value: Any, forms: str, count: int, position: int) -> Iterable[Any]:
@@ -94,11 +107,11 @@ def _each_value(name: str, value: Any, forms: str, count: int, position: int) ->
                 f"scalar tensor expected to be 0 dim but it has {value.ndim} dimensions and "
                 f"{value.numel()} elements."
             )
-        return [value] * count
+        return _Repeated([value] * count)
     if not isinstance(value, (tuple, list)):
         if "s" not in forms or number_dtype(value) is None:
             raise TypeError(f"{name}(): argument {position} has the wrong type: {type(value).__name__}")
-        return [value] * count
+        return _Repeated([value] * count)
     if value and isinstance(value[0], Tensor):
         _tensor_list(name, value, position)
         if len(value) != count:
@@ -144,6 +157,34 @@ def _call(apply: Callable[..., Any], named: bool) -> Callable[..., Any]:
     return lambda t, a, b, value, **kwargs: apply(t, a, b, value=value, **kwargs)
 
 
+def _by_program(own: str, tensors: Sequence[Tensor], values: list[Any]) -> list[int] | None:
+    """Runs an op in place as a program over all tensors: the places it leaves alone, None if it has none."""
+    step = {"clamp_min": "maximum", "clamp_max": "minimum"}.get(own, own)
+    if step not in STEPS or grad_enabled():
+        return None
+    lists, numbers = [list(tensors)], []
+    for value in values:
+        one = value[0]
+        if isinstance(value, _Repeated):
+            numbers.append(one.item() if isinstance(one, Tensor) else one)
+        elif isinstance(one, Tensor):
+            lists.append(list(value))
+        else:
+            return None
+    if any(isinstance(number, complex) for number in numbers):
+        return None
+    program = one_step(step, len(lists), len(numbers))
+    return None if program is None else run_program(program, tuple(lists), tuple(numbers))
+
+
+def _folds(kind: str, tensors: Sequence[Tensor], by_op: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+    """A fold of each tensor by its compiled run, or else by its op."""
+    found = fold_each(list(tensors), RUNS[kind])
+    if not any(x is None for x in found):
+        return tuple(found)
+    return tuple([by_op(t) if x is None else x for t, x in zip(tensors, found, strict=True)])
+
+
 def _declare_foreach(short: str, signature: Callable[..., Any], forms: tuple[str, ...]) -> None:
     """Publishes `_foreach_<short>` and its in-place form."""
     name, own = f"_foreach_{short}", _OP.get(short, short)
@@ -162,7 +203,9 @@ def _declare_foreach(short: str, signature: Callable[..., Any], forms: tuple[str
     def each_(self: Any, *args: Any, **kwargs: Any) -> Any:
         apply = _call(getattr(Tensor, f"{own}_"), named)
         values, options = _bound_values(f"{name}_", rows, len(_tensor_list(f"{name}_", self)), args, kwargs)
-        for row in zip(self, *values, strict=True):
+        left = _by_program(own, self, values) if not options else None
+        given = list(zip(self, *values, strict=True))
+        for row in given if left is None else [given[i] for i in left]:
             apply(*row, **options)
         return self
 
@@ -191,7 +234,7 @@ def _copy_(self: Sequence[Tensor], src: Sequence[Tensor], non_blocking: bool = F
 @function(name="_foreach_zero_", places="t")
 def _zero_(self: Sequence[Tensor]) -> Sequence[Tensor]:
     """Fills each tensor of a list with zeros; returns the list."""
-    for t in _tensor_list("_foreach_zero_", self):
+    for t in zero_all(list(_tensor_list("_foreach_zero_", self))):
         t.zero_()
     return self
 
@@ -214,7 +257,14 @@ def _mm(self: Sequence[Tensor], mat2: Sequence[Tensor]) -> tuple[Tensor, ...]:
 @function(name="_foreach_norm", places="t")
 def _norm(self: Sequence[Tensor], ord: float = 2, dtype: Any = None) -> tuple[Tensor, ...]:
     """The norm of order `ord` of each tensor of a list, as a tuple."""
-    return tuple([ops.vector_norm(t, ord, dtype=dtype) for t in _tensor_list("_foreach_norm", self)])
+    tensors = _tensor_list("_foreach_norm", self)
+    kind = _NORMS.get(ord) if dtype is None and not isinstance(ord, Tensor) else None
+    if kind is None:
+        return tuple([ops.vector_norm(t, ord, dtype=dtype) for t in tensors])
+    return _folds(kind, tensors, lambda t: ops.vector_norm(t, ord))
+
+
+_NORMS: dict[float, str] = {1: "norm1", 2: "norm2"}
 
 
 @function(name="_foreach_powsum", places="t")
@@ -231,4 +281,4 @@ def _max(self: Sequence[Tensor]) -> tuple[Tensor, ...]:
         raise RuntimeError(
             "_foreach_max cannot compute the maximum of an empty tensor; max over zero elements is undefined."
         )
-    return tuple([ops.max(t) for t in self])
+    return _folds("amax", self, ops.max)
