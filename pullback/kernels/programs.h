@@ -9,7 +9,7 @@
    each filled with its number once, then temporaries. A step reads whole blocks and writes one. The memory of
    a tensor is its register, so it is read and written once, and what lies between stays in the cache. Half
    precisions are brought to float and back, and rounded after each step, as if each were an op of its own.
-   So is what an op does with a number: NumPy has loops of float16, which take it as a float16.
+   So is a number that stands for a tensor, but not the factor of `addcmul` and its kin.
 
    Read PB_STEPS, the table of what a step may do, then the function. */
 
@@ -19,12 +19,6 @@
 #define SQRT_OF sqrt
 #else
 #define SQRT_OF sqrtf
-#endif
-
-#if KIND == FLOAT16
-#define OPERAND(number) LOAD(TO((REAL)(number)))
-#else
-#define OPERAND(number) ((REAL)(number))
 #endif
 
 #ifndef PB_PROGRAMS_H
@@ -90,7 +84,7 @@ static PB_CLONES void PB_PROGRAM(TYPE)(int64_t const* program, double const* num
     int64_t i, k, s, from;
     for (k = 0; k < registers; k++) at[k] = block + k * PROGRAM_BLOCK;
     for (k = 0; k < given; k++)
-        for (i = 0; i < PROGRAM_BLOCK; i++) at[tensors + k][i] = OPERAND(numbers[k]);
+        for (i = 0; i < PROGRAM_BLOCK; i++) at[tensors + k][i] = LOAD(TO((REAL)numbers[k]));
     for (; count > 0; count--, sizes++, data += tensors)
         for (from = 0; from < *sizes; from += PROGRAM_BLOCK) {
             int64_t const n = *sizes - from < PROGRAM_BLOCK ? *sizes - from : PROGRAM_BLOCK;
@@ -118,5 +112,4 @@ static PB_CLONES void PB_PROGRAM(TYPE)(int64_t const* program, double const* num
 }
 
 #undef SQRT_OF
-#undef OPERAND
 #include "kinds_end.h"
