@@ -18,7 +18,6 @@ from typing import Any, TypeAlias
 from pullback import ops
 from pullback.autograd import enable_grad
 from pullback.core._engine import (
-    RemovableHandle,
     Tensor,
     clear_grads,
     count_up,
@@ -27,6 +26,7 @@ from pullback.core._engine import (
     zero_all,
 )
 from pullback.core.dtypes import float32, float64, get_default_dtype
+from pullback.core.hooks import RemovableHandle
 from pullback.face.absent import getter
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
