@@ -10,6 +10,7 @@
 # bump_version, same_shape, self_overlaps (inplace.pxi); pb_thread (_engine.pyx).
 
 from cpython.dict cimport PyDict_GetItem
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t
 from numpy cimport PyArray_IS_F_CONTIGUOUS, PyArray_ISBEHAVED, PyArray_ISBEHAVED_RO
 
