@@ -11,7 +11,7 @@
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
-#define PB_CLONES __attribute__((target_clones("avx2", "default")))
+#define PB_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define PB_CLONES
 #endif

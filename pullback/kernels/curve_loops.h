@@ -95,6 +95,81 @@ PB_INLINE PB_REAL F(softshrink)(PB_REAL x, PB_REAL width) {
 /* 1 inside an open interval, else 0 */
 PB_INLINE PB_REAL F(within)(PB_REAL x, PB_REAL low, PB_REAL high) { return (x <= low) | (x >= high) ? 0 : 1; }
 
+PB_INLINE PB_REAL F(relu)(PB_REAL x) { return x <= 0 ? 0 : x; }
+PB_INLINE PB_REAL F(sign)(PB_REAL x) { return (PB_REAL)((x > 0) - (x < 0)); }
+PB_INLINE PB_REAL F(angle)(PB_REAL x) { return x < 0 ? (PB_REAL)3.14159265358979323846 : x != x ? x : 0; }
+PB_INLINE PB_REAL F(rsqrt)(PB_REAL x) { return 1 / PB_SQRT(x); }
+PB_INLINE PB_REAL F(frac)(PB_REAL x) { return x - PB_TRUNC(x); }
+PB_INLINE PB_REAL F(deg2rad)(PB_REAL x) { return x * (PB_REAL)(3.14159265358979323846 / 180); }
+PB_INLINE PB_REAL F(rad2deg)(PB_REAL x) { return x * (PB_REAL)(180 / 3.14159265358979323846); }
+PB_INLINE PB_REAL F(nan_to_num)(PB_REAL x, PB_REAL nan, PB_REAL high, PB_REAL low) {
+    PB_REAL const y = x == (PB_REAL)HUGE_VAL ? high : x, z = x == -(PB_REAL)HUGE_VAL ? low : y;
+    return x != x ? nan : z;
+}
+PB_INLINE PB_REAL F(heaviside)(PB_REAL x, PB_REAL at_zero) { return x == 0 ? at_zero : x > 0 ? 1 : 0; }
+
+PB_INLINE PB_REAL F(fmod)(double rest, double y, double x) {
+    return (PB_REAL)(rest == 0 ? x * 0 : rest);
+}
+PB_INLINE PB_REAL F(remainder)(double rest, double y, double x) {
+    double const turned = rest != 0 && (y < 0) != (rest < 0) ? rest + y : rest;
+    return (PB_REAL)(rest == 0 ? x * 0 : turned);
+}
+
+/* sin(pi x) / (pi x), of the turn from the nearest whole number */
+PB_INLINE PB_REAL F(sinc)(PB_REAL x) {
+    double const v = x, whole = floor(v + 0.5), odd = whole - 2 * floor(whole * 0.5);
+    double const y = pb_sin_turn(v - whole) * (1 - 2 * odd) / (3.14159265358979323846 * v);
+    return (PB_REAL)(v == 0 ? 1 : y);
+}
+
+PB_INLINE PB_REAL F(logaddexp)(PB_REAL x, PB_REAL y) {
+    PB_REAL const high = x > y ? x : y, apart = x > y ? y - x : x - y;
+    PB_REAL const sum = high + F(pb_log1p_unit)(EXP(apart));
+    return x == y ? x + (PB_REAL)0.69314718055994530942 : sum;
+}
+PB_INLINE PB_REAL F(logaddexp2)(PB_REAL x, PB_REAL y) {
+    PB_REAL const high = x > y ? x : y, apart = x > y ? y - x : x - y;
+    PB_REAL const more = F(pb_log1p_unit)(EXP(apart * (PB_REAL)0.69314718055994530942));
+    return x == y ? x + 1 : high + more * (PB_REAL)1.44269504088896340736;
+}
+
+/* Orthogonal polynomials of whole order n, in double: 0 for orders below zero. */
+#define CHEBYSHEV(name, first)                                                                   \
+    PB_INLINE PB_REAL F(chebyshev_polynomial_##name)(PB_REAL v, PB_REAL n) {                        \
+        double const x = v;                                                                         \
+        return (PB_REAL)pb_chebyshev(x, n, first);                                                  \
+    }                                                                                               \
+    PB_INLINE PB_REAL F(shifted_chebyshev_polynomial_##name)(PB_REAL v, PB_REAL n) {                \
+        double const x = 2 * (double)v - 1;                                                         \
+        return (PB_REAL)pb_chebyshev(x, n, first);                                                  \
+    }
+CHEBYSHEV(t, x)
+CHEBYSHEV(u, 2 * x)
+CHEBYSHEV(v, 2 * x - 1)
+CHEBYSHEV(w, 2 * x + 1)
+#undef CHEBYSHEV
+#define POLYNOMIAL(name, after)                                                      \
+    PB_INLINE PB_REAL F(name)(PB_REAL v, PB_REAL n) {                                               \
+        double const x = v;                                                                         \
+        double here = 1, more = 0;                                                             \
+        int64_t const order = pb_order(n);                                                          \
+        int64_t k;                                                                                  \
+        for (k = 0; k < order; k++) {                                                               \
+            after                                                                                   \
+        }                                                                                           \
+        return (PB_REAL)(n <= -1 ? 0 : n != n ? n : here);                                          \
+    }
+/* `more` is the step from the order below, which loses nothing at the ends of the interval */
+POLYNOMIAL(legendre_polynomial_p,
+           more = ((2 * k + 1) * (x - 1) * here + k * more) / (k + 1); here += more;)
+POLYNOMIAL(laguerre_polynomial_l, more = (k * more - x * here) / (k + 1); here += more;)
+/* `more` is the order below */
+POLYNOMIAL(hermite_polynomial_h,
+           double const next = 2 * (x * here - k * more); more = here; here = next;)
+POLYNOMIAL(hermite_polynomial_he, double const next = x * here - k * more; more = here; here = next;)
+#undef POLYNOMIAL
+
 /* x to the power of one number, as PyTorch has it: of 2, 3, -1, -2 and the halves by simpler operations.
    NumPy's loop, handed over as `data`, is quick for x >= 0, so other whole powers get |x|. */
 #define EACH(value)                                                                                 \
@@ -187,6 +262,69 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
     LOOP(name, 4, steps[1] == 0 && steps[2] == 0 && steps[3] == 0, P(1) P(2) P(3), (x[i], p1, p2, p3), \
          (AT(0), AT(1), AT(2), AT(3)))
 
+/* Of two tensors alike. */
+#define LOOP_BOTH(name)                                                                             \
+    static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
+                                         void* data) {                                              \
+        npy_intp const n = size[0], item = sizeof(PB_REAL);                                         \
+        npy_intp i;                                                                                 \
+        (void)data;                                                                                 \
+        if (steps[0] == item && steps[1] == item && steps[2] == item && args[0] != args[2] &&       \
+            args[1] != args[2]) {                                                                   \
+            PB_REAL const *PB_RESTRICT x = (PB_REAL const*)args[0], *y = (PB_REAL const*)args[1];   \
+            PB_REAL* PB_RESTRICT z = (PB_REAL*)args[2];                                             \
+            for (i = 0; i < n; i++) z[i] = F(name)(x[i], y[i]);                                     \
+            return;                                                                                 \
+        }                                                                                           \
+        for (i = 0; i < n; i++) *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(AT(0), AT(1));        \
+    }
+
+/* The rest of a division in float, exact in double while the quotient is below 2^29; else fmod's. A loop
+   whose result goes where an operand lies is fmod's at once, since it can not begin again. */
+#define LOOP_REST(name)                                                                      \
+    static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
+                                         void* data) {                                              \
+        npy_intp const n = size[0];                                                                 \
+        npy_intp i;                                                                                 \
+        int beyond = sizeof(PB_REAL) > sizeof(float) || args[0] == args[2] || args[1] == args[2];   \
+        (void)data;                                                                                 \
+        for (i = 0; i < n * !beyond; i++) {                                                         \
+            double const x = AT(0), y = AT(1), quotient = trunc(x / y), r = x - quotient * y;       \
+            beyond |= !(quotient < 536870912.0) | !(quotient > -536870912.0) | !(y - y == 0);      \
+            *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(r, y, x);                                 \
+        }                                                                                           \
+        for (i = 0; i < n * beyond; i++) {                                                          \
+            PB_REAL const x = AT(0), y = AT(1);                                                     \
+            *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(PB_FMOD(x, y), y, x);                     \
+        }                                                                                           \
+    }
+LOOP_REST(fmod)
+LOOP_REST(remainder)
+#undef LOOP_REST
+LOOP_BOTH(logaddexp)
+LOOP_BOTH(logaddexp2)
+LOOP_BOTH(heaviside)
+LOOP2(chebyshev_polynomial_t)
+LOOP2(chebyshev_polynomial_u)
+LOOP2(chebyshev_polynomial_v)
+LOOP2(chebyshev_polynomial_w)
+LOOP2(shifted_chebyshev_polynomial_t)
+LOOP2(shifted_chebyshev_polynomial_u)
+LOOP2(shifted_chebyshev_polynomial_v)
+LOOP2(shifted_chebyshev_polynomial_w)
+LOOP2(legendre_polynomial_p)
+LOOP2(laguerre_polynomial_l)
+LOOP2(hermite_polynomial_h)
+LOOP2(hermite_polynomial_he)
+LOOP1(relu)
+LOOP1(sign)
+LOOP1(angle)
+LOOP1(rsqrt)
+LOOP1(frac)
+LOOP1(deg2rad)
+LOOP1(rad2deg)
+LOOP1(sinc)
+LOOP4(nan_to_num)
 LOOP1(logistic)
 LOOP1(gelu)
 LOOP1(gelu_slope)
@@ -213,6 +351,7 @@ LOOP4(elu)
 LOOP4(elu_slope)
 
 #undef EXP
+#undef LOOP_BOTH
 #undef LOOP1
 #undef LOOP2
 #undef LOOP3

@@ -8,9 +8,10 @@
 
 #include "pullback/kernels/exp.h"
 
-/* erfc(z) for z >= 0 is t exp(p(t) - z z), t = 2 / (2 + z): p, fitted to 7e-9, which is for float. */
-PB_INLINE double pb_normal_below_float(float x) {
-    double const z = fabs((double)x) * 0.70710678118654752440, t = 2 / (2 + z);
+/* Half of erfc(z) for z >= 0: erfc(z) is t exp(p(t) - z z), t = 2 / (2 + z), with p fitted to 7e-9, which is
+   for float. */
+PB_INLINE double pb_half_erfc(double z) {
+    double const t = 2 / (2 + z);
     double p = 0.063085843594330570308;
     p = p * t - 0.55679548566921633987;
     p = p * t + 1.9822865480879336705;
@@ -24,11 +25,49 @@ PB_INLINE double pb_normal_below_float(float x) {
     p = p * t + 0.3751206316724889485;
     p = p * t + 0.9999978343568101213;
     p = p * t - 1.2655121170707261335;
-    double const tail = 0.5 * t * pb_exp_short(p - z * z);
+    return 0.5 * t * pb_exp_short(p - z * z);
+}
+
+PB_INLINE double pb_normal_below_float(float x) {
+    double const tail = pb_half_erfc(fabs((double)x) * 0.70710678118654752440);
     return x > 0 ? 1 - tail : tail;
 }
 
 PB_INLINE double pb_normal_below_double(double x) { return 0.5 * erfc(x * -0.70710678118654752440); }
+
+/* sin(pi r) and cos(pi r) for |r| <= 1/2 */
+PB_INLINE double pb_sin_turn(double r) {
+    double const x = r * 3.14159265358979323846, t = x * x;
+    double p = -1.0 / 51090942171709440000.0;
+    p = p * t + 1.0 / 121645100408832000.0;
+    p = p * t - 1.0 / 355687428096000.0;
+    p = p * t + 1.0 / 1307674368000.0;
+    p = p * t - 1.0 / 6227020800.0;
+    p = p * t + 1.0 / 39916800.0;
+    p = p * t - 1.0 / 362880.0;
+    p = p * t + 1.0 / 5040.0;
+    p = p * t - 1.0 / 120.0;
+    p = p * t + 1.0 / 6.0;
+    return x - p * (t * x);
+}
+PB_INLINE double pb_cos_turn(double r) {
+    double const a = r < 0 ? -r : r;
+    return pb_sin_turn(0.5 - a);
+}
+
+/* Chebyshev's polynomials of order n, all of one recurrence, from those of order 0, which is 1, and 1 */
+PB_INLINE int64_t pb_order(double n) { return n > 0 ? (int64_t)(n < 2147483647 ? n : 2147483647) : 0; }
+PB_INLINE double pb_chebyshev(double x, double n, double first) {
+    double before = 1, here = first;
+    int64_t const order = pb_order(n);
+    int64_t k;
+    for (k = 1; k < order; k++) {
+        double const next = 2 * x * here - before;
+        before = here;
+        here = next;
+    }
+    return n <= -1 ? 0 : n != n ? n : order ? here : 1;
+}
 
 typedef void (*pb_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data);
 

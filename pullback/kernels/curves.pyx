@@ -1,16 +1,18 @@
-"""Activations and `power` as ufuncs: the loops of `curves.h`, so that ops call them like NumPy's own.
+"""Activations, `power` and other functions of a few numbers as ufuncs, which ops call like NumPy's own.
 
 Each name in PB_CURVES becomes a ufunc of this module, for float32 and float64, with as many inputs as
 stand beside it: x, then parameters. A new one needs its function and LOOP line in `curve_loops.h`, and an
-entry here. `power` takes complex numbers too. What each computes is said where the op is declared, in
-`ops/networks/activations.py`, `ops/networks/piecewise_linear.py` and `ops/elementwise/arithmetic.py`.
+entry here. `power` takes complex numbers too, and `sign` integers, by NumPy's loops. What each computes is
+said where its op is declared.
 """
 
 import numpy as np
 
+from cpython.mem cimport PyMem_Malloc
+from libc.string cimport memcpy, memset
 from numpy cimport (
-    import_array, import_ufunc, npy_intp, NPY_FLOAT, NPY_DOUBLE, NPY_CFLOAT, NPY_CDOUBLE, ufunc,
-    PyUFuncGenericFunction, PyUFunc_FromFuncAndData,
+    import_array, import_ufunc, npy_intp, NPY_FLOAT, NPY_DOUBLE, NPY_CFLOAT, NPY_CDOUBLE, NPY_BYTE,
+    NPY_ULONGLONG, ufunc, PyUFuncGenericFunction, PyUFunc_FromFuncAndData,
 )
 
 import_array()
@@ -25,7 +27,15 @@ cdef extern from *:
         X(hardsigmoid, 1) X(hardswish, 1) X(hardswish_slope, 1)                                     \\
         X(leaky_relu, 2) X(leaky_relu_slope, 2) X(hardshrink, 2) X(softshrink, 2)                   \\
         X(softplus, 3) X(softplus_slope, 3) X(threshold, 3) X(hardtanh, 3) X(within, 3)             \\
-        X(elu, 4) X(elu_slope, 4)
+        X(elu, 4) X(elu_slope, 4)                                                                   \\
+        X(relu, 1) X(sign, 1) X(angle, 1) X(rsqrt, 1) X(frac, 1) X(deg2rad, 1) X(rad2deg, 1)        \\
+        X(sinc, 1) X(nan_to_num, 4) X(heaviside, 2) X(logaddexp, 2) X(logaddexp2, 2)                \\
+        X(fmod, 2) X(remainder, 2)                                                                  \\
+        X(chebyshev_polynomial_t, 2) X(chebyshev_polynomial_u, 2) X(chebyshev_polynomial_v, 2)      \\
+        X(chebyshev_polynomial_w, 2) X(shifted_chebyshev_polynomial_t, 2)                           \\
+        X(shifted_chebyshev_polynomial_u, 2) X(shifted_chebyshev_polynomial_v, 2)                   \\
+        X(shifted_chebyshev_polynomial_w, 2) X(legendre_polynomial_p, 2)                            \\
+        X(laguerre_polynomial_l, 2) X(hermite_polynomial_h, 2) X(hermite_polynomial_he, 2)
     #define PB_ENTRY(name, inputs) {#name, inputs, {name##_loop_float, name##_loop_double}},
     static struct { char const* name; int inputs; PyUFuncGenericFunction loops[2]; } pb_curves[] = {
         PB_CURVES(PB_ENTRY)
@@ -36,13 +46,9 @@ cdef extern from *:
         NPY_FLOAT, NPY_FLOAT, NPY_FLOAT, NPY_FLOAT, NPY_FLOAT,
         NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE,
     };
-    static PyUFuncGenericFunction pb_powers[4] = {power_loop_float, power_loop_double, NULL, NULL};
-    static void* pb_power_data[4];
-    static char pb_power_types[12];
+    static PyUFuncGenericFunction pb_powers[2] = {power_loop_float, power_loop_double};
     """
     PyUFuncGenericFunction* pb_powers
-    void** pb_power_data
-    char* pb_power_types
     struct Curve:
         const char* name
         int inputs
@@ -62,24 +68,40 @@ def _declare():
             pb_curves[i].name, "see pullback/ops", 0)
 
 
-def _declare_power():
-    """Ours for two float types, NumPy's for complex ones; ours call NumPy's in their turn."""
-    cdef ufunc numpys = np.power
-    cdef int i, j
-    cdef char* kinds = [NPY_FLOAT, NPY_DOUBLE, NPY_CFLOAT, NPY_CDOUBLE]
-    for i in range(4):
-        for j in range(numpys.ntypes):
-            if numpys.types[3 * j] == kinds[i]:
-                if i < 2:
-                    pb_power_data[i] = <void*>numpys.functions[j]
-                else:
-                    pb_powers[i], pb_power_data[i] = numpys.functions[j], numpys.data[j]
-                break
-        for j in range(3):
-            pb_power_types[3 * i + j] = kinds[i]
-    globals()["power"] = PyUFunc_FromFuncAndData(
-        pb_powers, pb_power_data, pb_power_types, 4, 2, 1, -1, "power", "see pullback/ops", 0)
+cdef PyUFuncGenericFunction* _curve(str name):
+    cdef int i
+    for i in range(PB_COUNT):
+        if pb_curves[i].name.decode() == name:
+            return pb_curves[i].loops
+    return pb_powers
 
 
+def _join(str name, ufunc numpys, str kinds):
+    """A ufunc of our two loops and of NumPy's for `kinds`; ours may call NumPy's in their turn."""
+    cdef int width = numpys.nin + 1, found = 2, i, j
+    cdef PyUFuncGenericFunction* loops = <PyUFuncGenericFunction*>PyMem_Malloc(
+        (numpys.ntypes + 2) * sizeof(PyUFuncGenericFunction))
+    cdef void** data = <void**>PyMem_Malloc((numpys.ntypes + 2) * sizeof(void*))
+    cdef char* types = <char*>PyMem_Malloc((numpys.ntypes + 2) * width)
+    cdef bytes text = name.encode()
+    for i in range(2):
+        loops[i], data[i] = _curve(name)[i], NULL
+        memset(types + i * width, NPY_DOUBLE if i else NPY_FLOAT, width)
+    for i in range(numpys.ntypes - 1, -1, -1):   # of loops for the same types the first is the one to call
+        for j in range(2):
+            if numpys.types[i * width] == types[j * width]:
+                data[j] = <void*>numpys.functions[i]
+    for i in range(numpys.ntypes):
+        if numpys.types[i * width] in kinds.encode():
+            loops[found], data[found] = numpys.functions[i], numpys.data[i]
+            memcpy(types + found * width, numpys.types + i * width, width)
+            found += 1
+    _names.append(text)
+    globals()[name] = PyUFunc_FromFuncAndData(
+        loops, data, types, found, numpys.nin, 1, -1, text, "see pullback/ops", 0)
+
+
+_names = []   # ufuncs do not keep theirs
 _declare()
-_declare_power()
+_join("power", np.power, bytes([NPY_CFLOAT, NPY_CDOUBLE]).decode())
+_join("sign", np.sign, bytes(range(NPY_BYTE, NPY_ULONGLONG + 1)).decode())

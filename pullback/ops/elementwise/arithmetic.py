@@ -445,7 +445,9 @@ sqrt = elementwise(
 
 rsqrt = elementwise(
     "rsqrt",
+    "pullback.kernels.curves:rsqrt",
     kernel=lambda self: 1 / np.sqrt(self),
+    loops_for="f",
     promote="float",
     vjp={"self": lambda g, result: times(g * -0.5, conj(result**3))},
     doc=example(

@@ -477,7 +477,9 @@ def _refuse_relu(dtype: Any) -> str:
 
 relu = elementwise(
     "relu",
+    "pullback.kernels.curves:relu",
     kernel=lambda self: np.maximum(self, 0),
+    loops_for="f",
     allowed="if",
     refuse=_refuse_relu,
     vjp={"self": lambda g, result: ops.where(result <= 0, 0, g)},

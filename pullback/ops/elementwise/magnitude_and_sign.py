@@ -59,9 +59,9 @@ def _sgn_kernel(self: Any) -> Any:
 
 sign: Op = elementwise(
     "sign",
-    np.sign,
+    "pullback.kernels.curves:sign",
     kernel=_sign_kernel,
-    loops_for="iu",
+    loops_for="iuf",
     allowed="bif",
     refuse=unimplemented(
         "sign_cpu",
@@ -87,9 +87,9 @@ def _sgn_slope(g: Any, self: Any, result: Any) -> Any:
 
 sgn: Op = elementwise(
     "sgn",
-    np.sign,
+    "pullback.kernels.curves:sign",
     kernel=_sgn_kernel,
-    loops_for="iu",
+    loops_for="iuf",
     vjp={"self": _sgn_slope},
     doc=example(
         "`z / |z|` of each element, 0 at 0: the sign of a complex number.",
@@ -155,6 +155,8 @@ nextafter = elementwise(
 
 _heaviside = elementwise(
     "heaviside",
+    "pullback.kernels.curves:heaviside",
+    loops_for="f",
     kernel=lambda self, values: np.where(self == 0, values, (self > 0).astype(values.dtype)),
     inputs=("self", "values"),
     kinds="TT",
@@ -319,7 +321,9 @@ def _angle_slope(g: Any, self: Any) -> Any:
 
 angle = elementwise(
     "angle",
+    "pullback.kernels.curves:angle",
     kernel=_angle_kernel,
+    loops_for="f",
     places="tm",
     promote="float",
     vjp={"self": _angle_slope},
@@ -334,7 +338,7 @@ angle = elementwise(
 def _scaling(name: str, factor: float, text: str, call: str, shown: str, grad_name: str) -> Any:
     return elementwise(
         name,
-        kernel=lambda self: self * self.dtype.type(factor),
+        f"pullback.kernels.curves:{name}",
         places="tmif",
         promote="float",
         allowed="f",
@@ -368,8 +372,11 @@ rad2deg = _scaling(
 
 _nan_to_num = elementwise(
     "nan_to_num",
-    kernel=lambda self, nan, posinf, neginf: np.nan_to_num(
-        self, nan=nan.real, posinf=posinf.real, neginf=neginf.real
+    "pullback.kernels.curves:nan_to_num",
+    loops_for="f",
+    kernel=lambda self, *others: np.nan_to_num(
+        np.broadcast_arrays(self, *others)[0],
+        **{name: other.real for name, other in zip(("nan", "posinf", "neginf"), others, strict=True)},
     ),
     inputs=("self", "nan", "posinf", "neginf"),
     kinds="TNNN",

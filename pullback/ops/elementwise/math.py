@@ -134,7 +134,7 @@ def _logaddexp_kernel(self: Any, other: Any) -> Any:
 
 logaddexp = elementwise(
     "logaddexp",
-    np.logaddexp,
+    "pullback.kernels.curves:logaddexp",
     kernel=_logaddexp_kernel,
     inputs=TWO,
     kinds="TT",
@@ -154,7 +154,7 @@ logaddexp = elementwise(
 
 logaddexp2 = elementwise(
     "logaddexp2",
-    np.logaddexp2,
+    "pullback.kernels.curves:logaddexp2",
     inputs=TWO,
     kinds="TT",
     places="tm",
@@ -368,11 +368,12 @@ def _sinc_slope(g: Any, self: Any, result: Any) -> Any:
 
 sinc = _math(
     "sinc",
-    None,
+    "pullback.kernels.curves:sinc",
     _sinc_slope,
     "sin(pi x) / (pi x), 1 at 0; the slope is (cos(pi x) - sinc(x)) / x.",
     "0.6366",
     kernel=lambda self: np.sinc(self).astype(self.dtype, copy=False),
+    loops_for="f",
     aliases=("special.sinc",),
     places="tmif",
 )
@@ -395,7 +396,7 @@ sigmoid: Op = _math(
 
 _logit = _real(
     "logit",
-    "scipy.special:logit",
+    "pullback.kernels.special:logit",
     lambda g, self: where((self >= 0) & (self <= 1), over(g, self * (1 - self)), math.nan),
     "",
     "",
@@ -445,7 +446,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
 
 erf = _real(
     "erf",
-    "scipy.special:erf",
+    "pullback.kernels.special:erf",
     lambda g, self: times(g, exp(-(self * self)) * (2 / math.sqrt(math.pi))),
     "The error function; the slope is 2 / sqrt(pi) * e**(-x**2).",
     "0.5205",
@@ -455,7 +456,7 @@ erf = _real(
 )
 erfc = _real(
     "erfc",
-    "scipy.special:erfc",
+    "pullback.kernels.special:erfc",
     lambda g, self: times(g, exp(-(self * self)) * (-2 / math.sqrt(math.pi))),
     "1 - erf(x), accurate for large x; the slope is -2 / sqrt(pi) * e**(-x**2).",
     "0.4795",
@@ -465,7 +466,7 @@ erfc = _real(
 )
 erfinv = _real(
     "erfinv",
-    "scipy.special:erfinv",
+    "pullback.kernels.special:erfinv",
     lambda g, result: times(g, exp(times(result, result)) * (math.sqrt(math.pi) / 2)),
     "Inverse of erf, NaN outside [-1, 1]; the slope is sqrt(pi) / 2 * e**(erfinv(x)**2).",
     "0.4769",
@@ -473,52 +474,23 @@ erfinv = _real(
 )
 
 
-def _lgamma_kernel(self: Any) -> Any:
-    """SciPy's, but infinite at -inf as at the other poles."""
-    from scipy.special import gammaln
-
-    return np.where(self == -np.inf, -self, gammaln(self))
-
-
 lgamma = _real(
     "lgamma",
-    None,
+    "pullback.kernels.special:lgamma",
     lambda g, self: times(g, digamma(self)),
     "Logarithm of |gamma(x)|; the slope is digamma(x).",
     "0.5724",
-    kernel=_lgamma_kernel,
     aliases=("special.gammaln",),
     places="tmie",
 )
 
 
-def _digamma_kernel(self: Any) -> Any:
-    """SciPy's, with the sign of infinity at the two zeros, and NaN at the other poles.
-
-    SciPy needs a microsecond for a number near the first root below zero; single precision is
-    reflected there, in double: digamma(x) = digamma(1 - x) - pi / tan(pi x).
-    """
-    from scipy.special import psi
-
-    below = self < 0
-    pole = below & (self == np.trunc(self))
-    if self.dtype == np.float32 and below.any():
-        x = np.where(pole, -0.5, self.astype(np.float64))
-        turned = np.pi / np.tan(np.pi * np.where(below, x - np.trunc(x), 0.25))
-        result = (psi(np.where(below, 1 - x, x)) - np.where(below, turned, 0)).astype(np.float32)
-    else:
-        result = psi(self)
-    result = np.where(pole, self.dtype.type(np.nan), result)
-    return np.where(self == 0, np.copysign(self.dtype.type(np.inf), -self), result)
-
-
 digamma: Op = _real(
     "digamma",
-    None,
+    "pullback.kernels.special:digamma",
     lambda g, self: times(g, ops.polygamma(1, self)),
     "The slope of lgamma; its own slope is polygamma(1, x).",
     "-1.9635",
-    kernel=_digamma_kernel,
     refuse=unimplemented("digamma"),
     aliases=("special.digamma", "special.psi"),
 )
@@ -528,9 +500,11 @@ def _polygamma_kernel(self: Any, n: Any) -> Any:
     """(-1)**(n + 1) * n! * zeta(n + 1, x), the sum over 1 / (x + k)**(n + 1)."""
     from scipy.special import zeta
 
+    from pullback.kernels import special
+
     order = int(n)
     if order == 0:
-        return _digamma_kernel(self)
+        return special.digamma(self)
     sign = -1.0 if order % 2 == 0 else 1.0
     return (sign * math.gamma(order + 1) * zeta(order + 1, self)).astype(self.dtype)
 

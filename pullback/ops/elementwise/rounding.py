@@ -110,6 +110,7 @@ remainder = _division(
     _remainder_kernel,
     "remainder",
     "remainder",
+    "pullback.kernels.curves:remainder",
     places="tmi",
     forms=(two_tensors, number_first, number_second),
     grad_name="RemainderBackward1",
@@ -128,7 +129,7 @@ fmod = _division(
     _fmod_kernel,
     "fmod",
     "fmod",
-    np.fmod,
+    "pullback.kernels.curves:fmod",
     places="tmi",
     kinds="TN",
     forms=(),
@@ -288,7 +289,7 @@ def round_half_even(input: Tensor, *, decimals: int = 0, out: Tensor | None = No
 
 frac = elementwise(
     "frac",
-    kernel=lambda self: self - np.trunc(self),
+    "pullback.kernels.curves:frac",
     allowed="f",
     vjp={"self": "g"},
     doc=example(

@@ -75,15 +75,14 @@ def _of_x(x: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) 
     """The form of all of them."""
 
 
-def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any:
+def _polynomial(name: str, rule: Any, text: str, shown: str) -> Any:
     return declared(
         name,
-        None,
+        f"pullback.kernels.curves:{name}",
         {"self": rule},
         text,
         shown,
         at="torch.tensor([0.5]), 2",
-        kernel=kernel,
         inputs=NAMES,
         forms=(_of_x,),
     )
@@ -92,14 +91,11 @@ def _polynomial(name: str, kernel: Any, rule: Any, text: str, shown: str) -> Any
 def _first_kind(name: str, shift: Callable[[Any], Any], steep: float, text: str, shown: str) -> Any:
     """Chebyshev's polynomials T in `shift(x)`, whose own slope is `steep`: their slope is n U(n - 1)."""
 
-    def kernel(self: Any, n: Any) -> Any:
-        return _evaluated("chebyt", shift(self.astype(np.float64)), n).astype(self.dtype)
-
     def slope(g: Tensor, self: Any, n: Any) -> Tensor:
         n = _whole(n)
         return times(g, gegenbauer(shift(self), n - 1, 1.0) * n * steep)
 
-    return _polynomial(name, kernel, slope, text, shown)
+    return _polynomial(name, slope, text, shown)
 
 
 def _other_kinds(
@@ -107,19 +103,12 @@ def _other_kinds(
 ) -> Any:
     """Chebyshev's polynomials U(n) + sign U(n - 1): U for 0, V for -1, W for 1."""
 
-    def kernel(self: Any, n: Any) -> Any:
-        y, n = shift(self.astype(np.float64)), np.trunc(n)
-        result = _evaluated("chebyu", y, n)
-        if sign:
-            result = result + sign * _evaluated("chebyu", y, n - 1)
-        return result.astype(self.dtype)
-
     def slope(g: Tensor, self: Any, n: Any) -> Tensor:
         y, n = shift(self), _whole(n)
         result = _second_kind(y, n) + _second_kind(y, n - 1) * sign if sign else _second_kind(y, n)
         return times(g, result * steep)
 
-    return _polynomial(name, kernel, slope, text, shown)
+    return _polynomial(name, slope, text, shown)
 
 
 def _itself(x: Any) -> Any:
@@ -166,28 +155,24 @@ shifted_chebyshev_polynomial_w = _other_kinds(
 
 legendre_polynomial_p = _polynomial(
     "legendre_polynomial_p",
-    lambda self, n: _evaluated("legendre", self, n),
     lambda g, self, n: times(g, gegenbauer(self, _whole(n) - 1, 1.5)),
     "Legendre's polynomial P of order `n`; the slope is Gegenbauer's of order n - 1 and power 3/2.",
     "[-0.1250]",
 )
 laguerre_polynomial_l = _polynomial(
     "laguerre_polynomial_l",
-    lambda self, n: _evaluated("laguerre", self, n),
     lambda g, self, n: times(g, -laguerre(self, _whole(n) - 1, 1.0)),
     "Laguerre's polynomial L of order `n`; the slope is the generalised one -L(n - 1) of power 1.",
     "[0.1250]",
 )
 hermite_polynomial_h: Op = _polynomial(
     "hermite_polynomial_h",
-    lambda self, n: _evaluated("hermite", self, n),
     lambda g, self, n: times(g, hermite_polynomial_h(self, _whole(n) - 1) * _whole(n) * 2.0),
     "Hermite's polynomial H of order `n` (for e**-x**2); the slope is 2 n H(n - 1).",
     "[-1.]",
 )
 hermite_polynomial_he: Op = _polynomial(
     "hermite_polynomial_he",
-    lambda self, n: _evaluated("hermitenorm", self, n),
     lambda g, self, n: times(g, hermite_polynomial_he(self, _whole(n) - 1) * _whole(n)),
     "Hermite's polynomial He of order `n` (for e**(-x**2 / 2)); the slope is n He(n - 1).",
     "[-0.7500]",

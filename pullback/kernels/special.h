@@ -1,0 +1,219 @@
+/* Special functions of single precision, computed in double without branches; those of double precision are
+   SciPy's, put right at the poles.
+
+   Errors in float are those of the last rounding but for a hundredth of a unit. Polynomials are series, or
+   fitted where it says so. Read `pb_log_wide`, `pb_digamma_float`, then the loops. */
+
+#ifndef PB_SPECIAL_H
+#define PB_SPECIAL_H
+
+#include "pullback/kernels/curves.h"
+
+/* log x of a positive normal number, to its last place: m 2^e with m in [sqrt 1/2, sqrt 2), and the series of
+   2 artanh((m - 1) / (m + 1)) */
+PB_INLINE double pb_log_wide(double x) {
+    int64_t bits, upper;
+    double m, e;
+    memcpy(&bits, &x, sizeof bits);
+    upper = bits - 0x3FE6A09E00000000; /* sqrt 1/2 */
+    bits -= upper & (int64_t)0xFFF0000000000000;
+    memcpy(&m, &bits, sizeof m);
+    bits = (upper >> 52) + 0x4338000000000000; /* the integer in the low bits of 1.5 * 2^52 */
+    memcpy(&e, &bits, sizeof e);
+    e -= 6755399441055744.0;
+    double const f = m - 1, s = f / (2 + f), t = s * s;
+    double p = 2.0 / 21;
+    p = p * t + 2.0 / 19;
+    p = p * t + 2.0 / 17;
+    p = p * t + 2.0 / 15;
+    p = p * t + 2.0 / 13;
+    p = p * t + 2.0 / 11;
+    p = p * t + 2.0 / 9;
+    p = p * t + 2.0 / 7;
+    p = p * t + 2.0 / 5;
+    p = p * t + 2.0 / 3;
+    return e * 0.693147180369123816490 + ((p * (t * s) + 2 * s) + e * 1.90821492927058770002e-10);
+}
+
+/* ---- erf and its kin ---- */
+
+/* erf(x) / x on [0, 1], fitted in x^2 */
+PB_INLINE double pb_erf_near(double x) {
+    double const u = x * x;
+    double p = -1.0468694481612451e-07;
+    p = p * u + 1.530617488650043e-06;
+    p = p * u - 1.4794991857034441e-05;
+    p = p * u + 0.00012046256988282723;
+    p = p * u - 0.0008547933463142109;
+    p = p * u + 0.005223967183072179;
+    p = p * u - 0.026866169048258677;
+    p = p * u + 0.1128379165852064;
+    p = p * u - 0.3761263890280714;
+    p = p * u + 1.1283791670955126;
+    return p * x;
+}
+/* erfc(x), |x| >= 1 */
+PB_INLINE double pb_erfc_far(double x) {
+    double const y = 2 * pb_half_erfc(x < 0 ? -x : x);
+    return x < 0 ? 2 - y : y;
+}
+PB_INLINE float pb_erf_float(float x) {
+    double const w = x, a = w < 0 ? -w : w, near = pb_erf_near(a < 1 ? w : 0);
+    double const far = 1 - pb_erfc_far(w);
+    double const y = a < 1 ? near : far;
+    return (float)(w != w ? w : y);
+}
+PB_INLINE float pb_erfc_float(float x) {
+    double const w = x, near = 1 - pb_erf_near(w < 0.5 ? (w > -1 ? w : 0) : 0), far = pb_erfc_far(w);
+    double const y = w < 0.5 && w > -1 ? near : far;
+    return (float)(w != w ? w : y);
+}
+/* With w = -log(1 - x^2), erfinv(x) / x is smooth in w, and far out in its root: both fitted. */
+PB_INLINE float pb_erfinv_float(float x) {
+    double const v = x, rest = (1 - v) * (1 + v), inside = rest > 0 ? rest : 1;
+    double const w = -pb_log_wide(inside), s = sqrt(w > 5 ? w : 5), c = w > 5 ? 5 : w;
+    double p = -2.120357862269574e-11, q = -3.437390215130389e-05;
+    p = p * c + 7.591362416409238e-10;
+    p = p * c - 1.129707012244714e-08;
+    p = p * c + 8.350657455778574e-08;
+    p = p * c - 2.350625134024684e-07;
+    p = p * c - 5.728540353387277e-07;
+    p = p * c + 1.3458064880884266e-06;
+    p = p * c + 4.731327238667685e-05;
+    p = p * c - 0.00012851973838879803;
+    p = p * c - 0.0023349057953014414;
+    p = p * c + 0.011549299438796444;
+    p = p * c + 0.23201367024533348;
+    p = p * c + 0.8862269254527580;
+    q = q * s + 0.0012002521921090686;
+    q = q * s - 0.018759003761763423;
+    q = q * s + 0.17257408651154918;
+    q = q * s - 1.0327835074672482;
+    q = q * s + 4.188799268995764;
+    q = q * s - 11.606509786736439;
+    q = q * s + 21.529065093192354;
+    q = q * s - 25.230764544734754;
+    q = q * s + 17.3933017650034;
+    q = q * s - 4.343080674617312;
+    double const y = v * (w > 5 ? q : p), end = v == 1 || v == -1 ? v * HUGE_VAL : NAN;
+    return (float)(rest > 0 ? y : end);
+}
+
+PB_INLINE float pb_logit_float(float x) {
+    double const v = x, inside = v > 0 && v < 1 ? v : 0.5;
+    double const y = pb_log_wide(inside / (1 - inside));
+    double const end = v == 0 ? -HUGE_VAL : v == 1 ? HUGE_VAL : NAN;
+    return (float)(v > 0 && v < 1 ? y : end);
+}
+
+/* ---- gamma ---- */
+
+/* digamma: below zero by digamma(1 - x) - pi / tan(pi x), below 8 by the recurrence, then the series at
+   infinity, whose coefficients are B(2k) / 2k. */
+PB_INLINE float pb_digamma_float(float x) {
+    double const v = x, below = v < 0 ? v : -0.25, turn = below - floor(below + 0.5);
+    double const a = v < 0 ? 1 - v : v;
+    double const low = a < 8 ? a : 1, z = a < 8 ? a + 8 : a;
+    double over = 1, under = low;
+    int i;
+    for (i = 1; i < 8; i++) {
+        over = over * (low + i) + under;
+        under *= low + i;
+    }
+    double const t = 1 / (z * z);
+    double p = -691.0 / 32760;
+    p = p * t + 1.0 / 132;
+    p = p * t - 1.0 / 240;
+    p = p * t + 1.0 / 252;
+    p = p * t - 1.0 / 120;
+    p = p * t + 1.0 / 12;
+    double y = pb_log_wide(z < 1e300 ? z : 1) - 0.5 / z - p * t;
+    y = y - (a < 8 ? over / under : 0);
+    y = y - (v < 0 ? 3.14159265358979323846 * pb_cos_turn(turn) / pb_sin_turn(turn) : 0);
+    y = v < 0 && turn == 0 ? NAN : y; /* a pole, between infinities of both signs */
+    y = v == 0 ? -1 / v : y;
+    y = v == HUGE_VAL ? v : v == -HUGE_VAL ? NAN : y;
+    return (float)(v != v ? v : y);
+}
+
+/* log |gamma|: below zero by log(pi / |sin(pi x)|) - lgamma(1 - x), below 8 by the recurrence, then
+   Stirling's series, whose coefficients are B(2k) / (2k (2k - 1)). */
+PB_INLINE float pb_lgamma_float(float x) {
+    double const v = x, below = v < 0 ? v : -0.25, turn = below - floor(below + 0.5);
+    double const a = v < 0 ? 1 - v : v;
+    double const low = a < 8 ? (a > 0 ? a : 1) : 1, z = a < 8 ? low + 8 : a;
+    double under = low;
+    int i;
+    for (i = 1; i < 8; i++) under *= low + i;
+    double const r = 1 / z, t = r * r, w = z < 1e300 ? z : 1;
+    double p = -691.0 / 360360;
+    p = p * t + 1.0 / 1188;
+    p = p * t - 1.0 / 1680;
+    p = p * t + 1.0 / 1260;
+    p = p * t - 1.0 / 360;
+    p = p * t + 1.0 / 12;
+    double y = (w - 0.5) * pb_log_wide(w) - w + (0.91893853320467274178 + p * r);
+    y = y - (a < 8 ? pb_log_wide(under) : 0);
+    double const sine = pb_sin_turn(turn), size = sine < 0 ? -sine : sine;
+    double const turned = 1.14472988584940017414 - pb_log_wide(size > 0 ? size : 1) - y;
+    y = v < 0 ? turned : v == 1 || v == 2 ? 0 : y;
+    y = v == 0 || (v < 0 && turn == 0) || v == HUGE_VAL || v == -HUGE_VAL ? HUGE_VAL : y;
+    return (float)(v != v ? v : y);
+}
+
+/* ---- the loops ---- */
+
+#define PB_FLOAT_LOOP(name)                                                                         \
+    static PB_CLONES void name##_loop_float(char** args, npy_intp const* size, npy_intp const* steps, \
+                                            void* data) {                                           \
+        npy_intp const n = size[0], a = steps[0], b = steps[1];                                     \
+        npy_intp i;                                                                                 \
+        (void)data;                                                                                 \
+        if (a == sizeof(float) && b == sizeof(float) && args[0] != args[1]) {                       \
+            float const* PB_RESTRICT x = (float const*)args[0];                                     \
+            float* PB_RESTRICT y = (float*)args[1];                                                 \
+            for (i = 0; i < n; i++) y[i] = pb_##name##_float(x[i]);                                 \
+            return;                                                                                 \
+        }                                                                                           \
+        for (i = 0; i < n; i++)                                                                     \
+            *(float*)(args[1] + i * b) = pb_##name##_float(*(float const*)(args[0] + i * a));       \
+    }
+
+PB_FLOAT_LOOP(erf)
+PB_FLOAT_LOOP(erfc)
+PB_FLOAT_LOOP(erfinv)
+PB_FLOAT_LOOP(logit)
+PB_FLOAT_LOOP(digamma)
+PB_FLOAT_LOOP(lgamma)
+#undef PB_FLOAT_LOOP
+
+/* SciPy's loop is `data`'s; `name`(x, y) puts right what it gave. The input may be where the result goes. */
+typedef struct {
+    pb_loop loop;
+    void* data;
+} pb_scipy;
+
+#define PB_DOUBLE_LOOP(name)                                                                        \
+    static void name##_loop_double(char** args, npy_intp const* size, npy_intp const* steps, void* data) { \
+        pb_scipy const* const scipy = (pb_scipy const*)data;                                        \
+        npy_intp const one = 1;                                                                     \
+        npy_intp i;                                                                                 \
+        for (i = 0; i < size[0]; i++) {                                                             \
+            double const x = *(double const*)(args[0] + i * steps[0]);                              \
+            char* places[2] = {args[0] + i * steps[0], args[1] + i * steps[1]};                     \
+            scipy->loop(places, &one, steps, scipy->data);                                          \
+            *(double*)places[1] = name(x, *(double*)places[1]);                                     \
+        }                                                                                           \
+    }
+
+PB_INLINE double pb_as_it_is(double x, double y) { return x != x ? x : y; }
+PB_INLINE double pb_no_sign(double x, double y) { return x == -HUGE_VAL ? -x : y; }
+PB_INLINE double pb_poles(double x, double y) {
+    return x == 0 ? -1 / x : x < 0 && x == floor(x) ? NAN : y;
+}
+PB_DOUBLE_LOOP(pb_as_it_is)
+PB_DOUBLE_LOOP(pb_no_sign)
+PB_DOUBLE_LOOP(pb_poles)
+#undef PB_DOUBLE_LOOP
+
+#endif

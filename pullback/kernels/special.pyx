@@ -1,0 +1,61 @@
+"""Special functions as ufuncs: loops of special.h for float32, SciPy's for float64.
+
+The table says which of SciPy's functions each is, and what is put right in its results: its NaN as it came
+in, the sign at -inf, or the poles. What each computes is said where the op is declared.
+"""
+
+import scipy.special
+
+from cpython.mem cimport PyMem_Malloc
+from numpy cimport (
+    import_array, import_ufunc, NPY_FLOAT, NPY_DOUBLE, ufunc, PyUFuncGenericFunction, PyUFunc_FromFuncAndData,
+)
+
+import_array()
+import_ufunc()
+
+cdef extern from *:
+    """
+    #include "pullback/kernels/special.h"
+    static struct { char const *name, *scipy; PyUFuncGenericFunction loops[2]; } pb_special[] = {
+        {"erf", "erf", {erf_loop_float, pb_as_it_is_loop_double}},
+        {"erfc", "erfc", {erfc_loop_float, pb_as_it_is_loop_double}},
+        {"erfinv", "erfinv", {erfinv_loop_float, pb_as_it_is_loop_double}},
+        {"logit", "logit", {logit_loop_float, pb_as_it_is_loop_double}},
+        {"digamma", "psi", {digamma_loop_float, pb_poles_loop_double}},
+        {"lgamma", "gammaln", {lgamma_loop_float, pb_no_sign_loop_double}},
+    };
+    enum { PB_SPECIALS = sizeof pb_special / sizeof pb_special[0] };
+    static char pb_special_types[4] = {NPY_FLOAT, NPY_FLOAT, NPY_DOUBLE, NPY_DOUBLE};
+    """
+    struct Special:
+        const char* name
+        const char* scipy
+        PyUFuncGenericFunction* loops
+    Special* pb_special
+    int PB_SPECIALS
+    char* pb_special_types
+    ctypedef struct Scipy "pb_scipy":
+        PyUFuncGenericFunction loop
+        void* data
+
+
+def _declare():
+    cdef int i, j
+    cdef ufunc theirs
+    cdef Scipy* scipys
+    cdef void** data
+    for i in range(PB_SPECIALS):
+        theirs = getattr(scipy.special, pb_special[i].scipy.decode())
+        scipys = <Scipy*>PyMem_Malloc(sizeof(Scipy))
+        data = <void**>PyMem_Malloc(2 * sizeof(void*))
+        data[0], data[1] = NULL, scipys
+        for j in range(theirs.ntypes):
+            if theirs.types[2 * j] == NPY_DOUBLE:
+                scipys.loop, scipys.data = theirs.functions[j], theirs.data[j]
+                break
+        globals()[pb_special[i].name.decode()] = PyUFunc_FromFuncAndData(
+            pb_special[i].loops, data, pb_special_types, 2, 1, 1, -1, pb_special[i].name, "", 0)
+
+
+_declare()
