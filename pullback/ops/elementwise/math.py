@@ -500,11 +500,11 @@ def _polygamma_kernel(self: Any, n: Any) -> Any:
     """(-1)**(n + 1) * n! * zeta(n + 1, x), the sum over 1 / (x + k)**(n + 1)."""
     from scipy.special import zeta
 
-    from pullback.kernels import special
+    from pullback.kernels.special import digamma as numbers
 
     order = int(n)
     if order == 0:
-        return special.digamma(self)
+        return numbers(self)
     sign = -1.0 if order % 2 == 0 else 1.0
     return (sign * math.gamma(order + 1) * zeta(order + 1, self)).astype(self.dtype)
 
