@@ -17,17 +17,9 @@ from pullback.autograd.graph import GradientEdge
 from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import DTYPES, Size
-from pullback.core.settings import warn
 from pullback.transforms import stack
 from pullback.transforms.batching.interpreter import on_batch
 from pullback.transforms.leaves import gradients
-
-CYCLE = (
-    "Using backward() with create_graph=True will create a reference cycle between the parameter "
-    "and its gradient which can cause a memory leak. We recommend using autograd.grad when "
-    "creating the graph to avoid this. If you have to use this function, make sure to reset the "
-    ".grad fields of your parameters to None after use to break the cycle and avoid the leak."
-)
 
 UNUSED = (
     "The differentiated Tensor at index {} appears to not have been used in the graph. Set "
@@ -79,8 +71,6 @@ def backward(
     roots = _as_tuple(tensors)
     grads = _root_grads(roots, _grads_tuple(grad_tensors, len(roots)), batched=False)
     edges = _edges_of_roots(roots, grads)
-    if create_graph:
-        warn(CYCLE, stacklevel=3)
     if targets is not None:
         targets = [_accumulating_edge(target) for target in targets]
     keep = create_graph if retain_graph is None else retain_graph

@@ -13,6 +13,7 @@ reading, and which names it takes from other parts.
     meta.pxi        ops on tensors without numbers
     inplace.pxi     views, versions, writing into the first input
     creation.pxi    new tensors from plain arguments
+    tapes.pxi       rules and composites, recorded once and run without Python
     task.pxi        a backward pass: count dependencies, run nodes latest first
     rules.pxi       what a rule is called with, and what becomes of its results
     gradients.pxi   sums in buffers, and `.grad`
@@ -54,10 +55,12 @@ leads back to x without a cycle of strong references.
 """
 
 import gc
+import os
 import sys
 import threading
 import warnings
 from collections import OrderedDict
+from types import FunctionType
 
 import numpy as np
 
@@ -68,7 +71,8 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.math cimport INFINITY, ceil, fma, fmaf
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
     import_array, ndarray, npy_int64, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS,
     PyArray_IS_C_CONTIGUOUS,
@@ -84,7 +88,23 @@ from pullback.core.meta import meta_array
 from pullback.core.strides import preserved_strides
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback.core._loops import first, ordered_like, strided
-from pullback.core._plans cimport Plan, find_plan, run_plan, see, USE_PLANS
+from pullback.core._plans cimport (
+    MOST_ENTRIES,
+    MOST_WORDS,
+    USE_PLANS,
+    Entry,
+    Plan,
+    Table,
+    empty_table,
+    enter,
+    find_plan,
+    hash_of,
+    look_up,
+    put,
+    put_length,
+    run_plan,
+    see,
+)
 from pullback.core._views cimport (
     BY_INDEX, BY_PLAN, BY_SELECT, BY_SLICE, Geometry, Lookup, fill_shown, find_indexed, find_selected,
     find_sliced, show,
@@ -139,8 +159,9 @@ cdef extern from * nogil:
     #if defined(__GLIBC__)   /* other C libraries refuse it in a module that is loaded later */
     __attribute__((tls_model("initial-exec")))   /* a few bytes: no call to find them */
     #endif
-    static PB_THREAD_LOCAL struct { int grad, inference, level, saved_hooks, tangents; void* task; }
-        pb_thread = {1, 0, 0, 0, 0, NULL};
+    static PB_THREAD_LOCAL struct {
+        int grad, inference, level, saved_hooks, tangents; void *task, *recorder;
+    } pb_thread = {1, 0, 0, 0, 0, NULL, NULL};
     """
     ctypedef struct ThreadState:
         int grad        # record a graph?
@@ -149,6 +170,7 @@ cdef extern from * nogil:
         int saved_hooks # pack hooks on the stack
         int tangents    # interpreters on the stack that hang something on tensors
         void* task      # the backward pass under way, a Task
+        void* recorder  # what notes the ops of a function, a Recorder
     ThreadState pb_thread
 
 cdef bint anomaly = False       # keep tracebacks; for all threads, as a pass may use graphs of others
@@ -245,6 +267,7 @@ include "engine/dispatch.pxi"
 include "engine/meta.pxi"
 include "engine/inplace.pxi"
 include "engine/creation.pxi"
+include "engine/tapes.pxi"
 include "engine/task.pxi"
 include "engine/rules.pxi"
 include "engine/gradients.pxi"
@@ -268,6 +291,7 @@ def quiet():
 
 def set_grad_enabled(bint mode):
     """Turns the recording of graphs on or off on this thread; returns what it was."""
+    unsure("grad mode is set")
     before = bool(pb_thread.grad)
     pb_thread.grad = mode
     return before
@@ -279,6 +303,7 @@ cdef class GradSwitch:
     cdef list outer
 
     def __enter__(self):
+        unsure("grad mode is set")
         if self.outer is None:
             self.outer = []
         self.outer.append(pb_thread.grad)
@@ -295,6 +320,7 @@ def inference_enabled():
 
 def set_inference(bint mode):
     """Turns inference mode on or off on this thread; returns what it was."""
+    unsure("inference mode is set")
     before = bool(pb_thread.inference)
     pb_thread.inference = mode
     return before

@@ -1,4 +1,4 @@
-"""What `_plans.pyx` shares with the engine and with compiled runs: `Plan`, and the type of a run."""
+"""What `_plans.pyx` shares with the engine and compiled runs: `Plan`, the type of a run, keys, tables."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
@@ -32,9 +32,31 @@ cdef class Plan:
     cdef int64_t parts, scratch
     cdef int nresults
     cdef Layout* layouts
-    cdef object run_object, kept
+    cdef object run_object, owner
 
 cdef bint USE_PLANS
 cdef Plan find_plan(object owner, object prepare, PyObject** values, int n)
 cdef ndarray see(Plan plan, int i, ndarray a)
 cdef object run_plan(Plan plan, PyObject** values, int n)
+
+cdef enum:
+    MOST_WORDS = 192    # of a key; what is longer is decided anew at each call
+    CAPACITY = 8192     # a power of two
+    MOST_ENTRIES = 4096
+
+cdef struct Entry:
+    uint64_t hash
+    int count
+    int64_t* words
+    PyObject* value
+
+cdef struct Table:
+    Entry entries[CAPACITY]
+    int used
+
+cdef int put(int64_t* words, int at, object x)
+cdef int64_t put_length(object x)
+cdef uint64_t hash_of(int64_t* words, int count) noexcept
+cdef Entry* look_up(Table* table, uint64_t h, int64_t* words, int count) noexcept
+cdef int enter(Table* table, uint64_t h, int64_t* words, int count, object value) except -1
+cdef int empty_table(Table* table) except -1

@@ -6,9 +6,9 @@ not depend on data and returns a `Plan`: the results' specs, a C function, the i
 the data lie, and into how many parts the work may be cut. Later calls build the signature's key, find the
 plan in a table, take result arrays and run.
 
-    signature   a word that tells the kind of each argument, then its numbers; objects such as dtypes by
-                address, and the plan keeps them alive
+    signature   a word that tells the kind of each argument, then its numbers or letters; dtypes by address
     table       open addressing on the key's hash; when it is full it is emptied, and all is planned anew
+                (the engine's tapes have such a table too: engine/tapes.pxi)
     run         without Python and without the GIL if the work is long
     views       what has results with an `offset` moves nothing: they are made of the first tensor's memory
 
@@ -34,13 +34,15 @@ from numpy cimport (
 
 import_array()
 
-from pullback.core.dtypes import DTYPES
+from pullback.core.dtypes import DTYPES, Size
 from pullback.core.strides import contiguous_strides
 from pullback.core._loops cimport code_of, empty, view_of
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
-    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t* size) except NULL
+    bint PyUnicode_IS_COMPACT_ASCII(object)
+    Py_ssize_t PyUnicode_GET_LENGTH(object)
+    void* PyUnicode_DATA(object)
 
 cdef bint USE_PLANS = os.environ.get("PULLBACK_PLANS", "1") != "0"
 
@@ -170,24 +172,10 @@ cdef enum:
     FEW = 24            # pointers on the stack
     LONG_WORK = 20000   # elements, from which on the GIL is let go
 
-# -------------------------------------------------------------------------------------- the table
+# --------------------------------------------------------------------------------- keys and tables
 
 cdef enum:
-    MOST_WORDS = 192    # of a key; what is longer is planned at each call, and left to the kernel
-    CAPACITY = 8192     # a power of two
-    MOST_PLANS = 4096
     MOST_RESULTS = 64   # of a plan that is kept
-
-cdef struct Entry:
-    uint64_t hash
-    int count
-    int64_t* words
-    PyObject* plan
-
-cdef Entry table[CAPACITY]
-cdef int plans = 0
-
-memset(table, 0, sizeof(table))
 
 cdef enum:
     TAG_ARRAY = 1
@@ -195,17 +183,18 @@ cdef enum:
     TAG_INT = 3
     TAG_FLOAT = 4
     TAG_LIST = 5
-    TAG_SLICE = 6
-    TAG_TEXT = 7
+    TAG_TUPLE = 6
+    TAG_SIZE = 7
+    TAG_TEXT = 8
+    TAG_SLICE = 9
 
 
-cdef int _put(int64_t* words, int at, object x):
+cdef int put(int64_t* words, int at, object x):
     """Writes an argument into a key from place `at` on; the next free place, -1 if it cannot be written."""
     cdef int nd, overflow
     cdef ndarray a
     cdef double number
     cdef Py_ssize_t length
-    cdef const char* text
     if isinstance(x, ndarray):
         a = <ndarray>x
         nd = PyArray_NDIM(a)
@@ -217,14 +206,6 @@ cdef int _put(int64_t* words, int at, object x):
         return at + 1 + 2 * nd
     if at + 2 > MOST_WORDS:
         return -1
-    if type(x) is str:
-        text = PyUnicode_AsUTF8AndSize(x, &length)
-        if at + 2 + length // 8 > MOST_WORDS:
-            return -1
-        words[at] = TAG_TEXT | <int64_t>length << 8
-        words[at + 1 + length // 8] = 0
-        memcpy(words + at + 1, text, length)
-        return at + 2 + <int>(length // 8)
     if x is None or x is True or x is False or x is Ellipsis or type(x) is _DTYPE:
         words[at], words[at + 1] = TAG_OBJECT, <int64_t><PyObject*>x
         return at + 2
@@ -237,26 +218,40 @@ cdef int _put(int64_t* words, int at, object x):
         words[at] = TAG_FLOAT
         memcpy(words + at + 1, &number, sizeof(double))
         return at + 2
-    if type(x) is tuple or type(x) is list:
-        words[at] = TAG_LIST | <int64_t>len(x) << 8
+    if type(x) is tuple or type(x) is list or type(x) is Size:
+        words[at] = put_length(x)
         at += 1
         for item in x:
-            at = _put(words, at, item)
+            at = put(words, at, item)
             if at < 0:
                 return -1
         return at
+    if type(x) is str and PyUnicode_IS_COMPACT_ASCII(x):
+        length = PyUnicode_GET_LENGTH(x)
+        if at + length // 8 + 2 > MOST_WORDS:
+            return -1
+        words[at] = TAG_TEXT | <int64_t>length << 8
+        words[at + 1 + length // 8] = 0
+        memcpy(words + at + 1, PyUnicode_DATA(x), length)
+        return at + <int>(length // 8) + 2
     if type(x) is slice:
         words[at] = TAG_SLICE
-        at = _put(words, at + 1, x.start)
-        at = _put(words, at, x.stop) if at >= 0 else at
-        return _put(words, at, x.step) if at >= 0 else at
+        at = put(words, at + 1, x.start)
+        at = put(words, at, x.stop) if at >= 0 else at
+        return put(words, at, x.step) if at >= 0 else at
     return -1
+
+
+cdef int64_t put_length(object x):
+    """The word that begins a list, a tuple or a Size in a key."""
+    cdef int tag = TAG_LIST if type(x) is list else TAG_TUPLE if type(x) is tuple else TAG_SIZE
+    return tag | <int64_t>len(x) << 8
 
 
 cdef object _DTYPE = type(DTYPES[0])
 
 
-cdef uint64_t _hash(int64_t* words, int count) noexcept:
+cdef uint64_t hash_of(int64_t* words, int count) noexcept:
     cdef uint64_t h = count
     cdef int i
     for i in range(count):
@@ -265,16 +260,53 @@ cdef uint64_t _hash(int64_t* words, int count) noexcept:
     return h
 
 
-cdef int _empty_table() except -1:
-    global plans
-    cdef int i
-    for i in range(CAPACITY):
-        if table[i].plan != NULL:
-            free(table[i].words)
-            Py_DECREF(<object>table[i].plan)
-            table[i].plan = NULL
-    plans = 0
+cdef Entry* look_up(Table* table, uint64_t h, int64_t* words, int count) noexcept:
+    """The entry of a key; NULL if it has none."""
+    cdef Py_ssize_t place = h & (CAPACITY - 1)
+    cdef Entry* entry
+    while table.entries[place].value != NULL:
+        entry = &table.entries[place]
+        if entry.hash == h and entry.count == count and (
+                memcmp(entry.words, words, count * sizeof(int64_t)) == 0):
+            return entry
+        place = (place + 1) & (CAPACITY - 1)
+    return NULL
+
+
+cdef int enter(Table* table, uint64_t h, int64_t* words, int count, object value) except -1:
+    """Adds an entry; a full table is emptied first."""
+    cdef Py_ssize_t place
+    cdef Entry* entry
+    if table.used == MOST_ENTRIES:
+        empty_table(table)
+    place = h & (CAPACITY - 1)
+    while table.entries[place].value != NULL:
+        place = (place + 1) & (CAPACITY - 1)
+    entry = &table.entries[place]
+    entry.hash, entry.count = h, count
+    entry.words = <int64_t*>malloc(count * sizeof(int64_t))
+    memcpy(entry.words, words, count * sizeof(int64_t))
+    Py_INCREF(value)
+    entry.value = <PyObject*>value
+    table.used += 1
     return 0
+
+
+cdef int empty_table(Table* table) except -1:
+    cdef int i
+    cdef list values = []   # what is let go of may run code: when the table is in order again
+    for i in range(CAPACITY):
+        if table.entries[i].value != NULL:
+            free(table.entries[i].words)
+            values.append(<object>table.entries[i].value)
+            Py_DECREF(<object>table.entries[i].value)
+            table.entries[i].value = NULL
+    table.used = 0
+    return 0
+
+
+cdef Table plans
+memset(&plans, 0, sizeof(plans))
 
 
 cdef Py_ssize_t _elements(tuple things):
@@ -301,47 +333,31 @@ cdef Plan _prepared(object prepare, tuple arguments):
 
 cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
     """The plan of an op for arguments, tensors as arrays: the kept one, or a new one by `prepare`."""
-    global plans
     cdef int64_t words[MOST_WORDS]
     cdef int i, at = 1
     cdef uint64_t h
-    cdef Py_ssize_t place
     cdef Entry* entry
     cdef Plan plan
     words[0] = <int64_t><PyObject*>owner
     for i in range(n if USE_PLANS else 0):
-        at = _put(words, at, <object>values[i])
+        at = put(words, at, <object>values[i])
         if at < 0:
             break
     if at < 0 or not USE_PLANS:
         plan = _prepared(prepare, tuple([_specs(<object>values[j]) for j in range(n)]))
         plan.run = NULL  # memory that runs must not touch is among what has no key
         return plan
-    h = _hash(words, at)
-    place = h & (CAPACITY - 1)
-    while table[place].plan != NULL:
-        entry = &table[place]
-        if entry.hash == h and entry.count == at and memcmp(entry.words, words, at * sizeof(int64_t)) == 0:
-            return <Plan>entry.plan
-        place = (place + 1) & (CAPACITY - 1)
+    h = hash_of(words, at)
+    entry = look_up(&plans, h, words, at)
+    if entry != NULL:
+        return <Plan>entry.value
     arguments = tuple([_specs(<object>values[i]) for i in range(n)])
     plan = _prepared(prepare, arguments)
     if plan.nresults > MOST_RESULTS:
         return plan
-    plan.kept = (owner, arguments)
+    plan.owner = owner
     plan.long_work = _elements(arguments) + _elements(plan.results) > LONG_WORK
-    if plans == MOST_PLANS:
-        _empty_table()
-    place = h & (CAPACITY - 1)  # `prepare` may have run ops and moved things
-    while table[place].plan != NULL:
-        place = (place + 1) & (CAPACITY - 1)
-    entry = &table[place]
-    entry.hash, entry.count = h, at
-    entry.words = <int64_t*>malloc(at * sizeof(int64_t))
-    memcpy(entry.words, words, at * sizeof(int64_t))
-    Py_INCREF(plan)
-    entry.plan = <PyObject*>plan
-    plans += 1
+    enter(&plans, h, words, at, plan)
     return plan
 
 
@@ -446,7 +462,7 @@ def use_plans(bint use):
 
 def count_plans():
     """How many plans are kept, and how many there may be."""
-    return plans, MOST_PLANS
+    return plans.used, MOST_ENTRIES
 
 
 def run_into(op, tuple arguments, tuple results):

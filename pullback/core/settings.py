@@ -1,7 +1,8 @@
 """Settings of the process: threads, determinism, warnings.
 
 What changes how tensors are made is elsewhere: the default dtype in `dtypes`, printing in
-`printing`. Read `warn`, which every once-only warning goes through.
+`printing`. Read `warn` and `warn_each_time`, which all warnings of ops go through: a call that warns is not
+recorded, so that it warns each time it would.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import warnings
 from typing import Any, ClassVar
 
 import numpy as np
+
+from pullback.core._engine import unrecordable
 
 __all__ = [
     "are_deterministic_algorithms_enabled",
@@ -30,6 +33,7 @@ __all__ = [
     "set_warn_always",
     "use_deterministic_algorithms",
     "warn",
+    "warn_each_time",
 ]
 
 
@@ -47,9 +51,16 @@ class _State:
 
 def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 2) -> None:
     """Warns once in the life of the process; each time after `set_warn_always(True)`."""
+    unrecordable("a warning")
     if _State.warn_always or message not in _State.warned:
         _State.warned.add(message)
         warnings.warn(message, category, stacklevel=stacklevel + 1)
+
+
+def warn_each_time(message: str, category: type[Warning] = UserWarning, stacklevel: int = 2) -> None:
+    """Warns as `warnings.warn` does."""
+    unrecordable("a warning")
+    warnings.warn(message, category, stacklevel=stacklevel + 1)
 
 
 def set_warn_always(b: bool, /) -> None:

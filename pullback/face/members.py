@@ -53,7 +53,7 @@ def stride(self: Tensor, dim: int | None = None) -> Any:
     >>> torch.ones(2, 3).stride()
     (3, 1)
     """
-    strides = strides_of(self._array)
+    strides = strides_of(self._layout)
     return strides if dim is None else strides[_dim("stride", dim, self.ndim)]
 
 
@@ -84,12 +84,12 @@ def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format
     >>> torch.ones(2, 3).t().is_contiguous()
     False
     """
-    return has_format(self._array, contiguous_format if memory_format is preserve_format else memory_format)
+    return has_format(self._layout, contiguous_format if memory_format is preserve_format else memory_format)
 
 
 def dim_order(self: Tensor) -> tuple[int, ...]:
     """The dims from the slowest in memory to the fastest."""
-    strides = strides_of(self._array)
+    strides = strides_of(self._layout)
     return tuple(sorted(range(self.ndim), key=lambda dim: -strides[dim]))
 
 
@@ -163,7 +163,7 @@ def numel(input: Tensor) -> int:
     >>> torch.numel(torch.ones(2, 3))
     6
     """
-    return _tensor_only("numel", input)._array.size
+    return _tensor_only("numel", input)._layout.size
 
 
 @function()
@@ -299,7 +299,7 @@ MEMBERS: dict[str, Any] = {
     "is_contiguous": is_contiguous,
     "element_size": element_size,
     "itemsize": property(lambda self: self.dtype.itemsize, doc="The bytes of one element."),
-    "nbytes": property(lambda self: self._array.nbytes, doc="The bytes of all elements."),
+    "nbytes": property(lambda self: self._layout.nbytes, doc="The bytes of all elements."),
     "storage_offset": storage.storage_offset,
     "data_ptr": storage.data_ptr,
     "storage": storage.storage,

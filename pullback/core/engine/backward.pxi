@@ -4,9 +4,9 @@
 # inputs, create_graph) comes by way of `pullback.autograd` to `run_backward`. Both make a `Task` (task.pxi),
 # give it roots with a gradient each, `ones_of` by default, and let it run.
 #
-# From other parts: KIND (pointwise.pxi); Node, seen, NODE_ACCUMULATE (nodes.pxi); Tensor, _backward, conj,
-# from_array, number_tensor, _ops, wrap (tensor.pxi); history (dispatch.pxi); Task (task.pxi); unwatched
-# (gradients.pxi); pb_thread (_engine.pyx).
+# From other parts: KIND (pointwise.pxi); Node, seen, NODE_ACCUMULATE (nodes.pxi); _backward, conj,
+# from_array, number_tensor, _ops, Tensor, wrap (tensor.pxi); history (dispatch.pxi); Task (task.pxi);
+# unwatched (gradients.pxi); pb_thread (_engine.pyx).
 
 def run_backward(roots, grads, bint keep_graph, bint create_graph, inputs, bint accumulate=False):
     """A backward pass from `roots`, tensors or (node, index) pairs, with a gradient each.

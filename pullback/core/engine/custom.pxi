@@ -5,10 +5,10 @@
 # `set_outputs`; `custom_node` is all of it for a plain Python callable. The rest are small doors to fields
 # that only compiled code sees: `mark_view`, `detach_inplace`, `set_array`, `tangents_of` and their kin.
 #
-# From other parts: Node, output_of, rare_of, sequence, NODE_CUSTOM (nodes.pxi); SavedTensor, keep,
-# keep_result, unpack_entry, FREED (saved.pxi); Tensor, detached (tensor.pxi); history (dispatch.pxi);
-# check_writable, geometry, give_node, hang, storage, VIEW, VIEW_CUSTOM, VIEW_MULTI (inplace.pxi); anomaly,
-# _anomaly (_engine.pyx).
+# From other parts: Node, output_of, rare_of, sequence, NODE_CUSTOM (nodes.pxi); keep, keep_result,
+# SavedTensor, unpack_entry, FREED (saved.pxi); detached, Tensor (tensor.pxi); history (dispatch.pxi);
+# check_writable, geometry, give_node, hang, storage, VIEW, VIEW_CUSTOM, VIEW_MULTI (inplace.pxi); unsure
+# (tapes.pxi); anomaly, _anomaly (_engine.pyx).
 
 def custom_node(custom, label, edges, outputs):
     """A node around a Python callable `custom(node, grads) -> gradients of the inputs`.
@@ -25,6 +25,7 @@ def custom_node(custom, label, edges, outputs):
 
 def connect(Node node, custom, label, edges):
     """Makes a fresh node, one of a subclass perhaps, a custom one; without a label its class names it."""
+    unsure("a custom Function")
     global sequence
     cdef Node source
     cdef int index

@@ -12,8 +12,8 @@
 # _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients (pointwise.pxi); Node, Rare, output_of,
 # rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result, lend_array, lends, saved_source,
 # set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels (levels.pxi); compute_meta, meta_pointwise
-# (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); anomaly, _anomaly, pb_thread
-# (_engine.pyx).
+# (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); recorded (tapes.pxi); anomaly,
+# _anomaly, pb_thread (_engine.pyx).
 
 # ------------------------------------------------------------------------- subclasses, interpreters
 
@@ -218,6 +218,8 @@ def apply_below(Op op, tuple args, out=None):
 
 cdef object apply(Op op, PyObject** argv, object out):
     """The op itself: in place, into `out`, or into new tensors."""
+    if pb_thread.recorder != NULL:
+        return recorded(op, argv, out)
     if out is not None:
         if out is _IN_PLACE:
             return apply_inplace(op, argv)
@@ -226,9 +228,14 @@ cdef object apply(Op op, PyObject** argv, object out):
         return apply_pointwise(op, argv, op.nparams, None)
     if op.view:
         return apply_view(op, argv)
-    cdef unsigned int need = 0
     cdef bint meta = _any_meta(op, argv)
-    cdef object arrays = compute_meta(op, argv) if meta else compute(op, argv), outs
+    return finished(op, argv, compute_meta(op, argv) if meta else compute(op, argv), meta)
+
+
+cdef object finished(Op op, PyObject** argv, object arrays, bint meta):
+    """The results of an op that is not elementwise as tensors, with their place in the graph."""
+    cdef unsigned int need = 0
+    cdef object outs
     if pb_thread.grad and not op.nondiff:
         need = needs(op, argv)
     if type(arrays) is np.ndarray:
@@ -284,6 +291,12 @@ cdef bint _any_meta(Op op, PyObject** argv) except -1:
 
 cdef Plan plan_of(Op op, PyObject** argv, PyObject** values, list made):
     """The op's plan for these arguments; `values` gets them with arrays for tensors, `made` keeps lists."""
+    arrays_of(op, argv, values, made)
+    return find_plan(op, op.prepare_rule, values, op.nparams)
+
+
+cdef int arrays_of(Op op, PyObject** argv, PyObject** values, list made) except -1:
+    """Arguments with arrays for tensors; `made` keeps the lists."""
     cdef int i
     cdef object x
     for i in range(op.nparams):
@@ -298,7 +311,7 @@ cdef Plan plan_of(Op op, PyObject** argv, PyObject** values, list made):
                     made.append(x)
                     values[i] = <PyObject*>x
                     break
-    return find_plan(op, op.prepare_rule, values, op.nparams)
+    return 0
 
 
 cdef object compute(Op op, PyObject** argv, bint in_place=False):
@@ -357,6 +370,8 @@ cdef object _narrow(object a, int half):
 
 cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
     """An elementwise op on tensors and numbers."""
+    if pb_thread.recorder != NULL:
+        return recorded(op, argv, None)
     cdef Tensor result
     cdef unsigned int need = 0
     cdef int i

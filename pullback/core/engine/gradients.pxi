@@ -14,9 +14,14 @@ cdef inline bint sole_owner(Tensor t, int references) noexcept:
             and PyArray_CHKFLAGS(t.array, NPY_ARRAY_OWNDATA))
 
 
+cdef inline bint unfollowed() noexcept:
+    """Whether no transform and no recorder of tapes is to see each op on this thread."""
+    return pb_thread.level == 0 and pb_thread.recorder == NULL
+
+
 cdef inline bint unwatched() noexcept:
-    """Whether nothing follows what is done on this thread: no graph, no transform."""
-    return pb_thread.level == 0 and not pb_thread.grad
+    """Whether nothing follows what is done on this thread: no graph either."""
+    return unfollowed() and not pb_thread.grad
 
 
 cdef inline bint only_numbers(Tensor t) noexcept:

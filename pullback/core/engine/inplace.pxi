@@ -7,12 +7,12 @@
 #
 # Read `apply_inplace`, then `hang` and `refresh_view`. `apply_out` is for `out=`, without history.
 #
-# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast,
-# compute_pointwise, default_float, has_gradients, result_code, KIND (pointwise.pxi); Node, Rare, hooks_of,
-# rare_of, sequence, NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); Tensor, detached,
-# wrap, _basic, _operators, _ops (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node,
-# record, requires, save_inputs, save_results (dispatch.pxi); read_element (creation.pxi); compute_meta,
-# meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi); tangents_now (custom.pxi); anomaly,
+# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast, compute_pointwise,
+# default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare, rare_of, sequence,
+# NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
+# Tensor, wrap (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node, record, requires,
+# save_inputs, save_results (dispatch.pxi); read_element (creation.pxi); compute_meta, meta_pointwise
+# (meta.pxi); _all_needed, run_node (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly,
 # _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
@@ -38,6 +38,7 @@ cdef unsigned int version_of(Tensor t) noexcept:
 
 cpdef bump_version(Tensor t):
     """Says that the memory of a tensor was written to."""
+    unsure("a write otherwise than by an op")
     cdef Storage s = storage(t)
     s.version += 1
     if t.base is None or (s.writes is not None and len(s.writes) >= 4096):
@@ -52,14 +53,18 @@ cpdef bump_version(Tensor t):
 
 cdef object apply_view(Op op, PyObject** argv):
     """A view op: no number is moved."""
-    cdef Tensor source = <Tensor>argv[0]
     cdef PyObject* values[MAX_PARAMS]
-    cdef object outs
+    cdef ndarray a = (<Tensor>argv[0]).array
     cdef int i
     for i in range(op.nparams):
         values[i] = argv[i]
-    values[0] = <PyObject*>source.array
-    outs = view_arrays(op, source.array, values)
+    values[0] = <PyObject*>a
+    return finished_view(op, argv, view_arrays(op, a, values))
+
+
+cdef object finished_view(Op op, PyObject** argv, object outs):
+    """The results of a view op as tensors, with their place in the graph."""
+    cdef Tensor source = <Tensor>argv[0]
     if type(outs) is tuple:
         outs = tuple([view_tensor(op, source, <ndarray>a) for a in <tuple>outs])
     else:
@@ -85,7 +90,11 @@ cdef object view_arrays(Op op, ndarray a, PyObject** values):
                             <object>values[4])
     if found:
         return show(&g, a)
-    cdef Plan plan = find_plan(op, op.prepare_rule, values, op.nparams)
+    return views_by(find_plan(op, op.prepare_rule, values, op.nparams), a)
+
+
+cdef object views_by(Plan plan, ndarray a):
+    """The view or views that a plan says."""
     if not plan.several:
         return see(plan, 0, a)
     return tuple([see(plan, i, a) for i in range(plan.nresults)])

@@ -6,7 +6,7 @@
 # aside until it is left. What an interpreter is stands in transforms/stack.py. Read `through_levels`, then
 # `entered`.
 #
-# From other parts: Op (op.pxi); Tensor (tensor.pxi); pb_thread (_engine.pyx).
+# From other parts: Op (op.pxi); Tensor (tensor.pxi); unsure (tapes.pxi); pb_thread (_engine.pyx).
 
 _levels = threading.local()
 
@@ -53,6 +53,7 @@ cdef class entered:
         self.interpreter = interpreter
 
     def __enter__(self):
+        unsure("a transform")
         cdef list all = interpreters()
         self.aside = all[pb_thread.level:]
         all[pb_thread.level:] = [self.interpreter]
@@ -77,6 +78,7 @@ cdef class within:
         self.chosen = list(chosen)
 
     def __enter__(self):
+        unsure("a transform")
         cdef list all = interpreters()
         self.before, self.level = all[:], pb_thread.level
         all[:] = self.chosen

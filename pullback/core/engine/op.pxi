@@ -8,9 +8,9 @@
 # `Function` stands around what is no op (a composite of ops), or around an op where a method writes in place.
 # `BoundOp` is either as a method of one tensor.
 #
-# From other parts: Tensor, conj (tensor.pxi); dispatch, dispatch_tuple, may_override, overriding,
-# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); way_of (creation.pxi); pb_thread,
-# use_vectorcall (_engine.pyx).
+# From other parts: conj, Tensor (tensor.pxi); dispatch, dispatch_tuple, may_override, overriding,
+# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); way_of (creation.pxi); by_tape, may_tape
+# (tapes.pxi); pb_thread, use_vectorcall (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -34,6 +34,10 @@ cdef enum Promotion:
     PROMOTE_SAME, PROMOTE_FLOAT, PROMOTE_NONE
 
 
+cdef struct Tally:     # of a rule or composite: signatures with a tape, and without, see tapes.pxi
+    int recorded, refused
+
+
 def _times_conj(g, factor):
     return g * conj(factor)
 
@@ -52,6 +56,8 @@ cdef class Rule:
     cdef int source[MAX_PARAMS]
     cdef bint passes            # the gradient is `g` itself: no call
     cdef readonly bint product  # it is `g` times the conjugate of what source[1] says: no call either
+    cdef bint sees_node         # it is given the node: more than its values
+    cdef Tally tally
 
 
 cdef class Op:
@@ -285,6 +291,7 @@ cdef class Op:
         for i, name in enumerate(rule.names):
             if name in special:
                 rule.source[i] = special[name]
+                rule.sees_node = rule.sees_node or name == "node"
             elif name[0] == "g" and name[1:].isdigit():
                 rule.source[i] = FROM_G_INDEX - int(name[1:])
             else:
@@ -516,12 +523,15 @@ cdef class Function:
     cdef object fill                  # what that puts into a new tensor: a number, or a function of its
     cdef tuple fill_arguments         # array and of these
     cdef public bint converts         # what it is given is data: classes of other libraries are not asked
+    cdef bint composite               # it is a Python function of ops, not an op
+    cdef Tally tally
     cdef object doc
 
     def __init__(self, function, str name, bint in_place=False, rescue=None, doc=None):
         self.vectorcall = <void*>call_function
         self.__wrapped__ = function
         self.in_place, self.rescue = in_place, rescue
+        self.composite = type(function) is FunctionType
         self.__name__ = name
         self.doc = doc
 
@@ -581,17 +591,25 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
             for i in range(given):
                 argv[i] = args[i]
             argv[given] = <PyObject*>_IN_PLACE
-            return PyObject_Vectorcall(function.__wrapped__, argv, given, <PyObject*>_ONLY_OUT)
+            return call_wrapped(function, argv, given, <PyObject*>_ONLY_OUT)
         return function.__wrapped__(*as_tuple(args, given), out=_IN_PLACE, **_keywords(args + given, names))
     if function.rescue is None:
-        return PyObject_Vectorcall(function.__wrapped__, args, nargsf, names)
+        return call_wrapped(function, args, nargsf, names)
     try:
-        return PyObject_Vectorcall(function.__wrapped__, args, nargsf, names)
+        return call_wrapped(function, args, nargsf, names)
     except TypeError:
         value = function.rescue(as_tuple(args, given), _keywords(args + given, names))
         if value is NotImplemented:
             raise
         return value
+
+
+cdef inline object call_wrapped(Function function, PyObject** args, size_t nargsf, PyObject* names):
+    """What a Function stands around; a composite by its tape, if it has one."""
+    if function.composite and PyVectorcall_NARGS(nargsf) and may_tape(&function.tally) and (
+            isinstance(<object>args[0], (Tensor, list, tuple))):
+        return by_tape(function.__wrapped__, &function.tally, False, args, nargsf, names)
+    return PyObject_Vectorcall(function.__wrapped__, args, nargsf, names)
 
 
 cdef object _REQUIRES = sys.intern("requires_grad")

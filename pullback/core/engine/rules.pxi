@@ -9,7 +9,7 @@
 # SAVE_RESULT, SAVE_RESULTS, SAVE_TENSOR (op.pxi); Hooks, Node, hooks_if, seen, NODE_ACCUMULATE, NODE_CUSTOM,
 # NODE_DIMS, NODE_OP (nodes.pxi); leaf_of, saved_at, set_saved, shelve_saved, unpack (saved.pxi); Tensor,
 # _add, binary, conj, _mul, _ops, wrap (tensor.pxi); give_grad, only_numbers, unwatched (gradients.pxi);
-# anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
+# by_tape, may_tape (tapes.pxi); anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
 
 cdef inline unsigned int edge_bit(int edge) noexcept:
     """The bit that stands for an edge in a mask of them; the 32nd stands for all further ones."""
@@ -91,6 +91,8 @@ cdef object call_rule(object which, Node node, object g, list grads, unsigned in
             Py_INCREF(value)
             argv[i] = <PyObject*>value
             k += 1
+        if not pb_thread.grad and not rule.sees_node and may_tape(&rule.tally):
+            return by_tape(rule.function, &rule.tally, True, argv, rule.count, NULL)
         return PyObject_Vectorcall(rule.function, argv, rule.count, NULL)
     finally:
         for i in range(k):

@@ -7,9 +7,10 @@
 # (`call_rule`), bring what they return into shape (`fit`), add it up (`accumulate`), and say so to the node
 # that waits for it (`one_less`). A leaf ends it: `finish_leaf`, and `give_grad` in gradients.pxi.
 #
-# From other parts: Node, hooks_if, NODE_ACCUMULATE, NODE_CUSTOM, NODE_OP (nodes.pxi); leaf_of (saved.pxi);
-# Tensor, _add, binary (tensor.pxi); call_rule, edge_bit, few_things, fit, release, run_node, tensor_hooks
-# (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); anomaly, pb_thread (_engine.pyx).
+# From other parts: hooks_if, Node, NODE_ACCUMULATE, NODE_CUSTOM, NODE_OP (nodes.pxi); leaf_of (saved.pxi);
+# _add, binary, Tensor (tensor.pxi); call_rule, edge_bit, few_things, fit, release, run_node, tensor_hooks
+# (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); unsure (tapes.pxi); anomaly,
+# pb_thread (_engine.pyx).
 
 cdef struct Slot:
     PyObject* node      # borrowed: the list of roots or an edge of another node holds it
@@ -46,6 +47,7 @@ cdef class Task:
 
     def __cinit__(self):
         global passes_begun, alone_taken
+        unsure("a backward pass")
         self.capacity = self.heap_capacity = 64
         self.slots = <Slot*>PyMem_Malloc(self.capacity * sizeof(Slot))
         self.heap = <int*>PyMem_Malloc(self.heap_capacity * sizeof(int))

@@ -7,12 +7,13 @@
 # Read the fields of `Tensor`, then `binary`, the way of `x * y`. After the class: how it is set up, then
 # `wrap` and its kin, which make tensors.
 #
-# From other parts: Op, _IN_PLACE (op.pxi); has_gradients, KIND (pointwise.pxi); Link, Node, enter_live,
-# hooks_of, leave_live, live_tensors, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
-# _check_value_access (levels.pxi); DisableTorchFunction, accumulator, apply_pointwise, dispatch,
+# From other parts: Op, _IN_PLACE (op.pxi); has_gradients, KIND (pointwise.pxi); enter_live, hooks_of,
+# leave_live, Link, live_tensors, Node, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
+# _check_value_access (levels.pxi); accumulator, apply_pointwise, DisableTorchFunction, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
 # indexed_view, refresh_view, storage, version_of, write_indexed (inplace.pxi); backward_scalar
-# (backward.pxi); bare, install_new, lazy_dict, pb_thread (_engine.pyx).
+# (backward.pxi); unsure (tapes.pxi); unfollowed (gradients.pxi); bare, install_new, lazy_dict, pb_thread
+# (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
 cdef Op _basic             # `x[key]`
@@ -139,6 +140,8 @@ cdef class Tensor:
     def __cinit__(self):
         if type(self) is Tensor:
             enter_live(&live_tensors, &self.link, <PyObject*>self)
+        if pb_thread.recorder != NULL:
+            (<Recorder>pb_thread.recorder).made.append(self)
 
     def __dealloc__(self):
         leave_live(&self.link)
@@ -300,11 +303,11 @@ cdef class Tensor:
         return _ops.bitwise_right_shift(self, other, out=_IN_PLACE)
 
     def __getitem__(self, key):
-        seen = indexed_view(self, key) if type(self) is Tensor and pb_thread.level == 0 else None
+        seen = indexed_view(self, key) if type(self) is Tensor and unfollowed() else None
         return _ops.getitem(self, key) if seen is None else seen
 
     def __setitem__(self, key, value):
-        if type(self) is not Tensor or pb_thread.level or not write_indexed(self, key, value):
+        if type(self) is not Tensor or not unfollowed() or not write_indexed(self, key, value):
             _ops.setitem(self, key, value)
 
     def __delitem__(self, key):
@@ -334,6 +337,7 @@ cdef class Tensor:
         return _protocols["__repr__"](self)
 
     def __getattr__(self, name):
+        unsure("an attribute of the user's")
         return _protocols["__getattr__"](self, name)
 
     def __bool__(self):
@@ -389,17 +393,20 @@ cdef class Tensor:
     @property
     def is_leaf(self):
         """Whether the tensor is at the graph's edge: made by the user, or without a gradient."""
+        unsure("history")
         return self.grad_fn is None
 
     @property
     def grad_fn(self):
         """The node that computed this tensor, None for a leaf."""
+        unsure("history")
         refresh_view(self)
         return seen(self.node)
 
     @property
     def output_nr(self):
         """Which output of `grad_fn` this tensor is."""
+        unsure("history")
         refresh_view(self)
         return self.output_index
 
@@ -411,6 +418,7 @@ cdef class Tensor:
     @property
     def grad(self):
         """The gradient that backward passes have added up here, None before the first."""
+        unsure("`.grad`")
         if self._grad is None and not self.retains and (self.node is not None or self.base is not None):
             if self.grad_fn is not None:
                 _warn_non_leaf_grad()
@@ -428,17 +436,20 @@ cdef class Tensor:
 
     @property
     def _version(self):
+        unsure("a version")
         if self.inference:
             raise RuntimeError("Inference tensors do not track version counter.")
         return version_of(self)
 
     @property
     def _base(self):
+        unsure("the base of a view")
         return self.base
 
     @property
     def data(self):
         """The same numbers without history, and with a version counter of their own."""
+        unsure("`.data`")
         cdef Tensor t = wrap(self.array)
         t.meta = self.meta
         return t
@@ -460,10 +471,17 @@ cdef class Tensor:
     @property
     def _array(self):
         """The payload, a NumPy array: for the ops and the backends."""
+        unsure("numbers")
+        return self.array
+
+    @property
+    def _layout(self):
+        """The payload for what asks of it no more than shape, strides and dtype."""
         return self.array
 
     def item(self):
         """The only element, as a Python number; RuntimeError if there are several."""
+        unsure("numbers")
         if pb_thread.level:
             _check_value_access(self, "item")
         cdef ndarray a = self.array
@@ -510,6 +528,7 @@ cdef class Tensor:
 
     def register_hook(self, hook):
         """Calls `hook(grad)` when the gradient of this tensor is known; what it returns replaces it."""
+        unsure("a hook")
         cdef int index = 0
         if not requires(self):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
@@ -526,6 +545,7 @@ cdef class Tensor:
 
     def retain_grad(self):
         """Keeps `.grad` for this tensor though it is no leaf."""
+        unsure("a hook")
         cdef int index = 0
         if not requires(self):
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
@@ -537,13 +557,16 @@ cdef class Tensor:
 
     def is_inference(self):
         """Whether the tensor was made in inference mode."""
+        unsure("inference mode")
         return self.inference
 
     def _is_view(self):
+        unsure("the base of a view")
         return self.base is not None
 
     @property
     def __dict__(self):
+        unsure("an attribute of the user's")
         return PyObject_GenericGetDict(self, NULL)
 
     @classmethod

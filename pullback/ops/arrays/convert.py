@@ -9,7 +9,6 @@ number, and sequences of nothing but Python numbers, which NumPy reads in one go
 from __future__ import annotations
 
 import operator
-import warnings
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from pullback.core.dtypes import device as Device
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function
-from pullback.core.settings import warn
+from pullback.core.settings import warn, warn_each_time
 from pullback.core.strides import strides_of
 from pullback.core.types import Array
 from pullback.ops.arrays.create import dtype_of, finished, refuse_options
@@ -427,7 +426,7 @@ def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, c
     if options.get("dtype") is not None:
         kind = dtype_of(name, options["dtype"])
     if isinstance(data, Tensor):
-        warnings.warn(_COPIED.format(caller), UserWarning, stacklevel=3)
+        warn_each_time(_COPIED.format(caller), UserWarning, stacklevel=3)
         made = _copy_of_tensor(data, kind)
     else:
         made = from_array(_data_array(data, kind, copy=True))

@@ -409,7 +409,7 @@ def like(name: str, input: Any, options: Any, make: Make) -> Tensor:
     options = {"device": input.device, **options}
     shape, kind = input.shape, options.get("dtype") or input.dtype
     keep = wanted is preserve_format
-    strides = preserved_strides(input._array) if keep else strides_for(shape, wanted)
+    strides = preserved_strides(input._layout) if keep else strides_for(shape, wanted)
     if as_device(options["device"]) is META:
         kind = dtype_of(name, kind)
         tensor = from_array(meta_array(shape, kind.numpy, strides), meta=True)

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from pullback.core._engine import Tensor, from_array, levels
+from pullback.core._engine import Tensor, from_array, levels, unrecordable
 from pullback.core.dtypes import as_device, from_numpy_dtype, get_default_dtype, int64, uint8
 from pullback.core.dtypes import device as Device
 from pullback.core.meta import meta_array, meta_broadcast
@@ -89,6 +89,7 @@ function(name="Generator", places="t", aliases=("random.Generator",))(Generator)
 
 def _generator(name: str, generator: Any) -> generators.Generator:
     """The generator of an argument, the default one for None."""
+    unrecordable("random numbers")
     if generator is None:
         return default_generator
     if not isinstance(generator, generators.Generator):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, Unpack
 
 import numpy as np
@@ -13,6 +12,7 @@ from pullback.core._engine import Tensor, levels, spread
 from pullback.core.dtypes import device, get_default_dtype, int64, layout, number_dtype
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function, op
+from pullback.core.settings import warn_each_time
 from pullback.core.types import Array, Number
 from pullback.ops.arrays.create import Options, as_element, created, dtype_of
 from pullback.ops.shared.forms import explained, forms_of, mismatch
@@ -104,7 +104,7 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
         count = math.ceil((float(end) - float(start)) / float(step))
 
     if out is not None and out.numel() not in (0, count):
-        warnings.warn(
+        warn_each_time(
             f"The number of elements in the out tensor of shape {list(out.shape)} is {out.numel()} "
             "which does "
             f"not match the computed number of elements {count}. Note that this may occur as a "
@@ -139,7 +139,7 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     if len(args) == 1 and "end" not in options:
         raise TypeError('range() missing 1 required positional arguments: "end"')
     start, end, step = _arange_arguments("range", args, options)
-    warnings.warn(
+    warn_each_time(
         "torch.range is deprecated and will be removed in a future release because its behavior is "
         "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
         "values in "

@@ -537,13 +537,13 @@ def contiguous(input: Tensor, memory_format: memory_format = contiguous_format) 
     """
     if memory_format is preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
-    return input if has_format(input._array, memory_format) else clone(input, memory_format)
+    return input if has_format(input._layout, memory_format) else clone(input, memory_format)
 
 
 @function(places="m")
 def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
     """Whether the elements lie in memory in the order of rows, or of the memory format."""
-    return has_format(input._array, memory_format)
+    return has_format(input._layout, memory_format)
 
 
 def clone_like_leaf(g: Tensor, leaf: Tensor) -> Tensor:

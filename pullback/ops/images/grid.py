@@ -8,7 +8,6 @@ loops are in `kernels/grid.pyx`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from operator import index
 from typing import Any
@@ -19,6 +18,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
 from pullback.kernels import grid as grid_kernels
 from pullback.ops.shared.batches import samples
@@ -154,7 +154,7 @@ _PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
 
 def _corners(name: str, align_corners: bool | None) -> bool:
     if align_corners is None:
-        warnings.warn(
+        warn_each_time(
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
             "Please specify align_corners=True if the old behavior is desired. See the documentation of "
             f"{name} for details.",
@@ -277,7 +277,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
     if corners and 1 in size[2:]:
-        warnings.warn(
+        warn_each_time(
             "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when "
             "align_corners=True. This is not an intended use case of affine_grid. See the documentation of "
             "affine_grid for details.",

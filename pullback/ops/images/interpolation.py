@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.settings import warn_each_time
 from pullback.core.types import Array, Dims
 from pullback.ops.images.axis_maps import AxisMap, apply_maps, gather_map, mapped_shape, resample, take_axes
 from pullback.ops.shared.batches import samples
@@ -265,7 +265,7 @@ _AREA = (
 
 def _warn(name: str) -> None:
     text = f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead."
-    warnings.warn(text, stacklevel=3)
+    warn_each_time(text, stacklevel=3)
 
 
 @function(places="", aliases=("nn.functional.upsample",))

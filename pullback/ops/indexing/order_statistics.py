@@ -248,7 +248,7 @@ def _check_quantile(input: Tensor, q: Any, interpolation: str) -> None:
         )
     elif not isinstance(q, Tensor) and not 0 <= q <= 1:
         said = f"q must be in the range [0, 1] but got {q:g}"
-    elif not input._array.size:
+    elif not input._layout.size:
         said = "input tensor must be non-empty"
     elif input.dtype.kind != "f" or input.dtype.itemsize < 4:
         said = "input tensor must be either float or double dtype"

@@ -210,8 +210,8 @@ def logdet(input: Tensor) -> Tensor:
     >>> torch.logdet(torch.tensor([[1.0]]))
     tensor(0.)
     """
-    check_square("logdet", input._array)
-    check_inexact("logdet", input._array, low=False)
+    check_square("logdet", input._layout)
+    check_inexact("logdet", input._layout, low=False)
     sign, size = _slogdet(input)
     if sign.dtype.is_complex:
         return size + ops.log(sign)

@@ -184,7 +184,7 @@ def cond(A: Tensor, p: float | str | None = None, *, out: Tensor | None = None) 
         raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
     if p is None or p in (2, -2):
         values = singular_values(A)
-        if not A._array.size and 0 in A.shape[-2:]:
+        if not A._layout.size and 0 in A.shape[-2:]:
             return into_out("linalg_cond", ops.sum(values, -1), out)
         first, last = ops.narrow(values, -1, 0, 1), ops.narrow(values, -1, values.shape[-1] - 1, 1)
         ratio = last / first if p == -2 else first / last

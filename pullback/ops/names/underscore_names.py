@@ -5,7 +5,6 @@ Each is a few ops. They are for programs that use them; what users are meant to 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import SURFACE, function
+from pullback.core.settings import warn_each_time
 from pullback.core.types import Dims
 from pullback.ops.shared.dims import wrap_dim
 
@@ -118,7 +118,7 @@ def norm_except_dim(v: Tensor, pow: float = 2, dim: int = 0) -> Tensor:
 
 
 def _left_for_scripts(name: str, instead: str) -> None:
-    warnings.warn(
+    warn_each_time(
         f"at::{name} is deprecated and it is just left for JIT compatibility. It will be removed in a "
         f"future PyTorch release. Please use `{instead}` instead",
         stacklevel=3,

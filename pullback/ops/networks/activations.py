@@ -9,7 +9,6 @@ pieces are in piecewise_linear.py.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function, op
+from pullback.core.settings import warn_each_time
 from pullback.core.signatures import signature_of, without
 from pullback.core.types import Array
 from pullback.ops.shared.dims import wrap_dim
@@ -408,7 +408,7 @@ def _chosen_dim(name: str, ndim: int, dim: int | None) -> int:
     """The dim of a softmax that was called without: the first of 0, 1 or 3 dims, else the second."""
     if dim is not None:
         return dim
-    warnings.warn(
+    warn_each_time(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
         "dim=X as an argument.",
         stacklevel=4,
@@ -468,7 +468,7 @@ def gumbel_softmax(
     tensor(1.)
     """
     if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+        warn_each_time("`eps` parameter is deprecated and has no effect.", stacklevel=2)
     noise = -ops.log(ops.empty_like(logits).exponential_())
     soft = ops.softmax((logits + noise) / tau, dim)
     if not hard:

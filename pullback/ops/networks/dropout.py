@@ -7,7 +7,6 @@ The noise is one random op, `_noise`, without a derivative; the rest is made of 
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
+from pullback.core.settings import warn_each_time
 from pullback.core.strides import preserved_strides, strided_array
 from pullback.core.types import Array
 from pullback.kernels.random import fills
@@ -147,7 +147,7 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def _warn_of_dims(name: str, ndim: int, spatial: int) -> None:
     low, high = spatial + 1, spatial + 2
     if ndim not in (low, high):
-        warnings.warn(
+        warn_each_time(
             f"{name}: Received a {ndim}-D input to {name}, which is deprecated and will result in an "
             "error in a future release. To retain the behavior and silence this warning, please use "
             f"dropout instead. Note that {name} exists to provide channel-wise dropout on inputs with "
@@ -168,7 +168,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     _check_probability(p)
     _warn_of_dims("dropout2d", input.ndim, 2)
     if input.ndim == 3:
-        warnings.warn(
+        warn_each_time(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout "
             "behavior is desired - input is interpreted as shape (N, C, L), where C is the channel "
             "dim. This behavior will change in a future release to interpret the input as one "

@@ -8,7 +8,6 @@ to any order. The loops are in `kernels/bags.pyx`. Read `embedding`, then `_bag_
 
 from __future__ import annotations
 
-import warnings
 from enum import IntEnum
 from typing import Any
 
@@ -20,6 +19,7 @@ from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype, int64
 from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
+from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
 from pullback.ops.reductions.norms import norm_array
@@ -482,7 +482,7 @@ def _functional_embedding_bag(
             [3., 4.]])
     """
     if weight.dtype is int64 and input.is_floating_point():
-        warnings.warn(
+        warn_each_time(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, "
             "input, ...)` is deprecated, and should now be `embedding_bag(input, weight, ...)`.",
             stacklevel=2,

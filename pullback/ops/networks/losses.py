@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, result_type
 from pullback.core.op import function, op
+from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
 from pullback.ops.networks.reduction import (
     MEAN,
@@ -38,7 +38,7 @@ def paired(name: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple
     """Input and target in one floating-point dtype, of shapes that broadcast; warns if they differ."""
     if input.shape != target.shape:
         if warn:
-            warnings.warn(
+            warn_each_time(
                 f"Using a target size ({target.shape}) that is different to the input size "
                 f"({input.shape}). This will likely lead to incorrect results due to "
                 "broadcasting. Please ensure they have the same size.",
@@ -470,7 +470,7 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
     """
     batch_mean = reduction == "batchmean"
     if reduction == "mean":
-        warnings.warn(
+        warn_each_time(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
             "'batchmean' divides only by the batch size, and aligns with the KL div math "
             "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "

@@ -8,7 +8,6 @@ stands at the end. Read `multi_head_attention_forward` first.
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from pullback import ops
@@ -16,6 +15,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import bool_
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function
+from pullback.core.settings import warn_each_time
 
 _STATIC = "expecting static_{0}.size({1}) of {2}, but got {3}"
 
@@ -34,7 +34,7 @@ def mask_as_bias(
         f"only bool and floating types of {name} are supported",
     )
     if other is not None and other.dtype is not mask.dtype:
-        warnings.warn(
+        warn_each_time(
             f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.",
             stacklevel=4,
         )

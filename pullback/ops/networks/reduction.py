@@ -9,7 +9,6 @@ each element gets. Read `loss` first.
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
@@ -20,6 +19,7 @@ from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.meta import meta_array
 from pullback.core.op import function
+from pullback.core.settings import warn_each_time
 from pullback.ops.reductions.reduce import sum_array
 
 
@@ -40,7 +40,7 @@ def reduction_of(reduction: Any) -> int:
     if reduction in _CODES:
         return _CODES[reduction]
     if reduction == "elementwise_mean":
-        warnings.warn(
+        warn_each_time(
             "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=3
         )
         return MEAN
@@ -61,7 +61,7 @@ def named_code(reduction: str | Reduction) -> Reduction:
 def older_code(size_average: bool | None, reduce: bool | None) -> Reduction:
     """The reduction that the two older parameters mean, with a warning."""
     name = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(
+    warn_each_time(
         f"size_average and reduce args will be deprecated, please use reduction='{name}' instead.",
         stacklevel=3,
     )

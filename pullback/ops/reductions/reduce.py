@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype, int64
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
+from pullback.core.settings import warn_each_time
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.plans import fold_plan, kept_shape
@@ -522,7 +522,7 @@ def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -
     count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
     freedom = count - correction
     if freedom <= 0:
-        warnings.warn(
+        warn_each_time(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
             "reduction factor (input numel divided by output numel).",
             UserWarning,

@@ -32,7 +32,7 @@ _ALL = slice(None)
 
 def rank(x: Any) -> int:
     """The dims of a tensor as the user sees it, -1 for what is none."""
-    return x._array.ndim if isinstance(x, Tensor) else -1
+    return x._layout.ndim if isinstance(x, Tensor) else -1
 
 
 def shifted(dim: Any, ranks: int) -> Any:

@@ -6,13 +6,13 @@ are added up again by `unfold_sum`. So they have derivatives in the signal and i
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, from_array
+from pullback.core.settings import warn_each_time
 from pullback.ops.arrays.split import unfold, unfold_sum
 from pullback.ops.shared.forms import explained
 from pullback.ops.signals.fft import _c2c, _c2r, _r2c
@@ -52,7 +52,7 @@ def _filled_window(window: Tensor | None, length: int, n_fft: int, like: Tensor)
 
 def _warn_of_rectangle(window: Tensor | None, win_length: int, advice: str) -> None:
     if window is None and win_length > 1:
-        warnings.warn(
+        warn_each_time(
             f"A window was not provided. A rectangular window will be applied{advice} To suppress this "
             "warning and use a rectangular window, explicitly set `window=torch.ones(n_fft)`.",
             UserWarning,
@@ -257,7 +257,7 @@ def _trimmed(
     result = signal / envelope
     short = 0 if length is None else length - result.shape[-1]
     if short > 0:
-        warnings.warn(
+        warn_each_time(
             "The length of signal is shorter than the length parameter. Result is being padded with zeros "
             "in the tail. Please check your center and hop_length settings.",
             UserWarning,

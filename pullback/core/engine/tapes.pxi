@@ -1,0 +1,660 @@
+# Tapes: what a Python function of ops did for one signature, done again without Python.
+#
+# A derivative rule and a composite are the same thing: a Python function of tensors and parameters that only
+# calls ops. `by_tape` stands before both. It writes the signature of the call into a key and asks the table.
+# When a signature comes for the second time, the function is recorded: a `Recorder` on the thread notes each
+# op that `apply` does (`recorded`), over numbered slots. If all that the function did is known to follow from
+# the signature, the steps are kept as a `Tape`, and `run_tape` runs them from then on, through the same
+# `compute_pointwise`, `run_plan`, `compute` and `finished` as `apply`: so results, views, saved values and
+# nodes are those of the function.
+#
+# What a function may not do, or it is left to Python (`Recorder.reason` says why):
+# - look at numbers, at history or at what else of a tensor is not in the key: the doors to it say `unsure`;
+# - use a tensor that is no input, no result of a step and not made on the way. One that is made on the way
+#   (zeros, an index) follows from the signature: it is made anew, from a copy, at each run;
+# - change tensors or modes by other ways than ops, begin a backward pass, enter a transform, warn.
+#
+# A tape may turn out not to fit: a step raises, or the layout of a result depended on data. Then the function
+# itself is run, from its beginning, unless a step was done that cannot be taken back (a write into an input,
+# a draw of random numbers); what follows such a step always fits.
+#
+# Read `Recorder.note`, then `by_tape` and `run_tape`. `PULLBACK_TAPES=0` in the environment leaves everything
+# to Python.
+#
+# From other parts: Op, Tally, _IN_PLACE, MAX_PARAMS (op.pxi); default_float (pointwise.pxi); _new_tuple,
+# Tensor, wrap (tensor.pxi); apply, apply_pointwise, arrays_of, compute, finished, is_plain, plan_of, requires
+# (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); anomaly, pb_thread (_engine.pyx).
+
+cdef bint USE_TAPES = os.environ.get("PULLBACK_TAPES", "1") != "0"
+
+cdef enum:
+    MOST_INPUTS = 64
+    MOST_STEPS = 200
+    MOST_SLOTS = 512
+    MOST_CONSTANT = 4096    # bytes of a tensor that is made on the way, unless all elements are equal
+    FEW_REFUSALS = 6        # after which a function that never was recorded is not tried again
+
+cdef enum StepKind:
+    STEP_POINTWISE     # an elementwise op
+    STEP_PLAN          # an op by its plan
+    STEP_VIEW          # a view op, by its plan
+    STEP_KERNEL        # an op by its kernel on arrays: the layout of its results is compared
+    STEP_DRAW          # the same of random numbers
+    STEP_WRITE         # an op in place
+    STEP_MAKE          # a tensor made on the way
+
+cdef enum:             # where a parameter comes from, if not from a slot
+    CONSTANT = -1
+    LISTED = -2
+
+
+@cython.final
+cdef class Form:
+    """How a step's result lies in memory."""
+
+    cdef int code, nd
+    cdef npy_intp* dims
+    cdef npy_intp* strides
+
+    def __dealloc__(self):
+        PyMem_Free(self.dims)
+
+
+cdef Form form_of(ndarray a):
+    cdef Form form = Form.__new__(Form)
+    form.code, form.nd = code_of(a), PyArray_NDIM(a)
+    form.dims = <npy_intp*>PyMem_Malloc((2 * form.nd + 1) * sizeof(npy_intp))
+    if form.dims == NULL:
+        raise MemoryError()
+    form.strides = form.dims + form.nd
+    memcpy(form.dims, PyArray_DIMS(a), form.nd * sizeof(npy_intp))
+    memcpy(form.strides, PyArray_STRIDES(a), form.nd * sizeof(npy_intp))
+    return form
+
+
+cdef bint has_form(ndarray a, Form form) except -1:
+    return (PyArray_NDIM(a) == form.nd and code_of(a) == form.code
+            and memcmp(PyArray_DIMS(a), form.dims, form.nd * sizeof(npy_intp)) == 0
+            and memcmp(PyArray_STRIDES(a), form.strides, form.nd * sizeof(npy_intp)) == 0)
+
+
+@cython.final
+cdef class Step:
+    cdef Op op
+    cdef Plan plan
+    cdef int kind, first          # its results go to the slots from `first` on
+    cdef bint several             # they are a tuple
+    cdef int source[MAX_PARAMS]   # a slot, CONSTANT, or LISTED
+    cdef list values              # by parameter: a constant; the items of a list, a slot or a constant each
+    cdef list forms               # of the results
+    cdef list over                # slots that are not asked for after this step
+
+
+@cython.final
+cdef class Item:
+    """A part of a list or of what a function returns: what stands in a slot, a constant, or several items."""
+
+    cdef int slot                 # -1 for none
+    cdef object constant
+    cdef list items
+    cdef object kind              # of several items: the class they stand in
+
+
+cdef object given(Item item, PyObject** slots):
+    if item.slot >= 0:
+        return <object>slots[item.slot]
+    if item.items is None:
+        return item.constant
+    cdef list found = [given(<Item>part, slots) for part in item.items]
+    return found if item.kind is list else _new_tuple(item.kind, found)
+
+
+@cython.final
+cdef class Tape:
+    cdef list steps
+    cdef int ninputs, nslots
+    cdef Item result
+    cdef object function          # and the classes of inputs: alive, since keys have their addresses
+    cdef tuple classes
+
+
+# ---------------------------------------------------------------------------------------- recording
+
+cdef inline int unsure(str what) except -1:
+    """Says, to whoever records, that the function does or asks for something that no key has."""
+    if pb_thread.recorder != NULL:
+        (<Recorder>pb_thread.recorder).refuse(what)
+    return 0
+
+
+def unrecordable(str what):
+    """Says that what is done now cannot be done again by a tape: it is more than ops on tensors."""
+    unsure(what)
+
+
+@cython.final
+cdef class Recorder:
+    """What a function has done so far, while it runs for the first time as one to be recorded."""
+
+    cdef str reason           # why there will be no tape; None as long as there may be one
+    cdef list steps
+    cdef dict slots           # by the address of a tensor
+    cdef int count, ninputs
+    cdef list met             # tensors with a slot, and how they were then
+    cdef list made            # tensors that no step has made
+    cdef bint wrote, firm     # an op was in place; a step cannot be taken back
+
+    def __cinit__(self):
+        self.steps, self.slots, self.met, self.made = [], {}, [], []
+
+    cdef int refuse(self, str reason) except -1:
+        if self.reason is None:
+            self.reason = reason
+        return 0
+
+    cdef int meet(self, Tensor t) except -1:
+        """Gives a tensor the next slot."""
+        self.slots[<size_t><PyObject*>t] = self.count
+        self.met.append((t, t.array, t.node, t._grad, t.requires))
+        self.count += 1
+        return self.count - 1
+
+    cdef int slot_of(self, Tensor t) except -2:
+        """The slot of a tensor, made if it was made on the way; -1, and a reason, if it is from elsewhere."""
+        found = self.slots.get(<size_t><PyObject*>t)
+        if found is not None:
+            return found
+        for x in self.made:
+            if x is t:
+                return self.make(t)
+        self.refuse("a tensor from elsewhere")
+        return -1
+
+    cdef int make(self, Tensor t) except -2:
+        """A step for a tensor that the function made of what is no tensor."""
+        cdef Step step = Step.__new__(Step)
+        cdef ndarray a = t.array, kept
+        if type(t) is not Tensor or t.meta or t.requires or t.node is not None or t.base is not None:
+            self.refuse("a tensor with a history of its own")
+            return -1
+        for other in self.met:
+            if np.may_share_memory(other[1], a):
+                self.refuse("a tensor in the memory of another")
+                return -1
+        if PyArray_SIZE(a) > 1 and PyArray_IS_C_CONTIGUOUS(a) and _uniform(a):
+            kept = (<object>a).reshape(-1)[0:1].reshape(()).copy()
+        else:
+            kept = (<object>a).copy("K")
+            alike = (<object>a).strides == (<object>kept).strides
+            if PyArray_SIZE(a) * PyArray_ITEMSIZE(a) > MOST_CONSTANT or not alike:
+                self.refuse("a large tensor made on the way")
+                return -1
+        step.kind, step.values, step.forms = STEP_MAKE, [kept], [form_of(a)]
+        step.first = self.meet(t)
+        self.steps.append(step)
+        return step.first
+
+    cdef Item item(self, object x, bint returned):
+        """What a value in a list, or one that is returned, comes from."""
+        cdef Item item = Item.__new__(Item)
+        cdef int64_t words[MOST_WORDS]
+        item.slot = -1
+        if isinstance(x, Tensor):
+            item.slot = self.slot_of(<Tensor>x)
+        elif isinstance(x, (tuple, list)) and type(x) is not Size:
+            if type(x) is not tuple and type(x) is not list and not _bare_tuple(type(x)):
+                self.refuse(f"a {type(x).__name__}")
+            item.kind, item.items = type(x), [self.item(part, returned) for part in x]
+        elif x is not None and put(words, 0, x) < 0:
+            self.refuse(f"a {type(x).__name__}")
+        else:
+            item.constant = x
+        return item
+
+    cdef int note(self, Op op, PyObject** argv, object out, object result) except -1:
+        """A step: an op that was just done."""
+        cdef Step step = Step.__new__(Step)
+        cdef PyObject* values[MAX_PARAMS]
+        cdef Item item
+        cdef int i
+        if out is not None and out is not _IN_PLACE:
+            return self.refuse("a result into `out`")
+        if self.count + MAX_PARAMS > MOST_SLOTS or len(self.steps) >= MOST_STEPS:
+            return self.refuse("too many steps")
+        step.op, step.values = op, [None] * op.nparams
+        for i in range(op.nparams):
+            item = self.item(<object>argv[i], False)
+            step.source[i] = item.slot if item.slot >= 0 else CONSTANT
+            if item.items is not None:
+                step.source[i], step.values[i] = LISTED, item
+            else:
+                step.values[i] = item.constant
+        if self.reason is not None:
+            return 0
+        step.first = self.count
+        if out is _IN_PLACE:
+            self.wrote, step.kind = True, STEP_WRITE
+            self.firm = self.firm or self.of_input(<Tensor>result)
+        else:
+            self.note_results(step, result)
+            step.kind = STEP_KERNEL
+            if op.elementwise:
+                step.kind = STEP_POINTWISE
+            elif op.random:
+                step.kind = STEP_DRAW
+            elif op.prepare_rule is not None:
+                keep = []
+                step.plan = plan_of(op, argv, values, keep)
+                if op.view:
+                    step.kind = STEP_VIEW
+                elif step.plan.run != NULL:
+                    step.kind = STEP_PLAN
+            self.firm = self.firm or op.random
+            if self.firm and step.kind == STEP_KERNEL:
+                return self.refuse("a result of unknown layout after what cannot be taken back")
+        self.steps.append(step)
+        return 0
+
+    cdef int note_results(self, Step step, object result) except -1:
+        step.several = type(result) is tuple
+        step.forms = []
+        for t in result if step.several else (result,):
+            if type(t) is not Tensor or <size_t><PyObject*>t in self.slots:
+                return self.refuse("a result of a class of its own")
+            step.forms.append(form_of((<Tensor>t).array))
+            self.meet(<Tensor>t)
+        return 0
+
+    cdef bint of_input(self, Tensor t) except -1:
+        """Whether a tensor may share memory with an input."""
+        for i in range(self.ninputs):
+            if np.may_share_memory(self.met[i][1], t.array):
+                return True
+        return False
+
+    cdef Tape finish(self, object result, bint of_rule):
+        """The tape of a function that has returned; None, and a reason, if it cannot be one."""
+        cdef Tape tape = Tape.__new__(Tape)
+        cdef Tensor t
+        cdef Step step
+        tape.result = self.item(result, True)
+        if not of_rule and not _has_slot(tape.result, self.steps):
+            self.refuse("a result that is no tensor of an op")
+        for found, array, node, grad, needed in self.met:
+            t = <Tensor>found
+            if t.array is not array or t._grad is not grad or t.requires != needed or t.retains or (
+                    t.node is not node and t.base is None and not self.wrote):
+                self.refuse("a tensor that is changed otherwise than by an op")
+        for step in self.steps:
+            if step.kind == STEP_MAKE:
+                t = <Tensor>self.met[step.first][0]
+                if not np.array_equal(_bytes(np.broadcast_to(step.values[0], t.shape)), _bytes(t.array)):
+                    self.refuse("a tensor that is filled after its first use")
+        if self.reason is not None:
+            return None
+        tape.steps, tape.ninputs, tape.nslots = self.steps, self.ninputs, self.count
+        tape.classes = tuple([type(met[0]) for met in self.met[:self.ninputs]])
+        self.note_last_uses(tape)
+        return tape
+
+    cdef int note_last_uses(self, Tape tape) except -1:
+        """Says at each step which slots are not asked for after it."""
+        cdef Step step
+        cdef int i
+        cdef set later = set()
+        _slots_in(tape.result, later)
+        for step in reversed(tape.steps):
+            used = set(range(step.first, step.first + (len(step.forms) if step.forms is not None else 0)))
+            for i in range(step.op.nparams if step.op is not None else 0):
+                if step.source[i] >= 0:
+                    used.add(step.source[i])
+                elif step.source[i] == LISTED:
+                    _slots_in(step.values[i], used)
+            step.over = [slot for slot in used if slot >= self.ninputs and slot not in later]
+            later |= used
+        return 0
+
+
+def _slots_in(Item item, set found):
+    if item.slot >= 0:
+        found.add(item.slot)
+    for part in item.items or ():
+        _slots_in(part, found)
+
+
+def _has_slot(Item item, list steps):
+    """Whether a result has a tensor that was not made on the way."""
+    found = set()
+    _slots_in(item, found)
+    return bool(found - {(<Step>step).first for step in steps if (<Step>step).kind == STEP_MAKE})
+
+
+def _bare_tuple(kind):
+    """Whether a class is a tuple with nothing of its own to be set, as the named tuples are."""
+    return issubclass(kind, tuple) and kind.__basicsize__ == tuple.__basicsize__ and not kind.__dictoffset__
+
+
+def _bytes(a):
+    return np.ascontiguousarray(a).reshape(-1).view(np.uint8)
+
+
+def _uniform(a):
+    """Whether all elements of an array are the same, to the bit."""
+    rows = _bytes(a).reshape(a.size, a.itemsize)
+    return bool((rows == rows[0]).all())
+
+
+cdef object recorded(Op op, PyObject** argv, object out):
+    """An op within a function that is recorded: done, and noted as a step."""
+    cdef void* outer = pb_thread.recorder
+    cdef Recorder recorder = <Recorder>outer
+    pb_thread.recorder = NULL   # what it is made of is no step
+    try:
+        result = apply(op, argv, out)
+        if recorder.reason is None:
+            recorder.note(op, argv, out, result)
+        return result
+    except BaseException:
+        recorder.refuse("an op that raises")
+        raise
+    finally:
+        pb_thread.recorder = outer
+
+
+# --------------------------------------------------------------------------------------- signatures
+
+cdef struct Signature:
+    int at
+    int ninputs
+    int64_t words[MOST_WORDS]
+    PyObject* inputs[MOST_INPUTS]   # the tensors, borrowed
+
+cdef enum:
+    TAG_SAME = 16                   # an input that came before
+    TAG_IN_PLACE = 17               # the result is to be written into the first input
+
+
+cdef bint write_value(Signature* s, object x) except -1:
+    """Writes an argument into a key; False if it cannot be written."""
+    cdef Tensor t
+    cdef object kind
+    cdef int i, first = s.at
+    if isinstance(x, Tensor):
+        t = <Tensor>x
+        if t.meta or (type(x) is not Tensor and not is_plain(type(x))):
+            return False
+        for i in range(s.ninputs):
+            if s.inputs[i] == <PyObject*>x:
+                if first == MOST_WORDS:
+                    return False
+                s.words[first] = TAG_SAME | <int64_t>i << 8
+                s.at += 1
+                return True
+        s.at = put(s.words, first, t.array)
+        if s.at < 0 or s.at == MOST_WORDS or s.ninputs == MOST_INPUTS:
+            return False
+        s.words[first] |= <int64_t>(1 if requires(t) else 2) << 48
+        if type(x) is not Tensor:
+            s.words[first] |= <int64_t>4 << 48
+            kind = type(x)
+            s.words[s.at] = <int64_t><PyObject*>kind
+            s.at += 1
+        s.inputs[s.ninputs] = <PyObject*>x
+        s.ninputs += 1
+        return True
+    if type(x) is tuple or type(x) is list:
+        if first == MOST_WORDS:
+            return False
+        s.words[first] = put_length(x)
+        s.at += 1
+        for item in x:
+            if not write_value(s, item):
+                return False
+        return True
+    if x is _IN_PLACE and first < MOST_WORDS:
+        s.words[first] = TAG_IN_PLACE
+        s.at += 1
+        return True
+    s.at = put(s.words, first, x)
+    return s.at >= 0
+
+
+cdef bint write_call(Signature* s, object function, PyObject** args, Py_ssize_t count,
+                     PyObject* names) except -1:
+    """The key of a call; False if it has none."""
+    cdef Py_ssize_t i
+    s.words[0] = <int64_t><PyObject*>function
+    s.words[1] = pb_thread.grad | pb_thread.inference << 1 | <int64_t>default_float << 8 | count << 16
+    s.at, s.ninputs = 2, 0
+    if names != NULL:
+        for name in <tuple>names:
+            s.at = put(s.words, s.at, name)
+            if s.at < 0:
+                return False
+        count += PyTuple_GET_SIZE(<object>names)
+    for i in range(count):
+        if not write_value(s, <object>args[i]):
+            return False
+    return s.ninputs > 0
+
+
+# ----------------------------------------------------------------------------------------- the table
+
+cdef Table tapes
+memset(&tapes, 0, sizeof(tapes))
+
+cdef enum:
+    SEEN = 4096         # a power of two
+
+cdef uint64_t seen_once[SEEN]   # hashes of signatures that came once; a collision only makes one come sooner
+memset(seen_once, 0, sizeof(seen_once))
+
+cdef object _MISFIT = object()
+cdef object _refusals = None    # for the tests: a dict that gets the reasons, by owner
+
+
+cdef inline bint may_tape(Tally* tally) noexcept:
+    """Whether a function is to be looked up among the tapes at all, as things are on this thread."""
+    return (USE_TAPES and pb_thread.level == 0 and pb_thread.recorder == NULL and not anomaly
+            and pb_thread.tangents == 0 and (tally.refused < FEW_REFUSALS or tally.recorded > 0))
+
+
+cdef object by_tape(object function, Tally* tally, bint of_rule, PyObject** args, size_t nargsf,
+                    PyObject* names):
+    """Calls a function of ops: by its tape for the signature, if there is one."""
+    cdef Signature s
+    cdef uint64_t h
+    cdef Entry* entry
+    cdef object tape, result
+    cdef bint firm = False
+    if _dtypes._Defaults.device is not CPU or (
+            not write_call(&s, function, args, PyVectorcall_NARGS(nargsf), names)):
+        return PyObject_Vectorcall(function, args, nargsf, names)
+    h = hash_of(s.words, s.at)
+    entry = look_up(&tapes, h, s.words, s.at)
+    if entry == NULL:
+        if seen_once[h & (SEEN - 1)] == h:
+            return record_call(&s, h, function, tally, of_rule, args, nargsf, names)
+        seen_once[h & (SEEN - 1)] = h
+        return PyObject_Vectorcall(function, args, nargsf, names)
+    tape = <object>entry.value
+    if tape is None:
+        return PyObject_Vectorcall(function, args, nargsf, names)
+    try:
+        result = run_tape(<Tape>tape, s.inputs, &firm)
+        if result is not _MISFIT:
+            return result
+    except Exception:
+        if firm:
+            raise
+    result = PyObject_Vectorcall(function, args, nargsf, names)
+    entry = look_up(&tapes, h, s.words, s.at)
+    if entry != NULL:   # the function does what the tape does not
+        give_up(entry)
+        tally.refused += 1
+        if _refusals is not None:
+            _refusals.setdefault(function, set()).add("a result whose layout follows from data")
+    return result
+
+
+cdef int give_up(Entry* entry) except -1:
+    """Leaves a signature to Python."""
+    before = <object>entry.value
+    Py_INCREF(None)
+    entry.value = <PyObject*>None
+    Py_DECREF(before)
+    return 0
+
+
+cdef object record_call(Signature* s, uint64_t h, object function, Tally* tally, bint of_rule,
+                        PyObject** args, size_t nargsf, PyObject* names):
+    """Calls a function and keeps what it did."""
+    cdef Recorder recorder = Recorder.__new__(Recorder)
+    cdef Tape tape
+    cdef int i
+    for i in range(s.ninputs):
+        recorder.meet(<Tensor>s.inputs[i])
+    recorder.ninputs = s.ninputs
+    pb_thread.recorder = <void*>recorder
+    try:
+        result = PyObject_Vectorcall(function, args, nargsf, names)
+    finally:
+        pb_thread.recorder = NULL
+    tape = recorder.finish(result, of_rule)
+    if tape is not None:
+        tape.function = function
+        tally.recorded += 1
+    else:
+        tally.refused += 1
+        if _refusals is not None:
+            _refusals.setdefault(function, set()).add(recorder.reason)
+    enter(&tapes, h, s.words, s.at, tape)
+    return result
+
+
+# ---------------------------------------------------------------------------------------------- run
+
+cdef object run_tape(Tape tape, PyObject** inputs, bint* firm):
+    """Runs a tape; _MISFIT if a result does not lie as it did. `firm` says if a step cannot be taken back."""
+    cdef PyObject* slots[MOST_SLOTS]
+    cdef int i
+    for i in range(tape.ninputs):
+        Py_INCREF(<object>inputs[i])
+        slots[i] = inputs[i]
+    for i in range(tape.ninputs, tape.nslots):
+        slots[i] = NULL
+    try:
+        for step in tape.steps:
+            if not run_step(<Step>step, slots, firm):
+                return _MISFIT
+        return given(tape.result, slots)
+    finally:
+        for i in range(tape.nslots):
+            Py_XDECREF(slots[i])
+
+
+cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
+    """Runs a step; False if a result does not lie as it did when it was recorded."""
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef PyObject* values[MAX_PARAMS]
+    cdef Op op = step.op
+    cdef list made = None
+    cdef object result, slot
+    cdef int i, source
+    if step.kind == STEP_MAKE:
+        keep_slot(slots, step.first, make_again(<ndarray>step.values[0], <Form>step.forms[0]))
+        return True
+    for i in range(op.nparams):
+        source = step.source[i]
+        if source >= 0:
+            argv[i] = slots[source]
+        elif source == CONSTANT:
+            argv[i] = <PyObject*>step.values[i]
+        else:
+            if made is None:
+                made = []
+            made.append(given(<Item>step.values[i], slots))
+            argv[i] = <PyObject*>made[len(made) - 1]
+    if step.kind == STEP_POINTWISE:
+        result = apply_pointwise(op, argv, op.nparams, None)
+    elif step.kind == STEP_VIEW:
+        result = finished_view(op, argv, views_by(step.plan, (<Tensor>argv[0]).array))
+    elif step.kind == STEP_PLAN and USE_PLANS:
+        if made is None:
+            made = []
+        arrays_of(op, argv, values, made)
+        result = finished(op, argv, run_plan(step.plan, values, op.nparams), False)
+    elif step.kind == STEP_WRITE:
+        apply_inplace(op, argv)
+        firm[0] = True
+        result = None
+    else:
+        result = finished(op, argv, compute(op, argv), False)
+        if step.kind == STEP_KERNEL and not has_forms(step, result):
+            return False
+    firm[0] = firm[0] or op.random
+    if step.several:
+        for i in range(len(<tuple>result)):
+            keep_slot(slots, step.first + i, (<tuple>result)[i])
+    elif result is not None:
+        keep_slot(slots, step.first, result)
+    for slot in step.over:
+        i = slot
+        Py_XDECREF(slots[i])
+        slots[i] = NULL
+    return True
+
+
+cdef inline void keep_slot(PyObject** slots, int slot, object x):
+    Py_INCREF(x)
+    slots[slot] = <PyObject*>x
+
+
+cdef Tensor make_again(ndarray kept, Form form):
+    """A tensor that the function makes, from a copy of it or from its one element."""
+    cdef ndarray a
+    if PyArray_NDIM(kept) == form.nd:
+        return wrap((<object>kept).copy("K"))
+    a = empty(form.nd, form.dims, form.code)
+    PyArray_CopyInto(a, kept)
+    return wrap(a)
+
+
+cdef bint has_forms(Step step, object result) except -1:
+    cdef int i
+    if not step.several:
+        return type(result) is Tensor and has_form((<Tensor>result).array, <Form>step.forms[0])
+    if type(result) is not tuple or len(<tuple>result) != len(step.forms):
+        return False
+    for i in range(len(step.forms)):
+        if not has_form((<Tensor>(<tuple>result)[i]).array, <Form>step.forms[i]):
+            return False
+    return True
+
+
+# ----------------------------------------------------------------------------------- for the tests
+
+def use_tapes(bint use):
+    """Turns tapes on or off; what was before."""
+    global USE_TAPES
+    before = USE_TAPES
+    USE_TAPES = use
+    return before
+
+
+def forget_tapes():
+    """Empties the table: everything is recorded anew."""
+    empty_table(&tapes)
+    memset(seen_once, 0, sizeof(seen_once))
+
+
+def count_tapes():
+    """How many signatures have a tape or are known to have none, and how many there may be."""
+    return tapes.used, MOST_ENTRIES
+
+
+def note_refusals(found):
+    """From now on puts into a dict, by function or rule, why it could not be recorded; None ends it."""
+    global _refusals
+    _refusals = found
+
