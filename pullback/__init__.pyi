@@ -71,7 +71,9 @@ from pullback import func as func
 from pullback import launch as launch
 from pullback import mps as mps
 from pullback import mtia as mtia
+from pullback import multiprocessing as multiprocessing
 from pullback import nn as nn
+from pullback import optim as optim
 from pullback import optimize as optimize
 from pullback import overrides as overrides
 from pullback import profiler as profiler

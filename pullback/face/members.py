@@ -6,11 +6,8 @@ short, in interop.py and legacy.py where not.
 
 from __future__ import annotations
 
-import mmap
 import operator
 from typing import Any
-
-import numpy as np
 
 from pullback.core._engine import Tensor, from_array, make_subclass, retype
 from pullback.core.dtypes import (
@@ -24,7 +21,7 @@ from pullback.core.dtypes import (
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function
 from pullback.core.strides import has_format, strides_of
-from pullback.face import interop, legacy, storage
+from pullback.face import interop, legacy, shared, storage
 from pullback.ops.shared.dims import wrap_dim
 
 # -------------------------------------------------------------------------------- sizes and strides
@@ -238,13 +235,9 @@ def pin_memory(self: Tensor, device: device | str | int | None = None) -> Tensor
 
 
 def share_memory_(self: Tensor) -> Tensor:
-    """Moves the numbers to memory that forked processes share, and returns the tensor."""
-    a = self._array
-    if not self.is_shared() and a.size:
-        block = np.frombuffer(mmap.mmap(-1, a.nbytes), np.uint8)
-        moved = block.view(a.dtype).reshape(a.shape)
-        np.copyto(moved, a)
-        self.data = from_array(moved)
+    """Moves the numbers to memory that other processes can have, and returns the tensor."""
+    if not self.is_shared() and self.numel() and not self.is_meta:
+        self.data = from_array(shared.move(self._array))
     return self
 
 

@@ -7,7 +7,6 @@ stand for one memory.
 
 from __future__ import annotations
 
-import mmap
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +21,7 @@ from pullback.core.modes import is_grad_enabled
 from pullback.core.settings import warn
 from pullback.core.strides import contiguous_strides, strides_of
 from pullback.core.types import Array
+from pullback.face import shared
 
 
 def memory(a: Array) -> Array:
@@ -43,8 +43,7 @@ def as_bytes(owner: Array) -> Array:
 
 def lies_in(a: Array) -> bool:
     """Whether the process shares this memory with those that it forks or sends it to."""
-    owner = memory(a)
-    return isinstance(getattr(owner.base, "obj", owner.base), mmap.mmap)
+    return shared.mapping(memory(a)) is not None
 
 
 def array_on(
@@ -259,9 +258,7 @@ class UntypedStorage:
     def share_memory_(self) -> UntypedStorage:
         """Moves the bytes to memory that other processes can have; tensors on the old one stay there."""
         if not self.is_shared() and len(self):
-            moved = np.frombuffer(mmap.mmap(-1, len(self)), np.uint8)
-            moved[:] = self._bytes()
-            self._array = moved
+            self._array = shared.move(self._bytes())
         return self
 
     def new(self) -> UntypedStorage:

@@ -35,6 +35,7 @@ LAYERS = [
     "overrides",
     "autograd",
     "_C",
+    "multiprocessing",
     "utils",
     "version types",
     "cuda",
