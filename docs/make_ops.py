@@ -13,27 +13,13 @@ import inspect
 import re
 import sys
 import textwrap
-from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-
-class Sources:
-    """Finds the op files as Python: a compiled rule has no lines to read."""
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        if not name.startswith("pullback.ops."):
-            return None
-        found = (FileFinder(place, (SourceFileLoader, SOURCE_SUFFIXES)).find_spec(name) for place in path)
-        return next((spec for spec in found if spec is not None and spec.loader is not None), None)
-
-
-sys.meta_path.insert(0, Sources())
-
-import pullback  # noqa: E402
-from pullback.core._engine import REGISTRY, Op  # noqa: E402
-from pullback.core.op import SURFACE  # noqa: E402
+import pullback
+from pullback.core._engine import REGISTRY, Op
+from pullback.core.op import SURFACE
 
 HEAD = """# Derivatives: {title}
 

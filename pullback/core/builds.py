@@ -46,8 +46,7 @@ def sources_of(source: str, root: str = ".") -> dict[str, bytes]:
             continue
         with open(os.path.join(root, path), "rb") as file:
             found[path] = file.read().replace(b"\r\n", b"\n")
-        if not path.endswith(".py"):
-            waiting.extend(_named(path, found[path].decode()))
+        waiting.extend(_named(path, found[path].decode()))
     return found
 
 
@@ -91,11 +90,11 @@ def stale(root: str) -> list[str]:
             modules[entry.path[: -len(suffix)]] = entry
         elif entry.name.endswith(_SHARED):
             shared = max(shared, entry.stat().st_mtime)
-        elif entry.name.endswith((".py", ".pyx")):
+        elif entry.name.endswith(".pyx"):
             sources[entry.path] = entry
     found = []
     for path, module in sorted(modules.items()):
-        source = sources.get(path + ".pyx") or sources.get(path + ".py")
+        source = sources.get(path + ".pyx")
         if source is None:
             found.append(path)
         elif module.stat().st_mtime < max(shared, source.stat().st_mtime):
@@ -116,7 +115,7 @@ def warn_of_stale(root: str) -> None:
         warnings.warn(
             "compiled modules of other sources than those that stand beside them now: "
             f"{', '.join(names)}. What was edited since has no effect. Build again: "
-            "python setup.py build_ext --inplace (with PULLBACK_DEV=1 the .pyx files alone), "
+            "python setup.py build_ext --inplace (quickly with PULLBACK_DEV=1), "
             "and delete modules that have no source.",
             RuntimeWarning,
             stacklevel=2,

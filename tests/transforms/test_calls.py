@@ -1,7 +1,7 @@
 """How many Python functions run in one use of a transform: as many as its parts are worth, and no more.
 
 Most of what a transform of a small function costs are calls of Python functions, so they are counted, all
-of them: those of the test, of rules, of pytrees. A compiled module makes fewer. `python test_calls.py NAME`
+of them: those of the test, of rules, of pytrees. `python test_calls.py NAME`
 prints the way of one of ROUTES through the files.
 """
 
