@@ -18,6 +18,7 @@ from pullback.core import _engine
 from pullback.core._engine import Tensor, from_array, make_subclass
 from pullback.core.dtypes import bfloat16, from_numpy_dtype, get_default_dtype, number_dtype
 from pullback.core.meta import meta_array
+from pullback.core.modes import is_grad_enabled
 from pullback.core.printing import tensor_str
 from pullback.core.settings import warn
 from pullback.core.strides import preserved_strides, strided_array, strides_of
@@ -31,7 +32,8 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
     """The numbers as a NumPy array on the same memory; `force` copies what has to be detached
     first.
 
-    RuntimeError if the tensor requires grad, TypeError for a meta tensor and for bfloat16.
+    RuntimeError if the tensor requires grad, except where grad mode is off. TypeError for a meta tensor and
+    for bfloat16.
 
     >>> import pullback as torch
     >>> torch.tensor([1, 2]).numpy()
@@ -47,7 +49,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
             "to host "
             "memory first."
         )
-    if self.requires_grad and not force:
+    if self.requires_grad and is_grad_enabled() and not force:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )

@@ -40,6 +40,8 @@ def legacy_array(args: tuple[Any, ...], kwargs: dict[str, Any], kind: Dtype) -> 
         return np.empty(first, kind.numpy)
     if isinstance(first, (bool, float, complex)) or first is None:
         raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
+    if isinstance(first, np.ndarray) and len(args) == 1:
+        return ops.tensor(first, dtype=kind)._array
     if hasattr(first, "__index__"):
         return np.empty(ops.shape_of("new", args), kind.numpy)
     if isinstance(first, str):
@@ -112,6 +114,8 @@ def type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         return f"torch.{'meta.' if self.is_meta else ''}{self.dtype.type_name}Tensor"
     if isinstance(dtype, TensorType):
         dtype = dtype.dtype
+    elif dtype is Tensor:
+        dtype = get_default_dtype()
     elif isinstance(dtype, (str, type)):
         name = dtype if isinstance(dtype, str) else dtype.__name__
         if name not in _BY_NAME:

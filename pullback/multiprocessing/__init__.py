@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 from multiprocessing import *  # noqa: F403
-from typing import Any
 
 from pullback.face.absent import getter
 from pullback.multiprocessing import starting
@@ -62,10 +61,4 @@ def set_sharing_strategy(new_strategy: str) -> None:
 init_reductions()
 starting.install()
 
-_own = getter(__name__)
-
-
-def __getattr__(name: str) -> Any:
-    if not name.startswith("__") and hasattr(multiprocessing, name):
-        return getattr(multiprocessing, name)
-    return _own(name)
+__getattr__ = getter(__name__, {n: "multiprocessing" for n in vars(multiprocessing) if n[0] != "_"})

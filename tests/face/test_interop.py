@@ -343,3 +343,27 @@ def test_dlpack_has_a_module_of_its_own():
     from_dlpack = importlib.import_module(f"{torch.__name__}.utils.dlpack").from_dlpack
     source = np.arange(3.0)
     check(from_dlpack(source), source)
+
+
+def test_no_grad_gives_the_numbers_of_what_requires_grad():
+    p = torch.ones(2, requires_grad=True)
+    with torch.no_grad():
+        assert p.numpy().tolist() == np.asarray(p).tolist() == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match=r"Can't call numpy\(\) on Tensor that requires grad"):
+        p.numpy()
+
+
+def test_old_constructors_take_arrays():
+    assert torch.Tensor(np.array([1, 2])).tolist() == [1.0, 2.0]
+    assert torch.LongTensor(np.array([1, 2])).tolist() == [1, 2]
+    assert torch.ones(1).new(np.ones((2, 1))).shape == (2, 1)
+    assert torch.ones(1, dtype=torch.int64).type(torch.Tensor).dtype == torch.float32
+
+
+def test_numbers_of_numpy_are_assigned():
+    x = torch.zeros(2, 2)
+    x[..., 0] = np.float64(1.5)
+    x[0, 1] = np.int64(3)
+    assert x.tolist() == [[1.5, 3.0], [1.5, 0.0]]
+    with pytest.raises(TypeError, match=r"can't assign a numpy.float16 to a torch.FloatTensor"):
+        x[0] = np.float16(1)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core._plans import Spec
@@ -104,7 +106,9 @@ def _view_of(input: Tensor, key: tuple[Any, ...]) -> Tensor:
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """`input[key] = value`."""
-    if type(value) not in _PYTHON_NUMBERS and not isinstance(value, Tensor):
+    if isinstance(value, (float, complex, np.integer)):  # numbers of NumPy that are Python's, or whole
+        value = value.item() if isinstance(value, np.generic) else value
+    elif type(value) not in _PYTHON_NUMBERS and not isinstance(value, Tensor):
         raise TypeError(f"can't assign a {full_name(type(value))} to a torch.{input.dtype.type_name}Tensor")
     tensors: list[Any] = []
     view_key = _plain_key(key if type(key) is tuple else (key,))
