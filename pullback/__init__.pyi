@@ -97,7 +97,9 @@ from pullback.func import vmap as vmap
 from pullback.compiler import compile as compile
 from pullback.accelerator import get_device_module as get_device_module
 from pullback.serialization import load as load
+from pullback.serialization.safetensors import load_safetensors as load_safetensors
 from pullback.serialization import save as save
+from pullback.serialization.safetensors import save_safetensors as save_safetensors
 from pullback.cuda import AcceleratorError as AcceleratorError
 from pullback.cuda import OutOfMemoryError as OutOfMemoryError
 bool: _dtype

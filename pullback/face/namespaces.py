@@ -30,7 +30,9 @@ ELSEWHERE = {
     "compile": "compiler",
     "get_device_module": "accelerator",
     "load": "serialization",
+    "load_safetensors": "serialization.safetensors",
     "save": "serialization",
+    "save_safetensors": "serialization.safetensors",
     "AcceleratorError": "cuda",
     "OutOfMemoryError": "cuda",
 }

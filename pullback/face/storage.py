@@ -242,6 +242,8 @@ class UntypedStorage:
         """The storage itself."""
         return self
 
+    untyped = cpu
+
     def cuda(self, device: Any = None, non_blocking: bool = False) -> UntypedStorage:
         """AssertionError: there is no CUDA device."""
         raise AssertionError("Torch not compiled with CUDA enabled")
@@ -273,7 +275,15 @@ class UntypedStorage:
             made.byteswap(dtype)
         return made
 
+    @staticmethod
+    def from_file(filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """The bytes of a file, mapped into memory; what is written stays here unless it is `shared`."""
+        return UntypedStorage.of(np.memmap(filename, np.uint8, "r+" if shared else "c", 0, (nbytes,)))
+
     # ---- protocols
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self._bytes(), dtype=dtype, copy=copy)
 
     def __copy__(self) -> UntypedStorage:
         return self.clone()

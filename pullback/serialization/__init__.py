@@ -11,16 +11,13 @@ import io
 import mmap
 import os
 import pickle
-import secrets
-import stat
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from pullback.face.absent import getter
 from pullback.serialization import legacy, zipped
 from pullback.serialization.archive import MAGIC, Reader
+from pullback.serialization.files import replaced
 from pullback.serialization.locations import (
     default_restore_location,
     location_tag,
@@ -97,7 +94,7 @@ def save(
     """
     if isinstance(f, (str, os.PathLike)):
         name = os.path.splitext(os.path.basename(os.fspath(f)))[0] or "archive"
-        with _replaced(os.fspath(f)) as file:
+        with replaced(os.fspath(f)) as file:
             _write(obj, file, name, pickle_module, pickle_protocol, _use_new_zipfile_serialization)
         return
     if not hasattr(f, "write"):
@@ -112,40 +109,6 @@ def _write(obj: object, file: Any, name: str, module: Any, protocol: int, in_arc
         zipped.write(obj, file, name, module, protocol)
     else:
         legacy.write(obj, file, module, protocol)
-
-
-@contextmanager
-def _replaced(path: str | bytes) -> Iterator[Any]:
-    """A file to write, which takes the place of the one at a path when all is written, and only then.
-
-    What is no regular file, or lies where no other can be made, is written directly.
-    """
-    place = os.path.realpath(os.fsdecode(path))
-    folder, name = os.path.split(place)
-    if not os.path.isdir(folder):
-        raise RuntimeError(f"Parent directory {os.path.dirname(os.fsdecode(path))} does not exist.")
-    try:
-        mode = os.stat(place).st_mode
-    except FileNotFoundError:
-        mode = None
-    beside = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
-    try:
-        if mode is not None and not (stat.S_ISREG(mode) and os.access(place, os.W_OK)):
-            raise PermissionError
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    except OSError:
-        with open(place, "wb") as file:
-            yield file
-        return
-    try:
-        with open(handle, "wb") as file:
-            yield file
-        if mode is not None:
-            os.chmod(beside, stat.S_IMODE(mode))
-        os.replace(beside, place)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 # ------------------------------------------------------------------------------------------ load

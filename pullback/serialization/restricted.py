@@ -10,6 +10,7 @@ pickle would.
 from __future__ import annotations
 
 import struct
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # of protocols before 3
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from pickle import UnpicklingError
@@ -317,7 +318,7 @@ class WeightsUnpickler:
 
     def find(self, module: str, name: str) -> None:
         """Puts what a name stands for on the stack."""
-        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+        module, name = NAME_MAPPING.get((module, name)) or (IMPORT_MAPPING.get(module, module), name)
         full = f"{module}.{name}"
         if self.names is not None:
             if full not in NAMED:
