@@ -34,6 +34,12 @@ TABLE = [
     ("Rprop", {"lr": 0.1, "etas": (0.3, 1.7), "step_sizes": (0.05, 0.2), "maximize": True}),
     ("ASGD", {}),
     ("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 5, "weight_decay": 0.1, "maximize": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.1, "beta2_decay": -0.5, "eps": (1e-3, 0.1), "d": 1.5, "weight_decay": 0.1}),
+    ("Adafactor", {"lr": 0.1, "maximize": True}),
+    ("Muon", {}),
+    ("Muon", {"lr": 0.1, "nesterov": False, "adjust_lr_fn": "match_rms_adamw"}),
+    ("Muon", {"lr": 0.1, "momentum": 0.5, "adjust_lr_fn": "original", "ns_steps": 3}),
 ]
 IDS = [f"{name}-{','.join(options)}" for name, options in TABLE]
 ELEMENTWISE = [row for row in TABLE if row[0] not in ("Adafactor", "Muon")]
