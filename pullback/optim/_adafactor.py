@@ -25,7 +25,7 @@ __all__ = ["Adafactor", "adafactor"]
 
 
 class Adafactor(Optimizer):
-    """Adafactor: the gradient over the root of an estimate of its square, clipped and scaled to the parameter.
+    """Adafactor: the gradient over the root of an estimate of its square, clipped, and scaled like `param`.
 
     The estimate of a matrix is `row_var @ col_var` over the mean of `row_var`, so that it takes the memory of
     two vectors; that of a vector is a running mean, `variance`. What is new in step t has the weight

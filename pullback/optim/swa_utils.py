@@ -14,6 +14,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import int64
 from pullback.face.absent import getter
 from pullback.nn.modules.module import Module
+from pullback.ops.shared.programs import formula
 from pullback.optim.lr_scheduler.base import (
     LRScheduler,
     _format_param,
@@ -77,12 +78,17 @@ def get_swa_multi_avg_fn() -> Callable[..., Any]:
     return no_grad()(swa_update)
 
 
+@formula
+def _move(average: Any, param: Any, *, weight: Any) -> Any:
+    return average.lerp(param, weight), None
+
+
 def _lerp_all(averages: list[Any], params: list[Any], weight: float, by_one: Callable[..., Any]) -> None:
     """Moves averages towards parameters; those of whole numbers one by one."""
     real = [x.is_floating_point() or x.is_complex() for x in averages]
     some = [[x for x, chosen in zip(lists, real, strict=True) if chosen] for lists in (averages, params)]
     if some[0]:
-        ops._foreach_lerp_(*some, weight)
+        _move(some, {"weight": weight})
     for average, param, chosen in zip(averages, params, real, strict=True):
         if not chosen:
             average.copy_(by_one(average, param, 0))

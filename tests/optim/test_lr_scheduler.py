@@ -10,7 +10,7 @@ from library import torch
 
 SCHEDULES = {
     "LambdaLR": lambda L, o, **k: L.LambdaLR(o, lambda e: 0.95**e, **k),
-    "LambdaLR of two": lambda L, o, **k: L.LambdaLR(o, [lambda e: 1 / (e + 1), math.cos], **k),
+    "LambdaLR of two": lambda L, o, **k: L.LambdaLR(o, [lambda e: 1 / (e + 1), lambda e: 0.5 + e], **k),
     "MultiplicativeLR": lambda L, o, **k: L.MultiplicativeLR(o, lambda e: 0.9 + e / 500, **k),
     "StepLR": lambda L, o, **k: L.StepLR(o, 30, 0.5, **k),
     "MultiStepLR": lambda L, o, **k: L.MultiStepLR(o, [3, 3, 50, 80], 0.5, **k),
@@ -33,8 +33,15 @@ SCHEDULES = {
         o, 1.0, epochs=11, steps_per_epoch=10, anneal_strategy="linear", three_phase=True, pct_start=0.25, **k
     ),
 }
-CLOSED = [name for name in SCHEDULES if name.split()[0] in (
-    "StepLR MultiStepLR ConstantLR LinearLR ExponentialLR CosineAnnealingLR PolynomialLR").split()]  # fmt: skip
+CLOSED = [
+    "StepLR",
+    "MultiStepLR",
+    "ConstantLR",
+    "LinearLR",
+    "ExponentialLR",
+    "CosineAnnealingLR",
+    "PolynomialLR",
+]
 
 
 def optimizer_of(lib, kind="SGD", **options):
@@ -145,6 +152,7 @@ SEQUENCES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # by a sequence in a sequence
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_several_schedules_beside_pytorch(name):
     oracle = pytest.importorskip("torch", reason="PyTorch is what the schedules are compared with")
@@ -334,5 +342,5 @@ def test_a_cycle_has_an_end():
     for _ in range(3):
         optimizer.step()
         scheduler.step()
-    with pytest.raises(ValueError, match="Tried to step 4 times. The specified number of total steps is 3"):
+    with pytest.raises(ValueError, match="Tried to step 4 times"):
         scheduler.step()

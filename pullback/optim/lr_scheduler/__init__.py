@@ -1,5 +1,7 @@
 """Schedules of learning rates, as `torch.optim.lr_scheduler`."""
 
+# ruff: noqa: F401  (other packages take the names with an underscore, too)
+
 from pullback.face.absent import getter
 from pullback.optim.lr_scheduler.base import (
     EPOCH_DEPRECATION_WARNING,

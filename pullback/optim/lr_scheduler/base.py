@@ -20,14 +20,15 @@ from pullback.optim.optimizer import Optimizer
 EPOCH_DEPRECATION_WARNING = (
     "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. "
     "Please use `scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from "
-    "None, the closed form is used instead of the new chainable form, where available. Please open an issue if "
-    "you are unable to replicate your use case: https://github.com/pytorch/pytorch/issues/new/choose."
+    "None, the closed form is used instead of the new chainable form, where available. Please open an issue "
+    "if you are unable to replicate your use case: https://github.com/pytorch/pytorch/issues/new/choose."
 )
 _ORDER = "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 _EARLY = (
-    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you should "
-    "call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do this will "
-    "result in PyTorch skipping the first value of the learning rate schedule. See more details at " + _ORDER
+    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch 1.1.0 and later, you "
+    "should call them in the opposite order: `optimizer.step()` before `lr_scheduler.step()`.  Failure to do "
+    "this will result in PyTorch skipping the first value of the learning rate schedule. See more details at "
+    + _ORDER
 )
 _OVERRIDDEN = (
     "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. Please, "
@@ -138,8 +139,8 @@ class LRScheduler:
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with "
-                    "last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training from "
-                    "a checkpoint but haven't properly loaded the optimizer state\n2. You're using "
+                    "last_epoch >= 0.\nThis typically happens when:\n1. You're trying to resume training "
+                    "from a checkpoint but haven't properly loaded the optimizer state\n2. You're using "
                     "last_epoch >= 0 for a fresh training run (not recommended)"
                 )
         self.base_lrs = _param_groups_val_list(optimizer, "initial_lr")
@@ -214,8 +215,8 @@ def _note_steps(optimizer: Any) -> None:
     if hasattr(step, "_wrapped_by_lr_sched"):
         return
     owner = weakref.ref(optimizer)  # a bound method would make a cycle
-    method = getattr(step, "__func__", None)
-    plain = step if method is None else None
+    method: Any = getattr(step, "__func__", None)
+    plain: Any = step if method is None else None
 
     @functools.wraps(step)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 from pullback.optim.lr_scheduler.base import (
     LRScheduler,
-    _copied,
-    _format_param,
     _check_optimizer,
+    _format_param,
     _update_param_group_val,
     attributes_of,
 )

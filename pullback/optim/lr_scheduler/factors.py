@@ -105,7 +105,7 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """The rate times `factor` for `total_iters` epochs, then as it was. ValueError for no factor in [0, 1]."""
+    """The rate times `factor`, which is in [0, 1], for `total_iters` epochs, then as it was."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ class ReduceLROnPlateau(LRScheduler):
     """The rate times `factor` when `step(metrics)` has seen no better figure for more than `patience` epochs.
 
     Better is smaller in the `mode` "min", larger in "max", by more than `threshold`, relative ("rel") or not
-    ("abs"). After a fall `cooldown` epochs do not count. No rate falls below `min_lr`, nor by less than `eps`.
+    ("abs"). After a fall `cooldown` epochs do not count. No rate falls below `min_lr` or by less than `eps`.
     """
 
     def __init__(

@@ -19,7 +19,8 @@ def _check_members(name: str, optimizer: Optimizer, schedulers: Sequence[Any]) -
         if isinstance(scheduler, ReduceLROnPlateau):
             raise ValueError(
                 f"{name} does not support `ReduceLROnPlateau` scheduler as it requires additional kwargs to "
-                f"be specified when calling `step`, but got one at index {i} in the given schedulers sequence."
+                f"be specified when calling `step`, but got one at index {i} in the given schedulers "
+                "sequence."
             )
         if scheduler.optimizer is not optimizer:
             raise ValueError(
@@ -61,8 +62,8 @@ class SequentialLR(_Several):
         _check_members("SequentialLR", optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                "Sequential Schedulers expects number of schedulers provided to be one more than the number of "
-                f"milestone points, but got number of schedulers {len(schedulers)} and the number of "
+                "Sequential Schedulers expects number of schedulers provided to be one more than the number "
+                f"of milestone points, but got number of schedulers {len(schedulers)} and the number of "
                 f"milestones to be equal to {len(milestones)}"
             )
         self._schedulers, self._milestones = schedulers, milestones
