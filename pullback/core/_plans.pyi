@@ -1,11 +1,13 @@
 """What the compiled plans offer to Python."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from pullback.core._engine import Op
 from pullback.core.dtypes import dtype as _dtype
 from pullback.core.types import Array
+
+_T = TypeVar("_T")
 
 class Spec:
     dtype: _dtype
@@ -45,6 +47,7 @@ class Plan:
         refuse: Callable[..., Exception | None] | None = None,
     ) -> None: ...
 
+def known_by_identity(cls: _T) -> _T: ...
 def count_plans() -> tuple[int, int]: ...
 def run_into(op: Op, arguments: tuple[Any, ...], results: tuple[Array, ...]) -> Plan | None: ...
 def views_of(owner: Op, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> Any: ...

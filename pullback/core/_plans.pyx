@@ -206,7 +206,7 @@ cdef int put(int64_t* words, int at, object x):
         return at + 1 + 2 * nd
     if at + 2 > MOST_WORDS:
         return -1
-    if x is None or x is True or x is False or x is Ellipsis or type(x) is _DTYPE:
+    if x is None or x is True or x is False or x is Ellipsis or type(x) in _IDENTITIES:
         words[at], words[at + 1] = TAG_OBJECT, <int64_t><PyObject*>x
         return at + 2
     if type(x) is int:
@@ -248,7 +248,13 @@ cdef int64_t put_length(object x):
     return tag | <int64_t>len(x) << 8
 
 
-cdef object _DTYPE = type(DTYPES[0])
+cdef set _IDENTITIES = {type(DTYPES[0])}
+
+
+def known_by_identity(cls):
+    """Lets objects of a class that never change be arguments of planned ops. A decorator."""
+    _IDENTITIES.add(cls)
+    return cls
 
 
 cdef uint64_t hash_of(int64_t* words, int count) noexcept:

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
 from pullback.core._engine import Tensor
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec, known_by_identity
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import resample as resample_kernels
+from pullback.kernels.pooling import address
+from pullback.ops.shared.chains import Chain, Operand, Place, Step, operand
 
 
+@known_by_identity
 class AxisMap:
     """A linear map of one dim: place o is the sum of `weight[k] * x[index[k]]`, over `divisor[o]`.
 
@@ -107,7 +111,7 @@ def apply_maps(x: Array, maps: Maps) -> Array:
     return x
 
 
-def mapped_shape(x: Array, maps: Maps) -> tuple[int, ...]:
+def mapped_shape(x: Any, maps: Maps) -> tuple[int, ...]:
     """The shape of an array after maps of its last dims."""
     before = x.ndim - len(maps)
     tail = zip(x.shape[before:], maps, strict=True)
@@ -127,6 +131,45 @@ def resample(self: Array, maps: Maps, grad_name: str) -> Array:
     return apply_maps(self, maps)
 
 
+@resample.prepare
+def _plan_resample(self: Spec, maps: Maps, grad_name: str) -> Plan:
+    result = Spec(self.dtype, mapped_shape(self, maps))
+    if all(m is None for m in maps) or self.dtype.kind not in "fc":
+        return Plan(result)
+    chain = Chain(1, result)
+    x = chain.widened(operand(Place(0), self, range(self.ndim)))
+    if x.place.base >= 0 and not self.contiguous:
+        x = chain.copied(x)
+    out = operand(chain.result(), result, range(self.ndim))
+    _add_maps(chain, x, maps, out if x.dtype is self.dtype else None)
+    return chain.plan()
+
+
+def _add_maps(chain: Chain, x: Operand, maps: Maps, out: Operand | None) -> None:
+    """The steps of `apply_maps`; the last writes into `out`, or into a half precision's result."""
+    before = len(x.sizes) - len(maps)
+    order = _work_order(maps)
+    halves = 1 + x.dtype.is_complex
+    real = x.dtype.to_real()
+    for number, (axis, m) in enumerate(order):
+        shape = tuple(x.sizes.values())
+        outer, inner = math.prod(shape[: before + axis]), math.prod(shape[before + axis + 1 :]) * halves
+        sizes = x.sizes | {before + axis: m.places}
+        to = out if out is not None and number == len(order) - 1 else chain.room(x.dtype, sizes)
+        if m.copies:
+            source, length = m.runs
+            geometry = (real.itemsize, m.size, inner, m.places, len(source), *map(address, (source, length)))
+            chain.add(Step(resample_kernels.GATHER, geometry, outer), x.place, to.place)
+        else:
+            terms = [0 if a is None else address(a) for a in (m.start, m.index, m.weight, m.divisor)]
+            geometry = (m.size, inner, m.places, *terms)
+            chain.add(Step(resample_kernels.WEIGH[real.name], geometry, outer), x.place, to.place)
+        x = to
+    if out is None:
+        assert isinstance(chain.results, Spec)
+        chain.convert(x, operand(chain.result(), chain.results, range(len(x.sizes))))
+
+
 @op(places="", linear=True, moves=True, batch="leading")
 def take_axes(self: Array, maps: Maps, grad_name: str) -> Array:
     """The same for maps that only copy, which take any dtype."""
@@ -137,6 +180,32 @@ def take_axes(self: Array, maps: Maps, grad_name: str) -> Array:
     return apply_maps(self, maps)
 
 
+@take_axes.prepare
+def _plan_take_axes(self: Spec, maps: Maps, grad_name: str) -> Plan:
+    result = Spec(self.dtype, mapped_shape(self, maps))
+    if all(m is None for m in maps) or not self.contiguous:
+        return Plan(result)
+    chain, place, shape = Chain(1, result), Place(0), self.shape
+    before, order = self.ndim - len(maps), _work_order(maps)
+    for number, (axis, m) in enumerate(order):
+        outer, inner = math.prod(shape[: before + axis]), math.prod(shape[before + axis + 1 :])
+        shape = (*shape[: before + axis], m.places, *shape[before + axis + 1 :])
+        last = number == len(order) - 1
+        to = chain.result() if last else chain.room(self.dtype, dict(enumerate(shape))).place
+        source, length = m.runs
+        geometry = (
+            self.dtype.itemsize,
+            m.size,
+            inner,
+            m.places,
+            len(source),
+            *map(address, (source, length)),
+        )
+        chain.add(Step(resample_kernels.GATHER, geometry, outer), place, to)
+        place = to
+    return chain.plan()
+
+
 def _resample_vjp(g: Tensor, maps: Maps, grad_name: str) -> Tensor:
     return resample(g, transposed_maps(maps), grad_name.replace("Backward", "BackwardBackward"))
 
@@ -144,4 +213,3 @@ def _resample_vjp(g: Tensor, maps: Maps, grad_name: str) -> Tensor:
 for _record in (resample, take_axes):
     _record.vjp(self=_resample_vjp)
     _record.variant = "grad_name"
-    _record.meta(lambda self, maps, grad_name: meta_array(mapped_shape(self, maps), self.dtype))

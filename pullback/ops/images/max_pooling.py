@@ -16,17 +16,20 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec, known_by_identity
+from pullback.core.dtypes import int64
 from pullback.core.op import SURFACE, op
 from pullback.core.types import Array, Ints
 from pullback.kernels import pooling
 from pullback.ops.images.windows import adaptive_windows, hashable, pool_windows
+from pullback.ops.shared.chains import Chain, Step
 from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import refuse
 
 # --------------------------------------------------------------------------------------- three ops
 
 
+@known_by_identity
 class WindowTable:
     """The first place, the end and the step of each window, for each of three spatial dims."""
 
@@ -37,6 +40,8 @@ class WindowTable:
         self.first = [*none, *(np.ascontiguousarray(f, np.int64) for f in first)]
         self.end = [*(one + 1 for one in none), *(np.ascontiguousarray(e, np.int64) for e in end)]
         self.step = (1,) * len(none) + tuple(step)
+        addresses = [pooling.address(a) for a in (*self.first, *self.end)]
+        self.geometry = (*[len(f) for f in self.first], *self.step, *addresses)
 
 
 @op(places="", batch="leading")
@@ -50,16 +55,19 @@ def max_windows(self: Array, windows: WindowTable, grad_name: str) -> tuple[Arra
     y = np.empty((*before, *windows.out), x.dtype)
     places = np.empty(y.shape, np.int64)
     size = (1,) * (3 - windows.dims) + x.shape[x.ndim - windows.dims :]
-    pooling.largest_in_windows(
-        x, y, places, math.prod(before), size, windows.first, windows.end, windows.step
-    )
+    pooling.run("max_windows", (*size, *windows.geometry), (x, y, places), math.prod(before))
     return y, places
 
 
-@max_windows.meta
-def _max_windows_meta(self: Array, windows: WindowTable, grad_name: str) -> Any:
-    shape = (*self.shape[: self.ndim - windows.dims], *windows.out)
-    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
+@max_windows.prepare
+def _plan_max_windows(self: Spec, windows: WindowTable, grad_name: str) -> Plan:
+    first = self.ndim - windows.dims
+    before, size = self.shape[:first], (1,) * (3 - windows.dims) + self.shape[first:]
+    shape = (*before, *windows.out)
+    chain = Chain(1, (Spec(self.dtype, shape), Spec(int64, shape)))
+    step = Step(pooling.RUNS["max_windows"][self.dtype.name], (*size, *windows.geometry), math.prod(before))
+    chain.add(step, chain.contiguous(0, self), chain.result(0), chain.result(1))
+    return chain.plan()
 
 
 def _flattened(a: Array, places: Array, dims: int) -> tuple[Array, Array, int]:
@@ -78,8 +86,27 @@ def put_places(self: Array, places: Array, size: tuple[int, ...], grad_name: str
     a, places, outer = _flattened(self, places, len(size))
     y = np.zeros((*a.shape[: a.ndim - len(size)], *size), a.dtype)
     count = math.prod(a.shape[a.ndim - len(size) :])
-    pooling.scatter_places(a, y, places, outer, math.prod(size), count)
+    pooling.run("put_places", (math.prod(size), count), (a, places, y), outer)
     return y
+
+
+@put_places.prepare
+def _plan_put_places(self: Spec, places: Spec, size: tuple[int, ...], grad_name: str) -> Plan:
+    dims = len(size)
+    result = Spec(self.dtype, (*_common_before(self, places, dims), *size))
+    return _moved("put_places", self, places, dims, result, math.prod(size))
+
+
+def _moved(name: str, self: Spec, places: Spec, dims: int, result: Spec, size: int) -> Plan:
+    """The plan of what moves elements by places, of tensors whose other dims are the same."""
+    before, run = places.shape[: places.ndim - dims], pooling.RUNS[name].get(self.dtype.name)
+    if self.shape[: self.ndim - dims] != before or run is None or places.dtype is not int64:
+        return Plan(result)
+    count = math.prod(places.shape[places.ndim - dims :])
+    chain = Chain(2, result)
+    step = Step(run, (size, count), math.prod(before))
+    chain.add(step, chain.contiguous(0, self), chain.contiguous(1, places), chain.result())
+    return chain.plan()
 
 
 @op(places="", linear=True, batch="leading")
@@ -88,24 +115,21 @@ def take_places(self: Array, places: Array, dims: int, grad_name: str) -> Array:
     a, places, outer = _flattened(self, places, dims)
     y = np.empty(places.shape, a.dtype)
     before = a.ndim - dims
-    pooling.gather_places(a, y, places, outer, math.prod(a.shape[before:]), math.prod(y.shape[before:]))
+    sizes = math.prod(a.shape[before:]), math.prod(y.shape[before:])
+    pooling.run("take_places", sizes, (a, places, y), outer)
     return y
 
 
-def _common_before(a: Array, places: Array, dims: int) -> tuple[int, ...]:
+@take_places.prepare
+def _plan_take_places(self: Spec, places: Spec, dims: int, grad_name: str) -> Plan:
+    shape = (*_common_before(self, places, dims), *places.shape[places.ndim - dims :])
+    size = math.prod(self.shape[self.ndim - dims :])
+    return _moved("take_places", self, places, dims, Spec(self.dtype, shape), size)
+
+
+def _common_before(a: Any, places: Any, dims: int) -> tuple[int, ...]:
     """The dims before the spatial ones, broadcast."""
     return ops.common_shape(a.shape[: a.ndim - dims], places.shape[: places.ndim - dims])
-
-
-@put_places.meta
-def _put_places_meta(self: Array, places: Array, size: tuple[int, ...], grad_name: str) -> Array:
-    return meta_array((*_common_before(self, places, len(size)), *size), self.dtype)
-
-
-@take_places.meta
-def _take_places_meta(self: Array, places: Array, dims: int, grad_name: str) -> Array:
-    shape = (*_common_before(self, places, dims), *places.shape[places.ndim - dims :])
-    return meta_array(shape, self.dtype)
 
 
 max_windows.vjp(
@@ -151,7 +175,7 @@ def _max_pool(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """What max_pool1d, max_pool2d and max_pool3d do: the largest elements and their places."""
     args = hashable(kernel_size, stride, padding, dilation)
-    windows = _max_pool_table(f"max_pool{dims}d", dims, tuple(input.shape), *args, ceil_mode)
+    windows = _max_pool_table(f"max_pool{dims}d", dims, input.shape, *args, ceil_mode)
     refuse(f"max_pool{max(dims, 2)}d", input, also=_INTEGERS)
     return max_windows(input, windows, _GRAD_NAMES[dims])
 
@@ -171,7 +195,7 @@ def max_pool1d(
     """
     if not return_indices:
         pool_windows(
-            "max_pool1d", 1, tuple(input.shape), *hashable(kernel_size, stride, padding, dilation), ceil_mode
+            "max_pool1d", 1, input.shape, *hashable(kernel_size, stride, padding, dilation), ceil_mode
         )
         refuse("max_pool1d_impl", input)
     both = _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
@@ -254,7 +278,7 @@ def _adaptive_table(name: str, dims: int, shape: tuple[int, ...], output_size: A
 def _adaptive_max_pool(dims: int, input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     """What adaptive_max_pool1d, adaptive_max_pool2d and adaptive_max_pool3d do."""
     name = f"adaptive_max_pool{dims}d"
-    windows = _adaptive_table(name, dims, tuple(input.shape), *hashable(output_size))
+    windows = _adaptive_table(name, dims, input.shape, *hashable(output_size))
     refuse("adaptive_max_pool3d_cpu" if dims == 3 else "adaptive_max_pool2d", input)
     grad_name = "SqueezeBackward1" if dims == 1 else f"AdaptiveMaxPool{dims}DBackward0"
     return max_windows(input, windows, grad_name)

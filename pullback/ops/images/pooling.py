@@ -67,7 +67,7 @@ def _avg_pool(
     ceil_mode: bool, count_include_pad: bool, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """What avg_pool1d, avg_pool2d and avg_pool3d do."""
-    shape, (kernel, stride, padding) = tuple(input.shape), hashable(kernel, stride, padding)
+    shape, (kernel, stride, padding) = input.shape, hashable(kernel, stride, padding)
     options = ceil_mode, count_include_pad, divisor_override
     maps = _mean_maps(f"avg_pool{dims}d", dims, shape, kernel, stride, padding, *options)
     # PyTorch's kernel for volumes takes no half precisions
@@ -169,7 +169,7 @@ def _adaptive_maps(name: str, dims: int, shape: tuple[int, ...], output_size: An
 def _adaptive_avg_pool(dims: int, grad_name: str, input: Tensor, output_size: Any) -> Tensor:
     """What adaptive_avg_pool1d, adaptive_avg_pool2d and adaptive_avg_pool3d do."""
     name = f"adaptive_avg_pool{dims}d"
-    maps = _adaptive_maps(name, dims, tuple(input.shape), *hashable(output_size))
+    maps = _adaptive_maps(name, dims, input.shape, *hashable(output_size))
     if dims > 1 and all(m.places == 1 for m in maps):
         return ops.mean(input, list(range(-dims, 0)), True)
     refuse("adaptive_avg_pool3d_cpu" if dims == 3 else "adaptive_avg_pool2d", input)

@@ -37,6 +37,8 @@ def per_dim(name: str, dims: int, what: str, value: Ints) -> tuple[int, ...]:
 
 def hashable(*values: Any) -> tuple[Any, ...]:
     """Lists as tuples, by which windows are looked up."""
+    if list not in map(type, values):
+        return values
     return tuple([tuple(v) if isinstance(v, list) else v for v in values])
 
 

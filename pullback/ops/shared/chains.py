@@ -127,6 +127,14 @@ class Chain:
         """One step more, on memory in the order that its run takes."""
         self._steps.append((step, places))
 
+    def contiguous(self, number: int, spec: Spec) -> Place:
+        """An argument of the op, or a contiguous copy of it."""
+        return (
+            Place(number)
+            if spec.contiguous
+            else self.copied(operand(Place(number), spec, range(spec.ndim))).place
+        )
+
     def pointwise(self, ufunc: Any, *operands: Operand | int | float | complex) -> None:
         """A loop of NumPy's over the dims of the last operand, the result; the others may be numbers."""
         *inputs, out = operands
