@@ -18,6 +18,8 @@ __all__ = [
     "TorchFunctionMode",
     "handle_torch_function",
     "has_torch_function",
+    "has_torch_function_unary",
+    "has_torch_function_variadic",
     "is_tensor_like",
     "is_tensor_method_or_property",
 ]
@@ -31,6 +33,16 @@ def has_torch_function(relevant_args: Iterable[Any]) -> bool:
     False
     """
     return bool(_engine.overriding_types(relevant_args))
+
+
+def has_torch_function_unary(arg: Any) -> bool:
+    """Whether an argument overrides `__torch_function__`."""
+    return bool(_engine.overriding_types((arg,)))
+
+
+def has_torch_function_variadic(*args: Any) -> bool:
+    """Whether one of the arguments overrides `__torch_function__`."""
+    return bool(_engine.overriding_types(args))
 
 
 def handle_torch_function(

@@ -39,11 +39,14 @@ ELSEWHERE = {
 """Names of `torch` that are a module's, which is imported when one is first used."""
 
 _modules: dict[str, ModuleType] = {}
+_attached: set[str] = set()
+"""The methods that Tensor has got."""
 
 
 def add_namespaces(package: str) -> None:
     """Makes a module for each namespace and hangs it on the package."""
     top = sys.modules[package]
+    _attached.update(SURFACE["Tensor"])
     _modules["torch"] = top
     for name, doc in NAMESPACES.items():
         module = sys.modules[f"{package}.{name}"] = ModuleType(f"{package}.{name}", doc)
@@ -65,10 +68,12 @@ def fill_namespace(module: ModuleType, space: str) -> Any:
 
 def complete() -> bool:
     """Declares the ops of `ops.LATER` and gives every namespace its new names; False if there are none."""
-    present = set(SURFACE["Tensor"])
-    if not ops.load_later():
+    ops.load_later()  # an op may have asked for it before
+    late = {name: f for name, f in SURFACE["Tensor"].items() if name not in _attached}
+    if not late:
         return False
-    _engine.attach({name: f for name, f in SURFACE["Tensor"].items() if name not in present})
+    _attached.update(late)
+    _engine.attach(late)
     for space, module in list(_modules.items()):
         for name, function in SURFACE.get(space, {}).items():
             vars(module).setdefault(name, function)

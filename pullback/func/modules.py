@@ -99,6 +99,7 @@ def replaced(module: Any, values: dict[str, Tensor], tie_weights: bool, strict: 
     if tie_weights:
         by_tensor = {id(own[name]): x for name, x in values.items() if name in own}
         given = {name: x for name, x in values.items() if name in own}
+        values = dict(values)
         for name, x in own.items():
             if id(x) not in by_tensor:
                 continue
@@ -107,7 +108,7 @@ def replaced(module: Any, values: dict[str, Tensor], tie_weights: bool, strict: 
                     f"functional_call got multiple values for keys {[n for n in own if own[n] is x]}, "
                     "which are tied. Consider using tie_weights=False"
                 )
-            values = {**values, name: by_tensor[id(x)]}
+            values[name] = by_tensor[id(x)]
         missing = [name for name in own if name not in values]
     if strict and (missing or unexpected):
         parts = [f"Unexpected key(s): {_quoted(unexpected)}."] if unexpected else []
@@ -120,6 +121,8 @@ def replaced(module: Any, values: dict[str, Tensor], tie_weights: bool, strict: 
         for name, x in values.items():
             if name not in own:
                 continue
+            if not isinstance(x, Tensor):
+                raise TypeError(f"{x} is not an instance of torch.Tensor")
             holder, last = _holder(module, name)
             before.append((holder, last, _replace_tensor(holder, last, x)))
         yield

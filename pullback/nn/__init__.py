@@ -9,5 +9,6 @@ from pullback.nn.parameter import Parameter as Parameter
 from pullback.nn.parameter import UninitializedBuffer as UninitializedBuffer
 from pullback.nn.parameter import UninitializedParameter as UninitializedParameter
 
+_later = {"DataParallel": "pullback.nn.parallel"}
 globals().update({name: getattr(modules, name) for name in modules.__all__})
-__getattr__ = getter(__name__)
+__getattr__ = getter(__name__, _later)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from library import pullback_only, torch
 from module_rows import MODULES, run
+from test_nn_utils import INITS
 
 pytestmark = [pullback_only("compares Pullback with PyTorch"), pytest.mark.filterwarnings("ignore")]
 theirs = pytest.importorskip("torch")
@@ -68,3 +69,17 @@ def test_signature(name):
         return [(p.name, p.kind, p.name == "activation" or p.default) for p in parameters.values()]
 
     assert shown(ours) == shown(other)
+
+
+@pytest.mark.parametrize(("name", "args"), INITS)
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (40, 30)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_draws(name, args, shape, dtype):
+    made = []
+    for lib in (torch, theirs):
+        lib.manual_seed(3)
+        made.append(getattr(lib.nn.init, name)(lib.empty(shape, dtype=getattr(lib, dtype)), *args))
+    if name == "orthogonal_":  # LAPACK rounds in its own way
+        close(*map(numbers, made))
+    else:
+        assert numbers(made[0]).tobytes() == numbers(made[1]).tobytes()

@@ -18,6 +18,7 @@ from pullback.core._engine import Tensor
 from pullback.core.hooks import RemovableHandle
 
 Hooks = OrderedDict[int, Callable[..., Any]]
+Marks = OrderedDict[int, bool]
 
 
 # The hooks of every module, by kind.
@@ -25,8 +26,8 @@ _global_backward_pre_hooks: Hooks = OrderedDict()
 _global_backward_hooks: Hooks = OrderedDict()
 _global_forward_pre_hooks: Hooks = OrderedDict()
 _global_forward_hooks: Hooks = OrderedDict()
-_global_forward_hooks_with_kwargs: OrderedDict[int, bool] = OrderedDict()
-_global_forward_hooks_always_called: OrderedDict[int, bool] = OrderedDict()
+_global_forward_hooks_with_kwargs: Marks = OrderedDict()
+_global_forward_hooks_always_called: Marks = OrderedDict()
 _global_module_registration_hooks: Hooks = OrderedDict()
 _global_parameter_registration_hooks: Hooks = OrderedDict()
 _global_buffer_registration_hooks: Hooks = OrderedDict()

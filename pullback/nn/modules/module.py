@@ -7,14 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
-from pullback import ops
-from pullback.autograd import no_grad
-from pullback.core import dtypes
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter, shown
 from pullback.nn.modules import _hooks, _states
+from pullback.nn.modules._hookable import Hookable
 from pullback.nn.modules._hooks import (
-    RemovableHandle,
     _global_backward_hooks,
     _global_backward_pre_hooks,
     _global_buffer_registration_hooks,
@@ -31,6 +28,7 @@ from pullback.nn.modules._hooks import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from pullback.nn.modules._movable import Movable
 from pullback.nn.modules._states import _EXTRA_STATE_KEY_SUFFIX, _IncompatibleKeys
 from pullback.nn.parameter import Buffer, Parameter
 
@@ -63,7 +61,7 @@ def _qualified(cls: type) -> str:
     return f"{shown(module)}.{cls.__qualname__}"
 
 
-class Module:
+class Module(Hookable, Movable):
     """The base of all layers and networks: it holds parameters, buffers and other modules.
 
     A subclass calls `super().__init__()` first, assigns its parts to attributes, and has a method `forward`,
@@ -181,16 +179,6 @@ class Module:
                 raise AttributeError("cannot assign parameters before Module.__init__() call")
             self._forget(name, "_parameters")
             self.register_parameter(name, value)
-        elif isinstance(value, Module):
-            if "_modules" not in own:
-                raise AttributeError("cannot assign module before Module.__init__() call")
-            self._forget(name, "_modules")
-            own["_modules"][name] = _hooked(_global_module_registration_hooks, self, name, value)
-        elif isinstance(value, Buffer):
-            if "_buffers" not in own:
-                raise AttributeError("cannot assign buffer before Module.__init__() call")
-            self._forget(name, "_buffers")
-            self.register_buffer(name, value, value.persistent)
         elif name in own.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
@@ -198,6 +186,11 @@ class Module:
                     "expected)"
                 )
             self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            if "_modules" not in own:
+                raise AttributeError("cannot assign module before Module.__init__() call")
+            self._forget(name, "_modules")
+            own["_modules"][name] = _hooked(_global_module_registration_hooks, self, name, value)
         elif name in own.get("_modules", ()):
             if value is not None:
                 raise TypeError(
@@ -205,6 +198,11 @@ class Module:
                     "expected)"
                 )
             own["_modules"][name] = _hooked(_global_module_registration_hooks, self, name, value)
+        elif isinstance(value, Buffer):
+            if "_buffers" not in own:
+                raise AttributeError("cannot assign buffer before Module.__init__() call")
+            self._forget(name, "_buffers")
+            self.register_buffer(name, value, value.persistent)
         elif name in own.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
@@ -488,113 +486,6 @@ class Module:
                     param.grad.requires_grad_(False)
                 param.grad.zero_()
 
-    # ------------------------------------------------------------------------------ dtype and device
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Replaces each parameter, gradient and buffer `t` by `fn(t)`; parameters stay the same objects."""
-        if recurse:
-            for module in self.children():
-                module._apply(fn)
-        for name, param in self._parameters.items():
-            if param is None:
-                continue
-            with no_grad():
-                made = fn(param)
-                grad = None if param.grad is None else fn(param.grad)
-            if made.is_meta == param.is_meta:
-                requires_grad = param.requires_grad
-                param.grad = None
-                param.data = made
-                param.requires_grad_(requires_grad)
-            else:
-                param = Parameter(made, param.requires_grad)
-                self._parameters[name] = param
-            if grad is not None:
-                param.grad = grad.requires_grad_(grad.requires_grad)
-        for name, buffer in self._buffers.items():
-            if buffer is not None:
-                self._buffers[name] = fn(buffer)
-        return self
-
-    def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Moves parameters and buffers to a device or, those of floating point, to a dtype; in place.
-
-        The forms are `to(device=None, dtype=None, non_blocking=False)`, `to(dtype, non_blocking=False)`,
-        `to(tensor, non_blocking=False)` and `to(memory_format=...)`.
-        """
-        device, dtype, memory_format = _parse_to(*args, **kwargs)
-        if dtype is not None:
-            if not (dtype.is_floating_point or dtype.is_complex):
-                raise TypeError(
-                    "nn.Module.to only accepts floating point or complex dtypes, but got desired "
-                    f"dtype={dtype}"
-                )
-            if dtype.is_complex:
-                warnings.warn(
-                    "Complex modules are a new feature under active development whose design may change, and "
-                    "some modules might not work as expected when using complex tensors as parameters or "
-                    "buffers. Please file an issue at https://github.com/pytorch/pytorch/issues/new?"
-                    "template=bug-report.yml if a complex module does not work as expected.",
-                    stacklevel=2,
-                )
-
-        def convert(t: Tensor) -> Tensor:
-            wanted = dtype if t.is_floating_point() or t.is_complex() else None
-            if t.is_meta and device is not None and device.type != "meta":
-                raise NotImplementedError(
-                    "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() "
-                    "instead of "
-                    "torch.nn.Module.to() when moving module from meta to a different device."
-                )
-            if memory_format is not None and t.ndim in (4, 5):
-                return t.to(device, wanted, memory_format=memory_format)
-            return t.to(device, wanted)
-
-        return self._apply(convert)
-
-    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
-        """Moves parameters and buffers to a device without their values."""
-        return self._apply(lambda t: ops.empty_like(t, device=device), recurse)
-
-    def type(self, dst_type: Any) -> Self:
-        """Casts all parameters and buffers."""
-        return self._apply(lambda t: t.type(dst_type))
-
-    def _floating(self, dtype: Any) -> Self:
-        return self._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
-
-    def float(self) -> Self:
-        """Casts parameters and buffers of floating point to float32."""
-        return self._floating(dtypes.float32)
-
-    def double(self) -> Self:
-        """Casts parameters and buffers of floating point to float64."""
-        return self._floating(dtypes.float64)
-
-    def half(self) -> Self:
-        """Casts parameters and buffers of floating point to float16."""
-        return self._floating(dtypes.float16)
-
-    def bfloat16(self) -> Self:
-        """Casts parameters and buffers of floating point to bfloat16."""
-        return self._floating(dtypes.bfloat16)
-
-    def cpu(self) -> Self:
-        """Moves parameters and buffers to the CPU, where they are."""
-        return self._apply(lambda t: t.cpu())
-
-    def cuda(self, device: Any = None) -> Self:
-        """AssertionError: there are no GPUs here."""
-        raise AssertionError("Torch not compiled with CUDA enabled")
-
-    def xpu(self, device: Any = None) -> Self:
-        """AssertionError: there are no GPUs here."""
-        raise AssertionError("Torch not compiled with XPU enabled")
-
-    def share_memory(self) -> Self:
-        """Moves parameters and buffers into memory that processes share."""
-        return self._apply(lambda t: t.share_memory_())
-
     # ------------------------------------------------------------------------------------------ state
 
     def get_extra_state(self) -> Any:
@@ -675,112 +566,6 @@ class Module:
         """
         return _states.load(self, state_dict, strict, assign)
 
-    # ------------------------------------------------------------------------------------------ hooks
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args)` before each `forward`; what it returns replaces the arguments.
-
-        With `with_kwargs` it is `hook(module, args, kwargs)`, which returns None or both.
-        """
-        own: Any = self
-        notes = (own._forward_pre_hooks_with_kwargs,) if with_kwargs else ()
-        return _hooks.register(own._forward_pre_hooks, hook, notes, prepend)
-
-    def register_forward_hook(
-        self,
-        hook: Callable[..., Any],
-        *,
-        prepend: bool = False,
-        with_kwargs: bool = False,
-        always_call: bool = False,
-    ) -> RemovableHandle:
-        """Calls `hook(module, args, output)` after each `forward`; what it returns replaces the output.
-
-        With `with_kwargs` it is `hook(module, args, kwargs, output)`; with `always_call` it is called where
-        an exception was raised, too.
-        """
-        own: Any = self
-        notes = [own._forward_hooks_with_kwargs] * with_kwargs
-        notes += [own._forward_hooks_always_called] * always_call
-        return _hooks.register(own._forward_hooks, hook, tuple(notes), prepend)
-
-    def register_full_backward_pre_hook(
-        self, hook: Callable[..., Any], prepend: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, grad_output)` before the module's backward pass; a result replaces it."""
-        return _hooks.register(self._backward_pre_hooks, hook, (), prepend)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are computed.
-
-        Both are tuples, with None for what is no tensor; a result replaces `grad_input`.
-        """
-        self._set_kind_of_backward_hooks(True)
-        return _hooks.register(self._backward_hooks, hook, (), prepend)
-
-    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, grad_input, grad_output)` for the node of the result.
-
-        Not recommended: `grad_input` is that of the module's last op. See `register_full_backward_hook`.
-        """
-        self._set_kind_of_backward_hooks(False)
-        return _hooks.register(self._backward_hooks, hook)
-
-    def _set_kind_of_backward_hooks(self, full: bool) -> None:
-        if self._is_full_backward_hook is not None and self._is_full_backward_hook is not full:
-            raise RuntimeError(
-                "Cannot use both regular backward hooks and full backward hooks on a single Module. Please "
-                "use "
-                "only one of them."
-            )
-        self._is_full_backward_hook = full
-
-    def _get_backward_hooks(self) -> tuple[list[Any], list[Any]]:
-        return _hooks.backward_hooks_of(self)
-
-    def _get_backward_pre_hooks(self) -> list[Any]:
-        return _hooks.backward_pre_hooks_of(self)
-
-    def _maybe_warn_non_full_backward_hook(self, inputs: Any, result: Any, grad_fn: Any) -> None:
-        _hooks.warn_of_regular_hook(inputs, result, grad_fn)
-
-    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata)` at last; a result replaces the state."""
-        if getattr(hook, "_from_public_api", False):
-            raise RuntimeError(
-                "Cannot register the same function as the state dict post hook that was previously "
-                "registered "
-                "via register_state_dict_post_hook"
-            )
-        return _hooks.register(self._state_dict_hooks, hook)
-
-    def register_state_dict_post_hook(self, hook: Any) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata)` after `state_dict`; it returns None."""
-        hook._from_public_api = True
-        return _hooks.register(self._state_dict_hooks, hook)
-
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, prefix, keep_vars)` before `state_dict`."""
-        return _hooks.register(self._state_dict_pre_hooks, hook)
-
-    def _register_load_state_dict_pre_hook(
-        self, hook: Callable[..., Any], with_module: bool = False
-    ) -> RemovableHandle:
-        called = _hooks.WithModule(hook, self) if with_module else hook
-        return _hooks.register(self._load_state_dict_pre_hooks, called)
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
-        error_msgs)` before the module takes its part of a state dict.
-        """
-        return self._register_load_state_dict_pre_hook(hook, with_module=True)
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Calls `hook(module, incompatible_keys)` after the module has taken its part of a state dict."""
-        return _hooks.register(self._load_state_dict_post_hooks, hook)
-
     # --------------------------------------------------------------------------------------- printing
 
     def _get_name(self) -> str:
@@ -819,34 +604,6 @@ def _hooked(hooks: Any, module: Module, name: str, value: Any) -> Any:
         made = hook(module, name, value)
         value = value if made is None else made
     return value
-
-
-def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
-    """Device, dtype and memory format of the forms of `to`."""
-    device, dtype, memory_format = kwargs.get("device"), kwargs.get("dtype"), kwargs.get("memory_format")
-    other = kwargs.get("tensor", kwargs.get("other"))
-    for place, x in enumerate(args):
-        if isinstance(x, Tensor):
-            other = x
-        elif isinstance(x, dtypes.dtype) and place < 2:
-            dtype = x
-        elif place == 0 and x is not None:
-            if not isinstance(x, str | int | dtypes.device):
-                raise TypeError(
-                    "to() received an invalid combination of arguments - got "
-                    f"({', '.join(type(a).__name__ for a in args)}), but expected one of:\n"
-                    " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, "
-                    "bool "
-                    "copy = False, *, torch.memory_format memory_format = None)\n"
-                    " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, "
-                    "torch.memory_format memory_format = None)\n"
-                    " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format "
-                    "memory_format = None)\n"
-                )
-            device = x
-    if other is not None:
-        device, dtype = other.device, other.dtype
-    return None if device is None else dtypes.device(device), dtype, memory_format
 
 
 __getattr__ = getter(__name__)

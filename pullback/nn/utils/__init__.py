@@ -1,17 +1,51 @@
-"""What goes with modules, as `torch.nn.utils`; the files are imported when a name of theirs is first used."""
+"""What goes with modules, as `torch.nn.utils`."""
 
 from pullback.face.absent import getter
+from pullback.nn.utils import parametrizations, parametrize, rnn
+from pullback.nn.utils.clip_grad import (
+    clip_grad_norm,
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)
+from pullback.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from pullback.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
+from pullback.nn.utils.init import skip_init
+from pullback.nn.utils.memory_format import (
+    convert_conv2d_weight_memory_format,
+    convert_conv3d_weight_memory_format,
+)
+from pullback.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
+from pullback.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
-_HOMES = {
-    "clip_grad": "clip_grad_norm clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ get_total_norm",
-    "convert_parameters": "parameters_to_vector vector_to_parameters",
-    "fusion": "fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weights",
-    "init": "skip_init",
-    "memory_format": "convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format",
-    "spectral_norm": "spectral_norm remove_spectral_norm",
-    "weight_norm": "weight_norm remove_weight_norm",
-}
+__all__ = [
+    "clip_grad_norm",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "convert_conv2d_weight_memory_format",
+    "convert_conv3d_weight_memory_format",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
+    "get_total_norm",
+    "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "remove_spectral_norm",
+    "remove_weight_norm",
+    "rnn",
+    "skip_init",
+    "spectral_norm",
+    "vector_to_parameters",
+    "weight_norm",
+]
 
-_later = {name: f"{__name__}.{file}" for file, names in _HOMES.items() for name in names.split()}
-__all__ = list(_later)
-__getattr__ = getter(__name__, _later)
+__getattr__ = getter(__name__)

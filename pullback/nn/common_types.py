@@ -1,0 +1,33 @@
+"""The types of sizes that layers take, as `torch.nn.common_types`."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pullback.core._engine import Tensor
+from pullback.face.absent import getter
+
+__all__ = ["T"]
+
+T = TypeVar("T")
+
+_size_any_t = int | tuple[int, ...]
+_size_1_t = int | tuple[int]
+_size_2_t = int | tuple[int, int]
+_size_3_t = int | tuple[int, int, int]
+_size_4_t = int | tuple[int, int, int, int]
+_size_5_t = int | tuple[int, int, int, int, int]
+_size_6_t = int | tuple[int, int, int, int, int, int]
+
+_size_any_opt_t = int | None | tuple[int | None, ...]
+_size_2_opt_t = int | None | tuple[int | None, int | None]
+_size_3_opt_t = int | None | tuple[int | None, int | None, int | None]
+
+_ratio_2_t = float | tuple[float, float]
+_ratio_3_t = float | tuple[float, float, float]
+_ratio_any_t = float | tuple[float, ...]
+
+_tensor_list_t = Tensor | tuple[Tensor, ...]
+_maybe_indices_t = Tensor | tuple[Tensor, Tensor]
+
+__getattr__ = getter(__name__)
