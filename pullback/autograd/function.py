@@ -16,7 +16,7 @@ from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import Node, Tensor
 from pullback.core.modes import no_grad
-from pullback.face.absent import getter
+from pullback.face.absent import getter, shown
 
 __all__ = [
     "BackwardCFunction",
@@ -115,7 +115,7 @@ class FunctionMeta(type):
 
     def __init__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any]) -> None:
         super().__init__(name, bases, members)
-        node = {"_forward_cls": cls, "__module__": __name__, "__slots__": ()}
+        node = {"_forward_cls": cls, "__module__": shown(__name__), "__slots__": ()}
         cls._backward_cls = type(f"{name}Backward", (BackwardCFunction,), node)
 
 
