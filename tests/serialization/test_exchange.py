@@ -21,6 +21,13 @@ OBJECTS = """
 kinds = "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64".split()
 kinds += "float16 bfloat16 float32 float64 complex64 complex128".split()
 nn = torch.nn
+
+def stepped(model):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    model(torch.ones(4, 3)).sum().backward()
+    optimizer.step()
+    return optimizer
+
 base = torch.arange(12.0)
 torch.manual_seed(0)
 objects = {kind: torch.arange(12).to(getattr(torch, kind)).reshape(3, 4) for kind in kinds}
@@ -33,6 +40,7 @@ objects |= {
     "plain": [1, -5, 10**30, 2.5, 1j, True, None, "text", b"bytes", (1, (2,)), {"a": {1, 2}}],
     "values": [torch.Size([2]), torch.float16, torch.device("cpu"), torch.strided],
     "state": nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).state_dict(),
+    "model_optimizer": stepped(nn.Linear(3, 2)),
     "model": nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(), nn.Linear(4, 2)),
 }
 """
@@ -43,6 +51,8 @@ def tell(value):
     if isinstance(value, torch.nn.Module):
         value.eval()
         return f"{value!r} {tell(dict(value.state_dict()))} {tell(value(torch.ones(3)))}"
+    if isinstance(value, torch.optim.Optimizer):
+        return f"{type(value).__name__} {tell(value.state_dict())} {tell(value.param_groups[0]['params'])}"
     if isinstance(value, torch.Tensor):
         kind = "Parameter" if isinstance(value, torch.nn.Parameter) else "Tensor"
         numbers = None if value.is_meta else value.tolist()
