@@ -100,9 +100,11 @@ from pullback.core._plans cimport (
     find_plan,
     hash_of,
     look_up,
+    makes,
     put,
     put_length,
     run_plan,
+    run_plan_into,
     see,
 )
 from pullback.core._views cimport (
@@ -136,6 +138,7 @@ from pullback.core._loops cimport (
     quiet_call,
     recycle,
     store_number,
+    view_of,
 )
 
 cdef extern from * nogil:

@@ -37,6 +37,8 @@ cdef class Plan:
 cdef bint USE_PLANS
 cdef Plan find_plan(object owner, object prepare, PyObject** values, int n)
 cdef ndarray see(Plan plan, int i, ndarray a)
+cdef bint makes(Plan plan, ndarray a) except -1
+cdef int run_plan_into(Plan plan, PyObject** values, int n, object results) except -1
 cdef object run_plan(Plan plan, PyObject** values, int n)
 
 cdef enum:

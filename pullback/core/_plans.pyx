@@ -27,7 +27,7 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_ISBEHAVED_RO, PyArray_NDIM,
+    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS, PyArray_ISBEHAVED_RO, PyArray_NDIM,
     PyArray_STRIDES,
     PyArray_TYPE,
 )
@@ -404,11 +404,25 @@ cdef object run_plan(Plan plan, PyObject** values, int n):
             Py_INCREF(one)
             PyTuple_SET_ITEM(made, i, one)
         results = made
-    _run_into(plan, values, n, results)
+    run_plan_into(plan, values, n, results)
     return results
 
 
-cdef int _run_into(Plan plan, PyObject** values, int n, object results) except -1:
+cdef bint makes(Plan plan, ndarray a) except -1:
+    """Whether the one result of a plan lies in memory as this array does, which is contiguous."""
+    cdef Layout* layout = plan.layouts
+    cdef int d
+    if plan.several or layout.code != code_of(a) or layout.nd != PyArray_NDIM(a) or (
+            not PyArray_IS_C_CONTIGUOUS(a)):
+        return False
+    for d in range(layout.nd):
+        if layout.dims[d] != PyArray_DIMS(a)[d]:
+            return False
+    return True
+
+
+cdef int run_plan_into(Plan plan, PyObject** values, int n, object results) except -1:
+    """Runs a plan into given arrays like its results."""
     cdef char* few[FEW]
     cdef char** data = few
     cdef char* scratch = NULL
@@ -480,5 +494,5 @@ def run_into(op, tuple arguments, tuple results):
     cdef Plan plan = find_plan(op, op.prepare_rule, values, len(arguments))
     if plan.run == NULL:
         return None
-    _run_into(plan, values, len(arguments), results)
+    run_plan_into(plan, values, len(arguments), results)
     return plan

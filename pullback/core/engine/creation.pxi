@@ -8,7 +8,7 @@
 # Read `Request`, `by_size`, then the table `WAYS`. `tensor_of` reads lists of numbers.
 #
 # From other parts: Function, quick_t, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi); Tensor, wrap
-# (tensor.pxi); unsure (tapes.pxi).
+# (tensor.pxi); write_all (inplace.pxi); unsure (tapes.pxi).
 
 cdef enum:
     MOST_BYTES = 1 << 16   # of a tensor made here: for larger ones time goes elsewhere
@@ -337,24 +337,54 @@ cdef object by_count(Function function, PyObject** args, Py_ssize_t given, PyObj
 cdef object by_bounds(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
     """`randint(10, (2, 3))`, `randint(5, 10, (2, 3))`"""
     cdef Request r
-    cdef PyObject* argv[4]
     cdef Tensor t
-    cdef object zero = 0
+    cdef npy_intp low = 0, high = 0
     if given < 2 or given > 3 or not isinstance(<object>args[given - 1], (tuple, list)) or (
             not read_options(&r, args + given, names) or not read_size(&r, args + given - 1, 1)):
         return None
     r.code = INT64 if r.code == NO_DTYPE else r.code
     if r.code != INT64 or not fits(&r):
         return None
-    for i in range(given - 1):
-        if type(<object>args[i]) is not int:
-            return None
+    if not read_int(<object>args[given - 2], &high) or given == 3 and not read_int(<object>args[0], &low) or (
+            low >= high) or high - low < 0:
+        return None
     t = new_tensor(&r)
-    argv[0], argv[1] = <PyObject*>t.array, PyTuple_GET_ITEM(function.fill_arguments, 0)
-    argv[2] = <PyObject*>zero if given == 2 else args[0]
-    argv[3] = args[given - 2]
-    PyObject_Vectorcall(function.fill, argv, 4, NULL)
+    function.fill(t.array, function.fill_arguments[0], low, high - low, high - low >= 1 << 28)
     return t
+
+
+cdef object by_moments(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`normal(0.0, 1.0, (2, 3))`"""
+    cdef Request r
+    cdef Tensor t
+    if given != 3 or type(<object>args[0]) is not float or type(<object>args[1]) is not float or (
+            not isinstance(<object>args[2], (tuple, list)) or not read_options(&r, args + given, names)) or (
+            not read_size(&r, args + 2, 1)) or not <double><object>args[1] >= 0:
+        return None
+    if r.code == NO_DTYPE:
+        r.code = default_float
+    if not fits(&r) or not fillable(function, r.code):
+        return None
+    t = new_tensor(&r)
+    function.fill(t.array, function.fill_arguments[0], <object>args[0], <object>args[1])
+    return t
+
+
+cdef object fill_all(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`x.fill_(1.5)`; `x.zero_()`, of a function that has the number"""
+    cdef bint told = function.fill is _BY_ARGUMENT
+    if names != NULL or given != 1 + told or type(<object>args[0]) is not Tensor or (
+            told and type(<object>args[1]) is Tensor):
+        return None
+    return <object>args[0] if write_all(<Tensor>args[0], <object>args[1] if told else function.fill) else None
+
+
+cdef object copy_all(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`x.copy_(y)`"""
+    if names != NULL or given != 2 or type(<object>args[0]) is not Tensor or (
+            type(<object>args[1]) is not Tensor or not write_all(<Tensor>args[0], <object>args[1])):
+        return None
+    return <object>args[0]
 
 
 cdef object identity(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
@@ -468,7 +498,7 @@ cdef struct Way:
     const char* name
     quick_t make
 
-cdef Way[10] WAYS
+cdef Way[13] WAYS
 WAYS[0] = Way("size", by_size)
 WAYS[1] = Way("own size", by_own_size)
 WAYS[2] = Way("size and number", by_size_and_number)
@@ -479,10 +509,13 @@ WAYS[6] = Way("count", by_count)
 WAYS[7] = Way("bounds", by_bounds)
 WAYS[8] = Way("identity", identity)
 WAYS[9] = Way("numbers", tensor_of)
+WAYS[10] = Way("moments", by_moments)
+WAYS[11] = Way("fill all", fill_all)
+WAYS[12] = Way("copy all", copy_all)
 
 
 cdef quick_t way_of(str name) except NULL:
-    for i in range(10):
+    for i in range(13):
         if WAYS[i].name == name.encode():
             return WAYS[i].make
     raise ValueError(f"no quick way '{name}'")

@@ -138,13 +138,37 @@ cdef Tensor indexed_view(Tensor t, object key):
 
 
 cdef bint write_indexed(Tensor t, object key, object value) except -1:
-    """`t[key] = value` of a number, or a tensor of the same dtype, where no graph is recorded.
-
-    False, and nothing is done, for any other value or key, and where the two might share memory.
-    """
+    """`t[key] = value` of ints, slices, None and an Ellipsis; False as for `write_plain`."""
     cdef Geometry g
+    cdef ndarray a = t.array
+    if not find_indexed(&g, PyArray_NDIM(a), PyArray_DIMS(a), PyArray_STRIDES(a), PyArray_ITEMSIZE(a), key):
+        return False
+    if not write_plain(t, &g, value):
+        return False
+    bump_version(view_tensor(_basic, t, show(&g, a)))
+    return True
+
+
+cdef bint write_all(Tensor t, object value) except -1:
+    """`t.fill_(number)`, `t.copy_(tensor)`; False as for `write_plain`."""
+    cdef Geometry g
+    cdef ndarray a = t.array
+    g.nd, g.offset = PyArray_NDIM(a), 0
+    memcpy(g.dims, PyArray_DIMS(a), g.nd * sizeof(npy_intp))
+    memcpy(g.strides, PyArray_STRIDES(a), g.nd * sizeof(npy_intp))
+    if not write_plain(t, &g, value):
+        return False
+    bump_version(t)
+    return True
+
+
+cdef bint write_plain(Tensor t, Geometry* g, object value) except -1:
+    """Writes a number, or a tensor of the same dtype, into a part of a tensor, where no graph is recorded.
+
+    False, and nothing is done, for any other value, and where the two might share memory.
+    """
     cdef Number element
-    cdef Tensor source = None, seen
+    cdef Tensor source = None
     cdef ndarray a = t.array
     cdef npy_intp n
     cdef int d, more
@@ -153,17 +177,13 @@ cdef bint write_indexed(Tensor t, object key, object value) except -1:
     if t.meta or t.inference or not PyArray_CHKFLAGS(a, NPY_ARRAY_WRITEABLE) or (
             pb_thread.grad and (requires(t) or (source is not None and requires(source)))):
         return False
-    if not find_indexed(
-            &g, PyArray_NDIM(a), PyArray_DIMS(a), PyArray_STRIDES(a), PyArray_ITEMSIZE(a), key):
-        return False
     for d in range(g.nd):
         if g.strides[d] == 0 and g.dims[d] > 1:
             return False
     if source is None:
         if not read_element(value, code_of(a), &element):
             return False
-        seen = view_tensor(_basic, t, show(&g, a))
-        fill_shown(&g, <char*>PyArray_DATA(a), <char*>&element, PyArray_ITEMSIZE(a))
+        fill_shown(g, <char*>PyArray_DATA(a), <char*>&element, PyArray_ITEMSIZE(a))
     else:
         more = g.nd - PyArray_NDIM(source.array)
         if source.meta or more < 0 or code_of(source.array) != code_of(a) or _may_meet(a, source.array):
@@ -172,9 +192,7 @@ cdef bint write_indexed(Tensor t, object key, object value) except -1:
             n = PyArray_DIMS(source.array)[d - more]
             if n != g.dims[d] and n != 1:
                 return False
-        seen = view_tensor(_basic, t, show(&g, a))
-        PyArray_CopyInto(seen.array, source.array)
-    bump_version(seen)
+        PyArray_CopyInto(show(g, a), source.array)
     return True
 
 
@@ -347,7 +365,7 @@ cdef object apply_inplace(Op op, PyObject** argv):
             x = <object>argv[op.tensor_params[i]]
             if isinstance(x, Tensor) and (<Tensor>x).meta:
                 raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-    if not (op.writes is not None and op.ntensors == 1):
+    if op.random or not (op.writes is not None and op.ntensors == 1):
         check_alone(target.array)
     for i in range(op.ntensors):
         x = <object>argv[op.tensor_params[i]]
@@ -452,7 +470,7 @@ cdef int write_result(Op op, Tensor target, object result) except -1:
     check_castable(code_of(a), code_of(target.array))
     check_shape((<object>a).shape, (<object>target.array).shape)
     if not target.meta:
-        np.copyto(target.array, a, casting="unsafe")
+        PyArray_CopyInto(target.array, a)
     return 0
 
 
@@ -541,6 +559,8 @@ class CopySlices:
 
 cdef object apply_out(Op op, PyObject** argv, object out):
     """The op with its results written into the given tensors, resized if they do not fit."""
+    if type(out) is Tensor and computed_into(op, argv, <Tensor>out):
+        return out
     name = op.__name__
     outs = out if isinstance(out, (tuple, list)) else (out,)
     for x in outs:
@@ -574,6 +594,52 @@ cdef object apply_out(Op op, PyObject** argv, object out):
     return out
 
 
+cdef bint computed_into(Op op, PyObject** argv, Tensor out) except -1:
+    """Computes straight into a tensor that is as the result will be; False if nothing was done."""
+    cdef PyObject* values[MAX_PARAMS]
+    cdef int codes[MAX_IN]
+    cdef ndarray a = out.array
+    cdef Plan plan
+    cdef bint found = False
+    cdef int i, code
+    if out.meta or out.inference or not PyArray_CHKFLAGS(a, NPY_ARRAY_WRITEABLE) or (
+            not PyArray_IS_C_CONTIGUOUS(a)) or op.view or (
+            pb_thread.grad and not op.nondiff and (requires(out) or needs(op, argv))):
+        return False
+    for i in range(op.ntensors):
+        for x in _tensors_of(<object>argv[op.tensor_params[i]]):
+            if (<Tensor>x).meta or _may_meet(a, (<Tensor>x).array):
+                return False
+            found = found or same_shape(a, (<Tensor>x).array)
+            if op.elementwise and not same_shape(a, (<Tensor>x).array) and PyArray_NDIM((<Tensor>x).array):
+                return False
+    if op.elementwise:
+        if not found or op.loops is None:
+            return False
+        code = result_code(argv, op.nparams, codes)
+        if op.promotion == PROMOTE_FLOAT and KIND[code] < KIND_FLOAT or op.loops.fn[code] == NULL or not (
+                (op.direct & op.allowed) >> code) & 1 or op.loops.out_code[code] != code_of(a):
+            return False
+        compute_pointwise(op, argv, op.nparams, a)
+    else:
+        if op.prepare_rule is None or not USE_PLANS:
+            return False
+        keep = []
+        plan = plan_of(op, argv, values, keep)
+        if plan.run == NULL or not makes(plan, a):
+            return False
+        run_plan_into(plan, values, op.nparams, a)
+    bump_version(out)
+    return True
+
+
+cdef object _tensors_of(object x):
+    """The tensors of an argument."""
+    if isinstance(x, Tensor):
+        return (x,)
+    return [item for item in x if isinstance(item, Tensor)] if type(x) is list or type(x) is tuple else ()
+
+
 def write_out(Tensor t, Tensor result):
     """Copies a result into an `out=` tensor; another shape resizes it, with a warning if it was not empty."""
     if (<object>t.array).shape != (<object>result.array).shape:
@@ -586,6 +652,6 @@ def write_out(Tensor t, Tensor result):
                 "elements with t.resize_(0).",
                 UserWarning, stacklevel=3)
         t.array = np.empty_like(result.array, dtype=(<object>t.array).dtype)
-    np.copyto(t.array, result.array, casting="unsafe")
+    PyArray_CopyInto(t.array, result.array)
     bump_version(t)
     return t

@@ -16,7 +16,7 @@
 # (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
-cdef Op _basic             # `x[key]`
+cdef Op _basic, _detach    # the first is `x[key]`
 cdef object _operators = {}
 cdef object _ops = None    # the namespace of ops that the engine itself needs: handed over by pullback.ops
 
@@ -24,12 +24,12 @@ cdef object _ops = None    # the namespace of ops that the engine itself needs: 
 def install(operators, namespace):
     """Hands the engine the ops behind Python's operators, and the few it calls itself."""
     global _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm
-    global _lt, _le, _gt, _ge, _eq, _ne, _basic, _operators, _ops
+    global _lt, _le, _gt, _ge, _eq, _ne, _basic, _detach, _operators, _ops
     _add, _sub, _mul, _div = operators["add"], operators["sub"], operators["mul"], operators["div"]
     _pow, _pow_number, _rpow = operators["pow"], operators["pow_number"], operators["rpow"]
     _rsub, _neg, _mm = operators["rsub"], operators["neg"], operators["mm"]
     _lt, _le, _gt, _ge = operators["lt"], operators["le"], operators["gt"], operators["ge"]
-    _eq, _ne, _basic = operators["eq"], operators["ne"], operators["basic"]
+    _eq, _ne, _basic, _detach = operators["eq"], operators["ne"], operators["basic"], operators["detach"]
     _operators = operators
     _ops = namespace
 
@@ -495,7 +495,11 @@ cdef class Tensor:
 
     def detach(self):
         """The same numbers outside the graph; memory and version counter are shared."""
-        return dispatch_tuple(_operators["detach"], (self,), None)
+        if type(self) is not Tensor or pb_thread.level:
+            return dispatch_tuple(_detach, (self,), None)
+        cdef ndarray a = self.array
+        return view_tensor(_detach, self, view_of(a, code_of(a), PyArray_NDIM(a), PyArray_DIMS(a),
+                                                  PyArray_STRIDES(a), 0))
 
     def requires_grad_(self, requires_grad=True):
         """Sets `requires_grad` and returns the tensor."""

@@ -251,7 +251,7 @@ def _check_fits(shape: tuple[int, ...], other: tuple[int, ...]) -> None:
         raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(whole)}")
 
 
-@function(name="copy_", places="m")
+@function(name="copy_", places="m", quick=("copy all",))
 def copy_in_place(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Writes `src` into the tensor, broadcast and cast to its dtype, and returns the tensor.
 
@@ -375,7 +375,7 @@ def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     return _fill_with(input, value) if isinstance(value, Tensor) else _fill(input, value)
 
 
-@function(name="fill_", places="tm")
+@function(name="fill_", places="tm", quick=("fill all", ...))
 def fill_in_place(input: Tensor, value: Tensor | Number) -> Tensor:
     """Writes a number, or the element of a 0-dim tensor, into every element of the tensor."""
     _check_fill("fill_", value)
@@ -397,7 +397,7 @@ _zero.meta(meta_like)
 _zero.vjp(self=lambda g: ops.zeros_like(g))
 
 
-@function(name="zero_", places="tm")
+@function(name="zero_", places="tm", quick=("fill all", 0))
 def zero_in_place(input: Tensor) -> Tensor:
     """Sets every element of the tensor to zero."""
     return _zero.inplace(input)

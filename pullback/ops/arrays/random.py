@@ -19,7 +19,7 @@ from pullback.core.dtypes import as_device, from_numpy_dtype, get_default_dtype,
 from pullback.core.dtypes import device as Device
 from pullback.core.meta import meta_array, meta_broadcast
 from pullback.core.op import function, op
-from pullback.core.strides import preserved_strides, strided_array, strides_of
+from pullback.core.strides import preserved_strides
 from pullback.core.types import Array, Number
 from pullback.kernels.random import fills, generators, samples
 from pullback.ops.arrays.create import (
@@ -257,7 +257,7 @@ def _from_low(low: int, high: int, size: Sequence[int], **options: Unpack[Random
     """The fuller form of `randint`."""
 
 
-@function(places="t", signatures=(_from_zero, _from_low), quick=("bounds", fills.randint, default_generator))
+@function(places="t", signatures=(_from_zero, _from_low), quick=("bounds", generators.integers, default_generator))
 def randint(*args: Any, **options: Any) -> Tensor:
     """Integers from [low, high), int64 by default: `randint(high, size)` or `randint(low, high,
     size)`.
@@ -365,13 +365,9 @@ def randint_like(input: Tensor, *args: Any, **options: Any) -> Tensor:
 
 
 def _drawn(self: Array, fill: Callable[..., None], generator: Any, *args: Any) -> Array:
-    """An array of this one's shape and strides, filled with a distribution."""
-    if self.flags.c_contiguous:
-        out = np.empty_like(self)
-    else:
-        out = strided_array(self.shape, strides_of(self), self.dtype)
-    fill(out, default_generator if generator is None else generator, *args)
-    return out
+    """The array, filled with a distribution."""
+    fill(self, default_generator if generator is None else generator, *args)
+    return self
 
 
 def _filler(name: str, public: str, digit: int = 0, places: str = "i") -> Any:
@@ -383,7 +379,7 @@ def _filler(name: str, public: str, digit: int = 0, places: str = "i") -> Any:
         places=places,
         random=True,
         overwrites=True,
-        moves=True,
+        writes="K",
         grad_name=f"{camel}Backward{digit}",
     )
     return lambda kernel: _same_shape(declare(kernel)).vjp(self=flat)
@@ -435,7 +431,7 @@ def _uniform(self: Array, low: float = 0.0, high: float = 1.0, generator: Any = 
     return _drawn(self, fills.uniform, generator, float(low), float(high))
 
 
-@op(name="random_fill", public_name="random", places="", random=True, moves=True, overwrites=True)
+@op(name="random_fill", public_name="random", places="", random=True, writes="K", overwrites=True)
 def _random(self: Array, low: int | None = None, high: int | None = None, generator: Any = None) -> Array:
     """Integers from [low, high), from 0 if `low` is None; up to the dtype's largest if `high` is."""
     if high is None:
@@ -464,7 +460,8 @@ def _bernoulli_fill(self: Array, p: float = 0.5, generator: Any = None) -> Array
 )
 def _bernoulli_fill_each(self: Array, p: Array, generator: Any = None) -> Array:
     """1 with the probability that stands in `p`, else 0."""
-    return _drawn(self, lambda out, source: fills.bernoulli(out, p, source), generator)
+    # Not where `self` is: a probability may turn out to be none.
+    return _drawn(array_like(self), lambda out, source: fills.bernoulli(out, p, source), generator)
 
 
 _same_shape(_bernoulli_fill_each).vjp(self=flat, p=flat)
@@ -478,6 +475,8 @@ def uniform_(self: Tensor, *args: Any, generator: Any = None, **bounds: Any) -> 
     >>> bool((torch.empty(100).uniform_(2, 3) >= 2).all())
     True
     """
+    if not args and not bounds:
+        return _uniform.inplace(self, 0.0, 1.0, generator)
     low, high = _by_position_or_name(("from", "to"), args, bounds)
     _refuse_rest("uniform_", bounds)
     return _uniform.inplace(self, 0.0 if low is None else low, 1.0 if high is None else high, generator)
@@ -599,7 +598,7 @@ def _normal_shape(mean: Any, std: Any, generator: Any) -> Array:
     return meta_array(_shape_of_both(mean, std), mean.dtype)
 
 
-@function(places="t")
+@function(places="t", quick=("moments", generators.normal, default_generator))
 def normal(
     mean: Tensor | float,
     std: Tensor | float = 1.0,
