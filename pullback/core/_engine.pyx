@@ -137,6 +137,7 @@ from pullback.core._loops cimport (
     pointwise as run_loop,
     quiet_call,
     recycle,
+    steps_of,
     store_number,
     view_of,
 )

@@ -33,6 +33,7 @@ cdef int TYPENUM[NCODES]
 cdef int code_of(ndarray a) except -1
 cdef ndarray empty(int nd, npy_intp* dims, int code)
 cdef ndarray view_of(ndarray a, int code, int nd, npy_intp* dims, npy_intp* steps, npy_intp offset)
+cdef npy_intp* steps_of(ndarray a, npy_intp* room) noexcept
 cdef void recycle(ndarray a) noexcept
 cdef int store_number(object number, int code, Number* where) except -1
 cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out)

@@ -35,8 +35,7 @@ from numpy cimport (
 import_array()
 
 from pullback.core.dtypes import DTYPES, Size
-from pullback.core.strides import contiguous_strides
-from pullback.core._loops cimport code_of, empty, view_of
+from pullback.core._loops cimport code_of, empty, steps_of, view_of
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
@@ -70,9 +69,8 @@ cdef class Spec:
 
     @property
     def steps(self):
-        """The strides in elements; without elements, those of a contiguous tensor."""
-        return tuple([step // self.itemsize for step in self.strides] if self.size else
-                     contiguous_strides(self.shape))
+        """The strides in elements."""
+        return tuple([step // self.itemsize for step in self.strides])
 
     @property
     def contiguous(self):
@@ -114,7 +112,9 @@ cdef class Spec:
 
 cdef Spec spec_of(ndarray a):
     cdef int i
-    strides = tuple([PyArray_STRIDES(a)[i] for i in range(PyArray_NDIM(a))])
+    cdef npy_intp room[64]
+    cdef npy_intp* steps = steps_of(a, room)
+    strides = tuple([steps[i] for i in range(PyArray_NDIM(a))])
     return Spec(DTYPES[code_of(a)], tuple([PyArray_DIMS(a)[i] for i in range(PyArray_NDIM(a))]), strides)
 
 

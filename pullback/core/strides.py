@@ -1,7 +1,7 @@
 """Strides: what PyTorch says of an array's layout, and the layouts it asks for.
 
-NumPy counts strides in bytes and gives arrays without elements strides of zero; here they are
-counted in elements, and an array without elements has those of a contiguous one. Read
+NumPy counts strides in bytes and gives new arrays without elements strides of zero; here they are
+counted in elements, and such an array has those of a contiguous one. Read
 `strides_of`.
 """
 
@@ -34,7 +34,7 @@ def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
 
 def strides_of(a: Array) -> tuple[int, ...]:
     """The strides of an array in elements."""
-    if not a.size:
+    if not a.size and not any(a.strides):
         return contiguous_strides(a.shape)
     item = a.itemsize
     return tuple([step // item for step in a.strides])

@@ -8,7 +8,7 @@
 # Read `Request`, `by_size`, then the table `WAYS`. `tensor_of` reads lists of numbers.
 #
 # From other parts: Function, quick_t, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi); Tensor, wrap
-# (tensor.pxi); write_all (inplace.pxi); unsure (tapes.pxi).
+# (tensor.pxi); write_all (inplace.pxi).
 
 cdef enum:
     MOST_BYTES = 1 << 16   # of a tensor made here: for larger ones time goes elsewhere
@@ -141,7 +141,6 @@ cdef object fill_by(Function function, Tensor t):
         store_number(function.fill, code_of(t.array), &element)
         fill_with(t.array, &element)
         return t
-    unsure("random numbers")
     rest = function.fill_arguments
     argv[0] = <PyObject*>t.array
     for i in range(len(rest)):

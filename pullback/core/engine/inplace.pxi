@@ -79,8 +79,9 @@ cdef object view_arrays(Op op, ndarray a, PyObject** values):
     cdef Geometry g
     cdef bint found = False
     cdef int nd = PyArray_NDIM(a)
+    cdef npy_intp room[64]
     cdef npy_intp* dims = PyArray_DIMS(a)
-    cdef npy_intp* strides = PyArray_STRIDES(a)
+    cdef npy_intp* strides = steps_of(a, room)
     if op.lookup == BY_INDEX:
         found = find_indexed(&g, nd, dims, strides, PyArray_ITEMSIZE(a), <object>values[1])
     elif op.lookup == BY_SELECT:
@@ -123,9 +124,10 @@ cdef Tensor indexed_view(Tensor t, object key):
     """`t[key]` of ints, slices, None and an Ellipsis; None for any other key, or one out of range."""
     cdef PyObject* argv[MAX_PARAMS]
     cdef Geometry g
+    cdef npy_intp room[64]
     cdef ndarray a = t.array
     cdef Tensor seen
-    if not find_indexed(&g, PyArray_NDIM(a), PyArray_DIMS(a), PyArray_STRIDES(a), PyArray_ITEMSIZE(a), key):
+    if not find_indexed(&g, PyArray_NDIM(a), PyArray_DIMS(a), steps_of(a, room), PyArray_ITEMSIZE(a), key):
         return None
     seen = view_tensor(_basic, t, show(&g, a))
     if pb_thread.grad and requires(t):

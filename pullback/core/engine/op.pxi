@@ -572,7 +572,7 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef PyObject* argv[MAX_PARAMS]
     cdef object value
-    if function.quick != NULL and pb_thread.level == 0 and _dtypes._Defaults.device is CPU:
+    if function.quick != NULL and unfollowed() and _dtypes._Defaults.device is CPU:
         value = function.quick(function, args, given, names)
         if value is not None:
             return value

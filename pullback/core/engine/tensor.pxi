@@ -495,7 +495,7 @@ cdef class Tensor:
 
     def detach(self):
         """The same numbers outside the graph; memory and version counter are shared."""
-        if type(self) is not Tensor or pb_thread.level:
+        if type(self) is not Tensor or not unfollowed():
             return dispatch_tuple(_detach, (self,), None)
         cdef ndarray a = self.array
         return view_tensor(_detach, self, view_of(a, code_of(a), PyArray_NDIM(a), PyArray_DIMS(a),

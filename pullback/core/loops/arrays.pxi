@@ -161,6 +161,21 @@ cdef ndarray _view(ndarray a, int nd, npy_intp* dims, npy_intp* steps, void* dat
     return view
 
 
+cdef npy_intp* steps_of(ndarray a, npy_intp* room) noexcept:
+    """The strides of an array in bytes; `room` holds them if NumPy's are none, as of new ones without elements."""
+    cdef npy_intp step = PyArray_ITEMSIZE(a)
+    cdef int d, nd = PyArray_NDIM(a)
+    if PyArray_SIZE(a):
+        return PyArray_STRIDES(a)
+    for d in range(nd):
+        if PyArray_STRIDES(a)[d]:
+            return PyArray_STRIDES(a)
+    for d in range(nd - 1, -1, -1):
+        room[d] = step
+        step *= max(PyArray_DIMS(a)[d], 1)
+    return room
+
+
 cdef ndarray view_of(ndarray a, int code, int nd, npy_intp* dims, npy_intp* steps, npy_intp offset):
     """An array of a dtype on the memory of `a`, from `offset` bytes after its first element on."""
     cdef PyArray_Descr* descr = PyArray_DESCR(a)

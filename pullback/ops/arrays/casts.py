@@ -27,6 +27,7 @@ from pullback.core.dtypes import (
     float16,
     float32,
     float64,
+    from_numpy_dtype,
     int8,
     int16,
     int32,
@@ -42,6 +43,7 @@ from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
 from pullback.core.strides import strides_for, strides_of
 from pullback.core.types import Array, Number
+from pullback.ops.arrays.create import as_element
 from pullback.ops.shared.batches import padded, rank, writes
 
 DISCARDS = "Casting complex values to real discards the imaginary part"
@@ -273,11 +275,7 @@ def copy_in_place(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor
 
 def check_number(value: Any, kind: Any) -> None:
     """RuntimeError for a number that the NumPy dtype `kind` cannot hold even rounded."""
-    if isinstance(value, complex) and kind.kind != "c":
-        names = {"i": "int", "u": "uint", "b": "bool", "f": "float"}
-        name = {"float64": "double", "float32": "float", "bool": "bool"}.get(kind.name)
-        name = name or (f"{kind.name}_t" if kind.kind in "iu" else names[kind.kind])
-        raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+    as_element(value, from_numpy_dtype(kind))
 
 
 @op(
@@ -291,8 +289,8 @@ def check_number(value: Any, kind: Any) -> None:
 )
 def _fill(self: Array, value: Number) -> Array:
     """`self` with every element replaced by a number."""
-    check_number(value, self.dtype)
-    self[...] = value
+    with np.errstate(over="ignore"):  # in half precision
+        self[...] = as_element(value, from_numpy_dtype(self.dtype))
     return self
 
 

@@ -257,7 +257,9 @@ def _from_low(low: int, high: int, size: Sequence[int], **options: Unpack[Random
     """The fuller form of `randint`."""
 
 
-@function(places="t", signatures=(_from_zero, _from_low), quick=("bounds", generators.integers, default_generator))
+@function(
+    places="t", signatures=(_from_zero, _from_low), quick=("bounds", generators.integers, default_generator)
+)
 def randint(*args: Any, **options: Any) -> Tensor:
     """Integers from [low, high), int64 by default: `randint(high, size)` or `randint(low, high,
     size)`.
