@@ -27,7 +27,8 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS, PyArray_ISBEHAVED_RO, PyArray_NDIM,
+    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
+    PyArray_ISBEHAVED_RO, PyArray_NDIM,
     PyArray_STRIDES,
     PyArray_TYPE,
 )

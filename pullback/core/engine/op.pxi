@@ -9,8 +9,8 @@
 # `BoundOp` is either as a method of one tensor.
 #
 # From other parts: conj, Tensor (tensor.pxi); dispatch, dispatch_tuple, may_override, overriding,
-# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); way_of (creation.pxi); by_tape, may_tape
-# (tapes.pxi); pb_thread, use_vectorcall (_engine.pyx).
+# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); way_of (creation.pxi); by_tape,
+# may_tape (tapes.pxi); unfollowed (gradients.pxi); use_vectorcall (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()

@@ -11,7 +11,7 @@
 # leave_live, Link, live_tensors, Node, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
 # _check_value_access (levels.pxi); accumulator, apply_pointwise, DisableTorchFunction, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
-# indexed_view, refresh_view, storage, version_of, write_indexed (inplace.pxi); backward_scalar
+# indexed_view, refresh_view, storage, version_of, view_tensor, write_indexed (inplace.pxi); backward_scalar
 # (backward.pxi); unsure (tapes.pxi); unfollowed (gradients.pxi); bare, install_new, lazy_dict, pb_thread
 # (_engine.pyx).
 

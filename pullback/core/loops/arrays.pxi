@@ -162,7 +162,7 @@ cdef ndarray _view(ndarray a, int nd, npy_intp* dims, npy_intp* steps, void* dat
 
 
 cdef npy_intp* steps_of(ndarray a, npy_intp* room) noexcept:
-    """The strides of an array in bytes; `room` holds them if NumPy's are none, as of new ones without elements."""
+    """The strides of an array in bytes; `room` gets those of a new one without elements: NumPy's are zero."""
     cdef npy_intp step = PyArray_ITEMSIZE(a)
     cdef int d, nd = PyArray_NDIM(a)
     if PyArray_SIZE(a):
