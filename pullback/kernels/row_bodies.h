@@ -171,6 +171,27 @@ static PB_CLONES int F(normalized)(pb_work const* w) {
     return 0;
 }
 
+/* x, weight, bias, mean, variance | y, by given statistics */
+static PB_CLONES int F(scaled)(pb_work const* w) {
+    PB_REAL const eps = (PB_REAL)w->parameters[0];
+    int64_t const n = w->length;
+    EACH_ROW {
+        PB_REAL const *PB_RESTRICT x = AT(0, r, 0), *weight = AT(1, r, 0), *bias = AT(2, r, 0);
+        PB_REAL const *mean = AT(3, r, 0), *variance = AT(4, r, 0);
+        PB_REAL* PB_RESTRICT y = AT(5, r, 0);
+        if (!w->step[4]) {
+            PB_REAL const scale = 1 / PB_SQRT(*variance + eps) * (weight ? *weight : 1);
+            PB_REAL const shift = (bias ? *bias : 0) - *mean * scale;
+            for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale + shift;
+        } else
+            for (int64_t i = 0; i < n; i++) {
+                PB_REAL const scale = 1 / PB_SQRT(variance[i] + eps) * (weight ? weight[i] : 1);
+                y[i] = x[i] * scale + ((bias ? bias[i] : 0) - mean[i] * scale);
+            }
+    }
+    return 0;
+}
+
 /* g, x, weight, mean, rstd | the gradient of x: with h = g * weight and xhat = (x - mean) * rstd
    rstd * (h - mean(h) - xhat * mean(h * xhat)), without mean(h) if the center is zero */
 static PB_CLONES int F(normalized_slope)(pb_work const* w) {

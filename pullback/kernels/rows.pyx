@@ -23,7 +23,7 @@ cdef extern from *:
     #define BODIES(op) BODY(op, float32, float) BODY(op, float64, double)
     BODIES(softmax) BODIES(log_softmax) BODIES(softmax_slope) BODIES(log_softmax_slope)
     BODIES(logsumexp_slope) BODIES(normalized) BODIES(normalized_slope) BODIES(normalized_sums)
-    BODIES(normalized_columns)
+    BODIES(normalized_columns) BODIES(scaled)
 
     typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
     #define RUN(op, type) {#op, #type, pb_##op##_##type},
@@ -37,7 +37,7 @@ cdef extern from *:
         FLOATS(prod_slope) FLOATS(cumprod_slope) FLOATS(logcumsumexp_slope)
         REALS(softmax) REALS(log_softmax) REALS(softmax_slope) REALS(log_softmax_slope)
         REALS(logsumexp_slope) REALS(normalized) REALS(normalized_slope) REALS(normalized_sums)
-        REALS(normalized_columns)
+        REALS(normalized_columns) REALS(scaled)
     };
     #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
     """

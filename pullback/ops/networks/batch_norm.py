@@ -8,7 +8,6 @@ their nodes are called.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -16,36 +15,30 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.networks.layer_norm import (
     Frame,
     check_count,
     check_mixed,
-    norm_meta,
-    norm_vjp,
+    norm_gradients,
+    norm_plan,
     normalised,
     normalization_sums,
 )
+from pullback.ops.reductions.row_plans import row_plan, seen_as
 from pullback.ops.shared.batches import channels, unchannelled
 
 
-@functools.lru_cache(256)
 def channel_frame(shape: tuple[int, ...]) -> Frame:
     """Statistics of each channel, dim 1, over all other dims."""
-    samples, channels, size = shape[0], shape[1], math.prod(shape[2:])
-    if size == 1:
-        kernel = channels, samples, 1, samples, samples, False, channels, 1, 0
-    else:
-        kernel = channels, size, samples, channels * size, size, False, channels, 1, 0
-    one = 1, channels, 1
-    return Frame(kernel, (channels,), (samples, channels, size), one, one, (0, 2), size == 1)
+    samples, channels = shape[:2]
+    return (samples, channels, math.prod(shape[2:])), (0, 2), (1,), (channels,)
 
 
 def _scaled_channels(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, shape: Any, eps: float) -> Any:
     """The kernel of the running statistics: one product and one sum with vectors."""
-    check_mixed(x, mean, variance, weight, bias)
     wide = np.promote_types(np.float32, mean.dtype)
     scale = 1 / np.sqrt(variance.astype(wide, copy=False) + wide.type(eps))
     if weight is not None:
@@ -77,10 +70,10 @@ def _running_vjp(
 
 @op(places="", takes_half=True)
 def batch_norm_training(
-    self: Array, weight: Array | None, bias: Array | None, frame: Frame, eps: float, grad_name: str
+    self: Array, weight: Array | None, bias: Array | None, eps: float, grad_name: str
 ) -> Any:
     """The norm by the batch's statistics: the result, mean, 1 / deviation and variance."""
-    return normalised(self, weight, bias, frame, eps)
+    return normalised(self, weight, bias, channel_frame(self.shape), eps)
 
 
 @op(places="", takes_half=True)
@@ -97,27 +90,50 @@ def batch_norm_running(
     return _scaled_channels(self, weight, bias, mean, variance, (-1, *(1,) * (self.ndim - 2)), eps)
 
 
-@batch_norm_running.meta
-def _running_meta(self: Any, weight: Any, bias: Any, mean: Any, variance: Any, *rest: Any) -> Any:
+@batch_norm_running.prepare
+def _plan_running(
+    self: Spec, weight: Any, bias: Any, mean: Spec, variance: Spec, eps: float, grad_name: str
+) -> Plan:
+    _check_affine(self, weight, bias)
     check_mixed(self, mean, variance, weight, bias)
-    return meta_array(self.shape, self.dtype)
+    y, shape = Spec(self.dtype, self.shape), channel_frame(self.shape)[0]
+    vectors = [seen_as(t, (1, shape[1], 1)) for t in (weight, bias, mean, variance)]
+    operands = [seen_as(self, shape), *vectors, seen_as(y, shape)]
+    return row_plan("scaled", y, operands, 5, shape, (2,) if shape[2] > 1 else (1,), (eps,))
 
 
-batch_norm_training.meta(norm_meta)
-batch_norm_training.joint_vjp(norm_vjp)
+@batch_norm_training.prepare
+def _plan_training(self: Spec, weight: Spec | None, bias: Spec | None, eps: float, grad_name: str) -> Plan:
+    _check_affine(self, weight, bias)
+    return norm_plan(self, weight, bias, channel_frame(self.shape), eps, True)
+
+
+@batch_norm_training.joint_vjp
+def _training_vjp(
+    g0: Tensor | None,
+    g1: Tensor | None,
+    g2: Tensor | None,
+    self: Tensor,
+    weight: Tensor | None,
+    bias_shape: tuple[int, ...] | None,
+    result1: Tensor,
+    result2: Tensor,
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    frame = channel_frame(tuple(self.shape))
+    return norm_gradients(g0, g1, g2, self, weight, bias_shape, frame, result1, result2, needs)
+
+
 batch_norm_running.joint_vjp(_running_vjp)
 batch_norm_training.variant = batch_norm_running.variant = "grad_name"
 
 
 @batch_norm_training.batch
-def _training_batch(
-    level: Any, op: Op, self: Any, weight: Any, bias: Any, frame: Frame, eps: float, grad_name: str
-) -> Any:
+def _training_batch(level: Any, op: Op, self: Any, weight: Any, bias: Any, eps: float, grad_name: str) -> Any:
     """The channels of all samples are those of one tensor."""
     x = channels(level, self)
     w, b = [None if t is None else channels(level, t) for t in (weight, bias)]
-    results = op(x, w, b, channel_frame(tuple(x.shape)), eps, grad_name)
-    return tuple([unchannelled(level, y) for y in results])
+    return tuple([unchannelled(level, y) for y in op(x, w, b, eps, grad_name)])
 
 
 @batch_norm_running.batch
@@ -137,20 +153,14 @@ def _batch(
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The result, and the batch's mean and `1 / sqrt(var + eps)`, empty if they were not computed."""
-    _check_statistics(
-        input,
-        training,
-        running_mean=running_mean,
-        running_var=running_var,
-        weight=weight,
-        bias=bias,
-    )
+    for name, a in (("running_mean", running_mean), ("running_var", running_var)):
+        if a is not None or not training:
+            _check_running(input, name, a)
     if not training:
         none = ops.empty((0,), dtype=input.dtype)
         y = batch_norm_running(input, weight, bias, running_mean, running_var, eps, grad_name)
         return y, none, none.clone()
-    frame = channel_frame(tuple(input.shape))
-    y, mean, rstd, variance = batch_norm_training(input, weight, bias, frame, eps, grad_name)
+    y, mean, rstd, variance = batch_norm_training(input, weight, bias, eps, grad_name)
     mean, rstd = mean.detach(), rstd.detach()
     if running_mean is not None:
         running_mean.mul_(1 - momentum).add_(mean * momentum)
@@ -381,22 +391,31 @@ def _torch_instance_norm(
 # ---------------------------------------------------------------------------------- what is refused
 
 
-def _check_statistics(input: Tensor, training: bool, **vectors: Tensor | None) -> None:
-    """Refuses other than vectors of a number for each channel, and missing running statistics."""
-    dtype = input.dtype
-    channels = input.shape[1] if input.ndim > 1 else 0
-    if input.ndim == 1:
+def _check_running(input: Tensor, name: str, a: Tensor | None) -> None:
+    """Refuses other than a vector of a number for each channel, which has no gradient."""
+    _check_vectors(input.shape, **{name: a})
+    if a is None:
+        raise RuntimeError(f"{name} must be defined in evaluation mode")
+    if a.requires_grad:
+        raise RuntimeError(
+            f"The function 'native_batch_norm' is not differentiable with respect to argument "
+            f"'{name}'. This input cannot have requires_grad True."
+        )
+
+
+def _check_vectors(shape: Any, **vectors: Any) -> None:
+    """Refuses other than vectors of a number for each channel."""
+    if len(shape) == 1:
         raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
+    channels = shape[1] if len(shape) > 1 else 0
     for name, a in vectors.items():
-        if a is None:
-            if name.startswith("running") and not training:
-                raise RuntimeError(f"{name} must be defined in evaluation mode")
-        elif a.numel() != channels:
-            raise RuntimeError(f"{name} should contain {channels} elements not {a.numel()}")
-        elif name.startswith("running") and a.requires_grad:
-            raise RuntimeError(
-                f"The function 'native_batch_norm' is not differentiable with respect to argument "
-                f"'{name}'. This input cannot have requires_grad True."
-            )
-    if dtype.kind != "f":
-        raise NotImplementedError(f"\"batch_norm\" not implemented for '{dtype.type_name}'")
+        count = channels if a is None else math.prod(a.shape)
+        if count != channels:
+            raise RuntimeError(f"{name} should contain {channels} elements not {count}")
+
+
+def _check_affine(self: Spec, weight: Spec | None, bias: Spec | None) -> None:
+    """Refuses weights that are no such vectors, and inputs that are no floats."""
+    _check_vectors(self.shape, weight=weight, bias=bias)
+    if self.dtype.kind != "f":
+        raise NotImplementedError(f"\"batch_norm\" not implemented for '{self.dtype.type_name}'")

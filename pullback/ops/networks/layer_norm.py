@@ -1,121 +1,143 @@
 """Normalisation over rows: the frame that all kinds share, layer_norm, group_norm, rms_norm, normalize.
 
-A `Frame` says how the numbers lie: for the kernels in `kernels/norms.pyx`, and as shapes for the rules.
-A norm is one op, whose results are y, the mean, 1 / deviation and the variance; the rule of y is
-`normalization_slope` for the input and `normalization_sums` for weight and bias. These are ops with rules
-of their own, made of plain ops, and mean and deviation have a gradient, too: so there are derivatives of
-every order. batch_norm is in batch_norm.py.
+A `Frame` says in which shape the numbers are seen, and which of its dims are averaged over. A norm is one op,
+whose results are y, the mean and 1 / deviation; the rule of y is `normalization_slope` for the input and
+`normalization_sums` for weight and bias. All run by plans (kernels/row_bodies.h). The latter two are ops with
+rules of their own, made of plain ops, and mean and deviation have a gradient, too: so there are derivatives
+of every order. batch_norm is in batch_norm.py.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core.dtype_names import type_name
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import finfo, float32, int64
-from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
-from pullback.kernels import norms
+from pullback.ops.reductions.reduce import widened
+from pullback.ops.reductions.row_plans import columns_plan, row_plan, seen_as
 from pullback.ops.shared.batches import affine, folded, unfolded, viewed
 from pullback.ops.shared.refusals import unimplemented
 
+Frame = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""How an input is normalised: the shape it is seen in, the dims of it that are averaged over, those that have
+weights, and the shape of the mean that the op gives."""
 
-class Frame(NamedTuple):
-    """How the numbers of an input are normalised."""
 
-    kernel: tuple[Any, ...]  # the layout of kernels/norms.pyx
-    own: tuple[int, ...]  # the shape of the mean that the op gives
-    shape: tuple[int, ...]  # the input's, seen so that the statistics broadcast
-    stats: tuple[int, ...]  # the mean's in that view
-    weights: tuple[int, ...]  # the weight's in that view
-    dims: tuple[int, ...]  # what is averaged over in that view
-    turned: bool = False  # the kernel sees the transpose of a matrix
+def stats_of(frame: Frame) -> tuple[int, ...]:
+    """The shape in which mean and deviation broadcast against the input."""
+    return tuple([1 if d in frame[1] else n for d, n in enumerate(frame[0])])
+
+
+def weights_of(frame: Frame) -> tuple[int, ...]:
+    """The shape in which weight and bias broadcast against the input."""
+    return tuple([n if d in frame[2] else 1 for d, n in enumerate(frame[0])])
 
 
 # ----------------------------------------------------------------------------------- kernels
 
 
-def _as_operand(a: Any, frame: Frame | None = None) -> Any:
-    """A contiguous array of float32 or float64, transposed if the frame says so."""
-    if a is None:
-        return None
-    if a.dtype.itemsize == 2:
-        a = a.astype(np.float32)
-    if frame is not None and frame.turned:
-        a = a.reshape(a.shape[:2]).T
-    return np.ascontiguousarray(a)
+def _plain(a: Array | None, shape: tuple[int, ...]) -> Any:
+    """An operand in its view, in float32 or float64; zero for none."""
+    return np.float32(0) if a is None else widened(a).reshape(shape)
 
 
-def _as_input(result: Any, like: Any, frame: Frame) -> Any:
-    """A result of the kernels in the input's shape and dtype."""
-    if frame.turned:
-        result = result.T.copy().reshape(like.shape)
-    return result if result.dtype == like.dtype else result.astype(like.dtype)
-
-
-def normalised(x: Any, weight: Any, bias: Any, frame: Frame, eps: float) -> Any:
+def normalised(x: Array, weight: Array | None, bias: Array | None, frame: Frame, eps: float) -> Any:
     """The kernel of the norms: y, mean, 1 / deviation, variance."""
-    check_mixed(x, weight, bias)
-    plain = _as_operand(x, frame)
-    mean, rstd, variance = norms.statistics(plain, frame.kernel, eps)
-    y = norms.apply(plain, mean, rstd, _as_operand(weight), _as_operand(bias), frame.kernel)
-    own = frame.own
-    return _as_input(y, x, frame), mean.reshape(own), rstd.reshape(own), variance.reshape(own)
+    shape, axes, _, own = frame
+    plain = _plain(x, shape)
+    center = np.mean(plain, axes, np.float64, keepdims=True)
+    variance = np.mean((plain - center) ** 2, axes, keepdims=True)
+    stats = [t.astype(plain.dtype) for t in (center, 1 / np.sqrt(variance + eps), variance)]
+    y = (plain - stats[0]) * stats[1]
+    if weight is not None:
+        y = y * _plain(weight, weights_of(frame))
+    if bias is not None:
+        y = y + _plain(bias, weights_of(frame))
+    return y.astype(x.dtype, copy=False).reshape(x.shape), *[t.reshape(own) for t in stats]
 
 
 @op(name="normalization_slope", places="", takes_half=True)
 def normalization_slope(
-    self: Array, input: Array, weight: Array | None, mean: Array, rstd: Array, frame: Frame
+    self: Array, input: Array, weight: Array | None, mean: Array | None, rstd: Array, frame: Frame
 ) -> Any:
-    """The gradient of a norm's input, for the gradient `self` of its result."""
-    x = _as_operand(input, frame)
-    g = _as_operand(self.astype(input.dtype, copy=False), frame)
-    result = norms.input_gradient(
-        g, x, _as_operand(mean), _as_operand(rstd), _as_operand(weight), frame.kernel
-    )
-    return _as_input(result, input, frame)
+    """The gradient of a norm's input, for the gradient `self` of its result; without a mean, of rms_norm."""
+    shape, axes = frame[:2]
+    g, r = _plain(self, shape), _plain(rstd, stats_of(frame))
+    xhat = (_plain(input, shape) - _plain(mean, stats_of(frame))) * r
+    h = g if weight is None else g * _plain(weight, weights_of(frame))
+    flat = 0 if mean is None else np.mean(h, axes, keepdims=True)
+    result = r * (h - flat - xhat * np.mean(h * xhat, axes, keepdims=True))
+    return result.astype(input.dtype, copy=False).reshape(input.shape)
 
 
 @op(name="normalization_sums", places="", takes_half=True)
-def normalization_sums(self: Array, input: Array, mean: Array, rstd: Array, frame: Frame) -> Any:
+def normalization_sums(self: Array, input: Array, mean: Array | None, rstd: Array, frame: Frame) -> Any:
     """The gradients of a norm's weight and bias."""
-    x = _as_operand(input, frame)
-    g = _as_operand(self.astype(input.dtype, copy=False), frame)
-    return norms.affine_gradients(
-        g, x, _as_operand(mean), _as_operand(rstd), math.prod(frame.weights), frame.kernel
-    )
+    g = _plain(self, frame[0])
+    away = _plain(input, frame[0]) - _plain(mean, stats_of(frame))
+    dims = tuple([d for d in range(len(frame[0])) if d not in frame[2]])
+    xhat = away * _plain(rstd, stats_of(frame))
+    return tuple([np.sum(t, dims).reshape(-1) for t in (g * xhat, g)])
 
 
-# ------------------------------------------------------------------------------------- shapes
+# ------------------------------------------------------------------------------------- plans
 
 
-def _statistics_dtype(x: Any) -> Any:
+def _statistics_dtype(x: Spec) -> Any:
     """That of mean and deviation: no half precision."""
-    return np.dtype(np.float32) if x.dtype.itemsize == 2 else x.dtype
+    return float32 if x.dtype.itemsize == 2 else x.dtype
 
 
-def norm_meta(self: Any, weight: Any, bias: Any, frame: Frame, *rest: Any) -> tuple[Any, ...]:
-    """The shape rule of the norms: y, mean, 1 / deviation, variance."""
+def norm_plan(
+    self: Spec, weight: Spec | None, bias: Spec | None, frame: Frame, eps: float, spread: bool = False
+) -> Plan:
+    """The plan of the norms: y, mean, 1 / deviation, and the variance if `spread`."""
     check_mixed(self, weight, bias)
-    statistics = [meta_array(frame.own, _statistics_dtype(self)) for _ in range(3)]
-    return (meta_array(self.shape, self.dtype), *statistics)
+    y, stat = Spec(self.dtype, self.shape), Spec(_statistics_dtype(self), frame[3])
+    operands = [
+        seen_as(self, frame[0]),
+        *(seen_as(t, weights_of(frame)) for t in (weight, bias)),
+        seen_as(y, frame[0]),
+        *(seen_as(t, stats_of(frame)) for t in (stat, stat, stat if spread else None)),
+    ]
+    results = (y, stat, stat, stat) if spread else (y, stat, stat)
+    return row_plan("normalized", results, operands, 3, frame[0], frame[1], (eps,))
 
 
-normalization_slope.meta(lambda self, input, *rest: meta_array(input.shape, input.dtype))
+@normalization_slope.prepare
+def _plan_slope(
+    self: Spec, input: Spec, weight: Spec | None, mean: Spec | None, rstd: Spec, frame: Frame
+) -> Plan:
+    result = Spec(input.dtype, input.shape)
+    operands = [
+        *(seen_as(t, frame[0]) for t in (self, input)),
+        seen_as(weight, weights_of(frame)),
+        *(seen_as(t, stats_of(frame)) for t in (mean, rstd)),
+        seen_as(result, frame[0]),
+    ]
+    return row_plan("normalized_slope", result, operands, 5, frame[0], frame[1])
 
 
-@normalization_sums.meta
-def _normalization_sums_meta(self: Any, input: Any, mean: Any, rstd: Any, frame: Frame) -> tuple[Any, ...]:
-    count = (math.prod(frame.weights),)
-    return meta_array(count, _statistics_dtype(input)), meta_array(count, _statistics_dtype(input))
+@normalization_sums.prepare
+def _plan_sums(self: Spec, input: Spec, mean: Spec | None, rstd: Spec, frame: Frame) -> Plan:
+    count = math.prod(weights_of(frame))
+    result = Spec(_statistics_dtype(input), (count,))
+    operands = [
+        *(seen_as(t, frame[0]) for t in (self, input)),
+        *(seen_as(t, stats_of(frame)) for t in (mean, rstd)),
+        *(seen_as(result, weights_of(frame)) for _ in range(2)),
+    ]
+    others = [d for d in range(len(frame[0])) if d not in frame[2]]
+    plan = columns_plan("normalized_columns", (result, result), operands, 4, frame[0], frame[2])
+    return plan or row_plan("normalized_sums", (result, result), operands, 4, frame[0], others)
 
 
 # ------------------------------------------------------------------------------------- rules
@@ -130,17 +152,16 @@ def _folded(t: Tensor, shape: tuple[int, ...], like: Tensor) -> Tensor:
     return ops.reshape(ops.sum_to_size(t, shape), tuple(like.shape))
 
 
-def norm_vjp(
+def norm_gradients(
     g0: Tensor | None,
     g1: Tensor | None,
     g2: Tensor | None,
-    g3: Tensor | None,
-    self: Tensor,
+    x: Tensor,
     weight: Tensor | None,
     bias_shape: tuple[int, ...] | None,
     frame: Frame,
-    result1: Tensor,
-    result2: Tensor,
+    mean: Tensor,
+    rstd: Tensor,
     needs: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """The rule of the norms: gradients of input, weight and bias."""
@@ -148,13 +169,13 @@ def norm_vjp(
     dw = db = None
     if g0 is not None:
         if needs[0]:
-            parts.append(normalization_slope(g0, self, weight, result1, result2, frame))
+            parts.append(normalization_slope(g0, x, weight, mean, rstd, frame))
         if any(needs[1:]):
-            dw, db = normalization_sums(g0, self, result1, result2, frame)
+            dw, db = normalization_sums(g0, x, mean, rstd, frame)
             dw = None if weight is None else _seen(dw, tuple(weight.shape))
             db = None if bias_shape is None else _seen(db, tuple(bias_shape))
-    if needs[0] and (g1 is not None or g2 is not None or g3 is not None):
-        parts.append(_statistics_slope(g1, g2, g3, self, frame, result1, result2))
+    if needs[0] and (g1 is not None or g2 is not None):
+        parts.append(_statistics_slope(g1, g2, x, frame, mean, rstd))
     dx = parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
     return dx, dw, db
 
@@ -162,23 +183,27 @@ def norm_vjp(
 def _statistics_slope(
     g1: Tensor | None,
     g2: Tensor | None,
-    g3: Tensor | None,
     self: Tensor,
     frame: Frame,
-    mean: Tensor,
+    mean: Tensor | None,
     rstd: Tensor,
 ) -> Tensor:
-    """The gradient of the input through mean, 1 / deviation and variance."""
-    count = math.prod(frame.shape[d] for d in frame.dims)
-    away = _seen(self, frame.shape) - _seen(mean, frame.stats)
+    """The gradient of the input through mean and 1 / deviation."""
+    shape, stats = frame[0], stats_of(frame)
+    count = math.prod(shape[d] for d in frame[1])
+    away = _away(self, mean, frame)
     total: Any = 0
     if g1 is not None:
-        total = total + _seen(g1, frame.stats)
+        total = total + _seen(g1, stats)
     if g2 is not None:
-        total = total - _seen(g2 * rstd * rstd * rstd, frame.stats) * away
-    if g3 is not None:
-        total = total + _seen(g3 * 2, frame.stats) * away
-    return _seen(ops.expand(total / count, frame.shape), tuple(self.shape))
+        total = total - _seen(g2 * rstd * rstd * rstd, stats) * away
+    return _seen(ops.expand(total / count, shape), tuple(self.shape))
+
+
+def _away(x: Tensor, mean: Tensor | None, frame: Frame) -> Tensor:
+    """The input in its view, less its mean if there is one."""
+    x = _seen(x, frame[0])
+    return x if mean is None else x - _seen(mean, stats_of(frame))
 
 
 @normalization_slope.joint_vjp
@@ -187,30 +212,31 @@ def _normalization_slope_vjp(
     self: Tensor,
     input: Tensor,
     weight: Tensor | None,
-    mean: Tensor,
+    mean: Tensor | None,
     rstd: Tensor,
     frame: Frame,
 ) -> tuple[Tensor | None, ...]:
-    m, r = _seen(mean, frame.stats), _seen(rstd, frame.stats)
-    up, away = _seen(self, frame.shape), _seen(input, frame.shape) - m
-    v, unit = _seen(g, frame.shape), away * r
+    shape, stats, weights = frame[0], stats_of(frame), weights_of(frame)
+    r, up, away = _seen(rstd, stats), _seen(self, shape), _away(input, mean, frame)
+    v, unit = _seen(g, shape), away * r
 
     def average(t: Tensor) -> Tensor:
-        return ops.mean(t, frame.dims, True)
+        return ops.mean(t, frame[1], True)
 
-    scaled = up if weight is None else up * _seen(weight, frame.weights)
-    straight = _seen(normalization_slope(g, input, None, mean, rstd, frame), frame.shape)
+    scaled = up if weight is None else up * _seen(weight, weights)
+    straight = _seen(normalization_slope(g, input, None, mean, rstd, frame), shape)
     tilt = average(scaled * unit)
     d_unit = -r * (v * tilt + scaled * average(v * unit))
     dx = d_unit * r
-    own = straight if weight is None else straight * _seen(weight, frame.weights)
-    d_rstd = v * (scaled - average(scaled) - unit * tilt) + d_unit * away
+    own = straight if weight is None else straight * _seen(weight, weights)
+    flat = scaled if mean is None else scaled - average(scaled)
+    d_rstd = v * (flat - unit * tilt) + d_unit * away
     return (
         _seen(own, tuple(self.shape)),
         _seen(dx, tuple(input.shape)),
-        None if weight is None else _folded(straight * up, frame.weights, weight),
-        _folded(-dx, frame.stats, mean),
-        _folded(d_rstd, frame.stats, rstd),
+        None if weight is None else _folded(straight * up, weights, weight),
+        None if mean is None else _folded(-dx, stats, mean),
+        _folded(d_rstd, stats, rstd),
     )
 
 
@@ -220,30 +246,29 @@ def _normalization_sums_vjp(
     g1: Tensor | None,
     self: Tensor,
     input: Tensor,
-    mean: Tensor,
+    mean: Tensor | None,
     rstd: Tensor,
     frame: Frame,
 ) -> tuple[Tensor | None, ...]:
-    shape = tuple(self.shape)
-    even = None if g1 is None else ops.expand(_seen(g1, frame.weights), frame.shape)
+    shape, stats, weights = tuple(self.shape), stats_of(frame), weights_of(frame)
+    even = None if g1 is None else ops.expand(_seen(g1, weights), frame[0])
     if g0 is None:
         return (None if even is None else _seen(even, shape)), None, None, None
-    r = _seen(rstd, frame.stats)
-    up, away = _seen(self, frame.shape), _seen(input, frame.shape) - _seen(mean, frame.stats)
-    v = _seen(g0, frame.weights)
+    r, up, away = _seen(rstd, stats), _seen(self, frame[0]), _away(input, mean, frame)
+    v = _seen(g0, weights)
     own = v * (away * r)
     dx = v * up * r
     return (
         _seen(own if even is None else own + even, shape),
         _seen(dx, tuple(input.shape)),
-        _folded(-dx, frame.stats, mean),
-        _folded(v * up * away, frame.stats, rstd),
+        None if mean is None else _folded(-dx, stats, mean),
+        _folded(v * up * away, stats, rstd),
     )
 
 
-def _widths(frame: Frame) -> tuple[int, ...]:
-    """The shape of weights, with as many dims as the input is seen in."""
-    return (1,) * (len(frame.shape) - len(frame.weights)) + tuple(frame.weights)
+def _viewed_away(level: Any, input: Any, mean: Any, frame: Frame) -> Tensor:
+    x = viewed(level, input, frame[0])
+    return x if mean is None else x - viewed(level, mean, stats_of(frame))
 
 
 @normalization_slope.batch
@@ -251,71 +276,77 @@ def _norm_slope_batch(
     level: Any, op: Op, self: Any, input: Any, weight: Any, mean: Any, rstd: Any, frame: Frame
 ) -> Any:
     """r * (h - mean(h) - xhat * mean(h * xhat)), h = g * weight."""
-    r = viewed(level, rstd, frame.stats)
-    xhat = (viewed(level, input, frame.shape) - viewed(level, mean, frame.stats)) * r
-    h = viewed(level, self, frame.shape)
-    h = h if weight is None else h * viewed(level, weight, _widths(frame))
-    dims = tuple([d if d < 0 else d - len(frame.shape) for d in frame.dims])
-    dx = r * (h - ops.mean(h, dims, True) - xhat * ops.mean(h * xhat, dims, True))
+    r = viewed(level, rstd, stats_of(frame))
+    xhat = _viewed_away(level, input, mean, frame) * r
+    h = viewed(level, self, frame[0])
+    h = h if weight is None else h * viewed(level, weight, weights_of(frame))
+    dims = tuple([d - len(frame[0]) for d in frame[1]])
+    flat = h if mean is None else h - ops.mean(h, dims, True)
+    dx = r * (flat - xhat * ops.mean(h * xhat, dims, True))
     return level.wrap(ops.reshape(dx, (level.size, *input.shape)))
 
 
 @normalization_sums.batch
 def _norm_sums_batch(level: Any, op: Op, self: Any, input: Any, mean: Any, rstd: Any, frame: Frame) -> Any:
     """Sums of g * xhat and of g."""
-    own = tuple(frame.weights) if frame.own == frame.stats else (-1,)
-    away = viewed(level, input, frame.shape) - viewed(level, mean, frame.stats)
-    xhat = away * viewed(level, rstd, frame.stats)
-    g = ops.expand(viewed(level, self, frame.shape), (level.size, *frame.shape))
-    sums = [ops.sum_to_size(t, (level.size, *_widths(frame))) for t in (g * xhat, g)]
-    return level.wrap([ops.reshape(t, (level.size, *own)) for t in sums])
+    xhat = _viewed_away(level, input, mean, frame) * viewed(level, rstd, stats_of(frame))
+    g = ops.expand(viewed(level, self, frame[0]), (level.size, *frame[0]))
+    sums = [ops.sum_to_size(t, (level.size, *weights_of(frame))) for t in (g * xhat, g)]
+    return level.wrap([ops.reshape(t, (level.size, -1)) for t in sums])
 
 
 # -------------------------------------------------------------------------------- layer_norm
 
 
-@functools.lru_cache(256)
-def _layer_frame(shape: tuple[int, ...], normal: tuple[int, ...]) -> Frame:
-    count = len(normal)
-    lead = shape[: len(shape) - count]
-    rows, size = math.prod(lead), math.prod(normal)
-    stats = lead + (1,) * count
-    dims = tuple(range(-count, 0))
-    return Frame((rows, size, 1, size, size, True, 1, 0, 0), stats, shape, stats, normal, dims)
+def _layer_frame(shape: tuple[int, ...], count: int) -> Frame:
+    """Of a norm over the last dims, `count` of them."""
+    lead, dims = len(shape) - count, tuple(range(len(shape) - count, len(shape)))
+    return shape, dims, dims, shape[:lead] + (1,) * count
 
 
 @op(name="native_layer_norm", places="", takes_half=True)
-def _layer_norm(self: Array, weight: Array | None, bias: Array | None, frame: Frame, eps: float) -> Any:
+def _layer_norm(
+    self: Array, normal: Sequence[int], weight: Array | None, bias: Array | None, eps: float, name: str
+) -> Any:
+    return normalised(self, weight, bias, _layer_frame(self.shape, len(normal)), eps)[:3]
+
+
+@_layer_norm.prepare
+def _plan_layer_norm(
+    self: Spec, normal: Sequence[int], weight: Spec | None, bias: Spec | None, eps: float, name: str
+) -> Plan:
+    check_layer(name, self.shape, normal, weight=weight, bias=bias)
     _require_float(self, "LayerNormKernelImpl")
-    return normalised(self, weight, bias, frame, eps)
+    return norm_plan(self, weight, bias, _layer_frame(self.shape, len(normal)), eps)
 
 
-@_layer_norm.meta
-def _layer_norm_meta(self: Any, *rest: Any) -> tuple[Any, ...]:
-    _require_float(self, "LayerNormKernelImpl")
-    return norm_meta(self, *rest)
-
-
-_layer_norm.joint_vjp(norm_vjp)
+@_layer_norm.joint_vjp
+def _layer_norm_vjp(
+    g0: Tensor | None,
+    g1: Tensor | None,
+    g2: Tensor | None,
+    self: Tensor,
+    normal: Sequence[int],
+    weight: Tensor | None,
+    bias_shape: tuple[int, ...] | None,
+    result1: Tensor,
+    result2: Tensor,
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    frame = _layer_frame(tuple(self.shape), len(normal))
+    return norm_gradients(g0, g1, g2, self, weight, bias_shape, frame, result1, result2, needs)
 
 
 @_layer_norm.batch
-def _layer_norm_batch(level: Any, op: Op, self: Any, weight: Any, bias: Any, frame: Frame, eps: float) -> Any:
+def _layer_norm_batch(
+    level: Any, op: Op, self: Any, normal: Any, weight: Any, bias: Any, eps: float, name: str
+) -> Any:
     p = level.front(self)
-    own = _layer_frame(tuple(p.shape), frame.weights)
     if not (level.holds(weight) or level.holds(bias)):
-        return level.wrap(op(p, weight, bias, own, eps))
-    y, *stats = op(p, None, None, own, eps)
-    shape = (1,) * (self.ndim - len(frame.weights)) + tuple(frame.weights)
+        return level.wrap(op(p, normal, weight, bias, eps, name))
+    y, *stats = op(p, normal, None, None, eps, name)
+    shape = weights_of(_layer_frame(tuple(self.shape), len(normal)))
     return level.wrap([affine(level, y, weight, bias, shape), *stats])
-
-
-def _checked_layer_norm(
-    name: str, input: Tensor, normalized_shape: Any, weight: Any, bias: Any, eps: float
-) -> tuple[Tensor, ...]:
-    shape = tuple(input.shape)
-    normal = check_layer(name, shape, normalized_shape, weight=weight, bias=bias)
-    return _layer_norm(input, weight, bias, _layer_frame(shape, normal), eps)
 
 
 @function(places="", aliases=("nn.functional.layer_norm",))
@@ -335,7 +366,7 @@ def layer_norm(
     >>> torch.nn.functional.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
     tensor([[-1.0000,  1.0000]])
     """
-    return _checked_layer_norm("layer_norm", input, normalized_shape, weight, bias, eps)[0]
+    return _layer_norm(input, normalized_shape, weight, bias, eps, "layer_norm")[0]
 
 
 @function(name="layer_norm", places="t")
@@ -348,7 +379,7 @@ def _torch_layer_norm(
     cudnn_enable: bool = True,
 ) -> Tensor:
     """`torch.nn.functional.layer_norm`."""
-    return _checked_layer_norm("layer_norm", input, normalized_shape, weight, bias, eps)[0]
+    return _layer_norm(input, normalized_shape, weight, bias, eps, "layer_norm")[0]
 
 
 @function(places="t")
@@ -365,71 +396,70 @@ def native_layer_norm(
     >>> torch.native_layer_norm(torch.tensor([[1.0, 3.0]]), (2,), None, None, 1e-5)[1]
     tensor([[2.]])
     """
-    y, mean, rstd, _ = _checked_layer_norm("layer_norm", input, normalized_shape, weight, bias, eps)
+    y, mean, rstd = _layer_norm(input, normalized_shape, weight, bias, eps, "layer_norm")
     return y, mean.detach(), rstd.detach()
 
 
 # -------------------------------------------------------------------------------- group_norm
 
 
-@functools.lru_cache(256)
 def _group_frame(shape: tuple[int, ...], groups: int) -> Frame:
     samples, channels = shape[:2]
-    per, size = channels // groups, math.prod(shape[2:])
-    rows = samples * groups
-    if size == 1:
-        kernel = rows, per, 1, per, per, True, groups, per, 0
-    else:
-        kernel = rows, per * size, per, size, size, False, groups, per, 1
-    seen = samples, groups, per, size
-    return Frame(kernel, (samples, groups), seen, (samples, groups, 1, 1), (1, groups, per, 1), (-2, -1))
+    return (samples, groups, channels // groups, math.prod(shape[2:])), (2, 3), (1, 2), (samples, groups)
 
 
 @op(name="native_group_norm", places="", takes_half=True)
-def _group_norm(self: Array, weight: Array | None, bias: Array | None, frame: Frame, eps: float) -> Any:
+def _group_norm(self: Array, groups: int, weight: Array | None, bias: Array | None, eps: float) -> Any:
+    return normalised(self, weight, bias, _group_frame(self.shape, groups), eps)[:3]
+
+
+@_group_norm.prepare
+def _plan_group_norm(self: Spec, groups: int, weight: Spec | None, bias: Spec | None, eps: float) -> Plan:
+    if groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {groups}")
+    if self.shape[1] % groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of "
+            f"shape {list(self.shape)} and num_groups={groups}"
+        )
+    for label, a in (("weight", weight), ("bias", bias)):
+        if a is not None and a.shape != self.shape[1:2]:
+            raise RuntimeError(
+                f"Expected {label} to be a vector of size equal to the number of channels in input, "
+                f"but got {label} of shape {list((weight if weight is not None else a).shape)} and "
+                f"input of shape {list(self.shape)}"
+            )
     _require_float(self, "GroupNormKernelImpl")
-    return normalised(self, weight, bias, frame, eps)
+    return norm_plan(self, weight, bias, _group_frame(self.shape, groups), eps)
 
 
-@_group_norm.meta
-def _group_norm_meta(self: Any, *rest: Any) -> tuple[Any, ...]:
-    _require_float(self, "GroupNormKernelImpl")
-    return norm_meta(self, *rest)
-
-
-_group_norm.joint_vjp(norm_vjp)
+@_group_norm.joint_vjp
+def _group_norm_vjp(
+    g0: Tensor | None,
+    g1: Tensor | None,
+    g2: Tensor | None,
+    self: Tensor,
+    groups: int,
+    weight: Tensor | None,
+    bias_shape: tuple[int, ...] | None,
+    result1: Tensor,
+    result2: Tensor,
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    frame = _group_frame(tuple(self.shape), groups)
+    return norm_gradients(g0, g1, g2, self, weight, bias_shape, frame, result1, result2, needs)
 
 
 @_group_norm.batch
-def _group_norm_batch(level: Any, op: Op, self: Any, weight: Any, bias: Any, frame: Frame, eps: float) -> Any:
+def _group_norm_batch(level: Any, op: Op, self: Any, groups: int, weight: Any, bias: Any, eps: float) -> Any:
     flat = folded(level, self)
     apart = level.holds(weight) or level.holds(bias)
     inside = (None, None) if apart else (weight, bias)
-    results = op(flat, *inside, _group_frame(tuple(flat.shape), frame.shape[1]), eps)
-    y, *stats = [unfolded(level, r) for r in results]
+    y, *stats = [unfolded(level, r) for r in op(flat, groups, *inside, eps)]
     if apart:
         shape = (1, self.shape[1], *(1,) * (self.ndim - 2))
         y = level.wrap(affine(level, y.physical, weight, bias, shape))
     return (y, *stats)
-
-
-def _group(input: Tensor, groups: int, weight: Any, bias: Any, eps: float) -> tuple[Tensor, ...]:
-    shape = tuple(input.shape)
-    if groups <= 0:
-        raise RuntimeError(f"Expected num groups to be greater than 0, got {groups}")
-    if shape[1] % groups:
-        raise RuntimeError(
-            "Expected number of channels in input to be divisible by num_groups, but got input of "
-            f"shape {list(shape)} and num_groups={groups}"
-        )
-    for label, a in (("weight", weight), ("bias", bias)):
-        if a is not None and tuple(a.shape) != shape[1:2]:
-            raise RuntimeError(
-                f"Expected {label} to be a vector of size equal to the number of channels in input, "
-                f"but got {label} of shape {list((weight if weight is not None else a).shape)} and "
-                f"input of shape {list(shape)}"
-            )
-    return _group_norm(input, weight, bias, _group_frame(shape, groups), eps)
 
 
 @function(places="", aliases=("nn.functional.group_norm",))
@@ -453,7 +483,7 @@ def group_norm(
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
     rows = input.shape[0] * input.shape[1] // num_groups
     check_count([rows, num_groups, *input.shape[2:]])
-    return _group(input, num_groups, weight, bias, eps)[0]
+    return _group_norm(input, num_groups, weight, bias, eps)[0]
 
 
 @function(name="group_norm", places="t")
@@ -466,7 +496,7 @@ def _torch_group_norm(
     cudnn_enabled: bool = True,
 ) -> Tensor:
     """`torch.nn.functional.group_norm`."""
-    return _group(input, num_groups, weight, bias, eps)[0]
+    return _group_norm(input, num_groups, weight, bias, eps)[0]
 
 
 @function(places="t")
@@ -486,11 +516,58 @@ def native_group_norm(
     >>> torch.native_group_norm(torch.tensor([[1.0, 3.0]]), None, None, 1, 2, 1, 1, 1e-5)[1]
     tensor([[2.]])
     """
-    result, mean, rstd, *_ = _group(input, group, weight, bias, eps)
-    return result, mean, rstd
+    return _group_norm(input, group, weight, bias, eps)
 
 
 # ----------------------------------------------------------------------- rms_norm and normalize
+
+
+@op(name="rms_normalization", places="", takes_half=True)
+def _rms_norm(self: Array, weight: Array | None, frame: Frame, eps: float) -> Any:
+    """The norm without a mean: y and 1 / root of the mean square."""
+    x = _plain(self, frame[0])
+    rstd = (1 / np.sqrt(np.mean(x * x, frame[1], np.float64, keepdims=True) + eps)).astype(x.dtype)
+    y = x * rstd if weight is None else x * rstd * _plain(weight, weights_of(frame))
+    return y.astype(self.dtype, copy=False), rstd
+
+
+@_rms_norm.prepare
+def _plan_rms_norm(self: Spec, weight: Spec | None, frame: Frame, eps: float) -> Plan:
+    y, stat = Spec(self.dtype, self.shape), Spec(_statistics_dtype(self), frame[3])
+    operands = [seen_as(self, frame[0]), seen_as(weight, weights_of(frame)), None, seen_as(y, frame[0]), None]
+    operands += [seen_as(stat, frame[3]), None]
+    return row_plan("normalized", (y, stat), operands, 3, frame[0], frame[1], (eps,))
+
+
+@_rms_norm.joint_vjp
+def _rms_norm_vjp(
+    g0: Tensor | None,
+    g1: Tensor | None,
+    self: Tensor,
+    weight: Tensor | None,
+    frame: Frame,
+    result1: Tensor,
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    dx = dw = None
+    if g0 is not None and needs[0]:
+        dx = normalization_slope(g0, self, weight, None, result1, frame)
+    if g1 is not None and needs[0]:
+        through = _statistics_slope(None, g1, self, frame, None, result1)
+        dx = through if dx is None else dx + through
+    if g0 is not None and weight is not None and needs[1]:
+        dw = _seen(normalization_sums(g0, self, None, result1, frame)[0], tuple(weight.shape))
+    return dx, dw
+
+
+@_rms_norm.batch
+def _rms_norm_batch(level: Any, op: Op, self: Any, weight: Any, frame: Frame, eps: float) -> Any:
+    p = level.front(self)
+    own = _layer_frame(tuple(p.shape), len(frame[1]))
+    if not level.holds(weight):
+        return level.wrap(op(p, weight, own, eps))
+    y, rstd = op(p, None, own, eps)
+    return level.wrap([affine(level, y, weight, None, weights_of(frame)), rstd])
 
 
 @function(places="t", aliases=("nn.functional.rms_norm",))
@@ -512,9 +589,11 @@ def rms_norm(
     dtype = input.dtype
     if dtype.kind not in "fc":
         raise NotImplementedError(f"\"rms_norm\" not implemented for '{dtype.type_name}'")
-    x = (input.to(float32) if dtype.itemsize == 2 else input).contiguous()
     if eps is None:
-        eps = finfo(x.dtype.to_real()).eps
+        eps = finfo(float32 if dtype.itemsize == 2 else dtype.to_real()).eps
+    if dtype.kind == "f" and (weight is None or weight.dtype in (dtype, float32)):
+        return _rms_norm(input, weight, _layer_frame(tuple(input.shape), len(normal)), eps)[0]
+    x = (input.to(float32) if dtype.itemsize == 2 else input).contiguous()
     square = ops.mean(ops.pow(x, 2), tuple(range(-len(normal), 0)), True)
     y = x * ops.rsqrt(square + eps)
     if weight is not None:
@@ -574,11 +653,11 @@ def local_response_norm(
 # ---------------------------------------------------------------------------------- what is refused
 
 
-def check_mixed(x: Any, *parameters: Any) -> None:
+def check_mixed(x: Spec, *parameters: Spec | None) -> None:
     """Refuses parameters in another dtype, save float32 ones with a half-precision input."""
     for a in parameters:
-        if a is not None and a.dtype != x.dtype:
-            if a.dtype != np.float32:
+        if a is not None and a.dtype is not x.dtype:
+            if a.dtype is not float32:
                 raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
             if x.dtype.itemsize != 2:
                 raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
@@ -613,9 +692,9 @@ def check_layer(name: str, shape: Any, normal: Any, **parameters: Any) -> tuple[
     return normal
 
 
-def _require_float(x: Any, kernel: str) -> None:
-    if x.dtype.kind != "f" and type_name(x) not in ("BFloat16", "Half"):
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(x)}'")
+def _require_float(x: Spec, kernel: str) -> None:
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{x.dtype.type_name}'")
 
 
 def check_count(size: Any) -> None:

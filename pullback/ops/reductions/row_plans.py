@@ -16,11 +16,14 @@ from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype, float32, float64
 from pullback.kernels.rows import RUNS
 from pullback.ops.reductions.plans import merged
+from pullback.ops.shared.dims import view_strides
 
 LANES = 16
 """Rows that a scan does side by side."""
 PART = 8192
 """About how many numbers are one part of the work."""
+TURNED = 1 << 17
+"""Numbers of a part whose rows lie across memory: they and the results stay in a cache."""
 
 
 class Lying(NamedTuple):
@@ -53,6 +56,16 @@ def placed(spec: Spec, ndim: int, dims: Sequence[int] | None = None) -> Lying:
             strides[d] = step
             own.append(d)
     return Lying(spec.dtype, tuple(strides), tuple(own))
+
+
+def seen_as(spec: Spec | None, shape: tuple[int, ...]) -> Lying | None:
+    """An operand in a frame of which `shape` is its part, without strides if it must be copied for that."""
+    if spec is None:
+        return None
+    steps = view_strides(spec.shape, strides_of(spec), shape)
+    if steps is None:
+        return Lying(spec.dtype, (), ())
+    return placed(Spec(spec.dtype, shape, tuple(steps)), len(shape))
 
 
 def from_end(x: Lying, shape: tuple[int, ...], axis: int) -> Lying:
@@ -130,12 +143,11 @@ class Frame:
         return x.dtype is not self.real or step not in (0, x.dtype.itemsize) or self.expanded(k)
 
     def _block(self) -> int:
-        """As many rows as one part of the work has; where rows are turned, as many as a cache line has."""
-        turned = any(
-            self.copied(k) and abs(self.kept[-1][1 + k]) < abs(self.step[1 + k])
-            for k in range(len(self.operands))
-        )
-        return max(PART // max(self.length, 1), LANES if turned else 1)
+        """How many rows are one part of the work; where they are turned, so many as some cache lines hold."""
+        slots = range(len(self.operands))
+        turned = any(self.copied(k) and abs(self.kept[-1][1 + k]) < abs(self.step[1 + k]) for k in slots)
+        length = max(self.length, 1)
+        return max(PART // length, min(max(TURNED // length, LANES), 4 * LANES) if turned else 1)
 
     def scratch_of(self, k: int) -> tuple[int, int, int]:
         """The runs and the numbers of a run of a copied operand, and the bytes for a block of its rows."""
@@ -186,11 +198,42 @@ def row_plan(
     are its results. Half precisions are computed in float32. Without a run for them all, or if rows are more
     than runs of numbers, the work is left to the kernel.
     """
-    dtypes = {x.dtype for x in operands if x is not None}
-    real = float64 if float64 in dtypes else float32
-    plain = all(x is real or (x.kind == "f" and x.itemsize == 2 and real is float32) for x in dtypes)
+    real = real_of(operands, len(shape))
+    if real is None:
+        return Plan(results)
     frame = Frame(shape, axes, operands, inputs, real=real, parameters=parameters)
-    if not plain or not frame.fits:
+    if not frame.fits:
         return Plan(results)
     geometry = frame.geometry()
     return Plan(results, RUNS[name][real.name], geometry, frame.parts, frame.scratch, refuse)
+
+
+def columns_plan(
+    name: str,
+    results: Any,
+    operands: Sequence[Lying | None],
+    inputs: int,
+    shape: tuple[int, ...],
+    axes: Iterable[int],
+) -> Plan | None:
+    """The plan of sums over all rows, one for each number of a row; None if these lie nearer in memory."""
+    real = real_of(operands, len(shape))
+    if real is None:
+        return None
+    frame = Frame(shape, axes, operands, inputs, math.prod(shape), real=real)
+    nearer = abs(frame.kept[-1][1]) < abs(frame.step[1])
+    if nearer or len(frame.kept) > 1 or len(frame.runs) > 1 or any(map(frame.copied, range(len(operands)))):
+        return None
+    frame.block = frame.kept[-1][0]
+    return Plan(results, RUNS[name][real.name], frame.geometry(), 1)
+
+
+def real_of(operands: Sequence[Lying | None], ndim: int) -> dtype | None:
+    """The type that operands in a frame of `ndim` dims are computed in; None if there is no body for them."""
+    given = [x for x in operands if x is not None]
+    if any(len(x.strides) != ndim for x in given):
+        return None
+    dtypes = {x.dtype for x in given}
+    real = float64 if float64 in dtypes else float32
+    plain = all(x is real or (x.kind == "f" and x.itemsize == 2 and real is float32) for x in dtypes)
+    return real if plain else None
