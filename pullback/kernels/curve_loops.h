@@ -4,7 +4,7 @@
    choice is computed on both sides. A `_slope` is the derivative. Then `power`. Then, for each function `f`,
    the loop `f_loop` of a ufunc, which LOOP1 to LOOP4 write, by how many inputs it has. Parameters that are
    numbers come with a step of zero, and the contiguous loop over x with such parameters is the one that
-   compilers make vector code of. What each computes is said where its op is declared, see `curves.pyx`.
+   compilers make vector code of; LOOP_VVP is for two runs of numbers and one number. What each computes is said where its op is declared, see `curves.pyx`.
    Read `logistic` and `silu`, then LOOP1. */
 
 #define EXP F(pb_exp)
@@ -170,6 +170,21 @@ POLYNOMIAL(hermite_polynomial_h,
 POLYNOMIAL(hermite_polynomial_he, double const next = x * here - k * more; more = here; here = next;)
 #undef POLYNOMIAL
 
+/* ---- of two or three numbers */
+
+/* NaN among them, the result is NaN; `high` wins where the bounds cross */
+PB_INLINE PB_REAL F(clamp)(PB_REAL x, PB_REAL low, PB_REAL high) {
+    PB_REAL const above = low != low ? low : x < low ? low : x;
+    return high != high ? high : above > high ? high : above;
+}
+/* from the nearer end, so that both weights 0 and 1 are exact */
+PB_INLINE PB_REAL F(lerp)(PB_REAL x, PB_REAL end, PB_REAL weight) {
+    PB_REAL const gap = end - x, near = x + weight * gap, far = end - gap * (1 - weight);
+    return PB_ABS(weight) < (PB_REAL)0.5 ? near : far;
+}
+PB_INLINE PB_REAL F(addcmul)(PB_REAL x, PB_REAL a, PB_REAL b, PB_REAL value) { return x + value * (a * b); }
+PB_INLINE PB_REAL F(addcdiv)(PB_REAL x, PB_REAL a, PB_REAL b, PB_REAL value) { return x + value * (a / b); }
+
 /* x to the power of one number, as PyTorch has it: of 2, 3, -1, -2 and the halves by simpler operations.
    NumPy's loop, handed over as `data`, is quick for x >= 0, so other whole powers get |x|. */
 #define EACH(value)                                                                                 \
@@ -255,6 +270,8 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
         for (i = 0; i < n; i++) *(PB_REAL*)(args[count] + i * steps[count]) = F(name) PASS_AT;      \
     }
 #define P(k) PB_REAL const p##k = *(PB_REAL const*)args[k];
+#define V(k) PB_REAL const* PB_RESTRICT v##k = (PB_REAL const*)args[k];
+#define RUNS_ON(k, out) (steps[k] == item && args[k] != args[out])
 #define LOOP2(name) LOOP(name, 2, steps[1] == 0, P(1), (x[i], p1), (AT(0), AT(1)))
 #define LOOP3(name)                                                                                 \
     LOOP(name, 3, steps[1] == 0 && steps[2] == 0, P(1) P(2), (x[i], p1, p2), (AT(0), AT(1), AT(2)))
@@ -325,6 +342,13 @@ LOOP1(deg2rad)
 LOOP1(rad2deg)
 LOOP1(sinc)
 LOOP4(nan_to_num)
+
+#define LOOP_VVP(name)                                                                              \
+    LOOP(name, 3, RUNS_ON(1, 3) && steps[2] == 0, V(1) P(2), (x[i], v1[i], p2), (AT(0), AT(1), AT(2)))
+#define LOOP_VVVP(name)                                                                             \
+    LOOP(name, 4, RUNS_ON(1, 4) && RUNS_ON(2, 4) && steps[3] == 0, V(1) V(2) P(3),                  \
+         (x[i], v1[i], v2[i], p3), (AT(0), AT(1), AT(2), AT(3)))
+
 LOOP1(logistic)
 LOOP1(gelu)
 LOOP1(gelu_slope)
@@ -349,6 +373,10 @@ LOOP3(hardtanh)
 LOOP3(within)
 LOOP4(elu)
 LOOP4(elu_slope)
+LOOP3(clamp)
+LOOP_VVP(lerp)
+LOOP_VVVP(addcmul)
+LOOP_VVVP(addcdiv)
 
 #undef EXP
 #undef LOOP_BOTH
@@ -357,5 +385,9 @@ LOOP4(elu_slope)
 #undef LOOP3
 #undef LOOP4
 #undef LOOP
+#undef LOOP_VVP
+#undef LOOP_VVVP
+#undef RUNS_ON
 #undef AT
 #undef P
+#undef V

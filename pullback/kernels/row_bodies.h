@@ -1,8 +1,9 @@
 /* Bodies of work on rows for float and double: see rows.h for pb_work, for_each_real.h for PB_REAL and F.
 
-   A body reads each row a few times: the largest number, exp(x - largest), the sum, and the result of it; or the
-   mean, what is off it, and the result. Sums run in LANES at a time, so that they are vector code, over blocks
-   of BLOCK numbers, and over the blocks in double: fast, and exact enough. SUM writes the loop for one term.
+   A body reads each row a few times: the largest number, exp(x - largest), the sum, and the result of it; or
+   the mean, what is off it, and the result. Sums run in LANES at a time, so that they are vector code, over
+   blocks of BLOCK numbers, and over the blocks in double: fast, and exact enough. SUM writes the loop for one
+   term.
    Read `softmax`, then `normalized`. */
 
 #define LANES 16
@@ -136,18 +137,38 @@ static PB_CLONES int F(logsumexp_slope)(pb_work const* w) {
 #define VECTOR(k) (w->p[k] && w->step[k])
 #define NUMBER(k, otherwise) (w->p[k] ? *AT(k, r, s) : (otherwise))
 
+/* The mean of a row, corrected for its rounding, and the squares of what is off it, summed. */
+#define MOMENTS                                                                                     \
+    double mean = 0, squares = 0;                                                                   \
+    if (w->p[CENTER]) EACH_RUN mean += F(sum)(AT(0, r, s), n);                                      \
+    mean /= count;                                                                                  \
+    PB_REAL const center = (PB_REAL)mean;                                                           \
+    EACH_RUN squares += F(sum_of_squares)(AT(0, r, s), center, n);                                  \
+    squares -= (mean - center) * (mean - center) * count;
+
+/* x | the variance with a correction, parameters[0], or its root if parameters[1]; the mean */
+#define CENTER 2
+static PB_CLONES int F(moments)(pb_work const* w) {
+    int64_t const n = w->length, count = n * w->segments;
+    EACH_ROW {
+        MOMENTS
+        double const variance = (squares > 0 ? squares : squares * 0) / (count - w->parameters[0]);
+        ONE(1, r) = (PB_REAL)(w->parameters[1] ? sqrt(variance) : variance);
+        ONE(2, r) = center;
+    }
+    return 0;
+}
+#undef CENTER
+
 /* x, weight, bias | y, mean, rstd, variance: y = (x - mean) * rstd * weight + bias,
-   rstd = 1 / sqrt(variance + eps); the variance is corrected for the rounding of the mean */
+   rstd = 1 / sqrt(variance + eps) */
+#define CENTER 4
 static PB_CLONES int F(normalized)(pb_work const* w) {
     int64_t const n = w->length, count = n * w->segments;
     int64_t i;
     EACH_ROW {
-        double mean = 0, squares = 0;
-        if (w->p[4]) EACH_RUN mean += F(sum)(AT(0, r, s), n);
-        mean /= count;
-        PB_REAL const center = (PB_REAL)mean;
-        EACH_RUN squares += F(sum_of_squares)(AT(0, r, s), center, n);
-        double const off = mean - center, variance = squares / count - off * off;
+        MOMENTS
+        double const variance = squares / count;
         PB_REAL const rstd = (PB_REAL)(1 / sqrt(variance + w->parameters[0]));
         if (w->p[4]) ONE(4, r) = center;
         ONE(5, r) = rstd;
@@ -276,6 +297,65 @@ static PB_CLONES int F(normalized_columns)(pb_work const* w) {
     return 0;
 }
 
+/* ---- x, y | the cosine of their angle, 1 / max(|x|, eps), 1 / max(|y|, eps) */
+
+/* The euclidean norm: where squares would overflow or vanish, of numbers over the largest. */
+PB_INLINE double F(length)(PB_REAL const* x, int64_t n) {
+    double const squares = F(sum_of_squares)(x, 0, n);
+    double top = 0, total = 0;
+    if ((squares > 1e-20 && squares < 1e30) || squares != squares) return sqrt(squares);
+    for (int64_t i = 0; i < n; i++) top = PB_ABS(x[i]) > top ? PB_ABS(x[i]) : top;
+    if (top == 0 || top - top != 0) return top;
+    for (int64_t i = 0; i < n; i++) total += (x[i] / top) * (x[i] / top);
+    return sqrt(total) * top;
+}
+
+static PB_CLONES int F(cosine)(pb_work const* w) {
+    double const eps = w->parameters[0];
+    int64_t const n = w->length;
+    EACH_ROW {
+        PB_REAL const *x = AT(0, r, 0), *y = AT(1, r, 0);
+        double const a = F(length)(x, n), b = F(length)(y, n);
+        double const first = 1 / (a < eps ? eps : a), second = 1 / (b < eps ? eps : b);
+        double along = F(sum_of_products)(x, 0, y, n) * first * second;
+        if (along - along != 0) { /* the products overflow, but not those of unit vectors */
+            along = 0;
+            for (int64_t i = 0; i < n; i++) along += (x[i] * first) * (y[i] * second);
+        }
+        ONE(2, r) = (PB_REAL)along;
+        ONE(3, r) = (PB_REAL)first;
+        ONE(4, r) = (PB_REAL)second;
+    }
+    return 0;
+}
+
+#include "pullback/kernels/loss_bodies.h"
+
+/* ---- glu: the halves a, b | a * sigmoid(b), and g, a, b | the gradients of a and b */
+
+static PB_CLONES int F(glu)(pb_work const* w) {
+    EACH_ROW EACH_RUN {
+        PB_REAL const *PB_RESTRICT a = AT(0, r, s), *PB_RESTRICT b = AT(1, r, s);
+        PB_REAL* PB_RESTRICT out = AT(2, r, s);
+        for (int64_t i = 0; i < w->length; i++) out[i] = a[i] * F(rise)(b[i]);
+    }
+    return 0;
+}
+
+static PB_CLONES int F(glu_slope)(pb_work const* w) {
+    EACH_ROW EACH_RUN {
+        PB_REAL const *PB_RESTRICT g = AT(0, r, s), *PB_RESTRICT a = AT(1, r, s);
+        PB_REAL const* PB_RESTRICT b = AT(2, r, s);
+        PB_REAL *PB_RESTRICT da = AT(3, r, s), *PB_RESTRICT db = AT(4, r, s);
+        for (int64_t i = 0; i < w->length; i++) {
+            PB_REAL const up = F(rise)(b[i]), down = F(rise)(-b[i]);
+            da[i] = g[i] * up;
+            db[i] = g[i] * a[i] * up * down;
+        }
+    }
+    return 0;
+}
+
 #undef LANES
 #undef BLOCK
 #undef EXP
@@ -293,3 +373,5 @@ static PB_CLONES int F(normalized_columns)(pb_work const* w) {
 #undef VECTOR
 #undef NUMBER
 #undef CHUNK
+#undef MOMENTS
+#undef CENTER

@@ -23,7 +23,12 @@ cdef extern from *:
     #define BODIES(op) BODY(op, float32, float) BODY(op, float64, double)
     BODIES(softmax) BODIES(log_softmax) BODIES(softmax_slope) BODIES(log_softmax_slope)
     BODIES(logsumexp_slope) BODIES(normalized) BODIES(normalized_slope) BODIES(normalized_sums)
-    BODIES(normalized_columns) BODIES(scaled)
+    BODIES(normalized_columns) BODIES(scaled) BODIES(glu) BODIES(glu_slope) BODIES(cosine)
+    BODIES(moments)
+    #define LOSSES(M) M(mse) M(huber) M(smooth_l1) M(soft_margin) M(bce_logits)
+    #define LOSS_BODIES(op) BODIES(op) BODIES(op##_total) BODIES(op##_slope)
+    #define LOSS_REALS(op) REALS(op) REALS(op##_total) REALS(op##_slope)
+    LOSSES(LOSS_BODIES)
 
     typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
     #define RUN(op, type) {#op, #type, pb_##op##_##type},
@@ -37,7 +42,8 @@ cdef extern from *:
         FLOATS(prod_slope) FLOATS(cumprod_slope) FLOATS(logcumsumexp_slope)
         REALS(softmax) REALS(log_softmax) REALS(softmax_slope) REALS(log_softmax_slope)
         REALS(logsumexp_slope) REALS(normalized) REALS(normalized_slope) REALS(normalized_sums)
-        REALS(normalized_columns) REALS(scaled)
+        REALS(normalized_columns) REALS(scaled) REALS(glu) REALS(glu_slope) REALS(cosine)
+        REALS(moments) LOSSES(LOSS_REALS)
     };
     #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
     """

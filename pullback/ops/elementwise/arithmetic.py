@@ -483,6 +483,8 @@ THREE_AND_VALUE = ("self", "tensor1", "tensor2", "value")
 
 _addcmul = elementwise(
     "addcmul",
+    "pullback.kernels.curves:addcmul",
+    loops_for="f",
     kernel=lambda self, tensor1, tensor2, value: self + value * (tensor1 * tensor2),
     inputs=THREE_AND_VALUE,
     kinds="TTTN",
@@ -524,6 +526,8 @@ def _as_kind(value: Any, dtype: Any) -> Any:
 
 _addcdiv = elementwise(
     "addcdiv",
+    "pullback.kernels.curves:addcdiv",
+    loops_for="f",
     kernel=lambda self, tensor1, tensor2, value: self + value * (tensor1 / tensor2),
     inputs=THREE_AND_VALUE,
     kinds="TTTN",
@@ -571,6 +575,8 @@ def _lerp_kernel(self: Any, end: Any, weight: Any) -> Any:
 
 _lerp = elementwise(
     "lerp",
+    "pullback.kernels.curves:lerp",
+    loops_for="f",
     kernel=_lerp_kernel,
     inputs=("self", "end", "weight"),
     kinds="TTN",

@@ -414,6 +414,7 @@ def _clamp(
     return elementwise(
         name,
         loop,
+        loops_for="bif" if kernel is None else "f",
         kernel=kernel or loop,
         inputs=("self", *bounds),
         kinds="TNN"[: 1 + len(bounds)],
@@ -443,7 +444,7 @@ _HIGH = {
 _clamp_between = _clamp(
     "clamp_between",
     "clamp",
-    None,
+    "pullback.kernels.curves:clamp",
     ("min", "max"),
     "clamp_cpu",
     {

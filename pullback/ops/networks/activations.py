@@ -15,13 +15,13 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.core.dtype_names import type_name
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.meta import meta_array
 from pullback.core.op import elementwise, function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.signatures import signature_of, without
 from pullback.core.types import Array
+from pullback.ops.reductions.row_plans import Lying, elementwise_plan, placed, strides_of
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import unimplemented
 from pullback.ops.shared.zero_times_infinity import times
@@ -313,7 +313,7 @@ written(celu, "torch.celu_", "nn.functional.celu_")
 # ------------------------------------------------------------------------------------ gated
 
 
-def _glu_axis(self: Any, dim: int) -> int:
+def _glu_axis(self: Spec, dim: int) -> int:
     """The dim that is halved, checked."""
     if not self.ndim:
         raise RuntimeError("glu does not support scalars because halving size must be even")
@@ -321,7 +321,7 @@ def _glu_axis(self: Any, dim: int) -> int:
     if self.shape[axis] % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {self.shape[axis]}")
     if self.dtype.kind != "f":
-        raise NotImplementedError(f"\"glu_cpu\" not implemented for '{type_name(self)}'")
+        raise NotImplementedError(f"\"glu_cpu\" not implemented for '{self.dtype.type_name}'")
     return axis
 
 
@@ -335,26 +335,51 @@ def glu(self: Array, dim: int = -1) -> Array:
     >>> torch.nn.functional.glu(torch.tensor([1.0, 2.0, 0.0, 0.0]))
     tensor([0.5000, 1.0000])
     """
-    axis = _glu_axis(self, dim)
-    value, gate = np.split(self, 2, axis)
+    value, gate = np.split(self, 2, wrap_dim(dim, self.ndim))
     return value / (1 + np.exp(-gate))
 
 
-@glu.meta
-def _glu_meta(self: Any, dim: int) -> Any:
+def _halves(x: Spec, axis: int) -> tuple[Lying, Lying]:
+    """The two halves of a tensor along a dim, as operands."""
+    shape = (*x.shape[:axis], x.shape[axis] // 2, *x.shape[axis + 1 :])
+    first = placed(Spec(x.dtype, shape, strides_of(x)), x.ndim)
+    return first, first._replace(start=strides_of(x)[axis] * shape[axis], shares=True)
+
+
+@glu.prepare
+def _plan_glu(self: Spec, dim: int) -> Plan:
     axis, shape = _glu_axis(self, dim), list(self.shape)
     shape[axis] //= 2
-    return meta_array(shape, self.dtype)
+    result = Spec(self.dtype, tuple(shape))
+    operands = [*_halves(self, axis), placed(result, self.ndim)]
+    return elementwise_plan("glu", result, operands, 2, result.shape)
 
 
-def _glu_vjp(g: Tensor, self: Tensor, dim: int) -> Tensor:
-    value, gate = ops.chunk(self, 2, dim)
+@op(name="glu_slope", places="", batch="leading")
+def _glu_slope(self: Array, input: Array, dim: int) -> Array:
+    """The gradient of the input for that of the result, `self`; `dim` is negative."""
+    value, gate = np.split(input, 2, dim)
+    s = 1 / (1 + np.exp(-gate))
+    return np.concatenate([self * s, self * value * s * (1 - s)], dim)
+
+
+@_glu_slope.prepare
+def _plan_glu_slope(self: Spec, input: Spec, dim: int) -> Plan:
+    result, axis = Spec(input.dtype, input.shape), dim % input.ndim
+    operands = [placed(self, input.ndim), *_halves(input, axis), *_halves(result, axis)]
+    return elementwise_plan("glu_slope", result, operands, 3, self.shape)
+
+
+@_glu_slope.joint_vjp
+def _glu_slope_vjp(g: Tensor, self: Tensor, input: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    (va, vb), (value, gate) = ops.chunk(g, 2, dim), ops.chunk(input, 2, dim)
     s = ops.sigmoid(gate)
-    open = g * s
-    return ops.cat([open, open * value * (1 - s)], dim)
+    rise = s * (1 - s)
+    by_gate = self * rise * (va + vb * value * (1 - 2 * s))
+    return va * s + vb * value * rise, ops.cat([vb * self * rise, by_gate], dim)
 
 
-glu.vjp(self=_glu_vjp)
+glu.vjp(self=lambda g, self, dim: _glu_slope(g, self, wrap_dim(dim, self.ndim) - self.ndim))
 
 
 # -------------------------------------------------------------------------- made of other ops

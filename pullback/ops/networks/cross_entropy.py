@@ -1,7 +1,7 @@
 """Losses of classes: nll_loss and cross_entropy, of class numbers or of probabilities.
 
 `nll_loss` picks from each row: a linear map, whose derivative, `_nll_slope`, is its adjoint, and the
-derivative of that is the map again. Both run in `kernels/nll.pyx`. `cross_entropy` is `log_softmax` and
+derivative of that is the map again. Both run by plans, `kernels/nll.h`. `cross_entropy` is `log_softmax` and
 `nll_loss`. Read `_nll` first.
 """
 
@@ -14,25 +14,19 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import int64
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import int64, uint8
 from pullback.core.op import function, op
 from pullback.core.types import Array
-from pullback.kernels.nll import pick, put, total_weight
-from pullback.ops.networks.reduction import MEAN, NONE, loss, reduced, reduced_meta, reduction_of
-from pullback.ops.reductions.reduce import sum_array
+from pullback.kernels.nll import RUNS
+from pullback.ops.networks.reduction import MEAN, NONE, loss, reduced, reduction_of
+from pullback.ops.reductions.reduce import sum_array, widened
+from pullback.ops.reductions.row_plans import strides_of
+from pullback.ops.shared.dims import view_strides
 
 IGNORED = -100
 
 # ----------------------------------------------------------------------------------- kernels
-
-
-def _target_and_weight(target: Any, weight: Any, dtype: Any) -> tuple[Any, Any]:
-    """The target as contiguous int64 and the weights contiguous, in one dtype with the input."""
-    if weight is not None:
-        weight = np.ascontiguousarray(weight, dtype)
-    return np.ascontiguousarray(target, np.int64), weight
 
 
 def _rows_classes_rest(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -42,20 +36,63 @@ def _rows_classes_rest(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return shape[0], shape[1], math.prod(shape[2:])
 
 
+def _used(target: Array, weight: Array | None, ignore_index: int, classes: int) -> tuple[Array, Array]:
+    """The class numbers, zero for what is ignored, and the weight of each row. IndexError for no class."""
+    kept = target != ignore_index
+    index = np.where(kept, target, 0).astype(np.int64)
+    if bool(((index < 0) | (index >= classes)).any()):
+        raise _no_class(target, ignore_index, classes)
+    return index, kept * (np.float32(1) if weight is None else weight[index])
+
+
+def _no_class(target: Array, ignore_index: int, classes: int) -> IndexError:
+    """The error for the first target that is no class."""
+    wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
+    return IndexError(f"Target {wrong.reshape(-1)[0]} is out of bounds.")
+
+
 def _nll_kernel(self: Any, target: Any, weight: Any, reduction: int, ignore_index: int) -> Any:
-    target, weight = _target_and_weight(target, weight, self.dtype)
-    picked = pick(
-        np.ascontiguousarray(self).reshape(_rows_classes_rest(self.shape)), target, weight, ignore_index
-    )
+    rows, classes, rest = _rows_classes_rest(self.shape)
+    index, factors = _used(target.reshape(rows, rest), weight, ignore_index, classes)
+    picked = np.take_along_axis(self.reshape(rows, classes, rest), index[:, None], 1)[:, 0]
+    losses = np.asarray(-factors * picked, self.dtype)
     if reduction == NONE:
-        return picked.reshape(target.shape if self.ndim > 1 else ())
-    total = sum_array(picked, None, False)
-    if reduction == MEAN:
-        np.true_divide(total, total_weight(target, weight, ignore_index), total)
-    return total
+        return losses.reshape(target.shape if self.ndim > 1 else ())
+    total = sum_array(losses, None, False)
+    return np.true_divide(total, factors.sum(), total) if reduction == MEAN else total
 
 
-@op(name="nll_slope", places="")
+def _nll_plan(
+    name: str,
+    result: Spec,
+    x: Spec,
+    target: Spec,
+    weight: Spec | None,
+    up: Spec,
+    reduction: int,
+    ignore_index: int,
+) -> Plan:
+    """The plan of a loss, or of its gradient: `x` lies like the input, `up` like the loss."""
+    rows, classes, rest = _rows_classes_rest(x.shape)
+    each = reduction == NONE
+    views = [view_strides(t.shape, strides_of(t), (rows, rest)) for t in (target, *([up] if each else []))]
+    seen = view_strides(x.shape, strides_of(x), (rows, classes, rest))
+    if seen is None or None in views:
+        return Plan(result)
+    steps = [n for view in (*views, *([] if each else [(0, 0)])) for n in view or ()]
+    step = 0 if weight is None else strides_of(weight)[0]
+    head = rows, classes, rest, ignore_index, reduction, int(weight is not None), int(target.dtype is uint8)
+
+    def refuse(status: int, input: Array, target: Array, *rest: Any) -> IndexError:
+        return _no_class(target, ignore_index, classes)
+
+    parts = rows if each or name == "nll_slope" else 1
+    return Plan(
+        result, RUNS[name][x.dtype.name], (*head, *steps[:2], step, *seen, *steps[2:]), parts, 0, refuse
+    )
+
+
+@op(name="nll_slope", places="", takes_half=True)
 def _nll_slope(
     self: Array,
     target: Array,
@@ -65,14 +102,29 @@ def _nll_slope(
     shape: tuple[int, ...],
 ) -> Any:
     """The gradient of `nll_loss` for the gradient `self` of its result."""
-    target, weight = _target_and_weight(target, weight, self.dtype)
-    total = total_weight(target, weight, ignore_index) if reduction == MEAN else 1.0
-    scale = 1 / total if total else math.nan
-    g = np.ascontiguousarray(self).reshape(self.shape)
-    return put(g, scale, target, weight, ignore_index, *_rows_classes_rest(shape)).reshape(shape)
+    rows, classes, rest = _rows_classes_rest(shape)
+    index, factors = _used(target.reshape(rows, rest), weight, ignore_index, classes)
+    share = self if reduction == NONE else np.broadcast_to(self, target.shape)
+    share = -widened(share).reshape(rows, rest) * factors
+    result = np.zeros((rows, classes, rest), share.dtype)
+    share = share / factors.sum() if reduction == MEAN else share
+    np.put_along_axis(result, index[:, None], share[:, None], 1)
+    return result.reshape(shape).astype(self.dtype, copy=False)
 
 
-_nll_slope.meta(lambda self, target, weight, reduction, ignore_index, shape: meta_array(shape, self.dtype))
+@_nll_slope.prepare
+def _plan_nll_slope(
+    self: Spec,
+    target: Spec,
+    weight: Spec | None,
+    reduction: int,
+    ignore_index: int,
+    shape: tuple[int, ...],
+) -> Plan:
+    result = Spec(self.dtype, shape)
+    if weight is not None and weight.dtype is not self.dtype:
+        return Plan(result)
+    return _nll_plan("nll_slope", result, result, target, weight, self, reduction, ignore_index)
 
 
 def _nll_slope_vjp(
@@ -133,14 +185,14 @@ def _nll_vjp(
 
 @op(name="nll_loss", places="")
 def _nll(self: Array, target: Array, weight: Array | None, reduction: int, ignore_index: int) -> Any:
-    _check_nll(self, target, weight)
     return _nll_kernel(self, target, weight, reduction, ignore_index)
 
 
-@_nll.meta
-def _nll_meta(self: Array, target: Array, weight: Any, reduction: int, ignore_index: int) -> Array:
+@_nll.prepare
+def _plan_nll(self: Spec, target: Spec, weight: Any, reduction: int, ignore_index: int) -> Plan:
     _check_nll(self, target, weight)
-    return reduced_meta(target.shape if self.ndim > 1 else (), self.dtype, reduction)
+    result = Spec(self.dtype, target.shape if self.ndim > 1 and reduction == NONE else ())
+    return _nll_plan("nll", result, self, target, weight, result, reduction, ignore_index)
 
 
 _nll.vjp(self=_nll_vjp)
@@ -148,14 +200,14 @@ _nll.vjp(self=_nll_vjp)
 
 @op(name="nll_loss2d", places="", grad_name="NllLoss2DBackward0")
 def _nll2d(self: Array, target: Array, weight: Array | None, reduction: int, ignore_index: int) -> Any:
-    _check_nll2d(self, target, weight)
     return _nll_kernel(self, target, weight, reduction, ignore_index)
 
 
-@_nll2d.meta
-def _nll2d_meta(self: Array, target: Array, weight: Any, reduction: int, ignore_index: int) -> Array:
+@_nll2d.prepare
+def _plan_nll2d(self: Spec, target: Spec, weight: Any, reduction: int, ignore_index: int) -> Plan:
     _check_nll2d(self, target, weight)
-    return reduced_meta(target.shape, self.dtype, reduction)
+    result = Spec(self.dtype, target.shape if reduction == NONE else ())
+    return _nll_plan("nll", result, self, target, weight, result, reduction, ignore_index)
 
 
 _nll2d.vjp(self=_nll_vjp)
@@ -388,17 +440,17 @@ def linear_cross_entropy(
 # ---------------------------------------------------------------------------------- what is refused
 
 
-def _check_nll_dtypes(name: str, self: Any, target: Any, weight: Any) -> None:
+def _check_nll_dtypes(name: str, self: Spec, target: Spec, weight: Spec | None) -> None:
     """Refuses other dtypes than floats, class numbers, and weights like the input."""
-    if target.dtype not in (np.int64, np.uint8):
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {type_name(target)}")
+    if target.dtype not in (int64, uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {target.dtype.type_name}")
     if self.dtype.kind != "f":
-        raise NotImplementedError(f"\"{name}\" not implemented for '{type_name(self)}'")
-    if weight is not None and weight.dtype != self.dtype:
-        raise RuntimeError(f"expected scalar type {type_name(self)} but found {type_name(weight)}")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{self.dtype.type_name}'")
+    if weight is not None and weight.dtype is not self.dtype:
+        raise RuntimeError(f"expected scalar type {self.dtype.type_name} but found {weight.dtype.type_name}")
 
 
-def _check_nll(self: Array, target: Array, weight: Array | None) -> None:
+def _check_nll(self: Spec, target: Spec, weight: Spec | None) -> None:
     if target.ndim > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     classes = self.shape[-1]
@@ -413,7 +465,7 @@ def _check_nll(self: Array, target: Array, weight: Array | None) -> None:
     _check_nll_dtypes("nll_loss_out_frame", self, target, weight)
 
 
-def _check_nll2d(self: Array, target: Array, weight: Array | None) -> None:
+def _check_nll2d(self: Spec, target: Spec, weight: Spec | None) -> None:
     if target.ndim != 3:
         raise RuntimeError(
             "only batches of spatial targets supported (3D tensors) but got targets of dimension: "

@@ -13,13 +13,16 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, from_array, result_type
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import distances
-from pullback.ops.reductions.norms import norm_slope
+from pullback.ops.reductions.norms import norm_array, norm_slope
+from pullback.ops.reductions.reduce import sum_array, widened
+from pullback.ops.reductions.row_plans import placed, row_plan
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -199,9 +202,56 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         )
     x1, x2 = ops.broadcast_tensors(x1.to(kind), x2.to(kind))
     dim = wrap_dim(dim, x1.ndim)
-    sizes = (ops.vector_norm(x, 2, dim, True) for x in (x1, x2))
-    first, second = (x / ops.clamp_min(size, eps) for x, size in zip((x1, x2), sizes, strict=True))
-    return ops.sum(first * second, dim)
+    return (
+        ops.squeeze(_cosine(x1, x2, dim - x1.ndim, eps)[0], dim) if x1.ndim else _cosine_of_two(x1, x2, eps)
+    )
+
+
+def _cosine_of_two(x1: Tensor, x2: Tensor, eps: float) -> Tensor:
+    """Of numbers, which count as vectors of one."""
+    first, second = (x / ops.clamp_min(ops.abs(x), eps) for x in (x1, x2))
+    return first * second
+
+
+@op(name="cosine_of_angle", places="", takes_half=True, batch="leading")
+def _cosine(self: Array, other: Array, dim: int, eps: float) -> Any:
+    """The cosine along a dim, a negative number that stays as one of one, and 1 / max(norm, eps) of both."""
+    rows = [widened(a) for a in (self, other)]
+    first, second = (1 / np.maximum(norm_array(a, 2, (dim,), True), eps) for a in rows)
+    cosine = sum_array(np.asarray((rows[0] * first) * (rows[1] * second)), (dim % self.ndim,), True)
+    return tuple([t.astype(self.dtype) for t in (cosine, first, second)])
+
+
+@_cosine.prepare
+def _plan_cosine(self: Spec, other: Spec, dim: int, eps: float) -> Plan:
+    axis = dim % self.ndim
+    one = Spec(self.dtype, tuple([1 if d == axis else n for d, n in enumerate(self.shape)]))
+    operands = [placed(t, self.ndim) for t in (self, other, one, one, one)]
+    return row_plan("cosine", (one, one, one), operands, 2, self.shape, (axis,), (eps,))
+
+
+@_cosine.joint_vjp
+def _cosine_vjp(
+    grads: Any,
+    self: Tensor,
+    other: Tensor,
+    eps: float,
+    result0: Tensor,
+    result1: Tensor,
+    result2: Tensor,
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Of c = x y / (|x| |y|): g (y / (|x| |y|) - c x / |x|**2), the latter only where |x| is above eps."""
+    g, g1, g2 = (0.0 if t is None else t for t in grads)
+
+    def slope(x: Tensor, y: Tensor, r: Tensor, s: Tensor, up: Any) -> Tensor:
+        back = ops.where(r * eps < 1, r * r * (g * result0 + up * r), 0.0)
+        return (g * r * s) * y - back * x
+
+    return (
+        slope(self, other, result1, result2, g1) if needs[0] else None,
+        slope(other, self, result2, result1, g2) if needs[1] else None,
+    )
 
 
 cosine_similarity = explained(cosine_similarity, places="t", aliases=("nn.functional.cosine_similarity",))

@@ -15,6 +15,8 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, result_type
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import promote_types
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
@@ -30,6 +32,8 @@ from pullback.ops.networks.reduction import (
     reduction_of,
     share,
 )
+from pullback.ops.reductions.reduce import widened
+from pullback.ops.reductions.row_plans import elementwise_plan, placed, spread
 from pullback.ops.shared.batches import padded, rank
 from pullback.ops.shared.refusals import unimplemented
 
@@ -77,12 +81,156 @@ def _loss_batch(level: Any, op: Op, self: Any, target: Any, *args: Any) -> Any:
     return reduced_batch(level, op(*given), reduction)
 
 
-# --------------------------------------------------------------------------------------- shapes
+# ---------------------------------------------------------------------------- plans, and the slopes
 
 
-def _loss_meta(self: Array, target: Array, reduction: int, *options: Any) -> Array:
-    """Of an input and a target that broadcast, of one dtype."""
-    return reduced_meta(ops.common_shape(self.shape, target.shape), self.dtype, reduction)
+def _loss_plan(
+    name: str,
+    self: Spec,
+    target: Spec,
+    reduction: int,
+    k: float = 1.0,
+    weight: Spec | None = None,
+    third: Spec | None = None,
+) -> Plan:
+    """The plan of a loss of kernels/loss_bodies.h; of operands of several dtypes its kernel does it."""
+    given = [t for t in (self, target, weight, third) if t is not None]
+    shape = functools.reduce(ops.common_shape, [t.shape for t in given])
+    common = functools.reduce(promote_types, [t.dtype for t in given])
+    result = Spec(common, shape if reduction == NONE else ())
+    if any(t.dtype is not common for t in given) or common.kind != "f":
+        return Plan(result)
+    operands = [None if t is None else spread(t, shape) for t in (self, target, weight, third)]
+    count = float(math.prod(shape)) if reduction == MEAN else 1.0
+    if reduction == NONE:
+        return elementwise_plan(name, result, [*operands, spread(result, shape)], 4, shape, (1.0, k))
+    operands.append(placed(result, len(shape), ()))
+    return elementwise_plan(f"{name}_total", result, operands, 4, shape, (count, k), whole=True)
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+_SLOPES: dict[str, Any] = {
+    "mse": lambda x, y, k: 2 * (x - y),
+    "huber": lambda x, y, k: np.clip(x - y, -k, k),
+    "smooth_l1": lambda x, y, k: np.clip((x - y) / k, -1, 1),
+    "soft_margin": lambda x, y, k: -y * _sigmoid(-x * y),
+    "bce_logits": lambda x, y, k: (1 - y) * _sigmoid(x) - k * y * _sigmoid(-x),
+}
+"""The slopes of the losses by their input; `k` is the knee, or the weight of positive targets."""
+
+
+@op(name="loss_slope", places="", takes_half=True)
+def _loss_slope(
+    self: Array,
+    input: Array,
+    target: Array,
+    weight: Array | None,
+    third: Array | None,
+    reduction: int,
+    name: str,
+    k: float,
+) -> Any:
+    """The gradient of a loss's input for that of the loss, `self`; not yet summed to the input's shape."""
+    x, y = widened(input), widened(target)
+    slope = _SLOPES[name](x, y, x.dtype.type(k) if third is None else widened(third))
+    slope = slope if weight is None else slope * widened(weight)
+    g = widened(self) / slope.size if reduction == MEAN else widened(self)
+    return np.asarray(g * slope).astype(input.dtype, copy=False)
+
+
+@_loss_slope.prepare
+def _plan_loss_slope(
+    self: Spec,
+    input: Spec,
+    target: Spec,
+    weight: Spec | None,
+    third: Spec | None,
+    reduction: int,
+    name: str,
+    k: float,
+) -> Plan:
+    given = [t for t in (input, target, weight, third) if t is not None]
+    shape = functools.reduce(ops.common_shape, [t.shape for t in (self, *given)])
+    result = Spec(input.dtype, shape)
+    if any(t.dtype is not input.dtype for t in (self, *given)) or input.dtype.kind != "f":
+        return Plan(result)
+    up = spread(self, shape) if self.ndim else placed(self, len(shape), ())
+    operands = [up, *(None if t is None else spread(t, shape) for t in (input, target, weight, third))]
+    count = float(math.prod(shape)) if reduction == MEAN else 1.0
+    return elementwise_plan(f"{name}_slope", result, [*operands, spread(result, shape)], 5, shape, (count, k))
+
+
+def _bends(name: str, x: Tensor, y: Tensor, third: Tensor | None, k: float) -> tuple[Any, Any, Any]:
+    """How fast the slope changes with x, y and the third operand."""
+    if name == "soft_margin":
+        s = ops.sigmoid(-x * y)
+        rest = s * (1 - s)
+        return y * y * rest, x * y * rest - s, None
+    if name == "bce_logits":
+        s, p = ops.sigmoid(x), 1.0 if third is None else third
+        up, down = s * (1 - s), ops.sigmoid(-x)
+        return (1 - y) * up + p * y * up, -s - p * down, -y * down
+    if name == "mse":
+        return 2.0, -2.0, None
+    inside = ops.abs(x - y) < k
+    bend = ops.where(inside, 1 / k if name == "smooth_l1" else 1.0, 0.0).to(x.dtype)
+    return bend, -bend, None
+
+
+@_loss_slope.joint_vjp
+def _loss_slope_vjp(
+    g: Tensor,
+    self: Tensor,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    third: Tensor | None,
+    reduction: int,
+    name: str,
+    k: float,
+    needs: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    own = _loss_slope(g, input, target, weight, third, reduction, name, k) if needs[0] else None
+    if not any(needs[1:]):
+        return own, None, None, None, None
+    up = share(g * self, g.numel(), reduction)
+    scaled = up if weight is None else up * weight
+    by_x, by_y, by_third = _bends(name, input, target, third, k)
+    by_weight = _loss_slope(up, input, target, None, third, NONE, name, k) if weight is not None else None
+    return own, scaled * by_x, scaled * by_y, by_weight, None if third is None else scaled * by_third
+
+
+def _slope(name: str, g: Tensor, x: Tensor, y: Tensor, reduction: int, k: float = 1.0) -> Tensor:
+    """The gradient of x, of a loss of two operands that is the same if they change places."""
+    return _loss_slope(g, x, y, None, None, reduction, name, float(k))
+
+
+@_loss_slope.batch
+def _loss_slope_batch(
+    level: Any,
+    op: Op,
+    self: Any,
+    input: Any,
+    target: Any,
+    weight: Any,
+    third: Any,
+    reduction: int,
+    name: str,
+    k: float,
+) -> Any:
+    """The gradient of each sample's loss, spread over its elements."""
+    given = [t for t in (input, target, weight, third) if t is not None]
+    shape = functools.reduce(ops.common_shape, [tuple(t.shape) for t in given])
+    up = share(level.front(self), math.prod(shape), reduction)
+    parts: list[Any] = [up, input, target, weight, third]
+    for i, t in enumerate(parts):
+        if t is not None:
+            p = t if i == 0 else level.front(t)
+            parts[i] = padded(p, len(shape)) if p.ndim <= len(shape) else p
+    return level.wrap(op(*parts, NONE, name, k))
 
 
 # --------------------------------------------------------------------------- squares and distances
@@ -94,14 +242,10 @@ def _mse_loss(self: Array, target: Array, reduction: int) -> Any:
     return reduced_array(np.multiply(away, away, away), reduction)
 
 
-def _mse_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int) -> Tensor:
-    away = self - target
-    return away * share(g * 2, away.numel(), reduction)
-
-
-_mse_loss.meta(_loss_meta)
+_mse_loss.prepare(lambda self, target, reduction: _loss_plan("mse", self, target, reduction))
 _mse_loss.vjp(
-    self=_mse_slope, target=lambda g, self, target, reduction: _mse_slope(g, target, self, reduction)
+    self=lambda g, self, target, reduction: _slope("mse", g, self, target, reduction),
+    target=lambda g, self, target, reduction: _slope("mse", g, target, self, reduction),
 )
 
 
@@ -170,15 +314,12 @@ def _smooth_l1_loss(self: Array, target: Array, reduction: int, beta: float) -> 
     return reduced_array(_bent(away, beta) / away.dtype.type(beta), reduction)
 
 
-def _smooth_l1_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int, beta: float) -> Tensor:
-    away = self - target
-    return ops.clamp(away / beta, -1, 1) * share(g, away.numel(), reduction)
-
-
-_smooth_l1_loss.meta(_loss_meta)
+_smooth_l1_loss.prepare(
+    lambda self, target, reduction, beta: _loss_plan("smooth_l1", self, target, reduction, float(beta))
+)
 _smooth_l1_loss.vjp(
-    self=_smooth_l1_slope,
-    target=lambda g, self, target, reduction, beta: _smooth_l1_slope(g, target, self, reduction, beta),
+    self=lambda g, self, target, reduction, beta: _slope("smooth_l1", g, self, target, reduction, beta),
+    target=lambda g, self, target, reduction, beta: _slope("smooth_l1", g, target, self, reduction, beta),
 )
 
 
@@ -207,15 +348,12 @@ def _huber_loss(self: Array, target: Array, reduction: int, delta: float) -> Any
     return reduced_array(_bent(np.asarray(self - target), delta), reduction)
 
 
-def _huber_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int, delta: float) -> Tensor:
-    away = self - target
-    return ops.clamp(away, -delta, delta) * share(g, away.numel(), reduction)
-
-
-_huber_loss.meta(_loss_meta)
+_huber_loss.prepare(
+    lambda self, target, reduction, delta: _loss_plan("huber", self, target, reduction, float(delta))
+)
 _huber_loss.vjp(
-    self=_huber_slope,
-    target=lambda g, self, target, reduction, delta: _huber_slope(g, target, self, reduction, delta),
+    self=lambda g, self, target, reduction, delta: _slope("huber", g, self, target, reduction, delta),
+    target=lambda g, self, target, reduction, delta: _slope("huber", g, target, self, reduction, delta),
 )
 
 
@@ -255,11 +393,13 @@ def _soft_margin_loss(self: Array, target: Array, reduction: int) -> Any:
 
 
 def _soft_margin_slope(g: Tensor, self: Tensor, target: Tensor, reduction: int) -> Tensor:
+    if self.dtype.kind == "f":
+        return _slope("soft_margin", g, self, target, reduction)
     z = self * target
     return conj(-target * ops.sigmoid(-z)) * share(g, z.numel(), reduction)
 
 
-_soft_margin_loss.meta(_loss_meta)
+_soft_margin_loss.prepare(lambda self, target, reduction: _loss_plan("soft_margin", self, target, reduction))
 _soft_margin_loss.vjp(
     self=_soft_margin_slope,
     target=lambda g, self, target, reduction: _soft_margin_slope(g, target, self, reduction),
@@ -386,13 +526,7 @@ def _logits_slope(
     pos_weight: Tensor | None,
     reduction: int,
 ) -> Tensor:
-    s = ops.sigmoid(self)
-    if pos_weight is None:
-        slope = s - target
-    else:
-        positive = pos_weight * target
-        slope = (1 - target) * s - positive * ops.sigmoid(-self)
-    return _share(g, slope.numel(), reduction, weight) * slope
+    return _loss_slope(g, self, target, weight, pos_weight, reduction, "bce_logits", 1.0)
 
 
 def _logits_target_slope(
@@ -402,11 +536,9 @@ def _logits_target_slope(
     return _share(g, slope.numel(), reduction, weight) * slope
 
 
-@_bce_logits.meta
-def _bce_logits_meta(self: Array, target: Array, weight: Any, pos_weight: Any, reduction: int) -> Array:
-    given = [a for a in (self, target, weight, pos_weight) if a is not None]
-    shape = functools.reduce(ops.common_shape, [a.shape for a in given])
-    return reduced_meta(shape, np.result_type(*given), reduction)
+@_bce_logits.prepare
+def _plan_bce_logits(self: Spec, target: Spec, weight: Any, pos_weight: Any, reduction: int) -> Plan:
+    return _loss_plan("bce_logits", self, target, reduction, 1.0, weight, pos_weight)
 
 
 _bce_logits.vjp(

@@ -17,7 +17,7 @@ from pullback import ops, return_types
 from pullback.core._engine import Tensor
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import bool_, int64, uint8
+from pullback.core.dtypes import bool_, uint8
 from pullback.core.op import op
 from pullback.core.types import Array, Dims
 from pullback.ops.reductions.plans import fold_plan, pick_plan
@@ -296,9 +296,8 @@ def _argument(name: str, search: Any, run: str) -> Any:
             raise RuntimeError(f"{name}(): does not support {kind} input")
         if dim is None and not self.size:
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-        if dim is None:
-            return Plan(Spec(int64, (1,) * self.ndim if keepdim else ()))
-        return pick_plan(f"{run}_pick", self, checked_axis(name, self, dim, keepdim), keepdim, values=False)
+        axis = None if dim is None else checked_axis(name, self, dim, keepdim)
+        return pick_plan(f"{run}_pick", self, axis, keepdim, values=False)
 
     side, index = ("largest", 2) if name == "argmax" else ("smallest", 1)
     kernel.__doc__ = f"""The index of the {side} element among all, or along `dim`: int64.

@@ -38,12 +38,14 @@ def fold_plan(
     return Plan(spec, run, *_geometry(x, axes, spec.dtype.itemsize, bits))
 
 
-def pick_plan(name: str, x: Spec, axis: int, keepdim: bool, values: bool) -> Plan:
-    """The plan of what picks an element along an axis: its index, or its value and its index."""
-    shape = kept_shape(x.shape, (axis,), keepdim)
+def pick_plan(name: str, x: Spec, axis: int | None, keepdim: bool, values: bool) -> Plan:
+    """The plan of what picks an element, along an axis or of all: its index, or its value and its index."""
+    shape = kept_shape(x.shape, range(x.ndim) if axis is None else (axis,), keepdim)
     indices, run = Spec(int64, shape), RUNS[name].get(x.dtype.name)
     results = (Spec(x.dtype, shape), indices) if values else indices
-    if run is None or not x.ndim:
+    if axis is None and x.contiguous:
+        x, axis = Spec(x.dtype, (x.size,), (x.itemsize,)), 0
+    if run is None or not x.ndim or axis is None:
         return Plan(results)
     geometry, parts = _geometry(x, (axis,), 1, int(values), whole=True)
     if x.size > LONG_SEARCH and not geometry[2]:

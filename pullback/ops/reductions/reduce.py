@@ -27,7 +27,7 @@ from pullback.core.settings import warn_each_time
 from pullback.core.types import Array, Dims, Number
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.reductions.plans import fold_plan, kept_shape
-from pullback.ops.reductions.row_plans import placed, scan_plan
+from pullback.ops.reductions.row_plans import placed, row_plan, scan_plan
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 from pullback.ops.shared.forms import explained
 
@@ -617,15 +617,27 @@ def _moments_gradient(
     return parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
 
 
-def _plan_moments(name: str, x: Spec, dim: Dims, keepdim: bool) -> Plan:
+def _plan_moments(name: str, x: Spec, dim: Dims, correction: float, keepdim: bool) -> Plan:
+    """The plan of a variance or deviation with the mean; without a degree of freedom the kernel does it."""
     _check_moments(name, x)
-    shape = reduced_shape(x.shape, dim, keepdim)
-    return Plan((Spec(x.dtype.to_real(), shape), Spec(x.dtype, shape)))
+    shape, axes = reduced_shape(x.shape, dim, keepdim), reduced_axes(dim, keepdim, x.ndim)
+    results = Spec(x.dtype.to_real(), shape), Spec(x.dtype, shape)
+    if reduced_count(x.shape, axes) <= correction:
+        return Plan(results)
+    along = range(x.ndim) if axes is None else axes
+    left = [d for d in range(x.ndim) if d not in along]
+    one = placed(Spec(x.dtype, tuple([x.shape[d] for d in left])), x.ndim, left)
+    parameters = float(correction), float(name == "std_mean")
+    return row_plan("moments", results, [placed(x, x.ndim), one, one], 1, x.shape, along, parameters)
 
 
-_var_mean.prepare(lambda self, dim, correction, keepdim: _plan_moments("var_mean", self, dim, keepdim))
+_var_mean.prepare(
+    lambda self, dim, correction, keepdim: _plan_moments("var_mean", self, dim, correction, keepdim)
+)
 _var_mean.vjp(self=_moments_gradient)
-_std_mean.prepare(lambda self, dim, correction, keepdim: _plan_moments("std_mean", self, dim, keepdim))
+_std_mean.prepare(
+    lambda self, dim, correction, keepdim: _plan_moments("std_mean", self, dim, correction, keepdim)
+)
 _std_mean.vjp(
     self=lambda g0, g1, self, dim, correction, keepdim, result0: _moments_gradient(
         None if g0 is None else _root_gradient(g0, result0), g1, self, dim, correction, keepdim

@@ -35,6 +35,7 @@ class Lying(NamedTuple):
     strides: tuple[int, ...]
     own: tuple[int, ...]
     start: int = 0
+    shares: bool = False  # it is another part of the tensor before it
 
 
 def strides_of(spec: Spec) -> tuple[int, ...]:
@@ -158,17 +159,16 @@ class Frame:
         return runs, span, -(-self.block * pitch * 8 // 64) * 64
 
     def geometry(self) -> tuple[int, ...]:
-        slots, self.scratch, place = [], 0, 0
+        slots, self.scratch, place = [], 0, -1
         for k, x in enumerate(self.operands):
             if x is None:
                 slots += [-1, 0, 0, 0, 0, 0, 0, 0]
                 continue
-            copied = self.copied(k)
+            copied, place = self.copied(k), place + (not x.shares)
             runs, span, size = self.scratch_of(k)
             slots += [place, x.start, self.apart[1 + k], self.step[1 + k], x.dtype.code if copied else 0]
             slots += [self.scratch, runs, span]
             self.scratch += size if copied else 0
-            place += 1
         bits = [struct.unpack("q", struct.pack("d", x))[0] for x in self.parameters]
         head = [
             len(self.operands),
@@ -206,6 +206,48 @@ def row_plan(
         return Plan(results)
     geometry = frame.geometry()
     return Plan(results, RUNS[name][real.name], geometry, frame.parts, frame.scratch, refuse)
+
+
+def spread(spec: Spec, shape: tuple[int, ...]) -> Lying:
+    """An operand broadcast to a frame, of which all dims are its own."""
+    strides = placed(spec, len(shape), range(len(shape) - spec.ndim, len(shape))).strides
+    return Lying(spec.dtype, strides, tuple(range(len(shape))))
+
+
+def elementwise_plan(
+    name: str,
+    results: Any,
+    operands: Sequence[Lying | None],
+    inputs: int,
+    shape: tuple[int, ...],
+    parameters: Sequence[float] = (),
+    whole: bool = False,
+) -> Plan:
+    """The plan of work on each number by itself: rows as long as operands allow, or as a part of the work.
+
+    With `whole` all numbers are one row, since they are summed.
+    """
+    steps = [x.strides if x is not None else (0,) * len(shape) for x in operands]
+    if any(len(s) != len(shape) for s in steps):
+        return Plan(results)
+    dims = merged((n, *(s[d] for s in steps)) for d, n in enumerate(shape)) or [(1, *(0 for _ in steps))]
+    size = dims[-1][0]
+    row = next((n for n in range(PART, PART // 16, -1) if size % n == 0), size)
+    if size > PART and row < size and not whole:
+        dims[-1:] = [(size // row, *(row * step for step in dims[-1][1:])), (row, *dims[-1][1:])]
+    lying = [
+        None
+        if x is None
+        else Lying(x.dtype, tuple([dim[1 + k] for dim in dims]), _merged_own(x, dims), x.start, x.shares)
+        for k, x in enumerate(operands)
+    ]
+    axes = range(len(dims)) if whole else (len(dims) - 1,)
+    return row_plan(name, results, lying, inputs, tuple([n for n, *_ in dims]), axes, parameters)
+
+
+def _merged_own(x: Lying, dims: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The merged dims that are an operand's own: all, or none."""
+    return tuple(range(len(dims))) if x.own else ()
 
 
 def columns_plan(
