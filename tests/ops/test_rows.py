@@ -8,7 +8,7 @@ from library import ON_TORCH, torch
 
 F = torch.nn.functional
 DTYPES = {torch.float64: 1e-11, torch.float32: 5e-5, torch.float16: 2e-2, torch.bfloat16: 1.5e-1}
-SHAPES = [(8, 8), (3, 5), (40, 17), (2, 4, 6), (2, 4, 3, 5), (130, 300), (0, 4)]
+SHAPES = [(8, 8), (3, 5), (40, 17), (2, 4, 6), (2, 4, 3, 5), (130, 70), (0, 4)]
 
 
 def layouts(shape, dtype):
@@ -102,11 +102,11 @@ def pairs(x):
 
 KINDS = {
     "cumsum": along(torch.cumsum),
-    "cumprod": along(lambda x, dim: torch.cumprod(x / 2, dim)),
+    "cumprod": along(lambda x, dim: torch.cumprod(1 + x / 64, dim)),
     "cummax": along(torch.cummax),
     "cummin": along(torch.cummin),
     "logcumsumexp": along(torch.logcumsumexp),
-    "prod": along(lambda x, dim: torch.prod(x / 2, dim)),
+    "prod": along(lambda x, dim: torch.prod(1 + x / 64, dim)),
     "softmax": along(torch.softmax),
     "log_softmax": along(torch.log_softmax),
     "logsumexp": along(torch.logsumexp),
@@ -119,6 +119,10 @@ KINDS = {
     "halves": halves,
     "pairs": pairs,
 }
+
+
+FLAT = ("deviations", "batch")
+"""What has no gradient where all numbers of a row are one."""
 
 
 def results(function, args, options):
@@ -144,6 +148,8 @@ def test_both_ways_agree(kind, dtype):
         if kind == "classes" and not shape[0]:
             continue
         for x in layouts(shape, dtype):
+            if kind in FLAT and 0 in x.stride():
+                continue
             for case in KINDS[kind](x):
                 before = _plans.use_plans(True)
                 planned = results(*case)

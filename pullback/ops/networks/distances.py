@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, from_array, result_type
+from pullback.core._engine import Op, Tensor, from_array, result_type
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import from_numpy_dtype
@@ -213,12 +213,12 @@ def _cosine_of_two(x1: Tensor, x2: Tensor, eps: float) -> Tensor:
     return first * second
 
 
-@op(name="cosine_of_angle", places="", takes_half=True, batch="leading")
+@op(name="cosine_of_angle", places="", takes_half=True)
 def _cosine(self: Array, other: Array, dim: int, eps: float) -> Any:
     """The cosine along a dim, a negative number that stays as one of one, and 1 / max(norm, eps) of both."""
-    rows = [widened(a) for a in (self, other)]
-    first, second = (1 / np.maximum(norm_array(a, 2, (dim,), True), eps) for a in rows)
-    cosine = sum_array(np.asarray((rows[0] * first) * (rows[1] * second)), (dim % self.ndim,), True)
+    rows, axes = [widened(a) for a in (self, other)], (dim % self.ndim,)
+    first, second = (1 / np.maximum(norm_array(a, 2, axes, True), eps) for a in rows)
+    cosine = sum_array(np.asarray((rows[0] * first) * (rows[1] * second)), axes, True)
     return tuple([t.astype(self.dtype) for t in (cosine, first, second)])
 
 
@@ -228,6 +228,11 @@ def _plan_cosine(self: Spec, other: Spec, dim: int, eps: float) -> Plan:
     one = Spec(self.dtype, tuple([1 if d == axis else n for d, n in enumerate(self.shape)]))
     operands = [placed(t, self.ndim) for t in (self, other, one, one, one)]
     return row_plan("cosine", (one, one, one), operands, 2, self.shape, (axis,), (eps,))
+
+
+@_cosine.batch
+def _cosine_batch(level: Any, op: Op, self: Any, other: Any, dim: int, eps: float) -> Any:
+    return level.wrap(op(level.front(self), level.front(other), dim, eps))
 
 
 @_cosine.joint_vjp
