@@ -62,6 +62,7 @@ from pullback import _dynamo as _dynamo
 from pullback import _tensor as _tensor
 from pullback import _utils as _utils
 from pullback import accelerator as accelerator
+from pullback import amp as amp
 from pullback import autograd as autograd
 from pullback import backends as backends
 from pullback import compiler as compiler
@@ -101,6 +102,14 @@ from pullback.serialization.safetensors import load_safetensors as load_safetens
 from pullback.serialization import save as save
 from pullback.serialization.safetensors import save_safetensors as save_safetensors
 from pullback.cuda import AcceleratorError as AcceleratorError
+from pullback.amp.autocast_mode import autocast as autocast
+from pullback.amp.autocast_mode import is_autocast_enabled as is_autocast_enabled
+from pullback.amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
+from pullback.amp.autocast_mode import is_autocast_cpu_enabled as is_autocast_cpu_enabled
+from pullback.amp.autocast_mode import get_autocast_cpu_dtype as get_autocast_cpu_dtype
+from pullback.amp.autocast_mode import get_autocast_gpu_dtype as get_autocast_gpu_dtype
+from pullback.amp.autocast_mode import is_autocast_cache_enabled as is_autocast_cache_enabled
+from pullback.amp.autocast_mode import clear_autocast_cache as clear_autocast_cache
 from pullback.cuda import OutOfMemoryError as OutOfMemoryError
 bool: _dtype
 uint8: _dtype

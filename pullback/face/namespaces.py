@@ -34,6 +34,19 @@ ELSEWHERE = {
     "save": "serialization",
     "save_safetensors": "serialization.safetensors",
     "AcceleratorError": "cuda",
+    **dict.fromkeys(
+        [
+            "autocast",
+            "is_autocast_enabled",
+            "get_autocast_dtype",
+            "is_autocast_cpu_enabled",
+            "get_autocast_cpu_dtype",
+            "get_autocast_gpu_dtype",
+            "is_autocast_cache_enabled",
+            "clear_autocast_cache",
+        ],
+        "amp.autocast_mode",
+    ),
     "OutOfMemoryError": "cuda",
 }
 """Names of `torch` that are a module's, which is imported when one is first used."""

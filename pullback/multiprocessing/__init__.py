@@ -32,7 +32,6 @@ __all__ = [
     "set_sharing_strategy",
     "spawn",
     "start_processes",
-    *(name for name in multiprocessing.__all__ if not name.startswith("_")),
 ]
 
 _strategy = "file_descriptor"

@@ -38,6 +38,7 @@ LAYERS = [
     "multiprocessing",
     "utils",
     "version types",
+    "amp",
     "cuda",
     "accelerator cpu mps mtia xpu",
     "backends",
