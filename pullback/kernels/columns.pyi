@@ -1,6 +1,12 @@
+from typing import Any
+
 from pullback.core.types import Array
 
+IM2COL: Any
+COL2IM: Any
+
 class Geometry:
+    numbers: tuple[int, ...]
     taps: int
     places: int
     rows: int

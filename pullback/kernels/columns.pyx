@@ -11,9 +11,13 @@ In names, a tap is one place of the kernel, `step` the dilation, `count` how man
 dim. Read `Geometry`, `valid_range`, `fill_columns`; the depthwise part from its NOTE on.
 """
 
+from cpython.pycapsule cimport PyCapsule_New
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from numpy cimport import_array, ndarray, PyArray_DATA
+
+from pullback.core._plans cimport run_t
 
 import_array()
 
@@ -37,12 +41,23 @@ ctypedef fused real:
     double
 
 
+cdef struct Lattice:    # how windows lie in an image, for each of three spatial dims
+    int64_t size[3]
+    int64_t kernel[3]
+    int64_t stride[3]
+    int64_t pad[3]
+    int64_t step[3]
+    int64_t count[3]
+
+
 cdef class Geometry:
     """How windows lie in an image: five numbers for each of three spatial dims, and how many they are.
 
-    Dims that the image lacks come first, with one place.
+    Dims that the image lacks come first, with one place. `numbers` are those of a `Lattice`.
     """
 
+    cdef Lattice lattice
+    cdef readonly tuple numbers
     cdef Py_ssize_t size[3]
     cdef Py_ssize_t kernel[3]
     cdef Py_ssize_t stride[3]
@@ -64,6 +79,10 @@ cdef class Geometry:
             self.pad[d] = padding[k] if k >= 0 else 0
             self.step[d] = dilation[k] if k >= 0 else 1
             self.count[d] = out[k] if k >= 0 else 1
+        each = (self.size, self.kernel, self.stride, self.pad, self.step, self.count)
+        self.numbers = tuple([<object>n for part in each for n in part])
+        for d in range(18):
+            (<int64_t*>&self.lattice)[d] = self.numbers[d]
         self.taps = self.kernel[0] * self.kernel[1] * self.kernel[2]
         self.rows = self.count[0] * self.count[1]
         self.width = self.count[2]
@@ -82,7 +101,7 @@ cdef inline void valid_range(Py_ssize_t size, Py_ssize_t start, Py_ssize_t strid
     high[0] = max(min(high[0], count), low[0])
 
 
-cdef void fill_columns(item* image, item* columns, Geometry g, Py_ssize_t channels, Py_ssize_t pitch,
+cdef void fill_columns(item* image, item* columns, Lattice* g, Py_ssize_t channels, Py_ssize_t pitch,
                        Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """The columns of one image, for the rows of windows [first, last); a row of them every `pitch`."""
     cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], width = g.count[2], stride = g.stride[2]
@@ -118,7 +137,7 @@ cdef void fill_columns(item* image, item* columns, Geometry g, Py_ssize_t channe
                     row += pitch
 
 
-cdef void add_columns(number* image, number* columns, Geometry g, Py_ssize_t channels, Py_ssize_t pitch,
+cdef void add_columns(number* image, number* columns, Lattice* g, Py_ssize_t channels, Py_ssize_t pitch,
                       Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Adds columns into the image that they were taken from: the transpose of `fill_columns`."""
     cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], width = g.count[2], stride = g.stride[2]
@@ -148,7 +167,7 @@ cdef void add_columns(number* image, number* columns, Geometry g, Py_ssize_t cha
                     row += pitch
 
 
-cdef void all_columns(item* image, item* columns, Geometry g, Py_ssize_t images, Py_ssize_t channels,
+cdef void all_columns(item* image, item* columns, Lattice* g, Py_ssize_t images, Py_ssize_t channels,
                       Py_ssize_t jump, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t n, size = channels * g.size[0] * g.size[1] * g.size[2]
     for n in range(images):
@@ -168,18 +187,18 @@ def im2col(ndarray image, ndarray columns, Geometry g, Py_ssize_t images, Py_ssi
     cdef Py_ssize_t size = image.itemsize
     with nogil:
         if size == 4:
-            all_columns(<int*>a, <int*>b, g, images, channels, jump, pitch, first, last)
+            all_columns(<int*>a, <int*>b, &g.lattice, images, channels, jump, pitch, first, last)
         elif size == 8:
-            all_columns(<long long*>a, <long long*>b, g, images, channels, jump, pitch, first, last)
+            all_columns(<long long*>a, <long long*>b, &g.lattice, images, channels, jump, pitch, first, last)
         elif size == 16:
-            all_columns(<double complex*>a, <double complex*>b, g, images, channels, jump, pitch, first, last)
+            all_columns(<double complex*>a, <double complex*>b, &g.lattice, images, channels, jump, pitch, first, last)
         elif size == 2:
-            all_columns(<short*>a, <short*>b, g, images, channels, jump, pitch, first, last)
+            all_columns(<short*>a, <short*>b, &g.lattice, images, channels, jump, pitch, first, last)
         else:
-            all_columns(<char*>a, <char*>b, g, images, channels, jump, pitch, first, last)
+            all_columns(<char*>a, <char*>b, &g.lattice, images, channels, jump, pitch, first, last)
 
 
-cdef void all_images(number* image, number* columns, Geometry g, Py_ssize_t images, Py_ssize_t channels,
+cdef void all_images(number* image, number* columns, Lattice* g, Py_ssize_t images, Py_ssize_t channels,
                      Py_ssize_t jump, Py_ssize_t pitch, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     cdef Py_ssize_t n, size = channels * g.size[0] * g.size[1] * g.size[2]
     for n in range(images):
@@ -193,17 +212,68 @@ def col2im(ndarray image, ndarray columns, Geometry g, Py_ssize_t images, Py_ssi
     cdef void* b = PyArray_DATA(columns)
     cdef str code = image.dtype.char
     if code == "f":
-        all_images(<float*>a, <float*>b, g, images, channels, jump, pitch, first, last)
+        all_images(<float*>a, <float*>b, &g.lattice, images, channels, jump, pitch, first, last)
     elif code == "d":
-        all_images(<double*>a, <double*>b, g, images, channels, jump, pitch, first, last)
+        all_images(<double*>a, <double*>b, &g.lattice, images, channels, jump, pitch, first, last)
     elif code == "F":
-        all_images(<float complex*>a, <float complex*>b, g, images, channels, jump, pitch, first, last)
+        all_images(<float complex*>a, <float complex*>b, &g.lattice, images, channels, jump, pitch, first, last)
     elif code == "D":
-        all_images(<double complex*>a, <double complex*>b, g, images, channels, jump, pitch, first, last)
+        all_images(<double complex*>a, <double complex*>b, &g.lattice, images, channels, jump, pitch, first, last)
     elif image.itemsize == 4:
-        all_images(<int*>a, <int*>b, g, images, channels, jump, pitch, first, last)
+        all_images(<int*>a, <int*>b, &g.lattice, images, channels, jump, pitch, first, last)
     else:
-        all_images(<long long*>a, <long long*>b, g, images, channels, jump, pitch, first, last)
+        all_images(<long long*>a, <long long*>b, &g.lattice, images, channels, jump, pitch, first, last)
+
+
+# As steps of plans: an image is a part. The geometry: bytes of an element or the letter of its type, channels, jump,
+# pitch, then a Lattice.
+
+cdef int im2col_run(const int64_t* geometry, char** data, int64_t begin, int64_t end,
+                    char* scratch) noexcept nogil:
+    cdef int64_t size = geometry[0], channels = geometry[1], jump = geometry[2], pitch = geometry[3]
+    cdef Lattice* g = <Lattice*>(geometry + 4)
+    cdef int64_t rows = g.count[0] * g.count[1], n = end - begin
+    cdef char* a = data[0] + begin * channels * g.size[0] * g.size[1] * g.size[2] * size
+    cdef char* b = data[1] + begin * jump * size
+    if size == 4:
+        all_columns(<int*>a, <int*>b, g, n, channels, jump, pitch, 0, rows)
+    elif size == 8:
+        all_columns(<long long*>a, <long long*>b, g, n, channels, jump, pitch, 0, rows)
+    elif size == 16:
+        all_columns(<double complex*>a, <double complex*>b, g, n, channels, jump, pitch, 0, rows)
+    elif size == 2:
+        all_columns(<short*>a, <short*>b, g, n, channels, jump, pitch, 0, rows)
+    else:
+        all_columns(a, b, g, n, channels, jump, pitch, 0, rows)
+    return 0
+
+
+cdef int col2im_run(const int64_t* geometry, char** data, int64_t begin, int64_t end,
+                    char* scratch) noexcept nogil:
+    cdef int64_t code = geometry[0], channels = geometry[1], jump = geometry[2], pitch = geometry[3]
+    cdef Lattice* g = <Lattice*>(geometry + 4)
+    cdef int64_t size = 4 if code == c'f' else 16 if code == c'D' else 8
+    cdef int64_t rows = g.count[0] * g.count[1], n = end - begin
+    cdef int64_t image = channels * g.size[0] * g.size[1] * g.size[2] * size
+    cdef char* a = data[1] + begin * image
+    cdef char* b = data[0] + begin * jump * size
+    memset(a, 0, n * image)
+    if code == c'f':
+        all_images(<float*>a, <float*>b, g, n, channels, jump, pitch, 0, rows)
+    elif code == c'd':
+        all_images(<double*>a, <double*>b, g, n, channels, jump, pitch, 0, rows)
+    elif code == c'F':
+        all_images(<float complex*>a, <float complex*>b, g, n, channels, jump, pitch, 0, rows)
+    else:
+        all_images(<double complex*>a, <double complex*>b, g, n, channels, jump, pitch, 0, rows)
+    return 0
+
+
+cdef object _capsule(run_t run):
+    return PyCapsule_New(<void*>run, "pullback.run", NULL)
+
+
+IM2COL, COL2IM = _capsule(im2col_run), _capsule(col2im_run)
 
 
 # NOTE [Long rows]: a channel is copied into a padded plane, and its results get a plane of the same pitch,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from operator import index
 from typing import Any
 
@@ -21,13 +21,18 @@ import numpy as np
 from pullback import ops
 from pullback.core import _loops
 from pullback.core._engine import Op, Tensor, conj
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.kernels import columns as columns_kernels
+from pullback.kernels.columns import COL2IM, IM2COL
 from pullback.ops.images import refusals
 from pullback.ops.products.matmul import check_numbers
+from pullback.ops.products.plans import multiply
 from pullback.ops.shared.batches import affine, channels, folded, of_sample, unchannelled, unfolded
+from pullback.ops.shared.chains import Chain, Operand, Place, Step, operand
 from pullback.ops.shared.forms import public
 
 _COLUMN_TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied
@@ -255,20 +260,9 @@ def convolution(
     >>> torch.convolution(x, w, None, [1], [0], [1], False, [0], 1)
     tensor([[[2., 2.]]])
     """
-    shape = None if bias is None else bias.shape
-    geometry, size = _plan(
-        self.shape,
-        weight.shape,
-        shape,
-        *_as_tuples(stride, padding, dilation, transposed, output_padding),
-        groups,
+    geometry, size = _checked(
+        self, weight, bias, stride, padding, dilation, transposed, output_padding, groups
     )
-    if (
-        self.dtype != weight.dtype
-        or self.dtype.kind in "biu"
-        or (bias is not None and bias.dtype != self.dtype)
-    ):
-        refusals.check_conv_dtypes(self, weight, bias, transposed)
     x, w = _as_operands(self, weight)
     if transposed:
         y = correlate_transposed(x, w, geometry, groups, size)
@@ -279,16 +273,118 @@ def convolution(
     return y if y.dtype == self.dtype else y.astype(self.dtype)
 
 
-@convolution.meta
-def _convolution_meta(
-    self: Array, weight: Array, bias: Any, stride: Any, padding: Any, dilation: Any,
-    transposed: bool, output_padding: Any, groups: int,
-) -> Array:  # fmt: skip
-    shape = None if bias is None else bias.shape
+@convolution.prepare
+def _plan_convolution(
+    self: Spec, weight: Spec, bias: Spec | None, stride: Ints, padding: Ints, dilation: Ints,
+    transposed: bool, output_padding: Ints, groups: int,
+) -> Plan:  # fmt: skip
+    geometry, size = _checked(
+        self, weight, bias, stride, padding, dilation, transposed, output_padding, groups
+    )
+    made = weight.shape[1] * groups if transposed else weight.shape[0]
+    result = Spec(self.dtype, (self.shape[0], made, *size))
+    channels = made if transposed else self.shape[1]
+    if not _at_once(geometry, self, channels, weight.shape, groups):
+        return Plan(result)
+    chain = Chain(3 - (bias is None), result)
+    convolving = Convolving(chain, geometry, self.shape[0], groups, channels, weight.shape[0])
+    w = chain.widened(convolving.weights(1, weight))
+    if transposed:
+        y = chain.widened(convolving.results(chain.contiguous(0, self), self.dtype))
+        out = convolving.images(chain.result(), self.dtype)
+        done = out if w.dtype is self.dtype else chain.room(w.dtype, out.sizes)
+        columns = done if geometry.plain else convolving.columns(w.dtype)
+        multiply(chain, w, y, columns)
+        if columns is not done:
+            convolving.add_up(columns, done)
+    else:
+        x = chain.widened(convolving.images(chain.contiguous(0, self), self.dtype))
+        out = convolving.results(chain.result(), self.dtype)
+        done = out if w.dtype is self.dtype else chain.room(w.dtype, out.sizes)
+        multiply(chain, w, x if geometry.plain else convolving.laid_out(x), done)
+    if bias is not None:
+        given = chain.widened(operand(Place(2), bias, "c"))
+        flat = chain.labelled(done, {"n": self.shape[0], "c": made, "p": math.prod(size)})
+        chain.pointwise(np.add, flat, given, flat)
+    if done is not out:
+        chain.convert(done, out)
+    return chain.plan()
+
+
+def _checked(
+    self: Any, weight: Any, bias: Any, stride: Ints, padding: Ints, dilation: Ints, transposed: bool,
+    output_padding: Ints, groups: int,
+) -> tuple[Any, tuple[int, ...]]:  # fmt: skip
+    """What `_plan` says, after the check of dtypes."""
     options = _as_tuples(stride, padding, dilation, transposed, output_padding)
-    _, size = _plan(self.shape, weight.shape, shape, *options, groups)
-    made = weight.shape[1] * groups if transposed else len(weight)
-    return meta_array((len(self), made, *size), self.dtype)
+    found = _plan(self.shape, weight.shape, None if bias is None else bias.shape, *options, groups)
+    if (
+        self.dtype != weight.dtype
+        or self.dtype.kind in "biu"
+        or (bias is not None and bias.dtype != self.dtype)
+    ):
+        refusals.check_conv_dtypes(self, weight, bias, transposed)
+    return found
+
+
+def _at_once(geometry: Any, x: Spec, channels: int, weight: tuple[int, ...], groups: int) -> bool:
+    """Whether all columns fit into a tile, and a product of matrices is the way to go."""
+    columns = x.shape[0] * channels * geometry.taps * geometry.places
+    depthwise = groups > 1 and weight[1] == 1
+    return 0 < columns <= _COLUMN_TILE and not depthwise and x.dtype.kind in "fc" and math.prod(weight) > 0
+
+
+Sizes = dict[Hashable, int]
+
+
+class Convolving:
+    """Operands of a convolution: n images, g groups, their o results, k rows of columns, p places."""
+
+    def __init__(
+        self, chain: Chain, geometry: Any, images: int, groups: int, channels: int, made: int
+    ) -> None:
+        self.chain, self.geometry, self.count, self.channels = chain, geometry, images, channels
+        self.n: Sizes = {"n": images}
+        self.g: Sizes = {"g": groups}
+        self.o: Sizes = {"o": made // groups}
+        self.k: Sizes = {"k": channels // groups * geometry.taps}
+        self.p: Sizes = {"p": geometry.places}
+
+    def weights(self, number: int, spec: Spec) -> Operand:
+        """An argument of the op: the weights."""
+        return self.chain.room(spec.dtype, self.g | self.o | self.k, self.chain.contiguous(number, spec))
+
+    def results(self, place: Place, kind: dtype) -> Operand:
+        """What comes out of windows."""
+        return self.chain.room(kind, self.n | self.g | self.o | self.p, place)
+
+    def images(self, place: Place, kind: dtype) -> Operand:
+        """The images, as their columns where these are the same."""
+        places = math.prod(self.geometry.numbers[:3])
+        sizes = self.n | self.g | {"k": self.channels // self.g["g"], "p": places}
+        return self.chain.room(kind, sizes, place)
+
+    def columns(self, kind: dtype, images_last: bool = False) -> Operand:
+        """Room for the columns, image by image, or those of all images in a row."""
+        order = self.g | self.k | self.n | self.p if images_last else self.n | self.g | self.k | self.p
+        return self.chain.room(kind, order)
+
+    def laid_out(self, x: Operand, images_last: bool = False) -> Operand:
+        """The columns of images."""
+        columns = self.columns(x.dtype, images_last)
+        self._add(IM2COL, x.dtype.itemsize, images_last, x.place, columns.place)
+        return columns
+
+    def add_up(self, columns: Operand, x: Operand) -> None:
+        """The columns, image by image, added up to images."""
+        self._add(COL2IM, ord(columns.dtype.numpy.char), False, columns.place, x.place)
+
+    def _add(self, run: Any, kind: int, images_last: bool, *places: Place) -> None:
+        one = self.geometry.places
+        height = self.channels * self.geometry.taps
+        jump, pitch = (one, self.count * one) if images_last else (height * one, one)
+        geometry = (kind, self.channels, jump, pitch, *self.geometry.numbers)
+        self.chain.add(Step(run, geometry, self.count), *places)
 
 
 def _input_gradient(
@@ -366,7 +462,28 @@ def convolution_weight(
     return correlate_weight(x, y, geometry, groups, shape)
 
 
-convolution_weight.meta(lambda self, other, shape, *rest: meta_array(shape, self.dtype))
+@convolution_weight.prepare
+def _plan_convolution_weight(
+    self: Spec, other: Spec, shape: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int
+) -> Plan:
+    dims = len(shape) - 2
+    stride, padding, dilation = _options(dims, stride, padding, dilation)
+    geometry = geometry_of(self.shape[2:], tuple(shape[2:]), stride, padding, dilation, other.shape[2:])
+    result = Spec(self.dtype, tuple(shape))
+    if not _at_once(geometry, self, self.shape[1], tuple(shape), groups):
+        return Plan(result)
+    chain = Chain(2, result)
+    convolving = Convolving(chain, geometry, self.shape[0], groups, self.shape[1], shape[0])
+    x = chain.widened(convolving.images(chain.contiguous(0, self), self.dtype))
+    y = chain.widened(convolving.results(chain.contiguous(1, other), self.dtype))
+    out = chain.room(self.dtype, convolving.g | convolving.o | convolving.k, chain.result())
+    done = out if x.dtype is self.dtype else chain.room(x.dtype, out.sizes)
+    multiply(chain, y, x if geometry.plain else convolving.laid_out(x, True), done)
+    if done is not out:
+        chain.convert(done, out)
+    return chain.plan()
+
+
 convolution_weight.vjp(
     self=lambda g, other, self_shape, stride, padding, dilation, groups: _input_gradient(
         conj(other), conj(g), self_shape, stride, padding, dilation, False, groups

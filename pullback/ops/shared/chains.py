@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtypes import dtype, float32
+from pullback.core.dtypes import dtype, float32, int16, uint8
 from pullback.kernels import steps
 
 SCRATCH, CONSTANT = -1, -2
@@ -38,6 +38,9 @@ class Step(NamedTuple):
     scratch: int = 0
 
 
+Kind = dtype
+
+
 @dataclass(frozen=True)
 class Operand:
     """Memory of one dtype with labelled dims: their sizes and their steps in bytes."""
@@ -57,11 +60,9 @@ class Operand:
         steps = {names.get(label, label): n for label, n in self.steps.items()}
         return Operand(self.place, self.dtype, sizes, steps)
 
-    def without(self, label: Hashable, index: int) -> Operand:
-        """What lies at one place of a dim."""
-        place = Place(self.place.base, self.place.offset + index * self.steps[label])
-        steps = {x: step for x, step in self.steps.items() if x != label}
-        return Operand(place, self.dtype, {x: self.sizes[x] for x in steps}, steps)
+    def seen(self, kind: Kind) -> Operand:
+        """The same memory as elements of another dtype."""
+        return Operand(self.place, kind, self.sizes, self.steps)
 
 
 def merged(dims: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
@@ -135,6 +136,10 @@ class Chain:
             else self.copied(operand(Place(number), spec, range(spec.ndim))).place
         )
 
+    def labelled(self, x: Operand, sizes: dict[Hashable, int]) -> Operand:
+        """Contiguous memory with other dims."""
+        return self.room(x.dtype, sizes, x.place)
+
     def pointwise(self, ufunc: Any, *operands: Operand | int | float | complex) -> None:
         """A loop of NumPy's over the dims of the last operand, the result; the others may be numbers."""
         *inputs, out = operands
@@ -158,7 +163,8 @@ class Chain:
         """A contiguous copy in scratch with dims in this order."""
         labels = list(x.sizes) if order is None else order
         copy = self.room(x.dtype, {label: x.sizes[label] for label in labels})
-        self.pointwise(np.positive, x, copy)
+        kind = {1: uint8, 2: int16}.get(x.dtype.itemsize, x.dtype)  # NumPy has no loop for all small types
+        self.pointwise(np.positive, x.seen(kind), copy.seen(kind))
         return copy
 
     def convert(self, x: Operand, out: Operand) -> None:
