@@ -6,16 +6,20 @@ They are the two halves of a convolution (im2col, col2im), and the transpose of 
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
 
 from pullback.core._engine import Tensor
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.kernels import columns as columns_kernels
 from pullback.ops.images.convolution import geometry_of
+from pullback.ops.images.windows import hashable
+from pullback.ops.shared.chains import Chain, Step, operand
 from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import refuse
 
@@ -91,16 +95,37 @@ im2col.vjp(
 col2im.vjp(self=lambda g, kernel, dilation, padding, stride: im2col(g, kernel, dilation, padding, stride))
 
 
-@im2col.meta
-def _im2col_meta(self: Array, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Array:
+@im2col.prepare
+def _plan_im2col(self: Spec, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Plan:
     *batch, channels, height, width = self.shape
-    h, w = _window_counts((height, width), kernel, dilation, padding, stride)
-    return meta_array((*batch, channels * kernel[0] * kernel[1], h * w), self.dtype)
+    out = _window_counts((height, width), kernel, dilation, padding, stride)
+    geometry = geometry_of((height, width), kernel, stride, padding, dilation, out)
+    rows = channels * geometry.taps
+    chain = Chain(1, Spec(self.dtype, (*batch, rows, geometry.places)))
+    numbers = (self.dtype.itemsize, channels, rows * geometry.places, geometry.places, *geometry.numbers)
+    step = Step(columns_kernels.IM2COL, numbers, math.prod(batch))
+    chain.add(step, chain.contiguous(0, self), chain.result())
+    return chain.plan()
 
 
-@col2im.meta
-def _col2im_meta(self: Array, size: Pair, kernel: Pair, *rest: Any) -> Array:
-    return meta_array((*self.shape[:-2], self.shape[-2] // (kernel[0] * kernel[1]), *size), self.dtype)
+@col2im.prepare
+def _plan_col2im(self: Spec, size: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Plan:
+    *batch, rows, places = self.shape
+    channels = rows // (kernel[0] * kernel[1])
+    result = Spec(self.dtype, (*batch, channels, *size))
+    if self.dtype.kind not in "fc":
+        return Plan(result)
+    out = _window_counts(size, kernel, dilation, padding, stride)
+    geometry = geometry_of(tuple(size), kernel, stride, padding, dilation, out)
+    chain = Chain(1, result)
+    x = chain.widened(chain.room(self.dtype, dict(enumerate(self.shape)), chain.contiguous(0, self)))
+    y = operand(chain.result(), result, range(len(result.shape)))
+    to = y if x.dtype is self.dtype else chain.room(x.dtype, y.sizes)
+    numbers = (ord(x.dtype.numpy.char), channels, rows * places, places, *geometry.numbers)
+    chain.add(Step(columns_kernels.COL2IM, numbers, math.prod(batch)), x.place, to.place)
+    if to is not y:
+        chain.convert(to, y)
+    return chain.plan()
 
 
 @public()
@@ -119,8 +144,17 @@ def unfold(
              [3., 4.],
              [4., 5.]]])
     """
+    pairs = _pairs_to_unfold(tuple(input.shape), *hashable(kernel_size, dilation, padding, stride))
+    _check_dtype_of_windows("im2col_out_cpu", input)
+    return im2col(input, *pairs)
+
+
+@functools.lru_cache(1024)
+def _pairs_to_unfold(
+    shape: tuple[int, ...], kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints
+) -> tuple[Pair, ...]:
+    """The arguments of `im2col`, after all checks."""
     kernel, dilation, padding, stride = _checked_pairs(kernel_size, dilation, padding, stride)
-    shape = tuple(input.shape)
     if len(shape) < 3:
         bound = max(len(shape), 1)
         raise IndexError(
@@ -138,8 +172,7 @@ def unfold(
             f"padding={padding}, calculated shape of the array of sliding blocks as "
             f"({max(out[0], 0)}, {max(out[1], 0)}), but its components must be at least one."
         )
-    _check_dtype_of_windows("im2col_out_cpu", input)
-    return im2col(input, kernel, dilation, padding, stride)
+    return kernel, dilation, padding, stride
 
 
 @public()
@@ -161,9 +194,19 @@ def fold(
     tensor([[[[1., 2., 1.],
               [1., 2., 1.]]]])
     """
+    given = hashable(output_size, kernel_size, dilation, padding, stride)
+    pairs = _pairs_to_fold(tuple(input.shape), *given)
+    _check_dtype_of_windows("col2im_out_cpu", input)
+    return col2im(input, *pairs)
+
+
+@functools.lru_cache(1024)
+def _pairs_to_fold(
+    shape: tuple[int, ...], output_size: Ints, kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints
+) -> tuple[Pair, ...]:
+    """The arguments of `col2im`, after all checks."""
     size = _two("output_size", output_size)
     kernel, dilation, padding, stride = _checked_pairs(kernel_size, dilation, padding, stride)
-    shape = tuple(input.shape)
     if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(
             "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero "
@@ -181,8 +224,7 @@ def fold(
             f"stride={stride}, expected size of input's dimension 2 to match the calculated number of "
             f"sliding blocks {h} * {w} = {h * w}, but got input.size(2)={shape[-1]}."
         )
-    _check_dtype_of_windows("col2im_out_cpu", input)
-    return col2im(input, size, kernel, dilation, padding, stride)
+    return size, kernel, dilation, padding, stride
 
 
 # ---------------------------------------------------------------------------------- what is refused

@@ -19,13 +19,17 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
 from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.plans import Matrices, said_by
 from pullback.ops.linalg.refusals import check_square, check_stack, has_routines
-from pullback.ops.linalg.stacks import into_out, meta_matrices, meta_numbers
+from pullback.ops.linalg.stacks import into_out, meta_numbers
 from pullback.ops.linalg.svd import check_converged, check_finite, singular_values
+from pullback.ops.products.plans import multiply
+from pullback.ops.shared.chains import Operand, Place, operand
 
 
 def _smallest_counted(largest: Array, atol: Any, rtol: Any) -> Array:
@@ -55,7 +59,6 @@ def _tolerances(name: str, A: Tensor, atol: Any, rtol: Any) -> list[Any]:
 @op(name="linalg_pinv", places="", takes_half=True, batch="leading")
 def pseudoinverse(self: Array, atol: Array | Number, rtol: Array | Number, hermitian: bool) -> Array:
     """P (..., n, m) of (..., m, n)."""
-    _check_pinv(self)
     m, n = self.shape[-2:]
     if not self.size:
         return np.zeros((*self.shape[:-2], n, m), self.dtype)
@@ -72,11 +75,39 @@ def pseudoinverse(self: Array, atol: Array | Number, rtol: Array | Number, hermi
     return np.conj(np.swapaxes(Vh, -2, -1)) @ (inverse[..., None] * np.conj(np.swapaxes(U, -2, -1)))
 
 
-@pseudoinverse.meta
-def _pinv_shape(self: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
+@pseudoinverse.prepare
+def _plan_pinv(self: Spec, atol: Any, rtol: Any, hermitian: bool) -> Plan:
     _check_pinv(self)
-    m, n = self.shape[-2:]
-    return meta_matrices(self, n, m, columns=False)
+    stack, (m, n), k = self.shape[:-2], self.shape[-2:], min(self.shape[-2:])
+    result = Spec(self.dtype, (*stack, n, m))
+    given = isinstance(atol, Spec) or isinstance(rtol, Spec)
+    if not self.size or hermitian or given or self.dtype.is_complex:
+        return Plan(result)
+    chain = Matrices(1, stack, self.dtype, result)
+    a, S = chain.matrices(Place(0), self), chain.room(self.dtype, {**chain.leading, "i": k})
+    U, Vh = chain.packed(m, k), chain.packed(k, n)
+    chain.check_finite(a)
+    chain.loop(_umath_linalg.svd_s, (m, n, k), a, U, S, Vh)
+    chain.check_finite(S)
+    inverse = _inverted(chain, S, float(atol), float(rtol)).renamed({"i": "k"})
+    V = Vh.renamed({"i": "k"})
+    chain.pointwise(np.multiply, V, inverse, V)
+    multiply(chain, V, U.renamed({"j": "k"}), operand(chain.result(), result, [*chain.leading, "j", "i"]))
+    return chain.plan(said_by(pseudoinverse.kernel))
+
+
+def _inverted(chain: Matrices, S: Operand, atol: float, rtol: float) -> Operand:
+    """The inverses of descending singular values, 0 of those that count as zero."""
+    largest = Operand(S.place, S.dtype, S.sizes, S.steps | {"i": 0})
+    found, counts = chain.room(S.dtype, S.sizes), chain.room(S.dtype, S.sizes)
+    chain.pointwise(np.multiply, largest, rtol, found)
+    chain.pointwise(np.maximum, found, atol, found)
+    chain.pointwise(np.subtract, S, found, found)
+    chain.pointwise(np.heaviside, found, 0, counts)  # 1 above the limit
+    chain.pointwise(np.subtract, 1, counts, found)
+    chain.pointwise(np.add, S, found, found)
+    chain.pointwise(np.divide, counts, found, found)
+    return found
 
 
 def pinv_gradient(gP: Tensor, A: Tensor, P: Tensor) -> Tensor:
@@ -206,7 +237,7 @@ def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:
 # ---------------------------------------------------------------------------------------- refusals
 
 
-def _check_pinv(a: Array) -> None:
+def _check_pinv(a: Array | Spec) -> None:
     if a.ndim < 2 or not has_routines(a):
         raise RuntimeError(
             f"linalg.pinv({type_name(a)}{{{list(a.shape)}}}): expected a tensor with 2 or more dimensions of "
