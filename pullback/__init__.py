@@ -77,5 +77,6 @@ inf, nan, pi, e, newaxis = float("inf"), float("nan"), 3.141592653589793, 2.7182
 
 globals().update({kind.name: kind for kind in DTYPES} | ALIASES | TENSOR_TYPES | STORAGE_TYPES)
 namespaces.add_namespaces(__name__)
+namespaces.name_classes(__name__)
 _engine.install_completion(namespaces.complete, namespaces.absent_member)
 __getattr__ = namespaces.fill_namespace(sys.modules[__name__], "torch")

@@ -24,6 +24,7 @@ from typing import Any
 
 import pullback
 from pullback.face.absent import absent_module
+from pullback.face.namespaces import name_classes
 
 OWN_VERSION = pullback.__version__
 
@@ -117,6 +118,7 @@ def install() -> None:
         from pullback.version import __version__
 
         vars(pullback)["__version__"] = __version__
+        name_classes("torch")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pullback import ops
 from pullback.core import _engine
-from pullback.core._engine import Node, Tensor
+from pullback.core._engine import Node, Tensor, bump_version
 from pullback.core.modes import no_grad
 from pullback.face.absent import getter, shown
 
@@ -343,6 +343,7 @@ def _finished(ctx: Any, inputs: list[Any], outs: tuple[Any, ...], recording: boo
             continue
         takes_grad = x.dtype.kind in "fc" and not _has(ctx.non_differentiable, x)
         if _has(ctx.dirty_tensors, x):
+            bump_version(x)  # it may have been written through NumPy, which no version sees
             if recording:
                 _check_written(x, count)
             if x._base is not None:

@@ -258,6 +258,7 @@ cdef extern from "Python.h":
     void Py_SET_TYPE(PyObject*, PyTypeObject*)
     ctypedef struct PyTypeObject:
         PyObject* tp_dict
+        const char* tp_name
     PyObject* _PyType_Lookup(PyTypeObject*, object)
 
 
@@ -282,6 +283,18 @@ include "engine/collector.pxi"
 
 
 # ------------------------------------------------------------------------------------------- modes
+
+cdef bytes _shown_name = b""
+
+
+def name_tensor(str module):
+    """Has Tensor shown as a class of this module."""
+    global _shown_name
+    name = f"{module}.Tensor".encode()
+    (<PyTypeObject*>Tensor).tp_name = name
+    _shown_name = name   # the type refers to its bytes
+    PyType_Modified(Tensor)
+
 
 def grad_enabled():
     """Whether ops record a graph on this thread."""

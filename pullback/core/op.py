@@ -157,6 +157,7 @@ def function(
     rescue: Any = None,
     forms: tuple[Any, ...] | None = None,
     converts: bool = False,
+    keywords: dict[str, str] | None = None,
     signatures: tuple[Callable[..., Any], ...] = (),
     quick: tuple[Any, ...] = (),
 ) -> Callable[[Any], Any]:
@@ -165,7 +166,8 @@ def function(
     With `i` in `places` the function must take `out` and hand it to its last op. One that `converts` takes
     tensors of other libraries as data, and does not ask their `__torch_function__`. `rescue(args, kwargs)`
     is asked after a TypeError: it raises a better one, or returns what the call should have, or
-    NotImplemented. `forms` are those of `elementwise`. `signatures` are functions with the
+    NotImplemented. `keywords` are other names of arguments that PyTorch takes; a first argument `A` is
+    always `input`, too. `forms` are those of `elementwise`. `signatures` are functions with the
     signatures of its calls, the fullest last, where the function's own is `*args, **kwargs`. `quick` is the
     engine's way for plain arguments, which is tried first (core/engine/creation.pxi): its name, and what it
     fills a new tensor with.
@@ -174,11 +176,13 @@ def function(
     def declare(fn: Any) -> Any:
         own = name or fn.__name__
         public = fn  # a class or an object is published as it is
+        other = keywords or ({"input": "A"} if _first_parameter(fn) == "A" else None)
+        known = rescue or (_by_other_names(fn, other) if other else None)
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
             if signatures:
                 vars(fn).update(signatures=signatures, __wrapped__=signatures[-1])
-            public = Function(fn, own, rescue=rescue)
+            public = Function(fn, own, rescue=known)
             public.converts = converts
             if quick:
                 public.quickly(*quick)
@@ -188,6 +192,23 @@ def function(
         return public
 
     return declare
+
+
+def _first_parameter(fn: Any) -> str:
+    code = getattr(fn, "__code__", None)
+    return code.co_varnames[0] if code is not None and code.co_argcount else ""
+
+
+def _by_other_names(fn: Callable[..., Any], names: dict[str, str]) -> Callable[..., Any]:
+    """What is asked after a TypeError of a function whose arguments have other names, too."""
+
+    def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        renamed = {names.get(name, name): value for name, value in kwargs.items()}
+        if not names.keys() & kwargs.keys() or len(renamed) < len(kwargs):
+            return NotImplemented
+        return fn(*args, **renamed)
+
+    return rescue
 
 
 def _takes_number_first(forms: tuple[Any, ...]) -> bool:

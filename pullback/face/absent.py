@@ -59,9 +59,11 @@ def absent_attribute(name: str, space: str, words: str, where: object) -> Attrib
     if torch_has(f"{space}.{name}"):
         return AttributeError(f"{words}: Pullback has no {space}.{name} yet", name=name, obj=None)
     names = dir(where)
-    if len(names) >= CANDIDATES:
-        words += nearest(name, frozenset(names))
-    return AttributeError(words, name=name, obj=where)
+    error = AttributeError(words, name=name, obj=where)
+    near = nearest(name, frozenset(names)) if len(names) >= CANDIDATES else ""
+    if near:
+        error.add_note(near.removeprefix(". "))  # shown below the error's own words, which are PyTorch's
+    return error
 
 
 def absent_member(where: object, name: str) -> AttributeError:

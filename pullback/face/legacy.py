@@ -42,7 +42,7 @@ def legacy_array(args: tuple[Any, ...], kwargs: dict[str, Any], kind: Dtype) -> 
         raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
     if isinstance(first, np.ndarray) and len(args) == 1:
         return ops.tensor(first, dtype=kind)._array
-    if hasattr(first, "__index__"):
+    if hasattr(first, "__index__") and not isinstance(first, np.ndarray):
         return np.empty(ops.shape_of("new", args), kind.numpy)
     if isinstance(first, str):
         raise TypeError("new(): invalid data type 'str'")
@@ -114,7 +114,7 @@ def type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         return f"torch.{'meta.' if self.is_meta else ''}{self.dtype.type_name}Tensor"
     if isinstance(dtype, TensorType):
         dtype = dtype.dtype
-    elif dtype is Tensor:
+    elif dtype is Tensor or dtype is Tensor:
         dtype = get_default_dtype()
     elif isinstance(dtype, (str, type)):
         name = dtype if isinstance(dtype, str) else dtype.__name__

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -66,6 +67,15 @@ def add_namespaces(package: str) -> None:
         setattr(top, name, module)
         fill_namespace(module, name)
     vars(return_types)["__getattr__"] = getter(return_types.__name__)  # it stands below this folder
+
+
+def name_classes(module: str) -> None:
+    """Has the classes of the package's top shown as those of a module: `pullback`, or `torch`."""
+    _engine.name_tensor(module)
+    for value in vars(_modules["torch"]).values():
+        if isinstance(value, type) and value.__module__.startswith("pullback"):
+            with suppress(TypeError):  # a compiled class keeps its module
+                value.__module__ = module
 
 
 def fill_namespace(module: ModuleType, space: str) -> Any:

@@ -16,7 +16,7 @@ STUBS = {
     for path in sorted(ROOT.rglob("*.pyi"))
     if path.with_suffix(".pyx").exists()
 }
-CLASSES = ("Tensor", "Op", "Function", "Node", "RemovableHandle")
+CLASSES = ("Tensor", "Op", "Function", "Node")
 
 
 def named(body):

@@ -14,10 +14,11 @@ from pullback.face.absent import TORCH_NAMES, torch_names  # noqa: E402
 
 
 def last_line(source, folder, launcher=True):
-    """The last line of the traceback of a program that fails."""
+    """The last line of the traceback of a program that fails, with the note below it."""
     done = run_python(*(["-m", "pullback"] if launcher else []), "-c", source, cwd=folder)
     assert done.returncode == 1
-    return done.stderr.rstrip().splitlines()[-1]
+    *_, above, last = ["", *done.stderr.rstrip().splitlines()]
+    return f"{above}. {last}" if last.startswith("Did you mean") else last
 
 
 MISSPELT = f"""\

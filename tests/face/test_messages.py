@@ -33,7 +33,7 @@ def render(cases):
 
 def renamed(text):
     """The library may call itself, and the type behind Tensor, by its own name."""
-    text = text.replace("pullback.core._engine.Tensor", "torch._C.TensorBase")
+    text = text.replace("'pullback.Tensor' objects", "'torch._C.TensorBase' objects")
     return text.replace("pullback", "torch").replace("Pullback", "PyTorch")
 
 

@@ -475,7 +475,8 @@ cdef tuple as_tuple(PyObject** argv, Py_ssize_t n):
     return found
 
 
-ALIASES = {"input": "self", "axis": "dim", "keepdims": "keepdim", "x1": "self", "x2": "other", "x": "self"}
+ALIASES = {"input": "self", "axis": "dim", "keepdims": "keepdim", "x1": "self", "x2": "other", "x": "self",
+           "axis0": "dim0", "axis1": "dim1"}
 """Keyword names that PyTorch accepts for ours: its own `input`, and NumPy's."""
 
 REGISTRY = {}

@@ -110,7 +110,10 @@ cdef int result_code(PyObject** argv, int n, int* codes) except -1:
     return code if code != NO_DTYPE else default_float
 
 
-def result_type(*operands):
+_OPERANDS = frozenset("tensor other tensor1 tensor2 scalar scalar1 scalar2".split())
+
+
+def result_type(*operands, **named):
     """The dtype of an arithmetic op on these tensors and numbers.
 
     >>> import pullback as torch
@@ -120,6 +123,10 @@ def result_type(*operands):
     cdef PyObject* argv[MAX_PARAMS]
     cdef int codes[MAX_PARAMS]
     cdef int i
+    for name in named:
+        if name not in _OPERANDS:
+            raise TypeError(f"result_type() got an unexpected keyword argument '{name}'")
+    operands += tuple(named.values())
     for i in range(len(operands)):
         argv[i] = <PyObject*>operands[i]
     return DTYPES[result_code(argv, len(operands), codes)]

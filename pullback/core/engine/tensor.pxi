@@ -737,7 +737,7 @@ def _warn_non_leaf_grad():
         "for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor "
         "by mistake, make sure you access the leaf Tensor instead. See "
         "https://pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html for more information.",
-        UserWarning, stacklevel=2)
+        UserWarning, stacklevel=1)   # compiled functions have no frames of their own
 
 
 cdef _check_grad(Tensor t, value):

@@ -111,6 +111,8 @@ def _shape_of(name: str, size: Any) -> Sequence[int]:
 def sizes(name: str, size: tuple[Any, ...], options: Any) -> Sequence[int]:
     """The shape, given as positions or as the keyword `size`."""
     if "size" in options:
+        if size:
+            raise TypeError(f"{name}() got multiple values for argument 'size'")
         size = (options.pop("size"),)
     if not size:
         raise TypeError(f'{name}() missing 1 required positional arguments: "size"')

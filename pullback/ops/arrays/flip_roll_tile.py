@@ -179,7 +179,7 @@ def _repeat_batch(level: Any, op: Op, self: Any, repeats: Any) -> Any:
 
 
 @function(places="m")
-def repeat(input: Tensor, *repeats: int | Sequence[int]) -> Tensor:
+def repeat(input: Tensor, *sizes: int | Sequence[int], repeats: Sequence[int] | None = None) -> Tensor:
     """`input` repeated so many times along each dimension, new ones in front: a copy.
 
     RuntimeError for fewer numbers than dimensions. The gradient is summed over the repetitions.
@@ -189,7 +189,7 @@ def repeat(input: Tensor, *repeats: int | Sequence[int]) -> Tensor:
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
-    times = one_or_many(repeats)
+    times = one_or_many(sizes if repeats is None else (repeats,))
     if len(times) < input.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
@@ -203,9 +203,9 @@ def repeat(input: Tensor, *repeats: int | Sequence[int]) -> Tensor:
 
 
 @function()
-def tile(input: Tensor, *dims: int | Sequence[int]) -> Tensor:
+def tile(input: Tensor, *sizes: int | Sequence[int], dims: Sequence[int] | None = None) -> Tensor:
     """`repeat` where missing numbers count as 1."""
-    times = one_or_many(dims)
+    times = one_or_many(sizes if dims is None else (dims,))
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 

@@ -378,7 +378,7 @@ def _power_op(base: Any, exponent: Any) -> Any:
     return pow if isinstance(base, Tensor) else rpow
 
 
-@function(name="pow", places="tmi", forms=())
+@function(name="pow", places="tmi", forms=(), keywords={"self": "input"})
 def power(input: Tensor | Number, exponent: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """`input ** exponent`, broadcast; either may be a number.
 

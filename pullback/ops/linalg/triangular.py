@@ -303,7 +303,7 @@ def _cholesky_solve_gradients(g: Tensor, input2: Tensor, result: Tensor, upper: 
     return gB, (_factor_gradient(-(gB @ adjoint(result)), input2, upper) if needs[1] else None)
 
 
-@function()
+@function(keywords={"input": "B", "input2": "L"})
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The solution of `A X = B` from a Cholesky factor of A, lower unless `upper`.
 

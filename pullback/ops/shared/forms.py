@@ -256,6 +256,11 @@ install_explain(_explain_first)
 # ------------------------------------------------------------------------------------ declaration
 
 
+def _names_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
 def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool) -> Callable[..., Any]:
     """What `Function` asks after a TypeError: raises the explained one, or calls with our names."""
 
@@ -264,9 +269,13 @@ def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool)
         message = _explain(function.__name__, found, args[method:], kwargs)
         if message is not None:
             raise TypeError(message) from None
-        if not _ALIASES.keys() & kwargs.keys():
-            return NotImplemented
-        return function(*args, **{_ALIASES.get(key, key): kwargs[key] for key in kwargs})
+        own = _names_of(function)
+        for form in (function, *forms):
+            names = dict(zip(_names_of(form), own, strict=False)) | dict(zip(own, own, strict=True))
+            ours = {names.get(_ALIASES.get(key, key), ""): value for key, value in kwargs.items()}
+            if "" not in ours and len(ours) == len(kwargs) and ours.keys() != kwargs.keys():
+                return function(*args, **ours)
+        return NotImplemented
 
     rescue.forms = forms  # type: ignore[attr-defined]
     return rescue

@@ -43,6 +43,7 @@ times: Op = elementwise(
     "pullback.kernels.slopes:times",
     kernel=lambda g, slope: zero_where_nan(g == 0, g * slope),
     inputs=("grad", "slope"),
+    grad_name="MulBackward0",
     places="",
     loops_for="f",
     vjp={
@@ -58,6 +59,7 @@ over: Op = elementwise(
     "pullback.kernels.slopes:over",
     kernel=lambda g, divisor: zero_where_nan(g == 0, g / divisor),
     inputs=("grad", "divisor"),
+    grad_name="DivBackward0",
     places="",
     loops_for="f",
     vjp={
@@ -73,6 +75,7 @@ product: Op = elementwise(
     "pullback.kernels.slopes:product",
     kernel=lambda a, b: zero_where_nan((a == 0) | (b == 0), a * b),
     inputs=("self", "other"),
+    grad_name="MulBackward0",
     places="",
     loops_for="f",
     vjp={

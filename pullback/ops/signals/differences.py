@@ -92,8 +92,8 @@ def _slopes_along(x: Tensor, dim: int, spacing: Any, edge_order: int) -> Tensor:
 
 def gradient(
     input: Tensor, *, spacing: Any = None, dim: int | Sequence[int] | None = None, edge_order: int = 1
-) -> list[Tensor]:
-    """The slopes along each of `dim`, along all if None: a list of tensors of the input's shape.
+) -> tuple[Tensor, ...]:
+    """The slopes along each of `dim`, along all if None: a tuple of tensors of the input's shape.
 
     `spacing` is the distance of the points, one for each dim, or 1-dim tensors with their coordinates.
     The error is of second order inside, at the ends of `edge_order`, 1 or 2. RuntimeError for fewer than
@@ -101,7 +101,7 @@ def gradient(
 
     >>> import pullback as torch
     >>> torch.gradient(torch.tensor([1.0, 4.0, 9.0]))
-    [tensor([3., 4., 5.])]
+    (tensor([3., 4., 5.]),)
     """
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
@@ -110,7 +110,7 @@ def gradient(
         raise RuntimeError("torch.gradient does not support uint8 input.")
     if any(input.shape[d] < edge_order + 1 for d in dims if input.ndim):
         raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
-    return [_slopes_along(input, d, step, edge_order) for d, step in zip(dims, spacings, strict=True)]
+    return tuple(_slopes_along(input, d, step, edge_order) for d, step in zip(dims, spacings, strict=True))
 
 
 gradient = explained(gradient, places="t")
