@@ -31,7 +31,11 @@ functions("celu", [S(x(3, 4), 0.7)], tol=4, better="the slope of celu is not rou
 functions("tanhshrink softsign", SMOOTH, kinds=NUMBER, composite=True, tol=4)
 functions("sigmoid tanh", SMOOTH, kinds=ALL, tol=2)
 functions("glu", [S(x(3, 4)), S(x(4, 3), 0), S(x(2, 3, 2))], tol=4)
-functions("softmin softmax log_softmax", [S(x(3, 4), 1), S(x(2, 3, 4), 0), S(x(), 0)], tol=2)
+functions(
+    "softmin softmax log_softmax",
+    [S(x(3, 4), 1), S(x(2, 3, 4), 0), S(x(), 0), S(x(0, 3), 0), S(x(3, 0), 0), S(x(9, 20), 0)],
+    tol=2,
+)
 
 PIECES = [S(x(3, 4)), S(x()), S(x(0, 3)), P(these(CORNERS))]
 functions("relu6", PIECES, kinds=ORDERED)

@@ -53,7 +53,7 @@ def placed(spec: Spec, ndim: int, dims: Sequence[int] | None = None) -> Lying:
     """An operand whose dims are `dims` of a frame of `ndim`, or all of them; dims of one are repeated."""
     strides, own = [0] * ndim, []
     for d, n, step in zip(range(ndim) if dims is None else dims, spec.shape, strides_of(spec), strict=True):
-        if n > 1:
+        if n != 1:
             strides[d] = step
             own.append(d)
     return Lying(spec.dtype, tuple(strides), tuple(own))
