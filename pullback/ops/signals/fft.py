@@ -8,19 +8,23 @@ their input and call one. The derivative of a transform is a transform in the ot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import numpy as np
+from numpy.fft import _pocketfft_umath  # type: ignore[attr-defined]
 
 from pullback import ops
 from pullback.core._engine import Tensor, conj, write_out
-from pullback.core.dtypes import get_default_dtype
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import dtype, get_default_dtype
 from pullback.core.op import function, op
 from pullback.core.strides import ordered_strides
 from pullback.core.types import Array, Dims
+from pullback.kernels import factorings, steps
 from pullback.ops.arrays.create import Options, created
+from pullback.ops.shared.chains import CONSTANT, Chain, Place, Step, merged, operand, words_of
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -31,7 +35,7 @@ Axes = tuple[int, ...]
 _FORWARD, _INVERSE = ("backward", "ortho", "forward"), ("forward", "ortho", "backward")
 
 
-def _in_memory_order(a: Array, dim: Sequence[int]) -> list[int]:
+def _in_memory_order(a: Any, dim: Sequence[int]) -> list[int]:
     """Dims in the order in which they lie in memory."""
     return sorted(dim, key=lambda i: (-a.strides[i], i))
 
@@ -45,10 +49,36 @@ def _transform_along(a: Array, dim: Axes, transform: Callable[..., Array], **opt
     return result.transpose(np.argsort(order))
 
 
-def _meta_transform(a: Array, dim: tuple[int, ...], shape: Sequence[int], dtype: Any) -> Array:
-    """A result without numbers, its dims in memory as `_transform_along` leaves them."""
+def _result_of(a: Spec, dim: Sequence[int], last: int, kind: dtype) -> Spec:
+    """The result, `last` long in the last of the dims, in memory as `_transform_along` leaves it."""
+    shape = list(a.shape)
+    if dim:
+        shape[dim[-1]] = last
     order = [*_in_memory_order(a, [i for i in range(a.ndim) if i not in dim]), *dim]
-    return meta_array(shape, np.dtype(dtype), ordered_strides(shape, order))
+    strides = tuple([step * kind.itemsize for step in ordered_strides(shape, order)])
+    return Spec(kind, tuple(shape), strides)
+
+
+def _planned(a: Spec, result: Spec, loops: Sequence[tuple[Any, dtype, int, float]]) -> Plan:
+    """The plan of transforms along some dims: of each NumPy's loop, its first type, the dim and a factor."""
+    chain = Chain(1, result)
+    x, out = operand(Place(0), a, range(a.ndim)), operand(chain.result(), result, range(a.ndim))
+    for loop, kind, dim, factor in loops:
+        rest = sorted((d for d in range(a.ndim) if d != dim), key=lambda d: -out.steps[d])
+        leading = merged((out.sizes[d], x.steps[d], 0, out.steps[d]) for d in rest)
+        geometry = [*steps.matrix_loop(loop, kind.numpy.num), 3, 2, 2, x.sizes[dim], out.sizes[dim]]
+        geometry += [x.steps[dim], out.steps[dim], len(leading), *[n for each in leading for n in each]]
+        place = Place(CONSTANT, 8 * len(geometry))
+        geometry += words_of(factor, kind.to_real())
+        parts = math.prod(size for size, *_ in leading)
+        chain.add(Step(factorings.RUNS["matrices"], tuple(geometry), parts), x.place, place, out.place)
+        x = out
+    return chain.plan()
+
+
+def _factors(shape: Sequence[int], dim: Sequence[int], scale: int) -> list[float]:
+    """By what the sums along each dim are multiplied."""
+    return [1 / (1, math.sqrt(shape[d]), shape[d])[scale] for d in dim]
 
 
 @op(name="fft_c2c", places="", linear=True, layout="", grad_name="FftC2CBackward0")
@@ -63,9 +93,15 @@ def _c2c(self: Array, dim: Axes, scale: int, forward: bool) -> Array:
     )
 
 
-@_c2c.meta
-def _c2c_shape(self: Array, dim: tuple[int, ...], scale: int, forward: bool) -> Array:
-    return _meta_transform(self, tuple(_in_memory_order(self, dim)), self.shape, self.dtype)
+@_c2c.prepare
+def _plan_c2c(self: Spec, dim: Axes, scale: int, forward: bool) -> Plan:
+    order = _in_memory_order(self, dim)
+    result = _result_of(self, order, self.shape[order[-1]] if dim else 0, self.dtype)
+    if not dim or not self.size:
+        return Plan(result)
+    loop = _pocketfft_umath.fft if forward else _pocketfft_umath.ifft
+    factors = _factors(self.shape, order, scale)
+    return _planned(self, result, [(loop, self.dtype, d, f) for d, f in zip(order, factors, strict=True)])
 
 
 _c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
@@ -83,12 +119,19 @@ def _r2c(self: Array, dim: Axes, scale: int, onesided: bool) -> Array:
     return _transform_along(self, dim, scipy.fft.rfftn if onesided else scipy.fft.fftn, norm=_FORWARD[scale])
 
 
-@_r2c.meta
-def _r2c_shape(self: Array, dim: tuple[int, ...], scale: int, onesided: bool) -> Array:
-    shape = list(self.shape)
-    shape[dim[-1]] = shape[dim[-1]] // 2 + 1 if onesided else shape[dim[-1]]
-    order = (*_in_memory_order(self, dim[:-1]), dim[-1]) if onesided else _in_memory_order(self, dim)
-    return _meta_transform(self, tuple(order), shape, np.result_type(self.dtype, np.complex64))
+@_r2c.prepare
+def _plan_r2c(self: Spec, dim: Axes, scale: int, onesided: bool) -> Plan:
+    n, kind = self.shape[dim[-1]], self.dtype.to_complex()
+    if not onesided:
+        order = _in_memory_order(self, dim)
+        return Plan(_result_of(self, order, self.shape[order[-1]], kind))
+    result = _result_of(self, (*_in_memory_order(self, dim[:-1]), dim[-1]), n // 2 + 1, kind)
+    if not self.size:
+        return Plan(result)
+    loop = _pocketfft_umath.rfft_n_odd if n % 2 else _pocketfft_umath.rfft_n_even
+    factors = _factors(self.shape, dim, scale)
+    others = [(_pocketfft_umath.fft, kind, d, f) for d, f in zip(dim[:-1], factors, strict=False)]
+    return _planned(self, result, [(loop, self.dtype, dim[-1], factors[-1]), *others])
 
 
 def _r2c_vjp(g: Tensor, self_shape: Any, dim: Axes, scale: int, onesided: bool) -> Tensor:
@@ -112,11 +155,13 @@ def _c2r(self: Array, dim: Axes, scale: int, last: int) -> Array:
     return _transform_along(self, dim, scipy.fft.irfftn, s=[shape[d] for d in dim], norm=_INVERSE[scale])
 
 
-@_c2r.meta
-def _c2r_shape(self: Array, dim: tuple[int, ...], scale: int, last: int) -> Array:
-    shape = list(self.shape)
-    shape[dim[-1]] = last
-    return _meta_transform(self, (*_in_memory_order(self, dim[:-1]), dim[-1]), shape, self.real.dtype)
+@_c2r.prepare
+def _plan_c2r(self: Spec, dim: Axes, scale: int, last: int) -> Plan:
+    result = _result_of(self, (*_in_memory_order(self, dim[:-1]), dim[-1]), last, self.dtype.to_real())
+    if not self.size or not last or len(dim) > 1 or self.shape[dim[-1]] != last // 2 + 1:
+        return Plan(result)
+    (factor,) = _factors(result.shape, dim, scale)
+    return _planned(self, result, [(_pocketfft_umath.irfft, self.dtype, dim[-1], factor)])
 
 
 def _c2r_vjp(g: Tensor, dim: Axes, scale: int, last: int) -> Tensor:
