@@ -35,7 +35,7 @@ from numpy cimport (
 
 import_array()
 
-from pullback.core.dtypes import DTYPES, Size
+from pullback.core.dtypes import DTYPES, Size, memory_format
 from pullback.core._loops cimport code_of, empty, steps_of, view_of
 
 cdef extern from "Python.h":
@@ -160,7 +160,7 @@ cdef int _lay(Layout* layout, Spec spec) except -1:
     cdef int d, nd = len(spec.shape)
     layout.code, layout.nd = spec.dtype.code, nd
     layout.offset = 0 if spec.offset is None else spec.offset
-    layout.ordered, layout.size = spec.strides is not None and spec.offset is None, spec.size
+    layout.ordered, layout.size = spec.offset is None and not spec.contiguous, spec.size
     layout.dims = <npy_intp*>malloc(max(1, 2 * nd) * sizeof(npy_intp))
     layout.strides = layout.dims + nd
     for d in range(nd):
@@ -249,7 +249,7 @@ cdef int64_t put_length(object x):
     return tag | <int64_t>len(x) << 8
 
 
-cdef set _IDENTITIES = {type(DTYPES[0])}
+cdef set _IDENTITIES = {type(DTYPES[0]), memory_format}
 
 
 def known_by_identity(cls):

@@ -25,6 +25,7 @@
    Read the last function first; `fold_pass.h` has the loops that do the work. */
 
 #include "kinds.h"
+#include "walk.h"
 
 #ifndef PB_FOLD_H
 #define PB_FOLD_H
@@ -45,17 +46,6 @@ PB_INLINE void pb_place(int64_t const* dims, int64_t count, int64_t part, char c
         *in += at * dims[3 * d + 1];
         *out += at * dims[3 * d + 2];
     }
-}
-
-/* The next place in some reduced dims; 0 after the last, with all as at the beginning. */
-PB_INLINE int pb_next(int64_t const* dims, int64_t count, int64_t* at, char const** p) {
-    for (int64_t d = count - 1; d >= 0; d--) {
-        *p += dims[2 * d + 1];
-        if (++at[d] < dims[2 * d]) return 1;
-        *p -= at[d] * dims[2 * d + 1];
-        at[d] = 0;
-    }
-    return 0;
 }
 
 #endif

@@ -20,6 +20,9 @@
 #define BFLOAT16 10
 #define FLOAT32 11
 #define FLOAT64 12
+/* NaN, once there, stays; nested choices, and no `||`, are what compilers make vector code of */
+#define LARGER(a, b) (IS_NAN(b) ? (b) : (b) > (a) ? (b) : (a))
+#define SMALLER(a, b) (IS_NAN(b) ? (b) : (b) < (a) ? (b) : (a))
 #endif
 
 #if KIND == BOOL

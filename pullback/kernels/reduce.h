@@ -3,9 +3,6 @@
 
 #define SUM_OF(a, b) ((a) + (b))
 #define PRODUCT_OF(a, b) ((a) * (b))
-/* NaN, once there, stays; nested choices, and no `||`, are what compilers make vector code of */
-#define LARGER(a, b) (IS_NAN(b) ? (b) : (b) > (a) ? (b) : (a))
-#define SMALLER(a, b) (IS_NAN(b) ? (b) : (b) < (a) ? (b) : (a))
 #define MORE(a, b) ((a) > (b))
 #define LESS(a, b) ((a) < (b))
 #define FINITE(x, otherwise) ((x) - (x) == 0 ? (x) : (otherwise))

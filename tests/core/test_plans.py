@@ -74,6 +74,18 @@ def guarded(array, fill):
     return inner, memory
 
 
+def with_guards(x, fill, memories):
+    """Arguments with guarded copies of the arrays among them, and in lists; their memories are added."""
+    if isinstance(x, np.ndarray):
+        inner, memory = guarded(x, fill)
+        memories.append(memory)
+        return inner
+    if isinstance(x, (list, tuple)):
+        found = [with_guards(item, fill, memories) for item in x]
+        return found if isinstance(x, list) else tuple(found)
+    return x
+
+
 def guards_of(memory):
     """The bytes around a guarded array."""
     return [*memory[:GUARD], *memory[len(memory) - GUARD :]]
@@ -86,15 +98,24 @@ def test_runs_stay_within_their_memory(plans, row):
     for op, args in [call for case in cases(row) for call in planned_calls(row, *case)]:
         found = []
         for fill in (0x00, 0xFF):  # as floats: zeros, and NaN
-            arrays = [guarded(a, fill) if isinstance(a, np.ndarray) else (a, None) for a in args]
-            results = [guarded(np.zeros(r.shape, r.dtype), fill) for r in args.results]
-            plan = plans.run_into(op, tuple(a for a, _ in arrays), tuple(r for r, _ in results))
+            memories = []
+            arrays = with_guards(args, fill, memories)
+            results = with_guards(tuple(np.zeros(r.shape, r.dtype) for r in args.results), fill, memories)
+            plan = plans.run_into(op, arrays, results)
             if plan is None:
                 break
-            for _, memory in arrays + results:
-                assert memory is None or set(guards_of(memory)) == {fill}
-            found.append([r.tobytes() for r, _ in results])
+            for memory in memories:
+                assert set(guards_of(memory)) == {fill}
+            found.append([r.tobytes() for r in results])
         assert found == [] or found[0] == found[1], f"{op.name} reads around its inputs"
+
+
+def arrays_of(x):
+    """An argument with arrays for tensors, also in a list."""
+    if isinstance(x, (list, tuple)):
+        found = [arrays_of(item) for item in x]
+        return found if isinstance(x, list) else tuple(found)
+    return x._array if isinstance(x, torch.Tensor) else x
 
 
 class Arguments(tuple):
@@ -116,7 +137,7 @@ def planned_calls(row, dtype, layout):
         def process(self, op, args, out):
             result = apply_below(op, args, out)
             if out is None and op.prepare_rule is not None:
-                taken = Arguments(x._array if isinstance(x, torch.Tensor) else x for x in args)
+                taken = Arguments(arrays_of(x) for x in args)
                 taken.results = [r._array for r in (result if isinstance(result, tuple) else (result,))]
                 calls.append((op, taken))
             return result

@@ -168,6 +168,7 @@ rows("block_diag", [S(x(2, 2), x(3), x())], forms="f")
 
 # ------------------------------------------------------------------------------- indices
 ROWS_OF = at(3, 2)
+OUT_OF_RANGE = these([[0, 5], [1, 0], [4, 2]], "int64")
 rows(
     "gather",
     [
@@ -175,18 +176,43 @@ rows(
         S(x(3, 4), 0, at(3, 2, 4)),
         S(x(), 0, at(1)),
         S(x(3), 0, at(3, 0)),
+        S(x(3, 4), 1, these([[3, 3], [0, 0]], "int32")),
+        S(x(2, 3, 4), 1, at(3, 2, 5, 4)),
+        P(x(3, 4), 1, OUT_OF_RANGE),
+        P(x(3, 4), 1, these([[0, -1]], "int64")),
+        P(x(3, 4), 0, at(3, 2)),
+        P(x(3, 4), 1, at(3, 4, 2)),
     ],
     forms="fmo",
 )
 rows(
     "take_along_dim",
-    [S(x(3, 4), at(4, 3, 2), 1), S(x(3, 4), at(12, 5)), S(x(3, 4), at(4, 1, 2), 1)],
+    [
+        S(x(3, 4), at(4, 3, 2), 1),
+        S(x(3, 4), at(12, 5)),
+        S(x(3, 4), at(4, 1, 2), 1),
+        S(x(3, 4), at(3, 3, 4), 0),
+        P(x(3, 4), OUT_OF_RANGE, 1),
+    ],
     forms="fmo",
 )
-rows("take", [S(x(3, 4), at(12, 2, 2)), S(x(3), at(3))], forms="fmo")
+rows(
+    "take",
+    [
+        S(x(3, 4), at(12, 2, 2)),
+        S(x(3), at(3)),
+        S(x(3, 4), these([-1, -12], "int64")),
+        P(x(3), these([0, 3], "int64")),
+    ],
+    forms="fmo",
+)
 rows(
     "put",
-    [S(x(3, 4), these([1, 5, 7], "int64"), x(3)), S(x(3, 4), these([1, 1], "int64"), x(2), True)],
+    [
+        S(x(3, 4), these([1, 5, 7], "int64"), x(3)),
+        S(x(3, 4), these([1, 1], "int64"), x(2), True),
+        P(x(3), these([0, 3], "int64"), x(2)),
+    ],
     forms="fmi",
 )
 ONCE = these([[0, 1, 2], [2, 0, 1]], "int64")
@@ -197,12 +223,23 @@ rows(
         S(x(3, 4), 1, ONCE, x(3, 3)),
         S(x(3, 4), 1, ONCE, 1.5),
         S(x(3), 0, at(3, 0), x(0)),
+        S(x(3, 4), 1, these([[3, 1]], "int32"), x(2, 3)),
+        P(x(3, 4), 1, OUT_OF_RANGE, x(3, 4)),
+        P(x(3, 4), 1, OUT_OF_RANGE, 1.5),
+        P(x(3, 4), 1, ONCE, x(1, 3)),
     ],
     forms="fmio",
 )
 rows(
     "scatter_add",
-    [S(x(3, 4), 0, at(3, 2, 3), x(2, 4)), S(x(3, 4), 1, at(4, 3, 6), x(3, 6))],
+    [
+        S(x(3, 4), 0, at(3, 2, 3), x(2, 4)),
+        S(x(3, 4), 1, at(4, 3, 6), x(3, 6)),
+        S(x(2, 3, 4), 1, at(3, 2, 5, 3), x(2, 6, 4)),
+        S(x(3), 0, at(3, 7), x(7)),
+        S(x(), 0, at(1), x()),
+        P(x(3, 4), 1, OUT_OF_RANGE, x(3, 4)),
+    ],
     forms="fmio",
 )
 rows(
@@ -212,6 +249,9 @@ rows(
         S(pos(3, 4), 1, at(4, 3, 6), pos(3, 6), "prod"),
         S(pos(3, 4), 1, at(4, 3, 6), pos(3, 6), "sum", include_self=False),
         S(distinct(3, 4), 1, at(4, 3, 6), distinct(3, 6), "amax", include_self=False),
+        S(distinct(3, 4), 0, at(3, 2, 4), distinct(2, 4), "mean", include_self=False),
+        S(pos(3, 4), 0, at(3, 2, 3), pos(2, 4), "prod", include_self=False),
+        P(x(3, 4), 1, OUT_OF_RANGE, x(3, 4), "amin"),
     ],
     kinds=REAL,
     forms="fmio",
@@ -219,17 +259,38 @@ rows(
 )
 rows(
     "index_select",
-    [S(x(3, 4), 0, at(3, 5)), S(x(3, 4), 1, at(4)), S(x(), 0, at(1, 1)), S(x(3), 0, at(3, 0))],
+    [
+        S(x(3, 4), 0, at(3, 5)),
+        S(x(3, 4), 1, at(4)),
+        S(x(), 0, at(1, 1)),
+        S(x(3), 0, at(3, 0)),
+        S(CUBE, 1, these([2, 0, 0, 1], "int32")),
+        S(CUBE, -1, at(4, 6)),
+        P(x(3, 4), 0, these([0, 3], "int64")),
+        P(x(3, 4), 0, these([0, -1], "int64")),
+    ],
     forms="fmo",
 )
 rows(
     "index_add",
-    [S(x(3, 4), 0, at(3, 5), x(5, 4)), S(x(3, 4), 1, at(4, 2), x(3, 2), alpha=2)],
+    [
+        S(x(3, 4), 0, at(3, 5), x(5, 4)),
+        S(x(3, 4), 1, at(4, 2), x(3, 2), alpha=2),
+        S(x(3, 4), 1, at(4, 6), x(3, 6)),
+        S(CUBE, 1, these([2, 2, 0], "int32"), x(2, 3, 4)),
+        S(x(3), 0, at(3, 0), x(0)),
+        P(x(3, 4), 0, these([0, 3], "int64"), x(2, 4)),
+    ],
     forms="fmio",
 )
 rows(
     "index_copy",
-    [S(x(3, 4), 0, these([2, 0], "int64"), x(2, 4)), S(x(3), 0, these([1], "int64"), x(1))],
+    [
+        S(x(3, 4), 0, these([2, 0], "int64"), x(2, 4)),
+        S(x(3), 0, these([1], "int64"), x(1)),
+        S(CUBE, 1, these([2, 0], "int64"), x(2, 2, 4)),
+        P(x(3, 4), 0, these([0, 3], "int64"), x(2, 4)),
+    ],
     forms="fmio",
 )
 rows(
@@ -243,6 +304,11 @@ rows(
         S(x(3, 4), (at(3, 2), these([0, 1], "int64")), x(2), True),
         S(x(3, 4), (these([0, 2], "int64"),), x(4)),
         S(x(3, 4), (mask(3, 4),), x()),
+        S(CUBE, (at(2, 3, 2), at(3, 2)), x(4), True),
+        S(CUBE, (these([1, 0], "int64"), these([-1, 2], "int64")), x(2, 4)),
+        P(x(3, 4), (these([0, 3], "int64"),), x(4)),
+        P(x(3, 4), (at(3, 2),), x(3, 4)),
+        P(x(3, 4), (at(3, 2), at(4, 3)), x(2)),
     ],
     forms="fmi",
 )
@@ -260,11 +326,15 @@ rows(
 )
 rows(
     "masked_select",
-    [S(x(3, 4), mask(3, 4)), S(x(3, 1), mask(4)), S(x(), mask())],
+    [S(x(3, 4), mask(3, 4)), S(x(3, 1), mask(4)), S(x(), mask()), S(CUBE, mask(3, 1)), S(x(0, 3), mask(3))],
     forms="fmo",
     meta=False,
 )
-rows("masked_scatter", [S(x(3, 4), mask(3, 4), x(12)), S(x(3, 4), mask(4), x(3, 4))], forms="fmi")
+rows(
+    "masked_scatter",
+    [S(x(3, 4), mask(3, 4), x(12)), S(x(3, 4), mask(4), x(3, 4)), P(x(3, 4), mask(3, 4), x(1))],
+    forms="fmi",
+)
 FOUND = [S(x(3, 4)), S(mask(3, 4)), S(x()), S(x(0, 3))]
 rows("nonzero", FOUND, forms="fmo", meta=False)
 rows("argwhere", FOUND, meta=False)
@@ -286,6 +356,9 @@ ORDER = [
     P(TIES, 1),
     P(NANS, 1),
     S(distinct(3, 4), -1, True),
+    P(TIES, 0, True),
+    S(distinct(2, 50)),
+    S(distinct(2, 3, 4), 1, True),
 ]
 rows("sort", [*ORDER, P(TIES, stable=True, dim=1)], kinds=REAL, forms="fmo")
 rows(
@@ -301,6 +374,8 @@ rows(
         S(distinct(3, 5), 2, 0, False),
         S(x(), 1),
         S(distinct(4), 0),
+        S(distinct(2, 60), 3),
+        S(distinct(2, 60), 12, -1, False),
         P(distinct(4), 5),
     ],
     kinds=ORDERED,
@@ -308,7 +383,7 @@ rows(
 )
 rows(
     "kthvalue",
-    [S(distinct(3, 5), 2), S(distinct(3, 5), 1, 0, True), S(x(), 1)],
+    [S(distinct(3, 5), 2), S(distinct(3, 5), 1, 0, True), S(x(), 1), S(distinct(2, 60), 17)],
     kinds=ORDERED,
     forms="fmo",
 )

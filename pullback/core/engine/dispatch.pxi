@@ -191,7 +191,8 @@ cdef bint _check_argument(Op op, Py_ssize_t i, Py_UCS4 kind, object x) except -1
                 plain = plain and not may_override(item, 0)
                 continue
             given = type(item).__name__
-            raise TypeError(f"expected Tensor as element 0 in argument 0, but got {given}"
+            place = [other is item for other in x].index(True)
+            raise TypeError(f"expected Tensor as element {place} in argument 0, but got {given}"
                             if op.params[i] == "tensors" else
                             f"{op.__name__}(): argument '{op.params[i]}' (position {i + 1}) must be tuple of "
                             f"Tensors, but found element of type {given}")

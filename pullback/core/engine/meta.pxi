@@ -45,9 +45,10 @@ cdef object compute_meta(Op op, PyObject** argv):
     if op.prepare_rule is not None:
         keep = []
         plan = plan_of(op, argv, values, keep)
-        made = [meta_array(spec.shape, spec.dtype.numpy, None if spec.strides is None else
-                           [step // spec.dtype.itemsize for step in spec.strides]) for spec in plan.results]
-        return made if plan.several else made[0]
+        made = [meta_array(spec.shape, spec.dtype.numpy, None if spec.contiguous else
+                           [step // spec.itemsize for step in spec.strides]) for spec in plan.results]
+        if made:   # else the shapes depend on the numbers
+            return made if plan.several else made[0]
     if op.meta_rule is not None:
         return op.meta_rule(*[(<Tensor>x).array if isinstance(x, Tensor) else
                               [(<Tensor>t).array if isinstance(t, Tensor) else t for t in x]

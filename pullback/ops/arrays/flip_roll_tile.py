@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,13 +10,16 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import contiguous_format
-from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
+from pullback.core.strides import preserved_strides
 from pullback.core.types import Array, Ints, Number, Size
+from pullback.kernels.moves import RUNS
 from pullback.ops.shared.batches import padded, shifted
 from pullback.ops.shared.dims import one_or_many, wrap_dim, wrap_dims
-from pullback.ops.shared.flat_indices import compact
+from pullback.ops.shared.flat_indices import WHOLE, compact
+from pullback.ops.shared.pieces import Outline, Pieces, assembled, plan_by
 
 
 @op(moves=True, linear=True)
@@ -29,16 +33,16 @@ def flip(self: Array, dims: Size) -> Array:
     tensor([[1, 0],
             [3, 2]])
     """
+    return assembled(_flipped(self, dims), self.dtype)
+
+
+def _flipped(self: Array, dims: Any) -> Pieces:
     axes = wrap_dims(dims, self.ndim)
-    return np.flip(self, axes).copy(order="K") if self.ndim else self.copy()
+    turned = np.flip(self, axes) if self.ndim else self
+    return Pieces(self.shape, [(..., turned)], strides=preserved_strides(self))
 
 
-@flip.meta
-def _flip_shape(self: Array, dims: Any) -> Array:
-    wrap_dims(dims, self.ndim)
-    return meta_like(self)
-
-
+flip.prepare(plan_by(_flipped))
 flip.vjp(self=lambda g, dims: flip(g, dims))
 
 
@@ -68,10 +72,27 @@ def roll(self: Array, shifts: Ints, dims: Ints = ()) -> Array:
     >>> torch.arange(4).roll(1)
     tensor([3, 0, 1, 2])
     """
+    return assembled(_rolled(self, shifts, dims), self.dtype)
+
+
+def _rolled(self: Array, shifts: Any, dims: Any) -> Pieces:
     shifts, dims = _checked_roll(self, shifts, dims)
+    shape = self.shape
     if not dims:
-        return np.roll(compact(self), shifts[0]).reshape(self.shape)
-    return compact(np.roll(self, shifts, dims))
+        if not self.flags.c_contiguous and isinstance(self, Outline):
+            return Pieces(shape, None)
+        self, dims = compact(self).reshape(-1), (0,)
+    copies: list[tuple[tuple[slice, ...], Array]] = [((), self)]
+    for dim in range(self.ndim):
+        n = self.shape[dim]
+        shift = sum(s for s, d in zip(shifts, dims, strict=True) if d == dim) % max(n, 1)
+        ends = [(slice(shift, None), slice(0, n - shift)), (slice(0, shift), slice(n - shift, None))]
+        copies = [
+            ((*key, to), piece[(WHOLE,) * dim + (there,)])
+            for key, piece in copies
+            for to, there in (ends if shift else [(WHOLE, WHOLE)])
+        ]
+    return Pieces(shape, copies, seen=self.shape)
 
 
 def _checked_roll(self: Array, shifts: Any, dims: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -89,10 +110,7 @@ def _checked_roll(self: Array, shifts: Any, dims: Any) -> tuple[tuple[int, ...],
     return shifts, tuple(wrap_dim(d, self.ndim) for d in dims)
 
 
-@roll.meta
-def _roll_shape(self: Array, shifts: Any, dims: Any) -> Array:
-    _checked_roll(self, shifts, dims)
-    return meta_array(self.shape, self.dtype)
+roll.prepare(plan_by(_rolled))
 
 
 def _unflipped(shifts: Any) -> Any:
@@ -113,7 +131,15 @@ def rot90(self: Array, k: int = 1, dims: Sequence[int] = (0, 1)) -> Array:
     tensor([[1, 3],
             [0, 2]])
     """
-    return np.rot90(self, k, _checked_plane(self, dims)).copy(order="K")
+    return assembled(_turned(self, k, dims), self.dtype)
+
+
+def _turned(self: Array, k: int, dims: Any) -> Pieces:
+    turned = np.rot90(self, k, _checked_plane(self, dims))
+    return Pieces(turned.shape, [(..., turned)], strides=preserved_strides(turned))
+
+
+rot90.prepare(plan_by(_turned))
 
 
 def _checked_plane(self: Array, dims: Any) -> tuple[int, int]:
@@ -130,12 +156,6 @@ def _checked_plane(self: Array, dims: Any) -> tuple[int, int]:
     return first, second
 
 
-@rot90.meta
-def _rot90_shape(self: Array, k: int, dims: Any) -> Array:
-    plane = _checked_plane(self, dims)
-    return meta_like(self.swapaxes(*plane) if k % 2 else self)
-
-
 rot90.vjp(self=lambda g, k, dims: rot90(g, -k, dims))
 
 
@@ -150,13 +170,17 @@ def _rot90_batch(level: Any, op: Op, self: Any, k: int, dims: Any) -> Any:
 @op(name="repeat", places="", moves=True)
 def _repeat(self: Array, repeats: Sequence[int]) -> Array:
     """`self` put side by side with itself."""
-    return np.tile(self, repeats)
+    return assembled(_repeated(self, repeats), self.dtype)
 
 
-@_repeat.meta
-def _repeat_shape(self: Array, repeats: Any) -> Array:
+def _repeated(self: Array, repeats: Any) -> Pieces:
     shape = (1,) * (len(repeats) - self.ndim) + self.shape
-    return meta_array([n * count for n, count in zip(shape, repeats, strict=True)], self.dtype)
+    seen = [n for pair in zip(repeats, shape, strict=True) for n in pair]
+    each = self.reshape(shape)[(None, WHOLE) * len(shape)] if shape else self
+    return Pieces([n * count for n, count in zip(shape, repeats, strict=True)], [(..., each)], seen=seen)
+
+
+_repeat.prepare(plan_by(_repeated))
 
 
 @_repeat.joint_vjp
@@ -276,9 +300,8 @@ def repeat_interleave(
 # ----------------------------------------------------------------------------------- triangles
 
 
-def _triangle(name: str, self: Array, diagonal: int, lower: bool) -> Array:
+def _triangle(self: Array, diagonal: int, lower: bool) -> Array:
     """Matrices with what is above (or else below) a diagonal replaced by zeros."""
-    _check_at_least_2d(name, self)
     rows, columns = self.shape[-2:]
     inside = np.tri(rows, columns, diagonal if lower else diagonal - 1, dtype=bool)
     whole = np.zeros(self.shape, self.dtype)
@@ -286,9 +309,14 @@ def _triangle(name: str, self: Array, diagonal: int, lower: bool) -> Array:
     return whole
 
 
-def _check_at_least_2d(name: str, self: Array) -> None:
+def _plan_triangle(name: str, self: Spec, diagonal: int, lower: bool) -> Plan:
     if self.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+    item, strides = self.dtype.itemsize, self.strides or ()
+    outer = [n for pair in zip(self.shape[:-2], strides, strict=False) for n in pair]
+    geometry = (int(lower), diagonal, *self.shape[-2:], *strides[-2:], self.ndim - 2, *outer)
+    result = Spec(self.dtype, self.shape)
+    return Plan(result, RUNS["triangle"][item], geometry, math.prod(self.shape[:-1]))
 
 
 @op(places="tmi", moves=True, linear=True, batch="leading")
@@ -302,13 +330,7 @@ def tril(self: Array, diagonal: int = 0) -> Array:
     tensor([[1., 0.],
             [1., 1.]])
     """
-    return _triangle("tril", self, diagonal, True)
-
-
-@tril.meta
-def _tril_shape(self: Array, diagonal: int) -> Array:
-    _check_at_least_2d("tril", self)
-    return meta_array(self.shape, self.dtype)
+    return _triangle(self, diagonal, True)
 
 
 @op(places="tmi", moves=True, linear=True, batch="leading")
@@ -322,15 +344,11 @@ def triu(self: Array, diagonal: int = 0) -> Array:
     tensor([[1., 1.],
             [0., 1.]])
     """
-    return _triangle("triu", self, diagonal, False)
+    return _triangle(self, diagonal, False)
 
 
-@triu.meta
-def _triu_shape(self: Array, diagonal: int) -> Array:
-    _check_at_least_2d("triu", self)
-    return meta_array(self.shape, self.dtype)
-
-
+tril.prepare(lambda self, diagonal: _plan_triangle("tril", self, diagonal, True))
+triu.prepare(lambda self, diagonal: _plan_triangle("triu", self, diagonal, False))
 tril.vjp(self=lambda g, diagonal: tril(g, diagonal))
 triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
 
@@ -338,37 +356,9 @@ triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
 # ------------------------------------------------------------------------------------- borders
 
 
-@op(name="constant_pad_nd", places="", moves=True, linear=True)
-def _pad(self: Array, pad: Sequence[tuple[int, int]], value: Number) -> Array:
-    """`self` with a border of a number; negative widths cut."""
-    inner = self[tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pad, self.shape, strict=True))]
-    shape = [n + a + b for (a, b), n in zip(pad, self.shape, strict=True)]
-    whole = np.full(shape, value, self.dtype)
-    whole[tuple(slice(max(a, 0), m - max(b, 0)) for (a, b), m in zip(pad, shape, strict=True))] = inner
-    return whole
-
-
-@_pad.meta
-def _pad_shape(self: Array, pad: Any, value: Any) -> Array:
-    return meta_array([n + a + b for (a, b), n in zip(pad, self.shape, strict=True)], self.dtype)
-
-
-_pad.vjp(self=lambda g, pad: _pad(g, tuple((-a, -b) for a, b in pad), 0))
-
-
-@_pad.jvp
-def _pad_tangent(self: Any, pad: Any, value: Any) -> Any:
-    return _pad(self, pad, 0)
-
-
-@_pad.batch
-def _pad_batch(level: Any, op: Op, self: Any, pad: Any, value: Any) -> Any:
-    return level.wrap(op(self.physical, ((0, 0), *pad), value))
-
-
-@function(places="t")
-def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Tensor:
-    """`input` with a border of `value`; negative widths cut.
+@op(places="t", moves=True, linear=True)
+def constant_pad_nd(self: Array, pad: Sequence[int], value: Number = 0) -> Array:
+    """`self` with a border of `value`; negative widths cut.
 
     `pad` has two widths for each dimension, from the last backwards. The gradient is that of the
     inner part.
@@ -377,20 +367,50 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Number = 0) -> Ten
     >>> torch.constant_pad_nd(torch.tensor([1, 2]), (1, 2))
     tensor([0, 1, 2, 0, 0])
     """
-    pad = tuple(pad)
+    return assembled(_bordered(self, pad, value), self.dtype)
+
+
+def _bordered(self: Array, pad: Any, value: Any) -> Pieces:
+    pairs = _checked_pad(self, pad)
+    shape = [n + a + b for (a, b), n in zip(pairs, self.shape, strict=True)]
+    inner = self[
+        tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pairs, self.shape, strict=True))
+    ]
+    place = tuple(slice(max(a, 0), m - max(b, 0)) for (a, b), m in zip(pairs, shape, strict=True))
+    return Pieces(shape, [(place, inner)], value)
+
+
+def _checked_pad(self: Array, pad: Any) -> list[tuple[int, int]]:
+    """The widths before and after each dim."""
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
-    if len(pad) > 2 * input.ndim:
+    if len(pad) > 2 * self.ndim:
         raise RuntimeError(
             "Length of pad should be no more than twice the number of dimensions of the input. "
-            f"Pad length is {len(pad)} while the input has {input.ndim} dimensions."
+            f"Pad length is {len(pad)} while the input has {self.ndim} dimensions."
         )
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
-    widths = ([(0, 0)] * (input.ndim - len(pairs))) + pairs[::-1]
-    for d, ((a, b), n) in enumerate(zip(widths, input.shape, strict=True)):
+    widths = ([(0, 0)] * (self.ndim - len(pairs))) + pairs[::-1]
+    for d, ((a, b), n) in enumerate(zip(widths, self.shape, strict=True)):
         if n + a + b < 0:
             raise RuntimeError(
                 f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output "
                 f"size, which is invalid. Check dimension {d} of your input."
             )
-    return _pad(input, tuple(widths), value)
+    return widths
+
+
+constant_pad_nd.prepare(plan_by(_bordered))
+constant_pad_nd.vjp(self=lambda g, pad: constant_pad_nd(g, [-n for n in pad], 0))
+
+
+@constant_pad_nd.jvp
+def _pad_tangent(self: Any, pad: Any, value: Any) -> Any:
+    return constant_pad_nd(self, pad, 0)
+
+
+@constant_pad_nd.batch
+def _pad_batch(level: Any, op: Op, self: Any, pad: Any, value: Any) -> Any:
+    if len(pad) > 2 * self.ndim:
+        return NotImplemented  # the message for a sample
+    return level.wrap(op(self.physical, pad, value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -11,106 +12,48 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array
-from pullback.core.dtypes import promote_types
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.dtypes import from_numpy_dtype, promote_types
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array, Arrays
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.flat_indices import compact
+from pullback.ops.shared.flat_indices import WHOLE, compact
+from pullback.ops.shared.pieces import Pieces, assembled, outline_of, pieces_plan, plan_by
+
+
+def _common_dtype(kinds: Sequence[Dtype]) -> Dtype:
+    """Promotion as in arithmetic: 0-dim tensors count only by their kind."""
+    return functools.reduce(promote_types, kinds)
 
 
 def _common(tensors: Any) -> list[Tensor]:
     """The tensors in the dtype that they promote to."""
-    kind = tensors[0].dtype
-    if all(t.dtype is kind for t in tensors):
-        return tensors
-    kind = _common_dtype(tensors)
+    kind = _common_dtype([t.dtype for t in tensors])
     return [ops.converted(t, kind) for t in tensors]
 
 
-def _common_dtype(tensors: Any) -> Any:
-    """Promotion as in arithmetic: 0-dim tensors count only by their kind."""
-    kind = tensors[0].dtype
-    for t in tensors[1:]:
-        kind = promote_types(kind, t.dtype)
-    return kind
+def _kernel(describe: Callable[..., Pieces], tensors: Arrays, dim: int) -> Array:
+    kind = _common_dtype([from_numpy_dtype(a.dtype) for a in tensors]).numpy
+    return assembled(describe(tensors, dim), kind)
 
 
-def _list(name: str, tensors: Any) -> list[Tensor]:
-    if not isinstance(tensors, (tuple, list)):
-        raise TypeError(
-            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, "
-            f"not {type(tensors).__name__}"
-        )
+def _prepared(describe: Callable[..., Pieces], tensors: list[Spec], dim: int) -> Plan:
+    """The plan of a join; dtypes that differ are left to the kernel."""
     for index, t in enumerate(tensors):
-        if not isinstance(t, Tensor):
-            raise TypeError(f"expected Tensor as element {index} in argument 0, but got {type(t).__name__}")
-    return list(tensors)
+        if t is None:
+            raise TypeError(f"expected Tensor as element {index} in argument 0, but got NoneType")
+    places = [outline_of(t, i) for i, t in enumerate(tensors)]
+    pieces, kind = describe(places, dim), tensors[0].dtype
+    if any(t.dtype is not kind for t in tensors):
+        return Plan(Spec(_common_dtype([t.dtype for t in tensors]), tuple(pieces.shape)))
+    return pieces_plan(Spec(kind, tuple(pieces.shape)), pieces, len(tensors))
 
 
-@op(name="cat", places="", moves=True, linear=True)
-def _cat(tensors: Arrays, dim: int) -> Array:
-    """Tensors of one dtype joined along a dimension."""
-    try:
-        return compact(np.concatenate(tensors, dim))
-    except ValueError:
-        raise _unjoinable(tensors, dim) from None
-
-
-@_cat.meta
-def _cat_shape(tensors: Any, dim: int) -> Array:
-    if not all(a.ndim for a in tensors):
-        raise _unjoinable(tensors, dim)
-    dim = wrap_dim(dim, tensors[0].ndim)
-    if len({(*a.shape[:dim], *a.shape[dim + 1 :]) for a in tensors}) > 1:
-        raise _unjoinable(tensors, dim)
-    shape = list(tensors[0].shape)
-    shape[dim] = sum(a.shape[dim] for a in tensors)
-    return meta_array(shape, tensors[0].dtype)
-
-
-def _unjoinable(arrays: Any, dim: int) -> Exception:
-    """Why arrays cannot be joined."""
-    if not all(a.ndim for a in arrays):
-        index = next(i for i, a in enumerate(arrays) if not a.ndim)
-        return RuntimeError(f"zero-dimensional tensor (at position {index}) cannot be concatenated")
-    first = arrays[0].shape
-    dim = wrap_dim(dim, len(first))
-    for index, a in enumerate(arrays):
-        if a.ndim != len(first):
-            return RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {a.ndim}")
-        for d, (n, m) in enumerate(zip(first, a.shape, strict=True)):
-            if d != dim and n != m:
-                return RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but "
-                    f"got size {m} for tensor number {index} in the list."
-                )
-    return RuntimeError("the tensors cannot be joined")
-
-
-@_cat.joint_vjp
-def _cat_rule(g: Any, tensors_shape: Any, dim: int, needs: Any) -> Any:
-    blocks, start = [], 0
-    for shape, needed in zip(tensors_shape, needs, strict=True):
-        size = shape[dim]
-        blocks.append(ops.narrow(g, dim, start, size) if needed else None)
-        start += size
-    return (blocks,)
-
-
-@_cat.batch
-def _cat_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
-    real = [x for x in tensors if x.shape != (0,)]
-    kept = real if any(x.ndim != 1 for x in real) else tensors
-    return level.wrap(op([level.front(x) for x in kept], shifted(dim, max(x.ndim for x in kept))))
-
-
-@function(places="t", aliases=("torch.concat", "torch.concatenate"))
-def cat(
-    tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None, out: Tensor | None = None
-) -> Tensor:
+@op(places="t", aliases=("torch.concat", "torch.concatenate"), moves=True, linear=True)
+def cat(tensors: Arrays, dim: int = 0) -> Array:
     """The tensors joined along a dimension, in the dtype they promote to.
 
     They may differ in that dimension only; 1-dim tensors without elements are left out. RuntimeError
@@ -120,50 +63,66 @@ def cat(
     >>> torch.cat([torch.tensor([1, 2]), torch.tensor([3])])
     tensor([1, 2, 3])
     """
-    tensors = _list("cat", tensors)
+    return _kernel(_in_a_row, tensors, dim)
+
+
+def _in_a_row(tensors: Any, dim: int) -> Pieces:
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    kind, ndim = tensors[0].dtype, tensors[0].ndim
-    for t in tensors:
-        if t.dtype is not kind or t.ndim != ndim or (ndim == 1 and not len(t)):
-            tensors = _prepared(tensors)
-            break
-    return _cat(tensors, dim if axis is None else axis, out=out)
+    joined = [a for a in tensors if a.shape != (0,)] or tensors[:1]
+    dim = _checked_join(joined, dim)
+    shape, copies = list(joined[0].shape), []
+    shape[dim] = 0
+    for a in joined:
+        copies.append(((WHOLE,) * dim + (slice(shape[dim], shape[dim] + a.shape[dim]),), a))
+        shape[dim] += a.shape[dim]
+    return Pieces(shape, copies)
 
 
-def _prepared(tensors: list[Tensor]) -> list[Tensor]:
-    """The tensors in one dtype, without vectors of no elements."""
-    kind = _common_dtype(tensors)
-    kept = [t for t in tensors if t.ndim != 1 or t.shape[0]] or tensors[:1]
-    return [ops.converted(t, kind) for t in kept]
+def _checked_join(arrays: Any, dim: int) -> int:
+    """The dimension, counted from the front; RuntimeError for shapes that cannot be joined."""
+    for index, a in enumerate(arrays):
+        if not a.ndim:
+            raise RuntimeError(f"zero-dimensional tensor (at position {index}) cannot be concatenated")
+    first = arrays[0].shape
+    dim = wrap_dim(dim, len(first))
+    for index, a in enumerate(arrays):
+        if a.ndim != len(first):
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {a.ndim}")
+        for d, (n, m) in enumerate(zip(first, a.shape, strict=True)):
+            if d != dim and n != m:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but "
+                    f"got size {m} for tensor number {index} in the list."
+                )
+    return dim
 
 
-@op(name="stack", places="", moves=True, linear=True)
-def _stack(tensors: Arrays, dim: int) -> Array:
-    """Tensors of one dtype and shape along a new dimension."""
-    at = (slice(None),) * dim + (None,)
-    return compact(np.concatenate([t[at] for t in tensors], dim))
+cat.prepare(lambda tensors, dim: _prepared(_in_a_row, tensors, dim))
 
 
-@_stack.meta
-def _stack_shape(tensors: Any, dim: int) -> Array:
-    shape = list(tensors[0].shape)
-    shape.insert(dim, len(tensors))
-    return meta_array(shape, tensors[0].dtype)
+@cat.joint_vjp
+def _cat_rule(g: Any, tensors_shape: Any, dim: int, needs: Any) -> Any:
+    blocks, start = [], 0
+    for shape, needed in zip(tensors_shape, needs, strict=True):
+        if tuple(shape) == (0,):
+            blocks.append(ops.zeros(0, dtype=g.dtype) if needed else None)
+            continue
+        size = shape[dim]
+        blocks.append(ops.narrow(g, dim, start, size) if needed else None)
+        start += size
+    return (blocks,)
 
 
-@_stack.joint_vjp
-def _stack_rule(g: Any, dim: int, needs: Any) -> Any:
-    return ([ops.select(g, dim, i) if needed else None for i, needed in enumerate(needs)],)
+@cat.batch
+def _cat_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
+    real = [x for x in tensors if x.shape != (0,)]
+    kept = real if any(x.ndim != 1 for x in real) else tensors
+    return level.wrap(op([level.front(x) for x in kept], shifted(dim, max(x.ndim for x in kept))))
 
 
-@_stack.batch
-def _stack_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
-    return level.wrap(op([level.front(x) for x in tensors], shifted(dim, tensors[0].ndim + 1)))
-
-
-@function(places="t")
-def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+@op(places="t", moves=True, linear=True)
+def stack(tensors: Arrays, dim: int = 0) -> Array:
     """Tensors of one shape along a new dimension, in the dtype they promote to.
 
     RuntimeError if the shapes differ. Each gradient is its index of the result's.
@@ -173,7 +132,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
     tensor([[1, 3],
             [2, 4]])
     """
-    tensors = _list("stack", tensors)
+    return _kernel(_stacked, tensors, dim)
+
+
+def _stacked(tensors: Any, dim: int) -> Pieces:
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
     shape = tensors[0].shape
@@ -183,7 +145,24 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
                 f"{list(t.shape)} at entry {index}"
             )
-    return _stack(_common(tensors), wrap_dim(dim, len(shape) + 1), out=out)
+    dim = wrap_dim(dim, len(shape) + 1)
+    copies = [
+        ((WHOLE,) * dim + (slice(i, i + 1),), t[(WHOLE,) * dim + (None,)]) for i, t in enumerate(tensors)
+    ]
+    return Pieces((*shape[:dim], len(tensors), *shape[dim:]), copies)
+
+
+stack.prepare(lambda tensors, dim: _prepared(_stacked, tensors, dim))
+
+
+@stack.joint_vjp
+def _stack_rule(g: Any, dim: int, needs: Any) -> Any:
+    return ([ops.select(g, dim, i) if needed else None for i, needed in enumerate(needs)],)
+
+
+@stack.batch
+def _stack_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
+    return level.wrap(op([level.front(x) for x in tensors], shifted(dim, tensors[0].ndim + 1)))
 
 
 # ------------------------------------------------------------------- at least so many dimensions
@@ -259,10 +238,17 @@ def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Ten
 
 
 def _several(name: str, tensors: Any) -> list[Tensor]:
-    listed = _list(name, tensors)
-    if not listed:
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, "
+            f"not {type(tensors).__name__}"
+        )
+    for index, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {index} in argument 0, but got {type(t).__name__}")
+    if not tensors:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
-    return listed
+    return list(tensors)
 
 
 # ------------------------------------------------------------------------------- combinations
@@ -271,17 +257,18 @@ def _several(name: str, tensors: Any) -> list[Tensor]:
 @op(name="block_diag", places="", moves=True, linear=True)
 def _block_diag(tensors: Arrays) -> Array:
     """Matrices of one dtype along the diagonal of a larger one."""
-    whole = np.zeros([sum(t.shape[d] for t in tensors) for d in (0, 1)], tensors[0].dtype)
-    row = column = 0
+    return assembled(_along_diagonal(tensors), tensors[0].dtype)
+
+
+def _along_diagonal(tensors: Any) -> Pieces:
+    copies, row, column = [], 0, 0
     for t in tensors:
-        whole[row : row + t.shape[0], column : column + t.shape[1]] = t
+        copies.append(((slice(row, row + t.shape[0]), slice(column, column + t.shape[1])), t))
         row, column = row + t.shape[0], column + t.shape[1]
-    return whole
+    return Pieces((row, column), copies, 0)
 
 
-@_block_diag.meta
-def _block_diag_shape(tensors: Any) -> Array:
-    return meta_array([sum(t.shape[d] for t in tensors) for d in (0, 1)], tensors[0].dtype)
+_block_diag.prepare(plan_by(_along_diagonal))
 
 
 @_block_diag.joint_vjp

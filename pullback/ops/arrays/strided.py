@@ -20,7 +20,7 @@ from pullback.core._loops import strided
 from pullback.core._plans import Spec
 from pullback.core.dtypes import contiguous_format, float32, float64, memory_format, preserve_format
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.meta import meta_array, meta_like
+from pullback.core.meta import meta_array
 from pullback.core.op import SURFACE, function, op
 from pullback.core.strides import (
     contiguous_strides,
@@ -33,6 +33,7 @@ from pullback.core.strides import (
 )
 from pullback.core.types import Array
 from pullback.ops.shared.dims import one_or_many
+from pullback.ops.shared.pieces import Pieces, assembled, plan_by
 
 # ---------------------------------------------------------------------------------- as_strided
 
@@ -512,16 +513,16 @@ def clone(self: Array, memory_format: memory_format | None = None) -> Array:
     >>> x = torch.zeros(2); y = x.clone(); y[0] = 1.0; x
     tensor([0., 0.])
     """
-    if memory_format is None or memory_format is preserve_format:
-        return laid_copy(self, self.dtype)
-    return laid_copy(self, self.dtype, strides_for(self.shape, memory_format))
+    return assembled(_copied(self, memory_format), self.dtype)
 
 
-@clone.meta
-def _clone_shape(self: Array, memory_format: Any) -> Array:
-    if memory_format is None or memory_format is preserve_format:
-        return meta_like(self)
-    return meta_array(self.shape, self.dtype, strides_for(self.shape, memory_format))
+def _copied(self: Array, memory_format: Any) -> Pieces:
+    kept = memory_format is None or memory_format is preserve_format
+    strides = preserved_strides(self) if kept else strides_for(self.shape, memory_format)
+    return Pieces(self.shape, [(..., self)], strides=strides)
+
+
+clone.prepare(plan_by(_copied))
 
 
 clone.vjp(self="g")

@@ -69,7 +69,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if not isinstance(pad, (tuple, list)):
         raise TypeError(f"pad(): argument 'pad' (position 2) must be tuple of ints, not {type(pad).__name__}")
     for place, width in enumerate(pad):
-        if not hasattr(width, "__index__"):
+        if type(width) is not int and not hasattr(width, "__index__"):
             raise TypeError(
                 f"pad(): argument 'pad' failed to unpack the object at pos {place + 1} with error \"type "
                 f'must be tuple of ints,but got {type(width).__name__}"'

@@ -8,6 +8,7 @@ none in the points.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,13 +16,17 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Op, Tensor, write_out
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import C_NAMES, type_name
-from pullback.core.dtypes import contiguous_format, float64, from_numpy_dtype
+from pullback.core.dtypes import contiguous_format, float64
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Arrays
+from pullback.kernels.order import RUNS
 from pullback.ops.arrays.casts import cast_array
+from pullback.ops.shared.at import steps_of
 from pullback.ops.shared.batches import of_sample
+from pullback.ops.shared.chains import merged
 from pullback.ops.shared.forms import explained
 
 
@@ -226,26 +231,42 @@ def histc(self: Array, bins: int = 100, min: float = 0, max: float = 0) -> Array
     >>> torch.tensor([1.0, 2.0, 1.0]).histc(4, 0, 3)
     tensor([0., 2., 1., 0.])
     """
-    _check_histc(self, bins)
     low, high = float(min), float(max)
     if low == high and self.size:
         low, high = float(self.min()), float(self.max())
     if low == high:
         low, high = low - 1, high + 1
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
-    if low > high:
-        raise RuntimeError("torch.histc: max must be larger than min")
+        raise _not_finite(low, high)
     inside, number = self[(self >= low) & (self <= high)], self.dtype.type
     bin_of = (inside - number(low)) * number(bins) / (number(high) - number(low))
     bin_of = np.minimum(bin_of.astype(np.float64), bins - 1).astype(np.int64)
     return np.bincount(bin_of, minlength=bins).astype(self.dtype)
 
 
-@histc.meta
-def _histc_shape(self: Array, bins: int, min: float, max: float) -> Array:
-    _check_histc(self, bins)
-    return meta_array((bins,), self.dtype)
+def _not_finite(low: float, high: float) -> Exception:
+    return RuntimeError(f"torch.histc: range of [{low:g}, {high:g}] is not finite")
+
+
+@histc.prepare
+def _plan_histc(self: Spec, bins: int, min: float, max: float) -> Plan:
+    if bins <= 0:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+    if not self.dtype.is_floating_point:
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{self.dtype.type_name}'")
+    low, high = float(min), float(max)
+    if low != high and not (math.isfinite(low) and math.isfinite(high)):
+        raise _not_finite(low, high)
+    if low > high:
+        raise RuntimeError("torch.histc: max must be larger than min")
+    dims = merged(zip(self.shape, steps_of(self), strict=True)) or [(1, 0)]
+    flat = [number for dim in dims for number in dim]
+    edges = struct.unpack("qq", struct.pack("dd", low, high))
+    return Plan(
+        Spec(self.dtype, (bins,)), RUNS["histc"].get(self.dtype.name), (bins, *edges, len(dims), *flat),
+        scratch=8 * bins,
+        refuse=lambda status, self, *rest: _not_finite(float(self.min()), float(self.max())),
+    )  # fmt: skip
 
 
 @histc.batch
@@ -352,10 +373,3 @@ def _check_edges(points: Tensor, edges: Sequence[Tensor]) -> None:
                 "torch.histogramdd: bins tensor should have at least 1 element, but got 0 elements in the "
                 f"bins tensor for dimension {k}"
             )
-
-
-def _check_histc(self: Array, bins: int) -> None:
-    if bins <= 0:
-        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    if not from_numpy_dtype(self.dtype).is_floating_point:
-        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{type_name(self)}'")

@@ -6,18 +6,22 @@ integers are broadcast together; one of booleans stands for several dimensions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array
-from pullback.core.dtype_names import type_name
-from pullback.core.meta import meta_array, meta_like
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import bool_, uint8
 from pullback.core.op import function, op
-from pullback.core.types import Array, Arrays
+from pullback.core.types import Array, Arrays, Size
+from pullback.kernels.moves import take_true
 from pullback.ops.indexing.keys import check_mask
+from pullback.ops.indexing.mask_plans import broadcast_steps, put_plan, row_size
+from pullback.ops.shared.at import FROM_END, laid_as, plan_at, steps_of, work_steps
 from pullback.ops.shared.batches import padded, rank
 from pullback.ops.shared.flat_indices import WHOLE, accumulate, compact, flat_indices
 
@@ -64,6 +68,10 @@ def _index_error(self: Any, key: tuple[Any, ...]) -> IndexError:
         elif part is not WHOLE:
             shapes.append((int(part.sum()),))
         dim += 1 if part is WHOLE or part.dtype != bool else part.ndim
+    return _mismatch(shapes)
+
+
+def _mismatch(shapes: Iterable[Size]) -> IndexError:
     listed = ", ".join(str(list(shape)) for shape in shapes)
     return IndexError(
         f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}"
@@ -74,31 +82,81 @@ def _index_error(self: Any, key: tuple[Any, ...]) -> IndexError:
 def index(self: Array, indices: Arrays) -> Array:
     """The elements of `self` that the index tensors pick; None for a dimension to take whole."""
     key = _key_of(self, indices)
+    if len(key) == 1 and key[0] is not WHOLE and key[0].dtype == bool:
+        return take_true(compact(self), compact(key[0]))
     try:
         return compact(self[key])
     except IndexError:
         raise _index_error(self, key) from None
 
 
-@index.meta
-def _index_shape(self: Array, indices: Any) -> Array:
-    key = _key_of(self, indices)
-    if any(part is not WHOLE and part.dtype == bool for part in key):
-        return index.kernel(self, indices)  # the shape depends on the numbers
-    return meta_array(_picked_shape(self, key), self.dtype)
+class _Picks:
+    """What index tensors pick from a tensor: which dims, and in which shape.
+
+    `shape` is that of the result: what is picked stands for the first of its dims, or first of all if apart.
+    """
+
+    def __init__(self, shape: Size, indices: Sequence[Spec | None]) -> None:
+        given: dict[int, Spec] = {}
+        dim, self.masks = 0, False
+        for part in indices:
+            if part is not None and part.dtype in (bool_, uint8):
+                check_mask(shape, dim, part.shape)
+                self.masks = True
+                dim += part.ndim
+                continue
+            if part is not None:
+                given[dim] = part
+            dim += 1
+        if dim > len(shape):
+            raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {dim})")
+        self.given, self.source = given, shape
+        if self.masks or not given:
+            return
+        try:
+            self.common = np.broadcast_shapes(*(part.shape for part in given.values()))
+        except ValueError:
+            raise _mismatch(part.shape for part in given.values()) from None
+        picked = list(given)
+        adjacent = picked == list(range(picked[0], picked[-1] + 1))
+        self.whole = [d for d in range(len(shape)) if d not in given]
+        self.before = sum(d < picked[0] for d in self.whole) if adjacent else 0
+        sizes = [shape[d] for d in self.whole]
+        self.shape = (*sizes[: self.before], *self.common, *sizes[self.before :])
+
+    def dims(self, addressed: Size, other: Size) -> list[tuple[int, ...]]:
+        """The dims that are gone over, for `plan_at`; `other` are the steps of what has the picked shape."""
+        steps = [broadcast_steps(part, self.common) for part in self.given.values()]
+        none = (0,) * len(steps)
+        rows = [(self.source[d], addressed[d]) for d in self.whole]
+        places = [(n, 0, *(s[i] for s in steps)) for i, n in enumerate(self.common)]
+        found = [(*row, *none) for row in rows[: self.before]] + places
+        found += [(*row, *none) for row in rows[self.before :]]
+        return [(n, a, b, *index) for (n, a, *index), b in zip(found, other, strict=True)]
+
+    def indices(self, addressed: Size) -> list[tuple[Spec, int, int]]:
+        return [(part, self.source[d], addressed[d]) for d, part in self.given.items()]
+
+    def cut(self) -> tuple[int, int] | None:
+        """The first dim that is taken whole, in the source and among `dims`."""
+        if not self.whole:
+            return None
+        return self.whole[0], 0 if self.before else len(self.common)
 
 
-def _picked_shape(a: Array, key: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape of `a[key]`: what is picked stands for the first of its dims, or first of all if apart."""
-    whole = [d for d in range(a.ndim) if d >= len(key) or key[d] is WHOLE]
-    picked = [d for d in range(a.ndim) if d not in whole]
-    try:
-        shape = np.broadcast_shapes(*(key[d].shape for d in picked))
-    except ValueError:
-        raise _index_error(a, key) from None
-    adjacent = picked == list(range(picked[0], picked[-1] + 1))
-    before = [a.shape[d] for d in whole if adjacent and d < picked[0]]
-    return (*before, *shape, *[a.shape[d] for d in whole][len(before) :])
+@index.prepare
+def _prepare_index(self: Spec, indices: Any) -> Plan:
+    picks = _Picks(self.shape, indices)
+    if picks.masks:
+        return Plan(())
+    if not picks.given:
+        return Plan(Spec(self.dtype, self.shape))
+    steps, result = steps_of(self), Spec(self.dtype, picks.shape)
+    return plan_at(
+        "take", result, picks.dims(steps, steps_of(result)), picks.indices(steps),
+        lambda status, self, indices: _index_error(self, _key_of(self, indices)),
+        begins=0, inputs=1 + len(picks.given), cut=(0, 0), wraps=FROM_END,
+    )  # fmt: skip
 
 
 index.vjp(self=lambda g, self_shape, indices: ops.index_sum(g, indices, self_shape))
@@ -112,9 +170,24 @@ def index_sum(self: Array, indices: Arrays, shape: tuple[int, ...]) -> Array:
     return whole
 
 
-@index_sum.meta
-def _index_sum_shape(self: Array, indices: Any, shape: Any) -> Array:
-    return meta_array(shape, self.dtype)
+@index_sum.prepare
+def _prepare_index_sum(self: Spec, indices: Any, shape: Any) -> Plan:
+    result = Spec(self.dtype, tuple(shape))
+    picks = _Picks(result.shape, indices)
+    if len(indices) == 1 and indices[0] is not None and indices[0].dtype is bool_:
+        row = row_size(result.shape, indices[0])
+        return put_plan(result, None, indices[0], row, self, (-1, 1, 0), _checked_before)
+    if picks.masks or not picks.given or picks.shape != self.shape:
+        return Plan(result)
+    steps = work_steps(result)
+    return plan_at(
+        "at_sum", result, picks.dims(steps, steps_of(self)), picks.indices(steps), _checked_before,
+        other=0, inputs=1 + len(picks.given), cut=picks.cut(), wraps=FROM_END,
+    )  # fmt: skip
+
+
+def _checked_before(status: int, *values: Any) -> Exception:
+    return IndexError("an index is out of bounds")
 
 
 index_sum.vjp(self=lambda g, indices: index(g, indices))
@@ -123,7 +196,6 @@ index_sum.vjp(self=lambda g, indices: index(g, indices))
 @op(name="index_put", places="", writes="K", linear=True)
 def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: bool) -> Array:
     """`self` with `values` written, or added, at the picked places."""
-    _check_values(self, values)
     key = _key_of(self, indices)
     try:
         if accumulate_values:
@@ -134,27 +206,41 @@ def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: b
     except IndexError:
         raise _index_error(self, key) from None
     except ValueError:
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to "
-            f"indexing result of shape {list(self[key].shape)}"
-        ) from None
+        raise _unfitting(values.shape, self[key].shape) from None
     return self
 
 
-def _check_values(self: Array, values: Array) -> None:
-    if values.dtype != self.dtype:
-        kinds = [type_name(a) for a in (self, values)]
+def _unfitting(given: Size, wanted: Size) -> Exception:
+    return RuntimeError(
+        f"shape mismatch: value tensor of shape {list(given)} cannot be broadcast to "
+        f"indexing result of shape {list(wanted)}"
+    )
+
+
+@_index_put.prepare
+def _prepare_index_put(self: Spec, indices: Any, values: Spec, accumulate_values: bool) -> Plan:
+    if values.dtype is not self.dtype:
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {kinds[0]} for the "
-            f"destination and {kinds[1]} for the source."
+            "Index put requires the source and destination dtypes match, got "
+            f"{self.dtype.type_name} for the destination and {values.dtype.type_name} for the source."
         )
-
-
-@_index_put.meta
-def _index_put_shape(self: Array, indices: Any, values: Array, accumulate_values: bool) -> Array:
-    _check_values(self, values)
-    _key_of(self, indices)
-    return meta_like(self)
+    picks, result = _Picks(self.shape, indices), Spec(self.dtype, self.shape, laid_as(self))
+    if picks.masks or not picks.given:
+        return Plan(result)
+    wanted, given = picks.shape, values.shape
+    fits = zip(reversed(given), reversed(wanted), strict=False)
+    if len(given) > len(wanted) or any(n not in (1, m) for n, m in fits):
+        if math.prod(given[: max(len(given) - len(wanted), 0)]) == 1 and len(given) > len(wanted):
+            return Plan(result)  # NumPy allows dims of one in front
+        raise _unfitting(given, wanted)
+    steps = work_steps(result) if accumulate_values else steps_of(result)
+    count = len(picks.given)
+    return plan_at(
+        "at_sum" if accumulate_values else "put", result,
+        picks.dims(steps, broadcast_steps(values, wanted)), picks.indices(steps),
+        lambda status, self, indices, *rest: _index_error(self, _key_of(self, indices)),
+        begins=0, base=self, other=1 + count, inputs=2 + count, cut=picks.cut(), wraps=FROM_END,
+    )  # fmt: skip
 
 
 _index_put.vjp(

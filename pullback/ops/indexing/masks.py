@@ -12,13 +12,17 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array
-from pullback.core.dtype_names import c_name, type_name
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import bool_, int64, uint8
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
+from pullback.kernels.moves import places_of_true, take_true
 from pullback.ops.indexing.index import index
+from pullback.ops.indexing.mask_plans import fill_plan, put_plan
 from pullback.ops.shared.batches import of_sample, padded, rank, writes
+from pullback.ops.shared.flat_indices import compact
 
 BATCHED_SELECT = (
     "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) We cannot support this "
@@ -27,33 +31,42 @@ BATCHED_SELECT = (
 )
 
 
-def _broadcast(self: Any, mask: Any) -> Any:
-    """The mask in the shape of `self`; RuntimeError if it does not broadcast to it."""
-    if mask.shape == self.shape:
-        return mask
+def _check_broadcast(self: Spec, mask: Spec) -> None:
+    """RuntimeError if the mask does not broadcast to the shape of `self`."""
     whole = ops.common_shape(self.shape, mask.shape)
     if whole != self.shape:
         raise RuntimeError(
             f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(whole)}"
         )
-    return np.broadcast_to(mask, self.shape)
 
 
 @op(name="masked_fill", places="", writes="C", piecewise=True)
 def _masked_fill(self: Array, mask: Array, value: Array | None, number: Number) -> Array:
     """`self` with the element of a 0-dim tensor, or a number, where the mask is true."""
-    _check_masked_fill(self, mask, value, number)
     if value is not None and value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:
         ops.check_number(value.item(), self.dtype)
-    np.copyto(self, number if value is None else value, where=_broadcast(self, mask), casting="unsafe")
+    filled = np.asarray(number if value is None else value)
+    np.copyto(self, filled, where=np.broadcast_to(mask, self.shape), casting="unsafe")
     return self
 
 
-@_masked_fill.meta
-def _masked_fill_shape(self: Array, mask: Array, value: Array | None, number: Any) -> Array:
-    _check_masked_fill(self, mask, value, number)
-    _broadcast(self, mask)
-    return meta_array(self.shape, self.dtype)
+@_masked_fill.prepare
+def _plan_masked_fill(self: Spec, mask: Spec, value: Spec | None, number: Any) -> Plan:
+    if value is None:
+        ops.check_number(number, self.dtype.numpy)
+    elif value.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
+        )
+    if mask.dtype is not bool_:
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {C_NAMES[mask.dtype.name]}"
+        )
+    _check_broadcast(self, mask)
+    if value is not None and value.dtype is not self.dtype:
+        return Plan(Spec(self.dtype, self.shape))
+    return fill_plan(self, mask, -1 if value is None else 2, 0 if value is not None else number)
 
 
 _masked_fill.variant = lambda saved: (
@@ -120,16 +133,15 @@ def masked_select(self: Array, mask: Array) -> Array:
     if self.shape != mask.shape:
         shape = ops.common_shape(mask.shape, self.shape)
         self, mask = np.broadcast_to(self, shape), np.broadcast_to(mask, shape)
-    return self[mask]
+    return take_true(compact(self), compact(mask))
 
 
-masked_select.vjp(
-    self=lambda g, self_shape, mask: ops.masked_scatter(
-        ops.zeros(ops.common_shape(self_shape, mask.shape), dtype=g.dtype),
-        ops.expand(mask, ops.common_shape(self_shape, mask.shape)),
-        g,
-    )
-)
+def _masked_select_slope(g: Tensor, self_shape: Any, mask: Tensor) -> Tensor:
+    shape = ops.common_shape(self_shape, mask.shape)
+    return ops.index_sum(g, [mask if mask.shape == shape else ops.expand(mask, shape)], shape)
+
+
+masked_select.vjp(self=_masked_select_slope)
 
 
 @masked_select.jvp
@@ -151,20 +163,31 @@ def _masked_select_batch(level: Any, op: Op, self: Any, mask: Any) -> Any:
 @op(places="", name="masked_scatter", writes="C", linear=True)
 def _masked_scatter(self: Array, mask: Array, source: Array) -> Array:
     """`self` with the elements of `source`, in order, where the mask is true."""
-    _check_masked_scatter(self, mask, source)
-    mask = _broadcast(self, mask)
+    mask = np.broadcast_to(mask, self.shape)
     count = int(mask.sum())
     if source.size < count:
-        raise RuntimeError("Number of elements of source < number of ones in mask")
+        raise _too_few()
     self[mask] = source.reshape(-1)[:count]
     return self
 
 
-@_masked_scatter.meta
-def _masked_scatter_shape(self: Array, mask: Array, source: Array) -> Array:
-    _check_masked_scatter(self, mask, source)
-    _broadcast(self, mask)
-    return meta_array(self.shape, self.dtype)
+def _too_few(*values: Any) -> Exception:
+    return RuntimeError("Number of elements of source < number of ones in mask")
+
+
+@_masked_scatter.prepare
+def _plan_masked_scatter(self: Spec, mask: Spec, source: Spec) -> Plan:
+    if mask.dtype is not bool_:
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype.type_name}"
+        )
+    if self.dtype is not source.dtype:
+        names = [t.dtype.type_name for t in (self, source)]
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and {names[1]}"
+        )
+    _check_broadcast(self, mask)
+    return put_plan(Spec(self.dtype, self.shape), self, mask, 1, source, (0, 1, 2), _too_few)
 
 
 def _source_gradient(g: Any, mask: Any, source_shape: Any) -> Any:
@@ -283,7 +306,9 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Any =
 @op(nondiff=True, places="", public_name="nonzero", layout="", batch="dynamic")
 def nonzero_places(self: Array) -> Array:
     """The indices of elements that are not zero, a row each."""
-    return np.argwhere(self) if self.ndim else np.empty((int(self != 0), 0), np.int64)
+    if not self.ndim:
+        return np.empty((int(self != 0), 0), np.int64)
+    return places_of_true(compact(self if self.dtype == bool else self != 0))
 
 
 @function()
@@ -338,32 +363,3 @@ def unravel_index(indices: Tensor, shape: int | Sequence[int]) -> tuple[Tensor, 
     behind = list(itertools.accumulate(reversed(shape[1:]), operator.mul, initial=1))[::-1]
     steps, sizes = (from_array(np.asarray(n[: len(shape)], np.int64)) for n in (behind, list(shape)))
     return ops.unbind(ops.unsqueeze(indices, -1) // steps % sizes, -1)
-
-
-# ---------------------------------------------------------------------------------------- refusals
-
-
-def _check_masked_fill(self: Array, mask: Array, value: Array | None, number: Any) -> None:
-    if value is None:
-        ops.check_number(number, self.dtype)
-    elif value.ndim:
-        raise RuntimeError(
-            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
-            f"{value.ndim} dimension(s)."
-        )
-    if mask.dtype != bool:
-        raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {c_name(mask)}"
-        )
-
-
-def _check_masked_scatter(self: Array, mask: Array, source: Array) -> None:
-    if mask.dtype != bool:
-        raise RuntimeError(
-            f"masked_scatter_ only supports boolean masks, but got mask with dtype {type_name(mask)}"
-        )
-    if self.dtype != source.dtype:
-        names = [type_name(a) for a in (self, source)]
-        raise RuntimeError(
-            f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and {names[1]}"
-        )

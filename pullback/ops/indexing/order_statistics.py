@@ -13,13 +13,16 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import Op, Tensor, write_out
-from pullback.core.dtype_names import type_name
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import int64
 from pullback.core.op import op
 from pullback.core.types import Array
+from pullback.ops.indexing.orders import MEDIAN, NANMEDIAN, RANK, order_plan
 from pullback.ops.indexing.sorting import order_of
 from pullback.ops.reductions.min_max import along_dim, checked_axis, evenly, over_all, picked, to_picked
-from pullback.ops.reductions.reduce import reduced_shape
+from pullback.ops.reductions.plans import kept_shape
+from pullback.ops.shared.at import steps_of
+from pullback.ops.shared.chains import merged
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -35,9 +38,16 @@ def _ranked(a: Array, axis: int, rank: Any, keepdim: bool) -> tuple[Array, Array
     return picked(a, axis, np.take_along_axis(order_of(a, axis), rank, axis), keepdim)
 
 
-def _check_real(name: str, a: Array) -> None:
+def _check_real(name: str, a: Spec) -> None:
     if a.dtype.kind in "bc":
-        raise NotImplementedError(f"\"{name}\" not implemented for '{type_name(a)}'")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{a.dtype.type_name}'")
+
+
+def _rank_plan(run: str, self: Spec, axis: int, keepdim: bool, wanted: tuple[int, int]) -> Plan:
+    """The plan of what picks an element along an axis, and says where it was."""
+    shape = kept_shape(self.shape, (axis,), keepdim)
+    results = Spec(self.dtype, shape), Spec(int64, shape)
+    return order_plan(run, self, axis, results, wanted, keepdim) if self.ndim else Plan(results)
 
 
 def _numbers(a: Array, axis: int | None, keepdims: bool) -> Array:
@@ -52,7 +62,6 @@ def _median_name(skips_nan: bool) -> str:
 @op(name="median", places="", piecewise=True)
 def _median(self: Array, skips_nan: bool) -> Array:
     """The lower of the two elements in the middle, of all; NaN if there is one that is not skipped."""
-    _check_real("median_cpu", self)
     flat = self.reshape(-1)
     if not flat.size:
         empty = np.nan if flat.dtype.kind == "f" else np.iinfo(np.int64).min
@@ -64,10 +73,15 @@ def _median(self: Array, skips_nan: bool) -> Array:
     return np.asarray(np.partition(flat, middle)[middle])
 
 
-@_median.meta
-def _median_shape(self: Array, skips_nan: bool) -> Array:
+@_median.prepare
+def _plan_median(self: Spec, skips_nan: bool) -> Plan:
     _check_real("median_cpu", self)
-    return meta_array((), self.dtype)
+    result = Spec(self.dtype, ())
+    dims = merged(zip(self.shape, steps_of(self), strict=True)) or [(1, 0)]
+    if len(dims) > 1:
+        return Plan(result)
+    flat = Spec(self.dtype, (dims[0][0],), (dims[0][1],))
+    return order_plan("rank", flat, 0, result, (NANMEDIAN if skips_nan else MEDIAN, 0), False)
 
 
 _median.variant = lambda saved: f"{_median_name(saved['skips_nan']).title()}Backward0"
@@ -77,14 +91,20 @@ _median.vjp(self=lambda g, self, result, skips_nan: evenly(g, self, result))
 @op(name="median_dim", places="", piecewise=True)
 def _median_along(self: Array, dim: int, keepdim: bool, skips_nan: bool) -> tuple[Array, Array]:
     """The lower of the two elements in the middle along a dim, and their indices."""
-    _check_real("median_out", self)
-    axis = checked_axis(_median_name(skips_nan), self, dim, keepdim)
+    axis = wrap_dim(operator.index(dim), self.ndim)
     if not self.ndim:
         return self.copy(), np.zeros((), np.int64)
     n = self.shape[axis]
     count = _numbers(self, axis, True)
     middle = (count - 1) // 2 if skips_nan else np.where(count < n, count, (n - 1) // 2)
     return _ranked(self, axis, np.maximum(middle, 0), keepdim)
+
+
+@_median_along.prepare
+def _plan_median_along(self: Spec, dim: int, keepdim: bool, skips_nan: bool) -> Plan:
+    _check_real("median_out", self)
+    axis = checked_axis(_median_name(skips_nan), self, dim, keepdim)
+    return _rank_plan("rank", self, axis, keepdim, (NANMEDIAN if skips_nan else MEDIAN, 0))
 
 
 _median_along.variant = lambda saved: f"{_median_name(saved['skips_nan']).title()}Backward1"
@@ -149,22 +169,20 @@ def _to_picked(g0: Tensor, self_shape: Any, dim: int, keepdim: bool, result1: Te
 
 @op(name="kthvalue", places="", piecewise=True)
 def _kthvalue(self: Array, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Array, Array]:
-    k = operator.index(k)
-    axis = checked_axis("kthvalue", self, dim, keepdim)
-    if not 1 <= k <= (self.shape[axis] if self.ndim else 1):
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
-    _check_real("kthvalue_cpu", self)
-    return _ranked(self, axis, k - 1, keepdim)
+    return _ranked(self, wrap_dim(operator.index(dim), self.ndim), operator.index(k) - 1, keepdim)
 
 
 _kthvalue.vjp(self=_to_picked)
 
 
-@_kthvalue.meta
-def _kthvalue_shapes(self: Array, k: int, dim: int, keepdim: bool) -> tuple[Array, Array]:
-    checked_axis("kthvalue", self, dim, keepdim)
-    shape = reduced_shape(self.shape, dim, keepdim)
-    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
+@_kthvalue.prepare
+def _plan_kthvalue(self: Spec, k: int, dim: int, keepdim: bool) -> Plan:
+    k = operator.index(k)
+    axis = checked_axis("kthvalue", self, dim, keepdim)
+    if not 1 <= k <= (self.shape[axis] if self.ndim else 1):
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
+    _check_real("kthvalue_cpu", self)
+    return _rank_plan("rank", self, axis, keepdim, (RANK, k - 1))
 
 
 def kthvalue(
@@ -194,9 +212,7 @@ kthvalue = explained(kthvalue)
 
 @op(name="mode", places="")
 def _mode(self: Array, dim: int = -1, keepdim: bool = False) -> tuple[Array, Array]:
-    axis = checked_axis("mode", self, dim, keepdim)
-    if self.dtype.kind == "c":
-        raise NotImplementedError(f"\"mode_cpu\" not implemented for '{type_name(self)}'")
+    axis = wrap_dim(operator.index(dim), self.ndim)
     if not self.ndim:
         return self.copy(), np.zeros((), np.int64)
     rows = np.sort(np.moveaxis(self, axis, -1), -1)
@@ -209,6 +225,14 @@ def _mode(self: Array, dim: int = -1, keepdim: bool = False) -> tuple[Array, Arr
     shape = [-1 if i == axis else 1 for i in range(self.ndim)]
     index = np.where(self == value, index_along.reshape(shape), 0).max(axis, keepdims=True)
     return (value, index) if keepdim else (value.squeeze(axis), index.squeeze(axis))
+
+
+@_mode.prepare
+def _plan_mode(self: Spec, dim: int, keepdim: bool) -> Plan:
+    axis = checked_axis("mode", self, dim, keepdim)
+    if self.dtype.is_complex:
+        raise NotImplementedError(f"\"mode_cpu\" not implemented for '{self.dtype.type_name}'")
+    return _rank_plan("mode", self, axis, keepdim, (0, 0))
 
 
 _mode.vjp(self=_to_picked)

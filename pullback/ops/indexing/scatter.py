@@ -13,12 +13,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import IN_PLACE, REGISTRY, Op, Tensor
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import int64
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.strides import strided_array, strides_of
-from pullback.core.types import Array, Number
-from pullback.ops.indexing.refusals import check_line, check_range, check_same_dtype
+from pullback.core.types import Array, Number, Size
+from pullback.ops.indexing.refusals import check_line, check_range, check_same_dtype, length, range_error
+from pullback.ops.shared.at import MODULO, Refusal, plan_at, steps_of, work_steps
 from pullback.ops.shared.batches import columns, rank, shifted, shifted_args
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import accumulate, compact, flat_indices_along, line_key
@@ -43,8 +45,12 @@ def gather(self: Array, dim: int, index: Array, sparse_grad: bool = False) -> Ar
     tensor([[1, 1],
             [4, 3]])
     """
-    dim = check_line("gather", self, dim, index)
+    dim = wrap_dim(dim, self.ndim)
     check_range(self, dim, index)
+    return _gathered(self, dim, index)
+
+
+def _gathered(self: Array, dim: int, index: Array) -> Array:
     if not index.size:
         return np.empty(index.shape, self.dtype)
     if not self.ndim:
@@ -54,17 +60,39 @@ def gather(self: Array, dim: int, index: Array, sparse_grad: bool = False) -> Ar
     return compact(self[line_key(dim, index)])
 
 
-gather.vjp(
-    self=lambda g, self_shape, dim, index: ops.scatter_add(
-        ops.zeros(self_shape, dtype=g.dtype), dim, index, g
+def line_dims(addressed: Size, other: Size, dim: int, index: Spec) -> list[tuple[int, ...]]:
+    """The dims that an index along a dimension goes over, for `plan_at`."""
+    steps = zip(addressed or (0,), other or (0,), steps_of(index), strict=False)
+    return [
+        (n, 0 if d == dim else a, b, i)
+        for d, (n, (a, b, i)) in enumerate(zip(index.shape, steps, strict=True))
+    ]
+
+
+def _plan_gather(self: Spec, dim: int, index: Spec, wraps: int, refuse: Refusal) -> Plan:
+    result, steps = Spec(self.dtype, index.shape), steps_of(self)
+    place = (length(self, dim), steps[dim] if steps else 0)
+    dims = line_dims(steps, steps_of(result), dim, index)
+    return plan_at(
+        "take", result, dims, [(index, *place)], refuse, begins=0, inputs=2, cut=(0, 0), wraps=wraps
     )
-)
 
 
-@gather.meta
-def _gather_shape(self: Array, dim: int, index: Array, sparse_grad: bool) -> Array:
-    check_line("gather", self, dim, index)
-    return meta_array(index.shape, self.dtype)
+@gather.prepare
+def _prepare_gather(self: Spec, dim: int, index: Spec, sparse_grad: bool) -> Plan:
+    axis = check_line("gather", self, dim, index)
+
+    def refuse(status: int, self: Array, dim: int, index: Array, sparse_grad: bool) -> Exception:
+        return range_error(self, axis, index)
+
+    return _plan_gather(self, axis, index, 0, refuse)
+
+
+def _gather_slope(g: Tensor, self_shape: Any, dim: int, index: Tensor) -> Tensor:
+    return gather_sum(g, dim, index, self_shape)
+
+
+gather.vjp(self=_gather_slope)
 
 
 @gather.jvp
@@ -77,6 +105,102 @@ def _gather_batch(level: Any, op: Op, self: Any, dim: int, index: Any, sparse_gr
     p, i = columns(level, self, index)
     result = op(p, shifted(dim, rank(self)), i, sparse_grad)
     return level.wrap(result if index.ndim else ops.squeeze(result, 1))
+
+
+@op(name="take_along", places="", moves=True, linear=True, grad_name="GatherBackward0")
+def _take_along(self: Array, dim: int, index: Array) -> Array:
+    """`gather` with indices modulo the size."""
+    dim = wrap_dim(dim, self.ndim)
+    if not length(self, dim):
+        check_range(self, dim, index)
+    return _gathered(self, dim, _turned(index, length(self, dim)))
+
+
+def _turned(index: Array, n: int) -> Array:
+    """Indices modulo the size."""
+    return index % n if n else index
+
+
+@_take_along.prepare
+def _prepare_take_along(self: Spec, dim: int, index: Spec) -> Plan:
+    axis = check_line("gather", self, dim, index)
+
+    def refuse(status: int, self: Array, dim: int, index: Array) -> Exception:
+        return range_error(self, axis, index)
+
+    return _plan_gather(self, axis, index, MODULO, refuse)
+
+
+_take_along.vjp(self=_gather_slope)
+_take_along.jvp(lambda self, dim, index: _take_along(self, dim, index))
+
+
+@_take_along.batch
+def _take_along_batch(level: Any, op: Op, self: Any, dim: int, index: Any) -> Any:
+    p, i = columns(level, self, index)
+    return level.wrap(op(p, shifted(dim, rank(self)), i))
+
+
+@op(places="", moves=True, linear=True)
+def gather_sum(self: Array, dim: int, index: Array, shape: tuple[int, ...]) -> Array:
+    """The gradient of `gather`: zeros of a shape, with `self` added up at `index` along a dimension.
+
+    Tensors without that dimension have one index of it.
+    """
+    whole = np.zeros(shape, self.dtype)
+    dim = wrap_dim(dim, len(shape))
+    if index.ndim < len(shape):
+        self, index = np.expand_dims(self, dim), np.expand_dims(index, dim)
+    if index.size:
+        accumulate(np.add, whole, _flat_positions(whole, dim, _turned(index, length(whole, dim))), self)
+    return whole
+
+
+@gather_sum.prepare
+def _prepare_gather_sum(self: Spec, dim: int, index: Spec, shape: Any) -> Plan:
+    axis, result = wrap_dim(dim, len(shape)), Spec(self.dtype, tuple(shape))
+    if index.ndim < len(shape):
+        self, index = _with_dim(self, axis), _with_dim(index, axis)
+    steps = work_steps(result)
+    place = (length(result, axis), steps[axis] if steps else 0)
+    dims = line_dims(steps, steps_of(self), axis, index)
+    return plan_at(
+        "at_sum", result, dims, [(index, *place)], _checked_before, other=0, inputs=2, wraps=MODULO,
+        cut=_first_but(axis, len(shape)),
+    )  # fmt: skip
+
+
+def _with_dim(x: Spec, dim: int) -> Spec:
+    """A tensor with a dim of size one more."""
+    steps = steps_of(x)
+    return Spec(x.dtype, (*x.shape[:dim], 1, *x.shape[dim:]), (*steps[:dim], 0, *steps[dim:]))
+
+
+def _checked_before(status: int, *values: Any) -> Exception:
+    return RuntimeError("an index is out of bounds")
+
+
+def _first_but(dim: int, ndim: int) -> tuple[int, int] | None:
+    """The dim along which what goes to places along `dim` may be cut."""
+    others = [d for d in range(ndim) if d != dim]
+    return (others[0], others[0]) if others else None
+
+
+def _gather_sum_rule(g: Tensor, self_shape: Any, dim: int, index: Tensor) -> Tensor:
+    if index.ndim == g.ndim or not g.ndim:
+        return _take_along(g, dim, index)
+    return ops.reshape(_take_along(g, dim, ops.unsqueeze(index, dim)), self_shape)
+
+
+gather_sum.vjp(self=_gather_sum_rule)
+
+
+@gather_sum.batch
+def _gather_sum_batch(level: Any, op: Op, self: Any, dim: int, index: Any, shape: Any) -> Any:
+    p, i = columns(level, self, index)
+    whole = (level.size, *(shape or (1,)))
+    result = op(p, shifted(dim, len(shape)), i, whole)
+    return level.wrap(result if shape else ops.squeeze(result, 1))
 
 
 @function()
@@ -99,15 +223,17 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
         kind = indices.dtype.type_name
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {kind}")
     dim = wrap_dim(dim, input.ndim)
-    shapes = [list(input.shape), list(indices.shape)]
-    sizes = [shapes[0][dim], shapes[1][dim]]
-    shapes[0][dim] = shapes[1][dim] = 1
-    common = list(ops.common_shape(*shapes))
-    wide = []
-    for t, n in zip((input, indices), sizes, strict=True):
-        common[dim] = n
-        wide.append(ops.expand(t, tuple(common)))
-    return gather(wide[0], dim, ops.remainder(wide[1], sizes[0]) if sizes[0] else wide[1], out=out)
+    if input.shape != indices.shape:
+        shapes = [list(input.shape), list(indices.shape)]
+        sizes = [shapes[0][dim], shapes[1][dim]]
+        shapes[0][dim] = shapes[1][dim] = 1
+        common = list(ops.common_shape(*shapes))
+        wide = []
+        for t, n in zip((input, indices), sizes, strict=True):
+            common[dim] = n
+            wide.append(ops.expand(t, tuple(common)))
+        input, indices = wide
+    return _take_along(input, dim, indices, out=out)
 
 
 # ------------------------------------------------------------------------------------- scatter
@@ -131,25 +257,37 @@ def _put_line(self: Any, dim: int, index: Any, values: Any) -> Any:
 @op(name="scatter", places="", writes="C", piecewise=True)
 def _scatter(self: Array, dim: int, index: Array, src: Array | None, value: Number) -> Array:
     """`self` with the elements of `src`, or the number `value`, at `index` along a dimension."""
-    dim = _check_scatter(self, dim, index, src, value)
+    dim = wrap_dim(dim, self.ndim)
     check_range(self, dim, index)
     values = np.asarray(value).astype(self.dtype) if src is None else leading_part(src, index.shape)
     return _put_line(self, dim, index, values)
 
 
-def _check_scatter(self: Array, dim: int, index: Array, src: Array | None, value: Any) -> int:
-    """The dimension, counted from the front."""
+@_scatter.prepare
+def _prepare_scatter(self: Spec, dim: int, index: Spec, src: Spec | None, value: Any) -> Plan:
     if src is None:
-        ops.check_number(value, self.dtype)
+        ops.check_number(value, self.dtype.numpy)
     else:
         check_same_dtype("scatter", self, src)
-    return check_line("scatter", self, dim, index, src)
+    axis = check_line("scatter", self, dim, index, src)
+    return plan_line("put", self, axis, index, src, value=0 if value is None else value)
 
 
-@_scatter.meta
-def _scatter_shape(self: Array, dim: int, index: Array, src: Array | None, value: Any) -> Array:
-    _check_scatter(self, dim, index, src, value)
-    return meta_array(self.shape, self.dtype)
+def plan_line(run: str, self: Spec, dim: int, index: Spec, src: Spec | None, **options: Any) -> Plan:
+    """The plan of what writes at an index along a dimension: arguments begin (self, dim, index, src)."""
+    result = Spec(self.dtype, self.shape)
+    steps = steps_of(result) if run == "put" else work_steps(result)
+    place = (length(self, dim), steps[dim] if steps else 0)
+    dims = line_dims(steps, steps_of(src) if src is not None else (0,) * max(index.ndim, 1), dim, index)
+
+    def refuse(status: int, self: Array, d: int, index: Array, *rest: Any) -> Exception:
+        return range_error(self, dim, index)
+
+    other, inputs = (-1, 2) if src is None else (2, 3)
+    return plan_at(
+        run, result, dims, [(index, *place)], refuse, begins=0, base=self, other=other, inputs=inputs,
+        cut=_first_but(dim, self.ndim) if index.ndim == self.ndim else None, **options,
+    )  # fmt: skip
 
 
 def _zero_at_index(g: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
@@ -243,17 +381,17 @@ def scatter_add(self: Array, dim: int, index: Array, src: Array) -> Array:
     >>> torch.zeros(2).scatter_add(0, torch.tensor([0, 0, 1]), torch.ones(3))
     tensor([2., 1.])
     """
-    check_same_dtype("scatter", self, src)
-    dim = check_line("scatter", self, dim, index, src)
+    dim = wrap_dim(dim, self.ndim)
     check_range(self, dim, index)
     if index.size:
         accumulate(np.add, self, _flat_positions(self, dim, index), leading_part(src, index.shape))
     return self
 
 
-@scatter_add.meta
-def _scatter_add_shape(self: Array, dim: int, index: Array, src: Array) -> Array:
-    return _scatter_shape(self, dim, index, src, None)
+@scatter_add.prepare
+def _prepare_scatter_add(self: Spec, dim: int, index: Spec, src: Spec) -> Plan:
+    check_same_dtype("scatter", self, src)
+    return plan_line("at_sum", self, check_line("scatter", self, dim, index, src), index, src)
 
 
 scatter_add.batch(scatter_batch)

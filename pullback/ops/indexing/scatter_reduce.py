@@ -12,14 +12,26 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core.dtype_names import type_name
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
-from pullback.ops.indexing.refusals import check_index_reduce, check_line, check_range, check_same_dtype
-from pullback.ops.indexing.scatter import gather, leading_part, scatter_add, scatter_batch, zero_padded
-from pullback.ops.indexing.slices import write_slices
+from pullback.ops.indexing.refusals import (
+    check_index_reduce,
+    check_line,
+    check_range,
+    check_same_dtype,
+    range_error,
+)
+from pullback.ops.indexing.scatter import (
+    gather,
+    leading_part,
+    plan_line,
+    scatter_add,
+    scatter_batch,
+    zero_padded,
+)
+from pullback.ops.indexing.slices import plan_slices, write_slices
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import accumulate, flat_indices_along
 
@@ -35,11 +47,11 @@ _UFUNCS = {
 _INDEX_KERNELS = {"amax": "maximum_cpu", "amin": "minimum_cpu", "mean": "div_floor_cpu"}
 
 
-def _check_kind(self: Any, reduce: str, kernel: str) -> None:
+def _check_kind(self: Spec, reduce: str, kernel: str) -> None:
     """NotImplementedError for extremes of complex numbers and means of bools."""
     kind = self.dtype.kind
     if (kind == "c" and reduce in ("amax", "amin")) or (kind == "b" and reduce == "mean"):
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{type_name(self)}'")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{self.dtype.type_name}'")
 
 
 def _identity(reduce: str, kind: Any) -> Any:
@@ -76,28 +88,23 @@ def _scatter_reduce(
     self: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool
 ) -> Array:
     """`self` with the elements of `src` reduced in at `index` along a dimension."""
-    dim = _check_scatter_reduce(self, dim, index, src, reduce)
+    dim = wrap_dim(dim, self.ndim)
     check_range(self, dim, index)
     line = index if index.ndim else index.reshape(1)
     positions = flat_indices_along(self.shape or (1,), dim, line)
     return _reduce_at(self, positions, leading_part(src, index.shape), reduce, include_self)
 
 
-def _check_scatter_reduce(self: Array, dim: int, index: Array, src: Array, reduce: str) -> int:
-    """The dimension, counted from the front."""
+@_scatter_reduce.prepare
+def _prepare_scatter_reduce(
+    self: Spec, dim: int, index: Spec, src: Spec, reduce: str, include_self: bool
+) -> Plan:
     if reduce not in _UFUNCS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     check_same_dtype("scatter", self, src)
     _check_kind(self, reduce, f"scatter_gather_tensor_cpu_reduce_{reduce}")
-    return check_line("scatter", self, dim, index, src)
-
-
-@_scatter_reduce.meta
-def _scatter_reduce_shape(
-    self: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool
-) -> Array:
-    _check_scatter_reduce(self, dim, index, src, reduce)
-    return meta_array(self.shape, self.dtype)
+    dim = check_line("scatter", self, dim, index, src)
+    return plan_line(f"at_{reduce}", self, dim, index, src, included=bool(include_self))
 
 
 @_scatter_reduce.joint_vjp
@@ -199,14 +206,13 @@ def _index_reduce(
     self: Array, dim: int, index: Array, source: Array, reduce: str, include_self: bool
 ) -> Array:
     """`self` with `source` reduced in at the named indices of a dimension."""
-    _check_index_reduction(self, reduce)
-    dim = check_index_reduce(self, dim, index, source)
+    dim = wrap_dim(dim, self.ndim)
     check_range(self, dim, index)
     positions = flat_indices_along(self.shape or (1,), dim, _index_like(index, source.shape or (1,), dim))
     return _reduce_at(self, positions, source, reduce, include_self)
 
 
-def _check_index_reduction(self: Array, reduce: str) -> None:
+def _check_index_reduction(self: Spec, reduce: str) -> None:
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(
             f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
@@ -214,13 +220,18 @@ def _check_index_reduction(self: Array, reduce: str) -> None:
     _check_kind(self, reduce, _INDEX_KERNELS.get(reduce, ""))
 
 
-@_index_reduce.meta
-def _index_reduce_shape(
-    self: Array, dim: int, index: Array, source: Array, reduce: str, include_self: bool
-) -> Array:
+@_index_reduce.prepare
+def _prepare_index_reduce(
+    self: Spec, dim: int, index: Spec, source: Spec, reduce: str, include_self: bool
+) -> Plan:
     _check_index_reduction(self, reduce)
-    check_index_reduce(self, dim, index, source)
-    return meta_array(self.shape, self.dtype)
+    dim = check_index_reduce(self, dim, index, source)
+    if source.shape[:dim] + source.shape[dim + 1 :] != self.shape[:dim] + self.shape[dim + 1 :]:
+        return Plan(Spec(self.dtype, self.shape))
+    return plan_slices(
+        f"at_{reduce}", self, dim, index, source,
+        lambda status, self, d, index, *rest: range_error(self, dim, index), included=bool(include_self),
+    )  # fmt: skip
 
 
 @_index_reduce.joint_vjp

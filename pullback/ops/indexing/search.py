@@ -9,11 +9,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core.dtype_names import type_name
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import int32, int64
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
+from pullback.kernels.order import RUNS
+from pullback.ops.shared.at import steps_of
 from pullback.ops.shared.batches import rank
+from pullback.ops.shared.chains import merged
 
 Side = Literal["left", "right"]
 
@@ -26,7 +29,6 @@ def _searchsorted(
     out_int32: bool = False,
     sorter: Array | None = None,
 ) -> Array:
-    _check_bounds(sorted_sequence)
     bounds, values = sorted_sequence, np.asarray(self)
     if sorter is not None:
         bounds = np.take_along_axis(bounds, sorter, -1)
@@ -40,12 +42,30 @@ def _searchsorted(
     return np.asarray(index).astype(np.int32 if out_int32 else np.int64)
 
 
-@_searchsorted.meta
-def _searchsorted_shape(
-    sorted_sequence: Array, self: Array | Number, right: bool, out_int32: bool, sorter: Array | None
-) -> Array:
-    _check_bounds(sorted_sequence)
-    return meta_array(np.shape(self), np.dtype(np.int32 if out_int32 else np.int64))
+@_searchsorted.prepare
+def _plan_search(
+    bounds: Spec, self: Spec | Number, right: bool, out_int32: bool, sorter: Spec | None
+) -> Plan:
+    if bounds.dtype.kind in "bc":
+        raise NotImplementedError(f"\"searchsorted_out_cpu\" not implemented for '{bounds.dtype.type_name}'")
+    kind = int32 if out_int32 else int64
+    if not isinstance(self, Spec):
+        return Plan(Spec(kind, ()))
+    result, run = Spec(kind, self.shape), RUNS["search"].get(bounds.dtype.name)
+    if (
+        run is None
+        or self.dtype is not bounds.dtype
+        or sorter is not None
+        or not bounds.ndim
+        or not self.size
+    ):
+        return Plan(result)
+    *rows, step = steps_of(bounds)
+    rows = [*rows, 0] if rows else [0] * self.ndim
+    dims = merged(zip(self.shape, rows, steps_of(self), steps_of(result), strict=True)) or [(1, 0, 0, 0)]
+    flat = [number for dim in dims for number in dim]
+    geometry = (bounds.shape[-1], step, int(bool(right)), kind.itemsize, len(dims), *flat)
+    return Plan(result, run, geometry, self.size)
 
 
 @_searchsorted.batch
@@ -131,11 +151,6 @@ def bucketize(
 
 
 # ---------------------------------------------------------------------------------------- refusals
-
-
-def _check_bounds(bounds: Array) -> None:
-    if bounds.dtype.kind in "bc":
-        raise NotImplementedError(f"\"searchsorted_out_cpu\" not implemented for '{type_name(bounds)}'")
 
 
 def _check_search(sorted_sequence: Tensor, value: Any) -> None:

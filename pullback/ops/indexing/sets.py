@@ -11,12 +11,14 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, result_type
 from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import bool_, number_dtype
+from pullback.core.dtypes import bool_, from_numpy_dtype, number_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
+from pullback.kernels.order import TYPES, distinct
 from pullback.ops.indexing.sorting import comparable
 from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.flat_indices import compact
 from pullback.ops.shared.forms import explained
 
 
@@ -51,6 +53,9 @@ def _unique_slices(self: Array, dim: int | None, order: bool, name: str) -> tupl
     """Values, inverse and counts of neighbours that are equal, sorted first if `order`."""
     if self.dtype.kind == "c":
         raise NotImplementedError(f"\"{name}\" not implemented for '{type_name(self)}'")
+    kind = from_numpy_dtype(self.dtype).name
+    if dim is None and order and kind in TYPES:
+        return distinct(compact(self), TYPES[kind])
     rows, front = (self.reshape(-1, 1), self.reshape(-1)) if dim is None else _slices_as_rows(self, dim, name)
     index = np.arange(len(rows))
     if order:

@@ -12,10 +12,10 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import bool_
-from pullback.core.meta import meta_array, meta_like
 from pullback.core.op import function, op
-from pullback.core.types import Array, Number
+from pullback.core.types import Array, Number, Size
 from pullback.ops.indexing.refusals import (
     check_index_add,
     check_index_copy,
@@ -23,8 +23,10 @@ from pullback.ops.indexing.refusals import (
     check_index_select,
     check_range,
     length,
+    range_error,
 )
 from pullback.ops.indexing.scatter import scatter_add
+from pullback.ops.shared.at import laid_as, plan_at, steps_of, work_steps
 from pullback.ops.shared.batches import columns, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import WHOLE, accumulate, flat_indices, outside
@@ -51,23 +53,60 @@ def index_select(self: Array, dim: int, index: Array) -> Array:
     tensor([[2, 0],
             [5, 3]])
     """
-    dim = check_index_select(self, dim, index)
+    dim = wrap_dim(dim, self.ndim)
     if outside(index, length(self, dim)):
-        raise IndexError("index out of range in self")
+        raise _outside_of_self()
     return np.take(self, index.reshape(-1), dim) if self.ndim else self.copy()
 
 
-@index_select.meta
-def _index_select_shape(self: Array, dim: int, index: Array) -> Array:
-    dim = check_index_select(self, dim, index)
-    return meta_array(
-        (*self.shape[:dim], index.size, *self.shape[dim + 1 :]) if self.ndim else (), self.dtype
-    )
+def _outside_of_self(*values: Any) -> Exception:
+    return IndexError("index out of range in self")
 
 
-index_select.vjp(
-    self=lambda g, self_shape, dim, index: ops.index_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
-)
+def _slice_dims(addressed: Size, other: Size, dim: int, index: Spec, shape: Size) -> list[tuple[int, ...]]:
+    """The dims that a vector of indices of a dimension goes over, for `plan_at`."""
+    step = (steps_of(index) or (0,))[0]
+    rows = [(n, a, b, 0) for n, a, b in zip(shape, addressed, other, strict=True)]
+    return [*rows[:dim], (index.size, 0, (other or (0,))[dim], step), *rows[dim + 1 :]]
+
+
+@index_select.prepare
+def _prepare_index_select(self: Spec, dim: int, index: Spec) -> Plan:
+    dim, steps = check_index_select(self, dim, index), steps_of(self)
+    shape = (*self.shape[:dim], index.size, *self.shape[dim + 1 :]) if self.ndim else ()
+    result = Spec(self.dtype, shape)
+    place = (length(self, dim), steps[dim] if steps else 0)
+    dims = _slice_dims(steps, steps_of(result), dim, index, self.shape)
+    return plan_at("take", result, dims, [(index, *place)], _outside_of_self, begins=0, inputs=2, cut=(0, 0))
+
+
+def plan_slices(
+    run: str, self: Spec, dim: int, index: Spec, source: Spec | None, refuse: Any, **options: Any
+) -> Plan:
+    """The plan of what writes slices at indices: arguments begin (self, dim, index, source)."""
+    result = Spec(self.dtype, self.shape)
+    steps = steps_of(result) if run == "put" else work_steps(result)
+    place = (length(self, dim), steps[dim] if steps else 0)
+    given = (0,) * self.ndim if source is None else steps_of(source)
+    if source is not None and not source.ndim:
+        given = (0,) * self.ndim
+    dims = _slice_dims(steps, given, dim, index, self.shape)
+    others = [d for d in range(self.ndim) if d != dim]
+    return plan_at(
+        run, result, dims, [(index, *place)], refuse, begins=0, base=self,
+        other=-1 if source is None else 2, inputs=2 if source is None else 3,
+        cut=(others[0], others[0]) if others else None, **options,
+    )  # fmt: skip
+
+
+def _index_select_slope(g: Tensor, self_shape: Any, dim: int, index: Tensor) -> Tensor:
+    dim = wrap_dim(dim, len(self_shape))
+    if not self_shape or not index.ndim:
+        return ops.index_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
+    return ops.index_sum(g, [*[None] * dim, index], self_shape)
+
+
+index_select.vjp(self=_index_select_slope)
 
 
 @index_select.jvp
@@ -116,7 +155,7 @@ def write_slices(
 @op(name="index_add", places="", writes="C", linear=True)
 def _index_add(self: Array, dim: int, index: Array, source: Array, alpha: Number) -> Array:
     """`self` with `alpha * source` added at the named indices of a dimension."""
-    dim = check_index_add(self, dim, index, source)
+    dim = wrap_dim(dim, self.ndim)
     check_range(self, dim, index, named=0)
     if alpha != 1:
         source = (source * alpha).astype(self.dtype)
@@ -125,10 +164,15 @@ def _index_add(self: Array, dim: int, index: Array, source: Array, alpha: Number
     return self
 
 
-@_index_add.meta
-def _index_add_shape(self: Array, dim: int, index: Array, source: Array, alpha: Any) -> Array:
-    check_index_add(self, dim, index, source)
-    return meta_array(self.shape, self.dtype)
+@_index_add.prepare
+def _prepare_index_add(self: Spec, dim: int, index: Spec, source: Spec, alpha: Number) -> Plan:
+    dim = check_index_add(self, dim, index, source)
+    if alpha != 1:
+        return Plan(Spec(self.dtype, self.shape))
+    return plan_slices(
+        "at_sum", self, dim, index, source,
+        lambda status, self, d, index, *rest: range_error(self, dim, index, named=0),
+    )  # fmt: skip
 
 
 _index_add.vjp(
@@ -179,21 +223,23 @@ def index_copy(self: Array, dim: int, index: Array, source: Array) -> Array:
     >>> torch.zeros(3).index_copy(0, torch.tensor([2]), torch.tensor([5.0]))
     tensor([0., 0., 5.])
     """
-    dim = check_index_copy(self, dim, index, source)
-    n = length(self, dim)
-    bad = index[(index < 0) | (index >= n)]
-    if bad.size:
-        raise IndexError(
-            f"index_copy_(): index {bad.ravel()[0]} is out of bounds for dimension {dim} with size {n}"
-        )
+    dim = wrap_dim(dim, self.ndim)
+    if outside(index, length(self, dim)):
+        raise _copy_error(self, dim, index)
     _as_vector(self)[_slice_key(dim, index)] = source
     return self
 
 
-@index_copy.meta
-def _index_copy_shape(self: Array, dim: int, index: Array, source: Array) -> Array:
-    check_index_copy(self, dim, index, source)
-    return meta_array(self.shape, self.dtype)
+def _copy_error(self: Array, dim: int, index: Array) -> Exception:
+    return IndexError(f"index_copy_(): {range_error(self, dim, index)}")
+
+
+@index_copy.prepare
+def _prepare_index_copy(self: Spec, dim: int, index: Spec, source: Spec) -> Plan:
+    dim = check_index_copy(self, dim, index, source)
+    return plan_slices(
+        "put", self, dim, index, source, lambda status, self, d, index, *rest: _copy_error(self, dim, index)
+    )
 
 
 def _outside(g: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -215,20 +261,29 @@ def _index_copy_batch(level: Any, op: Op, self: Any, dim: int, index: Any, sourc
 @op(name="index_fill", places="", writes="K", piecewise=True)
 def _index_fill(self: Array, dim: int, index: Array, value: Array | None, number: Number) -> Array:
     """`self` with the element of a 0-dim tensor, or a number, at the named indices of a dimension."""
-    if value is None:
-        ops.check_number(number, self.dtype)
-    dim = check_index_fill(self, dim, index, value)
+    dim = wrap_dim(dim, self.ndim)
     check_range(self, dim, index, error=IndexError)
     _as_vector(self)[_slice_key(dim, index)] = number if value is None else value
     return self
 
 
-@_index_fill.meta
-def _index_fill_shape(self: Array, dim: int, index: Array, value: Array | None, number: Any) -> Array:
+@_index_fill.prepare
+def _prepare_index_fill(self: Spec, dim: int, index: Spec, value: Spec | None, number: Any) -> Plan:
     if value is None:
-        ops.check_number(number, self.dtype)
-    check_index_fill(self, dim, index, value)
-    return meta_like(self)
+        ops.check_number(number, self.dtype.numpy)
+    dim = check_index_fill(self, dim, index, value)
+    result = Spec(self.dtype, self.shape, laid_as(self))
+    if value is not None and value.dtype is not self.dtype:
+        return Plan(result)
+    steps = steps_of(result)
+    place = (length(self, dim), steps[dim] if steps else 0)
+    others = [d for d in range(self.ndim) if d != dim]
+    return plan_at(
+        "put", result, _slice_dims(steps, (0,) * self.ndim, dim, index, self.shape), [(index, *place)],
+        lambda status, self, d, index, *rest: range_error(self, dim, index, error=IndexError),
+        begins=0, base=self, other=-1 if value is None else 2, inputs=2 if value is None else 3,
+        value=0 if value is not None else number, cut=(others[0], others[0]) if others else None,
+    )  # fmt: skip
 
 
 def _was_filled(g: Tensor, dim: int, index: Tensor) -> Tensor:

@@ -7,15 +7,20 @@ moved goes back to where they came from, by `to_picked` with the indices that th
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 
 from pullback import return_types
 from pullback.core._engine import Tensor, from_array
-from pullback.core.meta import meta_array, meta_like
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import int64
 from pullback.core.op import function, op
+from pullback.core.strides import contiguous_strides, preserved_strides, strided_array
 from pullback.core.types import Array
+from pullback.ops.indexing.orders import order_plan
 from pullback.ops.reductions.min_max import to_picked
+from pullback.ops.shared.at import laid_as
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
@@ -36,33 +41,44 @@ def order_of(a: Array, axis: int, descending: bool = False) -> Array:
 
 
 def _sorted(self: Array, dim: int, descending: bool) -> tuple[Array, Array]:
-    axis = _checked_sort(self, dim)
+    axis = wrap_dim(operator.index(dim), self.ndim)
     if not self.ndim:
         return self.copy(), np.zeros((), np.int64)
     order = order_of(self, axis, bool(descending))
-    return np.take_along_axis(self, order, axis), order
+    values = np.take_along_axis(self, order, axis)
+    return _laid_as(self, values), _laid_as(self, order)
 
 
-def _checked_sort(a: Array, dim: int) -> int:
-    """The axis."""
-    if a.dtype.kind == "c":
-        raise RuntimeError(" Sort does not support complex dtypes on CPU")
-    return wrap_dim(operator.index(dim), a.ndim)
+def _laid_as(a: Array, result: Array) -> Array:
+    """A result in the layout that a copy of `a` has."""
+    strides = preserved_strides(a)
+    if strides == contiguous_strides(a.shape):
+        return result
+    laid = strided_array(a.shape, strides, result.dtype)
+    laid[...] = result
+    return laid
 
 
-@op(name="sort", places="", moves=True, layout="K", piecewise=True)
+@op(name="sort", places="", moves=True, piecewise=True)
 def _sort(
     self: Array, dim: int = -1, descending: bool = False, stable: bool | None = None
 ) -> tuple[Array, Array]:
     return _sorted(self, dim, descending)
 
 
-@_sort.meta
-def _sort_shapes(self: Array, dim: int, descending: bool, stable: bool | None) -> tuple[Array, Array]:
-    _checked_sort(self, dim)
-    return meta_like(self), meta_like(self, np.int64)
+def _plan_sort(self: Spec, dim: int, descending: bool, values: bool) -> Plan:
+    if self.dtype.is_complex:
+        raise RuntimeError(" Sort does not support complex dtypes on CPU")
+    axis = wrap_dim(operator.index(dim), self.ndim)
+    indices: Any = Spec(int64, self.shape, laid_as(self, 8))
+    results = (Spec(self.dtype, self.shape, laid_as(self)), indices) if values else indices
+    if not self.ndim:
+        return Plan(results)
+    wanted = (int(bool(descending)), self.shape[axis])
+    return order_plan("order", self, axis, results, wanted, picks_places=not values)
 
 
+_sort.prepare(lambda self, dim, descending, stable: _plan_sort(self, dim, descending, True))
 _sort.variant = lambda saved: "SortBackward0" if saved["stable"] is None else "SortBackward1"
 _sort.vjp(self=lambda g0, self_shape, dim, stable, result1: to_picked(g0, self_shape, dim, True, result1))
 
@@ -111,7 +127,7 @@ def _in_any_way(
 sort = explained(sort, _stable, _in_any_way)
 
 
-@op(nondiff=True, moves=True, layout="K")
+@op(nondiff=True, moves=True)
 def argsort(self: Array, dim: int = -1, descending: bool = False, stable: bool = False) -> Array:
     """The places of the elements along `dim` in their order, as `sort` gives them: int64.
 
@@ -122,10 +138,7 @@ def argsort(self: Array, dim: int = -1, descending: bool = False, stable: bool =
     return _sorted(self, dim, descending)[1]
 
 
-@argsort.meta
-def _argsort_shape(self: Array, dim: int, descending: bool, stable: bool) -> Array:
-    _checked_sort(self, dim)
-    return meta_like(self, np.int64)
+argsort.prepare(lambda self, dim, descending, stable: _plan_sort(self, dim, descending, False))
 
 
 @function()
@@ -145,7 +158,7 @@ def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def _topk(
     self: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> tuple[Array, Array]:
-    k, axis = _checked_topk(self, k, dim)
+    k, axis = operator.index(k), wrap_dim(operator.index(dim), self.ndim)
     n = self.shape[axis] if self.ndim else 1
     if not self.ndim:
         return self.reshape([1])[:k].reshape(()).copy(), np.zeros((), np.int64)
@@ -162,8 +175,8 @@ def _topk(
     return np.take_along_axis(self, order, axis), order
 
 
-def _checked_topk(self: Array, k: int, dim: int) -> tuple[int, int]:
-    """The number of elements and the axis."""
+@_topk.prepare
+def _plan_topk(self: Spec, k: int, dim: int, largest: bool, sorted: bool) -> Plan:
     k = operator.index(k)
     axis = wrap_dim(operator.index(dim), self.ndim)
     n = self.shape[axis] if self.ndim else 1
@@ -172,14 +185,11 @@ def _checked_topk(self: Array, k: int, dim: int) -> tuple[int, int]:
     if self.dtype.kind in "bc":
         kind, space = ("bool", "") if self.dtype.kind == "b" else ("complex", " ")
         raise RuntimeError(f"{space}topk does not support {kind} dtypes on CPU")
-    return k, axis
-
-
-@_topk.meta
-def _topk_shapes(self: Array, k: int, dim: int, largest: bool, sorted: bool) -> tuple[Array, Array]:
-    k, axis = _checked_topk(self, k, dim)
-    shape = [k if i == axis else n for i, n in enumerate(self.shape)]
-    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
+    shape = tuple([k if i == axis else n for i, n in enumerate(self.shape)])
+    results = Spec(self.dtype, shape), Spec(int64, shape)
+    if not self.ndim:
+        return Plan(results)
+    return order_plan("order", self, axis, results, (int(bool(largest)), k))
 
 
 _topk.vjp(self=lambda g0, self_shape, dim, result1: to_picked(g0, self_shape, dim, True, result1))

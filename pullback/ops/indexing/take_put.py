@@ -8,11 +8,12 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core.meta import meta_array, meta_like
+from pullback.core._plans import Plan, Spec
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.indexing.refusals import check_put, check_take
 from pullback.ops.indexing.scatter import gather, scatter_add
+from pullback.ops.shared.at import FROM_END, laid_as, plan_at, steps_of, work_steps
 from pullback.ops.shared.flat_indices import accumulate, compact
 
 
@@ -21,7 +22,7 @@ def _flat_index(self: Array, index: Array) -> Array:
     n = self.size
     bad = index[(index < -n) | (index >= n)]
     if bad.size:
-        raise IndexError(f"out of range: tried to access index {bad.ravel()[0]} on a tensor of {n} elements.")
+        raise _out_of_flat(0, self, index)
     return np.where(index < 0, index + n, index)
 
 
@@ -35,14 +36,33 @@ def take(self: Array, index: Array) -> Array:
     >>> torch.tensor([[1, 2], [3, 4]]).take(torch.tensor([3, 0]))
     tensor([4, 1])
     """
-    check_take("take", index)
     return compact(self.reshape(-1)[_flat_index(self, index)])
 
 
-@take.meta
-def _take_shape(self: Array, index: Array) -> Array:
+def _out_of_flat(status: int, self: Array, index: Array, *rest: Any) -> Exception:
+    n = self.size
+    bad = index[(index < -n) | (index >= n)]
+    return IndexError(f"out of range: tried to access index {bad.ravel()[0]} on a tensor of {n} elements.")
+
+
+@take.prepare
+def _prepare_take(self: Spec, index: Spec) -> Plan:
     check_take("take", index)
-    return meta_array(index.shape, self.dtype)
+    result, size, item = Spec(self.dtype, index.shape), self.size, self.dtype.itemsize
+    if steps_of(self) != steps_of(Spec(self.dtype, self.shape)):
+        return Plan(result)
+    dims = [(n, 0, b, i) for n, b, i in zip(index.shape, steps_of(result), steps_of(index), strict=True)]
+    return plan_at(
+        "take",
+        result,
+        dims,
+        [(index, size, item)],
+        _out_of_flat,
+        begins=0,
+        inputs=2,
+        cut=(0, 0),
+        wraps=FROM_END,
+    )
 
 
 take.vjp(self=lambda g, self_shape, index: ops.put(ops.zeros(self_shape, dtype=g.dtype), index, g, True))
@@ -79,7 +99,6 @@ def put(self: Array, index: Array, source: Array, accumulate: bool = False) -> A
     tensor([[1., 0.],
             [0., 2.]])
     """
-    check_put(self, index, source)
     positions, values = _flat_index(self, index).reshape(-1), source.reshape(-1)
     if accumulate:
         _add_flat(self, positions, values)
@@ -88,10 +107,18 @@ def put(self: Array, index: Array, source: Array, accumulate: bool = False) -> A
     return self
 
 
-@put.meta
-def _put_shape(self: Array, index: Array, source: Array, accumulate: bool) -> Array:
+@put.prepare
+def _prepare_put(self: Spec, index: Spec, source: Spec, accumulate: bool) -> Plan:
     check_put(self, index, source)
-    return meta_like(self)
+    result, item = Spec(self.dtype, self.shape, laid_as(self)), self.dtype.itemsize
+    if result.strides != steps_of(Spec(self.dtype, self.shape)) or index.shape != source.shape:
+        return Plan(result)
+    steps = zip(index.shape, steps_of(source), steps_of(index), strict=True)
+    unit = (work_steps(Spec(self.dtype, (1,))) if accumulate else (item,))[0]
+    return plan_at(
+        "at_sum" if accumulate else "put", result, [(n, 0, b, i) for n, b, i in steps],
+        [(index, self.size, unit)], _out_of_flat, begins=0, base=self, other=2, inputs=3, wraps=FROM_END,
+    )  # fmt: skip
 
 
 put.vjp(

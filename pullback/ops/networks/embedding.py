@@ -15,14 +15,17 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array, grad_enabled, set_grad_enabled
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import from_numpy_dtype, int64
-from pullback.core.meta import meta_array, meta_like
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.dtypes import from_numpy_dtype, int32, int64
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
 from pullback.ops.reductions.norms import norm_array
+from pullback.ops.shared.at import NOT_AN_INDEX, laid_as, plan_at, steps_of, work_steps
 from pullback.ops.shared.batches import folded, of_sample
 from pullback.ops.shared.flat_indices import outside
 
@@ -57,16 +60,32 @@ def embedding(
     tensor([[3, 4],
             [1, 2]])
     """
-    _check_embedding(weight, indices)
     if outside(np.ascontiguousarray(indices), weight.shape[0]):
-        raise IndexError("index out of range in self")
+        raise _outside_of_self()
     return weight.take(indices, 0)
 
 
-@embedding.meta
-def _embedding_meta(weight: Array, indices: Array, *options: Any) -> Array:
-    _check_embedding(weight, indices)
-    return meta_array((*indices.shape, weight.shape[1]), weight.dtype)
+def _outside_of_self(*values: Any) -> Exception:
+    return IndexError("index out of range in self")
+
+
+def _row_dims(rows: tuple[int, ...], wide: tuple[int, ...], indices: Spec, n: int) -> list[tuple[int, ...]]:
+    """The dims of rows at indices, for `plan_at`: `rows` are a matrix's steps, `wide` those of the rows."""
+    places = zip(indices.shape, wide[:-1], steps_of(indices), strict=True)
+    return [*((size, 0, b, i) for size, b, i in places), (n, rows[1], wide[-1], 0)]
+
+
+@embedding.prepare
+def _prepare_embedding(weight: Spec, indices: Spec, *options: Any) -> Plan:
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    _check_indices("embedding", indices.dtype)
+    rows, columns = weight.shape
+    result, steps = Spec(weight.dtype, (*indices.shape, columns)), steps_of(weight)
+    return plan_at(
+        "take", result, _row_dims(steps, steps_of(result), indices, columns), [(indices, rows, steps[0])],
+        _outside_of_self, begins=0, inputs=2, cut=(0, 0),
+    )  # fmt: skip
 
 
 def _shares(flat: Array, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array | None:
@@ -106,7 +125,22 @@ def _embedding_slope_vjp(
     return picked * _embedding_shares(indices, rows, padding_idx, by_frequency, g.dtype)
 
 
-_embedding_slope.meta(lambda self, indices, rows, *rest: meta_array((rows, self.shape[-1]), self.dtype))
+@_embedding_slope.prepare
+def _prepare_embedding_slope(
+    self: Spec, indices: Spec, rows: int, padding_idx: int, by_frequency: bool
+) -> Plan:
+    columns = self.shape[-1]
+    result = Spec(self.dtype, (rows, columns))
+    if by_frequency:
+        return Plan(result)
+    steps = work_steps(result)
+    return plan_at(
+        "at_sum", result, _row_dims(steps, steps_of(self), indices, columns), [(indices, rows, steps[0])],
+        _outside_of_self, other=0, inputs=2, cut=(1, indices.ndim),
+        skipped=padding_idx if padding_idx >= 0 else NOT_AN_INDEX,
+    )  # fmt: skip
+
+
 _embedding_shares.meta(
     lambda self, rows, padding_idx, by_frequency, dtype: meta_array((*self.shape, 1), dtype.to_real().numpy)
 )
@@ -186,9 +220,6 @@ def _embedding_slope_by_rows(
 @op(name="embedding_renorm", places="", writes="K")
 def _embedding_renorm(self: Array, indices: Array, max_norm: float, norm_type: float) -> Array:
     """A matrix with the named rows scaled down to the norm `max_norm` where theirs is larger."""
-    if self.ndim != 2:
-        raise RuntimeError("'self' must be 2-D")
-    _check_indices("embedding_renorm_", indices)
     rows = np.unique(indices)
     for bad in rows[(rows < 0) | (rows >= len(self))]:
         raise IndexError(
@@ -201,7 +232,12 @@ def _embedding_renorm(self: Array, indices: Array, max_norm: float, norm_type: f
     return self
 
 
-_embedding_renorm.meta(lambda self, indices, max_norm, norm_type: meta_like(self))
+@_embedding_renorm.prepare
+def _prepare_embedding_renorm(self: Spec, indices: Spec, max_norm: float, norm_type: float) -> Plan:
+    if self.ndim != 2:
+        raise RuntimeError("'self' must be 2-D")
+    _check_indices("embedding_renorm_", indices.dtype)
+    return Plan(Spec(self.dtype, self.shape, laid_as(self)))
 
 
 @function(places="t")
@@ -347,8 +383,8 @@ def _bag_max_batch(level: Any, op: Op, self: Any, source: Any, target: Any, bags
 @op(name="bag_places", places="", nondiff=True)
 def _bag_places(self: Array, offsets: Array, padding: int, last: bool, rows: int) -> tuple[Array, ...]:
     """Of each index that is no padding, its place, its row and its bag; and the size of each bag."""
-    _check_indices("embedding_bag", self)
-    _check_indices("embedding_bag", offsets)
+    _check_indices("embedding_bag", from_numpy_dtype(self.dtype))
+    _check_indices("embedding_bag", from_numpy_dtype(offsets.dtype))
     flat, starts = _flat_indices(self), _flat_indices(offsets)
     _check_offsets(starts, flat.size, type_name(offsets))
     if outside(flat, rows):
@@ -521,7 +557,6 @@ def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     tensor([[0, 0, 1],
             [1, 0, 0]])
     """
-    _check_one_hot(tensor)
     if not tensor.size and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
     if tensor.size and tensor.min() < 0:
@@ -529,38 +564,51 @@ def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     if num_classes == -1:
         num_classes = int(tensor.max()) + 1
     elif tensor.size and tensor.max() >= num_classes:
-        raise RuntimeError("Class values must be smaller than num_classes.")
+        raise _too_large_class(0, tensor, num_classes)
     result = np.zeros((tensor.size, num_classes), np.int64)
     result[np.arange(tensor.size), tensor.reshape(-1)] = 1
     return result.reshape(*tensor.shape, num_classes)
 
 
+def _too_large_class(status: int, tensor: Array, num_classes: int) -> Exception:
+    if tensor.min() < 0:
+        return RuntimeError("Class values must be non-negative.")
+    return RuntimeError("Class values must be smaller than num_classes.")
+
+
+@one_hot.prepare
+def _prepare_one_hot(tensor: Spec, num_classes: int) -> Plan:
+    if tensor.dtype is not int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if num_classes == -1:
+        return Plan(())
+    result = Spec(int64, (*tensor.shape, num_classes))
+    if num_classes <= 0:
+        return Plan(result)
+    steps = zip(tensor.shape, steps_of(result), steps_of(tensor), strict=False)
+    dims = [(n, step, 0, i) for n, step, i in steps]
+    return plan_at(
+        "put", result, dims, [(tensor, num_classes, 8)], _too_large_class,
+        first=0, inputs=1, value=1, cut=(0, 0) if tensor.ndim else None,
+    )  # fmt: skip
+
+
 @one_hot.meta
 def _one_hot_meta(tensor: Array, num_classes: int) -> Array:
-    _check_one_hot(tensor)
-    if num_classes == -1:
-        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-    return meta_array((*tensor.shape, num_classes), tensor.dtype)
+    raise RuntimeError("Tensor.item() cannot be called on meta tensors")
 
 
 # ---------------------------------------------------------------------------------- what is refused
 
 
-def _check_indices(name: str, indices: Array) -> None:
+def _check_indices(name: str, kind: Dtype) -> None:
     """Refuses what is no int64 or int32."""
-    if indices.dtype not in (np.int64, np.int32):
-        kind = from_numpy_dtype(indices.dtype)
+    if kind not in (int64, int32):
         shown = f"torch.{kind.type_name}Tensor" if kind.kind == "f" else f"CPU{kind.type_name}Type"
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
             f"Long, Int; but got {shown} instead (while checking arguments for {name})"
         )
-
-
-def _check_embedding(weight: Array, indices: Array) -> None:
-    if weight.ndim != 2:
-        raise RuntimeError("'weight' must be 2-D")
-    _check_indices("embedding", indices)
 
 
 def _check_offsets(starts: Array, count: int, shown: str) -> None:
@@ -622,8 +670,3 @@ def _check_bags(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for "
             f"mode='sum' (got mode='{mode}'). Please open a feature request on GitHub."
         )
-
-
-def _check_one_hot(self: Array) -> None:
-    if self.dtype != np.int64:
-        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")

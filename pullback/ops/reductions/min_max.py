@@ -38,9 +38,7 @@ def to_picked(g: Tensor, shape: Any, dim: int, keepdim: bool, indices: Tensor) -
     """A gradient put where the indices of a reduction point, zero elsewhere."""
     if not shape:
         return g
-    if not keepdim:
-        g, indices = ops.unsqueeze(g, dim), ops.unsqueeze(indices, dim)
-    return ops.scatter_add(ops.zeros(tuple(shape), dtype=g.dtype), dim, indices, g)
+    return ops.gather_sum(g, dim, indices, tuple(shape))
 
 
 def picked(a: Array, axis: int, index: Array, keepdim: bool) -> tuple[Array, Array]:

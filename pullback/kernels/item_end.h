@@ -1,0 +1,4 @@
+/* Ends a template: what item.h defined is undefined. */
+
+#undef ITEM
+#undef SIZE

@@ -1,0 +1,91 @@
+/* Copies of boxes between memories of any strides: one template, included for each SIZE of an element.
+
+   The geometry is that of ops/shared/pieces.py:
+
+       inputs, the pattern of a fill (two words), whether boxes may be written in any order, boxes, then of each box
+           source, where it begins there, where in the result, parts, dims, {size, step, step of the result} ...
+
+   `source` is the input that a box is read from, or -1 for the pattern, whose steps are zero; places and
+   steps are in bytes, dims go from the slowest in the result to the fastest. A part of the work is an index of
+   a box's first dim, or the whole box if it has one part; or all of them if their order matters. Read the last function first. */
+
+#include "item.h"
+#include "walk.h"
+
+#define TILE (SIZE > 8 ? 8 : 64 / SIZE)
+
+static PB_CLONES void SIZED(move_row)(char* to, char const* from, int64_t n, int64_t out, int64_t step) {
+    ITEM* const y = (ITEM*)to;
+    ITEM const* const x = (ITEM const*)from;
+    int64_t j;
+    if (out == SIZE && step == SIZE)
+        memcpy(to, from, n * SIZE);
+    else if (out == SIZE && !step) {
+        ITEM const one = *x;
+        for (j = 0; j < n; j++) y[j] = one;
+    } else if (out == SIZE && step == -SIZE)
+        for (j = 0; j < n; j++) y[j] = x[-j];
+    else
+        for (j = 0; j < n; j++) *(ITEM*)(to + j * out) = *(ITEM const*)(from + j * step);
+}
+
+/* Rows of the result that are columns of the source: by tiles, so that each line of memory is read and
+   written as a whole. */
+static void SIZED(move_turned)(char* to, char const* from, int64_t rows, int64_t out, int64_t n, int64_t step) {
+    ITEM tile[TILE][TILE];
+    for (int64_t i = 0; i < rows; i += TILE)
+        for (int64_t j = 0; j < n; j += TILE) {
+            int64_t const high = rows - i < TILE ? rows - i : TILE, wide = n - j < TILE ? n - j : TILE;
+            for (int64_t b = 0; b < wide; b++) {
+                ITEM const* x = (ITEM const*)(from + (j + b) * step) + i;
+                for (int64_t a = 0; a < high; a++) tile[a][b] = x[a];
+            }
+            for (int64_t a = 0; a < high; a++) memcpy(to + (i + a) * out + j * SIZE, tile[a], wide * SIZE);
+        }
+}
+
+static void SIZED(move_box)(char* to, char const* from, int64_t const* dims, int64_t count) {
+    int64_t at[64] = {0};
+    int64_t const *last = dims + 3 * count - 3, *before = last - 3;
+    for (int64_t d = 0; d < count; d++)
+        if (!dims[3 * d]) return;
+    if (!count)
+        SIZED(move_row)(to, from, 1, SIZE, SIZE);
+    else if (count > 1 && before[1] == SIZE && last[2] == SIZE && last[1] != SIZE)
+        do
+            SIZED(move_turned)(to, from, before[0], before[2], last[0], last[1]);
+        while (pb_next_box(dims, count - 2, at, &from, &to));
+    else
+        do
+            SIZED(move_row)(to, from, last[0], last[2], last[1]);
+        while (pb_next_box(dims, count - 1, at, &from, &to));
+}
+
+static int SIZED(move)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+    int64_t const* box = geometry + 5;
+    (void)scratch;
+    if (!geometry[3]) end = INT64_MAX; /* the one part is all of them */
+    for (int64_t i = 0; i < geometry[4] && end > 0; i++) {
+        int64_t const source = box[0], parts = box[3], count = box[4];
+        int64_t const low = begin > 0 ? begin : 0, high = end < parts ? end : parts;
+        char const* from = source < 0 ? (char const*)(geometry + 1) : data[source] + box[1];
+        char* to = data[geometry[0]] + box[2];
+        if (low < high) {
+            int64_t dims[3 * 64];
+            memcpy(dims, box + 5, 3 * count * sizeof *dims);
+            if (parts > 1) {
+                dims[0] = high - low;
+                from += low * dims[1];
+                to += low * dims[2];
+            }
+            SIZED(move_box)(to, from, dims, count);
+        }
+        begin -= parts;
+        end -= parts;
+        box += 5 + 3 * count;
+    }
+    return 0;
+}
+
+#undef TILE
+#include "item_end.h"

@@ -1,0 +1,126 @@
+"""Copies of boxes and triangles, of elements at indices, and reductions there.
+
+moves.h lists them; the templates, move.h, take_put.h with at.h, and scatter.h, say what their geometry is.
+"""
+
+from cpython.pycapsule cimport PyCapsule_New
+from libc.stdint cimport int64_t, uint8_t
+from numpy cimport (
+    import_array, ndarray, npy_intp, NPY_INT64, PyArray_BYTES, PyArray_DATA, PyArray_DIMS, PyArray_EMPTY,
+    PyArray_ITEMSIZE, PyArray_NDIM, PyArray_SIZE, PyArray_Transpose,
+)
+
+import numpy as np
+
+from pullback.core._plans cimport run_t
+
+import_array()
+
+cdef extern from *:
+    """
+    #include "pullback/kernels/moves.h"
+
+    typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
+    #define RUN(op, type) {#op, #type, pb_##op##_##type},
+    #define ANY(op) RUN(op, 1) RUN(op, 2) RUN(op, 4) RUN(op, 8) RUN(op, 16)
+    #define FLOATS(op) RUN(op, float16) RUN(op, bfloat16) RUN(op, float32) RUN(op, float64)
+    #define WHOLE(op) RUN(op, bool_) RUN(op, uint8) RUN(op, int8) RUN(op, int16) RUN(op, int32) RUN(op, int64)
+    #define EACH(op) FLOATS(op) WHOLE(op)
+    static struct { char const *op, *type; pb_run run; } const pb_runs[] = {
+        ANY(move) ANY(triangle) ANY(take) ANY(put) ANY(mask_fill) ANY(mask_put)
+        EACH(at_sum) EACH(at_mean) EACH(at_prod) EACH(at_amax) EACH(at_amin)
+    };
+    #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
+
+    static void pb_mask_take(int size, char* to, char const* from, uint8_t const* mask, int64_t count, int64_t row) {
+        if (size == 1) pb_mask_take_1(to, from, mask, count, row);
+        else if (size == 2) pb_mask_take_2(to, from, mask, count, row);
+        else if (size == 4) pb_mask_take_4(to, from, mask, count, row);
+        else if (size == 8) pb_mask_take_8(to, from, mask, count, row);
+        else pb_mask_take_16(to, from, mask, count, row);
+    }
+
+    static int64_t pb_true(uint8_t const* mask, int64_t n) {
+        int64_t count = 0;
+        for (int64_t i = 0; i < n; i++) count += mask[i] != 0;
+        return count;
+    }
+
+    /* The indices of what is true in the last dims, from the k-th on: one row of `to` for each dim. */
+    static int64_t pb_places(uint8_t const* mask, int64_t n, int64_t dims, int64_t const* at, int64_t* to, int64_t count,
+                             int64_t k) {
+        int64_t* const last = to + (dims - 1) * count;
+        int64_t const first = k;
+        for (int64_t j = 0; j < n && k < count; j++) {
+            last[k] = j;
+            k += mask[j] != 0;
+        }
+        for (int64_t d = 0; d < dims - 1; d++)
+            for (int64_t i = first; i < k; i++) to[d * count + i] = at[d];
+        return k;
+    }
+    """
+    void pb_mask_take(int, char*, const char*, const uint8_t*, int64_t, int64_t) nogil
+    int64_t pb_true(const uint8_t*, int64_t) nogil
+    int64_t pb_places(const uint8_t*, int64_t, int64_t, const int64_t*, int64_t*, int64_t, int64_t) nogil
+    struct Named:
+        const char* op
+        const char* type
+        run_t run
+    const Named* pb_runs
+    int pb_count
+
+
+def table():
+    """The compiled runs: op -> dtype's name, or size of an element -> capsule."""
+    found = {}
+    cdef int i
+    for i in range(pb_count):
+        runs = found.setdefault((<bytes>pb_runs[i].op).decode(), {})
+        name = (<bytes>pb_runs[i].type).decode().rstrip("_")
+        capsule = PyCapsule_New(<void*>pb_runs[i].run, "pullback.run", NULL)
+        runs[int(name) if name.isdigit() else name] = capsule
+    return found
+
+
+RUNS = table()
+
+
+def take_true(ndarray a not None, ndarray mask not None):
+    """`a[mask]` of contiguous arrays; the mask has the first dims of `a`."""
+    cdef npy_intp n = PyArray_SIZE(mask), row = 1
+    cdef int d
+    cdef int64_t count = pb_true(<uint8_t*>PyArray_DATA(mask), n)
+    for d in range(PyArray_NDIM(mask), PyArray_NDIM(a)):
+        row *= PyArray_DIMS(a)[d]
+    shape = (count, *(<object>a).shape[PyArray_NDIM(mask):])
+    cdef ndarray result = np.empty(shape, a.dtype)
+    with nogil:
+        pb_mask_take(PyArray_ITEMSIZE(a), PyArray_BYTES(result), PyArray_BYTES(a), <uint8_t*>PyArray_DATA(mask),
+                     count, row)
+    return result
+
+
+def places_of_true(ndarray mask not None):
+    """The indices of what is true in a contiguous array of one dim or more: (count, dims), column by column."""
+    cdef npy_intp[2] shape
+    cdef int64_t[64] at
+    cdef int nd = PyArray_NDIM(mask), d
+    cdef npy_intp* dims = PyArray_DIMS(mask)
+    cdef npy_intp size = PyArray_SIZE(mask), n = dims[nd - 1]
+    cdef uint8_t* p = <uint8_t*>PyArray_DATA(mask)
+    cdef int64_t count = pb_true(p, size), k = 0
+    shape[0], shape[1] = nd, count
+    cdef ndarray result = PyArray_EMPTY(2, shape, NPY_INT64, 0)
+    cdef int64_t* to = <int64_t*>PyArray_DATA(result)
+    for d in range(nd):
+        at[d] = 0
+    while k < count:
+        k = pb_places(p, n, nd, at, to, count, k)
+        p += n
+        for d in range(nd - 2, -1, -1):
+            at[d] += 1
+            if at[d] < dims[d]:
+                break
+            at[d] = 0
+    return PyArray_Transpose(result, NULL)
