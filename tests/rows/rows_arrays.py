@@ -250,7 +250,7 @@ rows(
         S(pos(3, 4), 1, at(4, 3, 6), pos(3, 6), "sum", include_self=False),
         S(distinct(3, 4), 1, at(4, 3, 6), distinct(3, 6), "amax", include_self=False),
         S(distinct(3, 4), 0, at(3, 2, 4), distinct(2, 4), "mean", include_self=False),
-        S(pos(3, 4), 0, at(3, 2, 3), pos(2, 4), "prod", include_self=False),
+        S(pos(3, 4), 0, at(3, 2, 4), pos(2, 4), "prod", include_self=False),
         P(x(3, 4), 1, OUT_OF_RANGE, x(3, 4), "amin"),
     ],
     kinds=REAL,

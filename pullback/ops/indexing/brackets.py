@@ -70,6 +70,9 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     view_key = _plain_key(key if kind is tuple else (key,))
     if view_key is not None:
         return _basic(input, view_key)
+    tensors = _plain_tensors(key, input.ndim) if kind is tuple else None
+    if tensors is not None:
+        return index(input, tensors)
     view_key, tensors = parse(input.shape, key)
     if not tensors:
         return _basic(input, view_key)
@@ -93,10 +96,25 @@ def _plain_key(parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
     return parts if dots else (*parts, Ellipsis)
 
 
+def _plain_tensors(parts: tuple[Any, ...], ndim: int) -> list[Any] | None:
+    """What `index` takes, if there are only whole slices and tensors of integers, not more than dims."""
+    found: list[Any] = []
+    for part in parts:
+        if type(part) is Tensor and part.ndim and part.dtype in _INTEGERS:
+            found.append(part)
+        elif type(part) is slice and part == WHOLE:
+            found.append(None)
+        else:
+            return None
+    return found if len(found) <= ndim else None
+
+
 _BOUNDS = (int, type(None))
 
 
 _INDEX_DTYPES = (int64, bool_, int32)
+
+_INTEGERS = (int64, int32)
 
 
 def _view_of(input: Tensor, key: tuple[Any, ...]) -> Tensor:
@@ -111,6 +129,9 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     elif type(value) not in _PYTHON_NUMBERS and not isinstance(value, Tensor):
         raise TypeError(f"can't assign a {full_name(type(value))} to a torch.{input.dtype.type_name}Tensor")
     tensors: list[Any] = []
+    if type(key) is Tensor and 0 < key.ndim <= input.ndim and key.dtype in _INDEX_DTYPES:
+        write_at(input, [key], value)
+        return
     view_key = _plain_key(key if type(key) is tuple else (key,))
     if view_key is None:
         view_key, tensors = parse(input.shape, key)
