@@ -88,6 +88,7 @@ from pullback.core.meta import meta_array
 from pullback.core.strides import preserved_strides
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback.core._loops import first, ordered_like, strided
+from pullback.core._plans import run_over
 from pullback.core._plans cimport (
     MOST_ENTRIES,
     MOST_WORDS,

@@ -27,8 +27,8 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS,
-    PyArray_ISBEHAVED_RO, PyArray_NDIM,
+    import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS, PyArray_ISBEHAVED,
+    PyArray_ISBEHAVED_RO, PyArray_ITEMSIZE, PyArray_NDIM,
     PyArray_STRIDES,
     PyArray_TYPE,
 )
@@ -39,6 +39,7 @@ from pullback.core.dtypes import DTYPES, Size, memory_format
 from pullback.core._loops cimport code_of, empty, steps_of, view_of
 
 cdef extern from "Python.h":
+    PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
     bint PyUnicode_IS_COMPACT_ASCII(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
@@ -127,17 +128,18 @@ cdef class Plan:
     `run_t` (see _plans.pxd) with its `geometry`, integers; it does the parts `begin` to `end` of `parts`,
     with `scratch` bytes of its own. `refuse(status, *arrays)` makes the exception for a status, or says None
     for none. Without `run` the op's kernel on arrays does the work, and the plan says only what comes out.
-    Of views there is nothing else to know.
+    Of views there is nothing else to know. A run that may go `over` its first input may have its result there.
     """
 
-    def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None):
+    def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None,
+                 bint over=False):
         cdef Spec spec
         cdef int i
         self.several = type(results) is tuple
         self.results = results if self.several else (results,)
         self.nresults = len(self.results)
         self.parts, self.scratch, self.refuse = parts, scratch, refuse
-        self.run_object = run
+        self.run_object = run, over
         self.run = NULL if run is None else <run_t>PyCapsule_GetPointer(run, "pullback.run")
         self.geometry = <int64_t*>malloc(max(1, len(geometry)) * sizeof(int64_t))
         self.layouts = <Layout*>malloc(max(1, self.nresults) * sizeof(Layout))
@@ -409,6 +411,59 @@ cdef object run_plan(Plan plan, PyObject** values, int n):
     return results
 
 
+def run_over(Plan plan not None, tuple arguments not None):
+    """Runs a plan with the result in the first argument's memory: not if that lies otherwise, or meets others."""
+    cdef ndarray target = arguments[0]
+    cdef Layout* layout = plan.layouts
+    cdef PyObject* values[FEW]
+    cdef int d, n = len(arguments)
+    if not plan.run_object[1] or n > FEW:
+        return False
+    for d in range(n):
+        values[d] = PyTuple_GET_ITEM(arguments, d)
+    if not PyArray_ISBEHAVED(target) or not (layout.ordered or PyArray_IS_C_CONTIGUOUS(target)):
+        return False
+    for d in range(layout.nd):
+        if layout.ordered and layout.dims[d] != 1 and layout.strides[d] != PyArray_STRIDES(target)[d]:
+            return False
+    for d in range(1, n):
+        if _meets(target, <object>values[d]):
+            return False
+    _run_into(plan, values, n, target)
+    return True
+
+
+cdef bint _meets(ndarray target, object x):
+    """Whether an argument's memory may be in part that of the target."""
+    cdef char* ends[4]
+    if isinstance(x, ndarray):
+        _ends(target, ends)
+        _ends(<ndarray>x, ends + 2)
+        return ends[0] < ends[3] and ends[2] < ends[1]
+    if type(x) is list or type(x) is tuple:
+        for item in x:
+            if _meets(target, item):
+                return True
+    return False
+
+
+cdef void _ends(ndarray a, char** ends) noexcept:
+    """Where the memory of an array begins and ends."""
+    cdef int d
+    cdef npy_intp reach
+    ends[0] = ends[1] = <char*>PyArray_DATA(a)
+    for d in range(PyArray_NDIM(a)):
+        if not PyArray_DIMS(a)[d]:
+            ends[1] = ends[0]
+            return
+        reach = (PyArray_DIMS(a)[d] - 1) * PyArray_STRIDES(a)[d]
+        ends[0 if reach < 0 else 1] += reach
+    ends[1] += PyArray_ITEMSIZE(a)
+
+
+cdef int _run_into(Plan plan, PyObject** values, int n, object results) except -1:
+
+@@@
 cdef bint makes(Plan plan, ndarray a) except -1:
     """Whether the one result of a plan lies in memory as this array does, which is contiguous."""
     cdef Layout* layout = plan.layouts

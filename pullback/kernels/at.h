@@ -128,6 +128,16 @@ PB_INLINE void pb_cut(int64_t* dims, int64_t words, int64_t cut, int64_t begin, 
     for (int64_t k = 3; k < words; k++) index[k - 3] += begin * dim[k];
 }
 
+/* Does nothing: for `pb_each` to look at the indices. */
+static int pb_look(char* a, char* b, pb_index const* index, int64_t n, int64_t step_a, int64_t step_b,
+                   void* context) {
+    (void)a, (void)b, (void)step_a, (void)step_b, (void)context;
+    if (index) {
+        PB_AT_EACH(index, n, (void)at)
+    }
+    return 0;
+}
+
 /* All places: blocks of the last dim before the tail, and of each of its elements the tail. Indices that are
    read again and again, or several together, are made places once. */
 static int pb_each(pb_at const* at, int64_t const* geometry, char** data, char* a, int64_t begin, int64_t end,
@@ -184,6 +194,13 @@ static int pb_each(pb_at const* at, int64_t const* geometry, char** data, char* 
         fresh = 0;
     } while (heads > 1 && pb_next_at(dims, words, heads - 1, place, &a, &b, p));
     return 0;
+}
+
+/* Whether a result that is written over the input that it begins as, where nothing may be written before all
+   is found to be right, has an index out of range. */
+static int pb_is_bad(pb_at const* at, int64_t const* geometry, char** data, char* a, int64_t begin, int64_t end) {
+    return at->begins >= 0 && data[at->begins] == data[at->result] &&
+           pb_each(at, geometry, data, a, begin, end, pb_look, NULL);
 }
 
 #endif

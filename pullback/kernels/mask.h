@@ -73,6 +73,14 @@ static int SIZED(mask_put)(int64_t const* geometry, char** data, int64_t begin, 
     (void)begin, (void)end, (void)scratch;
     for (int64_t d = 0; d < m->dims; d++)
         if (!dims[3 * d]) return 0;
+    if (m->begins >= 0 && data[m->begins] == data[m->result]) { /* nothing is written before it is found to fit */
+        do
+            for (int64_t j = 0; j < last[0]; j++) used += mask[j * last[1]] ? row : 0;
+        while (pb_next_mask(dims, m->dims, at, &mask, &from));
+        if (used > m->count) return PB_TOO_FEW;
+        mask = data[m->mask], from = data[m->begins], used = 0;
+        memset(at, 0, sizeof at);
+    }
     do {
         for (int64_t j = 0; j < last[0]; j++, to += row) {
             int const here = mask[j * last[1]] != 0;

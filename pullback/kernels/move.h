@@ -2,12 +2,13 @@
 
    The geometry is that of ops/shared/pieces.py:
 
-       inputs, the pattern of a fill (two words), whether boxes may be written in any order, boxes, then of each box
+       inputs, the pattern of a fill (two words), whether boxes may be written in any order, boxes, then of each
            source, where it begins there, where in the result, parts, dims, {size, step, step of the result} ...
 
-   `source` is the input that a box is read from, or -1 for the pattern, whose steps are zero; places and
-   steps are in bytes, dims go from the slowest in the result to the fastest. A part of the work is an index of
-   a box's first dim, or the whole box if it has one part; or all of them if their order matters. Read the last function first. */
+   `source` is the input that a box is read from, or -1 for the pattern, whose steps are zero; places and steps
+   are in bytes, dims go from the slowest in the result to the fastest. A part of the work is an index of a box's
+   first dim, or the whole box if it has one part; or it is all boxes, if their order matters. Read the last
+   function first. */
 
 #include "item.h"
 #include "walk.h"

@@ -90,6 +90,7 @@ static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end
     REAL* const work = sizeof(REAL) == sizeof(T) ? (REAL*)result : (REAL*)scratch;
     char const *from = at->begins < 0 ? NULL : data[at->begins], *first;
     char *to = NULL, *start; /* counts elements */
+    if (pb_is_bad(at, geometry, data, (char*)work, begin, end)) return PB_OUT_OF_RANGE;
     memcpy(dims, given, 3 * count * sizeof *dims);
     pb_cut(dims, 3, at->cut_result, begin, end, (char**)&from, &to, NULL);
     for (j = 0; j < count; j++)
@@ -97,7 +98,7 @@ static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end
     int64_t const* last = dims + 3 * count - 3;
     n = count ? last[0] : 1;
     first = from, start = to;
-    do {
+    if (at->begins < 0 || data[at->begins] != (char*)work) do {
         REAL* const y = work + (to - (char*)NULL);
         int64_t const out = count ? last[2] : 0, step = count ? last[1] : 0;
         if (at->begins < 0)

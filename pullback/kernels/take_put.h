@@ -38,9 +38,10 @@ static int SIZED(put)(int64_t const* geometry, char** data, int64_t begin, int64
     int64_t dims[3 * 64];
     char *to = data[at->result], *from = at->begins < 0 ? (char*)zeros : data[at->begins];
     (void)scratch;
+    if (pb_is_bad(at, geometry, data, to, begin, end)) return PB_OUT_OF_RANGE;
     memcpy(dims, geometry + PB_HEAD + 2 * at->indices, 3 * at->dims * sizeof *dims);
     pb_cut(dims, 3, at->cut_result, begin, end, &from, &to, NULL);
-    SIZED(move_box)(to, from, dims, at->dims);
+    if (to != from) SIZED(move_box)(to, from, dims, at->dims);
     return pb_each(at, geometry, data, data[at->result], begin, end, SIZED(put_row), NULL);
 }
 

@@ -325,8 +325,11 @@ cdef object compute(Op op, PyObject** argv, bint in_place=False):
     if op.prepare_rule is not None:
         keep = []
         plan = plan_of(op, argv, values, keep)
-        if plan.run != NULL and USE_PLANS and not in_place:
-            return run_plan(plan, values, op.nparams)
+        if plan.run != NULL and USE_PLANS:
+            if not in_place:
+                return run_plan(plan, values, op.nparams)
+            if op.writes is not None and run_over(plan, as_tuple(values, op.nparams)):
+                return None
     cdef list made = None   # keeps what stands here alone
     cdef int k, p, half = NO_DTYPE, code
     cdef object x, value

@@ -28,7 +28,7 @@ def fill_plan(self: Spec, mask: Spec, value: int, number: Number) -> Plan:
     inputs = 2 if value < 0 else 3
     flat = [number for dim in dims for number in dim]
     geometry = (0, 1, value, inputs, *pattern_of(number, self.dtype), 1, 1, len(dims), *flat)
-    return Plan(result, RUNS["mask_fill"][self.dtype.itemsize], geometry, dims[0][0])
+    return Plan(result, RUNS["mask_fill"][self.dtype.itemsize], geometry, dims[0][0], over=True)
 
 
 def put_plan(
@@ -48,7 +48,7 @@ def put_plan(
     flat = [number for dim in dims for number in dim]
     inputs = 2 if begins is None else 3
     geometry = (*places, inputs, 0, 0, row, source.size, len(dims), *flat)
-    return Plan(result, RUNS["mask_put"][result.dtype.itemsize], geometry, 1, 0, refuse)
+    return Plan(result, RUNS["mask_put"][result.dtype.itemsize], geometry, 1, 0, refuse, begins is not None)
 
 
 def row_size(shape: Size, mask: Any) -> int:

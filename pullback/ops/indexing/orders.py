@@ -43,4 +43,6 @@ def order_plan(
     values, indices = (1, 2) if len(made) == 2 else (0, 1) if picks_places else (1, 0)
     flat = [number for dim in dims for number in dim]
     geometry = (n, steps[axis], values, indices, along, *wanted, len(dims), *flat)
-    return Plan(results, compiled, geometry, math.prod(size for size, *_ in dims), 32 * n)
+    entry = 16 if self.dtype.itemsize == 8 else 8
+    scratch = entry * n * (1 if run == "rank" else 2)
+    return Plan(results, compiled, geometry, math.prod(size for size, *_ in dims), scratch)

@@ -1,6 +1,6 @@
 """Reading and writing along one dimension, each element at an index of its own: gather, scatter.
 
-What accumulates turns its indices into flat positions (flat_places.py) and adds in their order. Every kernel
+What accumulates turns its indices into flat positions (flat_indices.py) and adds in their order. Every kernel
 that `writes` gets a copy of `self`, or `self` itself in place. The reductions with other rules than a
 sum are in scatter_reduce.py, whole slices at an index in slices.py, masks in masks.py.
 """

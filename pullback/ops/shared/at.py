@@ -107,7 +107,9 @@ def plan_at(
         geometry += dim
     elements = math.prod(size for size, *_ in own)
     geometry += elements, int(included)
-    return Plan(result, compiled, tuple(geometry), parts, _scratch(run, kind, elements), refuse)
+    return Plan(
+        result, compiled, tuple(geometry), parts, _scratch(run, kind, elements), refuse, base is not None
+    )
 
 
 def _run_for(run: str, kind: Any) -> Any:
