@@ -1,7 +1,7 @@
 """gather, scatter and their kin: dtypes, edge cases, errors and gradients beyond test_indexing.py."""
 
 import pytest
-from library import check, fn_name, leaf, torch, vec
+from library import check, fn_name, leaf, pullback_only, torch, vec
 
 
 def at(*values, dtype=None):
@@ -115,6 +115,70 @@ def test_of_several_writes_to_an_untouched_rest():
     check(x, [[0, 0, 1], [7, 7, 7]])
     x.masked_scatter_(x > 5, vec(1, 2, 3, 4))
     check(x, [[0, 0, 1], [1, 2, 3]])
+
+
+WRONG = [
+    lambda x: x.scatter_(1, torch.tensor([[0, 9], [1, 0]]), 5.0),
+    lambda x: x.scatter_add_(0, torch.tensor([[0, 1, 0], [1, 0, 9]]), torch.ones(2, 3)),
+    lambda x: x.scatter_reduce_(1, torch.tensor([[0, 9]]), torch.ones(1, 2), "amin"),
+    lambda x: x.index_add_(1, at(0, 9), torch.ones(2, 2)),
+    lambda x: x.index_copy_(0, at(0, 9), torch.ones(2, 3)),
+    lambda x: x.index_fill_(0, at(1, 9), 5.0),
+    lambda x: x.index_put_((at(0, 9),), torch.ones(3)),
+    lambda x: x.index_put_((at(0, 9),), torch.ones(3), True),
+    lambda x: x.put_(at(0, 9), torch.ones(2)),
+    lambda x: x.masked_scatter_(x == 2, torch.ones(2)),
+]
+
+
+@pullback_only("PyTorch leaves what was written before an index is found to be wrong")
+@pytest.mark.parametrize("order", ["rows", "columns"])
+@pytest.mark.parametrize("write", WRONG)
+def test_what_is_refused_writes_nothing(write, order):
+    x = torch.full((2, 3), 2.0) if order == "rows" else torch.full((3, 2), 2.0).t()
+    with pytest.raises((RuntimeError, IndexError)):
+        write(x)
+    check(x, [[2, 2, 2], [2, 2, 2]])
+
+
+def test_writes_in_place_from_what_is_written_to():
+    """The source may lie in the tensor's own memory."""
+    x = torch.arange(6.0)
+    x[1:].copy_(x[:-1].clone())
+    y = torch.arange(6.0)
+    y.index_copy_(0, at(1, 2, 3, 4, 5), y[:5].clone())
+    check(y, x.tolist())
+    z = torch.arange(4)
+    z.scatter_(0, z.flip(0), z * 10)
+    check(z, [30, 20, 10, 0])
+    w = torch.tensor([1, 0, 3, 2])
+    w.index_put_((w.clone(),), w + 5)
+    check(w, [5, 6, 7, 8])
+
+
+@pytest.mark.parametrize("cut", [lambda x: x, lambda x: x.t(), lambda x: x[:, ::2], lambda x: x[1:]])
+def test_in_place_is_as_the_copy(cut):
+    """Whatever the layout of the tensor that is written to."""
+    torch.manual_seed(0)
+    base = torch.randn(6, 6)
+    rows, columns = cut(base).shape
+    index, places = torch.randint(0, columns, (rows, 4)), torch.randint(0, rows, (5,))
+    values, slices = torch.randn(rows, 4), torch.randn(5, columns)
+    for name, args in [
+        ("scatter_add", (1, index, values)),
+        ("scatter", (1, index[:, :1], values[:, :1])),
+        ("scatter_reduce", (1, index, values, "mean")),
+        ("index_add", (0, places, slices)),
+        ("index_fill", (1, index[0], 3.0)),
+        ("index_put", ((places,), slices, True)),
+        ("put", (places, slices[:, 0], True)),
+        ("masked_fill", (cut(base) > 0, -1.0)),
+        ("masked_scatter", (cut(base) > 0, torch.randn(36))),
+    ]:
+        written = base.clone()
+        wanted = getattr(cut(base), name)(*args)
+        assert getattr(cut(written), f"{name}_")(*args).equal(wanted), name
+        check(cut(written), wanted.tolist())
 
 
 def test_scalars():

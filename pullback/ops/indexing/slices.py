@@ -175,12 +175,18 @@ def _prepare_index_add(self: Spec, dim: int, index: Spec, source: Spec, alpha: N
     )  # fmt: skip
 
 
-_index_add.vjp(
-    self="g",
-    source=lambda g, dim, index, source_shape, alpha: (
-        ops.reshape(index_select(g, dim, index), source_shape) * alpha
-    ),
-)
+def _index_add_slope(g: Tensor, dim: int, index: Tensor, source_shape: Any, alpha: Number) -> Tensor:
+    picked = _picked_as(g, dim, index, source_shape)
+    return picked if alpha == 1 else picked * alpha
+
+
+def _picked_as(g: Tensor, dim: int, index: Tensor, shape: Any) -> Tensor:
+    """The slices at the indices, in the shape of a source that may have no dims."""
+    picked = index_select(g, dim, index)
+    return picked if tuple(picked.shape) == tuple(shape) else ops.reshape(picked, shape)
+
+
+_index_add.vjp(self="g", source=_index_add_slope)
 
 
 @_index_add.batch
@@ -249,7 +255,7 @@ def _outside(g: Tensor, dim: int, index: Tensor) -> Tensor:
 
 index_copy.vjp(
     self=_outside,
-    source=lambda g, dim, index, source_shape: ops.reshape(index_select(g, dim, index), source_shape),
+    source=lambda g, dim, index, source_shape: _picked_as(g, dim, index, source_shape),
 )
 
 
