@@ -17,7 +17,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype, promote_types
 from pullback.core.op import function, op
 from pullback.core.settings import warn
-from pullback.core.types import Array, Arrays
+from pullback.core.types import Array, Arrays, Size
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import WHOLE, compact
@@ -35,21 +35,33 @@ def _common(tensors: Any) -> list[Tensor]:
     return [ops.converted(t, kind) for t in tensors]
 
 
-def _kernel(describe: Callable[..., Pieces], tensors: Arrays, dim: int) -> Array:
+MANY = 32
+"""Tensors from which on a plan would cost more than the copies."""
+
+
+def _joined(tensors: Arrays, dim: int, new: bool) -> Array:
+    """Arrays one behind the other along a dim, or along a `new` one."""
     kind = _common_dtype([from_numpy_dtype(a.dtype) for a in tensors]).numpy
-    return assembled(describe(tensors, dim), kind)
+    kept = [a.astype(kind, copy=False) for a in tensors if new or a.shape != (0,)] or tensors[:1]
+    return compact(np.stack(kept, dim) if new else np.concatenate(kept, dim))
 
 
-def _prepared(describe: Callable[..., Pieces], tensors: list[Spec], dim: int) -> Plan:
-    """The plan of a join; dtypes that differ are left to the kernel."""
+def _plan_joined(tensors: list[Spec], dim: int, new: bool) -> Plan:
     for index, t in enumerate(tensors):
         if t is None:
             raise TypeError(f"expected Tensor as element {index} in argument 0, but got NoneType")
-    places = [outline_of(t, i) for i, t in enumerate(tensors)]
-    pieces, kind = describe(places, dim), tensors[0].dtype
-    if any(t.dtype is not kind for t in tensors):
-        return Plan(Spec(_common_dtype([t.dtype for t in tensors]), tuple(pieces.shape)))
-    return pieces_plan(Spec(kind, tuple(pieces.shape)), pieces, len(tensors))
+    dim, shape = _stacked(tensors, dim) if new else _in_a_row(tensors, dim)
+    kind = _common_dtype([t.dtype for t in tensors])
+    result = Spec(kind, shape)
+    if len(tensors) > MANY or any(t.dtype is not kind for t in tensors):
+        return Plan(result)
+    before, at, copies = (WHOLE,) * dim, 0, []
+    for i, t in enumerate(tensors):
+        if new or t.shape != (0,):
+            piece = outline_of(t, i)[(*before, None)] if new else outline_of(t, i)
+            copies.append(((*before, slice(at, at + piece.shape[dim])), piece))
+            at += piece.shape[dim]
+    return pieces_plan(result, Pieces(shape, copies), len(tensors))
 
 
 @op(places="t", aliases=("torch.concat", "torch.concatenate"), moves=True, linear=True)
@@ -63,42 +75,32 @@ def cat(tensors: Arrays, dim: int = 0) -> Array:
     >>> torch.cat([torch.tensor([1, 2]), torch.tensor([3])])
     tensor([1, 2, 3])
     """
-    return _kernel(_in_a_row, tensors, dim)
+    return _joined(tensors, dim, False)
 
 
-def _in_a_row(tensors: Any, dim: int) -> Pieces:
+def _in_a_row(tensors: list[Spec], dim: int) -> tuple[int, Size]:
+    """The dimension, counted from the front, and the shape; RuntimeError if shapes cannot be joined."""
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    joined = [a for a in tensors if a.shape != (0,)] or tensors[:1]
-    dim = _checked_join(joined, dim)
-    shape, copies = list(joined[0].shape), []
-    shape[dim] = 0
-    for a in joined:
-        copies.append(((WHOLE,) * dim + (slice(shape[dim], shape[dim] + a.shape[dim]),), a))
-        shape[dim] += a.shape[dim]
-    return Pieces(shape, copies)
-
-
-def _checked_join(arrays: Any, dim: int) -> int:
-    """The dimension, counted from the front; RuntimeError for shapes that cannot be joined."""
-    for index, a in enumerate(arrays):
-        if not a.ndim:
+    kept = [t for t in tensors if t.shape != (0,)] or tensors[:1]
+    for index, t in enumerate(kept):
+        if not t.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {index}) cannot be concatenated")
-    first = arrays[0].shape
+    first = kept[0].shape
     dim = wrap_dim(dim, len(first))
-    for index, a in enumerate(arrays):
-        if a.ndim != len(first):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {a.ndim}")
-        for d, (n, m) in enumerate(zip(first, a.shape, strict=True)):
+    for index, t in enumerate(kept):
+        if t.ndim != len(first):
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {t.ndim}")
+        for d, (n, m) in enumerate(zip(first, t.shape, strict=True)):
             if d != dim and n != m:
                 raise RuntimeError(
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but "
                     f"got size {m} for tensor number {index} in the list."
                 )
-    return dim
+    return dim, (*first[:dim], sum(t.shape[dim] for t in kept), *first[dim + 1 :])
 
 
-cat.prepare(lambda tensors, dim: _prepared(_in_a_row, tensors, dim))
+cat.prepare(lambda tensors, dim: _plan_joined(tensors, dim, False))
 
 
 @cat.joint_vjp
@@ -132,10 +134,11 @@ def stack(tensors: Arrays, dim: int = 0) -> Array:
     tensor([[1, 3],
             [2, 4]])
     """
-    return _kernel(_stacked, tensors, dim)
+    return _joined(tensors, dim, True)
 
 
-def _stacked(tensors: Any, dim: int) -> Pieces:
+def _stacked(tensors: list[Spec], dim: int) -> tuple[int, Size]:
+    """The new dimension, counted from the front, and the shape; RuntimeError if shapes differ."""
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
     shape = tensors[0].shape
@@ -146,13 +149,10 @@ def _stacked(tensors: Any, dim: int) -> Pieces:
                 f"{list(t.shape)} at entry {index}"
             )
     dim = wrap_dim(dim, len(shape) + 1)
-    copies = [
-        ((WHOLE,) * dim + (slice(i, i + 1),), t[(WHOLE,) * dim + (None,)]) for i, t in enumerate(tensors)
-    ]
-    return Pieces((*shape[:dim], len(tensors), *shape[dim:]), copies)
+    return dim, (*shape[:dim], len(tensors), *shape[dim:])
 
 
-stack.prepare(lambda tensors, dim: _prepared(_stacked, tensors, dim))
+stack.prepare(lambda tensors, dim: _plan_joined(tensors, dim, True))
 
 
 @stack.joint_vjp

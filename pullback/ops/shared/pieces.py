@@ -60,7 +60,8 @@ def plan_by(describe: Callable[..., Pieces]) -> Callable[..., Plan]:
             if type(x) is Spec:
                 specs.append(x)
                 return outline_of(x, len(specs) - 1)
-            return [placed(item) for item in x] if type(x) is list else x
+            holds = type(x) is list and any(type(item) is Spec for item in x)
+            return [placed(item) for item in x] if holds else x
 
         pieces = describe(*[placed(x) for x in args])
         kind = specs[0].dtype
