@@ -429,7 +429,7 @@ def run_over(Plan plan not None, tuple arguments not None):
     for d in range(1, n):
         if _meets(target, <object>values[d]):
             return False
-    _run_into(plan, values, n, target)
+    run_plan_into(plan, values, n, target)
     return True
 
 
@@ -461,9 +461,6 @@ cdef void _ends(ndarray a, char** ends) noexcept:
     ends[1] += PyArray_ITEMSIZE(a)
 
 
-cdef int _run_into(Plan plan, PyObject** values, int n, object results) except -1:
-
-@@@
 cdef bint makes(Plan plan, ndarray a) except -1:
     """Whether the one result of a plan lies in memory as this array does, which is contiguous."""
     cdef Layout* layout = plan.layouts
