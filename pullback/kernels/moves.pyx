@@ -28,6 +28,7 @@ cdef extern from *:
     #define EACH(op) FLOATS(op) WHOLE(op)
     static struct { char const *op, *type; pb_run run; } const pb_runs[] = {
         ANY(move) ANY(triangle) ANY(take) ANY(put) ANY(mask_fill) ANY(mask_put)
+        RUN(cast, any)
         EACH(at_sum) EACH(at_mean) EACH(at_prod) EACH(at_amax) EACH(at_amin)
     };
     #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))

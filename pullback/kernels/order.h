@@ -17,6 +17,7 @@
 #define PB_ORDER2(a, b, c) PB_ORDER3(a, b, c)
 #define ORDER(name) PB_ORDER2(name, TYPE, )
 enum { PB_RANK, PB_MEDIAN, PB_NANMEDIAN };
+#define PB_FEW 32 /* entries, up to which those wanted are kept in order while others are looked at */
 
 #define ENTRY uint64_t
 #define EN(name) pb_narrow_##name
@@ -89,21 +90,40 @@ PB_INLINE KEY ORDER(key)(T const* x) {
 #endif
 }
 
+PB_INLINE E ORDER(entry)(KEY key, int64_t place) {
+#if KIND == FLOAT64 || KIND == INT64
+    pb_wide const e = {key, (uint64_t)place};
+    return e;
+#else
+    return (uint64_t)key << 32 | (uint64_t)place;
+#endif
+}
+
 /* The entries of a row, largest first if `turned`; how many are numbers. */
 static int64_t ORDER(load)(E* e, char const* p, int64_t n, int64_t step, int turned) {
     KEY const turn = turned ? (KEY)-1 : 0;
     int64_t numbers = n;
     for (int64_t i = 0; i < n; i++) {
         T const* x = (T const*)(p + i * step);
-        KEY const key = ORDER(key)(x) ^ turn;
-#if KIND == FLOAT64 || KIND == INT64
-        e[i].key = key, e[i].place = i;
-#else
-        e[i] = (uint64_t)key << 32 | (uint64_t)i;
-#endif
+        e[i] = ORDER(entry)(ORDER(key)(x) ^ turn, i);
         numbers -= IS_NAN(LOAD(*x));
     }
     return numbers;
+}
+
+/* The first few entries of a row, in order: each one that comes before the last of them is put in its place. */
+static int64_t ORDER(few)(E* e, char const* p, int64_t n, int64_t step, int turned, int64_t count) {
+    KEY const turn = turned ? (KEY)-1 : 0;
+    ORDER(load)(e, p, count, step, turned);
+    EN(insert)(e, count);
+    for (int64_t i = count; i < n; i++) {
+        KEY const key = ORDER(key)((T const*)(p + i * step)) ^ turn;
+        if (key >= KEY_OF(e[count - 1])) continue; /* of equal ones the first stay */
+        int64_t j = count - 1;
+        for (; j && key < KEY_OF(e[j - 1]); j--) e[j] = e[j - 1];
+        e[j] = ORDER(entry)(key, i);
+    }
+    return count;
 }
 
 /* The first of a row in order: wanted are whether the largest come first, and how many. */
@@ -114,8 +134,11 @@ static int ORDER(order)(int64_t const* geometry, char** data, int64_t begin, int
         int64_t to;
         char const* p = pb_row_of(geometry, data[0], part, &to);
         int64_t chosen = n;
-        ORDER(load)(e, p, n, step, (int)turned);
-        if (count && count < n / 4) { /* those up to the last one that is wanted, in the order of their places */
+        if (count && count <= PB_FEW && count < n / 4)
+            chosen = ORDER(few)(e, p, n, step, (int)turned, count);
+        else
+            ORDER(load)(e, p, n, step, (int)turned);
+        if (count > PB_FEW && count < n / 4) { /* those up to the last one that is wanted, in the order of their places */
             EN(select)(e, count - 1, n);
             E const last = e[count - 1];
             ORDER(load)(e, p, n, step, (int)turned);
@@ -123,7 +146,7 @@ static int ORDER(order)(int64_t const* geometry, char** data, int64_t begin, int
             for (int64_t i = 0; i < n; i++)
                 if (!BEFORE(last, e[i])) e[chosen++] = e[i];
         }
-        EN(sort)(e, chosen, e + n);
+        if (chosen > count || count > PB_FEW) EN(sort)(e, chosen, e + n);
         int64_t* const indices = (int64_t*)data[geometry[3]] + to;
         for (int64_t i = 0; i < count; i++) indices[i * geometry[4]] = PLACE(e[i]);
         if (!geometry[2]) continue;
@@ -195,7 +218,7 @@ static int ORDER(search)(int64_t const* geometry, char** data, int64_t begin, in
             for (int64_t left = n - low, half; left > 0; left -= half) {
                 half = (left + 1) / 2;
                 REAL const y = LOAD(*(T const*)(rows + (low + half - 1) * step));
-                low += (behind ? y <= x : y < x) ? half : 0;
+                low += -(int64_t)(behind ? y <= x : y < x) & half; /* no branch: which way is not foreseen */
             }
             if (wide)
                 *(int64_t*)to = low;

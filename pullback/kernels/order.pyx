@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from numpy cimport (
     import_array, ndarray, npy_intp, NPY_INT64, PyArray_DATA, PyArray_EMPTY, PyArray_SIZE,
+    PyArray_ZEROS,
 )
 
 import numpy as np
@@ -96,3 +97,21 @@ def distinct(ndarray a not None, int type):
               <int64_t*>PyArray_DATA(counts))
     free(entries)
     return values, inverse, counts
+
+
+def counted(ndarray a not None, npy_intp least):
+    """How often each number occurs in a contiguous array of int64, for `least` numbers or more; None if one is < 0."""
+    cdef npy_intp n = PyArray_SIZE(a), i, count = least
+    cdef int64_t* p = <int64_t*>PyArray_DATA(a)
+    cdef int64_t most = -1, smallest = 0
+    for i in range(n):
+        most = max(most, p[i])
+        smallest = min(smallest, p[i])
+    if smallest < 0:
+        return None
+    count = max(count, most + 1)
+    cdef ndarray counts = PyArray_ZEROS(1, &count, NPY_INT64, 0)
+    cdef int64_t* to = <int64_t*>PyArray_DATA(counts)
+    for i in range(n):
+        to[p[i]] += 1
+    return counts

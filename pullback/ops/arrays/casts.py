@@ -13,6 +13,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import (
     CPU,
     DTYPES,
@@ -38,13 +39,16 @@ from pullback.core.dtypes import (
     uint8,
 )
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.meta import meta_array, meta_like
+from pullback.core.meta import meta_like
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
-from pullback.core.strides import strides_for, strides_of
+from pullback.core.strides import preserved_strides, strides_for, strides_of
 from pullback.core.types import Array, Number
+from pullback.kernels.moves import RUNS
 from pullback.ops.arrays.create import as_element
 from pullback.ops.shared.batches import padded, rank, writes
+from pullback.ops.shared.chains import merged
+from pullback.ops.shared.pieces import Pieces, outline_of, pieces_plan
 
 DISCARDS = "Casting complex values to real discards the imaginary part"
 
@@ -66,11 +70,27 @@ def _to_copy(self: Array, dtype: Dtype, memory_format: memory_format | None = No
     return cast_array(self, dtype.numpy, strides_for(self.shape, memory_format))
 
 
-@_to_copy.meta
-def _to_copy_shape(self: Array, dtype: Any, memory_format: Any) -> Array:
-    if memory_format is None or memory_format is preserve_format:
-        return meta_like(self, dtype.numpy)
-    return meta_array(self.shape, dtype.numpy, strides_for(self.shape, memory_format))
+_CASTS = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
+"""The types that kernels/moves.h casts, in the order of its table."""
+
+
+@_to_copy.prepare
+def _plan_copy(self: Spec, dtype: Dtype, memory_format: Any) -> Plan:
+    like = outline_of(self)
+    kept = memory_format is None or memory_format is preserve_format
+    strides = preserved_strides(like) if kept else strides_for(self.shape, memory_format)
+    to = tuple([step * dtype.itemsize for step in strides])
+    result = Spec(dtype, self.shape, to)
+    if self.dtype is dtype:
+        return pieces_plan(result, Pieces(self.shape, [(..., outline_of(self, 0))]))
+    names = self.dtype.name, dtype.name
+    if not self.size or any(name not in _CASTS for name in names) or names == ("float64", "float16"):
+        return Plan(result)
+    order = sorted(range(self.ndim), key=lambda d: -abs(to[d]))
+    given = self.strides or to
+    dims = merged((self.shape[d], given[d], to[d]) for d in order) or [(1, 0, 0)]
+    geometry = (*map(_CASTS.index, names), len(dims), *[n for dim in dims for n in dim])
+    return Plan(result, RUNS["cast"]["any"], geometry, dims[0][0])
 
 
 _to_copy.vjp(self="g")

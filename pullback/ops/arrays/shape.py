@@ -29,6 +29,7 @@ from pullback.core.types import Array
 from pullback.ops.shared.batches import padded, shifted, shifted_args
 from pullback.ops.shared.dims import infer_size, ints_of, view_strides, wrap_dim
 from pullback.ops.shared.flat_indices import WHOLE
+from pullback.ops.shared.pieces import Pieces, plan_by
 
 
 @op(name="embed", places="", linear=True, moves=True)
@@ -383,9 +384,14 @@ def _diagonal_shape(self: Array, offset: int, dim1: int, dim2: int) -> list[int]
     return shape
 
 
-@_diag_embed.meta
-def _diag_embed_shape(self: Array, offset: int, dim1: int, dim2: int) -> Array:
-    return meta_array(_diagonal_shape(self, offset, dim1, dim2), self.dtype)
+def _on_diagonal(self: Any, offset: int, dim1: int, dim2: int) -> Pieces:
+    def place(whole: Any) -> Any:
+        return np.diagonal(whole, offset, dim1, dim2)
+
+    return Pieces(_diagonal_shape(self, offset, dim1, dim2), [(place, self)], 0)
+
+
+_diag_embed.prepare(plan_by(_on_diagonal))
 
 
 _diag_embed.vjp(self=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2))

@@ -22,11 +22,12 @@ from pullback.core.dtypes import contiguous_format, float64
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Arrays
-from pullback.kernels.order import RUNS
+from pullback.kernels.order import RUNS, counted
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.shared.at import steps_of
 from pullback.ops.shared.batches import of_sample
 from pullback.ops.shared.chains import merged
+from pullback.ops.shared.flat_indices import compact
 from pullback.ops.shared.forms import explained
 
 
@@ -302,6 +303,10 @@ def bincount(self: Array, weights: Array | None = None, minlength: int = 0) -> A
         raise RuntimeError("minlength should be >= 0")
     if self.dtype.kind not in "iu":
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{type_name(self)}'")
+    if self.ndim == 1 and weights is None and self.dtype == np.int64:
+        counts = counted(compact(self), minlength)
+        if counts is not None:
+            return counts
     if self.ndim != 1 or (self.size and self.min() < 0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:

@@ -27,6 +27,8 @@ CHUNK = 1 << 16
 class Pieces(NamedTuple):
     """What is copied to which keys of a result of some shape; elsewhere it has `value`.
 
+    For a plan a key may also be a function, which shows a part of the whole.
+
     Without copies the plan leaves the work to the kernel. `seen` is another shape of the whole, in which the
     keys are meant; `strides` are the result's, in elements, if it is not contiguous.
     """
@@ -109,7 +111,7 @@ def pieces_plan(result: Spec, pieces: Pieces, inputs: int = 1) -> Plan:
         for border in _borders(wanted, copies):
             boxes += _boxes(border, nothing)
     for key, piece in copies:
-        boxes += _boxes(wanted[key], piece)
+        boxes += _boxes(key(wanted) if callable(key) else wanted[key], piece)
     free = pieces.value is None or _disjoint(copies)
     geometry = [inputs, *pattern_of(pieces.value or 0, result.dtype), int(free), len(boxes)]
     for box in boxes:
