@@ -128,9 +128,10 @@ def pattern_of(value: Number, kind: Dtype) -> list[int]:
 
 def _disjoint(copies: Sequence[tuple[Any, Any]]) -> bool:
     """Whether the borders of what is copied are known: one piece, of slices without steps."""
-    return len(copies) == 1 and all(
-        type(part) is slice and part.step is None
-        for part in (copies[0][0] if type(copies[0][0]) is tuple else ())
+    return (
+        len(copies) == 1
+        and type(copies[0][0]) is tuple
+        and all(type(part) is slice and part.step is None for part in copies[0][0])
     )
 
 
