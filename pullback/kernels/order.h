@@ -112,7 +112,7 @@ static int64_t ORDER(load)(E* e, char const* p, int64_t n, int64_t step, int tur
 }
 
 /* The first few entries of a row, in order: each one that comes before the last of them is put in its place. */
-static int64_t ORDER(few)(E* e, char const* p, int64_t n, int64_t step, int turned, int64_t count) {
+static void ORDER(few)(E* e, char const* p, int64_t n, int64_t step, int turned, int64_t count) {
     KEY const turn = turned ? (KEY)-1 : 0;
     ORDER(load)(e, p, count, step, turned);
     EN(insert)(e, count);
@@ -123,7 +123,6 @@ static int64_t ORDER(few)(E* e, char const* p, int64_t n, int64_t step, int turn
         for (; j && key < KEY_OF(e[j - 1]); j--) e[j] = e[j - 1];
         e[j] = ORDER(entry)(key, i);
     }
-    return count;
 }
 
 /* The first of a row in order: wanted are whether the largest come first, and how many. */
@@ -134,8 +133,9 @@ static int ORDER(order)(int64_t const* geometry, char** data, int64_t begin, int
         int64_t to;
         char const* p = pb_row_of(geometry, data[0], part, &to);
         int64_t chosen = n;
-        if (count && count <= PB_FEW && count < n / 4)
-            chosen = ORDER(few)(e, p, n, step, (int)turned, count);
+        int const few = count && count <= PB_FEW && count < n / 4;
+        if (few)
+            ORDER(few)(e, p, n, step, (int)turned, count);
         else
             ORDER(load)(e, p, n, step, (int)turned);
         if (count > PB_FEW && count < n / 4) { /* those up to the last one that is wanted, in the order of their places */
@@ -146,7 +146,7 @@ static int ORDER(order)(int64_t const* geometry, char** data, int64_t begin, int
             for (int64_t i = 0; i < n; i++)
                 if (!BEFORE(last, e[i])) e[chosen++] = e[i];
         }
-        if (chosen > count || count > PB_FEW) EN(sort)(e, chosen, e + n);
+        if (!few) EN(sort)(e, chosen, e + n);
         int64_t* const indices = (int64_t*)data[geometry[3]] + to;
         for (int64_t i = 0; i < count; i++) indices[i * geometry[4]] = PLACE(e[i]);
         if (!geometry[2]) continue;

@@ -33,7 +33,7 @@ def order_plan(
     compiled = RUNS[run].get(self.dtype.name)
     made = results if type(results) is tuple else (results,)
     n = self.shape[axis]
-    if compiled is None or not self.size or n >= LONGEST or (run == "order" and wanted[1] == n <= 32):
+    if compiled is None or not self.size or n >= LONGEST:
         return Plan(results)
     to = [step // made[0].itemsize for step in steps_of(made[0])]
     along = to.pop(axis) if keepdim else 0
