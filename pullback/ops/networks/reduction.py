@@ -1,7 +1,7 @@
 """How a loss is reduced, and the three ways to say it.
 
-Users name it, or give two older parameters, which `loss` adds to a function's signature; `Reduction` is
-the code that ops have. A loss with a kernel computes all of it in one go and saves only
+Users name it, or give two older parameters, which `loss` adds to a function's signature; NONE, MEAN and
+SUM are the codes that ops have. A loss with a kernel computes all of it in one go and saves only
 its inputs: `reduced_array` reduces in the kernel, `share` gives the rule the part of the gradient that
 each element gets. Read `loss` first.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -22,16 +21,7 @@ from pullback.core.op import function
 from pullback.core.settings import warn_each_time
 from pullback.ops.reductions.reduce import sum_array
 
-
-class Reduction(IntEnum):
-    """What becomes of the losses of all elements, by PyTorch's numbers."""
-
-    NONE = 0
-    MEAN = 1
-    SUM = 2
-
-
-NONE, MEAN, SUM = Reduction
+NONE, MEAN, SUM = 0, 1, 2  # what becomes of the losses of all elements, by PyTorch's numbers
 _CODES = {"none": NONE, "mean": MEAN, "sum": SUM}
 
 
@@ -49,16 +39,16 @@ def reduction_of(reduction: Any) -> int:
     raise ValueError(f"{reduction} is not a valid value for reduction")
 
 
-def named_code(reduction: str | Reduction) -> Reduction:
+def named_code(reduction: str | int) -> int:
     """The code of a name, and of nothing else."""
-    if isinstance(reduction, Reduction):
+    if isinstance(reduction, int):
         return reduction
     if reduction not in _CODES:
         raise ValueError(f"{reduction} is not valid")
     return _CODES[reduction]
 
 
-def older_code(size_average: bool | None, reduce: bool | None) -> Reduction:
+def older_code(size_average: bool | None, reduce: bool | None) -> int:
     """The reduction that the two older parameters mean, with a warning."""
     name = "none" if reduce is False else "sum" if size_average is False else "mean"
     warn_each_time(
