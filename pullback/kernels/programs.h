@@ -9,7 +9,7 @@
    each filled with its number once, then temporaries. A step reads whole blocks and writes one. The memory of
    a tensor is its register, so it is read and written once, and what lies between stays in the cache. Half
    precisions are brought to float and back, and rounded after each step, as if each were an op of its own.
-   So is a number that stands for a tensor, but not the factor of `addcmul` and its kin.
+   So are numbers.
 
    Read PB_STEPS, the table of what a step may do, then the function. */
 
@@ -99,7 +99,7 @@ static PB_CLONES void PB_PROGRAM(TYPE)(int64_t const* program, double const* num
             for (s = 0; s < steps; s++) {
                 int64_t const* step = first + s * STEP_SIZE;
                 REAL *to = at[step[1]], *a = at[step[2]], *b = at[step[3]], *c = at[step[4]];
-                REAL const w = (REAL)numbers[step[5]];
+                REAL const w = LOAD(TO((REAL)numbers[step[5]]));
                 int const near = ABS_OF(w) < (REAL)0.5;
                 switch (step[0]) { PB_STEPS(PB_STEP_CASE) }
             }

@@ -4,6 +4,7 @@ from pullback.face.absent import getter
 from pullback.optim import lr_scheduler, swa_utils
 from pullback.optim._adafactor import Adafactor
 from pullback.optim._muon import Muon
+from pullback.optim._stateless import swap_in_optimizer_params_and_state
 from pullback.optim.adadelta import Adadelta
 from pullback.optim.adagrad import Adagrad
 from pullback.optim.adam import Adam
@@ -38,6 +39,7 @@ __all__ = [
     "SparseAdam",
     "lr_scheduler",
     "swa_utils",
+    "swap_in_optimizer_params_and_state",
 ]
 
 __getattr__ = getter(__name__)
