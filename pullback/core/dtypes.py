@@ -16,14 +16,7 @@ import numpy as np
 _KIND_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
-class Public(type):
-    """The class of classes that are shown by the name that programs know: `<class 'torch.Size'>`."""
-
-    def __repr__(cls) -> str:
-        return f"<class 'torch.{cls.__name__}'>" if cls.__module__ == __name__ else super().__repr__()
-
-
-class dtype(metaclass=Public):
+class dtype:
     """The number type of a tensor's elements, such as `torch.float32`.
 
     >>> import pullback as torch
@@ -263,7 +256,7 @@ def _of_python_type(given: Any) -> dtype:
     return {float: float64, complex: complex128, int: int64}.get(given, given)
 
 
-class finfo(metaclass=Public):
+class finfo:
     """Machine limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution.
 
     >>> import pullback as torch
@@ -304,7 +297,7 @@ class finfo(metaclass=Public):
         )
 
 
-class iinfo(metaclass=Public):
+class iinfo:
     """Limits of an integer dtype: bits, max, min.
 
     >>> import pullback as torch
@@ -324,7 +317,7 @@ class iinfo(metaclass=Public):
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
 
 
-class device(metaclass=Public):
+class device:
     """Where a tensor lives: "cpu", or "meta" for shapes without numbers.
 
     >>> import pullback as torch
@@ -439,7 +432,7 @@ def as_device(given: str | device | int | None) -> device:
     raise RuntimeError(f"Pullback has no {found.type} device; its devices are 'cpu' and 'meta'")
 
 
-class _Constant(metaclass=Public):
+class _Constant:
     """A named constant that prints as `torch.name`, such as a layout."""
 
     def __init__(self, name: str) -> None:
@@ -468,7 +461,7 @@ channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 
 
-class Size(tuple[int, ...], metaclass=Public):
+class Size(tuple[int, ...]):
     """A tensor's shape: a tuple of ints.
 
     >>> import pullback as torch

@@ -22,7 +22,6 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function
 from pullback.core.strides import has_format, strides_of
 from pullback.face import interop, legacy, shared, storage
-from pullback.face.absent import shown
 from pullback.ops.shared.dims import wrap_dim
 
 # -------------------------------------------------------------------------------- sizes and strides
@@ -269,16 +268,6 @@ def _make_subclass(cls: type, data: Tensor, require_grad: bool = False, *args: A
     """A leaf of a subclass on the memory of `data`."""
     _check_subclass(cls)
     return make_subclass(cls, data, require_grad)
-
-
-def _class_text(cls: type) -> str:
-    """`repr` of Tensor and its subclasses: those of Pullback by the names that programs know."""
-    if cls is Tensor:
-        return "<class 'torch.Tensor'>"
-    return f"<class '{shown(cls.__module__)}.{cls.__qualname__}'>"
-
-
-type(Tensor).__repr__ = _class_text  # type: ignore[method-assign, assignment]
 
 
 # ------------------------------------------------------------------------------------------ table

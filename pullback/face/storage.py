@@ -519,7 +519,7 @@ class _StorageType(type):
 
 STORAGE_TYPES: dict[str, Any] = {
     f"{kind.type_name}Storage": _StorageType(
-        f"{kind.type_name}Storage", (TypedStorage,), {"dtype": kind, "__module__": "torch"}
+        f"{kind.type_name}Storage", (TypedStorage,), {"dtype": kind, "__module__": "pullback"}
     )
     for kind in DTYPES
     if not kind.type_name.startswith("UInt")
