@@ -3,10 +3,15 @@
 A row's distance of order p, the norm of the difference, is summed in double precision; p is any number from
 zero to infinity. `between` takes two stacks of matrices, `within` one, whose pairs i < j of rows it takes
 in order. All arrays are C-contiguous and of one dtype, float32 or float64 (TypeError for any other);
-`ops/networks/distances.py` has checked their shapes.
+`ops/networks/distances.py` has checked their shapes. RUNS do `between` for plans.
 """
 
+from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, fabs, pow, sqrt
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from pullback.core._plans cimport run_t
 
 ctypedef fused real:
     float
@@ -67,3 +72,29 @@ def within(const real[:, :, ::1] x, real[:, ::1] out, double p):
                 for j in range(i + 1, x.shape[1]):
                     out[b, at] = <real>distance(&x[b, i, 0], &x[b, j, 0], n, p)
                     at += 1
+
+
+cdef inline int pairs(const int64_t* geometry, const real* x, const real* y, real* out, int64_t begin,
+                      int64_t end) noexcept nogil:
+    """The distances of row `i % n` of matrix `i // n` of x, for parts i, from the rows of that matrix of y."""
+    cdef int64_t n = geometry[0], m = geometry[1], d = geometry[2], i, j
+    cdef double p
+    memcpy(&p, geometry + 3, sizeof(double))
+    for i in range(begin, end):
+        for j in range(m):
+            out[i * m + j] = <real>distance(x + i * d, y + (i // n * m + j) * d, d, p)
+    return 0
+
+
+cdef int run_float(const int64_t* geometry, char** data, int64_t begin, int64_t end,
+                   char* scratch) noexcept nogil:
+    return pairs[float](geometry, <float*>data[0], <float*>data[1], <float*>data[2], begin, end)
+
+
+cdef int run_double(const int64_t* geometry, char** data, int64_t begin, int64_t end,
+                    char* scratch) noexcept nogil:
+    return pairs[double](geometry, <double*>data[0], <double*>data[1], <double*>data[2], begin, end)
+
+
+RUNS = {"float32": PyCapsule_New(<void*><run_t>run_float, "pullback.run", NULL),
+        "float64": PyCapsule_New(<void*><run_t>run_double, "pullback.run", NULL)}

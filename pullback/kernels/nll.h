@@ -1,12 +1,12 @@
-/* Losses of class numbers: picking each row's class, and putting a gradient back there. A template, included once
-   for each number type.
+/* Losses of class numbers: picking each row's class, and putting a gradient back there. A template, included
+   once for each number type.
 
-   The input is seen as (N, C, M), the target as (N, M), of int64 or uint8; `weight` has a number for each class,
-   in the input's type, or is left out. Targets equal to `ignored` count for nothing. The geometry is that of
-   ops/networks/cross_entropy.py:
+   The input is seen as (N, C, M), the target as (N, M), of int64 or uint8; `weight` has a number for each
+   class, in the input's type, or is left out. Targets equal to `ignored` count for nothing. The geometry is
+   that of ops/networks/cross_entropy.py:
 
        N, C, M, ignored, reduction, whether there are weights, whether the target is uint8,
-       steps of the target along N, M, of the weight, of the input along N, C, M, of the loss (or its gradient)
+       steps of the target along N, M, of the weight, of the input along N, C, M, of the loss or its gradient
 
    in bytes. A part is one of the N rows, or all if the loss is reduced. */
 

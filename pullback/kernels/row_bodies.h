@@ -271,32 +271,6 @@ static PB_CLONES int F(normalized_sums)(pb_work const* w) {
     return 0;
 }
 
-/* The same where there are a weight and a bias for each number of a row: sums over all rows. */
-#define CHUNK 256
-static PB_CLONES int F(normalized_columns)(pb_work const* w) {
-    int64_t const n = w->length;
-    int64_t from, i;
-    for (from = 0; from < n; from += CHUNK) {
-        int64_t const m = n - from < CHUNK ? n - from : CHUNK;
-        double along[CHUNK] = {0}, total[CHUNK] = {0};
-        EACH_ROW {
-            PB_REAL const *PB_RESTRICT g = AT(0, r, 0) + from, *PB_RESTRICT x = AT(1, r, 0) + from;
-            if (w->step[3]) {
-                PB_REAL const *mean = w->p[2] ? AT(2, r, 0) + from : NULL, *rstd = AT(3, r, 0) + from;
-                for (i = 0; i < m; i++) along[i] += g[i] * ((x[i] - (mean ? mean[i] : 0)) * rstd[i]);
-            } else {
-                PB_REAL const center = w->p[2] ? ONE(2, r) : 0, rstd = ONE(3, r);
-                for (i = 0; i < m; i++) along[i] += g[i] * ((x[i] - center) * rstd);
-            }
-            for (i = 0; i < m; i++) total[i] += g[i];
-        }
-        for (i = 0; i < m; i++) AT(4, 0, 0)[from + i] = (PB_REAL)along[i];
-        if (w->p[5])
-            for (i = 0; i < m; i++) AT(5, 0, 0)[from + i] = (PB_REAL)total[i];
-    }
-    return 0;
-}
-
 /* ---- x, y | the cosine of their angle, 1 / max(|x|, eps), 1 / max(|y|, eps) */
 
 /* The euclidean norm: where squares would overflow or vanish, of numbers over the largest. */
@@ -329,7 +303,10 @@ static PB_CLONES int F(cosine)(pb_work const* w) {
     return 0;
 }
 
+#define CHUNK 1024 /* numbers that a loss is summed over at a time */
 #include "pullback/kernels/loss_bodies.h"
+#undef CHUNK
+#include "pullback/kernels/column_bodies.h"
 
 /* ---- glu: the halves a, b | a * sigmoid(b), and g, a, b | the gradients of a and b */
 
@@ -372,6 +349,5 @@ static PB_CLONES int F(glu_slope)(pb_work const* w) {
 #undef WEIGHTED
 #undef VECTOR
 #undef NUMBER
-#undef CHUNK
 #undef MOMENTS
 #undef CENTER

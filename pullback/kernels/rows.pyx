@@ -1,7 +1,7 @@
 """Work on rows: scans, softmax, normalisation, and their gradients.
 
-The scans are in scans.h, their template is scan.h; the others are bodies for float and double in row_bodies.h.
-What they share is in rows.h.
+The scans are in scans.h, their template is scan.h; the others are bodies for float and double, in
+row_bodies.h, column_bodies.h and loss_bodies.h. What they share is in rows.h.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -23,7 +23,10 @@ cdef extern from *:
     #define BODIES(op) BODY(op, float32, float) BODY(op, float64, double)
     BODIES(softmax) BODIES(log_softmax) BODIES(softmax_slope) BODIES(log_softmax_slope)
     BODIES(logsumexp_slope) BODIES(normalized) BODIES(normalized_slope) BODIES(normalized_sums)
-    BODIES(normalized_columns) BODIES(scaled) BODIES(glu) BODIES(glu_slope) BODIES(cosine)
+    BODIES(column_softmax)
+    BODIES(column_log_softmax) BODIES(column_softmax_slope) BODIES(column_log_softmax_slope)
+    BODIES(column_normalized) BODIES(column_normalized_slope) BODIES(column_normalized_sums)
+    BODIES(scaled) BODIES(glu) BODIES(glu_slope) BODIES(cosine)
     BODIES(moments)
     #define LOSSES(M) M(mse) M(huber) M(smooth_l1) M(soft_margin) M(bce_logits)
     #define LOSS_BODIES(op) BODIES(op) BODIES(op##_total) BODIES(op##_slope)
@@ -33,16 +36,17 @@ cdef extern from *:
     typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
     #define RUN(op, type) {#op, #type, pb_##op##_##type},
     #define REALS(op) RUN(op, float32) RUN(op, float64)
-    #define FLOATS(op) RUN(op, float16) RUN(op, bfloat16) RUN(op, float32) RUN(op, float64)
     #define WHOLE(op)                                                                               \\
         RUN(op, bool_) RUN(op, uint8) RUN(op, int8) RUN(op, int16) RUN(op, int32) RUN(op, int64)
     static struct { char const *op, *type; pb_run run; } const pb_runs[] = {
-        FLOATS(cumsum) WHOLE(cumsum) FLOATS(cumprod) WHOLE(cumprod) FLOATS(cummax) WHOLE(cummax)
-        FLOATS(cummin) WHOLE(cummin) FLOATS(logcumsumexp)
-        FLOATS(prod_slope) FLOATS(cumprod_slope) FLOATS(logcumsumexp_slope)
+        REALS(cumsum) WHOLE(cumsum) REALS(cumprod) WHOLE(cumprod) REALS(cummax) WHOLE(cummax)
+        REALS(cummin) WHOLE(cummin) REALS(logcumsumexp)
+        REALS(prod_slope) REALS(cumprod_slope) REALS(logcumsumexp_slope)
         REALS(softmax) REALS(log_softmax) REALS(softmax_slope) REALS(log_softmax_slope)
         REALS(logsumexp_slope) REALS(normalized) REALS(normalized_slope) REALS(normalized_sums)
-        REALS(normalized_columns) REALS(scaled) REALS(glu) REALS(glu_slope) REALS(cosine)
+        REALS(column_softmax) REALS(column_log_softmax) REALS(column_softmax_slope)
+        REALS(column_log_softmax_slope) REALS(column_normalized) REALS(column_normalized_slope)
+        REALS(column_normalized_sums) REALS(scaled) REALS(glu) REALS(glu_slope) REALS(cosine)
         REALS(moments) LOSSES(LOSS_REALS)
     };
     #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))

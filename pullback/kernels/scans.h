@@ -1,4 +1,5 @@
-/* The scans, each by the template scan.h. Of floats they are made in double and rounded at the end. Those for
+/* The scans, each by the template scan.h. Of floats they are made in double and rounded at the end; half
+   precisions come as float, see rows.h. Those for
    gradients go through a row from its end: the geometry sees to it. */
 
 #define TEMPLATE "scan.h"
@@ -33,7 +34,7 @@
 #define A double
 #define OPERAND_SIZES sizeof(T), sizeof(T)
 #define EACH { s[j] *= IN(0); OUT(1, T) = TO((REAL)s[j]); }
-#include "floats.h"
+#include "reals.h"
 #undef NAME
 #undef FIRST
 #undef EACH
@@ -41,7 +42,7 @@
 #define NAME cumsum
 #define FIRST 0
 #define EACH { s[j] += IN(0); OUT(1, T) = TO((REAL)s[j]); }
-#include "floats.h"
+#include "reals.h"
 #undef NAME
 #undef FIRST
 #undef EACH
@@ -54,7 +55,7 @@
         s[j] = top + pb_log1p_unit_double(EXP_WIDE(below));                                         \
         OUT(1, T) = TO((REAL)s[j]);                                                                 \
     }
-#include "floats.h"
+#include "reals.h"
 #undef NAME
 #undef FIRST
 #undef EACH
@@ -82,7 +83,7 @@
 #define FIRST LOWEST
 #define EACH EXTREME(>=)
 #include "integers.h"
-#include "floats.h"
+#include "reals.h"
 #undef NAME
 #undef FIRST
 #undef EACH
@@ -91,7 +92,7 @@
 #define FIRST HIGHEST
 #define EACH EXTREME(<=)
 #include "integers.h"
-#include "floats.h"
+#include "reals.h"
 #undef NAME
 #undef FIRST
 #undef EACH
@@ -117,7 +118,7 @@
 #define FIRST_BACK 1
 #define EACH { OUT(2, T) = TO((REAL)s[j]); s[j] *= IN(1); }
 #define EACH_BACK { OUT(2, T) = TO((REAL)(IN(2) * s[j] * IN(0))); s[j] *= IN(1); }
-#include "floats.h"
+#include "reals.h"
 #undef NAME
 #undef A2
 #undef FIRST
@@ -139,7 +140,7 @@
         t[j] = IN(1);                                                                               \
         OUT(3, T) = TO((REAL)(s[j] * (i < last ? IN_AFTER(2) : 1)));                                \
     }
-#include "floats.h"
+#include "reals.h"
 #undef NAME
 #undef EACH
 
@@ -151,7 +152,7 @@
         t[j] = y;                                                                                   \
         OUT(3, T) = TO((REAL)(EXP_OF_DIFFERENCE(x, y) * s[j]));                                     \
     }
-#include "floats.h"
+#include "reals.h"
 #undef NAME
 #undef EACH
 #undef A

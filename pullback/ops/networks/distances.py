@@ -7,6 +7,7 @@ have derivatives of any order. At distance zero, where a norm has no slope, the 
 from __future__ import annotations
 
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,6 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array, result_type
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import from_numpy_dtype
-from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import distances
@@ -38,7 +36,7 @@ _COMPUTE_MODES = (
 # --------------------------------------------------------------------------------- all with all
 
 
-def _common_batch(x1: Array, x2: Array) -> tuple[int, ...]:
+def _common_batch(x1: Array | Spec, x2: Array | Spec) -> tuple[int, ...]:
     """The leading dims of both, broadcast."""
     try:
         return np.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
@@ -64,10 +62,8 @@ def _by_product(x1: Array, x2: Array) -> Array:
 
 @op(name="cdist", places="", takes_half=True, batch="leading")
 def _cdist(x1: Array, x2: Array, p: float, mode: int) -> Array:
-    _check_two(x1, x2, p)
     batch = _common_batch(x1, x2)
-    many = x1.shape[-2] > PLAIN or x2.shape[-2] > PLAIN
-    if p == 2 and (mode == 1 or (mode == 0 and many)):
+    if _as_product(x1, x2, p, mode):
         return np.ascontiguousarray(_by_product(x1, x2))
     shape = (*batch, x1.shape[-2], x2.shape[-2])
     first, second = [np.broadcast_to(a, (*batch, *a.shape[-2:])) for a in (x1, x2)]
@@ -78,10 +74,24 @@ def _cdist(x1: Array, x2: Array, p: float, mode: int) -> Array:
     return result
 
 
-@_cdist.meta
-def _cdist_meta(x1: Array, x2: Array, p: float, mode: int) -> Array:
+def _as_product(x1: Array | Spec, x2: Array | Spec, p: float, mode: int) -> bool:
+    """Whether the distances are computed by a matrix product."""
+    many = x1.shape[-2] > PLAIN or x2.shape[-2] > PLAIN
+    return p == 2 and (mode == 1 or (mode == 0 and many))
+
+
+@_cdist.prepare
+def _plan_cdist(x1: Spec, x2: Spec, p: float, mode: int) -> Plan:
     _check_two(x1, x2, p)
-    return meta_array((*_common_batch(x1, x2), x1.shape[-2], x2.shape[-2]), x1.dtype)
+    batch = _common_batch(x1, x2)
+    result = Spec(x1.dtype, (*batch, x1.shape[-2], x2.shape[-2]))
+    lies = x1.contiguous and x2.contiguous and x1.shape[:-2] == x2.shape[:-2]
+    run = distances.RUNS.get(x1.dtype.name)
+    if run is None or not lies or _as_product(x1, x2, p, mode):
+        return Plan(result)
+    bits = struct.unpack("q", struct.pack("d", p))[0]
+    geometry = x1.shape[-2], x2.shape[-2], x1.shape[-1], bits
+    return Plan(result, run, geometry, math.prod(batch) * x1.shape[-2])
 
 
 @_cdist.joint_vjp
@@ -125,7 +135,6 @@ cdist = explained(cdist, places="t")
 @op(name="pdist", places="", takes_half=True, batch="leading")
 def _pdist(self: Array, p: float) -> Array:
     """Of a matrix, or of each of a stack of them."""
-    _check_pdist(self, p)
     *stack, n, d = self.shape
     result = np.zeros((math.prod(stack), n * (n - 1) // 2), self.dtype)
     if result.size and self.size:
@@ -144,11 +153,11 @@ def _pdist_vjp(g: Tensor, self: Tensor, p: float, result: Tensor) -> Tensor:
     return ops.index_add(none, -2, i, slope) - ops.index_add(none, -2, j, slope)
 
 
-@_pdist.meta
-def _pdist_meta(self: Array, p: float) -> Array:
+@_pdist.prepare
+def _plan_pdist(self: Spec, p: float) -> Plan:
     _check_pdist(self, p)
     *stack, n, _ = self.shape
-    return meta_array((*stack, n * (n - 1) // 2), self.dtype)
+    return Plan(Spec(self.dtype, (*stack, n * (n - 1) // 2)))
 
 
 _pdist.vjp(self=_pdist_vjp)
@@ -265,11 +274,11 @@ cosine_similarity = explained(cosine_similarity, places="t", aliases=("nn.functi
 # ---------------------------------------------------------------------------------- what is refused
 
 
-def _check_two(x1: Array, x2: Array, p: float) -> None:
+def _check_two(x1: Spec, x2: Spec, p: float) -> None:
     for which, a in (("X1", x1), ("X2", x2)):
-        kind = from_numpy_dtype(a.dtype)
-        if kind.kind != "f":
-            raise RuntimeError(f"cdist only supports floating-point dtypes, {which} got: {kind.type_name}")
+        if a.dtype.kind != "f":
+            name = a.dtype.type_name
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {which} got: {name}")
     for which, a in (("X1", x1), ("X2", x2)):
         if a.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {which} got: {a.ndim}D")
@@ -282,17 +291,17 @@ def _check_two(x1: Array, x2: Array, p: float) -> None:
     _check_one_kind("cdist", x1, x2)
 
 
-def _check_one_kind(name: str, *arrays: Array) -> None:
-    first = from_numpy_dtype(arrays[0].dtype)
+def _check_one_kind(name: str, *tensors: Spec) -> None:
+    first = tensors[0].dtype
     if first.itemsize == 2:
         raise NotImplementedError(f"\"{name}\" not implemented for '{first.type_name}'")
-    for a in arrays[1:]:
-        if a.dtype != arrays[0].dtype:
-            raise RuntimeError(f"expected scalar type {first.type_name} but found {type_name(a)}")
+    for t in tensors[1:]:
+        if t.dtype is not first:
+            raise RuntimeError(f"expected scalar type {first.type_name} but found {t.dtype.type_name}")
 
 
-def _check_pdist(self: Array, p: float) -> None:
-    if from_numpy_dtype(self.dtype).kind != "f":
+def _check_pdist(self: Spec, p: float) -> None:
+    if self.dtype.kind != "f":
         raise RuntimeError("pdist only supports floating-point dtypes")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")

@@ -22,7 +22,7 @@ from pullback.core.dtypes import finfo, float32, int64
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.reductions.reduce import widened
-from pullback.ops.reductions.row_plans import columns_plan, row_plan, seen_as
+from pullback.ops.reductions.row_plans import row_plan, seen_as
 from pullback.ops.shared.batches import affine, folded, unfolded, viewed
 from pullback.ops.shared.refusals import unimplemented
 
@@ -109,7 +109,8 @@ def norm_plan(
         *(seen_as(t, stats_of(frame)) for t in (stat, stat, stat if spread else None)),
     ]
     results = (y, stat, stat, stat) if spread else (y, stat, stat)
-    return row_plan("normalized", results, operands, 3, frame[0], frame[1], (eps,))
+    columns = not set(frame[1]) & set(frame[2])
+    return row_plan("normalized", results, operands, 3, frame[0], frame[1], (eps,), columns)
 
 
 @normalization_slope.prepare
@@ -123,7 +124,8 @@ def _plan_slope(
         *(seen_as(t, stats_of(frame)) for t in (mean, rstd)),
         seen_as(result, frame[0]),
     ]
-    return row_plan("normalized_slope", result, operands, 5, frame[0], frame[1])
+    columns = mean is not None and not set(frame[1]) & set(frame[2])
+    return row_plan("normalized_slope", result, operands, 5, frame[0], frame[1], columns=columns)
 
 
 @normalization_sums.prepare
@@ -136,8 +138,7 @@ def _plan_sums(self: Spec, input: Spec, mean: Spec | None, rstd: Spec, frame: Fr
         *(seen_as(result, weights_of(frame)) for _ in range(2)),
     ]
     others = [d for d in range(len(frame[0])) if d not in frame[2]]
-    plan = columns_plan("normalized_columns", (result, result), operands, 4, frame[0], frame[2])
-    return plan or row_plan("normalized_sums", (result, result), operands, 4, frame[0], others)
+    return row_plan("normalized_sums", (result, result), operands, 4, frame[0], others, columns=True)
 
 
 # ------------------------------------------------------------------------------------- rules

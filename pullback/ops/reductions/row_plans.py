@@ -79,19 +79,24 @@ def from_end(x: Lying, shape: tuple[int, ...], axis: int) -> Lying:
 def scan_plan(
     name: str, results: Any, operands: Sequence[Lying], inputs: int, shape: tuple[int, ...], axis: int
 ) -> Plan:
-    """The plan of a scan, whose run is for the dtype of the first operand and takes any strides."""
-    run = RUNS[name].get(operands[0].dtype.name)
+    """The plan of a scan, whose run is for the dtype of the first operand and takes any strides.
+
+    Half precisions are copied to floats, a block of rows at a time.
+    """
+    half = operands[0].dtype.kind == "f" and operands[0].dtype.itemsize == 2
+    run = RUNS[name].get("float32" if half else operands[0].dtype.name)
     if run is None or not shape:
         return Plan(results)
-    frame = Frame(shape, (axis,), operands, inputs, LANES)
-    return Plan(results, run, frame.geometry(), frame.parts)
+    frame = Frame(shape, (axis,), operands, inputs, LANES, float32 if half else None)
+    geometry = frame.geometry()
+    return Plan(results, run, geometry, frame.parts, frame.scratch)
 
 
 class Frame:
     """How the operands of some rows lie: the geometry of kernels/rows.h.
 
     `real` is the type that a body computes in, or None if it takes its operands as they are; `block` the
-    number of rows that it is given at a time, at most.
+    number of rows that it is given at a time, at most. All rows along the dims `across` are given at once.
     """
 
     def __init__(
@@ -103,18 +108,23 @@ class Frame:
         block: int = 0,
         real: dtype | None = None,
         parameters: Sequence[float] = (),
+        across: Sequence[int] = (),
     ) -> None:
         self.operands, self.inputs, self.real, self.parameters = operands, inputs, real, parameters
         self.along = along = tuple(axes)
         steps = [x.strides if x is not None else (0,) * len(shape) for x in operands]
         dims = [(n, *(s[d] for s in steps)) for d, n in enumerate(shape)]
         order = sorted(range(len(shape)), key=lambda d: -abs(dims[d][1]))
-        self.kept = merged(dims[d] for d in order if d not in along) or [(1, *(0 for _ in operands))]
+        self.column = merged(dims[d] for d in order if d in across)
+        self.kept = merged(dims[d] for d in order if d not in along and d not in across) + self.column
         self.runs = merged(dims[d] for d in along)
         none = (1, *(0 for _ in operands))
+        self.kept = self.kept or [none]
         self.apart, self.step = [*(none, none), *self.runs][-2:]
-        if real is not None:
-            block = self._block()
+        if across:
+            block = self.kept[-1][0]
+        elif real is not None:
+            block = min(block, self._block()) if block else self._block()
         self.block = max(1, min(block, self.kept[-1][0]))
 
     @property
@@ -139,7 +149,7 @@ class Frame:
     def copied(self, k: int) -> bool:
         """Whether an operand must be copied to lie as a body wants it."""
         x, step = self.operands[k], self.step[1 + k]
-        if x is None or self.real is None:
+        if x is None or self.real is None or x.dtype.kind != "f":
             return False
         return x.dtype is not self.real or step not in (0, x.dtype.itemsize) or self.expanded(k)
 
@@ -190,14 +200,19 @@ def row_plan(
     shape: tuple[int, ...],
     axes: Iterable[int],
     parameters: Sequence[float] = (),
-    refuse: Any = None,
+    columns: bool = False,
 ) -> Plan:
     """The plan of work on rows along `axes` of a frame, by the run that computes in float32 or float64.
 
     The first `inputs` operands are the op's arguments in their order, None for what is left out; the others
     are its results. Half precisions are computed in float32. Without a run for them all, or if rows are more
-    than runs of numbers, the work is left to the kernel.
+    than runs of numbers, the work is left to the kernel. `columns` says that there is a body for rows that
+    lie across memory.
     """
+    axes = tuple(axes)
+    across = columns_plan(name, results, operands, inputs, shape, axes, parameters) if columns else None
+    if across is not None:
+        return across
     real = real_of(operands, len(shape))
     if real is None:
         return Plan(results)
@@ -205,7 +220,7 @@ def row_plan(
     if not frame.fits:
         return Plan(results)
     geometry = frame.geometry()
-    return Plan(results, RUNS[name][real.name], geometry, frame.parts, frame.scratch, refuse)
+    return Plan(results, RUNS[name][real.name], geometry, frame.parts, frame.scratch)
 
 
 def spread(spec: Spec, shape: tuple[int, ...]) -> Lying:
@@ -256,18 +271,25 @@ def columns_plan(
     operands: Sequence[Lying | None],
     inputs: int,
     shape: tuple[int, ...],
-    axes: Iterable[int],
+    axes: Sequence[int],
+    parameters: Sequence[float] = (),
 ) -> Plan | None:
-    """The plan of sums over all rows, one for each number of a row; None if these lie nearer in memory."""
+    """The plan of work on what lies across memory, by a body of column_bodies.h; None if it does not.
+
+    The rows are then the dims that are faster than `axes`; they and the axes must run on as one.
+    """
     real = real_of(operands, len(shape))
-    if real is None:
+    first = operands[0]
+    across = [d for d in axes if shape[d] > 1]
+    if real is None or first is None or not across:
         return None
-    frame = Frame(shape, axes, operands, inputs, math.prod(shape), real=real)
-    nearer = abs(frame.kept[-1][1]) < abs(frame.step[1])
-    if nearer or len(frame.kept) > 1 or len(frame.runs) > 1 or any(map(frame.copied, range(len(operands)))):
+    least = min(abs(first.strides[d]) for d in across)
+    inner = [d for d in range(len(shape)) if d not in axes and abs(first.strides[d]) < least]
+    frame = Frame(shape, inner, operands, inputs, 0, real, parameters, across)
+    copied = any(map(frame.copied, range(len(operands))))
+    if copied or len(frame.column) != 1 or len(frame.runs) != 1 or frame.length < LANES // 2:
         return None
-    frame.block = frame.kept[-1][0]
-    return Plan(results, RUNS[name][real.name], frame.geometry(), 1)
+    return Plan(results, RUNS[f"column_{name}"][real.name], frame.geometry(), frame.parts)
 
 
 def real_of(operands: Sequence[Lying | None], ndim: int) -> dtype | None:

@@ -121,7 +121,8 @@ def _plan_softmax(name: str, x: Spec, dim: int, dtype: Dtype | None) -> Plan:
         )
     if result.dtype is not x.dtype or not x.ndim:
         return Plan(result)
-    return row_plan(name, result, [placed(t, x.ndim) for t in (x, result)], 1, x.shape, (axis,))
+    operands = [placed(t, x.ndim) for t in (x, result)]
+    return row_plan(name, result, operands, 1, x.shape, (axis,), columns=True)
 
 
 @op(name="softmax_slope", places="", takes_half=True)
@@ -141,7 +142,7 @@ def _plan_softmax_slope(self: Spec, soft: Spec, dim: int, logs: bool) -> Plan:
         return Plan(result)
     operands = [placed(t, soft.ndim) for t in (self, soft, result)]
     name = "log_softmax_slope" if logs else "softmax_slope"
-    return row_plan(name, result, operands, 2, soft.shape, (wrap_dim(dim, soft.ndim),))
+    return row_plan(name, result, operands, 2, soft.shape, (wrap_dim(dim, soft.ndim),), columns=True)
 
 
 def _softmax_slope_gradients(
