@@ -117,17 +117,27 @@ static PB_CLONES int F(column_normalized_slope)(pb_work const* w) {
 
 /* g, x, mean, rstd | the gradients of weight and bias: `normalized_sums`; mean and rstd may be a row's own */
 static PB_CLONES int F(column_normalized_sums)(pb_work const* w) {
+    PB_REAL const none[CHUNK] = {0};
     EACH_CHUNK {
         double along[CHUNK] = {0}, total[CHUNK] = {0};
-        if (w->step[3]) {
-            ADD_UP(along, X(0)[i] * ((X(1)[i] - (w->p[2] ? X(2)[i] : 0)) * X(3)[i]))
-        } else {
-            ADD_UP(along, X(0)[i] * ((X(1)[i] - (w->p[2] ? ONE(2, r) : 0)) * ONE(3, r)))
+        for (int64_t some = 0; some < w->rows; some += SOME) {
+            PB_REAL a[CHUNK] = {0}, b[CHUNK] = {0};
+            for (int64_t r = some; r < w->rows && r < some + SOME; r++) {
+                PB_REAL const *PB_RESTRICT g = X(0), *PB_RESTRICT x = X(1);
+                if (w->step[3]) {
+                    PB_REAL const *PB_RESTRICT mean = w->p[2] ? X(2) : none, *PB_RESTRICT rstd = X(3);
+                    EACH_COLUMN a[i] += g[i] * ((x[i] - mean[i]) * rstd[i]);
+                } else {
+                    PB_REAL const center = w->p[2] ? ONE(2, r) : 0, rstd = ONE(3, r);
+                    EACH_COLUMN a[i] += g[i] * ((x[i] - center) * rstd);
+                }
+                EACH_COLUMN b[i] += g[i];
+            }
+            EACH_COLUMN along[i] += a[i];
+            EACH_COLUMN total[i] += b[i];
         }
         EACH_COLUMN TOP(4)[i] = (PB_REAL)along[i];
-        if (!w->p[5]) continue;
-        ADD_UP(total, X(0)[i])
-        EACH_COLUMN TOP(5)[i] = (PB_REAL)total[i];
+        if (w->p[5]) EACH_COLUMN TOP(5)[i] = (PB_REAL)total[i];
     }
     return 0;
 }

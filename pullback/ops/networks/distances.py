@@ -209,7 +209,10 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise RuntimeError(
             f"expected common dtype to be floating point, yet common dtype is {kind.type_name}"
         )
-    x1, x2 = ops.broadcast_tensors(x1.to(kind), x2.to(kind))
+    if x1.dtype is not x2.dtype:
+        x1, x2 = x1.to(kind), x2.to(kind)
+    if x1.shape != x2.shape:
+        x1, x2 = ops.broadcast_tensors(x1, x2)
     dim = wrap_dim(dim, x1.ndim)
     return (
         ops.squeeze(_cosine(x1, x2, dim - x1.ndim, eps)[0], dim) if x1.ndim else _cosine_of_two(x1, x2, eps)
