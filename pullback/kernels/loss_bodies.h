@@ -11,7 +11,13 @@
     PB_REAL const* PB_RESTRICT y = AT((first) + 1, r, s) + (from);                                  \
     PB_REAL const* PB_RESTRICT weight = w->p[(first) + 2] ? AT((first) + 2, r, s) + (from) : NULL;  \
     PB_REAL const* PB_RESTRICT third = w->p[(first) + 3] ? AT((first) + 3, r, s) + (from) : NULL;
-#define EACH_OF(function) (function(x[i], y[i], third ? third[i] : k) * (weight ? weight[i] : 1))
+/* out[i] = up * function(x[i], y[i], k) * weight[i] for n numbers; without weights it is a loop of its own */
+#define EACH_OF(out, up, function, n)                                                               \
+    if (third || weight)                                                                            \
+        for (int64_t i = 0; i < (n); i++)                                                           \
+            (out)[i] = up * (function(x[i], y[i], third ? third[i] : k) * (weight ? weight[i] : 1)); \
+    else                                                                                            \
+        for (int64_t i = 0; i < (n); i++) (out)[i] = up * function(x[i], y[i], k);
 
 #define LOSS(name)                                                                                  \
     static PB_CLONES int F(name)(pb_work const* w) {                                                \
@@ -19,7 +25,7 @@
         EACH_ROW EACH_RUN {                                                                         \
             LOSS_OPERANDS(0, 0)                                                                     \
             PB_REAL* PB_RESTRICT out = AT(4, r, s);                                                 \
-            for (int64_t i = 0; i < w->length; i++) out[i] = EACH_OF(F(name##_value));              \
+            EACH_OF(out, 1, F(name##_value), w->length)                                             \
         }                                                                                           \
         return 0;                                                                                   \
     }                                                                                               \
@@ -30,7 +36,7 @@
             int64_t const n = w->length - from < CHUNK ? w->length - from : CHUNK;                  \
             PB_REAL some[CHUNK];                                                                    \
             LOSS_OPERANDS(0, from)                                                                  \
-            for (int64_t i = 0; i < n; i++) some[i] = EACH_OF(F(name##_value));                     \
+            EACH_OF(some, 1, F(name##_value), n)                                                    \
             total += F(sum)(some, n);                                                               \
         }                                                                                           \
         ONE(4, 0) = (PB_REAL)(total / w->parameters[0]);                                            \
@@ -42,12 +48,11 @@
             LOSS_OPERANDS(1, 0)                                                                     \
             PB_REAL const* PB_RESTRICT g = AT(0, r, s);                                             \
             PB_REAL* PB_RESTRICT out = AT(5, r, s);                                                 \
-            if (w->step[0])                                                                         \
-                for (int64_t i = 0; i < w->length; i++)                                             \
-                    out[i] = g[i] / share * EACH_OF(F(name##_bend));                                \
-            else {                                                                                  \
-                PB_REAL const own = *g / share;                                                     \
-                for (int64_t i = 0; i < w->length; i++) out[i] = own * EACH_OF(F(name##_bend));     \
+            PB_REAL const own = w->step[0] ? 0 : *g / share;                                        \
+            if (w->step[0]) {                                                                       \
+                EACH_OF(out, g[i] / share, F(name##_bend), w->length)                               \
+            } else {                                                                                \
+                EACH_OF(out, own, F(name##_bend), w->length)                                        \
             }                                                                                       \
         }                                                                                           \
         return 0;                                                                                   \
