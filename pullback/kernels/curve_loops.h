@@ -4,7 +4,8 @@
    choice is computed on both sides. A `_slope` is the derivative. Then `power`. Then, for each function `f`,
    the loop `f_loop` of a ufunc, which LOOP1 to LOOP4 write, by how many inputs it has. Parameters that are
    numbers come with a step of zero, and the contiguous loop over x with such parameters is the one that
-   compilers make vector code of; LOOP_VVP is for two runs of numbers and one number. What each computes is said where its op is declared, see `curves.pyx`.
+   compilers make vector code of; LOOP_VVP is for two runs of numbers and one number. What each computes is
+   said where its op is declared, see `curves.pyx`.
    Read `logistic` and `silu`, then LOOP1. */
 
 #define EXP F(pb_exp)

@@ -76,7 +76,7 @@ def within(const real[:, :, ::1] x, real[:, ::1] out, double p):
 
 cdef inline int pairs(const int64_t* geometry, const real* x, const real* y, real* out, int64_t begin,
                       int64_t end) noexcept nogil:
-    """The distances of row `i % n` of matrix `i // n` of x, for parts i, from the rows of that matrix of y."""
+    """The distances of row `i % n` of matrix `i // n` of x, for parts i, from the rows of y's matrix."""
     cdef int64_t n = geometry[0], m = geometry[1], d = geometry[2], i, j
     cdef double p
     memcpy(&p, geometry + 3, sizeof(double))
