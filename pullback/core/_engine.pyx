@@ -20,6 +20,7 @@ reading, and which names it takes from other parts.
     backward.pxi    the ways to begin a pass
     custom.pxi      nodes of custom functions
     lists.pxi       whole lists of tensors at once, for optimizers
+    modules.pxi     what trees of modules hold
     collector.pxi   the garbage collector and large graphs
 
 The way of `z = x * y`, of two tensors, x a leaf that requires a gradient:
@@ -280,6 +281,7 @@ include "engine/gradients.pxi"
 include "engine/backward.pxi"
 include "engine/custom.pxi"
 include "engine/lists.pxi"
+include "engine/modules.pxi"
 include "engine/collector.pxi"
 
 

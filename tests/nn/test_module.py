@@ -489,3 +489,57 @@ def test_encoder_drops_padding_in_evaluation():
         warnings.simplefilter("ignore")
         made = net(torch.randn(2, 3, 4), src_key_padding_mask=padding)
     assert made[0, 2].tolist() == [0.0] * 4 and (made[1, 2] != 0).any()
+
+
+# --------------------------------------------------------------- what is gathered without Python
+
+
+class Renamed(nn.Linear):
+    """Saves its weight under another name, and has no parameters to show."""
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        destination[prefix + "w"] = self.weight.detach()
+
+    def named_parameters(self, *args, **kwargs):
+        yield "only", self.bias
+
+
+def test_own_methods_are_asked():
+    net = nn.Sequential(nn.Linear(1, 1), Renamed(1, 1), nn.BatchNorm1d(1))
+    names = ["0.weight", "0.bias", "1.w", "2.weight", "2.bias"]
+    assert list(net.state_dict()) == [*names, "2.running_mean", "2.running_var", "2.num_batches_tracked"]
+    assert [entry["version"] for entry in net.state_dict()._metadata.values()] == [1, 1, 1, 2]
+    assert [name for name, _ in net.named_parameters()][2:4] == ["1.weight", "1.bias"]
+    alone = net[1]
+    assert list(alone.parameters()) == [alone.bias]
+    alone.weight.grad, alone.bias.grad = torch.ones(1, 1), torch.ones(1)
+    alone.zero_grad()
+    assert alone.bias.grad is None and alone.weight.grad is not None
+
+
+def test_hooks_within_a_tree_are_called():
+    net, seen = nn.Sequential(nn.Linear(1, 1), nn.Sequential(nn.Linear(1, 1))), []
+    net[1][0].register_state_dict_pre_hook(lambda m, prefix, keep: seen.append(prefix))
+    net[1]._register_state_dict_hook(lambda m, state, prefix, notes: seen.append((prefix, notes)))
+    net[0].state_dict = lambda *, destination, prefix, keep_vars: destination.update(own=1)
+    assert list(net.state_dict()) == ["own", "1.0.weight", "1.0.bias"]
+    assert seen == ["1.0.", ("1.", {"version": 1})]
+
+
+def test_a_shared_module_is_saved_under_each_name():
+    layer = nn.Linear(1, 1)
+    net = nn.ModuleDict({"a": layer, "b": layer})
+    assert list(net.state_dict()) == ["a.weight", "a.bias", "b.weight", "b.bias"]
+    assert len(list(net.parameters())) == 2 and [n for n, _ in net.named_buffers("x")] == []
+    net.append = None
+    assert [n for n, _ in net.named_parameters("x")] == ["x.a.weight", "x.a.bias"]
+
+
+def test_gradients_of_every_kind_are_zeroed():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    graph = torch.ones(2, 2, requires_grad=True) * 2
+    net[0].weight.grad, net[0].bias.grad = torch.ones(2, 2).T, torch.ones(2)
+    net[1].weight.grad = graph
+    net.zero_grad(set_to_none=False)
+    assert net[0].weight.grad.sum() == 0 and net[0].bias.grad.sum() == 0 and net[1].bias.grad is None
+    assert net[1].weight.grad.sum() == 0 and not net[1].weight.grad.requires_grad

@@ -52,10 +52,15 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool, assign: bool)
         if assign:
             notes["assign_to_params_buffers"] = assign
         part._load_from_state_dict(state, prefix, notes, True, *incompatible, errors)
+        below: dict[str, dict[str, Any]] = {}
+        if part._modules:
+            for key, value in state.items():
+                name, dot, _ = key[len(prefix) :].partition(".")
+                if dot:
+                    below.setdefault(name, {})[key] = value
         for name, child in part._modules.items():
             if child is not None:
-                below = f"{prefix}{name}."
-                fill(child, {k: v for k, v in state.items() if k.startswith(below)}, below)
+                fill(child, below.get(name, {}), f"{prefix}{name}.")
         for hook in part._load_state_dict_post_hooks.values():
             made = hook(part, incompatible)
             assert made is None, (

@@ -100,16 +100,22 @@ class _BatchNorm(_NormBase):
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
-        factor = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:  # the mean over all batches so far
-                factor = 1.0 / float(self.num_batches_tracked)
-        mean, var = self.running_mean, self.running_var
-        by_batch = self.training or (mean is None and var is None)
-        if self.training and not self.track_running_stats:
+        factor, training = self.momentum, self.training
+        held: Any = self._buffers  # quicker than attributes
+        mean, var, count = held["running_mean"], held["running_var"], held["num_batches_tracked"]
+        if training and self.track_running_stats and count is not None:
+            count.add_(1)
+            if factor is None:  # the mean over all batches so far
+                factor = 1.0 / float(count)
+        by_batch = training or (mean is None and var is None)
+        if training and not self.track_running_stats:
             mean = var = None
-        return F.batch_norm(input, mean, var, self.weight, self.bias, by_batch, factor, self.eps)
+        own: Any = self._parameters
+        if "weight" in own and "bias" in own:
+            weight, bias = own["weight"], own["bias"]
+        else:  # what is parametrized does not stand there
+            weight, bias = self.weight, self.bias
+        return F.batch_norm(input, mean, var, weight, bias, by_batch, factor or 0.0, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):

@@ -38,6 +38,7 @@ class _ConvNd(Module):
     """What all convolutions hold: sizes as tuples, the weight, the bias."""
 
     _dims = 0
+    _function = ""
     weight: Parameter
     bias: Parameter | None
 
@@ -154,7 +155,7 @@ class _Convolution(_ConvNd):
         )
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        convolve: Any = getattr(F, f"conv{self._dims}d")
+        convolve: Any = getattr(F, self._function)
         padding = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
@@ -162,6 +163,9 @@ class _Convolution(_ConvNd):
         return convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def forward(self, input: Tensor) -> Tensor:
+        own: Any = self._parameters  # quicker than attributes; what is parametrized does not stand there
+        if "weight" in own and "bias" in own:
+            return self._conv_forward(input, own["weight"], own["bias"])
         return self._conv_forward(input, self.weight, self.bias)
 
 
@@ -176,6 +180,7 @@ class Conv1d(_Convolution):
     """
 
     _dims = 1
+    _function = "conv1d"
 
 
 class Conv2d(_Convolution):
@@ -191,6 +196,7 @@ class Conv2d(_Convolution):
     """
 
     _dims = 2
+    _function = "conv2d"
 
 
 class Conv3d(_Convolution):
@@ -202,6 +208,7 @@ class Conv3d(_Convolution):
     """
 
     _dims = 3
+    _function = "conv3d"
 
 
 class _ConvTransposeNd(_ConvNd):
@@ -267,7 +274,7 @@ class _ConvTransposeNd(_ConvNd):
         return tuple(size - low for size, low in zip(output_size, least, strict=False))
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        transposed: Any = getattr(F, f"conv_transpose{self._dims}d")
+        transposed: Any = getattr(F, self._function)
         more = self._output_padding(input, output_size), self.groups, self.dilation
         return transposed(input, self.weight, self.bias, self.stride, self.padding, *more)
 
@@ -276,6 +283,7 @@ class ConvTranspose1d(_ConvTransposeNd):
     """The transpose of Conv1d as a linear map: (N, C_in, L) to (N, C_out, L'). See ConvTranspose2d."""
 
     _dims = 1
+    _function = "conv_transpose1d"
 
 
 class ConvTranspose2d(_ConvTransposeNd):
@@ -290,12 +298,14 @@ class ConvTranspose2d(_ConvTransposeNd):
     """
 
     _dims = 2
+    _function = "conv_transpose2d"
 
 
 class ConvTranspose3d(_ConvTransposeNd):
     """The transpose of Conv3d as a linear map. See ConvTranspose2d."""
 
     _dims = 3
+    _function = "conv_transpose3d"
 
 
 class _LazyConvNd(LazyModuleMixin):

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
-from pullback.core._engine import Tensor
+from pullback.autograd import no_grad
+from pullback.core._engine import Tensor, clear_grads, held_tensors, named_tensors, save_module, zero_all
 from pullback.face.absent import getter, shown
 from pullback.nn.modules import _hooks, _states
 from pullback.nn.modules._hookable import Hookable
@@ -417,22 +418,31 @@ class Module(Hookable, Movable):
                     seen.add(id(member))
                 yield f"{above}.{name}" if above else name, member
 
+    def _named_tensors(self, store: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Any:
+        """The names and tensors in a store of this module and (with `recurse`) of those below it."""
+        if recurse and remove_duplicate and _is_as_module(type(self), "named_modules", "_named_members"):
+            return zip(*named_tensors(self, store, prefix), strict=True)
+        return self._named_members(lambda m: getattr(m, store).items(), prefix, recurse, remove_duplicate)
+
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
         """The parameters of this module and (with `recurse`) those below it, with dotted names."""
-        yield from self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
+        yield from self._named_tensors("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """The parameters of this module and (with `recurse`) of those below it; what optimizers take."""
-        for _, param in self.named_parameters(recurse=recurse):
-            yield param
+        if recurse and _is_as_module(type(self), "named_parameters"):
+            yield from held_tensors(self, "_parameters")
+        else:
+            for _, param in self.named_parameters(recurse=recurse):
+                yield param
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
         """The buffers of this module and (with `recurse`) those below it, with dotted names."""
-        yield from self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
+        yield from self._named_tensors("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """The buffers of this module and (with `recurse`) of those below it."""
@@ -476,15 +486,16 @@ class Module(Hookable, Movable):
                 "your forward method, consider using autograd.grad instead.",
                 stacklevel=2,
             )
-        for param in self.parameters():
-            if set_to_none:
-                param.grad = None
-            elif param.grad is not None:
-                if param.grad.grad_fn is not None:
-                    param.grad.detach_()
-                else:
-                    param.grad.requires_grad_(False)
-                param.grad.zero_()
+        if set_to_none:
+            clear_grads(self.parameters())
+            return
+        with no_grad():
+            grads = [p.grad for p in self.parameters() if p.grad is not None]
+            for grad in grads:
+                if grad.requires_grad:
+                    grad.detach_()
+            for grad in zero_all(grads):
+                grad.zero_()
 
     # ------------------------------------------------------------------------------------------ state
 
@@ -524,16 +535,27 @@ class Module(Hookable, Movable):
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
+        cls, metadata = type(self), getattr(destination, "_metadata", None)
+        if cls not in _versions and _is_as_module(
+            cls, "state_dict", "_save_to_state_dict", "get_extra_state"
+        ):
+            _versions[cls] = cls._version
+        own: Any = self
+        if metadata is not None and cls in _versions and not own._state_dict_hooks:
+            for hook in own._state_dict_pre_hooks.values():
+                hook(self, prefix, keep_vars)
+            save_module(self, destination, prefix, keep_vars, metadata, _versions)
+            return destination
         notes = {"version": self._version}
-        if hasattr(destination, "_metadata"):
-            destination._metadata[prefix[:-1]] = notes
-        for hook in self._state_dict_pre_hooks.values():
+        if metadata is not None:
+            metadata[prefix[:-1]] = notes
+        for hook in own._state_dict_pre_hooks.values():
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
         for name, module in self._modules.items():
             if module is not None:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for hook in self._state_dict_hooks.values():
+        for hook in own._state_dict_hooks.values():
             made = hook(self, destination, prefix, notes)
             if made is not None:
                 if getattr(hook, "_from_public_api", False):
@@ -590,6 +612,15 @@ class Module(Hookable, Movable):
         made.__dict__.update(_parameters={}, _is_replica=True)
         made.__dict__.update(_buffers=self._buffers.copy(), _modules=self._modules.copy())
         return made
+
+
+_versions: dict[type, int] = {}
+"""The versions of the classes whose modules are saved as Module saves them."""
+
+
+def _is_as_module(cls: type, *names: str) -> bool:
+    """Whether a class has Module's own methods of these names."""
+    return all(getattr(cls, name) is getattr(Module, name) for name in names)
 
 
 _NEVER = (

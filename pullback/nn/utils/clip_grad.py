@@ -25,6 +25,20 @@ def _listed(tensors: Tensors) -> list[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
+def _on_each(name: str, tensors: list[Tensor], *args: Any) -> Any:
+    """`torch._foreach_NAME`, which is declared late."""
+    ops.load_later()
+    return SURFACE["torch"][f"_foreach_{name}"](tensors, *args)
+
+
+def _joined(norms: tuple[Tensor, ...]) -> Tensor:
+    """Some 0-dim tensors as one vector; by way of Python's numbers, which is quicker, where they may be read."""
+    dtype = norms[0].dtype
+    if all(type(n) is Tensor and n.dtype is dtype and not n.is_meta for n in norms):
+        return ops.tensor([n.item() for n in norms], dtype=dtype)
+    return ops.stack(list(norms))
+
+
 def _gradients(parameters: Tensors) -> list[Tensor]:
     return [p.grad for p in _listed(parameters) if p.grad is not None]
 
@@ -47,9 +61,7 @@ def get_total_norm(
     given, power = _listed(tensors), float(norm_type)
     if not given:
         return ops.tensor(0.0)
-    ops.load_later()
-    norms = SURFACE["torch"]["_foreach_norm"](given, power)
-    total: Tensor = ops.vector_norm(ops.stack(list(norms)), power)
+    total: Tensor = ops.vector_norm(_joined(_on_each("norm", given, power)), power)
     if error_if_nonfinite and (total.isnan() | total.isinf()):
         raise RuntimeError(
             f"The total norm of order {power} for gradients from `parameters` is non-finite, so it cannot be "
@@ -64,11 +76,13 @@ def clip_grads_with_norm_(
     parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scales the gradients by `max_norm / (total_norm + 1e-6)`, in place, if that is below 1."""
-    grads = _gradients(parameters)
+    _scale(_gradients(parameters), max_norm, total_norm)
+
+
+def _scale(grads: list[Tensor], max_norm: float, total_norm: Tensor) -> None:
     if grads:
         factor = ops.clamp(float(max_norm) / (total_norm + 1e-6), max=1.0)
-        ops.load_later()
-        SURFACE["torch"]["_foreach_mul_"](grads, factor)
+        _on_each("mul_", grads, factor)
 
 
 @no_grad()
@@ -87,9 +101,9 @@ def clip_grad_norm_(
     >>> torch.nn.utils.clip_grad_norm_([w], 1.0), w.grad
     (tensor(5.), tensor([0.6000, 0.8000]))
     """
-    given = _listed(parameters)
-    total = get_total_norm(_gradients(given), norm_type, error_if_nonfinite)
-    clip_grads_with_norm_(given, max_norm, total)
+    grads = _gradients(parameters)
+    total = get_total_norm(grads, norm_type, error_if_nonfinite)
+    _scale(grads, max_norm, total)
     return total
 
 
@@ -115,9 +129,10 @@ def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | Non
     >>> w.grad
     tensor([-1.0000,  0.5000])
     """
-    bound = float(clip_value)
-    for grad in _gradients(parameters):
-        grad.clamp_(-bound, bound)
+    bound, grads = float(clip_value), _gradients(parameters)
+    if grads:
+        _on_each("clamp_min_", grads, -bound)
+        _on_each("clamp_max_", grads, bound)
 
 
 __getattr__ = getter(__name__)
