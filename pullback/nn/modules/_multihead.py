@@ -28,6 +28,8 @@ class MultiheadAttention(Module):
     (torch.Size([5, 2, 8]), torch.Size([2, 5, 5]))
     """
 
+    __module__ = "pullback.nn.modules.activation"  # for pickles that PyTorch reads
+
     in_proj_weight: Parameter | None
     in_proj_bias: Parameter | None
     q_proj_weight: Parameter | None

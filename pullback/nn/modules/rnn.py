@@ -115,6 +115,15 @@ class RNNBase(Module):
         """The weights, a list for each layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()  # what PyTorch's networks look for in a pickle is there, too
+        return {**state, "_flat_weights_names": self._flat_weights_names, "_flat_weights": self._flat_weights}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        own = {name: value for name, value in state.items() if not name.startswith("_flat_weight")}
+        own.setdefault("proj_size", 0)
+        super().__setstate__(own)
+
     def flatten_parameters(self) -> None:
         """Does nothing: the weights need not lie together in memory here."""
 

@@ -32,7 +32,7 @@ def _on_each(name: str, tensors: list[Tensor], *args: Any) -> Any:
 
 
 def _joined(norms: tuple[Tensor, ...]) -> Tensor:
-    """Some 0-dim tensors as one vector; by way of Python's numbers, which is quicker, where they may be read."""
+    """Some 0-dim tensors as one vector; by way of numbers, which is quicker, where they may be read."""
     dtype = norms[0].dtype
     if all(type(n) is Tensor and n.dtype is dtype and not n.is_meta for n in norms):
         return ops.tensor([n.item() for n in norms], dtype=dtype)
