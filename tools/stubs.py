@@ -206,6 +206,8 @@ def layers() -> dict[Path, str]:
         for a in node.names
         if a.name != "getter"
     ]
+    below = [m.name for m in pkgutil.iter_modules([str(folder)]) if m.name[0] != "_"]
+    own = sorted({*own, *(f"from pullback.nn import {name} as {name}" for name in below)})
     files = [m.name for m in pkgutil.iter_modules([str(folder / "modules")]) if m.name[0] != "_"]
     gathered = []
     for file in files:

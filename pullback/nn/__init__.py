@@ -4,11 +4,12 @@ from pullback.face.absent import getter
 from pullback.nn import functional as functional
 from pullback.nn import init as init
 from pullback.nn import modules as modules
+from pullback.nn import utils as utils
+from pullback.nn.parallel import DataParallel as DataParallel
 from pullback.nn.parameter import Buffer as Buffer
 from pullback.nn.parameter import Parameter as Parameter
 from pullback.nn.parameter import UninitializedBuffer as UninitializedBuffer
 from pullback.nn.parameter import UninitializedParameter as UninitializedParameter
 
-_later = {"DataParallel": "pullback.nn.parallel"}
 globals().update({name: getattr(modules, name) for name in modules.__all__})
-__getattr__ = getter(__name__, _later)
+__getattr__ = getter(__name__)

@@ -17,16 +17,17 @@
 
 # ------------------------------------------------------------------------- subclasses, interpreters
 
-_PLAIN = {Tensor: True}
+cdef dict _PLAIN = {Tensor: True}
 
 
 cdef bint is_plain(cls):
     """Whether ops treat tensors of this class as they treat Tensor."""
-    found = _PLAIN.get(cls)
-    if found is None:
-        found = _PLAIN[cls] = getattr(cls.__torch_function__, "__func__", cls.__torch_function__) is (
+    cdef PyObject* known = PyDict_GetItem(_PLAIN, cls)
+    if known != NULL:
+        return <object>known is True
+    _PLAIN[cls] = getattr(cls.__torch_function__, "__func__", cls.__torch_function__) is (
             disabled_torch_function)
-    return found
+    return _PLAIN[cls]
 
 
 def disabled_torch_function(*args, **kwargs):

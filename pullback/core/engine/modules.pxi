@@ -6,7 +6,8 @@
 #
 # From other parts: Tensor, detached (tensor.pxi); is_plain (dispatch.pxi); pb_thread (_engine.pyx).
 
-cdef int _gather(object module, str store, str above, set modules, set tensors, list names, list found) except -1:
+cdef int _gather(object module, str store, str above, set modules, set tensors, list names,
+                 list found) except -1:
     cdef dict own = module.__dict__
     cdef str name
     if module in modules:
@@ -32,7 +33,7 @@ def held_tensors(module, str store):
 
 
 def named_tensors(module, str store, str prefix):
-    """The tensors in a store of a module and of those below it, each once, and their dotted names: two lists."""
+    """The names and the tensors in a store of a module and of those below it, each once: two lists."""
     cdef list names = [], found = []
     _gather(module, store, prefix + "." if prefix else "", set(), set(), names, found)
     return names, found
