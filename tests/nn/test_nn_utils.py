@@ -276,3 +276,18 @@ def test_gains_and_fans():
         init.calculate_gain("x")
     with pytest.warns(UserWarning, match="Initializing zero-element tensors is a no-op"):
         init.kaiming_normal_(torch.empty(0, 2))
+
+
+def test_products_in_groups():
+    a, b = torch.randn(2, 8, 16, requires_grad=True), torch.randn(2, 16, 8)
+    grouped = nn.functional.grouped_mm
+    torch.testing.assert_close(grouped(a, b), a @ b)
+    ends = torch.tensor([3, 8], dtype=torch.int32)
+    rows = grouped(a[0], b, offs=ends)
+    torch.testing.assert_close(rows, torch.cat([a[0, :3] @ b[0], a[0, 3:] @ b[1]]))
+    columns = grouped(a, b[0], offs=ends)
+    torch.testing.assert_close(columns, torch.cat([a[0] @ b[0, :, :3], a[1] @ b[0, :, 3:]], 1))
+    ends = torch.tensor([4, 16], dtype=torch.int32)
+    sums = grouped(a[0], b[0], offs=ends)
+    torch.testing.assert_close(sums, torch.stack([a[0, :, :4] @ b[0, :4], a[0, :, 4:] @ b[0, 4:]]))
+    assert torch.autograd.grad(sums.sum(), a)[0][0].shape == (8, 16)
