@@ -1,8 +1,15 @@
 """Made by tools/stubs.py: the names of `torch.nn`."""
 
+from pullback.nn import attention as attention
+from pullback.nn import common_types as common_types
 from pullback.nn import functional as functional
+from pullback.nn import grad as grad
 from pullback.nn import init as init
 from pullback.nn import modules as modules
+from pullback.nn import parallel as parallel
+from pullback.nn import parameter as parameter
+from pullback.nn import utils as utils
+from pullback.nn.parallel import DataParallel as DataParallel
 from pullback.nn.parameter import Buffer as Buffer
 from pullback.nn.parameter import Parameter as Parameter
 from pullback.nn.parameter import UninitializedBuffer as UninitializedBuffer
