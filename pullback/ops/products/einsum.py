@@ -221,6 +221,7 @@ def _outer(a: Operand, b: Operand, labels: Labels, wanted: Labels) -> Operand:
 
 def _pair_product(a: Operand, b: Operand, kept: set[Any], wanted: Labels) -> Operand:
     """The product of two operands, summed over the labels that are not kept."""
+    given = len(a.labels) + len(b.labels)
     a = a.summed([x for x in a.labels if x not in kept and x not in b.labels])
     b = b.summed([x for x in b.labels if x not in kept and x not in a.labels])
     both = [x for x in a.labels if x in b.labels]
@@ -228,7 +229,7 @@ def _pair_product(a: Operand, b: Operand, kept: set[Any], wanted: Labels) -> Ope
     rows = [x for x in a.labels if x not in both]
     columns = [x for x in b.labels if x not in both]
     labels = batch + rows + columns
-    if not inner:
+    if not inner and len(a.labels) + len(b.labels) == given:
         return _outer(a, b, labels, wanted)
     if fuses() and a.tensor.dtype is b.tensor.dtype and a.tensor.dtype.kind != "b" and len(labels) < 48:
         equation = _spelled(tuple(a.labels), tuple(b.labels), tuple(labels))

@@ -37,7 +37,7 @@ def _linear(input: Array, weight: Array, bias: Array | None, node: str) -> Array
     if input.dtype.itemsize == 2 and input.dtype.kind not in "iu":
         wide = [None if x is None else x.astype(np.float32) for x in (input, weight, bias)]
         return _linear.kernel(*wide, node).astype(input.dtype)
-    product = matrix_product(input.reshape(-1, weight.shape[1]), weight.T)
+    product = matrix_product(input.reshape(math.prod(input.shape[:-1]), weight.shape[1]), weight.T)
     product = product if bias is None else product + bias
     return product.reshape(*input.shape[:-1], weight.shape[0])
 
