@@ -30,6 +30,9 @@ from pullback.ops.shared.forms import explained
 
 Axes = tuple[int, ...]
 
+FEW = 32
+"""Lines up to which NumPy's loop, called for each, is quicker than SciPy, which does some at once."""
+
 # --------------------------------------------------------------------------------- the three ops
 
 _FORWARD, _INVERSE = ("backward", "ortho", "forward"), ("forward", "ortho", "backward")
@@ -61,6 +64,8 @@ def _result_of(a: Spec, dim: Sequence[int], last: int, kind: dtype) -> Spec:
 
 def _planned(a: Spec, result: Spec, loops: Sequence[tuple[Any, dtype, int, float]]) -> Plan:
     """The plan of transforms along some dims: of each NumPy's loop, its first type, the dim and a factor."""
+    if any(a.size > FEW * a.shape[dim] for _, _, dim, _ in loops):
+        return Plan(result)
     chain = Chain(1, result)
     x, out = operand(Place(0), a, range(a.ndim)), operand(chain.result(), result, range(a.ndim))
     for loop, kind, dim, factor in loops:
