@@ -15,6 +15,7 @@ from pullback.optim.optimizer import (
     ParamsT,
     _device_dtype_check_for_fused,
     _use_grad_for_differentiable,
+    alike,
     check,
     check_fused,
     check_rate,
@@ -181,20 +182,13 @@ def sgd(
     if momentum == 0:
         _sgd([params, grads], numbers, **flags, first=False, damped=False, nesterov=False)
         return
+    begins = [buffer is None for buffer in momentum_buffer_list]
+    for i, grad in enumerate(grads):
+        if begins[i]:
+            momentum_buffer_list[i] = ops.empty_like(grad)
     lists: list[list[Any]] = [params, grads, momentum_buffer_list]
-    first = [i for i, buffer in enumerate(momentum_buffer_list) if buffer is None]
-    for i in first:
-        momentum_buffer_list[i] = ops.empty_like(grads[i])
-    later: list[int] = []
-    parts = [(False, lists)]
-    if first:
-        later = [i for i in range(len(params)) if i not in set(first)]
-        parts = [
-            (kind, [[x[i] for i in some] for x in lists]) for kind, some in ((True, first), (False, later))
-        ]
-    for kind, some in parts:
-        if some[0]:
-            _sgd(some, numbers, **flags, first=kind, damped=dampening != 0, nesterov=nesterov)
+    for first, some in alike(lists, begins if any(begins) else False):
+        _sgd(some, numbers, **flags, first=first, damped=dampening != 0, nesterov=nesterov)
 
 
 __getattr__ = getter(__name__)

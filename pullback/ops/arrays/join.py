@@ -41,8 +41,11 @@ MANY = 32
 
 def _joined(tensors: Arrays, dim: int, new: bool) -> Array:
     """Arrays one behind the other along a dim, or along a `new` one."""
-    kind = _common_dtype([from_numpy_dtype(a.dtype) for a in tensors]).numpy
-    kept = [a.astype(kind, copy=False) for a in tensors if new or a.shape != (0,)] or tensors[:1]
+    kinds = dict.fromkeys([a.dtype for a in tensors])  # of long lists most often one
+    kept = [a for a in tensors if new or a.shape != (0,)] or tensors[:1]
+    if len(kinds) > 1:
+        kind = _common_dtype([from_numpy_dtype(k) for k in kinds]).numpy
+        kept = [a.astype(kind, copy=False) for a in kept]
     return compact(np.stack(kept, dim) if new else np.concatenate(kept, dim))
 
 
@@ -51,9 +54,9 @@ def _plan_joined(tensors: list[Spec], dim: int, new: bool) -> Plan:
         if t is None:
             raise TypeError(f"expected Tensor as element {index} in argument 0, but got NoneType")
     dim, shape = _stacked(tensors, dim) if new else _in_a_row(tensors, dim)
-    kind = _common_dtype([t.dtype for t in tensors])
-    result = Spec(kind, shape)
-    if len(tensors) > MANY or any(t.dtype is not kind for t in tensors):
+    kinds = dict.fromkeys([t.dtype for t in tensors])
+    result = Spec(_common_dtype(list(kinds)), shape)
+    if len(tensors) > MANY or len(kinds) > 1:
         return Plan(result)
     before, at, copies = (WHOLE,) * dim, 0, []
     for i, t in enumerate(tensors):
