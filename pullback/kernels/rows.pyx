@@ -11,6 +11,10 @@ from pullback.core._plans cimport run_t
 
 cdef extern from *:
     """
+    // With -fwrapv, which Python's own flags have, GCC makes no vector code of what is folded in lanes.
+    #if defined(__GNUC__) && !defined(__clang__)
+    #pragma GCC optimize("no-wrapv")
+    #endif
     #include "pullback/kernels/rows.h"
     #include "pullback/kernels/scans.h"
     #define PB_LOOPS "pullback/kernels/row_bodies.h"
