@@ -8,7 +8,7 @@
 # Read `Request`, `by_size`, then the table `WAYS`. `tensor_of` reads lists of numbers.
 #
 # From other parts: Function, quick_t, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi); Tensor, wrap
-# (tensor.pxi); write_all (inplace.pxi).
+# (tensor.pxi); requires (dispatch.pxi); bump_version, write_all (inplace.pxi); pb_thread (_engine.pyx).
 
 cdef enum:
     MOST_BYTES = 1 << 16   # of a tensor made here: for larger ones time goes elsewhere
@@ -491,13 +491,45 @@ cdef object tensor_of(Function function, PyObject** args, Py_ssize_t given, PyOb
     return t if copy_numbers(&found, data) else None
 
 
+cdef object draw_all(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`x.normal_()`, `x.uniform_(-1.0, 1.0)`"""
+    cdef Tensor t
+    cdef double first, second
+    if names != NULL or given != 1 and given != 3 or type(<object>args[0]) is not Tensor:
+        return None
+    t = <Tensor>args[0]
+    if t.meta or t.inference or not PyArray_IS_C_CONTIGUOUS(t.array) or (
+            not PyArray_CHKFLAGS(t.array, NPY_ARRAY_WRITEABLE) or pb_thread.grad and requires(t)) or (
+            code_of(t.array) != FLOAT32 and code_of(t.array) != FLOAT64):
+        return None
+    if given == 1:
+        function.fill(t.array, *function.fill_arguments)
+    else:
+        if type(<object>args[1]) is not float or type(<object>args[2]) is not float:
+            return None
+        first, second = <object>args[1], <object>args[2]
+        if not (abs(first) < 1e30 and second < 1e30 and second >= 0 and second >= first):
+            return None   # which may be no bounds, or no deviation
+        function.fill(t.array, function.fill_arguments[0], first, second)
+    bump_version(t)
+    return t
+
+
+cdef object itself(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`x.contiguous()` of a tensor that is"""
+    if names == NULL and given == 1 and type(<object>args[0]) is Tensor and (
+            PyArray_IS_C_CONTIGUOUS((<Tensor>args[0]).array)):
+        return <object>args[0]
+    return None
+
+
 # ------------------------------------------------------------------------------------------- ways
 
 cdef struct Way:
     const char* name
     quick_t make
 
-cdef Way[13] WAYS
+cdef Way[15] WAYS
 WAYS[0] = Way("size", by_size)
 WAYS[1] = Way("own size", by_own_size)
 WAYS[2] = Way("size and number", by_size_and_number)
@@ -511,10 +543,12 @@ WAYS[9] = Way("numbers", tensor_of)
 WAYS[10] = Way("moments", by_moments)
 WAYS[11] = Way("fill all", fill_all)
 WAYS[12] = Way("copy all", copy_all)
+WAYS[13] = Way("itself", itself)
+WAYS[14] = Way("draw all", draw_all)
 
 
 cdef quick_t way_of(str name) except NULL:
-    for i in range(13):
+    for i in range(15):
         if WAYS[i].name == name.encode():
             return WAYS[i].make
     raise ValueError(f"no quick way '{name}'")

@@ -9,8 +9,8 @@
 # `BoundOp` is either as a method of one tensor.
 #
 # From other parts: conj, Tensor (tensor.pxi); dispatch, dispatch_tuple, may_override, overriding,
-# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); way_of (creation.pxi); by_tape,
-# may_tape (tapes.pxi); unfollowed (gradients.pxi); use_vectorcall (_engine.pyx).
+# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); way_of, MOST_BYTES (creation.pxi);
+# by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); use_vectorcall (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -329,12 +329,32 @@ cdef class Op:
 
     def seen(self, ndarray a not None, *args):
         """What a view op shows of an array: a view, or a tuple of several."""
+        return self.seen_by(a, args)
+
+    cdef object seen_by(self, ndarray a, tuple args):
         cdef PyObject* values[MAX_PARAMS]
-        cdef tuple bound = (a, *args, *self.defaults[1 + len(args):])
         cdef int i
-        for i in range(self.nparams):
-            values[i] = PyTuple_GET_ITEM(bound, i)
+        values[0] = <PyObject*>a
+        for i in range(1, self.nparams):
+            values[i] = PyTuple_GET_ITEM(args if i <= len(args) else self.defaults, i - (i <= len(args)))
         return view_arrays(self, a, values)
+
+    def unseen(self, ndarray part not None, tuple shape, tuple args):
+        """A new array of zeros that shows `part` to this view op."""
+        cdef npy_intp dims[64]
+        cdef npy_intp size = PyArray_ITEMSIZE(part)
+        cdef ndarray whole
+        cdef int d
+        for d in range(len(shape)):
+            dims[d] = shape[d]
+            size *= dims[d]
+        if size > MOST_BYTES:   # of which little may be written: the system has pages of zeros
+            whole = np.zeros(shape, (<object>part).dtype)
+        else:
+            whole = empty(len(shape), dims, code_of(part))
+            memset(PyArray_DATA(whole), 0, size)
+        PyArray_CopyInto(<ndarray>self.seen_by(whole, args), part)
+        return whole
 
     def __get__(self, instance, owner):
         return self if instance is None else BoundOp(self, instance)

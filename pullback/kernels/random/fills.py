@@ -123,7 +123,8 @@ def bernoulli(out: np.ndarray, p: float | np.ndarray, generator: Generator) -> N
         if out.size:
             require(out, NUMBERS, "bernoulli_tensor_cpu_self_")
             require(p, FLOATS, "bernoulli_tensor_cpu_p_")
-            if not generators.bernoulli_each(out, generator, np.broadcast_to(p, out.shape)):
+            each = p if p.shape == out.shape else np.broadcast_to(p, out.shape)
+            if not generators.bernoulli_each(out, generator, each):
                 raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
         return
     if not 0 <= p <= 1:

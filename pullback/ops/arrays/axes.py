@@ -236,14 +236,15 @@ def movedim(input: Tensor, source: Ints, destination: Ints) -> Tensor:
 
 def numpy_T(self: Tensor) -> Tensor:
     """The tensor with its dimensions in reverse order: a view."""
-    if self.ndim not in (0, 2):
+    ndim = self.ndim
+    if ndim not in (0, 2):
         warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is "
             "deprecated and it will throw an error in a future release. Consider `x.mT` to "
             "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to "
             "reverse the dimensions of a tensor."
         )
-    return permute(self, range(self.ndim - 1, -1, -1))
+    return permute(self, tuple(range(ndim - 1, -1, -1)))
 
 
 def matrix_T(self: Tensor) -> Tensor:

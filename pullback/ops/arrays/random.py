@@ -18,7 +18,7 @@ from pullback.core._engine import Tensor, from_array, levels, unrecordable
 from pullback.core.dtypes import as_device, from_numpy_dtype, get_default_dtype, int64, uint8
 from pullback.core.dtypes import device as Device
 from pullback.core.meta import meta_array, meta_broadcast
-from pullback.core.op import function, op
+from pullback.core.op import SURFACE, function, op
 from pullback.core.strides import preserved_strides
 from pullback.core.types import Array, Number
 from pullback.kernels.random import fills, generators, samples
@@ -399,6 +399,9 @@ def _normal(self: Array, mean: float = 0.0, std: float = 1.0, generator: Generat
     return _drawn(self, fills.normal, generator, float(mean), float(std))
 
 
+SURFACE["Tensor"]["normal_"].quickly("draw all", generators.normal, default_generator, 0.0, 1.0)
+
+
 @_filler("log_normal_fill", "log_normal")
 def _log_normal(
     self: Array, mean: float = 1.0, std: float = 2.0, generator: Generator | None = None
@@ -469,7 +472,11 @@ def _bernoulli_fill_each(self: Array, p: Array, generator: Any = None) -> Array:
 _same_shape(_bernoulli_fill_each).vjp(self=flat, p=flat)
 
 
-@function(places="", aliases=("Tensor.uniform_",))
+@function(
+    places="",
+    aliases=("Tensor.uniform_",),
+    quick=("draw all", generators.uniform, default_generator, 0.0, 1.0),
+)
 def uniform_(self: Tensor, *args: Any, generator: Any = None, **bounds: Any) -> Tensor:
     """Fills with numbers uniform on [from, to), by default [0, 1).
 

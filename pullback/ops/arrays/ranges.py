@@ -11,6 +11,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, levels, spread
 from pullback.core.dtypes import device, get_default_dtype, int64, layout, number_dtype
 from pullback.core.dtypes import dtype as Dtype
+from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array, Number
@@ -176,6 +177,12 @@ def _batched_bounds(make: Any, start: Any, end: Any, options: Any) -> Any:
 @op(name="linspace", places="", nondiff=True, moves=True)
 def _linspace_of_tensors(self: Array, end: Array, make: Any) -> Array:
     return make(self.item(), end.item())._array
+
+
+@_linspace_of_tensors.meta
+def _linspace_shape(self: Array, end: Array, make: Any) -> Array:
+    made = make(0.0, 1.0)._array
+    return meta_array(made.shape, made.dtype)
 
 
 def _end_point(name: str, parameter: str, value: Any) -> Any:

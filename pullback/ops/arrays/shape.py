@@ -35,9 +35,7 @@ from pullback.ops.shared.pieces import Pieces, plan_by
 @op(name="embed", places="", linear=True, moves=True)
 def embed(self: Array, shape: tuple[int, ...], view: str, args: tuple[Any, ...]) -> Array:
     """Zeros of a shape with `self` in the place that the view op named `view` shows of them."""
-    whole = np.zeros(shape, self.dtype)
-    REGISTRY[view].seen(whole, *args)[...] = self
-    return whole
+    return REGISTRY[view].unseen(self, tuple(shape), args)
 
 
 @embed.meta
@@ -172,7 +170,7 @@ def reshape(input: Tensor, *sizes: int | Sequence[int], shape: Sequence[int] | N
         shape = given
     elif shape is None:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    array = input._array
+    array = input._layout
     if array.flags.c_contiguous or not array.size:
         return _view(input, shape)
     shape = infer_size(shape, array.size)

@@ -528,7 +528,7 @@ clone.prepare(plan_by(_copied))
 clone.vjp(self="g")
 
 
-@function(places="m")
+@function(places="m", quick=("itself",))
 def contiguous(input: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
     """`input` itself if its elements lie in the order of rows (or of the memory format), else a copy.
 
