@@ -81,9 +81,10 @@ def _mismatch(shapes: Iterable[Size]) -> IndexError:
 @op(places="", moves=True, linear=True)
 def index(self: Array, indices: Arrays) -> Array:
     """The elements of `self` that the index tensors pick; None for a dimension to take whole."""
+    mask = indices[0] if len(indices) == 1 else None
+    if mask is not None and mask.dtype == bool:
+        return take_true(compact(self), compact(mask))
     key = _key_of(self, indices)
-    if len(key) == 1 and key[0] is not WHOLE and key[0].dtype == bool:
-        return take_true(compact(self), compact(key[0]))
     try:
         return compact(self[key])
     except IndexError:
