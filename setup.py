@@ -4,6 +4,7 @@ PULLBACK_BUILD="core._engine kernels.rows" builds only these modules, for work o
 PULLBACK_DEV=1 builds quickly what runs less quickly.
 PULLBACK_DEBUG=1 builds with every check on and no optimisation: bounds and None in Cython, the
 bounds of C arrays (a trap), assertions.
+PULLBACK_SANITIZE=address (or thread) builds with that sanitizer, whose library Python must be started with.
 """
 
 import os
@@ -19,8 +20,9 @@ from setuptools.command.build_ext import build_ext
 CHOSEN = os.environ.get("PULLBACK_BUILD", "").split()
 DEV = os.environ.get("PULLBACK_DEV", "") not in ("", "0")
 DEBUG = os.environ.get("PULLBACK_DEBUG", "") not in ("", "0")
+SANITIZE = os.environ.get("PULLBACK_SANITIZE", "")
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-BUILD = "build/debug" if DEBUG else "build"
+BUILD = "build/debug" if DEBUG else f"build/{SANITIZE}".rstrip("/")
 
 DIRECTIVES: dict[str, object] = {"language_level": 3, "annotation_typing": False, "binding": True}
 DIRECTIVES |= dict.fromkeys(("boundscheck", "initializedcheck", "nonecheck"), DEBUG)
@@ -66,6 +68,8 @@ class Build(build_ext):
         found += ["-fno-math-errno", "-fno-trapping-math"]  # nobody asks for them: roots become vectors
         if sys.platform == "linux":
             found.append("-fno-plt")
+        if SANITIZE:
+            return [*found, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-O1", "-g1"]
         return found + (CHECKED if DEBUG else ["-O1" if DEV else "-O3", "-g0"])
 
 

@@ -200,9 +200,10 @@ typedef struct {
         npy_intp i;                                                                                 \
         for (i = 0; i < size[0]; i++) {                                                             \
             double const x = *(double const*)(args[0] + i * steps[0]);                              \
-            char* places[2] = {args[0] + i * steps[0], args[1] + i * steps[1]};                     \
+            double* const y = (double*)(args[1] + i * steps[1]);                                    \
+            char* places[2] = {args[0] + i * steps[0], (char*)y}; /* the loop moves them on */      \
             scipy->loop(places, &one, steps, scipy->data);                                          \
-            *(double*)places[1] = name(x, *(double*)places[1]);                                     \
+            *y = name(x, *y);                                                                       \
         }                                                                                           \
     }
 

@@ -335,3 +335,12 @@ def test_float32_over_its_whole_range(name):
         assert np.array_equal(found[special_value], rounded[special_value], equal_nan=True)
         distance = np.abs(found[~special_value] - expected[~special_value])
         assert (distance / np.spacing(np.abs(rounded[~special_value]))).max() < 0.75
+
+
+def test_float64_at_the_poles_of_gamma():
+    x = torch.tensor([-1.0, 0.0, -0.0, 0.5, float("-inf"), 3.0], dtype=torch.float64)
+    inf, nan = math.inf, math.nan
+    digamma = [nan, -inf, inf, -1.9635100260214235, nan, 0.9227843350984671]
+    np.testing.assert_allclose(torch.digamma(x).numpy(), digamma, rtol=1e-14)
+    lgamma = [inf, inf, inf, 0.5723649429247001, inf, 0.6931471805599453]
+    np.testing.assert_allclose(torch.lgamma(x).numpy(), lgamma, rtol=1e-14)
