@@ -61,6 +61,7 @@ import sys
 import threading
 import warnings
 from collections import OrderedDict
+from enum import Enum
 from types import FunctionType
 
 import numpy as np
@@ -91,6 +92,7 @@ from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtyp
 from pullback.core._loops import first, ordered_like, strided
 from pullback.core._plans import run_over
 from pullback.core._plans cimport (
+    CAPACITY,
     MOST_ENTRIES,
     MOST_WORDS,
     USE_PLANS,

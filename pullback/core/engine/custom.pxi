@@ -70,6 +70,7 @@ def alias(Tensor t, bint tangents=False):
 
 def mark_view(Tensor t, Tensor source, str how):
     """Makes `t` a view of `source` for versions and in-place ops; `how` is "view", "multi" or "custom"."""
+    unsure("the base of a view")
     t.base = source.base if source.base is not None else source
     t.storage = storage(source)
     t.attr_version = t.storage.version
@@ -83,6 +84,7 @@ def check_inplace(Tensor t):
 
 def detach_inplace(Tensor t):
     """`t.detach_()`: the tensor forgets its history."""
+    unsure("history")
     if t.base is not None and t.creation != VIEW_CUSTOM:
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel "

@@ -7,13 +7,13 @@
 #
 # Read `apply_inplace`, then `hang` and `refresh_view`. `apply_out` is for `out=`, without history.
 #
-# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast,
-# compute_pointwise, default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare,
-# rare_of, sequence, NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached,
-# _operators, _ops, Tensor, wrap (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node,
-# plan_of, record, requires, save_inputs, save_results (dispatch.pxi); read_element (creation.pxi);
-# compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi); tangents_now (custom.pxi);
-# unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
+# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast, compute_pointwise,
+# default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare, rare_of, sequence,
+# NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
+# Tensor, wrap (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node, plan_of, record,
+# requires, save_inputs, save_results (dispatch.pxi); read_element (creation.pxi); compute_meta,
+# meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi);
+# anomaly, _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
     VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM

@@ -7,7 +7,7 @@
 # makes a norm or a maximum of each.
 #
 # From other parts: KIND (pointwise.pxi); Tensor, wrap (tensor.pxi); is_plain, requires (dispatch.pxi);
-# bump_version, same_shape, self_overlaps (inplace.pxi); pb_thread (_engine.pyx).
+# bump_version, same_shape, self_overlaps (inplace.pxi); unwatched (gradients.pxi); pb_thread (_engine.pyx).
 
 from cpython.dict cimport PyDict_GetItem
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -155,7 +155,7 @@ def run_program(Program program, tuple lists, tuple numbers):
     cdef list left = []
     cdef set skipped
     cdef _Batch batch
-    if pb_thread.grad or pb_thread.level:
+    if not unwatched():
         return list(range(count))
     batch = _Batch.__new__(_Batch, program, numbers, count)
     for i in range(count):
@@ -245,7 +245,7 @@ def zero_all(list tensors):
     """Writes zeros into tensors whose memory is plain; returns the others."""
     cdef list left = []
     cdef Tensor t
-    if pb_thread.grad or pb_thread.level:
+    if not unwatched():
         return tensors
     for x in tensors:
         t = <Tensor?>x

@@ -84,6 +84,7 @@ cdef class Step:
     cdef Plan plan
     cdef int kind, first          # its results go to the slots from `first` on
     cdef bint several             # they are a tuple
+    cdef bint firm                # it cannot be taken back
     cdef int source[MAX_PARAMS]   # a slot, CONSTANT, or LISTED
     cdef list values              # by parameter: a constant; the items of a list, a slot or a constant each
     cdef list forms               # of the results
@@ -127,6 +128,13 @@ cdef inline int unsure(str what) except -1:
     return 0
 
 
+cdef inline int note_made(Tensor t) except -1:
+    """Says that a tensor was made of what is no tensor."""
+    if pb_thread.recorder != NULL:
+        (<Recorder>pb_thread.recorder).made.append(t)
+    return 0
+
+
 def unrecordable(str what):
     """Says that what is done now cannot be done again by a tape: it is more than ops on tensors."""
     unsure(what)
@@ -140,8 +148,8 @@ cdef class Recorder:
     cdef list steps
     cdef dict slots           # by the address of a tensor
     cdef int count, ninputs
-    cdef list met             # tensors with a slot, and how they were then
-    cdef list made            # tensors that no step has made
+    cdef list met             # tensors by slot, and how they were then
+    cdef list made            # tensors that were made of what is no tensor
     cdef bint wrote, firm     # an op was in place; a step cannot be taken back
 
     def __cinit__(self):
@@ -205,7 +213,7 @@ cdef class Recorder:
             if type(x) is not tuple and type(x) is not list and not _bare_tuple(type(x)):
                 self.refuse(f"a {type(x).__name__}")
             item.kind, item.items = type(x), [self.item(part, returned) for part in x]
-        elif x is not None and put(words, 0, x) < 0:
+        elif x is not None and put(words, 0, x) < 0 and not isinstance(x, _FIXED):
             self.refuse(f"a {type(x).__name__}")
         else:
             item.constant = x
@@ -234,7 +242,7 @@ cdef class Recorder:
         step.first = self.count
         if out is _IN_PLACE:
             self.wrote, step.kind = True, STEP_WRITE
-            self.firm = self.firm or self.of_input(<Tensor>result)
+            step.firm = op.random or self.of_input(<Tensor>result)
         else:
             self.note_results(step, result)
             step.kind = STEP_KERNEL
@@ -249,9 +257,10 @@ cdef class Recorder:
                     step.kind = STEP_VIEW
                 elif step.plan.run != NULL:
                     step.kind = STEP_PLAN
-            self.firm = self.firm or op.random
+            step.firm = op.random
             if self.firm and step.kind == STEP_KERNEL:
                 return self.refuse("a result of unknown layout after what cannot be taken back")
+        self.firm = self.firm or step.firm
         self.steps.append(step)
         return 0
 
@@ -313,6 +322,9 @@ cdef class Recorder:
             step.over = [slot for slot in used if slot >= self.ninputs and slot not in later]
             later |= used
         return 0
+
+
+cdef tuple _FIXED = (Enum, complex, _dtypes._Constant)   # what has no key, but does not change either
 
 
 def _slots_in(Item item, set found):
@@ -586,13 +598,12 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
         result = finished(op, argv, run_plan(step.plan, values, op.nparams), False)
     elif step.kind == STEP_WRITE:
         apply_inplace(op, argv)
-        firm[0] = True
         result = None
     else:
         result = finished(op, argv, compute(op, argv), False)
         if step.kind == STEP_KERNEL and not has_forms(step, result):
             return False
-    firm[0] = firm[0] or op.random
+    firm[0] = firm[0] or step.firm
     if step.several:
         for i in range(len(<tuple>result)):
             keep_slot(slots, step.first + i, (<tuple>result)[i])
@@ -651,6 +662,24 @@ def forget_tapes():
 def count_tapes():
     """How many signatures have a tape or are known to have none, and how many there may be."""
     return tapes.used, MOST_ENTRIES
+
+
+def recorded_steps(function):
+    """What the tapes of a function do: for each a list of the ways and ops of its steps."""
+    cdef Tape tape
+    cdef Step step
+    cdef int i
+    found = []
+    for i in range(CAPACITY):
+        if tapes.entries[i].value != NULL and <object>tapes.entries[i].value is not None:
+            tape = <Tape>tapes.entries[i].value
+            if tape.function is function:
+                found.append([(WAYS_OF_STEPS[step.kind], step.op.name if step.op is not None else "")
+                              for step in tape.steps])
+    return found
+
+
+WAYS_OF_STEPS = ("loop", "plan", "view", "kernel", "draw", "write", "make")
 
 
 def note_refusals(found):

@@ -12,8 +12,8 @@
 # _check_value_access (levels.pxi); accumulator, apply_pointwise, DisableTorchFunction, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
 # indexed_view, refresh_view, storage, version_of, view_tensor, write_indexed (inplace.pxi); backward_scalar
-# (backward.pxi); unsure (tapes.pxi); unfollowed (gradients.pxi); bare, install_new, lazy_dict, pb_thread
-# (_engine.pyx).
+# (backward.pxi); note_made, unsure (tapes.pxi); unfollowed (gradients.pxi); bare, install_new, lazy_dict,
+# pb_thread (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
 cdef Op _basic, _detach    # the first is `x[key]`
@@ -48,6 +48,7 @@ def number_tensor(number, int code, bint requires_grad=False):
     cdef Number element
     store_number(number, code, &element)
     cdef Tensor t = wrap(number_array(&element, code))
+    note_made(t)
     if requires_grad:
         t.requires_grad = True
     return t
@@ -140,8 +141,6 @@ cdef class Tensor:
     def __cinit__(self):
         if type(self) is Tensor:
             enter_live(&live_tensors, &self.link, <PyObject*>self)
-        if pb_thread.recorder != NULL:
-            (<Recorder>pb_thread.recorder).made.append(self)
 
     def __dealloc__(self):
         leave_live(&self.link)
@@ -667,6 +666,7 @@ def conj(x):
 def from_array(a, bint requires_grad=False, bint meta=False):
     """A tensor around an array, whose memory it shares."""
     cdef Tensor t = wrap(a if isinstance(a, ndarray) else np.asarray(a))
+    note_made(t)
     if meta:
         t.meta = True
     if requires_grad:
