@@ -73,7 +73,7 @@ def name_classes(module: str) -> None:
     """Has the classes of the package's top shown as those of a module: `pullback`, or `torch`."""
     _engine.name_tensor(module)
     for value in vars(_modules["torch"]).values():
-        if isinstance(value, type) and value.__module__.startswith("pullback"):
+        if isinstance(value, type) and value.__module__.partition(".")[0] in ("pullback", "torch"):
             with suppress(TypeError):  # a compiled class keeps its module
                 value.__module__ = module
 

@@ -13,6 +13,7 @@ if ON_TORCH:
     pytest.skip("the docstrings are Pullback's", allow_module_level=True)
 
 from pullback.core.op import SURFACE
+from pullback.face.namespaces import name_classes
 
 
 def modules():
@@ -38,6 +39,7 @@ EXAMPLES = {doc: name for name, doc in docstrings() if doc and ">>> " in doc}
 @pytest.mark.parametrize(("name", "doc"), [(n, d) for d, n in EXAMPLES.items()], ids=EXAMPLES.values())
 def test_example(name, doc, monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])  # one example makes `torch` Pullback's name
+    monkeypatch.setattr(torch, "__version__", torch.__version__)
     before = set(sys.modules)
     told = []
     test = DocTestParser().get_doctest(doc, {}, name, None, None)
@@ -47,4 +49,5 @@ def test_example(name, doc, monkeypatch):
     for module in set(sys.modules) - before:
         if module.partition(".")[0] == "torch":
             del sys.modules[module]
+    name_classes(torch.__name__)
     assert not done.failed, "".join(told)

@@ -50,6 +50,9 @@ def _joined(tensors: Arrays, dim: int, new: bool) -> Array:
 
 
 def _plan_joined(tensors: list[Spec], dim: int, new: bool) -> Plan:
+    if isinstance(tensors, Spec):
+        name = "stack" if new else "cat"
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     for index, t in enumerate(tensors):
         if t is None:
             raise TypeError(f"expected Tensor as element {index} in argument 0, but got NoneType")
