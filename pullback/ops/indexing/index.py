@@ -22,7 +22,7 @@ from pullback.kernels.moves import take_true
 from pullback.ops.indexing.keys import check_mask
 from pullback.ops.indexing.mask_plans import broadcast_steps, put_plan, row_size
 from pullback.ops.shared.at import FROM_END, laid_as, plan_at, steps_of, work_steps
-from pullback.ops.shared.batches import padded, rank
+from pullback.ops.shared.batches import folded, padded, rank
 from pullback.ops.shared.flat_indices import WHOLE, accumulate, compact, flat_indices
 
 BATCHED_MASK = (
@@ -323,6 +323,10 @@ def _index_batch(level: Any, op: Op, self: Any, indices: Any) -> Any:
 
 @index_sum.batch
 def _index_sum_batch(level: Any, op: Op, self: Any, indices: Any, shape: Any) -> Any:
+    mask = indices[0]
+    if len(indices) == 1 and mask is not None and mask.dtype is bool_ and not level.holds(mask):
+        masks = ops.expand(mask, (level.size, *mask.shape))  # goes through the samples one after the other
+        return level.wrap(op(folded(level, self), [masks], (level.size, *shape)))
     key = _Key(level, indices, True)
     return level.wrap(op(key.arranged(level, self, rank(self) + 1), key.indices, (level.size, *shape)))
 

@@ -355,7 +355,7 @@ def _plan_glu(self: Spec, dim: int) -> Plan:
     return elementwise_plan("glu", result, operands, 2, result.shape)
 
 
-@op(name="glu_slope", places="", batch="leading")
+@op(name="glu_slope", places="", batch="together")
 def _glu_slope(self: Array, input: Array, dim: int) -> Array:
     """The gradient of the input for that of the result, `self`; `dim` is negative."""
     value, gate = np.split(input, 2, dim)

@@ -325,7 +325,7 @@ def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor
     )
 
 
-@op(name="prod_slope", places="", takes_half=True, batch="leading")
+@op(name="prod_slope", places="", takes_half=True, batch="together")
 def _prod_slope(self: Array, input: Array, dim: int) -> Array:
     """The gradient of a product along a dim, a negative number: `self`, with a dim of one, times the others.
 

@@ -128,7 +128,7 @@ def _slope_plan(name: str, g: Spec, x: Spec, y: Spec, dim: int) -> Plan:
     return scan_plan(name, result, operands, 3, x.shape, axis)
 
 
-@op(name="cumprod_slope", places="", takes_half=True, batch="leading")
+@op(name="cumprod_slope", places="", takes_half=True, batch="together")
 def _cumprod_slope(self: Array, input: Array, product: Array, dim: int) -> Array:
     """`product[i-1] * s[i]`, `s[i] = self[i] + input[i+1] * s[i+1]`: the gradient of `cumprod`."""
     g, x, y = (np.moveaxis(t, dim, 0).astype(np.float64) for t in (self, input, product))
@@ -234,7 +234,7 @@ def _ratios(result: Tensor, dim: int) -> Tensor:
     return ops.cat([_exp_of_difference(lower, upper), last], dim)
 
 
-@op(name="logcumsumexp_slope", places="", batch="leading")
+@op(name="logcumsumexp_slope", places="", batch="together")
 def _logcumsumexp_slope(self: Array, input: Array, total: Array, dim: int) -> Array:
     """`exp(input[i] - total[i]) * s[i]`, `s[i] = self[i] + exp(total[i] - total[i+1]) * s[i+1]`."""
     g, x, y = (np.moveaxis(t, dim, 0).astype(np.float64) for t in (self, input, total))

@@ -70,7 +70,7 @@ def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Te
     return g * conj(ops.exp(self - result))
 
 
-@op(name="logsumexp_slope", places="", batch="leading")
+@op(name="logsumexp_slope", places="", batch="together")
 def _logsumexp_slope(self: Array, input: Array, total: Array) -> Array:
     """`self * exp(input - total)`, self and total with dims of one where they were summed."""
     return self * np.exp(input - total)

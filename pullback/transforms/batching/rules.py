@@ -135,6 +135,23 @@ def leading(level: Any, op: Op, *args: Any) -> Any:
     return level.wrap(result)
 
 
+def together(level: Any, op: Op, *args: Any) -> Any:
+    """The batch is the first dim of each tensor, of a shared one a view that repeats it; dims move by one.
+
+    It is the rule of ops whose result has the shape of one tensor, with which the others go element by
+    element or row by row: the gradients of others, mostly, whose input all samples may share.
+    """
+    ranks = max(map(rank, args))
+    values = []
+    for name, x in zip(op.params, args, strict=True):
+        if isinstance(x, Tensor):
+            x = level.front(x)
+        elif name in DIMS and x is not None:
+            x = shifted(x, ranks)
+        values.append(x)
+    return level.wrap(apply_below(op, tuple(values)))
+
+
 # ------------------------------------------------------------------- parameters that name dims
 
 
@@ -232,5 +249,11 @@ def dynamic(level: Any, op: Op, *args: Any) -> Any:
     )
 
 
-GENERAL = {"elementwise": aligned_elementwise, "leading": leading, "alone": alone, "dynamic": dynamic}
+GENERAL = {
+    "elementwise": aligned_elementwise,
+    "leading": leading,
+    "alone": alone,
+    "together": together,
+    "dynamic": dynamic,
+}
 """The rules that ops name on their records."""
