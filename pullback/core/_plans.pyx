@@ -52,9 +52,9 @@ cdef bint USE_PLANS = os.environ.get("PULLBACK_PLANS", "1") != "0"
 cdef class Spec:
     """What is known of a tensor before it is computed: its dtype, its shape, and its strides in bytes.
 
-    Of a result the strides may be None: it is contiguous. Others are so in another order of dims, as `columns`
-    are. One with an `offset` is a view of the first
-    tensor's memory, so many bytes after its first element: `seen` makes such.
+    Of a result the strides may be None: it is contiguous. Others are so in another order of dims, as
+    `columns` are. One with an `offset` is a view of the first tensor's memory, so many bytes after its first
+    element: `seen` makes such.
     """
 
     def __init__(self, dtype, tuple shape, tuple strides=None, offset=None):
@@ -128,7 +128,8 @@ cdef class Plan:
     `run_t` (see _plans.pxd) with its `geometry`, integers; it does the parts `begin` to `end` of `parts`,
     with `scratch` bytes of its own. `refuse(status, *arrays)` makes the exception for a status, or says None
     for none. Without `run` the op's kernel on arrays does the work, and the plan says only what comes out.
-    Of views there is nothing else to know. A run that may go `over` its first input may have its result there.
+    Of views there is nothing else to know. A run that may go `over` its first input may have its
+    result there.
     """
 
     def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None,
@@ -412,7 +413,10 @@ cdef object run_plan(Plan plan, PyObject** values, int n):
 
 
 def run_over(Plan plan not None, tuple arguments not None):
-    """Runs a plan with the result in the first argument's memory: not if that lies otherwise, or meets others."""
+    """Runs a plan with the result in the first argument's memory.
+
+    Not if that lies otherwise, or meets others.
+    """
     cdef ndarray target = arguments[0]
     cdef Layout* layout = plan.layouts
     cdef PyObject* values[FEW]

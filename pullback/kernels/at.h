@@ -5,10 +5,10 @@
    the addressed memory is, and does something with it and with one of another memory. The geometry is that of
    ops/shared/at.py:
 
-       number of indices, their bytes, whether negative ones count from the end (1) or all do so again and again
-           (2), one to pass over,
-       numbers of the inputs: the one that the result begins as (or -1), the other memory (or -1: the pattern),
-           the first index, the result,
+       number of indices, their bytes, whether negative ones count from the end (1) or all do so again and
+           again (2), one to pass over,
+       numbers of the inputs: the one that the result begins as (or -1), the other memory (or -1: the
+           pattern), the first index, the result,
        the pattern of a fill (two words), dims of the result, dims, how many of these are a tail,
        which dim of the result and which other dim the parts of the work are indices of (-1: one part),
        {size, step} of each index,
@@ -29,8 +29,8 @@
 #define PB_HEAD 15
 
 /* Some indices: what each counts has `size` places, `unit` bytes apart; `wrap` is added to negative ones, and
-   `turns` says that all others out of range are taken modulo the size. Where `known` they are bytes already, and
-   in range. */
+   `turns` says that all others out of range are taken modulo the size. Where `known` they are bytes already,
+   and in range. */
 typedef struct {
     char const* p;
     int64_t step, wide, wrap, skipped, size, unit;
@@ -116,8 +116,8 @@ static int pb_next_at(int64_t const* dims, int64_t words, int64_t count, int64_t
 }
 
 /* Some dims, of which one is cut to [begin, end). */
-PB_INLINE void pb_cut(int64_t* dims, int64_t words, int64_t cut, int64_t begin, int64_t end, char** a, char** b,
-                      char const** index) {
+PB_INLINE void pb_cut(int64_t* dims, int64_t words, int64_t cut, int64_t begin, int64_t end, char** a,
+                      char** b, char const** index) {
     if (cut < 0) return;
     int64_t* dim = dims + cut * words;
     begin = begin < dim[0] ? begin : dim[0];
@@ -165,12 +165,14 @@ static int pb_each(pb_at const* at, int64_t const* geometry, char** data, char* 
             char *x = a + from * step_a, *y = b + from * step_b;
             pb_index index[PB_INDICES];
             for (int64_t k = 0; k < at->indices && (fresh || !again); k++) {
-                pb_index const one = {p[k] + from * steps[k], steps[k], at->wide, at->wraps ? bounds[2 * k] : 0,
-                                      at->skipped, bounds[2 * k], bounds[2 * k + 1], at->wraps == 2, 0};
+                pb_index const one = {p[k] + from * steps[k], steps[k], at->wide,
+                                      at->wraps ? bounds[2 * k] : 0, at->skipped, bounds[2 * k],
+                                      bounds[2 * k + 1], at->wraps == 2, 0};
                 index[k] = one;
             }
             if (known) {
-                if ((fresh || !again) && pb_offsets(index, at->indices, block, offset)) return PB_OUT_OF_RANGE;
+                if ((fresh || !again) && pb_offsets(index, at->indices, block, offset))
+                    return PB_OUT_OF_RANGE;
                 pb_index const all = {(char const*)offset, 8, 8, 0, 0, 0, 1, 0, 1};
                 index[0] = all;
             }
@@ -198,7 +200,8 @@ static int pb_each(pb_at const* at, int64_t const* geometry, char** data, char* 
 
 /* Whether a result that is written over the input that it begins as, where nothing may be written before all
    is found to be right, has an index out of range. */
-static int pb_is_bad(pb_at const* at, int64_t const* geometry, char** data, char* a, int64_t begin, int64_t end) {
+static int pb_is_bad(pb_at const* at, int64_t const* geometry, char** data, char* a, int64_t begin,
+                     int64_t end) {
     return at->begins >= 0 && data[at->begins] == data[at->result] &&
            pb_each(at, geometry, data, a, begin, end, pb_look, NULL);
 }

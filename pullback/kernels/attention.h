@@ -1,7 +1,7 @@
 /* Rows of attention scores, of which a part is one: their softmax and its slope. Included once for each REAL.
 
-   The geometry: rows of a matrix, columns, whether row i sees but the first i + 1 columns. Rows are contiguous.
-   A row that is masked entirely, by scores of -inf, has weights of zero. */
+   The geometry: rows of a matrix, columns, whether row i sees but the first i + 1 columns. Rows are
+   contiguous. A row that is masked entirely, by scores of -inf, has weights of zero. */
 
 #include "kinds.h"
 
@@ -72,8 +72,8 @@ static PB_CLONES int ATTEND(slopes)(int64_t const* geometry, char** data, int64_
     return 0;
 }
 
-/* Scores of which a mask says no become -inf. The geometry: dims, {size, step of the mask, step of the scores} of
-   each; a part is a run along the last. data: mask, scores */
+/* Scores of which a mask says no become -inf. The geometry: dims, {size, step of the mask, step of the
+   scores} of each; a part is a run along the last. data: mask, scores */
 static int ATTEND(hide)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const outer = geometry[0] - 1, *last = geometry + 1 + 3 * outer;
     (void)scratch;

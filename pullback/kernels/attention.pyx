@@ -35,7 +35,9 @@ cdef object _capsule(run_t run):
 
 
 RUNS = {
-    "exponentials": {"float32": _capsule(pb_exponentials_float32), "float64": _capsule(pb_exponentials_float64)},
+    "exponentials": {
+        "float32": _capsule(pb_exponentials_float32), "float64": _capsule(pb_exponentials_float64)
+    },
     "weights": {"float32": _capsule(pb_weights_float32), "float64": _capsule(pb_weights_float64)},
     "slopes": {"float32": _capsule(pb_slopes_float32), "float64": _capsule(pb_slopes_float64)},
     "hide": {"float32": _capsule(pb_hide_float32), "float64": _capsule(pb_hide_float64)},

@@ -1,8 +1,8 @@
-/* Numbers in another type: from each to `double` or `int64_t`, a block at a time, and from there to each. A template
-   for the types' own halves of it, and the run that puts them together.
+/* Numbers in another type: from each to `double` or `int64_t`, a block at a time, and from there to each. A
+   template for the types' own halves of it, and the run that puts them together.
 
-   The geometry is: which types (their places in pb_casts), dims, {size, step, step of the result} of each dim. A
-   part of the work is an index of the first dim. */
+   The geometry is: which types (their places in pb_casts), dims, {size, step, step of the result} of each
+   dim. A part of the work is an index of the first dim. */
 
 #include "kinds.h"
 #include "walk.h"

@@ -191,7 +191,8 @@ def im2col(ndarray image, ndarray columns, Geometry g, Py_ssize_t images, Py_ssi
         elif size == 8:
             all_columns(<long long*>a, <long long*>b, &g.lattice, images, channels, jump, pitch, first, last)
         elif size == 16:
-            all_columns(<double complex*>a, <double complex*>b, &g.lattice, images, channels, jump, pitch, first, last)
+            all_columns(<double complex*>a, <double complex*>b, &g.lattice, images, channels, jump, pitch,
+                        first, last)
         elif size == 2:
             all_columns(<short*>a, <short*>b, &g.lattice, images, channels, jump, pitch, first, last)
         else:
@@ -216,17 +217,19 @@ def col2im(ndarray image, ndarray columns, Geometry g, Py_ssize_t images, Py_ssi
     elif code == "d":
         all_images(<double*>a, <double*>b, &g.lattice, images, channels, jump, pitch, first, last)
     elif code == "F":
-        all_images(<float complex*>a, <float complex*>b, &g.lattice, images, channels, jump, pitch, first, last)
+        all_images(<float complex*>a, <float complex*>b, &g.lattice, images, channels, jump, pitch, first,
+                   last)
     elif code == "D":
-        all_images(<double complex*>a, <double complex*>b, &g.lattice, images, channels, jump, pitch, first, last)
+        all_images(<double complex*>a, <double complex*>b, &g.lattice, images, channels, jump, pitch, first,
+                   last)
     elif image.itemsize == 4:
         all_images(<int*>a, <int*>b, &g.lattice, images, channels, jump, pitch, first, last)
     else:
         all_images(<long long*>a, <long long*>b, &g.lattice, images, channels, jump, pitch, first, last)
 
 
-# As steps of plans: an image is a part. The geometry: bytes of an element or the letter of its type, channels, jump,
-# pitch, then a Lattice.
+# As steps of plans: an image is a part. The geometry: bytes of an element or the letter of its type,
+# channels, jump, pitch, then a Lattice.
 
 cdef int im2col_run(const int64_t* geometry, char** data, int64_t begin, int64_t end,
                     char* scratch) noexcept nogil:

@@ -1,10 +1,12 @@
-/* Sorting and selecting entries, a key and the place it came from: a template for narrow keys and for wide ones.
+/* Sorting and selecting entries, a key and the place it came from: a template for narrow keys and for wide
+   ones.
 
-   Keys are unsigned. Those of up to 32 bits are packed above their place into one word; others stand before it.
-   No two entries are equal, so that every way to sort them is stable and gives the same. Short runs are sorted
-   by insertion, long ones by the bytes of their keys, the lowest first.
+   Keys are unsigned. Those of up to 32 bits are packed above their place into one word; others stand before
+   it. No two entries are equal, so that every way to sort them is stable and gives the same. Short runs are
+   sorted by insertion, long ones by the bytes of their keys, the lowest first.
 
-   Defined before it: ENTRY, its type; EN(name); BEFORE(a, b); BYTES of a key, and BYTE(e, k) the k-th lowest. */
+   Defined before it: ENTRY, its type; EN(name); BEFORE(a, b); BYTES of a key, and BYTE(e, k) the
+   k-th lowest. */
 
 #define PB_SHORT 40 /* entries, up to which insertion is the quickest */
 

@@ -34,7 +34,8 @@ static int pb_getrf(ARGUMENTS) {
     return geometry[4] && wrong;
 }
 
-/* geometry: routine, item, size, columns of the right side, way (N, T or C); data: factors, pivots, right sides */
+/* geometry: routine, item, size, columns of the right side, way (N, T or C); data: factors, pivots, right
+   sides */
 static int pb_getrs(ARGUMENTS) {
     ROUTINE(pb_f9);
     int64_t const item = geometry[1];
@@ -48,7 +49,8 @@ static int pb_getrs(ARGUMENTS) {
     return 0;
 }
 
-/* geometry: routine, item, size, half (U or L), checked; data: matrices, codes. The other half becomes zero. */
+/* geometry: routine, item, size, half (U or L), checked; data: matrices, codes. The other half
+   becomes zero. */
 static int pb_potrf(ARGUMENTS) {
     ROUTINE(pb_f5);
     int64_t const item = geometry[1];
@@ -70,7 +72,8 @@ static int pb_potrf(ARGUMENTS) {
     return geometry[4] && wrong;
 }
 
-/* geometry: routine, item, rows, columns, length of the work space; data: matrices, scales of the reflectors */
+/* geometry: routine, item, rows, columns, length of the work space; data: matrices, scales of
+   the reflectors */
 static int pb_geqrf(ARGUMENTS) {
     ROUTINE(pb_f8);
     int64_t const item = geometry[1];
@@ -78,7 +81,8 @@ static int pb_geqrf(ARGUMENTS) {
     int length = (int)geometry[4];
     if (few)
         EACH_MATRIX
-            routine(&m, &n, data[0] + i * m * n * item, &lead, data[1] + i * few * item, scratch, &length, &info);
+            routine(&m, &n, data[0] + i * m * n * item, &lead, data[1] + i * few * item, scratch, &length,
+                    &info);
     return 0;
 }
 
@@ -102,7 +106,8 @@ static int pb_trsm(ARGUMENTS) {
     ROUTINE(pb_f11);
     int64_t const item = geometry[1];
     int m = (int)geometry[2], k = (int)geometry[3];
-    char side = (char)geometry[4], half = (char)geometry[5], way = (char)geometry[6], ones = (char)geometry[7];
+    char side = (char)geometry[4], half = (char)geometry[5];
+    char way = (char)geometry[6], ones = (char)geometry[7];
     int n = side == 'L' ? m : k, lead = pb_lead(n), lead_x = pb_lead(m);
     (void)scratch;
     if (m && k)
@@ -124,7 +129,8 @@ static int pb_unit(ARGUMENTS) {
     return 0;
 }
 
-/* The upper triangle of the first rows. geometry: item, rows, columns, rows of the source; data: source, result */
+/* The upper triangle of the first rows. geometry: item, rows, columns, rows of the source; data: source,
+   result */
 static int pb_upper(ARGUMENTS) {
     int64_t const item = geometry[0], k = geometry[1], n = geometry[2], m = geometry[3];
     (void)scratch;
@@ -138,8 +144,9 @@ static int pb_upper(ARGUMENTS) {
     return 0;
 }
 
-/* One of NumPy's loops for matrices, of any strides. The geometry: loop, what it is given, operands, sizes, sizes
-   and steps of one matrix of each, then the number of leading dims and {size, step of each operand} of each. */
+/* One of NumPy's loops for matrices, of any strides. The geometry: loop, what it is given, operands, sizes,
+   sizes and steps of one matrix of each, then the number of leading dims and {size, step of each operand} of
+   each. */
 static int pb_matrices(ARGUMENTS) {
     pb_loop const loop = (pb_loop)(intptr_t)geometry[0];
     int64_t const operands = geometry[2], sizes = geometry[3], steps = geometry[4];
@@ -157,38 +164,38 @@ static int pb_matrices(ARGUMENTS) {
     return 0;
 }
 
-/* NaN for what comes of a matrix that is not finite. The geometry: real numbers of a matrix, and of what comes of it;
-   data: matrices and results, packed. */
-#define POISON(name, real)                                                                                     \
-    static int pb_poison_##name(ARGUMENTS) {                                                                   \
-        (void)scratch;                                                                                         \
-        EACH_MATRIX {                                                                                          \
-            real const* x = (real const*)data[0] + i * geometry[0];                                            \
-            real* y = (real*)data[1] + i * geometry[1];                                                        \
-            real zero = 0;                                                                                     \
-            for (int64_t j = 0; j < geometry[0]; j++) zero += x[j] * 0;                                        \
-            for (int64_t j = 0; zero != 0 && j < geometry[1]; j++) y[j] = zero;                                \
-        }                                                                                                      \
-        return 0;                                                                                              \
+/* NaN for what comes of a matrix that is not finite. The geometry: real numbers of a matrix, and of what
+   comes of it; data: matrices and results, packed. */
+#define POISON(name, real)                                                                                   \
+    static int pb_poison_##name(ARGUMENTS) {                                                                 \
+        (void)scratch;                                                                                       \
+        EACH_MATRIX {                                                                                        \
+            real const* x = (real const*)data[0] + i * geometry[0];                                          \
+            real* y = (real*)data[1] + i * geometry[1];                                                      \
+            real zero = 0;                                                                                   \
+            for (int64_t j = 0; j < geometry[0]; j++) zero += x[j] * 0;                                      \
+            for (int64_t j = 0; zero != 0 && j < geometry[1]; j++) y[j] = zero;                              \
+        }                                                                                                    \
+        return 0;                                                                                            \
     }
 POISON(float32, float)
 POISON(float64, double)
 #undef POISON
 
-/* Whether all numbers are finite: a status if not. The geometry: dims, {size, step} of each; a part is a run along
-   the last. */
-#define FINITE(name, real)                                                                                     \
-    static int pb_finite_##name(ARGUMENTS) {                                                                   \
-        int64_t const outer = geometry[0] - 1, *last = geometry + 1 + 2 * outer;                               \
-        (void)scratch;                                                                                         \
-        for (int64_t part = begin; part < end; part++) {                                                       \
-            char* x = data[0];                                                                                 \
-            real zero = 0;                                                                                     \
-            pb_seek(geometry + 1, outer, 1, part, &x);                                                         \
-            for (int64_t i = 0; i < last[0]; i++) zero += *(real*)(x + i * last[1]) * 0;                       \
-            if (zero != 0) return 1;                                                                           \
-        }                                                                                                      \
-        return 0;                                                                                              \
+/* Whether all numbers are finite: a status if not. The geometry: dims, {size, step} of each; a part is a run
+   along the last. */
+#define FINITE(name, real)                                                                                   \
+    static int pb_finite_##name(ARGUMENTS) {                                                                 \
+        int64_t const outer = geometry[0] - 1, *last = geometry + 1 + 2 * outer;                             \
+        (void)scratch;                                                                                       \
+        for (int64_t part = begin; part < end; part++) {                                                     \
+            char* x = data[0];                                                                               \
+            real zero = 0;                                                                                   \
+            pb_seek(geometry + 1, outer, 1, part, &x);                                                       \
+            for (int64_t i = 0; i < last[0]; i++) zero += *(real*)(x + i * last[1]) * 0;                     \
+            if (zero != 0) return 1;                                                                         \
+        }                                                                                                    \
+        return 0;                                                                                            \
     }
 FINITE(float32, float)
 FINITE(float64, double)

@@ -1,7 +1,7 @@
 /* How many elements fall into each of some bins of equal width: a template for each float.
 
-   The geometry is: bins, bits of the lowest and the highest edge, dims, {size, step} of each dim. Where the edges
-   are the same, they are those of the elements. Places are computed in the numbers' own precision. */
+   The geometry is: bins, bits of the lowest and the highest edge, dims, {size, step} of each dim. Where the
+   edges are the same, they are those of the elements. Places are computed in the numbers' own precision. */
 
 #include "kinds.h"
 #include "walk.h"

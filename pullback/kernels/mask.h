@@ -2,12 +2,13 @@
 
    The geometry of both runs begins with
 
-       numbers of the inputs: what the result begins as (-1: zeros), the mask, the other (-1: the pattern), and
-           the result,
+       numbers of the inputs: what the result begins as (-1: zeros), the mask, the other (-1: the pattern),
+           and the result,
        the pattern of a fill (two words), elements of a row, elements of the other, dims,
        {size, step of the mask, of what the result begins as} of each dim;
 
-   the result is contiguous. To each place of the mask belongs a row of elements, contiguous in all tensors. */
+   the result is contiguous. To each place of the mask belongs a row of elements, contiguous in
+   all tensors. */
 
 #include "item.h"
 
@@ -20,7 +21,8 @@ typedef struct {
 enum { PB_TOO_FEW = 1 };
 
 /* The next place in all dims but the last. */
-PB_INLINE int pb_next_mask(int64_t const* dims, int64_t count, int64_t* at, char const** mask, char const** from) {
+PB_INLINE int pb_next_mask(int64_t const* dims, int64_t count, int64_t* at, char const** mask,
+                           char const** from) {
     for (int64_t d = count - 2; d >= 0; d--) {
         int64_t const more = ++at[d] < dims[3 * d], moved = more ? 1 : 1 - dims[3 * d];
         *mask += moved * dims[3 * d + 1];
@@ -32,7 +34,8 @@ PB_INLINE int pb_next_mask(int64_t const* dims, int64_t count, int64_t* at, char
 }
 #endif
 
-static PB_CLONES void SIZED(fill_row)(ITEM* PB_RESTRICT y, ITEM const* x, uint8_t const* mask, ITEM one, int64_t n) {
+static PB_CLONES void SIZED(fill_row)(ITEM* PB_RESTRICT y, ITEM const* x, uint8_t const* mask, ITEM one,
+                                      int64_t n) {
     for (int64_t j = 0; j < n; j++) y[j] = mask[j] ? one : x[j];
 }
 
@@ -55,7 +58,8 @@ static int SIZED(mask_fill)(int64_t const* geometry, char** data, int64_t begin,
         if (last[1] == 1 && last[2] == SIZE)
             SIZED(fill_row)(to, (ITEM const*)from, (uint8_t const*)mask, one, n);
         else
-            for (int64_t j = 0; j < n; j++) to[j] = mask[j * last[1]] ? one : *(ITEM const*)(from + j * last[2]);
+            for (int64_t j = 0; j < n; j++)
+                to[j] = mask[j * last[1]] ? one : *(ITEM const*)(from + j * last[2]);
         to += n;
     } while (pb_next_mask(dims, m->dims, at, &mask, &from));
     return 0;
@@ -73,7 +77,8 @@ static int SIZED(mask_put)(int64_t const* geometry, char** data, int64_t begin, 
     (void)begin, (void)end, (void)scratch;
     for (int64_t d = 0; d < m->dims; d++)
         if (!dims[3 * d]) return 0;
-    if (m->begins >= 0 && data[m->begins] == data[m->result]) { /* nothing is written before it is found to fit */
+    /* nothing is written before it is found to fit */
+    if (m->begins >= 0 && data[m->begins] == data[m->result]) {
         do
             for (int64_t j = 0; j < last[0]; j++) used += mask[j * last[1]] ? row : 0;
         while (pb_next_mask(dims, m->dims, at, &mask, &from));

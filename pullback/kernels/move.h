@@ -2,13 +2,14 @@
 
    The geometry is that of ops/shared/pieces.py:
 
-       inputs, the pattern of a fill (two words), whether boxes may be written in any order, boxes, then of each
-           source, where it begins there, where in the result, parts, dims, {size, step, step of the result} ...
+       inputs, the pattern of a fill (two words), whether boxes may be written in any order, boxes, then of
+           each source, where it begins there, where in the result, parts, dims, {size, step, step of the
+           result} ...
 
-   `source` is the input that a box is read from, or -1 for the pattern, whose steps are zero; places and steps
-   are in bytes, dims go from the slowest in the result to the fastest. A part of the work is an index of a box's
-   first dim, or the whole box if it has one part; or it is all boxes, if their order matters. Read the last
-   function first. */
+   `source` is the input that a box is read from, or -1 for the pattern, whose steps are zero; places and
+   steps are in bytes, dims go from the slowest in the result to the fastest. A part of the work is an index
+   of a box's first dim, or the whole box if it has one part; or it is all boxes, if their order matters. Read
+   the last function first. */
 
 #include "item.h"
 #include "walk.h"
@@ -32,7 +33,8 @@ static PB_CLONES void SIZED(move_row)(char* to, char const* from, int64_t n, int
 
 /* Rows of the result that are columns of the source: by tiles, so that each line of memory is read and
    written as a whole. */
-static void SIZED(move_turned)(char* to, char const* from, int64_t rows, int64_t out, int64_t n, int64_t step) {
+static void SIZED(move_turned)(char* to, char const* from, int64_t rows, int64_t out, int64_t n,
+                               int64_t step) {
     ITEM tile[TILE][TILE];
     for (int64_t i = 0; i < rows; i += TILE)
         for (int64_t j = 0; j < n; j += TILE) {

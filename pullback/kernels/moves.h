@@ -1,5 +1,5 @@
-/* What moves elements: boxes, triangles, elements at indices or at a mask, by size; and what reduces them at indices, by
-   type. Each is a template. */
+/* What moves elements: boxes, triangles, elements at indices or at a mask, by size; and what reduces them at
+   indices, by type. Each is a template. */
 
 #define TEMPLATE "move.h"
 #include "sizes.h"
@@ -71,8 +71,9 @@
 static struct {
     pb_widen widen;
     pb_narrow of_double, of_int64;
-} const pb_casts[] = {PB_CASTS(bool_),   PB_CASTS(uint8),    PB_CASTS(int8),    PB_CASTS(int16),   PB_CASTS(int32),
-                      PB_CASTS(int64),   PB_CASTS(float16),  PB_CASTS(bfloat16), PB_CASTS(float32), PB_CASTS(float64)};
+} const pb_casts[] = {PB_CASTS(bool_),   PB_CASTS(uint8),   PB_CASTS(int8),     PB_CASTS(int16),
+                      PB_CASTS(int32),   PB_CASTS(int64),   PB_CASTS(float16),  PB_CASTS(bfloat16),
+                      PB_CASTS(float32), PB_CASTS(float64)};
 
 /* Numbers in another type; cast.h says what the geometry is. */
 static int pb_cast_any(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {

@@ -33,7 +33,8 @@ cdef extern from *:
     };
     #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
 
-    static void pb_mask_take(int size, char* to, char const* from, uint8_t const* mask, int64_t count, int64_t row) {
+    static void pb_mask_take(int size, char* to, char const* from, uint8_t const* mask, int64_t count,
+                             int64_t row) {
         if (size == 1) pb_mask_take_1(to, from, mask, count, row);
         else if (size == 2) pb_mask_take_2(to, from, mask, count, row);
         else if (size == 4) pb_mask_take_4(to, from, mask, count, row);
@@ -48,8 +49,8 @@ cdef extern from *:
     }
 
     /* The indices of what is true in the last dims, from the k-th on: one row of `to` for each dim. */
-    static int64_t pb_places(uint8_t const* mask, int64_t n, int64_t dims, int64_t const* at, int64_t* to, int64_t count,
-                             int64_t k) {
+    static int64_t pb_places(uint8_t const* mask, int64_t n, int64_t dims, int64_t const* at, int64_t* to,
+                             int64_t count, int64_t k) {
         int64_t* const last = to + (dims - 1) * count;
         int64_t const first = k;
         for (int64_t j = 0; j < n && k < count; j++) {
@@ -97,13 +98,13 @@ def take_true(ndarray a not None, ndarray mask not None):
     shape = (count, *(<object>a).shape[PyArray_NDIM(mask):])
     cdef ndarray result = np.empty(shape, a.dtype)
     with nogil:
-        pb_mask_take(PyArray_ITEMSIZE(a), PyArray_BYTES(result), PyArray_BYTES(a), <uint8_t*>PyArray_DATA(mask),
-                     count, row)
+        pb_mask_take(PyArray_ITEMSIZE(a), PyArray_BYTES(result), PyArray_BYTES(a),
+                     <uint8_t*>PyArray_DATA(mask), count, row)
     return result
 
 
 def places_of_true(ndarray mask not None):
-    """The indices of what is true in a contiguous array of one dim or more: (count, dims), column by column."""
+    """The indices of what is true in a contiguous array of one dim or more: (count, dims), by columns."""
     cdef npy_intp[2] shape
     cdef int64_t[64] at
     cdef int nd = PyArray_NDIM(mask), d

@@ -111,7 +111,8 @@ static int64_t ORDER(load)(E* e, char const* p, int64_t n, int64_t step, int tur
     return numbers;
 }
 
-/* The first few entries of a row, in order: each one that comes before the last of them is put in its place. */
+/* The first few entries of a row, in order: each one that comes before the last of them is put in
+   its place. */
 static void ORDER(few)(E* e, char const* p, int64_t n, int64_t step, int turned, int64_t count) {
     KEY const turn = turned ? (KEY)-1 : 0;
     ORDER(load)(e, p, count, step, turned);
@@ -138,7 +139,8 @@ static int ORDER(order)(int64_t const* geometry, char** data, int64_t begin, int
             ORDER(few)(e, p, n, step, (int)turned, count);
         else
             ORDER(load)(e, p, n, step, (int)turned);
-        if (count > PB_FEW && count < n / 4) { /* those up to the last one that is wanted, in the order of their places */
+        /* those up to the last one that is wanted, in the order of their places */
+        if (count > PB_FEW && count < n / 4) {
             EN(select)(e, count - 1, n);
             E const last = e[count - 1];
             ORDER(load)(e, p, n, step, (int)turned);
@@ -194,8 +196,8 @@ static int ORDER(mode)(int64_t const* geometry, char** data, int64_t begin, int6
     return 0;
 }
 
-/* Where numbers go in sorted rows. The geometry is: n, step along a row, whether behind equal ones, bytes of the
-   result's elements, dims, {size, step of the rows, of the numbers, of the result} of each dim. */
+/* Where numbers go in sorted rows. The geometry is: n, step along a row, whether behind equal ones, bytes of
+   the result's elements, dims, {size, step of the rows, of the numbers, of the result} of each dim. */
 static int ORDER(search)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const n = geometry[0], step = geometry[1], behind = geometry[2], wide = geometry[3] == 8;
     int64_t const count = geometry[4], *dims = geometry + 5;
@@ -239,7 +241,8 @@ static int64_t ORDER(distinct)(char const* p, int64_t n, E* e) {
     return found;
 }
 
-static void ORDER(told)(char const* p, int64_t n, E const* e, char* values, int64_t* inverse, int64_t* counts) {
+static void ORDER(told)(char const* p, int64_t n, E const* e, char* values, int64_t* inverse,
+                        int64_t* counts) {
     int64_t at = -1;
     for (int64_t i = 0; i < n; i++) {
         T const* x = (T const*)p + PLACE(e[i]);

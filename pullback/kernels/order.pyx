@@ -1,4 +1,5 @@
-"""Sorted rows, elements of a rank, the most frequent, and the distinct ones; places in sorted rows; histograms.
+"""Sorted rows, elements of a rank, the most frequent, and the distinct ones; places in sorted rows;
+histograms.
 
 The templates are order.h, on top of entries.h, and histogram.h.
 """
@@ -100,7 +101,10 @@ def distinct(ndarray a not None, int type):
 
 
 def counted(ndarray a not None, npy_intp least):
-    """How often each number occurs in a contiguous array of int64, for `least` numbers or more; None if one is < 0."""
+    """How often each number occurs in a contiguous array of int64, for `least` numbers or more.
+
+    None if one is negative.
+    """
     cdef npy_intp n = PyArray_SIZE(a), i, count = least
     cdef int64_t* p = <int64_t*>PyArray_DATA(a)
     cdef int64_t most = -1, smallest = 0

@@ -1,8 +1,9 @@
 /* Largest elements of windows, and their places: included once for each number type.
 
-   Arrays are seen as (outer, three spatial dims), contiguous; a part is one of `outer`. The geometry: sizes, numbers
-   of windows and steps within a window of the three dims, then the addresses of each dim's first places, and of its
-   ends. data: array, largest elements, their places. NaN is the largest; of equal ones the first is. */
+   Arrays are seen as (outer, three spatial dims), contiguous; a part is one of `outer`. The geometry: sizes,
+   numbers of windows and steps within a window of the three dims, then the addresses of each dim's first
+   places, and of its ends. data: array, largest elements, their places. NaN is the largest; of equal ones the
+   first is. */
 
 #include "kinds.h"
 
@@ -47,7 +48,8 @@ static int PB_JOIN(max_windows, TYPE)(int64_t const* geometry, char** data, int6
 }
 
 #if KIND >= FLOAT32
-/* Elements added at their places. The geometry: places of the result, and of the source; data: source, places, result */
+/* Elements added at their places. The geometry: places of the result, and of the source; data: source,
+   places, result */
 static int PB_JOIN(put_places, TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
                                      char* scratch) {
     int64_t const size = geometry[0], count = geometry[1];
@@ -62,7 +64,8 @@ static int PB_JOIN(put_places, TYPE)(int64_t const* geometry, char** data, int64
     return 0;
 }
 
-/* The elements at some places. The geometry: places of the source, and of the result; data: source, places, result */
+/* The elements at some places. The geometry: places of the source, and of the result; data: source, places,
+   result */
 static int PB_JOIN(take_places, TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
                                       char* scratch) {
     int64_t const size = geometry[0], count = geometry[1];

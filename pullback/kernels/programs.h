@@ -74,7 +74,8 @@ enum { PB_STEPS(PB_STEP_ENUM) PB_STEP_COUNT };
 #define PB_PROGRAM(type) PB_PROGRAM_NAMED(type)
 #endif
 
-/* Runs a program on `count` tuples of tensors: the sizes of each tuple, and where its tensors lie in `data`. */
+/* Runs a program on `count` tuples of tensors: the sizes of each tuple, and where its tensors lie
+   in `data`. */
 static PB_CLONES void PB_PROGRAM(TYPE)(int64_t const* program, double const* numbers, int64_t count,
                                        int64_t const* sizes, char** data, char* scratch) {
     int64_t const tensors = program[0], given = program[1], registers = program[2], steps = program[3];

@@ -4,8 +4,8 @@
    IDENTITY, what a reduction of nothing is; MEAN, if what was summed is divided by how many there were.
 
    Half precisions are summed in floats, in the scratch, and rounded once: steps of the addressed memory are
-   those there, steps of the result count its elements, which are contiguous. A mean's counts follow. After the
-   geometry of at.h stand two words: how many elements the result has, and whether what it begins as takes
+   those there, steps of the result count its elements, which are contiguous. A mean's counts follow. After
+   the geometry of at.h stand two words: how many elements the result has, and whether what it begins as takes
    part; else it is replaced where an index points. */
 
 #include "kinds.h"
@@ -108,7 +108,8 @@ static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end
         else
             for (j = 0; j < n; j++) y[j * out] = LOAD(*(T const*)(from + j * step));
     } while (count > 1 && pb_next_box(dims, count - 1, place, &from, &to));
-    if (!included && pb_each(at, geometry, data, (char*)work, begin, end, FN(_clear), NULL)) return PB_OUT_OF_RANGE;
+    if (!included && pb_each(at, geometry, data, (char*)work, begin, end, FN(_clear), NULL))
+        return PB_OUT_OF_RANGE;
     if (pb_each(at, geometry, data, (char*)work, begin, end, FN(_row), NULL)) return PB_OUT_OF_RANGE;
 #ifdef MEAN
     int64_t const before = sizeof(REAL) == sizeof(T) ? 0 : (tail[0] + 1) / 2 * 8; /* bytes of the floats */

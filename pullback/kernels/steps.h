@@ -46,8 +46,8 @@ static int pb_chain(int64_t const* geometry, char** data, int64_t begin, int64_t
     return 0;
 }
 
-/* An elementwise loop. The geometry: loop, what it is given, operands, dims, then {size, step of each operand}
-   of each dim. The loop runs along the last dim; a part is one such run. */
+/* An elementwise loop. The geometry: loop, what it is given, operands, dims, then {size, step of each
+   operand} of each dim. The loop runs along the last dim; a part is one such run. */
 static int pb_pointwise(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     pb_loop const loop = (pb_loop)(intptr_t)geometry[0];
     int64_t const operands = geometry[2], outer = geometry[3] - 1, *dims = geometry + 4;
@@ -65,9 +65,9 @@ static int pb_pointwise(int64_t const* geometry, char** data, int64_t begin, int
     return 0;
 }
 
-/* Matrix products by NumPy's loop, and so by BLAS: c[m, n] = sum of a[m, k] b[k, n]. The geometry: loop, what it
-   is given, m, k, n, steps of a by m and k, of b by k and n, of c by m and n, then the number of leading dims and
-   {size, steps of a, b, c} of each. A part is one product. */
+/* Matrix products by NumPy's loop, and so by BLAS: c[m, n] = sum of a[m, k] b[k, n]. The geometry: loop, what
+   it is given, m, k, n, steps of a by m and k, of b by k and n, of c by m and n, then the number of leading
+   dims and {size, steps of a, b, c} of each. A part is one product. */
 static int pb_product(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     pb_loop const loop = (pb_loop)(intptr_t)geometry[0];
     npy_intp dims[4] = {1}, steps[9] = {0};
@@ -82,25 +82,25 @@ static int pb_product(int64_t const* geometry, char** data, int64_t begin, int64
     return 0;
 }
 
-/* Half precisions to float and back. The geometry: dims, then {size, step, step of the result} of each; a part
-   is a run along the last. */
-#define CONVERT(name, from, to, convert)                                                                       \
-    static PB_CLONES void pb_##name##_run(from const* PB_RESTRICT x, to* PB_RESTRICT y, int64_t n) {            \
-        for (int64_t i = 0; i < n; i++) y[i] = convert(x[i]);                                                  \
-    }                                                                                                          \
-    static int pb_##name(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {    \
-        int64_t const outer = geometry[0] - 1, *last = geometry + 1 + 3 * outer;                               \
-        (void)scratch;                                                                                         \
-        for (int64_t part = begin; part < end; part++) {                                                       \
-            char* at[2] = {data[0], data[1]};                                                                  \
-            pb_seek(geometry + 1, outer, 2, part, at);                                                         \
-            if (last[1] == sizeof(from) && last[2] == sizeof(to))                                              \
-                pb_##name##_run((from const*)at[0], (to*)at[1], last[0]);                                      \
-            else                                                                                               \
-                for (int64_t i = 0; i < last[0]; i++)                                                          \
-                    *(to*)(at[1] + i * last[2]) = convert(*(from const*)(at[0] + i * last[1]));                \
-        }                                                                                                      \
-        return 0;                                                                                              \
+/* Half precisions to float and back. The geometry: dims, then {size, step, step of the result} of each; a
+   part is a run along the last. */
+#define CONVERT(name, from, to, convert)                                                                     \
+    static PB_CLONES void pb_##name##_run(from const* PB_RESTRICT x, to* PB_RESTRICT y, int64_t n) {         \
+        for (int64_t i = 0; i < n; i++) y[i] = convert(x[i]);                                                \
+    }                                                                                                        \
+    static int pb_##name(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {  \
+        int64_t const outer = geometry[0] - 1, *last = geometry + 1 + 3 * outer;                             \
+        (void)scratch;                                                                                       \
+        for (int64_t part = begin; part < end; part++) {                                                     \
+            char* at[2] = {data[0], data[1]};                                                                \
+            pb_seek(geometry + 1, outer, 2, part, at);                                                       \
+            if (last[1] == sizeof(from) && last[2] == sizeof(to))                                            \
+                pb_##name##_run((from const*)at[0], (to*)at[1], last[0]);                                    \
+            else                                                                                             \
+                for (int64_t i = 0; i < last[0]; i++)                                                        \
+                    *(to*)(at[1] + i * last[2]) = convert(*(from const*)(at[0] + i * last[1]));              \
+        }                                                                                                    \
+        return 0;                                                                                            \
     }
 
 CONVERT(widen_float16, pb_half, float, pb_from_half)

@@ -57,7 +57,7 @@ def loop_of(ufunc, int code):
 
 
 def matrix_loop(ufunc, int typenum):
-    """The same of one with several results, such as `_umath_linalg.svd_s`, by the type of its first operand."""
+    """The same of one with several results, as `_umath_linalg.svd_s`, by the type of its first operand."""
     cdef PyUFuncObject* table = <PyUFuncObject*><PyObject*>ufunc
     cdef int row
     for row in range(table.ntypes):

@@ -16,7 +16,8 @@ PB_INLINE int pb_next(int64_t const* dims, int64_t count, int64_t* at, char cons
     return 0;
 }
 
-/* The next place in some dims of {size, step, step of the result}; 0 after the last, all as at the beginning. */
+/* The next place in some dims of {size, step, step of the result}; 0 after the last, all as at
+   the beginning. */
 PB_INLINE int pb_next_box(int64_t const* dims, int64_t count, int64_t* at, char const** from, char** to) {
     for (int64_t d = count - 1; d >= 0; d--) {
         *from += dims[3 * d + 1];

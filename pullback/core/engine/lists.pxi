@@ -3,8 +3,8 @@
 # `run_program` runs a few elementwise steps, as kernels/programs.h does them, over tuples of tensors. What is
 # unusual among them (subclasses, tensors without numbers, other dtypes, memory that must not be written) it
 # leaves alone and says so: the same formula is then done by ops. `gather_states` finds the gradients and the
-# states of parameters, `count_up` counts their steps, `clear_grads` and `zero_all` forget and zero, `fold_each`
-# makes a norm or a maximum of each.
+# states of parameters, `count_up` counts their steps, `clear_grads` and `zero_all` forget and zero,
+# `fold_each` makes a norm or a maximum of each.
 #
 # From other parts: KIND (pointwise.pxi); Tensor, wrap (tensor.pxi); is_plain, requires (dispatch.pxi);
 # bump_version, same_shape, self_overlaps (inplace.pxi); unwatched (gradients.pxi); pb_thread (_engine.pyx).
@@ -198,7 +198,9 @@ def gather_states(params, state, tuple names):
             found = NULL
             fresh.append(p)
         for k in range(count):
-            value = NULL if found == NULL else PyDict_GetItem(<object>found, <object>PyTuple_GET_ITEM(names, k))
+            value = NULL
+            if found != NULL:
+                value = PyDict_GetItem(<object>found, <object>PyTuple_GET_ITEM(names, k))
             (<list>lists[k]).append(None if value == NULL else <object>value)
     return (fresh, kept, grads, *lists)
 

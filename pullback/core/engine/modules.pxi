@@ -46,8 +46,8 @@ cdef object _detached(object x):
     return x.detach()
 
 
-cdef int _save(object module, dict own, object state, str path, str prefix, bint keep_vars, object metadata,
-               dict versions) except -1:
+cdef int _save_below(object module, dict own, object state, str path, str prefix, bint keep_vars,
+                     object metadata, dict versions) except -1:
     cdef dict below
     cdef str name, inner
     metadata[path] = {"version": <object>PyDict_GetItem(versions, type(module))}
@@ -67,7 +67,7 @@ cdef int _save(object module, dict own, object state, str path, str prefix, bint
         inner = path + "."
         if PyDict_GetItem(versions, type(child)) != NULL and not (
                 below["_state_dict_hooks"] or below["_state_dict_pre_hooks"] or "state_dict" in below):
-            _save(child, below, state, path, inner, keep_vars, metadata, versions)
+            _save_below(child, below, state, path, inner, keep_vars, metadata, versions)
         else:
             child.state_dict(destination=state, prefix=inner, keep_vars=keep_vars)
     return 0
@@ -79,4 +79,4 @@ def save_module(module, state, str prefix, bint keep_vars, metadata, dict versio
     `versions` has the version of each class that is saved as Module is. A module below of another class, or
     one with hooks for it, is asked by its `state_dict`.
     """
-    _save(module, module.__dict__, state, prefix[:-1], prefix, keep_vars, metadata, versions)
+    _save_below(module, module.__dict__, state, prefix[:-1], prefix, keep_vars, metadata, versions)
