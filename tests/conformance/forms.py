@@ -127,6 +127,6 @@ def refusal(call: Call) -> Any:
 def _text(error: Exception) -> str:
     """A message without links and C++ positions, under one name for both libraries."""
     text = re.sub(r"\s*\(Triggered internally at [^)]*\)", "", str(error)).partition("\nException raised")[0]
-    text = text.replace("_C.TensorBase", "core._engine.Tensor")  # the class that has the operators
+    text = text.replace("_C.TensorBase", "Tensor")  # the class that has the operators
     text = re.sub(r"(https?://|github\.com/)[^\s)]+", "<url>", text)
     return re.sub(r"\s+", " ", text.replace("pullback.", "torch.")).strip()
