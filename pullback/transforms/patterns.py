@@ -392,17 +392,21 @@ def _by_zeros(a: Tensor, b: Tensor, left: Any, right: Any) -> Any:
 
 
 def _by_slices(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
-    """An op along `dim`: each element of the result depends on the slice that it lies in."""
+    """An op along `dim`: an element of the result depends on the slice of each operand that it lies in."""
     dim = args[op.params.index("dim")]
-    tensors = _operands(op, args)
-    if len(tensors) != 1 or (dim is not None and not isinstance(dim, (int, tuple, list))):
+    if dim is not None and not isinstance(dim, (int, tuple, list)):
         return None
-    shape = tensors[0].shape
+    dependent = [(x.shape, p) for x, p in zip(_operands(op, args), patterns, strict=True) if p is not None]
+    shape = dependent[0][0]
     dims = range(len(shape)) if dim is None or dim in ((), []) else [dim] if isinstance(dim, int) else dim
     dims = tuple({d % max(len(shape), 1) for d in dims})
-    reduced = tuple(1 if d in dims else n for d, n in enumerate(shape))
-    groups = np.broadcast_to(_element_numbers(reduced), shape)
-    union = _gathered(patterns[0], groups, math.prod(reduced))
+    reduced = _with_ones(shape, dims)
+    union = None
+    for own, pattern in dependent:
+        if _with_ones(own, dims) != reduced:
+            return None
+        groups = np.broadcast_to(_element_numbers(reduced), own)
+        union = _either(union, _gathered(pattern, groups, math.prod(reduced)))
     found = []
     for wanted in shapes:
         if math.prod(wanted) == math.prod(reduced):
@@ -414,6 +418,11 @@ def _by_slices(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
         else:
             return None
     return found
+
+
+def _with_ones(shape: Any, dims: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape with these dims of size one."""
+    return tuple(1 if d in dims else n for d, n in enumerate(shape))
 
 
 def _by_units(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:

@@ -36,7 +36,11 @@ ROUTES = {
 
 
 def calls_of(run):
-    """The Python functions that a second run calls, in order: the file and the name of each."""
+    """The Python functions that a run calls, in order: the file and the name of each.
+
+    What a first run plans and a second one records, later ones find.
+    """
+    run()
     run()
     found = []
 

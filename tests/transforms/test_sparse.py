@@ -87,6 +87,10 @@ HESSIANS = {
     "Rosenbrock": lambda x: (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum(),
     "arrow": lambda x: x.sin().sum() + (x[0] * x[1:]).sum(),
     "blocks": lambda x: torch.logsumexp(x.reshape(4, 4), 1).sum(),
+    "products": lambda x: (x.reshape(4, 4).prod(1) ** 2).sum(),
+    "running products": lambda x: (x.reshape(4, 4).cumprod(0) ** 2).sum(),
+    "running logarithms": lambda x: (x.reshape(4, 4).logcumsumexp(1) ** 2).sum(),
+    "softmax": lambda x: (torch.softmax(x.reshape(2, 2, 4), 1) ** 3).sum(),
     "written in place": lambda x: (x * 2).sin_().mul_(x + 1).tanh_().sum(),
     "saved results": lambda x: (x[::2].exp() * torch.sigmoid(x[1::2])).sum(),
     "grid": lambda x: sum(

@@ -66,26 +66,29 @@ def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Te
     result = unsqueeze_reduced(result, self.ndim, dim, keepdim)
     g = unsqueeze_reduced(g, self.ndim, dim, keepdim)
     if self.dtype.kind == "f" and g.ndim == self.ndim:
-        return _logsumexp_slope(g, self, result)
+        return _logsumexp_slope(
+            g, self, result, reduced_axes(dim, keepdim, self.ndim) or tuple(range(g.ndim))
+        )
     return g * conj(ops.exp(self - result))
 
 
 @op(name="logsumexp_slope", places="", batch="together")
-def _logsumexp_slope(self: Array, input: Array, total: Array) -> Array:
-    """`self * exp(input - total)`, self and total with dims of one where they were summed."""
+def _logsumexp_slope(self: Array, input: Array, total: Array, dim: tuple[int, ...]) -> Array:
+    """`self * exp(input - total)`, self and total with dims of one where they were summed: at `dim`."""
     return self * np.exp(input - total)
 
 
 @_logsumexp_slope.prepare
-def _plan_logsumexp_slope(self: Spec, input: Spec, total: Spec) -> Plan:
+def _plan_logsumexp_slope(self: Spec, input: Spec, total: Spec, dim: tuple[int, ...]) -> Plan:
     result = Spec(input.dtype, input.shape)
-    axes = [d for d, (n, one) in enumerate(zip(input.shape, total.shape, strict=True)) if n != one]
     operands = [placed(t, input.ndim) for t in (self, input, total, result)]
-    return row_plan("logsumexp_slope", result, operands, 3, input.shape, axes)
+    return row_plan("logsumexp_slope", result, operands, 3, input.shape, dim)
 
 
 @_logsumexp_slope.joint_vjp
-def _logsumexp_slope_vjp(g: Tensor, self: Tensor, input: Tensor, total: Tensor) -> tuple[Tensor, ...]:
+def _logsumexp_slope_vjp(
+    g: Tensor, self: Tensor, input: Tensor, total: Tensor, dim: tuple[int, ...]
+) -> tuple[Tensor, ...]:
     soft = ops.exp(input - total)
     through = g * self * soft
     return ops.sum_to_size(g * soft, total.shape), through, ops.sum_to_size(-through, total.shape)
