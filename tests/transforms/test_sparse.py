@@ -75,7 +75,13 @@ def test_jacobian_is_the_dense_one_on_an_exact_pattern(name):
 def test_a_pattern_may_be_too_large_but_not_too_small():
     torch.manual_seed(2)
     x = normal(6)
-    for f in (lambda x: x.cumsum(0), lambda x: x.sort()[0], lambda x: x.reshape(2, 3).amax(1), torch.cumsum):
+    for f in (
+        lambda x: x.cumsum(0),
+        lambda x: x.sort()[0],
+        lambda x: x.reshape(2, 3).amax(1),
+        lambda x: x.reshape(2, 3).renorm(2, 0, 0.5),
+        torch.cumsum,
+    ):
         f = f if f is not torch.cumsum else lambda x: torch.linspace(0, 1, 6, dtype=DOUBLE).cumsum(0) * x
         expected = dense_jacobian(f, x)
         np.testing.assert_allclose(torch.sparse_jacobian(f, x).toarray(), expected, rtol=1e-12)

@@ -263,19 +263,11 @@ def _dist_batch(level: Any, op: Op, self: Any, other: Any, p: float) -> Any:
 _EPSILON = 1e-7  # what PyTorch adds to a norm before it divides
 
 
-@op(name="renorm", places="")
-def _renorm(self: Array, p: float, dim: int, maxnorm: float) -> Array:
-    """Scales those slices along `dim` whose norm of order `p` exceeds `maxnorm` down to it.
-
-    RuntimeError for fewer than two dims, `p` not positive, or `maxnorm` negative.
-
-    >>> import pullback as torch
-    >>> torch.tensor([[3.0, 4.0], [0.3, 0.4]]).renorm(2, 0, 1.0)
-    tensor([[0.6000, 0.8000],
-            [0.3000, 0.4000]])
-    """
-    dim = _checked_renorm(self, p, dim, maxnorm)
-    sizes = norm_array(self, p, tuple(i for i in range(self.ndim) if i != dim), True)
+@op(name="renorm", places="", shown_as={"kept": "dim"})
+def _renorm(self: Array, p: float, kept: int, maxnorm: float) -> Array:
+    """Scales the slices along the dim that is kept; norms go over all others."""
+    kept = _checked_renorm(self, p, kept, maxnorm)
+    sizes = norm_array(self, p, tuple(i for i in range(self.ndim) if i != kept), True)
     scale = np.where(sizes > maxnorm, maxnorm / (sizes + sizes.dtype.type(_EPSILON)), 1)
     return self * scale.astype(sizes.dtype)
 
@@ -294,13 +286,13 @@ def _checked_renorm(self: Array, p: float, dim: int, maxnorm: float) -> int:
 
 
 @_renorm.meta
-def _renorm_shape(self: Array, p: float, dim: int, maxnorm: float) -> Array:
-    _checked_renorm(self, p, dim, maxnorm)
+def _renorm_shape(self: Array, p: float, kept: int, maxnorm: float) -> Array:
+    _checked_renorm(self, p, kept, maxnorm)
     return meta_array(self.shape, self.dtype)
 
 
-def _renorm_vjp(g: Tensor, self: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
-    others = tuple(i for i in range(self.ndim) if i != dim % self.ndim)
+def _renorm_vjp(g: Tensor, self: Tensor, p: float, kept: int, maxnorm: float) -> Tensor:
+    others = tuple(i for i in range(self.ndim) if i != kept % self.ndim)
     sizes = _vector_norm(self, p, others, True, None)
     large = sizes > maxnorm
     scale = ops.where(large, maxnorm / (sizes + _EPSILON), 1.0)
@@ -313,15 +305,32 @@ _renorm.vjp(self=_renorm_vjp)
 
 
 @_renorm.batch
-def _renorm_batch(level: Any, op: Op, self: Any, p: float, dim: int, maxnorm: float) -> Any:
+def _renorm_batch(level: Any, op: Op, self: Any, p: float, kept: int, maxnorm: float) -> Any:
     """The slices of all samples are those of one tensor."""
-    dim = shifted(dim, self.ndim)
+    dim = shifted(kept, self.ndim)
     front = ops.movedim(self.physical, dim, 1)
     flat = ops.reshape(front, (level.size * front.shape[1], -1))
     return level.wrap(ops.movedim(ops.reshape(op(flat, p, 0, maxnorm), front.shape), 1, dim))
 
 
-renorm = explained(_renorm, places="tmi")
+@explained
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None) -> Tensor:
+    """Scales those slices along `dim` whose norm of order `p` exceeds `maxnorm` down to it.
+
+    RuntimeError for fewer than two dims, `p` not positive, or `maxnorm` negative.
+
+    >>> import pullback as torch
+    >>> torch.tensor([[3.0, 4.0], [0.3, 0.4]]).renorm(2, 0, 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    return _renorm(input, p, dim, maxnorm, out=out)
+
+
+@function(places="m")
+def renorm_(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """`renorm` into the tensor itself."""
+    return _renorm.inplace(input, p, dim, maxnorm)
 
 
 # ---------------------------------------------------------------------------------- of matrices
