@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,14 @@ def pullback_only(reason):
 
 
 def run_python(*arguments, cwd=None, **options):
-    """Run Python with these arguments in a process of its own, with the library under test importable."""
+    """Run Python with these arguments in a process of its own, with the library under test importable.
+
+    It runs outside the checkout, whose sources Python would find before the library.
+    """
     environment = {**os.environ, "PYTHONPATH": str(Path(torch.__file__).resolve().parents[1])}
     command = [sys.executable, *map(str, arguments)]
     settings = {"capture_output": True, "text": True, "timeout": 120, **options}
-    return subprocess.run(command, env=environment, cwd=cwd, check=False, **settings)
+    return subprocess.run(command, env=environment, cwd=cwd or tempfile.gettempdir(), check=False, **settings)
 
 
 def leaf(values, dtype=None):
