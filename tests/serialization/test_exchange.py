@@ -96,6 +96,7 @@ def run(library, program, folder):
     done = subprocess.run(
         [sys.executable, "-c", source + program],
         env={**os.environ, "PYTHONPATH": home},
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,

@@ -135,8 +135,11 @@ def rot90(self: Array, k: int = 1, dims: Sequence[int] = (0, 1)) -> Array:
 
 
 def _turned(self: Array, k: int, dims: Any) -> Pieces:
-    turned = np.rot90(self, k, _checked_plane(self, dims))
-    return Pieces(turned.shape, [(..., turned)], strides=preserved_strides(turned))
+    first, second = _checked_plane(self, dims)
+    turned, strides = np.rot90(self, k, (first, second)), list(preserved_strides(self))
+    if k % 2:  # as a flip, which keeps the order of dims, and a transpose
+        strides[first], strides[second] = strides[second], strides[first]
+    return Pieces(turned.shape, [(..., turned)], strides=tuple(strides))
 
 
 rot90.prepare(plan_by(_turned))

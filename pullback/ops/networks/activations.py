@@ -20,6 +20,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import elementwise, function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.signatures import signature_of, without
+from pullback.core.strides import contiguous_strides
 from pullback.core.types import Array
 from pullback.ops.reductions.row_plans import Lying, elementwise_plan, placed, strides_of
 from pullback.ops.shared.dims import wrap_dim
@@ -351,6 +352,8 @@ def _plan_glu(self: Spec, dim: int) -> Plan:
     axis, shape = _glu_axis(self, dim), list(self.shape)
     shape[axis] //= 2
     result = Spec(self.dtype, tuple(shape))
+    if contiguous_strides(self.shape) != tuple(n // self.dtype.itemsize for n in strides_of(self)):
+        return Plan(result)  # the result lies in memory as its input does, which the kernel sees to
     operands = [*_halves(self, axis), placed(result, self.ndim)]
     return elementwise_plan("glu", result, operands, 2, result.shape)
 

@@ -523,7 +523,7 @@ def native_group_norm(
 # ----------------------------------------------------------------------- rms_norm and normalize
 
 
-@op(name="rms_normalization", places="", takes_half=True)
+@op(name="rms_normalization", places="", takes_half=True, grad_name="MulBackward0")
 def _rms_norm(self: Array, weight: Array | None, frame: Frame, eps: float) -> Any:
     """The norm without a mean: y and 1 / root of the mean square."""
     x = _plain(self, frame[0])
