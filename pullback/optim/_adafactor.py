@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback import ops
 from pullback.core._engine import Tensor, count_up
@@ -18,7 +18,6 @@ from pullback.optim.optimizer import (
     scalar,
     unrecorded,
     unscaled,
-    upgrade,
 )
 
 __all__ = ["Adafactor", "adafactor"]
@@ -32,6 +31,9 @@ class Adafactor(Optimizer):
     `t**beta2_decay`. The step has at most the root mean square `d`, and is scaled by the parameter's, at
     least `eps[1]`, and by `min(lr, 1 / sqrt(t))`.
     """
+
+    _pairs: ClassVar[dict[str, tuple[str, str]]] = {"eps": ("eps1", "eps2")}
+    _later: ClassVar[dict[str, Any]] = {"foreach": None}
 
     def __init__(
         self,
@@ -63,10 +65,6 @@ class Adafactor(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        upgrade(self, {"foreach": None})
-
     def _names(self, group: Group) -> tuple[str, ...]:
         return ("row_var", "col_var", "variance", "step")
 
@@ -82,29 +80,7 @@ class Adafactor(Optimizer):
     @unrecorded
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            params, grads, rows, columns, variances, steps = self._gather(group)
-            eps1, eps2 = group["eps"]
-            adafactor(
-                params,
-                grads,
-                rows,
-                columns,
-                variances,
-                steps,
-                d=group["d"],
-                lr=group["lr"],
-                beta2_decay=group["beta2_decay"],
-                weight_decay=group["weight_decay"],
-                eps1=eps1,
-                eps2=eps2,
-                foreach=group["foreach"],
-                maximize=group["maximize"],
-                grad_scale=getattr(self, "grad_scale", None),
-                found_inf=getattr(self, "found_inf", None),
-            )
-        return loss
+        return self._step_by(adafactor, closure)
 
 
 def _size(x: Any) -> float:

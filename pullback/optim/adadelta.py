@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
@@ -19,7 +19,6 @@ from pullback.optim.optimizer import (
     check_steps,
     scalar,
     steps_up,
-    upgrade,
     zeros_for,
 )
 
@@ -33,6 +32,12 @@ class Adadelta(Optimizer):
     """
 
     _state_names = ("square_avg", "acc_delta", "step")
+    _later: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
 
     def __init__(
         self,
@@ -63,36 +68,13 @@ class Adadelta(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
-        upgrade(self, options)
-
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
         return {"step": scalar(), "square_avg": zeros_for(p), "acc_delta": zeros_for(p)}
 
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            params, grads, squares, deltas, steps = self._gather(group)
-            adadelta(
-                params,
-                grads,
-                squares,
-                deltas,
-                steps,
-                lr=group["lr"],
-                rho=group["rho"],
-                eps=group["eps"],
-                weight_decay=group["weight_decay"],
-                foreach=group["foreach"],
-                maximize=group["maximize"],
-                differentiable=group["differentiable"],
-                capturable=group["capturable"],
-            )
-        return loss
+        return self._step_by(adadelta, closure)
 
 
 @formula

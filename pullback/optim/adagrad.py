@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
@@ -21,7 +21,6 @@ from pullback.optim.optimizer import (
     scalar,
     steps_up,
     unscaled,
-    upgrade,
     zeros_for,
 )
 
@@ -35,6 +34,12 @@ class Adagrad(Optimizer):
     """
 
     _state_names = ("sum", "step")
+    _later: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "fused": None,
+    }
 
     def __init__(
         self,
@@ -75,11 +80,6 @@ class Adagrad(Optimizer):
             for p in group["params"]:
                 self.state[p].update(self._new_state(p, group))
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        options = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
-        upgrade(self, options)
-
     def share_memory(self) -> None:
         """Moves the sums to shared memory."""
         for group in self.param_groups:
@@ -96,26 +96,7 @@ class Adagrad(Optimizer):
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            params, grads, sums, steps = self._gather(group)
-            adagrad(
-                params,
-                grads,
-                sums,
-                steps,
-                lr=group["lr"],
-                weight_decay=group["weight_decay"],
-                lr_decay=group["lr_decay"],
-                eps=group["eps"],
-                foreach=group["foreach"],
-                maximize=group["maximize"],
-                differentiable=group["differentiable"],
-                fused=group["fused"],
-                grad_scale=getattr(self, "grad_scale", None),
-                found_inf=getattr(self, "found_inf", None),
-            )
-        return loss
+        return self._step_by(adagrad, closure)
 
 
 @formula

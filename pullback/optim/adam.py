@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
@@ -23,7 +23,6 @@ from pullback.optim.optimizer import (
     scalar,
     steps_up,
     unscaled,
-    upgrade,
     zeros_for,
 )
 
@@ -45,6 +44,16 @@ class Adam(Optimizer):
     >>> x
     tensor([ 0.5000, -1.5000], requires_grad=True)
     """
+
+    _later: ClassVar[dict[str, Any]] = {
+        "amsgrad": False,
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "decoupled_weight_decay": False,
+        "fused": None,
+    }
 
     def __init__(
         self,
@@ -92,12 +101,6 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
         check_fused(self, fused, foreach, differentiable)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        options = {"amsgrad": False, "maximize": False, "foreach": None, "capturable": False}
-        options |= {"differentiable": False, "decoupled_weight_decay": False, "fused": None}
-        upgrade(self, options)
-
     def _names(self, group: Group) -> tuple[str, ...]:
         largest = ("max_exp_avg_sq",) if group["amsgrad"] else ()
         return ("exp_avg", "exp_avg_sq", *largest, "step")
@@ -108,6 +111,10 @@ class Adam(Optimizer):
         state = {"step": scalar(fused=group["fused"]), "exp_avg": zeros_for(p), "exp_avg_sq": zeros_for(p)}
         return {**state, "max_exp_avg_sq": zeros_for(p)} if group["amsgrad"] else state
 
+    def _lists(self, group: Group) -> list[list[Any]]:
+        params, grads, means, squares, *largest, steps = self._gather(group)
+        return [params, grads, means, squares, largest[0] if largest else [], steps]
+
     def _init_group(self, group: Group, *lists: list[Any]) -> bool:
         params, grads, means, squares, largest, steps = lists
         between = (largest,) if group["amsgrad"] else ()
@@ -116,33 +123,7 @@ class Adam(Optimizer):
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            params, grads, means, squares, *largest, steps = self._gather(group)
-            beta1, beta2 = group["betas"]
-            adam(
-                params,
-                grads,
-                means,
-                squares,
-                largest[0] if largest else [],
-                steps,
-                foreach=group["foreach"],
-                capturable=group["capturable"],
-                differentiable=group["differentiable"],
-                fused=group["fused"],
-                grad_scale=getattr(self, "grad_scale", None),
-                found_inf=getattr(self, "found_inf", None),
-                decoupled_weight_decay=group["decoupled_weight_decay"],
-                amsgrad=group["amsgrad"],
-                beta1=beta1,
-                beta2=beta2,
-                lr=group["lr"],
-                weight_decay=group["weight_decay"],
-                eps=group["eps"],
-                maximize=group["maximize"],
-            )
-        return loss
+        return self._step_by(adam, closure)
 
 
 def _refusal(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
@@ -20,7 +20,6 @@ from pullback.optim.optimizer import (
     check_steps,
     scalar,
     steps_up,
-    upgrade,
     zeros_for,
 )
 
@@ -34,6 +33,12 @@ class Adamax(Optimizer):
     """
 
     _state_names = ("exp_avg", "exp_inf", "step")
+    _later: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
 
     def __init__(
         self,
@@ -64,38 +69,13 @@ class Adamax(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
-        upgrade(self, options)
-
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
         return {"step": scalar(), "exp_avg": zeros_for(p), "exp_inf": zeros_for(p)}
 
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            params, grads, means, largest, steps = self._gather(group)
-            adamax(
-                params,
-                grads,
-                means,
-                largest,
-                steps,
-                eps=group["eps"],
-                beta1=beta1,
-                beta2=beta2,
-                lr=group["lr"],
-                weight_decay=group["weight_decay"],
-                foreach=group["foreach"],
-                maximize=group["maximize"],
-                differentiable=group["differentiable"],
-                capturable=group["capturable"],
-            )
-        return loss
+        return self._step_by(adamax, closure)
 
 
 @formula

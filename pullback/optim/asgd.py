@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback import ops
 from pullback.core._engine import Tensor, count_up
@@ -21,7 +21,6 @@ from pullback.optim.optimizer import (
     check_rate,
     check_steps,
     scalar,
-    upgrade,
     zeros_for,
 )
 
@@ -35,6 +34,12 @@ class ASGD(Optimizer):
     """
 
     _state_names = ("mu", "ax", "eta", "step")
+    _later: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
 
     def __init__(
         self,
@@ -66,8 +71,6 @@ class ASGD(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
-        upgrade(self, options)
         for kept in self.state.values():
             for name in ("eta", "mu"):
                 if kept and not isinstance(kept[name], Tensor):
@@ -77,30 +80,14 @@ class ASGD(Optimizer):
         lr = group["lr"].item() if isinstance(group["lr"], Tensor) else group["lr"]
         return {"step": scalar(), "eta": scalar(lr), "mu": scalar(1.0), "ax": zeros_for(p)}
 
+    def _lists(self, group: Group) -> list[list[Any]]:
+        params, grads, mus, means, etas, steps = self._gather(group)
+        return [params, grads, means, mus, etas, steps]
+
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            params, grads, mus, means, etas, steps = self._gather(group)
-            asgd(
-                params,
-                grads,
-                means,
-                mus,
-                etas,
-                steps,
-                lambd=group["lambd"],
-                lr=group["lr"],
-                t0=group["t0"],
-                alpha=group["alpha"],
-                weight_decay=group["weight_decay"],
-                foreach=group["foreach"],
-                maximize=group["maximize"],
-                differentiable=group["differentiable"],
-                capturable=group["capturable"],
-            )
-        return loss
+        return self._step_by(asgd, closure)
 
 
 @formula

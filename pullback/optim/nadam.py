@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback import ops
 from pullback.core._engine import Tensor, count_up
@@ -22,7 +22,6 @@ from pullback.optim.optimizer import (
     check_rate,
     check_steps,
     scalar,
-    upgrade,
     zeros_for,
 )
 
@@ -36,6 +35,13 @@ class NAdam(Optimizer):
     """
 
     _state_names = ("exp_avg", "exp_avg_sq", "mu_product", "step")
+    _later: ClassVar[dict[str, Any]] = {
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "decoupled_weight_decay": False,
+    }
 
     def __init__(
         self,
@@ -73,8 +79,6 @@ class NAdam(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        options = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False}
-        upgrade(self, {**options, "decoupled_weight_decay": False})
         for kept in self.state.values():
             if kept and not isinstance(kept["mu_product"], Tensor):
                 kept["mu_product"] = ops.tensor(kept["mu_product"], dtype=_get_scalar_dtype())
@@ -86,30 +90,7 @@ class NAdam(Optimizer):
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            params, grads, means, squares, products, steps = self._gather(group)
-            nadam(
-                params,
-                grads,
-                means,
-                squares,
-                products,
-                steps,
-                beta1=beta1,
-                beta2=beta2,
-                lr=group["lr"],
-                weight_decay=group["weight_decay"],
-                momentum_decay=group["momentum_decay"],
-                eps=group["eps"],
-                maximize=group["maximize"],
-                decoupled_weight_decay=group["decoupled_weight_decay"],
-                foreach=group["foreach"],
-                capturable=group["capturable"],
-                differentiable=group["differentiable"],
-            )
-        return loss
+        return self._step_by(nadam, closure)
 
 
 @formula

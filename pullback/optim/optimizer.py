@@ -13,7 +13,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from pullback import ops
 from pullback.autograd import enable_grad
@@ -71,32 +71,33 @@ def register_optimizer_step_post_hook(hook: Callable[..., None]) -> RemovableHan
     return _register(_global_optimizer_post_hooks, hook)
 
 
-def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A step that is recorded where the optimizer is differentiable, and else is not."""
-
+def _recorded_if(wanted: Callable[[Any], bool], step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = set_grad_enabled(bool(self.defaults["differentiable"]))
+        before = set_grad_enabled(wanted(self))
         try:
             return step(self, *args, **kwargs)
         finally:
             set_grad_enabled(before)
 
     return wrapped
+
+
+def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step that is recorded where the optimizer is differentiable, and else is not."""
+    return _recorded_if(lambda self: bool(self.defaults["differentiable"]), step)
 
 
 def unrecorded(step: Callable[..., Any]) -> Callable[..., Any]:
     """A step that is never recorded."""
+    return _recorded_if(lambda self: False, step)
 
-    @functools.wraps(step)
-    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = set_grad_enabled(False)
-        try:
-            return step(self, *args, **kwargs)
-        finally:
-            set_grad_enabled(before)
 
-    return wrapped
+@functools.cache
+def _names_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The arguments of a function on lists, in their order."""
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 class Optimizer:
@@ -119,6 +120,10 @@ class Optimizer:
     OptimizerPostHook: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], None]
 
     _state_names: tuple[str, ...] = ()
+    _pairs: ClassVar[dict[str, tuple[str, str]]] = {
+        "betas": ("beta1", "beta2")
+    }  # options that are two arguments
+    _later: ClassVar[dict[str, Any]] = {}  # options that older states lack
     _optimizer_step_pre_hooks: dict[int, Callable[..., Any]]
     _optimizer_step_post_hooks: dict[int, Callable[..., Any]]
     _optimizer_state_dict_pre_hooks: dict[int, Callable[..., Any]]
@@ -158,6 +163,8 @@ class Optimizer:
         self._make_hooks()
         self._patch_step_function()
         self.defaults.setdefault("differentiable", False)
+        if self._later:
+            upgrade(self, self._later)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -174,6 +181,22 @@ class Optimizer:
         `closure` computes the loss anew and makes the gradients; what it returns is returned.
         """
         raise NotImplementedError
+
+    def _step_by(self, update: Callable[..., None], closure: Callable[[], Any] | None) -> Any:
+        """A step by a function on lists: it gets those of each group, and of the options what it names."""
+        loss = self._loss(closure)
+        for group in self.param_groups:
+            lists = self._lists(group)
+            options = {name: getattr(self, name, None) for name in ("grad_scale", "found_inf")} | group
+            for pair, names in self._pairs.items():
+                options.update(zip(names, group.get(pair, ()), strict=False))
+            wanted = _names_of(update)[len(lists) :]
+            update(*lists, **{name: options[name] for name in wanted if name in options})
+        return loss
+
+    def _lists(self, group: Group) -> list[list[Any]]:
+        """The lists of a group, as the function on lists takes them."""
+        return self._gather(group)
 
     @staticmethod
     def _loss(closure: Callable[[], Any] | None) -> Any:
@@ -505,14 +528,14 @@ def check_steps(steps: Sequence[Any]) -> None:
         raise RuntimeError("API has changed, `state_steps` argument must contain a list of singleton tensors")
 
 
-def upgrade(optimizer: Any, options: dict[str, Any], step: bool = True) -> None:
+def upgrade(optimizer: Any, options: dict[str, Any]) -> None:
     """Gives groups of an older state the options that they lack; counts of steps become tensors."""
     for group in optimizer.param_groups:
         for key, value in options.items():
             group.setdefault(key, value)
         for p in group["params"]:
             state = optimizer.state.get(p, {})
-            if step and "step" in state and not isinstance(state["step"], Tensor):
+            if "step" in state and not isinstance(state["step"], Tensor):
                 state["step"] = ops.tensor(
                     float(state["step"]), dtype=_get_scalar_dtype(is_fused=group.get("fused"))
                 )

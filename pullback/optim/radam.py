@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
@@ -20,7 +20,6 @@ from pullback.optim.optimizer import (
     check_steps,
     scalar,
     steps_up,
-    upgrade,
     zeros_for,
 )
 
@@ -35,6 +34,13 @@ class RAdam(Optimizer):
     """
 
     _state_names = ("exp_avg", "exp_avg_sq", "step")
+    _later: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+        "decoupled_weight_decay": False,
+    }
 
     def __init__(
         self,
@@ -67,39 +73,13 @@ class RAdam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
-        upgrade(self, {**options, "decoupled_weight_decay": False})
-
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
         return {"step": scalar(), "exp_avg": zeros_for(p), "exp_avg_sq": zeros_for(p)}
 
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            params, grads, means, squares, steps = self._gather(group)
-            radam(
-                params,
-                grads,
-                means,
-                squares,
-                steps,
-                beta1=beta1,
-                beta2=beta2,
-                lr=group["lr"],
-                weight_decay=group["weight_decay"],
-                eps=group["eps"],
-                maximize=group["maximize"],
-                foreach=group["foreach"],
-                capturable=group["capturable"],
-                differentiable=group["differentiable"],
-                decoupled_weight_decay=group["decoupled_weight_decay"],
-            )
-        return loss
+        return self._step_by(radam, closure)
 
 
 @formula

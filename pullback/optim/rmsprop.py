@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
@@ -19,7 +19,6 @@ from pullback.optim.optimizer import (
     check_steps,
     scalar,
     steps_up,
-    upgrade,
     zeros_for,
 )
 
@@ -32,6 +31,15 @@ class RMSprop(Optimizer):
     With `centered` the square of the gradient's mean is subtracted first; with `momentum` the steps are
     summed in a buffer that fades.
     """
+
+    _later: ClassVar[dict[str, Any]] = {
+        "momentum": 0,
+        "centered": False,
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
 
     def __init__(
         self,
@@ -66,11 +74,6 @@ class RMSprop(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        options = {"momentum": 0, "centered": False, "foreach": None, "maximize": False}
-        upgrade(self, {**options, "differentiable": False, "capturable": False})
-
     def _names(self, group: Group) -> tuple[str, ...]:
         buffer = ("momentum_buffer",) if group["momentum"] > 0 else ()
         return ("square_avg", *buffer, *("grad_avg",) * bool(group["centered"]), "step")
@@ -84,13 +87,13 @@ class RMSprop(Optimizer):
         return state
 
     def _lists(self, group: Group) -> list[list[Any]]:
-        """What `_gather` gives, with empty lists for what is not kept: `rmsprop`'s first arguments."""
         params, grads, squares, *rest, steps = self._gather(group)
         buffers = rest.pop(0) if group["momentum"] > 0 else []
-        return [params, grads, squares, buffers, rest[0] if rest else [], steps]
+        return [params, grads, squares, rest[0] if rest else [], buffers, steps]
 
     def _init_group(self, group: Group, *lists: list[Any]) -> bool:
-        found = self._lists(group)
+        params, grads, squares, means, buffers, steps = self._lists(group)
+        found = [params, grads, squares, buffers, means, steps]
         for given, more in zip(lists, found, strict=True):
             given += more
         return any(p.is_complex() for p in found[0])
@@ -98,28 +101,7 @@ class RMSprop(Optimizer):
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            params, grads, squares, buffers, means, steps = self._lists(group)
-            rmsprop(
-                params,
-                grads,
-                squares,
-                means,
-                buffers,
-                steps,
-                lr=group["lr"],
-                alpha=group["alpha"],
-                eps=group["eps"],
-                weight_decay=group["weight_decay"],
-                momentum=group["momentum"],
-                centered=group["centered"],
-                foreach=group["foreach"],
-                maximize=group["maximize"],
-                differentiable=group["differentiable"],
-                capturable=group["capturable"],
-            )
-        return loss
+        return self._step_by(rmsprop, closure)
 
 
 @formula

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback import ops
 from pullback.core._engine import Tensor
@@ -20,7 +20,6 @@ from pullback.optim.optimizer import (
     check_steps,
     scalar,
     steps_up,
-    upgrade,
     zeros_for,
 )
 
@@ -35,6 +34,16 @@ class Rprop(Optimizer):
     """
 
     _state_names = ("prev", "step_size", "step")
+    _pairs: ClassVar[dict[str, tuple[str, str]]] = {
+        "etas": ("etaminus", "etaplus"),
+        "step_sizes": ("step_size_min", "step_size_max"),
+    }
+    _later: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
 
     def __init__(
         self,
@@ -61,11 +70,6 @@ class Rprop(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        options = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
-        upgrade(self, options)
-
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
         lr = group["lr"].item() if isinstance(group["lr"], Tensor) else group["lr"]
         size = ops.full_like(p, complex(lr, lr) if p.is_complex() else lr)
@@ -74,27 +78,7 @@ class Rprop(Optimizer):
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the loss anew, which is returned."""
-        loss = self._loss(closure)
-        for group in self.param_groups:
-            etaminus, etaplus = group["etas"]
-            smallest, largest = group["step_sizes"]
-            params, grads, prevs, sizes, steps = self._gather(group)
-            rprop(
-                params,
-                grads,
-                prevs,
-                sizes,
-                steps,
-                step_size_min=smallest,
-                step_size_max=largest,
-                etaminus=etaminus,
-                etaplus=etaplus,
-                foreach=group["foreach"],
-                maximize=group["maximize"],
-                differentiable=group["differentiable"],
-                capturable=group["capturable"],
-            )
-        return loss
+        return self._step_by(rprop, closure)
 
 
 @formula

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pullback import ops
 from pullback.core._engine import Tensor
@@ -20,7 +20,6 @@ from pullback.optim.optimizer import (
     check_fused,
     check_rate,
     unscaled,
-    upgrade,
 )
 
 __all__ = ["SGD", "sgd"]
@@ -45,6 +44,13 @@ class SGD(Optimizer):
     """
 
     _state_names = ("momentum_buffer",)
+    _later: ClassVar[dict[str, Any]] = {
+        "nesterov": False,
+        "maximize": False,
+        "foreach": None,
+        "differentiable": False,
+        "fused": False,
+    }
 
     def __init__(
         self,
@@ -80,11 +86,6 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
         check_fused(self, fused, foreach, differentiable)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        options = {"nesterov": False, "maximize": False, "foreach": None, "differentiable": False}
-        upgrade(self, {**options, "fused": False}, step=False)
 
     def _names(self, group: Group) -> tuple[str, ...]:
         return self._state_names if group["momentum"] else ()
