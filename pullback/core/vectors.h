@@ -4,12 +4,6 @@
 #ifndef PB_VECTORS_H
 #define PB_VECTORS_H
 
-/* Flags of floating-point traps and errno are not looked at; without this, GCC keeps every choice a branch,
-   and calls a function for each root. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-trapping-math", "no-math-errno")
-#endif
-
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
 #define PB_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
@@ -22,6 +16,13 @@
 #else
 #define PB_INLINE static inline __attribute__((always_inline))
 #define PB_RESTRICT restrict
+#endif
+
+/* Before a loop whose result lies apart from the operands, or exactly where one lies: it is vector code. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define PB_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define PB_INDEPENDENT
 #endif
 
 #endif

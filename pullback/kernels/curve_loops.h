@@ -136,7 +136,7 @@ PB_INLINE PB_REAL F(logaddexp2)(PB_REAL x, PB_REAL y) {
 }
 
 /* Orthogonal polynomials of whole order n, in double: 0 for orders below zero. */
-#define CHEBYSHEV(name, first)                                                                   \
+#define CHEBYSHEV(name, first)                                                                      \
     PB_INLINE PB_REAL F(chebyshev_polynomial_##name)(PB_REAL v, PB_REAL n) {                        \
         double const x = v;                                                                         \
         return (PB_REAL)pb_chebyshev(x, n, first);                                                  \
@@ -150,10 +150,10 @@ CHEBYSHEV(u, 2 * x)
 CHEBYSHEV(v, 2 * x - 1)
 CHEBYSHEV(w, 2 * x + 1)
 #undef CHEBYSHEV
-#define POLYNOMIAL(name, after)                                                      \
+#define POLYNOMIAL(name, after)                                                                     \
     PB_INLINE PB_REAL F(name)(PB_REAL v, PB_REAL n) {                                               \
         double const x = v;                                                                         \
-        double here = 1, more = 0;                                                             \
+        double here = 1, more = 0;                                                                  \
         int64_t const order = pb_order(n);                                                          \
         int64_t k;                                                                                  \
         for (k = 0; k < order; k++) {                                                               \
@@ -244,10 +244,10 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
         npy_intp const n = size[0], a = steps[0], b = steps[1], item = sizeof(PB_REAL);             \
         npy_intp i;                                                                                 \
         (void)data;                                                                                 \
-        if (a == item && b == item && args[0] != args[1]) {                                         \
-            PB_REAL const* PB_RESTRICT x = (PB_REAL const*)args[0];                                 \
-            PB_REAL* PB_RESTRICT y = (PB_REAL*)args[1];                                             \
-            for (i = 0; i < n; i++) y[i] = F(name)(x[i]);                                           \
+        if (a == item && b == item) {                                                               \
+            PB_REAL const* x = (PB_REAL const*)args[0];                                             \
+            PB_REAL* y = (PB_REAL*)args[1];                                                         \
+            PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = F(name)(x[i]);                            \
             return;                                                                                 \
         }                                                                                           \
         for (i = 0; i < n; i++)                                                                     \
@@ -261,11 +261,11 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
         npy_intp const n = size[0], item = sizeof(PB_REAL);                                         \
         npy_intp i;                                                                                 \
         (void)data;                                                                                 \
-        if (n > 0 && steps[0] == item && steps[count] == item && (STILL) && args[0] != args[count]) { \
-            PB_REAL const* PB_RESTRICT x = (PB_REAL const*)args[0];                                 \
-            PB_REAL* PB_RESTRICT y = (PB_REAL*)args[count];                                         \
+        if (n > 0 && steps[0] == item && steps[count] == item && (STILL)) {                         \
+            PB_REAL const* x = (PB_REAL const*)args[0];                                             \
+            PB_REAL* y = (PB_REAL*)args[count];                                                     \
             LOAD                                                                                    \
-            for (i = 0; i < n; i++) y[i] = F(name) PASS;                                            \
+            PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = F(name) PASS;                             \
             return;                                                                                 \
         }                                                                                           \
         for (i = 0; i < n; i++) *(PB_REAL*)(args[count] + i * steps[count]) = F(name) PASS_AT;      \
@@ -287,11 +287,10 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
         npy_intp const n = size[0], item = sizeof(PB_REAL);                                         \
         npy_intp i;                                                                                 \
         (void)data;                                                                                 \
-        if (steps[0] == item && steps[1] == item && steps[2] == item && args[0] != args[2] &&       \
-            args[1] != args[2]) {                                                                   \
-            PB_REAL const *PB_RESTRICT x = (PB_REAL const*)args[0], *y = (PB_REAL const*)args[1];   \
-            PB_REAL* PB_RESTRICT z = (PB_REAL*)args[2];                                             \
-            for (i = 0; i < n; i++) z[i] = F(name)(x[i], y[i]);                                     \
+        if (steps[0] == item && steps[1] == item && steps[2] == item) {                             \
+            PB_REAL const *x = (PB_REAL const*)args[0], *y = (PB_REAL const*)args[1];               \
+            PB_REAL* z = (PB_REAL*)args[2];                                                         \
+            PB_INDEPENDENT for (i = 0; i < n; i++) z[i] = F(name)(x[i], y[i]);                      \
             return;                                                                                 \
         }                                                                                           \
         for (i = 0; i < n; i++) *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(AT(0), AT(1));        \
@@ -299,7 +298,7 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
 
 /* The rest of a division in float, exact in double while the quotient is below 2^29; else fmod's. A loop
    whose result goes where an operand lies is fmod's at once, since it can not begin again. */
-#define LOOP_REST(name)                                                                      \
+#define LOOP_REST(name)                                                                             \
     static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
                                          void* data) {                                              \
         npy_intp const n = size[0];                                                                 \
@@ -308,7 +307,7 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
         (void)data;                                                                                 \
         for (i = 0; i < n * !beyond; i++) {                                                         \
             double const x = AT(0), y = AT(1), quotient = trunc(x / y), r = x - quotient * y;       \
-            beyond |= !(quotient < 536870912.0) | !(quotient > -536870912.0) | !(y - y == 0);      \
+            beyond |= !(quotient < 536870912.0) | !(quotient > -536870912.0) | !(y - y == 0);       \
             *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(r, y, x);                                 \
         }                                                                                           \
         for (i = 0; i < n * beyond; i++) {                                                          \

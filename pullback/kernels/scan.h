@@ -27,11 +27,6 @@
 #define OUT(k, type) (*(type*)(p[k] + j * (packed ? (int64_t)sizeof(type) : w->pitch[k])))
 #define IN(k) LOAD(OUT(k, T))
 #define IN_AFTER(k) LOAD(*(T*)(p[k] + w->step[k] + j * (packed ? (int64_t)sizeof(T) : w->pitch[k])))
-#if defined(__GNUC__) && !defined(__clang__)
-#define INDEPENDENT _Pragma("GCC ivdep")
-#else
-#define INDEPENDENT
-#endif
 #endif
 
 PB_INLINE void FN(_lanes)(pb_work const* w, int64_t from, int64_t lanes, int packed) {
@@ -43,14 +38,14 @@ PB_INLINE void FN(_lanes)(pb_work const* w, int64_t from, int64_t lanes, int pac
     for (k = 0; k < OPERANDS; k++) p[k] = w->p[k] + from * w->pitch[k];
     for (j = 0; j < lanes; j++) s[j] = FIRST, t[j] = FIRST2;
     for (i = 0; i <= last; i++) {
-        INDEPENDENT for (j = 0; j < lanes; j++) EACH;
+        PB_INDEPENDENT for (j = 0; j < lanes; j++) EACH;
         for (k = 0; k < OPERANDS; k++) p[k] += w->step[k];
     }
 #ifdef EACH_BACK
     for (j = 0; j < lanes; j++) s[j] = FIRST_BACK;
     for (i = last; i >= 0; i--) {
         for (k = 0; k < OPERANDS; k++) p[k] -= w->step[k];
-        INDEPENDENT for (j = 0; j < lanes; j++) EACH_BACK;
+        PB_INDEPENDENT for (j = 0; j < lanes; j++) EACH_BACK;
     }
 #endif
     (void)t, (void)s;

@@ -169,10 +169,10 @@ PB_INLINE float pb_lgamma_float(float x) {
         npy_intp const n = size[0], a = steps[0], b = steps[1];                                     \
         npy_intp i;                                                                                 \
         (void)data;                                                                                 \
-        if (a == sizeof(float) && b == sizeof(float) && args[0] != args[1]) {                       \
-            float const* PB_RESTRICT x = (float const*)args[0];                                     \
-            float* PB_RESTRICT y = (float*)args[1];                                                 \
-            for (i = 0; i < n; i++) y[i] = pb_##name##_float(x[i]);                                 \
+        if (a == sizeof(float) && b == sizeof(float)) {                                             \
+            float const* x = (float const*)args[0];                                                 \
+            float* y = (float*)args[1];                                                             \
+            PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = pb_##name##_float(x[i]);                  \
             return;                                                                                 \
         }                                                                                           \
         for (i = 0; i < n; i++)                                                                     \
