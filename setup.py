@@ -73,9 +73,8 @@ class Build(build_ext):
         return found + (CHECKED if DEBUG else ["-O1" if DEV else "-O3", "-g0"])
 
 
-modules = [
-    extension(path) for path in sorted(Path("pullback").rglob("*.pyx"))
-]  # core/_engine, the longest, first
+SOURCES = sorted(Path("pullback").rglob("*.pyx"))  # core/_engine, the longest, comes first
+modules = [extension(path) for path in SOURCES]
 if CHOSEN:
     modules = [module for module in modules if module.name.removeprefix("pullback.") in CHOSEN]
 

@@ -44,23 +44,17 @@ def abs_in_place(self: Tensor) -> Tensor:
     return abs(self, out=IN_PLACE)
 
 
-def _sign_kernel(self: Any) -> Any:
-    """NumPy's, but zero for NaN."""
+def _sgn_kernel(self: Any) -> Any:
+    """Of bools and complex numbers; the loop is for the others."""
     if self.dtype.kind == "b":
         return self.copy()
-    return ((self > 0).astype(np.int8) - (self < 0)).astype(self.dtype)
-
-
-def _sgn_kernel(self: Any) -> Any:
-    if self.dtype.kind != "c":
-        return _sign_kernel(self)
     return np.where(self == 0, self.dtype.type(0), self / np.absolute(self))
 
 
 sign: Op = elementwise(
     "sign",
     "pullback.kernels.curves:sign",
-    kernel=_sign_kernel,
+    kernel=lambda self: self.copy(),  # of bools
     loops_for="iuf",
     allowed="bif",
     refuse=unimplemented(
@@ -306,12 +300,6 @@ def resolve_conj(input: Tensor) -> Tensor:
     return input
 
 
-def _angle_kernel(self: Any) -> Any:
-    if self.dtype.kind == "c":
-        return np.angle(self)
-    return np.where(np.isnan(self), self, np.where(self < 0, self.dtype.type(np.pi), self.dtype.type(0)))
-
-
 def _angle_slope(g: Any, self: Any) -> Any:
     """Across z, over |z|; zero at zero, and for real numbers."""
     if not self.dtype.is_complex:
@@ -322,7 +310,7 @@ def _angle_slope(g: Any, self: Any) -> Any:
 angle = elementwise(
     "angle",
     "pullback.kernels.curves:angle",
-    kernel=_angle_kernel,
+    kernel=np.angle,
     loops_for="f",
     places="tm",
     promote="float",

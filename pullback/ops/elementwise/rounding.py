@@ -39,12 +39,8 @@ def _trunc_quotient(self: Any, other: Any) -> Any:
 
 
 def _remainder_kernel(self: Any, other: Any) -> Any:
-    """The remainder with the sign of the divisor, and a zero with that of the dividend."""
     _no_zero(other)
-    if self.dtype.kind != "f":
-        return np.remainder(self, other)
-    rest = np.fmod(self, other)
-    return np.where((rest != 0) & ((other < 0) != (rest < 0)), rest + other, rest)
+    return np.remainder(self, other)
 
 
 def _fmod_kernel(self: Any, other: Any) -> Any:
