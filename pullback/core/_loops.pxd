@@ -30,6 +30,7 @@ cdef class Loops:
     cdef HalfWay halves[2]
 
 cdef int TYPENUM[NCODES]
+cdef loop_t loop_for(object ufunc, int typenum, void** data) except NULL
 cdef int code_of(ndarray a) except -1
 cdef ndarray empty(int nd, npy_intp* dims, int code)
 cdef ndarray view_of(ndarray a, int code, int nd, npy_intp* dims, npy_intp* steps, npy_intp offset)

@@ -1,6 +1,7 @@
 """What `_plans.pyx` shares with the engine and compiled runs: `Plan`, the type of a run, keys, tables."""
 
 from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t, uint64_t
 from numpy cimport ndarray, npy_intp
 
@@ -8,6 +9,10 @@ from numpy cimport ndarray, npy_intp
 # A status other than 0 says what is wrong with the data; `Plan.refuse` makes the exception of it.
 ctypedef int (*run_t)(
     const int64_t* geometry, char** data, int64_t begin, int64_t end, char* scratch) noexcept nogil
+
+cdef inline object capsule_of(run_t run):
+    """A run as a `Plan` takes it."""
+    return PyCapsule_New(<void*>run, "pullback.run", NULL)
 
 cdef class Spec:
     cdef readonly object dtype

@@ -248,6 +248,11 @@ def rebuild(cls: type, owner: Any, layout: tuple[Any, ...], requires_grad: bool,
         made = from_array(meta_array(shape, kind.numpy, strides), meta=True)
     else:
         made = from_array(_restored(owner, layout))
+    return dressed(made, cls, requires_grad, state)
+
+
+def dressed(made: Tensor, cls: type, requires_grad: bool, state: Any) -> Tensor:
+    """A tensor that was sent or kept, with its class, its wish for a gradient and its attributes."""
     if cls is not Tensor:
         made = make_subclass(cls, made)
     if requires_grad:

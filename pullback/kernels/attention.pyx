@@ -1,8 +1,7 @@
 """Softmax of rows of attention scores, and its slope: steps of the plans of attention, see attention.h."""
 
-from cpython.pycapsule cimport PyCapsule_New
 
-from pullback.core._plans cimport run_t
+from pullback.core._plans cimport capsule_of, run_t
 
 cdef extern from *:
     """
@@ -30,15 +29,11 @@ cdef extern from *:
     run_t pb_hide_float64
 
 
-cdef object _capsule(run_t run):
-    return PyCapsule_New(<void*>run, "pullback.run", NULL)
-
-
 RUNS = {
     "exponentials": {
-        "float32": _capsule(pb_exponentials_float32), "float64": _capsule(pb_exponentials_float64)
+        "float32": capsule_of(pb_exponentials_float32), "float64": capsule_of(pb_exponentials_float64)
     },
-    "weights": {"float32": _capsule(pb_weights_float32), "float64": _capsule(pb_weights_float64)},
-    "slopes": {"float32": _capsule(pb_slopes_float32), "float64": _capsule(pb_slopes_float64)},
-    "hide": {"float32": _capsule(pb_hide_float32), "float64": _capsule(pb_hide_float64)},
+    "weights": {"float32": capsule_of(pb_weights_float32), "float64": capsule_of(pb_weights_float64)},
+    "slopes": {"float32": capsule_of(pb_slopes_float32), "float64": capsule_of(pb_slopes_float64)},
+    "hide": {"float32": capsule_of(pb_hide_float32), "float64": capsule_of(pb_hide_float64)},
 }

@@ -11,13 +11,12 @@ In names, a tap is one place of the kernel, `step` the dilation, `count` how man
 dim. Read `Geometry`, `valid_range`, `fill_columns`; the depthwise part from its NOTE on.
 """
 
-from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from numpy cimport import_array, ndarray, PyArray_DATA
 
-from pullback.core._plans cimport run_t
+from pullback.core._plans cimport capsule_of, run_t
 
 import_array()
 
@@ -272,11 +271,7 @@ cdef int col2im_run(const int64_t* geometry, char** data, int64_t begin, int64_t
     return 0
 
 
-cdef object _capsule(run_t run):
-    return PyCapsule_New(<void*>run, "pullback.run", NULL)
-
-
-IM2COL, COL2IM = _capsule(im2col_run), _capsule(col2im_run)
+IM2COL, COL2IM = capsule_of(im2col_run), capsule_of(col2im_run)
 
 
 # NOTE [Long rows]: a channel is copied into a padded plane, and its results get a plane of the same pitch,

@@ -6,12 +6,11 @@ in order. All arrays are C-contiguous and of one dtype, float32 or float64 (Type
 `ops/networks/distances.py` has checked their shapes. RUNS do `between` for plans.
 """
 
-from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, fabs, pow, sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from pullback.core._plans cimport run_t
+from pullback.core._plans cimport capsule_of, run_t
 
 ctypedef fused real:
     float
@@ -96,5 +95,4 @@ cdef int run_double(const int64_t* geometry, char** data, int64_t begin, int64_t
     return pairs[double](geometry, <double*>data[0], <double*>data[1], <double*>data[2], begin, end)
 
 
-RUNS = {"float32": PyCapsule_New(<void*><run_t>run_float, "pullback.run", NULL),
-        "float64": PyCapsule_New(<void*><run_t>run_double, "pullback.run", NULL)}
+RUNS = {"float32": capsule_of(<run_t>run_float), "float64": capsule_of(<run_t>run_double)}

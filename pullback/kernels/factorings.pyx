@@ -1,9 +1,9 @@
 """LAPACK's routines and NumPy's loops for matrices as steps of plans: see factorings.h."""
 
-from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer, PyCapsule_New
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.stdint cimport intptr_t
 
-from pullback.core._plans cimport run_t
+from pullback.core._plans cimport capsule_of, run_t
 
 cdef extern from *:
     """
@@ -24,24 +24,20 @@ cdef extern from *:
     run_t pb_finite_float64
 
 
-cdef object _capsule(run_t run):
-    return PyCapsule_New(<void*>run, "pullback.run", NULL)
-
-
 RUNS = {
-    "getrf": _capsule(pb_getrf),
-    "getrs": _capsule(pb_getrs),
-    "potrf": _capsule(pb_potrf),
-    "geqrf": _capsule(pb_geqrf),
-    "orgqr": _capsule(pb_orgqr),
-    "trsm": _capsule(pb_trsm),
-    "unit": _capsule(pb_unit),
-    "upper": _capsule(pb_upper),
-    "matrices": _capsule(pb_matrices),
-    "poison_float32": _capsule(pb_poison_float32),
-    "poison_float64": _capsule(pb_poison_float64),
-    "finite_float32": _capsule(pb_finite_float32),
-    "finite_float64": _capsule(pb_finite_float64),
+    "getrf": capsule_of(pb_getrf),
+    "getrs": capsule_of(pb_getrs),
+    "potrf": capsule_of(pb_potrf),
+    "geqrf": capsule_of(pb_geqrf),
+    "orgqr": capsule_of(pb_orgqr),
+    "trsm": capsule_of(pb_trsm),
+    "unit": capsule_of(pb_unit),
+    "upper": capsule_of(pb_upper),
+    "matrices": capsule_of(pb_matrices),
+    "poison_float32": capsule_of(pb_poison_float32),
+    "poison_float64": capsule_of(pb_poison_float64),
+    "finite_float32": capsule_of(pb_finite_float32),
+    "finite_float64": capsule_of(pb_finite_float64),
 }
 
 

@@ -3,7 +3,6 @@
 moves.h lists them; the templates, move.h, take_put.h with at.h, and scatter.h, say what their geometry is.
 """
 
-from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t, uint8_t
 from numpy cimport (
     import_array, ndarray, npy_intp, NPY_INT64, PyArray_BYTES, PyArray_DATA, PyArray_DIMS, PyArray_EMPTY,
@@ -12,26 +11,22 @@ from numpy cimport (
 
 import numpy as np
 
-from pullback.core._plans cimport run_t
-
 import_array()
 
 cdef extern from *:
     """
+    #include "pullback/kernels/runs.h"
     #include "pullback/kernels/moves.h"
 
-    typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
-    #define RUN(op, type) {#op, #type, pb_##op##_##type},
     #define ANY(op) RUN(op, 1) RUN(op, 2) RUN(op, 4) RUN(op, 8) RUN(op, 16)
     #define FLOATS(op) RUN(op, float16) RUN(op, bfloat16) RUN(op, float32) RUN(op, float64)
     #define WHOLE(op) RUN(op, bool_) RUN(op, uint8) RUN(op, int8) RUN(op, int16) RUN(op, int32) RUN(op, int64)
     #define EACH(op) FLOATS(op) WHOLE(op)
-    static struct { char const *op, *type; pb_run run; } const pb_runs[] = {
+    static pb_named const pb_runs[] = {
         ANY(move) ANY(triangle) ANY(take) ANY(put) ANY(mask_fill) ANY(mask_put)
         RUN(cast, any)
         EACH(at_sum) EACH(at_mean) EACH(at_prod) EACH(at_amax) EACH(at_amin)
     };
-    #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
 
     static void pb_mask_take(int size, char* to, char const* from, uint8_t const* mask, int64_t count,
                              int64_t row) {
@@ -65,27 +60,8 @@ cdef extern from *:
     void pb_mask_take(int, char*, const char*, const uint8_t*, int64_t, int64_t) nogil
     int64_t pb_true(const uint8_t*, int64_t) nogil
     int64_t pb_places(const uint8_t*, int64_t, int64_t, const int64_t*, int64_t*, int64_t, int64_t) nogil
-    struct Named:
-        const char* op
-        const char* type
-        run_t run
-    const Named* pb_runs
-    int pb_count
 
-
-def table():
-    """The compiled runs: op -> dtype's name, or size of an element -> capsule."""
-    found = {}
-    cdef int i
-    for i in range(pb_count):
-        runs = found.setdefault((<bytes>pb_runs[i].op).decode(), {})
-        name = (<bytes>pb_runs[i].type).decode().rstrip("_")
-        capsule = PyCapsule_New(<void*>pb_runs[i].run, "pullback.run", NULL)
-        runs[int(name) if name.isdigit() else name] = capsule
-    return found
-
-
-RUNS = table()
+include "runs.pxi"
 
 
 def take_true(ndarray a not None, ndarray mask not None):

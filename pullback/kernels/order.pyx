@@ -4,7 +4,6 @@ histograms.
 The templates are order.h, on top of entries.h, and histogram.h.
 """
 
-from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from numpy cimport (
@@ -14,12 +13,11 @@ from numpy cimport (
 
 import numpy as np
 
-from pullback.core._plans cimport run_t
-
 import_array()
 
 cdef extern from *:
     """
+    #include "pullback/kernels/runs.h"
     #define TEMPLATE "pullback/kernels/order.h"
     #include "pullback/kernels/integers.h"
     #include "pullback/kernels/floats.h"
@@ -27,54 +25,33 @@ cdef extern from *:
     #define TEMPLATE "pullback/kernels/histogram.h"
     #include "pullback/kernels/floats.h"
 
-    typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
+    #define FLOATS(op) RUN(op, float16) RUN(op, bfloat16) RUN(op, float32) RUN(op, float64)
+    #define EACH(op)                                                                                \\
+        FLOATS(op) RUN(op, bool_) RUN(op, uint8) RUN(op, int8) RUN(op, int16) RUN(op, int32) RUN(op, int64)
+    static pb_named const pb_runs[] = {EACH(order) EACH(rank) EACH(mode) EACH(search) FLOATS(histc)};
+
     typedef int64_t (*pb_distinct)(char const*, int64_t, void*);
     typedef void (*pb_told)(char const*, int64_t, void const*, char*, int64_t*, int64_t*);
-    #define OF(type) {#type, pb_order_##type, pb_rank_##type, pb_mode_##type, pb_search_##type, \\
-                      (pb_distinct)pb_distinct_##type, (pb_told)pb_told_##type},
-    struct Typed { char const* type; pb_run order, rank, mode, search; pb_distinct distinct; pb_told told; };
+    #define OF(type) {#type, (pb_distinct)pb_distinct_##type, (pb_told)pb_told_##type},
+    struct Typed { char const* type; pb_distinct distinct; pb_told told; };
     static struct Typed
     const pb_types[] = {
         OF(bool_) OF(uint8) OF(int8) OF(int16) OF(int32) OF(int64)
         OF(float16) OF(bfloat16) OF(float32) OF(float64)
     };
-    #define pb_count ((int)(sizeof pb_types / sizeof *pb_types))
+    #define PB_TYPES ((int)(sizeof pb_types / sizeof *pb_types))
     """
-    int pb_histc_float16(const int64_t*, char**, int64_t, int64_t, char*) noexcept nogil
-    int pb_histc_bfloat16(const int64_t*, char**, int64_t, int64_t, char*) noexcept nogil
-    int pb_histc_float32(const int64_t*, char**, int64_t, int64_t, char*) noexcept nogil
-    int pb_histc_float64(const int64_t*, char**, int64_t, int64_t, char*) noexcept nogil
     struct Typed:
         const char* type
-        run_t order, rank, mode, search
         int64_t (*distinct)(const char*, int64_t, void*) noexcept nogil
         void (*told)(const char*, int64_t, const void*, char*, int64_t*, int64_t*) noexcept nogil
     const Typed* pb_types
-    int pb_count
+    int PB_TYPES
 
+include "runs.pxi"
 
-cdef object capsule(run_t run):
-    return PyCapsule_New(<void*>run, "pullback.run", NULL)
-
-
-def table():
-    """The compiled runs: op -> dtype's name -> capsule; and which row of the table is a dtype's."""
-    runs = {"order": {}, "rank": {}, "mode": {}, "search": {}}
-    cdef int i
-    for i in range(pb_count):
-        name = (<bytes>pb_types[i].type).decode().rstrip("_")
-        runs["order"][name] = capsule(pb_types[i].order)
-        runs["rank"][name] = capsule(pb_types[i].rank)
-        runs["mode"][name] = capsule(pb_types[i].mode)
-        runs["search"][name] = capsule(pb_types[i].search)
-        TYPES[name] = i
-    runs["histc"] = {"float16": capsule(pb_histc_float16), "bfloat16": capsule(pb_histc_bfloat16),
-                     "float32": capsule(pb_histc_float32), "float64": capsule(pb_histc_float64)}
-    return runs
-
-
-TYPES = {}
-RUNS = table()
+TYPES = {(<bytes>pb_types[i].type).decode().rstrip("_"): i for i in range(PB_TYPES)}
+"""Which row of the table of types is a dtype's."""
 
 
 def distinct(ndarray a not None, int type):

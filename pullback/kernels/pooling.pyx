@@ -4,7 +4,7 @@ Places, int64, count the elements of the spatial dims in the order of memory. No
 `ops/images/max_pooling.py` does.
 """
 
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t, intptr_t
 from numpy cimport import_array, ndarray, PyArray_DATA
 
@@ -14,6 +14,7 @@ import_array()
 
 cdef extern from *:
     """
+    #include "pullback/kernels/runs.h"
     #include "pullback/kernels/steps.h"
 
     #define TEMPLATE "pullback/kernels/pooling.h"
@@ -21,34 +22,15 @@ cdef extern from *:
     #include "pullback/kernels/floats.h"
     #undef TEMPLATE
 
-    #define RUN(op, type) {#op, #type, pb_##op##_##type},
     #define BOTH(op) RUN(op, float32) RUN(op, float64)
-    static struct { char const *op, *type; pb_run run; } const pb_runs[] = {
+    static pb_named const pb_runs[] = {
         RUN(max_windows, uint8) RUN(max_windows, int8) RUN(max_windows, int16) RUN(max_windows, int32)
         RUN(max_windows, int64) RUN(max_windows, float16) RUN(max_windows, bfloat16)
         BOTH(max_windows) BOTH(put_places) BOTH(take_places)
     };
-    #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
     """
-    struct Named:
-        const char* op
-        const char* type
-        run_t run
-    const Named* pb_runs
-    int pb_count
 
-
-def table():
-    """The compiled runs: op -> dtype's name -> capsule."""
-    found = {}
-    cdef int i
-    for i in range(pb_count):
-        runs = found.setdefault((<bytes>pb_runs[i].op).decode(), {})
-        runs[(<bytes>pb_runs[i].type).decode()] = PyCapsule_New(<void*>pb_runs[i].run, "pullback.run", NULL)
-    return found
-
-
-RUNS = table()
+include "runs.pxi"
 
 
 def run(str op, tuple geometry, tuple arrays, int64_t parts):

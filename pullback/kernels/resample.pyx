@@ -7,11 +7,10 @@ int64, weights float64. Nothing is checked: `ops/images/axis_maps.py` makes the 
 steps of plans too, are in resample.h.
 """
 
-from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t, intptr_t
 from numpy cimport import_array, ndarray, PyArray_DATA
 
-from pullback.core._plans cimport run_t
+from pullback.core._plans cimport capsule_of, run_t
 
 import_array()
 
@@ -24,12 +23,8 @@ cdef extern from *:
     run_t pb_weigh_float64
 
 
-cdef object _capsule(run_t run):
-    return PyCapsule_New(<void*>run, "pullback.run", NULL)
-
-
-GATHER = _capsule(pb_gather_runs)
-WEIGH = {"float32": _capsule(pb_weigh_float32), "float64": _capsule(pb_weigh_float64)}
+GATHER = capsule_of(pb_gather_runs)
+WEIGH = {"float32": capsule_of(pb_weigh_float32), "float64": capsule_of(pb_weigh_float64)}
 
 
 def take_runs(ndarray x, ndarray y, int64_t outer, int64_t size, int64_t inner, ndarray source,

@@ -19,7 +19,7 @@
         else                                                                                        \
             for (r = 0; r < rows; r++) {                                                            \
                 if (step == sizeof(T))                                                              \
-                    for (i = 0; i < span; i++) RUN(r * pitch, r * lane);                            \
+                    for (i = 0; i < span; i++) ALONG(r * pitch, r * lane);                            \
                 else                                                                                \
                     for (i = 0; i < span; i++) ONE(r * pitch, r * lane);                            \
             }
@@ -32,20 +32,20 @@ static PB_CLONES void PB_COPY_NAMED(in, TYPE)(char* PB_RESTRICT plain, char* PB_
                                               int64_t runs, int64_t span, int64_t pitch, int64_t lane,
                                               int64_t apart, int64_t step) {
 #define ONE(here, there) PLAIN(here) = LOAD(THERE(there))
-#define RUN(here, there) PLAIN(here) = LOAD(THERE_RUN(there))
+#define ALONG(here, there) PLAIN(here) = LOAD(THERE_RUN(there))
     COPY_RUNS
 #undef ONE
-#undef RUN
+#undef ALONG
 }
 
 static PB_CLONES void PB_COPY_NAMED(out, TYPE)(char* PB_RESTRICT plain, char* PB_RESTRICT p, int64_t rows,
                                                int64_t runs, int64_t span, int64_t pitch, int64_t lane,
                                                int64_t apart, int64_t step) {
 #define ONE(here, there) THERE(there) = TO(PLAIN(here))
-#define RUN(here, there) THERE_RUN(there) = TO(PLAIN(here))
+#define ALONG(here, there) THERE_RUN(there) = TO(PLAIN(here))
     COPY_RUNS
 #undef ONE
-#undef RUN
+#undef ALONG
 }
 
 #include "kinds_end.h"

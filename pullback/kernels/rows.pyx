@@ -4,13 +4,9 @@ The scans are in scans.h, their template is scan.h; the others are bodies for fl
 row_bodies.h, column_bodies.h and loss_bodies.h. What they share is in rows.h.
 """
 
-from cpython.pycapsule cimport PyCapsule_New
-from libc.stdint cimport int64_t
-
-from pullback.core._plans cimport run_t
-
 cdef extern from *:
     """
+    #include "pullback/kernels/runs.h"
     // With -fwrapv, which Python's own flags have, GCC makes no vector code of what is folded in lanes.
     #if defined(__GNUC__) && !defined(__clang__)
     #pragma GCC optimize("no-wrapv")
@@ -37,12 +33,10 @@ cdef extern from *:
     #define LOSS_REALS(op) REALS(op) REALS(op##_total) REALS(op##_slope)
     LOSSES(LOSS_BODIES)
 
-    typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
-    #define RUN(op, type) {#op, #type, pb_##op##_##type},
     #define REALS(op) RUN(op, float32) RUN(op, float64)
     #define WHOLE(op)                                                                               \\
         RUN(op, bool_) RUN(op, uint8) RUN(op, int8) RUN(op, int16) RUN(op, int32) RUN(op, int64)
-    static struct { char const *op, *type; pb_run run; } const pb_runs[] = {
+    static pb_named const pb_runs[] = {
         REALS(cumsum) WHOLE(cumsum) REALS(cumprod) WHOLE(cumprod) REALS(cummax) WHOLE(cummax)
         REALS(cummin) WHOLE(cummin) REALS(logcumsumexp)
         REALS(prod_slope) REALS(cumprod_slope) REALS(logcumsumexp_slope)
@@ -53,25 +47,6 @@ cdef extern from *:
         REALS(column_normalized_sums) REALS(scaled) REALS(glu) REALS(glu_slope) REALS(cosine)
         REALS(moments) LOSSES(LOSS_REALS)
     };
-    #define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
     """
-    struct Named:
-        const char* op
-        const char* type
-        run_t run
-    const Named* pb_runs
-    int pb_count
 
-
-def table():
-    """The compiled runs: op -> dtype's name -> capsule."""
-    found = {}
-    cdef int i
-    for i in range(pb_count):
-        runs = found.setdefault((<bytes>pb_runs[i].op).decode(), {})
-        name = (<bytes>pb_runs[i].type).decode().rstrip("_")
-        runs[name] = PyCapsule_New(<void*>pb_runs[i].run, "pullback.run", NULL)
-    return found
-
-
-RUNS = table()
+include "runs.pxi"

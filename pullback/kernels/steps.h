@@ -7,9 +7,9 @@
 
 #include "pullback/kernels/exp.h"
 #include "pullback/core/half.h"
+#include "pullback/kernels/runs.h"
 #include <numpy/npy_common.h>
 
-typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
 typedef void (*pb_loop)(char**, npy_intp const*, npy_intp const*, void*);
 
 #define MOST_OPERANDS 16

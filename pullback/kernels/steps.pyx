@@ -1,20 +1,10 @@
 """Runs that are put together, and NumPy's loops as runs: see steps.h."""
 
-from cpython.object cimport PyObject
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t, intptr_t
 
-from pullback.core._loops cimport Loops
-from pullback.core._plans cimport run_t
-
-cdef extern from "numpy/ufuncobject.h":
-    ctypedef struct PyUFuncObject:
-        int nin
-        int nout
-        int ntypes
-        void** functions
-        void** data
-        const char* types
+from pullback.core._loops cimport Loops, loop_for, loop_t
+from pullback.core._plans cimport capsule_of, run_t
 
 cdef extern from *:
     """
@@ -29,15 +19,11 @@ cdef extern from *:
     run_t pb_narrow_bfloat16
 
 
-cdef object _capsule(run_t run):
-    return PyCapsule_New(<void*>run, "pullback.run", NULL)
-
-
-CHAIN = _capsule(pb_chain)
-POINTWISE = _capsule(pb_pointwise)
-PRODUCT = _capsule(pb_product)
-WIDEN = {"float16": _capsule(pb_widen_float16), "bfloat16": _capsule(pb_widen_bfloat16)}
-NARROW = {"float16": _capsule(pb_narrow_float16), "bfloat16": _capsule(pb_narrow_bfloat16)}
+CHAIN = capsule_of(pb_chain)
+POINTWISE = capsule_of(pb_pointwise)
+PRODUCT = capsule_of(pb_product)
+WIDEN = {"float16": capsule_of(pb_widen_float16), "bfloat16": capsule_of(pb_widen_bfloat16)}
+NARROW = {"float16": capsule_of(pb_narrow_float16), "bfloat16": capsule_of(pb_narrow_bfloat16)}
 
 
 def address(run):
@@ -58,9 +44,6 @@ def loop_of(ufunc, int code):
 
 def matrix_loop(ufunc, int typenum):
     """The same of one with several results, as `_umath_linalg.svd_s`, by the type of its first operand."""
-    cdef PyUFuncObject* table = <PyUFuncObject*><PyObject*>ufunc
-    cdef int row
-    for row in range(table.ntypes):
-        if table.types[row * (table.nin + table.nout)] == typenum:
-            return <intptr_t>table.functions[row], <intptr_t>(NULL if table.data == NULL else table.data[row])
-    raise TypeError(f"{ufunc.__name__} has no such loop")
+    cdef void* data = NULL
+    cdef loop_t loop = loop_for(ufunc, typenum, &data)
+    return <intptr_t>loop, <intptr_t>data

@@ -10,11 +10,12 @@ from __future__ import annotations
 from multiprocessing import reduction
 from typing import Any
 
-from pullback.core._engine import Tensor, from_array, make_subclass
+from pullback.core._engine import Tensor, from_array
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.strides import strides_of
 from pullback.face import shared
 from pullback.face.absent import getter
+from pullback.face.interop import dressed
 from pullback.face.storage import UntypedStorage, array_on, memory, storage_offset
 
 __all__ = ["init_reductions", "rebuild_tensor", "reduce_tensor"]
@@ -31,13 +32,7 @@ def rebuild_tensor(
 ) -> Tensor:
     """The tensor that another process sent."""
     made = from_array(array_on(shared.mapped(file.detach()), dtype, *layout))
-    if cls is not Tensor:
-        made = make_subclass(cls, made)
-    if requires_grad:
-        made.requires_grad = True
-    if state:
-        made.__dict__.update(state)
-    return made
+    return dressed(made, cls, requires_grad, state)
 
 
 def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:

@@ -50,6 +50,17 @@ cdef void _halve(Loops table, int code, HalfWay* way) noexcept:
     table.out_code[code] = code if way.narrows else table.out_code[full]
 
 
+cdef loop_t loop_for(object ufunc, int typenum, void** data) except NULL:
+    """The first loop of a ufunc whose first operand has this type; what it is given goes to `data`."""
+    cdef PyUFuncObject* table = <PyUFuncObject*><PyObject*>ufunc
+    cdef int row
+    for row in range(table.ntypes):
+        if table.types[row * (table.nin + table.nout)] == typenum:
+            data[0] = table.data[row] if table.data != NULL else NULL
+            return <loop_t>table.functions[row]
+    raise TypeError(f"{ufunc.__name__} has no such loop")
+
+
 # NumPy warns of overflow and division by zero, PyTorch does not. The switch is a context variable:
 # setting it to a prepared value costs 60 ns, `np.errstate` 700.
 try:

@@ -1,0 +1,17 @@
+/* The table of a module's runs, `static pb_named const pb_runs[] = {RUN(op, type)}`: runs.pxi reads it. */
+
+#ifndef PB_RUNS_H
+#define PB_RUNS_H
+
+#include <stdint.h>
+
+typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
+typedef struct {
+    char const *op, *type;
+    pb_run run;
+} pb_named;
+
+#define RUN(op, type) {#op, #type, pb_##op##_##type},
+#define pb_count ((int)(sizeof pb_runs / sizeof *pb_runs))
+
+#endif
