@@ -4,8 +4,8 @@ A ufunc object holds one C function per signature of types; the cost of `np.mult
 all in finding it. Here it is found once, at the op's first use, and then called with plain pointers.
 Only this file looks into `PyUFuncObject` to call its loops (kernels/curves.pyx and special.pyx make new
 ufuncs of old loops), and only it knows the traps: of equal signatures the first is the vectorised one;
-inputs must be aligned, in native byte order, and not partly overlap the output. Whatever does not fit goes to the public ufunc, which gives the same bits.
-`PULLBACK_LOOPS=0` in the environment sends everything there.
+inputs must be aligned, in native byte order, and not partly overlap the output. Whatever does not fit goes
+to the public ufunc, which gives the same bits. `PULLBACK_LOOPS=0` in the environment sends everything there.
 
 In parts, which stand in loops/ and share one namespace:
 

@@ -280,6 +280,7 @@ loader = iter(DataLoader(range(1000), 2, num_workers=2))
 next(loader)
 print(*[worker.process.pid for worker in loader._workers], flush=True)
 if how == "interrupt":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(5)
 elif how == "kill":
