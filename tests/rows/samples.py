@@ -180,6 +180,7 @@ PYTORCH_CANNOT = (
     "modified by an inplace operation",
     "there was no fake impl",
     '_backward" not implemented for',
+    "more than one element of the written-to tensor",
 )
 
 
