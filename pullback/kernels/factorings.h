@@ -19,6 +19,8 @@ typedef void (*pb_f11)(P, P, P, P, P, P, P, P, P, P, P);
 
 PB_INLINE int pb_lead(int rows) { return rows > 1 ? rows : 1; }
 
+#include "triangular.h"
+
 /* geometry: routine, item, rows, columns, checked; data: matrices, pivots, codes */
 static int pb_getrf(ARGUMENTS) {
     ROUTINE(pb_f6);
@@ -34,18 +36,53 @@ static int pb_getrf(ARGUMENTS) {
     return geometry[4] && wrong;
 }
 
-/* geometry: routine, item, size, columns of the right side, way (N, T or C); data: factors, pivots, right
-   sides */
-static int pb_getrs(ARGUMENTS) {
-    ROUTINE(pb_f9);
-    int64_t const item = geometry[1];
-    int n = (int)geometry[2], k = (int)geometry[3], lead = pb_lead(n), info;
-    char way = (char)geometry[4];
+/* Rows exchanged as pivots say, which count from 1: forwards, or backwards as P does. geometry: bytes of a row,
+   rows, pivots, backwards, leading dims, {size, steps of both} of each; data: pivots, matrices row by row */
+static int pb_exchange(ARGUMENTS) {
+    int64_t const bytes = geometry[0], rows = geometry[1], count = geometry[2];
+    EACH_MATRIX {
+        char* at[2] = {data[0], data[1]};
+        pb_seek(geometry + 5, geometry[4], 2, i, at);
+        for (int64_t j = 0; j < count; j++) {
+            int64_t const row = geometry[3] ? count - 1 - j : j, other = ((int*)at[0])[row] - 1;
+            if (other == row || other < 0 || other >= rows) continue;
+            memcpy(scratch, at[1] + row * bytes, bytes);
+            memcpy(at[1] + row * bytes, at[1] + other * bytes, bytes);
+            memcpy(at[1] + other * bytes, scratch, bytes);
+        }
+    }
+    return 0;
+}
+
+/* The matrix P that belongs to pivots; a status if one is no row. geometry: item, rows, pivots, leading dims,
+   {size, step of the pivots} of each; data: pivots, matrices, the number one */
+static int pb_permutation(ARGUMENTS) {
+    int64_t const item = geometry[0], rows = geometry[1], count = geometry[2];
+    int64_t* const order = (int64_t*)scratch;
+    EACH_MATRIX {
+        char *pivots = data[0], *x = data[1] + i * rows * rows * item;
+        pb_seek(geometry + 4, geometry[3], 1, i, &pivots);
+        for (int64_t j = 0; j < rows; j++) order[j] = j;
+        for (int64_t j = 0; j < count; j++) {
+            int64_t const other = ((int*)pivots)[j] - 1, row = order[j];
+            if (other < 0 || other >= rows) return 1;
+            order[j] = order[other];
+            order[other] = row;
+        }
+        memset(x, 0, rows * rows * item);
+        for (int64_t j = 0; j < rows; j++) memcpy(x + (order[j] * rows + j) * item, data[2], item);
+    }
+    return 0;
+}
+
+/* A number on the diagonals of packed matrices. geometry: item, elements of a matrix, step from one diagonal
+   element to the next, how many; data: matrices, the number */
+static int pb_diagonal(ARGUMENTS) {
+    int64_t const item = geometry[0];
     (void)scratch;
-    if (n && k)
-        EACH_MATRIX
-            routine(&way, &n, &k, data[0] + i * n * n * item, &lead, (int*)data[1] + i * n,
-                    data[2] + i * n * k * item, &lead, &info);
+    EACH_MATRIX
+        for (int64_t j = 0; j < geometry[3]; j++)
+            memcpy(data[0] + i * geometry[1] * item + j * geometry[2], data[1], item);
     return 0;
 }
 
@@ -100,32 +137,20 @@ static int pb_orgqr(ARGUMENTS) {
     return 0;
 }
 
-/* geometry: routine, item, rows and columns of the right side, side, half, way, whether ones stand on the
-   diagonal (U or N); data: triangles, right sides, the number one */
+/* Triangular systems of complex numbers: X A = B of packed X (k, n), column by column. geometry: routine, n, k,
+   step from column to column of A in elements, half, way, whether ones stand on the diagonal (U or N), the
+   number one as two words, leading dims, {size, steps of A and X} of each; data: triangles, right sides */
 static int pb_trsm(ARGUMENTS) {
     ROUTINE(pb_f11);
-    int64_t const item = geometry[1];
-    int m = (int)geometry[2], k = (int)geometry[3];
-    char side = (char)geometry[4], half = (char)geometry[5];
-    char way = (char)geometry[6], ones = (char)geometry[7];
-    int n = side == 'L' ? m : k, lead = pb_lead(n), lead_x = pb_lead(m);
+    int n = (int)geometry[1], k = (int)geometry[2], lead = (int)geometry[3];
+    char side = 'R', half = (char)geometry[4], way = (char)geometry[5], ones = (char)geometry[6];
     (void)scratch;
-    if (m && k)
-        EACH_MATRIX
-            routine(&side, &half, &way, &ones, &m, &k, data[2], data[0] + i * n * n * item, &lead,
-                    data[1] + i * m * k * item, &lead_x);
-    return 0;
-}
-
-/* Unit matrices. geometry: item, rows, columns; data: matrices, the number one */
-static int pb_unit(ARGUMENTS) {
-    int64_t const item = geometry[0], m = geometry[1], n = geometry[2];
-    (void)scratch;
-    EACH_MATRIX {
-        char* x = data[0] + i * m * n * item;
-        memset(x, 0, m * n * item);
-        for (int64_t j = 0; j < n && j < m; j++) memcpy(x + (j * m + j) * item, data[1], item);
-    }
+    if (n && k)
+        EACH_MATRIX {
+            char* at[2] = {data[0], data[1]};
+            pb_seek(geometry + 10, geometry[9], 2, i, at);
+            routine(&side, &half, &way, &ones, &k, &n, (void*)(geometry + 7), at[0], &lead, at[1], &k);
+        }
     return 0;
 }
 

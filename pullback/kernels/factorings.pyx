@@ -10,12 +10,15 @@ cdef extern from *:
     #include "pullback/kernels/factorings.h"
     """
     run_t pb_getrf
-    run_t pb_getrs
+    run_t pb_exchange
+    run_t pb_permutation
+    run_t pb_diagonal
+    run_t pb_solve_float32
+    run_t pb_solve_float64
     run_t pb_potrf
     run_t pb_geqrf
     run_t pb_orgqr
     run_t pb_trsm
-    run_t pb_unit
     run_t pb_upper
     run_t pb_matrices
     run_t pb_poison_float32
@@ -26,12 +29,15 @@ cdef extern from *:
 
 RUNS = {
     "getrf": capsule_of(pb_getrf),
-    "getrs": capsule_of(pb_getrs),
+    "exchange": capsule_of(pb_exchange),
+    "permutation": capsule_of(pb_permutation),
+    "diagonal": capsule_of(pb_diagonal),
+    "solve_float32": capsule_of(pb_solve_float32),
+    "solve_float64": capsule_of(pb_solve_float64),
     "potrf": capsule_of(pb_potrf),
     "geqrf": capsule_of(pb_geqrf),
     "orgqr": capsule_of(pb_orgqr),
     "trsm": capsule_of(pb_trsm),
-    "unit": capsule_of(pb_unit),
     "upper": capsule_of(pb_upper),
     "matrices": capsule_of(pb_matrices),
     "poison_float32": capsule_of(pb_poison_float32),

@@ -17,7 +17,7 @@ from pullback.core.dtypes import int32
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.plans import Matrices, said_by
+from pullback.ops.linalg.plans import Form, Matrices, said_by
 from pullback.ops.linalg.refusals import LinAlgError, check_inexact, check_square, raise_for
 from pullback.ops.linalg.stacks import into_out, named_results
 from pullback.ops.linalg.triangular import SINGULAR
@@ -40,12 +40,12 @@ def _plan_inverse(self: Spec, check: str) -> Plan:
     check_inexact("linalg.inv", self, low=False)
     stack, n = self.shape[:-2], self.shape[-1]
     chain = Matrices(1, stack, self.dtype, (Spec.columns(self.dtype, self.shape), Spec(int32, stack)))
-    factors, pivots = chain.packed(n, n), chain.integers(n).place
+    factors, pivots = chain.packed(n, n), chain.integers(n)
     chain.copy(chain.matrices(Place(0), self), factors)
-    chain.lu(factors, pivots, chain.result(1), bool(check))
-    inverse = chain.packed(n, n, chain.result(0))
-    chain.unit(inverse)
-    chain.solve_lu(factors, pivots, inverse)
+    chain.lu(factors, pivots.place, chain.result(1), bool(check))
+    unit = chain.packed(n, n, chain.result(0))
+    chain.unit(unit)
+    chain.solve_lu(factors, pivots, unit, unit, Form(left=False))
     return chain.plan(said_by(inverse_and_info.kernel))
 
 

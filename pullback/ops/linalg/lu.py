@@ -17,11 +17,14 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
+from pullback.core.dtypes import int32
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.kernels import lapack
+from pullback.ops.linalg.plans import Form, Matrices, said_by
 from pullback.ops.linalg.refusals import (
     check_fit,
     check_inexact,
@@ -33,17 +36,16 @@ from pullback.ops.linalg.refusals import (
 from pullback.ops.linalg.stacks import (
     added,
     batched_all,
+    common_stack,
     first_columns,
     first_rows,
     into_out,
-    meta_matrices,
-    meta_numbers,
-    meta_vectors,
     named_results,
     stacked_alike,
     strict_lower,
 )
 from pullback.ops.linalg.triangular import triangular
+from pullback.ops.shared.chains import Place
 
 
 def row_order(pivots: Array, rows: int) -> Array:
@@ -107,18 +109,23 @@ def lu_gradient(gL: Tensor | None, gU: Tensor | None, P: Tensor, L: Tensor, U: T
 @op(name="linalg_lu_factor_ex", places="", layout="", takes_half=True, batch="leading")
 def _lu_factor_ex(self: Array, pivot: bool = True, check: str = "") -> tuple[Array, Array, Array]:
     """The factors in one matrix, the pivots and the codes; raises for these in the name of `check`."""
-    _check_lu("torch.lu_factor", self, pivot)
     packed, pivots, info = lapack.lu_factor(self)
     if check:
         raise_for(info, check, _ZERO_PIVOT)
     return packed, pivots, info
 
 
-@_lu_factor_ex.meta
-def _lu_factor_shapes(self: Array, pivot: bool, check: str) -> Any:
+@_lu_factor_ex.prepare
+def _plan_lu_factor(self: Spec, pivot: bool, check: str) -> Plan:
     _check_lu("torch.lu_factor", self, pivot)
-    m, n = self.shape[-2:]
-    return meta_matrices(self, m, n), meta_vectors(self, min(m, n), np.int32), meta_numbers(self, np.int32)
+    stack, (m, n) = self.shape[:-2], self.shape[-2:]
+    codes = Spec(int32, stack)
+    results = (Spec.columns(self.dtype, self.shape), Spec(int32, (*stack, min(m, n))), codes)
+    chain = Matrices(1, stack, self.dtype, results)
+    packed = chain.packed(m, n, chain.result(0))
+    chain.copy(chain.matrices(Place(0), self), packed)
+    chain.lu(packed, chain.result(1), chain.result(2), bool(check))
+    return chain.plan(said_by(_lu_factor_ex.kernel))
 
 
 @_lu_factor_ex.joint_vjp
@@ -131,26 +138,32 @@ def _lu_factor_gradient(g0: Tensor, result0: Tensor, result1: Tensor) -> Any:
 @op(name="linalg_lu", places="", takes_half=True, batch="leading")
 def _lu(self: Array, pivot: bool = True) -> tuple[Array, Array, Array]:
     """P, L and U."""
-    _check_lu("linalg.lu", self, pivot)
     packed, pivots, _ = lapack.lu_factor(self)
     return (permutation(pivots, self.shape[-2], self.dtype), *triangles(packed))
 
 
-def _triangle_shapes(a: Array) -> tuple[Array, Array, Array]:
-    """P, L and U without numbers."""
+def _triangle_specs(a: Spec) -> tuple[Spec, Spec, Spec]:
+    """P, L and U."""
     m, n = a.shape[-2:]
     k = min(m, n)
-    return (
-        meta_matrices(a, m, m, columns=False),
-        meta_matrices(a, m, k, columns=False),
-        meta_matrices(a, k, n, columns=False),
-    )
+    P, L, U = [Spec(a.dtype, (*a.shape[:-2], *shape)) for shape in ((m, m), (m, k), (k, n))]
+    return P, L, U
 
 
-@_lu.meta
-def _lu_shapes(self: Array, pivot: bool) -> Any:
+@_lu.prepare
+def _plan_lu(self: Spec, pivot: bool) -> Plan:
     _check_lu("linalg.lu", self, pivot)
-    return _triangle_shapes(self)
+    results = _triangle_specs(self)
+    (m, n), stack = self.shape[-2:], self.shape[:-2]
+    chain = Matrices(1, stack, self.dtype, results)
+    packed, pivots = chain.packed(m, n), chain.integers(min(m, n))
+    codes = chain.room(int32, chain.leading)
+    chain.copy(chain.matrices(Place(0), self), packed)
+    chain.lu(packed, pivots.place, codes.place, False)
+    P, L, U = [chain.matrices(chain.result(i), result) for i, result in enumerate(results)]
+    chain.permutation(pivots, P)
+    chain.unpack(packed, L, U)
+    return chain.plan()
 
 
 @_lu.joint_vjp
@@ -163,20 +176,31 @@ def _lu_rule(g1: Tensor, g2: Tensor, result0: Tensor, result1: Tensor, result2: 
 @op(name="lu_unpack", places="", takes_half=True)
 def _unpack(self: Array, pivots: Array, data: bool = True, order: bool = True) -> tuple[Array, Array, Array]:
     """P, L and U from the factors in one matrix; the pivots are checked where `order` is wanted."""
-    _check_packed(self, pivots, order)
     rows = self.shape[-2]
     if order and not ((pivots >= 1) & (pivots <= rows)).all():
         raise RuntimeError(
             "pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive."
             "Did you properly pass the result of lu_factor?"
         )
-    return (permutation(pivots, rows, self.dtype), *triangles(self))
+    P = permutation(pivots, rows, self.dtype) if order else np.zeros((*self.shape[:-1], rows), self.dtype)
+    return (P, *triangles(self))
 
 
-@_unpack.meta
-def _unpack_shapes(self: Array, pivots: Array, data: bool, order: bool) -> Any:
+@_unpack.prepare
+def _plan_unpack(self: Spec, pivots: Spec, data: bool, order: bool) -> Plan:
     _check_packed(self, pivots, order)
-    return _triangle_shapes(self)
+    results = _triangle_specs(self)
+    stack = self.shape[:-2]
+    if pivots.shape != (*stack, min(self.shape[-2:])):
+        return Plan(results)
+    chain = Matrices(2, stack, self.dtype, results)
+    P, L, U = [chain.matrices(chain.result(i), result) for i, result in enumerate(results)]
+    if order:
+        chain.permutation(chain.pivots(Place(1), pivots), P)
+    else:
+        chain.zero(P)
+    chain.unpack(chain.matrices(Place(0), self), L, U)
+    return chain.plan(said_by(_unpack.kernel))
 
 
 @_unpack.joint_vjp
@@ -315,18 +339,39 @@ def solve_by_factors(packed: Array, pivots: Array, b: Array, left: bool, adjoint
 @op(name="linalg_lu_solve", places="", layout="", takes_half=True)
 def _lu_solve(self: Array, pivots: Array, B: Array, left: bool = True, adjoint: bool = False) -> Array:
     """The solution X of `op(A) X = B`, or of `X op(A) = B`, A being given by its packed factors."""
-    _check_lu_solve(self, pivots, B, left)
     return solve_by_factors(self, pivots, B, left, adjoint)
 
 
 _lu_solve.batch(batched_all)
 
 
-@_lu_solve.meta
-def _lu_solve_shape(self: Array, pivots: Array, B: Array, left: bool, adjoint: bool) -> Array:
+@_lu_solve.prepare
+def _plan_lu_solve(self: Spec, pivots: Spec, B: Spec, left: bool, adjoint: bool) -> Plan:
     _check_lu_solve(self, pivots, B, left)
-    b = stacked_alike(self, B)[1]
-    return meta_matrices(b, *b.shape[-2:], columns=left)
+    stack = common_stack(B.shape[:-2], self.shape[:-2])
+    return factors_plan(self, pivots, B, stack, Form(left, adjoint), (0, 1, 2))
+
+
+def solution_spec(B: Spec, stack: tuple[int, ...], left: bool) -> Spec:
+    """The result of a system: column by column, or row by row if the matrix stands on the right."""
+    shape = stack + B.shape[-2:]
+    return Spec.columns(B.dtype, shape) if left else Spec(B.dtype, shape)
+
+
+def factors_plan(
+    packed: Spec, pivots: Spec, B: Spec, stack: tuple[int, ...], form: Form, order: tuple[int, int, int]
+) -> Plan:
+    """The plan of a solution by factors; `order` says which of the tensors these, the pivots and B are."""
+    result = solution_spec(B, stack, form.left)
+    of_factors, of_pivots, of_b = map(Place, order)
+    chain = Matrices(max(order) + 1, stack, B.dtype, result)
+    factors, b, to = (
+        chain.matrices(of_factors, packed),
+        chain.matrices(of_b, B),
+        chain.matrices(chain.result(), result),
+    )
+    chain.solve_lu(factors, chain.pivots(of_pivots, pivots), b, to, form)
+    return chain.plan()
 
 
 def matrix_gradient(gB: Tensor, X: Tensor, left: bool, adjointed: bool) -> Tensor:
@@ -407,7 +452,7 @@ _ZERO_PIVOT = (
 )
 
 
-def _check_lu(name: str, a: Array, pivot: bool) -> None:
+def _check_lu(name: str, a: Spec, pivot: bool) -> None:
     if a.ndim < 2:
         raise RuntimeError(
             f"{name}: Expected tensor with 2 or more dimensions. Got size: {list(a.shape)} instead"
@@ -417,22 +462,22 @@ def _check_lu(name: str, a: Array, pivot: bool) -> None:
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
 
 
-def _check_packed(a: Array, pivots: Array, order: bool) -> None:
+def _check_packed(a: Spec, pivots: Spec, order: bool) -> None:
     if a.ndim < 2:
         raise RuntimeError(
             f"torch.lu_unpack: Expected tensor with 2 or more dimensions. Got size: {list(a.shape)} instead"
         )
-    if order and pivots.dtype != np.int32:
+    if order and pivots.dtype is not int32:
         raise RuntimeError(
             "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
             "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor"
         )
 
 
-def _check_lu_solve(LU: Array, pivots: Array, B: Array, left: bool) -> None:
+def _check_lu_solve(LU: Spec, pivots: Spec, B: Spec, left: bool) -> None:
     name = "torch.linalg.lu_solve"
     check_inexact(name, LU)
-    if pivots.dtype != np.int32:
+    if pivots.dtype is not int32:
         raise RuntimeError("linalg.lu_solve: pivots should be a Tensor of scalar type torch.int32")
     check_square(name, LU)
     name = "linalg.lu_solve"

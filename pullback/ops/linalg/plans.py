@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,34 @@ from pullback.core._plans import Spec
 from pullback.core.dtypes import dtype, int32
 from pullback.core.types import Array
 from pullback.kernels import factorings, steps
+from pullback.kernels.moves import RUNS as MOVES
+from pullback.ops.products.plans import readable
 from pullback.ops.shared.chains import CONSTANT, Chain, Operand, Place, Step, merged, operand, words_of
 
 BLOCK = 32
 """The columns that LAPACK's blocked routines take at once."""
+
+
+class Form(NamedTuple):
+    """Which system is solved: `op(A) X = B`, or `X op(A) = B` unless `left`; op is the adjoint or nothing."""
+
+    left: bool = True
+    adjoint: bool = False
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the transposed matrix stands on the left once X and B are transposed for `X op(A) = B`."""
+        return self.left == self.adjoint
+
+
+def transposed_operand(x: Operand) -> Operand:
+    """A stack of matrices, transposed."""
+    return x.renamed({"i": "j", "j": "i"})
+
+
+def len_of(x: Operand) -> int:
+    """The elements of a matrix."""
+    return x.sizes["i"] * x.sizes["j"]
 
 
 class Matrices(Chain):
@@ -40,24 +64,58 @@ class Matrices(Chain):
         """A new stack, in scratch or where a result stands."""
         return self.room(self.kind, {**self.leading, "j": columns, "i": rows}, place)
 
-    def copy(self, x: Operand, to: Operand) -> None:
-        """Writes a stack into another."""
-        self.pointwise(np.positive, x, to)
-
-    def integers(self, count: int) -> Operand:
+    def integers(self, count: int, place: Place | None = None) -> Operand:
         """Room for pivots of each matrix."""
-        return self.room(int32, {**self.leading, "i": count})
+        return self.room(int32, {**self.leading, "i": count}, place)
 
-    def routine(self, name: str, *numbers: int, places: tuple[Place, ...], work: int = 0) -> None:
-        """A step that calls LAPACK on each matrix."""
+    def pivots(self, place: Place, spec: Spec) -> Operand:
+        """A tensor of pivots, those of a matrix one after another."""
+        x = operand(place, spec, [*range(1 - spec.ndim, 0), "i"])
+        return x if x.step("i") in (0, spec.dtype.itemsize) else self.copied(x)
+
+    def routine(
+        self, name: str, *numbers: int, places: tuple[Place, ...], work: int = 0, count: int | None = None
+    ) -> None:
+        """A step that calls LAPACK on each matrix, or on the first `count`."""
         item = self.kind.itemsize
         geometry = (factorings.routine_of(name, self.kind.name), item, *numbers)
-        self.add(Step(factorings.RUNS[name], geometry, self.count, work * item), *places)
+        count = self.count if count is None else count
+        self.add(Step(factorings.RUNS[name], geometry, count, work * item), *places)
 
-    def unit(self, to: Operand) -> None:
+    def diagonal(self, x: Operand, number: int = 1) -> None:
+        """Writes a number on the diagonals of packed matrices."""
+        n, m = x.sizes["i"], x.sizes["j"]
+        few, step = min(n, m), x.step("i") + x.step("j")
+        geometry = (self.kind.itemsize, n * m, step, few, *words_of(number, self.kind))
+        self.add(Step(factorings.RUNS["diagonal"], geometry, self.count), x.place, Place(CONSTANT, 32))
+
+    def unit(self, x: Operand) -> None:
         """Unit matrices."""
-        geometry = (self.kind.itemsize, to.sizes["i"], to.sizes["j"], *words_of(1, self.kind))
-        self.add(Step(factorings.RUNS["unit"], geometry, self.count), to.place, Place(CONSTANT, 24))
+        self.zero(x)
+        self.diagonal(x)
+
+    def triangle(self, x: Operand, to: Operand, lower: bool, diagonal: int = 0) -> None:
+        """Writes triangles of a stack into one that lies row by row, with zeros beside them."""
+        rows, columns = to.sizes["i"], to.sizes["j"]
+        outer = [n for y in self.leading for n in (self.leading[y], x.step(y))]
+        geometry = (int(lower), diagonal, rows, columns, x.step("i"), x.step("j"), len(outer) // 2, *outer)
+        run = MOVES["triangle"][self.kind.itemsize]
+        self.add(Step(run, geometry, self.count * rows), x.place, to.place)
+
+    def permutation(self, pivots: Operand, to: Operand) -> None:
+        """Writes the matrices P, row by row, that belong to pivots."""
+        rows = to.sizes["i"]
+        leading = self._leading(to, pivots)
+        geometry = (self.kind.itemsize, rows, pivots.sizes["i"], *leading)
+        one = Place(CONSTANT, 8 * len(geometry))
+        run, words = factorings.RUNS["permutation"], words_of(1, self.kind)
+        self.add(Step(run, (*geometry, *words), self.count, 8 * rows), pivots.place, to.place, one)
+
+    def _leading(self, by: Operand, *operands: Operand) -> list[int]:
+        """The leading dims in the order in which they lie in `by`: how many, {size, step of each operand}."""
+        order = sorted((y for y in self.leading if y in by.sizes), key=lambda y: -abs(by.step(y)))
+        dims = merged((by.sizes[y], *[x.step(y) for x in operands]) for y in order)
+        return [len(dims), *[n for dim in dims for n in dim]]
 
     def upper(self, x: Operand, to: Operand) -> None:
         """The upper triangle of the first rows of a stack."""
@@ -67,18 +125,95 @@ class Matrices(Chain):
     def lu(self, x: Operand, pivots: Place, codes: Place, checked: bool) -> None:
         """Factors a stack in its place."""
         numbers = (x.sizes["i"], x.sizes["j"], int(checked))
-        self.routine("getrf", *numbers, places=(x.place, pivots, codes))
+        count = math.prod(n for y, n in x.sizes.items() if y in self.leading)
+        self.routine("getrf", *numbers, places=(x.place, pivots, codes), count=count)
 
-    def solve_lu(self, factors: Operand, pivots: Place, x: Operand, way: str = "N") -> None:
-        """Solves systems in the place of their right sides: `way` is N, T or C."""
-        numbers = (x.sizes["i"], x.sizes["j"], ord(way))
-        self.routine("getrs", *numbers, places=(factors.place, pivots, x.place))
+    def solve_by(
+        self, solve: Callable[[Operand], None], b: Operand, to: Operand, conjugate: bool = False
+    ) -> None:
+        """Writes into a stack what `solve` makes, in their place, of right sides row by row."""
+        lies = merged((to.sizes[y], to.step(y)) for y in "ij") in ([], [(len_of(to), to.dtype.itemsize)])
+        x = to if lies else self.room(self.kind, {**self.leading, "i": to.sizes["i"], "j": to.sizes["j"]})
+        if conjugate and self.kind.is_complex:
+            self.pointwise(np.conjugate, b, x)
+        elif x is not b:
+            self.copy(b, x)
+        solve(x)
+        if conjugate and self.kind.is_complex:
+            self.pointwise(np.conjugate, x, to)
+        elif not lies:
+            self.copy(x, to)
 
-    def triangular(self, factor: Operand, x: Operand, upper: bool, left: bool, unit: bool) -> None:
-        """Solves systems with triangles in the place of their right sides."""
-        flags = [ord(c) for c in ("L" if left else "R", "U" if upper else "L", "N", "U" if unit else "N")]
-        numbers = (x.sizes["i"], x.sizes["j"], *flags, *words_of(1, self.kind))
-        self.routine("trsm", *numbers, places=(factor.place, x.place, Place(CONSTANT, 64)))
+    def solve_lu(self, factors: Operand, pivots: Operand, b: Operand, to: Operand, form: Form) -> None:
+        """Writes the solutions of `A X = B`, or of what `form` says, A being given by its factors."""
+
+        def solve(x: Operand) -> None:
+            if form.transposed:
+                self.triangular(transposed_operand(factors), x, False, False)
+                self.triangular(transposed_operand(factors), x, True, True)
+                self.exchange(pivots, x, True)
+            else:
+                self.exchange(pivots, x, False)
+                self.triangular(factors, x, False, True)
+                self.triangular(factors, x, True, False)
+
+        if not form.left:
+            b, to = transposed_operand(b), transposed_operand(to)
+        self.solve_by(solve, b, to, form.adjoint)
+
+    def solve_cholesky(self, factor: Operand, b: Operand, to: Operand, upper: bool, conjugate: bool) -> None:
+        """Writes the solutions of `L L^H X = B`, L the factor or, with `upper`, its transpose.
+
+        With `conjugate` the conjugate of those for the conjugate of B.
+        """
+        lower = transposed_operand(factor) if upper else factor
+
+        def solve(x: Operand) -> None:
+            self.triangular(lower, x, False, False)
+            if self.kind.is_complex:
+                self.pointwise(np.conjugate, x, x)
+            self.triangular(transposed_operand(lower), x, True, False)
+            if self.kind.is_complex:
+                self.pointwise(np.conjugate, x, x)
+
+        self.solve_by(solve, b, to, conjugate)
+
+    def check_divisors(self, x: Operand) -> None:
+        """Ends with a status if there is a zero, or next to it, on a diagonal."""
+        sizes = {**self.leading, "i": x.sizes["i"]}
+        inverse = self.room(self.kind, sizes)
+        steps = {y: x.step(y) for y in self.leading} | {"i": x.step("i") + x.step("j")}
+        self.pointwise(np.reciprocal, Operand(x.place, x.dtype, sizes, steps), inverse)
+        self.check_finite(inverse)
+
+    def exchange(self, pivots: Operand, x: Operand, backwards: bool) -> None:
+        """Exchanges rows as pivots say, in their place."""
+        row = x.sizes["j"] * x.dtype.itemsize
+        geometry = (row, x.sizes["i"], pivots.sizes["i"], int(backwards), *self._leading(x, pivots, x))
+        self.add(Step(factorings.RUNS["exchange"], geometry, self.count, row), pivots.place, x.place)
+
+    def unpack(self, packed: Operand, L: Operand, U: Operand) -> None:
+        """Writes the triangles of the factors in one matrix."""
+        self.triangle(packed, L, True, -1)
+        self.diagonal(L)
+        self.triangle(packed, U, False)
+
+    def triangular(self, a: Operand, x: Operand, upper: bool, unit: bool) -> None:
+        """Solves systems with triangles in the place of their right sides, which lie row by row."""
+        n, k, item = x.sizes["i"], x.sizes["j"], self.kind.itemsize
+        if n > 1 and not readable((n, a.step("i")), (n, a.step("j")), item):
+            a = self.copied(a)
+        if self.kind.is_complex:
+            by_column = n == 1 or a.step("i") == item
+            flags = ("UL"[upper != by_column], "NT"[by_column], "NU"[unit])
+            lead = max(a.step("i"), a.step("j"), item) // item
+            numbers = (n, k, lead, *[ord(c) for c in flags], *words_of(1, self.kind))
+            routine, run = "trsm", "trsm"
+        else:
+            numbers = (n, k, a.step("i"), a.step("j"), int(upper), int(unit))
+            routine, run = "gemm", f"solve_{self.kind.name}"
+        geometry = (factorings.routine_of(routine, self.kind.name), *numbers, *self._leading(x, a, x))
+        self.add(Step(factorings.RUNS[run], geometry, self.count), a.place, x.place)
 
     def check_finite(self, x: Operand) -> None:
         """Ends with a status if there is an infinite number or a NaN."""
@@ -104,10 +239,8 @@ class Matrices(Chain):
     def loop(self, ufunc: Any, sizes: tuple[int, ...], *operands: Operand) -> None:
         """A loop of NumPy's for matrices, on the dims i, and i and j, of each operand."""
         own = [x.step(label) for x in operands for label in ("i", "j") if label in x.sizes]
-        order = sorted(self.leading, key=lambda label: -abs(operands[-1].step(label)))
-        leading = merged((self.leading[x], *[o.step(x) for o in operands]) for x in order)
         geometry = [*steps.matrix_loop(ufunc, self.kind.numpy.num), len(operands), len(sizes), len(own)]
-        geometry += [*sizes, *own, len(leading), *[n for dim in leading for n in dim]]
+        geometry += [*sizes, *own, *self._leading(operands[-1], *operands)]
         self.add(Step(factorings.RUNS["matrices"], tuple(geometry), self.count), *[x.place for x in operands])
 
     def vectors(self, place: Place, kind: dtype, count: int | None = None) -> Operand:

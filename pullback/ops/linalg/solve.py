@@ -24,8 +24,8 @@ from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.lu import matrix_gradient, solve_by_factors
-from pullback.ops.linalg.plans import Matrices, said_by
+from pullback.ops.linalg.lu import factors_plan, matrix_gradient, solution_spec, solve_by_factors
+from pullback.ops.linalg.plans import Form, Matrices, said_by
 from pullback.ops.linalg.pseudoinverse import pinv_gradient, pseudoinverse
 from pullback.ops.linalg.refusals import (
     LinAlgError,
@@ -48,7 +48,7 @@ from pullback.ops.linalg.stacks import (
     named_results,
     stacked_alike,
 )
-from pullback.ops.shared.chains import Operand, Place, operand
+from pullback.ops.shared.chains import Place
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import check_tensors
 
@@ -70,37 +70,19 @@ def _plan_solve(self: Spec, B: Spec, left: bool, check: str) -> Plan:
     own, n = self.shape[:-2], self.shape[-1]
     stack = common_stack(B.shape[:-2], own)
     results = (
-        _solution_spec(B, stack, left),
+        solution_spec(B, stack, left),
         Spec.columns(self.dtype, self.shape),
         Spec(int32, (*own, n)),
         Spec(int32, own),
     )
-    if stack != own:
-        return Plan(results)
     chain = Matrices(2, stack, self.dtype, results)
-    factors = chain.packed(n, n, chain.result(1))
+    of_a = Matrices(2, own, self.dtype, results)
+    factors, pivots = of_a.packed(n, n, chain.result(1)), of_a.integers(n, chain.result(2))
     chain.copy(chain.matrices(Place(0), self), factors)
-    chain.lu(factors, chain.result(2), chain.result(3), bool(check))
-    _solved(chain, factors, chain.result(2), Place(1), B, left, "N" if left else "T")
+    chain.lu(factors, pivots.place, chain.result(3), bool(check))
+    to = chain.matrices(chain.result(0), results[0])
+    chain.solve_lu(factors, pivots, chain.matrices(Place(1), B), to, Form(left))
     return chain.plan(said_by(_solve_ex.kernel))
-
-
-def _solution_spec(B: Spec, stack: tuple[int, ...], left: bool) -> Spec:
-    shape = stack + B.shape[-2:]
-    return Spec.columns(B.dtype, shape) if left else Spec(B.dtype, shape)
-
-
-def _solved(
-    chain: Matrices, factors: Operand, pivots: Place, place: Place, B: Spec, left: bool, way: str
-) -> None:
-    """The solution of a system, or of the transposed one where the factors stand on the right."""
-    rows, columns = B.shape[-2:]
-    b = chain.matrices(place, B)
-    if not left:
-        b, rows, columns = b.renamed({"i": "j", "j": "i"}), columns, rows
-    solution = chain.packed(rows, columns, chain.result(0))
-    chain.copy(b, solution)
-    chain.solve_lu(factors, pivots, solution, way)
 
 
 @op(name="solve_by_kept_factors", places="", layout="", batch="leading")
@@ -113,20 +95,8 @@ def _solve_by_kept_factors(
 
 @_solve_by_kept_factors.prepare
 def _plan_kept_factors(self: Spec, LU: Spec, pivots: Spec, B: Spec, left: bool, adjoint: bool) -> Plan:
-    stack, n = common_stack(B.shape[:-2], self.shape[:-2]), self.shape[-1]
-    result = _solution_spec(B, stack, left)
-    if stack != LU.shape[:-2] or not has_routines(self) or (adjoint and not left):
-        return Plan(result)
-    chain = Matrices(4, stack, self.dtype, result)
-    factors = chain.packed(n, n)
-    if LU.strides == Spec.columns(LU.dtype, LU.shape).strides:
-        factors = chain.matrices(Place(1), LU)
-    else:
-        chain.copy(chain.matrices(Place(1), LU), factors)
-    order = chain.integers(n)
-    chain.pointwise(np.positive, operand(Place(2), pivots, [*range(-len(stack), 0), "i"]), order)
-    _solved(chain, factors, order.place, Place(3), B, left, "C" if adjoint else "N" if left else "T")
-    return chain.plan()
+    stack = common_stack(B.shape[:-2], self.shape[:-2])
+    return factors_plan(LU, pivots, B, stack, Form(left, adjoint), (1, 2, 3))
 
 
 @_solve_ex.joint_vjp

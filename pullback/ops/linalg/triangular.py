@@ -25,7 +25,7 @@ from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.kernels import lapack
-from pullback.ops.linalg.plans import Matrices, said_by
+from pullback.ops.linalg.plans import Matrices, said_by, transposed_operand
 from pullback.ops.linalg.refusals import (
     LinAlgError,
     check_fit,
@@ -41,7 +41,6 @@ from pullback.ops.linalg.stacks import (
     common_stack,
     hermitian_part,
     into_out,
-    meta_matrices,
     named_results,
     stacked_alike,
     transposed,
@@ -62,12 +61,18 @@ def triangular(self: Array, B: Array, upper: bool, left: bool = True, unitriangu
 @triangular.prepare
 def _plan_triangular(self: Spec, B: Spec, upper: bool, left: bool, unitriangular: bool) -> Plan:
     _check_triangular(self, B, left)
-    stack, n = common_stack(B.shape[:-2], self.shape[:-2]), self.shape[-1]
-    chain = Matrices(2, stack, self.dtype, Spec.columns(B.dtype, stack + B.shape[-2:]))
-    factor, solution = chain.packed(n, n), chain.packed(B.shape[-2], B.shape[-1], chain.result())
-    chain.copy(chain.matrices(Place(0), self), factor)
-    chain.copy(chain.matrices(Place(1), B), solution)
-    chain.triangular(factor, solution, upper, left, unitriangular)
+    stack = common_stack(B.shape[:-2], self.shape[:-2])
+    result = Spec.columns(B.dtype, stack + B.shape[-2:])
+    chain = Matrices(2, stack, self.dtype, result)
+    factor, b, to = [chain.matrices(Place(i), t) for i, t in enumerate((self, B, result))]
+    if not left:
+        factor, b, to, upper = (
+            transposed_operand(factor),
+            transposed_operand(b),
+            transposed_operand(to),
+            not upper,
+        )
+    chain.solve_by(lambda x: chain.triangular(factor, x, upper, unitriangular), b, to)
     return chain.plan()
 
 
@@ -256,7 +261,6 @@ def cholesky_inverse(self: Array, upper: bool = False) -> Array:
     >>> torch.cholesky_inverse(torch.tensor([[2.0]]))
     tensor([[0.2500]])
     """
-    _check_cholesky_inverse(self)
     missing = np.diagonal(self, 0, -2, -1) == 0
     if missing.any():
         first = np.where(missing.any(-1), missing.argmax(-1) + 1, 0)
@@ -270,10 +274,18 @@ def cholesky_inverse(self: Array, upper: bool = False) -> Array:
     return inverse
 
 
-@cholesky_inverse.meta
-def _cholesky_inverse_shape(self: Array, upper: bool) -> Array:
+@cholesky_inverse.prepare
+def _plan_cholesky_inverse(self: Spec, upper: bool) -> Plan:
     _check_cholesky_inverse(self)
-    return meta_matrices(self, *self.shape[-2:])
+    result = Spec.columns(self.dtype, self.shape)
+    chain = Matrices(1, self.shape[:-2], self.dtype, result)
+    factor = chain.matrices(Place(0), self)
+    chain.check_divisors(factor)
+    # what lies row by row where the result lies column by column is its transpose, and so its conjugate
+    unit = transposed_operand(chain.matrices(chain.result(), result))
+    chain.unit(unit)
+    chain.solve_cholesky(factor, unit, unit, upper, not upper)
+    return chain.plan(said_by(cholesky_inverse.kernel))
 
 
 cholesky_inverse.vjp(
@@ -283,18 +295,21 @@ cholesky_inverse.vjp(
 
 @op(name="cholesky_solve", places="", layout="", takes_half=True, batch="leading")
 def _cholesky_solve(self: Array, input2: Array, upper: bool = False) -> Array:
-    _check_cholesky_solve(self, input2)
     factor, b = stacked_alike(input2, self)
     first, second = ("C", "N") if upper else ("N", "C")
     half = lapack.solve_triangular(factor, b, upper, True, first, False)
     return lapack.solve_triangular(factor, half, upper, True, second, False)
 
 
-@_cholesky_solve.meta
-def _cholesky_solve_shape(self: Array, input2: Array, upper: bool) -> Array:
+@_cholesky_solve.prepare
+def _plan_cholesky_solve(self: Spec, input2: Spec, upper: bool) -> Plan:
     _check_cholesky_solve(self, input2)
-    b = stacked_alike(input2, self)[1]
-    return meta_matrices(b, *b.shape[-2:])
+    stack = common_stack(self.shape[:-2], input2.shape[:-2])
+    result = Spec.columns(self.dtype, stack + self.shape[-2:])
+    chain = Matrices(2, stack, self.dtype, result)
+    b, factor, to = [chain.matrices(Place(i), t) for i, t in enumerate((self, input2, result))]
+    chain.solve_cholesky(factor, b, to, upper, upper)
+    return chain.plan()
 
 
 @_cholesky_solve.joint_vjp
@@ -365,12 +380,12 @@ def _check_cholesky(a: Spec, check: str) -> None:
     check_kernel("cholesky_cpu", a)
 
 
-def _check_cholesky_inverse(a: Array) -> None:
+def _check_cholesky_inverse(a: Spec) -> None:
     check_square("cholesky_inverse", a)
     check_kernel("cholesky_inverse_out_cpu", a)
 
 
-def _check_cholesky_solve(b: Array, factor: Array) -> None:
+def _check_cholesky_solve(b: Spec, factor: Spec) -> None:
     for what, a in (("b", b), ("u", factor)):
         if a.ndim < 2:
             raise RuntimeError(

@@ -127,10 +127,10 @@ def multiply(chain: Chain, a: Operand, b: Operand, out: Operand) -> None:
     k, ak, bk = (0, 0, 0) if empty else _dims(inner, sizes, a, b)[0]
     item = out.dtype.itemsize
     if m * n * k >= WORTH_A_COPY and out.dtype.kind in "fc":
-        if not _readable((m, am), (k, ak), item):
+        if not readable((m, am), (k, ak), item):
             a = _packed(chain, a, batch + rows, inner)
             return multiply(chain, a, b, out)
-        if not _readable((k, bk), (n, bn), item):
+        if not readable((k, bk), (n, bn), item):
             b = _packed(chain, b, batch + columns, inner)
             return multiply(chain, a, b, out)
     geometry = [
@@ -179,7 +179,7 @@ def _filled(x: Operand, labels: Labels, sizes: Any) -> Operand:
     return Operand(x.place, x.dtype, x.sizes | {y: sizes[y] for y in more}, x.steps | dict.fromkeys(more, 0))
 
 
-def _readable(rows: tuple[int, int], columns: tuple[int, int], item: int) -> bool:
+def readable(rows: tuple[int, int], columns: tuple[int, int], item: int) -> bool:
     """Whether BLAS reads a matrix of {size, step} each way as it lies: one of the steps is an element's."""
     for (n, step), (m, other) in ((rows, columns), (columns, rows)):
         if (step == item or n == 1) and (m == 1 or (other % item == 0 and other >= n * item)):

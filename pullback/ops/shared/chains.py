@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtypes import dtype, float32, int16, uint8
+from pullback.core.dtypes import dtype, float32
 from pullback.kernels import steps
+from pullback.kernels.moves import RUNS as MOVES
 
 SCRATCH, CONSTANT = -1, -2
 ALIGNED = 64
@@ -38,9 +39,6 @@ class Step(NamedTuple):
     scratch: int = 0
 
 
-Kind = dtype
-
-
 @dataclass(frozen=True)
 class Operand:
     """Memory of one dtype with labelled dims: their sizes and their steps in bytes."""
@@ -60,10 +58,6 @@ class Operand:
         steps = {names.get(label, label): n for label, n in self.steps.items()}
         return Operand(self.place, self.dtype, sizes, steps)
 
-    def seen(self, kind: Kind) -> Operand:
-        """The same memory as elements of another dtype."""
-        return Operand(self.place, kind, self.sizes, self.steps)
-
 
 def merged(dims: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Dims (size, step, ...) without those of one, and with neighbours that run on as one."""
@@ -76,6 +70,14 @@ def merged(dims: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
         else:
             result.append((size, *of))
     return result
+
+
+def turned(dims: list[tuple[int, ...]], item: int) -> list[tuple[int, ...]]:
+    """Dims {size, step, step of the result} of a copy, that of the source's runs last but one: see move.h."""
+    for d in range(len(dims) - 2):
+        if dims[d][1] == item and dims[-1][1] != item:
+            return [*dims[:d], *dims[d + 1 : -1], dims[d], dims[-1]]
+    return dims
 
 
 def operand(place: Place, spec: Spec, labels: Sequence[Hashable]) -> Operand:
@@ -163,9 +165,25 @@ class Chain:
         """A contiguous copy in scratch with dims in this order."""
         labels = list(x.sizes) if order is None else order
         copy = self.room(x.dtype, {label: x.sizes[label] for label in labels})
-        kind = {1: uint8, 2: int16}.get(x.dtype.itemsize, x.dtype)  # NumPy has no loop for all small types
-        self.pointwise(np.positive, x.seen(kind), copy.seen(kind))
+        self.copy(x, copy)
         return copy
+
+    def copy(self, x: Operand, out: Operand) -> None:
+        """Writes the elements of an operand into another of its dtype."""
+        item = out.dtype.itemsize
+        order = sorted(out.sizes, key=lambda label: -abs(out.steps[label]))
+        dims = turned(merged((out.sizes[y], x.step(y), out.steps[y]) for y in order), item)
+        self._move(0, dims, item, x.place, out.place)
+
+    def zero(self, out: Operand) -> None:
+        """Fills contiguous memory with zeros."""
+        item = out.dtype.itemsize
+        self._move(-1, [(math.prod(out.sizes.values()), 0, item)], item, out.place)
+
+    def _move(self, source: int, dims: list[tuple[int, ...]], item: int, *places: Place) -> None:
+        parts = dims[0][0] if len(dims) > 1 else 1
+        box = (source, 0, 0, parts, len(dims), *[n for dim in dims for n in dim])
+        self.add(Step(MOVES["move"][item], (len(places) - 1, 0, 0, 1, 1, *box), parts), *places)
 
     def convert(self, x: Operand, out: Operand) -> None:
         """A half precision as float, or float as a half precision."""

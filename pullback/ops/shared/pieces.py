@@ -18,7 +18,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.strides import contiguous_strides, strided_array
 from pullback.core.types import Array, Number
 from pullback.kernels.moves import RUNS
-from pullback.ops.shared.chains import merged
+from pullback.ops.shared.chains import merged, turned
 
 CHUNK = 1 << 16
 """Elements of a long run that are one part of the work."""
@@ -156,11 +156,7 @@ def _boxes(to: Any, piece: Any) -> list[list[int]]:
     given = (0,) * (to.ndim - piece.ndim) + piece.strides
     steps = [0 if n == 1 else step for n, step in zip(sizes, given, strict=True)]
     order = sorted(range(to.ndim), key=lambda d: -abs(to.strides[d]))
-    dims = merged((to.shape[d], steps[d], to.strides[d]) for d in order)
-    for d in range(len(dims) - 2):  # a dim along which the source is contiguous is the last but one
-        if dims[d][1] == item and dims[-1][1] != item:
-            dims.insert(len(dims) - 2, dims.pop(d))
-            break
+    dims = turned(merged((to.shape[d], steps[d], to.strides[d]) for d in order), item)
     start = 0 if piece.source < 0 else _address(piece) - piece.start
     return [
         [piece.source, start + read, _address(to) - to.start + written, parts, len(flat) // 3, *flat]
