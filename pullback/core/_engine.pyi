@@ -121,6 +121,7 @@ class Op:
     all_dims: bool
     overwrites: bool
     piecewise: bool
+    chooses: bool
     factors: tuple[str, ...]
     symbol: str | None
     shown_as: dict[str, str]

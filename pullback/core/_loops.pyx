@@ -51,7 +51,11 @@ cdef extern from "numpy/arrayobject.h":
     int PyArray_FLAGS(ndarray)
     ndarray PyArray_NewFromDescr(type, PyArray_Descr*, int, npy_intp*, npy_intp*, void*, int, object)
     int PyArray_SetBaseObject(ndarray, object base) except -1
+    object PyDataMem_SetHandler(object handler)
     int NPY_ARRAY_WRITEABLE
+
+cdef extern from "pullback/core/loops/aligned.h":
+    object pb_aligned_memory()
 
 cdef extern from "numpy/ufuncobject.h":
     ctypedef struct PyUFuncObject:

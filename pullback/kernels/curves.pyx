@@ -2,8 +2,8 @@
 
 Each name in PB_CURVES becomes a ufunc of this module, for float32 and float64, with as many inputs as
 stand beside it: x, then parameters. A new one needs its function and LOOP line in `curve_loops.h`, and an
-entry here. `power` takes complex numbers too, and `sign` integers, by NumPy's loops. What each computes is
-said where its op is declared.
+entry here. `power` takes complex numbers too, and `sign` integers, by NumPy's loops. `where` takes a bool
+and two of any type. What each computes is said where its op is declared.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from cpython.mem cimport PyMem_Malloc
 from libc.string cimport memcpy, memset
 from numpy cimport (
-    import_array, import_ufunc, npy_intp, NPY_FLOAT, NPY_DOUBLE, NPY_CFLOAT, NPY_CDOUBLE, NPY_BYTE,
+    import_array, import_ufunc, npy_intp, NPY_BOOL, NPY_FLOAT, NPY_DOUBLE, NPY_CFLOAT, NPY_CDOUBLE, NPY_BYTE,
     NPY_ULONGLONG, ufunc, PyUFuncGenericFunction, PyUFunc_FromFuncAndData,
 )
 
@@ -21,6 +21,7 @@ import_ufunc()
 cdef extern from *:
     """
     #include "pullback/kernels/curves.h"
+    #include "pullback/kernels/where.h"
     #define PB_CURVES(X)                                                                            \\
         X(logistic, 1) X(gelu, 1) X(gelu_slope, 1) X(gelu_tanh, 1) X(gelu_tanh_slope, 1)            \\
         X(silu, 1) X(silu_slope, 1) X(mish, 1) X(mish_slope, 1) X(logsigmoid, 1)                    \\
@@ -47,8 +48,10 @@ cdef extern from *:
         NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE,
     };
     static PyUFuncGenericFunction pb_powers[2] = {power_loop_float, power_loop_double};
+    static PyUFuncGenericFunction pb_wheres[5] = {pb_where_1, pb_where_2, pb_where_4, pb_where_8, pb_where_16};
     """
     PyUFuncGenericFunction* pb_powers
+    PyUFuncGenericFunction* pb_wheres
     struct Curve:
         const char* name
         int inputs
@@ -101,7 +104,25 @@ def _join(str name, ufunc numpys, str kinds):
         loops, data, types, found, numpys.nin, 1, -1, text, "see pullback/ops", 0)
 
 
+def _declare_where():
+    """A ufunc of the loops by size: of integers first, since NumPy takes the first that an operand fits."""
+    cdef str letters = "?bBhHiIlLqQefdFD"
+    cdef int count = len(letters), i
+    cdef PyUFuncGenericFunction* loops = <PyUFuncGenericFunction*>PyMem_Malloc(
+        count * sizeof(PyUFuncGenericFunction))
+    cdef void** data = <void**>PyMem_Malloc(count * sizeof(void*))
+    cdef char* types = <char*>PyMem_Malloc(count * 4)
+    for i, letter in enumerate(letters):
+        kind = np.dtype(letter)
+        loops[i], data[i] = pb_wheres[<int>kind.itemsize.bit_length() - 1], NULL
+        types[4 * i] = NPY_BOOL
+        types[4 * i + 1] = types[4 * i + 2] = types[4 * i + 3] = kind.num
+    globals()["where"] = PyUFunc_FromFuncAndData(loops, data, types, count, 3, 1, -1, "where",
+                                                 "see pullback/ops", 0)
+
+
 _names = []   # ufuncs do not keep theirs
 _declare()
+_declare_where()
 _join("power", np.power, bytes([NPY_CFLOAT, NPY_CDOUBLE]).decode())
 _join("sign", np.sign, bytes(range(NPY_BYTE, NPY_ULONGLONG + 1)).decode())

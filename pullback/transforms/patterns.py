@@ -163,7 +163,7 @@ class Patterns(Interpreter):
     def _spread(self, op: Op, args: Any, patterns: list[Any], results: Any) -> list[Any]:
         """The patterns of an op's results."""
         shapes = [x.shape for x in results]
-        if op.elementwise:
+        if op.elementwise and not op.chooses:  # which only moves data
             return [_union_broadcast(_operands(op, args), patterns, shapes[0])]
         ways: list[Callable[..., Any]] = []
         if op.factors:

@@ -11,7 +11,7 @@
 # (tensor.pxi); requires (dispatch.pxi); bump_version, write_all (inplace.pxi); pb_thread (_engine.pyx).
 
 cdef enum:
-    MOST_BYTES = 1 << 16   # of a tensor made here: for larger ones time goes elsewhere
+    MOST_BYTES = 1 << 23   # of a tensor made here: for larger ones time goes elsewhere
 
 
 cdef struct Request:        # what a call asks for

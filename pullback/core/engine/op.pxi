@@ -70,6 +70,7 @@ cdef class Op:
     # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
     # that `writes` says, unless the op is in place.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
+    # One that `chooses` is elementwise, and its first input a bool, whatever the dtype of the others.
     # `symbol` is the operator's behind it, as errors of unsupported operands show it. `shown_as` gives
     # PyTorch's names of saved values, where they differ: {"other": "exponent"}.
     # For transforms: `batch` names a general batching rule (transforms/batching/rules.py); of `all_dims`, no
@@ -88,7 +89,7 @@ cdef class Op:
     cdef readonly str written_name    # that of a node whose op wrote into its first input, None if the same
     cdef object name_rule             # see `variant`
     cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
-    cdef readonly bint takes_half, all_dims, overwrites, piecewise
+    cdef readonly bint takes_half, all_dims, overwrites, piecewise, chooses
     cdef readonly tuple factors
     cdef readonly object series_rule
     cdef bint swapped                 # the loop takes the second input first: the op of a reflected operator
@@ -128,7 +129,7 @@ cdef class Op:
                  bint random=False, bint takes_half=False, bint swapped=False, str layout=None,
                  str symbol=None, dict shown_as=None, doc=None, str batch=None, bint all_dims=False,
                  bint overwrites=False, bint piecewise=False, str factors="",
-                 object series=None, str lookup="plan"):
+                 object series=None, str lookup="plan", bint chooses=False):
         self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
@@ -151,6 +152,7 @@ cdef class Op:
         self.symbol, self.shown_as = symbol, shown_as or {}
         self.batch_rule = batch
         self.all_dims, self.overwrites, self.piecewise = all_dims, overwrites, piecewise
+        self.chooses = chooses
         self.factors = tuple(factors.split())
         self.series_rule = series
         self.layout = layout if layout is not None else "" if elementwise or self.moves else "C"
@@ -181,7 +183,7 @@ cdef class Op:
         if isinstance(loop, str):
             self.loops_name = loop
         elif loop is not None:
-            self.loops = Loops(loop, not self.takes_half)
+            self.loops = Loops(loop, not self.takes_half, chooses)
 
     @property
     def __doc__(self):
@@ -200,7 +202,8 @@ cdef class Op:
     cdef int _resolve(self) except -1:
         if self.loops is None and self.loops_name is not None:
             module, _, attribute = self.loops_name.partition(":")
-            self.loops = Loops(getattr(__import__(module, fromlist=["_"]), attribute), not self.takes_half)
+            self.loops = Loops(getattr(__import__(module, fromlist=["_"]), attribute), not self.takes_half,
+                               self.chooses)
         return 0
 
     def vjp(self, **rules):

@@ -162,13 +162,13 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
     cdef int codes[MAX_IN]
     cdef PyObject* arrays[MAX_IN]
     cdef Number numbers[MAX_IN]
-    cdef int i, k, code
+    cdef int i, k, code, target
     cdef object keep = None, x
     cdef ndarray a
     code = same_code(argv, n, arrays)
     if code != NO_DTYPE and (op.direct >> code) & 1 and (op.allowed >> code) & 1 and (
             op.loops is not None and op.loops.fn[code] != NULL) and (
-            op.promotion != PROMOTE_FLOAT or KIND[code] >= KIND_FLOAT):
+            op.promotion != PROMOTE_FLOAT or KIND[code] >= KIND_FLOAT) and (not op.chooses or code == BOOL):
         if op.swapped:
             arrays[0], arrays[1] = arrays[1], arrays[0]
         return run_loop(op.loops, code, n, arrays, numbers, out)
@@ -188,11 +188,13 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
             break
         if isinstance(x, Tensor):
             a = (<Tensor>x).array
-            if codes[k] != code:
-                if PyArray_NDIM(a) == 0 and cast_element(a, codes[k], code, &numbers[i]):
+            target = BOOL if op.chooses and k == 0 else code
+            if codes[k] != target:
+                if PyArray_NDIM(a) == 0 and target == code and (
+                        cast_element(a, codes[k], code, &numbers[i])):
                     arrays[i] = NULL
                     continue
-                a = cast_array(a, code)
+                a = cast_array(a, target)
                 if keep is None:
                     keep = []
                 keep.append(a)
@@ -219,7 +221,7 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
         x = <object>argv[i]
         if isinstance(x, Tensor):
             a = (<Tensor>x).array
-            arrays.append(a if code_of(a) == work else cast_array(a, work))
+            arrays.append(a if code_of(a) == work or op.chooses and i == 0 else cast_array(a, work))
         elif x is None:
             arrays.append(None)
         else:

@@ -58,6 +58,7 @@ cdef enum:
     SCALARS = 128   # 0-dim arrays kept of each dtype
     ARRAYS = 12     # others kept of each dtype
     MOST_BYTES = 1 << 26
+    ALIGNED_FROM = 1024    # bytes, from which on where an array begins matters: aligned.h
 
 cdef struct Shelf:
     int nscalars, narrays
@@ -82,6 +83,7 @@ cdef ndarray empty(int nd, npy_intp* dims, int code):
     cdef Shelf* shelf = &shelves[code]
     cdef PyObject* found
     cdef ndarray a
+    cdef double size = 1   # a product of any sizes
     cdef int i
     if nd == 0:
         if shelf.nscalars:
@@ -101,7 +103,18 @@ cdef ndarray empty(int nd, npy_intp* dims, int code):
                 return a
     if TYPENUM[code] < 0:
         return np.empty([dims[i] for i in range(nd)], dtype=DTYPES[code].numpy)
-    return PyArray_EMPTY(nd, dims, TYPENUM[code], 0)
+    for i in range(nd):
+        size *= dims[i]
+    if size * ITEMSIZE[code] < ALIGNED_FROM or _ALIGNED is None:
+        return PyArray_EMPTY(nd, dims, TYPENUM[code], 0)
+    before = PyDataMem_SetHandler(_ALIGNED)
+    try:
+        return PyArray_EMPTY(nd, dims, TYPENUM[code], 0)
+    finally:
+        PyDataMem_SetHandler(before)
+
+
+cdef object _ALIGNED = pb_aligned_memory()
 
 
 cdef void recycle(ndarray a) noexcept:

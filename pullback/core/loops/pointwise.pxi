@@ -15,8 +15,11 @@ cdef enum:
 cdef class Loops:
     """The inner loops of one ufunc, one per dtype code; NULL where it has none."""
 
-    def __init__(self, ufunc, bint halves=True):
-        """The loops of a ufunc; with `halves` float32's are those of the half precisions, too."""
+    def __init__(self, ufunc, bint halves=True, bint chooses=False):
+        """The loops of a ufunc; with `halves` float32's are those of the half precisions, too.
+
+        One that `chooses` takes a bool first, and moves what comes after it.
+        """
         self.ufunc = ufunc
         self.nin = ufunc.nin
         cdef PyUFuncObject* table = <PyUFuncObject*><PyObject*>ufunc
@@ -28,7 +31,7 @@ cdef class Loops:
                 continue
             for row in range(table.ntypes):
                 types = table.types + row * width
-                for j in range(table.nin):
+                for j in range(chooses, table.nin):
                     if types[j] != TYPENUM[code]:
                         break
                 else:
@@ -36,7 +39,10 @@ cdef class Loops:
                     self.data[code] = table.data[row] if table.data != NULL else NULL
                     self.out_code[code] = CODE_OF_TYPENUM[types[table.nin]]
                     break
-        if halves and self.fn[<int>FLOAT32] != NULL:
+        if chooses:   # the half precisions are of one size
+            self.fn[<int>BFLOAT16] = self.fn[<int>FLOAT16]
+            self.out_code[<int>BFLOAT16] = BFLOAT16
+        elif halves and self.fn[<int>FLOAT32] != NULL:
             _halve(self, FLOAT16, &self.halves[0])
             _halve(self, BFLOAT16, &self.halves[1])
 
@@ -100,10 +106,10 @@ cdef ndarray _public(Loops table, int code, int n, PyObject** arrays, Number* nu
     """The ufunc itself: any strides, any overlap."""
     inputs = []
     cdef int i
-    cdef bint half = is_half(code) and table.fn[code] == pb_half_loop
+    cdef bint half = is_half(code) and (table.fn[code] == pb_half_loop or code == BFLOAT16)
     for i in range(n):
         x = number_array(&numbers[i], code) if arrays[i] == NULL else <object>arrays[i]
-        inputs.append(x.astype(np.float32) if half else x)
+        inputs.append(x.astype(np.float32) if half and code_of(x) == code else x)
     result = np.asarray(quietly(_call_into, (table.ufunc, inputs, None if half else out)))
     if not half:
         return result

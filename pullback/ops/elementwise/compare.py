@@ -220,51 +220,20 @@ def equal(input: Tensor, other: Tensor) -> bool:
 # ------------------------------------------------------------------------------------------ where
 
 
-def _converted(x: Any, dtype: Any) -> Any:
-    return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else np.array(x, dtype)
-
-
-@op(name="where", places="", moves=True, batch="elementwise", piecewise=True)
-def _where(
-    condition: Array,
-    self: Array | Number,
-    other: Array | Number,
-    dtype: Any,
-) -> Any:
-    """The choice of `where`, in the dtype common to both."""
-    operands = condition, _converted(self, dtype.numpy), _converted(other, dtype.numpy)
-    try:
-        return np.where(*operands)
-    except ValueError:
-        raise RuntimeError(_broadcast_error([x.shape for x in operands])) from None
-
-
-@_where.meta
-def _where_shape(condition: Array, self: Array | Number, other: Array | Number, dtype: Any) -> Array:
-    arrays = [condition, *(x for x in (self, other) if isinstance(x, np.ndarray))]
-    try:
-        return meta_broadcast(arrays, dtype.numpy)
-    except ValueError:
-        raise RuntimeError(_broadcast_error([x.shape for x in arrays])) from None
-
-
-def _broadcast_error(shapes: list[tuple[int, ...]]) -> str:
-    """PyTorch's words for shapes that do not broadcast."""
-    ndim = max(map(len, shapes))
-    padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
-    for dim in range(ndim - 1, -1, -1):
-        sizes = list(dict.fromkeys(shape[dim] for shape in padded if shape[dim] != 1))
-        if len(sizes) > 1:
-            return (
-                f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({sizes[1]}) "
-                f"at non-singleton dimension {dim}"
-            )
-    raise ValueError(f"the shapes {shapes} broadcast")
-
-
-_where.vjp(
-    self=lambda g, condition: ops.where(condition, g, 0),
-    other=lambda g, condition: ops.where(condition, 0, g),
+_where = elementwise(
+    "where",
+    "pullback.kernels.curves:where",
+    inputs=("condition", "self", "other"),
+    kinds="TNN",
+    places="",
+    moves=True,
+    chooses=True,
+    piecewise=True,
+    vjp={
+        "self": lambda g, condition: ops.where(condition, g, 0),
+        "other": lambda g, condition: ops.where(condition, 0, g),
+    },
+    doc="The choice of `where`, in the dtype common to both.",
 )
 
 
@@ -273,11 +242,7 @@ def _tangent_or_zero(x: Any) -> Any:
     return x if isinstance(x, Tensor) and x.dtype.kind in "fc" else 0
 
 
-_where.jvp(
-    lambda condition, self, other, dtype: _where(
-        condition, _tangent_or_zero(self), _tangent_or_zero(other), dtype
-    )
-)
+_where.jvp(lambda condition, self, other: _where(condition, _tangent_or_zero(self), _tangent_or_zero(other)))
 
 
 @function(places="t")
@@ -309,8 +274,10 @@ def where(
                 f"{condition.dtype.type_name}"
             )
         condition = ne(condition, 0)
-    operands: Any = (input, other)  # one may be None, which is refused
-    return _where(condition, input, other, result_type(*operands), out=out)
+    operands: Any = (input, other)
+    if input is None or other is None:
+        result_type(*operands)  # refuses it
+    return _where(condition, input, other, out=out)
 
 
 @function(name="where", places="m")
