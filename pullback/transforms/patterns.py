@@ -35,7 +35,7 @@ LIMIT = 50_000_000
 SMALL = 2_000_000
 """Up to so many entries the matrix of a linear op is found from unit vectors."""
 
-(_FLOAT64,) = (d for d in DTYPES if d.name == "float64")
+_WIDEST = {d.kind: d for d in DTYPES if d.name in ("float64", "complex128")}
 
 
 def _matrix(rows: Array, columns: Array, shape: tuple[int, int]) -> Any:
@@ -129,7 +129,8 @@ class Patterns(Interpreter):
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
         """An op on tensors that may have patterns."""
         patterns = [self.of(x) for x in _operands(op, args)]
-        dependent = any(p is not None for p in patterns) and not op.nondiff and not op.random
+        fills = op.random and op.moves  # random numbers in the place of the old ones
+        dependent = any(p is not None for p in patterns) and not op.nondiff and not fills
         if out is not None:
             target = args[0] if out is IN_PLACE else out
             found = self._spread(op, args, patterns, [target])[0] if dependent else None
@@ -139,8 +140,8 @@ class Patterns(Interpreter):
             return result
         result = _engine.apply_below(op, args, out)
         if dependent and op.view and not op.multi_view and result.dtype != args[0].dtype:
-            result = ops.clone(result)  # complex numbers seen as pairs, or the other way round
-            self.give(result, self._everything(op.name, patterns, result))
+            result = ops.clone(result)
+            self.give(result, _reinterpreted(patterns[0], result.numel()))
         elif dependent and not op.view:
             results = result if isinstance(result, (tuple, list)) else [result]
             for x, pattern in zip(results, self._spread(op, args, patterns, results), strict=True):
@@ -216,10 +217,19 @@ def _replaced(op: Op, args: Any, values: list[Any]) -> Any:
         if kind == "L":
             found.append([next(left) if isinstance(item, Tensor) else item for item in x])
         elif kind == ".":
-            found.append(_FLOAT64 if name == "dtype" else x)
+            wide = name == "dtype" and x is not None and x.kind in _WIDEST
+            found.append(_WIDEST[x.kind] if wide else x)
         else:
             found.append(next(left) if isinstance(x, Tensor) else x)
     return tuple(found)
+
+
+def _reinterpreted(pattern: Any, count: int) -> Any:
+    """So many numbers in place of those of a view's base: complex numbers, their parts, or pairs of these."""
+    rows = pattern.shape[0]
+    if count < rows:
+        return _gathered(pattern, np.arange(rows) // (rows // count), count)
+    return _picked(pattern, np.repeat(np.arange(rows), count // rows))
 
 
 def _union_broadcast(tensors: list[Tensor], patterns: list[Any], shape: Any) -> Any:
@@ -235,51 +245,68 @@ def _union_broadcast(tensors: list[Tensor], patterns: list[Any], shape: Any) -> 
 # --------------------------------------------------------------- ops that move data, and sums
 
 
-def _run_in_float64(op: Op, args: Any, operands: list[Any]) -> list[Array]:
-    """The op on other operands, in float64."""
+def _run(op: Op, args: Any, operands: list[Any]) -> list[Array]:
+    """The op on other operands."""
     result = _engine.apply_below(op, _replaced(op, args, operands))
     return [x._array for x in (result if isinstance(result, (tuple, list)) else [result])]
 
 
 def _wide(x: Tensor) -> Tensor:
-    """A constant operand in float64; indices and masks as they are."""
-    return _engine.from_array(x._array.astype(np.float64)) if x.dtype.kind == "f" else x
+    """A constant operand in double precision; indices and masks as they are."""
+    return _engine.from_array(x._array.astype(_WIDEST[x.dtype.kind].name)) if x.dtype.kind in _WIDEST else x
+
+
+def _with_values(x: Tensor, values: Array) -> Tensor:
+    """An operand like `x` with these numbers, in both parts of complex ones."""
+    values = values * (1 + 1j) if x.dtype.kind == "c" else values
+    return _engine.from_array(values.reshape(x.shape).copy())
 
 
 def _by_numbers(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     """An op that only moves data puts the numbers of the elements where it puts the elements.
 
-    It runs on the numbers 1, 2, ... and on random ones: an element that shows the same mapping in both
-    is a copy; one that is the same in both depends on nothing; any other ends the attempt.
+    It runs on the numbers 1, 2, ... and on random ones that fall: an element that shows the same mapping in
+    both is a copy; one that is the same in both depends on nothing; any other ends the attempt, and so does
+    one that was chosen for its size.
     """
     tensors = _operands(op, args)
     sizes = [0 if p is None else p.shape[0] for p in patterns]
     starts, total = np.cumsum([0, *sizes]), sum(sizes)
-    values = [np.arange(1.0, total + 1), np.random.default_rng(0).standard_normal(total)]
+    noise = np.sort(np.random.default_rng(0).uniform(1, 2, total))[::-1].copy()
     seen = []
-    for value in values:
+    for value in (np.arange(1.0, total + 1), noise):
         operands = [
-            _wide(x) if p is None else _engine.from_array(value[start : start + n].reshape(x.shape).copy())
+            _wide(x) if p is None else _with_values(x, value[start : start + n])
             for x, p, start, n in zip(tensors, patterns, starts, sizes, strict=False)
         ]
-        seen.append(_run_in_float64(op, args, operands))
+        seen.append(_run(op, args, operands))
     together = _below_each_other(patterns)
     found: list[Any] = []
-    for numbers, noise in zip(*seen, strict=True):
-        place = numbers - 1
-        constant = (numbers == noise) | (np.isnan(numbers) & np.isnan(noise))
-        if numbers.dtype.kind != "f" or constant.all():
-            found.append(None)
-            continue
-        with np.errstate(invalid="ignore"):
-            index = np.where(constant, -1, place).astype(np.int64)
-        moved = index[~constant]
-        if (moved != place[~constant]).any() or moved.min() < 0 or moved.max() >= total:
-            return None
-        if (values[1][moved] != noise[~constant]).any():
-            return None
-        found.append(_picked(together, index))
+    for numbers, others in zip(*seen, strict=True):
+        union, parts = None, [(numbers, others)]
+        if numbers.dtype.kind == "c":
+            parts = [(numbers.real, others.real), (numbers.imag, others.imag)]
+        for part, other in parts if numbers.dtype.kind in "fc" else ():
+            index = _copied(part, other, noise)
+            if index is None:
+                return None
+            if (index >= 0).any():
+                union = _either(union, _picked(together, index))
+        found.append(union)
     return found
+
+
+def _copied(numbers: Array, others: Array, noise: Array) -> Array | None:
+    """For each element which of the numbers 1, 2, ... it is, -1 for none; None if it is not one of them."""
+    constant = (numbers == others) | (np.isnan(numbers) & np.isnan(others))
+    place = np.where(constant, 0, np.abs(numbers)) - 1
+    if not ((place == np.rint(place)) & (place >= -1) & (place < len(noise))).all():
+        return None
+    index = place.astype(np.int64)
+    moved = index[~constant]
+    if (moved < 0).any() or (np.sign(numbers[~constant]) * noise[moved] != others[~constant]).any():
+        return None
+    return index
 
 
 def _below_each_other(patterns: list[Any]) -> Any:
@@ -294,7 +321,7 @@ def _by_transpose(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     """A sum of elements, perhaps scaled: its transpose copies.
 
     The gradient of the op, at the numbers of the result's elements, shows to which of them each
-    element of an operand is added.
+    element of an operand is added. The factors are real; others end the attempt.
     """
     tensors = _operands(op, args)
     count = math.prod(shapes[0])
@@ -302,7 +329,7 @@ def _by_transpose(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
         return None
     numbers = np.arange(1.0, count + 1)
     noise = np.random.default_rng(0).standard_normal(count)
-    given = [_engine.from_array(v.reshape(shapes[0])) for v in (numbers, noise, np.ones(count))]
+    given = [v.reshape(shapes[0]) for v in (numbers, noise, np.ones(count))]
     with enable_grad():
         operands = [
             _wide(x) if p is None else _wide(x).detach().requires_grad_()
@@ -312,17 +339,20 @@ def _by_transpose(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
         sources = [x for x, p in zip(operands, patterns, strict=True) if p is not None]
         if not isinstance(result, Tensor) or not result.requires_grad:
             return None
-        grads = [gradients([result], sources, [g], True, False) for g in given]
+        starts = [_engine.from_array(g.astype(result.dtype.name)) for g in given]
+        grads = [gradients([result], sources, [g], True, False) for g in starts]
     found = None
     for pattern, *seen in zip([p for p in patterns if p is not None], *grads, strict=True):
         if seen[0] is None:
             continue
-        to, at_noise, scale = (g._array for g in seen)
+        if any(np.iscomplexobj(g._array) and g._array.imag.any() for g in seen):
+            return None
+        to, at_noise, scale = (g._array.real for g in seen)
         with np.errstate(all="ignore"):
             place = np.where(scale == 0, -1, to / scale - 1)
-        index = np.rint(place).astype(np.int64)
-        if np.abs(index - place).max(initial=0) > 1e-6 or index.max(initial=0) >= count:
+        if not ((np.abs(np.rint(place) - place) <= 1e-6) & (place > -1.5) & (place < count - 0.5)).all():
             return None
+        index = np.rint(place).astype(np.int64)
         if not np.allclose(at_noise, np.where(index < 0, 0, scale * noise[index]), rtol=1e-9, atol=0):
             return None
         found = _either(found, _gathered(pattern, index, count))
@@ -437,9 +467,12 @@ def _by_units(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
         return None
     columns = []
     for unit in np.eye(size):
-        fixed = _engine.from_array(unit.reshape(tensors[place].shape))
-        operands = [fixed if i == place else _wide(x) for i, x in enumerate(tensors)]
-        columns.append(_run_in_float64(op, args, operands)[0].ravel() != 0)
+        column = np.zeros(math.prod(shapes[0]), bool)
+        for value in (unit, 1j * unit) if tensors[place].dtype.kind == "c" else (unit,):
+            fixed = _engine.from_array(value.reshape(tensors[place].shape))
+            operands = [fixed if i == place else _wide(x) for i, x in enumerate(tensors)]
+            column |= _run(op, args, operands)[0].ravel() != 0
+        columns.append(column)
     rows, entries = np.nonzero(np.stack(columns, 1))
     return [_matrix(rows, entries, (math.prod(shapes[0]), size)) @ patterns[place]]
 

@@ -116,7 +116,7 @@ class Jets(Interpreter):
 
     def derivatives(self, y: Any) -> tuple[Any, list[Any]]:
         """A result's value and its derivatives, zeros where it has none."""
-        coefficients = self.of(y) or [None] * self.order
+        coefficients = self._rest(y)
         plain = ops.view_as(y, y)
         return plain, [
             ops.zeros_like(y) if c is None else c * math.factorial(k + 1) if k else c
@@ -149,7 +149,7 @@ class Jets(Interpreter):
         _engine.apply_below(op, args, out)
         base = target if target._base is None else target._base
         if base is not target:
-            held = self.of(base) or [None] * self.order
+            held = self._rest(base)
             coefficients = [
                 _with_part(whole, part, target) for whole, part in zip(held, coefficients, strict=True)
             ]
@@ -184,15 +184,19 @@ class Jets(Interpreter):
 
     def _series(self, x: Any) -> Series:
         """An operand's series; a constant is one, too."""
-        return [x, *(self.of(x) or [None] * self.order)]
+        return [x, *self._rest(x)]
+
+    def _rest(self, x: Any) -> Series:
+        """The coefficients 1 to `order` of a tensor, all None for a constant."""
+        return self.of(x) or [None] * self.order
 
     def _push(self, op: Op, args: Any, result: Any) -> list[Any]:
         """The coefficients of each of an op's results."""
-        if op.series_rule is not None and outputs_of(result)[0].dtype.kind == "f":
+        if op.series_rule is not None and _analytic(args, result):
             series = [self._series(x) for x in args]
-            return [op.series_rule(outputs_of(result)[0], self.order, *series)]
+            return [op.series_rule(result, self.order, *series)]
         if op.linear or op.view:
-            return self._each(lambda pieces: _engine.apply_below(op, pieces), op, args, result)
+            return self._each(op, args, result)
         if op.multilinear and not any(type(x) in (list, tuple) for x in args):
             return [self._convolved(op, args)]
         if op.piecewise:
@@ -201,15 +205,23 @@ class Jets(Interpreter):
             raise NotImplementedError(f"jet: {op.__name__} has no derivative")
         return self._by_derivative(op, args)
 
-    def _each(self, run: Any, op: Op, args: Any, result: Any) -> list[Any]:
-        """A linear op, coefficient by coefficient."""
-        columns = []
+    def _each(self, op: Op, args: Any, result: Any) -> list[Any]:
+        """A linear op, coefficient by coefficient; by its rule for tangents if it adds a constant."""
+        columns: list[Any] = []
         for k in range(self.order):
             pieces = [
                 self._piece(x, k) if kind in "TNOL" else x for x, kind in zip(args, op.kinds, strict=True)
             ]
             empty = not any(p is not None for p in self._present(args, k))
-            columns.append([None] * len(outputs_of(result)) if empty else outputs_of(run(tuple(pieces))))
+            if empty:
+                columns.append([None] * len(outputs_of(result)))
+            elif op.jvp_rule is not None:
+                known = dict(zip(op.params, pieces, strict=True))
+                code = op.jvp_rule.__code__
+                names = code.co_varnames[: code.co_argcount]
+                columns.append(outputs_of(op.jvp_rule(*[known[name] for name in names])))
+            else:
+                columns.append(outputs_of(_engine.apply_below(op, tuple(pieces))))
         return [list(c) for c in zip(*columns, strict=True)]
 
     def _present(self, values: Any, k: int) -> Any:
@@ -272,7 +284,7 @@ class Jets(Interpreter):
             with entered(lower):
                 ends, starts, back = _transposed(lambda: run(*fresh), sources)
                 speeds = _forward(ends, starts, back, rates, recording)
-        found = [None if v is None else [v, *_over_orders(lower.of(v))] for v in speeds]
+        found = [None if v is None else [v, *_over_orders(lower._rest(v))] for v in speeds]
         if recording:
             return found
         return [y if y is None else [c if c is None else c.detach() for c in y] for y in found]
@@ -287,16 +299,25 @@ class Jets(Interpreter):
                 return [renewed(item) for item in x]
             if self.of(x) is None:
                 return x
-            sources.append(leaf(x, recording))
+            fresh = leaf(x, recording)
+            # A view's series is its base's: one of `x` would hide what hangs on it from its own views.
+            sources.append(fresh if fresh._base is None else ops.clone(fresh))
             held.append(self.of(x))
             return sources[-1]
 
         return tuple(renewed(x) if self._any((x,)) else x for x in args), sources, held
 
 
+def _analytic(args: Any, result: Tensor) -> bool:
+    """Whether an op with a recurrence has a derivative as a function of its operands: not |z|, for one."""
+    if result.dtype.kind == "c":
+        return True
+    return not any(isinstance(x, Tensor) and x.dtype.kind == "c" for x in args)
+
+
 def _over_orders(coefficients: Any) -> list[Any]:
     """The coefficients 2 ... K of y from those of y': a division by the order."""
-    return [c if c is None else c / (k + 2) for k, c in enumerate(coefficients or [])]
+    return [c if c is None else c / (k + 2) for k, c in enumerate(coefficients)]
 
 
 def _seen_by_view(c: Tensor, geometry: Any) -> Any:

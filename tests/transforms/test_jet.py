@@ -84,6 +84,14 @@ FUNCTIONS = {name: getattr(torch, name) for name in NAMES.split()} | {
     "amax": lambda x: x.amax(0) ** 2,
     "views": lambda x: x.t().reshape(-1)[1:] ** 2 + x.unbind()[1].sum(),
     "written in place": written,
+    "layer_norm": lambda x: torch.tanh(torch.nn.functional.layer_norm(x, (2,))),
+    "batch_norm": lambda x: torch.nn.functional.batch_norm(x, None, None, training=True) * x,
+    "hardswish": lambda x: torch.nn.functional.hardswish(x - 3) * x,
+    "norm of order 1": lambda x: x.norm(1) ** 2,
+    "complex product": lambda x: (torch.complex(x, x * x) * torch.complex(x, x)).imag,
+    "det": lambda x: torch.det(x) * x,
+    "views of a triangle": lambda x: torch.linalg.solve_triangular(x.mT, x, upper=True),
+    "pad with ones": lambda x: torch.nn.functional.pad(x, (1, 1), value=1.0) ** 2,
 }
 
 
@@ -94,6 +102,17 @@ def test_against_nested_reverse_mode(name):
     f = FUNCTIONS[name]
     expected = nested(f, x, v)
     np.testing.assert_allclose(jets(f, x, v), expected, rtol=1e-9, atol=1e-9 * (1 + abs(expected).max()))
+
+
+def test_a_list_of_all_orders_even_where_the_rate_is_constant():
+    x = torch.tensor([2.0, 3.0])
+    for f in (
+        lambda x: x.norm(1),
+        lambda x: x.norm(float("inf")),
+        lambda x: torch.linalg.cross(x[[0, 1, 0]], x[[1, 1, 1]]),
+    ):
+        value, terms = torch.func.jet(f, x, (torch.ones(2), None, None, None))
+        assert len(terms) == 4 and all(term.shape == value.shape for term in terms)
 
 
 def test_terms_are_derivatives_as_in_faa_di_bruno():

@@ -364,9 +364,6 @@ def view_as_real(self: Spec) -> Spec:
     return self.seen((*self.shape, 2), (*self.strides, kind.itemsize), dtype=kind)
 
 
-view_as_real.vjp(self=lambda g: ops.view_as_complex(ops.contiguous(g)))
-
-
 @op(name="view_as_complex", places="", view=True, linear=True, batch="leading")
 def _view_as_complex(self: Spec) -> Spec:
     """Pairs of real numbers as complex ones."""
@@ -387,6 +384,7 @@ def _view_as_complex(self: Spec) -> Spec:
 
 
 _view_as_complex.vjp(self=lambda g: view_as_real(g))
+view_as_real.vjp(self=lambda g: _view_as_complex(ops.contiguous(g)))  # at any offset, PyTorch's at even ones
 
 
 @function()

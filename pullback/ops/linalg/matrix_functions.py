@@ -31,6 +31,7 @@ from pullback.ops.linalg.refusals import check_inexact, check_square
 from pullback.ops.linalg.stacks import common_stack, into_out, meta_matrices
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import check_tensors
+from pullback.ops.shared.series import Series
 
 # ------------------------------------------------------------------------------------ exponential
 
@@ -77,7 +78,16 @@ def _exponential_of(a: Array) -> Array:
     return result
 
 
-@op(name="linalg_matrix_exp", places="", batch="leading")
+def _exponential_series(y: Tensor, order: int, a: Series) -> Series:
+    """Truncated series multiply like block Toeplitz matrices, so that of exp A is the exponential of A's."""
+    n, zero = y.shape[-1], ops.zeros_like(y)
+    blocks = [zero if c is None else c for c in a]
+    rows = [ops.cat([*[zero] * i, *blocks[: order + 1 - i]], -1) for i in range(order + 1)]
+    first = ops.narrow(_matrix_exp(ops.cat(rows, -2)), -2, 0, n)
+    return [ops.narrow(first, -1, k * n, n) for k in range(1, order + 1)]
+
+
+@op(name="linalg_matrix_exp", places="", batch="leading", series=_exponential_series)
 def _matrix_exp(self: Array) -> Array:
     """The exponential of (..., n, n)."""
     _check_matrix_exp(self)

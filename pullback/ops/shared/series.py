@@ -10,6 +10,7 @@ Sources: Moore (1966); Griewank and Walther, "Evaluating Derivatives" (2008), ch
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -74,12 +75,12 @@ def _quotient(u: Series, q: Series, y0: Any) -> Series:
     return y
 
 
-def _divided(a: Series, b: Series, y0: Any) -> Series:
+def _divided(a: Series, b: Series, y0: Any, times: Any = None, over: Any = operator.truediv) -> Series:
     """y = a / b."""
     y = [y0]
     for k in range(1, len(a)):
-        rest = _minus(a[k], _product(b, [*y, None], k, 1))
-        y.append(None if rest is None else rest / b[0])
+        rest = _minus(a[k], _product(b, [*y, None], k, 1, by=times))
+        y.append(None if rest is None else over(rest, b[0]))
     return y
 
 
@@ -137,6 +138,11 @@ def bilinear(by: Callable[[Any, Any], Any] | None = None) -> SeriesRule:
 def quotient(y: Any, order: int, a: Series, b: Series) -> Series:
     """y = a / b."""
     return _divided(a, b, y)[1:]
+
+
+def quotient_by(times: Callable[[Any, Any], Any], over: Callable[[Any, Any], Any]) -> SeriesRule:
+    """A quotient by ops that have rules of their own for zeros and infinities."""
+    return lambda y, order, a, b: _divided(a, b, y, times, over)[1:]
 
 
 def one_over(y: Any, order: int, u: Series) -> Series:

@@ -21,7 +21,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, conj
 from pullback.core.op import elementwise
-from pullback.ops.shared.series import bilinear, quotient
+from pullback.ops.shared.series import bilinear, quotient_by
 
 
 def example(text: str, call: str, printed: str) -> str:
@@ -67,7 +67,7 @@ over: Op = elementwise(
         "divisor": lambda g, grad, divisor: product(-g, conj(over(over(grad, divisor), divisor))),
     },
     doc="`grad / divisor`, but zero where `grad` is zero and the quotient is NaN.",
-    series=quotient,
+    series=quotient_by(lambda a, b: product(a, b), lambda a, b: over(a, b)),
 )
 
 product: Op = elementwise(
