@@ -10,42 +10,110 @@
 #define PB_JOIN2(a, b) pb_##a##_##b
 #define PB_JOIN(a, b) PB_JOIN2(a, b)
 
+/* The windows of one image: of each dim its size, how many windows, the step within one, and where each begins
+   and ends */
+static void PB_JOIN(image_windows, TYPE)(T const* x, T* y, int64_t* place, int64_t const* size,
+                                         int64_t const* count, int64_t const* step, int64_t* const* first,
+                                         int64_t* const* last) {
+    for (int64_t o0 = 0; o0 < count[0]; o0++)
+        for (int64_t o1 = 0; o1 < count[1]; o1++)
+            for (int64_t o2 = 0; o2 < count[2]; o2++) {
+                int64_t at = (first[0][o0] * size[1] + first[1][o1]) * size[2] + first[2][o2];
+                REAL best = LOAD(x[at]);
+                for (int64_t i0 = first[0][o0]; i0 < last[0][o0]; i0 += step[0])
+                    for (int64_t i1 = first[1][o1]; i1 < last[1][o1]; i1 += step[1]) {
+                        int64_t const row = (i0 * size[1] + i1) * size[2];
+                        for (int64_t i2 = first[2][o2]; i2 < last[2][o2]; i2 += step[2]) {
+                            REAL const value = LOAD(x[row + i2]);
+                            if (value > best || IS_NAN(value)) {
+                                best = value;
+                                at = row + i2;
+                            }
+                        }
+                    }
+                *y++ = x[at];
+                *place++ = at;
+            }
+}
+
 static int PB_JOIN(max_windows, TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
                                       char* scratch) {
     int64_t const *size = geometry, *count = geometry + 3, *step = geometry + 6;
     int64_t const plane = size[0] * size[1] * size[2], windows = count[0] * count[1] * count[2];
-    int64_t const *first[3], *last[3];
+    int64_t *first[3], *last[3];
     (void)scratch;
     for (int d = 0; d < 3; d++) {
-        first[d] = (int64_t const*)(intptr_t)geometry[9 + d];
-        last[d] = (int64_t const*)(intptr_t)geometry[12 + d];
+        first[d] = (int64_t*)(intptr_t)geometry[9 + d];
+        last[d] = (int64_t*)(intptr_t)geometry[12 + d];
+    }
+    for (int64_t part = begin; part < end; part++)
+        PB_JOIN(image_windows, TYPE)((T const*)data[0] + part * plane, (T*)data[1] + part * windows,
+                                     (int64_t*)data[2] + part * windows, size, count, step, first, last);
+    return 0;
+}
+
+#if KIND >= FLOAT16
+#define NEAREST(x) LOAD(TO(x))
+
+/* The same of windows without gaps that begin at steps which a random sample varies by one, each image's own. The
+   geometry: sizes, numbers of windows and their sizes, where the sample of each dim is (in bytes), channels,
+   the steps of the samples from image to image and from channel to channel; data: array, samples, largest
+   elements, their places; scratch: a place for each window's begin and end */
+static int PB_JOIN(fractional_windows, TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
+                                             char* scratch) {
+    int64_t const *size = geometry, *count = geometry + 3, *width = geometry + 6, *of_dim = geometry + 9;
+    int64_t const plane = size[0] * size[1] * size[2], windows = count[0] * count[1] * count[2];
+    int64_t const step[3] = {1, 1, 1}, channels = geometry[12];
+    int64_t *first[3], *last[3], *room = (int64_t*)scratch;
+    for (int d = 0; d < 3; d++) {
+        first[d] = room;
+        last[d] = room + count[d];
+        room += 2 * count[d];
     }
     for (int64_t part = begin; part < end; part++) {
-        T const* x = (T const*)data[0] + part * plane;
-        T* y = (T*)data[1] + part * windows;
-        int64_t* place = (int64_t*)data[2] + part * windows;
-        for (int64_t o0 = 0; o0 < count[0]; o0++)
-            for (int64_t o1 = 0; o1 < count[1]; o1++)
-                for (int64_t o2 = 0; o2 < count[2]; o2++) {
-                    int64_t at = (first[0][o0] * size[1] + first[1][o1]) * size[2] + first[2][o2];
-                    REAL best = LOAD(x[at]);
-                    for (int64_t i0 = first[0][o0]; i0 < last[0][o0]; i0 += step[0])
-                        for (int64_t i1 = first[1][o1]; i1 < last[1][o1]; i1 += step[1]) {
-                            int64_t const row = (i0 * size[1] + i1) * size[2];
-                            for (int64_t i2 = first[2][o2]; i2 < last[2][o2]; i2 += step[2]) {
-                                REAL const value = LOAD(x[row + i2]);
-                                if (value > best || IS_NAN(value)) {
-                                    best = value;
-                                    at = row + i2;
-                                }
-                            }
-                        }
-                    *y++ = x[at];
-                    *place++ = at;
-                }
+        char const* samples = data[1] + part / channels * geometry[13] + part % channels * geometry[14];
+        for (int d = 0; d < 3; d++) {
+            int64_t const n = count[d], latest = size[d] - width[d];
+            REAL const sample = LOAD(*(T const*)(samples + of_dim[d]));
+            REAL const gaps = NEAREST((REAL)(n - 1));
+            REAL const alpha = n > 1 ? NEAREST(NEAREST((REAL)latest) / gaps) : 0;
+            REAL const from = NEAREST(sample * alpha);
+            for (int64_t i = 0; i < n; i++) {
+                REAL const to = NEAREST(NEAREST(NEAREST((REAL)i) + sample) * alpha);
+                int64_t const far = i == n - 1 || !(ABS_OF(to) < 1e9f && ABS_OF(from) < 1e9f);
+                int64_t const start = far ? latest : (int64_t)to - (int64_t)from;
+                first[d][i] = start < 0 ? 0 : start > latest ? latest : start;
+                last[d][i] = first[d][i] + width[d];
+            }
+        }
+        PB_JOIN(image_windows, TYPE)((T const*)data[0] + part * plane, (T*)data[2] + part * windows,
+                                     (int64_t*)data[3] + part * windows, size, count, step, first, last);
     }
     return 0;
 }
+#undef NEAREST
+#endif
+
+#if KIND >= FLOAT16
+/* Zeros with elements put at their places, the last of several; status 1 for a place outside. The geometry:
+   places of the result, and of the source; data: source, places, result */
+static int PB_JOIN(set_places, TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
+                                     char* scratch) {
+    int64_t const size = geometry[0], count = geometry[1];
+    (void)scratch;
+    for (int64_t part = begin; part < end; part++) {
+        T const* x = (T const*)data[0] + part * count;
+        int64_t const* place = (int64_t const*)data[1] + part * count;
+        T* y = (T*)data[2] + part * size;
+        memset(y, 0, size * sizeof(T));
+        for (int64_t j = 0; j < count; j++) {
+            if ((uint64_t)place[j] >= (uint64_t)size) return 1;
+            y[place[j]] = x[j];
+        }
+    }
+    return 0;
+}
+#endif
 
 #if KIND >= FLOAT32
 /* Elements added at their places. The geometry: places of the result, and of the source; data: source,

@@ -4,6 +4,7 @@ Places, int64, count the elements of the spatial dims in the order of memory. No
 `ops/images/max_pooling.py` does.
 """
 
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t, intptr_t
 from numpy cimport import_array, ndarray, PyArray_DATA
@@ -27,15 +28,18 @@ cdef extern from *:
         RUN(max_windows, uint8) RUN(max_windows, int8) RUN(max_windows, int16) RUN(max_windows, int32)
         RUN(max_windows, int64) RUN(max_windows, float16) RUN(max_windows, bfloat16)
         BOTH(max_windows) BOTH(put_places) BOTH(take_places)
+        RUN(fractional_windows, float16) RUN(fractional_windows, bfloat16) BOTH(fractional_windows)
+        RUN(set_places, float16) RUN(set_places, bfloat16) BOTH(set_places)
     };
     """
 
 include "runs.pxi"
 
 
-def run(str op, tuple geometry, tuple arrays, int64_t parts):
-    """A run on contiguous arrays, the first of which says the number type."""
+def run(str op, tuple geometry, tuple arrays, int64_t parts, int64_t scratch=0):
+    """A run on arrays laid out as the geometry says; the first says the number type. Its status."""
     cdef int64_t numbers[16]
+    cdef bytearray room = bytearray(scratch)
     cdef char* data[4]
     cdef int i
     for i in range(len(geometry)):
@@ -43,7 +47,8 @@ def run(str op, tuple geometry, tuple arrays, int64_t parts):
     for i in range(len(arrays)):
         data[i] = <char*>PyArray_DATA(<ndarray>arrays[i])
     cdef object capsule = RUNS[op][arrays[0].dtype.name]
-    (<run_t>PyCapsule_GetPointer(capsule, "pullback.run"))(numbers, data, 0, parts, NULL)
+    return (<run_t>PyCapsule_GetPointer(capsule, "pullback.run"))(
+        numbers, data, 0, parts, <char*>PyByteArray_AS_STRING(room))
 
 
 def address(ndarray a):

@@ -168,6 +168,41 @@ def test_fractional_windows_are_drawn():
     assert set(several[0].detach().numpy().ravel()) <= values
 
 
+def test_fractional_windows_stay_in_the_image():
+    """Whatever the samples are; NaN is the largest, the last of several."""
+    x = torch.arange(50.0).view(1, 2, 5, 5)
+    for sample in (1.5, -3.0, float("nan"), float("inf")):
+        y = F.fractional_max_pool2d(x, 2, output_size=3, _random_samples=torch.full((1, 2, 2), sample))
+        assert y[0, :, 2, 2].tolist() == [24, 49]
+    x = torch.tensor([[[float("nan"), 1, float("nan")], [1, 2, 3]]])
+    _, place = F.fractional_max_pool2d(
+        x, (2, 3), 1, _random_samples=torch.zeros(1, 1, 2), return_indices=True
+    )
+    assert place.tolist() == [[[2]]]
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (torch.rand(2, 3, 2, dtype=torch.float64), "the same dtype"),
+        (torch.rand(3, 2), "to have 3 dimensions, got 2"),
+        (torch.rand(1, 3, 2), r"size\(0\) no less then input batch size"),
+        (torch.rand(2, 1, 2), r"size\(1\) equals to input channel size"),
+        (torch.rand(2, 3, 3), r"size\(2\) equals to 2; got 3"),
+    ],
+)
+def test_samples_of_windows_fit_the_input(samples, words):
+    with pytest.raises(RuntimeError, match=words):
+        F.fractional_max_pool2d(torch.rand(2, 3, 6, 6), 2, output_size=3, _random_samples=samples)
+
+
+@pytest.mark.parametrize("place", [-1, 16, 1 << 40])
+def test_places_outside_are_refused(place):
+    places = torch.tensor([[[[0, 5], [place, 10]]]])
+    with pytest.raises(RuntimeError, match=f"Found an invalid max index: {place} "):
+        F.max_unpool2d(torch.ones(1, 1, 2, 2), places, 2)
+
+
 # ------------------------------------------------------------------------------- interpolation
 
 

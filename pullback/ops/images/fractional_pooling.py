@@ -1,7 +1,7 @@
 """Largest elements of windows that lie at pseudo-random steps: fractional_max_pool.
 
-`fractional_max_windows` finds them and their places; its derivative is that of max_pooling.py. Read
-`_fractional_starts`, then `fractional_max_windows`.
+`fractional_max_windows` finds them and their places; its derivative is that of max_pooling.py, and the loops
+are in `kernels/pooling.h`, which says where windows begin.
 """
 
 from __future__ import annotations
@@ -14,58 +14,60 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import int64
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
+from pullback.kernels import pooling
 from pullback.ops.images import refusals
 from pullback.ops.images.max_pooling import put_places
 from pullback.ops.images.windows import per_dim
+from pullback.ops.shared.at import steps_of
 from pullback.ops.shared.batches import folded, unfolded
+from pullback.ops.shared.chains import Chain, Place, Step
 from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import refuse
 
 
-def _fractional_starts(samples: Array, n: int, out: int, kernel: int) -> Array:
-    """Where the windows of one dim begin, for each sample: at steps that vary by one, pseudo-randomly."""
-    if out == 1:
-        return np.full((len(samples), 1), n - kernel)
-    alpha = samples.dtype.type(n - kernel) / samples.dtype.type(out - 1)
-    place = np.arange(out - 1, dtype=samples.dtype)
-    begin = ((place + samples[:, None]) * alpha).astype(np.int64) - (samples[:, None] * alpha).astype(
-        np.int64
-    )
-    return np.concatenate([begin, np.full((len(samples), 1), n - kernel)], axis=1)
-
-
-@op(places="")
+@op(places="", takes_half=True)
 def fractional_max_windows(
     self: Array, samples: Array, kernel: tuple[int, ...], out: tuple[int, ...], grad_name: str
 ) -> tuple[Array, Array]:
-    """The largest elements of windows that begin where random samples say, one set for each channel."""
-    dims, x = len(kernel), np.ascontiguousarray(self)
-    size, before = x.shape[x.ndim - dims :], x.shape[: x.ndim - dims]
-    count, pixels = math.prod(before), math.prod(size)
-    samples = samples[: before[0] if len(before) > 1 else 1]
-    picked = np.broadcast_to(samples, (*before, dims) if len(before) > 1 else (1, *before, dims))
-    picked = picked.reshape(count, dims).astype(x.dtype)
-    at: Any = 0
-    for d in range(dims):  # of images, the sample of the width comes first
-        starts = _fractional_starts(picked[:, 1 - d if dims == 2 else d], size[d], out[d], kernel[d])
-        taken = starts[:, :, None] + np.arange(kernel[d])
-        shape = [count, *(1,) * (2 * dims)]
-        shape[1 + d], shape[1 + dims + d] = out[d], kernel[d]
-        at = at * size[d] + taken.reshape(shape)
-    at = at.reshape(count, math.prod(out), math.prod(kernel))
-    values = np.take_along_axis(x.reshape(count, 1, pixels), at, axis=2)
-    best = np.argmax(values, axis=2)[..., None]
-    y = np.take_along_axis(values, best, 2).reshape(*before, *out)
-    return y, np.take_along_axis(at, best, 2).reshape(*before, *out)
+    """The largest elements of windows that begin where random samples say, one set for each channel.
+
+    The first of equal ones; NaN if there is one. Windows stay inside whatever the samples are.
+    """
+    x = np.ascontiguousarray(self)
+    y = np.empty((*x.shape[: x.ndim - len(kernel)], *out), x.dtype)
+    places = np.empty(y.shape, np.int64)
+    geometry, parts, scratch = _windows_of(x.shape, samples.strides, kernel, out)
+    pooling.run("fractional_windows", geometry, (x, samples, y, places), parts, scratch)
+    return y, places
 
 
-@fractional_max_windows.meta
-def _fractional_meta(self: Array, samples: Array, kernel: Any, out: tuple[int, ...], grad_name: str) -> Any:
+def _windows_of(
+    shape: tuple[int, ...], strides: tuple[int, ...], kernel: tuple[int, ...], out: tuple[int, ...]
+) -> tuple[tuple[int, ...], int, int]:
+    """The geometry, parts and scratch memory of the run, as pooling.h says."""
+    dims = len(kernel)
+    before, size = shape[: len(shape) - dims], shape[len(shape) - dims :]
+    none = (1,) * (3 - dims)
+    order = (1, 0) if dims == 2 else (0, 1, 2)  # of images, the sample of the width comes first
+    samples = [0] * (3 - dims) + [d * strides[2] for d in order]
+    geometry = (*none, *size, *none, *out, *none, *kernel, *samples, before[-1], strides[0], strides[1])
+    return geometry, math.prod(before), 16 * (3 - dims + sum(out))
+
+
+@fractional_max_windows.prepare
+def _plan_fractional_max_windows(
+    self: Spec, samples: Spec, kernel: tuple[int, ...], out: tuple[int, ...], grad_name: str
+) -> Plan:
     shape = (*self.shape[: self.ndim - len(out)], *out)
-    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
+    chain = Chain(2, (Spec(self.dtype, shape), Spec(int64, shape)))
+    run = pooling.RUNS["fractional_windows"][self.dtype.name]
+    step = Step(run, *_windows_of(self.shape, steps_of(samples), kernel, out))
+    chain.add(step, chain.contiguous(0, self), Place(1), chain.result(0), chain.result(1))
+    return chain.plan()
 
 
 fractional_max_windows.variant = "grad_name"
@@ -108,16 +110,16 @@ def _fractional_max_pool(
 ) -> tuple[Tensor, Tensor]:
     """What fractional_max_pool2d and fractional_max_pool3d do: the largest elements and their places."""
     name, shape = f"fractional_max_pool{dims}d", tuple(input.shape)
-    refusals.check_fractional(name, dims, shape, output_size, output_ratio)
+    refusals.check_fractional(name, dims, shape, output_size, output_ratio, samples is not None)
     size = shape[-dims:]
     made = _fractional_size(name, size, output_size, output_ratio)
     kernel = _per_dim_or_refused(name, "kernel_size", kernel_size, dims)
     out = _per_dim_or_refused(name, "output_size", made, dims)
-    refusals.check_fractional_room(name, size, kernel, out)
+    refusals.check_fractional_room(name, shape, kernel, out)
     if samples is None:
         batch = shape[0] if len(shape) == dims + 2 else 1
         samples = ops.rand(batch, shape[-dims - 1], dims, dtype=input.dtype, device=input.device)
-    refusals.check_random_samples(samples, dims)
+    refusals.check_random_samples(input, samples, dims)
     refuse(f"{name}_out_frame", input)
     return fractional_max_windows(input, samples, kernel, out, f"FractionalMaxPool{dims}DBackward0")
 

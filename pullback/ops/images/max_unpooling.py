@@ -12,32 +12,39 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Op, Tensor
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
+from pullback.kernels import pooling
 from pullback.ops.images import refusals
 from pullback.ops.images.max_pooling import take_places
 from pullback.ops.shared.batches import samples
+from pullback.ops.shared.chains import Chain, Step
 from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import refuse
 
 
-@op(places="")
+@op(places="", takes_half=True)
 def unpool_places(self: Array, indices: Array, size: tuple[int, ...], grad_name: str) -> Array:
     """Zeros of `size` in the last dims, with elements put at their places: the last of equal ones stays."""
-    refusals.check_unpool(self, indices, len(size))
-    before = self.shape[: self.ndim - len(size)]
-    y = np.zeros((math.prod(before), math.prod(size)), self.dtype)
-    places = indices.reshape(len(y), -1)
-    refusals.check_unpool_places(places, size)
-    np.put_along_axis(y, places, self.reshape(places.shape), 1)
-    return y.reshape(*before, *size)
+    x, places = np.ascontiguousarray(self), np.ascontiguousarray(indices)
+    first = x.ndim - len(size)
+    y = np.empty((*x.shape[:first], *size), x.dtype)
+    geometry = math.prod(size), math.prod(x.shape[first:])
+    if pooling.run("set_places", geometry, (x, places, y), math.prod(x.shape[:first])):
+        raise refusals.invalid_place(indices, size)
+    return y
 
 
-@unpool_places.meta
-def _unpool_meta(self: Array, indices: Array, size: tuple[int, ...], grad_name: str) -> Array:
+@unpool_places.prepare
+def _plan_unpool_places(self: Spec, indices: Spec, size: tuple[int, ...], grad_name: str) -> Plan:
     refusals.check_unpool(self, indices, len(size))
-    return meta_array((*self.shape[: self.ndim - len(size)], *size), self.dtype)
+    first = self.ndim - len(size)
+    chain = Chain(2, Spec(self.dtype, (*self.shape[:first], *size)))
+    geometry = math.prod(size), math.prod(self.shape[first:])
+    step = Step(pooling.RUNS["set_places"][self.dtype.name], geometry, math.prod(self.shape[:first]))
+    chain.add(step, chain.contiguous(0, self), chain.contiguous(1, indices), chain.result())
+    return chain.plan(lambda status, x, places, *options: refusals.invalid_place(places, size))
 
 
 unpool_places.variant = "grad_name"

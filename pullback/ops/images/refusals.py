@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pullback.core._engine import Tensor
+from pullback.core._plans import Spec
 from pullback.core.dtype_names import c_name
-from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.dtypes import from_numpy_dtype, int64
 from pullback.core.types import Array
 
 Sizes = tuple[int, ...]
@@ -308,11 +309,13 @@ def check_adaptive_size(name: str, shape: Sizes, out: Sizes) -> None:
 # ------------------------------------------------------------------- fractional poolings, unpooling
 
 
-def check_fractional(name: str, dims: int, shape: Sizes, output_size: Any, output_ratio: Any) -> None:
-    """Something that gives the size of the result, and enough dims."""
+def check_fractional(
+    name: str, dims: int, shape: Sizes, output_size: Any, output_ratio: Any, sampled: bool
+) -> None:
+    """Something that gives the size of the result, and enough dims to draw samples for."""
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
-    if len(shape) <= dims:
+    if len(shape) <= dims and not sampled:
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but "
             f"got {-dims - 1})"
@@ -327,28 +330,45 @@ def refuse_fractional_list(name: str, what: str) -> NoReturn:
     raise RuntimeError(f"{name}: {what} must either be a single Int or tuple of Ints")
 
 
-def check_fractional_room(name: str, size: Sizes, kernel: Sizes, out: Sizes) -> None:
-    """Room for all windows; PyTorch's two kernels differ by one."""
-    dims = len(size)
+def check_fractional_room(name: str, shape: Sizes, kernel: Sizes, out: Sizes) -> None:
+    """Elements, and room for all windows; PyTorch's two kernels differ by one."""
+    dims = len(kernel)
     inner = f"{name}{'_out' if dims == 3 else ''}"
+    if len(shape) not in (dims + 1, dims + 2):
+        raise RuntimeError(f"{inner}(): Expected {dims + 1}D or {dims + 2}D tensor, but got: {[*shape]}")
+    for d in range(len(shape) == dims + 2, len(shape)):
+        if not shape[d]:
+            raise RuntimeError(
+                f"{inner}(): Expected input to have non-zero size for non-batch dimensions, but got"
+                f"{[*shape]} with dimension {d} being empty."
+            )
     axes = ("time", "height", "width")[3 - dims :]
-    for axis, n, k, m in zip(axes, size, kernel, out, strict=True):
+    for axis, n, k, m in zip(axes, shape[-dims:], kernel, out, strict=True):
         if m + k - 1 > n - (dims == 3):
             raise RuntimeError(f"{inner}(): pool {axis} {k} too large relative to input {axis} {n}")
 
 
-def check_random_samples(samples: Any, dims: int) -> None:
-    if samples.ndim == 3 and samples.shape[2] != dims:
-        raise RuntimeError(f"Expect _random_samples.size(2) equals to {dims}; got {samples.shape[2]}.")
+def check_random_samples(x: Any, samples: Any, dims: int) -> None:
+    """Samples (batch, channels, dims) for an input of the same dtype."""
+    what, shape = "Expect _random_samples", samples.shape
+    if samples.dtype is not x.dtype:
+        raise RuntimeError(f"{what} to have the same dtype as input")
+    if len(shape) != 3:
+        raise RuntimeError(f"{what} to have 3 dimensions, got {len(shape)}")
+    if shape[0] < (x.shape[0] if x.ndim == dims + 2 else 1):
+        raise RuntimeError(f"{what}.size(0) no less then input batch size.")
+    if shape[1] != x.shape[x.ndim - dims - 1]:
+        raise RuntimeError(f"{what}.size(1) equals to input channel size.")
+    if shape[2] != dims:
+        raise RuntimeError(f"{what}.size(2) equals to {dims}; got {shape[2]}.")
 
 
-def check_unpool(x: Array, indices: Array, dims: int) -> None:
+def check_unpool(x: Spec, indices: Spec, dims: int) -> None:
     """An input of elements, and int64 indices of its shape."""
     name = f"max_unpooling{max(dims, 2)}d"
     flat = (1,) if dims == 1 else ()  # PyTorch sees one dim as two
-    if indices.dtype != np.int64:
-        given = {"f": "Float", "d": "Double", "i": "Int"}.get(indices.dtype.char, indices.dtype.name)
-        raise RuntimeError(f"elements in indices should be type int64 but got: {given}")
+    if indices.dtype is not int64:
+        raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype.type_name}")
     if x.ndim not in (dims + 1, dims + 2):
         least = max(dims, 2) + 1
         raise RuntimeError(
@@ -368,14 +388,13 @@ def check_unpool(x: Array, indices: Array, dims: int) -> None:
             )
 
 
-def check_unpool_places(places: Array, size: Sizes) -> None:
-    """Places within the result."""
+def invalid_place(places: Array, size: Sizes) -> Exception:
+    """The error for places of which some lie outside of the result."""
     wrong = places[(places < 0) | (places >= np.prod(size, dtype=np.int64))]
-    if wrong.size:
-        raise RuntimeError(
-            f"Found an invalid max index: {wrong[0]} (output volumes are of size "
-            f"{_x(size if len(size) > 1 else (*size, 1))})"
-        )
+    return RuntimeError(
+        f"Found an invalid max index: {wrong[0]} (output volumes are of size "
+        f"{_x(size if len(size) > 1 else (*size, 1))})"
+    )
 
 
 def check_unpool_size(given: Any, least: Sizes, stride: Sizes) -> Sizes:
