@@ -4,12 +4,8 @@ Places, int64, count the elements of the spatial dims in the order of memory. No
 `ops/images/max_pooling.py` does.
 """
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
-from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int64_t, intptr_t
+from libc.stdint cimport intptr_t
 from numpy cimport import_array, ndarray, PyArray_DATA
-
-from pullback.core._plans cimport run_t
 
 import_array()
 
@@ -34,21 +30,6 @@ cdef extern from *:
     """
 
 include "runs.pxi"
-
-
-def run(str op, tuple geometry, tuple arrays, int64_t parts, int64_t scratch=0):
-    """A run on arrays laid out as the geometry says; the first says the number type. Its status."""
-    cdef int64_t numbers[16]
-    cdef bytearray room = bytearray(scratch)
-    cdef char* data[4]
-    cdef int i
-    for i in range(len(geometry)):
-        numbers[i] = geometry[i]
-    for i in range(len(arrays)):
-        data[i] = <char*>PyArray_DATA(<ndarray>arrays[i])
-    cdef object capsule = RUNS[op][arrays[0].dtype.name]
-    return (<run_t>PyCapsule_GetPointer(capsule, "pullback.run"))(
-        numbers, data, 0, parts, <char*>PyByteArray_AS_STRING(room))
 
 
 def address(ndarray a):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pullback.core.types import Array
+
 CHAIN: Any
 POINTWISE: Any
 PRODUCT: Any
@@ -9,5 +11,8 @@ WIDEN: dict[str, Any]
 NARROW: dict[str, Any]
 
 def address(run: Any) -> int: ...
+def call(
+    run: Any, geometry: tuple[int, ...], arrays: tuple[Array, ...], parts: int = 1, scratch: int = 0
+) -> int: ...
 def loop_of(ufunc: Any, code: int) -> tuple[int, int]: ...
 def matrix_loop(ufunc: Any, typenum: int) -> tuple[int, int]: ...

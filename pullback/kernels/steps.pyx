@@ -1,7 +1,13 @@
 """Runs that are put together, and NumPy's loops as runs: see steps.h."""
 
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t, intptr_t
+from numpy cimport import_array, ndarray, PyArray_DATA
+
+import_array()
+
+import numpy as np
 
 from pullback.core._loops cimport Loops, loop_for, loop_t
 from pullback.core._plans cimport capsule_of, run_t
@@ -29,6 +35,18 @@ NARROW = {"float16": capsule_of(pb_narrow_float16), "bfloat16": capsule_of(pb_na
 def address(run):
     """Where a run's function stands."""
     return <intptr_t>PyCapsule_GetPointer(run, "pullback.run")
+
+
+def call(run, tuple geometry, tuple arrays, int64_t parts=1, int64_t scratch=0):
+    """Runs on arrays that lie as the geometry says, 16 at most; the status."""
+    cdef char* data[16]
+    cdef int i
+    cdef ndarray numbers = np.array(geometry, np.int64)
+    cdef bytearray room = bytearray(scratch)
+    for i in range(len(arrays)):
+        data[i] = <char*>PyArray_DATA(<ndarray>arrays[i])
+    return (<run_t>PyCapsule_GetPointer(run, "pullback.run"))(
+        <int64_t*>PyArray_DATA(numbers), data, 0, parts, PyByteArray_AS_STRING(room))
 
 
 _tables = {}

@@ -19,6 +19,7 @@ from pullback.core.dtypes import int64
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.kernels import pooling
+from pullback.kernels.steps import call
 from pullback.ops.images import refusals
 from pullback.ops.images.max_pooling import put_places
 from pullback.ops.images.windows import per_dim
@@ -41,7 +42,7 @@ def fractional_max_windows(
     y = np.empty((*x.shape[: x.ndim - len(kernel)], *out), x.dtype)
     places = np.empty(y.shape, np.int64)
     geometry, parts, scratch = _windows_of(x.shape, samples.strides, kernel, out)
-    pooling.run("fractional_windows", geometry, (x, samples, y, places), parts, scratch)
+    call(pooling.RUNS["fractional_windows"][x.dtype.name], geometry, (x, samples, y, places), parts, scratch)
     return y, places
 
 

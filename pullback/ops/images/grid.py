@@ -3,25 +3,27 @@
 Three ops, one family: `grid_samples` (the values), `grid_scatter` (its transpose in the image) and
 `grid_slopes` (its derivative in the coordinates). Each takes an `order`, which derivative of the weights
 of each dim is meant, so each is a derivative of the others. Read their rules, then `grid_sample`. The
-loops are in `kernels/grid.pyx`.
+loops are in `kernels/grid.h`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from operator import index
-from typing import Any
 
 import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
-from pullback.kernels import grid as grid_kernels
+from pullback.kernels import grid as grids
+from pullback.kernels.steps import call
 from pullback.ops.shared.batches import samples
+from pullback.ops.shared.chains import Chain, Step
 from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import refuse
 
@@ -29,17 +31,11 @@ Order = tuple[int, ...]
 """Which derivative of the weights of each spatial dim, in the order of the image."""
 
 
-def _contiguous(*arrays: Array) -> list[Array]:
-    return [np.ascontiguousarray(a) for a in arrays]
-
-
 @op(places="")
 def grid_samples(self: Array, grid: Array, mode: int, padding: int, corners: bool, order: Order) -> Array:
     """The values of images (n, c, ...) at the places of grids (n, ..., dims): (n, c, ...)."""
-    x, grid = _contiguous(self, grid)
-    y = np.empty((*x.shape[:2], *grid.shape[1:-1]), x.dtype)
-    grid_kernels.sample(x, grid, y, mode, padding, corners, order)
-    return y
+    y = np.empty((*self.shape[:2], *grid.shape[1:-1]), self.dtype)
+    return _computed("samples", (self, grid), y, _geometry(self, grid, mode, padding, corners, order))
 
 
 @op(places="", grad_name="GridSamplerBackwardBackward0")
@@ -47,10 +43,8 @@ def grid_scatter(
     self: Array, grid: Array, size: tuple[int, ...], mode: int, padding: int, corners: bool, order: Order
 ) -> Array:
     """Values at the places of grids, added into the pixels of images of a size, by the same weights."""
-    y, grid = _contiguous(self, grid)
-    x = np.zeros((*y.shape[:2], *size), y.dtype)
-    grid_kernels.scatter(x, grid, y, mode, padding, corners, order)
-    return x
+    x = np.empty((*self.shape[:2], *size), self.dtype)
+    return _computed("scatter", (self, grid), x, _geometry(x, grid, mode, padding, corners, order))
 
 
 @op(places="", grad_name="GridSamplerBackwardBackward0")
@@ -58,10 +52,61 @@ def grid_slopes(
     self: Array, image: Array, grid: Array, mode: int, padding: int, corners: bool, order: Order
 ) -> Array:
     """The derivative of `sum(self * samples)` with respect to each coordinate of the grid."""
-    y, x, grid = _contiguous(self, image, grid)
-    out = np.empty_like(grid)
-    grid_kernels.grid_gradient(x, grid, y, out, mode, padding, corners, order)
-    return out
+    geometry = _geometry(image, grid, mode, padding, corners, order)
+    return _computed("slopes", (self, image, grid), np.empty(grid.shape, grid.dtype), geometry)
+
+
+_MOST_PIXELS = 2**31 - 1
+
+
+def _geometry(
+    image: Array | Spec, grid: Array | Spec, mode: int, padding: int, corners: bool, order: Order
+) -> tuple[int, ...]:
+    """What grid.h calls a pb_image."""
+    _, channels, *size = image.shape
+    if math.prod(size) > _MOST_PIXELS:
+        raise RuntimeError(f"grid_sampler(): images of more than {_MOST_PIXELS} pixels are not supported")
+    none = 3 - len(size)
+    places = math.prod(grid.shape[1:-1])
+    head = (*(1,) * none, *size, places, channels, len(size), mode, padding, int(corners))
+    return (*head, *(0,) * none, *order)
+
+
+def _computed(name: str, inputs: tuple[Array, ...], result: Array, geometry: tuple[int, ...]) -> Array:
+    """A run on arrays, of which each part is one of the first dim."""
+    plain = [np.ascontiguousarray(a) for a in inputs]
+    call(grids.RUNS[name][result.dtype.name], geometry, (*plain, result), len(result))
+    return result
+
+
+def _planned(name: str, inputs: tuple[Spec, ...], result: Spec, geometry: tuple[int, ...]) -> Plan:
+    """The plan of the same."""
+    chain = Chain(len(inputs), result)
+    places = [chain.floats(number, spec) for number, spec in enumerate(inputs)]
+    chain.add_floats(grids.RUNS[name], lambda run: Step(run, geometry, result.shape[0]), *places)
+    return chain.plan()
+
+
+@grid_samples.prepare
+def _plan_samples(self: Spec, grid: Spec, mode: int, padding: int, corners: bool, order: Order) -> Plan:
+    result = Spec(self.dtype, (*self.shape[:2], *grid.shape[1:-1]))
+    return _planned("samples", (self, grid), result, _geometry(self, grid, mode, padding, corners, order))
+
+
+@grid_scatter.prepare
+def _plan_scatter(
+    self: Spec, grid: Spec, size: tuple[int, ...], mode: int, padding: int, corners: bool, order: Order
+) -> Plan:
+    result = Spec(self.dtype, (*self.shape[:2], *size))
+    return _planned("scatter", (self, grid), result, _geometry(result, grid, mode, padding, corners, order))
+
+
+@grid_slopes.prepare
+def _plan_slopes(
+    self: Spec, image: Spec, grid: Spec, mode: int, padding: int, corners: bool, order: Order
+) -> Plan:
+    geometry = _geometry(image, grid, mode, padding, corners, order)
+    return _planned("slopes", (self, image, grid), Spec(grid.dtype, grid.shape), geometry)
 
 
 def _parts(h: Tensor, order: Order) -> list[tuple[Tensor, Order]]:
@@ -109,9 +154,6 @@ grid_slopes.vjp(
 grid_samples.variant = lambda saved: (
     f"GridSampler{len(saved['order'])}DBackward{'Backward' * any(saved['order'])}0"
 )
-grid_samples.meta(lambda self, grid, *rest: meta_array((*self.shape[:2], *grid.shape[1:-1]), self.dtype))
-grid_scatter.meta(lambda self, grid, size, *rest: meta_array((*self.shape[:2], *size), self.dtype))
-grid_slopes.meta(lambda self, image, grid, *rest: meta_array(grid.shape, grid.dtype))
 
 _BICUBIC = 2
 
@@ -201,35 +243,40 @@ def grid_sample(
 # ------------------------------------------------------------------------------------- affine_grid
 
 
-def _base(size: tuple[int, ...], corners: bool, kind: Any) -> Array:
-    """The coordinates (x, y, ..., 1) of all pixels, a row each."""
-    axes = []
-    for n in size:
-        line = np.linspace(-1, 1, n, dtype=kind) if n > 1 else np.zeros(1, kind)
-        axes.append(line if corners else line * kind.type((n - 1) / n))
-    coordinates = np.meshgrid(*axes, indexing="ij")[::-1]
-    return np.stack([*coordinates, np.ones(size, kind)], -1).reshape(-1, len(size) + 1)
-
-
 @op(places="", grad_name="AffineGridGeneratorBackward0", linear=True)
 def affine_places(self: Array, size: tuple[int, ...], corners: bool) -> Array:
     """The places of all pixels, moved by matrices (n, dims, dims + 1): (n, *size, dims)."""
-    places = np.matmul(_base(size, corners, self.dtype), self.swapaxes(1, 2))
-    return places.reshape(len(self), *size, len(size))
+    y = np.empty((len(self), *size, len(size)), self.dtype)
+    return _computed("affine_places", (self,), y, _affine_geometry(size, corners))
 
 
 @op(places="", grad_name="AffineGridGeneratorBackwardBackward0", linear=True)
 def affine_matrices(self: Array, corners: bool) -> Array:
     """The transpose: matrices, from a cotangent of their places."""
     size = self.shape[1:-1]
-    flat = self.reshape(len(self), -1, len(size))
-    return np.matmul(flat.swapaxes(1, 2), _base(size, corners, self.dtype))
+    matrices = np.empty((len(self), len(size), len(size) + 1), self.dtype)
+    return _computed("affine_matrices", (self,), matrices, _affine_geometry(size, corners))
+
+
+def _affine_geometry(size: tuple[int, ...], corners: bool) -> tuple[int, ...]:
+    return (*(1,) * (3 - len(size)), *size, len(size), int(corners))
+
+
+@affine_places.prepare
+def _plan_affine_places(self: Spec, size: tuple[int, ...], corners: bool) -> Plan:
+    result = Spec(self.dtype, (self.shape[0], *size, len(size)))
+    return _planned("affine_places", (self,), result, _affine_geometry(size, corners))
+
+
+@affine_matrices.prepare
+def _plan_affine_matrices(self: Spec, corners: bool) -> Plan:
+    size = self.shape[1:-1]
+    result = Spec(self.dtype, (self.shape[0], len(size), len(size) + 1))
+    return _planned("affine_matrices", (self,), result, _affine_geometry(size, corners))
 
 
 for _record in (grid_samples, grid_scatter, grid_slopes, affine_places, affine_matrices):
     _record.batch(samples)
-affine_places.meta(lambda self, size, corners: meta_array((len(self), *size, len(size)), self.dtype))
-affine_matrices.meta(lambda self, corners: meta_array((len(self), self.ndim - 2, self.ndim - 1), self.dtype))
 affine_places.vjp(self=lambda g, corners: affine_matrices(g, corners))
 affine_matrices.vjp(self=lambda g, self_shape, corners: affine_places(g, tuple(self_shape[1:-1]), corners))
 

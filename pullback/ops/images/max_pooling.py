@@ -21,6 +21,7 @@ from pullback.core.dtypes import int64
 from pullback.core.op import SURFACE, op
 from pullback.core.types import Array, Ints
 from pullback.kernels import pooling
+from pullback.kernels.steps import call
 from pullback.ops.images.windows import adaptive_windows, hashable, pool_windows
 from pullback.ops.shared.chains import Chain, Step
 from pullback.ops.shared.forms import public
@@ -55,7 +56,12 @@ def max_windows(self: Array, windows: WindowTable, grad_name: str) -> tuple[Arra
     y = np.empty((*before, *windows.out), x.dtype)
     places = np.empty(y.shape, np.int64)
     size = (1,) * (3 - windows.dims) + x.shape[x.ndim - windows.dims :]
-    pooling.run("max_windows", (*size, *windows.geometry), (x, y, places), math.prod(before))
+    call(
+        pooling.RUNS["max_windows"][x.dtype.name],
+        (*size, *windows.geometry),
+        (x, y, places),
+        math.prod(before),
+    )
     return y, places
 
 
@@ -86,7 +92,7 @@ def put_places(self: Array, places: Array, size: tuple[int, ...], grad_name: str
     a, places, outer = _flattened(self, places, len(size))
     y = np.zeros((*a.shape[: a.ndim - len(size)], *size), a.dtype)
     count = math.prod(a.shape[a.ndim - len(size) :])
-    pooling.run("put_places", (math.prod(size), count), (a, places, y), outer)
+    call(pooling.RUNS["put_places"][a.dtype.name], (math.prod(size), count), (a, places, y), outer)
     return y
 
 
@@ -116,7 +122,7 @@ def take_places(self: Array, places: Array, dims: int, grad_name: str) -> Array:
     y = np.empty(places.shape, a.dtype)
     before = a.ndim - dims
     sizes = math.prod(a.shape[before:]), math.prod(y.shape[before:])
-    pooling.run("take_places", sizes, (a, places, y), outer)
+    call(pooling.RUNS["take_places"][a.dtype.name], sizes, (a, places, y), outer)
     return y
 
 

@@ -16,6 +16,7 @@ from pullback.core._plans import Plan, Spec
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.kernels import pooling
+from pullback.kernels.steps import call
 from pullback.ops.images import refusals
 from pullback.ops.images.max_pooling import take_places
 from pullback.ops.shared.batches import samples
@@ -31,7 +32,7 @@ def unpool_places(self: Array, indices: Array, size: tuple[int, ...], grad_name:
     first = x.ndim - len(size)
     y = np.empty((*x.shape[:first], *size), x.dtype)
     geometry = math.prod(size), math.prod(x.shape[first:])
-    if pooling.run("set_places", geometry, (x, places, y), math.prod(x.shape[:first])):
+    if call(pooling.RUNS["set_places"][x.dtype.name], geometry, (x, places, y), math.prod(x.shape[:first])):
         raise refusals.invalid_place(indices, size)
     return y
 

@@ -204,6 +204,28 @@ class Chain:
         full = wide.steps | {label: 0 for label in x.sizes if label not in sizes}
         return Operand(wide.place, float32, x.sizes, full)
 
+    def floats(self, number: int, spec: Spec) -> Place:
+        """An argument of the op as contiguous elements, of a half precision as float: itself, or a copy."""
+        if spec.dtype.name not in steps.WIDEN:
+            return self.contiguous(number, spec)
+        x = operand(Place(number), spec, range(spec.ndim))
+        wide = self.room(float32, x.sizes)
+        self.convert(x, wide)
+        return wide.place
+
+    def add_floats(self, runs: dict[str, Any], step: Callable[[Any], Step], *places: Place) -> None:
+        """The step that writes the op's one result, its last place; halves are written as floats first.
+
+        `runs` has the runs by names of dtypes, `step` makes the step of one.
+        """
+        assert isinstance(self.results, Spec)
+        result = self.results
+        out = operand(self.result(), result, range(result.ndim))
+        work = self.room(float32, out.sizes) if result.dtype.name in steps.NARROW else out
+        self.add(step(runs[work.dtype.name]), *places, work.place)
+        if work is not out:
+            self.convert(work, out)
+
     def plan(self, refuse: Callable[..., Exception | None] | None = None) -> Plan:
         """The plan that does all steps."""
         count = 1 if isinstance(self.results, Spec) else len(self.results)
