@@ -1,16 +1,17 @@
-/* Images sampled at the places of a grid, all derivatives of that, and grids of affine maps: included once for
-   float and double.
+/* Images sampled at the places of a grid, all derivatives of that, and grids of affine maps: included
+   once for float and double.
 
-   A place weighs a few pixels around it with a product of one weight for each dim: a polynomial of how far it is
-   from the pixel below. A derivative with respect to a coordinate takes the derivative of that dim's weights. So
-   the same loops serve all orders: `order` says which derivative of each dim is meant. Three of them: `samples`
-   weighs pixels, `scatter` is its transpose, and `slopes` gives the derivatives to all coordinates of the product
-   of samples and cotangents. Everything is in (d, h, w); images without depth have one layer.
+   A place weighs a few pixels around it with a product of one weight for each dim: a polynomial of how
+   far it is from the pixel below. A derivative with respect to a coordinate takes the derivative of that
+   dim's weights. So the same loops serve all orders: `order` says which derivative of each dim is meant.
+   Three of them: `samples` weighs pixels, `scatter` is its transpose, and `slopes` gives the derivatives
+   to all coordinates of the product of samples and cotangents. Everything is in (d, h, w); images without
+   depth have one layer.
 
-   Arrays are contiguous: x (batch, channels, *size), the grid (batch, *places, dims) with its coordinates in the
-   order w, h, d, y (batch, channels, *places). An image has less than 2**31 pixels. A part is one image. The
-   geometry is a pb_image. Places are worked
-   on in blocks: `locate` finds pixels and weights of each dim, `combine` those of all dims together. */
+   Arrays are contiguous: x (batch, channels, *size), the grid (batch, *places, dims) with its coordinates
+   in the order w, h, d, y (batch, channels, *places). An image has less than 2**31 pixels. A part is one
+   image. The geometry is a pb_image. Places are worked on in blocks: `locate` finds pixels and weights of
+   each dim, `combine` those of all dims together. */
 
 #include "kinds.h"
 
@@ -30,8 +31,8 @@ typedef struct {
 } pb_image;
 #endif
 
-/* Of a block of places: the pixels of each dim as steps in memory (-1 for none), the weights of the derivative that
-   is asked for, and those of the next one */
+/* Of a block of places: the pixels of each dim as steps in memory (-1 for none), the weights of the
+   derivative that is asked for, and those of the next one */
 typedef struct {
     int32_t tap[3][4][PB_PLACES];
     T weight[3][4][PB_PLACES], slope[3][4][PB_PLACES];
@@ -103,8 +104,8 @@ PB_INLINE void F(cubic)(T t, int64_t order, T* w) {
 
 /* The two pixels around n pixel coordinates, and their linear weights */
 static PB_CLONES void F(linear)(T const* PB_RESTRICT x, int64_t n, int32_t size, int32_t step,
-                                int32_t* PB_RESTRICT below, int32_t* PB_RESTRICT above, T* PB_RESTRICT by_below,
-                                T* PB_RESTRICT by_above) {
+                                int32_t* PB_RESTRICT below, int32_t* PB_RESTRICT above,
+                                T* PB_RESTRICT by_below, T* PB_RESTRICT by_above) {
     T const last = (T)size;
     for (int64_t j = 0; j < n; j++) {
         T const low = x[j] > -2 ? x[j] : -2, at = low < last ? low : last; /* those outside have no pixels */
@@ -180,7 +181,8 @@ static void F(locate)(T const* grid, int64_t n, pb_image const* im, F(block)* p)
         if (im->mode != CUBIC && im->padding != ZEROS)
             for (int64_t j = 0; j < n; j++) x[j] = F(padded)(x[j], size, im, &scale[j]);
         if (im->mode == LINEAR) {
-            F(linear)(x, n, (int32_t)size, (int32_t)step, p->tap[d][0], p->tap[d][1], p->weight[d][0], p->weight[d][1]);
+            F(linear)(x, n, (int32_t)size, (int32_t)step, p->tap[d][0], p->tap[d][1], p->weight[d][0],
+                      p->weight[d][1]);
             if (im->order[d]) F(linear_slope)(scale, n, im->order[d], p->weight[d][0], p->weight[d][1]);
             F(linear_slope)(scale, n, im->order[d] + 1, p->slope[d][0], p->slope[d][1]);
         } else
@@ -188,8 +190,8 @@ static void F(locate)(T const* grid, int64_t n, pb_image const* im, F(block)* p)
     }
 }
 
-/* The pixels of all dims together at some places: where they are, the products of their weights, and whether they
-   are inside the image (1 or 0): those outside are said to be at 0 */
+/* The pixels of all dims together at some places: where they are, the products of their weights, and
+   whether they are inside the image (1 or 0): those outside are said to be at 0 */
 typedef struct {
     int32_t at[PB_TAPS][PB_PLACES];
     T weight[PB_TAPS][PB_PLACES], inside[PB_TAPS][PB_PLACES];
@@ -317,8 +319,8 @@ static int F(scatter)(int64_t const* geometry, char** data, int64_t begin, int64
 }
 
 /* The sums over channels of a pixel times a cotangent, at n places; zero without a pixel */
-static PB_CLONES void F(dots)(T const* x, T const* g, pb_image const* im, int64_t n, int32_t const* PB_RESTRICT at,
-                              T const* PB_RESTRICT inside, T* PB_RESTRICT dot) {
+static PB_CLONES void F(dots)(T const* x, T const* g, pb_image const* im, int64_t n,
+                              int32_t const* PB_RESTRICT at, T const* PB_RESTRICT inside, T* PB_RESTRICT dot) {
     int64_t const plane = im->size[0] * im->size[1] * im->size[2];
     for (int64_t o = 0; o < n; o++) dot[o] = 0;
     for (int64_t c = 0; c < im->channels; c++) {
@@ -331,7 +333,8 @@ static PB_CLONES void F(dots)(T const* x, T const* g, pb_image const* im, int64_
     }
 }
 
-static PB_CLONES void F(add_slopes)(T* PB_RESTRICT sum, T const* u, T const* v, T const* w, T const* dot, int64_t n) {
+static PB_CLONES void F(add_slopes)(T* PB_RESTRICT sum, T const* u, T const* v, T const* w, T const* dot,
+                                    int64_t n) {
     for (int64_t o = 0; o < n; o++) sum[o] += u[o] * v[o] * w[o] * dot[o];
 }
 
@@ -400,7 +403,8 @@ static int F(affine_places)(int64_t const* geometry, char** data, int64_t begin,
 }
 
 /* The transpose. data: cotangents of the places, matrices */
-static int F(affine_matrices)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+static int F(affine_matrices)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
+                              char* scratch) {
     int64_t const *size = geometry, dims = geometry[3], corners = geometry[4];
     (void)scratch;
     for (int64_t part = begin; part < end; part++) {

@@ -10,8 +10,8 @@
 #define PB_JOIN2(a, b) pb_##a##_##b
 #define PB_JOIN(a, b) PB_JOIN2(a, b)
 
-/* The windows of one image: of each dim its size, how many windows, the step within one, and where each begins
-   and ends */
+/* The windows of one image: of each dim its size, how many windows, the step within one, and where each
+   begins and ends */
 static void PB_JOIN(image_windows, TYPE)(T const* x, T* y, int64_t* place, int64_t const* size,
                                          int64_t const* count, int64_t const* step, int64_t* const* first,
                                          int64_t* const* last) {
@@ -55,10 +55,10 @@ static int PB_JOIN(max_windows, TYPE)(int64_t const* geometry, char** data, int6
 #if KIND >= FLOAT16
 #define NEAREST(x) LOAD(TO(x))
 
-/* The same of windows without gaps that begin at steps which a random sample varies by one, each image's own. The
-   geometry: sizes, numbers of windows and their sizes, where the sample of each dim is (in bytes), channels,
-   the steps of the samples from image to image and from channel to channel; data: array, samples, largest
-   elements, their places; scratch: a place for each window's begin and end */
+/* The same of windows without gaps that begin at steps which a random sample varies by one, each image's
+   own. The geometry: sizes, numbers of windows and their sizes, where the sample of each dim is (in
+   bytes), channels, the steps of the samples from image to image and from channel to channel; data:
+   array, samples, largest elements, their places; scratch: a place for each window's begin and end */
 static int PB_JOIN(fractional_windows, TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
                                              char* scratch) {
     int64_t const *size = geometry, *count = geometry + 3, *width = geometry + 6, *of_dim = geometry + 9;
