@@ -320,7 +320,8 @@ static int F(scatter)(int64_t const* geometry, char** data, int64_t begin, int64
 
 /* The sums over channels of a pixel times a cotangent, at n places; zero without a pixel */
 static PB_CLONES void F(dots)(T const* x, T const* g, pb_image const* im, int64_t n,
-                              int32_t const* PB_RESTRICT at, T const* PB_RESTRICT inside, T* PB_RESTRICT dot) {
+                              int32_t const* PB_RESTRICT at, T const* PB_RESTRICT inside,
+                              T* PB_RESTRICT dot) {
     int64_t const plane = im->size[0] * im->size[1] * im->size[2];
     for (int64_t o = 0; o < n; o++) dot[o] = 0;
     for (int64_t c = 0; c < im->channels; c++) {
