@@ -22,8 +22,11 @@ from pullback.autograd.function import Function
 from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor
-from pullback.core.modes import enable_grad
+from pullback.core.modes import enable_grad, no_grad
 from pullback.func.arguments import differentiable
+from pullback.func.captures import captured, opened
+from pullback.transforms.leaves import gradients, leaf
+from pullback.transforms.stack import bottom
 
 __all__ = ["argmin", "fixed_point", "implicit_root"]
 
@@ -48,16 +51,16 @@ def implicit_root(
     """The x with `residual(x, *args) = 0`, differentiable with respect to the tensors in `args`.
 
     `solver` is the solution, a tensor, or a function that finds it: `solver(*args)`, called without
-    recording, by any means. The residual has the shape of x, and is made of ops; what it captures instead
-    of getting it in `args` is taken as constant. With A = dF/dx the derivatives are
+    recording, by any means. The residual has the shape of x, and is made of ops; tensors that it captures
+    count as arguments. With A = dF/dx the derivatives are
 
         reverse: -(dF/da)' A^-T g        forward: -A^-1 (dF/da) da
 
     Reverse and forward mode, of any order. `method` says how systems with A are solved: "dense" (up to 64
     unknowns "auto" is that), "gmres", or "cg" for a symmetric positive definite A, both with products
     alone; `tol` is the relative residual they reach, by default 1e-10 (1e-5 in float32). ValueError for
-    another method or a residual of another shape; a UserWarning where the linear solver does not
-    converge, numpy's LinAlgError where A is singular.
+    another method or a residual of another shape; a UserWarning where x is no root, whose derivative this
+    is not, and where the linear solver does not converge; numpy's LinAlgError where A is singular.
 
     >>> import pullback as torch
     >>> a = torch.tensor(2.0, requires_grad=True)
@@ -65,9 +68,38 @@ def implicit_root(
     >>> root.backward(); root, a.grad
     (tensor(1.4142, grad_fn=<_RootBackward>), tensor(0.3536))
     """
+    x = solver.detach() if isinstance(solver, Tensor) else _Solution.apply(solver, *_detached(args))
+    held = captured(residual, x, *args)
+    return _rooted(opened(residual, held), x, (*args, *held), method, tol)
+
+
+def _rooted(
+    residual: Callable[..., Tensor], x: Tensor, args: Any, method: str, tol: float | None = None
+) -> Tensor:
+    """A root as a function of the arguments of its residual."""
     if method not in ("auto", "dense", "gmres", "cg"):
         raise ValueError(f"implicit_root: method must be 'auto', 'dense', 'gmres' or 'cg', not {method!r}")
-    return _Root.apply(residual, _Solver(method, tol), solver, *args)
+    _check_root(residual, x, args)
+    return _Root.apply(residual, _Solver(method, tol), x, *args)
+
+
+def _check_root(residual: Callable[..., Tensor], x: Tensor, args: Any) -> None:
+    """A warning where the residual at x is larger than what a hundredth of x makes of it."""
+    noise = np.random.default_rng(0).choice([-1.0, 1.0], tuple(x.shape))
+    with no_grad():
+        step = (1 + x.abs()) * _engine.from_array(np.asarray(0.01 * noise, bottom(x).numpy().dtype))
+        left = residual(x, *args)
+        if left.shape != x.shape:
+            raise ValueError(
+                f"implicit_root: a residual of shape {list(left.shape)} for x of shape {list(x.shape)}"
+            )
+        sizes = [bottom(v.detach()).numpy() for v in (left, residual(x + step, *args) - left)]
+    miss, change = (np.abs(v).max(initial=0) for v in sizes)
+    if miss > change or not np.isfinite(miss):
+        warnings.warn(
+            f"implicit differentiation: the solver's x is no root: the residual there is up to {miss:.3g}",
+            stacklevel=4,
+        )
 
 
 def fixed_point(
@@ -84,7 +116,7 @@ def fixed_point(
     The iteration x -> f(x) is accelerated by Anderson's method over the last `memory` steps, 0 for none,
     and ends when |f(x) - x| <= tol (1 + |x|), by default 1e-6 in float32 and 1e-12 in float64. The
     derivative is that of the implicit function (`implicit_root`, which says what `method` is).
-    RuntimeError if `maxiter` steps are not enough.
+    RuntimeError if `maxiter` steps are not enough, or lead out of the finite numbers.
 
     >>> import pullback as torch
     >>> a = torch.tensor(1.0, requires_grad=True)
@@ -94,12 +126,15 @@ def fixed_point(
     """
     if tol is None:
         tol = 1e-6 if x0.element_size() <= 4 else 1e-12
+    held = captured(f, x0, *args)
+    step, given = opened(f, held), (*args, *held)
 
-    def iterate(*fixed: Any) -> Tensor:
+    def iterate(start: Tensor, *fixed: Any) -> Tensor:
         with np.errstate(all="ignore"):
-            return _anderson(lambda x: f(x, *fixed), x0, tol, maxiter, memory)
+            return _anderson(lambda x: step(x, *fixed), start, tol, maxiter, memory)
 
-    return implicit_root(lambda x, *given: f(x, *given) - x, iterate, *args, method=method)
+    x = _Solution.apply(iterate, *_detached((x0, *given)))
+    return _rooted(lambda x, *given: step(x, *given) - x, x, given, method)
 
 
 def argmin(
@@ -124,36 +159,63 @@ def argmin(
     tensor([2., 4.], dtype=torch.float64)
     """
 
-    def descend(*fixed: Any) -> Tensor:
+    held = captured(f, x0, *args)
+    height, given = opened(f, held), (*args, *held)
+
+    def descend(start: Tensor, *fixed: Any) -> Tensor:
         from scipy.optimize import minimize
 
+        dtype, shape = start.numpy().dtype, start.shape
+
         def value_and_slope(flat: Any) -> tuple[float, Any]:
-            x = _engine.from_array(flat.reshape(x0.shape).astype(x0.numpy().dtype), True)
+            x = _engine.from_array(flat.reshape(shape).astype(dtype), True)
             with enable_grad():
-                y = f(x, *fixed)
+                y = height(x, *fixed)
                 (slope,) = grad(y, x)
             return y.item(), slope.numpy().ravel().astype(np.float64)
 
-        start = x0.detach().numpy().ravel().astype(np.float64)
-        found = minimize(value_and_slope, start, jac=True, method=solver, tol=tol, options=options or None)
+        flat = start.numpy().ravel().astype(np.float64)
+        found = minimize(value_and_slope, flat, jac=True, method=solver, tol=tol, options=options or None)
         slope = np.linalg.norm(value_and_slope(found.x)[1])
         if not found.success and not slope <= np.sqrt(tol) * (1 + abs(found.fun)):
             raise RuntimeError(f"argmin: {solver} failed: {found.message} (gradient norm {slope:.3g})")
-        return _engine.from_array(found.x.reshape(x0.shape).astype(x0.numpy().dtype))
+        return _engine.from_array(found.x.reshape(shape).astype(dtype))
 
-    return implicit_root(lambda x, *given: slope_of(f, x, given), descend, *args, method=method)
+    x = _Solution.apply(descend, *_detached((x0, *given)))
+    return _rooted(lambda x, *given: slope_of(height, x, given), x, given, method)
 
 
 def slope_of(f: Callable[..., Tensor], x: Tensor, args: Any) -> Tensor:
     """The gradient of a scalar function, recorded if gradients are."""
     recording = _engine.grad_enabled()
     with enable_grad():
-        x = ops.clone(x) if x.requires_grad else x.detach().requires_grad_()
-        (slope,) = grad(f(x, *args), x, create_graph=recording, materialize_grads=True)
-    return slope
+        x = leaf(x, True)
+        y = f(x, *args)
+        (slope,) = gradients([y], [x], [ops.ones_like(y)], True, recording)
+    return ops.zeros_like(x) if slope is None else slope
 
 
 # ------------------------------------------------------------------------------- the derivative
+
+
+def _detached(args: Any) -> list[Any]:
+    return [a.detach() if isinstance(a, Tensor) else a for a in args]
+
+
+class _Solution(Function):
+    """What a solver finds, without derivatives; for each sample by itself."""
+
+    @staticmethod
+    def forward(ctx: Any, solver: Any, *args: Any) -> Tensor:
+        found: Tensor = solver(*args)
+        return found.detach()
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, solver: Any, *args: Any) -> Any:
+        """A solver is no op."""
+        samples = [[x if d is None else ops.select(x, d, i) for x, d in zip(args, in_dims[1:], strict=True)]
+                   for i in range(info.batch_size)]  # fmt: skip
+        return ops.stack([_Solution.apply(solver, *sample) for sample in samples]), 0
 
 
 class _Root(Function):
@@ -161,13 +223,7 @@ class _Root(Function):
 
     @staticmethod
     def forward(ctx: Any, residual: Any, way: _Solver, solver: Any, *args: Any) -> Tensor:
-        plain = [a.detach() if isinstance(a, Tensor) else a for a in args]
-        x = (solver if isinstance(solver, Tensor) else solver(*plain)).detach()
-        shape = residual(x, *args).shape
-        if shape != x.shape:
-            raise ValueError(
-                f"implicit_root: a residual of shape {list(shape)} for x of shape {list(x.shape)}"
-            )
+        x = (solver if isinstance(solver, Tensor) else solver(*_detached(args))).detach()
         if way.tol is None:
             way = way._replace(tol=1e-5 if x.element_size() <= 4 else 1e-10)
         ctx.residual, ctx.way = residual, way
@@ -200,7 +256,7 @@ class _Root(Function):
     def jvp(ctx: Any, residual: Any, way: Any, x_tangent: Any, *tangents: Any) -> Tensor:
         """-A^-1 (dF/da) da."""
         x, args, moved = _saved_root(ctx, [isinstance(t, Tensor) for t in tangents])
-        recording = _engine.grad_enabled()
+        recording = _recorded((x, *args, *tangents))
         with enable_grad():
             sources = [differentiable(a) if m else a for a, m in zip(args, moved, strict=True)]
             moved_by = pushed(lambda *given: ctx.residual(x, *given), sources, tangents, moved, recording)
@@ -247,7 +303,7 @@ def _solved(residual: Any, x: Tensor, args: list[Any], b: Tensor, way: _Solver, 
     """The w with A w = b, or A' w = b: itself the root of an equation that is linear in w."""
 
     def equation(w: Tensor, x: Tensor, b: Tensor, *args: Any) -> Tensor:
-        recording = _engine.grad_enabled()
+        recording = _recorded((w, x, b, *args))
         with enable_grad():
             start = differentiable(x)
             if transposed:
@@ -260,7 +316,12 @@ def _solved(residual: Any, x: Tensor, args: list[Any], b: Tensor, way: _Solver, 
     def solve(x: Tensor, b: Tensor, *args: Any) -> Tensor:
         return _linear_solve(residual, x, args, b, way, transposed)
 
-    return implicit_root(equation, solve, x, b, *args, method=way.method, tol=way.tol)
+    return _Root.apply(equation, way, solve, x, b, *args)
+
+
+def _recorded(values: Any) -> bool:
+    """Whether a gradient of what follows from these may be wanted."""
+    return _engine.grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in values)
 
 
 def _linear_solve(residual: Any, x: Tensor, args: Any, b: Tensor, way: _Solver, transposed: bool) -> Tensor:
@@ -326,7 +387,7 @@ def _anderson(f: Callable[[Tensor], Tensor], x0: Tensor, tol: float, maxiter: in
         miss = y - x
         if not np.isfinite(miss).all():
             raise RuntimeError("fixed_point: the iteration left the finite numbers")
-        if np.linalg.norm(miss) <= tol * (1 + np.linalg.norm(x)):
+        if _length(miss) <= tol * (1 + _length(x)):
             return _engine.from_array(y.reshape(shape).astype(dtype))
         states, misses = [*states, y][-memory - 1 :], [*misses, miss][-memory - 1 :]
         x = y
@@ -335,6 +396,10 @@ def _anderson(f: Callable[[Tensor], Tensor], x0: Tensor, tol: float, maxiter: in
             steps = np.stack(states[1:], 1) - np.stack(states[:-1], 1)
             weights = np.linalg.lstsq(changes, miss, rcond=None)[0]
             x = (y - steps @ weights).astype(dtype)
-    raise RuntimeError(
-        f"fixed_point: {maxiter} steps were not enough: |f(x) - x| is {np.linalg.norm(miss):.3g}"
-    )
+    raise RuntimeError(f"fixed_point: {maxiter} steps were not enough: |f(x) - x| is {_length(miss):.3g}")
+
+
+def _length(x: Any) -> float:
+    """The norm, without overflow on the way."""
+    scale = float(np.abs(x).max(initial=0))
+    return scale * float(np.linalg.norm(x / scale)) if 0 < scale < np.inf else scale

@@ -18,8 +18,10 @@ differential equations" (2021), chapter 5.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +34,9 @@ from pullback.core._engine import Tensor
 from pullback.core.modes import enable_grad, no_grad
 from pullback.core.types import Array
 from pullback.func.arguments import differentiable
+from pullback.func.captures import captured, opened
 from pullback.func.rows import products
+from pullback.transforms.stack import Wrapper
 
 __all__ = ["OdeSolution", "solve_ivp"]
 
@@ -78,18 +82,19 @@ def solve_ivp(
     `f` takes a 0-dim tensor, a tensor like `y0` and the `args`, and returns y' in the shape of y0; it is
     made of ops. `method` is one of SciPy's (RK45, RK23, DOP853, Radau, BDF, LSODA; the last three get the
     Jacobian from the graph). The states are given at the times `t_eval`, a sorted tensor within the span,
-    and without one at the solver's own steps. Time may run backwards. `options` are SciPy's (max_step,
-    first_step, ...).
+    and without one at the solver's own steps; under `vmap`, where those differ, at the ends of the span.
+    Time may run backwards, or stand. `options` are SciPy's (max_step, first_step, ...).
 
-    Gradients reach y0, the ends of the span, `t_eval`, the tensors in `args`, and the tensors in `params`,
-    which `f` captures: the parameters of `f` if it is a module. With l(t) the gradient with respect to
-    y(t),
+    Gradients reach y0, the ends of the span, `t_eval`, the tensors in `args`, and those that `f` captures,
+    as a module does its parameters: they are found by a call of `f`. `params` names those that count
+    instead. With l(t) the gradient with respect to y(t),
 
         dL/dy0 = l(t0)    dL/da = integral of (df/da)' l dt    dL/dt_i = <g_i, f(t_i)>
 
     `gradient` is "adjoint" (second derivatives by "backsolve"), "backsolve" or "discrete" (RK methods
     alone); the file says which is good for what. Their errors are of the size of `rtol` and `atol`. TypeError
-    unless y0 is real; ValueError for an unknown `gradient`; RuntimeError if the solver fails.
+    unless y0 is real and f returns a tensor; ValueError for an unknown `gradient`; RuntimeError if the solver
+    fails.
 
     >>> import pullback as torch
     >>> a = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
@@ -104,23 +109,28 @@ def solve_ivp(
         raise ValueError(
             f"solve_ivp: gradient must be 'adjoint', 'backsolve' or 'discrete', not {gradient!r}"
         )
-    if params is None:
-        params = [p for p in f.parameters() if p.requires_grad] if hasattr(f, "parameters") else []
     way = _Method(method, rtol, atol, gradient, options)
     start, end = (_time(t, y0) for t in t_span)
-    system = _System(f, y0, len(args), list(params))
+    held = captured(f, start, y0, *args) if params is None else list(params)
+    system = _System(f, y0, len(args), held)
     if t_eval is None:
-        mesh = _halts(system, way, start, end, y0, args)
-        middle = _engine.from_array(mesh[1:-1].astype(y0.detach().numpy().dtype))
-        times = ops.cat([start.reshape(1), middle, end.reshape(1)])
+        times = ops.cat([start.reshape(1), *_halts(system, way, start, end, y0, args), end.reshape(1)])
     else:
         times = t_eval.to(y0.dtype) if isinstance(t_eval, Tensor) else ops.tensor(t_eval, dtype=y0.dtype)
+    if not times.numel():
+        return OdeSolution(times, ops.zeros((0, *y0.shape), dtype=y0.dtype), 0)
     if gradient == "discrete":
         from pullback.func.ode_steps import replayed
 
+        if _many((start, times, y0, *args, *held)):
+            raise RuntimeError(
+                "solve_ivp: gradient='discrete' chooses its steps for one sample; under vmap use 'adjoint'"
+            )
         return replayed(system, way, start, times, y0, args)
     note: dict[str, Any] = {}
-    states = _Ivp.apply(system, way, note, start, times, y0, *args, *params)
+    if not all(x.is_leaf for x in held):  # one may depend on another: only arguments are independent
+        system, args, held = system.opened(), (*args, *held), []
+    states = _Ivp.apply(system, way, note, start, times, y0, *args, *held)
     return OdeSolution(times, states, note["nfev"])
 
 
@@ -136,8 +146,31 @@ class _System:
     """f with the shape and dtype of y; `held` are the tensors that it captures."""
 
     def __init__(self, f: Callable[..., Any], y0: Tensor, arguments: int, held: list[Tensor]) -> None:
-        self.f, self.held, self.arguments = f, held, arguments
+        self.given, self.held, self.arguments = f, held, arguments
         self.shape, self.dtype = y0.shape, y0.dtype.numpy
+
+    def f(self, t: Tensor, y: Tensor, *args: Any) -> Tensor:
+        """The rate, checked."""
+        found = self.given(t, y, *args)
+        if not isinstance(found, Tensor):
+            raise TypeError(f"solve_ivp: f must return a tensor, but returned {type(found).__name__}")
+        if found.shape != self.shape:
+            raise ValueError(f"solve_ivp: f returned the shape {list(found.shape)}, y has {list(self.shape)}")
+        return found
+
+    def opened(self) -> _System:
+        """The system with what it captures as further arguments."""
+        system = copy.copy(self)
+        system.given, system.held = opened(self.given, self.held), []
+        system.arguments += len(self.held)
+        return system
+
+    def holding(self, values: Sequence[Tensor]) -> _System:
+        """The system with other tensors in the place of those that it captures."""
+        system, f, count = copy.copy(self), opened(self.given, self.held), len(values)
+        system.held = list(values)
+        system.given = f if not count else lambda t, y, *args: f(t, y, *args, *values)
+        return system
 
     def tensor(self, flat: Any) -> Tensor:
         """Numbers in the shape and dtype of y."""
@@ -151,8 +184,6 @@ class _System:
         """f, on numbers."""
         with no_grad():
             found = self.f(self.time(t), self.tensor(flat), *args)
-        if found.shape != self.shape:
-            raise ValueError(f"solve_ivp: f returned the shape {list(found.shape)}, y has {list(self.shape)}")
         return found.numpy().ravel().astype(np.float64)
 
     def jacobian(self, t: float, flat: Array, args: Any) -> Array:
@@ -177,7 +208,10 @@ class _System:
 def _solve(
     rate: Any, jacobian: Any, way: _Method, span: tuple[float, float], flat: Array, **more: Any
 ) -> Any:
-    """SciPy's solution; RuntimeError if there is none."""
+    """SciPy's solution; RuntimeError if there is none. In no time, nothing moves."""
+    if span[0] == span[1]:
+        times = np.asarray(more.get("t_eval", span))
+        return SimpleNamespace(t=times, y=np.repeat(flat[:, None], len(times), 1), sol=lambda t: flat, nfev=0)
     from scipy.integrate import solve_ivp as scipy_solve_ivp
 
     given = {"jac": jacobian} if way.method in IMPLICIT else {}
@@ -193,16 +227,24 @@ def _flat_state(y: Tensor) -> Array:
     return y.detach().numpy().ravel().astype(np.float64)
 
 
-def _halts(system: _System, way: _Method, start: Tensor, end: Tensor, y0: Tensor, args: Any) -> Array:
-    """The times at which the solver halts by itself."""
+def _halts(system: _System, way: _Method, start: Tensor, end: Tensor, y0: Tensor, args: Any) -> list[Tensor]:
+    """The times at which the solver halts by itself, none where there are many samples."""
+    if _many((start, end, y0, *args, *system.held)):
+        return []
     plain = _detached(args)
-    return _solve(
+    mesh = _solve(
         lambda t, y: system.rate(t, y, plain),
         lambda t, y: system.jacobian(t, y, plain),
         way,
         (start.item(), end.item()),
         _flat_state(y0),
     ).t
+    return [_engine.from_array(mesh[1:-1].astype(system.dtype))]
+
+
+def _many(given: Any) -> bool:
+    """Whether one of these has a value for each of many samples."""
+    return any(isinstance(x, Wrapper) for x in given)
 
 
 def _detached(args: Any) -> list[Any]:
@@ -265,8 +307,10 @@ class _Ivp(Function):
         """Each sample by itself: the solver chooses its steps for each."""
 
         def sample(i: int) -> Tensor:
-            given = zip(tensors, in_dims[3:], strict=True)
-            return _Ivp.apply(system, way, note, *(x if d is None else ops.select(x, d, i) for x, d in given))
+            dims = zip(tensors, in_dims[3:], strict=True)
+            start, times, y0, *given = (x if d is None else ops.select(x, d, i) for x, d in dims)
+            own = system.holding(given[system.arguments :])
+            return _Ivp.apply(own, way, note, start, times, y0, *given)
 
         return ops.stack([sample(i) for i in range(info.batch_size)]), 0
 
@@ -275,18 +319,18 @@ class _Ivp(Function):
             *given_v: Any) -> Tensor:  # fmt: skip
         """d' = (df/dy) d + (df/da) da beside y, from d(t0) = dy0 - f(t0) dt0."""
         start, times, states, given = _saved_solution(ctx)
-        args = given[: ctx.system.arguments]
-        first = _start_state(ctx, start, times, states, args)
+        first = _start_state(ctx, start, times, states, given[: ctx.system.arguments])
+        system = ctx.system.opened()
         moved = [isinstance(v, Tensor) for v in given_v]
         tangents = [v for v in given_v if isinstance(v, Tensor)]
-        d0 = y0_v - ctx.system.f(start, first, *args) * start_v
+        d0 = y0_v - system.f(start, first, *given) * start_v
         both = ops.cat([first.reshape(-1), d0.reshape(-1)])
-        whole = _System(_TangentSystem(ctx.system, moved), both, len(given) + len(tangents), [])
+        whole = _System(_TangentSystem(system, moved), both, len(given) + len(tangents), [])
         way = ctx.way._replace(gradient="backsolve")
         solved = _Ivp.apply(whole, way, {}, start, times, both, *given, *tangents)
         size = first.numel()
         pushed = [
-            (solved[i, size:].reshape(first.shape) + ctx.system.f(t, states[i], *args) * times_v[i])
+            (solved[i, size:].reshape(first.shape) + system.f(t, states[i], *given) * times_v[i])
             for i, t in enumerate(times.unbind())
         ]
         return ops.stack(pushed)

@@ -30,24 +30,24 @@ def replayed(
     flat, y, before = _flat_state(y0), y0, start
     states, count = [], 0
     for end in times.unbind():
-        if before.item() != end.item():
-            leg = _solve(lambda t, z: system.rate(t, z, plain), None, way, (before.item(), end.item()), flat)
-            parts = np.diff(leg.t) / (leg.t[-1] - leg.t[0])
-            places = (leg.t[:-1] - leg.t[0]) / (leg.t[-1] - leg.t[0])
-            for place, part in zip(places, parts, strict=True):
-                y = checkpoint(
-                    _recorded_step,
-                    system,
-                    scheme,
-                    float(place),
-                    float(part),
-                    before,
-                    end,
-                    y,
-                    *args,
-                    use_reentrant=False,
-                )
-            flat, count = leg.y[:, -1], count + leg.nfev
+        span = before.item(), end.item()
+        leg = _solve(lambda t, z: system.rate(t, z, plain), None, way, span, flat)
+        length = span[1] - span[0]
+        mesh = (leg.t - span[0]) / length if length else np.array([0.0, 1.0])  # a leg of no length: one step
+        for place, part in zip(mesh[:-1], np.diff(mesh), strict=True):
+            y = checkpoint(
+                _recorded_step,
+                system,
+                scheme,
+                float(place),
+                float(part),
+                before,
+                end,
+                y,
+                *args,
+                use_reentrant=False,
+            )
+        flat, count = leg.y[:, -1], count + leg.nfev
         states.append(y)
         before = end
     return OdeSolution(times, ops.stack(states), count)

@@ -52,8 +52,20 @@ class Problem:
                 self.y = self.f(self.x, *self.args)
             if not isinstance(self.y, Tensor):
                 raise TypeError(f"the function must return a tensor, but returned {type(self.y).__name__}")
+            if self.y.dtype.is_complex:
+                raise TypeError("the function must return real numbers: torch.view_as_real makes two of one")
             self.key, self.slope = key, None
         return self.y
+
+    def check_unknowns(self, name: str) -> None:
+        """ValueError if there are none: most of SciPy's methods fail in words of their own."""
+        if not self.x0.numel():
+            raise ValueError(f"{name}: x0 has no elements")
+
+    @staticmethod
+    def wanted(args: tuple[Any, ...]) -> bool:
+        """Whether an argument asks for derivatives of the solution."""
+        return any(isinstance(a, Tensor) and a.requires_grad for a in args)
 
     # ----------------------------------------------------------------------- of scalar functions
 

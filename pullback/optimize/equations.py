@@ -11,7 +11,7 @@ from pullback import ops
 from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor
-from pullback.core.modes import enable_grad
+from pullback.core.modes import enable_grad, no_grad
 from pullback.func.implicit import implicit_root, slope_of
 from pullback.func.sparse import jacobian_sparsity, sparse_jacobian
 from pullback.optimize.derivatives import Problem, progressing
@@ -40,7 +40,7 @@ def root(
     with the graph at a point; the other methods of SciPy use values only. `callback(x, residual)` gets
     tensors, after each evaluation where SciPy has no iterations to tell of; `progress` shows a bar. Returns
     SciPy's OptimizeResult with tensors `x` and `fun` in the shape of x0; `x` is differentiable with respect
-    to the tensors in `args` that require grad (`func.implicit_root`).
+    to the tensors in `args` that require grad (`func.implicit_root`). ValueError for an empty x0.
 
     >>> import pullback as torch
     >>> a = torch.tensor([1.0, 4.0], dtype=torch.float64, requires_grad=True)
@@ -51,6 +51,7 @@ def root(
     from scipy import optimize
 
     problem = Problem(f, x0, args)
+    problem.check_unknowns("root")
     size = {"norm": float("nan")}
 
     def told(flat: Any, values: Any) -> None:
@@ -79,7 +80,7 @@ def root(
             options=options,
         )
     found.x, found.fun = problem.tensor(found.x), problem.tensor(found.fun)
-    if _wanted(args):
+    if problem.wanted(args):
         found.x = implicit_root(f, found.x, *args)
     return found
 
@@ -101,7 +102,8 @@ def least_squares(
     `jac` says how the Jacobian reaches SciPy: "dense", "sparse" (`sparse_jacobian`, its pattern found once at
     x0), or "products", J v and J' u by single passes, for large problems; "auto" is dense up to 1000
     unknowns and products beyond ("lm" is always dense). `bounds` is a pair (low, high) of numbers or tensors
-    that broadcast to x, or None. `options` go to SciPy (ftol, xtol, gtol, loss, max_nfev, ...);
+    that broadcast to x, or None. Complex residuals count by the squares of their sizes.
+    `options` go to SciPy (ftol, xtol, gtol, loss, max_nfev, ...);
     `callback(x, residuals)` sees each evaluation, `progress` shows a bar. Returns SciPy's OptimizeResult
     with tensors `x`, `fun` and `grad`, and `jac` as SciPy has it; `x` is differentiable with respect to the
     tensors in `args` that require grad, if there are neither bounds nor another `loss`.
@@ -116,7 +118,8 @@ def least_squares(
     """
     from scipy import optimize
 
-    problem = Problem(f, x0, args)
+    residual = _in_pairs(f, x0, args)
+    problem = Problem(residual, x0, args)
     size = {"cost": float("nan")}
 
     def values(flat: Any) -> Any:
@@ -140,18 +143,25 @@ def least_squares(
     found.fun = _engine.from_array(
         np.asarray(found.fun, problem.dtype).reshape(problem.at(_flat(found.x)).shape)
     )
-    if _wanted(args) and bounds is None and options.get("loss", "linear") == "linear":
+    if residual is not f:
+        found.fun = ops.view_as_complex(found.fun)
+    if bounds is None and options.get("loss", "linear") == "linear" and problem.wanted(args):
 
         def halved(x: Tensor, *given: Any) -> Tensor:
-            y = f(x, *given)
+            y = residual(x, *given)
             return (y * y).sum() / 2
 
         found.x = implicit_root(lambda x, *given: slope_of(halved, x, given), found.x, *args)
     return found
 
 
-def _wanted(args: tuple[Any, ...]) -> bool:
-    return any(isinstance(a, Tensor) and a.requires_grad for a in args)
+def _in_pairs(f: Callable[..., Tensor], x0: Tensor, args: tuple[Any, ...]) -> Callable[..., Tensor]:
+    """f, or one that gives real and imaginary parts if its numbers are complex."""
+    with no_grad():
+        probe = f(x0.detach(), *args)
+    if not isinstance(probe, Tensor) or not probe.dtype.is_complex:
+        return f
+    return lambda x, *given: ops.view_as_real(ops.resolve_conj(f(x, *given)))
 
 
 def _flat(x: Tensor) -> Any:
@@ -180,9 +190,12 @@ def _jacobian(problem: Problem, kind: str, method: str) -> Callable[[Any], Any]:
 
 def _operator(problem: Problem, flat: Any) -> Any:
     """The Jacobian at a point as SciPy's LinearOperator: J v and J' u, a pass each."""
-    from scipy.sparse.linalg import LinearOperator
+    from scipy.sparse import csr_array
+    from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
     y, x = problem.at(flat), problem.x
+    if not y.requires_grad:
+        return aslinearoperator(csr_array((y.numel(), x.numel())))
     with enable_grad():
         u = ops.zeros_like(y).requires_grad_()
         (pulled,) = grad(y, x, u, create_graph=True, retain_graph=True, materialize_grads=True)

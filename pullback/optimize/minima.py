@@ -51,7 +51,7 @@ def minimize(
     Returns SciPy's OptimizeResult with tensors `x` and `jac` in the shape of x0. If a tensor in `args`
     requires grad, and there are no bounds or constraints, `x` is differentiable with respect to it, by the
     implicit function theorem (`func.implicit_root`). TypeError for an `x0` that is no real tensor,
-    ValueError where SciPy raises it.
+    and where f is not real; ValueError for an empty x0, and where SciPy raises it.
 
     >>> import pullback as torch
     >>> rosen = lambda x: (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
@@ -62,6 +62,7 @@ def minimize(
     from scipy import optimize
 
     problem = Problem(f, x0, args)
+    problem.check_unknowns("minimize")
     bounds = _bounds(bounds, x0)
     listed = list(constraints) if isinstance(constraints, (tuple, list)) else [constraints]
     method = method or ("SLSQP" if listed else "L-BFGS-B" if bounds is not None else "BFGS")
@@ -159,6 +160,6 @@ def _dressed(found: Any, problem: Problem, args: tuple[Any, ...], free: bool) ->
     found.x = problem.tensor(found.x)
     if isinstance(found.get("jac"), np.ndarray):
         found.jac = problem.tensor(found.jac)
-    if free and any(isinstance(a, Tensor) and a.requires_grad for a in args):
+    if free and problem.wanted(args):
         found.x = implicit_root(lambda x, *given: slope_of(problem.f, x, given), found.x, *args)
     return found

@@ -148,3 +148,68 @@ def test_what_is_refused():
     flat = torch.func.implicit_root(lambda x, a: 0 * x + a - a, torch.ones(2, dtype=DOUBLE), a)
     with pytest.raises(np.linalg.LinAlgError):
         flat.sum().backward()
+
+
+def solved(name, a):
+    """The square root of `a` in three ways, `a` captured or given."""
+    func = torch.func
+    start = torch.ones_like(a.detach())
+    return {
+        "root": lambda: func.implicit_root(lambda y, a: y * y - a, lambda a: a.sqrt(), a),
+        "root, captured": lambda: func.implicit_root(lambda y: y * y - a, a.detach().sqrt()),
+        "fixed point": lambda: func.fixed_point(lambda y, a: (y + a / y) / 2, start, a),
+        "fixed point, captured": lambda: func.fixed_point(lambda y: (y + a / y) / 2, start),
+        "least": lambda: func.argmin(lambda y, a: (y**3 / 3 - a * y).sum(), start, a),
+        "least, captured": lambda: func.argmin(lambda y: (y**3 / 3 - a * y).sum(), start),
+    }[name]()
+
+
+WAYS = ["root", "root, captured", "fixed point", "fixed point, captured", "least", "least, captured"]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_mode_with_given_and_captured_tensors(name):
+    func, a = torch.func, torch.tensor([2.0, 4.0], dtype=DOUBLE)
+    slope, bend = 0.5 * a**-0.5, -0.25 * a**-1.5
+
+    def f(a):
+        return solved(name, a)
+
+    def close(found, expected):
+        np.testing.assert_allclose(found.detach().numpy(), expected.numpy(), rtol=1e-5, atol=1e-9)
+
+    b = a.clone().requires_grad_()
+    close(torch.autograd.grad(f(b).sum(), b)[0], slope)
+    close(func.jacrev(f)(a), torch.diag(slope))
+    close(func.jacfwd(f)(a), torch.diag(slope))
+    close(func.jvp(f, (a,), (torch.ones_like(a),))[1], slope)
+    close(func.hessian(lambda a: f(a).sum())(a), torch.diag(bend))
+    close(func.vmap(f)(a[:, None])[:, 0], a.sqrt())
+    close(func.vmap(func.grad(lambda a: f(a).sum()))(a[:, None])[:, 0], slope)
+    _, (first, second) = func.jet(f, a, (torch.ones_like(a), None))
+    close(first, slope)
+    close(second, bend)
+
+
+def test_tangents_have_no_history_of_their_own():
+    a = torch.tensor([2.0, 4.0], dtype=DOUBLE)
+    for name in WAYS:
+        _, tangent = torch.func.jvp(lambda a, name=name: solved(name, a), (a,), (torch.ones_like(a),))
+        assert not tangent.requires_grad and tangent.grad_fn is None
+        with torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(a, torch.ones_like(a))
+            tangent = torch.autograd.forward_ad.unpack_dual(solved(name, dual)).tangent
+        assert tangent.grad_fn is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+def test_what_has_not_converged_says_so(dtype):
+    a, one = torch.tensor(2.0, dtype=dtype), torch.tensor(1.0, dtype=dtype)
+    with pytest.raises(RuntimeError, match="fixed_point"):
+        torch.func.fixed_point(lambda x, a: a * x + 1, one, a, memory=0)
+    with pytest.raises(RuntimeError, match="left the finite numbers"):
+        torch.func.fixed_point(lambda x, a: a * x * x + 1, one, a, memory=0)
+    with pytest.warns(UserWarning, match="no root: the residual there is up to 1"):
+        torch.func.implicit_root(lambda x, a: x * x - a, lambda a: one, a)
+    with pytest.warns(UserWarning, match="no root"):
+        torch.func.argmin(lambda x: torch.exp(-x), one, solver="L-BFGS-B", tol=1e-3)

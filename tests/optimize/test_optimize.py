@@ -173,3 +173,46 @@ def test_what_is_refused():
         torch.optimize.least_squares(lambda x: x, x, jac="3-point")
     with pytest.raises(ValueError, match="Unknown constraint type"):
         torch.optimize.minimize(rosenbrock, x, constraints={"type": "le", "fun": lambda x: x})
+
+
+JACOBIANS = ["dense", "sparse", "products"]
+
+
+@pytest.mark.parametrize("jac", JACOBIANS)
+def test_residuals_of_every_shape_against_closed_forms(jac):
+    """Scalar, empty, constant and complex residuals, and unknowns without dims or without elements."""
+    two, none = torch.ones(2, dtype=DOUBLE), torch.ones(0, dtype=DOUBLE)
+
+    def solved(f, x0):
+        found = torch.optimize.least_squares(f, x0, jac=jac)
+        assert found.success and found.fun.shape == f(x0).shape and found.x.shape == x0.shape
+        return found
+
+    found = solved(lambda p: (p - 2).sum(), two)
+    assert found.x.sum().item() == pytest.approx(4, abs=1e-6) and found.cost < 1e-12
+    found = solved(lambda p: p * p - 2, torch.tensor(1.5, dtype=DOUBLE))
+    assert found.x.item() == pytest.approx(np.sqrt(2), rel=1e-6)
+    assert solved(lambda p: p[:0], two).cost == 0
+    assert solved(lambda p: p * 1, none).x.numel() == 0
+    assert solved(lambda p: torch.ones(3, dtype=DOUBLE), two).cost == 1.5
+    found = solved(lambda p: torch.complex(p, p) - 1j, two)  # |p + ip - i|^2 is least for p = 1/2
+    np.testing.assert_allclose(found.x.numpy(), 0.5, rtol=1e-6)
+    np.testing.assert_allclose(found.fun.numpy(), 0.5 - 0.5j, rtol=1e-6)
+    assert found.cost == pytest.approx(0.5)
+
+
+def test_complex_least_squares_is_differentiable():
+    a = torch.tensor([1.0 + 2.0j, 3.0 - 1.0j], dtype=torch.complex128, requires_grad=True)
+    found = torch.optimize.least_squares(lambda p, a: (1 + 1j) * p - a, torch.zeros(2, dtype=DOUBLE), (a,))
+    np.testing.assert_allclose(found.x.detach().numpy(), [1.5, 1.0], rtol=1e-6)  # (re a + im a) / 2
+    (slope,) = torch.autograd.grad(found.x.sum(), a)
+    np.testing.assert_allclose(slope.numpy(), 0.5 + 0.5j, rtol=1e-6)
+
+
+def test_complex_and_empty_problems_are_refused_in_words():
+    two, none = torch.ones(2, dtype=DOUBLE), torch.ones(0, dtype=DOUBLE)
+    for solve in (torch.optimize.root, torch.optimize.minimize):
+        with pytest.raises(TypeError, match="must return real numbers"):
+            solve(lambda p: p[0] * 1j, two[:1])
+        with pytest.raises(ValueError, match="x0 has no elements"):
+            solve(lambda p: p, none)
