@@ -187,6 +187,48 @@ def test_projected_lstm_is_checked_by_differences():
         return torch.lstm(x, (h, c), [w, u, p], False, 1, 0.0, False, False, False)
 
     assert torch.autograd.gradcheck(layer, made)
+    assert ON_TORCH or torch.autograd.gradgradcheck(layer, made)
+
+
+def test_layers_by_blas_and_without_it_agree():
+    """A wide batch takes other products than its sequences alone."""
+    x, h, c, params = tensor(3, 70, 9), tensor(2, 70, 20), tensor(2, 70, 20), []
+    for _ in range(2):
+        params += [tensor(80, 9), tensor(80, 20), tensor(80), tensor(80)]
+    options = (params, True, 1, 0.0, False, True, False)
+    whole = torch.lstm(x, (h, c), *options)
+    for one in (0, 69):
+        part = slice(one, one + 1)
+        alone = torch.lstm(x[:, part], (h[:, part], c[:, part]), *options)
+        for a, b in zip(whole, alone, strict=True):
+            np.testing.assert_allclose(a[:, part].numpy(), b.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.skipif(ON_TORCH, reason="PyTorch crashes on some of these")
+def test_sizes_of_layers_fit():
+    """Nothing outside of a tensor is read."""
+    x, h, c, w, u, b = (tensor(*s) for s in ((4, 2, 2), (1, 2, 3), (1, 2, 3), (12, 2), (12, 3), (12,)))
+
+    def layer(h=h, c=c, w=w, u=u, b=b):
+        return torch.lstm(x, (h, c), [w, u, b, b], True, 1, 0.0, False, False, False)
+
+    assert layer()[0].shape == (4, 2, 3)
+    for wrong in (
+        {"h": tensor(1, 1, 3)}, {"h": h.float()}, {"c": tensor(1, 1, 3)}, {"c": c.float()},
+        {"u": tensor(12, 2)}, {"u": tensor(11, 3)}, {"u": u.float()}, {"w": tensor(8, 2), "b": tensor(8)},
+        {"w": tensor(8, 2), "u": tensor(8, 3), "b": tensor(8)},
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match="same dtype|must match|cannot be multiplied"):
+            layer(**wrong)
+
+
+@pytest.mark.skipif(ON_TORCH, reason="PyTorch reads what is there")
+@pytest.mark.parametrize("sizes", [[2, 2, 2], [2, 2], [2, 1, 2], [2, 4, -1], [1, 2, 2], [3, 2]])
+def test_batch_sizes_fit_the_rows(sizes):
+    params = [tensor(12, 2), tensor(12, 3)]
+    states = (tensor(1, 2, 3), tensor(1, 2, 3))
+    with pytest.raises(RuntimeError, match="must match|exceeds dimension size"):
+        torch.lstm(tensor(5, 2), torch.tensor(sizes), states, params, False, 1, 0.0, False, False)
 
 
 # --------------------------------------------------------------------------------- segments

@@ -83,7 +83,7 @@ def _planned(name: str, inputs: tuple[Spec, ...], result: Spec, geometry: tuple[
     """The plan of the same."""
     chain = Chain(len(inputs), result)
     places = [chain.floats(number, spec) for number, spec in enumerate(inputs)]
-    chain.add_floats(grids.RUNS[name], lambda run: Step(run, geometry, result.shape[0]), *places)
+    chain.add_floats(lambda kind: Step(grids.RUNS[name][kind.name], geometry, result.shape[0]), *places)
     return chain.plan()
 
 

@@ -213,18 +213,21 @@ class Chain:
         self.convert(x, wide)
         return wide.place
 
-    def add_floats(self, runs: dict[str, Any], step: Callable[[Any], Step], *places: Place) -> None:
-        """The step that writes the op's one result, its last place; halves are written as floats first.
+    def add_floats(self, step: Callable[[dtype], Step], *places: Place) -> None:
+        """The step that writes all results, its last places; halves are written as floats first.
 
-        `runs` has the runs by names of dtypes, `step` makes the step of one.
+        `step` makes it for a dtype.
         """
-        assert isinstance(self.results, Spec)
-        result = self.results
-        out = operand(self.result(), result, range(result.ndim))
-        work = self.room(float32, out.sizes) if result.dtype.name in steps.NARROW else out
-        self.add(step(runs[work.dtype.name]), *places, work.place)
-        if work is not out:
-            self.convert(work, out)
+        results = (self.results,) if isinstance(self.results, Spec) else self.results
+        written = []
+        for number, spec in enumerate(results):
+            out = operand(self.result(number), spec, range(spec.ndim))
+            half = spec.dtype.name in steps.NARROW
+            written.append((self.room(float32, out.sizes) if half else out, out))
+        self.add(step(written[0][0].dtype), *places, *[work.place for work, _ in written])
+        for work, out in written:
+            if work is not out:
+                self.convert(work, out)
 
     def plan(self, refuse: Callable[..., Exception | None] | None = None) -> Plan:
         """The plan that does all steps."""
