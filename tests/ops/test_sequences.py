@@ -218,7 +218,7 @@ def test_sizes_of_layers_fit():
         {"u": tensor(12, 2)}, {"u": tensor(11, 3)}, {"u": u.float()}, {"w": tensor(8, 2), "b": tensor(8)},
         {"w": tensor(8, 2), "u": tensor(8, 3), "b": tensor(8)},
     ):  # fmt: skip
-        with pytest.raises(RuntimeError, match="same dtype|must match|cannot be multiplied"):
+        with pytest.raises(RuntimeError, match=r"same dtype|must match|cannot be multiplied"):
             layer(**wrong)
 
 
@@ -227,7 +227,7 @@ def test_sizes_of_layers_fit():
 def test_batch_sizes_fit_the_rows(sizes):
     params = [tensor(12, 2), tensor(12, 3)]
     states = (tensor(1, 2, 3), tensor(1, 2, 3))
-    with pytest.raises(RuntimeError, match="must match|exceeds dimension size"):
+    with pytest.raises(RuntimeError, match=r"must match|exceeds dimension size"):
         torch.lstm(tensor(5, 2), torch.tensor(sizes), states, params, False, 1, 0.0, False, False)
 
 
