@@ -230,6 +230,8 @@ cdef extern from *:
         pb_fill = fill;
         pb_plain_new = type->tp_new;
         type->tp_new = pb_new;
+        type->tp_vectorcall = NULL;  // Cython's goes past tp_new; a specialised call in Python takes it
+        PyType_Modified(type);
     }
     """
     object bare(object cls)

@@ -148,3 +148,30 @@ def test_makers_under_transforms_and_defaults():
         assert torch.arange(0.0, 1.0, 0.5).dtype is torch.float64
     finally:
         torch.set_default_dtype(before)
+
+
+def test_a_type_called_a_thousand_times_at_one_place_makes_whole_objects():
+    """Python specialises a call that comes often; what it calls then must fill the object, too."""
+
+    class Plain(torch.Tensor):
+        pass
+
+    class Filled(torch.Tensor):
+        def __init__(self, *args):
+            self.seen = len(args)
+
+    calls = [
+        lambda: [torch.Tensor([0]) for _ in range(1000)],
+        lambda: [torch.Tensor(2, 3) for _ in range(1000)],
+        lambda: [torch.Tensor() for _ in range(1000)],
+        lambda: [torch.FloatTensor([1]) for _ in range(1000)],
+        lambda: [torch.nn.Parameter(torch.ones(1)) for _ in range(1000)],
+        lambda: [Plain([1, 2]) for _ in range(1000)],
+        lambda: [Filled([1, 2]) for _ in range(1000)],
+    ]
+    for call in calls:
+        shapes = {tuple(x.shape) for x in call()}
+        assert len(shapes) == 1
+    for make in (lambda: torch.Size([1, 2]), lambda: torch.device("cpu"), lambda: torch.Generator()):
+        made = [make() for _ in range(1000)]
+        assert len({str(x) if isinstance(x, torch.device) else type(x) for x in made}) == 1
