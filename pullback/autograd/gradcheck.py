@@ -179,7 +179,7 @@ def _random_gradient(y: Tensor, spread: bool) -> Tensor:
     """A random gradient for an output, with gaps in its memory if `spread`."""
     generator = np.random.default_rng(0)
     shape = (*y.shape, 2) if spread else tuple(y.shape)
-    values = np.asarray(generator.standard_normal(shape), dtype=y._array.dtype)
+    values = np.asarray(generator.standard_normal(shape), dtype=y._layout.dtype)
     if y.dtype.is_complex:
         values = values + 1j * generator.standard_normal(shape).astype(values.real.dtype)
     return from_array(values[..., 0] if spread else values, True)
@@ -249,13 +249,13 @@ class _Check:
     def backward(self, y: Tensor, start: np.ndarray, part: str) -> list[Tensor | None]:
         """The gradients of all sources from one output, whose part gets the gradient `start`."""
         start = start * (1j if part == "imag" else 1)
-        g = from_array(np.array(start, y._array.dtype).reshape(tuple(y.shape)))
+        g = from_array(np.array(start, y._layout.dtype).reshape(tuple(y.shape)))
         return list(grad((y,), self.sources, (g,), retain_graph=True, allow_unused=True))
 
     def analytical(self, place: int, part: str) -> list[np.ndarray]:
         """The Jacobian of output `place` with respect to each source, by backward passes."""
         y = self.outputs()[place]
-        jacobians = [np.zeros((x.numel(), y.numel()), x._array.dtype) for x in self.sources]
+        jacobians = [np.zeros((x.numel(), y.numel()), x._layout.dtype) for x in self.sources]
         for column, unit in enumerate(_units(y)):
             found = self.backward(y, unit.real, part)
             again = self.backward(y, unit.real, part)
@@ -284,7 +284,7 @@ class _Check:
         from pullback.autograd import forward_ad
 
         with forward_ad.dual_level():
-            dual = forward_ad.make_dual(x, from_array(np.array(tangent, x._array.dtype)))
+            dual = forward_ad.make_dual(x, from_array(np.array(tangent, x._layout.dtype)))
             results = self.function(*(dual if a is x else a for a in self.args))
             results = results if isinstance(results, (tuple, list)) else (results,)
             tangents = [(y, forward_ad.unpack_dual(y).tangent) for y in results if y.requires_grad]
@@ -323,7 +323,7 @@ class _Check:
         """A batch of gradients in one call must give what single calls give."""
         for y in self.outputs():
             shape = (2, *y.shape)
-            starts = from_array(self.random.standard_normal(shape).astype(y._array.dtype))
+            starts = from_array(self.random.standard_normal(shape).astype(y._layout.dtype))
             options: dict[str, Any] = {"retain_graph": True, "allow_unused": True}
             single = [grad((y,), self.sources, (start,), **options) for start in starts]
             found = grad((y,), self.sources, (starts,), is_grads_batched=True, **options)
@@ -390,7 +390,7 @@ def _checked_inputs(args: tuple[Any, ...]) -> list[Tensor]:
                 "precision floating point or complex. ",
                 stacklevel=4,
             )
-        if any(n > 1 and step == 0 for n, step in zip(x.shape, x._array.strides, strict=True)):
+        if any(n > 1 and step == 0 for n, step in zip(x.shape, x._layout.strides, strict=True)):
             raise RuntimeError(
                 f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs "
                 "that are non-overlapping to be able to compute the numerical gradients "
@@ -404,7 +404,7 @@ def _checked_inputs(args: tuple[Any, ...]) -> list[Tensor]:
 def _units(x: Tensor) -> Iterator[np.ndarray]:
     """Arrays in the shape of `x`, 1 at one element each and 0 elsewhere."""
     for place in range(x.numel()):
-        unit = np.zeros(x.numel(), x._array.dtype)
+        unit = np.zeros(x.numel(), x._layout.dtype)
         unit[place] = 1
         yield unit.reshape(tuple(x.shape))
 

@@ -19,6 +19,7 @@ cdef extern from "pullback/core/loops/half_loop.h":
         loop_t loop
         void* data
         int inputs, brain, narrows
+        unsigned int wide
     void pb_half_loop(char**, const npy_intp*, const npy_intp*, void*) noexcept nogil
 
 cdef class Loops:
@@ -37,7 +38,8 @@ cdef ndarray view_of(ndarray a, int code, int nd, npy_intp* dims, npy_intp* step
 cdef npy_intp* steps_of(ndarray a, npy_intp* room) noexcept
 cdef void recycle(ndarray a) noexcept
 cdef int store_number(object number, int code, Number* where) except -1
-cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out)
+cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out,
+                       unsigned int wide=*)
 cdef ndarray number_array(Number* where, int code)
 cdef bint cast_element(ndarray a, int source, int code, Number* where) noexcept
 cdef ndarray fold_sum(ndarray a, int nd, npy_intp* dims)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback.core._engine import Tensor, from_array, set_array
+from pullback.core._engine import Tensor, from_array, move_to
 from pullback.core.dtypes import CPU, DTYPES, META, as_device, get_default_dtype, uint8
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
@@ -537,7 +537,7 @@ def storage_offset(self: Tensor) -> int:
     >>> torch.arange(4)[2:].storage_offset()
     2
     """
-    a = self._array
+    a = self._layout
     return (address(a) - address(memory(a))) // a.itemsize
 
 
@@ -589,7 +589,7 @@ def set_(
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
     kind = self.dtype
     if source is None:
-        set_array(self, np.empty(0, kind.numpy))
+        move_to(self, np.empty(0, kind.numpy))
         return self
     if isinstance(source, Tensor):
         if source.is_meta is not self.is_meta:
@@ -602,7 +602,7 @@ def set_(
                 f"Could not set tensor of type {source.dtype.type_name} to a tensor of type {kind.type_name}"
             )
         if size is None:
-            set_array(self, source._array)
+            move_to(self, source._array)
             return self
         source = untyped_storage(source)
     if isinstance(source, TypedStorage):
@@ -616,5 +616,5 @@ def set_(
         raise TypeError(f"set_(): argument 'source' must be Storage or Tensor, not {type(source).__name__}")
     shape = (len(source) // kind.itemsize,) if size is None else tuple(size)
     strides = contiguous_strides(shape) if stride is None else tuple(stride)
-    set_array(self, array_on(source._array, kind, storage_offset, shape, strides))
+    move_to(self, array_on(source._array, kind, storage_offset, shape, strides))
     return self

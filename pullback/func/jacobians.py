@@ -28,8 +28,8 @@ def unit_vectors(tensors: list[Any]) -> list[Any]:
     """All unit vectors of the space of some tensors: for each tensor its part of them, a row each."""
     if len(tensors) == 1:
         (x,) = tensors
-        identity = np.eye(x._array.size, dtype=x._array.dtype)
-        return [from_array(identity.reshape(-1, *x._array.shape))]
+        identity = np.eye(x._layout.size, dtype=x._layout.dtype)
+        return [from_array(identity.reshape(-1, *x._layout.shape))]
     sizes = _element_counts(tensors)
     total = sum(sizes)
     found, start = [], 0
@@ -42,7 +42,7 @@ def unit_vectors(tensors: list[Any]) -> list[Any]:
 
 def _element_counts(tensors: list[Any]) -> list[int]:
     """The number of elements of each."""
-    return [x._array.size for x in tensors]
+    return [x._layout.size for x in tensors]
 
 
 def rows_at_once(chunk_size: int | str | None, tensors: list[Any], total: int) -> int:
@@ -50,7 +50,7 @@ def rows_at_once(chunk_size: int | str | None, tensors: list[Any], total: int) -
     if chunk_size is None:
         return max(total, 1)
     if chunk_size == "auto":
-        return chunk_for(sum(x._array.nbytes for x in tensors), total)
+        return chunk_for(sum(x._layout.nbytes for x in tensors), total)
     return int(chunk_size)
 
 
@@ -118,7 +118,7 @@ def jacrev(
             for x, g in zip(call.leaves, rows, strict=True):
                 part = g if size == total else ops.narrow(g, 0, start, size)
                 shape = (*y.shape, *x.shape)
-                blocks.append(part if part._array.shape == shape else ops.reshape(part, shape))
+                blocks.append(part if part._layout.shape == shape else ops.reshape(part, shape))
             found.append(picked.nested(blocks))
             start += size
         result = found[0] if call.spec is None else tree_unflatten(found, call.spec)
@@ -185,7 +185,7 @@ def _blocks(y: Any, t: Any, tensors: list[Any], sizes: list[int], total: int) ->
     for x, size in zip(tensors, sizes, strict=True):
         part = wide if size == total else ops.narrow(wide, -1, start, size)
         shape = (*y.shape, *x.shape)
-        blocks.append(part if part._array.shape == shape else ops.reshape(part, shape))
+        blocks.append(part if part._layout.shape == shape else ops.reshape(part, shape))
         start += size
     return blocks
 

@@ -122,11 +122,11 @@ def _plainly_bound(in_dims: InDims, args: tuple[Any, ...]) -> Any:
             return None
         if dim is None:
             continue
-        if type(dim) is not int or not 0 <= dim < x._array.ndim:
+        if type(dim) is not int or not 0 <= dim < x._layout.ndim:
             return None
-        if size is not None and size != x._array.shape[dim]:
+        if size is not None and size != x._layout.shape[dim]:
             return None
-        size = x._array.shape[dim]
+        size = x._layout.shape[dim]
     return None if size is None else (list(args), dims, None, size)
 
 
@@ -155,7 +155,7 @@ def _checked_dim(func: Any, in_dims: InDims, x: Any, dim: Any) -> int | None:
 
 def batch_size(flat: list[Any], dims: list[Any]) -> int:
     """The size that the batched arguments agree in."""
-    sizes = [x._array.shape[dim] for x, dim in zip(flat, dims, strict=True) if dim is not None]
+    sizes = [x._layout.shape[dim] for x, dim in zip(flat, dims, strict=True) if dim is not None]
     if not sizes:
         raise ValueError("vmap: Expected at least one Tensor to vmap over, got none: every in_dim is None.")
     if sizes.count(sizes[0]) != len(sizes):
@@ -260,7 +260,7 @@ def chunk_for(bytes_each: int, size: int) -> int:
 
 def chosen_chunk(flat: list[Any], dims: list[Any], size: int) -> int:
     """The chunk size for "auto"."""
-    total = sum(x._array.nbytes for x, dim in zip(flat, dims, strict=True) if dim is not None)
+    total = sum(x._layout.nbytes for x, dim in zip(flat, dims, strict=True) if dim is not None)
     return chunk_for(total // max(size, 1), size)
 
 
@@ -277,7 +277,10 @@ def _in_chunks(
 ) -> Any:
     """The call on `step` samples at a time, the results joined."""
     rows, shape, places = [], None, []
+    state = ops.get_rng_state() if randomness == "same" else None
     for start in range(0, size, step):
+        if state is not None:
+            ops.set_rng_state(state)
         count = min(step, size - start)
         part = [
             x if dim is None else ops.narrow(x, dim, start, count) for x, dim in zip(flat, dims, strict=True)

@@ -9,7 +9,7 @@
    each filled with its number once, then temporaries. A step reads whole blocks and writes one. The memory of
    a tensor is its register, so it is read and written once, and what lies between stays in the cache. Half
    precisions are brought to float and back, and rounded after each step, as if each were an op of its own.
-   So are numbers.
+   So are numbers, but for a second factor, a divisor and the number of a step.
 
    Read PB_STEPS, the table of what a step may do, then the function. */
 
@@ -100,8 +100,16 @@ static PB_CLONES void PB_PROGRAM(TYPE)(int64_t const* program, double const* num
             for (s = 0; s < steps; s++) {
                 int64_t const* step = first + s * STEP_SIZE;
                 REAL *to = at[step[1]], *a = at[step[2]], *b = at[step[3]], *c = at[step[4]];
-                REAL const w = LOAD(TO((REAL)numbers[step[5]]));
+                REAL const w = (REAL)numbers[step[5]];
                 int const near = ABS_OF(w) < (REAL)0.5;
+#if KIND == FLOAT16 || KIND == BFLOAT16
+                REAL wide[PROGRAM_BLOCK];
+                if ((step[0] == PB_STEP_mul || step[0] == PB_STEP_div) && step[3] >= tensors &&
+                    step[3] < tensors + given) {
+                    for (i = 0; i < n; i++) wide[i] = (REAL)numbers[step[3] - tensors];
+                    b = wide;
+                }
+#endif
                 switch (step[0]) { PB_STEPS(PB_STEP_CASE) }
             }
 #if KIND == FLOAT16 || KIND == BFLOAT16

@@ -317,7 +317,7 @@ class Tangents(Interpreter):
                     values.append(value)
                 term = rule.function(*values)
             total = term if total is None else total + term
-        if total is not None and total._array.shape != result._array.shape:
+        if total is not None and total._layout.shape != result._layout.shape:
             total = ops.expand(total, result.shape)
         return total
 

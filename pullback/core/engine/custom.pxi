@@ -82,6 +82,11 @@ def check_inplace(Tensor t):
     check_writable(t, False)
 
 
+def check_elements(Tensor t):
+    """Refuses to write different numbers into elements that share memory."""
+    check_alone(t.array)
+
+
 def detach_inplace(Tensor t):
     """`t.detach_()`: the tensor forgets its history."""
     unsure("history")
@@ -97,8 +102,16 @@ def detach_inplace(Tensor t):
 
 
 def set_array(Tensor t, a):
-    """Gives a tensor another payload, in place of its own (`resize_`, `set_`)."""
+    """Gives a tensor that stands for others another payload, in place of its own."""
     t.array = a
+
+
+def move_to(Tensor t, a):
+    """Gives a tensor other memory (`resize_`, `set_`): a write of all of it, and a leaf is a new one."""
+    t.accumulator = t.as_leaf = None
+    set_memory(t, a)
+    bump_version(t)
+    t.storage.whole, t.storage.writes = t.storage.version, None
 
 
 def save_tensors(Node node, tensors):

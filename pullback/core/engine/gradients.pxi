@@ -106,8 +106,8 @@ cdef int give_hooked_grad(Node node, list grads, bint create_graph) except -1:
     g = grads.pop()
     give_grad(leaf, <Tensor>g, create_graph)
     if hooks is not None:
-        for hook in tuple(hooks.post.values()):
-            hook((), given)
         for hook in tuple(hooks.accumulated.values()):
             hook(leaf)
+        for hook in tuple(hooks.post.values()):
+            hook((), given)
     return 0

@@ -51,6 +51,22 @@ cpdef bump_version(Tensor t):
         s.writer = _anomaly.user_line()
 
 
+cdef int set_memory(Tensor t, ndarray a) except -1:
+    """Gives a tensor another payload, which may lie in other memory than its views."""
+    t.array = a
+    if t.storage is not None:
+        t.storage.moved = True
+    return 0
+
+
+cdef object owner_of(ndarray a):
+    """The array whose memory this is."""
+    owner = a
+    while isinstance(owner.base, ndarray):
+        owner = owner.base
+    return owner
+
+
 cdef object apply_view(Op op, PyObject** argv):
     """A view op: no number is moved."""
     cdef PyObject* values[MAX_PARAMS]
@@ -240,6 +256,9 @@ cdef tuple geometry(Tensor t, Tensor base):
     """Size, strides and offset of a view from the first element of its base on, and the base's strides."""
     a = <object>t.array
     item = a.itemsize
+    if t.storage is not None and t.storage.moved and owner_of(t.array) is not owner_of(base.array):
+        raise RuntimeError("a view has no history: it, or the tensor that it was a view of, was given other "
+                           "memory by set_(), resize_(), `.data` or `out=`")
     offset = (<char*>PyArray_DATA(t.array) - <char*>PyArray_DATA(base.array)) // <npy_intp>item
     return a.shape, _dense_strides(t), offset, _dense_strides(base)
 
@@ -653,7 +672,7 @@ def write_out(Tensor t, Tensor result):
                 "zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero "
                 "elements with t.resize_(0).",
                 UserWarning, stacklevel=3)
-        t.array = np.empty_like(result.array, dtype=(<object>t.array).dtype)
+        set_memory(t, np.empty_like(result.array, dtype=(<object>t.array).dtype))
     PyArray_CopyInto(t.array, result.array)
     bump_version(t)
     return t

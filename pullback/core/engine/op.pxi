@@ -69,6 +69,8 @@ cdef class Op:
     # with a `lookup` ("index", "select" or "slice") is found in C (core/_views.pyx) for plain arguments.
     # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
     # that `writes` says, unless the op is in place.
+    # Beside a half precision numbers are rounded to it before anything is computed, except those of an op
+    # with `wide_numbers`, from the second input on: they stay float32.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
     # One that `chooses` is elementwise, and its first input a bool, whatever the dtype of the others.
     # `symbol` is the operator's behind it, as errors of unsupported operands show it. `shown_as` gives
@@ -89,7 +91,7 @@ cdef class Op:
     cdef readonly str written_name    # that of a node whose op wrote into its first input, None if the same
     cdef object name_rule             # see `variant`
     cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
-    cdef readonly bint takes_half, all_dims, overwrites, piecewise, chooses
+    cdef readonly bint takes_half, all_dims, overwrites, piecewise, chooses, wide_numbers
     cdef readonly tuple factors
     cdef readonly object series_rule
     cdef bint swapped                 # the loop takes the second input first: the op of a reflected operator
@@ -129,7 +131,7 @@ cdef class Op:
                  bint random=False, bint takes_half=False, bint swapped=False, str layout=None,
                  str symbol=None, dict shown_as=None, doc=None, str batch=None, bint all_dims=False,
                  bint overwrites=False, bint piecewise=False, str factors="",
-                 object series=None, str lookup="plan", bint chooses=False):
+                 object series=None, str lookup="plan", bint chooses=False, bint wide_numbers=False):
         self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
@@ -148,6 +150,7 @@ cdef class Op:
         self.moves, self.random = moves or writes is not None or view or multi_view, random
         self.writes = writes
         self.takes_half = takes_half or self.moves
+        self.wide_numbers = wide_numbers
         self.swapped = swapped
         self.symbol, self.shown_as = symbol, shown_as or {}
         self.batch_rule = batch

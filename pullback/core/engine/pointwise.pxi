@@ -127,6 +127,8 @@ def result_type(*operands, **named):
         if name not in _OPERANDS:
             raise TypeError(f"result_type() got an unexpected keyword argument '{name}'")
     operands += tuple(named.values())
+    if len(operands) > MAX_PARAMS:
+        raise TypeError(f"result_type() takes 2 operands, {len(operands)} were given")
     for i in range(len(operands)):
         argv[i] = <PyObject*>operands[i]
     return DTYPES[result_code(argv, len(operands), codes)]
@@ -162,7 +164,8 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
     cdef int codes[MAX_IN]
     cdef PyObject* arrays[MAX_IN]
     cdef Number numbers[MAX_IN]
-    cdef int i, k, code, target
+    cdef int i, k, code, kind, target
+    cdef unsigned int wide = 0
     cdef object keep = None, x
     cdef ndarray a
     code = same_code(argv, n, arrays)
@@ -186,13 +189,18 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
         x = <object>argv[k]
         if codes[k] == NO_DTYPE:
             break
+        kind = code
+        if k and op.wide_numbers and is_half(code):
+            kind = FLOAT32
         if isinstance(x, Tensor):
             a = (<Tensor>x).array
             target = BOOL if op.chooses and k == 0 else code
             if codes[k] != target:
                 if PyArray_NDIM(a) == 0 and target == code and (
-                        cast_element(a, codes[k], code, &numbers[i])):
+                        cast_element(a, codes[k], kind, &numbers[i])):
                     arrays[i] = NULL
+                    if kind != code:
+                        wide |= 1u << i
                     continue
                 a = cast_array(a, target)
                 if keep is None:
@@ -200,18 +208,21 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
                 keep.append(a)
             arrays[i] = <PyObject*>a
         else:
-            store_number(x if type(x) in (float, int, bool, complex) else x.item(), code, &numbers[i])
+            store_number(x if type(x) in (float, int, bool, complex) else x.item(), kind, &numbers[i])
             arrays[i] = NULL
+            if kind != code:
+                wide |= 1u << i
     else:
         if op.loops is not None and op.loops.fn[code] != NULL and (op.direct >> code) & 1:
-            return run_loop(op.loops, code, n, arrays, numbers, out)
+            return run_loop(op.loops, code, n, arrays, numbers, out, wide)
     return _pointwise_kernel(op, argv, n, code, out)
 
 
 cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray out):
     """An elementwise op without a loop for the dtype: its kernel on promoted arrays.
 
-    The half precisions are computed in float32 and rounded once.
+    The half precisions are computed in float32 and rounded once. Numbers are rounded before, unless the op
+    has `wide_numbers`.
     """
     cdef Number number
     cdef PyObject* values[MAX_IN]
@@ -221,9 +232,17 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
         x = <object>argv[i]
         if isinstance(x, Tensor):
             a = (<Tensor>x).array
-            arrays.append(a if code_of(a) == work or op.chooses and i == 0 else cast_array(a, work))
+            if op.chooses and i == 0:
+                arrays.append(a)
+                continue
+            if work != code and code_of(a) != code and not (i and op.wide_numbers):
+                a = cast_array(a, code)
+            arrays.append(a if code_of(a) == work else cast_array(a, work))
         elif x is None:
             arrays.append(None)
+        elif work != code and not (i and op.wide_numbers):
+            store_number(x, code, &number)
+            arrays.append(cast_array(number_array(&number, code), work))
         else:
             store_number(x, work, &number)
             arrays.append(number_array(&number, work))

@@ -22,6 +22,7 @@ cdef class Storage:
     cdef unsigned int whole    # the last write that may have touched anything; later ones are in `writes`
     cdef list writes           # (version, the array written through), for writes through views
     cdef str writer            # anomaly mode: the line that wrote last
+    cdef bint moved            # one of its tensors was given other memory: views may lie elsewhere than bases
 
 
 cdef bint disturbed(Storage s, unsigned int since, ndarray a) except -1:
@@ -110,7 +111,7 @@ cdef object keep(object x):
     if pb_thread.saved_hooks:
         pack, unpack_hook = _saved_hooks.stack[-1]
         return packed(t, None, pack, unpack_hook)
-    if t.requires and t.node is None:
+    if t.requires and t.node is None and is_own_leaf(t):
         node = accumulator(t)
         s = t.as_leaf
         if s is not None and s.array is t.array and s.version == s.storage.version and s.storage is t.storage:
@@ -131,6 +132,11 @@ cdef object keep(object x):
     s.meta = t.meta
     PyObject_GC_UnTrack(<PyObject*>s)
     return s
+
+
+cdef bint is_own_leaf(Tensor t):
+    """Whether a leaf is that of its accumulator, not what a hook unpacked in its place."""
+    return t.accumulator is None or PyWeakref_GetObject(t.accumulator.custom) == <PyObject*>t
 
 
 cdef Saved keep_result(Tensor t, Node holder):

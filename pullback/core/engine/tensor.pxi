@@ -461,7 +461,7 @@ cdef class Tensor:
         if not has_gradients(t.array) and self.requires:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or "
                                "complex dtype")
-        self.array = t.array
+        set_memory(self, t.array)
         self.meta = t.meta
         if self.accumulator is not None:
             self.accumulator.saved = t.array

@@ -1,7 +1,8 @@
 /* A loop for one of the half precisions: the float loop, a block at a time.
 
    Inputs are widened into blocks on the stack, and the results rounded once, as PyTorch does it. A result of
-   another type, as that of a comparison, is written where it belongs. Read `pb_half_loop`. */
+   another type, as that of a comparison, is written where it belongs. A number may come as a float, which is
+   not rounded before. Read `pb_half_loop`. */
 
 #ifndef PB_HALF_LOOP_H
 #define PB_HALF_LOOP_H
@@ -17,6 +18,7 @@ typedef struct {
     pb_float_loop loop;
     void* data;
     int inputs, brain, narrows; /* `brain`: bfloat16; `narrows`: the result is of the half precision, too */
+    unsigned int wide;          /* a bit for each input that is one float */
 } pb_half_way;
 
 #define PB_WIDEN(TYPE, FROM)                                                                        \
@@ -61,6 +63,11 @@ static void pb_half_loop(char** args, npy_intp const* size, npy_intp const* step
         char* const to = args[n] + start * steps[n];
         for (k = 0; k < n; k++) {
             npy_intp const still = steps[k] == 0;
+            if (w->wide >> k & 1) {
+                parts[k] = args[k];
+                strides[k] = 0;
+                continue;
+            }
             if (!still || start == 0)
                 (w->brain ? pb_widen_bfloat : pb_widen_half)(args[k] + start * steps[k], steps[k], room[k],
                                                              still ? 1 : count);

@@ -51,7 +51,7 @@ cdef void _halve(Loops table, int code, HalfWay* way) noexcept:
     """Makes the loop for a half precision of the one for float32."""
     cdef int full = FLOAT32
     way.loop, way.data, way.inputs = table.fn[full], table.data[full], table.nin
-    way.brain, way.narrows = code == BFLOAT16, table.out_code[full] == full
+    way.brain, way.narrows, way.wide = code == BFLOAT16, table.out_code[full] == full, 0
     table.fn[code], table.data[code] = pb_half_loop, way
     table.out_code[code] = code if way.narrows else table.out_code[full]
 
@@ -102,13 +102,15 @@ def _call_into(ufunc, inputs, out):
     return ufunc(*inputs) if out is None else ufunc(*inputs, out=out)
 
 
-cdef ndarray _public(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out):
+cdef ndarray _public(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out,
+                     unsigned int wide):
     """The ufunc itself: any strides, any overlap."""
     inputs = []
     cdef int i
     cdef bint half = is_half(code) and (table.fn[code] == pb_half_loop or code == BFLOAT16)
     for i in range(n):
-        x = number_array(&numbers[i], code) if arrays[i] == NULL else <object>arrays[i]
+        x = <object>arrays[i] if arrays[i] != NULL else (
+            number_array(&numbers[i], FLOAT32 if wide >> i & 1 else code))
         inputs.append(x.astype(np.float32) if half and code_of(x) == code else x)
     result = np.asarray(quietly(_call_into, (table.ufunc, inputs, None if half else out)))
     if not half:
@@ -131,19 +133,27 @@ cdef struct Operands:              # of one run of a loop, the output last
     npy_intp* dims
 
 
-cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out):
+cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out,
+                       unsigned int wide=0):
     """Runs a ufunc's loop on `n` inputs of the dtype with that code, broadcast against each other.
 
     `arrays[i]` is a borrowed array, or NULL for a number, whose element stands in `numbers[i]`.
-    The result is new, or `out`, which must have the shape and dtype of the result.
+    The result is new, or `out`, which must have the shape and dtype of the result. `wide` has a bit for each
+    number beside a half precision that is stored as a float32.
     """
     cdef Operands run
+    cdef HalfWay with_numbers
+    cdef void* data = table.data[code]
     cdef npy_intp size = 1
     cdef int way, j
     if not USE_LOOPS:
-        return _public(table, code, n, arrays, numbers, out)
+        return _public(table, code, n, arrays, numbers, out, wide)
+    if wide:
+        with_numbers = (<HalfWay*>data)[0]
+        with_numbers.wide = wide
+        data = &with_numbers
     if out is None and _line_up_scalars(&run, code, n, arrays, numbers):
-        return _of_scalars(table, code, n, &run)
+        return _of_scalars(table, code, n, &run, data)
     way = _line_up(&run, n, arrays, numbers)
     if way == FLAT:
         for j in range(run.nd):
@@ -153,15 +163,15 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* 
         else:
             way = _way_into(&run, table.out_code[code], n, arrays, out, size)
     if way == STRIDED:
-        return _strided(table, code, n, arrays, numbers, out)
+        return _strided(table, code, n, arrays, numbers, out, wide, data)
     if way == PUBLIC:
-        return _public(table, code, n, arrays, numbers, out)
+        return _public(table, code, n, arrays, numbers, out, wide)
     run.data[n], run.steps[n] = <char*>PyArray_DATA(out), PyArray_ITEMSIZE(out)
     if size > RELEASE_FROM:
         with nogil:
-            table.fn[code](run.data, &size, run.steps, table.data[code])
+            table.fn[code](run.data, &size, run.steps, data)
     else:
-        table.fn[code](run.data, &size, run.steps, table.data[code])
+        table.fn[code](run.data, &size, run.steps, data)
     return out
 
 
@@ -179,12 +189,12 @@ cdef inline bint _line_up_scalars(Operands* run, int code, int n, PyObject** arr
     return True
 
 
-cdef inline ndarray _of_scalars(Loops table, int code, int n, Operands* run):
+cdef inline ndarray _of_scalars(Loops table, int code, int n, Operands* run, void* data):
     """The result of operands without dims, a 0-dim array."""
     cdef npy_intp one = 1
     cdef ndarray out = empty(0, NULL, table.out_code[code])
     run.data[n], run.steps[n] = <char*>PyArray_DATA(out), PyArray_ITEMSIZE(out)
-    table.fn[code](run.data, &one, run.steps, table.data[code])
+    table.fn[code](run.data, &one, run.steps, data)
     return out
 
 

@@ -154,7 +154,7 @@ def ordered_like(arrays, ndarray result not None):
     cdef int n = 0, j
     cdef ndarray out
     for a in arrays:
-        if isinstance(a, ndarray):
+        if isinstance(a, ndarray) and n < MAX_IN:
             found[n] = <PyObject*>a
             n += 1
     if PyArray_NDIM(result) < 2 or not _lay_out(&walk, n, found, None) or walk.nd != PyArray_NDIM(result):
@@ -200,18 +200,19 @@ cdef struct Lines:                       # what is left of a walk once its dims 
     char* start[MAX_IN + 1]
 
 
-cdef ndarray _strided(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out):
+cdef ndarray _strided(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out,
+                      unsigned int wide, void* data):
     """Operands of any shapes and strides: dims sorted and merged, then the loop along the fastest."""
     cdef Walk walk
     cdef Lines lines
     cdef npy_intp size = 1
     cdef int i, j
     if not _lay_out(&walk, n, arrays, out):
-        return _public(table, code, n, arrays, numbers, out)
+        return _public(table, code, n, arrays, numbers, out, wide)
     if out is None:
         out = _new_result(&walk, n, arrays, table.out_code[code])
     elif not _loop_can_write(&walk, table.out_code[code], n, arrays, out):
-        return _public(table, code, n, arrays, numbers, out)
+        return _public(table, code, n, arrays, numbers, out, wide)
     for j in range(walk.nd):
         size *= walk.dims[j]
         walk.strides[n][j] = PyArray_STRIDES(out)[j]
@@ -226,9 +227,9 @@ cdef ndarray _strided(Loops table, int code, int n, PyObject** arrays, Number* n
         _unroll_row(&lines, n, size, ITEMSIZE[code])
     if size > RELEASE_FROM:
         with nogil:
-            _run_lines(table.fn[code], table.data[code], n, &lines)
+            _run_lines(table.fn[code], data, n, &lines)
     else:
-        _run_lines(table.fn[code], table.data[code], n, &lines)
+        _run_lines(table.fn[code], data, n, &lines)
     return out
 
 

@@ -160,7 +160,7 @@ t.vjp(self=lambda g: t(g))
 @t.batch
 def _t_batch(level: Any, op: Op, self: Any) -> Any:
     if self.ndim > 2:
-        t.seen(self._array)  # the message for a sample
+        t.seen(self._layout)  # the message for a sample
     return level.wrap(transpose(self.physical, 1, 2) if self.ndim == 2 else ops.alias(self.physical))
 
 
@@ -200,7 +200,7 @@ permute.vjp(self=_unpermute)
 @permute.batch
 def _permute_batch(level: Any, op: Op, self: Any, dims: Any) -> Any:
     if len(dims) != self.ndim:
-        permute.seen(self._array, dims)  # the message for a sample
+        permute.seen(self._layout, dims)  # the message for a sample
     return level.wrap(op(self.physical, (0, *shifted(tuple(dims), self.ndim))))
 
 

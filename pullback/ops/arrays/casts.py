@@ -446,6 +446,6 @@ def fill_diagonal_in_place(input: Tensor, fill_value: Number, wrap: bool = False
 
 def _write_diagonal(input: Tensor, shape: Any, row: int, value: Any) -> None:
     """Fills the diagonal that starts at the left end of a row."""
-    steps, here = strides_of(input._array), ops.storage_of(input._array)[1]
+    steps, here = strides_of(input._layout), ops.storage_of(input._layout)[1]
     n = min(shape[0] - row, *shape[1:])
     ops.as_strided(input, (n,), (sum(steps),), here + row * steps[0]).fill_(value)

@@ -15,7 +15,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, bump_version, from_array
+from pullback.core._engine import Tensor, bump_version, check_elements, from_array, grad_enabled
 from pullback.core.dtype_names import WIDTH_NAMES
 from pullback.core.dtypes import (
     META,
@@ -137,8 +137,13 @@ def refuse_options(name: str, options: Any) -> None:
         raise RuntimeError(f"Pullback has no tensors of layout {options['layout']!r}")
 
 
-def created(name: str, options: Any, kind: Dtype, shape: Sequence[int], make: Make) -> Tensor:
-    """The tensor of `make(shape, NumPy dtype)`; `kind` is the dtype if the options name none."""
+def created(
+    name: str, options: Any, kind: Dtype, shape: Sequence[int], make: Make, in_row: bool = False
+) -> Tensor:
+    """The tensor of `make(shape, NumPy dtype)`; `kind` is the dtype if the options name none.
+
+    What is `in_row` goes into an `out` of as many elements, whatever its shape.
+    """
     if not options and get_default_device() is not META:
         return from_array(_allocate(make, shape, kind))
     refuse_options(name, options)
@@ -150,7 +155,7 @@ def created(name: str, options: Any, kind: Dtype, shape: Sequence[int], make: Ma
                 f"dtype {kind.type_name} does not match dtype of out parameter ({out.dtype.type_name})"
             )
     if out is not None:
-        return into(out, _allocate(make, shape, out.dtype))
+        return into(name, out, shape, make, in_row)
     wanted = options.get("memory_format")
     strides = contiguous_strides(shape) if wanted is None else strides_for(shape, wanted)
     if as_device(options.get("device")) is META:
@@ -186,11 +191,23 @@ def finished(tensor: Tensor, requires_grad: bool) -> Tensor:
     return tensor
 
 
-def into(out: Tensor, a: Array) -> Tensor:
-    """Writes a new array into an `out=` tensor, resized without a word if it has another shape."""
-    if out.shape != a.shape:
-        out.resize_(a.shape)
-    np.copyto(out._array, a, casting="unsafe")
+def into(name: str, out: Tensor, shape: Sequence[int], make: Make, in_row: bool) -> Tensor:
+    """Makes the numbers in an `out=` tensor, resized without a word if it has another shape."""
+    if out.requires_grad and grad_enabled():
+        raise RuntimeError(
+            f"aten::{name}(): functions with out=... arguments don't support automatic differentiation, but "
+            "one of the arguments requires grad."
+        )
+    draw = getattr(make, "fill", None)  # numbers are drawn in the order in which the elements lie in memory
+    a = None if draw or make is np.empty else _allocate(make, shape, out.dtype)
+    if out.shape != tuple(shape) and not (in_row and out.numel() == math.prod(shape)):
+        out.resize_(shape)
+    if in_row or draw:
+        check_elements(out)
+    if draw:
+        draw(out._array)
+    elif a is not None:
+        np.copyto(out._array, a.reshape(out.shape), casting="unsafe")
     bump_version(out)
     return out
 

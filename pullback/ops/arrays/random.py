@@ -164,15 +164,20 @@ def fork_rng(devices: Any = None, enabled: bool = True, **options: Any) -> Itera
 # ------------------------------------------------------------------------------------ new tensors
 
 
-def _maker(fill: Callable[..., None], *args: Any) -> Callable[[Sequence[int], Any], Array]:
-    """What makes arrays and fills them with a distribution."""
+class _Maker:
+    """What makes arrays and fills them with a distribution, or fills others."""
 
-    def make(shape: Sequence[int], dtype: Any) -> Array:
+    def __init__(self, distribution: Callable[..., None], *args: Any) -> None:
+        self.distribution, self.args = distribution, args
+
+    def __call__(self, shape: Sequence[int], dtype: Any) -> Array:
         a = np.empty(shape, dtype)
-        fill(a, *args)
+        self.fill(a)
         return a
 
-    return make
+    def fill(self, a: Array) -> None:
+        """Replaces the numbers of an array."""
+        self.distribution(a, *self.args)
 
 
 @op(name="drawn_fill", public_name="rand", places="", random=True, overwrites=True, moves=True, nondiff=True)
@@ -200,7 +205,7 @@ def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None],
     made = like(name, input, {**options, "requires_grad": False}, np.empty)
     if levels() and not made.is_meta:
         return finished(
-            _drawn_fill(made, _maker(fill, generator, *args)), options.get("requires_grad", False)
+            _drawn_fill(made, _Maker(fill, generator, *args)), options.get("requires_grad", False)
         )
     if not made.is_meta:
         fill(made._array, generator, *args)
@@ -219,7 +224,7 @@ def rand(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tensor
     """
     generator = _generator("rand", options.pop("generator", None))
     shape = sizes("rand", size, options)
-    return _new_random("rand", options, get_default_dtype(), shape, _maker(fills.uniform, generator))
+    return _new_random("rand", options, get_default_dtype(), shape, _Maker(fills.uniform, generator))
 
 
 @function(places="t", quick=("size", generators.normal, default_generator, 0.0, 1.0))
@@ -233,7 +238,7 @@ def randn(*size: int | Sequence[int], **options: Unpack[RandomOptions]) -> Tenso
     """
     generator = _generator("randn", options.pop("generator", None))
     shape = sizes("randn", size, options)
-    return _new_random("randn", options, get_default_dtype(), shape, _maker(fills.normal, generator))
+    return _new_random("randn", options, get_default_dtype(), shape, _Maker(fills.normal, generator))
 
 
 def _integer(name: str, parameter: str, position: int, value: Any) -> int:
@@ -286,7 +291,7 @@ def randint(*args: Any, **options: Any) -> Tensor:
         position, kind = len(names), type(size).__name__
         raise TypeError(f"randint(): argument 'size' (position {position}) must be tuple of ints, not {kind}")
     shape = exact_size("randint", size)
-    return _new_random("randint", options, int64, shape, _maker(fills.randint, generator, low, high))
+    return _new_random("randint", options, int64, shape, _Maker(fills.randint, generator, low, high))
 
 
 @function(places="t", quick=("count", generators.shuffle, default_generator))
@@ -642,8 +647,8 @@ def normal(
             "Tensor out = None, torch.dtype dtype = None, torch.layout layout = None, "
             "torch.device device = None, bool pin_memory = False, bool requires_grad = False)\n"
         )
-    make = _maker(fills.normal, _generator("normal", generator), float(mean), float(std))
-    return created("normal", options, get_default_dtype(), exact_size("normal", size), make)
+    make = _Maker(fills.normal, _generator("normal", generator), float(mean), float(std))
+    return _new_random("normal", options, get_default_dtype(), exact_size("normal", size), make)
 
 
 @op(places="tm", random=True, moves=True, nondiff=True)

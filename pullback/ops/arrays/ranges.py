@@ -118,7 +118,7 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
     def make(shape: Any, dtype: Any) -> Array:
         return _spaced(start, step, count, target.kind in "ui").astype(dtype, copy=False)
 
-    return created("arange", options, kind, (count,), make)
+    return created("arange", options, kind, (count,), make, in_row=True)
 
 
 def _spaced(start: Any, step: Any, count: int, whole: bool) -> Array:
@@ -154,7 +154,7 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     def make(shape: Any, dtype: Any) -> Array:
         return _spaced(start, step, count, dtype.kind in "ui").astype(dtype, copy=False)
 
-    return created("range", options, get_default_dtype(), (count,), make)
+    return created("range", options, get_default_dtype(), (count,), make, in_row=True)
 
 
 def _end_points(name: str, start: Any, end: Any) -> tuple[Any, Any]:
@@ -253,7 +253,7 @@ def linspace(start: Tensor | Number, end: Tensor | Number, steps: int, **options
     def make(shape: Any, dtype: Any) -> Array:
         return _evenly_spaced(first, last, steps, target).astype(dtype)
 
-    return created("linspace", options, kind, (steps,), make)
+    return created("linspace", options, kind, (steps,), make, in_row=True)
 
 
 def logspace(
@@ -284,7 +284,7 @@ def logspace(
         exponents = np.linspace(first, last, steps, dtype=wide)
         return np.power(wide.type(base), exponents).astype(dtype)
 
-    return created("logspace", options, kind, (steps,), make)
+    return created("logspace", options, kind, (steps,), make, in_row=True)
 
 
 linspace = explained(linspace, places="t", quick=("ends",))

@@ -499,7 +499,7 @@ expand.vjp(self="g")
 @expand.batch
 def _expand_batch(level: Any, op: Op, self: Any, size: Any, implicit: bool) -> Any:
     if self.ndim > len(size):
-        expand.seen(self._array, size)  # the message for a sample
+        expand.seen(self._layout, size)  # the message for a sample
     return level.wrap(op(padded(self.physical, len(size)), (level.size, *size), implicit))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Op, Tensor, detach_inplace, from_array, restructure, set_array
+from pullback.core._engine import Op, Tensor, detach_inplace, from_array, move_to, restructure
 from pullback.core._loops import strided
 from pullback.core._plans import Spec
 from pullback.core.dtypes import contiguous_format, float32, float64, memory_format, preserve_format
@@ -32,6 +32,7 @@ from pullback.core.strides import (
     strides_of,
 )
 from pullback.core.types import Array
+from pullback.ops.shared.batches import has_samples
 from pullback.ops.shared.dims import one_or_many
 from pullback.ops.shared.pieces import Pieces, assembled, plan_by
 
@@ -177,7 +178,7 @@ def _as_strided_tangent(self: Any, size: Any, stride: Any, offset: Any, strides:
 def _as_strided_batch(
     level: Any, op: Op, self: Any, size: Any, stride: Any, offset: int, strides: Any
 ) -> Any:
-    own = strides_of(self.physical._array)
+    own = strides_of(self.physical._layout)
     return level.wrap(op(self.physical, (level.size, *size), (own[0], *stride), offset, own))
 
 
@@ -206,6 +207,25 @@ def _strided_take_batch(
     return level.wrap(op(self.physical, *layouts, offset))
 
 
+def _check_sample(sample: Tensor, size: Any, stride: Any, offset: int) -> None:
+    """RuntimeError if elements `offset` after the first of one sample, and on, lie beyond its own: other
+    samples lie there, or nothing."""
+    array = sample._layout
+    if 0 in size:
+        return
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    end = sum((n - 1) * step for n, step in zip(array.shape, strides_of(array), strict=True))
+    if offset < 0 or last > end or 0 in array.shape:
+        here = storage_of(array)[1]
+        raise RuntimeError(
+            f"result = tensor.as_strided({list(size)}, {list(stride)}, {here + offset}) can access memory "
+            f"outside of `tensor`. `result` can access some memory in range [{here + offset}, "
+            f"{here + last + 1}], but `tensor` can only access some memory in range [{here}, {here + end + 1}]."
+            " This is not supported inside of vmap, please try to rewrite the `as_strided` call as a sequence "
+            "of PyTorch view operations"
+        )
+
+
 def _strided_window(input: Tensor, size: Any, stride: Any, storage_offset: int | None) -> tuple[Any, ...]:
     """The checked arguments of `_as_strided` after the tensor."""
     size, stride = tuple(size), tuple(stride)
@@ -215,13 +235,19 @@ def _strided_window(input: Tensor, size: Any, stride: Any, storage_offset: int |
         raise RuntimeError(
             f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
         )
-    array = input._array
+    if min(size, default=0) < 0:
+        raise RuntimeError(
+            f"Storage size calculation overflowed with sizes={list(size)} and strides={list(stride)}"
+        )
+    array = input._layout
     root, here = storage_of(array)
     start = here if storage_offset is None else storage_offset
     if start < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {start}")
     need = start + 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if math.prod(size) and need * array.itemsize > root.nbytes:
+    if has_samples(input):
+        _check_sample(input, size, stride, start - here)
+    elif math.prod(size) and need * array.itemsize > root.nbytes:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and "
             f"itemsize {array.itemsize} requiring a storage size of {need * array.itemsize} are out "
@@ -399,7 +425,7 @@ def view_as_complex(input: Tensor) -> Tensor:
     tensor([1.+2.j])
     """
     result = _view_as_complex(input)
-    if storage_of(input._array)[1] % 2:
+    if storage_of(input._layout)[1] % 2:
         raise RuntimeError("Tensor must have a storage_offset divisible by 2")
     return result
 
@@ -407,7 +433,7 @@ def view_as_complex(input: Tensor) -> Tensor:
 def reinterpret(base: Tensor) -> Tensor:
     """A complex tensor's memory as real numbers, a real one's as complex: what the engine's views of
     views across the two are relative to."""
-    array = base._array
+    array = base._layout
     if array.dtype.kind == "c":
         return view_as_real(base)
     reach = 1 + sum((n - 1) * s for n, s in zip(array.shape, strides_of(array), strict=True))
@@ -570,6 +596,8 @@ def _resize(input: Tensor, size: tuple[int, ...]) -> Tensor:
     array = input._array
     if tuple(size) == array.shape:
         return input
+    if min(size, default=0) < 0:
+        raise RuntimeError("numel: integer multiplication overflow")
     root, here = storage_of(array)
     count = math.prod(size)
     if (here + count) * array.itemsize > root.nbytes:
@@ -577,7 +605,7 @@ def _resize(input: Tensor, size: tuple[int, ...]) -> Tensor:
         kept = min(root.nbytes // array.itemsize - here, count)
         fresh[:kept] = strided(array, (kept,), (1,), 0)
         array = fresh
-    set_array(input, strided(array, tuple(size), contiguous_strides(size), 0))
+    move_to(input, strided(array, tuple(size), contiguous_strides(size), 0))
     return input
 
 

@@ -49,6 +49,8 @@ def add_scaled(
     >>> torch.add(torch.tensor([1.0, 2.0]), 1, alpha=2)
     tensor([3., 4.])
     """
+    if _are_halves(input, other, alpha):
+        return _add_halves(input, other, alpha, out=out)
     return add(input, _times_alpha(input, other, alpha), out=out)
 
 
@@ -71,6 +73,31 @@ def _times_alpha(input: Any, other: Any, alpha: Any) -> Any:
     if isinstance(other, Tensor) and other.dtype is not common:
         other = other.to(common)
     return mul(other, alpha)
+
+
+def _rounded_once(name: str, sign: int) -> Any:
+    """The op of a sum or difference with `alpha` in the half precisions: the product is not rounded."""
+    return elementwise(
+        f"{name}_scaled",
+        kernel=lambda self, other, alpha: self + (alpha if sign > 0 else -alpha) * other,
+        inputs=("self", "other", "alpha"),
+        places="",
+        public_name=name,
+        grad_name=f"{name.capitalize()}Backward0",
+        vjp={"self": "g", "other": lambda g, alpha: g * (sign * alpha)},
+        doc=f"The public `{name}` of half precisions with `alpha`.",
+    )
+
+
+_add_halves, _sub_halves = _rounded_once("add", 1), _rounded_once("sub", -1)
+
+
+def _are_halves(input: Any, other: Any, alpha: Any) -> bool:
+    """Whether the sum with `alpha * other` is one of half precision."""
+    if alpha == 1 or isinstance(alpha, (bool, complex)):
+        return False
+    common = result_type(input, other)
+    return common.itemsize == 2 and common.is_floating_point
 
 
 NO_BOOLS = (
@@ -131,6 +158,8 @@ def sub_scaled(
     >>> torch.sub(torch.tensor([1.0, 2.0]), 1, alpha=2)
     tensor([-1.,  0.])
     """
+    if _are_halves(input, other, alpha):
+        return _sub_halves(input, other, alpha, out=out)
     return sub(input, _times_alpha(input, other, alpha), out=out)
 
 
@@ -155,6 +184,8 @@ def rsub_scaled(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> 
     >>> torch.rsub(torch.tensor([1.0, 2.0]), 1)
     tensor([ 0., -1.])
     """
+    if _are_halves(input, other, alpha):
+        return _sub_halves(other, input, alpha)
     return rsub(_times_alpha(other, input, alpha), other)
 
 
@@ -200,6 +231,7 @@ mul = elementwise(
     np.multiply,
     inputs=TWO,
     symbol="*",
+    wide_numbers=True,
     aliases=("torch.multiply", "Tensor.multiply"),
     vjp={"self": "g * conj(other)", "other": "g * conj(self)"},
     doc=example(
@@ -216,6 +248,7 @@ div = elementwise(
     inputs=TWO,
     places="",
     symbol="/",
+    wide_numbers=True,
     promote="float",
     vjp={
         "self": lambda g, other: over(g, conj(other)),
@@ -486,6 +519,7 @@ _addcmul = elementwise(
     "pullback.kernels.curves:addcmul",
     loops_for="f",
     kernel=lambda self, tensor1, tensor2, value: self + value * (tensor1 * tensor2),
+    wide_numbers=True,
     inputs=THREE_AND_VALUE,
     kinds="TTTN",
     places="",
@@ -529,6 +563,7 @@ _addcdiv = elementwise(
     "pullback.kernels.curves:addcdiv",
     loops_for="f",
     kernel=lambda self, tensor1, tensor2, value: self + value * (tensor1 / tensor2),
+    wide_numbers=True,
     inputs=THREE_AND_VALUE,
     kinds="TTTN",
     places="",
@@ -578,6 +613,7 @@ _lerp = elementwise(
     "pullback.kernels.curves:lerp",
     loops_for="f",
     kernel=_lerp_kernel,
+    wide_numbers=True,
     inputs=("self", "end", "weight"),
     kinds="TTN",
     places="",

@@ -69,6 +69,7 @@ _div_floor = _division(
     "div",
     "div_floor",
     np.floor_divide,
+    wide_numbers=True,
     grad_name="DivBackward2",
     vjp={"self": flat, "other": flat},
 )
@@ -77,6 +78,7 @@ _div_trunc = _division(
     _trunc_quotient,
     "div",
     "div_trunc",
+    wide_numbers=True,
     grad_name="DivBackward2",
     vjp={"self": flat, "other": flat},
 )
@@ -86,6 +88,7 @@ _floor_divide = _division(
     "floor_divide",
     "div_floor",
     np.floor_divide,
+    wide_numbers=True,
     grad_name="NotImplemented",
     vjp={
         "self": without_derivative("floor_divide"),

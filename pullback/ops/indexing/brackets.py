@@ -36,7 +36,7 @@ def _basic_batch(level: Any, op: Op, self: Any, key: Any) -> Any:
     try:
         return level.wrap(op(self.physical, (slice(None), *key)))
     except IndexError:
-        _basic.seen(self._array, key)  # the message for a sample
+        _basic.seen(self._layout, key)  # the message for a sample
         raise
 
 

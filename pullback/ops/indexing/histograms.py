@@ -25,7 +25,7 @@ from pullback.core.types import Array, Arrays
 from pullback.kernels.order import RUNS, counted
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.shared.at import steps_of
-from pullback.ops.shared.batches import of_sample
+from pullback.ops.shared.batches import has_samples, of_sample
 from pullback.ops.shared.chains import merged
 from pullback.ops.shared.flat_indices import compact
 from pullback.ops.shared.forms import explained
@@ -68,6 +68,13 @@ def _bins_by_search(points: Tensor, edges: list[Tensor]) -> Tensor:
     return ops.where(inside, flat_bin, math.prod(edge.shape[0] - 1 for edge in edges))
 
 
+def _limits_by_ops(points: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """`_limits` of the points of each sample, of which none can be refused."""
+    low, high = ops.amin(points, 0), ops.amax(points, 0)
+    low, high = ops.where(low == high, low - 0.5, low), ops.where(low == high, high + 0.5, high)
+    return list(zip(ops.unbind(low), ops.unbind(high), strict=True))
+
+
 def _limits(points: Tensor, range: Sequence[float] | None) -> list[tuple[float, float]]:
     """The lowest and the highest edge of each dim: those given, or those of the points."""
     dims = points.shape[1]
@@ -98,7 +105,11 @@ def _even_edges(points: Tensor, bins: Sequence[int], range: Sequence[float] | No
     for k, count in enumerate(bins):
         if count <= 0:
             raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {count} for dimension {k}")
-    limits = _limits(points, range)
+    limits: list[tuple[Any, Any]]
+    if range is None and has_samples(points) and points.shape[0]:
+        limits = _limits_by_ops(points.detach())
+    else:
+        limits = _limits(points, range)
     return [
         ops.linspace(low, high, count + 1, dtype=points.dtype)
         for count, (low, high) in zip(bins, limits, strict=True)

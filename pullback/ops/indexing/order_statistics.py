@@ -22,6 +22,7 @@ from pullback.ops.indexing.sorting import order_of
 from pullback.ops.reductions.min_max import along_dim, checked_axis, evenly, over_all, picked, to_picked
 from pullback.ops.reductions.plans import kept_shape
 from pullback.ops.shared.at import steps_of
+from pullback.ops.shared.batches import has_samples
 from pullback.ops.shared.chains import merged
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
@@ -280,7 +281,7 @@ def _check_quantile(input: Tensor, q: Any, interpolation: str) -> None:
         said = "q must be a scalar or 1D tensor"
     elif isinstance(q, Tensor) and q.dtype is not input.dtype:
         said = "q tensor must be same dtype as the input tensor"
-    elif isinstance(q, Tensor) and not ((q._array >= 0) & (q._array <= 1)).all():
+    elif isinstance(q, Tensor) and not has_samples(q) and not ((q._array >= 0) & (q._array <= 1)).all():
         said = "q values must be in the range [0, 1]"
     if said is not None:
         raise RuntimeError(f"quantile() {said}")

@@ -192,6 +192,7 @@ def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 _softplus_slope = elementwise(
     "softplus_slope",
     "pullback.kernels.curves:softplus_slope",
+    wide_numbers=True,
     inputs=("self", "beta", "threshold"),
     kinds="TNN",
     places="",
@@ -208,6 +209,7 @@ def _softplus_bend(self: Tensor, beta: float, threshold: float) -> Tensor:
 _softplus = elementwise(
     "softplus",
     "pullback.kernels.curves:softplus",
+    wide_numbers=True,
     inputs=("self", "beta", "threshold"),
     kinds="TNN",
     places="",
@@ -238,6 +240,7 @@ _ELU_INPUTS = ("self", "alpha", "scale", "input_scale")
 _elu_slope = elementwise(
     "elu_slope",
     "pullback.kernels.curves:elu_slope",
+    wide_numbers=True,
     inputs=_ELU_INPUTS,
     kinds="TNNN",
     places="",
@@ -258,6 +261,7 @@ def _elu_vjp(g: Tensor, self: Tensor, alpha: Any, scale: Any, input_scale: Any) 
 
 _ELU: dict[str, Any] = {
     "inputs": _ELU_INPUTS,
+    "wide_numbers": True,
     "kinds": "TNNN",
     "places": "",
     "allowed": "f",

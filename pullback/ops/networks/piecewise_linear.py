@@ -140,13 +140,16 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 # --------------------------------------------------------------------------- leaky_relu, threshold
 
 
-_leaky_slope = _piecewise("leaky_relu_slope", lambda g: ops.zeros_like(g), ("negative_slope",))
+_leaky_slope = _piecewise(
+    "leaky_relu_slope", lambda g: ops.zeros_like(g), ("negative_slope",), wide_numbers=True
+)
 
 
 _leaky_relu = _piecewise(
     "leaky_relu",
     lambda g, self, negative_slope: times(g, _leaky_slope(self, negative_slope)),
     ("negative_slope",),
+    wide_numbers=True,
     written_name="LeakyReluBackward1",
 )
 
@@ -199,6 +202,7 @@ _softshrink = _piecewise(
     "softshrink",
     lambda g, self, lambd: ops.where((self >= -lambd) & (self <= lambd), 0, g),
     ("lambd",),
+    wide_numbers=True,
 )
 
 

@@ -229,7 +229,7 @@ _rules(
 def _sum_batch(level: Any, op: Op, self: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
     """The product under vmap, and the sum, where a beta of zero forgets even NaN."""
     if a._layout.shape[-1] != b._layout.shape[-2:][0]:
-        op.prepare_rule(*(spec_of(x._array) for x in (self, a, b)), beta, alpha)  # the message for a sample
+        op.prepare_rule(*(spec_of(x._layout) for x in (self, a, b)), beta, alpha)  # the message for a sample
     batched = level.holds(a) or level.holds(b)
     result = product_batch(level, a, b) if batched else level.front(ops.matmul(a, b))
     if op is addbmm:

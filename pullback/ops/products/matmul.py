@@ -343,13 +343,13 @@ def _check_sample(op: Op, a: Array, b: Array, *case: str) -> None:
 @dot.batch
 @_matmul.batch
 def _matmul_batch(level: Any, op: Op, self: Any, other: Any, *case: str) -> Any:
-    _check_sample(op, self._array, other._array, *case)
+    _check_sample(op, self._layout, other._layout, *case)
     return level.wrap(product_batch(level, self, other))
 
 
 @vdot.batch
 def _vdot_batch(level: Any, op: Op, self: Any, other: Any) -> Any:
-    _check_sample(op, self._array, other._array)
+    _check_sample(op, self._layout, other._layout)
     first = level.wrap(conj(self.physical)) if level.holds(self) else conj(self)
     return level.wrap(product_batch(level, first, other))
 

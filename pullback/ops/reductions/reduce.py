@@ -509,7 +509,7 @@ trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
 @trace.batch
 def _trace_batch(level: Any, op: Op, self: Any) -> Any:
     if self.ndim != 2:
-        trace.kernel(self._array)  # the message for a sample
+        trace.kernel(self._layout)  # the message for a sample
     return level.wrap(sum(ops.diagonal(self.physical, 0, 1, 2), -1))
 
 

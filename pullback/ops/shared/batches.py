@@ -35,6 +35,11 @@ def rank(x: Any) -> int:
     return x._layout.ndim if isinstance(x, Tensor) else -1
 
 
+def has_samples(x: Tensor) -> bool:
+    """Whether a tensor stands for one of each sample: it has a shape and no numbers."""
+    return hasattr(type(x), "physical")
+
+
 def shifted(dim: Any, ranks: int) -> Any:
     """Dims of a sample as dims of the physical tensor."""
     if not isinstance(dim, (tuple, list)):

@@ -52,7 +52,7 @@ class Traced:
         return self.trace.step("mul", self, other)
 
     def __rmul__(self, other: Any) -> Traced:
-        return self.trace.step("mul", other, self)
+        return self.trace.step("mul", self, other)
 
     def __truediv__(self, other: Any) -> Traced:
         return self.trace.step("div", self, other)

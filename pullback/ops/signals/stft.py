@@ -14,6 +14,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, from_array
 from pullback.core.settings import warn_each_time
 from pullback.ops.arrays.split import unfold, unfold_sum
+from pullback.ops.shared.batches import has_samples
 from pullback.ops.shared.forms import explained
 from pullback.ops.signals.fft import _c2c, _c2r, _r2c
 
@@ -251,9 +252,10 @@ def _trimmed(
     end = signal.shape[-1] - start if length is None else min(start + length, signal.shape[-1])
     signal = ops.narrow(signal, -1, start, end - start)
     envelope = ops.narrow(envelope, -1, start, end - start)
-    smallest = np.abs(envelope.detach()._array).min(initial=np.inf)
-    if not (smallest > 1e-11 or envelope.is_meta):
-        raise RuntimeError(f"{told}window overlap add min: 1\n[ CPUBoolType{{}} ]")
+    if not has_samples(envelope):
+        smallest = np.abs(envelope.detach()._array).min(initial=np.inf)
+        if not (smallest > 1e-11 or envelope.is_meta):
+            raise RuntimeError(f"{told}window overlap add min: 1\n[ CPUBoolType{{}} ]")
     result = signal / envelope
     short = 0 if length is None else length - result.shape[-1]
     if short > 0:

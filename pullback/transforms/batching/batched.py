@@ -50,7 +50,7 @@ def _refusing(message: str) -> Any:
 def _restructuring(name: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         made = getattr(self, name)(*args, **kwargs)
-        set_array(self, made._array)
+        set_array(self, made._layout)
         self.physical = made.physical
         return self
 
@@ -73,15 +73,17 @@ class Batched(Wrapper):
 
     __slots__ = ()
 
+    _array = property(_refusing(CONTROL_FLOW))
     item = __float__ = __int__ = __index__ = __complex__ = _refusing(ITEM)
     __bool__ = _refusing(CONTROL_FLOW)
-    tolist = numpy = __array__ = data_ptr = _refusing(NO_STORAGE)
+    tolist = numpy = __array__ = data_ptr = set_ = _refusing(NO_STORAGE)
     requires_grad_ = _refusing(REQUIRES)
     backward = _refusing(BACKWARD)
     squeeze_ = _restructuring("squeeze")
     unsqueeze_ = _restructuring("unsqueeze")
     t_ = _restructuring("t")
     transpose_ = swapaxes_ = swapdims_ = _restructuring("transpose")
+    as_strided_ = _restructuring("as_strided")
     new_zeros, new_ones, new_full, new_empty = map(
         _made_like, ("new_zeros", "new_ones", "new_full", "new_empty")
     )
@@ -94,7 +96,7 @@ class Batched(Wrapper):
         flat, count = ops.reshape(self, (-1,)), math.prod(shape)
         kept = flat[:count] if count <= flat.numel() else ops.constant_pad_nd(flat, (0, count - flat.numel()))
         made = ops.reshape(kept, shape)
-        set_array(self, made._array)
+        set_array(self, made._layout)
         self.physical = made.physical
         return self
 

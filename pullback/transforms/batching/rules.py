@@ -53,7 +53,7 @@ def aligned_elementwise(level: Any, op: Op, *args: Any) -> Any:
             return batched(level, apply_below(op, (a.physical, b)))
         if kind is Batched and type(a) is Batched and a.level is b.level:
             p, q = a.physical, b.physical
-            if p._array.ndim == q._array.ndim > 1:
+            if p._layout.ndim == q._layout.ndim > 1:
                 return batched(level, apply_below(op, (p, q)))
     result = apply_below(op, aligned(level, args))
     return batched(level, result) if isinstance(result, Tensor) else level.wrap(result)
@@ -67,13 +67,13 @@ def aligned(level: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """
     most = 0
     for x in args:
-        if isinstance(x, Tensor) and x._array.ndim > most:
-            most = x._array.ndim
+        if isinstance(x, Tensor) and x._layout.ndim > most:
+            most = x._layout.ndim
     values = []
     for x in args:
         p = x
         if isinstance(x, Tensor):
-            ranks = x._array.ndim
+            ranks = x._layout.ndim
             physical = x.physical if type(x) is Batched and x.level is level else None
             if physical is not None:
                 p = physical if ranks == most else padded(physical, most)
@@ -117,9 +117,9 @@ def leading(level: Any, op: Op, *args: Any) -> Any:
     """The batch is one more leading dim. Samples of fewer leading dims get new ones, unless they are
     the vectors that go with the matrices of another."""
     tensors = [x for x in args if isinstance(x, Tensor)]
-    most = max([x._array.ndim for x in tensors])
-    largest = next(x for x in tensors if x._array.ndim == most)
-    vectors = any(x._array.shape == largest._array.shape[:-1] for x in tensors)
+    most = max([x._layout.ndim for x in tensors])
+    largest = next(x for x in tensors if x._layout.ndim == most)
+    vectors = any(x._layout.shape == largest._layout.shape[:-1] for x in tensors)
     values = []
     for x in args:
         if isinstance(x, Tensor) and vectors:
