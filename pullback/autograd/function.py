@@ -75,6 +75,7 @@ class BackwardCFunction(Node, FunctionCtx):
     __slots__ = (
         "_are_tensors",
         "_for_jvp",
+        "_in_jvp",
         "_likes",
         "dirty_tensors",
         "materialize_grads",
@@ -88,6 +89,7 @@ class BackwardCFunction(Node, FunctionCtx):
     def __init__(self) -> None:
         self.to_save = ()
         self.saved_for_forward = ()
+        self._in_jvp = False
         self.dirty_tensors = ()
         self.non_differentiable = ()
         self.materialize_grads = True
@@ -95,7 +97,7 @@ class BackwardCFunction(Node, FunctionCtx):
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What was saved for `backward`, within `jvp` for it. RuntimeError if it was freed or changed."""
-        return self.saved_for_forward or _engine.saved_tensors(self)
+        return self.saved_for_forward if self._in_jvp else _engine.saved_tensors(self)
 
     @property
     def saved_variables(self) -> tuple[Any, ...]:
@@ -202,6 +204,8 @@ class Function(metaclass=FunctionMeta):
         """
         if kwargs:
             args = _positional(cls, args, kwargs)
+        if cls.setup_context is not Function.setup_context:
+            args = _with_defaults(cls, args)
         return apply_below(cls, args)
 
     @classmethod
@@ -271,7 +275,21 @@ def _positional(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, An
             raise TypeError(f"forward() got multiple values for argument '{name}'")
     defaults = cls.forward.__defaults__ or ()
     given = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True)) | kwargs
-    return (*args, *(given[name] for name in names[len(args) :] if name in given))
+    found = []
+    for name in names[len(args) :]:
+        if name not in given:
+            raise TypeError(f"missing a required argument: '{name}'")
+        found.append(given[name])
+    return (*args, *found)
+
+
+def _with_defaults(cls: type[Function], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a Function with `setup_context`, whose `inputs` have the defaults of `forward`, too."""
+    code, defaults = getattr(cls.forward, "__code__", None), getattr(cls.forward, "__defaults__", None)
+    if code is None or not defaults or len(args) >= code.co_argcount:
+        return args
+    missing = code.co_argcount - len(args)
+    return (*args, *defaults[-missing:]) if missing <= len(defaults) else args
 
 
 # ------------------------------------------------------------------------------------- outputs

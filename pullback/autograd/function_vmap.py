@@ -27,9 +27,9 @@ class VmapInfo(NamedTuple):
 
 def apply_batched(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
     """A Function at a `vmap` level."""
-    if not level.holds_any(args):
-        return apply_below(cls, args)
     own = cls.vmap is not Function.vmap
+    if not (_holds_within(level, args) if own else level.holds_any(args)):
+        return apply_below(cls, args)
     if own and cls.generate_vmap_rule:
         raise RuntimeError(
             f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an "
@@ -54,10 +54,25 @@ def apply_batched(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
     return level.wrap(results)
 
 
+def _holds_within(level: Any, x: Any) -> bool:
+    """Whether a tensor among arguments, or in their lists, tuples and dicts, is batched at a level."""
+    if isinstance(x, (list, tuple)):
+        return any(_holds_within(level, item) for item in x)
+    return any(_holds_within(level, item) for item in x.values()) if isinstance(x, dict) else level.holds(x)
+
+
+def _each(x: Any, function: Any) -> Any:
+    """Lists, tuples and dicts with a function's value in place of each thing in them."""
+    if isinstance(x, (list, tuple)):
+        made = [_each(item, function) for item in x]
+        return type(x)(*made) if hasattr(x, "_fields") else type(x)(made)
+    return {key: _each(item, function) for key, item in x.items()} if isinstance(x, dict) else function(x)
+
+
 def _by_staticmethod(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:
     """The Function's own rule: what it returns, wrapped."""
-    dims = tuple([0 if level.holds(x) else None for x in args])
-    physical = tuple([x.physical if level.holds(x) else x for x in args])
+    dims = _each(args, lambda x: x.place if level.holds(x) else None)
+    physical = _each(args, lambda x: x.spread_out() if level.holds(x) else x)
     got = cls.vmap(VmapInfo(level.size, level.randomness), dims, *physical)
     if not isinstance(got, tuple) or len(got) != 2:
         raise RuntimeError(
@@ -123,7 +138,7 @@ class _Context:
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What was kept, batched as it was."""
-        flags = self._flags["forward" if self._real.saved_for_forward else "backward"]
+        flags = self._flags.get("forward" if self._real._in_jvp else "backward", ())
         return tuple(
             [
                 self._level.lifted(x) if flag else x

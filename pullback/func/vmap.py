@@ -182,6 +182,8 @@ def run_flat(
     given = []
     for x, dim in zip(flat, dims, strict=True):
         given.append(x if dim is None else level.lifted(x if dim == 0 else ops.movedim(x, dim, 0)))
+        if dim and x.ndim > 1:
+            given[-1].batch_dim = dim % x.ndim
     args = given if spec is None else tree_unflatten(given, spec)
     with entered(level):
         results = func(*args, **kwargs)

@@ -71,7 +71,7 @@ class Seen:
         if self.around:
             shape, strides = tuple(self.owner.shape), self.owner.stride()
             found = ops.reinterpreted_back(found, shape, strides)
-        tangents_of(self.owner, True)[level] = found
+        level.replace(self.owner, found)
 
     def _shown(self, source: Tensor) -> Tensor:
         """The owner's tangent in the dtype of the view."""
@@ -87,6 +87,9 @@ class Tangents(Interpreter):
     """The interpreter of one level of forward mode."""
 
     hangs = True
+
+    def __init__(self) -> None:
+        self.given: dict[int, Tensor] = {}  # by their ids the tangents that duals were made of
 
     # ---- what tensors carry
 
@@ -118,7 +121,21 @@ class Tangents(Interpreter):
         while isinstance(x, Wrapper):
             tangent = x.level.front(tangent)
             x = x.physical
-        tangents_of(x, True)[self] = tangent
+        tangents_of(x, True)[self] = ops.clone(tangent) if self._is_given(tangent) else tangent
+
+    def _is_given(self, tangent: Any) -> bool:
+        """Whether a tangent is the user's tensor itself, which writes to its dual will change."""
+        return tangent is not None and self.given.get(id(tangent)) is tangent
+
+    def replace(self, p: Tensor, tangent: Tensor) -> None:
+        """Gives a tensor that owns its memory another tangent. One that the user made the dual of is
+        written to, where no gradient flows, and stays."""
+        before = tangents_of(p, True).get(self)
+        if self._is_given(before) and not (tangent.requires_grad or before.requires_grad):
+            apply_below(_COPY, (before, tangent, False), IN_PLACE)
+            tangent = _engine.alias(before)
+            self.given[id(tangent)] = tangent
+        tangents_of(p)[self] = tangent
 
     def forget(self, x: Any) -> None:
         """Takes the tangent off a tensor."""
@@ -133,6 +150,8 @@ class Tangents(Interpreter):
                 x = level.lifted(level.front(x))
         made = same(x)
         self.carry(made, tangent)
+        if type(tangent) is Tensor and type(made) is Tensor and tangent.stride() == made.stride():
+            self.given[id(tangent)] = tangent
         return made
 
     def carries(self, x: Any) -> bool:
@@ -209,7 +228,7 @@ class Tangents(Interpreter):
         self.held(p)
         found = tangents_of(p, True).get(self)
         if type(found) is not Seen and (found is not None or p._base is None):
-            tangents_of(p)[self] = tangent
+            self.replace(p, tangent)
         else:
             seen = found if type(found) is Seen else Seen(p, p._base)
             seen.write(self, tangent)
@@ -225,15 +244,16 @@ class Tangents(Interpreter):
         if not self.carries(args):
             return result
         given = [self.tangent(x) for x in args]
-        given = [
-            ops.zeros_like(x) if isinstance(x, Tensor) and t is None and ctx.materialize_grads else t
-            for x, t in zip(args, given, strict=True)
-        ]
-        ctx.saved_for_forward = ctx._for_jvp
+        if ctx.materialize_grads:
+            given = [
+                ops.zeros_like(x) if t is None and isinstance(x, Tensor) and x.dtype.kind in "fc" else t
+                for x, t in zip(args, given, strict=True)
+            ]
+        ctx.saved_for_forward, ctx._in_jvp = ctx._for_jvp, True
         try:
             tangents = outputs_of(cls.jvp(ctx, *given))
         finally:
-            ctx.saved_for_forward = ()
+            ctx.saved_for_forward, ctx._in_jvp = (), False
         for x, tangent in zip(outputs_of(result), tangents, strict=True):
             if isinstance(x, Tensor) and tangent is not None:
                 self.carry(x, tangent)
@@ -363,6 +383,9 @@ class Tangents(Interpreter):
                 if x.requires_grad or (tangent is not None and tangent.requires_grad):
                     return True
         return False
+
+
+_COPY = _engine.REGISTRY["copy"]
 
 
 def _attribute(name: str, known: dict[str, Any]) -> Any:

@@ -221,12 +221,12 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
 cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray out):
     """An elementwise op without a loop for the dtype: its kernel on promoted arrays.
 
-    The half precisions are computed in float32 and rounded once. Numbers are rounded before, unless the op
-    has `wide_numbers`.
+    The half precisions are computed in float32 and rounded once, unless the op takes them as they are.
+    Numbers are rounded before, unless the op has `wide_numbers`.
     """
     cdef Number number
     cdef PyObject* values[MAX_IN]
-    cdef int i, work = FLOAT32 if is_half(code) else code
+    cdef int i, work = FLOAT32 if is_half(code) and not op.takes_half else code
     cdef list arrays = []
     for i in range(n):
         x = <object>argv[i]

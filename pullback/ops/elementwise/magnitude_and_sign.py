@@ -135,6 +135,7 @@ copysign = elementwise(
 nextafter = elementwise(
     "nextafter",
     np.nextafter,
+    kernel=np.nextafter,
     inputs=TWO,
     kinds="TT",
     allowed="f",

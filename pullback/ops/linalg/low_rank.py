@@ -177,7 +177,7 @@ def lobpcg(
     plain, L = _whitened(A, B)
     down = True if largest is None else largest
     if levels() or plain.requires_grad:
-        values, V = eigh_pairs(plain, "L")
+        values, V = eigh_pairs((plain + adjoint(plain)) * 0.5, "L")  # the iteration, too, sees both triangles
         if down:
             values, V = ops.flip(values, (-1,)), ops.flip(V, (-1,))
         values, V = ops.narrow(values, -1, 0, k), first_columns(V, k)

@@ -307,6 +307,9 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     require_float(input, "elu_cpu")
+    if alpha < 0:  # the loop is for exponents below zero
+        result = ops.where(input > 0, input, ops.expm1(input / alpha) * alpha)
+        return input.copy_(result) if inplace else result
     return applied(_celu, inplace, input, alpha, 1, 1 / alpha)
 
 

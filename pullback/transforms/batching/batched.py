@@ -71,7 +71,16 @@ def _made_like(name: str) -> Any:
 class Batched(Wrapper):
     """One tensor for each sample of a batch, see above."""
 
-    __slots__ = ()
+    __slots__ = ("batch_dim",)
+
+    @property
+    def place(self) -> int:
+        """Where the batch stands among the dims of the tensor that the user gave."""
+        return getattr(self, "batch_dim", 0)
+
+    def spread_out(self) -> Tensor:
+        """The physical tensor with its batch there."""
+        return ops.movedim(self.physical, 0, self.place) if self.place else self.physical
 
     _array = property(_refusing(CONTROL_FLOW))
     item = __float__ = __int__ = __index__ = __complex__ = _refusing(ITEM)
