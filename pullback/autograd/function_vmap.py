@@ -62,11 +62,17 @@ def _holds_within(level: Any, x: Any) -> bool:
 
 
 def _each(x: Any, function: Any) -> Any:
-    """Lists, tuples and dicts with a function's value in place of each thing in them."""
+    """Lists, tuples and dicts with a function's value in place of each thing in them; themselves if all
+    stay."""
     if isinstance(x, (list, tuple)):
         made = [_each(item, function) for item in x]
+        if all(a is b for a, b in zip(made, x, strict=True)):
+            return x
         return type(x)(*made) if hasattr(x, "_fields") else type(x)(made)
-    return {key: _each(item, function) for key, item in x.items()} if isinstance(x, dict) else function(x)
+    if isinstance(x, dict):
+        found = {key: _each(item, function) for key, item in x.items()}
+        return x if all(found[key] is x[key] for key in x) else found
+    return function(x)
 
 
 def _by_staticmethod(cls: Any, level: Any, args: tuple[Any, ...]) -> Any:

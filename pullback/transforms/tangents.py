@@ -121,17 +121,15 @@ class Tangents(Interpreter):
         while isinstance(x, Wrapper):
             tangent = x.level.front(tangent)
             x = x.physical
-        tangents_of(x, True)[self] = ops.clone(tangent) if self._is_given(tangent) else tangent
-
-    def _is_given(self, tangent: Any) -> bool:
-        """Whether a tangent is the user's tensor itself, which writes to its dual will change."""
-        return tangent is not None and self.given.get(id(tangent)) is tangent
+        given = self.given.get(id(tangent)) is tangent  # the user's: what else has it gets a copy
+        tangents_of(x, True)[self] = ops.clone(tangent) if given else tangent
 
     def replace(self, p: Tensor, tangent: Tensor) -> None:
         """Gives a tensor that owns its memory another tangent. One that the user made the dual of is
         written to, where no gradient flows, and stays."""
         before = tangents_of(p, True).get(self)
-        if self._is_given(before) and not (tangent.requires_grad or before.requires_grad):
+        given = self.given.get(id(before))
+        if given is not None and given is before and not (tangent.requires_grad or before.requires_grad):
             apply_below(_COPY, (before, tangent, False), IN_PLACE)
             tangent = _engine.alias(before)
             self.given[id(tangent)] = tangent
@@ -150,8 +148,8 @@ class Tangents(Interpreter):
                 x = level.lifted(level.front(x))
         made = same(x)
         self.carry(made, tangent)
-        if type(tangent) is Tensor and type(made) is Tensor and tangent.stride() == made.stride():
-            self.given[id(tangent)] = tangent
+        if type(tangent) is type(made) is Tensor and tangent._layout.strides == made._layout.strides:
+            self.given[id(tangent)] = tangent  # writes to the dual reach it
         return made
 
     def carries(self, x: Any) -> bool:

@@ -436,3 +436,137 @@ def test_passes_gradcheck():
     x = leaf([0.5, -1.5], torch.float64)
     assert torch.autograd.gradcheck(Cube.apply, (x,))
     assert torch.autograd.gradgradcheck(Cube.apply, (x,))
+
+
+# ------------------------------------------------------------------------- arguments and transforms
+
+
+class Scaled(torch.autograd.Function):
+    """Has a default argument, and saves by `setup_context`."""
+
+    @staticmethod
+    def forward(x, k=3):
+        return x * k
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.k = inputs[1]
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.k, None
+
+
+def test_inputs_have_the_default_arguments():
+    for arguments, factor in (((), 3.0), ((5,), 5.0)):
+        x = leaf(2.0)
+        Scaled.apply(x, *arguments).backward()
+        assert x.grad.item() == factor
+    x = leaf(2.0)
+    Scaled.apply(x, k=4).backward()
+    assert x.grad.item() == 4.0
+    with pytest.raises(TypeError, match="missing a required argument: 'x'"):
+        Scaled.apply(k=3)
+
+
+def test_a_vmap_staticmethod_is_told_where_the_batch_stands():
+    seen = []
+
+    class Copy(torch.autograd.Function):
+        @staticmethod
+        def forward(x, more=None):
+            return x.clone()
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def vmap(info, in_dims, x, more):
+            seen.append((info.batch_size, in_dims, x.shape if isinstance(x, torch.Tensor) else x[0].shape))
+            return (x, in_dims[0]) if isinstance(x, torch.Tensor) else (x[0], in_dims[0][0])
+
+    x = torch.arange(15.0).reshape(3, 5)
+    for dim in (1, -1):
+        assert torch.equal(torch.vmap(Copy.apply, in_dims=dim)(x), x.t())
+    assert torch.equal(torch.vmap(lambda r: Copy.apply([r, torch.ones(3)]), in_dims=1)(x), x.t())
+    assert torch.equal(torch.vmap(lambda r: Copy.apply((r, r)))(x), x)
+    assert torch.equal(torch.vmap(lambda r: Copy.apply(r, {"a": r}), in_dims=1)(x), x.t())
+    assert seen == [
+        (5, (1, None), (3, 5)),
+        (5, (1, None), (3, 5)),
+        (5, ([1, None], None), (3, 5)),
+        (3, ((0, 0), None), (3, 5)),
+        (5, (1, {"a": 1}), (3, 5)),
+    ]
+
+
+def dual_tangents(function, *others):
+    """What `jvp` of a Function is handed for a dual number and further arguments."""
+    forward_ad = torch.autograd.forward_ad
+    with forward_ad.dual_level():
+        x = forward_ad.make_dual(torch.tensor(2.0), torch.tensor(1.0))
+        return forward_ad.unpack_dual(function.apply(x, *others)).tangent
+
+
+def test_jvp_gets_none_for_what_has_no_tangent():
+    seen = []
+
+    class Times(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, n):
+            ctx.save_for_backward(x)
+            ctx.save_for_forward(*([n] if isinstance(n, torch.Tensor) and n.is_floating_point() else []))
+            return x * n
+
+        @staticmethod
+        def jvp(ctx, t, u):
+            seen.append((u if u is None else u.item(), [s.item() for s in ctx.saved_tensors]))
+            return t * 3
+
+    for other in (torch.tensor(3), torch.tensor(True), 3, torch.tensor(4.0)):
+        assert dual_tangents(Times, other).item() == 3.0
+    assert seen == [(None, []), (None, []), (None, []), (0.0, [4.0])]
+
+
+# ----------------------------------------------------------------------------------- dual numbers
+
+
+def test_a_write_to_a_dual_reaches_the_tangent_it_was_made_of():
+    forward_ad = torch.autograd.forward_ad
+    p, t = torch.ones(2), torch.ones(2)
+    with forward_ad.dual_level():
+        d = forward_ad.make_dual(p, t)
+        d *= 2
+        assert p.tolist() == t.tolist() == [2.0, 2.0]
+        assert forward_ad.unpack_dual(d).tangent.data_ptr() == t.data_ptr()
+        t.mul_(3)
+        assert forward_ad.unpack_dual(d).tangent.tolist() == [6.0, 6.0]
+        v = d[0]
+        v *= 5
+        assert t.tolist() == [30.0, 6.0]
+        assert forward_ad.unpack_dual(v).tangent.item() == 30.0
+
+
+def test_results_do_not_share_the_tangent_of_a_dual():
+    forward_ad = torch.autograd.forward_ad
+    t = torch.ones(2)
+    with forward_ad.dual_level():
+        d = forward_ad.make_dual(torch.ones(2), t)
+        more, twice = d + 1, d * 2
+        view = d.view(2, 1)
+        d *= 7
+        assert forward_ad.unpack_dual(more).tangent.tolist() == [1.0, 1.0]
+        assert forward_ad.unpack_dual(twice).tangent.tolist() == [2.0, 2.0]
+        assert forward_ad.unpack_dual(view).tangent.tolist() == [[7.0], [7.0]]
+    assert t.tolist() == [7.0, 7.0]
+
+
+def test_a_tangent_laid_out_otherwise_is_not_written_to():
+    forward_ad = torch.autograd.forward_ad
+    t = torch.ones(2, 3).t()
+    with forward_ad.dual_level():
+        d = forward_ad.make_dual(torch.ones(3, 2), t)
+        d *= 2
+        assert forward_ad.unpack_dual(d).tangent.tolist() == [[2.0, 2.0]] * 3
+    assert t.tolist() == [[1.0, 1.0]] * 3

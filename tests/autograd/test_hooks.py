@@ -414,3 +414,25 @@ def test_hooks_on_saved_tensors_leave_tangents_alone():
         found = fw.unpack_dual(slope(fw.make_dual(x, v))).tangent
     (expected,) = torch.autograd.grad((slope(x) * v).sum(), x)
     assert torch.allclose(found, expected)
+
+
+def test_post_accumulate_hooks_come_before_those_of_the_node():
+    x, log = torch.ones(2, requires_grad=True), []
+    node = x.view_as(x).grad_fn.next_functions[0][0]
+    node.register_hook(lambda grads, given: log.append("node"))
+    x.register_post_accumulate_grad_hook(lambda t: log.append("tensor"))
+    x.sum().backward()
+    assert log == ["tensor", "node"]
+
+
+def test_second_derivatives_are_at_what_was_unpacked():
+    def twice(t):
+        return 2 * t
+
+    with torch.autograd.graph.saved_tensors_hooks(twice, lambda t: t):
+        a = leaf([1.0])
+        s = (a**3).sum()
+    (g,) = torch.autograd.grad(s, a, create_graph=True)
+    check(g, [12.0])
+    g.sum().backward()
+    check(a.grad, [12.0])

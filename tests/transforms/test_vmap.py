@@ -500,3 +500,36 @@ def test_nonzero_static():
         [[[0, 1], [1, 0], [-1, -1]], [[0, 0], [0, 1], [1, 0]]],
     )
     assert torch.vmap(lambda x: torch.nonzero_static(x, size=2))(torch.zeros(3, 0, 2)).shape == (3, 2, 2)
+
+
+# ------------------------------------------------------------------------------------------ random
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: torch.normal(0.0, 1.0, (8,)),
+        lambda x: torch.bernoulli(torch.full((32,), 0.5)),
+        lambda x: torch.bernoulli(torch.zeros(32), 0.5),
+        lambda x: torch.rand(8),
+        lambda x: torch.randint(1000, (8,)),
+        lambda x: torch.randperm(32),
+        lambda x: torch.rand_like(torch.zeros(8)),
+        lambda x: torch.multinomial(torch.ones(32), 16),
+    ],
+)
+def test_each_sample_draws_its_own_numbers_or_the_same(draw):
+    x = torch.zeros(2)
+    different = torch.vmap(draw, randomness="different")(x)
+    assert not torch.equal(different[0], different[1])
+    same = torch.vmap(lambda s: draw(s) + s, randomness="same")(x)
+    assert torch.equal(same[0], same[1])
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        torch.vmap(draw)(x)
+
+
+def test_chunks_draw_the_same_numbers():
+    found = torch.vmap(lambda x: x + torch.rand(3), randomness="same", chunk_size=2)(torch.zeros(5, 3))
+    assert all(torch.equal(row, found[0]) for row in found)
+    apart = torch.vmap(lambda x: x + torch.rand(3), randomness="different", chunk_size=2)(torch.zeros(5, 3))
+    assert not torch.equal(apart[0], apart[2])

@@ -3,12 +3,12 @@
 #
 # `autograd.Function` makes a node of a subclass and calls `connect` (its inputs), `save_tensors`, and
 # `set_outputs`; `custom_node` is all of it for a plain Python callable. The rest are small doors to fields
-# that only compiled code sees: `mark_view`, `detach_inplace`, `set_array`, `tangents_of` and their kin.
+# that only compiled code sees: `mark_view`, `detach_inplace`, `move_to`, `tangents_of` and their kin.
 #
 # From other parts: Node, output_of, rare_of, sequence, NODE_CUSTOM (nodes.pxi); keep, keep_result,
 # SavedTensor, unpack_entry, FREED (saved.pxi); detached, Tensor (tensor.pxi); history (dispatch.pxi);
-# check_writable, geometry, give_node, hang, storage, VIEW, VIEW_CUSTOM, VIEW_MULTI (inplace.pxi); unsure
-# (tapes.pxi); anomaly, _anomaly (_engine.pyx).
+# bump_version, check_alone, check_writable, geometry, give_node, hang, set_memory, storage, VIEW, VIEW_CUSTOM,
+# VIEW_MULTI (inplace.pxi); unsure (tapes.pxi); anomaly, _anomaly (_engine.pyx).
 
 def custom_node(custom, label, edges, outputs):
     """A node around a Python callable `custom(node, grads) -> gradients of the inputs`.

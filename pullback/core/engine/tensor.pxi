@@ -11,8 +11,8 @@
 # leave_live, Link, live_tensors, Node, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
 # _check_value_access (levels.pxi); accumulator, apply_pointwise, DisableTorchFunction, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
-# indexed_view, refresh_view, storage, version_of, view_tensor, write_indexed (inplace.pxi); backward_scalar
-# (backward.pxi); note_made, unsure (tapes.pxi); unfollowed (gradients.pxi); bare, install_new, lazy_dict,
+# indexed_view, refresh_view, set_memory, storage, version_of, view_tensor, write_indexed (inplace.pxi);
+# backward_scalar (backward.pxi); note_made, unsure (tapes.pxi); unfollowed (gradients.pxi); bare, install_new, lazy_dict,
 # pb_thread (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne

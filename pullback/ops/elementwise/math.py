@@ -46,11 +46,13 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 def _log1p_kernel(self: Any) -> Any:
-    """NumPy's is not accurate for small complex numbers."""
+    """NumPy's is not accurate for small complex numbers; the square of large ones overflows."""
     if self.dtype.kind != "c":
         return np.log1p(self)
     x, y = self.real, self.imag
-    return (np.log1p(x * (2 + x) + y * y) / 2 + 1j * np.arctan2(y, 1 + x)).astype(self.dtype)
+    square = x * (2 + x) + y * y
+    real = np.where(abs(square) < 0.5, np.log1p(square) / 2, np.log(self + 1).real)
+    return (real + 1j * np.arctan2(y, 1 + x)).astype(self.dtype)
 
 
 exp = _math(
