@@ -284,7 +284,7 @@ def _positional(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, An
 
 
 def _with_defaults(cls: type[Function], args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of a Function with `setup_context`, whose `inputs` have the defaults of `forward`, too."""
+    """The arguments of a Function with `setup_context`, whose `inputs` have `forward`'s defaults, too."""
     code, defaults = getattr(cls.forward, "__code__", None), getattr(cls.forward, "__defaults__", None)
     if code is None or not defaults or len(args) >= code.co_argcount:
         return args

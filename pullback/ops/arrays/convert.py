@@ -74,7 +74,7 @@ def _leaf_types(data: Any, seen: set[type], depth: int = 0) -> set[type]:
 def _check_depth(data: Any, depth: int) -> None:
     """An error for sequences nested too deeply, as those are that contain themselves."""
     if depth > 128:
-        if type(data) in (list, tuple) and any(item is data for item in data[1:]):
+        if type(data) in (list, tuple) and data[0] is not data and any(item is data for item in data):
             raise TypeError("new(): self-referential lists are incompatible")
         raise ValueError(f"too many dimensions '{type(data).__name__}'")
 

@@ -220,9 +220,9 @@ def _check_sample(sample: Tensor, size: Any, stride: Any, offset: int) -> None:
         raise RuntimeError(
             f"result = tensor.as_strided({list(size)}, {list(stride)}, {here + offset}) can access memory "
             f"outside of `tensor`. `result` can access some memory in range [{here + offset}, "
-            f"{here + last + 1}], but `tensor` can only access some memory in range [{here}, {here + end + 1}]."
-            " This is not supported inside of vmap, please try to rewrite the `as_strided` call as a sequence "
-            "of PyTorch view operations"
+            f"{here + last + 1}], but `tensor` can only access some memory in range [{here}, "
+            f"{here + end + 1}]. This is not supported inside of vmap, please try to rewrite the "
+            "`as_strided` call as a sequence of PyTorch view operations"
         )
 
 
