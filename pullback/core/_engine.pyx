@@ -168,8 +168,8 @@ cdef extern from * nogil:
     __attribute__((tls_model("initial-exec")))   /* a few bytes: no call to find them */
     #endif
     static PB_THREAD_LOCAL struct {
-        int grad, inference, level, saved_hooks, tangents; void *task, *recorder;
-    } pb_thread = {1, 0, 0, 0, 0, NULL, NULL};
+        int grad, inference, level, saved_hooks, tangents; void *task, *recorder, *interpreters;
+    } pb_thread = {1, 0, 0, 0, 0, NULL, NULL, NULL};
     """
     ctypedef struct ThreadState:
         int grad        # record a graph?
@@ -179,6 +179,7 @@ cdef extern from * nogil:
         int tangents    # interpreters on the stack that hang something on tensors
         void* task      # the backward pass under way, a Task
         void* recorder  # what notes the ops of a function, a Recorder
+        void* interpreters   # all on the stack, a list that the thread's own dict keeps
     ThreadState pb_thread
 
 cdef bint anomaly = False       # keep tracebacks; for all threads, as a pass may use graphs of others
@@ -236,6 +237,31 @@ cdef extern from *:
     """
     object bare(object cls)
     void install_new(type, void* fill)
+
+# Tensors that stand for others are of a Python class: its slots `level` and `physical` are read directly.
+cdef extern from *:
+    """
+    #include <structmember.h>
+    static PyTypeObject* pb_stand_in_type;
+    static Py_ssize_t pb_level_offset, pb_physical_offset;
+    static Py_ssize_t pb_offset_of(PyObject* type, const char* name) {
+        PyObject* slot = PyDict_GetItemString(((PyTypeObject*)type)->tp_dict, name);
+        return ((PyMemberDescrObject*)slot)->d_member->offset;
+    }
+    static void install_stand_in(PyObject* type) {
+        pb_level_offset = pb_offset_of(type, "level");
+        pb_physical_offset = pb_offset_of(type, "physical");
+        Py_INCREF(type);
+        pb_stand_in_type = (PyTypeObject*)type;
+    }
+    #define stands_in(t) (pb_stand_in_type && PyObject_TypeCheck((t), pb_stand_in_type))
+    #define level_slot(t) ((PyObject**)((char*)(t) + pb_level_offset))
+    #define physical_slot(t) ((PyObject**)((char*)(t) + pb_physical_offset))
+    """
+    void install_stand_in(object type)
+    bint stands_in(object t)
+    PyObject** level_slot(object t)
+    PyObject** physical_slot(object t)
 
 # Ops are called by `vectorcall`, as methods too, which Cython has no words for.
 cdef extern from *:

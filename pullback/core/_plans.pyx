@@ -192,6 +192,9 @@ cdef enum:
     TAG_TEXT = 8
     TAG_SLICE = 9
 
+cdef enum:
+    MOST_CLASSES = 512  # that keys may name: of what is an int or a tuple, and more
+
 
 cdef int put(int64_t* words, int at, object x):
     """Writes an argument into a key from place `at` on; the next free place, -1 if it cannot be written."""
@@ -213,19 +216,19 @@ cdef int put(int64_t* words, int at, object x):
     if x is None or x is True or x is False or x is Ellipsis or type(x) in _IDENTITIES:
         words[at], words[at + 1] = TAG_OBJECT, <int64_t><PyObject*>x
         return at + 2
-    if type(x) is int:
-        words[at] = TAG_INT
+    if isinstance(x, int):
+        words[at] = of_class(TAG_INT, x, int)
         words[at + 1] = PyLong_AsLongLongAndOverflow(x, &overflow)
-        return -1 if overflow else at + 2
-    if type(x) is float:
+        return -1 if overflow or words[at] < 0 else at + 2
+    if isinstance(x, float):
+        words[at] = of_class(TAG_FLOAT, x, float)
         number = PyFloat_AS_DOUBLE(x)
-        words[at] = TAG_FLOAT
         memcpy(words + at + 1, &number, sizeof(double))
-        return at + 2
-    if type(x) is tuple or type(x) is list or type(x) is Size:
+        return -1 if words[at] < 0 else at + 2
+    if isinstance(x, (tuple, list)):
         words[at] = put_length(x)
-        at += 1
-        for item in x:
+        at = -1 if words[at] < 0 else at + 1
+        for item in x if at >= 0 else ():
             at = put(words, at, item)
             if at < 0:
                 return -1
@@ -247,9 +250,31 @@ cdef int put(int64_t* words, int at, object x):
 
 
 cdef int64_t put_length(object x):
-    """The word that begins a list, a tuple or a Size in a key."""
-    cdef int tag = TAG_LIST if type(x) is list else TAG_TUPLE if type(x) is tuple else TAG_SIZE
-    return tag | <int64_t>len(x) << 8
+    """The word that begins a list, a tuple or a Size in a key; -1 if there is more to it than its items."""
+    cdef int64_t count = <int64_t>len(x) << 8
+    if type(x) is list:
+        return TAG_LIST | count
+    if type(x) is Size:
+        return TAG_SIZE | count
+    if not isinstance(x, tuple) or type(x).__basicsize__ != tuple.__basicsize__ or type(x).__dictoffset__:
+        return -1
+    return of_class(TAG_TUPLE | count, x, tuple)
+
+
+cdef int64_t of_class(int64_t tag, object x, object plain):
+    """A word for an argument of a kind, with its class if that is not the plain one; -1 for one too many."""
+    cdef object kind = type(x)
+    if kind is plain:
+        return tag
+    place = _classes.get(kind)
+    if place is None:
+        if len(_classes) == MOST_CLASSES:
+            return -1
+        place = _classes[kind] = len(_classes) + 1
+    return tag | <int64_t>place << 48
+
+
+cdef dict _classes = {}     # the numbers that stand for classes in keys
 
 
 cdef set _IDENTITIES = {type(DTYPES[0]), memory_format}

@@ -134,6 +134,10 @@ def _checked_dim(func: Any, in_dims: InDims, x: Any, dim: Any) -> int | None:
     """The batch dim of one argument, not negative."""
     if dim is None:
         return None
+    if type(dim) is int and isinstance(x, Tensor):
+        ndim = x._layout.ndim
+        if -ndim <= dim < ndim:
+            return dim % ndim
     start = f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={dim} for"
     if type(dim) is not int:
         raise ValueError(
@@ -144,13 +148,10 @@ def _checked_dim(func: Any, in_dims: InDims, x: Any, dim: Any) -> int | None:
             f"{start} an input but the input is of type {type(x)}. We cannot vmap over non-Tensor "
             "arguments, please use None as the respective in_dim"
         )
-    ndim = x.ndim
-    if not -ndim <= dim < ndim:
-        raise ValueError(
-            f"{start} some input, but that input is a Tensor of dimensionality {ndim} so expected in_dim "
-            f"to satisfy -{ndim} <= in_dim < {ndim}."
-        )
-    return dim % ndim
+    raise ValueError(
+        f"{start} some input, but that input is a Tensor of dimensionality {x.ndim} so expected in_dim "
+        f"to satisfy -{x.ndim} <= in_dim < {x.ndim}."
+    )
 
 
 def batch_size(flat: list[Any], dims: list[Any]) -> int:

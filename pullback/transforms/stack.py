@@ -49,6 +49,11 @@ class Interpreter:
     size: int
     """The number of samples, where `spreads`."""
 
+    signature: tuple[Any, ...] | None = None
+    """What `process` depends on besides the arguments and what hangs on them: numbers and texts. With it
+    the engine does what an op has become here, or a function of ops, again without asking. None for a level
+    that looks at more, or leaves more than results and what hangs on these."""
+
     # ---- what becomes of an op
 
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:
@@ -120,6 +125,7 @@ class Interpreter:
 # ---------------------------------------------------------------------------- tensors of a level
 
 
+@_engine.stand_ins
 class Wrapper(Tensor):
     """A tensor of an interpreter: it stands at `level` for `physical`, a tensor of the level below.
 

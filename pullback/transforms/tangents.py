@@ -18,7 +18,7 @@ from typing import Any
 
 from pullback import ops
 from pullback.core import _engine
-from pullback.core._engine import IN_PLACE, Op, Tensor, apply_below, carries, tangents_of
+from pullback.core._engine import IN_PLACE, Op, Tensor, apply_below, carries, tangents_of, unrecordable
 from pullback.core.modes import enable_grad
 from pullback.transforms import stack
 from pullback.transforms.leaves import gradients, leaf, same
@@ -87,6 +87,7 @@ class Tangents(Interpreter):
     """The interpreter of one level of forward mode."""
 
     hangs = True
+    signature = ()
 
     def __init__(self) -> None:
         self.given: dict[int, Tensor] = {}  # by their ids the tangents that duals were made of
@@ -98,10 +99,10 @@ class Tangents(Interpreter):
         tangents = tangents_of(p)
         found = tangents.get(self, _MISSING) if tangents else _MISSING
         if found is _MISSING:
-            base = p._base
-            if base is None or not carries(base, self):
+            owner = _engine.seen_owner(p, self)
+            if owner is None:
                 return None
-            found = tangents_of(p, True)[self] = Seen(p, base)
+            found = tangents_of(p, True)[self] = Seen(p, owner)
         return found.now(self) if type(found) is Seen else found
 
     def tangent(self, x: Any) -> Any:
@@ -196,7 +197,7 @@ class Tangents(Interpreter):
         for x, tangent in zip(outputs, tangents, strict=True):
             if tangent is not None:
                 self.carry(x, tangent)
-                if op.view and x._base is not None:
+                if op.view and not isinstance(x, Wrapper) and _engine.is_view(x):
                     tangents_of(x)[self] = Seen(x, args[0], tangents_of(x)[self], self)
         return result
 
@@ -214,6 +215,7 @@ class Tangents(Interpreter):
     def _write(self, op: Op, args: tuple[Any, ...], tangent: Any) -> Any:
         """The op in place. Tangents are never written to: the target, or the tensor that it is a view
         of, gets a new one, which its views will see."""
+        unrecordable("a tangent that changes")
         target = args[0]
         apply_below(op, args, IN_PLACE)
         p = bottom(target)

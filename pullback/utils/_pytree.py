@@ -8,6 +8,7 @@ is its opposite. A node type is known by its `NodeDef` in SUPPORTED_NODES; what 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import json
 from collections import OrderedDict, defaultdict, deque
@@ -436,14 +437,21 @@ def _flatten_into(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
             leaves.append(tree)
             return LEAF
         children, context = SUPPORTED_NODES[kind].flatten_fn(tree)
-    specs = []
+    specs, flat = [], kind is tuple or kind is list
     for child in children:
         if is_leaf is None and type(child) not in SUPPORTED_NODES and not isinstance(child, tuple):
             leaves.append(child)
             specs.append(LEAF)
         else:
             specs.append(_flatten_into(child, leaves, is_leaf))
-    return TreeSpec(kind, context, specs)
+            flat = flat and specs[-1] is LEAF
+    return _flat(kind, len(specs)) if flat else TreeSpec(kind, context, specs)
+
+
+@functools.lru_cache(256)
+def _flat(kind: Any, count: int) -> TreeSpec:
+    """The shape of a tuple or list of so many leaves: one object, since most trees have it."""
+    return TreeSpec(kind, None, [LEAF] * count)
 
 
 def tree_flatten(tree: PyTree, is_leaf: Callable[[PyTree], bool] | None = None) -> tuple[list[Any], TreeSpec]:
@@ -520,7 +528,7 @@ def _broadcast_to_and_flatten(
 
     None if the tree does not fit.
     """
-    if (is_leaf is not None and is_leaf(tree)) or tree_is_leaf(tree):
+    if tree is None or type(tree) is int or (is_leaf is not None and is_leaf(tree)) or tree_is_leaf(tree):
         return [tree] * treespec.num_leaves
     if treespec.type is None:
         return None

@@ -159,6 +159,18 @@ def carries(Tensor t, level):
     return t.base is not None and t.base.tangents is not None and t.base.tangents.get(level) is not None
 
 
+def is_view(Tensor t):
+    """Whether a result of an op is a view: that follows from the op."""
+    return t.base is not None
+
+
+def seen_owner(Tensor t, level):
+    """The tensor that `t` is a view of, if that has a tangent of a level; else None."""
+    if t.base is None or t.base.tangents is None or t.base.tangents.get(level) is None:
+        return None
+    return t.base   # tapes are for tensors alone of which this is not so: no door
+
+
 def tangents_now(Tensor t):
     """The tangents of a tensor by level, as they are now; None if it has none."""
     cdef dict found = {}

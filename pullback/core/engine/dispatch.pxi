@@ -164,7 +164,7 @@ cdef object dispatch(Op op, PyObject** argv, object out):
         if overriding(args if out is None or out is _IN_PLACE else args + (out,)):
             return torch_function(op, args, _given(op, args), {} if out is None else {"out": out})
     if pb_thread.level:
-        return through_levels(op, as_tuple(argv, op.nparams), out)
+        return through_levels(op, argv, out)
     return apply(op, argv, out)
 
 
@@ -211,10 +211,10 @@ def apply_below(Op op, tuple args, out=None):
     """The op at the present level: what interpreters call once they have done their part."""
     cdef PyObject* argv[MAX_PARAMS]
     cdef Py_ssize_t i
-    if pb_thread.level:
-        return through_levels(op, args, out)
     for i in range(op.nparams):
         argv[i] = <PyObject*>args[i]
+    if pb_thread.level:
+        return through_levels(op, argv, out)
     return apply(op, argv, out)
 
 

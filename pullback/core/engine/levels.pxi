@@ -1,22 +1,24 @@
 # The stack of transforms.
 #
 # Each thread has a list of interpreters, of which the lowest `pb_thread.level` are active. An op goes to the
-# top one of these (`through_levels`), with the level below in force while it does its part: those that are at
+# top one of these (`processed`), with the level below in force while it does its part: those that are at
 # work stay on the list, above the active ones. What is entered meanwhile must not wake them, so it puts them
 # aside until it is left. What an interpreter is stands in transforms/stack.py. Read `through_levels`, then
 # `entered`.
 #
-# From other parts: Op (op.pxi); Tensor (tensor.pxi); unsure (tapes.pxi); pb_thread (_engine.pyx).
+# From other parts: Op, as_tuple (op.pxi); Tensor (tensor.pxi); by_tape, may_tape, unsure (tapes.pxi);
+# pb_thread (_engine.pyx).
 
 _levels = threading.local()
 
 
 cdef list interpreters():
     """All interpreters on the list of this thread, active or at work."""
-    cdef list found = getattr(_levels, "interpreters", None)
-    if found is None:
+    cdef list found
+    if pb_thread.interpreters == NULL:
         found = _levels.interpreters = []
-    return found
+        pb_thread.interpreters = <void*>found
+    return <list>pb_thread.interpreters
 
 
 def levels():
@@ -24,7 +26,14 @@ def levels():
     return interpreters()[:pb_thread.level]
 
 
-cdef object through_levels(Op op, tuple args, object out):
+cdef object through_levels(Op op, PyObject** argv, object out):
+    """An op while the stack is not empty: by its tape, or by the top interpreter."""
+    if out is None and may_tape(&op.tally):
+        return by_tape(op, &op.tally, False, argv, op.nparams, NULL)
+    return processed(op, as_tuple(argv, op.nparams), out)
+
+
+cdef object processed(Op op, tuple args, object out):
     """Lets the top interpreter do the op, with the level below in force meanwhile."""
     cdef int level = pb_thread.level
     pb_thread.level = level - 1
@@ -32,6 +41,15 @@ cdef object through_levels(Op op, tuple args, object out):
         return interpreters()[level - 1].process(op, args, out)
     finally:
         pb_thread.level = level
+
+
+cdef int place_of(PyObject* interpreter) noexcept:
+    """Where an interpreter stands among the active ones, -1 for one that is not active."""
+    cdef int i
+    for i in range(pb_thread.level):
+        if <PyObject*>(<list>pb_thread.interpreters)[i] == interpreter:
+            return i
+    return -1
 
 
 def at_level_below(function, *args):
@@ -53,7 +71,8 @@ cdef class entered:
         self.interpreter = interpreter
 
     def __enter__(self):
-        unsure("a transform")
+        if self.interpreter.signature is None:
+            unsure("a transform")
         cdef list all = interpreters()
         self.aside = all[pb_thread.level:]
         all[pb_thread.level:] = [self.interpreter]
@@ -78,7 +97,8 @@ cdef class within:
         self.chosen = list(chosen)
 
     def __enter__(self):
-        unsure("a transform")
+        if any([interpreter.signature is None for interpreter in self.chosen]):
+            unsure("a transform")
         cdef list all = interpreters()
         self.before, self.level = all[:], pb_thread.level
         all[:] = self.chosen

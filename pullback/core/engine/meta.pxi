@@ -5,7 +5,7 @@
 # to be refused, and the shape follows. Read `meta_pointwise`, then `compute_meta`.
 #
 # From other parts: Op, as_tuple, MAX_PARAMS (op.pxi); _check_broadcast, compute_pointwise (pointwise.pxi);
-# Tensor, wrap (tensor.pxi); compute, plan_of (dispatch.pxi).
+# Tensor, wrap (tensor.pxi); plan_of (dispatch.pxi).
 
 cdef object meta_pointwise(Op op, PyObject** argv, int n):
     """The array of an elementwise op: the dtype of a run on one element, the operands' shapes broadcast."""
@@ -36,10 +36,7 @@ cdef object _single(ndarray a):
 
 
 cdef object compute_meta(Op op, PyObject** argv):
-    """The arrays of an op that is not elementwise.
-
-    By its meta rule, or that of reductions, or, at last, computed on zeros.
-    """
+    """The arrays of an op that is not elementwise: as its `prepare` says, or its meta rule."""
     cdef tuple args = as_tuple(argv, op.nparams)
     cdef PyObject* values[MAX_PARAMS]
     if op.prepare_rule is not None:
@@ -54,32 +51,6 @@ cdef object compute_meta(Op op, PyObject** argv):
                               [(<Tensor>t).array if isinstance(t, Tensor) else t for t in x]
                               if type(x) in (list, tuple) and op.kinds[i] == "L" else x
                               for i, x in enumerate(args)])
-    if op.ntensors == 1 and "dim" in op.params and "keepdim" in op.params:
-        found = _meta_reduction(op, args)
-        if found is not None:
-            return found
-    results = compute(op, argv)
-    if isinstance(results, (tuple, list)):
-        return [meta_array(np.shape(r), np.asarray(r).dtype) for r in results]
-    return meta_array(np.shape(results), np.asarray(results).dtype)
-
-
-cdef object _meta_reduction(Op op, tuple args):
-    """The arrays of a reduction: dtypes from a run on one element, shapes from `dim` and `keepdim`."""
-    cdef PyObject* argv[MAX_PARAMS]
-    cdef int i, place = op.tensor_params[0]
-    cdef object a = (<Tensor>args[place]).array
-    single = tuple([wrap(_single(a)) if i == place else x for i, x in enumerate(args)])
-    for i in range(op.nparams):
-        argv[i] = <PyObject*>single[i]
-    results = compute(op, argv)
-    dim, keepdim = args[op.params.index("dim")], args[op.params.index("keepdim")]
-    dims = range(a.ndim) if dim is None or dim == () or dim == [] else [dim] if isinstance(dim, int) else dim
-    dims = {d % a.ndim for d in dims} if a.ndim else set()
-    shape = tuple([1 if d in dims else n for d, n in enumerate(a.shape) if keepdim or d not in dims])
-    many = isinstance(results, (tuple, list))
-    arrays = [np.asarray(r) for r in (results if many else (results,))]
-    if any(r.ndim != len(shape) for r in arrays):
-        return None
-    made = tuple([meta_array(shape, r.dtype) for r in arrays])
-    return made if many else made[0]
+    raise NotImplementedError(f"aten::{op.__name__}: attempted to run this operator with Meta tensors, but there "
+                              "was no fake impl or Meta kernel registered: the shape of its result depends on "
+                              "numbers, of which a meta tensor has none")

@@ -34,7 +34,7 @@ cdef enum Promotion:
     PROMOTE_SAME, PROMOTE_FLOAT, PROMOTE_NONE
 
 
-cdef struct Tally:     # of a rule or composite: signatures with a tape, and without, see tapes.pxi
+cdef struct Tally:     # of a rule, a composite, or an op at a level: signatures with a tape, and without, see tapes.pxi
     int recorded, refused
 
 
@@ -121,6 +121,7 @@ cdef class Op:
     cdef int saved_param[MAX_SAVED]
     cdef unsigned int saved_mask[MAX_SAVED]
     cdef list saved_names
+    cdef Tally tally
     cdef void* vectorcall             # Python calls ops by this: no tuple, no dict, no bound method
 
     def __init__(self, str name, kernel, tuple params, tuple defaults, str kinds, *, str public_name=None,

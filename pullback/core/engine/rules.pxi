@@ -91,7 +91,7 @@ cdef object call_rule(object which, Node node, object g, list grads, unsigned in
             Py_INCREF(value)
             argv[i] = <PyObject*>value
             k += 1
-        if not pb_thread.grad and not rule.sees_node and may_tape(&rule.tally):
+        if not rule.sees_node and may_tape(&rule.tally):
             return by_tape(rule.function, &rule.tally, True, argv, rule.count, NULL)
         return PyObject_Vectorcall(rule.function, argv, rule.count, NULL)
     finally:

@@ -98,15 +98,31 @@ cdef class Item:
     cdef int slot                 # -1 for none
     cdef object constant
     cdef list items
-    cdef object kind              # of several items: the class they stand in
+    cdef object kind              # of several items: the class they stand in; of a stand-in: its class
+    cdef int place                # of a stand-in: its level, among the active ones; else -1
+    cdef int argument             # an input that is returned as it was given, else -1
+    cdef list hanging             # (place of a level, Item): tangents that are hung on what is in the slot
+
+    def __cinit__(self):
+        self.slot = self.place = self.argument = -1
 
 
-cdef object given(Item item, PyObject** slots):
+cdef object given(Item item, PyObject** slots, PyObject** arguments):
+    cdef Item part
+    cdef object found
+    if item.argument >= 0:
+        return <object>arguments[item.argument]
     if item.slot >= 0:
-        return <object>slots[item.slot]
+        found = <object>slots[item.slot]
+        if item.hanging is not None:
+            for place, part in item.hanging:
+                tangents_of(<Tensor>found, True)[interpreters()[place]] = given(part, slots, arguments)
+        return found
+    if item.place >= 0:
+        return stand_in(item.kind, interpreters()[item.place], given(<Item>item.items[0], slots, arguments))
     if item.items is None:
         return item.constant
-    cdef list found = [given(<Item>part, slots) for part in item.items]
+    found = [given(part, slots, arguments) for part in item.items]
     return found if item.kind is list else _new_tuple(item.kind, found)
 
 
@@ -150,10 +166,11 @@ cdef class Recorder:
     cdef int count, ninputs
     cdef list met             # tensors by slot, and how they were then
     cdef list made            # tensors that were made of what is no tensor
+    cdef dict arguments       # places of the inputs, by the address of what was given
     cdef bint wrote, firm     # an op was in place; a step cannot be taken back
 
     def __cinit__(self):
-        self.steps, self.slots, self.met, self.made = [], {}, [], []
+        self.steps, self.slots, self.met, self.made, self.arguments = [], {}, [], [], {}
 
     cdef int refuse(self, str reason) except -1:
         if self.reason is None:
@@ -206,9 +223,8 @@ cdef class Recorder:
         """What a value in a list, or one that is returned, comes from."""
         cdef Item item = Item.__new__(Item)
         cdef int64_t words[MOST_WORDS]
-        item.slot = -1
         if isinstance(x, Tensor):
-            item.slot = self.slot_of(<Tensor>x)
+            self.fill(item, <Tensor>x, returned)
         elif isinstance(x, (tuple, list)) and type(x) is not Size:
             if type(x) is not tuple and type(x) is not list and not _bare_tuple(type(x)):
                 self.refuse(f"a {type(x).__name__}")
@@ -218,6 +234,35 @@ cdef class Recorder:
         else:
             item.constant = x
         return item
+
+    cdef int fill(self, Item item, Tensor t, bint returned) except -1:
+        """What a tensor comes from; one that stands for another, from that."""
+        found = self.arguments.get(<size_t><PyObject*>t)
+        if returned and found is not None:
+            item.argument = found
+        elif stands_in(t):
+            item.kind, item.place = type(t), place_of(level_slot(t)[0])
+            item.items = [self.item(<object>physical_slot(t)[0], returned)]
+            if item.place < 0:
+                self.refuse("a tensor of a level that was left")
+        else:
+            item.slot = self.slot_of(t)
+            if returned and pb_thread.tangents:
+                self.note_tangents(item, t)
+        return 0
+
+    cdef int note_tangents(self, Item item, Tensor t) except -1:
+        """What hangs on a tensor that is returned."""
+        cdef int place
+        for place in range(pb_thread.level):
+            level = interpreters()[place]
+            tangent = t.tangents.get(level) if t.tangents is not None else None
+            if tangent is not None and isinstance(tangent, Tensor):
+                item.hanging = [] if item.hanging is None else item.hanging
+                item.hanging.append((place, self.item(tangent, True)))
+            elif tangent is not None or (t.base is not None and t.base.tangents is not None):
+                self.refuse("a tangent that is seen in another")
+        return 0
 
     cdef int note(self, Op op, PyObject** argv, object out, object result) except -1:
         """A step: an op that was just done."""
@@ -233,6 +278,8 @@ cdef class Recorder:
         for i in range(op.nparams):
             item = self.item(<object>argv[i], False)
             step.source[i] = item.slot if item.slot >= 0 else CONSTANT
+            if item.place >= 0:
+                self.refuse("a tensor of a level")
             if item.items is not None:
                 step.source[i], step.values[i] = LISTED, item
             else:
@@ -332,6 +379,8 @@ def _slots_in(Item item, set found):
         found.add(item.slot)
     for part in item.items or ():
         _slots_in(part, found)
+    for _, part in item.hanging or ():
+        _slots_in(part, found)
 
 
 def _has_slot(Item item, list steps):
@@ -379,46 +428,27 @@ cdef struct Signature:
     int at
     int ninputs
     int64_t words[MOST_WORDS]
-    PyObject* inputs[MOST_INPUTS]   # the tensors, borrowed
+    PyObject* inputs[MOST_INPUTS]   # the tensors, borrowed; for stand-ins what they stand for
+    PyObject* arguments[MOST_INPUTS]   # and as they were given
 
 cdef enum:
     TAG_SAME = 16                   # an input that came before
     TAG_IN_PLACE = 17               # the result is to be written into the first input
+    TAG_STAND_IN = 18               # what follows has a tensor of a level in front
+    TAG_HANGING = 19                # a tangent of the tensor before
 
 
 cdef bint write_value(Signature* s, object x) except -1:
     """Writes an argument into a key; False if it cannot be written."""
-    cdef Tensor t
-    cdef object kind
-    cdef int i, first = s.at
+    cdef int first = s.at
     if isinstance(x, Tensor):
-        t = <Tensor>x
-        if t.meta or (type(x) is not Tensor and not is_plain(type(x))):
+        return write_tensor(s, <Tensor>x, <PyObject*>x)
+    if isinstance(x, (tuple, list)):
+        s.at = -1 if first == MOST_WORDS else first + 1
+        if s.at >= 0:
+            s.words[first] = put_length(x)
+        if s.at < 0 or s.words[first] < 0:
             return False
-        for i in range(s.ninputs):
-            if s.inputs[i] == <PyObject*>x:
-                if first == MOST_WORDS:
-                    return False
-                s.words[first] = TAG_SAME | <int64_t>i << 8
-                s.at += 1
-                return True
-        s.at = put(s.words, first, t.array)
-        if s.at < 0 or s.at == MOST_WORDS or s.ninputs == MOST_INPUTS:
-            return False
-        s.words[first] |= <int64_t>(1 if requires(t) else 2) << 48
-        if type(x) is not Tensor:
-            s.words[first] |= <int64_t>4 << 48
-            kind = type(x)
-            s.words[s.at] = <int64_t><PyObject*>kind
-            s.at += 1
-        s.inputs[s.ninputs] = <PyObject*>x
-        s.ninputs += 1
-        return True
-    if type(x) is tuple or type(x) is list:
-        if first == MOST_WORDS:
-            return False
-        s.words[first] = put_length(x)
-        s.at += 1
         for item in x:
             if not write_value(s, item):
                 return False
@@ -431,13 +461,87 @@ cdef bint write_value(Signature* s, object x) except -1:
     return s.at >= 0
 
 
+cdef bint write_tensor(Signature* s, Tensor t, PyObject* argument) except -1:
+    """Writes a tensor into a key, one of a level as what it stands for; False if it cannot be written."""
+    cdef object kind = type(t)
+    cdef int i, first = s.at, place
+    if kind is not Tensor and stands_in(t):
+        place = place_of(level_slot(t)[0])
+        if place < 0 or first + 2 > MOST_WORDS:
+            return False
+        s.words[first], s.words[first + 1] = TAG_STAND_IN | <int64_t>place << 8, <int64_t><PyObject*>kind
+        s.at += 2
+        return write_tensor(s, <Tensor>physical_slot(t)[0], argument)
+    if t.meta or (kind is not Tensor and not is_plain(kind)):
+        return False
+    for i in range(s.ninputs):
+        if s.inputs[i] == <PyObject*>t:
+            if first == MOST_WORDS or s.arguments[i] != argument:
+                return False
+            s.words[first] = TAG_SAME | <int64_t>i << 8
+            s.at += 1
+            return True
+    s.at = put(s.words, first, t.array)
+    if s.at < 0 or s.at == MOST_WORDS or s.ninputs == MOST_INPUTS:
+        return False
+    s.words[first] |= <int64_t>(1 if requires(t) else 2) << 48
+    if kind is not Tensor:
+        s.words[first] |= <int64_t>4 << 48
+        s.words[s.at] = <int64_t><PyObject*>kind
+        s.at += 1
+    s.inputs[s.ninputs], s.arguments[s.ninputs] = <PyObject*>t, argument
+    s.ninputs += 1
+    return not pb_thread.tangents or write_tangents(s, t)
+
+
+cdef bint write_tangents(Signature* s, Tensor t) except -1:
+    """Writes what hangs on a tensor; False for a window on another, and where a graph is to have it too."""
+    cdef int place
+    cdef object tangent
+    for place in range(pb_thread.level):
+        level = interpreters()[place]
+        if not level.hangs:
+            continue
+        if pb_thread.grad and requires(t) or t.base is not None and t.base.tangents is not None:
+            return False
+        tangent = t.tangents.get(level) if t.tangents is not None else None
+        if tangent is None:
+            continue
+        if not isinstance(tangent, Tensor) or s.at == MOST_WORDS:
+            return False
+        s.words[s.at] = TAG_HANGING | <int64_t>place << 8
+        s.at += 1
+        if not write_tensor(s, <Tensor>tangent, <PyObject*>tangent):
+            return False
+    return True
+
+
+cdef bint write_levels(Signature* s) except -1:
+    """Writes the active interpreters into a key; False if ops depend on more than can be written."""
+    cdef int place
+    cdef object level, kind
+    for place in range(pb_thread.level):
+        level = interpreters()[place]
+        kind = type(level)
+        if level.signature is None or s.at == MOST_WORDS:
+            return False
+        s.words[s.at] = <int64_t><PyObject*>kind
+        s.at = put(s.words, s.at + 1, level.signature)
+        if s.at < 0:
+            return False
+    return True
+
+
 cdef bint write_call(Signature* s, object function, PyObject** args, Py_ssize_t count,
                      PyObject* names) except -1:
     """The key of a call; False if it has none."""
     cdef Py_ssize_t i
     s.words[0] = <int64_t><PyObject*>function
-    s.words[1] = pb_thread.grad | pb_thread.inference << 1 | <int64_t>default_float << 8 | count << 16
+    s.words[1] = (pb_thread.grad | pb_thread.inference << 1 | pb_thread.level << 2 | <int64_t>default_float << 16
+                  | count << 24)
     s.at, s.ninputs = 2, 0
+    if pb_thread.level and not write_levels(s):
+        return False
     if names != NULL:
         for name in <tuple>names:
             s.at = put(s.words, s.at, name)
@@ -456,10 +560,24 @@ cdef Table tapes
 memset(&tapes, 0, sizeof(tapes))
 
 cdef enum:
-    SEEN = 4096         # a power of two
+    SEEN = 2048         # a power of two
+    BESIDE = 4          # signatures of one place that are known at a time: the latest
 
-cdef uint64_t seen_once[SEEN]   # hashes of signatures that came once; a collision only makes one come sooner
+cdef uint64_t seen_once[SEEN][BESIDE]   # hashes of signatures that came once
 memset(seen_once, 0, sizeof(seen_once))
+
+
+cdef bint came_before(uint64_t h) noexcept:
+    """Whether a signature of this hash came not long ago; from now on it did."""
+    cdef uint64_t* place = seen_once[h & (SEEN - 1)]
+    cdef int i
+    for i in range(BESIDE):
+        if place[i] == h:
+            return True
+    for i in range(BESIDE - 1, 0, -1):
+        place[i] = place[i - 1]
+    place[0] = h
+    return False
 
 cdef object _MISFIT = object()
 cdef object _refusals = None    # for the tests: a dict that gets the reasons, by owner
@@ -467,8 +585,8 @@ cdef object _refusals = None    # for the tests: a dict that gets the reasons, b
 
 cdef inline bint may_tape(Tally* tally) noexcept:
     """Whether a function is to be looked up among the tapes at all, as things are on this thread."""
-    return (USE_TAPES and pb_thread.level == 0 and pb_thread.recorder == NULL and not anomaly
-            and pb_thread.tangents == 0 and (tally.refused < FEW_REFUSALS or tally.recorded > 0))
+    return (USE_TAPES and pb_thread.recorder == NULL and not anomaly
+            and (tally.refused < FEW_REFUSALS or tally.recorded > 0))
 
 
 cdef object by_tape(object function, Tally* tally, bint of_rule, PyObject** args, size_t nargsf,
@@ -481,25 +599,24 @@ cdef object by_tape(object function, Tally* tally, bint of_rule, PyObject** args
     cdef bint firm = False
     if _dtypes._Defaults.device is not CPU or (
             not write_call(&s, function, args, PyVectorcall_NARGS(nargsf), names)):
-        return PyObject_Vectorcall(function, args, nargsf, names)
+        return by_python(function, args, nargsf, names)
     h = hash_of(s.words, s.at)
     entry = look_up(&tapes, h, s.words, s.at)
     if entry == NULL:
-        if seen_once[h & (SEEN - 1)] == h:
+        if came_before(h):
             return record_call(&s, h, function, tally, of_rule, args, nargsf, names)
-        seen_once[h & (SEEN - 1)] = h
-        return PyObject_Vectorcall(function, args, nargsf, names)
+        return by_python(function, args, nargsf, names)
     tape = <object>entry.value
     if tape is None:
-        return PyObject_Vectorcall(function, args, nargsf, names)
+        return by_python(function, args, nargsf, names)
     try:
-        result = run_tape(<Tape>tape, s.inputs, &firm)
+        result = run_tape(<Tape>tape, &s, &firm)
         if result is not _MISFIT:
             return result
     except Exception:
         if firm:
             raise
-    result = PyObject_Vectorcall(function, args, nargsf, names)
+    result = by_python(function, args, nargsf, names)
     entry = look_up(&tapes, h, s.words, s.at)
     if entry != NULL:   # the function does what the tape does not
         give_up(entry)
@@ -507,6 +624,13 @@ cdef object by_tape(object function, Tally* tally, bint of_rule, PyObject** args
         if _refusals is not None:
             _refusals.setdefault(function, set()).add("a result whose layout follows from data")
     return result
+
+
+cdef object by_python(object function, PyObject** args, size_t nargsf, PyObject* names):
+    """Calls a function of ops itself; of an op at a level, that is what the interpreters make of it."""
+    if type(function) is Op:
+        return processed(<Op>function, as_tuple(args, (<Op>function).nparams), None)
+    return PyObject_Vectorcall(function, args, nargsf, names)
 
 
 cdef int give_up(Entry* entry) except -1:
@@ -526,10 +650,11 @@ cdef object record_call(Signature* s, uint64_t h, object function, Tally* tally,
     cdef int i
     for i in range(s.ninputs):
         recorder.meet(<Tensor>s.inputs[i])
+        recorder.arguments[<size_t>s.arguments[i]] = i
     recorder.ninputs = s.ninputs
     pb_thread.recorder = <void*>recorder
     try:
-        result = PyObject_Vectorcall(function, args, nargsf, names)
+        result = by_python(function, args, nargsf, names)
     finally:
         pb_thread.recorder = NULL
     tape = recorder.finish(result, of_rule)
@@ -546,21 +671,26 @@ cdef object record_call(Signature* s, uint64_t h, object function, Tally* tally,
 
 # ---------------------------------------------------------------------------------------------- run
 
-cdef object run_tape(Tape tape, PyObject** inputs, bint* firm):
-    """Runs a tape; _MISFIT if a result does not lie as it did. `firm` says if a step cannot be taken back."""
+cdef object run_tape(Tape tape, Signature* s, bint* firm):
+    """Runs a tape; _MISFIT if a result does not lie as it did. `firm` says if a step cannot be taken back.
+
+    Its steps are those that are left below all levels.
+    """
     cdef PyObject* slots[MOST_SLOTS]
-    cdef int i
+    cdef int i, level = pb_thread.level
     for i in range(tape.ninputs):
-        Py_INCREF(<object>inputs[i])
-        slots[i] = inputs[i]
+        Py_INCREF(<object>s.inputs[i])
+        slots[i] = s.inputs[i]
     for i in range(tape.ninputs, tape.nslots):
         slots[i] = NULL
+    pb_thread.level = 0
     try:
         for step in tape.steps:
             if not run_step(<Step>step, slots, firm):
                 return _MISFIT
-        return given(tape.result, slots)
+        return given(tape.result, slots, s.arguments)
     finally:
+        pb_thread.level = level
         for i in range(tape.nslots):
             Py_XDECREF(slots[i])
 
@@ -585,7 +715,7 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
         else:
             if made is None:
                 made = []
-            made.append(given(<Item>step.values[i], slots))
+            made.append(given(<Item>step.values[i], slots, NULL))
             argv[i] = <PyObject*>made[len(made) - 1]
     if step.kind == STEP_POINTWISE:
         result = apply_pointwise(op, argv, op.nparams, None)

@@ -7,27 +7,38 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Tensor
-from pullback.core.dtype_names import type_name
+from pullback.core._plans import Spec
+from pullback.core.dtypes import uint64
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims
+from pullback.ops.reductions.plans import kept_shape
 from pullback.ops.shared.dims import wrap_dims
 
 
 @op(name="hash_tensor", places="", nondiff=True, takes_half=True)
 def _hash_tensor(self: Array, dim: Any, keepdim: bool, mode: int) -> Array:
+    whole = self.astype(np.int64 if self.dtype.kind in "biu" else np.float64)
+    return np.bitwise_xor.reduce(whole.view(np.uint64), _axes(dim, self.ndim), keepdims=keepdim)  # type: ignore[call-overload]  # the stub wants a literal
+
+
+def _axes(dim: Any, ndim: int) -> tuple[int, ...]:
+    axes = wrap_dims(dim if dim is None or isinstance(dim, int) or len(dim) else None, ndim)
+    return axes if ndim else ()
+
+
+@_hash_tensor.prepare
+def _plan_hash_tensor(self: Spec, dim: Any, keepdim: bool, mode: int) -> Spec:
     if mode:
         raise RuntimeError(f"Unknown hash_tensor mode: {mode}")
-    axes = wrap_dims(dim if dim is None or isinstance(dim, int) or len(dim) else None, self.ndim)
-    axes = axes if self.ndim else ()
+    axes = _axes(dim, self.ndim)
     if not self.size and any(not self.shape[axis] for axis in axes):
         raise RuntimeError(
             "hash_tensor: Expected reduction dim to be specified for input.numel() == 0. Specify the "
             "reduction dim with the 'dim' argument."
         )
-    if self.dtype.kind == "c":
-        raise NotImplementedError(f"\"xor_sum_cpu\" not implemented for '{type_name(self)}'")
-    whole = self.astype(np.int64 if self.dtype.kind in "biu" else np.float64)
-    return np.bitwise_xor.reduce(whole.view(np.uint64), axes, keepdims=keepdim)  # type: ignore[call-overload]  # the stub wants a literal
+    if self.dtype.is_complex:
+        raise NotImplementedError(f"\"xor_sum_cpu\" not implemented for '{self.dtype.type_name}'")
+    return Spec(uint64, kept_shape(self.shape, axes, keepdim))
 
 
 @function()

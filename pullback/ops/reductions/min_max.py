@@ -16,12 +16,11 @@ import numpy as np
 from pullback import ops, return_types
 from pullback.core._engine import Tensor
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import bool_, uint8
 from pullback.core.op import op
 from pullback.core.types import Array, Dims
 from pullback.ops.reductions.plans import fold_plan, pick_plan
-from pullback.ops.reductions.reduce import reduced_axes, unsqueeze_reduced
+from pullback.ops.reductions.reduce import reduced_axes, reduced_shape, unsqueeze_reduced
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained, two_tensors
 
@@ -228,17 +227,25 @@ amax, amin = explained(amax), explained(amin)
 
 @op(name="aminmax", places="")
 def _aminmax(self: Array, dim: int | None = None, keepdim: bool = False) -> tuple[Array, Array]:
-    if self.dtype.kind == "c":
-        raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{type_name(self)}'")
+    axes = reduced_axes(dim, keepdim, self.ndim)
+    low = np.minimum.reduce(self, axes, None, None, keepdim)  # type: ignore[call-overload]  # the stub wants a literal
+    return np.asarray(low), np.asarray(np.maximum.reduce(self, axes, None, None, keepdim))  # type: ignore[call-overload]  # the stub wants a literal
+
+
+@_aminmax.prepare
+def _plan_aminmax(self: Spec, dim: int | None, keepdim: bool) -> tuple[Spec, Spec]:
+    if self.dtype.is_complex:
+        raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{self.dtype.type_name}'")
     if dim is None and not self.size:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
-    axes = reduced_axes(dim if dim is None else operator.index(dim), keepdim, self.ndim)
+    dim = dim if dim is None else operator.index(dim)
+    axes = reduced_axes(dim, keepdim, self.ndim)
     if axes is not None and not self.shape[axes[0]]:
         raise IndexError(f"aminmax: Expected reduction dim {axes[0]} to have non-zero size.")
-    low = np.minimum.reduce(self, axes, None, None, keepdim)  # type: ignore[call-overload]  # the stub wants a literal
-    return np.asarray(low), np.asarray(np.maximum.reduce(self, axes, None, None, keepdim))  # type: ignore[call-overload]  # the stub wants a literal
+    result = Spec(self.dtype, reduced_shape(self.shape, dim, keepdim))
+    return result, result
 
 
 def _aminmax_vjp(

@@ -200,13 +200,19 @@ def nansum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | 
     tensor(3.)
     """
     axes = reduced_axes(dim, keepdim, self.ndim)
-    if self.dtype.kind == "c":
-        raise RuntimeError("nansum on CPU does not support complex inputs")
     if self.dtype.kind in "bui":
         wide = np.int64 if dtype is None else dtype.numpy
         return np.asarray(np.add.reduce(self, axes, wide, None, keepdim))  # type: ignore[call-overload]  # the stub wants a literal
     a = widened(self, dtype)
     return narrowed(sum_array(np.where(np.isnan(a), a.dtype.type(0), a), axes, keepdim), self, dtype)
+
+
+@nansum.prepare
+def _plan_nansum(self: Spec, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Spec:
+    shape = reduced_shape(self.shape, dim, keepdim)
+    if self.dtype.is_complex:
+        raise RuntimeError("nansum on CPU does not support complex inputs")
+    return Spec(dtype or (self.dtype if self.dtype.is_floating_point else int64), shape)
 
 
 nansum.vjp(

@@ -49,11 +49,12 @@ SAME = (
 class Batching(Interpreter):
     """One `vmap`: the size of its batch and how its random numbers are drawn."""
 
-    __slots__ = ("randomness", "size", "spreads")
+    __slots__ = ("randomness", "signature", "size", "spreads")
 
     def __init__(self, size: int, randomness: str = "error", spreads: bool = True) -> None:
         self.size = size
         self.randomness = randomness
+        self.signature = size, randomness, spreads
         self.spreads = spreads  # whether leaves that are made at this level are made for each sample
 
     def process(self, op: Op, args: tuple[Any, ...], out: Any) -> Any:

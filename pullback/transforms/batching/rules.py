@@ -15,7 +15,7 @@ from typing import Any
 
 from pullback import ops
 from pullback.core import _engine
-from pullback.core._engine import IN_PLACE, REGISTRY, Op, Tensor, apply_below
+from pullback.core._engine import IN_PLACE, REGISTRY, Op, Tensor, apply_below, unrecordable
 from pullback.ops.shared.batches import DIMS, Rule, padded, rank, shifted
 from pullback.ops.shared.dims import wrap_dim
 from pullback.transforms.batching.batched import Batched, batched
@@ -217,6 +217,7 @@ def _over_a_whole_sample(level: Any, op: Op, *args: Any) -> Any:
 
 def looped(level: Any, op: Op, *args: Any) -> Any:
     """One call for each sample, the results stacked."""
+    unrecordable("a warning")
     warnings.warn(
         "There is a performance drop because we have not yet implemented the batching rule for "
         f"aten::{op.__name__}. Please file us an issue on GitHub so that we can prioritize its "
