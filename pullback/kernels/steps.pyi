@@ -7,6 +7,7 @@ from pullback.core.types import Array
 CHAIN: Any
 POINTWISE: Any
 PRODUCT: Any
+PAIRS: dict[str, Any]
 WIDEN: dict[str, Any]
 NARROW: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Runs that are put together, and NumPy's loops as runs: see steps.h."""
+"""Runs that are put together, and NumPy's loops as runs: see steps.h and pairs.h."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -14,11 +14,13 @@ from pullback.core._plans cimport capsule_of, run_t
 
 cdef extern from *:
     """
-    #include "pullback/kernels/steps.h"
+    #include "pullback/kernels/pairs.h"
     """
     run_t pb_chain
     run_t pb_pointwise
     run_t pb_product
+    run_t pb_pairs_float32
+    run_t pb_pairs_float64
     run_t pb_widen_float16
     run_t pb_widen_bfloat16
     run_t pb_narrow_float16
@@ -28,6 +30,7 @@ cdef extern from *:
 CHAIN = capsule_of(pb_chain)
 POINTWISE = capsule_of(pb_pointwise)
 PRODUCT = capsule_of(pb_product)
+PAIRS = {"float32": capsule_of(pb_pairs_float32), "float64": capsule_of(pb_pairs_float64)}
 WIDEN = {"float16": capsule_of(pb_widen_float16), "bfloat16": capsule_of(pb_widen_bfloat16)}
 NARROW = {"float16": capsule_of(pb_narrow_float16), "bfloat16": capsule_of(pb_narrow_bfloat16)}
 

@@ -15,7 +15,7 @@ from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core._loops import add_leading_dims
 from pullback.transforms import stack
-from pullback.transforms.stack import Wrapper, at_bottom, bottom
+from pullback.transforms.stack import at_bottom, bottom
 
 # --------------------------------------------------------------------------------------- leaves
 
@@ -74,23 +74,7 @@ def gradients(
     level = stack.topmost(roots)
     if level is not None:
         return level.gradients(roots, sources, grads, keep, create)
-    places, targets = [], []
-    for i, x in enumerate(sources):
-        edge = None if isinstance(x, Wrapper) else _engine.gradient_edge(x)  # no root is of a level
-        if edge is not None:
-            places.append(i)
-            targets.append(edge)
-    edges, starts = [], []
-    for x, g in zip(roots, grads, strict=True):
-        edge = _engine.gradient_edge(x)
-        if edge is not None:
-            edges.append(edge)
-            starts.append(g)
-    found: list[Any] = [None] * len(sources)
-    if edges and targets:
-        for i, g in zip(places, _engine.run_backward(edges, starts, keep, create, targets), strict=True):
-            found[i] = g
-    return found
+    return _engine.gradients_between(roots, sources, grads, keep, create)
 
 
 def reaches_beyond(roots: Sequence[Tensor], sources: Sequence[Tensor]) -> bool:

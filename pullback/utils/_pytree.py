@@ -445,13 +445,13 @@ def _flatten_into(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
         else:
             specs.append(_flatten_into(child, leaves, is_leaf))
             flat = flat and specs[-1] is LEAF
-    return _flat(kind, len(specs)) if flat else TreeSpec(kind, context, specs)
+    return _flat(kind is list, len(specs)) if flat else TreeSpec(kind, context, specs)
 
 
 @functools.lru_cache(256)
-def _flat(kind: Any, count: int) -> TreeSpec:
-    """The shape of a tuple or list of so many leaves: one object, since most trees have it."""
-    return TreeSpec(kind, None, [LEAF] * count)
+def _flat(is_list: bool, count: int) -> TreeSpec:
+    """The shape of a list or tuple of so many leaves: one object, since most trees have it."""
+    return TreeSpec(list if is_list else tuple, None, [LEAF] * count)
 
 
 def tree_flatten(tree: PyTree, is_leaf: Callable[[PyTree], bool] | None = None) -> tuple[list[Any], TreeSpec]:

@@ -1,5 +1,8 @@
 """Plans: both ways of every op give the same, runs stay in their memory, the table takes any number."""
 
+from enum import IntEnum
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from library import pullback_only, torch
@@ -201,3 +204,45 @@ def test_what_has_no_key_is_left_to_the_kernel(plans):
     for dim in ([2**70], 2**70, [[0]]):
         with pytest.raises((TypeError, IndexError, OverflowError)):
             torch.ones(2, 3).sum(dim)
+
+
+class Axis(IntEnum):
+    ROWS = 0
+    COLUMNS = 1
+
+
+class Pair(NamedTuple):
+    first: int
+    second: int
+
+
+def test_numbers_and_tuples_of_all_classes_have_keys(plans):
+    """Enums, named tuples, sizes and NumPy's floats are planned once, each class by itself."""
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    calls = {
+        "enum": lambda: x.sum(Axis.COLUMNS),
+        "named tuple": lambda: x.sum(Pair(0, 2)),
+        "size": lambda: x.sum(torch.Size([0, 2])),
+        "float": lambda: torch.full((2,), 1.0).norm(np.float64(3.0)),
+        "in a tuple": lambda: x.amax((Axis.ROWS, Axis.COLUMNS)),
+    }
+    for name, call in calls.items():
+        expected = call()
+        assert torch.equal(call(), expected), name
+        count = plans.count_plans()[0]
+        for _ in range(3):
+            assert torch.equal(call(), expected), name
+        assert plans.count_plans()[0] == count > 0, name
+    assert x.sum(Axis.COLUMNS).tolist() == x.sum(1).tolist()
+    assert x.sum(Pair(0, 2)).tolist() == x.sum((0, 2)).tolist()
+
+
+def test_a_tuple_with_more_to_it_has_no_key(plans):
+    class Tuple(tuple):
+        pass
+
+    x = torch.ones(2, 3)
+    for n in range(3):
+        dims = Tuple((n % 2,))
+        dims.note = n
+        assert x.sum(dims).tolist() == ([3.0, 3.0] if n % 2 else [2.0] * 3)

@@ -161,7 +161,8 @@ def test_results_are_of_the_same_structure(tapes):
 
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection")
-def test_a_plain_pass_alone_runs_rules_by_tape(tapes):
+def test_passes_run_rules_by_tape(tapes):
+    """Plain passes, recorded ones, and those within transforms, but none in anomaly mode."""
     op, runs = squared(lambda g, self: 2 * g * self)
 
     def derivative(**options):
@@ -173,15 +174,21 @@ def test_a_plain_pass_alone_runs_rules_by_tape(tapes):
     runs.clear()
     derivative()
     assert runs == []
-    x, first = derivative(create_graph=True)
-    assert len(runs) == 1 and torch.autograd.grad(first.sum(), x)[0].tolist() == [2.0]
-    with torch.autograd.detect_anomaly(check_nan=False):
-        derivative()
+    for _ in range(4):
+        x, first = derivative(create_graph=True)
+        assert torch.autograd.grad(first.sum(), x)[0].tolist() == [2.0]
     assert len(runs) == 2
-    assert torch.func.grad(lambda x: op(x).sum())(torch.ones(2)).tolist() == [2.0, 2.0]
-    with torch.autograd.forward_ad.dual_level():
-        derivative()
-    assert len(runs) == 4
+    for n in range(3):
+        with torch.autograd.detect_anomaly(check_nan=False):
+            derivative()
+        assert len(runs) == 3 + n
+    for _ in range(4):
+        assert torch.func.grad(lambda x: op(x).sum())(torch.ones(2)).tolist() == [2.0, 2.0]
+    assert len(runs) == 7
+    for _ in range(4):
+        with torch.autograd.forward_ad.dual_level():
+            derivative()
+    assert len(runs) == 9
 
 
 def test_graphs_of_composites(tapes):

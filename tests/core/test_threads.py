@@ -110,7 +110,10 @@ def test_random_numbers():
 
     def work(seed):
         generator = torch.Generator().manual_seed(seed)
-        return [torch.randn(100, generator=generator).numpy(), torch.randperm(50, generator=generator).numpy()]
+        return [
+            torch.randn(100, generator=generator).numpy(),
+            torch.randperm(50, generator=generator).numpy(),
+        ]
 
     same(work)
 

@@ -70,29 +70,23 @@ def nests(call):
 
 def outcome(function, leaves):
     """The numbers, shapes and strides of all results, or the type and words of the error."""
+    from pullback.utils._pytree import tree_leaves
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             result = [
                 (y.shape, y.stride(), numbers(torch, y).tobytes(), y.requires_grad)
-                for y in _leaves(function(*leaves))
+                for y in tree_leaves(function(*leaves))
             ]
         except Exception as error:  # whatever it is, it is to be the same
             result = type(error), str(error)
     return result, sorted({str(one.message) for one in caught})
 
 
-def _leaves(result):
-    return [x for x in func_leaves(result) if isinstance(x, torch.Tensor)]
-
-
-def func_leaves(result):
-    from pullback.utils._pytree import tree_flatten
-
-    return tree_flatten(result)[0]
-
-
-@pytest.mark.parametrize("row", [row for row in ROWS if "f" in row.kinds and row.derived], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if "f" in row.kinds and row.derived], ids=lambda row: row.name
+)
 def test_both_ways_agree(tapes, row):
     for call in [Call(row, one) for one in row.calls if one.smooth][:2]:
         if not call.active:
@@ -154,8 +148,8 @@ def test_what_is_returned_is_what_was_given(tapes):
 
 def test_the_same_tensor_twice(tapes):
     """What stands for one tensor twice is not taken for two, nor two for one."""
+    x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
     for _ in range(4):
-        x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
         assert func.vmap(torch.mul)(x, x).tolist() == [1.0, 4.0]
         assert func.vmap(torch.mul)(x, y).tolist() == [3.0, 8.0]
         assert func.vmap(lambda a: func.vmap(lambda b: a * b)(y))(x).tolist() == [[3.0, 4.0], [6.0, 8.0]]

@@ -90,6 +90,30 @@ def gradient_edge(Tensor t):
     return None if node is None else (node, index)
 
 
+def gradients_between(roots, sources, grads, bint keep_graph, bint create_graph):
+    """The gradients of `sum(<grad, root>)` with respect to tensors, None for what no root depends on.
+
+    No root stands for another tensor, so what does is behind none.
+    """
+    cdef list found = [None] * len(sources), places = [], targets = [], edges = [], starts = []
+    cdef object edge, x, g
+    cdef int i
+    for i, x in enumerate(sources):
+        edge = None if stands_in(x) else gradient_edge(<Tensor?>x)
+        if edge is not None:
+            places.append(i)
+            targets.append(edge)
+    for x, g in zip(roots, grads):
+        edge = gradient_edge(<Tensor?>x)
+        if edge is not None:
+            edges.append(edge)
+            starts.append(g)
+    if edges and targets:
+        for i, g in zip(places, run_backward(edges, starts, keep_graph, create_graph, targets)):
+            found[i] = g
+    return found
+
+
 def reaches_beyond(roots, sources):
     """Whether the graph of these tensors comes to a leaf by another way than through `sources`."""
     cdef Task task = Task.__new__(Task)

@@ -32,6 +32,7 @@ cdef enum:
     MOST_STEPS = 200
     MOST_SLOTS = 512
     MOST_CONSTANT = 4096    # bytes of a tensor that is made on the way, unless all elements are equal
+    MOST_OVER = 2 * MAX_PARAMS   # slots that a step lets go of; what is more stays to the end
     FEW_REFUSALS = 6        # after which a function that never was recorded is not tried again
 
 cdef enum StepKind:
@@ -88,7 +89,9 @@ cdef class Step:
     cdef int source[MAX_PARAMS]   # a slot, CONSTANT, or LISTED
     cdef list values              # by parameter: a constant; the items of a list, a slot or a constant each
     cdef list forms               # of the results
-    cdef list over                # slots that are not asked for after this step
+    cdef bint listed              # a parameter is a list
+    cdef int over[MOST_OVER]      # slots that are not asked for after this step, so many
+    cdef int nover
 
 
 @cython.final
@@ -173,8 +176,11 @@ cdef class Recorder:
         self.steps, self.slots, self.met, self.made, self.arguments = [], {}, [], [], {}
 
     cdef int refuse(self, str reason) except -1:
+        """There will be no tape: from now on nothing is noted."""
         if self.reason is None:
             self.reason = reason
+        if pb_thread.recorder == <void*>self:
+            pb_thread.recorder = NULL
         return 0
 
     cdef int meet(self, Tensor t) except -1:
@@ -281,7 +287,7 @@ cdef class Recorder:
             if item.place >= 0:
                 self.refuse("a tensor of a level")
             if item.items is not None:
-                step.source[i], step.values[i] = LISTED, item
+                step.source[i], step.values[i], step.listed = LISTED, item, True
             else:
                 step.values[i] = item.constant
         if self.reason is not None:
@@ -366,7 +372,10 @@ cdef class Recorder:
                     used.add(step.source[i])
                 elif step.source[i] == LISTED:
                     _slots_in(step.values[i], used)
-            step.over = [slot for slot in used if slot >= self.ninputs and slot not in later]
+            for slot in used - later:
+                if slot >= self.ninputs and step.nover < MOST_OVER:
+                    step.over[step.nover] = slot
+                    step.nover += 1
             later |= used
         return 0
 
@@ -419,7 +428,7 @@ cdef object recorded(Op op, PyObject** argv, object out):
         recorder.refuse("an op that raises")
         raise
     finally:
-        pb_thread.recorder = outer
+        pb_thread.recorder = outer if recorder.reason is None else NULL
 
 
 # --------------------------------------------------------------------------------------- signatures
@@ -700,8 +709,8 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
     cdef PyObject* argv[MAX_PARAMS]
     cdef PyObject* values[MAX_PARAMS]
     cdef Op op = step.op
-    cdef list made = None
-    cdef object result, slot
+    cdef list made = [] if step.listed else None
+    cdef object result
     cdef int i, source
     if step.kind == STEP_MAKE:
         keep_slot(slots, step.first, make_again(<ndarray>step.values[0], <Form>step.forms[0]))
@@ -713,8 +722,6 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
         elif source == CONSTANT:
             argv[i] = <PyObject*>step.values[i]
         else:
-            if made is None:
-                made = []
             made.append(given(<Item>step.values[i], slots, NULL))
             argv[i] = <PyObject*>made[len(made) - 1]
     if step.kind == STEP_POINTWISE:
@@ -722,9 +729,11 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
     elif step.kind == STEP_VIEW:
         result = finished_view(op, argv, views_by(step.plan, (<Tensor>argv[0]).array))
     elif step.kind == STEP_PLAN and USE_PLANS:
-        if made is None:
-            made = []
-        arrays_of(op, argv, values, made)
+        if step.listed:
+            arrays_of(op, argv, values, made)
+        else:
+            for i in range(op.nparams):
+                values[i] = argv[i] if step.source[i] < 0 else <PyObject*>(<Tensor>argv[i]).array
         result = finished(op, argv, run_plan(step.plan, values, op.nparams), False)
     elif step.kind == STEP_WRITE:
         apply_inplace(op, argv)
@@ -739,10 +748,9 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
             keep_slot(slots, step.first + i, (<tuple>result)[i])
     elif result is not None:
         keep_slot(slots, step.first, result)
-    for slot in step.over:
-        i = slot
-        Py_XDECREF(slots[i])
-        slots[i] = NULL
+    for i in range(step.nover):
+        Py_XDECREF(slots[step.over[i]])
+        slots[step.over[i]] = NULL
     return True
 
 

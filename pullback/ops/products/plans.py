@@ -109,8 +109,9 @@ def multiply(chain: Chain, a: Operand, b: Operand, out: Operand) -> None:
         return
     labels = [label for label, n in sizes.items() if n != 1]
     inner = [label for label in labels if label not in out.sizes]
-    if not inner:
+    if not inner and not _pairs(chain, a, b, out, labels):
         chain.pointwise(np.multiply, a, b, out)
+    if not inner:
         return
     outer = sorted((x for x in labels if x in out.sizes), key=lambda x: -abs(out.steps[x]))
     batch = [x for x in outer if a.step(x) and b.step(x)]
@@ -148,6 +149,24 @@ def multiply(chain: Chain, a: Operand, b: Operand, out: Operand) -> None:
     geometry += [len(leading), *[number for dim in leading for number in dim]]
     parts = math.prod(size for size, *_ in leading)
     chain.add(Step(steps.PRODUCT, tuple(geometry), parts), a.place, b.place, out.place)
+
+
+def _pairs(chain: Chain, a: Operand, b: Operand, out: Operand, labels: list[Hashable]) -> bool:
+    """Adds the step that multiplies each element of a column by a row, if that is what is asked for."""
+    sizes = joined(a.sizes, b.sizes, out.sizes)
+    columns = _dims([x for x in labels if not a.step(x)], sizes, a, b, out)
+    rows = _dims([x for x in labels if not b.step(x)], sizes, a, b, out)
+    item = out.dtype.itemsize
+    if out.dtype.name not in steps.PAIRS or len(columns) != 1 or not rows:
+        return False
+    (n, _, bn, cn), (m, am, _, cm) = columns[0], rows[-1]
+    if bn != item or cn != item:
+        return False
+    leading = _dims([x for x in labels if a.step(x) and b.step(x)], sizes, a, b, out) + rows[:-1]
+    geometry = (m, n, am, cm, len(leading), *[number for dim in leading for number in dim])
+    parts = math.prod(size for size, *_ in leading)
+    chain.add(Step(steps.PAIRS[out.dtype.name], geometry, parts), a.place, b.place, out.place)
+    return True
 
 
 def _dims(labels: Labels, sizes: dict[Hashable, int], *operands: Operand) -> list[tuple[int, ...]]:
