@@ -146,6 +146,23 @@ def test_what_is_returned_is_what_was_given(tapes):
     assert all(seen)
 
 
+def test_transforms_within_a_composite(tapes):
+    """A function that enters levels of its own is recorded as what is left below them."""
+    from pullback.core._engine import Function
+
+    runs = []
+
+    def function(x):
+        runs.append(1)
+        return func.vmap(lambda row: func.vmap(torch.sin)(row).sum() * row)(x)
+
+    composite = Function(function, "composite")
+    for n in range(5):
+        x = torch.ones(3, 2) * n
+        torch.testing.assert_close(composite(x), x.sin().sum(1, keepdim=True) * x)
+    assert len(runs) == 2
+
+
 def test_the_same_tensor_twice(tapes):
     """What stands for one tensor twice is not taken for two, nor two for one."""
     x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
