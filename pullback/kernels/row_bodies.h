@@ -119,13 +119,23 @@ static PB_CLONES int F(log_softmax_slope)(pb_work const* w) {
     return 0;
 }
 
-/* g, x, logsumexp of x | g exp(x - logsumexp), g and logsumexp being numbers of the row */
+/* g, x, logsumexp of x | g softmax(x), g and logsumexp being numbers of the row. Of a large logsumexp the last
+   digit is more than some exponentials differ by: so these are divided by their sum, which is nearly one. */
 static PB_CLONES int F(logsumexp_slope)(pb_work const* w) {
-    EACH_ROW EACH_RUN {
-        PB_REAL const* PB_RESTRICT x = AT(1, r, s);
-        PB_REAL* PB_RESTRICT out = AT(3, r, s);
+    EACH_ROW {
         PB_REAL const g = ONE(0, r), total = ONE(2, r);
-        for (int64_t i = 0; i < w->length; i++) out[i] = g * EXP(x[i] - total);
+        double sum = 0;
+        EACH_RUN {
+            PB_REAL const* PB_RESTRICT x = AT(1, r, s);
+            PB_REAL* PB_RESTRICT out = AT(3, r, s);
+            for (int64_t i = 0; i < w->length; i++) out[i] = EXP(x[i] - total);
+            sum += F(sum)(out, w->length);
+        }
+        PB_REAL const scale = sum > 0 && sum < INFINITY ? (PB_REAL)(g / sum) : g;
+        EACH_RUN {
+            PB_REAL* PB_RESTRICT out = AT(3, r, s);
+            for (int64_t i = 0; i < w->length; i++) out[i] *= scale;
+        }
     }
     return 0;
 }

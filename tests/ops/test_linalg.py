@@ -97,3 +97,25 @@ def test_numbers_that_are_not_finite_end(value, size):
                 find(stack)
         assert torch.linalg.eigvalsh(stack).isnan().any()
         assert torch.linalg.eigh(stack).eigenvalues.isnan().any()
+
+
+@pullback_only("PyTorch has NaN for second derivatives of singular matrices")
+@pytest.mark.parametrize("kind", ["float64", "complex128"])
+@pytest.mark.parametrize("rank", range(5))
+def test_all_derivatives_of_determinants_of_any_rank(rank, kind):
+    """det(A + t B) is a polynomial in t; its coefficients are found by interpolation."""
+    rng = np.random.default_rng(rank)
+    dtype = getattr(torch, kind)
+    left, right, b = (rng.integers(-2, 3, shape) for shape in ((4, rank), (rank, 4), (4, 4)))
+    a = left @ right + (1j * left @ right[::-1].copy() if kind == "complex128" and rank < 2 else 0)
+    at = np.arange(5)
+    values = [np.linalg.det(a + t * b) for t in at]
+    polynomial = np.polynomial.Polynomial(
+        np.linalg.solve(np.vander(at, increasing=True).astype(complex), values)
+    )
+    t = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    y = torch.det(torch.tensor(a, dtype=dtype) + t * torch.tensor(b, dtype=dtype))
+    y = torch.view_as_real(y)[0] if dtype.is_complex else y
+    for order in range(1, 5):
+        (y,) = torch.autograd.grad(y, t, create_graph=True)
+        assert y.item() == pytest.approx(polynomial.deriv(order)(0).real, rel=1e-9, abs=1e-9)

@@ -239,7 +239,7 @@ tan = _math(
 asin = _math(
     "asin",
     np.arcsin,
-    lambda g, self: over(g, conj(sqrt(1 - self * self))),
+    lambda g, self: over(g, conj(sqrt((1 - self) * (1 + self)))),
     "Inverse sine, NaN outside [-1, 1]; the slope is 1 / sqrt(1 - x**2).",
     "0.5236",
     aliases=_arc("asin"),
@@ -249,7 +249,7 @@ asin = _math(
 acos = _math(
     "acos",
     np.arccos,
-    lambda g, self: over(-g, conj(sqrt(1 - self * self))),
+    lambda g, self: over(-g, conj(sqrt((1 - self) * (1 + self)))),
     "Inverse cosine, NaN outside [-1, 1]; the slope is -1 / sqrt(1 - x**2).",
     "1.0472",
     aliases=_arc("acos"),
@@ -353,7 +353,7 @@ acosh = _math(
 atanh = _math(
     "atanh",
     np.arctanh,
-    lambda g, self: over(g, conj(1 - self * self)),
+    lambda g, self: over(g, conj((1 - self) * (1 + self))),
     "Inverse of tanh, NaN outside [-1, 1]; the slope is 1 / (1 - x**2).",
     "0.5493",
     aliases=_arc("atanh"),
@@ -362,16 +362,19 @@ atanh = _math(
 )
 
 
-def _sinc_slope(g: Any, self: Any, result: Any) -> Any:
-    """(cos(pi x) - sinc(x)) / x; the line with its slope at zero stands for it there."""
-    slope = over(cos(self * math.pi) - result, self)
-    return times(g, conj(where(self == 0, self * (-(math.pi**2) / 3), slope)))
+def _sinc_slope(x: Any) -> Any:
+    """(cos(pi x) - sinc(x)) / x; near zero, where these cancel, its series."""
+    square, near = x * x, 0.0
+    for k in range(9, 0, -1):
+        near = near * square + 2 * k * (-(math.pi**2)) ** k / math.factorial(2 * k + 1)
+    far = over(cos(x * math.pi) - sinc(x), x)
+    return where(ops.abs(x) < 0.3, near * x, far)
 
 
-sinc = _math(
+sinc: Op = _math(
     "sinc",
     "pullback.kernels.curves:sinc",
-    _sinc_slope,
+    lambda g, self: times(g, conj(_sinc_slope(self))),
     "sin(pi x) / (pi x), 1 at 0; the slope is (cos(pi x) - sinc(x)) / x.",
     "0.6366",
     kernel=lambda self: np.sinc(self).astype(self.dtype, copy=False),
@@ -609,15 +612,30 @@ i0 = _real(
 )
 
 
-def _i1_slope(g: Any, self: Any, result: Any) -> Any:
+def _i1_slope_kernel(self: Any) -> Any:
     """i0(x) - i1(x) / x, which is 1/2 at zero."""
-    return times(g, where(self == 0, 0.5, i0(self) - over(result, self)))
+    from scipy.special import i0, i1
+
+    with np.errstate(all="ignore"):
+        value, quotient = i0(self), np.where(self == 0, self.dtype.type(0.5), i1(self) / self)
+        return np.where(np.isinf(value), value, value - quotient).astype(self.dtype)
+
+
+_i1_slope = elementwise(
+    "i1_slope",
+    kernel=_i1_slope_kernel,
+    places="",
+    allowed="f",
+    # By the neighbours of their orders: what cancels in the quotient above is not there.
+    vjp={"self": lambda g, self: times(g, ops.bessel_i(self, 1) * 0.75 + ops.bessel_i(self, 3) * 0.25)},
+    doc="The slope of i1.",
+)
 
 
 i1: Op = _real(
     "special_i1",
     "scipy.special:i1",
-    _i1_slope,
+    lambda g, self: times(g, _i1_slope(self)),
     "",
     "",
     places="",

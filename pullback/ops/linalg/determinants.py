@@ -5,7 +5,8 @@ By Jacobi's formula gA = g C, C the conjugate cofactors, which for a regular mat
 `_cofactors` takes them from A = U S V^H, as C = conj(det U det V^H) U diag(p) V^H with p_i the product of
 the singular values but s_i (Stewart, "On the adjugate matrix", 1998). Their own derivative, by products of
 all values but two, likewise. So det of a singular matrix has the right first and second derivative,
-whatever its rank.
+whatever its rank. Of small matrices the derivative of the cofactors is that of the polynomial that they are,
+by Faddeev and LeVerrier's recursion (Gantmacher, "The Theory of Matrices", 1959): so all are right.
 """
 
 from __future__ import annotations
@@ -115,6 +116,35 @@ def _all_but_two(S: Tensor) -> Tensor:
     return products * (1 - ops.eye(n, dtype=S.dtype))
 
 
+SMALL = 8
+"""Up to so many rows the recursion, which loses a binary digit a row, is used."""
+
+
+def _polynomial_gradient(g: Tensor, a: Tensor) -> Tensor:
+    """gA of C(A) = adj(A)^H, backwards through
+
+    M_0 = 1,  M_k = A M_(k-1) - tr(A M_(k-1)) / k,  adj(A) = (-1)^(n-1) M_(n-1).
+    """
+    n = a.shape[-1]
+    unit = ops.eye(n, dtype=a.dtype)
+
+    def traced(m: Tensor) -> Tensor:
+        return _as_matrices(ops.sum(main_diagonal(m), -1)) * unit
+
+    powers = [ops.expand(unit, a.shape)]
+    for k in range(1, n - 1):
+        step = a @ powers[-1]
+        powers.append(step - traced(step) / k)
+    gm, total = adjoint(g) * (-1) ** (n - 1), None
+    for k in range(n - 1, 0, -1):
+        step = gm - traced(gm) / k
+        share = step @ adjoint(powers[k - 1])
+        total = share if total is None else total + share
+        gm = adjoint(a) @ step
+    assert total is not None
+    return total
+
+
 def _cofactors_gradient(g: Tensor, self: Tensor) -> Tensor:
     """gA of C(A): with W = [det U det V^H U^H g V]^H and Q_ij the product of all s but s_i and s_j,
 
@@ -123,6 +153,8 @@ def _cofactors_gradient(g: Tensor, self: Tensor) -> Tensor:
     n = self.shape[-1]
     if n < 2:
         return ops.zeros_like(self) * g
+    if n <= SMALL:
+        return _polynomial_gradient(g, self)
     U, S, Vh = svd_factors(self, False)
     phase = _as_matrices(_det(U) * _det(Vh))
     W = adjoint(phase * (adjoint(U) @ g @ adjoint(Vh)))

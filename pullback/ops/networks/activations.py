@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback.core._engine import Tensor, conj
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import elementwise, function, op
@@ -25,7 +25,7 @@ from pullback.core.types import Array
 from pullback.ops.reductions.row_plans import Lying, elementwise_plan, placed, strides_of
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import unimplemented
-from pullback.ops.shared.zero_times_infinity import times
+from pullback.ops.shared.zero_times_infinity import over, times
 
 
 def curve(name: str, bend: Any, kernel_name: str = "", **options: Any) -> Any:
@@ -84,10 +84,11 @@ _A, _B = 2 * math.sqrt(2 / math.pi), 0.044715
 
 
 def _gelu_tanh_bend(g: Tensor, self: Tensor) -> Tensor:
-    square = self * self
-    s = ops.sigmoid(self * (square * (_A * _B) + _A))
+    x = ops.clamp(self, -32.0, 32.0)  # beyond there is no bend, but squares that are infinite
+    square = x * x
+    s = ops.sigmoid(x * (square * (_A * _B) + _A))
     rise = square * (3 * _A * _B) + _A
-    bend = 2 * rise + self * ((1 - 2 * s) * rise * rise + self * (6 * _A * _B))
+    bend = 2 * rise + x * ((1 - 2 * s) * rise * rise + x * (6 * _A * _B))
     return g * (s * (1 - s) * bend)
 
 
@@ -395,26 +396,51 @@ glu.vjp(self=lambda g, self, dim: _glu_slope(g, self, wrap_dim(dim, self.ndim) -
 # -------------------------------------------------------------------------- made of other ops
 
 
+# What follows has a second operand made of the first, whose part in the slope the rule of the first has: the
+# sum of both would cancel.
+_less_tanh = elementwise(
+    "less_tanh",
+    np.subtract,
+    inputs=("self", "tanh"),
+    grad_name="SubBackward0",
+    places="",
+    vjp={"self": lambda g, tanh: g * conj(tanh * tanh)},
+    doc="x - tanh(x), of both.",
+)
+_over_grown = elementwise(
+    "over_grown",
+    np.true_divide,
+    inputs=("self", "grown"),
+    grad_name="DivBackward0",
+    promote="float",
+    places="",
+    vjp={"self": lambda g, grown: over(over(g, grown), grown)},
+    doc="x / (1 + |x|), of real x and 1 + |x|.",
+)
+
+
 @function(places="", aliases=("nn.functional.tanhshrink",))
 def tanhshrink(input: Tensor) -> Tensor:
-    """`x - tanh(x)`, element by element.
+    """`x - tanh(x)`, element by element; the slope is `tanh(x)**2`.
 
     >>> import pullback as torch
     >>> torch.nn.functional.tanhshrink(torch.tensor([1.0]))
     tensor([0.2384])
     """
-    return input - ops.tanh(input)
+    shrink = _less_tanh if input.dtype.kind in "fc" else ops.sub
+    return shrink(input, ops.tanh(input))
 
 
 @function(places="", aliases=("nn.functional.softsign",))
 def softsign(input: Tensor) -> Tensor:
-    """`x / (1 + |x|)`, element by element.
+    """`x / (1 + |x|)`, element by element; the slope is `1 / (1 + |x|)**2`.
 
     >>> import pullback as torch
     >>> torch.nn.functional.softsign(torch.tensor([1.0, -3.0]))
     tensor([ 0.5000, -0.7500])
     """
-    return input / (ops.abs(input) + 1)
+    grown = ops.abs(input) + 1
+    return input / grown if input.dtype.is_complex else _over_grown(input, grown)
 
 
 @function(name="sigmoid", places="", aliases=("nn.functional.sigmoid",))

@@ -507,12 +507,14 @@ def binary_cross_entropy(
 def _bce_logits(
     self: Array, target: Array, weight: Array | None, pos_weight: Array | None, reduction: int
 ) -> Any:
-    tail = np.log1p(np.exp(-abs(self)))
-    if pos_weight is None:
-        losses = tail + (np.maximum(self, 0) - self * target)
-    else:
-        rise = (pos_weight - 1) * target + 1
-        losses = (1 - target) * self + rise * (tail + np.maximum(-self, 0))
+    weight_of_ones = 1 if pos_weight is None else pos_weight
+    left, taken = 1 - target, weight_of_ones * target
+    steep = (weight_of_ones - 1) * target + 1
+    with np.errstate(invalid="ignore"):  # x may be infinite
+        lines = np.where(
+            self < 0, np.where(taken == 0, 0, -taken * self), np.where(left == 0, 0, left * self)
+        )
+    losses = (steep * np.log1p(np.exp(-abs(self))) + lines).astype(self.dtype)
     if weight is not None:
         losses = losses * weight
     return reduced_array(losses, reduction)

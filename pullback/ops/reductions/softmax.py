@@ -74,8 +74,15 @@ def _logsumexp_vjp(g: Tensor, self: Tensor, dim: Dims, keepdim: bool, result: Te
 
 @op(name="logsumexp_slope", places="", batch="together")
 def _logsumexp_slope(self: Array, input: Array, total: Array, dim: tuple[int, ...]) -> Array:
-    """`self * exp(input - total)`, self and total with dims of one where they were summed: at `dim`."""
-    return self * np.exp(input - total)
+    """`self * softmax(input)`, self and total with dims of one where they were summed: at `dim`.
+
+    The last digit of a large `total`, the logsumexp, is more than some exponentials differ by: so these are
+    divided by their sum, which is nearly one.
+    """
+    found = np.exp(input - total)
+    with np.errstate(all="ignore"):
+        sums = np.asarray(sum_array(found, dim, True))
+        return np.asarray(found * np.where((sums > 0) & np.isfinite(sums), self / sums, self), found.dtype)
 
 
 @_logsumexp_slope.prepare
@@ -88,10 +95,12 @@ def _plan_logsumexp_slope(self: Spec, input: Spec, total: Spec, dim: tuple[int, 
 @_logsumexp_slope.joint_vjp
 def _logsumexp_slope_vjp(
     g: Tensor, self: Tensor, input: Tensor, total: Tensor, dim: tuple[int, ...]
-) -> tuple[Tensor, ...]:
-    soft = ops.exp(input - total)
-    through = g * self * soft
-    return ops.sum_to_size(g * soft, total.shape), through, ops.sum_to_size(-through, total.shape)
+) -> tuple[Any, ...]:
+    """That of the softmax, which does not depend on `total`."""
+    soft = _logsumexp_slope(ops.ones_like(self), input, total, dim)
+    through = g * soft
+    along = ops.sum_to_size(through, total.shape)
+    return ops.sum_to_size(along, self.shape), self * (through - soft * along), None
 
 
 @logsumexp.prepare

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core.op import elementwise
 from pullback.ops.shared.zero_times_infinity import times
 from pullback.ops.special.error_and_gamma import declared
+from pullback.ops.special.scaled_bessel import scaled_i_derivative, scaled_k_derivative
 
 Slope = Callable[[Tensor, int], Tensor]
 
@@ -62,13 +62,11 @@ def _k_slope(x: Tensor, n: int) -> Tensor:
 
 
 def _scaled_i_slope(x: Tensor, n: int) -> Tensor:
-    inner = scaled_i(x, 1) if n == 0 else (scaled_i(x, n - 1) + scaled_i(x, n + 1)) * 0.5
-    return inner - ops.sign(x) * scaled_i(x, n)
+    return scaled_i_derivative(x, n, 1)
 
 
 def _scaled_k_slope(x: Tensor, n: int) -> Tensor:
-    below = scaled_k(x, 1) if n == 0 else (scaled_k(x, n - 1) + scaled_k(x, n + 1)) * 0.5
-    return scaled_k(x, n) - below
+    return scaled_k_derivative(x, n, 1)
 
 
 def _spherical_slope(x: Tensor, n: int) -> Tensor:
