@@ -45,6 +45,8 @@ _MANY = 4096  # the same for a weight's gradient, which is summed over the image
 def _image_tiles(geometry: Any, images: int, height: int) -> Iterator[tuple[int, int, int, int]]:
     """Parts of the columns that fit into a tile: from image to image, and from row to row of windows."""
     room = max(_COLUMN_TILE // max(height, 1), 1)
+    if not geometry.places:
+        return
     if geometry.places <= room:
         step = room // geometry.places
         for first in range(0, images, step):

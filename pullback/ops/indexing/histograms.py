@@ -314,6 +314,8 @@ def bincount(self: Array, weights: Array | None = None, minlength: int = 0) -> A
         raise RuntimeError("minlength should be >= 0")
     if self.dtype.kind not in "iu":
         raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{type_name(self)}'")
+    if self.size and self.max() == _LARGEST:  # one more is no number: NumPy would write past its memory
+        raise RuntimeError(f"maximum value of input overflowed, it should be < {_LARGEST} but got {_LARGEST}")
     if self.ndim == 1 and weights is None and self.dtype == np.int64:
         counts = counted(compact(self), minlength)
         if counts is not None:
@@ -327,6 +329,8 @@ def bincount(self: Array, weights: Array | None = None, minlength: int = 0) -> A
     counts = np.bincount(self, cast_array(weights, np.dtype(np.float64)), minlength)
     return counts.astype(np.float32 if weights.dtype == np.float32 else np.float64, copy=False)
 
+
+_LARGEST = np.iinfo(np.int64).max
 
 bincount.vjp(weights=lambda g, self: ops.index_select(g, 0, self))
 
