@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rows_programs import ROWS as PROGRAMS
 from rows_transforms import ROWS as TRANSFORMS
 
 Step = Callable[[], Any]
@@ -116,7 +117,7 @@ def chain_of_a_million(torch: Any) -> Step:
     return chain(torch, 1_000_000)
 
 
-@row("train step, tanh net 2-16-16-1, batch 32", reach=6)
+@row("train step, tanh net 2-16-16-1, batch 32", reach=8)
 def train_step(torch: Any) -> Step:
     torch.manual_seed(0)
     x, t = torch.randn(32, 2), torch.randn(32, 1)
@@ -249,4 +250,4 @@ def print_matrix(torch: Any) -> Step:
     return lambda: repr(a)
 
 
-ROWS.extend(Row(name, make, reach=reach) for name, make, reach in TRANSFORMS)
+ROWS.extend(Row(name, make, reach=reach) for name, make, reach in PROGRAMS + TRANSFORMS)
