@@ -289,3 +289,26 @@ def test_masks_of_masked_reductions():
     assert masked._output_mask(masked.sum, x, 1, mask=seen).tolist() == [True, False]
     both = masked.logaddexp(x, x, input_mask=seen, other_mask=seen)
     assert both[0, 0].item() == pytest.approx(1 + np.log(2)) and both[1, 1].item() == -np.inf
+
+
+@pytest.mark.skipif(ON_TORCH, reason="PyTorch reads what is there")
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"offsets": [0, 2, 9]}, {"offsets": [-1, 2]}, {"offsets": [0, 4, 2, 6]}, {"lengths": [-2, 8]},
+        {"lengths": [2, 3]}, {"lengths": [2, 1 << 62, 1 << 62, 1 << 62, 1 << 62, 4]}, {"offsets": []},
+        {"lengths": [-2, 8], "unsafe": True}, {"lengths": [4, 4], "unsafe": True}, {"lengths": []},
+    ],
+)  # fmt: skip
+def test_segments_lie_within_the_data(marks):
+    given = {k: torch.tensor(v, dtype=torch.int64) if isinstance(v, list) else v for k, v in marks.items()}
+    with pytest.raises(RuntimeError):
+        torch.segment_reduce(torch.arange(6.0), "sum", **given)
+
+
+def test_segments_may_leave_rows_out():
+    x = torch.arange(6.0, requires_grad=True)
+    y = torch.segment_reduce(x, "mean", offsets=torch.tensor([1, 3, 3, 4], dtype=torch.int32), initial=0.0)
+    assert y.tolist() == [1.5, 0, 3]
+    y.sum().backward()
+    assert x.grad.tolist() == [0, 0.5, 0.5, 1, 0, 0]

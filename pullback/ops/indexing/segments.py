@@ -2,8 +2,8 @@
 
 The data are seen as flat rows: what stands before the dim, and the dim itself, are one.
 `_segment_bounds` gives the first row of each segment and the one behind its last, `_segments` the segment
-of each row, -1 outside of all. The gradients are made of picks by the latter, so they have derivatives of
-any order.
+of each row, -1 outside of all. The reductions and their gradients are loops in `kernels/segments.h`; where
+gradients are to be differentiated they are made of picks by the latter, to any order.
 """
 
 from __future__ import annotations
@@ -14,22 +14,19 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Op, Tensor
-from pullback.core.dtype_names import type_name
-from pullback.core.dtypes import from_numpy_dtype
-from pullback.core.meta import meta_array
+from pullback.core._engine import Op, Tensor, grad_enabled, levels
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import float64, int32, int64
 from pullback.core.op import function, op
 from pullback.core.types import Array
+from pullback.kernels import segments
+from pullback.kernels.steps import call
 from pullback.ops.reductions.reduce import others_prod
+from pullback.ops.shared.chains import Chain, Step, words_of
 from pullback.ops.shared.dims import wrap_dim
 
-_UFUNC_AND_IDENTITY = {
-    "sum": (np.add, 0.0),
-    "mean": (np.add, 0.0),
-    "max": (np.maximum, -np.inf),
-    "min": (np.minimum, np.inf),
-    "prod": (np.multiply, 1.0),
-}
+_HOW = ("sum", "mean", "max", "min", "prod")
+"""What is done to segments, in the order of segments.h."""
 
 
 def _segment_bounds(marks: Array, count: int, offsets: bool) -> tuple[Array, Array]:
@@ -47,34 +44,80 @@ def _segment_bounds(marks: Array, count: int, offsets: bool) -> tuple[Array, Arr
 def _segment_reduce(
     self: Array, marks: Array, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
 ) -> Array:
-    _check_segments(self, marks, axis, offsets)
-    if not offsets and not unsafe:
-        _check_sum_of_lengths(self, marks, axis)
-    ufunc, identity = _UFUNC_AND_IDENTITY[reduce]
-    first, behind = _segment_bounds(marks, self.shape[axis], offsets)
-    rest = self.shape[axis + 1 :]
-    rows = self.reshape(math.prod(self.shape[: axis + 1]), *rest)
-    full = behind > first
-    start = identity if initial is None else initial
-    result = np.full((len(first), *rest), start, self.dtype)
-    if full.any():
-        cuts = np.stack([first[full], behind[full]], -1).reshape(-1)
-        reduced = ufunc.reduceat(rows, cuts[:-1] if cuts[-1] >= len(rows) else cuts, 0)[::2]
-        result[full] = reduced if initial is None else ufunc(reduced, self.dtype.type(initial))
-    if reduce == "mean":
-        size = (behind - first) if initial is None else np.maximum(behind - first, 1)
-        result /= size.astype(self.dtype).reshape(-1, *(1,) * len(rest))
-    bags = marks.shape[-1] - offsets
-    return result.reshape(*self.shape[:axis], bags, *rest)
+    result = np.empty(_reduced_shape(self, marks, axis, offsets), self.dtype)
+    return _computed(
+        "segment_reduce", (self, marks), marks, result, self, reduce, axis, offsets, unsafe, initial
+    )
 
 
-@_segment_reduce.meta
-def _segment_reduce_shape(
-    self: Array, marks: Array, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
+@_segment_reduce.prepare
+def _plan_segment_reduce(
+    self: Spec, marks: Spec, reduce: str, axis: int, offsets: bool, unsafe: bool, initial: float | None
+) -> Plan:
+    _check_segments(self, marks, axis, offsets, unsafe)
+    result = Spec(self.dtype, _reduced_shape(self, marks, axis, offsets))
+    return _planned(
+        "segment_reduce", (self, marks), marks, result, self, reduce, axis, offsets, unsafe, initial
+    )
+
+
+@op(name="segment_slope", places="", nondiff=True)
+def _segment_slope(
+    g: Array, self: Array, marks: Array, result: Array, reduce: str, axis: int, offsets: bool,
+    initial: float | None,
+) -> Array:  # fmt: skip
+    """The gradient of the data from that of the reduced segments."""
+    inputs = (g, self, marks, result)
+    slope = np.empty(self.shape, self.dtype)
+    return _computed("segment_slope", inputs, marks, slope, self, reduce, axis, offsets, True, initial)
+
+
+@_segment_slope.prepare
+def _plan_segment_slope(
+    g: Spec, self: Spec, marks: Spec, result: Spec, reduce: str, axis: int, offsets: bool,
+    initial: float | None,
+) -> Plan:  # fmt: skip
+    inputs, slope = (g, self, marks, result), Spec(self.dtype, self.shape)
+    return _planned("segment_slope", inputs, marks, slope, self, reduce, axis, offsets, True, initial)
+
+
+def _reduced_shape(self: Array | Spec, marks: Array | Spec, axis: int, offsets: bool) -> tuple[int, ...]:
+    return (*self.shape[:axis], marks.shape[-1] - offsets, *self.shape[axis + 1 :])
+
+
+def _geometry(
+    self: Array | Spec, marks: Array | Spec, reduce: str, axis: int, offsets: bool, unsafe: bool,
+    initial: float | None,
+) -> tuple[int, ...]:  # fmt: skip
+    """What segments.h calls a pb_segments."""
+    inner = math.prod(self.shape[axis + 1 :])
+    lines, segments = math.prod(self.shape[:axis]), marks.shape[-1] - offsets
+    start, *_ = words_of(0.0 if initial is None else initial, float64)
+    head = (lines, self.shape[axis], inner, segments, _HOW.index(reduce), int(offsets))
+    return (*head, marks.dtype.itemsize, int(not unsafe), int(initial is not None), start)
+
+
+def _computed(
+    name: str, inputs: tuple[Array, ...], marks: Array, result: Array, self: Array, *options: Any
 ) -> Array:
-    _check_segments(self, marks, axis, offsets)
-    count = marks.shape[-1] - offsets
-    return meta_array((*self.shape[:axis], count, *self.shape[axis + 1 :]), self.dtype)
+    """A run on arrays."""
+    plain = [np.ascontiguousarray(a) for a in inputs]
+    run, scratch = segments.RUNS[name][self.dtype.name], self.nbytes
+    status = call(run, _geometry(self, marks, *options), (*plain, result), 1, scratch)
+    if status:
+        raise RuntimeError(_WRONG_MARKS[status])
+    return result
+
+
+def _planned(
+    name: str, inputs: tuple[Spec, ...], marks: Spec, result: Spec, self: Spec, *options: Any
+) -> Plan:
+    """The plan of the same."""
+    chain, geometry = Chain(len(inputs), result), _geometry(self, marks, *options)
+    places = [chain.floats(number, spec) for number, spec in enumerate(inputs)]
+    runs, scratch = segments.RUNS[name], 8 * geometry[2]
+    chain.add_floats(lambda kind: Step(runs[kind.name], geometry, 1, scratch), *places)
+    return chain.plan(lambda status, *_: RuntimeError(_WRONG_MARKS[status]))
 
 
 @op(name="segments", places="", nondiff=True)
@@ -131,7 +174,16 @@ def _segment_gradient(
     return ops.reshape(of_segment(g) * others * (1.0 if initial is None else initial), tuple(self.shape))
 
 
-_segment_reduce.vjp(self=_segment_gradient)
+def _segment_vjp(
+    g: Tensor, self: Tensor, marks: Tensor, reduce: str, axis: int, offsets: bool, initial: float | None,
+    result: Tensor,
+) -> Tensor:  # fmt: skip
+    if not grad_enabled() and not levels():
+        return _segment_slope(g, self, marks, result, reduce, axis, offsets, initial)
+    return _segment_gradient(g, self, marks, reduce, axis, offsets, initial, result)
+
+
+_segment_reduce.vjp(self=_segment_vjp)
 
 
 @_segment_reduce.batch
@@ -172,7 +224,7 @@ def segment_reduce(
     marks = lengths if offsets is None else offsets
     if marks is None:
         raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
-    if reduce not in _UFUNC_AND_IDENTITY:
+    if reduce not in _HOW:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     if data.ndim < marks.ndim:
         raise RuntimeError(
@@ -186,13 +238,13 @@ def segment_reduce(
 # ---------------------------------------------------------------------------------------- refusals
 
 
-def _check_segments(self: Array, marks: Array, axis: int, offsets: bool) -> None:
+def _check_segments(self: Spec, marks: Spec, axis: int, offsets: bool, unsafe: bool) -> None:
     """Refuses marks whose shape or dtype does not fit the data."""
     word = "offsets" if offsets else "lengths"
-    if from_numpy_dtype(self.dtype).kind != "f":
-        raise NotImplementedError(f"\"_segment_reduce_cpu\" not implemented for '{type_name(self)}'")
-    if marks.dtype.kind != "i":
-        kind = type_name(marks)
+    if self.dtype.kind != "f":
+        raise NotImplementedError(f"\"_segment_reduce_cpu\" not implemented for '{self.dtype.type_name}'")
+    if marks.dtype not in (int32, int64):
+        kind = marks.dtype.type_name
         raise NotImplementedError(f"\"_segment_reduce_{word}_cpu_kernel1\" not implemented for '{kind}'")
     if axis != marks.ndim - 1:
         raise RuntimeError(
@@ -200,19 +252,26 @@ def _check_segments(self: Array, marks: Array, axis: int, offsets: bool) -> None
         )
     if marks.shape[:-1] != self.shape[:axis]:
         raise RuntimeError(f"segment_reduce(): {word} and data must agree in the dims before the axis.")
-
-
-def _check_sum_of_lengths(self: Array, lengths: Array, axis: int) -> None:
-    """Refuses lengths that are negative or do not sum to the size."""
-    if not lengths.size:
+    if offsets and not marks.shape[-1]:
+        shape = [*self.shape[:axis], -1, *self.shape[axis + 1 :]]
+        raise RuntimeError(f"Trying to create tensor with negative dimension -1: {shape}")
+    if not marks.size and not offsets and not unsafe:
         raise RuntimeError(
             "min(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
             "reduction dim with the 'dim' argument."
         )
-    if lengths.min() < 0:
-        raise RuntimeError("lengths contains negative value!")
-    if (np.add.reduce(lengths, -1) != self.shape[axis]).any():
-        raise RuntimeError(
-            "segment_reduce(): Expected all rows of lengths along axis to sum to "
-            "data.size(lengths.dim()-1) when !unsafe."
-        )
+
+
+_WRONG_MARKS = {
+    1: "lengths contains negative value!",
+    2: (
+        "segment_reduce(): Expected all rows of lengths along axis to sum to "
+        "data.size(lengths.dim()-1) when !unsafe."
+    ),
+    3: (
+        "Expected segment_length >= 0 to be true, but got false.  (Could this error message be improved?  "
+        "If so, please report an enhancement request to PyTorch.)"
+    ),
+    4: "segment_reduce(): Expected all segments to lie within the data.",
+}
+"""What is wrong with marks, by the status of a run."""
