@@ -1,4 +1,11 @@
+from typing import Any
+
 from pullback.core.types import Array
+
+RUNS: dict[str, dict[str, Any]]
+"""Op -> dtype's name -> capsule of its compiled run."""
+
+def table() -> dict[str, dict[str, Any]]: ...
 
 def bag_sum(rows: Array, source: Array | None, target: Array | None, scale: Array | None, bags: int, count: int) -> Array: ...
 def bag_dots(left: Array, at_left: Array, right: Array, at_right: Array) -> Array: ...

@@ -3,9 +3,23 @@
 A bag sum adds `scale[i] * rows[source[i]]` to the row `target[i]` of a result, for each i in turn. Its
 derivatives are a bag sum with the indices exchanged, and inner products of rows. `bag_max` takes maxima
 instead. All arrays are C-contiguous, `rows` (n, width) of float32 or float64 (TypeError for any other),
-`scale` of the same dtype, indices int64 of one dim and inside of the rows; `ops/networks/embedding.py` has
-checked that. None for indices means that i itself is the row. Read `add_rows`, then `bag_sum`.
+`scale` of the same dtype, indices int64 of one dim and inside of the rows; `ops/networks/bags.py` has
+checked that. None for indices means that i itself is the row. Read `add_rows`, then `bag_sum`. Whole bags, by
+their offsets, are in bags.h.
 """
+
+cdef extern from *:
+    """
+    #include "pullback/kernels/runs.h"
+
+    #define TEMPLATE "pullback/kernels/bags.h"
+    #include "pullback/kernels/reals.h"
+    #undef TEMPLATE
+
+    static pb_named const pb_runs[] = {RUN(bags, float32) RUN(bags, float64)};
+    """
+
+include "runs.pxi"
 
 from numpy cimport (
     import_array, int64_t, ndarray, npy_intp, PyArray_DATA, PyArray_EMPTY, PyArray_TYPE, PyArray_ZEROS,

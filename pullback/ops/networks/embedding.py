@@ -1,32 +1,23 @@
-"""Rows by index: embedding, embedding_bag, one_hot.
-
-A bag sum adds scaled rows of a table to the rows of a result. It is linear in the rows and in the
-scales, and its derivatives are a bag sum with source and target exchanged, and inner products of
-rows, `_bag_dots`; theirs are bag sums again. So `_bag_sum` carries the means and the weighted sums
-to any order. The loops are in `kernels/bags.pyx`. Read `embedding`, then `_bag_sum`.
-"""
+"""Rows by index: embedding, one_hot. Bags of rows are in bags.py."""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Op, Tensor, from_array, grad_enabled, set_grad_enabled
+from pullback.core._engine import Op, Tensor, grad_enabled, set_grad_enabled
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import from_numpy_dtype, int32, int64
+from pullback.core.dtypes import int32, int64
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
-from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
 from pullback.ops.reductions.norms import norm_array
 from pullback.ops.shared.at import NOT_AN_INDEX, laid_as, plan_at, steps_of, work_steps
-from pullback.ops.shared.batches import folded, of_sample
+from pullback.ops.shared.batches import folded
 from pullback.ops.shared.flat_indices import outside
 
 _NORM_MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
@@ -38,7 +29,7 @@ def _rows_of(a: Array) -> Array:
     return rows.view(rows.real.dtype) if rows.dtype.kind == "c" else rows
 
 
-def _flat_indices(indices: Array) -> Array:
+def flat_indices(indices: Array) -> Array:
     return np.ascontiguousarray(indices, np.int64).reshape(-1)
 
 
@@ -79,7 +70,7 @@ def _row_dims(rows: tuple[int, ...], wide: tuple[int, ...], indices: Spec, n: in
 def _prepare_embedding(weight: Spec, indices: Spec, *options: Any) -> Plan:
     if weight.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
-    _check_indices("embedding", indices.dtype)
+    check_indices("embedding", indices.dtype)
     rows, columns = weight.shape
     result, steps = Spec(weight.dtype, (*indices.shape, columns)), steps_of(weight)
     return plan_at(
@@ -104,14 +95,14 @@ def _shares(flat: Array, rows: int, padding_idx: int, by_frequency: bool, dtype:
 @op(name="embedding_dense_backward", places="")
 def _embedding_slope(self: Array, indices: Array, rows: int, padding_idx: int, by_frequency: bool) -> Array:
     """The gradient of an embedding's matrix for that of its result."""
-    flat, values = _flat_indices(indices), _rows_of(self)
+    flat, values = flat_indices(indices), _rows_of(self)
     shares = _shares(flat, rows, padding_idx, by_frequency, values.dtype)
     return bags_kernels.bag_sum(values, None, flat, shares, rows, flat.size).view(self.dtype)
 
 
 @op(name="embedding_shares", places="", nondiff=True)
 def _embedding_shares(self: Array, rows: int, padding_idx: int, by_frequency: bool, dtype: Any) -> Array:
-    shares = _shares(_flat_indices(self), rows, padding_idx, by_frequency, dtype.to_real().numpy)
+    shares = _shares(flat_indices(self), rows, padding_idx, by_frequency, dtype.to_real().numpy)
     assert shares is not None  # else nothing asks for them
     return shares.reshape(*self.shape, 1)
 
@@ -157,7 +148,7 @@ def _embedding_tangent(weight: Tensor, indices: Any, *options: Any) -> Tensor:
     return embedding(weight, indices)
 
 
-def _places_of_all(level: Any, places: Any, rows: int) -> Tensor:
+def places_of_all(level: Any, places: Any, rows: int) -> Tensor:
     """Numbers of rows in one matrix as numbers in that of all samples, which is `folded`."""
     first = ops.arange(level.size) * rows
     return level.front(places) + ops.reshape(first, (level.size,) + (1,) * places.ndim)
@@ -171,8 +162,22 @@ def _embedding_batch(
         return level.wrap(op(weight, indices.physical, padding_idx, scale_grad_by_freq, sparse))
     if padding_idx >= 0 or scale_grad_by_freq:
         return level.call(_embedding_by_rows, weight, indices, padding_idx, scale_grad_by_freq)
-    places = _places_of_all(level, indices, weight.shape[0])
+    places = places_of_all(level, indices, weight.shape[0])
     return level.wrap(op(folded(level, weight), places, padding_idx, scale_grad_by_freq, sparse))
+
+
+@op(places="")
+def scaled_gradient(self: Array, scale: Array) -> Array:
+    return self.copy()
+
+
+scaled_gradient.meta(lambda self, scale: meta_array(self.shape, self.dtype))
+scaled_gradient.vjp(self=lambda g, scale: g * scale)
+
+
+@scaled_gradient.batch
+def _scaled_gradient_batch(level: Any, op: Op, self: Any, scale: Any) -> Any:
+    return level.wrap(op(level.front(self), level.front(scale)))
 
 
 def _occurrences(flat: Tensor, rows: int, kind: Any) -> Tensor:
@@ -199,7 +204,7 @@ def _embedding_slope_batch(
     """All samples' rows are those of one matrix."""
     if padding_idx >= 0 or by_frequency:
         return level.call(_embedding_slope_by_rows, self, indices, rows, padding_idx, by_frequency)
-    places = _places_of_all(level, indices, rows)
+    places = places_of_all(level, indices, rows)
     result = op(level.front(self), places, rows * level.size, padding_idx, by_frequency)
     return level.wrap(ops.reshape(result, (level.size, rows, -1)))
 
@@ -236,7 +241,7 @@ def _embedding_renorm(self: Array, indices: Array, max_norm: float, norm_type: f
 def _prepare_embedding_renorm(self: Spec, indices: Spec, max_norm: float, norm_type: float) -> Plan:
     if self.ndim != 2:
         raise RuntimeError("'self' must be 2-D")
-    _check_indices("embedding_renorm_", indices.dtype)
+    check_indices("embedding_renorm_", indices.dtype)
     return Plan(Spec(self.dtype, self.shape, laid_as(self)))
 
 
@@ -253,7 +258,7 @@ def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type
     return _embedding_renorm.inplace(input, indices, max_norm, norm_type)
 
 
-def _renormed(weight: Tensor, indices: Tensor, max_norm: float | None, norm_type: float) -> None:
+def renormed(weight: Tensor, indices: Tensor, max_norm: float | None, norm_type: float) -> None:
     """The same without a trace in the graph, as the functions with `max_norm` do it."""
     if max_norm is None:
         return
@@ -292,254 +297,8 @@ def _functional_embedding(
         if not -weight.shape[0] <= padding_idx < weight.shape[0]:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= weight.shape[0]
-    _renormed(weight, input, max_norm, norm_type)
+    renormed(weight, input, max_norm, norm_type)
     return embedding(weight, input, padding_idx, scale_grad_by_freq, sparse)
-
-
-# ---------------------------------------------------------------------------------------- bags
-
-
-@op(name="embedding_bag", places="")
-def _bag_sum(self: Array, scale: Array | None, source: Array, target: Array, bags: int) -> Array:
-    """`scale[i] * self[source[i]]` added to row `target[i]` of zeros, for each i."""
-    if scale is not None:
-        scale = np.ascontiguousarray(scale)
-    return bags_kernels.bag_sum(np.ascontiguousarray(self), source, target, scale, bags, source.size)
-
-
-@op(name="bag_dots", places="")
-def _bag_dots(self: Array, other: Array, at_self: Array, at_other: Array) -> Array:
-    """The inner products of the rows `self[at_self[i]]` and `other[at_other[i]]`."""
-    return bags_kernels.bag_dots(np.ascontiguousarray(self), at_self, np.ascontiguousarray(other), at_other)
-
-
-_bag_sum.meta(lambda self, scale, source, target, bags: meta_array((bags, *self.shape[1:]), self.dtype))
-_bag_dots.meta(lambda self, other, at_self, at_other: meta_array(at_self.shape, self.dtype))
-_bag_sum.vjp(
-    self=lambda g, self_shape, scale, source, target: _bag_sum(g, scale, target, source, self_shape[0]),
-    scale=lambda g, self, source, target: _bag_dots(self, g, source, target),
-)
-_bag_dots.vjp(
-    self=lambda g, self_shape, other, at_self, at_other: _bag_sum(other, g, at_other, at_self, self_shape[0]),
-    other=lambda g, other_shape, self, at_self, at_other: _bag_sum(
-        self, g, at_self, at_other, other_shape[0]
-    ),
-)
-
-
-@op(name="embedding_bag_max", places="", grad_name="EmbeddingBagBackward0", public_name="embedding_bag")
-def _bag_max(self: Array, source: Array, target: Array, bags: int) -> tuple[Array, Array]:
-    """The largest of each bag's rows, column by column, and which row it is, -1 in an empty bag."""
-    return bags_kernels.bag_max(np.ascontiguousarray(self), source, target, bags)
-
-
-@_bag_max.meta
-def _bag_max_meta(self: Array, source: Array, target: Array, bags: int) -> tuple[Array, Array]:
-    shape = (bags, *self.shape[1:])
-    return meta_array(shape, self.dtype), meta_array(shape, np.dtype(np.int64))
-
-
-def _bag_max_vjp(g0: Tensor, self_shape: tuple[int, ...], result1: Tensor) -> Tensor:
-    empty = result1 < 0
-    zeros = ops.zeros(self_shape, dtype=g0.dtype)
-    return ops.scatter_add(zeros, 0, ops.where(empty, 0, result1), ops.where(empty, 0.0, g0))
-
-
-_bag_max.vjp(self=_bag_max_vjp)
-
-
-def _flat_places_of_all(level: Any, places: Any, rows: int) -> Tensor:
-    return ops.reshape(_places_of_all(level, places, rows), (-1,))
-
-
-@_bag_sum.batch
-def _bag_sum_batch(level: Any, op: Op, self: Any, scale: Any, source: Any, target: Any, bags: int) -> Any:
-    places = _flat_places_of_all(level, source, self.shape[0]), _flat_places_of_all(level, target, bags)
-    scale = None if scale is None else folded(level, scale)
-    result = op(folded(level, self), scale, *places, bags * level.size)
-    return level.wrap(ops.reshape(result, (level.size, bags, *self.shape[1:])))
-
-
-@_bag_dots.batch
-def _bag_dots_batch(level: Any, op: Op, self: Any, other: Any, at_self: Any, at_other: Any) -> Any:
-    places = (
-        _flat_places_of_all(level, at_self, self.shape[0]),
-        _flat_places_of_all(level, at_other, other.shape[0]),
-    )
-    result = op(folded(level, self), folded(level, other), *places)
-    return level.wrap(ops.reshape(result, (level.size, -1)))
-
-
-@_bag_max.batch
-def _bag_max_batch(level: Any, op: Op, self: Any, source: Any, target: Any, bags: int) -> Any:
-    rows = self.shape[0]
-    places = _flat_places_of_all(level, source, rows), _flat_places_of_all(level, target, bags)
-    result, where = op(folded(level, self), *places, bags * level.size)
-    shape = (level.size, bags, *self.shape[1:])
-    result, where = ops.reshape(result, shape), ops.reshape(where, shape)
-    return level.wrap((result, ops.where(where < 0, where, where % max(rows, 1))))
-
-
-@op(name="bag_places", places="", nondiff=True)
-def _bag_places(self: Array, offsets: Array, padding: int, last: bool, rows: int) -> tuple[Array, ...]:
-    """Of each index that is no padding, its place, its row and its bag; and the size of each bag."""
-    _check_indices("embedding_bag", from_numpy_dtype(self.dtype))
-    _check_indices("embedding_bag", from_numpy_dtype(offsets.dtype))
-    flat, starts = _flat_indices(self), _flat_indices(offsets)
-    _check_offsets(starts, flat.size, type_name(offsets))
-    if outside(flat, rows):
-        bad = flat[(flat < 0) | (flat >= rows)][0]
-        raise RuntimeError(
-            f"embedding_bag: Expected idx >= 0 && idx < num_embeddings but found idx to be {bad}"
-        )
-    ends = starts[1:] if last else np.append(starts[1:], flat.size)
-    starts = starts[: len(ends)]
-    target = np.repeat(np.arange(len(ends)), ends - starts)
-    place = np.arange(len(target))
-    if padding >= 0:
-        place = place[flat[: len(target)] != padding]
-    source, target = flat[place], target[place]
-    return place, source, target, np.bincount(target, minlength=len(ends))
-
-
-@_bag_places.batch
-@of_sample
-def _bag_places_of_all(flat: Tensor, offsets: Tensor, padding: int, last: bool, rows: int) -> Any:
-    """Bags that hold all indices: else how many places there are depends on the sample."""
-    if padding >= 0 or last or flat.ndim != 1 or not offsets.shape[0]:
-        return NotImplemented
-    count = flat.shape[0]
-    place = ops.arange(count)
-    target = ops.searchsorted(offsets.long(), place, right=True) - 1
-    size = ops.diff(offsets.long(), append=ops.full((1,), count, dtype=int64))
-    return place, ops.clamp(flat.long(), 0, rows - 1), target, size
-
-
-class BagMode(IntEnum):
-    """What becomes of the rows of a bag, by PyTorch's numbers."""
-
-    SUM = 0
-    MEAN = 1
-    MAX = 2
-
-
-def _by_frequency(table: Tensor, indices: Tensor) -> Tensor:
-    """The matrix itself, but its gradient is divided by how often each row was asked for."""
-    wanted = ops.bincount(ops.reshape(indices, (-1,)), minlength=table.shape[0])
-    share = (1 / ops.clamp(wanted, 1)).to(table.dtype)
-    return scaled_gradient(table, ops.unsqueeze(share, 1))
-
-
-@op(places="")
-def scaled_gradient(self: Array, scale: Array) -> Array:
-    return self.copy()
-
-
-scaled_gradient.meta(lambda self, scale: meta_array(self.shape, self.dtype))
-scaled_gradient.vjp(self=lambda g, scale: g * scale)
-
-
-@scaled_gradient.batch
-def _scaled_gradient_batch(level: Any, op: Op, self: Any, scale: Any) -> Any:
-    return level.wrap(op(level.front(self), level.front(scale)))
-
-
-@function(name="embedding_bag", places="t")
-def _embedding_bag(
-    weight: Tensor,
-    indices: Tensor,
-    offsets: Tensor,
-    scale_grad_by_freq: bool = False,
-    mode: int = 0,
-    sparse: bool = False,
-    per_sample_weights: Tensor | None = None,
-    include_last_offset: bool = False,
-    padding_idx: int | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """What `nn.functional.embedding_bag` gives, each index's bag, the bags' sizes and maxima's rows.
-
-    `mode` is 0, 1 or 2: sum, mean or max.
-
-    >>> import pullback as torch
-    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> torch.embedding_bag(table, torch.tensor([1, 0]), torch.tensor([0]))[0]
-    tensor([[4., 6.]])
-    """
-    _check_bag_weight(weight, per_sample_weights)
-    rows = weight.shape[0]
-    if padding_idx is None:
-        padding_idx = -1
-    elif not -rows <= padding_idx < rows:
-        raise RuntimeError(
-            f"padding_idx must be within the number of embeddings, -{rows} through {rows - 1}, "
-            f"but got {padding_idx}"
-        )
-    else:
-        padding_idx %= rows
-    place, source, target, size = _bag_places(indices, offsets, padding_idx, include_last_offset, rows)
-    bags = size.shape[0]
-    if mode == BagMode.MAX:
-        result, where = _bag_max(weight, source, target, bags)
-        return result, target, size, where
-    if scale_grad_by_freq:
-        weight = _by_frequency(weight, indices)
-    scale = per_sample_weights
-    if mode == BagMode.MEAN:
-        scale = (1 / ops.clamp(size, 1)).to(weight.dtype)[target]
-    elif scale is not None:
-        scale = ops.index_select(scale, 0, place)
-    return _bag_sum(weight, scale, source, target, bags), target, size, size
-
-
-@function(name="embedding_bag", places="", aliases=("nn.functional.embedding_bag",))
-def _functional_embedding_bag(
-    input: Tensor,
-    weight: Tensor,
-    offsets: Tensor | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2,
-    scale_grad_by_freq: bool = False,
-    mode: str = "mean",
-    sparse: bool = False,
-    per_sample_weights: Tensor | None = None,
-    include_last_offset: bool = False,
-    padding_idx: int | None = None,
-) -> Tensor:
-    """Sums, means or maxima of bags of rows of `weight`: shape (bags, columns).
-
-    `input` is 2D, a bag in each row, or 1D with the `offsets` at which bags start (with
-    `include_last_offset` also where the last ends). Indices equal to `padding_idx` count for
-    nothing; empty bags give zeros. `per_sample_weights` are factors for mode "sum".
-
-    >>> import pullback as torch
-    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> torch.nn.functional.embedding_bag(torch.tensor([[0, 1], [1, 1]]), table)
-    tensor([[2., 3.],
-            [3., 4.]])
-    """
-    if weight.dtype is int64 and input.is_floating_point():
-        warn_each_time(
-            "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, "
-            "input, ...)` is deprecated, and should now be `embedding_bag(input, weight, ...)`.",
-            stacklevel=2,
-        )
-        input, weight = weight, input
-    _check_bags(input, weight, offsets, per_sample_weights, mode, include_last_offset)
-    if mode == "max" and scale_grad_by_freq:
-        raise ValueError("max mode does not support scaling the gradient by the frequency")
-    if mode == "max" and sparse:
-        raise ValueError("max mode does not support sparse weights")
-    if input.ndim == 2:
-        offsets = from_array(np.arange(input.shape[0]) * input.shape[1])
-        input, include_last_offset = ops.reshape(input, (-1,)), False
-        if per_sample_weights is not None:
-            per_sample_weights = ops.reshape(per_sample_weights, (-1,))
-    _renormed(weight, input, max_norm, norm_type)
-    code = BagMode[mode.upper()]
-    return _embedding_bag(
-        weight, input, offsets, scale_grad_by_freq, code, sparse, per_sample_weights,
-        include_last_offset, padding_idx,
-    )[0]  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------- one_hot
@@ -601,72 +360,11 @@ def _one_hot_meta(tensor: Array, num_classes: int) -> Array:
 # ---------------------------------------------------------------------------------- what is refused
 
 
-def _check_indices(name: str, kind: Dtype) -> None:
+def check_indices(name: str, kind: Dtype) -> None:
     """Refuses what is no int64 or int32."""
     if kind not in (int64, int32):
         shown = f"torch.{kind.type_name}Tensor" if kind.kind == "f" else f"CPU{kind.type_name}Type"
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
             f"Long, Int; but got {shown} instead (while checking arguments for {name})"
-        )
-
-
-def _check_offsets(starts: Array, count: int, shown: str) -> None:
-    if starts.size and starts[0] != 0:
-        raise RuntimeError(
-            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
-            f"position 0. However, got {starts[0]}\n[ torch.{shown}Tensor{{}} ]"
-        )
-    if starts.size and starts[-1] > count:
-        raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length {count} but got offsets[-1] of {starts[-1]}"
-        )
-
-
-def _check_bag_weight(weight: Tensor, scale: Tensor | None) -> None:
-    """Refuses matrices of other kinds than floats, and scales of another dtype."""
-    if weight.dtype.kind != "f":
-        kind = weight.dtype.type_name
-        shown = f"torch.{kind}Tensor" if weight.dtype.kind in "iu" else f"CPU{kind}Type"
-        raise RuntimeError(
-            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, "
-            f"BFloat16, Float, Double; but got {shown} instead (while checking arguments for embedding_bag)"
-        )
-    if scale is not None and scale.dtype is not weight.dtype:
-        raise RuntimeError(
-            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 "
-            f"'per_sample_weights'; but type torch.{weight.dtype.type_name}Tensor does not equal "
-            f"torch.{scale.dtype.type_name}Tensor (while checking arguments for embedding_bag)"
-        )
-
-
-def _check_bags(
-    input: Tensor, weight: Tensor, offsets: Tensor | None, scale: Tensor | None, mode: str, last: bool
-) -> None:
-    """Refuses what `nn.functional.embedding_bag` does not take."""
-    if weight.ndim != 2:
-        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
-    if scale is not None and scale.shape != input.shape:
-        raise ValueError(
-            f"embedding_bag: If per_sample_weights ({scale.shape}) is not None, then it must have the "
-            f"same shape as the input ({input.shape})"
-        )
-    if input.ndim == 2:
-        if offsets is not None:
-            raise ValueError(
-                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of "
-                f"fixed length sequences. However, found offsets of type {type(offsets)}"
-            )
-    elif input.ndim != 1:
-        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
-    elif offsets is None:
-        raise ValueError("offsets has to be a 1D Tensor but got None")
-    elif offsets.ndim != 1:
-        raise ValueError("offsets has to be a 1D Tensor")
-    if mode not in ("sum", "mean", "max"):
-        raise ValueError("mode has to be one of sum, mean or max")
-    if scale is not None and mode != "sum":
-        raise NotImplementedError(
-            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for "
-            f"mode='sum' (got mode='{mode}'). Please open a feature request on GitHub."
         )
