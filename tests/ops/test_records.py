@@ -15,7 +15,8 @@ WITHOUT_RULE = {
     "argwhere repeat_interleave": "the shape depends on the numbers",
     "embedding_renorm": "it writes into a matrix that all samples share",
     "linspace": "between tensors: each sample makes its own",
-    "recurrence recurrence_slope attention_slope": "under vmap their gradients are made of other ops",
+    "recurrence recurrence_slope segment_slope": "under vmap their gradients are made of other ops",
+    "attention_slope": "under vmap it is made of other ops",
     "segments embedding_shares": "of marks and indices, in gradients that are computed below the level",
 }
 
