@@ -2,19 +2,31 @@
 
 A row makes its inputs when it is called with the module, and returns the step that is timed. `per`
 divides the time (a chain's is given per op), `reach` is the ratio that the project wants to reach,
-`once` marks a step too long to be repeated within one process.
+`beside` names another row, and how much longer than that one's a step may take in Pullback, `once` marks a
+step too long to be repeated within one process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from rows_networks import MANY, NETWORKS, by_functions, by_modules, linear_function, linear_module, save
 from rows_programs import ROWS as PROGRAMS
 from rows_transforms import ROWS as TRANSFORMS
 
 Step = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """At most `times` as long as the row of this name, after `seconds` are taken off."""
+
+    name: str
+    times: float = 1.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Row:
     make: Callable[[Any], Step]
     per: int = 1
     reach: float | None = None
+    beside: Beside | None = None
     once: bool = False
 
 
@@ -112,7 +125,12 @@ def chains_on_end(torch: Any) -> Step:
     return run
 
 
-@row("chain of 1,000,000 multiplications, per op", per=1_000_000, once=True)
+@row(
+    "chain of 1,000,000 multiplications, per op",
+    per=1_000_000,
+    once=True,
+    beside=Beside("chain of 100, 10,000 times on end, per op", 1.5),
+)
 def chain_of_a_million(torch: Any) -> Step:
     return chain(torch, 1_000_000)
 
@@ -251,3 +269,14 @@ def print_matrix(torch: Any) -> Step:
 
 
 ROWS.extend(Row(name, make, reach=reach) for name, make, reach in PROGRAMS + TRANSFORMS)
+
+# ------------------------------------------------------------------------------ modules and optimizers
+
+for _name, _network in NETWORKS.items():
+    row(f"{_name}: a step by functions")(partial(by_functions, network=_network))
+    _beside = Beside(f"{_name}: a step by functions", 1.05)
+    row(f"{_name}: a step by modules", beside=_beside)(partial(by_modules, network=_network))
+row("F.linear, 8x8")(linear_function)
+row("Linear, 8x8", beside=Beside("F.linear, 8x8", seconds=0.7e-6))(linear_module)
+ROWS.extend(Row(name, make, reach=5) for name, make in MANY.items())
+row("save a state dict of 2000 tensors", reach=1)(save)

@@ -23,12 +23,11 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from rows import ROWS  # noqa: E402
+from rows import ROWS, Beside  # noqa: E402
 
 OURS, THEIRS = "pullback", "torch"
 Figures = dict[str, list[float]]
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-SHORT, LONG = (row.name for row in ROWS if row.once)  # the same number of ops in short graphs and in one
 
 
 def measure(library: str, words: list[str], threads: int) -> dict[str, Any]:
@@ -106,23 +105,31 @@ def write(lines: list[dict[str, Any]]) -> None:
         print("| " + " | ".join(cells) + " |")
 
 
-def growth_of(ours: Figures) -> float | None:
-    """What an op of the long chain costs, in those of short ones: the middle one of the processes."""
-    if not {SHORT, LONG} <= set(ours):
-        return None
-    return statistics.median(long / short for short, long in zip(ours[SHORT], ours[LONG], strict=True))
+def beside(ours: Figures) -> list[tuple[str, Beside, float]]:
+    """Rows that stand beside others: how many times as long they take, the middle one of the processes."""
+    found = []
+    for row in ROWS:
+        other = row.beside
+        if other and {row.name, other.name} <= set(ours):
+            pairs = zip(ours[row.name], ours[other.name], strict=True)
+            times = statistics.median((own - other.seconds) / theirs for own, theirs in pairs)
+            found.append((row.name, other, times))
+    return found
 
 
-def failures(lines: list[dict[str, Any]], growth: float | None, floor: float) -> list[str]:
+def failures(lines: list[dict[str, Any]], ours: Figures, floor: float) -> list[str]:
     """The rows that miss `floor` times what they should reach, in words."""
     found = [
         f"{line['row']}: ratio {line['ratio']:.3g}, at least {floor * line['reach']:.3g} expected"
         for line in lines
         if line["reach"] and "ratio" in line and line["ratio"] < floor * line["reach"]
     ]
+    found += [
+        f"{name}: {times:.3g} times {other.name}"
+        for name, other, times in beside(ours)
+        if times > other.times / floor
+    ]
     times = {line["row"]: line[OURS] for line in lines}
-    if growth and growth > 1.5 / floor:
-        found.append(f"{LONG}: {growth:.3g} times that of {SHORT}")
     if times.get("import", 0.0) > 0.15 / floor:
         found.append(f"import takes {times['import']:.3g} s")
     return found
@@ -144,12 +151,13 @@ def main() -> int:
     print(f"{machine()}, {options.threads} threads; {versions}; {options.repeats} repeats")
     print(f"`{command.strip()}`\n")
     write(lines)
-    growth = growth_of(figures[OURS])
-    if growth:
-        print(f"\nAn op of the long chain takes {growth:.2f} times one of short chains, in the median.")
+    print()
+    for name, other, times in beside(figures[OURS]):
+        less = f", less {shown(other.seconds)}," if other.seconds else ""
+        print(f"{name}{less} takes {times:.3f} times {other.name}, in the median.")
     if options.save:
         save(lines, command, versions, options.threads)
-    missed = failures(lines, growth, options.floor) if options.floor else []
+    missed = failures(lines, figures[OURS], options.floor) if options.floor else []
     print("".join(f"\nmissed: {text}" for text in missed))
     return 1 if missed else 0
 

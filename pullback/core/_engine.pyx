@@ -288,9 +288,14 @@ cdef extern from "Python.h":
     void PyType_Modified(type)
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
     void Py_SET_TYPE(PyObject*, PyTypeObject*)
+    object PyObject_GenericGetAttr(object, object)
+    object PyObject_VectorcallDict(object, PyObject** args, size_t nargsf, PyObject* kwargs)
     ctypedef struct PyTypeObject:
         PyObject* tp_dict
         const char* tp_name
+        object (*tp_call)(object, object, PyObject*)
+        object (*tp_getattro)(object, object)
+    PyTypeObject* Py_TYPE(object)
     PyObject* _PyType_Lookup(PyTypeObject*, object)
 
 

@@ -92,9 +92,9 @@ def fill_namespace(module: ModuleType, space: str) -> Any:
 def complete() -> bool:
     """Declares the ops of `ops.LATER` and gives every namespace its new names; False if there are none."""
     ops.load_later()  # an op may have asked for it before
-    late = {name: f for name, f in SURFACE["Tensor"].items() if name not in _attached}
-    if not late:
+    if len(_attached) == len(SURFACE["Tensor"]):  # it only grows
         return False
+    late = {name: f for name, f in SURFACE["Tensor"].items() if name not in _attached}
     _attached.update(late)
     _engine.attach(late)
     for space, module in list(_modules.items()):

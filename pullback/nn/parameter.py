@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 
 from pullback import _C, ops
 from pullback.core import dtypes
-from pullback.core._engine import Tensor, make_subclass
+from pullback.core._engine import Tensor, attach, make_subclass
 from pullback.face.absent import getter
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "is_lazy",
 ]
 
+
+attach({"_is_param": False, "_is_buffer": False})  # found at once by those that ask
 
 _TensorMeta: Any = type(Tensor)
 

@@ -32,7 +32,6 @@ class Adafactor(Optimizer):
     least `eps[1]`, and by `min(lr, 1 / sqrt(t))`.
     """
 
-    _pairs: ClassVar[dict[str, tuple[str, str]]] = {"eps": ("eps1", "eps2")}
     _later: ClassVar[dict[str, Any]] = {"foreach": None}
 
     def __init__(

@@ -12,7 +12,7 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, ClassVar, TypeAlias
 
 from pullback import ops
@@ -93,11 +93,26 @@ def unrecorded(step: Callable[..., Any]) -> Callable[..., Any]:
     return _recorded_if(lambda self: False, step)
 
 
+_PAIRS = {
+    "betas": ("beta1", "beta2"),
+    "eps": ("eps1", "eps2"),
+    "etas": ("etaminus", "etaplus"),
+    "step_sizes": ("step_size_min", "step_size_max"),
+}
+"""Options that are two arguments of a function on lists."""
+
+_SCALING = ("grad_scale", "found_inf")
+"""What a gradient scaler gives an optimizer, as attributes."""
+
+
 @functools.cache
-def _names_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The arguments of a function on lists, in their order."""
+def _options_of(function: Callable[..., Any], lists: int, keys: tuple[str, ...]) -> tuple[Any, ...]:
+    """What a function on lists takes behind so many lists: the keys of a group that are its arguments, those
+    that are two with their names, and the names of what a scaler gives."""
     code = function.__code__
-    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    names = code.co_varnames[lists : code.co_argcount + code.co_kwonlyargcount]
+    pairs = [(key, _PAIRS[key]) for key in keys if key in _PAIRS and _PAIRS[key][0] in names]
+    return [key for key in keys if key in names], pairs, [name for name in _SCALING if name in names]
 
 
 class Optimizer:
@@ -120,9 +135,6 @@ class Optimizer:
     OptimizerPostHook: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any]], None]
 
     _state_names: tuple[str, ...] = ()
-    _pairs: ClassVar[dict[str, tuple[str, str]]] = {
-        "betas": ("beta1", "beta2")
-    }  # options that are two arguments
     _later: ClassVar[dict[str, Any]] = {}  # options that older states lack
     _optimizer_step_pre_hooks: dict[int, Callable[..., Any]]
     _optimizer_step_post_hooks: dict[int, Callable[..., Any]]
@@ -184,14 +196,15 @@ class Optimizer:
 
     def _step_by(self, update: Callable[..., None], closure: Callable[[], Any] | None) -> Any:
         """A step by a function on lists: it gets those of each group, and of the options what it names."""
-        loss = self._loss(closure)
+        loss, own = self._loss(closure), vars(self)
         for group in self.param_groups:
             lists = self._lists(group)
-            options = {name: getattr(self, name, None) for name in ("grad_scale", "found_inf")} | group
-            for pair, names in self._pairs.items():
-                options.update(zip(names, group.get(pair, ()), strict=False))
-            wanted = _names_of(update)[len(lists) :]
-            update(*lists, **{name: options[name] for name in wanted if name in options})
+            names, pairs, scaling = _options_of(update, len(lists), tuple(group))
+            options = {name: group[name] for name in names}
+            for pair, parts in pairs:
+                options.update(zip(parts, group[pair], strict=True))
+            options.update([(name, own[name]) for name in scaling if name in own])
+            update(*lists, **options)
         return loss
 
     def _lists(self, group: Group) -> list[list[Any]]:
@@ -214,7 +227,7 @@ class Optimizer:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             self = args[0]
             before, after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
-            for hook in chain(_global_optimizer_pre_hooks.values(), before.values()):
+            for hook in (*_global_optimizer_pre_hooks.values(), *before.values()):
                 result = hook(self, args, kwargs)
                 if result is not None:
                     if not isinstance(result, tuple) or len(result) != 2:
@@ -224,7 +237,7 @@ class Optimizer:
                     args, kwargs = result
             out = func(*args, **kwargs)
             self._optimizer_step_code()
-            for hook in chain(after.values(), _global_optimizer_post_hooks.values()):
+            for hook in (*after.values(), *_global_optimizer_post_hooks.values()):
                 hook(self, args, kwargs)
             return out
 
@@ -524,7 +537,7 @@ def check_capturable(
 
 def check_steps(steps: Sequence[Any]) -> None:
     """Refuses counts that are Python numbers."""
-    if not all(isinstance(step, Tensor) for step in steps):
+    if not all(map(isinstance, steps, repeat(Tensor))):
         raise RuntimeError("API has changed, `state_steps` argument must contain a list of singleton tensors")
 
 
@@ -551,9 +564,10 @@ def zeros_for(p: Tensor, value: Any = 0.0) -> Tensor:
     return ops.full_like(p, value) if value else ops.zeros_like(p)
 
 
-def steps_up(lists: Sequence[list[Any]], steps: list[Any]) -> Iterator[tuple[float, list[list[Any]]]]:
+def steps_up(lists: Sequence[list[Any]], steps: list[Any]) -> Iterable[tuple[float, list[list[Any]]]]:
     """Counts up the steps, and gives each count with those of the lists' tensors whose count it is."""
-    yield from alike(lists, count_up(steps))
+    counts = count_up(steps)
+    return alike(lists, counts) if isinstance(counts, list) else [(counts, lists)]
 
 
 def alike(lists: Sequence[list[Any]], *values: Any) -> Iterator[tuple[Any, ...]]:

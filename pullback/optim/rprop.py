@@ -34,10 +34,6 @@ class Rprop(Optimizer):
     """
 
     _state_names = ("prev", "step_size", "step")
-    _pairs: ClassVar[dict[str, tuple[str, str]]] = {
-        "etas": ("etaminus", "etaplus"),
-        "step_sizes": ("step_size_min", "step_size_max"),
-    }
     _later: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,

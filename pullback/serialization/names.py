@@ -6,6 +6,8 @@ import importlib
 import sys
 from typing import Any
 
+from pullback import ops
+from pullback.core._engine import Function, Op
 from pullback.core.op import SURFACE
 from pullback.face.absent import shown
 from pullback.face.storage import TypedStorage, UntypedStorage
@@ -13,9 +15,15 @@ from pullback.face.storage import TypedStorage, UntypedStorage
 PLACES = {UntypedStorage: "torch.storage", TypedStorage: "torch.storage"}
 """Where PyTorch says that these are."""
 
+COMPILED = {f"torch._C._{space.rpartition('.')[2]}": space for space in ("special", "linalg", "fft")}
+COMPILED["torch._C._nn"] = "nn.functional"
+"""Modules by which PyTorch's files name its compiled functions, and the namespaces where these are known."""
+
 
 def place_of(thing: Any) -> tuple[str, str] | None:
     """The module and name by which PyTorch knows a class or function of Pullback; None for any other's."""
+    if isinstance(thing, Op | Function):
+        return _declared(thing)
     module: str = getattr(thing, "__module__", None) or ""
     name = str(getattr(thing, "__qualname__", None) or getattr(thing, "__name__", ""))
     if isinstance(thing, type) and thing in PLACES:
@@ -25,10 +33,17 @@ def place_of(thing: Any) -> tuple[str, str] | None:
         return "torch", name
     if module.partition(".")[0] != "pullback":
         return None
+    return _declared(thing) or (shown(module), name)
+
+
+def _declared(thing: Any) -> tuple[str, str] | None:
+    """The namespace and name of an op, or of what is declared as ops are; None for a method alone."""
     for space, names in SURFACE.items():
-        if space != "Tensor" and names.get(name) is thing:
-            return f"torch.{space}" if space != "torch" else space, name
-    return shown(module), name
+        if space != "Tensor":
+            for name, function in names.items():
+                if function is thing:
+                    return f"torch.{space}" if space != "torch" else space, name
+    return None
 
 
 def resolve(module: str, name: str) -> Any:
@@ -39,6 +54,12 @@ def resolve(module: str, name: str) -> Any:
     """
     if module.partition(".")[0] not in ("torch", "pullback"):
         return _attribute(importlib.import_module(module), name)
+    if module in COMPILED:
+        ops.load_later()
+        space = COMPILED[module]
+        found = SURFACE[space].get(name.removeprefix(f"{space}_"))
+        if found is not None:
+            return found
     own = module.replace("torch", "pullback", 1)
     while True:
         try:

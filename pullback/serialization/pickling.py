@@ -16,7 +16,7 @@ import numpy as np
 
 from pullback import _utils
 from pullback._tensor import _rebuild_from_type_v2
-from pullback.core._engine import Tensor
+from pullback.core._engine import Function, Op, Tensor
 from pullback.core.dtypes import dtype, layout
 from pullback.core.strides import preserved_strides, strided_array, strides_of
 from pullback.core.types import Array
@@ -104,11 +104,56 @@ class Storages:
         return "storage", STORAGE_TYPES[f"{kind.type_name}Storage"], key, "cpu", size
 
 
+_QUICK = (Tensor, Parameter)
+
+
 def pickler(module: Any, file: Any, protocol: int, persistent_id: Callable[[Any], Any]) -> Any:
     """A Pickler of `pickle`, or of a module that is used like it."""
     base: Any = pickle._Pickler if module is pickle else module.Pickler
 
     class TensorPickler(base):
+        def save(self, thing: Any, save_persistent_id: bool = True) -> None:
+            if type(thing) in _QUICK and self.proto >= 2 and id(thing) not in self.memo:
+                self.save_tensor(thing)
+            else:
+                super().save(thing, save_persistent_id)
+
+        def save_tensor(self, t: Tensor) -> None:
+            """Writes the call that makes a tensor as its opcodes, which is what `save_reduce` comes to.
+
+            What it is made of is known, so nothing is asked of it, and what nobody else refers to has no
+            place in the memo.
+            """
+            function, args = described(t)
+            self.push(function)
+            self.write(pickle.MARK)
+            for value in args:
+                self.push(value)
+            self.write(pickle.TUPLE + pickle.REDUCE)
+            self.memoize(t)
+
+        def push(self, value: Any) -> None:
+            kind, known = type(value), self.memo.get(id(value))
+            if known is not None:
+                self.write(self.get(known[0]))
+            elif kind is int and 0 <= value < 256:
+                self.write(pickle.BININT1 + value.to_bytes())
+            elif kind is bool:
+                self.write(pickle.NEWTRUE if value else pickle.NEWFALSE)
+            elif kind is tuple:
+                self.write(pickle.MARK)
+                for item in value:
+                    self.push(item)
+                self.write(pickle.TUPLE)
+            elif kind is TypedStorage or kind is UntypedStorage:
+                self.push(persistent_id(value))
+                self.write(pickle.BINPERSID)
+            elif kind is OrderedDict and not value:
+                self.push(OrderedDict)
+                self.write(pickle.EMPTY_TUPLE + pickle.REDUCE)
+            else:
+                self.save(value)
+
         def persistent_id(self, thing: Any) -> Any:
             return persistent_id(thing)
 
@@ -119,6 +164,8 @@ def pickler(module: Any, file: Any, protocol: int, persistent_id: Callable[[Any]
                 return described(thing) if plain else NotImplemented
             if isinstance(thing, dtype):
                 return thing.name
+            if isinstance(thing, Op | Function) and place_of(thing) is not None:
+                return thing.__name__
             if isinstance(thing, layout):
                 return _get_layout, (str(thing),)
             inherited = getattr(super(), "reducer_override", None)

@@ -6,7 +6,7 @@ import warnings
 from collections import OrderedDict
 
 import pytest
-from library import torch
+from library import check, torch
 from module_rows import tensors
 
 nn = torch.nn
@@ -543,3 +543,97 @@ def test_gradients_of_every_kind_are_zeroed():
     net.zero_grad(set_to_none=False)
     assert net[0].weight.grad.sum() == 0 and net[0].bias.grad.sum() == 0 and net[1].bias.grad is None
     assert net[1].weight.grad.sum() == 0 and not net[1].weight.grad.requires_grad
+
+
+class Scaled(nn.Module):
+    """What a class may have of its own beside what Module gives it."""
+
+    scale = 2
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Identity()
+
+    @property
+    def broken(self):
+        return self.nothing
+
+    def forward(self, x, *rest, power=1):
+        return (self.inner(x) * self.scale) ** power + sum(rest)
+
+
+def test_a_call_is_that_of_forward():
+    net, x = Scaled(), torch.tensor([3.0])
+    check(net(x), [6.0])
+    check(net(x, power=2), [36.0])
+    check(net(x=x), [6.0])
+    check(net(x, *range(12)), [72.0])
+    check(net.__call__(x), [6.0])
+    with pytest.raises(TypeError, match=r"forward\(\) got an unexpected keyword argument 'wrong'"):
+        net(x, wrong=1)
+    net.forward = lambda x: x - 1
+    check(net(x), [2.0])
+    net.inner.register_forward_hook(lambda m, args, out: out + 1)
+    del net.forward
+    check(net(x), [8.0])
+
+
+def test_names_are_looked_up_in_a_module():
+    net = Scaled()
+    assert net.inner is net._modules["inner"] and net.scale == 2
+    net.scale = 5
+    assert net.scale == 5 and not hasattr(net, "other")
+    with pytest.raises(AttributeError, match="'Scaled' object has no attribute 'broken'"):
+        _ = net.broken
+    net._modules["late"] = nn.Identity()
+    assert net.late is net._modules["late"]
+    assert net.__getattr__("inner") is net.inner
+
+    class Unready(nn.Module):
+        def __init__(self):
+            self.ready = False
+
+    with pytest.raises(AttributeError, match="'Unready' object has no attribute '_backward_hooks'"):
+        Unready()(1)
+    with pytest.raises(AttributeError, match="'Unready' object has no attribute 'weight'"):
+        _ = Unready().weight
+
+
+def test_a_class_may_have_methods_of_these_names():
+    class Own(Scaled):
+        def __getattr__(self, name):
+            return "found" if name == "magic" else super().__getattr__(name)
+
+        def __call__(self, *args):
+            return "called", super().__call__(*args)
+
+    net, x = Own(), torch.tensor([1.0])
+    assert net.magic == "found" and isinstance(net.inner, nn.Identity)
+    assert net(x)[0] == "called" and net(x)[1].item() == 2
+    with pytest.raises(AttributeError, match="'Own' object has no attribute 'other'"):
+        _ = net.other
+
+    class Below(Own):
+        def __getattribute__(self, name):
+            return (lambda x: "own") if name == "forward" else super().__getattribute__(name)
+
+    assert Below()(x) == ("called", "own")
+    plain = Scaled()
+    Scaled.__getattr__ = lambda self, name: "late"
+    try:
+        assert plain.anything == "late"
+    finally:
+        del Scaled.__getattr__
+    assert not hasattr(plain, "anything")
+
+
+def test_a_patched_call_is_taken(monkeypatch):
+    seen, call = [], nn.Module.__call__
+    monkeypatch.setattr(
+        nn.Module, "__call__", lambda self, *args: [seen.append(type(self)), call(self, *args)][1]
+    )
+    check(Scaled()(torch.tensor([1.0])), [2.0])
+    assert seen == [Scaled, nn.Identity]
+    monkeypatch.undo()
+    check(Scaled()(torch.tensor([1.0])), [2.0])
+    assert len(seen) == 2

@@ -34,6 +34,24 @@ def test_gradients_are_clipped_by_their_norm():
         utils.clip_grad_norm_(layer.parameters(), 1.0, error_if_nonfinite=True)
 
 
+@pytest.mark.parametrize("order", [1.0, 2.0, 3.0, math.inf])
+def test_the_norm_of_many_is_that_of_all_their_elements(order):
+    torch.manual_seed(0)
+    grads = [torch.randn(shape) for shape in [(3, 4), (), (5,), (2, 600)]]
+    whole = torch.cat([g.flatten() for g in grads])
+    check(utils.get_total_norm(grads, order), torch.linalg.vector_norm(whole, order), rtol=1e-5)
+    unusual = [grads[0].t(), grads[2].double(), grads[3][:, ::2]]
+    whole = torch.cat([g.flatten().double() for g in unusual])
+    found = utils.get_total_norm(unusual, order)
+    assert found.dtype == torch.float64
+    check(found, torch.linalg.vector_norm(whole, order), rtol=1e-5)
+    half = [g.bfloat16() for g in grads]
+    assert utils.get_total_norm(half, order).dtype == torch.bfloat16
+    if order < math.inf:
+        grads.append(torch.ones(0, 2))
+        check(utils.get_total_norm(grads, order), utils.get_total_norm(grads[:-1], order))
+
+
 def test_gradients_are_clipped_by_value():
     layer = linear(3, 2)
     utils.clip_grad_value_(layer.parameters(), 0.5)

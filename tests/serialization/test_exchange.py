@@ -21,6 +21,8 @@ OBJECTS = """
 kinds = "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64".split()
 kinds += "float16 bfloat16 float32 float64 complex64 complex128".split()
 nn = torch.nn
+FUNCTIONS = [(nn.functional, name) for name in "relu gelu softmax linear conv2d cross_entropy".split()]
+FUNCTIONS += [(torch, "relu"), (torch, "where"), (torch.linalg, "norm"), (nn.init, "zeros_")]
 
 def stepped(model):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
@@ -41,6 +43,8 @@ objects |= {
     "values": [torch.Size([2]), torch.float16, torch.device("cpu"), torch.strided],
     "state": nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).state_dict(),
     "model_optimizer": stepped(nn.Linear(3, 2)),
+    "model_functions": [getattr(place, name) for place, name in FUNCTIONS],
+    "model_encoder": nn.Sequential(nn.Unflatten(0, (1, 3)), nn.TransformerEncoderLayer(3, 1, 4)),
     "model": nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(), nn.Linear(4, 2)),
 }
 """
@@ -50,7 +54,8 @@ def tell(value):
     "A value as text that says all that a file keeps."
     if isinstance(value, torch.nn.Module):
         value.eval()
-        return f"{value!r} {tell(dict(value.state_dict()))} {tell(value(torch.ones(3)))}"
+        result = [round(number, 4) for number in value(torch.ones(3)).flatten().tolist()]
+        return f"{value!r} {tell(dict(value.state_dict()))} {result}"
     if isinstance(value, torch.optim.Optimizer):
         return f"{type(value).__name__} {tell(value.state_dict())} {tell(value.param_groups[0]['params'])}"
     if isinstance(value, torch.Tensor):
@@ -62,6 +67,8 @@ def tell(value):
         return f"{type(value).__name__} {[(key, tell(item)) for key, item in value.items()]}"
     if type(value) in (list, tuple):
         return f"{type(value).__name__} {[tell(item) for item in value]}"
+    if callable(value):
+        value = value.__name__
     return f"{value!r}"
 """
 

@@ -4,7 +4,7 @@
 # unusual among them (subclasses, tensors without numbers, other dtypes, memory that must not be written) it
 # leaves alone and says so: the same formula is then done by ops. `gather_states` finds the gradients and the
 # states of parameters, `count_up` counts their steps, `clear_grads` and `zero_all` forget and zero,
-# `fold_each` makes a norm or a maximum of each.
+# `fold_each` makes a norm or a maximum of each, `fold_all` one of all of them.
 #
 # From other parts: KIND (pointwise.pxi); Tensor, wrap (tensor.pxi); is_plain, requires (dispatch.pxi);
 # bump_version, same_shape, self_overlaps (inplace.pxi); unwatched (gradients.pxi); pb_thread (_engine.pyx).
@@ -79,7 +79,8 @@ cdef class _Batch:
         self.numbers = <double*>PyMem_Malloc((len(numbers) + 1) * sizeof(double))
         self.numbers[0] = 0   # steps without a number look there
         for i in range(len(numbers)):
-            self.numbers[i] = numbers[i]
+            number = numbers[i]
+            self.numbers[i] = number.item() if isinstance(number, Tensor) else number
         self.sizes = <int64_t*>PyMem_Malloc(count * sizeof(int64_t))
         self.data = <char**>PyMem_Malloc(count * program.words[0] * sizeof(char*))
         self.copies, self.held = [], []
@@ -148,6 +149,7 @@ cdef class _Batch:
 def run_program(Program program, tuple lists, tuple numbers):
     """Runs a program on the first tensors of some lists, on the second, ...; `numbers` are the same for all.
 
+    Some of them may be tensors of one element.
     Returns the places of those that it leaves alone: all of them while ops are recorded or transformed.
     """
     cdef Py_ssize_t count = len(<list>lists[0]), i, k
@@ -259,33 +261,65 @@ def zero_all(list tensors):
     return left
 
 
+cdef int _read_runs(dict runs, run_t* table) except -1:
+    for d in DTYPES:
+        run = runs.get(d.name)
+        table[<int>d.code] = NULL if run is None else <run_t>PyCapsule_GetPointer(run, "pullback.run")
+    return 0
+
+
+cdef int _fold(run_t run, ndarray a, char* result) except -1:
+    """A fold over all elements of a contiguous array."""
+    cdef int64_t[6] geometry = [0, 1, 0, 0, PyArray_SIZE(a), PyArray_ITEMSIZE(a)]   # one dim is reduced
+    cdef char* data[2]
+    data[0], data[1] = <char*>PyArray_DATA(a), result
+    run(geometry, data, 0, 1, NULL)
+    return 0
+
+
+cdef bint _foldable(Tensor t, run_t* table) except -1:
+    return not pb_thread.level and table[code_of(t.array)] != NULL and _usual(t, False) and (
+        PyArray_IS_C_CONTIGUOUS(t.array) and not (pb_thread.grad and requires(t)))
+
+
 def fold_each(list tensors, dict runs):
     """A fold over all elements of each tensor, by the run for its dtype (kernels/reduce.pyx); a list.
 
     None stands for a tensor that is left to the op.
     """
     cdef run_t table[NCODES]
-    cdef int64_t geometry[6]
-    cdef char* data[2]
     cdef list results = []
     cdef Tensor t
     cdef ndarray result
-    cdef int code
-    for d in DTYPES:
-        run = runs.get(d.name)
-        table[<int>d.code] = NULL if run is None else <run_t>PyCapsule_GetPointer(run, "pullback.run")
-    memset(geometry, 0, sizeof(geometry))
-    geometry[1] = 1   # one dim is reduced
+    _read_runs(runs, table)
     for x in tensors:
         t = <Tensor?>x
-        code = code_of(t.array)
-        if pb_thread.level or table[code] == NULL or not _usual(t, False) or (
-                not PyArray_IS_C_CONTIGUOUS(t.array) or (pb_thread.grad and requires(t))):
+        if not _foldable(t, table):
             results.append(None)
             continue
-        geometry[4], geometry[5] = PyArray_SIZE(t.array), PyArray_ITEMSIZE(t.array)
-        result = empty(0, NULL, code)
-        data[0], data[1] = <char*>PyArray_DATA(t.array), <char*>PyArray_DATA(result)
-        table[code](geometry, data, 0, 1, NULL)
+        result = empty(0, NULL, code_of(t.array))
+        _fold(table[code_of(t.array)], t.array, <char*>PyArray_DATA(result))
         results.append(wrap(result))
     return results
+
+
+def fold_all(list tensors, dict runs):
+    """The fold over what the fold over each tensor gives, as a 0-dim tensor.
+
+    None if a tensor is unusual, or of another dtype than the first.
+    """
+    cdef run_t table[NCODES]
+    cdef npy_intp count = len(tensors), i
+    cdef ndarray each, result
+    cdef Tensor t
+    cdef int code = code_of((<Tensor?>tensors[0]).array)
+    _read_runs(runs, table)
+    each = empty(1, &count, code)
+    for i in range(count):
+        t = <Tensor?>tensors[i]
+        if code_of(t.array) != code or not _foldable(t, table):
+            return None
+        _fold(table[code], t.array, <char*>PyArray_DATA(each) + i * PyArray_ITEMSIZE(each))
+    result = empty(0, NULL, code)
+    _fold(table[code], each, <char*>PyArray_DATA(result))
+    return wrap(result)

@@ -1,14 +1,16 @@
-# What trees of modules hold, gathered without Python for each module.
+# Modules: what trees of them hold, gathered without Python for each, and the way into `forward`.
 #
 # A module keeps its parts in the dicts `_parameters`, `_buffers` and `_modules`; nn/modules/module.py makes
 # them, and says which classes have methods of their own that must be asked instead. `held_tensors` gathers
-# parameters or buffers, `save_module` fills a state dict.
+# parameters or buffers, `save_module` fills a state dict. `call_module` is `Module.__call__`, and
+# `part_of_module` is `Module.__getattr__`.
 #
-# From other parts: Tensor, detached (tensor.pxi); is_plain (dispatch.pxi); pb_thread (_engine.pyx).
+# From other parts: Tensor, detached (tensor.pxi); is_plain (dispatch.pxi); pb_thread, PyTypeObject
+# (_engine.pyx).
 
 cdef int _gather(object module, str store, str above, set modules, set tensors, list names,
                  list found) except -1:
-    cdef dict own = module.__dict__
+    cdef dict own = PyObject_GenericGetDict(module, NULL)
     cdef str name
     if module in modules:
         return 0
@@ -46,11 +48,12 @@ cdef object _detached(object x):
     return x.detach()
 
 
-cdef int _save_below(object module, dict own, object state, str path, str prefix, bint keep_vars,
+cdef int _save_below(dict own, object version, object state, str path, str prefix, bint keep_vars,
                      object metadata, dict versions) except -1:
     cdef dict below
     cdef str name, inner
-    metadata[path] = {"version": <object>PyDict_GetItem(versions, type(module))}
+    cdef PyObject* found
+    metadata[path] = {"version": version}
     for name, x in (<dict>own["_parameters"]).items():
         if x is not None:
             state[prefix + name] = x if keep_vars else _detached(x)
@@ -62,12 +65,13 @@ cdef int _save_below(object module, dict own, object state, str path, str prefix
     for name, child in (<dict>own["_modules"]).items():
         if child is None:
             continue
-        below = child.__dict__
+        below = PyObject_GenericGetDict(child, NULL)
         path = prefix + name
         inner = path + "."
-        if PyDict_GetItem(versions, type(child)) != NULL and not (
+        found = PyDict_GetItem(versions, type(child))
+        if found != NULL and not (
                 below["_state_dict_hooks"] or below["_state_dict_pre_hooks"] or "state_dict" in below):
-            _save_below(child, below, state, path, inner, keep_vars, metadata, versions)
+            _save_below(below, <object>found, state, path, inner, keep_vars, metadata, versions)
         else:
             child.state_dict(destination=state, prefix=inner, keep_vars=keep_vars)
     return 0
@@ -79,4 +83,102 @@ def save_module(module, state, str prefix, bint keep_vars, metadata, dict versio
     `versions` has the version of each class that is saved as Module is. A module below of another class, or
     one with hooks for it, is asked by its `state_dict`.
     """
-    _save_below(module, module.__dict__, state, prefix[:-1], prefix, keep_vars, metadata, versions)
+    _save_below(PyObject_GenericGetDict(module, NULL), versions[type(module)], state, prefix[:-1], prefix,
+                keep_vars, metadata, versions)
+
+
+# NOTE [Slots of modules]: a call of an object whose class has a `__call__` in Python makes a tuple, a dict and
+# two frames; an attribute that `__getattr__` finds is an AttributeError first. Every layer pays for both. So
+# the type of a class that has Module's `__call__` gets the function below as its slot, and so for
+# `__getattr__`: they do what the methods do. Python makes the slots anew when a class gets methods of these
+# names later, as it does for any class.
+
+cdef tuple _stores = tuple([sys.intern(x) for x in ("_parameters", "_buffers", "_modules")])
+cdef tuple _hooks_of_calls = tuple([sys.intern(x) for x in (
+    "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")])
+cdef tuple _global_hooks = ()
+cdef object _hooked_call = None
+cdef object _FORWARD = sys.intern("forward")
+cdef enum:
+    MOST_ARGUMENTS = 8   # of a `forward` that is called without a tuple of them
+
+
+def install_modules(tuple hooks, call):
+    """Takes the tables of the hooks that all modules have, and what calls a module where there are hooks."""
+    global _global_hooks, _hooked_call
+    _global_hooks, _hooked_call = hooks, call
+
+
+cdef object _part(object module, dict own, object name):
+    cdef PyObject* store
+    for key in _stores:
+        store = PyDict_GetItem(own, key)
+        if store == NULL:   # `__init__` has not run
+            break
+        if name in <object>store:
+            return (<object>store)[name]
+    raise AttributeError(f"'{type(module).__name__}' object has no attribute '{name}'", name=name, obj=module)
+
+
+cdef object _attribute(object module, object name):
+    cdef dict own = PyObject_GenericGetDict(module, NULL)
+    cdef PyObject* found
+    if _PyType_Lookup(Py_TYPE(module), name) == NULL:
+        found = PyDict_GetItem(own, name)
+        return _part(module, own, name) if found == NULL else <object>found
+    try:
+        return PyObject_GenericGetAttr(module, name)
+    except AttributeError:   # of a property
+        return _part(module, own, name)
+
+
+cdef bint _has_hooks(object module, dict own) except -1:
+    cdef PyObject* hooks
+    for key in _hooks_of_calls:
+        hooks = PyDict_GetItem(own, key)
+        if hooks == NULL:   # `__init__` has not run
+            return bool(module._backward_hooks)
+        if <object>hooks:
+            return True
+    for table in _global_hooks:
+        if <dict>table:
+            return True
+    return False
+
+
+cdef object _call(object module, object args, PyObject* kwargs):
+    cdef dict own = PyObject_GenericGetDict(module, NULL)
+    cdef PyObject* stack[MOST_ARGUMENTS + 1]
+    cdef PyObject* forward
+    cdef PyTypeObject* kind = Py_TYPE(module)
+    cdef Py_ssize_t i, count = PyTuple_GET_SIZE(args)
+    if _has_hooks(module, own):
+        return _hooked_call(module, args, {} if kwargs == NULL else <object>kwargs)
+    if count <= MOST_ARGUMENTS and kind.tp_getattro == _attribute and PyDict_GetItem(own, _FORWARD) == NULL:
+        forward = _PyType_Lookup(kind, _FORWARD)
+        if forward != NULL and type(<object>forward) is FunctionType:
+            stack[0] = <PyObject*>module
+            for i in range(count):
+                stack[i + 1] = PyTuple_GET_ITEM(args, i)
+            return PyObject_VectorcallDict(<object>forward, stack, count + 1, kwargs)
+    return PyObject_Call(module.forward, args, kwargs)
+
+
+def call_module(self, /, *args, **kwargs):
+    """`Module.__call__`: runs `forward`, and the hooks where there are any."""
+    return _call(self, args, <PyObject*>kwargs)
+
+
+def part_of_module(self, str name, /):
+    """`Module.__getattr__`: a parameter, buffer or module by its name."""
+    return _part(self, PyObject_GenericGetDict(self, NULL), name)
+
+
+def use_slots(cls):
+    """Gives a class the slots for calls and attributes, where they do what its methods do."""
+    cdef PyTypeObject* kind = <PyTypeObject*><PyObject*>cls
+    if cls.__call__ is call_module:
+        kind.tp_call = _call
+    if cls.__getattr__ is part_of_module and cls.__getattribute__ is object.__getattribute__:
+        kind.tp_getattro = _attribute
+    PyType_Modified(cls)

@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, TypeVar
 
 from pullback.autograd import no_grad
-from pullback.core._engine import Tensor, clear_grads, held_tensors, named_tensors, save_module, zero_all
+from pullback.core._engine import (
+    Tensor,
+    call_module,
+    clear_grads,
+    held_tensors,
+    install_modules,
+    named_tensors,
+    part_of_module,
+    save_module,
+    use_slots,
+    zero_all,
+)
 from pullback.face.absent import getter, shown
 from pullback.nn.modules import _hooks, _states
 from pullback.nn.modules._hookable import Hookable
@@ -124,6 +135,10 @@ class Module(Hookable, Movable):
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        use_slots(cls)
+
     def _forward_unimplemented(self, *input: Any) -> Any:
         """What a call of the module does; a subclass must define it."""
         raise NotImplementedError(
@@ -134,25 +149,7 @@ class Module(Hookable, Movable):
 
     # -------------------------------------------------------------------------------------- the call
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        own = self.__dict__
-        try:
-            plain = not (
-                own["_forward_hooks"]
-                or own["_forward_pre_hooks"]
-                or own["_backward_hooks"]
-                or own["_backward_pre_hooks"]
-                or _global_forward_hooks
-                or _global_forward_pre_hooks
-                or _global_backward_hooks
-                or _global_backward_pre_hooks
-            )
-        except KeyError:  # `__init__` has not run
-            plain = not self._backward_hooks
-        if plain:
-            return self.forward(*args, **kwargs)
-        return _hooks.call_with_hooks(self, args, kwargs)
-
+    __call__: Callable[..., Any] = call_module
     _call_impl = _wrapped_call_impl = __call__
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
@@ -160,18 +157,7 @@ class Module(Hookable, Movable):
 
     # ------------------------------------------------------------------------------------ attributes
 
-    def __getattr__(self, name: str) -> Any:
-        own = self.__dict__
-        try:
-            if name in own["_modules"]:
-                return own["_modules"][name]
-            if name in own["_parameters"]:
-                return own["_parameters"][name]
-            if name in own["_buffers"]:
-                return own["_buffers"][name]
-        except KeyError:  # `__init__` has not run
-            pass
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+    __getattr__: Callable[..., Any] = part_of_module
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
@@ -613,6 +599,17 @@ class Module(Hookable, Movable):
         made.__dict__.update(_buffers=self._buffers.copy(), _modules=self._modules.copy())
         return made
 
+
+install_modules(
+    (
+        _global_forward_hooks,
+        _global_forward_pre_hooks,
+        _global_backward_hooks,
+        _global_backward_pre_hooks,
+    ),
+    _hooks.call_with_hooks,
+)
+use_slots(Module)
 
 _versions: dict[type, int] = {}
 """The versions of the classes whose modules are saved as Module saves them."""

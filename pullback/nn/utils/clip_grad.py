@@ -6,41 +6,42 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from pullback import ops
 from pullback.autograd import no_grad
-from pullback.core._engine import Tensor
-from pullback.core.op import SURFACE
+from pullback.core._engine import Tensor, fold_all
 from pullback.face.absent import getter
+from pullback.kernels.reduce import RUNS
+from pullback.ops.shared.programs import formula
 
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 Tensors = Tensor | Iterable[Tensor]
 
 
+_FOLDS = {1.0: RUNS["norm1"], 2.0: RUNS["norm2"], math.inf: RUNS["norm_inf"]}
+
+
 def _listed(tensors: Tensors) -> list[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
-def _on_each(name: str, tensors: list[Tensor], *args: Any) -> Any:
-    """`torch._foreach_NAME`, which is declared late."""
-    ops.load_later()
-    return SURFACE["torch"][f"_foreach_{name}"](tensors, *args)
-
-
-def _joined(norms: tuple[Tensor, ...]) -> Tensor:
-    """Some 0-dim tensors as one vector; by way of numbers, which is quicker, where they may be read."""
-    dtype = norms[0].dtype
-    if all(type(n) is Tensor and n.dtype is dtype and not n.is_meta for n in norms):
-        return ops.tensor([n.item() for n in norms], dtype=dtype)
-    return ops.stack(list(norms))
-
-
 def _gradients(parameters: Tensors) -> list[Tensor]:
     return [p.grad for p in _listed(parameters) if p.grad is not None]
+
+
+@formula
+def _scaled(grad: Any, *, factor: Any) -> Any:
+    return (grad * factor,)
+
+
+@formula
+def _cut_off(grad: Any, *, low: Any, high: Any) -> Any:
+    return (grad.clamp(low, high),)
 
 
 @no_grad()
@@ -61,7 +62,10 @@ def get_total_norm(
     given, power = _listed(tensors), float(norm_type)
     if not given:
         return ops.tensor(0.0)
-    total: Tensor = ops.vector_norm(_joined(_on_each("norm", given, power)), power)
+    quick = power in _FOLDS and (power < math.inf or all(t.numel() for t in given))
+    total: Tensor | None = fold_all(given, _FOLDS[power]) if quick else None
+    if total is None:
+        total = ops.vector_norm(ops.stack([ops.vector_norm(t, power) for t in given]), power)
     if error_if_nonfinite and (total.isnan() | total.isinf()):
         raise RuntimeError(
             f"The total norm of order {power} for gradients from `parameters` is non-finite, so it cannot be "
@@ -82,7 +86,7 @@ def clip_grads_with_norm_(
 def _scale(grads: list[Tensor], max_norm: float, total_norm: Tensor) -> None:
     if grads:
         factor = ops.clamp(float(max_norm) / (total_norm + 1e-6), max=1.0)
-        _on_each("mul_", grads, factor)
+        _scaled([grads], {"factor": factor})
 
 
 @no_grad()
@@ -131,8 +135,7 @@ def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | Non
     """
     bound, grads = float(clip_value), _gradients(parameters)
     if grads:
-        _on_each("clamp_min_", grads, -bound)
-        _on_each("clamp_max_", grads, bound)
+        _cut_off([grads], {"low": -bound, "high": bound})
 
 
 __getattr__ = getter(__name__)

@@ -192,8 +192,7 @@ class Formula:
         if grad_enabled():
             left = list(range(len(lists[0])))
         else:
-            plain = tuple([x.item() if isinstance(x, Tensor) else x for x in numbers.values()])
-            left = run_program(program, tuple(lists), plain + constants)
+            left = run_program(program, tuple(lists), (*numbers.values(), *constants))
         for i in left:
             self.by_ops([tensors[i] for tensors in lists], numbers, flags)
 
