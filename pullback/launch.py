@@ -224,6 +224,11 @@ def _run(code: CodeType, world: ModuleType, prompt: bool) -> int:
         if not prompt:
             raise
         return _report(error)
+    except KeyboardInterrupt as error:
+        if prompt:
+            return _report(error)
+        _show_as_own(error)
+        raise  # Python ends as an interrupted program does
     except Exception as error:
         return _report(error)
     return 0
@@ -244,14 +249,30 @@ def _prompt(world: ModuleType, alone: bool) -> int:
 
 def _report(error: BaseException) -> int:
     """Show an uncaught exception as Python does, without the frames of this file and of the core."""
+    _strip(error)
+    sys.excepthook(type(error), error, error.__traceback__)
+    return 1
+
+
+def _show_as_own(error: BaseException) -> None:
+    """Has an exception that goes on through this file shown as if it had not."""
+    _strip(error)
+    trace, show = error.__traceback__, sys.excepthook
+
+    def hook(kind: type[BaseException], found: BaseException, through: TracebackType | None) -> None:
+        show(kind, found.with_traceback(trace), trace)
+
+    sys.excepthook = hook
+
+
+def _strip(error: BaseException) -> None:
+    """Takes the frames of this file and of the core out of an exception and of those it comes from."""
     chain, place = [error], 0
     while place < len(chain):  # an exception may have been raised while others were handled
         found = chain[place]
         found.__traceback__ = _outside(found.__traceback__)
         chain += [e for e in (found.__cause__, found.__context__) if e is not None and e not in chain]
         place += 1
-    sys.excepthook(type(error), error, error.__traceback__)
-    return 1
 
 
 def _outside(trace: TracebackType | None) -> TracebackType | None:

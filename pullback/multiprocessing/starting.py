@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from multiprocessing import spawn
 from typing import Any
 
-PROLOGUE = "import pullback.launch; pullback.launch.install(); "
-"""What a new interpreter runs first where `torch` is Pullback."""
-
-_command_line = spawn.get_command_line
+_preparation_data = spawn.get_preparation_data
 
 
-def command_line(**kwargs: Any) -> list[str]:
-    """The command line of a new interpreter; it installs the launcher's finder if that is installed here."""
-    command = _command_line(**kwargs)
-    if "-c" in command and sys.modules.get("torch") is sys.modules["pullback"]:
-        place = command.index("-c") + 1
-        command[place] = PROLOGUE + command[place]
-    return command
+class _Installation:
+    """What installs the launcher's finder where it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return import_module("pullback.launch").install, ()
+
+
+def preparation_data(name: str) -> dict[str, Any]:
+    """What a new process reads before all else, whether spawned or forked by a server.
+
+    Where `torch` is Pullback, it becomes so there too.
+    """
+    data = _preparation_data(name)
+    if sys.modules.get("torch") is sys.modules["pullback"]:
+        data["torch"] = _Installation()
+    return data
 
 
 def install() -> None:
     """Makes `multiprocessing` start interpreters so."""
-    spawn.get_command_line = command_line
+    spawn.get_preparation_data = preparation_data
