@@ -296,6 +296,7 @@ MEMBERS: dict[str, Any] = {
     "storage_offset": storage.storage_offset,
     "data_ptr": storage.data_ptr,
     "storage": storage.storage,
+    "storage_type": storage.storage_type,
     "untyped_storage": storage.untyped_storage,
     "_typed_storage": storage.typed_storage,
     "set_": storage.set_,

@@ -562,6 +562,12 @@ def typed_storage(self: Tensor) -> TypedStorage:
     return TypedStorage(wrap_storage=untyped_storage(self), dtype=self.dtype)
 
 
+def storage_type(self: Tensor) -> type:
+    """The class of the typed storages of this tensor's dtype."""
+    found: type = STORAGE_TYPES[f"{self.dtype.type_name}Storage"]
+    return found
+
+
 def storage(self: Tensor) -> TypedStorage:
     """The memory that this tensor and its views share, as elements of its dtype; deprecated."""
     warn(

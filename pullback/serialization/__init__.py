@@ -1,8 +1,8 @@
 """`torch.save` and `torch.load`: files in PyTorch's formats, which go both ways.
 
-Here stand the two functions and the settings. `zipped` and `legacy` are the formats, `archive` is the
+Here stand the two functions. `zipped` and `legacy` are the formats, `archive` is the
 container of the first; `pickling` and `names` say how objects are described, `restricted` reads descriptions
-without running them, `locations` has `map_location`.
+without running them, `locations` has `map_location`, `settings` what else they go by.
 """
 
 from __future__ import annotations
@@ -32,12 +32,27 @@ from pullback.serialization.restricted import (
     get_safe_globals,
     safe_globals,
 )
+from pullback.serialization.settings import (
+    LoadEndianness,
+    get_crc32_options,
+    get_default_load_endianness,
+    get_default_mmap_options,
+    maps_shared,
+    set_crc32_options,
+    set_default_load_endianness,
+    set_default_mmap_options,
+    skip_data,
+)
 
 __all__ = [
+    "LoadEndianness",
     "_get_layout",
     "add_safe_globals",
     "clear_safe_globals",
     "default_restore_location",
+    "get_crc32_options",
+    "get_default_load_endianness",
+    "get_default_mmap_options",
     "get_safe_globals",
     "get_unsafe_globals_in_checkpoint",
     "load",
@@ -45,7 +60,10 @@ __all__ = [
     "register_package",
     "safe_globals",
     "save",
+    "set_crc32_options",
+    "set_default_load_endianness",
     "set_default_mmap_options",
+    "skip_data",
 ]
 
 DEFAULT_PROTOCOL = 2
@@ -180,7 +198,8 @@ def _read(file: Any, how: tuple[Any, ...], mapped: bool) -> Any:
         raise EOFError("Ran out of input")
     if head != MAGIC and mapped:
         raise RuntimeError(
-            "mmap can only be used with files saved with `torch.save(_use_new_zipfile_serialization=True), "
+            f"mmap can only be used with files saved with `torch.save({file.name}, "
+            "_use_new_zipfile_serialization=True), "
             "please torch.save your checkpoint with this option in order to use mmap."
         )
     try:
@@ -196,7 +215,7 @@ def _read(file: Any, how: tuple[Any, ...], mapped: bool) -> Any:
 
 def _map(file: Any) -> mmap.mmap:
     """A file as memory: reads come from it, writes stay with this process unless it is set otherwise."""
-    if _mmap_flags & _SHARED:
+    if maps_shared():
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
@@ -221,37 +240,6 @@ def get_unsafe_globals_in_checkpoint(f: Any) -> list[str]:
     reader.load()
     allowed = {name for name in reader.names if reader.is_allowed(name)}
     return [name for name in dict.fromkeys(reader.names) if name not in allowed]
-
-
-# -------------------------------------------------------------------------------------- settings
-
-_SHARED = 1  # MAP_SHARED
-_mmap_flags = 2  # MAP_PRIVATE
-
-
-class set_default_mmap_options:
-    """How `load(mmap=True)` maps files: `mmap.MAP_PRIVATE`, the default, or `MAP_SHARED`. Also a context."""
-
-    def __init__(self, flags: int) -> None:
-        global _mmap_flags
-        if flags not in (1, 2):
-            raise ValueError(
-                "Invalid argument in function set_default_mmap_options, expected mmap.MAP_PRIVATE or "
-                f"mmap.MAP_SHARED, but got {flags}"
-            )
-        self.before, _mmap_flags = _mmap_flags, flags
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc: object) -> None:
-        global _mmap_flags
-        _mmap_flags = self.before
-
-
-def get_default_mmap_options() -> int:
-    """How `load(mmap=True)` maps files."""
-    return _mmap_flags
 
 
 def _load_from_bytes(data: bytes) -> Any:

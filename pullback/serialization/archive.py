@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pullback.core.types import Array
+from pullback.serialization.settings import get_crc32_options
 
 ALIGNMENT = 64
 MAGIC = b"PK\x03\x04"
@@ -59,7 +60,7 @@ class Writer:
         """Adds a record: bytes, or an array of bytes."""
         path = f"{self.name}/{name}".encode()
         view = memoryview(data)
-        size, crc = view.nbytes, zlib.crc32(view)
+        size, crc = view.nbytes, zlib.crc32(view) if get_crc32_options() else 0
         begin = self.place
         large = size >= FULL
         extra = struct.pack("<2H2Q", 1, 16, size, size) if large else b""

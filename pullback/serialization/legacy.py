@@ -138,7 +138,8 @@ class Loader:
             raise RuntimeError("storage has wrong byte size: the file is corrupt")
         data = self._take(storage.nbytes())
         if len(data) != storage.nbytes():
-            raise RuntimeError("unexpected EOF, the file might be corrupted")
+            missing = storage.nbytes() - len(data)
+            raise RuntimeError(f"unexpected EOF, expected {missing} more bytes. The file might be corrupted.")
         storage._array[:] = np.frombuffer(data, np.uint8)
         if little != (sys.byteorder == "little") and kind is not None:
             storage.byteswap(kind)

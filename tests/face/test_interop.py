@@ -126,6 +126,19 @@ def test_frombuffer_and_asarray():
     assert torch.asarray(array, copy=True).data_ptr() != torch.from_numpy(array).data_ptr()
 
 
+def test_from_file(tmp_path):
+    path = str(tmp_path / "numbers")
+    torch.from_file(path, shared=True, size=3, dtype=torch.int16).fill_(7)
+    mine = torch.from_file(path, size=2, dtype=torch.int16)
+    mine[0] = 1
+    assert torch.from_file(path, size=3, dtype=torch.int16).tolist() == [7, 7, 7]
+    assert mine.tolist() == [1, 7] and torch.from_file(path).shape == (0,)
+    with pytest.raises(RuntimeError, match="size <6> is smaller than the required mapping size <8>"):
+        torch.from_file(path, size=2)
+    with pytest.raises(RuntimeError, match=r"unable to open file <.+> in read-only mode: No such file"):
+        torch.from_file(path + "x", size=2)
+
+
 def test_dlpack_both_ways():
     x = torch.arange(6.0).reshape(2, 3)
     array = np.from_dlpack(x)

@@ -294,6 +294,7 @@ def test_global_hooks():
         nn.Tanh()(torch.ones(1, requires_grad=True)).backward()
     with module.register_module_parameter_registration_hook(named):
         nn.Linear(1, 1)
+        nn.Module().register_parameter("none", None)
     with module.register_module_module_registration_hook(named):
         nn.Sequential(nn.ReLU())
     with module.register_module_buffer_registration_hook(named):

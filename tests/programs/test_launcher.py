@@ -65,6 +65,44 @@ def test_code_that_fails(tmp_path):
     assert "SyntaxError" in launched("-c", "1 +", cwd=tmp_path)[1]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal that Python handles")
+def test_an_interrupted_program_shows_its_own_frames(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, signal, torch\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def wait():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "try:\n"
+        "    1 / 0\n"
+        "except ZeroDivisionError:\n"
+        "    wait()\n"
+    )
+    out, err, status = launched(str(program), cwd=tmp_path)
+    assert (out, status) == ("", -2)
+    assert re.findall(r'File "(.+)", line (\d+)', err) == [(str(program), place) for place in "684"]
+    assert err.endswith("KeyboardInterrupt\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes that are forked by a server")
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_new_processes_know_torch(method, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from torch.utils.data import DataLoader\n"
+        "class Squares:\n"
+        "    def __len__(self):\n"
+        "        return 4\n"
+        "    def __getitem__(self, i):\n"
+        "        import torch\n"
+        "        return torch.tensor(i * i)\n"
+        "if __name__ == '__main__':\n"
+        f"    loader = DataLoader(Squares(), 2, num_workers=1, multiprocessing_context={method!r})\n"
+        "    print([batch.tolist() for batch in loader])\n"
+    )
+    assert launched(str(program), cwd=tmp_path) == ("[[0, 1], [4, 9]]\n", "", 0)
+
+
 def test_exit_status_of_code(tmp_path):
     assert launched("-c", "raise SystemExit(3)", cwd=tmp_path) == ("", "", 3)
 

@@ -238,6 +238,35 @@ def test_mapped_files(tmp_path):
         torch.load(path, mmap=True)
 
 
+def test_settings():
+    serialization, x = torch.serialization, torch.arange(4.0)
+    with serialization.skip_data():
+        file = saved({"x": x})
+    assert torch.load(file)["x"].tolist() == [0.0] * 4
+    assert serialization.get_crc32_options() is True
+    serialization.set_crc32_options(False)
+    try:
+        file = saved(x)
+    finally:
+        serialization.set_crc32_options(True)
+    assert torch.equal(torch.load(file), x)
+    broken = file.getvalue().replace(x.numpy().tobytes(), bytes(16))
+    assert torch.load(io.BytesIO(broken)).tolist() == [0.0] * 4
+    order = serialization.LoadEndianness.BIG
+    assert serialization.get_default_load_endianness() is None and order.value == 3
+    with pytest.raises(TypeError, match="Invalid argument type in function set_default_load_endianness"):
+        serialization.set_default_load_endianness("big")
+    serialization.set_default_load_endianness(order)
+    try:
+        named = torch.load(saved(x))  # the file says its own order
+        nameless = saved(x).getvalue().replace(b"/byteorder", b"/byte_rder")
+        swapped = torch.load(io.BytesIO(nameless))
+    finally:
+        serialization.set_default_load_endianness(None)
+    assert torch.equal(named, x)
+    assert swapped.numpy().tobytes() == x.numpy().byteswap().tobytes()
+
+
 def test_other_picklers(tmp_path):
     class Loud:
         __name__ = "loud"

@@ -129,3 +129,8 @@ def test_set_lays_a_tensor_on_a_storage():
         RuntimeError, match="a leaf Variable that requires grad is being used in an in-place oper"
     ):
         torch.zeros(2, requires_grad=True).set_(x)
+
+
+def test_the_type_of_a_storage():
+    assert torch.arange(4.0).storage_type() is torch.FloatStorage
+    assert torch.arange(4).storage_type() is torch.LongStorage

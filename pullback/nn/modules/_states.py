@@ -64,8 +64,8 @@ def load(module: Any, state_dict: Mapping[str, Any], strict: bool, assign: bool)
         for hook in part._load_state_dict_post_hooks.values():
             made = hook(part, incompatible)
             assert made is None, (
-                "Hooks registered with ``register_load_state_dict_post_hook`` are notexpected to return new "
-                "values, if incompatible_keys need to be modified,it should be done inplace."
+                "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return "
+                "new values, if incompatible_keys need to be modified, it should be done inplace."
             )
 
     fill(module, state, "")

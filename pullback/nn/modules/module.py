@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType
 from typing import Any, Self, TypeVar
 
 from pullback.autograd import no_grad
@@ -290,7 +291,9 @@ class Module(Hookable, Movable):
                 f"explicitly. To express '{name}' as a function of another Tensor, compute the value in the "
                 "forward() method."
             )
-        self._parameters[name] = _hooked(_global_parameter_registration_hooks, self, name, param)
+        if param is not None:
+            param = _hooked(_global_parameter_registration_hooks, self, name, param)
+        self._parameters[name] = param
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Adds a submodule, as assigning it to an attribute does."""
@@ -610,6 +613,10 @@ install_modules(
     _hooks.call_with_hooks,
 )
 use_slots(Module)
+for _part in (Hookable, Movable):
+    for _member in vars(_part).values():
+        if isinstance(_member, FunctionType):  # messages name the class that programs know
+            _member.__qualname__ = f"Module.{_member.__name__}"
 
 _versions: dict[type, int] = {}
 """The versions of the classes whose modules are saved as Module saves them."""

@@ -9,6 +9,7 @@ number, and sequences of nothing but Python numbers, which NumPy reads in one go
 from __future__ import annotations
 
 import operator
+import os
 from typing import Any
 
 import numpy as np
@@ -339,6 +340,51 @@ def frombuffer(
         )
     array = np.frombuffer(view, kind.numpy, count, offset)
     return finished(from_array(array), requires_grad)
+
+
+@function(places="t")
+def from_file(
+    filename: Any,
+    shared: bool | None = None,
+    size: int | None = 0,
+    *,
+    dtype: Any = None,
+    **options: Any,
+) -> Tensor:
+    """A one-dim tensor of `size` numbers on a file that is mapped into memory.
+
+    What is written goes to the file if it is `shared`, which makes the file and gives it the length that it
+    needs. Else it stays here, and a file that is missing or too short is a RuntimeError.
+
+    >>> import os, tempfile
+    >>> import pullback as torch
+    >>> path = os.path.join(tempfile.mkdtemp(), "numbers")
+    >>> _ = torch.from_file(path, shared=True, size=2).fill_(3.0)
+    >>> torch.from_file(path, size=2)
+    tensor([3., 3.])
+    """
+    refuse_options("from_file", options)
+    kind = get_default_dtype() if dtype is None else dtype_of("from_file", dtype)
+    count = size or 0
+    nbytes = count * kind.itemsize
+    try:
+        with open(filename, "ab" if shared else "rb") as file:
+            length = file.seek(0, os.SEEK_END)
+            if shared and length < nbytes:
+                length = file.truncate(nbytes)
+    except OSError as error:
+        mode = "read-write" if shared else "read-only"
+        raise RuntimeError(
+            f"unable to open file <{filename}> in {mode} mode: {error.strerror} ({error.errno})"
+        ) from None
+    if length < nbytes:
+        raise RuntimeError(
+            f"file <{filename}> size <{length}> is smaller than the required mapping size <{nbytes}>"
+        )
+    array = np.empty(0, kind.numpy)
+    if nbytes:
+        array = np.memmap(filename, kind.numpy, "r+" if shared else "c", 0, (count,)).view(np.ndarray)
+    return finished(from_array(array), options.get("requires_grad", False))
 
 
 # ---------------------------------------------------------------------------------------- tensors
