@@ -19,7 +19,7 @@ def mlp(torch: Any) -> Network:
     """784-256-10, batch 64."""
     nn, F = torch.nn, torch.nn.functional
 
-    class MLP(nn.Module):
+    class MLP(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.hidden, self.out = nn.Linear(784, 256), nn.Linear(256, 10)
@@ -54,7 +54,7 @@ def lstm(torch: Any) -> Network:
     """A language model: 64 characters, one layer of 128, 16 sequences of 32."""
     nn, F = torch.nn, torch.nn.functional
 
-    class Model(nn.Module):
+    class Model(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.embed, self.lstm = nn.Embedding(64, 32), nn.LSTM(32, 128, batch_first=True)
@@ -81,7 +81,7 @@ def gpt(torch: Any) -> Network:
         q, k, v = x.unflatten(2, (3, heads, width // heads)).permute(2, 0, 3, 1, 4)
         return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
 
-    class Block(nn.Module):
+    class Block(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.norm1, self.attend = nn.LayerNorm(width), nn.Linear(width, 3 * width)
@@ -92,7 +92,7 @@ def gpt(torch: Any) -> Network:
             x = x + self.project(attended(self.attend(self.norm1(x))))
             return x + self.mlp(self.norm2(x))
 
-    class GPT(nn.Module):
+    class GPT(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.embed, self.place = nn.Embedding(64, width), nn.Embedding(64, width)
@@ -206,11 +206,13 @@ def clip_grad_norm(torch: Any) -> Step:
 
 def adam_step(torch: Any) -> Step:
     net, _ = many(torch)
-    return torch.optim.Adam(net.parameters(), fused=True).step  # type: ignore[no-any-return]
+    step: Step = torch.optim.Adam(net.parameters(), fused=True).step
+    return step
 
 
 def state_dict(torch: Any) -> Step:
-    return many(torch)[0].state_dict  # type: ignore[no-any-return]
+    step: Step = many(torch)[0].state_dict
+    return step
 
 
 def save(torch: Any) -> Step:

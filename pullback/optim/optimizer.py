@@ -564,7 +564,7 @@ def zeros_for(p: Tensor, value: Any = 0.0) -> Tensor:
     return ops.full_like(p, value) if value else ops.zeros_like(p)
 
 
-def steps_up(lists: Sequence[list[Any]], steps: list[Any]) -> Iterable[tuple[float, list[list[Any]]]]:
+def steps_up(lists: Sequence[list[Any]], steps: list[Any]) -> Iterable[tuple[Any, ...]]:
     """Counts up the steps, and gives each count with those of the lists' tensors whose count it is."""
     counts = count_up(steps)
     return alike(lists, counts) if isinstance(counts, list) else [(counts, lists)]

@@ -185,7 +185,7 @@ class BlockMask:
         both = "{} and {} must be both provided or omitted"
         assert (full_kv_num_blocks is None) == (full_kv_indices is None), both.format(*_PAIRS[1])
         size = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
-        columns: list[Tensor | None] = [None] * 4
+        columns: list[Any] = [None] * 4
         if compute_q_blocks:
             columns[:2] = _ordered(_dense(kv_num_blocks, kv_indices).mT)
             if full_kv_num_blocks is not None:
@@ -193,9 +193,13 @@ class BlockMask:
         if seq_lengths is None:
             seq_lengths = kv_indices.shape[-2] * size[0], kv_indices.shape[-1] * size[1]
         rows = kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices
-        orders = {"dq_write_order": dq_write_order, "dq_write_order_full": dq_write_order_full}
-        kept = dq_kv_order if isinstance(dq_kv_order, Tensor) else None
-        return cls(seq_lengths, *rows, *columns, size, mask_mod or noop_mask, dq_kv_order=kept, **orders)
+        given: Any = (seq_lengths, *rows, *columns, size, mask_mod or noop_mask)
+        return cls(
+            *given,
+            dq_write_order=dq_write_order,
+            dq_write_order_full=dq_write_order_full,
+            dq_kv_order=dq_kv_order if isinstance(dq_kv_order, Tensor) else None,
+        )
 
     def as_tuple(self, flatten: bool = True) -> tuple[Any, ...]:
         """All that it holds."""
@@ -233,25 +237,27 @@ class BlockMask:
         parts = [getattr(self, name) for pair in _PAIRS for name in pair]
         moved = [x if x is None else x.to(device) for x in parts]
         orders: Any = {name: getattr(self, name) for name in _ORDERS}
-        return BlockMask(self.seq_lengths, *moved, self.BLOCK_SIZE, self.mask_mod, **orders)
+        given: Any = (self.seq_lengths, *moved, self.BLOCK_SIZE, self.mask_mod)
+        return BlockMask(*given, **orders)
 
     def _adjust(self, new_q_len: int, new_kv_len: int) -> BlockMask:
         """The upper left corner, for shorter sequences."""
         rows, columns = (-(-n // b) for n, b in zip((new_q_len, new_kv_len), self.BLOCK_SIZE, strict=True))
-        parts: list[Tensor | None] = []
+        parts: list[Any] = []
         for counts, indices in _PAIRS[:2]:
             dense = _dense(getattr(self, counts), getattr(self, indices))
             parts += _ordered(dense[..., :rows, :columns]) if isinstance(dense, Tensor) else [None, None]
-        lengths = (new_q_len, new_kv_len)
-        return self.from_kv_blocks(*parts, self.BLOCK_SIZE, self.mask_mod, lengths)  # type: ignore[arg-type]
+        given: Any = (*parts, self.BLOCK_SIZE, self.mask_mod, (new_q_len, new_kv_len))
+        return self.from_kv_blocks(*given)
 
     def __getitem__(self, index: Any) -> BlockMask:
         """The mask of some batches and heads (and rows of blocks), to look at."""
-        given = index if isinstance(index, tuple) else (index,)
-        kept = tuple([slice(i, i + 1 or None) if isinstance(i, int) else i for i in given[:3]])
+        places = index if isinstance(index, tuple) else (index,)
+        kept = tuple([slice(i, i + 1 or None) if isinstance(i, int) else i for i in places[:3]])
         parts = [getattr(self, name) for pair in _PAIRS[:2] for name in pair]
         some = [x if x is None else x[kept] for x in parts]
-        return self.from_kv_blocks(*some, self.BLOCK_SIZE, _sliced_mask_mod_error, self.seq_lengths)
+        given: Any = (*some, self.BLOCK_SIZE, _sliced_mask_mod_error, self.seq_lengths)
+        return self.from_kv_blocks(*given)
 
     def to_string(self, grid_size: int | tuple[int, int] = (20, 20), limit: int = 4) -> str:
         """The blocks as characters, for the first `limit` heads: whole, in part or not at all let through.
@@ -263,7 +269,8 @@ class BlockMask:
         heads = dense.reshape(-1, *dense.shape[-2:])
         drawn = []
         for k in range(min(limit, len(heads))):
-            place, rest = [], k
+            place: list[int] = []
+            rest = k
             for size in reversed(dense.shape[:-2]):
                 rest, at = divmod(rest, size)
                 place.insert(0, at)
@@ -341,4 +348,5 @@ def create_block_mask(
     within = mask.reshape(*mask.shape[:2], counts[0], rows, counts[1], columns).sum((3, 5))
     full = (within == rows * columns) & separate_full_blocks
     parts = [*_ordered((within > 0) & ~full), *(_ordered(full) if separate_full_blocks else (None, None))]
-    return BlockMask.from_kv_blocks(*parts, size, mask_mod, (Q_LEN, KV_LEN))  # type: ignore[arg-type]
+    given: Any = (*parts, size, mask_mod, (Q_LEN, KV_LEN))
+    return BlockMask.from_kv_blocks(*given)

@@ -6,7 +6,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pullback.autograd import no_grad
 from pullback.core._engine import (
@@ -158,7 +158,12 @@ class Module(Hookable, Movable):
 
     # ------------------------------------------------------------------------------------ attributes
 
-    __getattr__: Callable[..., Any] = part_of_module
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    else:
+        __getattr__ = part_of_module
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
