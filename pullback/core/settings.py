@@ -2,7 +2,7 @@
 
 What changes how tensors are made is elsewhere: the default dtype in `dtypes`, printing in
 `printing`. Read `warn` and `warn_each_time`, which all warnings of ops go through: a call that warns is not
-recorded, so that it warns each time it would.
+recorded, so that it warns each time it would. What has been said once for the process may be.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pullback.core._engine import unrecordable
+from pullback.core._engine import forget_tapes, unrecordable
 
 __all__ = [
     "are_deterministic_algorithms_enabled",
@@ -51,8 +51,8 @@ class _State:
 
 def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 2) -> None:
     """Warns once in the life of the process; each time after `set_warn_always(True)`."""
-    unrecordable("a warning")
     if _State.warn_always or message not in _State.warned:
+        unrecordable("a warning")
         _State.warned.add(message)
         warnings.warn(message, category, stacklevel=stacklevel + 1)
 
@@ -72,6 +72,7 @@ def set_warn_always(b: bool, /) -> None:
     if not isinstance(b, bool):
         raise RuntimeError(f"setWarnOnlyOnce expects a bool, but got {type(b).__name__}")
     _State.warn_always = b
+    forget_tapes()  # of functions that had warned
 
 
 def is_warn_always_enabled() -> bool:

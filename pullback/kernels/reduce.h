@@ -181,23 +181,53 @@
 #undef STEP2
 #undef DONE2
 
-/* norms: of magnitudes by the largest, so that no square overflows */
+/* norms: of floats in double, where no square overflows; of doubles times the power of two that brings the
+   largest to one */
+
+PB_INLINE double pb_scale_of(double largest) {
+    int exponent;
+    if (!(largest > 0 && largest - largest == 0)) return 1;
+    frexp(largest, &exponent);
+    return ldexp(1, exponent > 1000 ? -1000 : exponent < -1000 ? 1000 : -exponent);
+}
 
 #define NAME norm2
 #define FIRST 0
 #define STEP(a, x) LARGER(a, ABS_OF(x))
 #define MERGE LARGER
-#define MID(a, n) ((a) > 0 ? FINITE(a, 1) : 1)
-#define STEP2(b, x, m) ((b) + ((x) / (m)) * ((x) / (m)))
-#define DONE2(b, m, n) TO((REAL)(sqrt(b) * (m)))
-#include "floats.h"
-#undef NAME
+#define MID(a, n) pb_scale_of(a)
+#define STEP2(b, x, m) ((b) + ((x) * (m)) * ((x) * (m)))
+#define DONE2(b, m, n) TO((REAL)(sqrt(b) / (m)))
+#define KIND FLOAT64
+#include TEMPLATE
+#undef STEP
+#undef MERGE
 #undef MID
 #undef STEP2
 #undef DONE2
 #undef FIRST2
 #undef MERGE2
+#undef A
 
+#define A double
+#define STEP(a, x) ((a) + (double)(x) * (x))
+#define MERGE SUM_OF
+#define DONE(a, n) TO((REAL)sqrt(a))
+#define KIND FLOAT16
+#include TEMPLATE
+#define KIND BFLOAT16
+#include TEMPLATE
+#define KIND FLOAT32
+#include TEMPLATE
+#undef NAME
+#undef STEP
+#undef MERGE
+#undef DONE
+#undef A
+
+#define A REAL
+#define STEP(a, x) LARGER(a, ABS_OF(x))
+#define MERGE LARGER
 #define NAME norm_inf
 #define DONE(a, n) TO(a)
 #include "floats.h"
@@ -205,9 +235,15 @@
 #undef STEP
 #undef MERGE
 
+#define NAME norm0
+#define STEP(a, x) ((a) + ((x) != 0))
+#define MERGE SUM_OF
+#include "floats.h"
+#undef NAME
+#undef STEP
+
 #define NAME norm1
 #define STEP(a, x) ((a) + ABS_OF(x))
-#define MERGE SUM_OF
 #include "floats.h"
 #undef NAME
 #undef FIRST

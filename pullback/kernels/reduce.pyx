@@ -16,7 +16,7 @@ cdef extern from *:
         BOTH(RUN, sum) BOTH(RUN, prod) BOTH(RUN, count_nonzero) FLOATS(RUN, mean)
         BOTH(RUN, amax) BOTH(RUN, amin) BOTH(PICK, amax) BOTH(PICK, amin) BOTH(RUN, any) BOTH(RUN, all)
         FLOATS(RUN, var) FLOATS(RUN, std) FLOATS(RUN, logsumexp)
-        FLOATS(RUN, norm1) FLOATS(RUN, norm2) FLOATS(RUN, norm_inf)
+        FLOATS(RUN, norm0) FLOATS(RUN, norm1) FLOATS(RUN, norm2) FLOATS(RUN, norm_inf)
     };
     """
 

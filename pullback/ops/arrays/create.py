@@ -602,7 +602,7 @@ def _triangle_indices(name: str, find: Any, row: int, col: int, offset: int, opt
     return created(name, options, int64, indices.shape, lambda shape, dtype: indices.astype(dtype))
 
 
-@function(places="t")
+@function(places="t", quick=("remembered", {}))
 def tril_indices(row: int, col: int, offset: int = 0, **options: Unpack[Options]) -> Tensor:
     """Rows and columns of the lower triangle of a row by col matrix: int64, shape (2, count).
 
@@ -614,7 +614,7 @@ def tril_indices(row: int, col: int, offset: int = 0, **options: Unpack[Options]
     return _triangle_indices("tril_indices", np.tril_indices, row, col, offset, options)
 
 
-@function(places="t")
+@function(places="t", quick=("remembered", {}))
 def triu_indices(row: int, col: int, offset: int = 0, **options: Unpack[Options]) -> Tensor:
     """Rows and columns of the upper triangle of a row by col matrix: int64, shape (2, count).
 

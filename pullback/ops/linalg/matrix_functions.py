@@ -20,15 +20,16 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format
-from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.ops.linalg.inverse import inverse_and_info
 from pullback.ops.linalg.refusals import check_inexact, check_square
 from pullback.ops.linalg.stacks import common_stack, into_out, meta_matrices
+from pullback.ops.shared.chains import Chain, Place, operand, part_of
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import check_tensors
 from pullback.ops.shared.series import Series
@@ -190,7 +191,6 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
 @op(name="linalg_cross", places="", batch="leading")
 def _cross(self: Array, other: Array, dim: int = -1) -> Array:
     """The vector products along a dim of three, counted from the back."""
-    _check_cross(self, other)
     a, b = np.moveaxis(self, dim, 0), np.moveaxis(other, dim, 0)
     shape = np.broadcast_shapes(self.shape, other.shape)
     result = np.empty(shape, self.dtype)
@@ -201,17 +201,31 @@ def _cross(self: Array, other: Array, dim: int = -1) -> Array:
     return result
 
 
-def _check_cross(a: Array, b: Array) -> None:
+def _check_cross(a: Spec, b: Spec) -> None:
     if a.dtype != b.dtype:
         raise RuntimeError(f"expected scalar type {type_name(a)} but found {type_name(b)}")
     if a.dtype.kind == "b":
         raise NotImplementedError("\"cross\" not implemented for 'Bool'")
 
 
-@_cross.meta
-def _cross_shape(self: Array, other: Array, dim: int) -> Array:
+@_cross.prepare
+def _plan_cross(self: Spec, other: Spec, dim: int) -> Plan:
     _check_cross(self, other)
-    return meta_array(np.broadcast_shapes(self.shape, other.shape), self.dtype)
+    result = Spec(self.dtype, np.broadcast_shapes(self.shape, other.shape))
+    if self.dtype.itemsize == 2 and self.dtype.kind == "f":
+        return Plan(result)
+    chain = Chain(2, result)
+    a, b, to = [
+        [part_of(operand(place, t, range(-t.ndim, 0)), dim, i) for i in range(3)]
+        for place, t in ((Place(0), self), (Place(1), other), (chain.result(), result))
+    ]
+    less = chain.room(self.dtype, to[0].sizes)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        chain.pointwise(np.multiply, a[j], b[k], to[i])
+        chain.pointwise(np.multiply, a[k], b[j], less)
+        chain.pointwise(np.subtract, to[i], less, to[i])
+    return chain.plan()
 
 
 _cross.vjp(

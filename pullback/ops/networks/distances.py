@@ -1,28 +1,37 @@
 """Distances between rows: of two matrices, of pairs in one, of pairs side by side; cosines.
 
-`cdist` and `pdist` have compiled kernels (`distances.pyx`); their gradients are made of ops, so they
+`cdist` and `pdist` have compiled runs (`distances.h`); their gradients are made of ops, so they
 have derivatives of any order. At distance zero, where a norm has no slope, the gradient is zero.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Op, Tensor, from_array, result_type
+from pullback.core._engine import Op, Tensor, result_type
 from pullback.core._plans import Plan, Spec
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import distances
+from pullback.ops.products.plans import joined, multiply
 from pullback.ops.reductions.norms import norm_array, norm_slope
+from pullback.ops.reductions.plans import fold_step
 from pullback.ops.reductions.reduce import sum_array, widened
 from pullback.ops.reductions.row_plans import placed, row_plan
+from pullback.ops.shared.chains import Chain, Operand, Place, Step, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
+from pullback.ops.shared.pieces import Outline, Pieces, assembled, plan_by
+
+PANEL = 32
+"""The rows that distances.h takes at once."""
 
 PLAIN = 25
 """Up to so many rows the euclidean distance is computed from differences, beyond by a matrix product."""
@@ -62,16 +71,16 @@ def _by_product(x1: Array, x2: Array) -> Array:
 
 @op(name="cdist", places="", takes_half=True, batch="leading")
 def _cdist(x1: Array, x2: Array, p: float, mode: int) -> Array:
-    batch = _common_batch(x1, x2)
     if _as_product(x1, x2, p, mode):
         return np.ascontiguousarray(_by_product(x1, x2))
-    shape = (*batch, x1.shape[-2], x2.shape[-2])
-    first, second = [np.broadcast_to(a, (*batch, *a.shape[-2:])) for a in (x1, x2)]
-    result = np.zeros(shape, x1.dtype)
-    if result.size and first.size:
-        x, y = [np.ascontiguousarray(a).reshape(-1, *a.shape[-2:]) for a in (first, second)]
-        distances.between(x, y, result.reshape(-1, *shape[-2:]), p)
-    return result
+    return _norms(x1[..., :, None, :] - x2[..., None, :, :], p)
+
+
+def _norms(away: Array, p: float) -> Array:
+    """The norms along the last dim."""
+    return (
+        norm_array(away, p, (away.ndim - 1,), False) if away.size else np.zeros(away.shape[:-1], away.dtype)
+    )
 
 
 def _as_product(x1: Array | Spec, x2: Array | Spec, p: float, mode: int) -> bool:
@@ -83,15 +92,61 @@ def _as_product(x1: Array | Spec, x2: Array | Spec, p: float, mode: int) -> bool
 @_cdist.prepare
 def _plan_cdist(x1: Spec, x2: Spec, p: float, mode: int) -> Plan:
     _check_two(x1, x2, p)
-    batch = _common_batch(x1, x2)
-    result = Spec(x1.dtype, (*batch, x1.shape[-2], x2.shape[-2]))
-    lies = x1.contiguous and x2.contiguous and x1.shape[:-2] == x2.shape[:-2]
-    run = distances.RUNS.get(x1.dtype.name)
-    if run is None or not lies or _as_product(x1, x2, p, mode):
+    batch, (n, d), m = _common_batch(x1, x2), x1.shape[-2:], x2.shape[-2]
+    result = Spec(x1.dtype, (*batch, n, m))
+    if not math.prod(batch) * n * m * d:
         return Plan(result)
-    bits = struct.unpack("q", struct.pack("d", p))[0]
-    geometry = x1.shape[-2], x2.shape[-2], x1.shape[-1], bits
-    return Plan(result, run, geometry, math.prod(batch) * x1.shape[-2])
+    chain = Chain(2, result)
+    leading: dict[Hashable, int] = dict(zip(range(-len(batch), 0), batch, strict=True))
+    x = operand(Place(0), x1, [*range(2 - x1.ndim, 0), "i", "k"])
+    y = operand(Place(1), x2, [*range(2 - x2.ndim, 0), "j", "k"])
+    if _as_product(x1, x2, p, mode):
+        _add_product(chain, x, y, operand(chain.result(), result, [*leading, "i", "j"]))
+        return chain.plan()
+    x, y = (as_they_lie(chain, t, {**leading, row: t.sizes[row], "k": d}) for t, row in ((x, "i"), (y, "j")))
+    geometry, panels = (n, m, d, bits_of(p)), math.prod(batch) * -(-m // PANEL)
+    run = distances.RUNS["between"][x1.dtype.name]
+    chain.add(Step(run, geometry, panels, d * PANEL * x1.dtype.itemsize), x.place, y.place, chain.result())
+    return chain.plan()
+
+
+def as_they_lie(chain: Chain, x: Operand, sizes: dict[Hashable, int]) -> Operand:
+    """An operand that is contiguous with dims of these sizes, or such a copy."""
+    lies = chain.labelled(x, sizes)
+    if all(x.step(label) == lies.step(label) for label in sizes):
+        return x
+    copy = chain.room(x.dtype, sizes)
+    chain.copy(x, copy)
+    return copy
+
+
+def bits_of(number: float) -> int:
+    """A number as a word of a geometry."""
+    bits: int = struct.unpack("q", struct.pack("d", number))[0]
+    return bits
+
+
+def _add_product(chain: Chain, x: Operand, y: Operand, out: Operand) -> None:
+    """The steps of `_by_product`."""
+    kind = out.dtype
+    rest = {label: n for label, n in y.sizes.items() if label != "j"}
+    center, total = chain.room(kind, rest), chain.room(kind, rest)
+    chain.add(fold_step("sum", y, ("j",), kind.itemsize), y.place, total.place)
+    chain.pointwise(np.divide, total, y.sizes["j"], center)
+    squares = []
+    for t in (x, y):
+        away, square = chain.room(kind, joined(t.sizes, rest)), chain.room(kind, joined(t.sizes, rest))
+        chain.pointwise(np.subtract, t, center, away)
+        chain.pointwise(np.multiply, away, away, square)
+        of_rows = chain.room(kind, {label: n for label, n in away.sizes.items() if label != "k"})
+        chain.add(fold_step("sum", square, ("k",), kind.itemsize), square.place, of_rows.place)
+        squares += [away, of_rows]
+    multiply(chain, squares[0], squares[2], out)
+    chain.pointwise(np.multiply, out, -2, out)
+    chain.pointwise(np.add, out, squares[1], out)
+    chain.pointwise(np.add, out, squares[3], out)
+    chain.pointwise(np.maximum, out, 0, out)
+    chain.pointwise(np.sqrt, out, out)
 
 
 @_cdist.joint_vjp
@@ -135,29 +190,76 @@ cdist = explained(cdist, places="t")
 @op(name="pdist", places="", takes_half=True, batch="leading")
 def _pdist(self: Array, p: float) -> Array:
     """Of a matrix, or of each of a stack of them."""
-    *stack, n, d = self.shape
-    result = np.zeros((math.prod(stack), n * (n - 1) // 2), self.dtype)
-    if result.size and self.size:
-        distances.within(np.ascontiguousarray(self).reshape(-1, n, d), result, p)
-    return result.reshape(*stack, -1)
-
-
-def _pdist_vjp(g: Tensor, self: Tensor, p: float, result: Tensor) -> Tensor:
-    if self.shape[-2] < 2:
-        return ops.zeros_like(self)
-    pairs = np.triu_indices(self.shape[-2], 1)
-    i, j = (from_array(places, False, self.is_meta) for places in pairs)
-    away = ops.index_select(self, -2, i) - ops.index_select(self, -2, j)
-    slope = norm_slope(g, away, p, result, -1)
-    none = ops.zeros_like(self)
-    return ops.index_add(none, -2, i, slope) - ops.index_add(none, -2, j, slope)
+    i, j = np.triu_indices(self.shape[-2], 1)
+    return _norms(self[..., i, :] - self[..., j, :], p)
 
 
 @_pdist.prepare
 def _plan_pdist(self: Spec, p: float) -> Plan:
     _check_pdist(self, p)
+    *stack, n, d = self.shape
+    result = Spec(self.dtype, (*stack, n * (n - 1) // 2))
+    if not math.prod(self.shape) or n < 2:
+        return Plan(result)
+    chain = Chain(1, result)
+    place, panels = chain.contiguous(0, self), math.prod(stack) * -(-n // PANEL)
+    run = distances.RUNS["within"][self.dtype.name]
+    chain.add(Step(run, (n, d, bits_of(p)), panels, d * PANEL * self.dtype.itemsize), place, chain.result())
+    return chain.plan()
+
+
+def _mirrored(self: Array | Outline) -> Pieces:
+    """Numbers of pairs i < j as symmetric matrices with zeros on the diagonal."""
+    *stack, count = self.shape
+    n = (1 + math.isqrt(1 + 8 * count)) // 2
+    copies: list[Any] = []
+    for i, at in enumerate(itertools.accumulate(range(n - 1, 0, -1), initial=0)):
+        pairs = self[..., at : at + n - 1 - i]
+        copies += [((..., i, slice(i + 1, None)), pairs), ((..., slice(i + 1, None), i), pairs)]
+    return Pieces((*stack, n, n), copies, 0)
+
+
+@op(name="mirrored_pairs", places="", linear=True, moves=True, batch="leading")
+def mirrored_pairs(self: Array) -> Array:
+    """Numbers of pairs i < j as symmetric matrices with zeros on the diagonal."""
+    return assembled(_mirrored(self), self.dtype)
+
+
+mirrored_pairs.prepare(plan_by(_mirrored))
+
+
+@op(name="pairs_of_rows", places="", linear=True, moves=True, batch="leading")
+def pairs_of_rows(self: Array) -> Array:
+    """The elements above the diagonal of matrices, one row after another."""
+    return assembled(_pairs(self), self.dtype)
+
+
+def _pairs(self: Array | Outline) -> Pieces:
     *stack, n, _ = self.shape
-    return Plan(Spec(self.dtype, (*stack, n * (n - 1) // 2)))
+    starts = itertools.accumulate(range(n - 1, 0, -1), initial=0)
+    copies = [
+        ((..., slice(at, at + n - 1 - i)), self[..., i, i + 1 :])
+        for i, at in zip(range(n), starts, strict=False)
+    ]
+    return Pieces((*stack, n * (n - 1) // 2), copies)
+
+
+pairs_of_rows.prepare(plan_by(_pairs))
+pairs_of_rows.vjp(self=lambda g: ops.triu(mirrored_pairs(g)))
+mirrored_pairs.vjp(self=lambda g: pairs_of_rows(g + ops.transpose(g, -2, -1)))
+
+
+def _pdist_vjp(g: Tensor, self: Tensor, p: float, result: Tensor) -> Tensor:
+    """As of the distances of all rows from all: that of (i, j) goes to i there, and that of (j, i) to j."""
+    if self.shape[-2] < 2:
+        return ops.zeros_like(self)
+    if p == 2 and self.shape[-2] > PLAIN:
+        zero = result == 0
+        w = mirrored_pairs(ops.where(zero, 0.0, g) / ops.where(zero, 1.0, result))
+        x = self - ops.mean(self, -2, True)
+        return x * ops.sum(w, -1, True) - w @ x
+    away = ops.unsqueeze(self, -2) - ops.unsqueeze(self, -3)
+    return ops.sum(norm_slope(mirrored_pairs(g), away, p, mirrored_pairs(result), -1), -2)
 
 
 _pdist.vjp(self=_pdist_vjp)

@@ -19,7 +19,8 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, conj
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
-from pullback.core.op import elementwise, function, op
+from pullback.core.dtypes import promote_types
+from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array, Number
 from pullback.ops.products.contraction import contraction, fuses
@@ -242,32 +243,8 @@ def _sum_batch(level: Any, op: Op, self: Any, a: Any, b: Any, beta: Any, alpha: 
     return level.wrap((start if beta == 1 else start * beta) + result)
 
 
-def _outer_sum(self: Array, vec1: Array, vec2: Array, beta: Array, alpha: Array) -> Array:
-    if self.dtype == bool:
-        return (alpha & vec1 & vec2) | (beta & self)
-    product = alpha * (vec1 * vec2)
-    return product + np.zeros_like(self) if beta == 0 else beta * self + product
-
-
-_addr = elementwise(
-    "addr",
-    kernel=_outer_sum,
-    inputs=("self", "vec1", "vec2", "beta", "alpha"),
-    kinds="TTTNN",
-    places="",
-    vjp={
-        "self": lambda g, beta: g * conj(beta),
-        "vec1": lambda g, vec2, alpha: g * conj(vec2 * alpha),
-        "vec2": lambda g, vec1, alpha: g * conj(vec1 * alpha),
-    },
-    doc="`beta * self + alpha * vec1 * vec2`, broadcast.",
-)
-
-
-@function(places="tmi")
-def addr(
-    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Number = 1, alpha: Number = 1, out: Any = None
-) -> Tensor:
+@op(places="tmi", moves=True, factors="vec1 vec2")
+def addr(self: Array, vec1: Array, vec2: Array, beta: Number = 1, alpha: Number = 1) -> Array:
     """`beta * input + alpha * outer(vec1, vec2)`, `input` broadcast to the product's shape.
 
     >>> import pullback as torch
@@ -275,14 +252,51 @@ def addr(
     tensor([[3., 4.],
             [6., 8.]])
     """
-    check_tensors("addr", input=input, vec1=vec1, vec2=vec2)
+    kind = np.result_type(self.dtype, vec1.dtype, vec2.dtype)
+    start, first, second = (x.astype(kind, copy=False) for x in (self, vec1[:, None], vec2))
+    if kind.kind == "b":
+        result = (bool(alpha) & first & second) | (bool(beta) & start)
+    else:
+        result = first * second * kind.type(alpha)
+        result = result + start * kind.type(beta) if beta != 0 else result
+    return np.broadcast_to(result, (len(vec1), len(vec2)))
+
+
+@addr.prepare
+def _plan_addr(self: Spec, vec1: Spec, vec2: Spec, beta: Number, alpha: Number) -> Plan:
     for name, vector in (("vec1", vec1), ("vec2", vec2)):
         if vector.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
-    _check_expands(input.shape, (vec1.shape[0], vec2.shape[0]))
-    if input.dtype.kind == vec1.dtype.kind == vec2.dtype.kind == "b":
-        beta, alpha = bool(beta), bool(alpha)
-    return _addr(input, ops.unsqueeze(vec1, 1), vec2, beta, alpha, out=out)
+    kind = promote_types(promote_types(self.dtype, vec1.dtype), vec2.dtype)
+    for name, number in (("beta", beta), ("alpha", alpha)):
+        if kind.kind != "b" and isinstance(number, bool):
+            raise RuntimeError(f"Boolean {name} only supported for Boolean results.")
+        if kind.kind in "biu" and not isinstance(number, int):
+            raise RuntimeError(
+                f"For integral input tensors, argument {name} must not be a floating point number."
+            )
+    if self.dtype is vec1.dtype is vec2.dtype and kind.kind != "b":
+        return _planned(self, vec1, vec2, "i", "j", "ij", beta, alpha)
+    _check_expands(self.shape, (vec1.shape[0], vec2.shape[0]))
+    return Plan(Spec(kind, (vec1.shape[0], vec2.shape[0])))
+
+
+_rules(
+    addr,
+    vec1=lambda g, vec2, alpha: mv(g, conj(vec2).to(g.dtype)) * conj(alpha),
+    vec2=lambda g, vec1, alpha: mv(ops.t(g), conj(vec1).to(g.dtype)) * conj(alpha),
+)
+
+
+@addr.batch
+def _addr_batch(level: Any, op: Op, self: Any, vec1: Any, vec2: Any, beta: Any, alpha: Any) -> Any:
+    column, row = (
+        ops.unsqueeze(v.physical if level.holds(v) else v, dim) for v, dim in ((vec1, -1), (vec2, -2))
+    )
+    result = column * row * alpha
+    start = padded(self.physical, 2) if level.holds(self) else self
+    result = result + (start if beta != 0 else ops.zeros_like(start)) * beta
+    return level.wrap(result)
 
 
 # -------------------------------------------------------------------------------- other products

@@ -18,14 +18,16 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, write_out
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import from_numpy_dtype
-from pullback.core.meta import meta_array
+from pullback.core.dtypes import from_numpy_dtype, promote_types
 from pullback.core.op import function, op
 from pullback.core.types import Array, Dims
+from pullback.kernels.reduce import RUNS
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
-from pullback.ops.reductions.plans import fold_plan
+from pullback.ops.reductions.plans import fold_plan, fold_step
 from pullback.ops.reductions.reduce import reduced_axes, sum_array, unsqueeze_reduced, widened
+from pullback.ops.reductions.row_plans import placed, row_plan
 from pullback.ops.shared.batches import padded, rank, shifted
+from pullback.ops.shared.chains import Chain, Place, merged, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 from pullback.ops.shared.refusals import check_tensors
@@ -154,7 +156,7 @@ def _plan_vector_norm(self: Spec, ord: float, dim: Dims, keepdim: bool, dtype: D
     _check_dtype(name, self.dtype, dtype)
     axes = reduced_axes(dim, keepdim, self.ndim)
     _check_not_empty(name, self, ord, axes)
-    run = {1: "norm1", 2: "norm2", math.inf: "norm_inf"}.get(ord)
+    run = _FOLDS.get(ord)
     as_it_is = run is not None and dtype in (None, self.dtype) and self.dtype.kind == "f"
     return fold_plan(run or "norm2", self, axes, keepdim, (dtype or self.dtype).to_real(), runs=as_it_is)
 
@@ -225,26 +227,33 @@ def dist(self: Array, other: Array, p: float = 2) -> Array:
     >>> torch.dist(torch.tensor([1.0, 1.0]), torch.tensor([4.0, 5.0]))
     tensor(5.)
     """
-    _check_dist(self, other)
     return norm_array(np.asarray(self - other), p, None, False)
 
 
-def _check_dist(a: Array, b: Array) -> None:
-    if a.dtype.kind == b.dtype.kind == "b":
+_FOLDS = {0: "norm0", 1: "norm1", 2: "norm2", math.inf: "norm_inf"}
+"""The runs of norms, by their order."""
+
+
+@dist.prepare
+def _plan_dist(self: Spec, other: Spec, p: float) -> Plan:
+    if self.dtype.kind == other.dtype.kind == "b":
         raise RuntimeError(NO_BOOLS)
-    kind = from_numpy_dtype(np.result_type(a.dtype, b.dtype))
+    kind = promote_types(self.dtype, other.dtype)
     if kind.kind not in "fc":
         raise RuntimeError(
             f"norm(): input dtype should be either floating point or complex. Got {kind.type_name} instead."
         )
-
-
-@dist.meta
-def _dist_shape(self: Array, other: Array, p: float) -> Array:
-    _check_dist(self, other)
-    np.broadcast_shapes(self.shape, other.shape)
-    kind = from_numpy_dtype(np.result_type(self.dtype, other.dtype))
-    return meta_array((), kind.to_real().numpy)
+    shape, result = np.broadcast_shapes(self.shape, other.shape), Spec(kind.to_real(), ())
+    if self.dtype is not other.dtype or p not in _FOLDS or self.dtype.name not in RUNS["norm2"]:
+        return Plan(result)
+    if self.dtype.itemsize == 2:
+        return Plan(result)
+    chain = Chain(2, result)
+    a, b = [operand(Place(i), t, range(-t.ndim, 0)) for i, t in enumerate((self, other))]
+    away = chain.room(kind, dict(zip(range(-len(shape), 0), shape, strict=True)))
+    chain.pointwise(np.subtract, a, b, away)
+    chain.add(fold_step(_FOLDS[p], away, away.sizes, kind.itemsize), away.place, chain.result())
+    return chain.plan()
 
 
 dist.vjp(
@@ -266,29 +275,29 @@ _EPSILON = 1e-7  # what PyTorch adds to a norm before it divides
 @op(name="renorm", places="", shown_as={"kept": "dim"})
 def _renorm(self: Array, p: float, kept: int, maxnorm: float) -> Array:
     """Scales the slices along the dim that is kept; norms go over all others."""
-    kept = _checked_renorm(self, p, kept, maxnorm)
+    kept = kept % self.ndim
     sizes = norm_array(self, p, tuple(i for i in range(self.ndim) if i != kept), True)
     scale = np.where(sizes > maxnorm, maxnorm / (sizes + sizes.dtype.type(_EPSILON)), 1)
     return self * scale.astype(sizes.dtype)
 
 
-def _checked_renorm(self: Array, p: float, dim: int, maxnorm: float) -> int:
-    """The dim, counted from the front."""
+@_renorm.prepare
+def _plan_renorm(self: Spec, p: float, kept: int, maxnorm: float) -> Plan:
     if p <= 0:
         raise RuntimeError("renorm: non-positive-norm not supported")
     if maxnorm < 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
     if self.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {self.ndim} dimensions")
-    dim = wrap_dim(dim, self.ndim)
-    _check_dtype("linalg.vector_norm", from_numpy_dtype(self.dtype), None)
-    return dim
-
-
-@_renorm.meta
-def _renorm_shape(self: Array, p: float, kept: int, maxnorm: float) -> Array:
-    _checked_renorm(self, p, kept, maxnorm)
-    return meta_array(self.shape, self.dtype)
+    kept = wrap_dim(kept, self.ndim)
+    _check_dtype("linalg.vector_norm", self.dtype, None)
+    result, others = Spec(self.dtype, self.shape), [d for d in range(self.ndim) if d != kept]
+    x, to = [operand(Place(i), t, range(self.ndim)) for i, t in enumerate((self, result))]
+    one_run = len(merged((to.sizes[d], x.steps[d], to.steps[d]) for d in others)) <= 1
+    if not one_run or p not in (1, 2) or self.dtype.kind != "f":
+        return Plan(result)
+    operands = [placed(self, self.ndim), placed(result, self.ndim)]
+    return row_plan("renorm", result, operands, 1, self.shape, others, (p, maxnorm, _EPSILON))
 
 
 def _renorm_vjp(g: Tensor, self: Tensor, p: float, kept: int, maxnorm: float) -> Tensor:

@@ -91,6 +91,13 @@ def operand(place: Place, spec: Spec, labels: Sequence[Hashable]) -> Operand:
     return Operand(place, spec.dtype, sizes, of)
 
 
+def part_of(x: Operand, label: Hashable, index: int) -> Operand:
+    """What has an index along one dim, without that dim."""
+    place = Place(x.place.base, x.place.offset + index * x.step(label))
+    sizes, steps = [{y: n for y, n in of.items() if y != label} for of in (x.sizes, x.steps)]
+    return Operand(place, x.dtype, sizes, steps)
+
+
 def packed(shape: Sequence[int], item: int) -> tuple[int, ...]:
     """The steps of contiguous elements of `item` bytes."""
     found = []

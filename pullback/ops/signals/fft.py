@@ -457,7 +457,7 @@ def _frequencies(name: str, n: int, d: float, options: Any, multiples_of: Callab
     return created(f"fft_{name}", options, kind, multiples.shape, make)
 
 
-@function(name="fft_fftfreq", places="", aliases=("fft.fftfreq",))
+@function(name="fft_fftfreq", places="", aliases=("fft.fftfreq",), quick=("remembered", {}))
 def fftfreq(n: int, d: float = 1.0, **options: Unpack[Options]) -> Tensor:
     """The frequencies of the n results of `fft` for samples `d` apart, the negative ones last.
 
@@ -470,7 +470,7 @@ def fftfreq(n: int, d: float = 1.0, **options: Unpack[Options]) -> Tensor:
     return _frequencies("fftfreq", n, d, options, lambda n: (np.arange(n) + n // 2) % max(n, 1) - n // 2)
 
 
-@function(name="fft_rfftfreq", places="", aliases=("fft.rfftfreq",))
+@function(name="fft_rfftfreq", places="", aliases=("fft.rfftfreq",), quick=("remembered", {}))
 def rfftfreq(n: int, d: float = 1.0, **options: Unpack[Options]) -> Tensor:
     """The frequencies of the n // 2 + 1 results of `rfft` for n samples `d` apart.
 

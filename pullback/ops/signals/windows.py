@@ -86,7 +86,7 @@ def _periodic_window(
     return _window_tensor(name, count, periodic, shape, options)
 
 
-@function(places="t")
+@function(places="t", quick=("remembered", {}))
 def bartlett_window(window_length: int, periodic: bool = True, **options: Unpack[Options]) -> Tensor:
     """A triangle from 0 over 1 to 0, of which a periodic window has not the last point.
 
@@ -97,7 +97,7 @@ def bartlett_window(window_length: int, periodic: bool = True, **options: Unpack
     return _periodic_window("bartlett_window", window_length, periodic, _bartlett, options)
 
 
-@function(places="t")
+@function(places="t", quick=("remembered", {}))
 def blackman_window(window_length: int, periodic: bool = True, **options: Unpack[Options]) -> Tensor:
     """`0.42 - 0.5 cos(a) + 0.08 cos(2 a)` over one period of `a`.
 
@@ -108,7 +108,7 @@ def blackman_window(window_length: int, periodic: bool = True, **options: Unpack
     return _periodic_window("blackman_window", window_length, periodic, _cosines(BLACKMAN), options)
 
 
-@function(places="t")
+@function(places="t", quick=("remembered", {}))
 def hamming_window(
     window_length: int,
     periodic: bool = True,
@@ -125,7 +125,7 @@ def hamming_window(
     return _periodic_window("hamming_window", window_length, periodic, _cosines((alpha, beta)), options)
 
 
-@function(places="t")
+@function(places="t", quick=("remembered", {}))
 def hann_window(window_length: int, periodic: bool = True, **options: Unpack[Options]) -> Tensor:
     """`(1 - cos(a)) / 2` over one period of `a`.
 
@@ -136,7 +136,7 @@ def hann_window(window_length: int, periodic: bool = True, **options: Unpack[Opt
     return _periodic_window("hann_window", window_length, periodic, _cosines((0.5, 0.5)), options)
 
 
-@function(places="t")
+@function(places="t", quick=("remembered", {}))
 def kaiser_window(
     window_length: int, periodic: bool = True, beta: float = 12.0, **options: Unpack[Options]
 ) -> Tensor:
@@ -169,7 +169,7 @@ def _symmetric_window(
 
 
 def _window(name: str) -> Callable[[Callable[..., Any]], Any]:
-    return function(name=name, places="", aliases=(f"signal.windows.{name}",))
+    return function(name=name, places="", aliases=(f"signal.windows.{name}",), quick=("remembered", {}))
 
 
 @_window("bartlett")
