@@ -7,6 +7,10 @@ cdef extern from *:
     #include <string.h>
     #include "pullback/kernels/exp.h"
     #include "pullback/kernels/runs.h"
+    // With -fwrapv, which Python's own flags have, GCC makes no vector code of what is folded in lanes.
+    #if defined(__GNUC__) && !defined(__clang__)
+    #pragma GCC optimize("no-wrapv")
+    #endif
     #define PB_LOOPS "pullback/kernels/distances.h"
     #include "pullback/kernels/for_each_real.h"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import struct
 from collections.abc import Hashable
 from typing import Any
 
@@ -25,7 +24,7 @@ from pullback.ops.reductions.norms import norm_array, norm_slope
 from pullback.ops.reductions.plans import fold_step
 from pullback.ops.reductions.reduce import sum_array, widened
 from pullback.ops.reductions.row_plans import placed, row_plan
-from pullback.ops.shared.chains import Chain, Operand, Place, Step, operand
+from pullback.ops.shared.chains import Chain, Operand, Place, Step, bits_of, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 from pullback.ops.shared.pieces import Outline, Pieces, assembled, plan_by
@@ -118,12 +117,6 @@ def as_they_lie(chain: Chain, x: Operand, sizes: dict[Hashable, int]) -> Operand
     copy = chain.room(x.dtype, sizes)
     chain.copy(x, copy)
     return copy
-
-
-def bits_of(number: float) -> int:
-    """A number as a word of a geometry."""
-    bits: int = struct.unpack("q", struct.pack("d", number))[0]
-    return bits
 
 
 def _add_product(chain: Chain, x: Operand, y: Operand, out: Operand) -> None:

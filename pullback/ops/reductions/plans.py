@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Collection, Hashable, Sequence
 
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype, int64
 from pullback.kernels.reduce import RUNS
-from pullback.ops.shared.chains import Operand, Step, merged
+from pullback.ops.shared.chains import Operand, Step, bits_of, merged
 
 LONG_SEARCH = 2048
 """Elements from which on NumPy finds an extreme along contiguous runs sooner than pick.h."""
@@ -34,16 +33,14 @@ def fold_plan(
     run = RUNS[name].get(x.dtype.name) if runs else None
     if run is None:
         return Plan(spec)
-    bits: int = struct.unpack("q", struct.pack("d", parameter))[0]
-    return Plan(spec, run, *_geometry(x, axes, spec.dtype.itemsize, bits))
+    return Plan(spec, run, *_geometry(x, axes, spec.dtype.itemsize, bits_of(parameter)))
 
 
 def fold_step(name: str, x: Operand, axes: Collection[Hashable], item: int, parameter: float = 0.0) -> Step:
     """A reduction over some dims of an operand, into contiguous memory, as a step of a chain."""
     spec = Spec(x.dtype, tuple(x.sizes.values()), tuple(x.steps.values()))
-    bits: int = struct.unpack("q", struct.pack("d", parameter))[0]
     numbers = tuple([d for d, label in enumerate(x.sizes) if label in axes])
-    return Step(RUNS[name][x.dtype.name], *_geometry(spec, numbers, item, bits))
+    return Step(RUNS[name][x.dtype.name], *_geometry(spec, numbers, item, bits_of(parameter)))
 
 
 def pick_plan(name: str, x: Spec, axis: int | None, keepdim: bool, values: bool) -> Plan:

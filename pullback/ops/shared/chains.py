@@ -7,6 +7,7 @@ any hashables: a step names the dims that it goes over, and what an operand lack
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -111,6 +112,12 @@ def words_of(number: Any, kind: dtype) -> tuple[int, ...]:
     """A number of a dtype as two words of memory."""
     data = np.array([number], kind.numpy).tobytes()
     return tuple(int(word) for word in np.frombuffer(data.ljust(16, b"\0"), np.int64))
+
+
+def bits_of(number: float) -> int:
+    """A double as a word of a geometry."""
+    bits: int = struct.unpack("q", struct.pack("d", number))[0]
+    return bits
 
 
 class Chain:

@@ -8,12 +8,12 @@ their input and call one. The derivative of a transform is a transform in the ot
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.fft import _pocketfft_umath  # type: ignore[attr-defined]
 
 from pullback import ops
 from pullback.core._engine import Tensor, conj, write_out
@@ -22,16 +22,21 @@ from pullback.core.dtypes import dtype, get_default_dtype
 from pullback.core.op import function, op
 from pullback.core.strides import ordered_strides
 from pullback.core.types import Array, Dims
-from pullback.kernels import factorings, steps
+from pullback.kernels.fft import RUNS
 from pullback.ops.arrays.create import Options, created
-from pullback.ops.shared.chains import CONSTANT, Chain, Place, Step, merged, operand, words_of
+from pullback.ops.shared.chains import Chain, Operand, Place, Step, bits_of, merged, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
 Axes = tuple[int, ...]
 
-FEW = 32
-"""Lines up to which NumPy's loop, called for each, is quicker than SciPy, which does some at once."""
+LARGEST_FACTOR, MOST_POINTS = 31, 2048
+"""Points that kernels/fft.h is made for: those with larger factors, and more of them, are left to SciPy."""
+
+FEW_LINES = 4
+"""Lines below which SciPy, which does one after another, is quicker for more than 256 points."""
+
+COMPLEX, REAL_TO_HALF, REAL_TO_ALL, HALF_TO_REAL = range(4)
 
 # --------------------------------------------------------------------------------- the three ops
 
@@ -62,23 +67,70 @@ def _result_of(a: Spec, dim: Sequence[int], last: int, kind: dtype) -> Spec:
     return Spec(kind, tuple(shape), strides)
 
 
-def _planned(a: Spec, result: Spec, loops: Sequence[tuple[Any, dtype, int, float]]) -> Plan:
-    """The plan of transforms along some dims: of each NumPy's loop, its first type, the dim and a factor."""
-    if any(a.size > FEW * a.shape[dim] for _, _, dim, _ in loops):
-        return Plan(result)
+def _planned(a: Spec, result: Spec, transforms: Sequence[tuple[int, int, float, bool]]) -> Plan:
+    """The plan of transforms one after another: of each what it makes of what, its dim, factor and direction.
+
+    A half spectrum becomes real in the last; until then its size is that of `a`.
+    """
     chain = Chain(1, result)
-    x, out = operand(Place(0), a, range(a.ndim)), operand(chain.result(), result, range(a.ndim))
-    for loop, kind, dim, factor in loops:
-        rest = sorted((d for d in range(a.ndim) if d != dim), key=lambda d: -out.steps[d])
-        leading = merged((out.sizes[d], x.steps[d], 0, out.steps[d]) for d in rest)
-        geometry = [*steps.matrix_loop(loop, kind.numpy.num), 3, 2, 2, x.sizes[dim], out.sizes[dim]]
-        geometry += [x.steps[dim], out.steps[dim], len(leading), *[n for each in leading for n in each]]
-        place = Place(CONSTANT, 8 * len(geometry))
-        geometry += words_of(factor, kind.to_real())
-        parts = math.prod(size for size, *_ in leading)
-        chain.add(Step(factorings.RUNS["matrices"], tuple(geometry), parts), x.place, place, out.place)
-        x = out
+    out = operand(chain.result(), result, range(a.ndim))
+    x = operand(Place(0), a, range(a.ndim))
+    for number, (what, dim, factor, forward) in enumerate(transforms):
+        n = out.sizes[dim] if what == HALF_TO_REAL else x.sizes[dim]
+        to = out
+        if transforms[-1][0] == HALF_TO_REAL and number < len(transforms) - 1:
+            to = chain.room(a.dtype, x.sizes) if number == 0 else x
+        step = _transform_step(what, dim, n, x, to, factor, forward)
+        if step is None:
+            return Plan(result)
+        chain.add(step, x.place, to.place)
+        x = to
     return chain.plan()
+
+
+def _transform_step(
+    what: int, dim: int, n: int, x: Operand, to: Operand, factor: float, forward: bool
+) -> Step | None:
+    """One transform along a dim, as kernels/fft.h does it; None where it should not."""
+    factors = _prime_factors(n // 2 if what != COMPLEX and n % 2 == 0 else n)
+    rest = sorted((d for d in to.sizes if d != dim), key=lambda d: -abs(to.steps[d]))
+    *leading, (lanes, *across) = merged((to.sizes[d], x.step(d), to.step(d)) for d in rest) or [(1, 0, 0)]
+    few = math.prod([n for n, *_ in leading]) * lanes < FEW_LINES and n > 256
+    if max(factors, default=1) > LARGEST_FACTOR or n > MOST_POINTS or few:
+        return None
+    real = to.dtype.to_real()
+    geometry = [what, n, x.sizes[dim], to.sizes[dim], bits_of(factor), len(factors), *factors]
+    geometry += [
+        x.step(dim),
+        to.step(dim),
+        lanes,
+        *across,
+        len(leading),
+        *[n for each in leading for n in each],
+    ]
+    width = 64 // real.itemsize
+    parts = math.prod([size for size, *_ in leading]) * -(-lanes // width)
+    scratch = 6 * (n + 1) * width * real.itemsize
+    return Step(RUNS["fft"][real.name], (*geometry, *_roots(n, forward)), parts, scratch)
+
+
+def _prime_factors(n: int) -> list[int]:
+    """Of a number the fours, then twos and odd primes."""
+    found = []
+    for factor in (4, 2, *range(3, LARGEST_FACTOR + 1, 2)):
+        while n % factor == 0:
+            found.append(factor)
+            n //= factor
+    return [*found, n] if n > 1 else found
+
+
+@functools.cache
+def _roots(n: int, forward: bool) -> tuple[int, ...]:
+    """The n-th roots of one as words of a geometry, real and imaginary parts in turn."""
+    # the nearer way round the circle, where angles are more exact
+    turns = np.arange(n) * (-1 if forward else 1)
+    roots = np.exp(2j * np.pi * np.where(2 * np.abs(turns) > n, turns - np.sign(turns) * n, turns) / n)
+    return tuple(roots.view(np.int64).tolist())
 
 
 def _factors(shape: Sequence[int], dim: Sequence[int], scale: int) -> list[float]:
@@ -104,9 +156,8 @@ def _plan_c2c(self: Spec, dim: Axes, scale: int, forward: bool) -> Plan:
     result = _result_of(self, order, self.shape[order[-1]] if dim else 0, self.dtype)
     if not dim or not self.size:
         return Plan(result)
-    loop = _pocketfft_umath.fft if forward else _pocketfft_umath.ifft
     factors = _factors(self.shape, order, scale)
-    return _planned(self, result, [(loop, self.dtype, d, f) for d, f in zip(order, factors, strict=True)])
+    return _planned(self, result, [(COMPLEX, d, f, forward) for d, f in zip(order, factors, strict=True)])
 
 
 _c2c.vjp(self=lambda g, dim, scale, forward: _c2c(g, dim, scale, not forward))
@@ -127,16 +178,18 @@ def _r2c(self: Array, dim: Axes, scale: int, onesided: bool) -> Array:
 @_r2c.prepare
 def _plan_r2c(self: Spec, dim: Axes, scale: int, onesided: bool) -> Plan:
     n, kind = self.shape[dim[-1]], self.dtype.to_complex()
+    order = (*_in_memory_order(self, dim[:-1]), dim[-1])
+    last = n // 2 + 1
     if not onesided:
-        order = _in_memory_order(self, dim)
-        return Plan(_result_of(self, order, self.shape[order[-1]], kind))
-    result = _result_of(self, (*_in_memory_order(self, dim[:-1]), dim[-1]), n // 2 + 1, kind)
+        order, last = tuple(_in_memory_order(self, dim)), n
+        last = self.shape[order[-1]]
+    result = _result_of(self, order, last, kind)
     if not self.size:
         return Plan(result)
-    loop = _pocketfft_umath.rfft_n_odd if n % 2 else _pocketfft_umath.rfft_n_even
-    factors = _factors(self.shape, dim, scale)
-    others = [(_pocketfft_umath.fft, kind, d, f) for d, f in zip(dim[:-1], factors, strict=False)]
-    return _planned(self, result, [(loop, self.dtype, dim[-1], factors[-1]), *others])
+    factors = _factors(self.shape, order, scale)
+    others = [(COMPLEX, d, f, True) for d, f in zip(order[:-1], factors, strict=False)]
+    what = REAL_TO_HALF if onesided else REAL_TO_ALL
+    return _planned(self, result, [(what, order[-1], factors[-1], True), *others])
 
 
 def _r2c_vjp(g: Tensor, self_shape: Any, dim: Axes, scale: int, onesided: bool) -> Tensor:
@@ -163,10 +216,11 @@ def _c2r(self: Array, dim: Axes, scale: int, last: int) -> Array:
 @_c2r.prepare
 def _plan_c2r(self: Spec, dim: Axes, scale: int, last: int) -> Plan:
     result = _result_of(self, (*_in_memory_order(self, dim[:-1]), dim[-1]), last, self.dtype.to_real())
-    if not self.size or not last or len(dim) > 1 or self.shape[dim[-1]] != last // 2 + 1:
+    if not self.size or not last or self.shape[dim[-1]] != last // 2 + 1:
         return Plan(result)
-    (factor,) = _factors(result.shape, dim, scale)
-    return _planned(self, result, [(_pocketfft_umath.irfft, self.dtype, dim[-1], factor)])
+    factors = _factors(result.shape, dim, scale)
+    others = [(COMPLEX, d, f, False) for d, f in zip(dim[:-1], factors, strict=False)]
+    return _planned(self, result, [*others, (HALF_TO_REAL, dim[-1], factors[-1], False)])
 
 
 def _c2r_vjp(g: Tensor, dim: Axes, scale: int, last: int) -> Tensor:

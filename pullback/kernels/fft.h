@@ -1,0 +1,278 @@
+/* Discrete Fourier transforms of many lines: see for_each_real.h for PB_REAL and F.
+
+   LANES lines are transformed side by side: element k of each stands in one row of `re` and of `im`, so that all
+   arithmetic is vector code, whatever the number of points. The points are taken apart by factors of four, two
+   and odd primes, each stage from one half of the room into the other, in order (Stockham; Cochran et al. 1967).
+   A real line of even length is a complex one of half of it, taken apart afterwards.
+
+   The geometry: what (below), points n, points of a line read and written, a factor's bits, how many prime
+   factors and these, steps of a line read and written, lanes, steps from one to the next, leading dims, {size,
+   steps of both} of each; then the n-th roots of one, to the power of the direction, as doubles. A part is a
+   block of LANES lines. Read the last function first. */
+
+#define LANES (64 / (int)sizeof(PB_REAL))
+#define ROW(k) ((k) * LANES)
+
+#ifndef PB_FFT
+#define PB_FFT
+enum { COMPLEX, REAL_TO_HALF, REAL_TO_ALL, HALF_TO_REAL };
+#endif
+
+typedef struct { PB_REAL re, im; } F(pair);
+typedef struct { PB_REAL *re, *im; } F(rows);
+
+/* How a block lies in memory: {steps along a line and from line to line} in bytes, lines. */
+typedef struct { int64_t along, across, lines; } F(lying);
+
+/* Complex numbers, or reals in pairs `apart` bytes from each other, as rows. */
+static PB_CLONES void F(load)(char const* from, F(lying) s, int64_t apart, int64_t n, F(rows) to, F(pair)* room) {
+    if (s.lines < LANES) memset(room, 0, ROW(n) * sizeof *room);
+    if (apart == sizeof(PB_REAL)) {
+        if (s.across < s.along)
+            for (int64_t k = 0; k < n; k++)
+                for (int64_t v = 0; v < s.lines; v++)
+                    room[ROW(k) + v] = *(F(pair) const*)(from + k * s.along + v * s.across);
+        else
+            for (int64_t v = 0; v < s.lines; v++)
+                for (int64_t k = 0; k < n; k++)
+                    room[ROW(k) + v] = *(F(pair) const*)(from + k * s.along + v * s.across);
+    } else
+        for (int64_t k = 0; k < n; k++)
+            for (int64_t v = 0; v < s.lines; v++) {
+                char const* at = from + k * s.along + v * s.across;
+                room[ROW(k) + v].re = *(PB_REAL const*)at;
+                room[ROW(k) + v].im = *(PB_REAL const*)(at + apart);
+            }
+    for (int64_t i = 0; i < ROW(n); i++) to.re[i] = room[i].re, to.im[i] = room[i].im;
+}
+
+static PB_CLONES void F(store)(F(rows) from, PB_REAL factor, int64_t n, char* to, F(lying) s, int64_t apart,
+                               F(pair)* room) {
+    for (int64_t i = 0; i < ROW(n); i++) room[i].re = from.re[i] * factor, room[i].im = from.im[i] * factor;
+    if (apart == sizeof(PB_REAL)) {
+        if (s.across < s.along)
+            for (int64_t k = 0; k < n; k++)
+                for (int64_t v = 0; v < s.lines; v++)
+                    *(F(pair)*)(to + k * s.along + v * s.across) = room[ROW(k) + v];
+        else
+            for (int64_t v = 0; v < s.lines; v++)
+                for (int64_t k = 0; k < n; k++)
+                    *(F(pair)*)(to + k * s.along + v * s.across) = room[ROW(k) + v];
+    } else
+        for (int64_t k = 0; k < n; k++)
+            for (int64_t v = 0; v < s.lines; v++) {
+                char* at = to + k * s.along + v * s.across;
+                *(PB_REAL*)at = room[ROW(k) + v].re;
+                *(PB_REAL*)(at + apart) = room[ROW(k) + v].im;
+            }
+}
+
+/* Reals of which no two are taken together. */
+static void F(load_reals)(char const* from, F(lying) s, int64_t n, F(rows) to) {
+    memset(to.re, 0, ROW(n) * sizeof *to.re);
+    memset(to.im, 0, ROW(n) * sizeof *to.im);
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t v = 0; v < s.lines; v++) to.re[ROW(k) + v] = *(PB_REAL const*)(from + k * s.along + v * s.across);
+}
+
+static void F(store_reals)(F(rows) from, PB_REAL factor, int64_t n, char* to, F(lying) s) {
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t v = 0; v < s.lines; v++)
+            *(PB_REAL*)(to + k * s.along + v * s.across) = from.re[ROW(k) + v] * factor;
+}
+
+/* A stage of a factor r: `done` points were taken together before, m = n / (done r) are left apart. Reads rows
+   p + m j of `done` each, writes rows r p + k, times the root's power p k. `by` is the step from one n-th root to
+   the next in the table. */
+static PB_CLONES void F(by_four)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by,
+                                 PB_REAL sign) {
+    int64_t const span = ROW(done);
+    for (int64_t p = 0; p < m; p++) {
+        double const *w1 = w + 2 * by * done * p, *w2 = w + 4 * by * done * p, *w3 = w + 6 * by * done * p;
+        PB_REAL const c1 = (PB_REAL)w1[0], s1 = (PB_REAL)w1[1], c2 = (PB_REAL)w2[0], s2 = (PB_REAL)w2[1];
+        PB_REAL const c3 = (PB_REAL)w3[0], s3 = (PB_REAL)w3[1];
+        PB_REAL const *ar = x.re + p * span, *br = ar + m * span, *cr = br + m * span, *dr = cr + m * span;
+        PB_REAL const *ai = x.im + p * span, *bi = ai + m * span, *ci = bi + m * span, *di = ci + m * span;
+        PB_REAL *PB_RESTRICT yr = y.re + 4 * p * span, *PB_RESTRICT yi = y.im + 4 * p * span;
+        PB_INDEPENDENT
+        for (int64_t t = 0; t < span; t++) {
+            PB_REAL const acr = ar[t] + cr[t], aci = ai[t] + ci[t], amr = ar[t] - cr[t], ami = ai[t] - ci[t];
+            PB_REAL const bdr = br[t] + dr[t], bdi = bi[t] + di[t];
+            PB_REAL const jr = sign * (bi[t] - di[t]), ji = sign * (dr[t] - br[t]);
+            PB_REAL const r1 = amr + jr, i1 = ami + ji, r2 = acr - bdr, i2 = aci - bdi, r3 = amr - jr, i3 = ami - ji;
+            yr[t] = acr + bdr, yi[t] = aci + bdi;
+            yr[t + span] = r1 * c1 - i1 * s1, yi[t + span] = r1 * s1 + i1 * c1;
+            yr[t + 2 * span] = r2 * c2 - i2 * s2, yi[t + 2 * span] = r2 * s2 + i2 * c2;
+            yr[t + 3 * span] = r3 * c3 - i3 * s3, yi[t + 3 * span] = r3 * s3 + i3 * c3;
+        }
+    }
+}
+
+static PB_CLONES void F(by_two)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by) {
+    int64_t const span = ROW(done);
+    for (int64_t p = 0; p < m; p++) {
+        double const* w1 = w + 2 * by * done * p;
+        PB_REAL const c = (PB_REAL)w1[0], s = (PB_REAL)w1[1];
+        PB_REAL const *ar = x.re + p * span, *br = ar + m * span, *ai = x.im + p * span, *bi = ai + m * span;
+        PB_REAL *PB_RESTRICT yr = y.re + 2 * p * span, *PB_RESTRICT yi = y.im + 2 * p * span;
+        PB_INDEPENDENT
+        for (int64_t t = 0; t < span; t++) {
+            PB_REAL const r = ar[t] - br[t], i = ai[t] - bi[t];
+            yr[t] = ar[t] + br[t], yi[t] = ai[t] + bi[t];
+            yr[t + span] = r * c - i * s, yi[t + span] = r * s + i * c;
+        }
+    }
+}
+
+/* An odd factor: of x_j + x_(r-j) only the cosines are needed, of x_j - x_(r-j) the sines. */
+static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by,
+                                int64_t r) {
+    int64_t const span = ROW(done), n = done * m * r, half = r / 2, root = n / r;
+    PB_REAL sr[64][LANES], si[64][LANES], dr[64][LANES], di[64][LANES];
+    for (int64_t p = 0; p < m; p++)
+        for (int64_t t = 0; t < span; t += LANES) {
+            PB_REAL const *xr = x.re + p * span + t, *xi = x.im + p * span + t;
+            PB_REAL *yr = y.re + r * p * span + t, *yi = y.im + r * p * span + t;
+            PB_REAL total_r[LANES], total_i[LANES];
+            for (int v = 0; v < LANES; v++) total_r[v] = xr[v], total_i[v] = xi[v];
+            for (int64_t j = 1; j <= half; j++) {
+                int64_t const one = j * m * span, other = (r - j) * m * span;
+                for (int v = 0; v < LANES; v++) {
+                    sr[j][v] = xr[one + v] + xr[other + v], si[j][v] = xi[one + v] + xi[other + v];
+                    dr[j][v] = xr[one + v] - xr[other + v], di[j][v] = xi[one + v] - xi[other + v];
+                    total_r[v] += sr[j][v], total_i[v] += si[j][v];
+                }
+            }
+            for (int v = 0; v < LANES; v++) yr[v] = total_r[v], yi[v] = total_i[v];
+            for (int64_t k = 1; k <= half; k++) {
+                PB_REAL cr[LANES], ci[LANES], er[LANES] = {0}, ei[LANES] = {0};
+                for (int v = 0; v < LANES; v++) cr[v] = xr[v], ci[v] = xi[v];
+                for (int64_t j = 1, at = k; j <= half; j++, at = at + k < r ? at + k : at + k - r) {
+                    double const* of = w + 2 * by * root * at;
+                    PB_REAL const c = (PB_REAL)of[0], s = (PB_REAL)of[1];
+                    for (int v = 0; v < LANES; v++) {
+                        cr[v] += sr[j][v] * c, ci[v] += si[j][v] * c;
+                        er[v] -= di[j][v] * s, ei[v] += dr[j][v] * s;
+                    }
+                }
+                double const *of = w + 2 * by * done * p * k, *back = w + 2 * by * done * p * (r - k);
+                PB_REAL const c = (PB_REAL)of[0], s = (PB_REAL)of[1], bc = (PB_REAL)back[0], bs = (PB_REAL)back[1];
+                for (int v = 0; v < LANES; v++) {
+                    PB_REAL const ar = cr[v] + er[v], ai = ci[v] + ei[v], br = cr[v] - er[v], bi = ci[v] - ei[v];
+                    yr[k * span + v] = ar * c - ai * s, yi[k * span + v] = ar * s + ai * c;
+                    yr[(r - k) * span + v] = br * bc - bi * bs, yi[(r - k) * span + v] = br * bs + bi * bc;
+                }
+            }
+        }
+}
+
+/* The transform of n rows; where they are then is returned, and x and y are the two halves of the room. */
+static F(rows) F(transform)(F(rows) x, F(rows) y, int64_t n, int64_t const* factors, int64_t count, double const* w,
+                            int64_t by, PB_REAL sign) {
+    int64_t done = 1;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t const r = factors[i], m = n / (done * r);
+        F(rows) const now = x;
+        if (r == 4)
+            F(by_four)(x, y, done, m, w, by, sign);
+        else if (r == 2)
+            F(by_two)(x, y, done, m, w, by);
+        else
+            F(by_odd)(x, y, done, m, w, by, r);
+        x = y, y = now;
+        done *= r;
+    }
+    return x;
+}
+
+/* From the transform of pairs of reals that of the reals, of n / 2 + 1 rows. */
+static PB_CLONES void F(part)(F(rows) z, F(rows) x, int64_t half, double const* w) {
+    for (int64_t k = 0; k <= half; k++) {
+        int64_t const one = ROW(k % half), other = ROW((half - k) % half);
+        PB_REAL const c = (PB_REAL)w[2 * k] / 2, s = (PB_REAL)w[2 * k + 1] / 2;
+        PB_REAL const *ar = z.re + one, *ai = z.im + one, *br = z.re + other, *bi = z.im + other;
+        for (int v = 0; v < LANES; v++) {
+            PB_REAL const ur = ai[v] + bi[v], ui = br[v] - ar[v];
+            x.re[ROW(k) + v] = (ar[v] + br[v]) / 2 + (ur * c - ui * s);
+            x.im[ROW(k) + v] = (ai[v] - bi[v]) / 2 + (ur * s + ui * c);
+        }
+    }
+}
+
+/* From a half spectrum what transforms into pairs of reals. */
+static PB_CLONES void F(join)(F(rows) x, F(rows) z, int64_t half, double const* w) {
+    for (int v = 0; v < LANES; v++) x.im[v] = x.im[ROW(half) + v] = 0;
+    for (int64_t k = 0; k < half; k++) {
+        PB_REAL const c = (PB_REAL)w[2 * k], s = (PB_REAL)w[2 * k + 1];
+        PB_REAL const *ar = x.re + ROW(k), *ai = x.im + ROW(k);
+        PB_REAL const *br = x.re + ROW(half - k), *bi = x.im + ROW(half - k);
+        for (int v = 0; v < LANES; v++) {
+            PB_REAL const dr = ar[v] - br[v], di = ai[v] + bi[v];
+            z.re[ROW(k) + v] = (ar[v] + br[v]) - (dr * s + di * c);
+            z.im[ROW(k) + v] = (ai[v] - bi[v]) + (dr * c - di * s);
+        }
+    }
+}
+
+/* The other half of the spectrum of n reals. */
+static void F(mirror)(F(rows) x, int64_t n) {
+    for (int64_t k = n / 2 + 1; k < n; k++)
+        for (int v = 0; v < LANES; v++)
+            x.re[ROW(k) + v] = x.re[ROW(n - k) + v], x.im[ROW(k) + v] = -x.im[ROW(n - k) + v];
+}
+
+static int F(fft)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+    int64_t const what = geometry[0], n = geometry[1], read = geometry[2], written = geometry[3];
+    int64_t const count = geometry[5], *factors = geometry + 6, *steps = factors + count;
+    int64_t const lanes = steps[2], leading = steps[5], *dims = steps + 6;
+    int64_t const blocks = (lanes + LANES - 1) / LANES;
+    double const* w = (double const*)(dims + 3 * leading);
+    double given;
+    memcpy(&given, geometry + 4, sizeof given);
+    PB_REAL const factor = (PB_REAL)given, sign = (PB_REAL)(n > 1 && (n > 2 ? w[3] : -1) > 0 ? -1 : 1);
+    int64_t const size = ROW(n + 1);
+    PB_REAL* room = (PB_REAL*)scratch;
+    F(rows) const x = {room, room + size}, y = {room + 2 * size, room + 3 * size};
+    F(pair)* const pairs = (F(pair)*)(room + 4 * size);
+    for (int64_t part = begin; part < end; part++) {
+        int64_t const first = part % blocks * LANES, item = sizeof(PB_REAL);
+        char* at[2] = {data[0] + first * steps[3], data[1] + first * steps[4]};
+        pb_seek(dims, leading, 2, part / blocks, at);
+        int64_t const lines = lanes - first < LANES ? lanes - first : LANES;
+        F(lying) in = {steps[0], steps[3], lines}, out = {steps[1], steps[4], lines};
+        if (what == COMPLEX) {
+            F(load)(at[0], in, item, n, x, pairs);
+            F(store)(F(transform)(x, y, n, factors, count, w, 1, sign), factor, n, at[1], out, item, pairs);
+        } else if (what == HALF_TO_REAL) {
+            F(load)(at[0], in, item, read, x, pairs);
+            if (n % 2 == 0) {
+                F(join)(x, y, n / 2, w);
+                out.along *= 2;
+                F(store)(F(transform)(y, x, n / 2, factors, count, w, 2, sign), factor, n / 2, at[1], out,
+                         steps[1], pairs);
+            } else {
+                memset(x.im, 0, ROW(1) * item);
+                F(mirror)(x, n);
+                F(store_reals)(F(transform)(x, y, n, factors, count, w, 1, sign), factor, n, at[1], out);
+            }
+        } else {
+            F(rows) spectrum;
+            if (n % 2 == 0) {
+                in.along *= 2;
+                F(load)(at[0], in, steps[0], n / 2, x, pairs);
+                F(rows) const z = F(transform)(x, y, n / 2, factors, count, w, 2, sign);
+                spectrum = z.re == x.re ? y : x;
+                F(part)(z, spectrum, n / 2, w);
+            } else {
+                F(load_reals)(at[0], in, n, x);
+                spectrum = F(transform)(x, y, n, factors, count, w, 1, sign);
+            }
+            if (what == REAL_TO_ALL) F(mirror)(spectrum, n);
+            F(store)(spectrum, factor, written, at[1], out, item, pairs);
+        }
+    }
+    return 0;
+}
+
+#undef LANES
+#undef ROW

@@ -1,0 +1,3 @@
+from typing import Any
+
+RUNS: dict[str, dict[str, Any]]
