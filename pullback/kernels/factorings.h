@@ -12,6 +12,7 @@ typedef void (*pb_f6)(P, P, P, P, P, P);
 typedef void (*pb_f8)(P, P, P, P, P, P, P, P);
 typedef void (*pb_f9)(P, P, P, P, P, P, P, P, P);
 typedef void (*pb_f11)(P, P, P, P, P, P, P, P, P, P, P);
+typedef void (*pb_f13)(P, P, P, P, P, P, P, P, P, P, P, P, P);
 
 #define ROUTINE(type) type const routine = (type)(intptr_t)geometry[0]
 #define ARGUMENTS int64_t const *geometry, char **data, int64_t begin, int64_t end, char *scratch
@@ -21,19 +22,39 @@ PB_INLINE int pb_lead(int rows) { return rows > 1 ? rows : 1; }
 
 #include "triangular.h"
 
-/* geometry: routine, item, rows, columns, checked; data: matrices, pivots, codes */
-static int pb_getrf(ARGUMENTS) {
-    ROUTINE(pb_f6);
-    int64_t const item = geometry[1];
-    int m = (int)geometry[2], n = (int)geometry[3], few = m < n ? m : n, lead = pb_lead(m), wrong = 0;
-    (void)scratch;
+#define MOST_ARGUMENTS 14
+
+PB_INLINE void pb_call(void* f, int64_t count, P* a) {
+    switch (count) {
+    case 5: ((pb_f5)f)(a[0], a[1], a[2], a[3], a[4]); break;
+    case 6: ((pb_f6)f)(a[0], a[1], a[2], a[3], a[4], a[5]); break;
+    case 8: ((pb_f8)f)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]); break;
+    case 9: ((pb_f9)f)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8]); break;
+    case 13:
+        ((pb_f13)f)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12]);
+        break;
+    }
+}
+
+/* A routine of LAPACK on each matrix, whose last argument is its code. geometry: routine, checked, arguments, then
+   {base, step} of each: the base is a number of `data`, the step the bytes from one matrix to the next; or it is
+   SCRATCH or CONSTANT, and the step is an offset or the constant. */
+static int pb_lapack(ARGUMENTS) {
+    int64_t const count = geometry[2];
+    int unread, wrong = 0;
     EACH_MATRIX {
-        int* info = (int*)data[2] + i;
+        P a[MOST_ARGUMENTS] = {0};
+        for (int64_t k = 0; k < count; k++) {
+            int64_t const base = geometry[3 + 2 * k], *step = geometry + 4 + 2 * k;
+            a[k] = base >= 0 ? data[base] + i * *step : base == -1 ? scratch + *step : (void*)step;
+        }
+        int* const info = geometry[1 + 2 * count] >= 0 ? (int*)a[count - 1] : &unread;
+        a[count - 1] = info;
         *info = 0;
-        if (few) routine(&m, &n, data[0] + i * m * n * item, &lead, (int*)data[1] + i * few, info);
+        pb_call((void*)(intptr_t)geometry[0], count, a);
         wrong |= *info;
     }
-    return geometry[4] && wrong;
+    return geometry[1] && wrong;
 }
 
 /* Rows exchanged as pivots say, which count from 1: forwards, or backwards as P does. geometry: bytes of a row,
@@ -109,34 +130,6 @@ static int pb_potrf(ARGUMENTS) {
     return geometry[4] && wrong;
 }
 
-/* geometry: routine, item, rows, columns, length of the work space; data: matrices, scales of
-   the reflectors */
-static int pb_geqrf(ARGUMENTS) {
-    ROUTINE(pb_f8);
-    int64_t const item = geometry[1];
-    int m = (int)geometry[2], n = (int)geometry[3], few = m < n ? m : n, lead = pb_lead(m), info;
-    int length = (int)geometry[4];
-    if (few)
-        EACH_MATRIX
-            routine(&m, &n, data[0] + i * m * n * item, &lead, data[1] + i * few * item, scratch, &length,
-                    &info);
-    return 0;
-}
-
-/* geometry: routine, item, rows, columns, reflectors, length of the work space; data: matrices, whose first
-   columns hold reflectors, and their scales. The matrices become products of reflectors. */
-static int pb_orgqr(ARGUMENTS) {
-    ROUTINE(pb_f9);
-    int64_t const item = geometry[1];
-    int m = (int)geometry[2], n = (int)geometry[3], k = (int)geometry[4], lead = pb_lead(m), info;
-    int length = (int)geometry[5];
-    if (n)
-        EACH_MATRIX
-            routine(&m, &n, &k, data[0] + i * m * n * item, &lead, data[1] + i * k * item, scratch, &length,
-                    &info);
-    return 0;
-}
-
 /* Triangular systems of complex numbers: X A = B of packed X (k, n), column by column. geometry: routine, n, k,
    step from column to column of A in elements, half, way, whether ones stand on the diagonal (U or N), the
    number one as two words, leading dims, {size, steps of A and X} of each; data: triangles, right sides */
@@ -153,6 +146,37 @@ static int pb_trsm(ARGUMENTS) {
         }
     return 0;
 }
+
+/* Determinants of packed LU factors. geometry: size; data: factors, pivots, numbers */
+#define DETERMINANT(name, real, parts)                                                                       \
+    static int pb_determinant_##name(ARGUMENTS) {                                                            \
+        int64_t const n = geometry[0];                                                                       \
+        (void)scratch;                                                                                       \
+        EACH_MATRIX {                                                                                        \
+            real const* x = (real const*)data[0] + i * n * n * parts;                                        \
+            int const* pivots = (int const*)data[1] + i * n;                                                 \
+            real* to = (real*)data[2] + i * parts;                                                           \
+            real re = 1, im = 0;                                                                             \
+            for (int64_t j = 0; j < n; j++, x += (n + 1) * parts) {                                          \
+                real const sign = (real)(pivots[j] == j + 1 ? 1 : -1), u = sign * x[0];                      \
+                if (parts == 1) {                                                                            \
+                    re *= u;                                                                                 \
+                    continue;                                                                                \
+                }                                                                                            \
+                real const v = sign * x[parts - 1], turned = re * u - im * v;                                \
+                im = re * v + im * u;                                                                        \
+                re = turned;                                                                                 \
+            }                                                                                                \
+            to[0] = re;                                                                                      \
+            if (parts == 2) to[parts - 1] = im;                                                              \
+        }                                                                                                    \
+        return 0;                                                                                            \
+    }
+DETERMINANT(float32, float, 1)
+DETERMINANT(float64, double, 1)
+DETERMINANT(complex64, float, 2)
+DETERMINANT(complex128, double, 2)
+#undef DETERMINANT
 
 /* The upper triangle of the first rows. geometry: item, rows, columns, rows of the source; data: source,
    result */

@@ -9,15 +9,17 @@ cdef extern from *:
     """
     #include "pullback/kernels/factorings.h"
     """
-    run_t pb_getrf
+    run_t pb_lapack
     run_t pb_exchange
     run_t pb_permutation
     run_t pb_diagonal
     run_t pb_solve_float32
     run_t pb_solve_float64
     run_t pb_potrf
-    run_t pb_geqrf
-    run_t pb_orgqr
+    run_t pb_determinant_float32
+    run_t pb_determinant_float64
+    run_t pb_determinant_complex64
+    run_t pb_determinant_complex128
     run_t pb_trsm
     run_t pb_upper
     run_t pb_matrices
@@ -28,15 +30,17 @@ cdef extern from *:
 
 
 RUNS = {
-    "getrf": capsule_of(pb_getrf),
+    "lapack": capsule_of(pb_lapack),
     "exchange": capsule_of(pb_exchange),
     "permutation": capsule_of(pb_permutation),
     "diagonal": capsule_of(pb_diagonal),
     "solve_float32": capsule_of(pb_solve_float32),
     "solve_float64": capsule_of(pb_solve_float64),
     "potrf": capsule_of(pb_potrf),
-    "geqrf": capsule_of(pb_geqrf),
-    "orgqr": capsule_of(pb_orgqr),
+    "determinant_float32": capsule_of(pb_determinant_float32),
+    "determinant_float64": capsule_of(pb_determinant_float64),
+    "determinant_complex64": capsule_of(pb_determinant_complex64),
+    "determinant_complex128": capsule_of(pb_determinant_complex128),
     "trsm": capsule_of(pb_trsm),
     "upper": capsule_of(pb_upper),
     "matrices": capsule_of(pb_matrices),
@@ -53,7 +57,7 @@ def routine_of(str name, str kind):
 
     letter = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}[kind]
     if letter in "cz":
-        name = {"orgqr": "ungqr"}.get(name, name)
+        name = {"orgqr": "ungqr", "ormqr": "unmqr"}.get(name, name)
     for module in (cython_lapack, cython_blas):
         capsule = module.__pyx_capi__.get(f"{letter}{name}")
         if capsule is not None:

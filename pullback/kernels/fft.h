@@ -43,6 +43,7 @@ static PB_CLONES void F(load)(char const* from, F(lying) s, int64_t apart, int64
                 room[ROW(k) + v].re = *(PB_REAL const*)at;
                 room[ROW(k) + v].im = *(PB_REAL const*)(at + apart);
             }
+    PB_INDEPENDENT
     for (int64_t i = 0; i < ROW(n); i++) to.re[i] = room[i].re, to.im[i] = room[i].im;
 }
 
@@ -124,40 +125,49 @@ static PB_CLONES void F(by_two)(F(rows) x, F(rows) y, int64_t done, int64_t m, d
     }
 }
 
-/* An odd factor: of x_j + x_(r-j) only the cosines are needed, of x_j - x_(r-j) the sines. */
+#define EACH_LANE for (int v = 0; v < LANES; v++)
+#define FOUR(x, by) ((x[j][v] * by[0] + x[j + 1][v] * by[1]) + (x[j + 2][v] * by[2] + x[j + 3][v] * by[3]))
+
+/* An odd factor up to 127: of x_j + x_(r-j) only the cosines are needed, of x_j - x_(r-j) the sines. Four j are
+   taken at a time, since what they are added to lies in memory. */
 static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by,
                                 int64_t r) {
     int64_t const span = ROW(done), n = done * m * r, half = r / 2, root = n / r;
-    PB_REAL sr[64][LANES], si[64][LANES], dr[64][LANES], di[64][LANES];
+    PB_REAL sr[68][LANES], si[68][LANES], dr[68][LANES], di[68][LANES];
+    for (int64_t j = half + 1; j < half + 4; j++) EACH_LANE sr[j][v] = si[j][v] = dr[j][v] = di[j][v] = 0;
     for (int64_t p = 0; p < m; p++)
         for (int64_t t = 0; t < span; t += LANES) {
             PB_REAL const *xr = x.re + p * span + t, *xi = x.im + p * span + t;
             PB_REAL *yr = y.re + r * p * span + t, *yi = y.im + r * p * span + t;
             PB_REAL total_r[LANES], total_i[LANES];
-            for (int v = 0; v < LANES; v++) total_r[v] = xr[v], total_i[v] = xi[v];
+            EACH_LANE total_r[v] = xr[v], total_i[v] = xi[v];
             for (int64_t j = 1; j <= half; j++) {
                 int64_t const one = j * m * span, other = (r - j) * m * span;
-                for (int v = 0; v < LANES; v++) {
+                EACH_LANE {
                     sr[j][v] = xr[one + v] + xr[other + v], si[j][v] = xi[one + v] + xi[other + v];
                     dr[j][v] = xr[one + v] - xr[other + v], di[j][v] = xi[one + v] - xi[other + v];
                     total_r[v] += sr[j][v], total_i[v] += si[j][v];
                 }
             }
-            for (int v = 0; v < LANES; v++) yr[v] = total_r[v], yi[v] = total_i[v];
+            EACH_LANE yr[v] = total_r[v], yi[v] = total_i[v];
             for (int64_t k = 1; k <= half; k++) {
                 PB_REAL cr[LANES], ci[LANES], er[LANES] = {0}, ei[LANES] = {0};
-                for (int v = 0; v < LANES; v++) cr[v] = xr[v], ci[v] = xi[v];
-                for (int64_t j = 1, at = k; j <= half; j++, at = at + k < r ? at + k : at + k - r) {
-                    double const* of = w + 2 * by * root * at;
-                    PB_REAL const c = (PB_REAL)of[0], s = (PB_REAL)of[1];
-                    for (int v = 0; v < LANES; v++) {
-                        cr[v] += sr[j][v] * c, ci[v] += si[j][v] * c;
-                        er[v] -= di[j][v] * s, ei[v] += dr[j][v] * s;
+                int64_t at = 0;
+                EACH_LANE cr[v] = xr[v], ci[v] = xi[v];
+                for (int64_t j = 1; j <= half; j += 4) {
+                    PB_REAL c[4], s[4];
+                    for (int i = 0; i < 4; i++) {
+                        at = at + k < r ? at + k : at + k - r;
+                        c[i] = (PB_REAL)w[2 * by * root * at], s[i] = (PB_REAL)w[2 * by * root * at + 1];
+                    }
+                    EACH_LANE {
+                        cr[v] += FOUR(sr, c), ci[v] += FOUR(si, c);
+                        er[v] -= FOUR(di, s), ei[v] += FOUR(dr, s);
                     }
                 }
                 double const *of = w + 2 * by * done * p * k, *back = w + 2 * by * done * p * (r - k);
                 PB_REAL const c = (PB_REAL)of[0], s = (PB_REAL)of[1], bc = (PB_REAL)back[0], bs = (PB_REAL)back[1];
-                for (int v = 0; v < LANES; v++) {
+                EACH_LANE {
                     PB_REAL const ar = cr[v] + er[v], ai = ci[v] + ei[v], br = cr[v] - er[v], bi = ci[v] - ei[v];
                     yr[k * span + v] = ar * c - ai * s, yi[k * span + v] = ar * s + ai * c;
                     yr[(r - k) * span + v] = br * bc - bi * bs, yi[(r - k) * span + v] = br * bs + bi * bc;
@@ -274,5 +284,7 @@ static int F(fft)(int64_t const* geometry, char** data, int64_t begin, int64_t e
     return 0;
 }
 
+#undef EACH_LANE
+#undef FOUR
 #undef LANES
 #undef ROW

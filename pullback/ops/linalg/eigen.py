@@ -39,6 +39,7 @@ from pullback.ops.linalg.stacks import (
     meta_vectors,
     named_results,
     skew,
+    will_record,
 )
 from pullback.ops.linalg.svd import nearness, noise, phase_check
 from pullback.ops.shared.chains import Place
@@ -159,7 +160,8 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
     >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
     tensor([1., 3.])
     """
-    return into_out("linalg_eigh", _eigvalsh(A, _triangle_of(UPLO)), out)
+    values = eigh_pairs(A, _triangle_of(UPLO))[0] if will_record(A) else _eigvalsh(A, _triangle_of(UPLO))
+    return into_out("linalg_eigh", values, out)
 
 
 # ---------------------------------------------------------------------------------------- general
@@ -249,7 +251,8 @@ def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.linalg.eigvals(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     tensor([ 1.+0.j, -1.+0.j])
     """
-    return into_out("linalg_eigvals", _eigvals(A), out)
+    values = eig_pairs(A)[0] if will_record(A) else _eigvals(A)
+    return into_out("linalg_eigvals", values, out)
 
 
 # ---------------------------------------------------------------------------------------- refusals

@@ -42,7 +42,7 @@ def _plan_inverse(self: Spec, check: str) -> Plan:
     chain = Matrices(1, stack, self.dtype, (Spec.columns(self.dtype, self.shape), Spec(int32, stack)))
     factors, pivots = chain.packed(n, n), chain.integers(n)
     chain.copy(chain.matrices(Place(0), self), factors)
-    chain.lu(factors, pivots.place, chain.result(1), bool(check))
+    chain.lu(factors, pivots, chain.result(1), bool(check))
     unit = chain.packed(n, n, chain.result(0))
     chain.unit(unit)
     chain.solve_lu(factors, pivots, unit, unit, Form(left=False))

@@ -19,31 +19,32 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
+from pullback.core.dtypes import int32
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.inverse import inverse_and_info
+from pullback.ops.linalg.plans import BLOCK, Matrices, said_by, transposed_operand
 from pullback.ops.linalg.refusals import check_inexact, check_kernel, check_square, raise_for
 from pullback.ops.linalg.stacks import (
     batched_all,
     columns_like,
     main_diagonal,
     meta_matrices,
-    meta_numbers,
-    meta_vectors,
     named_results,
     stacked_alike,
     strict_lower,
     transposed,
 )
 from pullback.ops.linalg.triangular import check_pair, triangular
+from pullback.ops.shared.chains import SCRATCH, Place
 
 
 @op(name="linalg_ldl_factor_ex", places="", layout="", takes_half=True, batch="leading")
 def _ldl_factor_ex(self: Array, hermitian: bool = False, check: str = "") -> tuple[Array, Array, Array]:
     """The factors in one lower triangle, pivots and codes; raises for these in the name of `check`."""
-    _check_ldl(self)
     packed, pivots, info = lapack.ldl_factor(self, hermitian)
     if check:
         raise_for(info, check, _ZERO_BLOCK)
@@ -52,11 +53,24 @@ def _ldl_factor_ex(self: Array, hermitian: bool = False, check: str = "") -> tup
     return factor, pivots, info
 
 
-@_ldl_factor_ex.meta
-def _ldl_shapes(self: Array, hermitian: bool, check: str) -> Any:
+@_ldl_factor_ex.prepare
+def _plan_ldl(self: Spec, hermitian: bool, check: str) -> Plan:
     _check_ldl(self)
-    n = self.shape[-1]
-    return meta_matrices(self, n, n), meta_vectors(self, n, np.int32), meta_numbers(self, np.int32)
+    stack, n = self.shape[:-2], self.shape[-1]
+    results = Spec.columns(self.dtype, self.shape), Spec(int32, (*stack, n)), Spec(int32, stack)
+    chain = Matrices(1, stack, self.dtype, results)
+    packed, pivots, codes = chain.packed(n, n), chain.integers(n, chain.result(1)), chain.result(2)
+    chain.copy(chain.matrices(Place(0), self), packed)
+    if n:
+        name = "hetrf" if hermitian and self.dtype.is_complex else "sytrf"
+        numbers = ("L", n, packed, n, pivots, Place(SCRATCH), n * BLOCK)
+        chain.routine(name, *numbers, info=codes, checked=bool(check), work=n * BLOCK)
+    else:
+        chain.zero(chain.room(int32, chain.leading, codes))
+    # the lower triangle of what lies column by column is the upper one of the transpose, row by row
+    to = chain.packed(n, n, chain.result(0))
+    chain.triangle(transposed_operand(packed), transposed_operand(to), lower=False)
+    return chain.plan(said_by(_ldl_factor_ex.kernel))
 
 
 @op(name="ldl_layout", places="", nondiff=True)
@@ -238,7 +252,7 @@ def ldl_solve(
 _ZERO_BLOCK = "D[{0},{0}] is zero and using it to solve would result in a division by zero."
 
 
-def _check_ldl(a: Array) -> None:
+def _check_ldl(a: Spec) -> None:
     name = "torch.linalg.ldl_factor_ex"
     check_square(name, a)
     check_inexact(name, a)

@@ -122,9 +122,9 @@ def _plan_lu_factor(self: Spec, pivot: bool, check: str) -> Plan:
     codes = Spec(int32, stack)
     results = (Spec.columns(self.dtype, self.shape), Spec(int32, (*stack, min(m, n))), codes)
     chain = Matrices(1, stack, self.dtype, results)
-    packed = chain.packed(m, n, chain.result(0))
+    packed, pivots = chain.packed(m, n, chain.result(0)), chain.integers(min(m, n), chain.result(1))
     chain.copy(chain.matrices(Place(0), self), packed)
-    chain.lu(packed, chain.result(1), chain.result(2), bool(check))
+    chain.lu(packed, pivots, chain.result(2), bool(check))
     return chain.plan(said_by(_lu_factor_ex.kernel))
 
 
@@ -154,12 +154,8 @@ def _triangle_specs(a: Spec) -> tuple[Spec, Spec, Spec]:
 def _plan_lu(self: Spec, pivot: bool) -> Plan:
     _check_lu("linalg.lu", self, pivot)
     results = _triangle_specs(self)
-    (m, n), stack = self.shape[-2:], self.shape[:-2]
-    chain = Matrices(1, stack, self.dtype, results)
-    packed, pivots = chain.packed(m, n), chain.integers(min(m, n))
-    codes = chain.room(int32, chain.leading)
-    chain.copy(chain.matrices(Place(0), self), packed)
-    chain.lu(packed, pivots.place, codes.place, False)
+    chain = Matrices(1, self.shape[:-2], self.dtype, results)
+    packed, pivots = chain.factored(chain.matrices(Place(0), self))
     P, L, U = [chain.matrices(chain.result(i), result) for i, result in enumerate(results)]
     chain.permutation(pivots, P)
     chain.unpack(packed, L, U)

@@ -1,18 +1,20 @@
 """Functions of matrices: exponential, powers, cross products, Vandermonde matrices.
 
 The exponential is a Padé quotient of the matrix scaled by a power of two, squared as often (Higham, "The
-scaling and squaring method for the matrix exponential revisited", 2005). Its gradient is the block above
-the diagonal of the exponential of a matrix twice as large:
+scaling and squaring method for the matrix exponential revisited", 2005). Its gradient is its derivative at
+A^H along g, by the product rule at each step (Al-Mohy and Higham, "Computing the Fréchet derivative of the
+matrix exponential", 2009). That is the block above the diagonal of a larger exponential,
 
-    exp [[A^H, g], [0, A^H]] = [[exp A^H, gA], [0, exp A^H]]
+    exp [[A, E], [0, A]] = [[exp A, L(A, E)], [0, exp A]],
 
-(Mathias, "A chain rule for matrix functions and applications", 1996; Higham, "Functions of matrices", 2008).
+which gives its own derivatives (Mathias, "A chain rule for matrix functions and applications", 1996).
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +38,11 @@ from pullback.ops.shared.series import Series
 
 # ------------------------------------------------------------------------------------ exponential
 
-_LARGEST_NORM = {3: 1.4955852e-2, 5: 0.25393983, 7: 0.95041790, 9: 2.0978480, 13: 5.3719203}
-"""The norm up to which the Padé quotient of a degree is exact to double precision (Higham 2005)."""
+_LARGEST_NORM = {
+    8: {3: 1.4955852e-2, 5: 0.25393983, 7: 0.95041790, 9: 2.0978480, 13: 5.3719203},
+    4: {3: 0.42587300, 5: 1.8801526, 7: 3.9257248},
+}
+"""Of a precision, by its bytes: the norm up to which the Padé quotient of a degree is exact (Higham 2005)."""
 
 
 @functools.cache
@@ -50,33 +55,64 @@ def _pade_coefficients(degree: int) -> list[float]:
     ]
 
 
-def _pade_quotient(a: Array, degree: int) -> Array:
-    """The Padé quotient of a stack of matrices."""
+Dual = tuple[Array, Array | None]
+"""Matrices and their derivative along a direction, or none."""
+
+
+def _product(a: Dual, b: Dual) -> Dual:
+    return a[0] @ b[0], None if a[1] is None or b[1] is None else a[1] @ b[0] + a[0] @ b[1]
+
+
+def _combined(numbers: Sequence[float], terms: Sequence[Dual]) -> Dual:
+    """The sum of matrices times numbers, the first of which stands for the unit matrix."""
+    value = numbers[1] * terms[0][0]
+    change = None if terms[0][1] is None else numbers[1] * terms[0][1]
+    for number, (x, dx) in zip(numbers[2:], terms[1:], strict=True):
+        value += number * x
+        if change is not None and dx is not None:
+            change += number * dx
+    diagonal = np.arange(value.shape[-1])
+    value[..., diagonal, diagonal] += numbers[0]
+    return value, change
+
+
+def _pade_quotient(a: Dual, degree: int) -> Dual:
+    """The Padé quotient of a stack of matrices, and its derivative."""
     weights = _pade_coefficients(degree)
-    unit = np.eye(a.shape[-1], dtype=a.dtype)
-    square = a @ a
-    even, odd, power = unit * weights[0], unit * weights[1], square
-    for j in range(2, degree, 2):
-        even = even + power * weights[j]
-        odd = odd + power * weights[j + 1]
-        power = power @ square if j + 2 < degree else power
-    odd = a @ odd
-    return _umath_linalg.solve(even - odd, even + odd)
+    squares = [_product(a, a)]
+    while len(squares) < degree // 2:
+        squares.append(_product(squares[-1], squares[0]))
+    even, odd = _combined(weights[0::2], squares), _product(a, _combined(weights[1::2], squares))
+    below, above = even[0] - odd[0], even[0] + odd[0]
+    result = _umath_linalg.solve(below, above)
+    if even[1] is None or odd[1] is None:
+        return result, None
+    return result, _umath_linalg.solve(below, even[1] + odd[1] - (even[1] - odd[1]) @ result)
 
 
-def _exponential_of(a: Array) -> Array:
-    """In double precision: the squarings lose digits."""
-    a = a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)
-    sizes = np.abs(a).sum(-2).max(-1)
-    largest = sizes.max()
-    degree = next((d for d, limit in _LARGEST_NORM.items() if largest <= limit), 13)
-    large = np.isfinite(sizes) & (sizes > _LARGEST_NORM[13])
-    halvings = np.where(large, np.ceil(np.log2(np.where(large, sizes, 1) / _LARGEST_NORM[13])), 0).astype(int)
+def _exponential_of(a: Array, along: Array | None = None) -> Dual:
+    """The exponential, and its derivative along a direction, in double: the squarings lose digits."""
+    reach = 1 if along is None else 0.7  # the derivative of a quotient is exact up to a norm somewhat less
+    limits = _LARGEST_NORM[np.finfo(a.dtype).dtype.itemsize]
+    largest_norm = {degree: reach * limit for degree, limit in limits.items()}
+    wide = np.complex128 if a.dtype.kind == "c" else np.float64
+    sizes = np.abs(a).sum(-2).max(-1).astype(np.float64)
+    most, last = sizes.max(), max(largest_norm)
+    degree = next((d for d, limit in largest_norm.items() if most <= limit), last)
+    large = np.isfinite(sizes) & (sizes > largest_norm[last])
+    over = np.where(large, sizes, 1) / largest_norm[last]
+    halvings = np.where(large, np.ceil(np.log2(over)), 0).astype(int)
     scale = np.ldexp(1.0, -halvings)[..., None, None]
-    result = _pade_quotient(a * scale, degree)
+    value, change = _pade_quotient(
+        (a.astype(wide) * scale, None if along is None else along.astype(wide) * scale), degree
+    )
     for step in range(int(halvings.max())):
-        result = np.where((halvings > step)[..., None, None], result @ result, result)
-    return result
+        more = (halvings > step)[..., None, None]
+        square, change_of_square = _product((value, change), (value, change))
+        value = np.where(more, square, value)
+        if change is not None and change_of_square is not None:
+            change = np.where(more, change_of_square, change)
+    return value, change
 
 
 def _exponential_series(y: Tensor, order: int, a: Series) -> Series:
@@ -92,7 +128,7 @@ def _exponential_series(y: Tensor, order: int, a: Series) -> Series:
 def _matrix_exp(self: Array) -> Array:
     """The exponential of (..., n, n)."""
     _check_matrix_exp(self)
-    return _exponential_of(self).astype(self.dtype) if self.size else self.copy()
+    return _exponential_of(self)[0].astype(self.dtype) if self.size else self.copy()
 
 
 def _check_matrix_exp(a: Array) -> None:
@@ -106,25 +142,42 @@ def _matrix_exp_shape(self: Array) -> Array:
     return meta_matrices(self, *self.shape[-2:], columns=False)
 
 
-def _matrix_exp_gradient(g: Tensor, self: Tensor) -> Tensor:
+def _block_matrix(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """[[a, b], [c, d]]"""
+    return ops.cat([ops.cat([a, b], -1), ops.cat([c, d], -1)], -2)
+
+
+@op(name="matrix_exp_along", places="", batch="leading")
+def _exp_along(self: Array, direction: Array) -> Array:
+    """The derivative of the exponential along a direction, computed with it: each product has two more."""
+    return np.asarray(_exponential_of(self, direction)[1]).astype(self.dtype) if self.size else self.copy()
+
+
+@_exp_along.meta
+def _exp_along_shape(self: Array, direction: Array) -> Array:
+    return meta_matrices(self, *self.shape[-2:], columns=False)
+
+
+@_exp_along.joint_vjp
+def _exp_along_gradients(g: Tensor, self: Tensor, direction: Tensor, needs: Any) -> Any:
+    """It is a block of the exponential of [[A, E], [0, A]], and so are its gradients of that one's."""
     n = self.shape[-1]
     if not n:
-        return g
-    Ah = adjoint(self)
-    above = ops.cat([Ah, g], -1)
-    below = ops.cat([ops.zeros_like(g), Ah], -1)
-    exponential = _matrix_exp(ops.cat([above, below], -2))
-    return ops.narrow(ops.narrow(exponential, -2, 0, n), -1, n, n)
+        return g, g
+    zero, Ah = ops.zeros_like(g), adjoint(self)
+    whole = _exp_along(_block_matrix(Ah, zero, adjoint(direction), Ah), _block_matrix(zero, g, zero, zero))
+    parts = [ops.narrow(ops.narrow(whole, -2, i * n, n), -1, j * n, n) for i, j in ((0, 0), (1, 1), (0, 1))]
+    return parts[0] + parts[1], parts[2]
 
 
-_matrix_exp.vjp(self=_matrix_exp_gradient)
+_matrix_exp.vjp(self=lambda g, self: _exp_along(adjoint(self), g))
 
 
 @function(name="matrix_exp", aliases=("linalg.matrix_exp",))
 def matrix_exp(A: Tensor) -> Tensor:
     """The exponential of square matrices (..., n, n), float or complex.
 
-    The gradient is the upper right block of the exponential of [[A.mH, g], [0, A.mH]].
+    The gradient is the derivative at `A.mH` along g: the upper right block of exp [[A.mH, g], [0, A.mH]].
 
     >>> import pullback as torch
     >>> torch.matrix_exp(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))

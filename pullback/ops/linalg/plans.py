@@ -8,7 +8,7 @@ else depends on numbers, the op's kernel is run once more, to say so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,10 +19,24 @@ from pullback.core.types import Array
 from pullback.kernels import factorings, steps
 from pullback.kernels.moves import RUNS as MOVES
 from pullback.ops.products.plans import readable
-from pullback.ops.shared.chains import CONSTANT, Chain, Operand, Place, Step, merged, operand, words_of
+from pullback.ops.shared.chains import (
+    CONSTANT,
+    SCRATCH,
+    Chain,
+    Operand,
+    Place,
+    Step,
+    merged,
+    operand,
+    words_of,
+)
 
 BLOCK = 32
 """The columns that LAPACK's blocked routines take at once."""
+
+
+WORK_OF_ORMQR = 65 * 64
+"""Elements of work space that `ormqr` wants besides those for its blocks."""
 
 
 class Form(NamedTuple):
@@ -47,6 +61,11 @@ def len_of(x: Operand) -> int:
     return x.sizes["i"] * x.sizes["j"]
 
 
+def bytes_of(x: Operand, leading: Collection[Hashable]) -> int:
+    """The bytes of a matrix, or of its vector, of a packed stack."""
+    return math.prod(n for y, n in x.sizes.items() if y not in leading) * x.dtype.itemsize
+
+
 class Matrices(Chain):
     """Steps on stacks of matrices whose leading dims broadcast to `stack`."""
 
@@ -68,19 +87,58 @@ class Matrices(Chain):
         """Room for pivots of each matrix."""
         return self.room(int32, {**self.leading, "i": count}, place)
 
+    def contiguous_vectors(self, place: Place, spec: Spec) -> Operand:
+        """A tensor as packed vectors, one for each matrix."""
+        x = operand(place, spec, [*range(1 - spec.ndim, 0), "i"])
+        return x if spec.contiguous else self.copied(x)
+
     def pivots(self, place: Place, spec: Spec) -> Operand:
         """A tensor of pivots, those of a matrix one after another."""
         x = operand(place, spec, [*range(1 - spec.ndim, 0), "i"])
         return x if x.step("i") in (0, spec.dtype.itemsize) else self.copied(x)
 
     def routine(
-        self, name: str, *numbers: int, places: tuple[Place, ...], work: int = 0, count: int | None = None
+        self,
+        name: str,
+        *arguments: int | str | Operand | Place,
+        info: Place | None = None,
+        checked: bool = False,
+        work: int = 0,
     ) -> None:
-        """A step that calls LAPACK on each matrix, or on the first `count`."""
-        item = self.kind.itemsize
-        geometry = (factorings.routine_of(name, self.kind.name), item, *numbers)
-        count = self.count if count is None else count
-        self.add(Step(factorings.RUNS[name], geometry, count, work * item), *places)
+        """A step that calls LAPACK on each matrix.
+
+        Numbers and letters are constants, a `Place` in scratch is work space, operands are packed. The last
+        argument, LAPACK's code, goes to `info`, if anywhere.
+        """
+        geometry = [factorings.routine_of(name, self.kind.name), int(checked), len(arguments) + 1]
+        places: list[Place] = []
+        count = 1
+        for x in arguments:
+            if isinstance(x, Operand):
+                geometry += [len(places), bytes_of(x, self.leading)]
+                places.append(x.place)
+                count = math.prod(n for y, n in x.sizes.items() if y in self.leading)
+            elif isinstance(x, Place):
+                geometry += [SCRATCH, x.offset]
+            else:
+                geometry += [CONSTANT, ord(x) if isinstance(x, str) else x]
+        geometry += [CONSTANT, 0] if info is None else [len(places), int32.itemsize]
+        places += [] if info is None else [info]
+        run = factorings.RUNS["lapack"]
+        self.add(Step(run, tuple(geometry), count, work * self.kind.itemsize), *places)
+
+    def factored(self, a: Operand) -> tuple[Operand, Operand]:
+        """The LU factors and the pivots of a stack, in scratch."""
+        n = a.sizes["i"]
+        factors, pivots = self.packed(n, a.sizes["j"]), self.integers(min(n, a.sizes["j"]))
+        self.copy(a, factors)
+        self.lu(factors, pivots, None, False)
+        return factors, pivots
+
+    def determinant(self, factors: Operand, pivots: Operand, to: Operand) -> None:
+        """Writes the determinants of factored matrices."""
+        run = factorings.RUNS[f"determinant_{self.kind.name}"]
+        self.add(Step(run, (factors.sizes["i"],), self.count), factors.place, pivots.place, to.place)
 
     def diagonal(self, x: Operand, number: int = 1) -> None:
         """Writes a number on the diagonals of packed matrices."""
@@ -122,11 +180,31 @@ class Matrices(Chain):
         geometry = (self.kind.itemsize, to.sizes["i"], to.sizes["j"], x.sizes["i"])
         self.add(Step(factorings.RUNS["upper"], geometry, self.count), x.place, to.place)
 
-    def lu(self, x: Operand, pivots: Place, codes: Place, checked: bool) -> None:
+    def lu(self, x: Operand, pivots: Operand, codes: Place | None, checked: bool) -> None:
         """Factors a stack in its place."""
-        numbers = (x.sizes["i"], x.sizes["j"], int(checked))
-        count = math.prod(n for y, n in x.sizes.items() if y in self.leading)
-        self.routine("getrf", *numbers, places=(x.place, pivots, codes), count=count)
+        m, n = x.sizes["i"], x.sizes["j"]
+        if m and n:
+            self.routine("getrf", m, n, x, m, pivots, info=codes, checked=checked)
+        elif codes is not None:
+            self.zero(self.room(int32, {y: k for y, k in x.sizes.items() if y in self.leading}, codes))
+
+    def reflectors(self, x: Operand, scales: Operand) -> None:
+        """Makes R and reflectors of a stack in its place."""
+        m, n = x.sizes["i"], x.sizes["j"]
+        if m and n:
+            self.routine("geqrf", m, n, x, m, scales, Place(SCRATCH), n * BLOCK, work=n * BLOCK)
+
+    def reflector_product(self, x: Operand, scales: Operand) -> None:
+        """Makes products of a stack's reflectors in its place."""
+        m, n, k = x.sizes["i"], x.sizes["j"], scales.sizes["i"]
+        if m and n:
+            self.routine("orgqr", m, n, k, x, m, scales, Place(SCRATCH), n * BLOCK, work=n * BLOCK)
+
+    def cholesky(self, x: Operand, upper: bool, codes: Place, checked: bool) -> None:
+        """Factors a stack in its place; the other half becomes zero."""
+        numbers = (self.kind.itemsize, x.sizes["i"], ord("U" if upper else "L"), int(checked))
+        geometry = (factorings.routine_of("potrf", self.kind.name), *numbers)
+        self.add(Step(factorings.RUNS["potrf"], geometry, self.count), x.place, codes)
 
     def solve_by(
         self, solve: Callable[[Operand], None], b: Operand, to: Operand, conjugate: bool = False
@@ -179,12 +257,16 @@ class Matrices(Chain):
         self.solve_by(solve, b, to, conjugate)
 
     def check_divisors(self, x: Operand) -> None:
-        """Ends with a status if there is a zero, or next to it, on a diagonal."""
-        sizes = {**self.leading, "i": x.sizes["i"]}
-        inverse = self.room(self.kind, sizes)
-        steps = {y: x.step(y) for y in self.leading} | {"i": x.step("i") + x.step("j")}
-        self.pointwise(np.reciprocal, Operand(x.place, x.dtype, sizes, steps), inverse)
+        """Ends with a status if there is a zero, or next to it."""
+        inverse = self.room(self.kind, x.sizes)
+        self.pointwise(np.reciprocal, x, inverse)
         self.check_finite(inverse)
+
+    def diagonal_of(self, x: Operand) -> Operand:
+        """The diagonals of matrices."""
+        sizes = {**self.leading, "i": min(x.sizes["i"], x.sizes["j"])}
+        steps = {y: x.step(y) for y in self.leading} | {"i": x.step("i") + x.step("j")}
+        return Operand(x.place, x.dtype, sizes, steps)
 
     def exchange(self, pivots: Operand, x: Operand, backwards: bool) -> None:
         """Exchanges rows as pivots say, in their place."""

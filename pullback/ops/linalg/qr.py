@@ -29,7 +29,7 @@ from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.lu import lu_gradient
-from pullback.ops.linalg.plans import BLOCK, Matrices
+from pullback.ops.linalg.plans import BLOCK, WORK_OF_ORMQR, Matrices
 from pullback.ops.linalg.refusals import check_inexact, check_kernel, check_stack
 from pullback.ops.linalg.stacks import (
     added,
@@ -38,14 +38,12 @@ from pullback.ops.linalg.stacks import (
     first_columns,
     first_rows,
     main_diagonal,
-    meta_matrices,
-    meta_vectors,
     named_results,
     strict_lower,
     upper_half,
 )
 from pullback.ops.linalg.triangular import triangular
-from pullback.ops.shared.chains import Operand, Place
+from pullback.ops.shared.chains import SCRATCH, Operand, Place
 
 # -------------------------------------------------------------------------------------------- QR
 
@@ -71,14 +69,14 @@ def _plan_qr(self: Spec, mode: str) -> Plan:
     of_q = (0, 0) if mode == "r" else (m, k)
     results = tuple(Spec.columns(self.dtype, stack + shape) for shape in (of_q, (k, n)))
     chain = Matrices(1, stack, self.dtype, results)
-    packed, scales = chain.packed(m, n), chain.room(self.dtype, {**chain.leading, "i": few}).place
+    packed, scales = chain.packed(m, n), chain.room(self.dtype, {**chain.leading, "i": few})
     chain.copy(chain.matrices(Place(0), self), packed)
-    chain.routine("geqrf", m, n, n * BLOCK, places=(packed.place, scales), work=n * BLOCK)
+    chain.reflectors(packed, scales)
     chain.upper(packed, chain.packed(k, n, chain.result(1)))
     if mode != "r":
         Q = chain.packed(m, k, chain.result(0))
         chain.copy(packed, Operand(Q.place, Q.dtype, Q.sizes | {"j": few}, Q.steps))
-        chain.routine("orgqr", m, k, few, k * BLOCK, places=(Q.place, scales), work=k * BLOCK)
+        chain.reflector_product(Q, scales)
     return chain.plan()
 
 
@@ -238,14 +236,19 @@ def householder_product(self: Array, tau: Array) -> Array:
     tensor([[ 0.],
             [-1.]])
     """
-    _check_householder(self, tau)
     return lapack.reflector_product(self, tau, self.shape[-1])
 
 
-@householder_product.meta
-def _householder_shape(self: Array, tau: Array) -> Array:
+@householder_product.prepare
+def _plan_householder(self: Spec, tau: Spec) -> Plan:
     _check_householder(self, tau)
-    return meta_matrices(self, *self.shape[-2:])
+    result = Spec.columns(self.dtype, self.shape)
+    chain = Matrices(2, self.shape[:-2], self.dtype, result)
+    m, n = self.shape[-2:]
+    Q, scales = chain.packed(m, n, chain.result()), chain.contiguous_vectors(Place(1), tau)
+    chain.copy(chain.matrices(Place(0), self), Q)
+    chain.reflector_product(Q, scales)
+    return chain.plan()
 
 
 @householder_product.joint_vjp
@@ -268,14 +271,24 @@ def ormqr(self: Array, tau: Array, other: Array, left: bool = True, transpose: b
     tensor([[-1.],
             [ 1.]])
     """
-    _check_ormqr(self, tau, other, left)
     return lapack.apply_reflectors(self, tau, other, left, transpose)
 
 
-@ormqr.meta
-def _ormqr_shape(self: Array, tau: Array, other: Array, left: bool, transpose: bool) -> Array:
+@ormqr.prepare
+def _plan_ormqr(self: Spec, tau: Spec, other: Spec, left: bool, transpose: bool) -> Plan:
     _check_ormqr(self, tau, other, left)
-    return meta_matrices(other, *other.shape[-2:])
+    (m, n), k = other.shape[-2:], tau.shape[-1]
+    chain = Matrices(3, other.shape[:-2], self.dtype, Spec.columns(self.dtype, other.shape))
+    reflectors, x = chain.packed(self.shape[-2], self.shape[-1]), chain.packed(m, n, chain.result())
+    chain.copy(chain.matrices(Place(0), self), reflectors)
+    chain.copy(chain.matrices(Place(2), other), x)
+    if m and n and k:
+        way = ("C" if self.dtype.is_complex else "T") if transpose else "N"
+        scales, room = chain.contiguous_vectors(Place(1), tau), (n if left else m) * BLOCK + WORK_OF_ORMQR
+        rows = self.shape[-2]
+        numbers = ("L" if left else "R", way, m, n, k, reflectors, rows, scales, x, m, Place(SCRATCH), room)
+        chain.routine("ormqr", *numbers, work=room)
+    return chain.plan()
 
 
 @ormqr.joint_vjp
@@ -298,14 +311,22 @@ ormqr.batch(batched_all)
 @op(name="geqrf", places="", layout="", takes_half=True, batch="leading")
 def _geqrf(self: Array) -> tuple[Array, Array]:
     """R with the reflectors below its diagonal, and tau."""
-    _check_geqrf(self)
     return lapack.qr_factor(self)
 
 
-@_geqrf.meta
-def _geqrf_shapes(self: Array) -> Any:
+@_geqrf.prepare
+def _plan_geqrf(self: Spec) -> Plan:
     _check_geqrf(self)
-    return meta_matrices(self, *self.shape[-2:]), meta_vectors(self, min(self.shape[-2:]))
+    stack, (m, n) = self.shape[:-2], self.shape[-2:]
+    results = Spec.columns(self.dtype, self.shape), Spec(self.dtype, (*stack, min(m, n)))
+    chain = Matrices(1, stack, self.dtype, results)
+    packed, scales = (
+        chain.packed(m, n, chain.result(0)),
+        chain.vectors(chain.result(1), self.dtype, min(m, n)),
+    )
+    chain.copy(chain.matrices(Place(0), self), packed)
+    chain.reflectors(packed, scales)
+    return chain.plan()
 
 
 @_geqrf.joint_vjp
@@ -360,13 +381,13 @@ def _check_qr(a: Spec) -> None:
     check_kernel("geqrf_cpu", a)
 
 
-def _check_geqrf(a: Array) -> None:
+def _check_geqrf(a: Spec) -> None:
     if a.ndim < 2:
         raise RuntimeError("torch.geqrf: input must have at least 2 dimensions.")
     check_kernel("geqrf_cpu", a)
 
 
-def _check_reflectors(name: str, a: Array, tau: Array, dtypes: str) -> None:
+def _check_reflectors(name: str, a: Spec, tau: Spec, dtypes: str) -> None:
     if tau.ndim != a.ndim - 1:
         raise RuntimeError(
             f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to "
@@ -381,7 +402,7 @@ def _check_reflectors(name: str, a: Array, tau: Array, dtypes: str) -> None:
         raise RuntimeError(f"{name}: {dtypes.format(tau=type_name(tau), input=type_name(a))}")
 
 
-def _check_householder(a: Array, tau: Array) -> None:
+def _check_householder(a: Spec, tau: Spec) -> None:
     name = "torch.linalg.householder_product"
     if a.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
@@ -393,7 +414,7 @@ def _check_householder(a: Array, tau: Array) -> None:
     check_kernel("orgqr_cpu", a)
 
 
-def _check_ormqr(a: Array, tau: Array, other: Array, left: bool) -> None:
+def _check_ormqr(a: Spec, tau: Spec, other: Spec, left: bool) -> None:
     name = "torch.ormqr"
     for what, x in (("input", a), ("other", other)):
         if x.ndim < 2:

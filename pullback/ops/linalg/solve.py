@@ -79,7 +79,7 @@ def _plan_solve(self: Spec, B: Spec, left: bool, check: str) -> Plan:
     of_a = Matrices(2, own, self.dtype, results)
     factors, pivots = of_a.packed(n, n, chain.result(1)), of_a.integers(n, chain.result(2))
     chain.copy(chain.matrices(Place(0), self), factors)
-    chain.lu(factors, pivots.place, chain.result(3), bool(check))
+    chain.lu(factors, pivots, chain.result(3), bool(check))
     to = chain.matrices(chain.result(0), results[0])
     chain.solve_lu(factors, pivots, chain.matrices(Place(1), B), to, Form(left))
     return chain.plan(said_by(_solve_ex.kernel))

@@ -88,6 +88,11 @@ def batched_all(level: Any, op: Any, *args: Any) -> Any:
     return level.wrap(op(*fronted))
 
 
+def will_record(A: Tensor) -> bool:
+    """Whether what is computed of a tensor gets a gradient: vectors are then wanted with their values."""
+    return A.requires_grad and grad_enabled()
+
+
 def into_out(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     """A result, or `out` with the result written into it; RuntimeError where it cannot be."""
     if out is None:

@@ -41,6 +41,7 @@ from pullback.ops.linalg.stacks import (
     main_diagonal,
     named_results,
     skew,
+    will_record,
 )
 from pullback.ops.shared.chains import Place
 
@@ -228,7 +229,8 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) 
     tensor([4., 3.])
     """
     _check_driver(driver)
-    return into_out("linalg_svd", singular_values(A), out)
+    values = svd_factors(A, False)[1] if will_record(A) else singular_values(A)
+    return into_out("linalg_svd", values, out)
 
 
 @function(name="svd")

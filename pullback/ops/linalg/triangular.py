@@ -177,8 +177,7 @@ def _plan_cholesky(self: Spec, upper: bool, check: str) -> Plan:
     chain = Matrices(1, stack, self.dtype, (Spec.columns(self.dtype, self.shape), Spec(int32, stack)))
     factor = chain.packed(n, n, chain.result(0))
     chain.copy(chain.matrices(Place(0), self), factor)
-    numbers = (n, ord("U" if upper else "L"), int(bool(check)))
-    chain.routine("potrf", *numbers, places=(factor.place, chain.result(1)))
+    chain.cholesky(factor, upper, chain.result(1), bool(check))
     return chain.plan(said_by(_cholesky_ex.kernel))
 
 
@@ -280,7 +279,7 @@ def _plan_cholesky_inverse(self: Spec, upper: bool) -> Plan:
     result = Spec.columns(self.dtype, self.shape)
     chain = Matrices(1, self.shape[:-2], self.dtype, result)
     factor = chain.matrices(Place(0), self)
-    chain.check_divisors(factor)
+    chain.check_divisors(chain.diagonal_of(factor))
     # what lies row by row where the result lies column by column is its transpose, and so its conjugate
     unit = transposed_operand(chain.matrices(chain.result(), result))
     chain.unit(unit)

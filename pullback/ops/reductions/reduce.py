@@ -21,7 +21,6 @@ from pullback.core._loops import add_reduce, total
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype, int64
-from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array, Dims, Number
@@ -491,22 +490,18 @@ def trace(self: Array) -> Array:
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).trace()
     tensor(5.)
     """
-    _check_trace(self)
     diagonal = np.ascontiguousarray(self.diagonal())
     return sum_array(diagonal if self.dtype.kind in "fc" else diagonal.astype(np.int64), None, False)
 
 
-def _check_trace(a: Array) -> None:
-    if a.ndim != 2:
-        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {a.ndim}")
-    if a.dtype.kind == "b":
+@trace.prepare
+def _plan_trace(self: Spec) -> Plan:
+    if self.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {self.ndim}")
+    if self.dtype.kind == "b":
         raise NotImplementedError("\"trace\" not implemented for 'Bool'")
-
-
-@trace.meta
-def _trace_shape(self: Array) -> Array:
-    _check_trace(self)
-    return meta_array((), self.dtype if self.dtype.kind in "fc" else np.dtype(np.int64))
+    diagonal = Spec(self.dtype, (min(*self.shape),), (self.strides[0] + self.strides[1],))
+    return fold_plan("sum", diagonal, None, False, None if self.dtype.kind in "fc" else int64)
 
 
 trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))

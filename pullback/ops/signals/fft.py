@@ -30,7 +30,7 @@ from pullback.ops.shared.forms import explained
 
 Axes = tuple[int, ...]
 
-LARGEST_FACTOR, MOST_POINTS = 31, 2048
+LARGEST_FACTOR, MOST_POINTS = 127, 2048
 """Points that kernels/fft.h is made for: those with larger factors, and more of them, are left to SciPy."""
 
 FEW_LINES = 4
