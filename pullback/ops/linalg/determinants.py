@@ -18,16 +18,17 @@ from numpy.linalg import _umath_linalg
 
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
-from pullback.core._plans import Plan, Spec
+from pullback.core._plans import Plan, Spec, run_into
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.ops.linalg.inverse import inverse_and_info
-from pullback.ops.linalg.plans import Form, Matrices, said_by, transposed_operand
+from pullback.ops.linalg.plans import Form, Matrices, transposed_operand
 from pullback.ops.linalg.refusals import check_inexact, check_kernel, check_square
 from pullback.ops.linalg.stacks import (
     added,
     into_out,
     main_diagonal,
+    meta_matrices,
     named_results,
 )
 from pullback.ops.linalg.svd import svd_factors
@@ -64,41 +65,50 @@ def _all_but_one(values: Array) -> Array:
     return before * behind
 
 
+@op(name="cofactors_of_regular", places="", nondiff=True)
+def _of_regular(self: Array) -> tuple[Array, Array]:
+    """The conjugate of the cofactors, det(A) / A, and det(A), both from one LU decomposition."""
+    det, inverse = np.asarray(_umath_linalg.det(self)), _umath_linalg.inv(self)
+    return np.conj(np.swapaxes(det[..., None, None] * inverse, -1, -2)), det
+
+
+@_of_regular.prepare
+def _plan_regular(self: Spec) -> Plan:
+    results = Spec(self.dtype, self.shape), Spec(self.dtype, self.shape[:-2])
+    chain = Matrices(1, self.shape[:-2], self.dtype, results)
+    cofactors, det = chain.matrices(chain.result(0), results[0]), chain.vectors(chain.result(1), self.dtype)
+    inverse = transposed_operand(cofactors)
+    factors, pivots = chain.factored(chain.matrices(Place(0), self))
+    chain.unit(inverse)
+    chain.solve_lu(factors, pivots, inverse, inverse, Form(left=False))
+    chain.determinant(factors, pivots, det)
+    chain.pointwise(np.multiply, inverse, det, inverse)
+    if self.dtype.is_complex:
+        chain.pointwise(np.conjugate, inverse, inverse)
+    return chain.plan()
+
+
 @op(name="cofactors", places="", batch="leading")
 def _cofactors(self: Array) -> Array:
     """The conjugate of the cofactors, by which det(A) changes with the elements of A.
 
-    They are det(A) / A. With both from one LU decomposition that is exact for ill-conditioned matrices too:
-    what the last pivot lacks in digits cancels. Singular ones go by their singular values, ten times slower.
+    They are det(A) / A, which with both from one LU decomposition is exact for ill-conditioned matrices too:
+    what the last pivot lacks in digits cancels. Singular ones go by their singular values, much slower.
     """
+    cofactors, det = np.empty(self.shape, self.dtype), np.empty(self.shape[:-2], self.dtype)
     if not self.size:
-        return np.zeros_like(self)
-    det, inverse = _umath_linalg.det(self), _umath_linalg.inv(self)
-    cofactors = np.conj(np.swapaxes(det[..., None, None] * inverse, -1, -2))
-    ill = ~((np.abs(det) > np.finfo(self.dtype).tiny) & np.isfinite(inverse).all((-1, -2)))
+        return cofactors
+    run_into(_of_regular, (self,), (cofactors, det))
+    ill = ~((np.abs(det) > np.finfo(self.dtype).tiny) & np.isfinite(cofactors).all((-1, -2)))
+    ill &= np.isfinite(det)
     if ill.any():
         cofactors[ill] = _cofactors_by_svd(self[ill])
     return cofactors
 
 
-@_cofactors.prepare
-def _plan_cofactors(self: Spec) -> Plan:
-    result = Spec(self.dtype, self.shape)
-    if not self.size:
-        return Plan(result)
-    chain = Matrices(1, self.shape[:-2], self.dtype, result)
-    cofactors, det = chain.matrices(chain.result(), result), chain.room(self.dtype, chain.leading)
-    inverse = transposed_operand(cofactors)
-    factors, pivots = chain.factored(chain.matrices(Place(0), self))
-    chain.unit(inverse)
-    chain.solve_lu(factors, pivots, inverse, inverse, Form(left=False))
-    chain.check_finite(inverse)
-    chain.determinant(factors, pivots, det)
-    chain.check_divisors(det)
-    chain.pointwise(np.multiply, inverse, det, inverse)
-    if self.dtype.is_complex:
-        chain.pointwise(np.conjugate, inverse, inverse)
-    return chain.plan(said_by(_cofactors.kernel))
+@_cofactors.meta
+def _cofactors_shape(self: Array) -> Array:
+    return meta_matrices(self, *self.shape[-2:], columns=False)
 
 
 _det.vjp(self=lambda g, self: _as_matrices(g) * _cofactors(self))

@@ -279,11 +279,11 @@ def _plan_cholesky_inverse(self: Spec, upper: bool) -> Plan:
     result = Spec.columns(self.dtype, self.shape)
     chain = Matrices(1, self.shape[:-2], self.dtype, result)
     factor = chain.matrices(Place(0), self)
-    chain.check_divisors(chain.diagonal_of(factor))
     # what lies row by row where the result lies column by column is its transpose, and so its conjugate
     unit = transposed_operand(chain.matrices(chain.result(), result))
     chain.unit(unit)
     chain.solve_cholesky(factor, unit, unit, upper, not upper)
+    chain.check_divisors(chain.diagonal_of(factor))
     return chain.plan(said_by(cholesky_inverse.kernel))
 
 

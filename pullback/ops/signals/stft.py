@@ -19,27 +19,27 @@ from pullback.ops.shared.forms import explained
 from pullback.ops.signals.fft import _c2c, _c2r, _r2c
 
 
-def _extended_index(length: int, pad: int, mode: str) -> Any:
-    """The places of a signal's elements in its extension by `pad` on both sides."""
-    index = np.arange(-pad, length + pad)
+def _extended(x: Tensor, pad: int, mode: str) -> Tensor:
+    """A signal extended by `pad` on both sides."""
+    length = x.shape[-1]
+    if mode == "constant":
+        return ops.constant_pad_nd(x, (pad, pad))
     if mode == "reflect":
         if pad >= length:
             raise RuntimeError(
                 "Argument #4: Padding size should be less than the corresponding input dimension, "
                 f"but got: padding ({pad}, {pad}) at dimension 2 of input {[1, 1, length]}"
             )
-        return length - 1 - np.abs(length - 1 - np.abs(index))
+        ends = [ops.flip(ops.narrow(x, -1, start, pad), [-1]) for start in (1, length - pad - 1)]
+        return ops.cat([ends[0], x, ends[1]], -1)
+    index = np.arange(-pad, length + pad)
     if mode == "replicate":
-        return index.clip(0, length - 1)
-    if mode == "circular":
-        return index % length
-    raise NotImplementedError(f"Unrecognised padding mode {mode}")
-
-
-def _extended(x: Tensor, pad: int, mode: str) -> Tensor:
-    if mode == "constant":
-        return ops.constant_pad_nd(x, (pad, pad))
-    return ops.index_select(x, -1, from_array(_extended_index(x.shape[-1], pad, mode), False, x.is_meta))
+        index = index.clip(0, length - 1)
+    elif mode == "circular":
+        index = index % length
+    else:
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    return ops.index_select(x, -1, from_array(index, False, x.is_meta))
 
 
 def _filled_window(window: Tensor | None, length: int, n_fft: int, like: Tensor) -> Tensor:
