@@ -65,7 +65,7 @@ def _all_but_one(values: Array) -> Array:
     return before * behind
 
 
-@op(name="cofactors_of_regular", places="", nondiff=True)
+@op(name="cofactors_of_regular", places="", nondiff=True, batch="leading")
 def _of_regular(self: Array) -> tuple[Array, Array]:
     """The conjugate of the cofactors, det(A) / A, and det(A), both from one LU decomposition."""
     det, inverse = np.asarray(_umath_linalg.det(self)), _umath_linalg.inv(self)
