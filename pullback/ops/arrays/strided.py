@@ -17,7 +17,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, detach_inplace, from_array, move_to, restructure
 from pullback.core._loops import strided
-from pullback.core._plans import Spec
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import contiguous_format, float32, float64, memory_format, preserve_format
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
@@ -34,7 +34,7 @@ from pullback.core.strides import (
 from pullback.core.types import Array
 from pullback.ops.shared.batches import has_samples
 from pullback.ops.shared.dims import one_or_many
-from pullback.ops.shared.pieces import Pieces, assembled, plan_by
+from pullback.ops.shared.pieces import Pieces, assembled, outline_of, plan_by, plan_scatter
 
 # ---------------------------------------------------------------------------------- as_strided
 
@@ -298,12 +298,15 @@ def _as_strided_scatter(
     return whole
 
 
-@_as_strided_scatter.meta
-def _as_strided_scatter_shape(
-    self: Array, src: Array, size: Any, stride: Any, offset: int, strides: Any
-) -> Array:
-    np.broadcast_to(src, size)
-    return meta_array(self.shape, self.dtype, strides)
+@_as_strided_scatter.prepare
+def _plan_as_strided_scatter(
+    self: Spec, src: Spec, size: Any, stride: Any, offset: int, strides: tuple[int, ...]
+) -> Plan:
+    np.broadcast_to(outline_of(src), size)
+    low, high = _ends([(size, stride, offset)])
+    inside = strides == self.steps and low >= 0 and high < self.size and _disjoint(size, stride)
+    steps = tuple([step * self.itemsize for step in stride])
+    return plan_scatter(self, src, self.seen(size, steps, offset * self.itemsize), inside)
 
 
 _as_strided_scatter.vjp(

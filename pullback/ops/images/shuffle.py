@@ -5,10 +5,10 @@ All are a reshape, a permutation, and a reshape, in one copy.
 
 from __future__ import annotations
 
-from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.shared.batches import samples
+from pullback.ops.shared.pieces import Pieces, assembled, plan_by
 
 
 def _check_image(name: str, factor: str, a: Array, value: int) -> None:
@@ -72,11 +72,14 @@ def pixel_shuffle(self: Array, upscale_factor: int) -> Array:
     tensor([[[0, 1],
              [2, 3]]])
     """
-    *batch, c, h, w = _checked_shuffle(self, upscale_factor)
-    r = upscale_factor
+    return assembled(_shuffled(self, upscale_factor), self.dtype)
+
+
+def _shuffled(self: Array, r: int) -> Pieces:
+    *batch, c, h, w = _checked_shuffle(self, r)
     b, c = len(batch), c // (r * r)
     parts = self.reshape(*batch, c, r, r, h, w).transpose(*range(b), b, b + 3, b + 1, b + 4, b + 2)
-    return parts.copy().reshape(*batch, c, h * r, w * r)
+    return Pieces((*batch, c, h * r, w * r), [(..., parts)], seen=(*batch, c, h, r, w, r))
 
 
 @op(places="t", aliases=("nn.functional.pixel_unshuffle",), moves=True, linear=True, batch="leading")
@@ -89,27 +92,18 @@ def pixel_unshuffle(self: Array, downscale_factor: int) -> Array:
     >>> torch.pixel_unshuffle(torch.arange(4).view(1, 2, 2), 2).shape
     torch.Size([4, 1, 1])
     """
-    *batch, c, h, w = _checked_unshuffle(self, downscale_factor)
-    r = downscale_factor
+    return assembled(_unshuffled(self, downscale_factor), self.dtype)
+
+
+def _unshuffled(self: Array, r: int) -> Pieces:
+    *batch, c, h, w = _checked_unshuffle(self, r)
     b, h, w = len(batch), h // r, w // r
     parts = self.reshape(*batch, c, h, r, w, r).transpose(*range(b), b, b + 2, b + 4, b + 1, b + 3)
-    return parts.copy().reshape(*batch, c * r * r, h, w)
+    return Pieces((*batch, c * r * r, h, w), [(..., parts)], seen=(*batch, c, r, r, h, w))
 
 
-@pixel_shuffle.meta
-def _pixel_shuffle_meta(self: Array, upscale_factor: int) -> Array:
-    *batch, c, h, w = _checked_shuffle(self, upscale_factor)
-    r = upscale_factor
-    return meta_array((*batch, c // (r * r), h * r, w * r), self.dtype)
-
-
-@pixel_unshuffle.meta
-def _pixel_unshuffle_meta(self: Array, downscale_factor: int) -> Array:
-    *batch, c, h, w = _checked_unshuffle(self, downscale_factor)
-    r = downscale_factor
-    return meta_array((*batch, c * r * r, h // r, w // r), self.dtype)
-
-
+pixel_shuffle.prepare(plan_by(_shuffled))
+pixel_unshuffle.prepare(plan_by(_unshuffled))
 pixel_shuffle.vjp(self=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
 pixel_unshuffle.vjp(self=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
 
@@ -124,8 +118,13 @@ def channel_shuffle(self: Array, groups: int) -> Array:
     >>> torch.channel_shuffle(torch.arange(4).view(1, 4, 1), 2).flatten()
     tensor([0, 2, 1, 3])
     """
+    return assembled(_channels_dealt(self, groups), self.dtype)
+
+
+def _channels_dealt(self: Array, groups: int) -> Pieces:
     batch, c, *rest = _checked_channels(self, groups)
-    return self.reshape(batch, groups, c // groups, *rest).swapaxes(1, 2).copy().reshape(self.shape)
+    parts = self.reshape(batch, groups, c // groups, *rest).swapaxes(1, 2)
+    return Pieces(self.shape, [(..., parts)], seen=parts.shape)
 
 
 channel_shuffle.vjp(self=lambda g, groups, self_shape: channel_shuffle(g, max(self_shape[1] // groups, 1)))
@@ -143,5 +142,5 @@ native_channel_shuffle.vjp(
 
 
 for _record in (channel_shuffle, native_channel_shuffle):
-    _record.meta(lambda self, groups: meta_array(_checked_channels(self, groups), self.dtype))
+    _record.prepare(plan_by(_channels_dealt))
     _record.batch(samples)

@@ -15,7 +15,6 @@ from pullback import ops
 from pullback.core._engine import IN_PLACE, REGISTRY, Op, Tensor
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import int64
-from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.strides import strided_array, strides_of
 from pullback.core.types import Array, Number, Size
@@ -24,6 +23,7 @@ from pullback.ops.shared.at import MODULO, Refusal, plan_at, steps_of, work_step
 from pullback.ops.shared.batches import columns, rank, shifted, shifted_args
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import accumulate, compact, flat_indices_along, line_key
+from pullback.ops.shared.pieces import plan_scatter
 
 # ------------------------------------------------------------------------------------- gather
 
@@ -406,25 +406,19 @@ def _view_scatter(self: Array, src: Array, view: str, args: tuple[Any, ...]) -> 
     """A copy of `self` with `src` where a view op, select, slice or diagonal, would look."""
     result = strided_array(self.shape, strides_of(self), self.dtype)
     result[...] = self
-    _viewed_part(result, src, view, args)[...] = src
+    REGISTRY[view].seen(result, *args)[...] = src
     return result
 
 
-def _viewed_part(a: Array, src: Array, view: str, args: Any) -> Array:
-    """The view of `a` that `src` goes to; RuntimeError if it has another shape."""
-    part = REGISTRY[view].seen(a, *args)
+@_view_scatter.prepare
+def _plan_view_scatter(self: Spec, src: Spec, view: str, args: tuple[Any, ...]) -> Plan:
+    part = REGISTRY[view].prepare_rule(self, *args)
     if src.shape != part.shape:
         raise RuntimeError(
             "expected src to have a size equal to the slice of self. "
             f"src size = {list(src.shape)}, slice size = {list(part.shape)}"
         )
-    return part
-
-
-@_view_scatter.meta
-def _view_scatter_shape(self: Array, src: Array, view: str, args: Any) -> Array:
-    _viewed_part(self, src, view, args)
-    return meta_array(self.shape, self.dtype, strides_of(self))
+    return plan_scatter(self, src, part)
 
 
 _view_scatter.variant = lambda saved: f"{saved['view'].title()}ScatterBackward0"

@@ -15,7 +15,7 @@ import numpy as np
 
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.strides import contiguous_strides, strided_array
+from pullback.core.strides import contiguous_strides, is_dense, strided_array
 from pullback.core.types import Array, Number
 from pullback.kernels.moves import RUNS
 from pullback.ops.shared.chains import merged, turned
@@ -97,6 +97,31 @@ def outline_of(spec: Spec, source: int = -1) -> Outline:
     place: Outline = np.lib.stride_tricks.as_strided(one, spec.shape, steps).view(Outline)
     place.source, place.start = source, _address(place)
     return place
+
+
+def part_of(seen: Spec) -> Outline:
+    """What a key of a plan's pieces may show: the part of the whole that is a view of it."""
+    place = outline_of(seen)
+    place.start -= seen.offset or 0
+    return place
+
+
+def plan_scatter(self: Spec, src: Spec, part: Spec, inside: bool = True) -> Plan:
+    """The plan of a copy that lies as the tensor does, with another one in the place of a view of it.
+
+    Only a view that is `inside` is known to be none of other memory.
+    """
+    result = Spec(self.dtype, self.shape, self.strides)
+    if not inside or src.dtype is not self.dtype or not _dense(self):
+        return Plan(result)
+    whole, other = outline_of(self, 0), outline_of(src, 1)
+    copies = [(..., whole), (lambda _: part_of(part), np.broadcast_to(other, part.shape, subok=True))]
+    return pieces_plan(result, Pieces(self.shape, copies), 2)
+
+
+def _dense(spec: Spec) -> bool:
+    """Whether the elements fill their memory, in some order of dims."""
+    return spec.strides is None or is_dense(spec.shape, spec.steps)
 
 
 def pieces_plan(result: Spec, pieces: Pieces, inputs: int = 1) -> Plan:
