@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from library import pullback_only, torch
+from library import NAME, pullback_only, run_python, torch
 
 
 @pytest.fixture
@@ -119,3 +119,33 @@ def test_all_derivatives_of_determinants_of_any_rank(rank, kind):
     for order in range(1, 5):
         (y,) = torch.autograd.grad(y, t, create_graph=True)
         assert y.item() == pytest.approx(polynomial.deriv(order)(0).real, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["float64", "float32", "complex128"])
+def test_matrices_with_infinities_end(kind):
+    """LAPACK's singular values may never: an error, or NaN, in a process that is given some seconds."""
+    program = f"""
+import {NAME} as torch
+inf, found = float("inf"), []
+linalg = torch.linalg
+for place in range(3):
+    a = torch.diag(torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.{kind}))
+    a[place, 0] = -inf if place else inf
+    ones = torch.ones(4, 1, dtype=a.dtype)
+    calls = [linalg.svd, linalg.svdvals, linalg.pinv, linalg.cond, linalg.det, linalg.matrix_rank]
+    calls += [linalg.slogdet, torch.svd_lowrank, lambda a: linalg.norm(a, "nuc")]
+    calls.append(lambda a: linalg.pinv(a, hermitian=True))
+    calls += [lambda a, d=d: linalg.lstsq(a, ones, driver=d) for d in ("gelsy", "gelsd", "gelss")]
+    for call in calls:
+        try:
+            x = a.clone().requires_grad_()
+            y = call(x)
+            y = y if isinstance(y, torch.Tensor) else y[0]
+            if y.requires_grad:
+                y.abs().sum().backward()
+        except RuntimeError as error:
+            found.append(error)
+print("ended")
+"""
+    assert run_python("-c", program, timeout=60).stdout.strip().endswith("ended")

@@ -115,9 +115,10 @@ _det.vjp(self=lambda g, self: _as_matrices(g) * _cofactors(self))
 
 
 def _cofactors_by_svd(a: Array) -> Array:
-    U, S, Vh = _umath_linalg.svd_s(a)
+    finite = np.isfinite(a).all((-2, -1), keepdims=True)
+    U, S, Vh = _umath_linalg.svd_s(np.where(finite, a, 0))
     phase = np.conj(_umath_linalg.det(U) * _umath_linalg.det(Vh))[..., None]
-    return (U * (phase * _all_but_one(S))[..., None, :]) @ Vh
+    return np.where(finite, (U * (phase * _all_but_one(S))[..., None, :]) @ Vh, a.dtype.type(np.nan))
 
 
 def _all_but_two(S: Tensor) -> Tensor:

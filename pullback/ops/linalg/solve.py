@@ -48,6 +48,7 @@ from pullback.ops.linalg.stacks import (
     named_results,
     stacked_alike,
 )
+from pullback.ops.linalg.svd import check_finite
 from pullback.ops.shared.chains import Place
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.refusals import check_tensors
@@ -202,6 +203,8 @@ def _lstsq(self: Array, B: Array, rcond: float, driver: str) -> tuple[Array, Arr
         b = np.zeros((*b.shape[:-2], max(m, n), b.shape[-1]), b.dtype)
         rank, values = np.zeros(a.shape[:-2], np.int64), np.zeros((*a.shape[:-2], 0), b.real.dtype)
     else:
+        if driver in ("gelsd", "gelss"):
+            check_finite(a, "linalg.lstsq")
         b, rank, values, _ = lapack.least_squares(a, b, rcond, driver)
     rest = b[..., n:m, :]
     return b[..., :n, :], np.sum(rest.real**2 + rest.imag**2, -2), rank.astype(np.int64), values

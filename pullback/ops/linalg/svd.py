@@ -274,11 +274,11 @@ def _check_svd(a: Spec) -> None:
     check_kernel("linalg_svd_cpu", a)
 
 
-def check_finite(a: Array) -> None:
+def check_finite(a: Array, name: str = "linalg.svd") -> None:
     """Refuses infinite numbers and NaN, with which the algorithm may never end."""
     if not np.isfinite(a).all():
         failed = np.asarray(~np.isfinite(a).all((-2, -1)), np.int32)
-        raise_for(failed, "linalg.svd", _NO_CONVERGENCE, LinAlgError)
+        raise_for(failed, name, _NO_CONVERGENCE, LinAlgError)
 
 
 def check_converged(values: Array) -> None:
