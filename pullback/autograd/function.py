@@ -399,7 +399,7 @@ class _Runner:
                 ops.zeros(like[0], dtype=like[1]) if g is None and like is not None else g
                 for g, like in zip(grads, node._likes, strict=True)
             )
-        got = _backward_of(node._forward_cls)(node, *grads)
+        got = backward_of(node._forward_cls)(node, *grads)
         return _of_tensors(node, got if isinstance(got, tuple) else (got,))
 
     def release(self, node: Any) -> None:
@@ -410,7 +410,8 @@ class _Runner:
 RUNNER = _Runner()
 
 
-def _backward_of(cls: type[Function]) -> Callable[..., Any]:
+def backward_of(cls: type[Function]) -> Callable[..., Any]:
+    """The method that gives the gradients: `backward`, or `vjp` by its other name."""
     if cls.vjp is Function.vjp:
         return cls.backward
     if cls.backward is not Function.backward:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pullback import ops
-from pullback.autograd.function import Function, apply_below
+from pullback.autograd.function import Function, apply_below, backward_of
 from pullback.core._engine import Tensor
 from pullback.transforms import stack
 
@@ -187,7 +187,7 @@ class _OnPhysical:
         """Gradients of the physical arguments: of one that all samples share, their sum."""
         given = [None if g is None else self.level.lifted(g) for g in grads]
         with stack.entered(self.level):
-            got = self.cls.backward(ctx._inner, *given)
+            got = backward_of(self.cls)(ctx._inner, *given)
         found = []
         for g, batched in zip(got if isinstance(got, tuple) else (got,), self.over, strict=True):
             p = None if g is None else self.level.front(g)

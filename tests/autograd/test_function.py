@@ -4,7 +4,7 @@ import gc
 import weakref
 
 import pytest
-from library import Broken, Square, check, fn_name, leaf, torch, vec
+from library import Broken, Square, check, fn_name, leaf, pullback_only, torch, vec
 
 Function = torch.autograd.Function
 once_differentiable = torch.autograd.function.once_differentiable
@@ -570,3 +570,33 @@ def test_a_tangent_laid_out_otherwise_is_not_written_to():
         d *= 2
         assert forward_ad.unpack_dual(d).tangent.tolist() == [[2.0, 2.0]] * 3
     assert t.tolist() == [[1.0, 1.0]] * 3
+
+
+@pullback_only("PyTorch's func.grad asks for `backward`")
+def test_vjp_alone_in_every_transform():
+    """`vjp` is another name of `backward`, for transforms and generated rules, too."""
+
+    class Squared(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return x * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs)
+
+        @staticmethod
+        def vjp(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 2 * x * g
+
+    def total(x):
+        return Squared.apply(x).sum()
+
+    x = torch.tensor([1.0, 3.0])
+    assert torch.func.grad(total)(x).tolist() == [2.0, 6.0]
+    assert torch.func.vmap(torch.func.grad(total))(x[:, None]).tolist() == [[2.0], [6.0]]
+    assert torch.func.jacrev(Squared.apply)(x).tolist() == [[2.0, 0.0], [0.0, 6.0]]
+    assert torch.func.jacrev(torch.func.jacrev(total))(x).tolist() == [[2.0, 0.0], [0.0, 2.0]]

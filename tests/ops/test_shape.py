@@ -256,3 +256,10 @@ def test_split_pieces_without_a_gradient_count_as_zero():
     first, _ = x.split(2)
     (first * 3).sum().backward()
     check(x.grad, [3, 3, 0, 0])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_transpose_of_a_number_is_itself():
+    x = torch.tensor(1.0 + 2.0j)
+    assert x.mT.item() == x.T.item() == 1 + 2j
+    assert x.H.item() == 1 - 2j

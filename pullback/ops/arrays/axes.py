@@ -248,13 +248,14 @@ def numpy_T(self: Tensor) -> Tensor:
 
 
 def matrix_T(self: Tensor) -> Tensor:
-    """The transposes of matrices: a view with the last two dimensions exchanged."""
-    return transpose(_matrices(self, "mT"), -2, -1)
+    """The transposes of matrices: a view with the last two dimensions exchanged; of a number, itself."""
+    return transpose(_matrices(self, "mT"), -2, -1) if self.ndim else permute(self, ())
 
 
 def matrix_H(self: Tensor) -> Tensor:
-    """The conjugate transposes of matrices."""
-    return magnitude_and_sign.conj(transpose(_matrices(self, "mH"), -2, -1))
+    """The conjugate transposes of matrices; of a number, its conjugate."""
+    matrices = transpose(_matrices(self, "mH"), -2, -1) if self.ndim else self
+    return magnitude_and_sign.conj(matrices)
 
 
 def _matrices(x: Tensor, name: str) -> Tensor:
