@@ -255,6 +255,22 @@ static void ORDER(told)(char const* p, int64_t n, E const* e, char* values, int6
     }
 }
 
+/* The elements of a row that differ from the one before them: their values, which of them every element is, and
+   how many elements are each, the last two unless NULL; how many there are. */
+static int64_t ORDER(neighbours)(T const* x, int64_t n, T* values, int64_t* inverse, int64_t* counts) {
+    int64_t found = 0, first = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!i || LOAD(x[i]) != LOAD(x[i - 1])) {
+            if (counts && found) counts[found - 1] = i - first;
+            values[found++] = x[i];
+            first = i;
+        }
+        if (inverse) inverse[i] = found - 1;
+    }
+    if (counts && found) counts[found - 1] = n - first;
+    return found;
+}
+
 #undef BITS
 #undef KEY
 #undef E

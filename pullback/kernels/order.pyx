@@ -32,8 +32,11 @@ cdef extern from *:
 
     typedef int64_t (*pb_distinct)(char const*, int64_t, void*);
     typedef void (*pb_told)(char const*, int64_t, void const*, char*, int64_t*, int64_t*);
-    #define OF(type) {#type, (pb_distinct)pb_distinct_##type, (pb_told)pb_told_##type},
-    struct Typed { char const* type; pb_distinct distinct; pb_told told; };
+    typedef int64_t (*pb_neighbours)(char const*, int64_t, char*, int64_t*, int64_t*);
+    #define OF(type)                                                                                \\
+        {#type, (pb_distinct)pb_distinct_##type, (pb_told)pb_told_##type,                           \\
+         (pb_neighbours)pb_neighbours_##type},
+    struct Typed { char const* type; pb_distinct distinct; pb_told told; pb_neighbours neighbours; };
     static struct Typed
     const pb_types[] = {
         OF(bool_) OF(uint8) OF(int8) OF(int16) OF(int32) OF(int64)
@@ -45,6 +48,7 @@ cdef extern from *:
         const char* type
         int64_t (*distinct)(const char*, int64_t, void*) noexcept nogil
         void (*told)(const char*, int64_t, const void*, char*, int64_t*, int64_t*) noexcept nogil
+        int64_t (*neighbours)(const char*, int64_t, char*, int64_t*, int64_t*) noexcept nogil
     const Typed* pb_types
     int PB_TYPES
 
@@ -75,6 +79,24 @@ def distinct(ndarray a not None, int type):
               <int64_t*>PyArray_DATA(counts))
     free(entries)
     return values, inverse, counts
+
+
+def neighbours(ndarray a not None, int type, bint inverse, bint counts):
+    """What `distinct` gives, of elements that differ from the one before them.
+
+    Empty instead of the last two where they are not wanted.
+    """
+    cdef npy_intp n = PyArray_SIZE(a), found
+    cdef ndarray values = np.empty(n, a.dtype)
+    cdef ndarray which = np.empty((<object>a).shape if inverse else 0, np.int64)
+    cdef ndarray lengths = np.empty(n if counts else 0, np.int64)
+    found = pb_types[type].neighbours(
+        <char*>PyArray_DATA(a), n, <char*>PyArray_DATA(values),
+        <int64_t*>PyArray_DATA(which) if inverse else NULL,
+        <int64_t*>PyArray_DATA(lengths) if counts else NULL)
+    if found < n:
+        return values[:found].copy(), which, lengths[:found].copy()
+    return values, which, lengths
 
 
 def counted(ndarray a not None, npy_intp least):

@@ -15,7 +15,7 @@ from pullback.core.dtypes import bool_, from_numpy_dtype, number_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
-from pullback.kernels.order import TYPES, distinct
+from pullback.kernels.order import TYPES, distinct, neighbours
 from pullback.ops.indexing.sorting import comparable
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import compact
@@ -73,8 +73,16 @@ def _unique_slices(self: Array, dim: int | None, order: bool, name: str) -> tupl
 
 
 @op(name="unique", places="", moves=True, batch="dynamic")
-def _unique(self: Array, dim: int | None, consecutive: bool) -> tuple[Array, Array, Array]:
-    """The distinct slices along a dim, or elements, or those that differ from the one before them."""
+def _unique(
+    self: Array, dim: int | None, consecutive: bool, inverse: bool, counts: bool
+) -> tuple[Array, Array, Array]:
+    """The distinct slices along a dim, or elements, or those that differ from the one before them.
+
+    Where inverse or counts are not asked for, anything may stand for them.
+    """
+    kind = from_numpy_dtype(self.dtype).name
+    if consecutive and dim is None and kind in TYPES:
+        return neighbours(compact(self), TYPES[kind], inverse, counts)
     return _unique_slices(self, dim, not consecutive, "unique_consecutive" if consecutive else "unique")
 
 
@@ -84,7 +92,7 @@ def _unique_node(saved: dict[str, Any]) -> str:
     return "Unique2Backward0" if saved["dim"] is None else "UniqueDimBackward0"
 
 
-def _no_derivative(g0: Tensor, dim: int | None, consecutive: bool) -> None:
+def _no_derivative(g0: Tensor, consecutive: bool) -> None:
     name = "unique_consecutive" if consecutive else "_unique2"
     raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
@@ -115,7 +123,9 @@ def unique(
     >>> torch.tensor([3, 1, 3]).unique(return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    return _asked_for(_unique(input, dim, False), return_inverse, return_counts)
+    return _asked_for(
+        _unique(input, dim, False, return_inverse, return_counts), return_inverse, return_counts
+    )
 
 
 @function()
@@ -130,7 +140,7 @@ def unique_consecutive(
     >>> torch.tensor([1, 1, 2, 1]).unique_consecutive()
     tensor([1, 2, 1])
     """
-    return _asked_for(_unique(input, dim, True), return_inverse, return_counts)
+    return _asked_for(_unique(input, dim, True, return_inverse, return_counts), return_inverse, return_counts)
 
 
 @op(name="isin", places="", nondiff=True)
