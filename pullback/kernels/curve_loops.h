@@ -109,12 +109,41 @@ PB_INLINE PB_REAL F(nan_to_num)(PB_REAL x, PB_REAL nan, PB_REAL high, PB_REAL lo
 }
 PB_INLINE PB_REAL F(heaviside)(PB_REAL x, PB_REAL at_zero) { return x == 0 ? at_zero : x > 0 ? 1 : 0; }
 
-PB_INLINE PB_REAL F(fmod)(double rest, double y, double x) {
+PB_INLINE PB_REAL F(fmod)(double rest, double y, double x, double quotient) {
     return (PB_REAL)(rest == 0 ? x * 0 : rest);
 }
-PB_INLINE PB_REAL F(remainder)(double rest, double y, double x) {
-    double const turned = rest != 0 && (y < 0) != (rest < 0) ? rest + y : rest;
+PB_INLINE PB_REAL F(fmod_exactly)(PB_REAL x, PB_REAL y) { return F(fmod)(PB_FMOD(x, y), y, x, 0); }
+PB_INLINE PB_REAL F(remainder)(double rest, double y, double x, double quotient) {
+    double const turned = rest + ((rest != 0) & ((y < 0) != (rest < 0)) ? y : 0);
     return (PB_REAL)(rest == 0 ? x * 0 : turned);
+}
+PB_INLINE PB_REAL F(remainder_exactly)(PB_REAL x, PB_REAL y) { return F(remainder)(PB_FMOD(x, y), y, x, 0); }
+PB_INLINE PB_REAL F(floor_divide)(double rest, double y, double x, double quotient) {
+    return (PB_REAL)(quotient - ((rest != 0) & ((y < 0) != (rest < 0))));
+}
+PB_INLINE PB_REAL F(floor_divide_exactly)(PB_REAL x, PB_REAL y) {
+    PB_REAL const rest = PB_FMOD(x, y), whole = (x - rest) / y - ((rest != 0) & ((y < 0) != (rest < 0)));
+    PB_REAL const below = (PB_REAL)floor(whole), nearest = below + (whole - below > (PB_REAL)0.5);
+    return y == 0 ? x / y : whole == 0 ? PB_SIGNED((PB_REAL)0, x / y) : nearest;
+}
+
+PB_INLINE PB_REAL F(copysign)(PB_REAL x, PB_REAL y) { return PB_SIGNED(x, y); }
+/* in float by double, in which no square overflows */
+PB_INLINE PB_REAL F(hypot)(PB_REAL x, PB_REAL y) {
+    double const a = x, b = y;
+    PB_REAL const root = (PB_REAL)(sizeof(PB_REAL) == sizeof(float) ? sqrt(a * a + b * b) : hypot(a, b));
+    return (PB_ABS(x) == (PB_REAL)HUGE_VAL) | (PB_ABS(y) == (PB_REAL)HUGE_VAL) ? (PB_REAL)HUGE_VAL : root;
+}
+/* The next number towards y: the next integer, or that before, for the bits of x. */
+PB_INLINE PB_REAL F(nextafter)(PB_REAL x, PB_REAL y) {
+    F(pb_bits) bits, least = 1;
+    PB_REAL next;
+    memcpy(&bits, &x, sizeof bits);
+    bits += (x > 0) == (y > x) ? 1 : (F(pb_bits))-1;
+    least |= (F(pb_bits))(y < 0) << (8 * sizeof bits - 1);
+    bits = x == 0 ? least : bits;
+    memcpy(&next, &bits, sizeof next);
+    return (x != x) | (y != y) ? x + y : x == y ? y : next;
 }
 
 /* sin(pi x) / (pi x), of the turn from the nearest whole number */
@@ -134,42 +163,6 @@ PB_INLINE PB_REAL F(logaddexp2)(PB_REAL x, PB_REAL y) {
     PB_REAL const more = F(pb_log1p_unit)(EXP(apart * (PB_REAL)0.69314718055994530942));
     return x == y ? x + 1 : high + more * (PB_REAL)1.44269504088896340736;
 }
-
-/* Orthogonal polynomials of whole order n, in double: 0 for orders below zero. */
-#define CHEBYSHEV(name, first)                                                                      \
-    PB_INLINE PB_REAL F(chebyshev_polynomial_##name)(PB_REAL v, PB_REAL n) {                        \
-        double const x = v;                                                                         \
-        return (PB_REAL)pb_chebyshev(x, n, first);                                                  \
-    }                                                                                               \
-    PB_INLINE PB_REAL F(shifted_chebyshev_polynomial_##name)(PB_REAL v, PB_REAL n) {                \
-        double const x = 2 * (double)v - 1;                                                         \
-        return (PB_REAL)pb_chebyshev(x, n, first);                                                  \
-    }
-CHEBYSHEV(t, x)
-CHEBYSHEV(u, 2 * x)
-CHEBYSHEV(v, 2 * x - 1)
-CHEBYSHEV(w, 2 * x + 1)
-#undef CHEBYSHEV
-#define POLYNOMIAL(name, after)                                                                     \
-    PB_INLINE PB_REAL F(name)(PB_REAL v, PB_REAL n) {                                               \
-        double const x = v;                                                                         \
-        double here = 1, more = 0;                                                                  \
-        int64_t const order = pb_order(n);                                                          \
-        int64_t k;                                                                                  \
-        for (k = 0; k < order; k++) {                                                               \
-            after                                                                                   \
-        }                                                                                           \
-        return (PB_REAL)(n <= -1 ? 0 : n != n ? n : here);                                          \
-    }
-/* `more` is the step from the order below, which loses nothing at the ends of the interval */
-POLYNOMIAL(legendre_polynomial_p,
-           more = ((2 * k + 1) * (x - 1) * here + k * more) / (k + 1); here += more;)
-POLYNOMIAL(laguerre_polynomial_l, more = (k * more - x * here) / (k + 1); here += more;)
-/* `more` is the order below */
-POLYNOMIAL(hermite_polynomial_h,
-           double const next = 2 * (x * here - k * more); more = here; here = next;)
-POLYNOMIAL(hermite_polynomial_he, double const next = x * here - k * more; more = here; here = next;)
-#undef POLYNOMIAL
 
 /* ---- of two or three numbers */
 
@@ -296,43 +289,41 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
         for (i = 0; i < n; i++) *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(AT(0), AT(1));        \
     }
 
-/* The rest of a division in float, exact in double while the quotient is below 2^29; else fmod's. A loop
-   whose result goes where an operand lies is fmod's at once, since it can not begin again. */
+/* A division with remainder. In float it is exact in double while the quotient is below 2^29: the rest is
+   x - trunc(x / y) y. A block in which one is not, and those of double, are given to `name_exactly`. */
 #define LOOP_REST(name)                                                                             \
     static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
                                          void* data) {                                              \
-        npy_intp const n = size[0];                                                                 \
-        npy_intp i;                                                                                 \
-        int beyond = sizeof(PB_REAL) > sizeof(float) || args[0] == args[2] || args[1] == args[2];   \
+        enum { PART = 128 };                                                                        \
+        PB_REAL x[PART], y[PART], z[PART];                                                          \
+        npy_intp start, i;                                                                          \
         (void)data;                                                                                 \
-        for (i = 0; i < n * !beyond; i++) {                                                         \
-            double const x = AT(0), y = AT(1), quotient = trunc(x / y), r = x - quotient * y;       \
-            beyond |= !(quotient < 536870912.0) | !(quotient > -536870912.0) | !(y - y == 0);       \
-            *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(r, y, x);                                 \
-        }                                                                                           \
-        for (i = 0; i < n * beyond; i++) {                                                          \
-            PB_REAL const x = AT(0), y = AT(1);                                                     \
-            *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(PB_FMOD(x, y), y, x);                     \
+        for (start = 0; start < size[0]; start += PART) {                                           \
+            npy_intp const count = size[0] - start < PART ? size[0] - start : PART;                 \
+            int beyond = sizeof(PB_REAL) > sizeof(float);                                           \
+            for (i = 0; i < count; i++) x[i] = *(PB_REAL const*)(args[0] + (start + i) * steps[0]); \
+            for (i = 0; i < count; i++) y[i] = *(PB_REAL const*)(args[1] + (start + i) * steps[1]); \
+            if (!beyond)                                                                            \
+                for (i = 0; i < count; i++) {                                                       \
+                    double const a = x[i], b = y[i], quotient = trunc(a / b), r = a - quotient * b; \
+                    beyond |= !(quotient < 536870912.0) | !(quotient > -536870912.0) | !(b - b == 0); \
+                    z[i] = F(name)(r, b, a, quotient);                                              \
+                }                                                                                   \
+            if (beyond)                                                                             \
+                for (i = 0; i < count; i++) z[i] = F(name##_exactly)(x[i], y[i]);                   \
+            for (i = 0; i < count; i++) *(PB_REAL*)(args[2] + (start + i) * steps[2]) = z[i];       \
         }                                                                                           \
     }
 LOOP_REST(fmod)
 LOOP_REST(remainder)
+LOOP_REST(floor_divide)
 #undef LOOP_REST
 LOOP_BOTH(logaddexp)
 LOOP_BOTH(logaddexp2)
 LOOP_BOTH(heaviside)
-LOOP2(chebyshev_polynomial_t)
-LOOP2(chebyshev_polynomial_u)
-LOOP2(chebyshev_polynomial_v)
-LOOP2(chebyshev_polynomial_w)
-LOOP2(shifted_chebyshev_polynomial_t)
-LOOP2(shifted_chebyshev_polynomial_u)
-LOOP2(shifted_chebyshev_polynomial_v)
-LOOP2(shifted_chebyshev_polynomial_w)
-LOOP2(legendre_polynomial_p)
-LOOP2(laguerre_polynomial_l)
-LOOP2(hermite_polynomial_h)
-LOOP2(hermite_polynomial_he)
+LOOP_BOTH(copysign)
+LOOP_BOTH(hypot)
+LOOP_BOTH(nextafter)
 LOOP1(relu)
 LOOP1(sign)
 LOOP1(angle)
@@ -342,6 +333,39 @@ LOOP1(deg2rad)
 LOOP1(rad2deg)
 LOOP1(sinc)
 LOOP4(nan_to_num)
+
+/* Of two numbers, whether they are so together. */
+#define LOOP_LOGIC(name, together)                                                                  \
+    static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
+                                         void* data) {                                              \
+        npy_intp const n = size[0], item = sizeof(PB_REAL);                                         \
+        npy_intp i;                                                                                 \
+        (void)data;                                                                                 \
+        if (steps[0] == item && steps[1] == item && steps[2] == 1) {                                \
+            PB_REAL const *x = (PB_REAL const*)args[0], *y = (PB_REAL const*)args[1];               \
+            uint8_t* z = (uint8_t*)args[2];                                                         \
+            PB_INDEPENDENT for (i = 0; i < n; i++) z[i] = (x[i] != 0) together (y[i] != 0);         \
+            return;                                                                                 \
+        }                                                                                           \
+        for (i = 0; i < n; i++) *(uint8_t*)(args[2] + i * steps[2]) = (AT(0) != 0) together (AT(1) != 0); \
+    }
+LOOP_LOGIC(logical_and, &)
+LOOP_LOGIC(logical_or, |)
+LOOP_LOGIC(logical_xor, ^)
+#undef LOOP_LOGIC
+static PB_CLONES void F(logical_not_loop)(char** args, npy_intp const* size, npy_intp const* steps,
+                                          void* data) {
+    npy_intp const n = size[0];
+    npy_intp i;
+    (void)data;
+    if (steps[0] == sizeof(PB_REAL) && steps[1] == 1) {
+        PB_REAL const* x = (PB_REAL const*)args[0];
+        uint8_t* z = (uint8_t*)args[1];
+        PB_INDEPENDENT for (i = 0; i < n; i++) z[i] = x[i] == 0;
+        return;
+    }
+    for (i = 0; i < n; i++) *(uint8_t*)(args[1] + i * steps[1]) = AT(0) == 0;
+}
 
 #define LOOP_VVP(name)                                                                              \
     LOOP(name, 3, RUNS_ON(1, 3) && steps[2] == 0, V(1) P(2), (x[i], v1[i], p2), (AT(0), AT(1), AT(2)))

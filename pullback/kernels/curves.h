@@ -55,19 +55,9 @@ PB_INLINE double pb_cos_turn(double r) {
     return pb_sin_turn(0.5 - a);
 }
 
-/* Chebyshev's polynomials of order n, all of one recurrence, from those of order 0, which is 1, and 1 */
-PB_INLINE int64_t pb_order(double n) { return n > 0 ? (int64_t)(n < 2147483647 ? n : 2147483647) : 0; }
-PB_INLINE double pb_chebyshev(double x, double n, double first) {
-    double before = 1, here = first;
-    int64_t const order = pb_order(n);
-    int64_t k;
-    for (k = 1; k < order; k++) {
-        double const next = 2 * x * here - before;
-        before = here;
-        here = next;
-    }
-    return n <= -1 ? 0 : n != n ? n : order ? here : 1;
-}
+/* integers of the size of a float, and of a double */
+typedef uint32_t pb_bits_float;
+typedef uint64_t pb_bits_double;
 
 typedef void (*pb_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data);
 

@@ -2,7 +2,8 @@
 
 Each name in PB_CURVES becomes a ufunc of this module, for float32 and float64, with as many inputs as
 stand beside it: x, then parameters. A new one needs its function and LOOP line in `curve_loops.h`, and an
-entry here. `power` takes complex numbers too, and `sign` integers, by NumPy's loops. `where` takes a bool
+entry here. `power`, `sign`, `nextafter` and the logical ones take other types too, by NumPy's loops. The
+orthogonal polynomials stand in `polynomials.h`. `where` takes a bool
 and two of any type. What each computes is said where its op is declared.
 """
 
@@ -21,6 +22,7 @@ import_ufunc()
 cdef extern from *:
     """
     #include "pullback/kernels/curves.h"
+    #include "pullback/kernels/polynomials.h"
     #include "pullback/kernels/where.h"
     #define PB_CURVES(X)                                                                            \\
         X(logistic, 1) X(gelu, 1) X(gelu_slope, 1) X(gelu_tanh, 1) X(gelu_tanh_slope, 1)            \\
@@ -31,12 +33,8 @@ cdef extern from *:
         X(elu, 4) X(elu_slope, 4) X(clamp, 3) X(lerp, 3) X(addcmul, 4) X(addcdiv, 4)                \\
         X(relu, 1) X(sign, 1) X(angle, 1) X(rsqrt, 1) X(frac, 1) X(deg2rad, 1) X(rad2deg, 1)        \\
         X(sinc, 1) X(nan_to_num, 4) X(heaviside, 2) X(logaddexp, 2) X(logaddexp2, 2)                \\
-        X(fmod, 2) X(remainder, 2)                                                                  \\
-        X(chebyshev_polynomial_t, 2) X(chebyshev_polynomial_u, 2) X(chebyshev_polynomial_v, 2)      \\
-        X(chebyshev_polynomial_w, 2) X(shifted_chebyshev_polynomial_t, 2)                           \\
-        X(shifted_chebyshev_polynomial_u, 2) X(shifted_chebyshev_polynomial_v, 2)                   \\
-        X(shifted_chebyshev_polynomial_w, 2) X(legendre_polynomial_p, 2)                            \\
-        X(laguerre_polynomial_l, 2) X(hermite_polynomial_h, 2) X(hermite_polynomial_he, 2)
+        X(fmod, 2) X(remainder, 2) X(copysign, 2) X(hypot, 2) X(nextafter, 2) X(floor_divide, 2)  \\
+        X(logical_and, 2) X(logical_or, 2) X(logical_xor, 2) X(logical_not, 1)
     #define PB_ENTRY(name, inputs) {#name, inputs, {name##_loop_float, name##_loop_double}},
     static struct { char const* name; int inputs; PyUFuncGenericFunction loops[2]; } pb_curves[] = {
         PB_CURVES(PB_ENTRY)
@@ -48,10 +46,18 @@ cdef extern from *:
         NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE,
     };
     static PyUFuncGenericFunction pb_powers[2] = {power_loop_float, power_loop_double};
-    static PyUFuncGenericFunction pb_wheres[5] = {pb_where_1, pb_where_2, pb_where_4, pb_where_8, pb_where_16};
+    static PyUFuncGenericFunction pb_polynomial_loops[2] = {
+        pb_polynomial_loop_float, pb_polynomial_loop_double};
+    static PyUFuncGenericFunction pb_wheres[5] = {
+        pb_where_1, pb_where_2, pb_where_4, pb_where_8, pb_where_16};
     """
     PyUFuncGenericFunction* pb_powers
     PyUFuncGenericFunction* pb_wheres
+    PyUFuncGenericFunction* pb_polynomial_loops
+    struct Polynomial "pb_polynomial":
+        const char* name
+    Polynomial* pb_polynomials
+    int PB_POLYNOMIALS
     struct Curve:
         const char* name
         int inputs
@@ -94,6 +100,7 @@ def _join(str name, ufunc numpys, str kinds):
         for j in range(2):
             if numpys.types[i * width] == types[j * width]:
                 data[j] = <void*>numpys.functions[i]
+                memcpy(types + j * width, numpys.types + i * width, width)
     for i in range(numpys.ntypes):
         if numpys.types[i * width] in kinds.encode():
             loops[found], data[found] = numpys.functions[i], numpys.data[i]
@@ -102,6 +109,17 @@ def _join(str name, ufunc numpys, str kinds):
     _names.append(text)
     globals()[name] = PyUFunc_FromFuncAndData(
         loops, data, types, found, numpys.nin, 1, -1, text, "see pullback/ops", 0)
+
+
+def _declare_polynomials():
+    cdef int i
+    cdef void** data
+    for i in range(PB_POLYNOMIALS):
+        data = <void**>PyMem_Malloc(2 * sizeof(void*))
+        data[0] = data[1] = &pb_polynomials[i]
+        globals()[pb_polynomials[i].name.decode()] = PyUFunc_FromFuncAndData(
+            pb_polynomial_loops, data, pb_types + 2, 2, 2, 1, -1, pb_polynomials[i].name,
+            "see pullback/ops", 0)
 
 
 def _declare_where():
@@ -123,6 +141,12 @@ def _declare_where():
 
 _names = []   # ufuncs do not keep theirs
 _declare()
+_declare_polynomials()
 _declare_where()
-_join("power", np.power, bytes([NPY_CFLOAT, NPY_CDOUBLE]).decode())
-_join("sign", np.sign, bytes(range(NPY_BYTE, NPY_ULONGLONG + 1)).decode())
+_WHOLE = bytes(range(NPY_BYTE, NPY_ULONGLONG + 1)).decode()
+_COMPLEX = bytes([NPY_CFLOAT, NPY_CDOUBLE]).decode()
+_join("power", np.power, _COMPLEX)
+_join("sign", np.sign, _WHOLE)
+_join("nextafter", np.nextafter, chr(np.dtype("e").num))
+for _numpys in (np.logical_and, np.logical_or, np.logical_xor, np.logical_not):
+    _join(_numpys.__name__, _numpys, chr(NPY_BOOL) + _WHOLE + _COMPLEX)

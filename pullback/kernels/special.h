@@ -106,6 +106,14 @@ PB_INLINE float pb_logit_float(float x) {
     return (float)(v > 0 && v < 1 ? y : end);
 }
 
+PB_INLINE float pb_ndtr_float(float x) { return (float)pb_normal_below_float(x); }
+
+PB_INLINE float pb_entr_float(float x) {
+    double const v = x, inside = v > 0 && v < HUGE_VAL ? v : 1;
+    double const y = -inside * pb_log_wide(inside), end = v == 0 ? 0 : -HUGE_VAL;
+    return (float)(v != v ? v : v > 0 && v < HUGE_VAL ? y : end);
+}
+
 /* ---- gamma ---- */
 
 /* digamma: below zero by digamma(1 - x) - pi / tan(pi x), below 8 by the recurrence, then the series at
@@ -183,8 +191,9 @@ PB_FLOAT_LOOP(erf)
 PB_FLOAT_LOOP(erfc)
 PB_FLOAT_LOOP(erfinv)
 PB_FLOAT_LOOP(logit)
+PB_FLOAT_LOOP(ndtr)
+PB_FLOAT_LOOP(entr)
 PB_FLOAT_LOOP(digamma)
-PB_FLOAT_LOOP(lgamma)
 #undef PB_FLOAT_LOOP
 
 /* SciPy's loop is `data`'s; `name`(x, y) puts right what it gave. The input may be where the result goes. */
@@ -208,13 +217,27 @@ typedef struct {
     }
 
 PB_INLINE double pb_as_it_is(double x, double y) { return x != x ? x : y; }
-PB_INLINE double pb_no_sign(double x, double y) { return x == -HUGE_VAL ? -x : y; }
 PB_INLINE double pb_poles(double x, double y) {
     return x == 0 ? -1 / x : x < 0 && x == floor(x) ? NAN : y;
 }
 PB_DOUBLE_LOOP(pb_as_it_is)
-PB_DOUBLE_LOOP(pb_no_sign)
 PB_DOUBLE_LOOP(pb_poles)
 #undef PB_DOUBLE_LOOP
+
+/* The upper incomplete gamma function from the lower one, which SciPy finds sooner, where that is not almost
+   1: `data` has both. */
+static void igammac_loop_float(char** args, npy_intp const* size, npy_intp const* steps, void* data) {
+    pb_scipy const* const scipy = (pb_scipy const*)data;
+    npy_intp const one = 1, still[3] = {0};
+    npy_intp i;
+    for (i = 0; i < size[0]; i++) {
+        double a = *(float const*)(args[0] + i * steps[0]), x = *(float const*)(args[1] + i * steps[1]), y;
+        char* places[3] = {(char*)&a, (char*)&x, (char*)&y};
+        scipy[0].loop(places, &one, still, scipy[0].data);
+        y = 1 - y;
+        if (!(y > 1e-6)) scipy[1].loop(places, &one, still, scipy[1].data);
+        *(float*)(args[2] + i * steps[2]) = (float)y;
+    }
+}
 
 #endif

@@ -1,7 +1,7 @@
 """Special functions as ufuncs: loops of special.h for float32, SciPy's for float64.
 
 The table says which of SciPy's functions each is, and what is put right in its results: its NaN as it came
-in, the sign at -inf, or the poles. What each computes is said where the op is declared.
+in, or the poles. `igammac` is made of two of SciPy's. What each computes is said where the op is declared.
 """
 
 import scipy.special
@@ -10,6 +10,8 @@ from cpython.mem cimport PyMem_Malloc
 from numpy cimport (
     import_array, import_ufunc, NPY_FLOAT, NPY_DOUBLE, ufunc, PyUFuncGenericFunction, PyUFunc_FromFuncAndData,
 )
+
+from pullback.core._loops cimport loop_for
 
 import_array()
 import_ufunc()
@@ -23,7 +25,8 @@ cdef extern from *:
         {"erfinv", "erfinv", {erfinv_loop_float, pb_as_it_is_loop_double}},
         {"logit", "logit", {logit_loop_float, pb_as_it_is_loop_double}},
         {"digamma", "psi", {digamma_loop_float, pb_poles_loop_double}},
-        {"lgamma", "gammaln", {lgamma_loop_float, pb_no_sign_loop_double}},
+        {"ndtr", "ndtr", {ndtr_loop_float, pb_as_it_is_loop_double}},
+        {"entr", "entr", {entr_loop_float, pb_as_it_is_loop_double}},
     };
     enum { PB_SPECIALS = sizeof pb_special / sizeof pb_special[0] };
     static char pb_special_types[4] = {NPY_FLOAT, NPY_FLOAT, NPY_DOUBLE, NPY_DOUBLE};
@@ -34,6 +37,7 @@ cdef extern from *:
         PyUFuncGenericFunction* loops
     Special* pb_special
     int PB_SPECIALS
+    PyUFuncGenericFunction igammac_loop_float
     char* pb_special_types
     ctypedef struct Scipy "pb_scipy":
         PyUFuncGenericFunction loop
@@ -41,7 +45,7 @@ cdef extern from *:
 
 
 def _declare():
-    cdef int i, j
+    cdef int i
     cdef ufunc theirs
     cdef Scipy* scipys
     cdef void** data
@@ -50,12 +54,27 @@ def _declare():
         scipys = <Scipy*>PyMem_Malloc(sizeof(Scipy))
         data = <void**>PyMem_Malloc(2 * sizeof(void*))
         data[0], data[1] = NULL, scipys
-        for j in range(theirs.ntypes):
-            if theirs.types[2 * j] == NPY_DOUBLE:
-                scipys.loop, scipys.data = theirs.functions[j], theirs.data[j]
-                break
+        scipys.loop = <PyUFuncGenericFunction>loop_for(theirs, NPY_DOUBLE, &scipys.data)
         globals()[pb_special[i].name.decode()] = PyUFunc_FromFuncAndData(
             pb_special[i].loops, data, pb_special_types, 2, 1, 1, -1, pb_special[i].name, "", 0)
 
 
+def _declare_igammac():
+    cdef ufunc theirs
+    cdef Scipy* scipys = <Scipy*>PyMem_Malloc(2 * sizeof(Scipy))
+    cdef PyUFuncGenericFunction* loops = <PyUFuncGenericFunction*>PyMem_Malloc(2 * sizeof(void*))
+    cdef void** data = <void**>PyMem_Malloc(2 * sizeof(void*))
+    cdef char* types = <char*>PyMem_Malloc(6)
+    cdef int i
+    for i, theirs in enumerate((scipy.special.gammainc, scipy.special.gammaincc)):
+        scipys[i].loop = <PyUFuncGenericFunction>loop_for(theirs, NPY_DOUBLE, &scipys[i].data)
+    loops[0], loops[1] = igammac_loop_float, scipys[1].loop
+    data[0], data[1] = scipys, scipys[1].data
+    for i in range(6):
+        types[i] = NPY_FLOAT if i < 3 else NPY_DOUBLE
+    globals()["igammac"] = PyUFunc_FromFuncAndData(loops, data, types, 2, 2, 1, -1, "igammac",
+                                                   "see pullback/ops", 0)
+
+
 _declare()
+_declare_igammac()

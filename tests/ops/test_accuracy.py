@@ -337,6 +337,77 @@ def test_float32_over_its_whole_range(name):
         assert (distance / np.spacing(np.abs(rounded[~special_value]))).max() < 0.75
 
 
+# float32's functions by tables of polynomials: SciPy's name, or a function; the numbers between which they
+# are held to it
+TABLES = {
+    "i0": ("i0", -90, 90),
+    "special.i1": ("i1", -90, 90),
+    "special.i0e": ("i0e", -1e4, 1e4),
+    "special.i1e": ("i1e", -1e4, 1e4),
+    "special.bessel_j0": ("j0", -50, 50),
+    "special.bessel_j1": ("j1", -50, 50),
+    "special.bessel_y0": ("y0", 0, 50),
+    "special.bessel_y1": ("y1", 0, 50),
+    "special.modified_bessel_k0": ("k0", 0, 80),
+    "special.modified_bessel_k1": ("k1", 0, 80),
+    "special.scaled_modified_bessel_k0": ("k0e", 0, 1e4),
+    "special.scaled_modified_bessel_k1": ("k1e", 0, 1e4),
+    "special.spherical_bessel_j0": (lambda x: np.sinc(x / np.pi), -50, 50),
+    "special.airy_ai": (lambda x: _special().airy(x)[0], -20, 20),
+    "special.erfcx": ("erfcx", -9, 1e4),
+    "special.ndtri": ("ndtri", 0, 1),
+    "digamma": ("psi", 0, 1e4),
+}
+OSCILLATE = {"j0", "j1", "y0", "y1"}
+
+
+def _special():
+    from scipy import special
+
+    return special
+
+
+def spread_between(low, high):
+    """Numbers of all magnitudes between two, and the two."""
+    rng = np.random.default_rng(6)
+    even = rng.uniform(low, high, 20000)
+    small = np.exp(rng.uniform(-60, 0, 20000)) * rng.choice([low, high], 20000)
+    x = np.concatenate([even, small, rng.uniform(max(low, -3), min(high, 3), 20000), [low, high]])
+    return x.astype(np.float32)
+
+
+@pullback_only("these are within a unit of the last place")
+@pytest.mark.parametrize("name", TABLES)
+def test_float32_by_tables(name):
+    theirs, low, high = TABLES[name]
+    x = spread_between(low, high)
+    function = getattr(torch.special, name.removeprefix("special."), None) or getattr(torch, name)
+    found = function(torch.from_numpy(x)).numpy()
+    with np.errstate(all="ignore"):
+        exact = theirs if callable(theirs) else getattr(_special(), theirs)
+        expected = exact(x.astype(np.float64))
+        rounded = expected.astype(np.float32)
+    usual = np.isfinite(rounded) & (np.abs(rounded) > 1e-37)
+    assert np.array_equal(
+        found[~usual & ~np.isfinite(rounded)], rounded[~np.isfinite(rounded)], equal_nan=True
+    )
+    size = np.abs(rounded[usual])
+    if callable(theirs) or theirs in OSCILLATE:  # next to a zero the argument's own rounding counts
+        size = np.maximum(size, 1e-2 / np.sqrt(1 + np.abs(x[usual])))
+    assert (np.abs(found[usual] - expected[usual]) / np.spacing(size)).max() < 0.75
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_polygamma(order):
+    x = spread_between(0, 100)
+    x = x[x > 1e-8]
+    found = torch.polygamma(order, torch.from_numpy(x)).numpy()
+    with np.errstate(all="ignore"):
+        expected = _special().polygamma(order, x.astype(np.float64))
+    usual = expected < 3e38
+    np.testing.assert_allclose(found[usual], expected[usual], rtol=3e-6)
+
+
 def test_float64_at_the_poles_of_gamma():
     x = torch.tensor([-1.0, 0.0, -0.0, 0.5, float("-inf"), 3.0], dtype=torch.float64)
     inf, nan = math.inf, math.nan

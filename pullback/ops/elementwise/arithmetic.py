@@ -494,7 +494,7 @@ rsqrt = elementwise(
 
 hypot = elementwise(
     "hypot",
-    np.hypot,
+    "pullback.kernels.curves:hypot",
     inputs=TWO,
     kinds="TT",
     allowed="f",

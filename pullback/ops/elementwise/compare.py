@@ -69,12 +69,21 @@ def _logical(name: str, ufunc: Any, text: str, shown: str) -> Any:
     )
 
 
-logical_and = _logical("logical_and", np.logical_and, "Whether both are true", "tensor([False,  True])")
-logical_or = _logical("logical_or", np.logical_or, "Whether one is true", "tensor([True, True])")
-logical_xor = _logical("logical_xor", np.logical_xor, "Whether exactly one is true", "tensor([ True, False])")
+logical_and = _logical(
+    "logical_and", "pullback.kernels.curves:logical_and", "Whether both are true", "tensor([False,  True])"
+)
+logical_or = _logical(
+    "logical_or", "pullback.kernels.curves:logical_or", "Whether one is true", "tensor([True, True])"
+)
+logical_xor = _logical(
+    "logical_xor",
+    "pullback.kernels.curves:logical_xor",
+    "Whether exactly one is true",
+    "tensor([ True, False])",
+)
 logical_not = elementwise(
     "logical_not",
-    np.logical_not,
+    "pullback.kernels.curves:logical_not",
     vjp={"self": flat},
     doc=example(
         "Whether each element is zero: a bool tensor.",

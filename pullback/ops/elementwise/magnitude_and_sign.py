@@ -111,7 +111,7 @@ signbit = elementwise(
 
 copysign = elementwise(
     "copysign",
-    np.copysign,
+    "pullback.kernels.curves:copysign",
     inputs=TWO,
     kinds="TN",
     forms=(),
@@ -134,7 +134,7 @@ copysign = elementwise(
 
 nextafter = elementwise(
     "nextafter",
-    np.nextafter,
+    "pullback.kernels.curves:nextafter",
     kernel=np.nextafter,
     inputs=TWO,
     kinds="TT",

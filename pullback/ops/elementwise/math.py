@@ -481,7 +481,7 @@ erfinv = _real(
 
 lgamma = _real(
     "lgamma",
-    "pullback.kernels.special:lgamma",
+    "pullback.kernels.fitted:lgamma",
     lambda g, self: times(g, digamma(self)),
     "Logarithm of |gamma(x)|; the slope is digamma(x).",
     "0.5724",
@@ -503,7 +503,7 @@ digamma: Op = _real(
 
 def _polygamma_kernel(self: Any, n: Any) -> Any:
     """(-1)**(n + 1) * n! * zeta(n + 1, x), the sum over 1 / (x + k)**(n + 1)."""
-    from scipy.special import zeta
+    from scipy.special import gamma, zeta
 
     from pullback.kernels.special import digamma as numbers
 
@@ -511,11 +511,12 @@ def _polygamma_kernel(self: Any, n: Any) -> Any:
     if order == 0:
         return numbers(self)
     sign = -1.0 if order % 2 == 0 else 1.0
-    return (sign * math.gamma(order + 1) * zeta(order + 1, self)).astype(self.dtype)
+    return (sign * gamma(order + 1) * zeta(order + 1, self)).astype(self.dtype)
 
 
 _polygamma = elementwise(
     "polygamma",
+    "pullback.kernels.fitted:polygamma",
     kernel=_polygamma_kernel,
     inputs=("self", "n"),
     kinds="TN",
@@ -555,11 +556,12 @@ def polygamma_method(self: Tensor, n: int, *, out: Tensor | None = None) -> Tens
 
 
 def _mvlgamma_kernel(self: Any, p: Any) -> Any:
-    from scipy.special import gammaln
+    from pullback.kernels.fitted import lgamma
 
-    steps = np.arange(int(p), dtype=self.dtype) / 2
-    constant = self.dtype.type(p * (p - 1) / 4 * math.log(math.pi))
-    return (gammaln(self[..., None] - steps).sum(-1) + constant).astype(self.dtype)
+    total = lgamma(self)
+    for step in range(1, int(p)):
+        total = total + lgamma(self - self.dtype.type(step / 2))
+    return total + self.dtype.type(p * (p - 1) / 4 * math.log(math.pi)) if p > 1 else total
 
 
 def _mvlgamma_slope(g: Any, self: Any, p: int) -> Any:
@@ -603,7 +605,7 @@ def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
 
 i0 = _real(
     "i0",
-    "scipy.special:i0",
+    "pullback.kernels.fitted:i0",
     lambda g, self: times(g, i1(self)),
     "Modified Bessel function of the first kind, order 0; the slope is i1(x).",
     "1.0635",
@@ -614,7 +616,7 @@ i0 = _real(
 
 def _i1_slope_kernel(self: Any) -> Any:
     """i0(x) - i1(x) / x, which is 1/2 at zero."""
-    from scipy.special import i0, i1
+    from pullback.kernels.fitted import i0, i1
 
     with np.errstate(all="ignore"):
         value, quotient = i0(self), np.where(self == 0, self.dtype.type(0.5), i1(self) / self)
@@ -634,7 +636,7 @@ _i1_slope = elementwise(
 
 i1: Op = _real(
     "special_i1",
-    "scipy.special:i1",
+    "pullback.kernels.fitted:i1",
     lambda g, self: times(g, _i1_slope(self)),
     "",
     "",

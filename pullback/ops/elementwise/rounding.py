@@ -68,7 +68,7 @@ _div_floor = _division(
     _floor_quotient,
     "div",
     "div_floor",
-    np.floor_divide,
+    "pullback.kernels.curves:floor_divide",
     wide_numbers=True,
     grad_name="DivBackward2",
     vjp={"self": flat, "other": flat},
@@ -87,7 +87,7 @@ _floor_divide = _division(
     _floor_quotient,
     "floor_divide",
     "div_floor",
-    np.floor_divide,
+    "pullback.kernels.curves:floor_divide",
     wide_numbers=True,
     grad_name="NotImplemented",
     vjp={

@@ -47,9 +47,11 @@ def _cosines(coefficients: Sequence[float]) -> WindowFunction:
 
 
 def _kaiser(beta: float) -> WindowFunction:
+    from scipy.special import i0
+
     def shape(index: Array, points: int) -> Array:
         x = 2 * index / (points - 1) - 1
-        return np.i0(beta * np.sqrt(np.maximum(1 - x * x, 0))) / np.i0(beta)
+        return i0(beta * np.sqrt(np.maximum(1 - x * x, 0))) / i0(beta)
 
     return shape
 

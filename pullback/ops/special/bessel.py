@@ -22,14 +22,16 @@ Slope = Callable[[Tensor, int], Tensor]
 
 
 def _family(name: str, loops: tuple[str, ...], general: Callable[..., Any], slope: Slope) -> Any:
-    """The op of a family, by SciPy's loops of the lowest orders and its general function."""
+    """The op of a family, by the loops of the lowest orders and SciPy's general function."""
 
     def kernel(self: Any, n: Any) -> Any:
         import scipy.special
 
+        from pullback.kernels import fitted
+
         order = int(n)
-        if order < len(loops):
-            return getattr(scipy.special, loops[order])(self)
+        if order < 2 + (self.dtype == np.float32) and order < len(loops):
+            return getattr(fitted, loops[order])(self)
         return np.asarray(general(scipy.special, order, self.astype(np.float64))).astype(self.dtype)
 
     return elementwise(
@@ -75,19 +77,23 @@ def _spherical_slope(x: Tensor, n: int) -> Tensor:
     return (spherical_j(x, n - 1) * n - spherical_j(x, n + 1) * (n + 1)) / (2 * n + 1)
 
 
-bessel_j = _family("bessel_j", ("j0", "j1"), lambda special, n, x: special.jv(n, x), _j_slope)
-bessel_y = _family("bessel_y", ("y0", "y1"), lambda special, n, x: special.yn(n, x), _y_slope)
-bessel_i = _family("bessel_i", ("i0", "i1"), lambda special, n, x: special.iv(n, x), _i_slope)
-bessel_k = _family("bessel_k", ("k0", "k1"), lambda special, n, x: special.kn(n, x), _k_slope)
-scaled_i = _family("scaled_i", ("i0e", "i1e"), lambda special, n, x: special.ive(n, x), _scaled_i_slope)
-scaled_k = _family("scaled_k", ("k0e", "k1e"), lambda special, n, x: special.kve(n, x), _scaled_k_slope)
+bessel_j = _family("bessel_j", ("j0", "j1", "j2"), lambda special, n, x: special.jv(n, x), _j_slope)
+bessel_y = _family("bessel_y", ("y0", "y1", "y2"), lambda special, n, x: special.yn(n, x), _y_slope)
+bessel_i = _family("bessel_i", ("i0", "i1", "i2"), lambda special, n, x: special.iv(n, x), _i_slope)
+bessel_k = _family("bessel_k", ("k0", "k1", "k2"), lambda special, n, x: special.kn(n, x), _k_slope)
+scaled_i = _family(
+    "scaled_i", ("i0e", "i1e", "i2e"), lambda special, n, x: special.ive(n, x), _scaled_i_slope
+)
+scaled_k = _family(
+    "scaled_k", ("k0e", "k1e", "k2e"), lambda special, n, x: special.kve(n, x), _scaled_k_slope
+)
 spherical_j = _family("spherical_j", (), lambda special, n, x: special.spherical_jn(n, x), _spherical_slope)
 
 
 def _bessel_order(name: str, family: Any, n: int, loop: str, text: str, shown: str, **more: Any) -> Any:
-    """A public function: one order of a family, with SciPy's own loop for it."""
+    """A public function: one order of a family, with a loop of its own."""
     rule = {"self": lambda g, self: times(g, _SLOPES[family.name](self, n))}
-    return declared(name, f"scipy.special:{loop}" if loop else None, rule, text, shown, **more)
+    return declared(name, f"pullback.kernels.fitted:{loop}", rule, text, shown, **more)
 
 
 _SLOPES = {
@@ -154,7 +160,7 @@ spherical_bessel_j0 = _bessel_order(
     "spherical_bessel_j0",
     spherical_j,
     0,
-    "",
+    "spherical_j0",
     f"sin(x) / x, the spherical {_FIRST}, {_ZERO} -j1(x).",
     "0.9589",
     kernel=lambda self: np.sinc(self.astype(np.float64) / np.pi).astype(self.dtype),
@@ -175,7 +181,7 @@ def _airy_kernel(index: int) -> Callable[..., Any]:
 
 airy_ai = declared(
     "airy_ai",
-    None,
+    "pullback.kernels.fitted:airy_ai",
     {"self": lambda g, self: times(g, _airy_slope(self))},
     "The Airy function Ai, which solves y'' = x y; the slope is Ai'(x), whose own is x Ai(x).",
     "0.2317",
@@ -183,6 +189,7 @@ airy_ai = declared(
 )
 _airy_slope: Op = elementwise(
     "special_airy_ai_slope",
+    "pullback.kernels.fitted:airy_ai_slope",
     kernel=_airy_kernel(1),
     vjp={"self": lambda g, self: times(g, times(self, airy_ai(self)))},
     places="",

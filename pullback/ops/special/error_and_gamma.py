@@ -83,6 +83,7 @@ def _erfcx_slope_kernel(self: Any) -> Any:
 
 _erfcx_slope = elementwise(
     "special_erfcx_slope",
+    "pullback.kernels.fitted:erfcx_slope",
     kernel=_erfcx_slope_kernel,
     vjp={"self": lambda g, self, result: times(g, 2 * erfcx(self) + 2 * times(self, result))},
     places="",
@@ -91,7 +92,7 @@ _erfcx_slope = elementwise(
 )
 erfcx: Op = declared(
     "erfcx",
-    "scipy.special:erfcx",
+    "pullback.kernels.fitted:erfcx",
     {"self": lambda g, self: times(g, _erfcx_slope(self))},
     "e**(x**2) * erfc(x), which does not underflow; the slope is 2 x erfcx(x) - 2 / sqrt(pi).",
     "0.6157",
@@ -104,7 +105,7 @@ def _normal_density(x: Tensor) -> Tensor:
 
 ndtr = declared(
     "ndtr",
-    "scipy.special:ndtr",
+    "pullback.kernels.special:ndtr",
     {"self": lambda g, self: times(g, _normal_density(self))},
     "The normal distribution's probability below x; the slope is its density.",
     "0.6915",
@@ -120,7 +121,7 @@ log_ndtr = declared(
 )
 ndtri = declared(
     "ndtri",
-    "scipy.special:ndtri",
+    "pullback.kernels.fitted:ndtri",
     {"self": lambda g, result: times(g, ops.exp(times(result, result) * 0.5) * ROOT_2PI)},
     "Inverse of `ndtr`, NaN outside [0, 1]; the slope is sqrt(2 pi) * e**(ndtri(x)**2 / 2).",
     "0.",
@@ -130,7 +131,7 @@ ndtri = declared(
 
 entr = declared(
     "entr",
-    "scipy.special:entr",
+    "pullback.kernels.special:entr",
     {"self": lambda g, self: times(g, -1 - ops.log(self))},
     "-x log(x): 0 at 0 and -inf below. The slope is -1 - log(x).",
     "0.3466",

@@ -126,7 +126,7 @@ def _gamma(name: str, side: int, text: str, shown: str) -> Any:
     alias = "gammainc" if side > 0 else "gammaincc"
     return elementwise(
         name,
-        f"scipy.special:{alias}",
+        "scipy.special:gammainc" if side > 0 else "pullback.kernels.special:igammac",
         inputs=TWO,
         kinds="TT",
         places="tmi",
