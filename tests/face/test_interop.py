@@ -139,6 +139,15 @@ def test_from_file(tmp_path):
         torch.from_file(path + "x", size=2)
 
 
+def test_a_dlpack_capsule_is_taken_once():
+    x = torch.ones(2, requires_grad=True)
+    capsule = torch.utils.dlpack.to_dlpack(x)
+    y = torch.from_dlpack(capsule)
+    assert y.data_ptr() == x.data_ptr() and not y.requires_grad
+    with pytest.raises(RuntimeError, match="can be consumed only once"):
+        torch.from_dlpack(capsule)
+
+
 def test_dlpack_both_ways():
     x = torch.arange(6.0).reshape(2, 3)
     array = np.from_dlpack(x)

@@ -598,6 +598,17 @@ def from_dlpack(
     return made.clone() if copy else _on(made, device)
 
 
+@function(places="t", aliases=("utils.dlpack.to_dlpack",), converts=True)
+def to_dlpack(tensor: Tensor) -> Any:
+    """The memory of a tensor as a DLPack capsule, which another library, or `from_dlpack`, takes once.
+
+    >>> import pullback as torch
+    >>> torch.from_dlpack(torch.utils.dlpack.to_dlpack(torch.ones(2)))
+    tensor([1., 1.])
+    """
+    return tensor.detach().__dlpack__()
+
+
 class _Capsule:
     """What `to_dlpack` gives, for NumPy to read."""
 
