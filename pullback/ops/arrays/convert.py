@@ -613,7 +613,7 @@ class _Capsule:
     """What `to_dlpack` gives, for NumPy to read."""
 
     def __init__(self, capsule: Any) -> None:
-        if type(capsule).__name__ != "PyCapsule":
+        if type(capsule).__name__ != "PyCapsule" or '"used_' in repr(capsule):
             raise RuntimeError(
                 "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed "
                 "only once, so you might have already constructed a tensor from it once."
