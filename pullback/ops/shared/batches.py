@@ -37,7 +37,7 @@ def rank(x: Any) -> int:
 
 def has_samples(x: Tensor) -> bool:
     """Whether a tensor stands for one of each sample: it has a shape and no numbers."""
-    return hasattr(type(x), "physical")
+    return type(x) is not Tensor and hasattr(type(x), "physical")
 
 
 def shifted(dim: Any, ranks: int) -> Any:
