@@ -1,8 +1,8 @@
 /* Distances between the rows of two stacks of matrices: see for_each_real.h for PB_REAL and F.
 
-   PANEL rows of the second are taken at a time, turned so that one number of each stands side by side: the work
-   goes along them, and is vector code. Numbers are added TERMS at a time. Squares of floats that overflow or
-   vanish are computed in double. Read `OF_ORDER`, then `panels`. */
+   PANEL rows of the second are taken at a time, turned so that one number of each stands side by side: the
+   work goes along them, and is vector code. Numbers are added TERMS at a time. Squares of floats that
+   overflow or vanish are computed in double. Read `OF_ORDER`, then `panels`. */
 
 #define PANEL 32
 #define TERMS 64
@@ -64,8 +64,9 @@ static PB_CLONES void F(panel_of)(pb_distances const* s, PB_REAL const* x, int64
         if (order == ORDER_2) {
             F(order_2)(x, panel, s->d, 2, found);
             for (int j = 0; j < count; j++) {
-                int const safe = sizeof(PB_REAL) == 8 || (found[j] > 1e-20 && found[j] < 1e30) || found[j] != found[j];
-                found[j] = safe ? PB_SQRT(found[j]) : F(far_or_near)(x, panel + j, s->d);
+                PB_REAL const t = found[j];
+                int const safe = sizeof(PB_REAL) == 8 || (t > 1e-20 && t < 1e30) || t != t;
+                found[j] = safe ? PB_SQRT(t) : F(far_or_near)(x, panel + j, s->d);
             }
         } else if (order == ORDER_1)
             F(order_1)(x, panel, s->d, 1, found);
@@ -91,7 +92,8 @@ static void F(turn)(PB_REAL const* y, int64_t count, int64_t d, PB_REAL* panel) 
         for (int64_t k = 0; k < d; k++) panel[k * PANEL + j] = y[j * d + k];
 }
 
-/* Of all rows from all rows. geometry: rows of both, length, order; data: x, y, result. A part is a panel. */
+/* Of all rows from all rows. geometry: rows of both, length, order; data: x, y, result. A part is a panel.
+   */
 static int F(between)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     pb_distances s = {geometry[0], geometry[1], geometry[2]};
     int64_t const panels = (s.m + PANEL - 1) / PANEL;
@@ -106,8 +108,8 @@ static int F(between)(int64_t const* geometry, char** data, int64_t begin, int64
     return 0;
 }
 
-/* Of pairs of rows i < j of one matrix, in that order. geometry: rows, length, order; data: x, result. A part is
-   a panel of the j. */
+/* Of pairs of rows i < j of one matrix, in that order. geometry: rows, length, order; data: x, result. A
+   part is a panel of the j. */
 static int F(within)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     pb_distances s = {geometry[0], geometry[0], geometry[1]};
     int64_t const n = s.n, panels = (n + PANEL - 1) / PANEL, pairs = n * (n - 1) / 2;

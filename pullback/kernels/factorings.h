@@ -1,8 +1,8 @@
 /* Steps of linear algebra on stacks of matrices, for the chains of ops/linalg/plans.py.
 
-   Those that call LAPACK take matrices packed one after another, column by column; a part is one of them. The
-   geometry begins with the routine's address and the bytes of an element; scratch is LAPACK's work space.
-   A step of which `checked` is set ends with a status if LAPACK has a code other than 0. */
+   Those that call LAPACK take matrices packed one after another, column by column; a part is one of them.
+   The geometry begins with the routine's address and the bytes of an element; scratch is LAPACK's work
+   space. A step of which `checked` is set ends with a status if LAPACK has a code other than 0. */
 
 #include "steps.h"
 
@@ -36,9 +36,9 @@ PB_INLINE void pb_call(void* f, int64_t count, P* a) {
     }
 }
 
-/* A routine of LAPACK on each matrix, whose last argument is its code. geometry: routine, checked, arguments, then
-   {base, step} of each: the base is a number of `data`, the step the bytes from one matrix to the next; or it is
-   SCRATCH or CONSTANT, and the step is an offset or the constant. */
+/* A routine of LAPACK on each matrix, whose last argument is its code. geometry: routine, checked,
+   arguments, then {base, step} of each: the base is a number of `data`, the step the bytes from one matrix
+   to the next; or it is SCRATCH or CONSTANT, and the step is an offset or the constant. */
 static int pb_lapack(ARGUMENTS) {
     int64_t const count = geometry[2];
     int unread, wrong = 0;
@@ -57,8 +57,9 @@ static int pb_lapack(ARGUMENTS) {
     return geometry[1] && wrong;
 }
 
-/* Rows exchanged as pivots say, which count from 1: forwards, or backwards as P does. geometry: bytes of a row,
-   rows, pivots, backwards, leading dims, {size, steps of both} of each; data: pivots, matrices row by row */
+/* Rows exchanged as pivots say, which count from 1: forwards, or backwards as P does. geometry: bytes of a
+   row, rows, pivots, backwards, leading dims, {size, steps of both} of each; data: pivots, matrices row by
+   row */
 static int pb_exchange(ARGUMENTS) {
     int64_t const bytes = geometry[0], rows = geometry[1], count = geometry[2];
     EACH_MATRIX {
@@ -75,8 +76,8 @@ static int pb_exchange(ARGUMENTS) {
     return 0;
 }
 
-/* The matrix P that belongs to pivots; a status if one is no row. geometry: item, rows, pivots, leading dims,
-   {size, step of the pivots} of each; data: pivots, matrices, the number one */
+/* The matrix P that belongs to pivots; a status if one is no row. geometry: item, rows, pivots, leading
+   dims, {size, step of the pivots} of each; data: pivots, matrices, the number one */
 static int pb_permutation(ARGUMENTS) {
     int64_t const item = geometry[0], rows = geometry[1], count = geometry[2];
     int64_t* const order = (int64_t*)scratch;
@@ -96,8 +97,8 @@ static int pb_permutation(ARGUMENTS) {
     return 0;
 }
 
-/* A number on the diagonals of packed matrices. geometry: item, elements of a matrix, step from one diagonal
-   element to the next, how many; data: matrices, the number */
+/* A number on the diagonals of packed matrices. geometry: item, elements of a matrix, step from one
+   diagonal element to the next, how many; data: matrices, the number */
 static int pb_diagonal(ARGUMENTS) {
     int64_t const item = geometry[0];
     (void)scratch;
@@ -130,9 +131,10 @@ static int pb_potrf(ARGUMENTS) {
     return geometry[4] && wrong;
 }
 
-/* Triangular systems of complex numbers: X A = B of packed X (k, n), column by column. geometry: routine, n, k,
-   step from column to column of A in elements, half, way, whether ones stand on the diagonal (U or N), the
-   number one as two words, leading dims, {size, steps of A and X} of each; data: triangles, right sides */
+/* Triangular systems of complex numbers: X A = B of packed X (k, n), column by column. geometry: routine,
+   n, k, step from column to column of A in elements, half, way, whether ones stand on the diagonal (U or
+   N), the number one as two words, leading dims, {size, steps of A and X} of each; data: triangles, right
+   sides */
 static int pb_trsm(ARGUMENTS) {
     ROUTINE(pb_f11);
     int n = (int)geometry[1], k = (int)geometry[2], lead = (int)geometry[3];
@@ -194,8 +196,8 @@ static int pb_upper(ARGUMENTS) {
 }
 
 /* One of NumPy's loops for matrices, of any strides. The geometry: loop, what it is given, operands, sizes,
-   sizes and steps of one matrix of each, then the number of leading dims and {size, step of each operand} of
-   each. */
+   sizes and steps of one matrix of each, then the number of leading dims and {size, step of each operand}
+   of each. */
 static int pb_matrices(ARGUMENTS) {
     pb_loop const loop = (pb_loop)(intptr_t)geometry[0];
     int64_t const operands = geometry[2], sizes = geometry[3], steps = geometry[4];
@@ -231,8 +233,8 @@ POISON(float32, float)
 POISON(float64, double)
 #undef POISON
 
-/* Whether all numbers are finite: a status if not. The geometry: dims, {size, step} of each; a part is a run
-   along the last. */
+/* Whether all numbers are finite: a status if not. The geometry: dims, {size, step} of each; a part is a
+   run along the last. */
 #define FINITE(name, real)                                                                                   \
     static int pb_finite_##name(ARGUMENTS) {                                                                 \
         int64_t const outer = geometry[0] - 1, *last = geometry + 1 + 2 * outer;                             \

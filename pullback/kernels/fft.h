@@ -1,14 +1,14 @@
 /* Discrete Fourier transforms of many lines: see for_each_real.h for PB_REAL and F.
 
-   LANES lines are transformed side by side: element k of each stands in one row of `re` and of `im`, so that all
-   arithmetic is vector code, whatever the number of points. The points are taken apart by factors of four, two
-   and odd primes, each stage from one half of the room into the other, in order (Stockham; Cochran et al. 1967).
-   A real line of even length is a complex one of half of it, taken apart afterwards.
+   LANES lines are transformed side by side: element k of each stands in one row of `re` and of `im`, so
+   that all arithmetic is vector code, whatever the number of points. The points are taken apart by factors
+   of four, two and odd primes, each stage from one half of the room into the other, in order (Stockham;
+   Cochran et al. 1967). A real line of even length is a complex one of half of it, taken apart afterwards.
 
    The geometry: what (below), points n, points of a line read and written, a factor's bits, how many prime
-   factors and these, steps of a line read and written, lanes, steps from one to the next, leading dims, {size,
-   steps of both} of each; then the n-th roots of one, to the power of the direction, as doubles. A part is a
-   block of LANES lines. Read the last function first. */
+   factors and these, steps of a line read and written, lanes, steps from one to the next, leading dims,
+   {size, steps of both} of each; then the n-th roots of one, to the power of the direction, as doubles. A
+   part is a block of LANES lines. Read the last function first. */
 
 #define LANES (64 / (int)sizeof(PB_REAL))
 #define ROW(k) ((k) * LANES)
@@ -16,6 +16,27 @@
 #ifndef PB_FFT
 #define PB_FFT
 enum { COMPLEX, REAL_TO_HALF, REAL_TO_ALL, HALF_TO_REAL };
+
+/* Four by four numbers of eight bytes, turned. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PB_TURN_FOUR
+typedef uint64_t pb_four __attribute__((vector_size(32)));
+PB_INLINE void pb_turn_four(char const* from, int64_t step, char* to, int64_t pitch) {
+    pb_four x[4], y[4];
+    for (int i = 0; i < 4; i++) memcpy(&x[i], from + i * step, sizeof *x);
+    for (int i = 0; i < 4; i += 2) {
+        y[i] = __builtin_shufflevector(x[i], x[i + 1], 0, 4, 2, 6);
+        y[i + 1] = __builtin_shufflevector(x[i], x[i + 1], 1, 5, 3, 7);
+    }
+    for (int i = 0; i < 2; i++) {
+        x[i] = __builtin_shufflevector(y[i], y[i + 2], 0, 1, 4, 5);
+        x[i + 2] = __builtin_shufflevector(y[i], y[i + 2], 2, 3, 6, 7);
+    }
+    for (int i = 0; i < 4; i++) memcpy(to + i * pitch, &x[i], sizeof *x);
+}
+#endif
+#endif
 #endif
 
 typedef struct { PB_REAL re, im; } F(pair);
@@ -24,18 +45,40 @@ typedef struct { PB_REAL *re, *im; } F(rows);
 /* How a block lies in memory: {steps along a line and from line to line} in bytes, lines. */
 typedef struct { int64_t along, across, lines; } F(lying);
 
+/* n pairs of each of some lines, copied to where they are `pitch` and `step` apart: as rows of the room,
+   or back. */
+PB_INLINE void F(turn)(char const* from, int64_t along, int64_t across, char* to, int64_t step, int64_t pitch,
+                       int64_t n, int64_t lines) {
+    int64_t k = 0;
+#ifdef PB_TURN_FOUR
+    if (sizeof(F(pair)) == 8 && lines % 4 == 0 && along == 8 && pitch == 8)
+        for (; k + 4 <= n; k += 4)
+            for (int64_t v = 0; v < lines; v += 4)
+                pb_turn_four(from + v * across + k * along, across, to + k * step + v * pitch, step);
+    if (sizeof(F(pair)) == 8 && lines % 4 == 0 && across == 8 && step == 8)
+        for (; k + 4 <= n; k += 4)
+            for (int64_t v = 0; v < lines; v += 4)
+                pb_turn_four(from + k * along + v * across, along, to + v * pitch + k * step, pitch);
+#endif
+    for (; k < n; k++)
+        for (int64_t v = 0; v < lines; v++)
+            *(F(pair)*)(to + k * step + v * pitch) = *(F(pair) const*)(from + k * along + v * across);
+}
+
 /* Complex numbers, or reals in pairs `apart` bytes from each other, as rows. */
-static PB_CLONES void F(load)(char const* from, F(lying) s, int64_t apart, int64_t n, F(rows) to, F(pair)* room) {
+static PB_CLONES void F(load)(char const* from, F(lying) s, int64_t apart, int64_t n, F(rows) to,
+                              F(pair)* room) {
+    if (s.lines == LANES && apart == sizeof(PB_REAL) && s.across == sizeof *room) { /* rows as they are */
+        for (int64_t k = 0; k < n; k++) {
+            PB_REAL const* x = (PB_REAL const*)(from + k * s.along);
+            PB_REAL *PB_RESTRICT re = to.re + ROW(k), *PB_RESTRICT im = to.im + ROW(k);
+            ONE_BY_ONE for (int v = 0; v < LANES; v++) re[v] = x[2 * v], im[v] = x[2 * v + 1];
+        }
+        return;
+    }
     if (s.lines < LANES) memset(room, 0, ROW(n) * sizeof *room);
     if (apart == sizeof(PB_REAL)) {
-        if (s.across < s.along)
-            for (int64_t k = 0; k < n; k++)
-                for (int64_t v = 0; v < s.lines; v++)
-                    room[ROW(k) + v] = *(F(pair) const*)(from + k * s.along + v * s.across);
-        else
-            for (int64_t v = 0; v < s.lines; v++)
-                for (int64_t k = 0; k < n; k++)
-                    room[ROW(k) + v] = *(F(pair) const*)(from + k * s.along + v * s.across);
+        F(turn)(from, s.along, s.across, (char*)room, ROW(1) * sizeof *room, sizeof *room, n, s.lines);
     } else
         for (int64_t k = 0; k < n; k++)
             for (int64_t v = 0; v < s.lines; v++) {
@@ -49,16 +92,18 @@ static PB_CLONES void F(load)(char const* from, F(lying) s, int64_t apart, int64
 
 static PB_CLONES void F(store)(F(rows) from, PB_REAL factor, int64_t n, char* to, F(lying) s, int64_t apart,
                                F(pair)* room) {
+    if (s.lines == LANES && apart == sizeof(PB_REAL) && s.across == sizeof *room) {
+        for (int64_t k = 0; k < n; k++) {
+            PB_REAL* x = (PB_REAL*)(to + k * s.along);
+            PB_REAL const *PB_RESTRICT re = from.re + ROW(k), *PB_RESTRICT im = from.im + ROW(k);
+            ONE_BY_ONE for (int v = 0; v < LANES; v++)
+                x[2 * v] = re[v] * factor, x[2 * v + 1] = im[v] * factor;
+        }
+        return;
+    }
     for (int64_t i = 0; i < ROW(n); i++) room[i].re = from.re[i] * factor, room[i].im = from.im[i] * factor;
     if (apart == sizeof(PB_REAL)) {
-        if (s.across < s.along)
-            for (int64_t k = 0; k < n; k++)
-                for (int64_t v = 0; v < s.lines; v++)
-                    *(F(pair)*)(to + k * s.along + v * s.across) = room[ROW(k) + v];
-        else
-            for (int64_t v = 0; v < s.lines; v++)
-                for (int64_t k = 0; k < n; k++)
-                    *(F(pair)*)(to + k * s.along + v * s.across) = room[ROW(k) + v];
+        F(turn)((char*)room, ROW(1) * sizeof *room, sizeof *room, to, s.along, s.across, n, s.lines);
     } else
         for (int64_t k = 0; k < n; k++)
             for (int64_t v = 0; v < s.lines; v++) {
@@ -73,7 +118,8 @@ static void F(load_reals)(char const* from, F(lying) s, int64_t n, F(rows) to) {
     memset(to.re, 0, ROW(n) * sizeof *to.re);
     memset(to.im, 0, ROW(n) * sizeof *to.im);
     for (int64_t k = 0; k < n; k++)
-        for (int64_t v = 0; v < s.lines; v++) to.re[ROW(k) + v] = *(PB_REAL const*)(from + k * s.along + v * s.across);
+        for (int64_t v = 0; v < s.lines; v++)
+            to.re[ROW(k) + v] = *(PB_REAL const*)(from + k * s.along + v * s.across);
 }
 
 static void F(store_reals)(F(rows) from, PB_REAL factor, int64_t n, char* to, F(lying) s) {
@@ -82,9 +128,9 @@ static void F(store_reals)(F(rows) from, PB_REAL factor, int64_t n, char* to, F(
             *(PB_REAL*)(to + k * s.along + v * s.across) = from.re[ROW(k) + v] * factor;
 }
 
-/* A stage of a factor r: `done` points were taken together before, m = n / (done r) are left apart. Reads rows
-   p + m j of `done` each, writes rows r p + k, times the root's power p k. `by` is the step from one n-th root to
-   the next in the table. */
+/* A stage of a factor r: `done` points were taken together before, m = n / (done r) are left apart. Reads
+   rows p + m j of `done` each, writes rows r p + k, times the root's power p k. `by` is the step from one
+   n-th root to the next in the table. */
 static PB_CLONES void F(by_four)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by,
                                  PB_REAL sign) {
     int64_t const span = ROW(done);
@@ -100,7 +146,8 @@ static PB_CLONES void F(by_four)(F(rows) x, F(rows) y, int64_t done, int64_t m, 
             PB_REAL const acr = ar[t] + cr[t], aci = ai[t] + ci[t], amr = ar[t] - cr[t], ami = ai[t] - ci[t];
             PB_REAL const bdr = br[t] + dr[t], bdi = bi[t] + di[t];
             PB_REAL const jr = sign * (bi[t] - di[t]), ji = sign * (dr[t] - br[t]);
-            PB_REAL const r1 = amr + jr, i1 = ami + ji, r2 = acr - bdr, i2 = aci - bdi, r3 = amr - jr, i3 = ami - ji;
+            PB_REAL const r1 = amr + jr, i1 = ami + ji, r2 = acr - bdr, i2 = aci - bdi;
+            PB_REAL const r3 = amr - jr, i3 = ami - ji;
             yr[t] = acr + bdr, yi[t] = aci + bdi;
             yr[t + span] = r1 * c1 - i1 * s1, yi[t + span] = r1 * s1 + i1 * c1;
             yr[t + 2 * span] = r2 * c2 - i2 * s2, yi[t + 2 * span] = r2 * s2 + i2 * c2;
@@ -128,8 +175,8 @@ static PB_CLONES void F(by_two)(F(rows) x, F(rows) y, int64_t done, int64_t m, d
 #define EACH_LANE for (int v = 0; v < LANES; v++)
 #define FOUR(x, by) ((x[j][v] * by[0] + x[j + 1][v] * by[1]) + (x[j + 2][v] * by[2] + x[j + 3][v] * by[3]))
 
-/* An odd factor up to 127: of x_j + x_(r-j) only the cosines are needed, of x_j - x_(r-j) the sines. Four j are
-   taken at a time, since what they are added to lies in memory. */
+/* An odd factor up to 127: of x_j + x_(r-j) only the cosines are needed, of x_j - x_(r-j) the sines. Four
+   j are taken at a time, since what they are added to lies in memory. */
 static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by,
                                 int64_t r) {
     int64_t const span = ROW(done), n = done * m * r, half = r / 2, root = n / r;
@@ -166,9 +213,11 @@ static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, d
                     }
                 }
                 double const *of = w + 2 * by * done * p * k, *back = w + 2 * by * done * p * (r - k);
-                PB_REAL const c = (PB_REAL)of[0], s = (PB_REAL)of[1], bc = (PB_REAL)back[0], bs = (PB_REAL)back[1];
+                PB_REAL const c = (PB_REAL)of[0], s = (PB_REAL)of[1];
+                PB_REAL const bc = (PB_REAL)back[0], bs = (PB_REAL)back[1];
                 EACH_LANE {
-                    PB_REAL const ar = cr[v] + er[v], ai = ci[v] + ei[v], br = cr[v] - er[v], bi = ci[v] - ei[v];
+                    PB_REAL const ar = cr[v] + er[v], ai = ci[v] + ei[v];
+                    PB_REAL const br = cr[v] - er[v], bi = ci[v] - ei[v];
                     yr[k * span + v] = ar * c - ai * s, yi[k * span + v] = ar * s + ai * c;
                     yr[(r - k) * span + v] = br * bc - bi * bs, yi[(r - k) * span + v] = br * bs + bi * bc;
                 }
@@ -177,8 +226,8 @@ static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, d
 }
 
 /* The transform of n rows; where they are then is returned, and x and y are the two halves of the room. */
-static F(rows) F(transform)(F(rows) x, F(rows) y, int64_t n, int64_t const* factors, int64_t count, double const* w,
-                            int64_t by, PB_REAL sign) {
+static F(rows) F(transform)(F(rows) x, F(rows) y, int64_t n, int64_t const* factors, int64_t count,
+                            double const* w, int64_t by, PB_REAL sign) {
     int64_t done = 1;
     for (int64_t i = 0; i < count; i++) {
         int64_t const r = factors[i], m = n / (done * r);

@@ -313,6 +313,24 @@ static PB_CLONES int F(cosine)(pb_work const* w) {
     return 0;
 }
 
+/* ---- renorm: x | x, of a norm no larger than a limit; the order 1 or 2, the limit, what is added to a norm */
+
+#define MAGNITUDE(i) PB_ABS(x[i])
+PB_INLINE double F(sum_of_magnitudes)(PB_REAL const* x, int64_t n) { SUM(MAGNITUDE) }
+
+static PB_CLONES int F(renorm)(pb_work const* w) {
+    double const order = w->parameters[0], limit = w->parameters[1], more = w->parameters[2];
+    int64_t const n = w->length;
+    EACH_ROW {
+        PB_REAL const* x = AT(0, r, 0);
+        PB_REAL* y = AT(1, r, 0);
+        PB_REAL const size = (PB_REAL)(order == 1 ? F(sum_of_magnitudes)(x, n) : F(length)(x, n));
+        PB_REAL const by = size > limit ? (PB_REAL)limit / (size + (PB_REAL)more) : 1;
+        for (int64_t i = 0; i < n; i++) y[i] = x[i] * by;
+    }
+    return 0;
+}
+
 #define CHUNK 1024 /* numbers that a loss is summed over at a time */
 #include "pullback/kernels/loss_bodies.h"
 #undef CHUNK

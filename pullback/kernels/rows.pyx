@@ -27,7 +27,7 @@ cdef extern from *:
     BODIES(column_log_softmax) BODIES(column_softmax_slope) BODIES(column_log_softmax_slope)
     BODIES(column_normalized) BODIES(column_normalized_slope) BODIES(column_normalized_sums)
     BODIES(scaled) BODIES(glu) BODIES(glu_slope) BODIES(cosine)
-    BODIES(moments)
+    BODIES(moments) BODIES(renorm)
     #define LOSSES(M) M(mse) M(huber) M(smooth_l1) M(soft_margin) M(bce_logits)
     #define LOSS_BODIES(op) BODIES(op) BODIES(op##_total) BODIES(op##_slope)
     #define LOSS_REALS(op) REALS(op) REALS(op##_total) REALS(op##_slope)
@@ -45,7 +45,7 @@ cdef extern from *:
         REALS(column_softmax) REALS(column_log_softmax) REALS(column_softmax_slope)
         REALS(column_log_softmax_slope) REALS(column_normalized) REALS(column_normalized_slope)
         REALS(column_normalized_sums) REALS(scaled) REALS(glu) REALS(glu_slope) REALS(cosine)
-        REALS(moments) LOSSES(LOSS_REALS)
+        REALS(moments) REALS(renorm) LOSSES(LOSS_REALS)
     };
     """
 

@@ -1,15 +1,15 @@
 /* Triangular systems with many right sides: substitution in small blocks, products by BLAS for the rest.
 
-   OpenBLAS needs twice the time for these, and wakes its threads for systems of ten. Right sides X (n, k) lie row
-   by row, so that the work goes along rows; a triangle A has any steps, of which one is an element's if n is
-   above BASE. Read the last function first. */
+   OpenBLAS needs twice the time for these, and wakes its threads for systems of ten. Right sides X (n, k)
+   lie row by row, so that the work goes along rows; a triangle A has any steps, of which one is an
+   element's if n is above BASE. Read the last function first. */
 
 #include "exp.h"
 
 #define BASE 16
 #define WIDE 32
 
-typedef void (*pb_gemm)(void*, void*, void*, void*, void*, void*, void*, void*, void*, void*, void*, void*, void*);
+typedef pb_f13 pb_gemm;
 
 typedef struct {
     pb_gemm gemm;
@@ -63,8 +63,8 @@ typedef struct {
                 (void*)(a + second * s->row + first * s->column), &lead, &one, x + second * s->k, &k);       \
         pb_solve_of_##typed(s, a + second * step, x + second * s->k, n - size);                              \
     }                                                                                                        \
-    /* geometry: gemm, n, k, steps of A, upper, unit, leading dims, {size, steps of A and X} of each; data: A, \
-       X. A part is a matrix. */                                                                             \
+    /* geometry: gemm, n, k, steps of A, upper, unit, leading dims, {size, steps of A and X} of each;       \
+       data: A, X. A part is a matrix. */                                                                    \
     static int pb_solve_##typed(ARGUMENTS) {                                                                 \
         int64_t const item = sizeof(real);                                                                   \
         pb_triangle_of const s = {(pb_gemm)(intptr_t)geometry[0], geometry[3] / item, geometry[4] / item,    \

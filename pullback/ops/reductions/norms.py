@@ -25,8 +25,9 @@ from pullback.kernels.reduce import RUNS
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
 from pullback.ops.reductions.plans import fold_plan, fold_step
 from pullback.ops.reductions.reduce import reduced_axes, sum_array, unsqueeze_reduced, widened
+from pullback.ops.reductions.row_plans import placed, row_plan
 from pullback.ops.shared.batches import padded, rank, shifted
-from pullback.ops.shared.chains import Chain, Place, operand
+from pullback.ops.shared.chains import Chain, Place, merged, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 from pullback.ops.shared.refusals import check_tensors
@@ -290,7 +291,13 @@ def _plan_renorm(self: Spec, p: float, kept: int, maxnorm: float) -> Plan:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {self.ndim} dimensions")
     kept = wrap_dim(kept, self.ndim)
     _check_dtype("linalg.vector_norm", self.dtype, None)
-    return Plan(Spec(self.dtype, self.shape))
+    result, others = Spec(self.dtype, self.shape), [d for d in range(self.ndim) if d != kept]
+    x, to = [operand(Place(i), t, range(self.ndim)) for i, t in enumerate((self, result))]
+    one_run = len(merged((to.sizes[d], x.steps[d], to.steps[d]) for d in others)) <= 1
+    if not one_run or p not in (1, 2) or self.dtype.kind != "f":
+        return Plan(result)
+    operands = [placed(self, self.ndim), placed(result, self.ndim)]
+    return row_plan("renorm", result, operands, 1, self.shape, others, (p, maxnorm, _EPSILON))
 
 
 def _renorm_vjp(g: Tensor, self: Tensor, p: float, kept: int, maxnorm: float) -> Tensor:
