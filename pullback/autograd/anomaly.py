@@ -9,6 +9,7 @@ calls `note`, `enter`, `leave`, `report` and `check_nan`; what a user enters is 
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import os
 import sys
@@ -130,7 +131,8 @@ def report(node: Any) -> None:
 
 
 def _tell(message: str) -> None:
-    warnings.warn(message, stacklevel=2)
+    with contextlib.suppress(Warning):  # the error that is told of is the one to be raised
+        warnings.warn(message, stacklevel=2)
 
 
 def check_nan(node: Any, results: list[Any]) -> None:

@@ -369,6 +369,8 @@ def _finished(ctx: Any, inputs: list[Any], outs: tuple[Any, ...], recording: boo
             result = x
         elif _has(inputs, x):
             result = _engine.alias(x)
+            if not _engine.is_plain_class(type(x)):
+                result = _engine.make_subclass(type(x), result)
             if takes_grad:
                 _engine.mark_view(result, x, "custom")
         else:

@@ -21,6 +21,7 @@ from pullback.core import _engine
 from pullback.core._engine import Tensor, from_array
 from pullback.core.settings import warn
 from pullback.face.absent import getter
+from pullback.transforms.batching.interpreter import on_batch
 from pullback.transforms.tangents import outputs_of
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
@@ -337,11 +338,28 @@ class _Check:
                     )
 
     def batched_forward(self) -> None:
-        """Batches of tangents are for `vmap` to run."""
-        raise GradcheckError(
-            "check_batched_forward_grad=True needs torch.func.vmap, which Pullback does not have "
-            "yet: leave the option off"
-        )
+        """A batch of tangents in one call must give what single tangents give."""
+        from pullback.autograd import forward_ad
+
+        for x in self.sources:
+
+            def push(tangents: list[Any], x: Tensor = x) -> list[Any]:
+                with forward_ad.dual_level():
+                    dual = forward_ad.make_dual(x, tangents[0])
+                    results = self.function(*(dual if a is x else a for a in self.args))
+                    pushed = [forward_ad.unpack_dual(y).tangent for y in outputs_of(results)]
+                    return [None if t is None else t + 0 for t in pushed]
+
+            starts = from_array(self.random.standard_normal((2, *x.shape)).astype(x._array.dtype))
+            single = [push([start]) for start in starts]
+            for found, *alone in zip(on_batch(2, push, [starts]), *single, strict=True):
+                if found is not None and not np.allclose(
+                    found._array, np.stack([t._array for t in alone]), self.rtol, self.atol
+                ):
+                    raise GradcheckError(
+                        "While computing batched gradients, got: the batch gave "
+                        f"{found}, single tangents gave {alone}"
+                    )
 
     def undefined(self) -> None:
         """Outputs without a gradient must count as outputs with a zero one."""

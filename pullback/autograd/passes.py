@@ -126,7 +126,7 @@ def grad(
         if g is None and not unused:
             raise RuntimeError(UNUSED.format(i))
         if g is None and materialize_grads:
-            found[i] = _zeros_for(sources[i])
+            found[i] = _zeros_for(sources[i], create_graph)
     return dict(zip(inputs, found, strict=True)) if isinstance(inputs, dict) else tuple(found)
 
 
@@ -174,11 +174,11 @@ def _on_many(run: Callable[[Sequence[Any]], list[Any]], grads: Sequence[Any]) ->
     return on_batch(count, run, grads)
 
 
-def _zeros_for(source: Any) -> Tensor:
+def _zeros_for(source: Any, create_graph: bool) -> Tensor:
     """What stands for the gradient of an input that the outputs do not depend on."""
     if not isinstance(source, Tensor):
         raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-    return ops.zeros_like(source)
+    return ops.zeros_like(source).requires_grad_(bool(create_graph))
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:

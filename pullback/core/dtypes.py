@@ -9,6 +9,7 @@ is higher. Read `promote_types`, then `combine`.
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -474,10 +475,13 @@ class Size(tuple[int, ...]):
     def __new__(cls, sizes: Any = ()) -> Size:
         made = tuple.__new__(cls, sizes)
         for place, size in enumerate(made):
+            if isinstance(size, (int, np.integer)):
+                continue
             if not hasattr(type(size), "__index__"):
                 raise TypeError(
                     f"torch.Size() takes an iterable of 'int' (item {place} is '{type(size).__name__}')"
                 )
+            return tuple.__new__(cls, [index(n) for n in made])
         return made
 
     def __repr__(self) -> str:
@@ -496,6 +500,9 @@ class Size(tuple[int, ...]):
 
     def __add__(self, other: Any) -> Any:
         return Size(tuple.__add__(self, other)) if isinstance(other, tuple) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return Size(tuple.__add__(other, self)) if isinstance(other, tuple) else NotImplemented
 
     def __mul__(self, other: Any) -> Any:
         return Size(tuple.__mul__(self, other))

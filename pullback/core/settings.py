@@ -39,6 +39,7 @@ __all__ = [
 
 class _State:
     warn_always = False
+    warn_only = False
     deterministic = 0  # 0 off, 1 warn, 2 error: PyTorch's debug modes
     precision = "highest"
     threads: int | None = None
@@ -154,7 +155,7 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
             "_set_deterministic_algorithms(): argument 'mode' (position 1) must be bool, "
             f"not {type(mode).__name__}"
         )
-    _State.deterministic = (1 if warn_only else 2) if mode else 0
+    _State.deterministic, _State.warn_only = (1 if warn_only else 2) if mode else 0, bool(warn_only)
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -164,7 +165,7 @@ def are_deterministic_algorithms_enabled() -> bool:
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
     """Whether it is on with `warn_only`."""
-    return _State.deterministic == 1
+    return _State.warn_only
 
 
 def get_deterministic_debug_mode() -> int:
@@ -186,7 +187,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
         debug_mode = names.index(debug_mode)
     elif not 0 <= debug_mode <= 2:
         raise RuntimeError(f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}")
-    _State.deterministic = debug_mode
+    _State.deterministic, _State.warn_only = debug_mode, debug_mode == 1
 
 
 def set_float32_matmul_precision(precision: str) -> None:

@@ -124,6 +124,14 @@ def has_format(a: Array, wanted: memory_format) -> bool:
     )
 
 
+def format_of(a: Array) -> memory_format:
+    """The memory format that an array is in."""
+    for last in (channels_last, channels_last_3d):
+        if has_format(a, last) and not a.flags.c_contiguous:
+            return last
+    return contiguous_format
+
+
 def strided_array(shape: Sequence[int], strides: Sequence[int], dtype: np.dtype[Any]) -> Array:
     """A new array with these strides in elements, its contents undefined."""
     reach = sum((n - 1) * step for n, step in zip(shape, strides, strict=True))

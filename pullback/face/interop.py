@@ -162,18 +162,25 @@ def formatted(self: Tensor, spec: str) -> str:
 def text(self: Tensor) -> str:
     """`repr(x)`: the numbers, and what is out of the ordinary about the tensor."""
     kind = "tensor" if type(self) is Tensor or _is_parameter(self) else type(self).__name__
-    node = self.grad_fn
     return tensor_str(
         self._array,
         dtype_name=self.dtype.name,
         default_float=get_default_dtype().name,
         device=str(self.device),
         requires_grad=self.requires_grad,
-        grad_fn_name=None if node is None else type(node).__name__,
+        grad_fn_name=_shown_node(self),
         prefix=f"{kind}(",
         is_meta=self.is_meta,
         tangent=_shown_tangent(self),
     )
+
+
+def _shown_node(t: Tensor) -> str | None:
+    """The name of a tensor's node; "Invalid" for a view whose base was written to where it must not."""
+    try:
+        return None if t.grad_fn is None else type(t.grad_fn).__name__
+    except RuntimeError:
+        return "Invalid"
 
 
 def _shown_tangent(t: Tensor) -> str | None:

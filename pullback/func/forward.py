@@ -8,7 +8,7 @@ from typing import Any
 from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import Tensor
-from pullback.func.arguments import Picked, check_differentiable, flat_outputs, split_aux
+from pullback.func.arguments import Picked, flat_outputs, split_aux
 from pullback.func.reverse import Recorded
 from pullback.transforms.leaves import gradients
 from pullback.transforms.stack import entered
@@ -111,7 +111,10 @@ def _paired(primals: Any, tangents: Any, name: str) -> tuple[Picked, list[Any]]:
                 f"Tensor, this is not supported. Tensor is of size {list(x.shape)} while the given forward "
                 f"gradient is of size {list(t.shape)}."
             )
-    check_differentiable(flat_tangents)
+    for what, values in (("primal", flat_primals), ("tangent", flat_tangents)):
+        for x in values:
+            if x.dtype.kind not in "fc":
+                raise ValueError(f"Expected {what} to be floating point or complex, but got: {x.dtype}")
     return Picked(None, primals), flat_tangents
 
 

@@ -68,6 +68,12 @@ def in_chunks(
     return [None if column[0] is None else ops.cat(list(column)) for column in zip(*parts, strict=True)]
 
 
+def _one_by_one(total: int, function: Callable[..., list[Any]], basis: list[Any]) -> list[Any]:
+    """The same without a batch, so that what no batch can do works as well."""
+    parts = [function([ops.select(x, 0, i) for x in basis]) for i in range(total)]
+    return [ops.stack(list(column)) for column in zip(*parts, strict=True)]
+
+
 def _check_chunk(name: str, chunk_size: Any) -> None:
     if not (chunk_size is None or chunk_size == "auto" or (isinstance(chunk_size, int) and chunk_size > 0)):
         raise ValueError(f"{name}: `chunk_size` should be greater than 0.")
@@ -111,7 +117,11 @@ def jacrev(
             rows = [ops.zeros((0, *x.shape), dtype=x.dtype) for x in call.leaves]
         else:
             step = rows_at_once(chunk_size, [*call.leaves, *call.outs], total)
-            rows = in_chunks(step, total, lambda grads: call.pull(grads, True), unit_vectors(call.outs))
+            basis = unit_vectors(call.outs)
+            if chunk_size == 1:
+                rows = _one_by_one(total, lambda grads: call.pull(grads, True), basis)
+            else:
+                rows = in_chunks(step, total, lambda grads: call.pull(grads, True), basis)
         found, start = [], 0
         for y, size in zip(call.outs, sizes, strict=True):
             blocks = []

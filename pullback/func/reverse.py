@@ -31,10 +31,11 @@ class Recorded:
     """A call whose backward pass can be run: its leaves and results.
 
     `tied` says that derivatives of its derivatives may be wanted: an argument requires a gradient, or the
-    function used another tensor that does.
+    function used another tensor that does. If gradients are pulled `later`, that is not known from the grad
+    mode of now, which says only whether the results are `shown` with their history.
     """
 
-    __slots__ = ("aux", "leaves", "outs", "spec", "tied")
+    __slots__ = ("aux", "leaves", "outs", "shown", "spec", "tied")
 
     def __init__(
         self,
@@ -44,13 +45,14 @@ class Recorded:
         has_aux: bool,
         name: str,
         scalar: bool = False,
+        later: bool = False,
     ) -> None:
         check_differentiable(picked.tensors)
         self.leaves: list[Tensor] = []
         outer = _engine.set_grad_enabled(True)
         try:
             for x in picked.tensors:
-                self.leaves.append(leaf(x, outer))
+                self.leaves.append(leaf(x, outer or later))
             result = func(*picked.arguments(self.leaves), **kwargs)
         finally:
             _engine.set_grad_enabled(outer)
@@ -60,11 +62,14 @@ class Recorded:
         if scalar:
             check_scalar(result, name)
         self.outs, self.spec = flat_outputs(result, name)
-        self.tied = outer and (any_requires_grad(picked.tensors) or reaches_beyond(self.outs, self.leaves))
+        self.tied = (outer or later) and (
+            any_requires_grad(picked.tensors) or reaches_beyond(self.outs, self.leaves)
+        )
+        self.shown = self.tied and outer
 
     def free(self, x: Any) -> Any:
         """A result as the caller gets it: without the part of the graph that is ours."""
-        return x if self.tied or not x.requires_grad else x.detach()
+        return x if self.shown or not x.requires_grad else x.detach()
 
     def value(self) -> Any:
         """The results, nested as the function returned them."""
@@ -177,7 +182,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     (tensor([1., 0.]),)
     """
     picked = Picked(None, primals)
-    call = Recorded(func, picked, {}, has_aux, "vjp(f, *primals)")
+    call = Recorded(func, picked, {}, has_aux, "vjp(f, *primals)", later=True)
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> Any:
         given, spec = ([cotangents], None) if isinstance(cotangents, Tensor) else tree_flatten(cotangents)

@@ -82,14 +82,11 @@ def bound(
     """The arguments in a flat list, a dim for each, how they were nested (None: not at all), and the size of
     the batch."""
     if type(in_dims) is not int and not isinstance(in_dims, tuple):
-        if isinstance(in_dims, list):
-            in_dims = tuple(in_dims)
-        else:
-            raise ValueError(
-                f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or "
-                "a (potentially nested) tuple matching the structure of inputs, got: "
-                f"{type(in_dims)}."
-            )
+        raise ValueError(
+            f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or "
+            "a (potentially nested) tuple matching the structure of inputs, got: "
+            f"{type(in_dims)}."
+        )
     if not args:
         raise ValueError(
             f"vmap({name_of(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are "

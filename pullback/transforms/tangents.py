@@ -179,6 +179,11 @@ class Tangents(Interpreter):
                 dependent = dependent or carries(x, self)
             elif isinstance(x, Tensor) or type(x) in (list, tuple):
                 plain, dependent = False, dependent or self.carries(x)
+        if out is not None and out is not IN_PLACE and not op.nondiff and (dependent or self.carries(out)):
+            raise NotImplementedError(
+                f"Trying to use forward AD with {op.__name__}_out that does not support it because it is an "
+                "out= function"
+            )
         if not dependent:
             return apply_below(op, args, out)
         level = None if plain else stack.topmost(args)
@@ -256,6 +261,7 @@ class Tangents(Interpreter):
             ctx.saved_for_forward, ctx._in_jvp = (), False
         for x, tangent in zip(outputs_of(result), tangents, strict=True):
             if isinstance(x, Tensor) and tangent is not None:
+                _check_kinship(x, tangent, args, given)
                 self.carry(x, tangent)
         return result
 
@@ -392,3 +398,21 @@ def _attribute(name: str, known: dict[str, Any]) -> Any:
     """What a parameter `<input>_shape` or `<input>_dtype` of a backward rule stands for."""
     given, _, what = name.rpartition("_")
     return getattr(known[given], what) if what in ("shape", "dtype") else _MISSING
+
+
+def _check_kinship(x: Tensor, tangent: Tensor, args: tuple[Any, ...], given: list[Any]) -> None:
+    """RuntimeError where an output of a Function is an input, or a view of one, and its tangent is not."""
+    for arg, t in zip(args, given, strict=True):
+        if arg is x and t is not tangent:
+            raise RuntimeError(
+                "An inplace custom Function is not modifying the forward mode gradients inplace. If the "
+                "forward is modifying an input inplace, then the jvp function must modify the corresponding "
+                "gradient inplace."
+            )
+    bases = [arg if arg._base is None else arg._base for arg in args if isinstance(arg, Tensor)]
+    viewed = x._base is not None and any(x._base is base for base in bases)
+    if viewed and tangent._base is None and not any(t is tangent for t in given):
+        raise RuntimeError(
+            "A custom Function's forward is returning a view (or an input as-is) but the jvp is not "
+            "returning a view."
+        )

@@ -315,12 +315,13 @@ class _Frame:
             if place is not None:
                 place.values.clear()
         found: dict[int, Tensor] = {}
-        count = 0
+        count, args = 0, self.args()
+        constants = {id(x) for x in args if isinstance(x, Tensor) and not x.requires_grad}
 
         def pack(x: Tensor) -> Tensor:
             nonlocal count
             number, count = count, count + 1
-            value = x.detach()
+            value = x if id(x) in constants else x.detach()
             if number >= len(self.places):
                 if not self.complete:  # a backward pass within the function, of what it did so far
                     return value
@@ -339,7 +340,7 @@ class _Frame:
 
         try:
             with stack.within(self.levels), saved_tensors_hooks(pack, lambda x: x), enable_grad():
-                self.run.repeat(self.args())
+                self.run.repeat(args)
         except _Enough as stop:
             if stop.frame is not self:
                 raise

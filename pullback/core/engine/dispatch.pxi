@@ -30,6 +30,11 @@ cdef bint is_plain(cls):
     return _PLAIN[cls]
 
 
+def is_plain_class(cls):
+    """Whether ops treat tensors of this class as they treat Tensor."""
+    return is_plain(cls)
+
+
 def disabled_torch_function(*args, **kwargs):
     """Set as `__torch_function__`: ops treat the subclass as a plain Tensor (`Parameter` does)."""
     raise TypeError("a class with __torch_function__ disabled takes no part in dispatch")
@@ -259,12 +264,73 @@ cdef object finished(Op op, PyObject** argv, object arrays, bint meta):
 
 cdef inline ndarray laid_out(Op op, PyObject** argv, ndarray a, bint meta):
     """A kernel's result in the layout that the op promises."""
+    if op.formats:
+        return formatted(op, argv, a, meta)
     if PyArray_IS_C_CONTIGUOUS(a) and op.layout == "C" or op.layout == "" or PyArray_NDIM(a) < 2 or meta:
         return a
     if op.layout == "C":
         return PyArray_NewCopy(a, NPY_CORDER)
     return ordered_like([(<Tensor>argv[op.tensor_params[k]]).array for k in range(op.ntensors)
                          if isinstance(<object>argv[op.tensor_params[k]], Tensor)], a)
+
+
+cdef ndarray formatted(Op op, PyObject** argv, ndarray a, bint meta):
+    """A result with the channels last, if a tensor with as many dims has them so, else contiguous.
+
+    Of a list, each one must.
+    """
+    cdef int k, d, nd = PyArray_NDIM(a)
+    cdef npy_intp steps[5]
+    cdef npy_intp size = PyArray_ITEMSIZE(a)
+    cdef ndarray laid
+    if nd == 4 or nd == 5:
+        for k in range(op.ntensors):
+            x = <object>argv[op.tensor_params[k]]
+            if isinstance(x, Tensor):
+                if channels_are_last((<Tensor>x).array, nd):
+                    break
+            elif type(x) is list or type(x) is tuple:
+                for item in x:
+                    if not isinstance(item, Tensor) or not channels_are_last((<Tensor>item).array, nd):
+                        break
+                else:
+                    break
+        else:
+            nd = 0
+    else:
+        nd = 0
+    if not nd:
+        return a if PyArray_IS_C_CONTIGUOUS(a) or meta else PyArray_NewCopy(a, NPY_CORDER)
+    for k in range(nd):
+        d = 1 if k == 0 else 0 if k == nd - 1 else nd - k
+        steps[d] = size
+        size *= max(PyArray_DIMS(a)[d], 1)
+    for d in range(nd):
+        if PyArray_DIMS(a)[d] > 1 and steps[d] != PyArray_STRIDES(a)[d]:
+            break
+    else:
+        return a
+    if meta:
+        return view_of(a, code_of(a), nd, PyArray_DIMS(a), steps, 0)
+    size //= PyArray_ITEMSIZE(a)
+    laid = view_of(empty(1, &size, code_of(a)), code_of(a), nd, PyArray_DIMS(a), steps, 0)
+    PyArray_CopyInto(laid, a)
+    return laid
+
+
+cdef bint channels_are_last(ndarray a, int nd) noexcept:
+    """Whether an array of so many dims lies in memory with the second dim as the fastest."""
+    cdef npy_intp least = 0
+    cdef int k, d
+    if PyArray_NDIM(a) != nd or PyArray_STRIDES(a)[1] == 0:
+        return False
+    for k in range(nd):
+        d = 1 if k == 0 else 0 if k == nd - 1 else nd - k
+        if PyArray_DIMS(a)[d] == 0 or PyArray_STRIDES(a)[d] < least or (
+                d == 0 and least == PyArray_STRIDES(a)[1]):
+            return False
+        least = PyArray_STRIDES(a)[d] * max(PyArray_DIMS(a)[d], 1)
+    return True
 
 
 cdef bint _any_meta(Op op, PyObject** argv) except -1:

@@ -107,7 +107,8 @@ cdef int give_hooked_grad(Node node, list grads, bint create_graph) except -1:
     give_grad(leaf, <Tensor>g, create_graph)
     if hooks is not None:
         for hook in tuple(hooks.accumulated.values()):
-            hook(leaf)
+            if hook(leaf) is not None:
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
         for hook in tuple(hooks.post.values()):
             hook((), given)
     return 0

@@ -85,7 +85,7 @@ cdef object finished_view(Op op, PyObject** argv, object outs):
         outs = tuple([view_tensor(op, source, <ndarray>a) for a in <tuple>outs])
     else:
         outs = view_tensor(op, source, <ndarray>outs)
-    if pb_thread.grad and not op.nondiff and requires(source):
+    if pb_thread.grad and not op.nondiff and requires(source) and not source.inference:
         record(op, argv, 1, outs)
     return outs
 
@@ -121,7 +121,7 @@ cdef Tensor view_tensor(Op op, Tensor source, ndarray a):
     """A view as a tensor: base, shared version counter, how it was made."""
     cdef Tensor t = wrap(a)
     t.meta, t.inference, t.storage = source.meta, source.inference, storage(source)
-    if op.nondiff:   # shares memory and nothing else, as `detach` does
+    if op.nondiff or source.inference:   # shares memory and nothing else, as `detach` does
         return t
     t.base = source.base if source.base is not None else source
     t.attr_version = t.storage.version
@@ -146,7 +146,7 @@ cdef Tensor indexed_view(Tensor t, object key):
     if not find_indexed(&g, PyArray_NDIM(a), PyArray_DIMS(a), steps_of(a, room), PyArray_ITEMSIZE(a), key):
         return None
     seen = view_tensor(_basic, t, show(&g, a))
-    if pb_thread.grad and requires(t):
+    if pb_thread.grad and requires(t) and not t.inference:
         parts = key if type(key) is tuple else (key,)
         if Ellipsis not in parts:
             parts = (*parts, Ellipsis)
@@ -285,12 +285,18 @@ def restructure(Op op, Tensor t, *args):
     return t
 
 
-cdef int check_writable(Tensor t, bint other_requires) except -1:
-    """Refuses a write that autograd could not follow: before anything is written."""
+cdef int check_inference(Tensor t) except -1:
+    """Refuses to write to a tensor of inference mode outside of it."""
     if t.inference and not pb_thread.inference:
         raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed."
                            "You can make a clone to get a normal tensor before doing inplace update."
                            "See https://github.com/pytorch/rfcs/pull/17 for more details.")
+    return 0
+
+
+cdef int check_writable(Tensor t, bint other_requires) except -1:
+    """Refuses a write that autograd could not follow: before anything is written."""
+    check_inference(t)
     if not pb_thread.grad:
         return 0
     if t.base is not None and (other_requires or requires(t)):
@@ -340,6 +346,15 @@ cdef bint self_overlaps(ndarray a):
     return False
 
 
+cdef int warn_expanded(Op op) except -1:
+    """The warning of an op that may write to an expanded tensor, since it writes the same everywhere."""
+    name = op.__name__ + "_"
+    warnings.warn(f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before "
+                  f"performing this operation. This also applies to advanced indexing e.g. {op.expanded}",
+                  UserWarning, stacklevel=2)
+    return 0
+
+
 cdef int check_alone(ndarray a) except -1:
     if self_overlaps(a):
         raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to "
@@ -349,12 +364,19 @@ cdef int check_alone(ndarray a) except -1:
 
 
 cdef int check_apart(ndarray out, ndarray a, bint may_be_one) except -1:
-    """Refuses to write over a part of an input; over all of it where element goes on element."""
-    if partly_overlaps(out, a) or (not may_be_one and PyArray_SIZE(a) and np.may_share_memory(out, a)):
+    """Refuses to write over a part of an input; over all of it unless that is read first."""
+    if partly_overlaps(out, a) or (not may_be_one and PyArray_SIZE(a) and _are_one(out, a)):
         raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to "
                            "tensor refer to a single memory location. Please clone() the tensor before "
                            "performing the operation.")
     return 0
+
+
+cdef bint _are_one(ndarray a, ndarray b):
+    """Whether two arrays are the same memory, whole."""
+    return PyArray_DATA(a) == PyArray_DATA(b) and (
+        a is b or PyArray_IS_C_CONTIGUOUS(a) and PyArray_IS_C_CONTIGUOUS(b) or
+        same_shape(a, b) and a.strides == b.strides)
 
 
 cdef bint partly_overlaps(ndarray a, ndarray b):
@@ -380,18 +402,27 @@ cdef object apply_inplace(Op op, PyObject** argv):
                         f"not {type(<object>first).__name__}")
     target = <Tensor>first
     cdef unsigned int need = needs(op, argv) if not op.nondiff and pb_thread.grad else 0
-    check_writable(target, need != 0)
+    if op.nondiff:
+        check_inference(target)
+    else:
+        check_writable(target, need != 0)
     if not target.meta:
         for i in range(1, op.ntensors):
             x = <object>argv[op.tensor_params[i]]
             if isinstance(x, Tensor) and (<Tensor>x).meta:
                 raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-    if op.random or not (op.writes is not None and op.ntensors == 1):
+    if op.expanded is not None:
+        if op.expanded and self_overlaps(target.array):
+            warn_expanded(op)
+    elif op.random or not (op.writes is not None and op.ntensors == 1 or op.overwrites and argv[1] == first):
         check_alone(target.array)
     for i in range(op.ntensors):
         x = <object>argv[op.tensor_params[i]]
         if isinstance(x, Tensor):
-            check_apart(target.array, (<Tensor>x).array, True)
+            check_apart(target.array, (<Tensor>x).array, i == 0 or not op.indexes)
+        elif op.indexes:
+            for item in _tensors_of(x):
+                check_apart(target.array, (<Tensor>item).array, False)
     if need and has_gradients(target.array):
         # The node is made before the write: what it saves is what went in. A rule that looks at the old
         # value of the target gets a copy of it.
@@ -473,6 +504,19 @@ cdef int check_castable(int given, int wanted) except -1:
     if given != wanted and not _dtypes.can_cast(DTYPES[given], DTYPES[wanted]):
         raise RuntimeError(f"result type {DTYPES[given].type_name} can't be cast to the desired output type "
                            f"{DTYPES[wanted].type_name}")
+    return 0
+
+
+cdef int check_out_dtype(Op op, int given, int wanted) except -1:
+    """Refuses an `out=` of another dtype, or where the op casts of one that the result is not cast to."""
+    return check_castable(given, wanted) if op.casts_out else check_same_dtype(given, wanted)
+
+
+cdef int check_same_dtype(int given, int wanted) except -1:
+    if given != wanted:
+        from pullback.core.dtype_names import C_NAMES
+        raise RuntimeError(f"Expected out tensor to have dtype {C_NAMES[DTYPES[given].name]}, but got "
+                           f"{C_NAMES[DTYPES[wanted].name]} instead")
     return 0
 
 
@@ -587,7 +631,8 @@ cdef object apply_out(Op op, PyObject** argv, object out):
     for x in outs:
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(x).__name__}")
-    if pb_thread.grad and not op.nondiff:
+    if pb_thread.grad and not op.nondiff and not (
+            op.elementwise and op.loops is not None and op.loops.out_code[<int>FLOAT32] == BOOL):
         if needs(op, argv):
             raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
                                "differentiation, but one of the arguments requires grad.")
@@ -596,12 +641,13 @@ cdef object apply_out(Op op, PyObject** argv, object out):
                                "differentiation, but one of the arguments requires grad.")
     cdef int before = pb_thread.grad, k
     for x in outs:
+        check_inference(<Tensor>x)
         check_alone((<Tensor>x).array)
         for k in range(op.ntensors):
             a = <object>argv[op.tensor_params[k]]
             for item in (a if isinstance(a, (list, tuple)) else (a,)):
                 if isinstance(item, Tensor):
-                    check_apart((<Tensor>x).array, (<Tensor>item).array, op.elementwise or not op.moves)
+                    check_apart((<Tensor>x).array, (<Tensor>item).array, not op.indexes)
     pb_thread.grad = 0
     try:
         results = apply(op, argv, None)
@@ -609,9 +655,9 @@ cdef object apply_out(Op op, PyObject** argv, object out):
         pb_thread.grad = before
     results = results if isinstance(results, tuple) else (results,)
     for x, r in zip(outs, results):
-        check_castable(code_of((<Tensor>r).array), code_of((<Tensor>x).array))
+        check_out_dtype(op, code_of((<Tensor>r).array), code_of((<Tensor>x).array))
     for x, r in zip(outs, results):
-        write_out(<Tensor>x, <Tensor>r)
+        write_out(<Tensor>x, <Tensor>r, True)
     return out
 
 
@@ -661,8 +707,13 @@ cdef object _tensors_of(object x):
     return [item for item in x if isinstance(item, Tensor)] if type(x) is list or type(x) is tuple else ()
 
 
-def write_out(Tensor t, Tensor result):
-    """Copies a result into an `out=` tensor; another shape resizes it, with a warning if it was not empty."""
+def write_out(Tensor t, Tensor result, bint casts=False):
+    """Copies a result into an `out=` tensor; another shape resizes it, with a warning if it was not empty.
+
+    RuntimeError for another dtype, unless it `casts`.
+    """
+    if not casts:
+        check_same_dtype(code_of(result.array), code_of(t.array))
     if (<object>t.array).shape != (<object>result.array).shape:
         if PyArray_SIZE(t.array):
             warnings.warn(

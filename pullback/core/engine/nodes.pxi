@@ -40,7 +40,7 @@ cdef inline void leave_live(Link* link) noexcept:
 
 
 cdef enum NodeKind:
-    NODE_OP, NODE_CUSTOM, NODE_ACCUMULATE
+    NODE_OP, NODE_CUSTOM, NODE_ACCUMULATE, NODE_FLAT
 
 cdef enum:
     NODE_DIMS = 4       # a shape of more dims stands in `Rare.outputs`
@@ -66,7 +66,7 @@ cdef class Node:
     # An op's node keeps what its rules name, see Op.nsaved: up to FIELDS values in these, more in a tuple in
     # `saved` (`saved_at`). A custom node has in `custom` a function (node, grads) -> gradients of the inputs,
     # in `saved` its name, or what it saves. An accumulator has in `saved` the leaf's array, in `custom` a
-    # weak reference to the leaf.
+    # weak reference to the leaf. A node of a flat slope has its name in `saved`.
     cdef Rare rare                     # what few nodes have
     cdef object __weakref__
     cdef Link link
@@ -151,7 +151,7 @@ cdef class Node:
         """The name PyTorch gives the node, such as "MulBackward0"."""
         if self.kind == NODE_ACCUMULATE:
             return "torch::autograd::AccumulateGrad"
-        if self.kind == NODE_CUSTOM:
+        if self.kind == NODE_CUSTOM or self.kind == NODE_FLAT:
             return self.saved if type(self.saved) is str else type(self).__name__
         if self.written and self.op.written_name is not None:
             return self.op.written_name
@@ -207,6 +207,8 @@ cdef class Node:
 
     def __call__(self, *grads):
         """Runs the node alone: the gradients of its inputs, given those of its outputs."""
+        if len(grads) != self.noutputs and self.kind != NODE_CUSTOM:
+            raise TypeError(f"expected {self.noutputs} arguments, got {len(grads)} instead")
         results = run_node(self, list(grads), _all_needed(self))
         return results[0] if len(results) == 1 else tuple(results)
 
@@ -298,15 +300,22 @@ cdef Node seen(Node node):
 
 
 cdef object _variant_name(Node node):
+    values = parameters_of(node)
+    rule = node.op.name_rule
+    return values[rule] if isinstance(rule, str) else rule(values)
+
+
+cdef dict parameters_of(Node node):
+    """What the name of a node may depend on, see `Op.variant`."""
     op = node.op
     cdef int i
-    values = {"written": node.written,
+    cdef dict values = {"written": node.written,
               "numbers": [op.params[op.tensor_params[i]] for i in range(op.ntensors)
                           if (node.by_number >> i) & 1]}
     for i in range(op.nsaved):
         if op.saved_kind[i] == SAVE_PARAM:
             values[op.saved_names[i]] = saved_at(node, i)
-    return values[op.name_rule] if isinstance(op.name_rule, str) else op.name_rule(values)
+    return values
 
 
 cdef str short_name(Node node):

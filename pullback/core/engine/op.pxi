@@ -75,10 +75,16 @@ cdef class Op:
     # One that `chooses` is elementwise, and its first input a bool, whatever the dtype of the others.
     # `symbol` is the operator's behind it, as errors of unsupported operands show it. `shown_as` gives
     # PyTorch's names of saved values, where they differ: {"other": "exponent"}.
+    # One that `casts_out` writes to an `out=` of another dtype, as elementwise ones do unless they say that
+    # they do not; others refuse it. Of one that `indexes`, results may not be written over any input. One
+    # that is given what is said of it for `expanded` tensors may write to them; it warns if it is not empty.
     # For transforms: `batch` names a general batching rule (transforms/batching/rules.py); of `all_dims`, no
     # dim means all of them; one that `overwrites` forgets its first input; `factors` are the two parameters
     # of which it is the matrix product; `piecewise` says that it is piecewise linear in its tensors, and
     # `series_rule` pushes power series through it (ops/shared/series.py).
+    # A `flat_slope` is constant by pieces, but part of the graph where a pass is recorded: its derivative is
+    # zero, and not unknown. It is True, the name of the node that says so, or a function of the static
+    # parameters that a node saved, which says either: NOTE [Flat slopes] in rules.pxi.
 
     cdef readonly str name            # unique, snake_case
     cdef public str __name__          # what users call it
@@ -91,14 +97,17 @@ cdef class Op:
     cdef readonly str written_name    # that of a node whose op wrote into its first input, None if the same
     cdef object name_rule             # see `variant`
     cdef readonly bint elementwise, linear, multilinear, view, multi_view, nondiff, moves, random
-    cdef readonly bint takes_half, all_dims, overwrites, piecewise, chooses, wide_numbers
+    cdef readonly bint takes_half, all_dims, overwrites, piecewise, chooses, wide_numbers, casts_out
+    cdef readonly bint indexes
     cdef readonly tuple factors
-    cdef readonly object series_rule
+    cdef readonly object series_rule, flat_slope, expanded
     cdef bint swapped                 # the loop takes the second input first: the op of a reflected operator
     cdef readonly str symbol
     cdef readonly dict shown_as
     cdef readonly str writes          # the order of the copy that a writing kernel gets, or None
-    cdef readonly str layout          # of new results: "C" contiguous, "K" as the inputs, "" as made
+    cdef readonly str layout          # of new results: "C" contiguous, "K" as the inputs, "" as made, "F" in
+                                      # the memory format of the inputs
+    cdef bint formats                 # that is "F"
     cdef public object jvp_rule, meta_rule, prepare_rule
     cdef readonly object batch_rule   # a function, the name of a general rule, or None where one is derived
     cdef readonly list rules          # one Rule or None for each tensor parameter
@@ -113,6 +122,7 @@ cdef class Op:
     cdef public tuple forms           # functions with the signatures of its calls, itself if empty: what
                                       # comes first is then to be a tensor, or it is refused in their words
     cdef public bint number_first     # one of its forms begins with a number
+    cdef public object rescue         # as a Function's
     cdef public object check_bools    # called with the operands if one of them is a bool; may raise
     cdef int nparams, ntensors, size_param, first_required
     cdef int tensor_params[MAX_PARAMS]
@@ -132,7 +142,8 @@ cdef class Op:
                  bint random=False, bint takes_half=False, bint swapped=False, str layout=None,
                  str symbol=None, dict shown_as=None, doc=None, str batch=None, bint all_dims=False,
                  bint overwrites=False, bint piecewise=False, str factors="",
-                 object series=None, str lookup="plan", bint chooses=False, bint wide_numbers=False):
+                 object series=None, str lookup="plan", bint chooses=False, bint wide_numbers=False,
+                 object flat_slope=None, object casts_out=None, str expanded=None):
         self.vectorcall = <void*>call_op
         self.name = name
         self.__name__ = public_name or name
@@ -159,7 +170,11 @@ cdef class Op:
         self.chooses = chooses
         self.factors = tuple(factors.split())
         self.series_rule = series
+        self.flat_slope = flat_slope
+        self.casts_out, self.expanded = elementwise if casts_out is None else casts_out, expanded
+        self.indexes = name == "cat" or "index" in params or "indices" in params
         self.layout = layout if layout is not None else "" if elementwise or self.moves else "C"
+        self.formats = self.layout == "F"
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
         self.allowed = 0xFFFFFFFF
         if allowed is not None:
@@ -422,6 +437,14 @@ cdef object call_op(object callee, PyObject** args, size_t nargsf, PyObject* nam
     """An op called from Python, by the protocol that hands over plain pointers."""
     cdef Op op = <Op>callee
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf)
+    if op.rescue is not None:
+        try:
+            return call_bound(op, args, given, names, None)
+        except TypeError:
+            value = op.rescue(as_tuple(args, given), _keywords(args + given, names))
+            if value is NotImplemented:
+                raise
+            return value
     if op.forms is not None and given and type(<object>args[0]) is not Tensor:
         check_first(op, op.number_first, args, given, names)
     return call_bound(op, args, given, names, None)
@@ -503,7 +526,7 @@ cdef tuple as_tuple(PyObject** argv, Py_ssize_t n):
 
 
 ALIASES = {"input": "self", "axis": "dim", "keepdims": "keepdim", "x1": "self", "x2": "other", "x": "self",
-           "axis0": "dim0", "axis1": "dim1"}
+           "a": "self", "axis0": "dim0", "axis1": "dim1"}
 """Keyword names that PyTorch accepts for ours: its own `input`, and NumPy's."""
 
 REGISTRY = {}
@@ -598,7 +621,6 @@ def _find_function(name):
 cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObject* names):
     cdef Function function = <Function>callee
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
-    cdef PyObject* argv[MAX_PARAMS]
     cdef object value
     if function.quick != NULL and unfollowed() and _dtypes._Defaults.device is CPU:
         value = function.quick(function, args, given, names)
@@ -612,24 +634,53 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
             operands = as_tuple(args, given)
             keywords = _keywords(args + given, names)
             return torch_function(function, operands + tuple(keywords.values()), operands, keywords)
-    if function.in_place:
-        if type(function.__wrapped__) is Op:
-            return call_bound(<Op>function.__wrapped__, args, given, names, _IN_PLACE)
-        if names == NULL and given < MAX_PARAMS:
-            for i in range(given):
-                argv[i] = args[i]
-            argv[given] = <PyObject*>_IN_PLACE
-            return call_wrapped(function, argv, given, <PyObject*>_ONLY_OUT)
-        return function.__wrapped__(*as_tuple(args, given), out=_IN_PLACE, **_keywords(args + given, names))
-    if function.rescue is None:
-        return call_wrapped(function, args, nargsf, names)
+    if function.rescue is None and (names == NULL or not function.composite):
+        return call_in_place(function, args, given, names) if function.in_place else (
+            call_wrapped(function, args, nargsf, names))
     try:
-        return call_wrapped(function, args, nargsf, names)
+        return call_in_place(function, args, given, names) if function.in_place else (
+            call_wrapped(function, args, nargsf, names))
     except TypeError:
-        value = function.rescue(as_tuple(args, given), _keywords(args + given, names))
+        operands, keywords = as_tuple(args, given), _keywords(args + given, names)
+        value = NotImplemented
+        if names != NULL and function.composite:
+            value = call_by_our_names(function, operands, keywords)
+        if value is NotImplemented and function.rescue is not None:
+            value = function.rescue(operands, keywords)
         if value is NotImplemented:
             raise
         return value
+
+
+cdef object call_in_place(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """What a Function stands around, with the result written into the first argument."""
+    cdef PyObject* argv[MAX_PARAMS]
+    cdef Py_ssize_t i
+    if type(function.__wrapped__) is Op:
+        return call_bound(<Op>function.__wrapped__, args, given, names, _IN_PLACE)
+    if names == NULL and given < MAX_PARAMS:
+        for i in range(given):
+            argv[i] = args[i]
+        argv[given] = <PyObject*>_IN_PLACE
+        return call_wrapped(function, argv, given, <PyObject*>_ONLY_OUT)
+    return function.__wrapped__(*as_tuple(args, given), out=_IN_PLACE, **_keywords(args + given, names))
+
+
+cdef object call_by_our_names(Function function, tuple args, dict keywords):
+    """A composite that was called by NumPy's names of its arguments; NotImplemented if that is not so."""
+    code = function.__wrapped__.__code__
+    known = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+    renamed = {}
+    for name, value in keywords.items():
+        if name not in known:
+            name = ALIASES.get(name, name)
+            name = "input" if name == "self" and "input" in known else name
+        renamed[name] = value
+    if len(renamed) < len(keywords) or renamed.keys() == keywords.keys() or not set(known) >= renamed.keys():
+        return NotImplemented
+    if function.in_place:
+        renamed["out"] = _IN_PLACE
+    return function.__wrapped__(*args, **renamed)
 
 
 cdef inline object call_wrapped(Function function, PyObject** args, size_t nargsf, PyObject* names):

@@ -181,6 +181,7 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
     if op.promotion == PROMOTE_FLOAT and KIND[code] < KIND_FLOAT:
         code = default_float
     if not (op.allowed >> code) & 1:
+        _check_broadcast([(<Tensor>argv[i]).array for i in range(n) if isinstance(<object>argv[i], Tensor)])
         _refuse(op, code)
     if op.loops is None:
         op._resolve()

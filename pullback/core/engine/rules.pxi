@@ -7,8 +7,9 @@
 #
 # From other parts: Op, Rule, FROM_G, FROM_G_INDEX, FROM_GRADS, FROM_NEEDS, FROM_NODE, MAX_PARAMS, SAVE_PARAM,
 # SAVE_RESULT, SAVE_RESULTS, SAVE_TENSOR (op.pxi); Hooks, Node, hooks_if, seen, NODE_ACCUMULATE, NODE_CUSTOM,
-# NODE_DIMS, NODE_OP (nodes.pxi); leaf_of, saved_at, set_saved, shelve_saved, unpack (saved.pxi); Tensor,
-# _add, binary, conj, _mul, _ops, wrap (tensor.pxi); give_grad, only_numbers, unwatched (gradients.pxi);
+# NODE_DIMS, NODE_FLAT, NODE_OP, parameters_of, sequence (nodes.pxi); leaf_of, saved_at, set_saved,
+# shelve_saved, unpack (saved.pxi); Tensor, _add, binary, conj, detached, _mul, _ops, wrap (tensor.pxi);
+# history (dispatch.pxi); give_grad, only_numbers, unwatched (gradients.pxi);
 # by_tape, may_tape (tapes.pxi); anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
 
 cdef inline unsigned int edge_bit(int edge) noexcept:
@@ -142,7 +143,51 @@ cdef list compute_gradients(Node node, list grads, unsigned int wanted):
     if node.kind == NODE_ACCUMULATE:
         give_grad(leaf_of(node), <Tensor>grads[0], pb_thread.grad)
         return []
-    return op_gradients(node, grads, wanted)
+    if node.kind == NODE_FLAT:
+        return [grads[0]] + [None] * (node.nedges - 1)   # what the Task makes of these: zeros
+    results = op_gradients(node, grads, wanted)
+    if node.op.flat_slope is not None and pb_thread.grad and not pb_thread.level:
+        shown = node.op.flat_slope
+        shown = shown(parameters_of(node)) if callable(shown) else shown
+        if shown is True:
+            shown = f"{node.name()[:-1]}Backward0"
+        for i in range(len(results)):
+            if shown and results[i] is not None:
+                results[i] = with_flat_slope(node, <Tensor>results[i], shown)
+    return results
+
+
+# NOTE [Flat slopes]
+#
+# The gradient of `relu` is g times a slope of zeros and ones, whose own derivative is zero. If a recorded
+# pass left it at that, the gradient would have no history where g has none, and asking for second
+# derivatives would be an error: here and there, by what else the function is made of. So in a recorded pass
+# each gradient of such an op gets a node on top of its history, with edges to the op's inputs, too. What goes
+# along these is zero, and no tensor: a slot is marked (`Slot.zero`), what has nothing else passes the mark on
+# without calling a rule, and only who asked for the gradient gets zeros.
+
+cdef Tensor with_flat_slope(Node node, Tensor g, str shown):
+    """A gradient that `node` gave, as a function of the node's inputs with derivative zero."""
+    cdef Tensor held = detached(g)
+    cdef Node top = Node.__new__(Node)
+    cdef Node source
+    cdef int i, index = 0
+    global sequence
+    top.kind, top.saved = NODE_FLAT, shown
+    source = history(g, &index)
+    top.add_edge(source, index)
+    for i in range(node.nedges):
+        source = node.edge(i, &index)
+        if source is not None:
+            top.add_edge(source, index)
+    sequence += 1
+    top.seq = sequence
+    top.describe(held.array)
+    top.by_number = held.meta
+    if anomaly:
+        _anomaly.note(top)
+    held.node = top
+    return held
 
 
 cdef list replaced(hook, list values, tuple args):

@@ -7,10 +7,10 @@
 # (`call_rule`), bring what they return into shape (`fit`), add it up (`accumulate`), and say so to the node
 # that waits for it (`one_less`). A leaf ends it: `finish_leaf`, and `give_grad` in gradients.pxi.
 #
-# From other parts: hooks_if, Node, NODE_ACCUMULATE, NODE_CUSTOM, NODE_OP (nodes.pxi); leaf_of (saved.pxi);
-# _add, binary, Tensor (tensor.pxi); call_rule, edge_bit, few_things, fit, release, run_node, tensor_hooks
-# (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); unsure (tapes.pxi); anomaly,
-# pb_thread (_engine.pyx).
+# From other parts: hooks_if, Node, NODE_ACCUMULATE, NODE_CUSTOM, NODE_FLAT, NODE_OP (nodes.pxi); leaf_of
+# (saved.pxi); _add, binary, _ops, Tensor (tensor.pxi); call_rule, edge_bit, few_things, fit, release,
+# run_node, tensor_hooks (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); unsure
+# (tapes.pxi); anomaly, pb_thread (_engine.pyx).
 
 cdef struct Slot:
     PyObject* node      # borrowed: the list of roots or an edge of another node holds it
@@ -18,6 +18,7 @@ cdef struct Slot:
     int waiting         # how many nodes that feed this one have not run yet
     flag needed         # run it, or only pass it by on the way to nothing
     flag captured       # the caller asked for its gradient
+    char zero           # a zero came that is no tensor: NOTE [Flat slopes] in rules.pxi; 2 on meta
 
 
 cdef Py_ssize_t passes_begun = 0
@@ -104,6 +105,7 @@ cdef class Task:
         self.slots[slot].waiting = 0
         self.slots[slot].needed = True
         self.slots[slot].captured = False
+        self.slots[slot].zero = 0
         if self.alone:
             node.slot = slot
         else:
@@ -336,7 +338,8 @@ cdef class Task:
         """Whether a node is an op of one output and few inputs, without hooks, and has a gradient."""
         return (node.kind == NODE_OP and (node.rare is None or few_things(node)) and node.op.joint is None
                 and self.slots[slot].buffer != NULL and self.slots[slot].needed
-                and not self.slots[slot].captured and node.nedges == node.op.ntensors and not anomaly)
+                and not self.slots[slot].captured and node.nedges == node.op.ntensors and not anomaly
+                and not (self.create_graph and node.op.flat_slope is not None))
 
     cdef int step_plain(self, int slot, Node node) except -1:
         """Runs such a node: each rule as its turn comes, no list in between."""
@@ -369,10 +372,16 @@ cdef class Task:
         cdef object buffer = self.take_buffer(slot)
         cdef bint hooked = hooks_if(node) is not None
         cdef list grads
-        if not self.wants(slot) or (buffer is None and node.kind != NODE_CUSTOM and not hooked):
+        cdef int i
+        cdef char zero = self.slots[slot].zero if buffer is None else 0
+        if not self.wants(slot) or (buffer is None and node.kind != NODE_CUSTOM and not hooked and not zero):
             return self.pass_by(node)
+        if zero and node.kind != NODE_CUSTOM and not hooked and not self.slots[slot].captured:
+            return self.pass_by(node, zero)
         if node.noutputs <= 1:
-            grads = [buffer]
+            grads = [zeros_of(node, 0, zero) if zero else buffer]
+        elif zero:
+            grads = [zeros_of(node, i, zero) for i in range(node.noutputs)]
         else:
             grads = buffer if buffer is not None else [None] * node.noutputs
         buffer = None   # so that the list's reference is the only one
@@ -396,6 +405,8 @@ cdef class Task:
                 continue
             child = self.find(source)
             result = results[i] if i < len(results) else None
+            if node.kind == NODE_FLAT and i and self.wants(child):
+                self.slots[child].zero = 1 + (node.by_number > 0)
             if result is not None and self.wants(child):
                 results[i] = None
                 self.accumulate(child, index, fit(source, index, result, node, i))
@@ -415,13 +426,14 @@ cdef class Task:
                 mask |= edge_bit(i)
         return mask
 
-    cdef int pass_by(self, Node node) except -1:
-        """Nothing to run: its inputs wait for one node less."""
+    cdef int pass_by(self, Node node, char zero=0) except -1:
+        """Nothing to run: its inputs wait for one node less, and may get the mark of a zero."""
         cdef int i, index = 0, child
         for i in range(node.nedges):
             source = node.edge(i, &index)
             if source is not None:
                 child = self.find(source)
+                self.slots[child].zero |= zero
                 self.one_less(child)
         return 0
 
@@ -434,6 +446,8 @@ cdef class Task:
         """An accumulator's turn: hooks, capture, and the sum into `.grad`."""
         cdef object g = self.take_buffer(slot)
         cdef list grads
+        if g is None and self.slots[slot].zero and self.wants(slot):
+            g = zeros_of(node, 0, self.slots[slot].zero)
         if g is None:
             return 0
         if hooks_if(node) is None and not self.slots[slot].captured and self.slots[slot].needed:
@@ -446,3 +460,11 @@ cdef class Task:
         if not self.slots[slot].needed or grads[0] is None:
             return 0
         return give_hooked_grad(node, grads, self.create_graph)
+
+
+cdef object zeros_of(Node node, int i, char zero):
+    """The gradient of an output that is zero, as a tensor: on meta where the mark says so."""
+    meta = node.output_meta(i)
+    if meta is None:
+        return None
+    return _ops.zeros(meta[0], dtype=DTYPES[meta[1]], device="meta" if zero > 1 else None)

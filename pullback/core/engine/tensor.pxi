@@ -171,6 +171,8 @@ cdef class Tensor:
         return binary(_div, self, other)
 
     def __rtruediv__(self, other):
+        if isinstance(other, np.ndarray):
+            other = _as_operand(other)
         return _ops.rdiv(self, other) if is_operand(other) else NotImplemented
 
     def __pow__(self, other, modulo):
@@ -278,12 +280,14 @@ cdef class Tensor:
         return inplace_binary(_div, self, other)
 
     def __ifloordiv__(self, other):
-        return _ops.floor_divide(self, other, out=_IN_PLACE)
+        return _ops.floor_divide(self, other, out=_IN_PLACE) if is_operand(other) else NotImplemented
 
     def __imod__(self, other):
-        return _ops.remainder(self, other, out=_IN_PLACE)
+        return _ops.remainder(self, other, out=_IN_PLACE) if is_operand(other) else NotImplemented
 
     def __ipow__(self, other):
+        if not is_operand(other):
+            return NotImplemented
         return dispatch_tuple(_pow if isinstance(other, Tensor) else _pow_number, (self, other), _IN_PLACE)
 
     def __iand__(self, other):
@@ -296,10 +300,10 @@ cdef class Tensor:
         return inplace_binary(_operators["bitwise_xor"], self, other)
 
     def __ilshift__(self, other):
-        return _ops.bitwise_left_shift(self, other, out=_IN_PLACE)
+        return _ops.bitwise_left_shift(self, other, out=_IN_PLACE) if is_operand(other) else NotImplemented
 
     def __irshift__(self, other):
-        return _ops.bitwise_right_shift(self, other, out=_IN_PLACE)
+        return _ops.bitwise_right_shift(self, other, out=_IN_PLACE) if is_operand(other) else NotImplemented
 
     def __getitem__(self, key):
         seen = indexed_view(self, key) if type(self) is Tensor and unfollowed() else None

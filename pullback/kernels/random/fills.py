@@ -141,7 +141,7 @@ def any_integer(out: np.ndarray, generator: Generator) -> None:
     """Fill with integers from 0 to the largest of the dtype; of a float, to 2**digits."""
     if out.size:
         name = require(out, NUMBERS, "random_kernel_cpu")
-        generators.integers(out, generator, 0, _last(name) + 1, name in ("int64", "float64"))
+        generators.integers(out, generator, 0, last_exact(name) + 1, name in ("int64", "float64"))
 
 
 def randint(out: np.ndarray, generator: Generator, low: int, high: int | None = None) -> None:
@@ -166,7 +166,8 @@ def _whole_range(out: np.ndarray, generator: Generator) -> None:
         generators.integers(out, generator, 0, 2**64, True)
 
 
-def _last(name: str) -> int:
+def last_exact(name: str) -> int:
+    """The last integer up to which a dtype has all."""
     return 1 << DIGITS[name] if name in FLOATS else int(LARGEST[name])
 
 
@@ -176,7 +177,7 @@ def _range(out: np.ndarray, low: int, high: int | None) -> tuple[int, int]:
     if high is None:
         if name in COMPLEX:
             raise RuntimeError("random_from_to_impl handles only integral, floating-point and boolean types")
-        end = (-1 if name == "uint64" else _last(name)) + 1
+        end = (-1 if name == "uint64" else last_exact(name)) + 1
         if name in FLOATS:
             low = _first_in(dtype, low)
             if low >= end - 1:

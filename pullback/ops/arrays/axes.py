@@ -285,6 +285,10 @@ def adjoint(input: Tensor) -> Tensor:
     tensor([[1.-2.j],
             [3.-0.j]])
     """
+    if input.ndim == 1:
+        raise RuntimeError(
+            "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor."
+        )
     return magnitude_and_sign.conj(transpose(input, -2, -1))
 
 

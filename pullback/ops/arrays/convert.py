@@ -95,8 +95,19 @@ def _sequence_array(data: Any, kind: Dtype | None) -> Array:
         kinds = _leaf_types(data, set())
         if kinds <= _NUMBER_TYPES:
             return _packed(data, _python_dtype(kinds) if kind is None else kind)
+    else:
+        _check_readable(data)
     inferred = _inferred(data)
     return _packed(_python_numbers(data), inferred if kind is None else kind)
+
+
+def _check_readable(data: Any) -> None:
+    """ValueError for a sequence of the user's that does not give its items."""
+    try:
+        for _ in data:
+            break
+    except Exception:
+        raise ValueError(f"could not determine the shape of object type '{type(data).__name__}'") from None
 
 
 def _packed(data: Any, kind: Dtype) -> Array:

@@ -63,6 +63,10 @@ _KNOWN = frozenset(FormatOptions.__annotations__)
 _PYTHON_TYPES = {float: float64, int: int64, bool: bool_, complex: complex128}
 
 
+MAX_DIMS = 64
+"""NumPy's."""
+
+
 # ------------------------------------------------------------------------------------- arguments
 
 
@@ -82,6 +86,8 @@ def shape_of(name: str, size: Any) -> Sequence[int]:
     """
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = size[0]
+    if len(size) > MAX_DIMS:
+        raise RuntimeError(f"only tensors with up to {MAX_DIMS} dims are supported")
     for n in size:
         if type(n) is not int:
             return _shape_of(name, size)
@@ -296,7 +302,7 @@ def _fill_maker(value: Any, kind: Dtype) -> Make:
 
 def _fill_value(name: str, value: Any) -> Any:
     """A fill value as a Python number; a 0-dim tensor gives its element."""
-    if isinstance(value, Tensor) and value.ndim == 0:
+    if isinstance(value, Tensor) and value.ndim == 0 and not value.requires_grad:
         value = value.item()
     if number_dtype(value) is None:
         kind = type(value).__name__

@@ -98,7 +98,7 @@ def _rolled(self: Array, shifts: Any, dims: Any) -> Pieces:
 def _checked_roll(self: Array, shifts: Any, dims: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shifts and dims, counted from the front; no dims for the flattened tensor."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
@@ -359,7 +359,7 @@ triu.vjp(self=lambda g, diagonal: triu(g, diagonal))
 # ------------------------------------------------------------------------------------- borders
 
 
-@op(places="t", moves=True, linear=True)
+@op(places="t", moves=True, linear=True, layout="F")
 def constant_pad_nd(self: Array, pad: Sequence[int], value: Number = 0) -> Array:
     """`self` with a border of `value`; negative widths cut.
 

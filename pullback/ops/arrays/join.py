@@ -42,7 +42,9 @@ MANY = 32
 def _joined(tensors: Arrays, dim: int, new: bool) -> Array:
     """Arrays one behind the other along a dim, or along a `new` one."""
     kinds = dict.fromkeys([a.dtype for a in tensors])  # of long lists most often one
-    kept = [a for a in tensors if new or a.shape != (0,)] or tensors[:1]
+    kept = [a for a in tensors if new or a.shape != (0,)]
+    if not kept:
+        kept, dim = list(tensors[:1]), 0
     if len(kinds) > 1:
         kind = _common_dtype([from_numpy_dtype(k) for k in kinds]).numpy
         kept = [a.astype(kind, copy=False) for a in kept]
@@ -70,7 +72,14 @@ def _plan_joined(tensors: list[Spec], dim: int, new: bool) -> Plan:
     return pieces_plan(result, Pieces(shape, copies), len(tensors))
 
 
-@op(places="t", aliases=("torch.concat", "torch.concatenate"), moves=True, linear=True)
+@op(
+    places="t",
+    aliases=("torch.concat", "torch.concatenate"),
+    moves=True,
+    linear=True,
+    layout="F",
+    casts_out=True,
+)
 def cat(tensors: Arrays, dim: int = 0) -> Array:
     """The tensors joined along a dimension, in the dtype they promote to.
 
@@ -88,7 +97,9 @@ def _in_a_row(tensors: list[Spec], dim: int) -> tuple[int, Size]:
     """The dimension, counted from the front, and the shape; RuntimeError if shapes cannot be joined."""
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    kept = [t for t in tensors if t.shape != (0,)] or tensors[:1]
+    kept = [t for t in tensors if t.shape != (0,)]
+    if not kept:
+        return 0, (0,)  # whatever the dim
     for index, t in enumerate(kept):
         if not t.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {index}) cannot be concatenated")
@@ -129,7 +140,7 @@ def _cat_batch(level: Any, op: Op, tensors: Any, dim: int) -> Any:
     return level.wrap(op([level.front(x) for x in kept], shifted(dim, max(x.ndim for x in kept))))
 
 
-@op(places="t", moves=True, linear=True)
+@op(places="t", moves=True, linear=True, casts_out=True)
 def stack(tensors: Arrays, dim: int = 0) -> Array:
     """Tensors of one shape along a new dimension, in the dtype they promote to.
 
@@ -311,6 +322,8 @@ def block_diag(*tensors: Tensor) -> Tensor:
     tensor([[1, 2, 0],
             [0, 0, 3]])
     """
+    if not tensors:
+        return ops.empty(1, 0)
     for index, t in enumerate(tensors):
         if t.ndim > 2:
             raise RuntimeError(
@@ -336,7 +349,11 @@ def meshgrid(*tensors: Tensor, indexing: str | None = None) -> tuple[Tensor, ...
         warn("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.")
     elif indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    if not listed:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
     for t in listed:
+        if t.dtype is not listed[0].dtype:
+            raise RuntimeError("meshgrid expects all tensors to have the same dtype")
         if t.ndim > 1:
             raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t!r}")
     dims = list(range(len(listed)))

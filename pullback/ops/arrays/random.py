@@ -14,7 +14,8 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from pullback.core._engine import Tensor, from_array, levels, unrecordable
+from pullback import ops
+from pullback.core._engine import Tensor, from_array, levels, unrecordable, write_out
 from pullback.core.dtypes import as_device, from_numpy_dtype, get_default_dtype, int64, uint8
 from pullback.core.dtypes import device as Device
 from pullback.core.meta import meta_array, meta_broadcast
@@ -195,6 +196,11 @@ def _new_random(name: str, options: Any, kind: Any, shape: Sequence[int], make: 
     """A new tensor of drawn numbers. Under a transform the drawing is an op, which it may repeat."""
     if not levels():
         return created(name, options, kind, shape, make)
+    if options.get("out") is not None and any(hasattr(level, "randomness") for level in levels()):
+        raise RuntimeError(
+            f"Batching rule not implemented for aten::{name}.out; the fallback path doesn't work on out= or "
+            "view ops."
+        )
     model = created(name, {**options, "requires_grad": False}, kind, shape, np.empty)
     return finished(_drawn_fill(model, make), options.get("requires_grad", False))
 
@@ -316,8 +322,9 @@ def randperm(n: int, **options: Unpack[RandomOptions]) -> Tensor:
                 f"\"randperm\" not implemented for '{from_numpy_dtype(dtype).type_name}'"
             )
         order = samples.randperm(n, generator)
-        if n and dtype.kind in "iu" and n > np.iinfo(dtype).max:
-            raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
+        if dtype.itemsize < 8 and n - 1 > (largest := fills.last_exact(from_numpy_dtype(dtype).name)):
+            kind = from_numpy_dtype(dtype).type_name
+            raise RuntimeError(f"n cannot be greater than {largest + 1} for {kind} type.")
         return order.astype(dtype, copy=False)
 
     return _new_random("randperm", options, int64, (n,), make)
@@ -560,6 +567,9 @@ def bernoulli_of(
     >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
+    if out is not None and out.dtype is not input.dtype:
+        drawn = bernoulli_of(input, p, generator=generator)
+        return write_out(out, drawn.detach(), True)
     if p is None:
         return _bernoulli_each(input, generator, out=out)
     return _bernoulli_fill(input, p, generator, out=out)
@@ -665,6 +675,15 @@ def multinomial(
     """
     source = default_generator if generator is None else generator
     return samples.multinomial(self, num_samples, replacement, source)
+
+
+@multinomial.batch
+def _multinomial_batch(level: Any, op: Any, self: Any, *rest: Any) -> Any:
+    """All rows of all samples, one after the other."""
+    weights = level.front(self)
+    rows = weights if self.ndim < 2 else ops.reshape(weights, (-1, weights.shape[-1]))
+    drawn = op(rows, *rest)
+    return level.wrap(ops.reshape(drawn, (*weights.shape[:-1], drawn.shape[-1])))
 
 
 multinomial.meta(lambda self, count, *rest: meta_array((*self.shape[:-1], count), np.dtype(np.int64)))

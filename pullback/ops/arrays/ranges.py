@@ -9,6 +9,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, levels, spread
+from pullback.core.dtype_names import C_NAMES
 from pullback.core.dtypes import device, get_default_dtype, int64, layout, number_dtype
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
@@ -276,6 +277,14 @@ def logspace(
         return batched
     first, last = _end_points("logspace", start, end)
     kind, target = _spread_kind("logspace", options, first, last)
+    if (isinstance(base, complex) and not target.is_complex) or (
+        target.kind in "buif" and (isinstance(first, complex) or isinstance(last, complex))
+    ):
+        inferred = get_default_dtype().to_complex()
+        raise RuntimeError(
+            f"torch.logspace(): inferred dtype {C_NAMES[inferred.name]} can't be safely cast to passed dtype "
+            f"{target.type_name}"
+        )
     if target.kind in "ui":
         first, last = int(first), int(last)
 

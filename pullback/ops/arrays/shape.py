@@ -131,7 +131,7 @@ def _reshape_alias(self: Spec, size: tuple[int, ...]) -> Spec:
 _reshape_alias.vjp(self=lambda g, self_shape: ops.reshape(g, self_shape))
 
 
-@op(places="", moves=True, linear=True)
+@op(places="", moves=True, linear=True, casts_out=True)
 def unsafe_view(self: Array, size: tuple[int, ...]) -> Array:
     """`self` with another shape, a copy if need be, but no view: for results that nobody else holds."""
     return self.reshape(size)
@@ -516,8 +516,8 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 
 @function(places="t")
-def broadcast_tensors(*tensors: Tensor) -> list[Tensor]:
-    """Each tensor expanded to the shape of all, a list of views.
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Each tensor expanded to the shape of all, a tuple of views.
 
     RuntimeError if the shapes do not fit.
 
@@ -527,7 +527,7 @@ def broadcast_tensors(*tensors: Tensor) -> list[Tensor]:
     """
     listed = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
     shape = common_shape(*(t.shape for t in listed))
-    return [t if t.shape == shape else expand(t, shape) for t in listed]
+    return tuple([t if t.shape == shape else expand(t, shape) for t in listed])
 
 
 @function(places="t")

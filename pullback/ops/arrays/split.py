@@ -15,6 +15,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor
 from pullback.core._plans import Spec
+from pullback.core.dtypes import int64
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
@@ -238,6 +239,11 @@ def tensor_split(
     dim = wrap_dim(dim, input.ndim)
     n = input.shape[dim]
     if isinstance(cuts, Tensor):
+        if cuts.dtype is not int64:
+            raise RuntimeError(
+                f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got "
+                f"{cuts.dtype.type_name}"
+            )
         cuts = cuts.tolist()
     if isinstance(cuts, int):
         if cuts <= 0:

@@ -23,7 +23,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import SURFACE, function, op
 from pullback.core.strides import (
-    contiguous_strides,
+    format_of,
     has_format,
     is_dense,
     preserved_strides,
@@ -592,23 +592,26 @@ def keep_grad(g: Tensor) -> Tensor:
     return clone(g)
 
 
-def _resize(input: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Gives a tensor another shape, contiguous, in its storage or in a new and larger one."""
+def _resize(input: Tensor, size: tuple[int, ...], wanted: Any) -> Tensor:
+    """Gives a tensor another shape, in a memory format, in its storage or in a new and larger one."""
     if input.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
     array = input._array
-    if tuple(size) == array.shape:
+    steps = strides_for(size, wanted)
+    if tuple(size) == array.shape and wanted is contiguous_format:
         return input
     if min(size, default=0) < 0:
         raise RuntimeError("numel: integer multiplication overflow")
     root, here = storage_of(array)
     count = math.prod(size)
+    if (here + count) * array.itemsize >= 2**63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)}")
     if (here + count) * array.itemsize > root.nbytes:
         fresh = np.empty(count, array.dtype)
         kept = min(root.nbytes // array.itemsize - here, count)
         fresh[:kept] = strided(array, (kept,), (1,), 0)
         array = fresh
-    move_to(input, strided(array, tuple(size), contiguous_strides(size), 0))
+    move_to(input, strided(array, tuple(size), steps, 0))
     return input
 
 
@@ -623,13 +626,15 @@ def resize_(input: Tensor, *sizes: Any, memory_format: memory_format = contiguou
     tensor([[0, 1],
             [2, 3]])
     """
-    return _resize(input, one_or_many(sizes))
+    return _resize(input, one_or_many(sizes), memory_format)
 
 
 @function(places="tm")
 def resize_as_(input: Tensor, other: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
-    """`resize_` to the shape of another tensor."""
-    return _resize(input, tuple(other.shape))
+    """`resize_` to the shape of another tensor, whose memory format is preserved if that is wanted."""
+    if memory_format is preserve_format:
+        memory_format = format_of(other._layout)
+    return _resize(input, tuple(other.shape), memory_format)
 
 
 @function(places="tm")

@@ -15,11 +15,12 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import IN_PLACE, Tensor, conj, grad_enabled, quiet, result_type
 from pullback.core.dtype_names import C_NAMES
-from pullback.core.dtypes import bool_, complex128, float64
+from pullback.core.dtypes import bool_, complex128, float16, float64
 from pullback.core.op import elementwise, function
 from pullback.core.types import Number
 from pullback.ops.shared import series
 from pullback.ops.shared.forms import HIDDEN, explained
+from pullback.ops.shared.old_forms import takes_old_forms
 from pullback.ops.shared.refusals import unimplemented
 from pullback.ops.shared.zero_times_infinity import example, over, times, zero_where_nan
 
@@ -49,6 +50,8 @@ def add_scaled(
     >>> torch.add(torch.tensor([1.0, 2.0]), 1, alpha=2)
     tensor([3., 4.])
     """
+    if type(alpha) is int and alpha == 1:
+        return add(input, other, out=out)
     if _are_halves(input, other, alpha):
         return _add_halves(input, other, alpha, out=out)
     return add(input, _times_alpha(input, other, alpha), out=out)
@@ -59,7 +62,7 @@ add_scaled = explained(add_scaled, HIDDEN, name="add", places="tmi")
 
 def _times_alpha(input: Any, other: Any, alpha: Any) -> Any:
     """`alpha * other`, in the dtype that the sum with `input` has."""
-    if alpha == 1 and alpha is not True:
+    if type(alpha) is int and alpha == 1:
         return other
     common = result_type(input, other)
     if isinstance(alpha, bool) and common is not bool_:
@@ -94,10 +97,20 @@ _add_halves, _sub_halves = _rounded_once("add", 1), _rounded_once("sub", -1)
 
 def _are_halves(input: Any, other: Any, alpha: Any) -> bool:
     """Whether the sum with `alpha * other` is one of half precision."""
+    if isinstance(alpha, Tensor) and alpha.requires_grad:
+        raise TypeError("add(): argument 'alpha' must be Number, not Tensor")
     if alpha == 1 or isinstance(alpha, (bool, complex)):
         return False
     common = result_type(input, other)
-    return common.itemsize == 2 and common.is_floating_point
+    if common.itemsize != 2 or not common.is_floating_point:
+        return False
+    if common is float16 and _HALF_END < abs(alpha) < math.inf:
+        raise RuntimeError("value cannot be converted to type c10::Half without overflow")
+    return True
+
+
+_HALF_END = 65504
+"""The largest number in half precision."""
 
 
 NO_BOOLS = (
@@ -158,6 +171,8 @@ def sub_scaled(
     >>> torch.sub(torch.tensor([1.0, 2.0]), 1, alpha=2)
     tensor([-1.,  0.])
     """
+    if type(alpha) is int and alpha == 1:
+        return sub(input, other, out=out)
     if _are_halves(input, other, alpha):
         return _sub_halves(input, other, alpha, out=out)
     return sub(input, _times_alpha(input, other, alpha), out=out)
@@ -198,6 +213,7 @@ def _quotient_of(self: Tensor, other: Tensor | Number) -> Tensor:
 neg = elementwise(
     "neg",
     np.negative,
+    casts_out=False,
     aliases=("torch.negative", "Tensor.negative"),
     allowed="ifc",
     refuse=lambda dtype: (
@@ -407,6 +423,13 @@ rpow = elementwise(
 
 def _power_op(base: Any, exponent: Any) -> Any:
     if not isinstance(exponent, Tensor):
+        if (
+            isinstance(exponent, int)
+            and exponent < 0
+            and isinstance(base, Tensor)
+            and base.dtype.kind in "ui"
+        ):
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
         return pow_number
     return pow if isinstance(base, Tensor) else rpow
 
@@ -611,6 +634,7 @@ def _lerp_kernel(self: Any, end: Any, weight: Any) -> Any:
 _lerp = elementwise(
     "lerp",
     "pullback.kernels.curves:lerp",
+    casts_out=False,
     loops_for="f",
     kernel=_lerp_kernel,
     wide_numbers=True,
@@ -648,3 +672,9 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number, *, out: Tensor | N
     if not (dtype.is_floating_point or dtype.is_complex):
         unimplemented("lerp_kernel_scalar")(dtype)
     return _lerp(input, end, _as_kind(weight, dtype), out=out)
+
+
+takes_old_forms("add", TNT="alpha", TNN="alpha")
+takes_old_forms("sub", TNT="alpha", TNN="alpha")
+takes_old_forms("addcmul", TNTT="value")
+takes_old_forms("addcdiv", TNTT="value")

@@ -36,6 +36,7 @@ bitwise_xor = _bitwise("bitwise_xor", np.bitwise_xor, "^", "tensor([6])")
 bitwise_not = elementwise(
     "bitwise_not",
     np.invert,
+    casts_out=False,
     allowed="bi",
     nondiff=True,
     doc=example(

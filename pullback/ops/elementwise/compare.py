@@ -60,7 +60,7 @@ def _logical(name: str, ufunc: Any, text: str, shown: str) -> Any:
         ufunc,
         inputs=TWO,
         kinds="TT",
-        vjp={"self": flat, "other": flat},
+        nondiff=True,
         doc=example(
             f"{text}, broadcast: a bool tensor. What is not zero is true.",
             f"torch.{name}(torch.tensor([0, 1]), torch.tensor([2, 3]))",
@@ -84,7 +84,7 @@ logical_xor = _logical(
 logical_not = elementwise(
     "logical_not",
     "pullback.kernels.curves:logical_not",
-    vjp={"self": flat},
+    nondiff=True,
     doc=example(
         "Whether each element is zero: a bool tensor.",
         "torch.logical_not(torch.tensor([0.0, 2.0]))",
@@ -138,6 +138,7 @@ isposinf = _test(
     "Whether each element is positive infinity. RuntimeError for complex tensors.",
     f"torch.isposinf({_SPECIAL})",
     "tensor([False,  True, False])",
+    casts_out=False,
     allowed="bif",
     refuse=no_complex("isposinf does not support complex inputs."),
 )
@@ -147,6 +148,7 @@ isneginf = _test(
     "Whether each element is negative infinity. RuntimeError for complex tensors.",
     f"torch.isneginf({_SPECIAL})",
     "tensor([False, False, False])",
+    casts_out=False,
     allowed="bif",
     refuse=no_complex("isneginf does not support complex inputs."),
 )
@@ -237,6 +239,7 @@ _where = elementwise(
     places="",
     moves=True,
     chooses=True,
+    casts_out=False,
     piecewise=True,
     vjp={
         "self": lambda g, condition: ops.where(condition, g, 0),
@@ -402,6 +405,7 @@ def _clamp(
         number_names=dict.fromkeys(bounds, f"{camel}Backward{by_numbers}"),
         vjp=rules,
         piecewise=True,
+        casts_out=False,
         doc=f"`{public}` with {' and '.join(bounds)}.",
     )
 
@@ -459,6 +463,7 @@ relu = elementwise(
     loops_for="f",
     allowed="if",
     refuse=_refuse_relu,
+    flat_slope="ThresholdBackwardBackward0",
     vjp={"self": lambda g, result: ops.where(result <= 0, 0, g)},
     doc=example(
         "`max(x, 0)`, element by element; the derivative at 0 is 0.",

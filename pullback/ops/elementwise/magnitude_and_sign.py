@@ -23,6 +23,7 @@ from pullback.ops.shared.zero_times_infinity import example, flat, times
 abs = elementwise(
     "abs",
     np.absolute,
+    casts_out=False,
     places="tme",
     aliases=("torch.absolute", "Tensor.absolute"),
     allowed="ifc",
@@ -54,6 +55,7 @@ def _sgn_kernel(self: Any) -> Any:
 sign: Op = elementwise(
     "sign",
     "pullback.kernels.curves:sign",
+    casts_out=False,
     kernel=lambda self: self.copy(),  # of bools
     loops_for="iuf",
     allowed="bif",
@@ -82,6 +84,7 @@ def _sgn_slope(g: Any, self: Any, result: Any) -> Any:
 sgn: Op = elementwise(
     "sgn",
     "pullback.kernels.curves:sign",
+    casts_out=False,
     kernel=_sgn_kernel,
     loops_for="iuf",
     vjp={"self": _sgn_slope},
@@ -95,6 +98,7 @@ sgn: Op = elementwise(
 signbit = elementwise(
     "signbit",
     np.signbit,
+    casts_out=False,
     kernel=lambda self: np.signbit(self) if self.dtype.kind == "f" else self < 0,
     places="tm",
     loops_for="f",
@@ -151,6 +155,7 @@ nextafter = elementwise(
 _heaviside = elementwise(
     "heaviside",
     "pullback.kernels.curves:heaviside",
+    casts_out=False,
     loops_for="f",
     kernel=lambda self, values: np.where(self == 0, values, (self > 0).astype(values.dtype)),
     inputs=("self", "values"),
@@ -195,6 +200,7 @@ def _ldexp_kernel(self: Any, other: Any) -> Any:
 
 ldexp: Op = elementwise(
     "ldexp",
+    casts_out=False,
     kernel=_ldexp_kernel,
     inputs=TWO,
     kinds="TT",
@@ -362,6 +368,7 @@ rad2deg = _scaling(
 _nan_to_num = elementwise(
     "nan_to_num",
     "pullback.kernels.curves:nan_to_num",
+    casts_out=False,
     loops_for="f",
     kernel=lambda self, *others: np.nan_to_num(
         np.broadcast_arrays(self, *others)[0],

@@ -226,6 +226,7 @@ trunc = _rounding(
     "Each element without its fraction.",
     "torch.trunc(torch.tensor([1.7, -1.7]))",
     "tensor([ 1., -1.])",
+    casts_out=False,
     aliases=("torch.fix", "Tensor.fix"),
     places="tmife",
 )
@@ -235,6 +236,7 @@ floor = _rounding(
     "The largest whole number not above each element.",
     "torch.floor(torch.tensor([1.7, -1.7]))",
     "tensor([ 1., -2.])",
+    casts_out=False,
     places="tmife",
 )
 ceil = _rounding(
@@ -243,6 +245,7 @@ ceil = _rounding(
     "The smallest whole number not below each element.",
     "torch.ceil(torch.tensor([1.7, -1.7]))",
     "tensor([ 2., -1.])",
+    casts_out=False,
     places="tmife",
 )
 _round = _rounding(
@@ -251,6 +254,7 @@ _round = _rounding(
     "The nearest whole number, an even one of two.",
     "torch.round(torch.tensor([0.5, 1.5]))",
     "tensor([0., 2.])",
+    casts_out=False,
     places="",
 )
 
@@ -289,6 +293,7 @@ def round_half_even(input: Tensor, *, decimals: int = 0, out: Tensor | None = No
 frac = elementwise(
     "frac",
     "pullback.kernels.curves:frac",
+    casts_out=False,
     allowed="f",
     vjp={"self": "g"},
     doc=example(

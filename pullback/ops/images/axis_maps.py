@@ -123,7 +123,12 @@ def transposed_maps(maps: Maps) -> Maps:
     return tuple([None if m is None else m.transposed for m in maps])
 
 
-@op(places="", linear=True, batch="leading")
+def _shown_slope(saved: dict[str, Any]) -> bool:
+    """Whether the gradient counts as a function of the input: of pooling and padding, as in PyTorch."""
+    return not saved["grad_name"].startswith(("Upsample", "CopySlices"))
+
+
+@op(places="", linear=True, batch="leading", layout="F", flat_slope=_shown_slope)
 def resample(self: Array, maps: Maps, grad_name: str) -> Array:
     """Maps on the last dims of `self`: sums of weighted elements. Nodes are called `grad_name`."""
     if all(m is None for m in maps):
@@ -170,7 +175,7 @@ def _add_maps(chain: Chain, x: Operand, maps: Maps, out: Operand | None) -> None
         chain.convert(x, operand(chain.result(), chain.results, range(len(x.sizes))))
 
 
-@op(places="", linear=True, moves=True, batch="leading")
+@op(places="", linear=True, moves=True, batch="leading", layout="F", flat_slope=_shown_slope)
 def take_axes(self: Array, maps: Maps, grad_name: str) -> Array:
     """The same for maps that only copy, which take any dtype."""
     if all(m is None for m in maps):

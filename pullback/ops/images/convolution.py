@@ -240,7 +240,7 @@ def _as_operands(*arrays: Array) -> tuple[Array, ...]:
 # -------------------------------------------------------------------------------------------- ops
 
 
-@op(places="t", grad_name="ConvolutionBackward0")
+@op(places="t", layout="F", grad_name="ConvolutionBackward0")
 def convolution(
     self: Array,
     weight: Array,
@@ -452,7 +452,7 @@ def _with_bias(level: Any, y: Any, bias: Any) -> Any:
     return level.wrap(affine(level, y.physical, None, bias, (1, y.shape[1], *(1,) * (y.ndim - 2))))
 
 
-@op(places="", grad_name="ConvolutionBackwardBackward0")
+@op(places="", layout="F", grad_name="ConvolutionBackwardBackward0")
 def convolution_weight(
     self: Array, other: Array, shape: Any, stride: Ints, padding: Ints, dilation: Ints, groups: int
 ) -> Array:

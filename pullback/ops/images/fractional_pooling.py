@@ -30,7 +30,7 @@ from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import refuse
 
 
-@op(places="", takes_half=True)
+@op(places="", takes_half=True, flat_slope=True)
 def fractional_max_windows(
     self: Array, samples: Array, kernel: tuple[int, ...], out: tuple[int, ...], grad_name: str
 ) -> tuple[Array, Array]:
@@ -101,7 +101,7 @@ def _fractional_size(name: str, size: tuple[int, ...], output_size: Any, output_
 
 
 def _per_dim_or_refused(name: str, what: str, value: Any, dims: int) -> tuple[int, ...]:
-    if isinstance(value, (tuple, list)) and len(value) not in (1, dims):
+    if isinstance(value, (tuple, list)) and len(value) != dims:
         refusals.refuse_fractional_list(name, what)
     return per_dim(name, dims, what, value)
 

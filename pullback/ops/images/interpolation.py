@@ -247,6 +247,8 @@ def interpolate(
     else:
         factors = _value_per_dim(scale_factor, "scale_factor", spatial)
         out = tuple([math.floor(n * s) for n, s in zip(spatial, factors, strict=True)])
+        if any(n >= 2**63 for n in out):
+            raise RuntimeError("value cannot be converted to type int64_t without overflow")
         if recompute_scale_factor or mode == "area":
             factors = None
     _check_mode_dims(mode, len(shape))

@@ -45,7 +45,7 @@ class WindowTable:
         self.geometry = (*[len(f) for f in self.first], *self.step, *addresses)
 
 
-@op(places="", batch="leading")
+@op(places="", batch="leading", layout="F", flat_slope=True)
 def max_windows(self: Array, windows: WindowTable, grad_name: str) -> tuple[Array, Array]:
     """The largest element of each window of the last dims, and its place. Nodes are called `grad_name`.
 
@@ -86,7 +86,7 @@ def _flattened(a: Array, places: Array, dims: int) -> tuple[Array, Array, int]:
     return np.ascontiguousarray(a), np.ascontiguousarray(places, np.int64), outer
 
 
-@op(places="", linear=True, batch="leading")
+@op(places="", linear=True, batch="leading", layout="F")
 def put_places(self: Array, places: Array, size: tuple[int, ...], grad_name: str) -> Array:
     """Zeros of `size` in the last dims, to which elements are added at their places."""
     a, places, outer = _flattened(self, places, len(size))
@@ -115,7 +115,7 @@ def _moved(name: str, self: Spec, places: Spec, dims: int, result: Spec, size: i
     return chain.plan()
 
 
-@op(places="", linear=True, batch="leading")
+@op(places="", linear=True, batch="leading", layout="F")
 def take_places(self: Array, places: Array, dims: int, grad_name: str) -> Array:
     """The elements at some places of the last `dims` dims."""
     a, places, outer = _flattened(self, places, dims)

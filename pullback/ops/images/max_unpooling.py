@@ -25,7 +25,7 @@ from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import refuse
 
 
-@op(places="", takes_half=True, linear=True)
+@op(places="", takes_half=True, linear=True, layout="F")
 def unpool_places(self: Array, indices: Array, size: tuple[int, ...], grad_name: str) -> Array:
     """Zeros of `size` in the last dims, with elements put at their places: the last of equal ones stays."""
     x, places = np.ascontiguousarray(self), np.ascontiguousarray(indices)

@@ -61,7 +61,9 @@ def _checked_channels(self: Array, groups: int) -> tuple[int, ...]:
     return self.shape
 
 
-@op(places="t", aliases=("nn.functional.pixel_shuffle",), moves=True, linear=True, batch="leading")
+@op(
+    places="t", aliases=("nn.functional.pixel_shuffle",), moves=True, linear=True, batch="leading", layout="F"
+)
 def pixel_shuffle(self: Array, upscale_factor: int) -> Array:
     """Channels moved into the image: (..., c * r * r, h, w) to (..., c, h * r, w * r).
 
@@ -82,7 +84,14 @@ def _shuffled(self: Array, r: int) -> Pieces:
     return Pieces((*batch, c, h * r, w * r), [(..., parts)], seen=(*batch, c, h, r, w, r))
 
 
-@op(places="t", aliases=("nn.functional.pixel_unshuffle",), moves=True, linear=True, batch="leading")
+@op(
+    places="t",
+    aliases=("nn.functional.pixel_unshuffle",),
+    moves=True,
+    linear=True,
+    batch="leading",
+    layout="F",
+)
 def pixel_unshuffle(self: Array, downscale_factor: int) -> Array:
     """Pixels moved into channels: (..., c, h * r, w * r) to (..., c * r * r, h, w).
 
@@ -108,7 +117,7 @@ pixel_shuffle.vjp(self=lambda g, upscale_factor: pixel_unshuffle(g, upscale_fact
 pixel_unshuffle.vjp(self=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
 
 
-@op(places="t", aliases=("nn.functional.channel_shuffle",), moves=True, linear=True)
+@op(places="t", aliases=("nn.functional.channel_shuffle",), moves=True, linear=True, layout="F")
 def channel_shuffle(self: Array, groups: int) -> Array:
     """The channels (batch, c, ...) dealt out anew: those that were side by side in a group lie apart.
 
@@ -130,7 +139,7 @@ def _channels_dealt(self: Array, groups: int) -> Pieces:
 channel_shuffle.vjp(self=lambda g, groups, self_shape: channel_shuffle(g, max(self_shape[1] // groups, 1)))
 
 
-@op(places="t", aliases=("nn.functional.native_channel_shuffle",), moves=True, linear=True)
+@op(places="t", aliases=("nn.functional.native_channel_shuffle",), moves=True, linear=True, layout="F")
 def native_channel_shuffle(self: Array, groups: int) -> Array:
     """The same as `channel_shuffle`."""
     return channel_shuffle.kernel(self, groups)

@@ -161,6 +161,8 @@ def histogramdd(
         )
     points = ops.reshape(input, (math.prod(input.shape[:-1]), dims))
     _check_points(points, input.shape, weight)
+    if not dims:
+        return return_types.histogramdd((points.new_zeros(()), ()))
     if isinstance(edges[0], Tensor):
         _check_edges(points, edges)
     else:

@@ -194,7 +194,7 @@ def _checked_before(status: int, *values: Any) -> Exception:
 index_sum.vjp(self=lambda g, indices: index(g, indices))
 
 
-@op(name="index_put", places="", writes="K", linear=True)
+@op(name="index_put", places="", writes="K", linear=True, expanded="tensor[indices] = tensor")
 def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: bool) -> Array:
     """`self` with `values` written, or added, at the picked places."""
     key = _key_of(self, indices)
@@ -206,8 +206,13 @@ def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: b
             self[key] = values
     except IndexError:
         raise _index_error(self, key) from None
-    except ValueError:
-        raise _unfitting(values.shape, self[key].shape) from None
+    except (TypeError, ValueError):  # NumPy has no dims of one in front of what a mask picks
+        wanted, given = self[key].shape, values.shape
+        more = max(len(given) - len(wanted), 0)
+        try:
+            self[key] = np.broadcast_to(values.reshape(given[more:]), wanted).reshape(wanted)
+        except ValueError:
+            raise _unfitting(given, wanted) from None
     return self
 
 
@@ -386,11 +391,11 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
 
 
 def write_at(view: Tensor, tensors: list[Any], value: Any) -> None:
-    """Writes at the places of index tensors; a number, or a 0-dim tensor at a mask, is cast."""
+    """Writes at the places of index tensors; a number, or a tensor of one at a mask, is cast."""
     kind = view.dtype
     if not isinstance(value, Tensor):
         ops.check_number(value, kind.numpy)
         value = from_array(np.array(value).astype(kind.numpy))
-    elif not value.ndim and len(tensors) == 1 and tensors[0].dtype.name == "bool":
+    elif value.numel() == 1 and len(tensors) == 1 and tensors[0].dtype.name == "bool":
         value = ops.converted(value, kind)
     _index_put.inplace(view, tensors, value, False)

@@ -40,7 +40,7 @@ def _check_broadcast(self: Spec, mask: Spec) -> None:
         )
 
 
-@op(name="masked_fill", places="", writes="C", piecewise=True)
+@op(name="masked_fill", places="", writes="C", piecewise=True, expanded="tensor[mask] = scalar")
 def _masked_fill(self: Array, mask: Array, value: Array | None, number: Number) -> Array:
     """`self` with the element of a 0-dim tensor, or a number, where the mask is true."""
     if value is not None and value.dtype.kind == "c" and self.dtype.kind in "iuf" and value.imag:

@@ -83,7 +83,12 @@ def _reduce_at(self: Any, positions: Any, src: Any, reduce: str, include_self: b
     return self
 
 
-@op(name="scatter_reduce", places="", writes="C")
+def _picks(saved: dict[str, Any]) -> bool:
+    """Whether the gradient is constant only by pieces."""
+    return saved["reduce"] in ("amax", "amin", "prod")
+
+
+@op(name="scatter_reduce", places="", writes="C", flat_slope=_picks)
 def _scatter_reduce(
     self: Array, dim: int, index: Array, src: Array, reduce: str, include_self: bool
 ) -> Array:
@@ -201,7 +206,7 @@ def _index_like(index: Any, shape: Any, dim: int) -> Any:
     return np.broadcast_to(index.reshape((-1,) + (1,) * (len(shape) - dim - 1)), shape)
 
 
-@op(name="index_reduce", places="", writes="C")
+@op(name="index_reduce", places="", writes="C", flat_slope=_picks)
 def _index_reduce(
     self: Array, dim: int, index: Array, source: Array, reduce: str, include_self: bool
 ) -> Array:

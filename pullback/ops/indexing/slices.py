@@ -264,7 +264,7 @@ def _index_copy_batch(level: Any, op: Op, self: Any, dim: int, index: Any, sourc
     return write_slices(level, ops.scatter, op, self, dim, index, source)
 
 
-@op(name="index_fill", places="", writes="K", piecewise=True)
+@op(name="index_fill", places="", writes="K", piecewise=True, expanded="tensor[mask] = scalar")
 def _index_fill(self: Array, dim: int, index: Array, value: Array | None, number: Number) -> Array:
     """`self` with the element of a 0-dim tensor, or a number, at the named indices of a dimension."""
     dim = wrap_dim(dim, self.ndim)

@@ -215,6 +215,8 @@ def topk(
     values=tensor([3., 2.]),
     indices=tensor([0, 2]))
     """
+    if isinstance(dim, bool):
+        raise TypeError("topk(): argument 'dim' (position 2) must be int, not bool")
     if out is None:
         return return_types.topk(_topk(input, k, dim, largest, sorted))
     return return_types.topk_out(_topk(input, k, dim, largest, sorted, out=out))

@@ -240,7 +240,7 @@ def eig(A: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor,
     >>> torch.linalg.eig(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).eigenvalues
     tensor([ 1.+0.j, -1.+0.j])
     """
-    return named_results("linalg_eig", eig_pairs(A), out)
+    return named_results("linalg_eig", eig_pairs(A), out, True)
 
 
 @function(places="", aliases=("linalg.eigvals",))
@@ -252,7 +252,7 @@ def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([ 1.+0.j, -1.+0.j])
     """
     values = eig_pairs(A)[0] if will_record(A) else _eigvals(A)
-    return into_out("linalg_eigvals", values, out)
+    return into_out("linalg_eigvals", values, out, True)
 
 
 # ---------------------------------------------------------------------------------------- refusals

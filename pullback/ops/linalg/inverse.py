@@ -102,4 +102,4 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
             f"but got {count} != {rows}"
         )
     inverse = inverse_and_info(ops.reshape(A, (rows, count)), "linalg.inv")[0]
-    return into_out("linalg_tensorinv", ops.reshape(inverse, last + first), out)
+    return into_out("linalg_tensorinv", ops.reshape(inverse, last + first), out, True)

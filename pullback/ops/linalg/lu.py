@@ -313,7 +313,7 @@ def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = No
         return tuple(results)
     if len(out) != len(results):
         raise TypeError(f"expected tuple of {len(results)} elements but got {len(out)}")
-    return tuple(into_out("lu", result, target) for result, target in zip(results, out, strict=True))
+    return tuple(into_out("lu", result, target, True) for result, target in zip(results, out, strict=True))
 
 
 # ------------------------------------------------------------------------------ solving by factors

@@ -144,7 +144,7 @@ def pinv(
     if rcond is not None and rtol is None:
         rtol = rcond
     atol, rtol = _tolerances("linalg.pinv", A, atol, rtol)
-    return into_out("linalg_pinv", pseudoinverse(A, atol, rtol, bool(hermitian)), out)
+    return into_out("linalg_pinv", pseudoinverse(A, atol, rtol, bool(hermitian)), out, True)
 
 
 @function()
@@ -197,7 +197,7 @@ def matrix_rank(
     if tol is not None:
         atol, rtol = tol, 0.0
     atol, rtol = _tolerances("linalg.matrix_rank", A, atol, rtol)
-    return into_out("linalg_matrix_rank", _matrix_rank(A, atol, rtol, bool(hermitian)), out)
+    return into_out("linalg_matrix_rank", _matrix_rank(A, atol, rtol, bool(hermitian)), out, True)
 
 
 @function(places="", aliases=("linalg.cond",))
@@ -216,11 +216,11 @@ def cond(A: Tensor, p: float | str | None = None, *, out: Tensor | None = None) 
     if p is None or p in (2, -2):
         values = singular_values(A)
         if not A._layout.size and 0 in A.shape[-2:]:
-            return into_out("linalg_cond", ops.sum(values, -1), out)
+            return into_out("linalg_cond", ops.sum(values, -1), out, True)
         first, last = ops.narrow(values, -1, 0, 1), ops.narrow(values, -1, values.shape[-1] - 1, 1)
         ratio = last / first if p == -2 else first / last
-        return into_out("linalg_cond", ops.squeeze(ratio, -1), out)
-    return into_out("linalg_cond", _cond_by_inverse(A, p), out)
+        return into_out("linalg_cond", ops.squeeze(ratio, -1), out, True)
+    return into_out("linalg_cond", _cond_by_inverse(A, p), out, True)
 
 
 def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:

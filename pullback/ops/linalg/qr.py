@@ -225,6 +225,7 @@ def _applied_gradients(
     aliases=("linalg.householder_product",),
     layout="",
     takes_half=True,
+    casts_out=True,
 )
 def householder_product(self: Array, tau: Array) -> Array:
     """The first n columns of the product of reflectors that `geqrf` packs into (..., m, n).
@@ -369,7 +370,7 @@ def geqrf(input: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[T
     >>> torch.geqrf(torch.tensor([[3.0]])).a
     tensor([[3.]])
     """
-    return named_results("geqrf", _geqrf(input), out)
+    return named_results("geqrf", _geqrf(input), out, True)
 
 
 # ---------------------------------------------------------------------------------------- refusals

@@ -186,7 +186,7 @@ def tensorsolve(
             f"prod(self.shape[:other.ndim]), but got {count} != {rows}"
         )
     X = _solution(ops.reshape(A, (count, count)), ops.reshape(B, (-1,)), True, "torch.linalg.solve")[0]
-    return into_out("linalg_tensorsolve", ops.reshape(X, shape), out)
+    return into_out("linalg_tensorsolve", ops.reshape(X, shape), out, True)
 
 
 # ---------------------------------------------------------------------------------- least squares
@@ -277,7 +277,7 @@ def lstsq(
         rank = ops.narrow(ops.flatten(rank), 0, 0, 0)
     if driver not in ("gelsd", "gelss"):
         values = ops.narrow(ops.flatten(values), 0, 0, 0)
-    return named_results("linalg_lstsq", (solution, residuals, rank, values.detach()), out)
+    return named_results("linalg_lstsq", (solution, residuals, rank, values.detach()), out, True)
 
 
 # ---------------------------------------------------------------------------------------- refusals

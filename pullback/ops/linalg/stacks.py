@@ -93,8 +93,11 @@ def will_record(A: Tensor) -> bool:
     return A.requires_grad and grad_enabled()
 
 
-def into_out(name: str, result: Tensor, out: Tensor | None) -> Tensor:
-    """A result, or `out` with the result written into it; RuntimeError where it cannot be."""
+def into_out(name: str, result: Tensor, out: Tensor | None, casts: bool = False) -> Tensor:
+    """A result, or `out` with the result written into it, of another dtype if it `casts`.
+
+    RuntimeError where it cannot be.
+    """
     if out is None:
         return result
     if grad_enabled() and (result.requires_grad or out.requires_grad):
@@ -102,19 +105,19 @@ def into_out(name: str, result: Tensor, out: Tensor | None) -> Tensor:
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
-    if not can_cast(result.dtype, out.dtype):
+    if casts and not can_cast(result.dtype, out.dtype):
         raise RuntimeError(
             f"Expected out tensor to have dtype {result.dtype.type_name.lower()}, "
             f"but got {out.dtype.type_name.lower()} instead"
         )
-    return write_out(out, result.detach())
+    return write_out(out, result.detach(), casts)
 
 
-def named_results(kind: str, results: Any, out: Any) -> Any:
+def named_results(kind: str, results: Any, out: Any, casts: bool = False) -> Any:
     """Results as the named tuple of that kind, or written into the tensors of `out`."""
     if out is None:
         return getattr(return_types, kind)(results)
-    tensors = [into_out(kind, result, target) for result, target in zip(results, out, strict=True)]
+    tensors = [into_out(kind, result, target, casts) for result, target in zip(results, out, strict=True)]
     return getattr(return_types, f"{kind}_out")(tensors)
 
 

@@ -240,7 +240,7 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
         "U = torch.linalg.cholesky(A).mH\nThis transform will produce equivalent results for all valid "
         "(symmetric positive definite) inputs."
     )
-    return into_out("cholesky", _cholesky_ex(input, upper, _DEPRECATED)[0], out)
+    return into_out("cholesky", _cholesky_ex(input, upper, _DEPRECATED)[0], out, True)
 
 
 def _factor_gradient(gA: Tensor, factor: Tensor, upper: bool) -> Tensor:
@@ -249,7 +249,7 @@ def _factor_gradient(gA: Tensor, factor: Tensor, upper: bool) -> Tensor:
     return ops.triu(ops.triu(factor) @ both) if upper else ops.tril(both @ ops.tril(factor))
 
 
-@op(layout="", takes_half=True, batch="leading")
+@op(layout="", takes_half=True, batch="leading", casts_out=True)
 def cholesky_inverse(self: Array, upper: bool = False) -> Array:
     """The inverse of the matrix whose Cholesky factor is given, lower unless `upper`.
 
@@ -292,7 +292,7 @@ cholesky_inverse.vjp(
 )
 
 
-@op(name="cholesky_solve", places="", layout="", takes_half=True, batch="leading")
+@op(name="cholesky_solve", places="", layout="", takes_half=True, batch="leading", casts_out=True)
 def _cholesky_solve(self: Array, input2: Array, upper: bool = False) -> Array:
     factor, b = stacked_alike(input2, self)
     first, second = ("C", "N") if upper else ("N", "C")

@@ -68,7 +68,7 @@ def _running_vjp(
     return dx, dw if weight is not None else None, db, None, None
 
 
-@op(places="", takes_half=True)
+@op(places="", takes_half=True, layout="F")
 def batch_norm_training(
     self: Array, weight: Array | None, bias: Array | None, eps: float, grad_name: str
 ) -> Any:
@@ -76,7 +76,7 @@ def batch_norm_training(
     return normalised(self, weight, bias, channel_frame(self.shape), eps)
 
 
-@op(places="", takes_half=True)
+@op(places="", takes_half=True, layout="F")
 def batch_norm_running(
     self: Array,
     weight: Array | None,

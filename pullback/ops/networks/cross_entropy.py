@@ -183,7 +183,7 @@ def _nll_vjp(
     return _nll_slope(g, target, weight, reduction, ignore_index, tuple(self_shape))
 
 
-@op(name="nll_loss", places="")
+@op(name="nll_loss", places="", flat_slope=True)
 def _nll(self: Array, target: Array, weight: Array | None, reduction: int, ignore_index: int) -> Any:
     return _nll_kernel(self, target, weight, reduction, ignore_index)
 
@@ -198,7 +198,7 @@ def _plan_nll(self: Spec, target: Spec, weight: Any, reduction: int, ignore_inde
 _nll.vjp(self=_nll_vjp)
 
 
-@op(name="nll_loss2d", places="", grad_name="NllLoss2DBackward0")
+@op(name="nll_loss2d", places="", grad_name="NllLoss2DBackward0", flat_slope=True)
 def _nll2d(self: Array, target: Array, weight: Array | None, reduction: int, ignore_index: int) -> Any:
     return _nll_kernel(self, target, weight, reduction, ignore_index)
 
@@ -306,7 +306,18 @@ def nll_loss(
     >>> torch.nn.functional.nll_loss(x, torch.tensor([0, 1]))
     tensor(0.3000)
     """
+    _check_sizes(input, target)
     return _nll_nd(input, target, weight, reduction_of(reduction), ignore_index)
+
+
+def _check_sizes(input: Tensor, target: Tensor) -> None:
+    """ValueError unless input and target are as many."""
+    if input.ndim == 1 and target.ndim == 1 and target.shape[0] != 1:
+        raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}")
+    if input.ndim >= 2 and target.ndim and input.shape[0] != target.shape[0]:
+        raise ValueError(
+            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]})."
+        )
 
 
 # ------------------------------------------------------------------------------ cross_entropy

@@ -300,6 +300,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     tensor([0.6000])
     """
     kind = result_type(x1, x2)
+    if eps < 0:
+        raise RuntimeError(f"eps must be non-negative, got: {eps:g}")
     if kind.kind != "f":
         raise RuntimeError(
             f"expected common dtype to be floating point, yet common dtype is {kind.type_name}"

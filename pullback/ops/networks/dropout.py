@@ -24,7 +24,7 @@ from pullback.ops.arrays.random import default_generator
 ALPHA = 1.7580993408473766  # minus selu's value at -infinity
 
 
-@op(name="dropout_noise", places="", random=True, moves=True, nondiff=True)
+@op(name="dropout_noise", places="", random=True, overwrites=True, moves=True, nondiff=True)
 def _noise(self: Array, p: float, feature: bool, scale: float) -> Any:
     """`scale` with probability 1 - p, else 0, for each element or channel."""
     if feature:

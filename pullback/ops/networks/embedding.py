@@ -265,7 +265,7 @@ def renormed(weight: Tensor, indices: Tensor, max_norm: float | None, norm_type:
     before = grad_enabled()
     set_grad_enabled(False)
     try:
-        _embedding_renorm.inplace(weight, indices, max_norm, norm_type)
+        _embedding_renorm.inplace(weight.detach(), indices, max_norm, norm_type)
     finally:
         set_grad_enabled(before)
 

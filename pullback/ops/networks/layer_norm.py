@@ -64,7 +64,7 @@ def normalised(x: Array, weight: Array | None, bias: Array | None, frame: Frame,
     return y.astype(x.dtype, copy=False).reshape(x.shape), *[t.reshape(own) for t in stats]
 
 
-@op(name="normalization_slope", places="", takes_half=True)
+@op(name="normalization_slope", places="", takes_half=True, layout="F")
 def normalization_slope(
     self: Array, input: Array, weight: Array | None, mean: Array | None, rstd: Array, frame: Frame
 ) -> Any:
@@ -409,7 +409,7 @@ def _group_frame(shape: tuple[int, ...], groups: int) -> Frame:
     return (samples, groups, channels // groups, math.prod(shape[2:])), (2, 3), (1, 2), (samples, groups)
 
 
-@op(name="native_group_norm", places="", takes_half=True)
+@op(name="native_group_norm", places="", takes_half=True, layout="F")
 def _group_norm(self: Array, groups: int, weight: Array | None, bias: Array | None, eps: float) -> Any:
     return normalised(self, weight, bias, _group_frame(self.shape, groups), eps)[:3]
 

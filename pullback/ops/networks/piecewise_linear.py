@@ -170,6 +170,8 @@ _threshold = _piecewise(
     "threshold",
     lambda g, self, threshold: ops.where(self <= threshold, 0, g),
     ("threshold", "value"),
+    flat_slope="ThresholdBackwardBackward0",
+    expanded="",
     kernel=lambda self, threshold, value: np.where(self <= threshold, value, self),
     allowed="if",
 )
@@ -197,12 +199,16 @@ _hardshrink = _piecewise(
     "hardshrink",
     lambda g, self, lambd: ops.where((self >= -lambd) & (self <= lambd), 0, g),
     ("lambd",),
+    casts_out=False,
+    flat_slope=True,
 )
 _softshrink = _piecewise(
     "softshrink",
     lambda g, self, lambd: ops.where((self >= -lambd) & (self <= lambd), 0, g),
     ("lambd",),
     wide_numbers=True,
+    casts_out=False,
+    flat_slope=True,
 )
 
 
@@ -251,6 +257,7 @@ _prelu = elementwise(
     allowed="f",
     refuse=unimplemented("prelu_cpu"),
     grad_name="PreluKernelBackward0",
+    flat_slope=True,
     vjp={
         "self": lambda g, self, weight: ops.where(self > 0, g, g * weight),
         "weight": lambda g, self: ops.where(self > 0, 0, g * self),
@@ -298,6 +305,7 @@ _rrelu = elementwise(
     places="",
     grad_name="RreluWithNoiseBackward0",
     written_name="RreluWithNoiseBackward1",
+    flat_slope="LeakyReluBackwardBackward0",
     allowed="f",
     refuse=unimplemented("leaky_relu_cpu"),
     vjp={"self": lambda g, self, noise: ops.where(self > 0, g, g * noise)},

@@ -250,7 +250,7 @@ class _Layer(NamedTuple):
         return chain.plan()
 
 
-@op(name="recurrence", places="")
+@op(name="recurrence", places="", flat_slope=True)
 def _recurrence(
     self: Array, h: Array, c: Array | None, w: Array, b: Array | None, p: Array | None, kind: str, runs: Runs,
     reverse: bool,
@@ -598,3 +598,10 @@ def _check_cell(name: str, x: Tensor, h: Any, w_ih: Tensor, w_hh: Tensor, number
         raise RuntimeError(
             f"hidden{number} has inconsistent hidden_size: got {h.shape[1]}, expected {w_hh.shape[1]}"
         )
+    gates = {"gru_cell": 3, "lstm_cell": 4}.get(name, 1)
+    for weight, shown in ((w_ih, "ih"), (w_hh, "hh")):
+        if weight.shape[0] != gates * h.shape[1]:
+            raise RuntimeError(
+                f"weight_{shown} first dim must be {gates} * hidden_size = {gates * h.shape[1]}, but got "
+                f"{weight.shape[0]}"
+            )

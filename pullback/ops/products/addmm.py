@@ -39,6 +39,7 @@ from pullback.ops.products.matmul import (
 from pullback.ops.products.plans import sum_plan
 from pullback.ops.shared.batches import padded
 from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.old_forms import takes_old_forms
 from pullback.ops.shared.refusals import check_tensors
 
 # ------------------------------------------------------------------------------- sum and product
@@ -520,3 +521,7 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])
     return matrices[0] if len(matrices) == 1 else multi_dot(matrices, out=out)
+
+
+for _name in ("addmm", "addmv", "addr", "addbmm", "baddbmm"):
+    takes_old_forms(_name, NTTT="beta", NTNTT="beta alpha", TNTT="beta", TNNTT="beta alpha")

@@ -331,9 +331,14 @@ def product_batch(level: Any, a: Any, b: Any) -> Tensor:
     return ops.squeeze(result, -1) if right == 1 else result
 
 
+_RANKS = {"mm": (2, 2), "bmm": (3, 3), "mv": (2, 1), "dot": (1, 1), "vdot": (1, 1)}
+"""Of the ops that take matrices or vectors alone."""
+
+
 def _check_sample(op: Op, a: Array, b: Array, *case: str) -> None:
     """Raises what the op has to say of the shapes of one sample."""
-    if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[-2:][0]:
+    given = a.ndim, b.ndim
+    if 0 in given or a.shape[-1] != b.shape[-2:][0] or _RANKS.get(op.name, given) != given:
         op.prepare_rule(spec_of(a), spec_of(b), *case)
 
 

@@ -152,7 +152,7 @@ def _summed(name: str, x: Spec, axes: tuple[int, ...] | None, keepdim: bool, dty
     return fold_plan(name, x, axes, keepdim, made, runs=made is _summed_dtype(x.dtype, None))
 
 
-@op(name="sum", places="", linear=True, takes_half=True, all_dims=True)
+@op(name="sum", places="", linear=True, takes_half=True, all_dims=True, casts_out=True)
 def _sum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
 
@@ -188,7 +188,7 @@ _sum.vjp(self=lambda g, self_shape, dim, keepdim: expand_reduced(g, self_shape, 
 sum = explained(_sum, _of_all, _of_dims)
 
 
-@op(takes_half=True, all_dims=True)
+@op(takes_half=True, all_dims=True, casts_out=True)
 def nansum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over `dim` with NaN counted as zero; NaN elements get no gradient.
 
@@ -231,7 +231,7 @@ def _check_mean(own: Dtype, dtype: Dtype | None) -> None:
         )
 
 
-@op(name="mean", places="", linear=True, takes_half=True, all_dims=True)
+@op(name="mean", places="", linear=True, takes_half=True, all_dims=True, casts_out=True)
 def _mean(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
 
@@ -299,7 +299,7 @@ def nanmean(
     return ops.div(summed, sum(values == values, dim, keepdim), out=out)
 
 
-@op(name="prod", places="", takes_half=True)
+@op(name="prod", places="", takes_half=True, casts_out=True)
 def _prod(self: Array, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Product over the dim `dim`, over all elements if it is None.
 
@@ -554,7 +554,7 @@ def _mean_gradient(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) ->
     return expand_reduced(g / reduced_count(shape, dim), shape, dim, keepdim)
 
 
-@op(name="var", places="", all_dims=True)
+@op(name="var", places="", all_dims=True, casts_out=True)
 def _var(self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
     return _moments("var", self, dim, correction, keepdim)[0]
 
@@ -577,7 +577,7 @@ _var.prepare(lambda self, dim, correction, keepdim: _plan_moment("var", self, di
 _var.vjp(self=_var_gradient)
 
 
-@op(name="std", places="", all_dims=True)
+@op(name="std", places="", all_dims=True, casts_out=True)
 def _std(self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
     variance = _moments("std", self, dim, correction, keepdim)[0]
     return np.sqrt(variance, variance)

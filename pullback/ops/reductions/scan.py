@@ -62,7 +62,7 @@ def _running_plan(name: str, x: Spec, dim: int, dtype: Dtype | None = None, back
     return scan_plan(name, result, operands, 1, x.shape, axis)
 
 
-@op(name="cumsum", places="", linear=True, takes_half=True)
+@op(name="cumsum", places="", linear=True, takes_half=True, casts_out=True)
 def _cumsum(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """Running sum along `dim`: `y[i] = x[0] + ... + x[i]`.
 
@@ -98,7 +98,7 @@ def _running_total(
 cumsum: Op = explained(_cumsum, _running_total, places="tmi")
 
 
-@op(name="cumprod", places="", takes_half=True)
+@op(name="cumprod", places="", takes_half=True, casts_out=True)
 def _cumprod(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """Running product along `dim`: `y[i] = x[0] * ... * x[i]`.
 

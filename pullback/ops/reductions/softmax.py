@@ -45,7 +45,7 @@ def _largest(a: Array, axes: tuple[int, ...] | None) -> Array:
     return np.where(np.isfinite(top), top, 0).astype(a.real.dtype)
 
 
-@op(aliases=("special.logsumexp",), all_dims=True)
+@op(aliases=("special.logsumexp",), all_dims=True, casts_out=True)
 def logsumexp(self: Array, dim: Dims, keepdim: bool = False) -> Array:
     """`log(sum(exp(x)))` over `dim`, without overflow; integers are computed as floats.
 

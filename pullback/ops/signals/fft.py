@@ -407,7 +407,7 @@ def _written_or_new(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     if out.dtype.kind != result.dtype.kind:
         kind = "complex" if result.dtype.kind == "c" else "floating point"
         raise RuntimeError(f"{name} expects a {kind} output tensor, but got {out.dtype.type_name}")
-    return write_out(out, ops.resolve_conj(result.detach()))
+    return write_out(out, ops.resolve_conj(result.detach()), True)
 
 
 def _publish_transform(name: str, call: Any, text: str) -> Any:

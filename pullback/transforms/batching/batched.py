@@ -40,6 +40,9 @@ BACKWARD = (
 )
 
 
+DATA = "accessing `data` under vmap transform is not allowed"
+
+
 def _refusing(message: str) -> Any:
     def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(message)
@@ -87,6 +90,7 @@ class Batched(Wrapper):
     __bool__ = _refusing(CONTROL_FLOW)
     tolist = numpy = __array__ = data_ptr = set_ = _refusing(NO_STORAGE)
     requires_grad_ = _refusing(REQUIRES)
+    data = property(_refusing(DATA), _refusing(DATA))
     backward = _refusing(BACKWARD)
     squeeze_ = _restructuring("squeeze")
     unsqueeze_ = _restructuring("unsqueeze")

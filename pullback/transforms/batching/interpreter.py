@@ -133,6 +133,8 @@ class Batching(Interpreter):
             return args[0]
         if out is IN_PLACE and not self.holds(args[0]):
             raise RuntimeError(UNBATCHED)
+        if callable(op.batch_rule):
+            return op.batch_rule(self, op, *args)
         physical = tuple([self.front(x) if isinstance(x, Tensor) else x for x in args])
         result = apply_below(op, physical, out)
         return args[0] if out is IN_PLACE else self.wrap(result)

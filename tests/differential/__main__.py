@@ -1,0 +1,63 @@
+"""python tests/differential N [--seed S] [--steps K] [--shrink]: N random programs on both libraries.
+
+It tells where they part. To shrink a program, numbers are left out as long as it differs in that step.
+"""
+
+import argparse
+import collections
+import random
+import sys
+
+from both import difference, libraries
+
+
+def kind(told):
+    """The step in which a difference was seen."""
+    return told.partition(": ")[0].partition(", ")[2]
+
+
+def shrunk(numbers, steps, mine, theirs):
+    """A shorter list of choices, and fewer steps, that differ in the same kind of step."""
+    told = difference(numbers, steps, mine, theirs)
+
+    def like_it(numbers, steps):
+        found = difference(numbers, steps, mine, theirs)
+        return found if found and kind(found) == kind(told) else None
+
+    while steps > 1 and (fewer := like_it(numbers, steps - 1)):
+        steps, told = steps - 1, fewer
+    for size in (8, 4, 2, 1):
+        place = 0
+        while place < len(numbers):
+            shorter = numbers[:place] + numbers[place + size :]
+            if found := like_it(shorter, steps):
+                numbers, told = shorter, found
+            else:
+                place += size
+    return numbers, steps, told
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--shrink", action="store_true")
+    options = parser.parse_args()
+    mine, theirs = libraries()
+    told = collections.Counter()
+    for number in range(options.count):
+        source = random.Random(options.seed + number)
+        numbers = [source.randrange(1 << 16) for _ in range(400)]
+        how = difference(numbers, options.steps, mine, theirs)
+        if how:
+            told[kind(how)] += 1
+            print(f"{options.seed + number}: {how}", flush=True)
+            if options.shrink:
+                print("   ", *shrunk(numbers, options.steps, mine, theirs), flush=True)
+    print(f"{options.count - sum(told.values())}/{options.count} programs agree", dict(told))
+    return 1 if told else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
