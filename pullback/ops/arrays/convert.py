@@ -95,7 +95,7 @@ def _sequence_array(data: Any, kind: Dtype | None) -> Array:
         kinds = _leaf_types(data, set())
         if kinds <= _NUMBER_TYPES:
             return _packed(data, _python_dtype(kinds) if kind is None else kind)
-    else:
+    elif _is_sequence(data):
         _check_readable(data)
     inferred = _inferred(data)
     return _packed(_python_numbers(data), inferred if kind is None else kind)
