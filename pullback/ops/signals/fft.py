@@ -130,7 +130,9 @@ def _roots(n: int, forward: bool) -> tuple[int, ...]:
     # the nearer way round the circle, where angles are more exact
     turns = np.arange(n) * (-1 if forward else 1)
     roots = np.exp(2j * np.pi * np.where(2 * np.abs(turns) > n, turns - np.sign(turns) * n, turns) / n)
-    return tuple(roots.view(np.int64).tolist())
+    numbers = roots.view(np.float64)
+    numbers[np.abs(numbers) < 1e-9] = 0  # at quarters of the circle
+    return tuple(numbers.view(np.int64).tolist())
 
 
 def _factors(shape: Sequence[int], dim: Sequence[int], scale: int) -> list[float]:
