@@ -182,6 +182,7 @@ cdef extern from * nogil:
         void* interpreters   # all on the stack, a list that the thread's own dict keeps
     ThreadState pb_thread
 
+cdef object _DEFAULTS = _dtypes._Defaults    # its `device` is where new tensors go
 cdef bint anomaly = False       # keep tracebacks; for all threads, as a pass may use graphs of others
 cdef bint anomaly_nan = True    # and look for NaN
 

@@ -8,7 +8,8 @@
 /* c[m, n] = a[m] b[n], rows of c without gaps. The geometry: m, n, step of a by m, of c
    by m, then the number of leading dims and {size, steps of a, b, c} of each. A part is one c. */
 #define PAIRS(name, real)                                                                                    \
-    static PB_CLONES void pb_##name##_row(real a, real const* PB_RESTRICT b, real* PB_RESTRICT c, int64_t n) { \
+    static PB_CLONES void pb_##name##_row(real a, real const* PB_RESTRICT b, real* PB_RESTRICT c,            \
+                                          int64_t n) {                                                       \
         for (int64_t j = 0; j < n; j++) c[j] = a * b[j];                                                     \
     }                                                                                                        \
     static int pb_##name(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {  \

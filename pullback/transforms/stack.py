@@ -15,7 +15,7 @@ nor are those above it. The contexts here put interpreters on and off the active
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter, methodcaller
 from typing import Any
 
@@ -23,6 +23,7 @@ from pullback.core import _engine
 from pullback.core._engine import Op, Tensor, entered, stand_in, within, without
 
 active = _engine.levels
+topmost = _engine.topmost
 
 # ------------------------------------------------------------------------------- interpreters
 
@@ -191,19 +192,6 @@ def at_bottom(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         wrapper = wrappers.pop()
         p = stand_in(type(wrapper), wrapper.level, p)
     return p
-
-
-def topmost(values: Iterable[Any]) -> Interpreter | None:
-    """The highest level that one of some values, or of the lists among them, belongs to; None for none."""
-    owners = []
-    for x in values:
-        if isinstance(x, Wrapper):
-            owners.append(x.level)
-        elif type(x) is list or type(x) is tuple:
-            owners += [item.level for item in x if isinstance(item, Wrapper)]
-    if len(owners) < 2:
-        return owners[0] if owners else None
-    return max(owners, key=active().index)
 
 
 def above(level: Interpreter) -> list[Interpreter]:

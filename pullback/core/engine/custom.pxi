@@ -7,8 +7,8 @@
 #
 # From other parts: Node, output_of, rare_of, sequence, NODE_CUSTOM (nodes.pxi); keep, keep_result,
 # SavedTensor, unpack_entry, FREED (saved.pxi); detached, Tensor (tensor.pxi); history (dispatch.pxi);
-# bump_version, check_alone, check_writable, geometry, give_node, hang, set_memory, storage, VIEW, VIEW_CUSTOM,
-# VIEW_MULTI (inplace.pxi); unsure (tapes.pxi); anomaly, _anomaly (_engine.pyx).
+# bump_version, check_alone, check_writable, geometry, give_node, hang, set_memory, storage, VIEW,
+# VIEW_CUSTOM, VIEW_MULTI (inplace.pxi); unsure (tapes.pxi); anomaly, _anomaly (_engine.pyx).
 
 def custom_node(custom, label, edges, outputs):
     """A node around a Python callable `custom(node, grads) -> gradients of the inputs`.

@@ -26,6 +26,21 @@ def levels():
     return interpreters()[:pb_thread.level]
 
 
+def topmost(values):
+    """The highest level that one of some values, or of the lists among them, belongs to; None for none."""
+    cdef list owners = []
+    for x in values:
+        if stands_in(x):
+            owners.append(<object>level_slot(x)[0])
+        elif type(x) is list or type(x) is tuple:
+            for item in x:
+                if stands_in(item):
+                    owners.append(<object>level_slot(item)[0])
+    if len(owners) < 2:
+        return owners[0] if owners else None
+    return max(owners, key=levels().index)
+
+
 cdef object through_levels(Op op, PyObject** argv, object out):
     """An op while the stack is not empty: by its tape, or by the top interpreter."""
     if out is None and may_tape(&op.tally):

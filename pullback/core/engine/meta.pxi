@@ -51,6 +51,7 @@ cdef object compute_meta(Op op, PyObject** argv):
                               [(<Tensor>t).array if isinstance(t, Tensor) else t for t in x]
                               if type(x) in (list, tuple) and op.kinds[i] == "L" else x
                               for i, x in enumerate(args)])
-    raise NotImplementedError(f"aten::{op.__name__}: attempted to run this operator with Meta tensors, but there "
-                              "was no fake impl or Meta kernel registered: the shape of its result depends on "
-                              "numbers, of which a meta tensor has none")
+    raise NotImplementedError(
+        f"aten::{op.__name__}: attempted to run this operator with Meta tensors, but there was no fake impl "
+        "or Meta kernel registered: the shape of its result depends on numbers, of which a meta tensor has "
+        "none")

@@ -34,7 +34,8 @@ cdef enum Promotion:
     PROMOTE_SAME, PROMOTE_FLOAT, PROMOTE_NONE
 
 
-cdef struct Tally:     # of a rule, a composite, or an op at a level: signatures with a tape, and without, see tapes.pxi
+# Of a rule, a composite, or an op at a level: signatures with a tape, and without, see tapes.pxi.
+cdef struct Tally:
     int recorded, refused
 
 
@@ -622,7 +623,7 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     cdef Function function = <Function>callee
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef object value
-    if function.quick != NULL and unfollowed() and _dtypes._Defaults.device is CPU:
+    if function.quick != NULL and unfollowed() and _DEFAULTS.device is CPU:
         value = function.quick(function, args, given, names)
         if value is not None:
             return value

@@ -1,12 +1,13 @@
 # Tapes: what a Python function of ops did for one signature, done again without Python.
 #
 # A derivative rule and a composite are the same thing: a Python function of tensors and parameters that only
-# calls ops. `by_tape` stands before both. It writes the signature of the call into a key and asks the table.
-# When a signature comes for the second time, the function is recorded: a `Recorder` on the thread notes each
-# op that `apply` does (`recorded`), over numbered slots. If all that the function did is known to follow from
-# the signature, the steps are kept as a `Tape`, and `run_tape` runs them from then on, through the same
-# `compute_pointwise`, `run_plan`, `compute` and `finished` as `apply`: so results, views, saved values and
-# nodes are those of the function.
+# calls ops. So is what transforms make of an op: the ops that are left below all levels, on what stand-ins
+# stand for; tangents that hang on tensors are inputs, and results, too. `by_tape` stands before all three. It
+# writes the signature of the call into a key and asks the table. When a signature comes for the second time,
+# the function is recorded: a `Recorder` on the thread notes each op that `apply` does (`recorded`), over
+# numbered slots. If all that the function did is known to follow from the signature, the steps are kept as a
+# `Tape`, and `run_tape` runs them from then on, through the same `compute_pointwise`, `run_plan`, `compute`
+# and `finished` as `apply`: so results, views, saved values and nodes are those of the function.
 #
 # What a function may not do, or it is left to Python (`Recorder.reason` says why):
 # - look at numbers, at history or at what else of a tensor is not in the key: the doors to it say `unsure`;
@@ -23,7 +24,9 @@
 #
 # From other parts: Op, Tally, _IN_PLACE, MAX_PARAMS (op.pxi); default_float (pointwise.pxi); _new_tuple,
 # Tensor, wrap (tensor.pxi); apply, apply_pointwise, arrays_of, compute, finished, is_plain, plan_of, requires
-# (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); anomaly, pb_thread (_engine.pyx).
+# (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); interpreters, place_of, processed
+# (levels.pxi); stand_in (tensor.pxi); tangents_of (custom.pxi); anomaly, _DEFAULTS, level_slot, pb_thread,
+# physical_slot, stands_in (_engine.pyx).
 
 cdef bint USE_TAPES = os.environ.get("PULLBACK_TAPES", "1") != "0"
 
@@ -546,8 +549,8 @@ cdef bint write_call(Signature* s, object function, PyObject** args, Py_ssize_t 
     """The key of a call; False if it has none."""
     cdef Py_ssize_t i
     s.words[0] = <int64_t><PyObject*>function
-    s.words[1] = (pb_thread.grad | pb_thread.inference << 1 | pb_thread.level << 2 | <int64_t>default_float << 16
-                  | count << 24)
+    s.words[1] = (pb_thread.grad | pb_thread.inference << 1 | pb_thread.level << 2
+                  | <int64_t>default_float << 16 | count << 24)
     s.at, s.ninputs = 2, 0
     if pb_thread.level and not write_levels(s):
         return False
@@ -606,7 +609,7 @@ cdef object by_tape(object function, Tally* tally, bint of_rule, PyObject** args
     cdef Entry* entry
     cdef object tape, result
     cdef bint firm = False
-    if _dtypes._Defaults.device is not CPU or (
+    if _DEFAULTS.device is not CPU or (
             not write_call(&s, function, args, PyVectorcall_NARGS(nargsf), names)):
         return by_python(function, args, nargsf, names)
     h = hash_of(s.words, s.at)
