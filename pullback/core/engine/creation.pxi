@@ -7,8 +7,9 @@
 #
 # Read `Request`, `by_size`, then the table `WAYS`. `tensor_of` reads lists of numbers.
 #
-# From other parts: Function, quick_t, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi); Tensor, wrap
-# (tensor.pxi); requires (dispatch.pxi); bump_version, write_all (inplace.pxi); pb_thread (_engine.pyx).
+# From other parts: as_tuple, Function, quick_t, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi);
+# Tensor, wrap (tensor.pxi); requires (dispatch.pxi); bump_version, write_all (inplace.pxi); pb_thread
+# (_engine.pyx).
 
 cdef enum:
     MOST_BYTES = 1 << 23   # of a tensor made here: for larger ones time goes elsewhere

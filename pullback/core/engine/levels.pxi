@@ -58,7 +58,7 @@ cdef object processed(Op op, tuple args, object out):
         pb_thread.level = level
 
 
-cdef int place_of(PyObject* interpreter) noexcept:
+cdef int level_place(PyObject* interpreter) noexcept:
     """Where an interpreter stands among the active ones, -1 for one that is not active."""
     cdef int i
     for i in range(pb_thread.level):

@@ -22,11 +22,11 @@
 # Read `Recorder.note`, then `by_tape` and `run_tape`. `PULLBACK_TAPES=0` in the environment leaves everything
 # to Python.
 #
-# From other parts: Op, Tally, _IN_PLACE, MAX_PARAMS (op.pxi); default_float (pointwise.pxi); _new_tuple,
-# Tensor, wrap (tensor.pxi); apply, apply_pointwise, arrays_of, compute, finished, is_plain, plan_of, requires
-# (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); interpreters, place_of, processed
-# (levels.pxi); stand_in (tensor.pxi); tangents_of (custom.pxi); anomaly, _DEFAULTS, level_slot, pb_thread,
-# physical_slot, stands_in (_engine.pyx).
+# From other parts: Op, Tally, as_tuple, _IN_PLACE, MAX_PARAMS (op.pxi); default_float (pointwise.pxi);
+# _new_tuple, Tensor, wrap (tensor.pxi); apply, apply_pointwise, arrays_of, compute, finished, is_plain,
+# plan_of, requires (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); interpreters,
+# level_place, processed (levels.pxi); stand_in (tensor.pxi); tangents_of (custom.pxi); anomaly, _DEFAULTS,
+# level_slot, pb_thread, physical_slot, stands_in (_engine.pyx).
 
 cdef bint USE_TAPES = os.environ.get("PULLBACK_TAPES", "1") != "0"
 
@@ -250,7 +250,7 @@ cdef class Recorder:
         if returned and found is not None:
             item.argument = found
         elif stands_in(t):
-            item.kind, item.place = type(t), place_of(level_slot(t)[0])
+            item.kind, item.place = type(t), level_place(level_slot(t)[0])
             item.items = [self.item(<object>physical_slot(t)[0], returned)]
             if item.place < 0:
                 self.refuse("a tensor of a level that was left")
@@ -478,7 +478,7 @@ cdef bint write_tensor(Signature* s, Tensor t, PyObject* argument) except -1:
     cdef object kind = type(t)
     cdef int i, first = s.at, place
     if kind is not Tensor and stands_in(t):
-        place = place_of(level_slot(t)[0])
+        place = level_place(level_slot(t)[0])
         if place < 0 or first + 2 > MOST_WORDS:
             return False
         s.words[first], s.words[first + 1] = TAG_STAND_IN | <int64_t>place << 8, <int64_t><PyObject*>kind
