@@ -30,7 +30,7 @@ DIRECTIVES |= dict.fromkeys(("boundscheck", "initializedcheck", "nonecheck"), DE
 BUILDS = runpy.run_path(str(Path(__file__).parent / "pullback/core/builds.py"))  # what a module is made of
 HEADER = BUILDS["HEADER"]  # comes first in each module
 CHECKED = ["-O0", "-g", "-UNDEBUG", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error"]
-SMALL_LINKS = ["-Wl,--strip-all", "-Wl,-z,noseparate-code"]
+SMALL = sys.platform == "linux" and not (DEV or DEBUG or SANITIZE)  # nothing that only debuggers read
 MACROS = [
     ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
     ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
@@ -60,12 +60,8 @@ class Build(build_ext):
         for module in self.extensions:
             module.sources = sources[module.name]
             module.extra_compile_args = self.flags()
-            module.extra_link_args = SMALL_LINKS if self.is_small() else []
+            module.extra_link_args = ["-Wl,--strip-all", "-Wl,-z,noseparate-code"] if SMALL else []
         super().build_extensions()
-
-    def is_small(self) -> bool:
-        """Whether nothing that only debuggers and profilers read is to be in the modules."""
-        return sys.platform == "linux" and not (DEV or DEBUG or SANITIZE)
 
     def flags(self) -> list[str]:
         # No fused multiply-add: the numbers must not depend on the machine.
@@ -75,7 +71,7 @@ class Build(build_ext):
         found += ["-fno-math-errno", "-fno-trapping-math"]  # nobody asks for them: roots become vectors
         if sys.platform == "linux":
             found.append("-fno-plt")
-        if self.is_small():
+        if SMALL:
             found += ["-fno-asynchronous-unwind-tables", "-fvisibility=hidden"]
         if SANITIZE:
             return [*found, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-O1", "-g1"]
