@@ -480,8 +480,8 @@ _TRANSFORMS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "ihfft": (_to_half, _ihfftn),
 }
 _EXAMPLE_RESULTS = {
-    "fft": "tensor([ 4.0000-0.0000j, -0.5000-0.8660j, -0.5000+0.8660j])",
-    "ifft": "tensor([ 1.3333+0.0000j, -0.1667+0.2887j, -0.1667-0.2887j])",
+    "fft": "tensor([ 4.0000+0.0000j, -0.5000-0.8660j, -0.5000+0.8660j])",
+    "ifft": "tensor([ 1.3333-0.0000j, -0.1667+0.2887j, -0.1667-0.2887j])",
     "rfft": "tensor([ 4.0000+0.0000j, -0.5000-0.8660j])",
     "irfft": "tensor([ 1.5000,  0.0000, -0.5000,  0.0000])",
     "hfft": "tensor([ 6.,  0., -2.,  0.])",
