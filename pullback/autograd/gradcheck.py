@@ -177,13 +177,10 @@ def _requires(option: bool, name: str, needed: bool, other: str) -> None:
 
 
 def _random_gradient(y: Tensor, spread: bool) -> Tensor:
-    """A random gradient for an output, with gaps in its memory if `spread`."""
-    generator = np.random.default_rng(0)
-    shape = (*y.shape, 2) if spread else tuple(y.shape)
-    values = np.asarray(generator.standard_normal(shape), dtype=y._layout.dtype)
-    if y.dtype.is_complex:
-        values = values + 1j * generator.standard_normal(shape).astype(values.real.dtype)
-    return from_array(values[..., 0] if spread else values, True)
+    """A random gradient for an output, from the seeded generator, with gaps in its memory if `spread`."""
+    made = ops.empty((*y.shape, 2) if spread else tuple(y.shape), dtype=y.dtype)
+    (ops.view_as_real(made) if y.dtype.is_complex else made).uniform_(-1, 1)
+    return from_array(made._array[..., 0] if spread else made._array, True)
 
 
 def _differentiable(result: Any) -> tuple[Tensor, ...]:

@@ -12,6 +12,7 @@ reading, and which names it takes from other parts.
     dispatch.pxi    subclasses, apply (kernel, wrap) and record (a Node with its edges)
     meta.pxi        ops on tensors without numbers
     inplace.pxi     views, versions, writing into the first input
+    mirrors.pxi     conjugate views
     creation.pxi    new tensors from plain arguments
     tapes.pxi       rules and composites, recorded once and run without Python
     task.pxi        a backward pass: count dependencies, run nodes latest first
@@ -309,6 +310,7 @@ include "engine/levels.pxi"
 include "engine/dispatch.pxi"
 include "engine/meta.pxi"
 include "engine/inplace.pxi"
+include "engine/mirrors.pxi"
 include "engine/creation.pxi"
 include "engine/tapes.pxi"
 include "engine/task.pxi"

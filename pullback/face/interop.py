@@ -15,7 +15,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core import _engine
-from pullback.core._engine import Tensor, from_array, make_subclass
+from pullback.core._engine import Tensor, from_array, make_subclass, turned
 from pullback.core.dtypes import bfloat16, from_numpy_dtype, get_default_dtype, number_dtype
 from pullback.core.meta import meta_array
 from pullback.core.modes import is_grad_enabled
@@ -55,7 +55,14 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
         )
     if self.dtype is bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
-    return self._array.view()
+    way = turned(self)
+    if way is not None and not force:
+        bit = {"conj": "conjugate", "neg": "negative"}[way]
+        raise RuntimeError(
+            f"Can't call numpy() on Tensor that has {bit} bit set. "
+            f"Use tensor.resolve_{way}().numpy() instead."
+        )
+    return self._array.view() if way is None else self._array.copy()
 
 
 def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:

@@ -40,9 +40,9 @@ def legacy_array(args: tuple[Any, ...], kwargs: dict[str, Any], kind: Dtype) -> 
         return np.empty(first, kind.numpy)
     if isinstance(first, (bool, float, complex)) or first is None:
         raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
-    if isinstance(first, np.ndarray) and len(args) == 1:
+    if isinstance(first, np.ndarray) and len(args) == 1 and (first.ndim or first.dtype.kind not in "iu"):
         return ops.tensor(first, dtype=kind)._array
-    if hasattr(first, "__index__") and not isinstance(first, np.ndarray):
+    if hasattr(first, "__index__"):
         return np.empty(ops.shape_of("new", args), kind.numpy)
     if isinstance(first, str):
         raise TypeError("new(): invalid data type 'str'")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from pullback.core._engine import Tensor, from_array, make_subclass, retype
+from pullback.core._engine import Tensor, from_array, make_subclass, retype, turned
 from pullback.core.dtypes import (
     META,
     contiguous_format,
@@ -174,14 +174,14 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 @function()
 def is_conj(input: Tensor) -> bool:
-    """Whether conjugation is still to be done: never here, it is computed at once."""
-    return False
+    """Whether the tensor is a conjugate view, as `conj()` gives it."""
+    return turned(input) == "conj"
 
 
 @function()
 def is_neg(input: Tensor) -> bool:
-    """Whether negation is still to be done: never here, it is computed at once."""
-    return False
+    """Whether the tensor shows the negatives of numbers in memory: imaginary parts of a conjugate view."""
+    return turned(input) == "neg"
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:

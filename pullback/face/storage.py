@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback.core._engine import Tensor, from_array, move_to
+from pullback.core._engine import Tensor, from_array, move_to, shown_by
 from pullback.core.dtypes import CPU, DTYPES, META, as_device, get_default_dtype, uint8
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
@@ -537,13 +537,13 @@ def storage_offset(self: Tensor) -> int:
     >>> torch.arange(4)[2:].storage_offset()
     2
     """
-    a = self._layout
+    a = shown_by(self)
     return (address(a) - address(memory(a))) // a.itemsize
 
 
 def data_ptr(self: Tensor) -> int:
     """The address of the first element; 0 for a meta tensor and for one without elements."""
-    a = self._array
+    a = shown_by(self)
     return 0 if self.is_meta or not a.size else address(a)
 
 
@@ -554,7 +554,7 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
     >>> torch.zeros(3).untyped_storage().nbytes()
     12
     """
-    return UntypedStorage.of(memory(self._array), self.device)
+    return UntypedStorage.of(memory(shown_by(self)), self.device)
 
 
 def typed_storage(self: Tensor) -> TypedStorage:

@@ -2,8 +2,8 @@
 
    Arrays are seen as (outer, three spatial dims), contiguous; a part is one of `outer`. The geometry: sizes,
    numbers of windows and steps within a window of the three dims, then the addresses of each dim's first
-   places, and of its ends. data: array, largest elements, their places. NaN is the largest; of equal ones the
-   first is. */
+   places, and of its ends. data: array, largest elements, their places, -1 in a window without elements. NaN is
+   the largest; of equal ones the first is. */
 
 #include "kinds.h"
 
@@ -18,6 +18,12 @@ static void PB_JOIN(image_windows, TYPE)(T const* x, T* y, int64_t* place, int64
     for (int64_t o0 = 0; o0 < count[0]; o0++)
         for (int64_t o1 = 0; o1 < count[1]; o1++)
             for (int64_t o2 = 0; o2 < count[2]; o2++) {
+                if (first[0][o0] >= last[0][o0] || first[1][o1] >= last[1][o1] ||
+                    first[2][o2] >= last[2][o2]) { /* steps over all elements */
+                    *y++ = TO(LOWEST);
+                    *place++ = -1;
+                    continue;
+                }
                 int64_t at = (first[0][o0] * size[1] + first[1][o1]) * size[2] + first[2][o2];
                 REAL best = LOAD(x[at]);
                 for (int64_t i0 = first[0][o0]; i0 < last[0][o0]; i0 += step[0])
@@ -127,7 +133,8 @@ static int PB_JOIN(put_places, TYPE)(int64_t const* geometry, char** data, int64
         int64_t const* place = (int64_t const*)data[1] + part * count;
         T* y = (T*)data[2] + part * size;
         memset(y, 0, size * sizeof(T));
-        for (int64_t j = 0; j < count; j++) y[place[j]] += x[j];
+        for (int64_t j = 0; j < count; j++)
+            if ((uint64_t)place[j] < (uint64_t)size) y[place[j]] += x[j];
     }
     return 0;
 }
@@ -142,7 +149,7 @@ static int PB_JOIN(take_places, TYPE)(int64_t const* geometry, char** data, int6
         T const* x = (T const*)data[0] + part * size;
         int64_t const* place = (int64_t const*)data[1] + part * count;
         T* y = (T*)data[2] + part * count;
-        for (int64_t j = 0; j < count; j++) y[j] = x[place[j]];
+        for (int64_t j = 0; j < count; j++) y[j] = (uint64_t)place[j] < (uint64_t)size ? x[place[j]] : 0;
     }
     return 0;
 }

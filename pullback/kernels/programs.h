@@ -29,7 +29,7 @@
 #define STEP_SIZE 6
 #define PROGRAM_REGISTERS 64
 
-/* A, B and C are elements, w a number. NaN, once there, stays in the larger and the smaller of two. */
+/* A, B and C are elements, w a number, which `add_scaled` rounds. NaN, once there, stays in the larger and the smaller of two. */
 #define PB_STEPS(S)                                                 \
     S(copy, A)                                                      \
     S(add, A + B)                                                   \
@@ -45,6 +45,7 @@
     S(gt, A > B)                                                    \
     S(lt, A < B)                                                    \
     S(where, A != 0 ? B : C)                                        \
+    S(add_scaled, A + LOAD(TO(w)) * B)                              \
     S(addcmul, A + w * (B * C))                                     \
     S(addcdiv, A + w * (B / C))                                     \
     S(lerp, near ? A + w * (B - A) : B - (B - A) * (1 - w))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
-from pullback.ops.shared.programs import formula, plus_product
+from pullback.ops.shared.programs import formula, plus_product, plus_scaled
 from pullback.optim.optimizer import (
     Group,
     Optimizer,
@@ -95,7 +95,7 @@ def _adadelta(
     if maximize:
         grad = -grad
     if decays:
-        grad = grad + param * weight_decay
+        grad = plus_scaled(grad, param, weight_decay)
     square_avg = plus_product(square_avg * rho, grad, grad, new)
     delta = (acc_delta + eps).sqrt() / (square_avg + eps).sqrt() * grad
     acc_delta = plus_product(acc_delta * rho, delta, delta, new)

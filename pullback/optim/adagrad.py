@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
-from pullback.ops.shared.programs import formula, plus_product, plus_quotient
+from pullback.ops.shared.programs import formula, plus_product, plus_quotient, plus_scaled
 from pullback.optim.optimizer import (
     Group,
     Optimizer,
@@ -115,7 +115,7 @@ def _adagrad(
     if maximize:
         grad = -grad
     if decays:
-        grad = grad + param * weight_decay
+        grad = plus_scaled(grad, param, weight_decay)
     total = plus_product(total, grad, grad, one)
     return plus_quotient(param, grad, total.sqrt() + eps, descent), None, total
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
-from pullback.ops.shared.programs import formula, mean_of, plus_quotient
+from pullback.ops.shared.programs import formula, mean_of, plus_quotient, plus_scaled
 from pullback.optim.optimizer import (
     Group,
     Optimizer,
@@ -96,7 +96,7 @@ def _adamax(
     if maximize:
         grad = -grad
     if decays:
-        grad = grad + param * weight_decay
+        grad = plus_scaled(grad, param, weight_decay)
     exp_avg = mean_of(exp_avg, grad, new1)
     exp_inf = (exp_inf * beta2).maximum(grad.abs() + eps)
     return plus_quotient(param, exp_avg, exp_inf, descent), None, exp_avg, exp_inf

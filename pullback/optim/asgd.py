@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pullback import ops
 from pullback.core._engine import Tensor, count_up
 from pullback.face.absent import getter
-from pullback.ops.shared.programs import formula
+from pullback.ops.shared.programs import formula, plus_scaled
 from pullback.optim.optimizer import (
     Group,
     Optimizer,
@@ -107,8 +107,8 @@ def _asgd(
     if maximize:
         grad = -grad
     if decays:
-        grad = grad + param * weight_decay
-    param = param * shrink + grad * descent
+        grad = plus_scaled(grad, param, weight_decay)
+    param = plus_scaled(param * shrink, grad, descent)
     return param, None, ax + (param - ax) * mu if averages else param
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pullback import ops
 from pullback.core._engine import Tensor, count_up
 from pullback.face.absent import getter
-from pullback.ops.shared.programs import formula, mean_of, plus_product, plus_quotient
+from pullback.ops.shared.programs import formula, mean_of, plus_product, plus_quotient, plus_scaled
 from pullback.optim.optimizer import (
     Group,
     Optimizer,
@@ -118,7 +118,7 @@ def _nadam(
     if decays and decoupled:
         param = param * shrink
     elif decays:
-        grad = grad + param * weight_decay
+        grad = plus_scaled(grad, param, weight_decay)
     exp_avg = mean_of(exp_avg, grad, new1)
     exp_avg_sq = plus_product(exp_avg_sq * beta2, grad, grad, new2)
     denominator = (exp_avg_sq / correction).sqrt() + eps

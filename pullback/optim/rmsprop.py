@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
-from pullback.ops.shared.programs import formula, mean_of, plus_product, plus_quotient
+from pullback.ops.shared.programs import formula, mean_of, plus_product, plus_quotient, plus_scaled
 from pullback.optim.optimizer import (
     Group,
     Optimizer,
@@ -125,7 +125,7 @@ def _rmsprop(
     if maximize:
         grad = -grad
     if decays:
-        grad = grad + param * weight_decay
+        grad = plus_scaled(grad, param, weight_decay)
     square_avg = plus_product(square_avg * alpha, grad, grad, new)
     mean = [mean_of(rest[0], grad, new)] if centered else []
     variance = square_avg - mean[0] * mean[0] if centered else square_avg
@@ -133,7 +133,7 @@ def _rmsprop(
     if not buffered:
         return plus_quotient(param, grad, root, descent), None, square_avg, *mean
     buffer = plus_quotient(rest[-1] * momentum, grad, root, one)
-    return param + buffer * descent, None, square_avg, *mean, buffer
+    return plus_scaled(param, buffer, descent), None, square_avg, *mean, buffer
 
 
 def rmsprop(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
-from pullback.ops.shared.programs import formula
+from pullback.ops.shared.programs import formula, plus_scaled
 from pullback.optim.optimizer import (
     Group,
     Optimizer,
@@ -142,11 +142,15 @@ def _sgd(
     if maximize:
         grad = -grad
     if decays:
-        grad = grad + param * weight_decay
+        grad = plus_scaled(grad, param, weight_decay)
     if not buffer:
-        return param + grad * descent, None
-    mean = grad if first else buffer[0] * momentum + (grad * damping if damped else grad)
-    return param + (grad + mean * momentum if nesterov else mean) * descent, None, mean
+        return plus_scaled(param, grad, descent), None
+    mean = grad
+    if not first:
+        mean = buffer[0] * momentum
+        mean = plus_scaled(mean, grad, damping) if damped else mean + grad
+    step = plus_scaled(grad, mean, momentum) if nesterov else mean
+    return plus_scaled(param, step, descent), None, mean
 
 
 def sgd(

@@ -213,3 +213,16 @@ def test_inputs_come_back_unchanged():
 def test_masked_is_accepted():
     assert gradcheck(torch.sin, (leaf(x2, f64),), masked=True)
     assert gradcheck(torch.sin, (leaf(x2, f64),), masked=False)
+
+
+def test_random_gradients_are_those_of_the_seeded_generator():
+    """So the same numbers follow as after PyTorch's check."""
+    for dtype in (torch.float64, torch.complex128):
+        x = torch.ones(2, 3, dtype=dtype, requires_grad=True)
+        torch.manual_seed(0)
+        assert torch.autograd.gradgradcheck(lambda x: (x * x, x.exp()), x)
+        after = torch.rand(3)
+        torch.manual_seed(0)
+        for _ in range(2):
+            torch.empty(2, 3, 2 if dtype.is_complex else 1, dtype=torch.float64).uniform_(-1, 1)
+        assert torch.equal(after, torch.rand(3))

@@ -436,3 +436,16 @@ def test_second_derivatives_are_at_what_was_unpacked():
     check(g, [12.0])
     g.sum().backward()
     check(a.grad, [12.0])
+
+
+def test_a_pack_hook_gets_the_input_itself_without_a_graph():
+    b, seen = torch.ones(2, requires_grad=True) * 2, []
+
+    def pack(x):
+        seen.append((x is b, x.grad_fn is b.grad_fn, torch.is_grad_enabled()))
+        return x * 2
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x / 2):
+        y = b * b
+    assert seen == [(True, True, False)] * 2
+    assert y.sum().grad_fn is not None

@@ -261,3 +261,43 @@ def test_out_that_requires_a_gradient_is_refused(make):
 def test_empty_leaves_the_numbers_of_out():
     x = torch.arange(4.0)
     assert torch.empty(4, out=x).tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
+# ------------------------------------------------------------------------------- other number types
+
+
+def test_memory_is_seen_as_other_numbers_at_multiples_of_their_size():
+    x = torch.arange(24, dtype=torch.uint8).reshape(4, 6)
+    with pytest.raises(RuntimeError, match=r"storage_offset\(\) must be divisible by 2 .* but got 1"):
+        x[:, 1:5].view(torch.int16)
+    with pytest.raises(RuntimeError, match=r"storage_offset\(\) must be divisible by 4 .* but got 1"):
+        x.reshape(-1)[1:9].view(torch.int32)
+    with pytest.raises(RuntimeError, match=r"stride\(0\) must be divisible by 2 .* but got 5"):
+        torch.zeros(4, 5, dtype=torch.uint8)[:, :4].view(torch.int16)
+    assert x[:, 2:].view(torch.int16).shape == (4, 2)
+    assert x.reshape(-1)[8:].view(torch.int32).view(torch.uint8).tolist() == list(range(8, 24))
+
+
+def test_a_window_on_memory_that_begins_between_elements():
+    x = torch.frombuffer(bytearray(range(13)), dtype=torch.int32, count=3, offset=1)
+    assert x.as_strided((3,), (1,)).shape == (3,)
+    with pytest.raises(RuntimeError):
+        x.as_strided((4,), (1,))
+
+
+@pytest.mark.parametrize(
+    ("shape", "pad"),
+    [((2, 0), (-2, 3)), ((2, 1), (3, -2)), ((2, 3), (-4, 3)), ((2, 3), (5, -6)), ((2, 3), (0, 0, -3, 4))],
+)
+def test_a_border_cuts_no_more_than_there_is(shape, pad):
+    with pytest.raises(RuntimeError, match=r"narrow\(\): length must be non-negative"):
+        torch.nn.functional.pad(torch.ones(shape), pad)
+    assert torch.nn.functional.pad(torch.ones(2, 3), (-3, 1)).tolist() == [[0.0], [0.0]]
+
+
+def test_a_window_that_steps_over_all_elements():
+    x = torch.ones(1, 3, 1, requires_grad=True)
+    y = torch.nn.functional.max_pool1d(x, 2, 2, 1, 3, ceil_mode=True)
+    assert y.flatten().tolist() == [float("-inf")] * 3
+    z = torch.nn.functional.max_pool1d(torch.ones(1, 1, 4, requires_grad=True), 2, 2, 1, 3)
+    assert z.isfinite().all()

@@ -5,6 +5,7 @@ Copies, NumPy, DLPack and subclasses are in test_interop.py; indexing in test_in
 
 import math
 
+import numpy as np
 import pytest
 from library import check, leaf, torch, vec
 
@@ -388,3 +389,27 @@ def test_identity_and_hashing():
     check(x == y, [True, True])
     assert torch.equal(x, y) and not torch.equal(x, vec(1))
     assert (x == None) is False and (x != "a") is True  # noqa: E711
+
+
+def test_arguments_by_their_documented_names():
+    eye, x = torch.eye(2), torch.ones(2, 2)
+    assert x.sum_to_size(size=(1, 2)).tolist() == [[2.0, 2.0]]
+    assert torch.view_copy(torch.ones(4), size=(2, 2)).shape == (2, 2)
+    assert torch.view_copy(torch.ones(4), dtype=torch.int32).dtype == torch.int32
+    assert torch.linalg.vector_norm(input=torch.tensor([3.0, 4.0])).item() == 5.0
+    assert torch.equal(torch.linalg.lstsq(input=eye, b=x).solution, x)
+    with pytest.warns(UserWarning, match="deprecated"):
+        assert torch.equal(torch.triangular_solve(input=x, A=eye).solution, x)
+
+
+def test_an_array_without_dims_is_a_size():
+    assert torch.Tensor(np.array(3)).shape == (3,)
+    assert torch.Tensor(np.array([1.0, 2.0])).tolist() == [1.0, 2.0]
+
+
+def test_zero_slopes_are_not_negative():
+    (slope,) = torch.gradient(torch.ones(3))
+    assert str(slope) == "tensor([0., 0., 0.])"
+    x = torch.zeros(1, requires_grad=True)
+    torch.sinc(x).sum().backward()
+    assert str(x.grad) == "tensor([0.])"

@@ -149,3 +149,11 @@ for place in range(3):
 print("ended")
 """
     assert run_python("-c", program, timeout=60).stdout.strip().endswith("ended")
+
+
+def test_lobpcg_sees_both_triangles():
+    torch.manual_seed(0)
+    A = torch.rand(6, 6, dtype=torch.float64)
+    A = ((A @ A.mT) / 10).requires_grad_()
+    X = torch.eye(6, 1, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda A: torch.lobpcg(A, k=1, X=X)[0], A)

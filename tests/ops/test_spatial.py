@@ -310,3 +310,15 @@ REFUSED = [
 def test_refusal(call, words):
     with pytest.raises(RuntimeError, match=words):
         call()
+
+
+@pullback_only("PyTorch's threads write equal indices in any order")
+def test_of_equal_places_the_last_element_and_its_tangent_stay():
+    places = torch.tensor([[[1, 1]]])
+    value, tangent = torch.func.jvp(
+        lambda x: torch.nn.functional.max_unpool1d(x, places, 2),
+        (torch.tensor([[[1.0, 2.0]]]),),
+        (torch.tensor([[[10.0, 20.0]]]),),
+    )
+    assert value.tolist() == [[[0.0, 2.0, 0.0, 0.0]]]
+    assert tangent.tolist() == [[[0.0, 20.0, 0.0, 0.0]]]

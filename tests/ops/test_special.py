@@ -162,3 +162,14 @@ def test_the_fraction_of_an_order_does_not_count(name, order):
     whole = derivatives(lambda x: function(x, float(order)), 0.3, 2)
     found = derivatives(lambda x: function(x, order + 0.75), 0.3, 2)
     assert found == whole
+
+
+def test_log1p_of_large_and_of_nearly_minus_one_complex_numbers():
+    """No square overflows or underflows on the way."""
+    for dtype, large, small in ((torch.complex64, 3e38, 1e-30), (torch.complex128, 1e300, 1e-200)):
+        for z in (complex(large, 1), complex(1, large), complex(-large, large), complex(-1, small)):
+            found = torch.log1p(torch.tensor([z], dtype=dtype)).item()
+            expected = torch.log(torch.tensor([z if abs(z) > 2 else 1j * small], dtype=dtype)).item()
+            assert found == pytest.approx(expected, rel=1e-5)
+    z = torch.tensor([1e-9 + 1e-9j])
+    assert torch.log1p(z).item() == pytest.approx(1e-9 + 1e-9j, rel=1e-6)

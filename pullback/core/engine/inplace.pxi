@@ -11,9 +11,9 @@
 # default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare, rare_of, sequence,
 # NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
 # Tensor, wrap (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node, plan_of, record,
-# requires, save_inputs, save_results (dispatch.pxi); read_element (creation.pxi); compute_meta,
-# meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi);
-# anomaly, _anomaly, pb_thread (_engine.pyx).
+# requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, place_of, reflect, turn_of
+# (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node
+# (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
     VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM
@@ -41,7 +41,9 @@ cpdef bump_version(Tensor t):
     unsure("a write otherwise than by an op")
     cdef Storage s = storage(t)
     s.version += 1
-    if t.base is None or (s.writes is not None and len(s.writes) >= 4096):
+    if s.mirrors is not None:
+        reflect(s, t.array)
+    if t.base is None or s.mirrors is not None or (s.writes is not None and len(s.writes) >= 4096):
         s.whole, s.writes = s.version, None
     else:
         if s.writes is None:
@@ -121,6 +123,8 @@ cdef Tensor view_tensor(Op op, Tensor source, ndarray a):
     """A view as a tensor: base, shared version counter, how it was made."""
     cdef Tensor t = wrap(a)
     t.meta, t.inference, t.storage = source.meta, source.inference, storage(source)
+    if t.storage.mirrors is not None and PyArray_TYPE(a) != PyArray_TYPE(source.array):
+        check_parts(op, t)
     if op.nondiff or source.inference:   # shares memory and nothing else, as `detach` does
         return t
     t.base = source.base if source.base is not None else source
@@ -237,6 +241,10 @@ cdef int refresh_view(Tensor t) except -1:
         return 0
     if requires(t.base):
         check_view_creation(t, "its base or another view of its base has been")
+        if mirror_of(t) is not None:
+            refresh_mirrored(t)
+            t.attr_version = t.storage.version
+            return 0
         op = <Op>_operators["as_strided"]
         viewed = t.base
         if code_of(t.array) != code_of(t.base.array):
@@ -252,14 +260,32 @@ cdef int refresh_view(Tensor t) except -1:
     return 0
 
 
+cdef int refresh_mirrored(Tensor t) except -1:
+    """The same for what lies in a mirror: the piece of the base, turned."""
+    cdef int before = pb_thread.grad
+    cdef Tensor made
+    turn = turn_of(t)
+    pb_thread.grad = 1
+    try:
+        viewed = t.base if code_of(t.array) == code_of(t.base.array) else _ops.reinterpret(t.base)
+        made = dispatch_tuple(<Op>_operators["as_strided"], (viewed,) + geometry(t, <Tensor>viewed), None)
+        if turn is not None:
+            made = turn(made)
+    finally:
+        pb_thread.grad = before
+    return give_node(t, made.node, made.output_index)
+
+
 cdef tuple geometry(Tensor t, Tensor base):
     """Size, strides and offset of a view from the first element of its base on, and the base's strides."""
+    cdef ndarray place = place_of(t)
     a = <object>t.array
     item = a.itemsize
-    if t.storage is not None and t.storage.moved and owner_of(t.array) is not owner_of(base.array):
+    if t.storage is not None and (t.storage.moved or t.storage.mirrors is not None) and (
+            owner_of(place) is not owner_of(base.array)):
         raise RuntimeError("a view has no history: it, or the tensor that it was a view of, was given other "
                            "memory by set_(), resize_(), `.data` or `out=`")
-    offset = (<char*>PyArray_DATA(t.array) - <char*>PyArray_DATA(base.array)) // <npy_intp>item
+    offset = (<char*>PyArray_DATA(place) - <char*>PyArray_DATA(base.array)) // <npy_intp>item
     return a.shape, _dense_strides(t), offset, _dense_strides(base)
 
 
@@ -555,7 +581,7 @@ cdef int hang(Node node, Tensor target, int position=0, int place=0) except -1:
     copy.saved = "torch::autograd::CopySlices"
     viewed = base if code_of(base.array) == code_of(target.array) else _ops.reinterpret(detached(base))
     around = None if viewed is base else (tuple(base.shape), _dense_strides(base))
-    copy.custom = CopySlices(node, place, geometry(target, <Tensor>viewed), around)
+    copy.custom = CopySlices(node, place, geometry(target, <Tensor>viewed), around, turn_of(target))
     sequence += 1
     copy.seq = sequence
     copy.add_edge(base_history, index)
@@ -596,8 +622,9 @@ class CopySlices:
     """The backward step of a write through a view: the view's part of the gradient goes through the
     in-place op's node, the rest of the base's gradient passes by."""
 
-    def __init__(self, node, place, geometry, around):
+    def __init__(self, node, place, geometry, around, turn):
         self.node, self.place, self.geometry = node, place, geometry
+        self.turn = turn       # between a conjugate view and what it shows
         self.around = around   # shape and strides of a base that the view sees in another dtype
 
     def __call__(self, holder, grads):
@@ -609,10 +636,14 @@ class CopySlices:
         viewed = g if self.around is None else _ops.reinterpret(laid_as(g, self.around[1]))
         size, stride, offset, strides = self.geometry
         part = dispatch_tuple(<Op>_operators["strided_take"], (viewed, strides, size, stride, offset), None)
+        if self.turn is not None:
+            part = self.turn(part)
         results = run_node(self.node, [part], _all_needed(self.node))
         mine = results.pop(self.place)
         if mine is None:
             mine = _ops.zeros_like(part)
+        elif self.turn is not None:
+            mine = self.turn(mine)
         whole = dispatch_tuple(<Op>_operators["as_strided_scatter"], (viewed, mine) + self.geometry, None)
         if self.around is not None:
             whole = _ops.reinterpreted_back(whole, *self.around)

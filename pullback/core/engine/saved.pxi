@@ -22,6 +22,7 @@ cdef class Storage:
     cdef unsigned int whole    # the last write that may have touched anything; later ones are in `writes`
     cdef list writes           # (version, the array written through), for writes through views
     cdef str writer            # anomaly mode: the line that wrote last
+    cdef list mirrors          # those of conjugate views, None if there are none
     cdef bint moved            # one of its tensors was given other memory: views may lie elsewhere than bases
 
 
@@ -76,16 +77,17 @@ cdef Saved packed(Tensor t, Node holder, pack_hook, unpack_hook):
         s.output_index = index
     else:
         s.output_index = t.output_index
-    given = detached(t) if s.result or t.node is not None else t
+    # A result refers to its node, which holds what is packed; hooks see the numbers alone, no tangents.
+    given = detached(t) if s.result or (pb_thread.tangents and t.node is not None) else t
     s.unpack_hook = unpack_hook
     if pb_thread.tangents:
-        s.tangents = tangents_of(t, True)   # hooks see the numbers alone
-    cdef int before = pb_thread.saved_hooks
-    pb_thread.saved_hooks = 0
+        s.tangents = tangents_of(t, True)
+    cdef int before = pb_thread.saved_hooks, grad = pb_thread.grad
+    pb_thread.saved_hooks = pb_thread.grad = 0
     try:
         s.packed = pack_hook(given)
     finally:
-        pb_thread.saved_hooks = before
+        pb_thread.saved_hooks, pb_thread.grad = before, grad
     if version_of(t) != version:
         raise RuntimeError("A saved tensor pack hook is modifying its input in place. Tensors provided as "
                            "input to pack hook can not be modified by in-place operations as this can lead "

@@ -455,6 +455,8 @@ cdef class Tensor:
         unsure("`.data`")
         cdef Tensor t = wrap(self.array)
         t.meta = self.meta
+        if self.storage is not None and self.storage.mirrors is not None:
+            t.storage = self.storage   # conjugate views see what is written
         return t
 
     @data.setter

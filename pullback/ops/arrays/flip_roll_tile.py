@@ -400,6 +400,8 @@ def _checked_pad(self: Array, pad: Any) -> list[tuple[int, int]]:
                 f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output "
                 f"size, which is invalid. Check dimension {d} of your input."
             )
+        if n + min(a, 0) + min(b, 0) < 0:
+            raise RuntimeError("narrow(): length must be non-negative.")
     return widths
 
 

@@ -100,7 +100,7 @@ def view(input: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Ten
     elif shape:
         size, dtype = (None, shape[0]) if isinstance(shape[0], Dtype) else (shape, dtype)
     if dtype is not None:
-        return ops.view_dtype(input, dtype)
+        return ops.view_as_dtype(input, dtype)
     try:
         return _view(input, size)
     except TypeError:

@@ -44,8 +44,18 @@ def storage_of(a: Any) -> tuple[Any, int]:
     root = a
     while isinstance(root.base, np.ndarray):
         root = root.base
-    offset = a.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    return root, offset // a.itemsize
+    return root, _bytes_before(a, root) // a.itemsize
+
+
+def _bytes_before(a: Any, root: Any) -> int:
+    """How far into the memory of `root` an array begins."""
+    offset: int = a.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return offset
+
+
+def _ends_in(a: Any, root: Any, count: int) -> bool:
+    """Whether the memory of `root` has `count` elements like those of `a`, counted as they lie there."""
+    return count * a.itemsize + _bytes_before(a, root) % a.itemsize <= root.nbytes
 
 
 @op(name="as_strided", places="", view=True, written_name="AsStridedBackward1")
@@ -247,7 +257,7 @@ def _strided_window(input: Tensor, size: Any, stride: Any, storage_offset: int |
     need = start + 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if has_samples(input):
         _check_sample(input, size, stride, start - here)
-    elif math.prod(size) and need * array.itemsize > root.nbytes:
+    elif math.prod(size) and not _ends_in(array, root, need):
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and "
             f"itemsize {array.itemsize} requiring a storage size of {need * array.itemsize} are out "
@@ -360,6 +370,19 @@ def view_dtype(self: Spec, dtype: Dtype) -> Spec:
     return self.seen(shape, strides, dtype=new)
 
 
+def view_as_dtype(input: Tensor, dtype: Dtype) -> Tensor:
+    """`view_dtype`, where the memory begins at a multiple of the new type's size."""
+    result = view_dtype(input, dtype)
+    ratio = dtype.itemsize // input.dtype.itemsize
+    here = storage_of(input._layout)[1]
+    if ratio > 1 and here % ratio:
+        raise RuntimeError(
+            f"self.storage_offset() must be divisible by {ratio} to view {input.dtype.type_name} as "
+            f"{dtype.type_name} (different element sizes), but got {here}"
+        )
+    return result
+
+
 def _size_fault(self: Spec, ratio: float) -> str | None:
     """What keeps a tensor from being seen as elements `ratio` times as large."""
     if not self.ndim:
@@ -368,12 +391,15 @@ def _size_fault(self: Spec, ratio: float) -> str | None:
         return "stride(-1) must be 1"
     if ratio > 1 and self.shape[-1] % ratio:
         return f"size(-1) must be divisible by {int(ratio)}"
+    for d, step in enumerate(self.steps[:-1]):
+        if ratio > 1 and step % ratio:
+            return f"stride({d}) must be divisible by {int(ratio)}"
     return None
 
 
 def _size_detail(self: Spec, ratio: float, fault: str) -> str:
     if fault.startswith("stride"):
-        return f", but got {self.steps[-1]}"
+        return f", but got {self.steps[int(fault[7 : fault.index(')')])]}"
     return f", but got {self.shape[-1]}" if fault.startswith("size") else ""
 
 
@@ -606,7 +632,7 @@ def _resize(input: Tensor, size: tuple[int, ...], wanted: Any) -> Tensor:
     count = math.prod(size)
     if (here + count) * array.itemsize >= 2**63:
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)}")
-    if (here + count) * array.itemsize > root.nbytes:
+    if not _ends_in(array, root, here + count):
         fresh = np.empty(count, array.dtype)
         kept = min(root.nbytes // array.itemsize - here, count)
         fresh[:kept] = strided(array, (kept,), (1,), 0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback.core._engine import IN_PLACE, Op, Tensor
+from pullback.core._engine import IN_PLACE, Op, Tensor, conjugate_view, turned
 from pullback.core.dtypes import bool_, finfo, from_numpy_dtype
 from pullback.core.meta import meta_like
 from pullback.core.op import elementwise, function, op
@@ -272,13 +272,18 @@ _conj_physical = _declare_conj("conj_physical")
 
 @function()
 def conj(input: Tensor) -> Tensor:
-    """The complex conjugate, computed at once; a real tensor is returned as it is.
+    """The complex conjugate as a view: writes to either are seen by both; a real tensor is returned as it is.
+
+    Under a transform, and of a small window on large memory, it is a copy. Writes by NumPy are not seen.
 
     >>> import pullback as torch
-    >>> torch.conj(torch.tensor([1 + 2j]))
-    tensor([1.-2.j])
+    >>> x = torch.tensor([1 + 2j]); y = x.conj(); x *= 2; y
+    tensor([2.-4.j])
     """
-    return _conj(input) if input.dtype.is_complex else input
+    if not input.dtype.is_complex:
+        return input
+    seen = conjugate_view(_conj, input)
+    return _conj(input) if seen is None else seen
 
 
 @function(places="tmif")
@@ -296,15 +301,26 @@ def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _conj_physical(input, out=out)
 
 
-@function(aliases=("torch.resolve_neg", "Tensor.resolve_neg"))
+@function()
 def resolve_conj(input: Tensor) -> Tensor:
-    """The tensor itself: conjugates and negatives are never lazy here.
+    """A copy of a conjugate view in memory of its own; any other tensor itself.
 
     >>> import pullback as torch
-    >>> torch.resolve_conj(torch.tensor([1 + 2j]))
-    tensor([1.+2.j])
+    >>> torch.resolve_conj(torch.tensor([1 + 2j]).conj())
+    tensor([1.-2.j])
     """
-    return input
+    return ops.clone(input) if turned(input) == "conj" else input
+
+
+@function()
+def resolve_neg(input: Tensor) -> Tensor:
+    """A copy of the imaginary parts of a conjugate view; any other tensor itself.
+
+    >>> import pullback as torch
+    >>> torch.resolve_neg(torch.tensor([1 + 2j]).conj().imag)
+    tensor([-2.])
+    """
+    return ops.clone(input) if turned(input) == "neg" else input
 
 
 def _angle_slope(g: Any, self: Any) -> Any:

@@ -368,7 +368,7 @@ def _sinc_slope(x: Any) -> Any:
     for k in range(9, 0, -1):
         near = near * square + 2 * k * (-(math.pi**2)) ** k / math.factorial(2 * k + 1)
     far = over(cos(x * math.pi) - sinc(x), x)
-    return where(ops.abs(x) < 0.3, near * x, far)
+    return where(ops.abs(x) < 0.3, near * x + 0.0, far)
 
 
 sinc: Op = _math(

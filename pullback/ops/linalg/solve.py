@@ -239,7 +239,7 @@ def _lstsq_gradients(g0: Tensor, g1: Tensor, self: Tensor, B: Tensor, result0: T
     return gA, gB
 
 
-@function(places="", aliases=("linalg.lstsq",))
+@function(places="", aliases=("linalg.lstsq",), keywords={"input": "A", "b": "B"})
 def lstsq(
     A: Tensor,
     B: Tensor,

@@ -152,7 +152,7 @@ def _triangular_solve(
     return named_results("triangular_solve", (solution, columns), out)
 
 
-triangular_solve = function(name="triangular_solve")(_triangular_solve)
+triangular_solve = function(name="triangular_solve", keywords={"input": "self"})(_triangular_solve)
 
 
 # ------------------------------------------------------------------------------------- Cholesky

@@ -47,9 +47,10 @@ def _sliced(input: Tensor, dim: int = 0, start: Any = None, end: Any = None, ste
     return input[tuple(key)]
 
 
-def _viewed(input: Tensor, *size: Any) -> Tensor:
+def _viewed(input: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """As another dtype, or in a shape, whatever the strides."""
-    return input.view(*size) if isinstance(size[0], Dtype) else ops.reshape(input, *size)
+    given = shape or ((size,) if dtype is None else (dtype,))
+    return input.view(*given) if isinstance(given[0], Dtype) else ops.reshape(input, *given)
 
 
 _VIEWS: dict[str, Callable[..., Any]] = {

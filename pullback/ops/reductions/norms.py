@@ -166,7 +166,7 @@ _vector_norm.vjp(
 )
 
 
-@function(places="", aliases=("linalg.vector_norm",))
+@function(places="", aliases=("linalg.vector_norm",), keywords={"input": "x"})
 def vector_norm(
     x: Tensor,
     ord: float = 2,

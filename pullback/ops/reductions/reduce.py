@@ -464,7 +464,7 @@ def _sum_to_size_batch(level: Any, op: Op, self: Any, size: tuple[int, ...]) -> 
 
 
 @function(name="sum_to_size", places="m")
-def sum_to_size_method(input: Tensor, *size: Any) -> Tensor:
+def sum_to_size_method(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
 
     RuntimeError if `size` does not expand to the shape. It is the derivative of `expand`.
@@ -474,9 +474,10 @@ def sum_to_size_method(input: Tensor, *size: Any) -> Tensor:
     tensor([[3.],
             [3.]])
     """
-    if not size:
+    if not sizes and size is None:
         raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
-    size = tuple(size[0] if isinstance(size[0], (tuple, list)) else size)
+    given = sizes or (size,)
+    size = tuple(given[0] if isinstance(given[0], (tuple, list)) else given)
     if input.dtype.kind in "bui" and tuple(input.shape) != size:
         input = input.to(int64)
     return sum_to_size(input, size) if size else ops.sum(input)

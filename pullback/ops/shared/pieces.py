@@ -179,6 +179,8 @@ def _boxes(to: Any, piece: Any) -> list[list[int]]:
     item = to.itemsize
     sizes = (1,) * (to.ndim - piece.ndim) + piece.shape
     given = (0,) * (to.ndim - piece.ndim) + piece.strides
+    if any(n not in (1, m) for n, m in zip(sizes, to.shape, strict=True)):
+        raise RuntimeError(f"a piece of shape {list(piece.shape)} does not fit into {list(to.shape)}")
     steps = [0 if n == 1 else step for n, step in zip(sizes, given, strict=True)]
     order = sorted(range(to.ndim), key=lambda d: -abs(to.strides[d]))
     dims = turned(merged((to.shape[d], steps[d], to.strides[d]) for d in order), item)

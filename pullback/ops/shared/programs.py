@@ -93,6 +93,9 @@ class Traced:
     def lerp(self, end: Any, weight: Any) -> Traced:
         return self.trace.step("lerp", self, end, number=weight)
 
+    def add(self, other: Any, *, alpha: Any) -> Traced:
+        return self.trace.step("add_scaled", self, other, number=alpha)
+
     def addcmul(self, tensor1: Any, tensor2: Any, *, value: Any) -> Traced:
         return self.trace.step("addcmul", self, tensor1, tensor2, number=value)
 
@@ -233,6 +236,11 @@ def one_step(kind: str, tensors: int, numbers: int) -> Program | None:
         return None
     result = trace.step(kind, *given, *more[: numbers - fused], number=more[-1] if fused else None)
     return trace.program(given, more, [result] + [None] * (tensors - 1))
+
+
+def plus_scaled(x: Any, other: Any, value: Any) -> Any:
+    """`x + value * other`; gradients flow to a `value` that is a tensor."""
+    return x + value * other if isinstance(value, Tensor) else x.add(other, alpha=value)
 
 
 def plus_product(x: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:

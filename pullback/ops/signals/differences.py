@@ -69,7 +69,7 @@ def _edge(x: Tensor, dim: int, spacing: Any, edge_order: int, side: int) -> Tens
     values = [ops.narrow(x, dim, i, 1) for i in points]
     uneven = isinstance(spacing, Tensor)
     first = spacing[points[1]] - spacing[points[0]] if uneven else spacing * side
-    near = (values[1] - values[0]) / first
+    near = (values[1] - values[0]) / first if side > 0 else (values[0] - values[1]) / -first
     if edge_order == 1:
         return near
     second = spacing[points[2]] - spacing[points[1]] if uneven else first
