@@ -102,7 +102,9 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             f"original Tensor, this is not supported. Tensor is of size {list(tensor.shape)} "
             f"while the given forward gradient is of size {list(tangent.shape)}."
         )
-    return innermost.dual(ops.view_as(tensor, tensor), tangent)
+    made = innermost.dual(ops.view_as(tensor, tensor), tangent)
+    innermost.share(made, tangent)
+    return made
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:

@@ -87,7 +87,7 @@ class Tangents(Interpreter):
     """The interpreter of one level of forward mode."""
 
     hangs = True
-    signature = ()
+    signature: tuple[Any, ...] = ()
 
     def __init__(self) -> None:
         self.given: dict[int, Tensor] = {}  # by their ids the tangents that duals were made of
@@ -122,8 +122,13 @@ class Tangents(Interpreter):
         while isinstance(x, Wrapper):
             tangent = x.level.front(tangent)
             x = x.physical
-        given = self.given.get(id(tangent)) is tangent  # the user's: what else has it gets a copy
-        tangents_of(x, True)[self] = ops.clone(tangent) if given else tangent
+        tangents_of(x, True)[self] = tangent
+
+    def share(self, x: Tensor, tangent: Tensor) -> None:
+        """Has writes to a dual number reach the tangent that it was made of, if that lies as it does."""
+        if type(tangent) is type(x) is Tensor and tangent._layout.strides == x._layout.strides:
+            self.given[id(tangent)] = tangent
+            self.signature = ("shared",)
 
     def replace(self, p: Tensor, tangent: Tensor) -> None:
         """Gives a tensor that owns its memory another tangent. One that the user made the dual of is
@@ -149,8 +154,6 @@ class Tangents(Interpreter):
                 x = level.lifted(level.front(x))
         made = same(x)
         self.carry(made, tangent)
-        if type(tangent) is type(made) is Tensor and tangent._layout.strides == made._layout.strides:
-            self.given[id(tangent)] = tangent  # writes to the dual reach it
         return made
 
     def carries(self, x: Any) -> bool:
@@ -199,8 +202,11 @@ class Tangents(Interpreter):
         pushed = self.pushed(op, args, result)
         outputs = result if isinstance(result, (tuple, list)) else (result,)
         tangents = pushed if isinstance(pushed, (tuple, list)) else (pushed,)
+        own = [self.tangent(x) for x in args] if self.given and not op.view else []
         for x, tangent in zip(outputs, tangents, strict=True):
             if tangent is not None:
+                if any(tangent is t for t in own):  # it may be the user's
+                    tangent = ops.clone(tangent)
                 self.carry(x, tangent)
                 if op.view and not isinstance(x, Wrapper) and _engine.is_view(x):
                     tangents_of(x)[self] = Seen(x, args[0], tangents_of(x)[self], self)

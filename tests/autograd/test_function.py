@@ -562,6 +562,21 @@ def test_results_do_not_share_the_tangent_of_a_dual():
     assert t.tolist() == [7.0, 7.0]
 
 
+def test_tangents_stay_apart_at_each_call():
+    """Also once the ops of a level are recorded."""
+    forward_ad = torch.autograd.forward_ad
+    for _ in range(4):
+        t = torch.ones(2)
+        with forward_ad.dual_level():
+            e = forward_ad.make_dual(torch.ones(2), torch.ones(2)) * 2
+            d = forward_ad.make_dual(torch.ones(2), t)
+            sums = [x + 1 for x in (e, d, e, d)]
+            d *= 7
+            e *= 7
+            assert [forward_ad.unpack_dual(x).tangent.tolist()[0] for x in sums] == [2.0, 1.0, 2.0, 1.0]
+        assert t.tolist() == [7.0, 7.0]
+
+
 def test_a_tangent_laid_out_otherwise_is_not_written_to():
     forward_ad = torch.autograd.forward_ad
     t = torch.ones(2, 3).t()
