@@ -206,11 +206,11 @@ def test_a_view_of_a_leaf_is_not_written():
 
 def test_numpy_is_not_handed_what_is_turned():
     v = sample(2).conj()
-    with pytest.raises(RuntimeError, match="conjugate bit set. Use tensor.resolve_conj"):
+    with pytest.raises(RuntimeError, match=r"conjugate bit set\. Use tensor\.resolve_conj"):
         v.numpy()
     with pytest.raises(RuntimeError, match="conjugate bit set"):
         np.asarray(v)
-    with pytest.raises(RuntimeError, match="negative bit set. Use tensor.resolve_neg"):
+    with pytest.raises(RuntimeError, match=r"negative bit set\. Use tensor\.resolve_neg"):
         v.imag.numpy()
     assert v.numpy(force=True).tolist() == [1 - 2j, 3 - 4j]
     assert v.tolist() == [1 - 2j, 3 - 4j]
