@@ -2,8 +2,8 @@
 
    Arrays are seen as (outer, three spatial dims), contiguous; a part is one of `outer`. The geometry: sizes,
    numbers of windows and steps within a window of the three dims, then the addresses of each dim's first
-   places, and of its ends. data: array, largest elements, their places, -1 in a window without elements. NaN is
-   the largest; of equal ones the first is. */
+   places, and of its ends. data: array, largest elements, their places, -1 in a window without elements. NaN
+   is the largest; of equal ones the first is. */
 
 #include "kinds.h"
 

@@ -29,7 +29,8 @@
 #define STEP_SIZE 6
 #define PROGRAM_REGISTERS 64
 
-/* A, B and C are elements, w a number, which `add_scaled` rounds. NaN, once there, stays in the larger and the smaller of two. */
+/* A, B and C are elements, w a number, which `add_scaled` rounds. NaN, once there, stays in the larger and
+   the smaller of two. */
 #define PB_STEPS(S)                                                 \
     S(copy, A)                                                      \
     S(add, A + B)                                                   \

@@ -11,7 +11,7 @@
 # default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare, rare_of, sequence,
 # NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
 # Tensor, wrap (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node, plan_of, record,
-# requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, place_of, reflect, turn_of
+# requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of
 # (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node
 # (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
@@ -124,7 +124,7 @@ cdef Tensor view_tensor(Op op, Tensor source, ndarray a):
     cdef Tensor t = wrap(a)
     t.meta, t.inference, t.storage = source.meta, source.inference, storage(source)
     if t.storage.mirrors is not None and PyArray_TYPE(a) != PyArray_TYPE(source.array):
-        check_parts(op, t)
+        check_parts(t, source)
     if op.nondiff or source.inference:   # shares memory and nothing else, as `detach` does
         return t
     t.base = source.base if source.base is not None else source
@@ -278,7 +278,7 @@ cdef int refresh_mirrored(Tensor t) except -1:
 
 cdef tuple geometry(Tensor t, Tensor base):
     """Size, strides and offset of a view from the first element of its base on, and the base's strides."""
-    cdef ndarray place = place_of(t)
+    cdef ndarray place = memory_shown(t)
     a = <object>t.array
     item = a.itemsize
     if t.storage is not None and (t.storage.moved or t.storage.mirrors is not None) and (

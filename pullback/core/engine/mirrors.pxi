@@ -1,15 +1,16 @@
 # Conjugate views: tensors whose numbers are the conjugates of another's, both ways.
 #
-# Loops read plain memory. So a conjugate view has numbers of its own, a `Mirror` of what it shows: an array that
-# lies as the memory does, and is brought up to date by each write to either side (`reflect`, which `bump_version`
-# calls). Its views are views of that array, the imaginary parts among them, which show negatives. What asks
-# where a tensor lies, its history above all, asks for the place in the memory that is shown (`place_of`).
+# Loops read plain memory. So a conjugate view has numbers of its own, a `Mirror` of what it shows: an array
+# that lies as the memory does, and is brought up to date by each write to either side (`reflect`, which
+# `bump_version` calls). Its views are views of that array, the imaginary parts among them, which show
+# negatives. What asks where a tensor lies, its history above all, asks for the place in the memory that is
+# shown (`memory_shown`).
 #
 # Read `conjugate_view`, then `reflect`.
 #
-# From other parts: Op, MAX_PARAMS (op.pxi); KIND (pointwise.pxi); Storage (saved.pxi); Tensor (tensor.pxi);
-# apply, record, requires (dispatch.pxi); owner_of, storage, view_tensor (inplace.pxi); unsure (tapes.pxi);
-# pb_thread (_engine.pyx).
+# From other parts: Op, MAX_PARAMS (op.pxi); KIND (pointwise.pxi); Storage (saved.pxi); _ops, Tensor
+# (tensor.pxi); record, requires (dispatch.pxi); owner_of, storage, view_tensor (inplace.pxi); unsure
+# (tapes.pxi); pb_thread (_engine.pyx).
 
 cdef enum:
     MOST_GAPS = 4        # a mirror may be so many times as large as what it shows
@@ -28,16 +29,16 @@ cdef class Mirror:
         owner = self.owner()
         if owner is None:
             return None
-        return view_of(<ndarray>owner, code_of(self.front), PyArray_NDIM(self.front), PyArray_DIMS(self.front),
-                       PyArray_STRIDES(self.front), 0)
+        return view_of(<ndarray>owner, code_of(self.front), PyArray_NDIM(self.front),
+                       PyArray_DIMS(self.front), PyArray_STRIDES(self.front), 0)
 
 
 def conjugate_view(Op op, Tensor x):
     """The conjugate of a complex tensor as a view of it, recorded as `op`; None where it is to be a copy.
 
     It is one of a plain tensor that is no wide window on its memory, where no transform is on the stack. The
-    conjugate of a conjugate view is the memory itself. Writes otherwise than by tensors, as through an array of
-    NumPy's on the same memory, are not seen.
+    conjugate of a conjugate view is the memory itself. Writes otherwise than by tensors, as through an array
+    of NumPy's on the same memory, are not seen.
     """
     cdef PyObject* argv[MAX_PARAMS]
     cdef Mirror mirror
@@ -50,7 +51,7 @@ def conjugate_view(Op op, Tensor x):
         return None
     mirror = mirror_of(x)
     if mirror is not None:
-        shown = place_of(x)
+        shown = memory_shown(x)
     else:
         for d in range(PyArray_NDIM(a)):
             if PyArray_STRIDES(a)[d] < 0 or PyArray_STRIDES(a)[d] % item:
@@ -104,7 +105,7 @@ cdef Mirror mirror_of(Tensor t):
     return None
 
 
-cdef int check_parts(Op op, Tensor t) except -1:
+cdef int check_parts(Tensor t, Tensor source) except -1:
     """Refuses a view of a conjugate view that shows both parts of its numbers as real ones."""
     cdef Mirror mirror = mirror_of(t)
     cdef npy_intp item
@@ -117,15 +118,16 @@ cdef int check_parts(Op op, Tensor t) except -1:
         mixed = mixed or PyArray_STRIDES(t.array)[d] % item
     if not mixed:
         return 0
-    if op.__name__ == "view_as_real":
-        raise RuntimeError("view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate "
-                           "tensor so you can view it as real, use self.resolve_conj(); however, be warned that "
-                           "the resulting tensor will NOT alias the original.")
+    if PyArray_NDIM(t.array) > PyArray_NDIM(source.array):   # a dim of the two parts
+        raise RuntimeError(
+            "view_as_real doesn't work on unresolved conjugated tensors.  To resolve the conjugate tensor so "
+            "you can view it as real, use self.resolve_conj(); however, be warned that the resulting tensor "
+            "will NOT alias the original.")
     raise RuntimeError("torch.Tensor.view is not supported for conjugate view tensors when converting to a "
                        "different dtype.")
 
 
-cdef ndarray place_of(Tensor t):
+cdef ndarray memory_shown(Tensor t):
     """Where a tensor lies: its payload, or what a mirror shows in its place."""
     cdef Mirror mirror = mirror_of(t)
     cdef npy_intp offset
@@ -139,7 +141,7 @@ cdef ndarray place_of(Tensor t):
 def shown_by(Tensor t):
     """Where a tensor lies in memory: an array, of the numbers that a conjugate view shows otherwise."""
     unsure("numbers")
-    return place_of(t)
+    return memory_shown(t)
 
 
 def turned(Tensor t):
