@@ -21,9 +21,10 @@ PB_INLINE PB_REAL F(gelu_slope)(PB_REAL x) {
 }
 
 #define STEEP ((PB_REAL)1.5957691216057307117)
-#define CUBED ((PB_REAL)0.07135481627159652)
+#define CUBED ((PB_REAL)0.07135481627260025)
 PB_INLINE PB_REAL F(gelu_tanh)(PB_REAL x) { return x * F(logistic)(x * (STEEP + CUBED * (x * x))); }
 PB_INLINE PB_REAL F(gelu_tanh_slope)(PB_REAL x) {
+    x = x < -32 ? -32 : x > 32 ? 32 : x; /* beyond it is 0 or 1, but squares are infinite */
     PB_REAL const s = F(logistic)(x * (STEEP + CUBED * (x * x)));
     return s + x * s * (1 - s) * (STEEP + 3 * CUBED * (x * x));
 }

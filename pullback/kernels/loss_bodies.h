@@ -92,7 +92,8 @@ LOSS(soft_margin)
 /* k is the weight of the positive targets */
 PB_INLINE PB_REAL F(bce_logits_value)(PB_REAL x, PB_REAL y, PB_REAL k) {
     PB_REAL const steep = (k - 1) * y + 1, left = 1 - y, taken = k * y;
-    PB_REAL const above = left == 0 ? 0 : left * x, below = taken == 0 ? 0 : -taken * x; /* x may be infinite */
+    /* x may be infinite */
+    PB_REAL const above = left == 0 ? 0 : left * x, below = taken == 0 ? 0 : -taken * x;
     return steep * F(pb_log1p_unit)(FALL(x)) + (x < 0 ? below : above);
 }
 PB_INLINE PB_REAL F(bce_logits_bend)(PB_REAL x, PB_REAL y, PB_REAL k) {

@@ -255,8 +255,8 @@ static void ORDER(told)(char const* p, int64_t n, E const* e, char* values, int6
     }
 }
 
-/* The elements of a row that differ from the one before them: their values, which of them every element is, and
-   how many elements are each, the last two unless NULL; how many there are. */
+/* The elements of a row that differ from the one before them: their values, which of them every element is,
+   and how many elements are each, the last two unless NULL; how many there are. */
 static int64_t ORDER(neighbours)(T const* x, int64_t n, T* values, int64_t* inverse, int64_t* counts) {
     int64_t found = 0, first = 0;
     for (int64_t i = 0; i < n; i++) {

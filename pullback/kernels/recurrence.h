@@ -1,13 +1,13 @@
 /* Recurrent layers in one direction, forward and backward: included once for float and double.
 
-   A layer goes over rows of all times, `sizes` of them at each: those of packed sequences become fewer. At each
-   time the states' part of the gates is a product of the states with the matrix `w`; the inputs' part is given.
-   A step is elementwise. What the formulas are says ops/networks/recurrent.py.
+   A layer goes over rows of all times, `sizes` of them at each: those of packed sequences become fewer. At
+   each time the states' part of the gates is a product of the states with the matrix `w`; the inputs' part
+   is given. A step is elementwise. What the formulas are says ops/networks/recurrent.py.
 
    The geometry: NumPy's loop of matrix products and what it is given, the kind, whether time runs backwards,
-   flags, sequences, the width of the states, that of the cells, rows of all times, how many runs of times there
-   are, {times, rows} of each. Widths differ where outputs are projected. Arrays are contiguous. There is one
-   part. */
+   flags, sequences, the width of the states, that of the cells, rows of all times, how many runs of times
+   there are, {times, rows} of each. Widths differ where outputs are projected. Arrays are contiguous. There
+   is one part. */
 
 #include "steps.h"
 #include "kinds.h"
@@ -75,7 +75,8 @@ PB_INLINE T F(bent)(T x) {
 /* ------------------------------------------------------------------------------------- products */
 
 /* c[m, n] = a[m, k] b[k, n], all of them row by row */
-static PB_CLONES void F(short_product)(T const* a, T const* b, T* PB_RESTRICT c, int64_t m, int64_t k, int64_t n) {
+static PB_CLONES void F(short_product)(T const* a, T const* b, T* PB_RESTRICT c, int64_t m, int64_t k,
+                                       int64_t n) {
     for (int64_t i = 0; i < m; i++) {
         T* row = c + i * n;
         T const* by = a + i * k;
@@ -92,7 +93,8 @@ static PB_CLONES void F(short_product)(T const* a, T const* b, T* PB_RESTRICT c,
 }
 
 /* c[k, n] = a[m, k]' b[m, n] */
-static PB_CLONES void F(short_outer)(T const* a, T const* b, T* PB_RESTRICT c, int64_t m, int64_t k, int64_t n) {
+static PB_CLONES void F(short_outer)(T const* a, T const* b, T* PB_RESTRICT c, int64_t m, int64_t k,
+                                     int64_t n) {
     for (int64_t l = 0; l < k * n; l++) c[l] = 0;
     for (int64_t i = 0; i < m; i++)
         for (int64_t l = 0; l < k; l++) {
@@ -102,8 +104,8 @@ static PB_CLONES void F(short_outer)(T const* a, T const* b, T* PB_RESTRICT c, i
 }
 
 /* By BLAS: c[m, n], where the steps of a and b are those of their dims m and k, k and n */
-static void F(blas)(pb_layer const* g, T const* a, int64_t am, int64_t ak, T const* b, int64_t bk, int64_t bn, T* c,
-                    int64_t m, int64_t k, int64_t n) {
+static void F(blas)(pb_layer const* g, T const* a, int64_t am, int64_t ak, T const* b, int64_t bk,
+                    int64_t bn, T* c, int64_t m, int64_t k, int64_t n) {
     int64_t const item = sizeof(T);
     char* at[3] = {(char*)a, (char*)b, (char*)c};
     npy_intp const dims[4] = {1, m, k, n};
@@ -181,9 +183,10 @@ static PB_CLONES void F(lstm_step)(T const* PB_RESTRICT x, T const* PB_RESTRICT 
     }
 }
 
-/* Of n cells: dh is the output's gradient, dc that of the cell and then of the cell before; the gradients of the
-   gates' parts go to x and h (the same but for gru), that of the state past the gates of gru to dh */
-static PB_CLONES void F(rnn_back)(T const* PB_RESTRICT dh, T const* PB_RESTRICT s, T* PB_RESTRICT x, int64_t n, int tanh) {
+/* Of n cells: dh is the output's gradient, dc that of the cell and then of the cell before; the gradients of
+   the gates' parts go to x and h (the same but for gru), that of the state past the gates of gru to dh */
+static PB_CLONES void F(rnn_back)(T const* PB_RESTRICT dh, T const* PB_RESTRICT s, T* PB_RESTRICT x,
+                                  int64_t n, int tanh) {
     if (tanh)
         for (int64_t j = 0; j < n; j++) x[j] = dh[j] * (1 - s[j] * s[j]);
     else
@@ -204,8 +207,8 @@ static PB_CLONES void F(gru_back)(T* PB_RESTRICT dh, T const* PB_RESTRICT s, T c
     }
 }
 
-static PB_CLONES void F(lstm_back)(T const* PB_RESTRICT dh, T* PB_RESTRICT dc, T const* PB_RESTRICT s, T* PB_RESTRICT x,
-                                   int64_t n) {
+static PB_CLONES void F(lstm_back)(T const* PB_RESTRICT dh, T* PB_RESTRICT dc, T const* PB_RESTRICT s,
+                                   T* PB_RESTRICT x, int64_t n) {
     for (int64_t j = 0; j < n; j++) {
         T const i = s[j], f = s[n + j], g = s[2 * n + j], o = s[3 * n + j], bent = s[4 * n + j];
         T const d = dc[j] + dh[j] * o * (1 - bent * bent);
@@ -261,17 +264,20 @@ static int F(recurrence)(int64_t const* geometry, char** data, int64_t begin, in
     return 0;
 }
 
-/* data: the gradients of outputs, last states and last cells, the states before, what was saved, w, projection;
-   then the gradients of the inputs' part, first states, first cells, w, bias, projection */
-static int F(recurrence_slope)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+/* data: the gradients of outputs, last states and last cells, the states before, what was saved, w,
+   projection; then the gradients of the inputs' part, first states, first cells, w, bias, projection */
+static int F(recurrence_slope)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
+                               char* scratch) {
     pb_layer const* g = (pb_layer const*)geometry;
     int64_t const states = g->states, cells = g->cells, gates = pb_gates(g), saves = pb_saves(g);
     int64_t const whole = g->sequences, projected = g->flags & PROJECTED;
     T const *befores = (T const*)data[3], *tape = (T const*)data[4], *w = (T const*)data[5];
     T const* project = (T const*)data[6];
     T *outer = (T*)data[7], *gh = (T*)data[8], *gc = (T*)data[9];
-    T *inner = g->kind == GRU ? (T*)scratch : outer, *room = (T*)scratch + (g->kind == GRU ? g->rows * gates : 0);
-    T *slope = room, *down = slope + whole * cells, *heads = down + whole * states, *ys = heads + g->rows * states;
+    T *inner = g->kind == GRU ? (T*)scratch : outer,
+        *room = (T*)scratch + (g->kind == GRU ? g->rows * gates : 0);
+    T *slope = room, *down = slope + whole * cells, *heads = down + whole * states,
+        *ys = heads + g->rows * states;
     int const backwards = g->reverse == 0;
     pb_time t = pb_first_time(g, backwards);
     (void)begin, (void)end;
@@ -295,7 +301,8 @@ static int F(recurrence_slope)(int64_t const* geometry, char** data, int64_t beg
             else
                 F(rnn_back)(dh, s, x + i * gates, cells, g->kind == RNN_TANH);
             if (projected)
-                for (int64_t j = 0; j < cells; j++) ys[(t.at + i) * cells + j] = s[3 * cells + j] * s[4 * cells + j];
+                for (int64_t j = 0; j < cells; j++)
+                    ys[(t.at + i) * cells + j] = s[3 * cells + j] * s[4 * cells + j];
         }
         F(multiply)(g, h, w, down, t.rows, gates, states);
         if (g->kind == GRU)

@@ -119,8 +119,9 @@ static PB_CLONES int F(log_softmax_slope)(pb_work const* w) {
     return 0;
 }
 
-/* g, x, logsumexp of x | g softmax(x), g and logsumexp being numbers of the row. Of a large logsumexp the last
-   digit is more than some exponentials differ by: so these are divided by their sum, which is nearly one. */
+/* g, x, logsumexp of x | g softmax(x), g and logsumexp being numbers of the row. Of a large logsumexp the
+   last digit is more than some exponentials differ by: so these are divided by their sum, which is nearly
+   one. */
 static PB_CLONES int F(logsumexp_slope)(pb_work const* w) {
     EACH_ROW {
         PB_REAL const g = ONE(0, r), total = ONE(2, r);
@@ -313,7 +314,7 @@ static PB_CLONES int F(cosine)(pb_work const* w) {
     return 0;
 }
 
-/* ---- renorm: x | x, of a norm no larger than a limit; the order 1 or 2, the limit, what is added to a norm */
+/* ---- renorm: x | x, of a norm within a limit; the order 1 or 2, the limit, what is added to a norm */
 
 #define MAGNITUDE(i) PB_ABS(x[i])
 PB_INLINE double F(sum_of_magnitudes)(PB_REAL const* x, int64_t n) { SUM(MAGNITUDE) }

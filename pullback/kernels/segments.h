@@ -1,7 +1,8 @@
 /* Reductions of segments, runs of neighbouring rows, and their gradients: included once for float and double.
 
-   Data are lines of `count` rows of `inner` elements. Each line has `segments`, whose bounds follow from its marks:
-   the lengths of all, or the first row of each and the one behind the last. All is contiguous, and one part. */
+   Data are lines of `count` rows of `inner` elements. Each line has `segments`, whose bounds follow from its
+   marks: the lengths of all, or the first row of each and the one behind the last. All is contiguous, and
+   one part. */
 
 #include "kinds.h"
 
@@ -47,8 +48,8 @@ static int pb_check_marks(pb_segments const* g, char const* marks) {
 }
 
 /* The next segment of a line: where it begins and ends */
-PB_INLINE void pb_next_segment(pb_segments const* g, char const* marks, int64_t line, int64_t s, int64_t* first,
-                               int64_t* behind) {
+PB_INLINE void pb_next_segment(pb_segments const* g, char const* marks, int64_t line, int64_t s,
+                               int64_t* first, int64_t* behind) {
     if (g->offsets) {
         *first = pb_mark(g, marks, line * (g->segments + 1) + s);
         *behind = pb_mark(g, marks, line * (g->segments + 1) + s + 1);
@@ -72,7 +73,8 @@ static PB_CLONES void F(fold_rows)(T const* x, T* PB_RESTRICT y, int64_t rows, i
 }
 
 /* data: rows, marks, result */
-static int F(segment_reduce)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+static int F(segment_reduce)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
+                             char* scratch) {
     pb_segments const* g = (pb_segments const*)geometry;
     int64_t const n = g->inner;
     int const status = pb_check_marks(g, data[1]);
@@ -146,7 +148,8 @@ static int F(segment_slope)(int64_t const* geometry, char** data, int64_t begin,
         int64_t first = 0, behind = 0;
         for (int64_t s = 0; s < g->segments; s++, to += n, y += n) {
             pb_next_segment(g, data[2], line, s, &first, &behind);
-            F(spread_rows)(x + first * n, y, to, out + first * n, behind - first, n, g->how, scale, (T*)scratch);
+            F(spread_rows)(x + first * n, y, to, out + first * n, behind - first, n, g->how, scale,
+                (T*)scratch);
         }
     }
     return 0;

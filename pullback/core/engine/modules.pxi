@@ -87,9 +87,9 @@ def save_module(module, state, str prefix, bint keep_vars, metadata, dict versio
                 keep_vars, metadata, versions)
 
 
-# NOTE [Slots of modules]: a call of an object whose class has a `__call__` in Python makes a tuple, a dict and
-# two frames; an attribute that `__getattr__` finds is an AttributeError first. Every layer pays for both. So
-# the type of a class that has Module's `__call__` gets the function below as its slot, and so for
+# NOTE [Slots of modules]: a call of an object whose class has a `__call__` in Python makes a tuple, a dict
+# and two frames; an attribute that `__getattr__` finds is an AttributeError first. Every layer pays for
+# both. So the type of a class that has Module's `__call__` gets the function below as its slot, and so for
 # `__getattr__`: they do what the methods do. Python makes the slots anew when a class gets methods of these
 # names later, as it does for any class.
 
