@@ -33,7 +33,7 @@ def taken(name):
     for path in ROOT.rglob("*.py"):
         text = path.read_text()
         alias = module.search(text)
-        asked = re.compile(rf"(?<![\w./]){(alias and alias[1]) or stem}\.(?!py[xdi]\b)(\w+)")
+        asked = re.compile(rf"(?<![\w./]){(alias and alias[1]) or stem}\.(?!(?:py[xdi]|h)\b)(\w+)")
         for names in imported.findall(text):
             yield from re.findall(r"(\w+)(?: as \w+)?", names)
         yield from asked.findall(text) if alias else ()

@@ -486,7 +486,7 @@ cdef object apply_inplace(Op op, PyObject** argv):
 cdef int write_pointwise(Op op, PyObject** argv, Tensor target) except -1:
     """Computes into the target's memory where the dtype allows; nothing is written before all is checked."""
     cdef int codes[MAX_IN]
-    cdef int code = result_code(argv, op.nparams, codes)
+    cdef int code = result_code(argv, op.nparams, codes, op.chooses)
     cdef int have = code_of(target.array), out_code, i
     cdef ndarray result
     for i in range(1, op.nparams):
@@ -714,7 +714,7 @@ cdef bint computed_into(Op op, PyObject** argv, Tensor out) except -1:
     if op.elementwise:
         if not found or op.loops is None:
             return False
-        code = result_code(argv, op.nparams, codes)
+        code = result_code(argv, op.nparams, codes, op.chooses)
         if op.promotion == PROMOTE_FLOAT and KIND[code] < KIND_FLOAT or op.loops.fn[code] == NULL or not (
                 (op.direct & op.allowed) >> code) & 1 or op.loops.out_code[code] != code_of(a):
             return False

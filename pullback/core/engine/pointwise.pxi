@@ -88,15 +88,19 @@ cdef int number_code(object x) except -1:
     return found.code
 
 
-cdef int result_code(PyObject** argv, int n, int* codes) except -1:
-    """The common dtype of tensors and numbers; each one's own code goes to `codes`, None's is NO_DTYPE."""
+cdef int result_code(PyObject** argv, int n, int* codes, int first=0) except -1:
+    """The common dtype of tensors and numbers from the `first` on; each one's own code goes to `codes`,
+    None's is NO_DTYPE.
+    """
     cdef int dim = NO_DTYPE, zero = NO_DTYPE, number = NO_DTYPE, i, code
     cdef object x
     for i in range(n):
         x = <object>argv[i]
         if isinstance(x, Tensor):
             code = code_of((<Tensor>x).array)
-            if PyArray_NDIM((<Tensor>x).array) == 0:
+            if i < first:
+                pass
+            elif PyArray_NDIM((<Tensor>x).array) == 0:
                 zero = join(zero, code)
             else:
                 dim = join(dim, code)
@@ -175,7 +179,7 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
         if op.swapped:
             arrays[0], arrays[1] = arrays[1], arrays[0]
         return run_loop(op.loops, code, n, arrays, numbers, out)
-    code = result_code(argv, n, codes)
+    code = result_code(argv, n, codes, op.chooses)
     if op.check_bools is not None and BOOL in [codes[i] for i in range(n)]:
         op.check_bools(*[<object>argv[i] for i in range(n)])
     if op.promotion == PROMOTE_FLOAT and KIND[code] < KIND_FLOAT:

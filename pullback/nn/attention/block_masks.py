@@ -330,12 +330,8 @@ def create_block_mask(
     B or H is None where the mask does not depend on it.
 
     >>> from pullback.nn.attention.flex_attention import create_block_mask
-    >>> print(create_block_mask(lambda b, h, q, kv: q >= kv, None, None, 256, 256))
-    BlockMask(shape=(1, 1, 256, 256), sparsity=25.00%,
-    (0, 0)
-    ██
-    ████
-    )
+    >>> create_block_mask(lambda b, h, q, kv: q >= kv, None, None, 256, 256).sparsity()
+    25.0
     """
     scored = _takes_scores(mask_mod)
     assert not scored, f"create-block_mask requires a mask_mod function! Got {mask_mod}"

@@ -360,7 +360,10 @@ def from_file(
     size: int | None = 0,
     *,
     dtype: Any = None,
-    **options: Any,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A one-dim tensor of `size` numbers on a file that is mapped into memory.
 
@@ -374,7 +377,9 @@ def from_file(
     >>> torch.from_file(path, size=2)
     tensor([3., 3.])
     """
+    options = {"layout": layout, "pin_memory": pin_memory, "requires_grad": requires_grad}
     refuse_options("from_file", options)
+    as_device(device)
     kind = get_default_dtype() if dtype is None else dtype_of("from_file", dtype)
     count = size or 0
     nbytes = count * kind.itemsize
@@ -395,7 +400,7 @@ def from_file(
     array = np.empty(0, kind.numpy)
     if nbytes:
         array = np.memmap(filename, kind.numpy, "r+" if shared else "c", 0, (count,)).view(np.ndarray)
-    return finished(from_array(array), options.get("requires_grad", False))
+    return finished(from_array(array), requires_grad)
 
 
 # ---------------------------------------------------------------------------------------- tensors

@@ -92,8 +92,8 @@ def _unique_node(saved: dict[str, Any]) -> str:
     return "Unique2Backward0" if saved["dim"] is None else "UniqueDimBackward0"
 
 
-def _no_derivative(g0: Tensor, consecutive: bool) -> None:
-    name = "unique_consecutive" if consecutive else "_unique2"
+def _no_derivative(g0: Tensor, dim: int | None, consecutive: bool) -> None:
+    name = "unique_consecutive" if consecutive else "_unique2" if dim is None else "unique_dim"
     raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
 
 

@@ -150,7 +150,9 @@ def _block_matrix(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
 @op(name="matrix_exp_along", places="", batch="leading")
 def _exp_along(self: Array, direction: Array) -> Array:
     """The derivative of the exponential along a direction, computed with it: each product has two more."""
-    return np.asarray(_exponential_of(self, direction)[1]).astype(self.dtype) if self.size else self.copy()
+    if not self.size or not direction.size:
+        return np.empty(np.broadcast_shapes(self.shape, direction.shape), self.dtype)
+    return np.asarray(_exponential_of(self, direction)[1]).astype(self.dtype)
 
 
 @_exp_along.meta
