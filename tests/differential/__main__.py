@@ -5,10 +5,9 @@ It tells where they part. To shrink a program, numbers are left out as long as i
 
 import argparse
 import collections
-import random
 import sys
 
-from both import difference, libraries
+from both import difference, drawn, libraries
 
 
 def kind(told):
@@ -47,8 +46,7 @@ def main():
     mine, theirs = libraries()
     told = collections.Counter()
     for number in range(options.count):
-        source = random.Random(options.seed + number)
-        numbers = [source.randrange(1 << 16) for _ in range(400)]
+        numbers = drawn(options.seed + number)
         how = difference(numbers, options.steps, mine, theirs)
         if how:
             told[kind(how)] += 1

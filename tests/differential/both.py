@@ -5,6 +5,7 @@ list is a program, and shorter ones are simpler.
 """
 
 import importlib
+import random
 import re
 import warnings
 
@@ -104,6 +105,12 @@ def difference(numbers, steps, mine, theirs):
         if how is not None:
             return f"step {place}, {two[0]}: expected {how} {two[2][:150]!r} {one[2][:150]!r}"
     return None if len(a) == len(b) else f"expected {len(b)} steps, got {len(a)}"
+
+
+def drawn(seed):
+    """The choices of a program."""
+    source = random.Random(seed)
+    return [source.randrange(1 << 16) for _ in range(400)]
 
 
 def libraries():

@@ -28,7 +28,10 @@ functions("gelu", [*SMOOTH[:3], P(these(EDGES[:-2])), S(x(3, 4), approximate="ta
 functions("elu celu selu", SMOOTH, tol=4)
 functions("elu", [S(x(3, 4), 0.7), S(x(3, 4), alpha=1.5)], tol=4)
 functions("celu", [S(x(3, 4), 0.7)], tol=4, better="the slope of celu is not rounded to float32")
-functions("tanhshrink softsign", SMOOTH, kinds=NUMBER, composite=True, tol=4)
+functions("tanhshrink", SMOOTH, kinds=NUMBER, composite=True, tol=4)
+functions(
+    "softsign", SMOOTH, kinds=NUMBER, composite=True, tol=4, better="the slope of softsign is 0 at infinity"
+)
 functions("sigmoid tanh", SMOOTH, kinds=ALL, tol=2)
 functions("glu", [S(x(3, 4)), S(x(4, 3), 0), S(x(2, 3, 2))], tol=4)
 functions(

@@ -244,7 +244,7 @@ def _sum_batch(level: Any, op: Op, self: Any, a: Any, b: Any, beta: Any, alpha: 
     return level.wrap((start if beta == 1 else start * beta) + result)
 
 
-@op(places="tmi", moves=True, factors="vec1 vec2")
+@op(places="tmi", moves=True, factors="vec1 vec2", layout="")
 def addr(self: Array, vec1: Array, vec2: Array, beta: Number = 1, alpha: Number = 1) -> Array:
     """`beta * input + alpha * outer(vec1, vec2)`, `input` broadcast to the product's shape.
 
@@ -260,7 +260,9 @@ def addr(self: Array, vec1: Array, vec2: Array, beta: Number = 1, alpha: Number 
     else:
         result = first * second * kind.type(alpha)
         result = result + start * kind.type(beta) if beta != 0 else result
-    return np.broadcast_to(result, (len(vec1), len(vec2)))
+    shape = len(vec1), len(vec2)
+    whole = np.broadcast_to(result, shape)
+    return np.asfortranarray(whole) if self.shape == shape and self.flags.fnc else np.ascontiguousarray(whole)
 
 
 @addr.prepare
@@ -276,10 +278,17 @@ def _plan_addr(self: Spec, vec1: Spec, vec2: Spec, beta: Number, alpha: Number) 
             raise RuntimeError(
                 f"For integral input tensors, argument {name} must not be a floating point number."
             )
+    shape = (vec1.shape[0], vec2.shape[0])
+    _check_expands(self.shape, shape)
+    if (
+        not self.contiguous
+        and self.shape == shape
+        and self.strides == Spec.columns(self.dtype, shape).strides
+    ):
+        return Plan(Spec.columns(kind, shape))  # it lies as the sum's first term does
     if self.dtype is vec1.dtype is vec2.dtype and kind.kind != "b":
         return _planned(self, vec1, vec2, "i", "j", "ij", beta, alpha)
-    _check_expands(self.shape, (vec1.shape[0], vec2.shape[0]))
-    return Plan(Spec(kind, (vec1.shape[0], vec2.shape[0])))
+    return Plan(Spec(kind, shape))
 
 
 _rules(

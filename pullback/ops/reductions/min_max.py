@@ -88,9 +88,6 @@ def _extremum(self: Array, dim: Dims, keepdim: bool, function: str) -> Array:
 @_extremum.prepare
 def _plan_extremum(self: Spec, dim: Dims, keepdim: bool, function: str) -> Plan:
     axes = reduced_axes(dim, keepdim, self.ndim)
-    if self.dtype.kind == "c":
-        kernel = _EXTREMA[function].kernel
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{self.dtype.type_name}'")
     if axes is None and not self.size:
         raise RuntimeError(
             f"{function}(): Expected reduction dim to be specified for input.numel() == 0. "
@@ -99,6 +96,9 @@ def _plan_extremum(self: Spec, dim: Dims, keepdim: bool, function: str) -> Plan:
     for axis in axes or ():
         if not self.shape[axis]:
             raise IndexError(f"{function}(): Expected reduction dim {axis} to have non-zero size.")
+    if self.dtype.kind == "c":
+        kernel = _EXTREMA[function].kernel
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{self.dtype.type_name}'")
     short = axes is not None or self.size < 1 << 14  # of one long run NumPy finds the extreme sooner
     return fold_plan(_EXTREMA[function].run, self, axes, keepdim, runs=short)
 
@@ -118,9 +118,9 @@ def _extremum_along(self: Array, dim: int, keepdim: bool, function: str) -> tupl
 
 @_extremum_along.prepare
 def _plan_extremum_along(self: Spec, dim: int, keepdim: bool, function: str) -> Plan:
+    axis = checked_axis(function, self, dim, keepdim)
     if self.dtype.kind == "c":
         raise RuntimeError(f"{function}(): does not support complex input")
-    axis = checked_axis(function, self, dim, keepdim)
     return pick_plan(f"{_EXTREMA[function].run}_pick", self, axis, keepdim, values=True)
 
 
