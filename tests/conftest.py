@@ -21,6 +21,8 @@ def pytest_collection_modifyitems(items):
         for item in cases[:: -(-len(cases) // QUICK) or 1]:
             item.add_marker(pytest.mark.quick)
     if ON_TORCH:
+        for item in items:  # its forward mode compiles formulas at the first use
+            item.add_marker(pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated"))
         return
     lines = [line for line in SHORTFALLS.read_text().splitlines() if line and not line.startswith("#")]
     known = dict(line.split("  ", 1) for line in lines)

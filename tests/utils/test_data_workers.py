@@ -244,8 +244,10 @@ def test_a_worker_that_dies(fault):
     begin = time.monotonic()
     with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid") as found:
         list(data.DataLoader(Faulty(fault), 2, num_workers=2))
+    if ON_TORCH:
+        return  # it waits for its workers before it tells, and not of signals
     assert time.monotonic() - begin < 20
-    if fault is kill and not ON_TORCH:
+    if fault is kill:
         assert "is killed by signal: Killed" in str(found.value.__cause__)
 
 
