@@ -14,6 +14,7 @@ reading, and which names it takes from other parts.
     inplace.pxi     views, versions, writing into the first input
     mirrors.pxi     conjugate views
     creation.pxi    new tensors from plain arguments
+    quick.pxi       other quick ways, and their table
     tapes.pxi       rules and composites, recorded once and run without Python
     task.pxi        a backward pass: count dependencies, run nodes latest first
     rules.pxi       what a rule is called with, and what becomes of its results
@@ -69,15 +70,16 @@ import numpy as np
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.exc cimport PyErr_WarnEx
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
-from libc.math cimport INFINITY, ceil, fma, fmaf
+from libc.math cimport INFINITY, ceil, floor, fma, fmaf, pow as c_pow
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_int64, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS,
+    import_array, ndarray, npy_int64, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_NBYTES,
     PyArray_IS_C_CONTIGUOUS,
     PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_STRIDES,
     PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_ARRAY_WRITEABLE, NPY_CORDER,
@@ -114,7 +116,7 @@ from pullback.core._plans cimport (
 )
 from pullback.core._views cimport (
     BY_INDEX, BY_PLAN, BY_SELECT, BY_SLICE, Geometry, Lookup, fill_shown, find_indexed, find_selected,
-    find_sliced, show,
+    find_sliced, find_window, show,
 )
 from pullback.core.dtype_codes cimport (
     BFLOAT16,
@@ -312,6 +314,7 @@ include "engine/meta.pxi"
 include "engine/inplace.pxi"
 include "engine/mirrors.pxi"
 include "engine/creation.pxi"
+include "engine/quick.pxi"
 include "engine/tapes.pxi"
 include "engine/task.pxi"
 include "engine/rules.pxi"

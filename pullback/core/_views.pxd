@@ -17,5 +17,6 @@ cdef bint find_selected(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, 
                         object index) except -1
 cdef bint find_sliced(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, object dim, object start,
                       object end, object step) except -1
+cdef bint find_window(Geometry* g, ndarray a, object size, object stride, object start) except -1
 cdef ndarray show(Geometry* g, ndarray a)
 cdef void fill_shown(Geometry* g, char* data, char* element, npy_intp item) noexcept nogil

@@ -8,8 +8,11 @@ Each function fills a `Geometry` and says whether it could. The same on `Spec`s 
 """
 
 from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
-from numpy cimport import_array, ndarray, npy_intp, PyArray_NDIM
+from numpy cimport (
+    import_array, ndarray, npy_intp, PyArray_BASE, PyArray_BYTES, PyArray_ITEMSIZE, PyArray_NBYTES, PyArray_NDIM,
+)
 
 import_array()
 
@@ -156,6 +159,47 @@ cdef bint find_sliced(Geometry* g, int nd, npy_intp* dims, npy_intp* strides, ob
     return True
 
 
+cdef bint find_window(Geometry* g, ndarray a, object size, object stride, object start) except -1:
+    """Any shape and strides, in elements, from the element `start` of the memory that the array lies in.
+
+    `start` may be None: from the array's first element on. Elements outside of the memory are not found.
+    """
+    cdef ndarray root = a
+    cdef npy_intp n = 0, step = 0, at = 0, here, last = 0, item = PyArray_ITEMSIZE(a), places
+    cdef bint empty = False
+    if not isinstance(size, (list, tuple)) or (
+            not isinstance(stride, (list, tuple)) or len(size) != len(stride) or len(size) > 64):
+        return False
+    while PyArray_BASE(root) != NULL and isinstance(<object>PyArray_BASE(root), ndarray):
+        root = <ndarray>PyArray_BASE(root)
+    here = (PyArray_BYTES(a) - PyArray_BYTES(root)) // item
+    places = PyArray_NBYTES(root) // item
+    if start is None:
+        at = here
+    elif not _number(start, &at):
+        return False
+    g.nd = 0
+    for length, by in zip(size, stride):
+        if not _number(length, &n) or not _number(by, &step) or n < 0 or step < 0:
+            return False
+        if n > 1 and step and step > (places - 1 - last) // (n - 1):
+            return False
+        last += (n - 1) * step if n > 1 else 0
+        empty = empty or n == 0
+        g.dims[g.nd], g.strides[g.nd] = n, step * item
+        g.nd += 1
+    if at < 0 or not empty and at + last >= places:
+        return False
+    g.offset = (at - here) * item
+    return True
+
+
+def window(ndarray a not None, size, stride, start):
+    """Where a window begins, in elements from the array's first; None if it is not found."""
+    cdef Geometry g
+    return g.offset // PyArray_ITEMSIZE(a) if find_window(&g, a, size, stride, start) else None
+
+
 cdef ndarray show(Geometry* g, ndarray a):
     """The view of an array."""
     return view_of(a, code_of(a), g.nd, g.dims, g.strides, g.offset)
@@ -166,15 +210,25 @@ cdef void fill_shown(Geometry* g, char* data, char* element, npy_intp item) noex
     cdef npy_intp index[64]
     cdef npy_intp i, n = 1, step = 0
     cdef int d, last = g.nd - 1
+    cdef uint32_t four = 0
+    cdef uint64_t eight = 0
     for d in range(g.nd):
         index[d] = 0
         if g.dims[d] == 0:
             return
     if last >= 0:
         n, step = g.dims[last], g.strides[last]
+    memcpy(&four, element, min(item, 4))
+    memcpy(&eight, element, min(item, 8))
     data += g.offset
     while True:
-        if item == 4:
+        if item == 4 and step == 4:   # vector code
+            for i in range(n):
+                memcpy(data + i * 4, &four, 4)
+        elif item == 8 and step == 8:
+            for i in range(n):
+                memcpy(data + i * 8, &eight, 8)
+        elif item == 4:
             for i in range(n):
                 memcpy(data + i * step, element, 4)
         elif item == 8:

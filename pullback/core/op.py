@@ -169,7 +169,7 @@ def function(
     NotImplemented. `keywords` are other names of arguments that PyTorch takes; a first argument `A` is
     always `input`, too. `forms` are those of `elementwise`. `signatures` are functions with the
     signatures of its calls, the fullest last, where the function's own is `*args, **kwargs`. `quick` is the
-    engine's way for plain arguments, which is tried first (core/engine/creation.pxi): its name, and what it
+    engine's way for plain arguments, which is tried first (core/engine/quick.pxi): its name, and what it
     fills a new tensor with.
     """
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pullback.core._engine import Tensor, from_array, make_subclass, retype, turned
 from pullback.core.dtypes import (
+    DTYPES,
     META,
     contiguous_format,
     device,
@@ -74,16 +75,6 @@ def element_size(self: Tensor) -> int:
     return self.dtype.itemsize
 
 
-def is_contiguous(self: Tensor, memory_format: memory_format = contiguous_format) -> bool:
-    """Whether the elements lie in memory in row-major order, or in that of the memory format.
-
-    >>> import pullback as torch
-    >>> torch.ones(2, 3).t().is_contiguous()
-    False
-    """
-    return has_format(self._layout, contiguous_format if memory_format is preserve_format else memory_format)
-
-
 def dim_order(self: Tensor) -> tuple[int, ...]:
     """The dims from the slowest in memory to the fastest."""
     strides = strides_of(self._layout)
@@ -101,7 +92,12 @@ def _tensor_only(name: str, value: Any) -> Tensor:
     return value
 
 
-@function(places="t")
+def _of_dtypes(attribute: str) -> tuple[bool, ...]:
+    """What the dtypes say of themselves, by their codes."""
+    return tuple([getattr(kind, attribute) for kind in DTYPES])
+
+
+@function(places="t", quick=("says", True))
 def is_tensor(obj: Any, /) -> bool:
     """Whether `obj` is a tensor.
 
@@ -112,13 +108,13 @@ def is_tensor(obj: Any, /) -> bool:
     return isinstance(obj, Tensor)
 
 
-@function(places="t")
+@function(places="t", quick=("says", False))
 def is_storage(obj: Any, /) -> bool:
     """Whether `obj` is the memory of a tensor, as `untyped_storage()` gives it."""
     return isinstance(obj, (storage.UntypedStorage, storage.TypedStorage))
 
 
-@function()
+@function(quick=("says dtype", _of_dtypes("is_floating_point")))
 def is_floating_point(input: Tensor) -> bool:
     """Whether the dtype is a floating-point one.
 
@@ -129,13 +125,13 @@ def is_floating_point(input: Tensor) -> bool:
     return _tensor_only("is_floating_point", input).dtype.is_floating_point
 
 
-@function()
+@function(quick=("says dtype", _of_dtypes("is_complex")))
 def is_complex(input: Tensor) -> bool:
     """Whether the dtype is a complex one."""
     return _tensor_only("is_complex", input).dtype.is_complex
 
 
-@function()
+@function(quick=("says dtype", _of_dtypes("is_signed")))
 def is_signed(input: Tensor) -> bool:
     """Whether the dtype has negative numbers."""
     return _tensor_only("is_signed", input).dtype.is_signed
@@ -152,7 +148,7 @@ def is_nonzero(input: Tensor) -> bool:
     return bool(_tensor_only("is_nonzero", input))
 
 
-@function(aliases=("Tensor.nelement",))
+@function(aliases=("Tensor.nelement",), quick=("elements",))
 def numel(input: Tensor) -> int:
     """The number of elements.
 
@@ -163,7 +159,7 @@ def numel(input: Tensor) -> int:
     return _tensor_only("numel", input)._layout.size
 
 
-@function()
+@function(quick=("one size",))
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have one shape."""
     if not isinstance(other, Tensor):
@@ -289,7 +285,6 @@ MEMBERS: dict[str, Any] = {
     "dim": dim,
     "ndimension": dim,
     "dim_order": dim_order,
-    "is_contiguous": is_contiguous,
     "element_size": element_size,
     "itemsize": property(lambda self: self.dtype.itemsize, doc="The bytes of one element."),
     "nbytes": property(lambda self: self._layout.nbytes, doc="The bytes of all elements."),

@@ -263,3 +263,23 @@ def test_the_transpose_of_a_number_is_itself():
     x = torch.tensor(1.0 + 2.0j)
     assert x.mT.item() == x.T.item() == 1 + 2j
     assert x.H.item() == 1 - 2j
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "offset"),
+    [((7,), (1,), None), ((2,), (1 << 62,), None), ((2,), (1,), -1), ((), (), 6), ((2, 3), (4, 1), None)],
+)
+def test_windows_outside_of_the_storage_are_refused(size, stride, offset):
+    with pytest.raises(RuntimeError):
+        torch.arange(6.0).as_strided(size, stride, offset)
+
+
+def test_windows_begin_where_the_storage_does():
+    """An offset counts from there, without one it is the tensor's own."""
+    x = torch.arange(6.0)[2:]
+    assert x.as_strided((2,), (2,)).tolist() == [2, 4]
+    assert x.as_strided((2,), (2,), 0).tolist() == [0, 2]
+    assert x.as_strided((0,), (9,)).shape == (0,)
+    y = torch.arange(3.0, requires_grad=True)
+    y.as_strided((2, 2), (1, 1)).sum().backward()
+    assert y.grad.tolist() == [1, 2, 1]

@@ -5,7 +5,7 @@
 # A `Function` with a `quick` way tries that first. It makes the tensor, or returns None without having done
 # anything: then the function itself is called. So nothing is decided here that is not decided there too.
 #
-# Read `Request`, `by_size`, then the table `WAYS`. `tensor_of` reads lists of numbers.
+# Read `Request`, then `by_size`. The table of all ways is in quick.pxi.
 #
 # From other parts: as_tuple, Function, quick_t, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi);
 # Tensor, wrap (tensor.pxi); requires (dispatch.pxi); bump_version, write_all (inplace.pxi); pb_thread
@@ -236,13 +236,13 @@ cdef object _BY_ARGUMENT = Ellipsis   # the `fill` of a function that is told th
 
 
 cdef object by_range(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
-    """`arange(5)`, `arange(0, 1, 0.1)`"""
+    """`arange(5)`, `arange(0, 1, 0.1)`; `range(1, 5)`, of a function that has a warning: with the end"""
     cdef Request r
     cdef Tensor t
     cdef npy_intp first = 0, last = 0, by = 1, i
     cdef double start = 0, end, step = 1, count
-    cdef bint whole = True
-    if given < 1 or given > 3 or not read_options(&r, args + given, names):
+    cdef bint with_end = function.fill is not None, whole = not with_end
+    if given < 1 + with_end or given > 3 or not read_options(&r, args + given, names):
         return None
     for i in range(given):
         whole = whole and type(<object>args[i]) is int
@@ -263,8 +263,7 @@ cdef object by_range(Function function, PyObject** args, Py_ssize_t given, PyObj
         if not fits(&r):
             return None
         t = new_tensor(&r)
-        for i in range(r.dims[0]):
-            (<npy_int64*>PyArray_DATA(t.array))[i] = first + i * by
+        ascend(<npy_int64*>PyArray_DATA(t.array), r.dims[0], first, by)
         return t
     if r.code != FLOAT32 and r.code != FLOAT64:
         return None
@@ -275,23 +274,89 @@ cdef object by_range(Function function, PyObject** args, Py_ssize_t given, PyObj
         step = <object>args[2]
     if step == 0 or not (end - start) * step >= 0 or abs(start) == INFINITY or abs(end) == INFINITY:
         return None
-    count = ceil((end - start) / step)
+    count = floor((end - start) / step) + 1 if with_end else ceil((end - start) / step)
     if not count <= MOST_BYTES:
         return None
     r.dims[0] = <npy_intp>count
     if not fits(&r):
         return None
+    if with_end:
+        PyErr_WarnEx(UserWarning, <bytes>function.fill, 1)
     t = new_tensor(&r)
-    for i in range(r.dims[0]):
-        if r.code == FLOAT32:
-            (<float*>PyArray_DATA(t.array))[i] = <float>(i * step + start)
-        else:
-            (<double*>PyArray_DATA(t.array))[i] = i * step + start
+    if r.code == FLOAT32:
+        step_up(<float*>PyArray_DATA(t.array), <int>r.dims[0], start, step)
+    else:
+        step_up(<double*>PyArray_DATA(t.array), <int>r.dims[0], start, step)
+    return t
+
+
+ctypedef fused real_t:
+    float
+    double
+
+
+cdef void ascend(npy_int64* data, npy_intp n, npy_int64 x, npy_int64 by) noexcept nogil:
+    cdef npy_intp i
+    for i in range(n):
+        data[i] = x
+        x += by
+
+
+cdef void step_up(real_t* data, int n, double start, double step) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        data[i] = <real_t>(i * step + start)
+
+
+cdef object by_strides(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`empty_strided((2, 3), (1, 2))`, `x.new_empty_strided((2, 3), (1, 2))`"""
+    cdef Request r, steps, flat
+    cdef Tensor t
+    cdef Py_ssize_t own = given == 3
+    cdef int i
+    if given != 2 and not own or not isinstance(<object>args[own], (tuple, list)) or (
+            not isinstance(<object>args[own + 1], (tuple, list))) or (
+            not read_options(&r, args + given, names)) or not read_size(&r, args + own, 1) or (
+            not read_size(&steps, args + own + 1, 1)) or r.nd != steps.nd:
+        return None
+    if own and (type(<object>args[0]) is not Tensor or (<Tensor>args[0]).meta):
+        return None
+    if r.code == NO_DTYPE:
+        r.code = code_of((<Tensor>args[0]).array) if own else default_float
+    flat.nd, flat.code, flat.requires_grad, flat.dims[0] = 1, r.code, r.requires_grad, 1
+    for i in range(r.nd):
+        if r.dims[i] == 0 or r.dims[i] > MOST_BYTES or steps.dims[i] > MOST_BYTES or (
+                flat.dims[0] > MOST_BYTES):
+            return None
+        flat.dims[0] += (r.dims[i] - 1) * steps.dims[i]
+    if not fits(&flat):
+        return None
+    t = new_tensor(&flat)
+    for i in range(r.nd):
+        steps.dims[i] *= PyArray_ITEMSIZE(t.array)
+    t.array = view_of(t.array, r.code, r.nd, r.dims, steps.dims, 0)
+    return t
+
+
+cdef object by_number(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`scalar_tensor(2.5)`"""
+    cdef Request r
+    cdef Number element
+    cdef Tensor t
+    if given != 1 or not read_options(&r, args + given, names):
+        return None
+    r.nd = 0
+    if r.code == NO_DTYPE:
+        r.code = default_float
+    if not fits(&r) or not read_element(<object>args[0], r.code, &element):
+        return None
+    t = new_tensor(&r)
+    fill_with(t.array, &element)
     return t
 
 
 cdef object by_ends(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
-    """`linspace(0, 1, 5)`"""
+    """`linspace(0, 1, 5)`; `logspace(0, 1, 5)`, of a function that has the base"""
     cdef Request r
     cdef Tensor t
     if given != 3 or not read_options(&r, args + given, names) or not read_size(&r, args + 2, 1) or r.nd != 1:
@@ -303,6 +368,12 @@ cdef object by_ends(Function function, PyObject** args, Py_ssize_t given, PyObje
         r.code = default_float
     if not fits(&r) or r.code != FLOAT32 and r.code != FLOAT64 or type(<object>args[2]) is not int:
         return None
+    if function.fill is not None:
+        if r.code != FLOAT32:
+            return None
+        t = new_tensor(&r)
+        spread_powers(t.array, function.fill, <object>args[0], <object>args[1])
+        return t
     t = new_tensor(&r)
     spread(t.array, <object>args[0], <object>args[1])
     return t
@@ -324,6 +395,16 @@ cpdef spread(ndarray a, double start, double end):
         step = (end - start) / (n - 1) if n > 1 else 0
         for i in range(n):
             wide[i] = fma(i, step, start) if i < n // 2 or n == 1 else fma(i + 1 - n, step, end)
+
+
+cdef int spread_powers(ndarray a, double base, double start, double end) except -1:
+    """Fills a contiguous array of float32 with powers of evenly spaced numbers, which are doubles."""
+    cdef npy_intp n = PyArray_SIZE(a), i
+    cdef float* data = <float*>PyArray_DATA(a)
+    cdef double step = (end - start) / (n - 1) if n > 1 else 0
+    for i in range(n):
+        data[i] = <float>c_pow(base, end if i == n - 1 and n > 1 else i * step + start)
+    return 0
 
 
 cdef object by_count(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
@@ -379,6 +460,14 @@ cdef object fill_all(Function function, PyObject** args, Py_ssize_t given, PyObj
             told and type(<object>args[1]) is Tensor):
         return None
     return <object>args[0] if write_all(<Tensor>args[0], <object>args[1] if told else function.fill) else None
+
+
+cdef object filled(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`fill(x, 1.5)`, where no graph is recorded"""
+    if given != 2 or names != NULL or type(<object>args[0]) is not Tensor or (
+            pb_thread.grad and requires(<Tensor>args[0])):
+        return None
+    return like_another(function, args, given, names)
 
 
 cdef object copy_all(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
@@ -447,148 +536,3 @@ cdef object remembered(Function function, PyObject** args, Py_ssize_t given, PyO
     made = new_tensor(&r)
     memcpy(PyArray_DATA(made.array), PyArray_DATA(kept), PyArray_SIZE(kept) * PyArray_ITEMSIZE(kept))
     return made
-
-
-# ------------------------------------------------------------------------------- numbers in lists
-
-cdef struct Numbers:        # what nested lists of numbers hold
-    Request r
-    bint floats, ints, bools
-    char* at                # where the next element goes
-
-
-cdef bint look_at(Numbers* found, object data, int depth) except -1:
-    """The sizes and the types of the numbers of nested lists; False if they are not plain."""
-    cdef npy_intp n
-    if type(data) is not list and type(data) is not tuple:
-        found.floats = found.floats or type(data) is float
-        found.ints = found.ints or type(data) is int
-        found.bools = found.bools or type(data) is bool
-        return depth == found.r.nd and (type(data) is float or type(data) is int or type(data) is bool)
-    n = len(data)
-    if depth == found.r.nd:
-        if depth == 64 or found.floats or found.ints or found.bools:
-            return False
-        found.r.dims[depth] = n
-        found.r.nd += 1
-    if n == 0 or n != found.r.dims[depth]:
-        return False
-    for item in data:
-        if not look_at(found, item, depth + 1):
-            return False
-    return True
-
-
-cdef bint copy_numbers(Numbers* found, object data) except -1:
-    """Writes the numbers of nested lists one after another; False where one does not fit the dtype."""
-    cdef int code = found.r.code
-    cdef npy_intp n = 0
-    if type(data) is list or type(data) is tuple:
-        for item in data:
-            if not copy_numbers(found, item):
-                return False
-        return True
-    if code == FLOAT32 or code == FLOAT64:
-        if type(data) is not float and not read_int(int(data), &n):
-            return False
-        if code == FLOAT32:
-            (<float*>found.at)[0] = <float><double>data
-            found.at += 4
-        else:
-            (<double*>found.at)[0] = data
-            found.at += 8
-    elif code == INT64:
-        if not read_int(int(data), &n):
-            return False
-        (<npy_int64*>found.at)[0] = n
-        found.at += 8
-    else:
-        found.at[0] = bool(data)
-        found.at += 1
-    return True
-
-
-cdef object tensor_of(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
-    """`tensor([1.0, 2.0])`, `tensor([[1], [2]], dtype=torch.float64)`; `tensor(2.0)`"""
-    cdef Numbers found
-    cdef Tensor t
-    cdef object data = <object>args[0]
-    if given != 1 or not read_options(&found.r, args + given, names):
-        return None
-    found.r.nd, found.floats, found.ints, found.bools = 0, False, False, False
-    if not look_at(&found, data, 0):
-        return None
-    if found.r.code == NO_DTYPE:
-        found.r.code = default_float if found.floats else INT64 if found.ints else BOOL
-    if found.r.code != FLOAT32 and found.r.code != FLOAT64 and (
-            found.floats or (found.r.code != INT64 and (found.ints or found.r.code != BOOL))):
-        return None
-    if found.r.requires_grad and KIND[found.r.code] < KIND_FLOAT:
-        return None
-    t = new_tensor(&found.r)
-    found.at = <char*>PyArray_DATA(t.array)
-    return t if copy_numbers(&found, data) else None
-
-
-cdef object draw_all(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
-    """`x.normal_()`, `x.uniform_(-1.0, 1.0)`"""
-    cdef Tensor t
-    cdef double first, second
-    if names != NULL or given != 1 and given != 3 or type(<object>args[0]) is not Tensor:
-        return None
-    t = <Tensor>args[0]
-    if t.meta or t.inference or not PyArray_IS_C_CONTIGUOUS(t.array) or (
-            not PyArray_CHKFLAGS(t.array, NPY_ARRAY_WRITEABLE) or pb_thread.grad and requires(t)) or (
-            code_of(t.array) != FLOAT32 and code_of(t.array) != FLOAT64):
-        return None
-    if given == 1:
-        function.fill(t.array, *function.fill_arguments)
-    else:
-        if type(<object>args[1]) is not float or type(<object>args[2]) is not float:
-            return None
-        first, second = <object>args[1], <object>args[2]
-        if not (abs(first) < 1e30 and second < 1e30 and second >= 0 and second >= first):
-            return None   # which may be no bounds, or no deviation
-        function.fill(t.array, function.fill_arguments[0], first, second)
-    bump_version(t)
-    return t
-
-
-cdef object itself(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
-    """`x.contiguous()` of a tensor that is"""
-    if names == NULL and given == 1 and type(<object>args[0]) is Tensor and (
-            PyArray_IS_C_CONTIGUOUS((<Tensor>args[0]).array)):
-        return <object>args[0]
-    return None
-
-
-# ------------------------------------------------------------------------------------------- ways
-
-cdef struct Way:
-    const char* name
-    quick_t make
-
-cdef Way[16] WAYS
-WAYS[0] = Way("size", by_size)
-WAYS[1] = Way("own size", by_own_size)
-WAYS[2] = Way("size and number", by_size_and_number)
-WAYS[3] = Way("like", like_another)
-WAYS[4] = Way("range", by_range)
-WAYS[5] = Way("ends", by_ends)
-WAYS[6] = Way("count", by_count)
-WAYS[7] = Way("bounds", by_bounds)
-WAYS[8] = Way("identity", identity)
-WAYS[9] = Way("numbers", tensor_of)
-WAYS[10] = Way("moments", by_moments)
-WAYS[11] = Way("fill all", fill_all)
-WAYS[12] = Way("copy all", copy_all)
-WAYS[13] = Way("itself", itself)
-WAYS[14] = Way("draw all", draw_all)
-WAYS[15] = Way("remembered", remembered)
-
-
-cdef quick_t way_of(str name) except NULL:
-    for i in range(16):
-        if WAYS[i].name == name.encode():
-            return WAYS[i].make
-    raise ValueError(f"no quick way '{name}'")

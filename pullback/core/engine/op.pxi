@@ -9,8 +9,8 @@
 # `BoundOp` is either as a method of one tensor.
 #
 # From other parts: conj, Tensor (tensor.pxi); dispatch, dispatch_tuple, may_override, overriding,
-# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); way_of, MOST_BYTES (creation.pxi);
-# by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); use_vectorcall (_engine.pyx).
+# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); MOST_BYTES (creation.pxi); way_of
+# (quick.pxi); by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); use_vectorcall (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -571,7 +571,7 @@ cdef class Function:
     cdef public object rescue, __name__
     cdef public tuple forms           # as an op's
     cdef public bint number_first
-    cdef quick_t quick                # a way for plain arguments, which is tried first: see creation.pxi
+    cdef quick_t quick                # a way for plain arguments, which is tried first: see quick.pxi
     cdef object fill                  # what that puts into a new tensor: a number, or a function of its
     cdef tuple fill_arguments         # array and of these
     cdef public bint converts         # what it is given is data: classes of other libraries are not asked
@@ -588,7 +588,7 @@ cdef class Function:
         self.doc = doc
 
     def quickly(self, str way, fill=None, *arguments):
-        """Gives it one of the quick ways of creation.pxi."""
+        """Gives it one of the quick ways of quick.pxi."""
         self.quick, self.fill, self.fill_arguments = way_of(way), fill, arguments
 
     @property

@@ -224,7 +224,7 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
 
 
 cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray out):
-    """An elementwise op without a loop for the dtype: its kernel on promoted arrays.
+    """An elementwise op without a loop for the dtype: its plan, or its kernel, on promoted arrays.
 
     The half precisions are computed in float32 and rounded once, unless the op takes them as they are.
     Numbers are rounded before, unless the op has `wide_numbers`.
@@ -233,6 +233,7 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
     cdef PyObject* values[MAX_IN]
     cdef int i, work = FLOAT32 if is_half(code) and not op.takes_half else code
     cdef list arrays = []
+    cdef Plan plan = None
     for i in range(n):
         x = <object>argv[i]
         if isinstance(x, Tensor):
@@ -254,9 +255,14 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
     _check_broadcast([a for a in arrays if a is not None])
     for i in range(n):
         values[i] = <PyObject*>arrays[i]
-    if op.kernel is None and op.swapped:
-        values[0], values[1] = values[1], values[0]
-    result = quiet_call(op.kernel if op.kernel is not None else op.loops.ufunc, values, n)
+    if op.prepare_rule is not None:
+        plan = find_plan(op, op.prepare_rule, values, n)
+    if plan is not None and plan.run != NULL:
+        result = run_plan(plan, values, n)
+    else:
+        if op.kernel is None and op.swapped:
+            values[0], values[1] = values[1], values[0]
+        result = quiet_call(op.kernel if op.kernel is not None else op.loops.ufunc, values, n)
     if not isinstance(result, ndarray):
         result = np.asarray(result)
     if PyArray_NDIM(result) > 1:

@@ -379,7 +379,7 @@ def _check_fill(name: str, value: Any) -> None:
     )
 
 
-@function(places="t")
+@function(places="t", quick=("filled", ...))
 def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A tensor like `input` with a number, or the element of a 0-dim tensor, everywhere.
 

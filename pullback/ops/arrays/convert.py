@@ -497,7 +497,7 @@ def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, c
     return finished(_on(made, options.get("device")), options.get("requires_grad", False))
 
 
-@function(places="m", signatures=(_tensor_like,))
+@function(places="m", signatures=(_tensor_like,), quick=("own numbers",))
 def new_tensor(self: Tensor, data: Any = _NO_DATA, /, **options: Any) -> Tensor:
     """`torch.tensor(data)` with this tensor's dtype and device.
 
@@ -509,7 +509,7 @@ def new_tensor(self: Tensor, data: Any = _NO_DATA, /, **options: Any) -> Tensor:
     return _tensor("new_tensor", data, {"device": self.device, **options}, kind, "tensor.new_tensor")
 
 
-@function(places="t", converts=True)
+@function(places="t", converts=True, quick=("as numbers",))
 def as_tensor(data: Any, dtype: Dtype | None = None, device: device | str | int | None = None) -> Tensor:
     """`data` as a tensor: a tensor or array of the right dtype is shared, all else copied.
 
@@ -530,7 +530,7 @@ def as_tensor(data: Any, dtype: Dtype | None = None, device: device | str | int 
     return _on(from_array(_data_array(data, kind, copy=False)), device)
 
 
-@function(places="t", converts=True)
+@function(places="t", converts=True, quick=("numbers",))
 def asarray(
     obj: Any,
     *,

@@ -338,7 +338,7 @@ def full(size: Sequence[int], fill_value: Number, **options: Unpack[Options]) ->
     return created("full", options, kind, shape, make)
 
 
-@function(places="t")
+@function(places="t", quick=("strides",))
 def empty_strided(size: Sequence[int], stride: Sequence[int], **options: Unpack[Options]) -> Tensor:
     """A tensor with these strides, counted in elements, whose elements are not set.
 
@@ -369,7 +369,7 @@ def empty_strided(size: Sequence[int], stride: Sequence[int], **options: Unpack[
     return finished(tensor, options.get("requires_grad", False))
 
 
-@function(places="t")
+@function(places="t", quick=("number",))
 def scalar_tensor(s: Number, **options: Unpack[Options]) -> Tensor:
     """A 0-dim tensor of a number, in the default dtype unless `dtype` says otherwise.
 
@@ -554,7 +554,7 @@ def new_full(self: Tensor, size: Sequence[int], fill_value: Number, **options: U
     return created("new_full", options, kind, shape, _fill_maker(value, kind))
 
 
-@function(places="m")
+@function(places="m", quick=("strides",))
 def new_empty_strided(
     self: Tensor, size: Sequence[int], stride: Sequence[int], **options: Unpack[Options]
 ) -> Tensor:

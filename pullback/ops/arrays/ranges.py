@@ -129,7 +129,14 @@ def _spaced(start: Any, step: Any, count: int, whole: bool) -> Array:
     return np.arange(count) * float(step) + start
 
 
-@function(name="range", places="t", signatures=(_in_steps,))
+_RANGE_IS_OLD = (
+    "torch.range is deprecated and will be removed in a future release because its behavior is "
+    "inconsistent with Python's range builtin. Instead, use torch.arange, which produces values in "
+    "[start, end)."
+)
+
+
+@function(name="range", places="t", signatures=(_in_steps,), quick=("range", _RANGE_IS_OLD.encode()))
 def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     """Like `arange`, but with the end included: deprecated, as in PyTorch.
 
@@ -141,14 +148,7 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     if len(args) == 1 and "end" not in options:
         raise TypeError('range() missing 1 required positional arguments: "end"')
     start, end, step = _arange_arguments("range", args, options)
-    warn_each_time(
-        "torch.range is deprecated and will be removed in a future release because its behavior is "
-        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
-        "values in "
-        "[start, end).",
-        UserWarning,
-        stacklevel=2,
-    )
+    warn_each_time(_RANGE_IS_OLD, UserWarning, stacklevel=2)
     _check_arange(start, end, step)
     count = math.floor((float(end) - float(start)) / float(step)) + 1
 
@@ -297,7 +297,7 @@ def logspace(
 
 
 linspace = explained(linspace, places="t", quick=("ends",))
-logspace = explained(logspace, places="t")
+logspace = explained(logspace, places="t", quick=("ends", 10.0))
 
 
 @function(places="t")

@@ -515,7 +515,7 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand(input, (size,) if isinstance(size, int) else tuple(size))
 
 
-@function(places="t")
+@function(places="t", quick=("one shape",))
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Each tensor expanded to the shape of all, a tuple of views.
 

@@ -266,7 +266,7 @@ def _strided_window(input: Tensor, size: Any, stride: Any, storage_offset: int |
     return size, stride, start - here, strides_of(array)
 
 
-@function()
+@function(quick=("window", _as_strided))
 def as_strided(
     input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
@@ -487,7 +487,7 @@ def _part(self: Spec, imaginary: bool) -> Spec:
 _part.vjp(self=lambda g, imaginary: g * 1j if imaginary else g)
 
 
-@function(places="t")
+@function(places="t", quick=("real",))
 def real(input: Tensor) -> Tensor:
     """The real parts of a complex tensor, a view; a real tensor as it is.
 
@@ -594,10 +594,15 @@ def contiguous(input: Tensor, memory_format: memory_format = contiguous_format) 
     return input if has_format(input._layout, memory_format) else clone(input, memory_format)
 
 
-@function(places="m")
+@function(places="m", quick=("in rows",))
 def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool:
-    """Whether the elements lie in memory in the order of rows, or of the memory format."""
-    return has_format(input._layout, memory_format)
+    """Whether the elements lie in memory in row-major order, or in that of the memory format.
+
+    >>> import pullback as torch
+    >>> torch.ones(2, 3).t().is_contiguous()
+    False
+    """
+    return has_format(input._layout, contiguous_format if memory_format is preserve_format else memory_format)
 
 
 def clone_like_leaf(g: Tensor, leaf: Tensor) -> Tensor:

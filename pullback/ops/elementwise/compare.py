@@ -215,7 +215,7 @@ def allclose(
     return bool(ops.all(isclose(input, other, rtol, atol, equal_nan)).item())
 
 
-@function()
+@function(quick=("equal",))
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have one shape and the same elements: a Python bool. NaN equals nothing.
 

@@ -144,7 +144,7 @@ def nuclear_norm(
 # ----------------------------------------------------------------- questions and old operators
 
 
-@function(places="t")
+@function(places="t", quick=("says", -1))
 def get_device(input: Tensor) -> int:
     """The number of the accelerator that holds a tensor: always -1, none does."""
     return -1
