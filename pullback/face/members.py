@@ -13,15 +13,12 @@ from pullback.core._engine import Tensor, from_array, make_subclass, retype, tur
 from pullback.core.dtypes import (
     DTYPES,
     META,
-    contiguous_format,
     device,
-    memory_format,
-    preserve_format,
     strided,
 )
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function
-from pullback.core.strides import has_format, strides_of
+from pullback.core.strides import strides_of
 from pullback.face import interop, legacy, shared, storage
 from pullback.ops.shared.dims import wrap_dim
 

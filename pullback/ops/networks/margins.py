@@ -1,7 +1,7 @@
 """Losses with a margin: rankings, hinges, cosines, triplets, and margins between classes.
 
-Most are composites. `multi_margin_loss` and `multilabel_margin_loss` have kernels; their slopes are
-constant by pieces, which the rules write with comparisons, so all derivatives exist. At the end
+Most are composites. `multi_margin_loss` and `multilabel_margin_loss` run by plans, `kernels/margins.h`; their
+slopes are constant by pieces, which the rules write with comparisons, so all derivatives exist. At the end
 stand the forms in `torch` itself, where a reduction is a number.
 """
 
@@ -14,11 +14,13 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Op, Tensor
-from pullback.core.dtype_names import type_name
-from pullback.core.meta import meta_array
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.dtypes import int64
 from pullback.core.op import function, op
 from pullback.core.signatures import signature_of
 from pullback.core.types import Array
+from pullback.kernels.nll import RUNS
 from pullback.ops.networks.losses import (
     binary_cross_entropy_with_logits,
     kl_div,
@@ -32,11 +34,12 @@ from pullback.ops.networks.reduction import (
     named_code,
     reduced,
     reduced_array,
-    reduced_meta,
     reduction_of,
     share,
 )
+from pullback.ops.reductions.row_plans import strides_of
 from pullback.ops.shared.batches import of_sample
+from pullback.ops.shared.chains import bits_of
 
 # ----------------------------------------------------------------------------------- composites
 
@@ -194,15 +197,51 @@ def triplet_margin_with_distance_loss(
 # ------------------------------------------------------------------------- margins between classes
 
 
+def _margin_plan(
+    name: str,
+    result: Spec,
+    self: Spec,
+    target: Spec,
+    reduction: int,
+    more: tuple[int, ...] = (),
+    words: int = 0,
+) -> Plan:
+    """The plan of a loss, or of a slope; `words` is the scratch memory of a class, in numbers."""
+    rows, classes = _rows_and_classes(self)
+    steps = [n for x in (self, target) for n in (0, 0, *strides_of(x))[-2:]]
+    if name == "multi_margin":  # a target for each row
+        steps[2:] = [steps[3], 0]
+    step = (0, *strides_of(result))[-1] if name != "multilabel_pairs" else 0
+    scratch = classes * (8 + words * self.itemsize + 1) if words else 0
+
+    def refuse(status: int, self: Array, target: Array, *rest: Array) -> RuntimeError:
+        return _no_class(name)
+
+    parts = rows if name == "multilabel_pairs" or reduction == NONE else 1
+    geometry = (rows, classes, reduction, step, *steps, *more)
+    return Plan(result, RUNS[name].get(self.dtype.name), geometry, parts, scratch, refuse)
+
+
+def _no_class(name: str) -> RuntimeError:
+    if name == "multi_margin":
+        return RuntimeError("target out of range")
+    return RuntimeError("argument #2 'target' is out of range")
+
+
+def _above(x: Array) -> Array:
+    """What is more than zero; NaN is not."""
+    return np.where(x > 0, x, x.dtype.type(0))
+
+
 @op(name="multi_margin_loss", places="", takes_half=True)
 def _multi_margin(
     self: Array, target: Array, weight: Array | None, p: int, margin: float, reduction: int
 ) -> Any:
-    rows, classes = _check_multi_margin(self, target, weight)
+    rows, classes = _rows_and_classes(self)
     x, own = self.reshape(rows, classes), target.reshape(rows, 1)
     if bool(((own < 0) | (own >= classes)).any()):
-        raise RuntimeError("target out of range")
-    short = np.maximum(x - np.take_along_axis(x, own, 1) + self.dtype.type(margin), 0)
+        raise _no_class("multi_margin")
+    short = _above(x - np.take_along_axis(x, own, 1) + self.dtype.type(margin))
     short = short if p == 1 else short * short
     if weight is not None:
         short = short * weight[own]
@@ -211,12 +250,18 @@ def _multi_margin(
     return reduced_array(losses if self.ndim == 2 or reduction else losses.reshape(target.shape), reduction)
 
 
-@_multi_margin.meta
-def _multi_margin_meta(
-    self: Array, target: Array, weight: Any, p: int, margin: float, reduction: int
-) -> Array:
-    rows, _ = _check_multi_margin(self, target, weight)
-    return reduced_meta((rows,) if self.ndim == 2 else target.shape, self.dtype, reduction)
+@_multi_margin.prepare
+def _plan_multi_margin(
+    self: Spec, target: Spec, weight: Spec | None, p: int, margin: float, reduction: int
+) -> Plan:
+    rows = _check_multi_margin(self, target, weight)
+    shape = () if reduction else (rows,) if self.ndim == 2 else target.shape
+    result = Spec(self.dtype, shape)
+    if weight is not None and weight.dtype is not self.dtype:
+        return Plan(result)
+    step = 0 if weight is None else strides_of(weight)[0]
+    more = p, bits_of(margin), int(weight is not None), step
+    return _margin_plan("multi_margin", result, self, target, reduction, more)
 
 
 def _shortfalls(self: Tensor, target: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -303,21 +348,21 @@ def _label_masks(target: Any, classes: int) -> tuple[Any, Any]:
 
 @op(name="multilabel_margin_loss", places="", takes_half=True)
 def _multilabel_margin(self: Array, target: Array, reduction: int) -> Any:
-    rows, classes = _check_multilabel(self, target)
+    rows, classes = _rows_and_classes(self)
     if target.size and (target.min() < -1 or target.max() >= classes):
-        raise RuntimeError("argument #2 'target' is out of range")
+        raise _no_class("multilabel_margin")
     x, own = self.reshape(rows, classes), target.reshape(rows, classes)
     counts, is_label = _label_masks(own, classes)
     short = 1 - np.take_along_axis(x, np.where(counts, own, 0), 1)[:, :, None] + x[:, None, :]
     pairs = counts[:, :, None] & ~is_label[:, None, :]
-    losses = np.where(pairs, np.maximum(short, 0), self.dtype.type(0)).sum((1, 2)) / self.dtype.type(classes)
+    losses = np.where(pairs, _above(short), self.dtype.type(0)).sum((1, 2)) / self.dtype.type(classes)
     return reduced_array(losses if self.ndim == 2 or reduction else losses.reshape(()), reduction)
 
 
 @op(name="multilabel_pairs", places="", nondiff=True)
 def _multilabel_pairs(self: Array, target: Array) -> Any:
     """How many labels each class comes too close to, and minus the classes too close to each label."""
-    rows, classes = _check_matrix(self)
+    rows, classes = _rows_and_classes(self)
     x, own = self.reshape(rows, classes), target.reshape(rows, classes)
     counts, is_label = _label_masks(own, classes)
     index = np.where(counts, own, 0)
@@ -334,13 +379,18 @@ def _multilabel_margin_vjp(g: Tensor, self: Tensor, target: Tensor, reduction: i
     return _multilabel_pairs(self, target) * share(g, rows, reduction)
 
 
-@_multilabel_margin.meta
-def _multilabel_margin_meta(self: Array, target: Array, reduction: int) -> Array:
-    rows, _ = _check_multilabel(self, target)
-    return reduced_meta((rows,) if self.ndim == 2 else (), self.dtype, reduction)
+@_multilabel_margin.prepare
+def _plan_multilabel_margin(self: Spec, target: Spec, reduction: int) -> Plan:
+    rows = _check_multilabel(self, target)
+    result = Spec(self.dtype, (rows,) if self.ndim == 2 and not reduction else ())
+    return _margin_plan("multilabel_margin", result, self, target, reduction, words=1)
 
 
-_multilabel_pairs.meta(lambda self, target: meta_array(self.shape, self.dtype))
+@_multilabel_pairs.prepare
+def _plan_multilabel_pairs(self: Spec, target: Spec) -> Plan:
+    return _margin_plan("multilabel_pairs", Spec(self.dtype, self.shape), self, target, NONE, words=2)
+
+
 _multilabel_margin.vjp(self=_multilabel_margin_vjp)
 
 
@@ -419,45 +469,51 @@ def _check_triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: f
         )
 
 
-def _check_matrix(self: Any) -> tuple[int, int]:
+def _rows_and_classes(self: Any) -> tuple[int, int]:
     """The rows and classes of an input (N, C), (C,) or ()."""
+    return (1, self.size) if self.ndim < 2 else (self.shape[0], self.shape[1])
+
+
+def _check_matrix(self: Spec) -> int:
+    """The rows of such an input; RuntimeError for another one."""
     shape = self.shape
     if self.ndim > 2 or (self.ndim and shape[-1] == 0) or (self.ndim == 1 and not shape[0]):
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}"
         )
-    return (1, self.size) if self.ndim < 2 else (shape[0], shape[1])
+    return _rows_and_classes(self)[0]
 
 
-def _check_multi_margin(self: Array, target: Array, weight: Array | None) -> tuple[int, int]:
-    """The rows and classes of an input that fits its target and weights."""
-    rows, classes = _check_matrix(self)
+def _check_dtypes(kernel: str, self: Dtype, target: Dtype) -> None:
+    if self.kind != "f" or self.itemsize < 4:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{self.type_name}'")
+    if target is not int64:
+        raise RuntimeError(f"expected scalar type Long but found {target.type_name}")
+
+
+def _check_multi_margin(self: Spec, target: Spec, weight: Spec | None) -> int:
+    """The rows of an input that fits its target and weights."""
+    rows = _check_matrix(self)
     if target.ndim > 1 or target.size != rows:
         raise RuntimeError(
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
             f"samples (batch size). Expected target size [{rows}], but got {list(target.shape)}. "
             f"Input has shape {list(self.shape)}."
         )
-    if weight is not None and weight.size != classes:
-        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
-    if self.dtype.kind != "f" or self.dtype.itemsize < 4:
-        raise NotImplementedError(f"\"multi_margin_loss_cpu_kernel\" not implemented for '{type_name(self)}'")
-    if target.dtype != np.int64:
-        raise RuntimeError(f"expected scalar type Long but found {type_name(target)}")
-    return rows, classes
+    if weight is not None and weight.size != _rows_and_classes(self)[1]:
+        raise RuntimeError(
+            f"inconsistent weight size, expected {_rows_and_classes(self)[1]} but got {list(weight.shape)}"
+        )
+    _check_dtypes("multi_margin_loss_cpu_kernel", self.dtype, target.dtype)
+    return rows
 
 
-def _check_multilabel(self: Array, target: Array) -> tuple[int, int]:
-    """The rows and classes of an input that fits its target."""
-    rows, classes = _check_matrix(self)
+def _check_multilabel(self: Spec, target: Spec) -> int:
+    """The rows of an input that fits its target."""
+    rows = _check_matrix(self)
     if target.shape != self.shape:
         raise RuntimeError(
             f"inconsistent target size: {list(target.shape)} for input of size: {list(self.shape)}"
         )
-    if self.dtype.kind != "f" or self.dtype.itemsize < 4:
-        raise NotImplementedError(
-            f"\"multilabel_margin_loss_forward_out_frame\" not implemented for '{type_name(self)}'"
-        )
-    if target.dtype != np.int64:
-        raise RuntimeError(f"expected scalar type Long but found {type_name(target)}")
-    return rows, classes
+    _check_dtypes("multilabel_margin_loss_forward_out_frame", self.dtype, target.dtype)
+    return rows
