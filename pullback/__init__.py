@@ -59,7 +59,7 @@ from pullback.face.storage import STORAGE_TYPES, TypedStorage, UntypedStorage
 _engine.install({name: _engine.REGISTRY[name] for name in ops.OPERATORS.split()}, ops)
 _engine.attach({**SURFACE["Tensor"], **MEMBERS, "__getattr__": namespaces.late_member})
 
-from pullback import _C, autograd, overrides  # they use what is attached above
+from pullback import _C, __future__, autograd, overrides  # they use what is attached above
 from pullback.autograd import (
     enable_grad,
     inference_mode,

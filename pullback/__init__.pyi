@@ -47,6 +47,7 @@ from pullback.core.settings import set_num_threads as set_num_threads
 from pullback.core.settings import set_warn_always as set_warn_always
 from pullback.core.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from pullback.face.legacy import set_default_tensor_type as set_default_tensor_type
+from pullback import __future__ as __future__
 from pullback import autograd as autograd
 from pullback import overrides as overrides
 from pullback.autograd import enable_grad as enable_grad
@@ -58,6 +59,7 @@ from pullback.autograd import is_inference_mode_enabled as is_inference_mode_ena
 from pullback.autograd import no_grad as no_grad
 from pullback.autograd import set_grad_enabled as set_grad_enabled
 from pullback import _C as _C
+from pullback import __future__ as __future__
 from pullback import _dynamo as _dynamo
 from pullback import _tensor as _tensor
 from pullback import _utils as _utils

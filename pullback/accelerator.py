@@ -7,9 +7,9 @@ from typing import Any
 from pullback.core.dtypes import device
 from pullback.cuda import device_count, is_available
 from pullback.face.absent import getter
-from pullback.face.accelerators import absent_device, refusals
+from pullback.face.accelerators import Absent, absent_device, refusals
 
-__all__ = ["current_accelerator", "device_count", "device_index", "is_available"]
+__all__ = ["Graph", "current_accelerator", "device_count", "device_index", "is_available"]
 
 
 def current_accelerator(check_available: bool = False) -> device | None:
@@ -29,16 +29,23 @@ class device_index(absent_device):
         super().__init__(device)
 
 
-globals().update(
-    refusals(
-        "current_device_idx current_device_index current_stream empty_cache empty_host_cache "
-        "get_device_capability get_memory_info max_memory_allocated max_memory_reserved memory_allocated "
-        "memory_reserved memory_stats reset_accumulated_memory_stats reset_peak_memory_stats set_device_idx "
-        "set_device_index set_stream synchronize",
-        RuntimeError,
-        absent_device.message,
-    )
+class Graph(Absent):
+    """Recorded work of a device. RuntimeError: there is none."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(absent_device.message)
+
+
+_REFUSED = refusals(
+    "current_device_idx current_device_index current_stream empty_cache empty_host_cache "
+    "get_device_capability get_memory_info max_memory_allocated max_memory_reserved memory_allocated "
+    "memory_reserved memory_stats reset_accumulated_memory_stats reset_peak_memory_stats set_device_idx "
+    "set_device_index set_stream synchronize",
+    RuntimeError,
+    absent_device.message,
 )
+globals().update(_REFUSED)
+__all__ += [*_REFUSED]
 
 
 def get_device_module(device: Any = None) -> Any:

@@ -19,6 +19,8 @@ _CALLS = {
     "set_rng_state": "getDefaultGenerator",
     "seed": "getDefaultGenerator",
     "Event": "acquireEvent",
+    "compile_shader": "compileShader",
+    "load_metallib": "loadMetallib",
 }
 
 globals().update(
@@ -27,5 +29,6 @@ globals().update(
         for name, call in _CALLS.items()
     }
 )
+__all__ += [*_CALLS]
 
 __getattr__ = getter(__name__)

@@ -1,10 +1,60 @@
-"""`torch.mtia`: there is no MTIA device."""
+"""`torch.mtia`: there is no MTIA device. Questions are answered so, seeds are taken, all else refuses."""
 
 from __future__ import annotations
 
-from pullback.cuda import device_count, is_available, is_initialized, manual_seed, manual_seed_all
+from pullback.cuda import (
+    device_count,
+    get_rng_state_all,
+    is_available,
+    is_initialized,
+    manual_seed,
+    manual_seed_all,
+    max_memory_allocated,
+    memory_allocated,
+    memory_stats,
+    reset_peak_memory_stats,
+    seed,
+    seed_all,
+    set_rng_state_all,
+)
 from pullback.face.absent import getter
+from pullback.face.accelerators import absent_device, no_stream, refusals
 
-__all__ = ["device_count", "is_available", "is_initialized", "manual_seed", "manual_seed_all"]
+__all__ = [
+    "device",
+    "device_count",
+    "get_rng_state_all",
+    "is_available",
+    "is_initialized",
+    "manual_seed",
+    "manual_seed_all",
+    "max_memory_allocated",
+    "memory_allocated",
+    "memory_stats",
+    "reset_peak_memory_stats",
+    "seed",
+    "seed_all",
+    "set_rng_state_all",
+    "stream",
+]
+
+
+class device(absent_device):
+    """A context in which an MTIA device would be the present one; refuses one to be entered."""
+
+    message = "Torch not compiled with MTIA enabled."
+
+
+stream = no_stream
+
+_REFUSED = refusals(
+    "MTIAGraph attach_out_of_memory_observer current_device current_stream default_stream empty_cache "
+    "get_device_capability get_device_properties get_rng_state graph graph_pool_handle init initial_seed "
+    "record_memory_history set_device set_rng_state set_stream snapshot synchronize",
+    AssertionError,
+    device.message,
+)
+globals().update(_REFUSED)
+__all__ += [*_REFUSED]
 
 __getattr__ = getter(__name__)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pullback import cuda
 from pullback.cuda import (
     StreamContext,
+    default_generators,
     device_count,
     empty_cache,
     get_arch_list,
+    get_gencode_flags,
     get_rng_state_all,
     is_available,
     is_bf16_supported,
@@ -20,6 +24,7 @@ from pullback.cuda import (
     memory_allocated,
     memory_reserved,
     memory_stats,
+    memory_stats_as_nested_dict,
     reset_accumulated_memory_stats,
     reset_peak_memory_stats,
     seed,
@@ -33,14 +38,20 @@ from pullback.face.accelerators import Absent, absent_device, refusals
 
 __all__ = [
     "Event",
+    "MemPool",
     "Stream",
     "StreamContext",
+    "XPUGraph",
+    "XPUPluggableAllocator",
+    "default_generators",
     "device",
     "device_count",
     "device_of",
     "empty_cache",
     "get_arch_list",
+    "get_gencode_flags",
     "get_rng_state_all",
+    "graph",
     "is_available",
     "is_bf16_supported",
     "is_initialized",
@@ -51,7 +62,9 @@ __all__ = [
     "max_memory_reserved",
     "memory_allocated",
     "memory_reserved",
+    "memory_snapshot",
     "memory_stats",
+    "memory_stats_as_nested_dict",
     "reset_accumulated_memory_stats",
     "reset_peak_memory_stats",
     "seed",
@@ -60,6 +73,11 @@ __all__ = [
     "set_rng_state_all",
     "stream",
 ]
+
+
+def memory_snapshot() -> list[Any]:
+    """What lies in the memory of devices: nothing."""
+    return []
 
 
 class device(absent_device):
@@ -80,13 +98,32 @@ class Event(Absent):
     """A mark in a stream. RuntimeError: there is none."""
 
 
-globals().update(
-    refusals(
-        "can_device_access_peer current_device current_stream get_device_capability get_device_name "
-        "get_device_properties get_rng_state init initial_seed mem_get_info set_device synchronize",
-        AssertionError,
-        "Torch not compiled with XPU enabled",
-    )
+class XPUGraph(Absent):
+    """Recorded work of a device. RuntimeError: there is none."""
+
+
+class graph(Absent):
+    """A context that records work of a device. RuntimeError: there is none."""
+
+
+class MemPool(Absent):
+    """Memory of a device that is set apart. RuntimeError: there is none."""
+
+
+class XPUPluggableAllocator(Absent):
+    """What gives memory of a device, from a library of the user's. RuntimeError: there is none."""
+
+
+_REFUSED = refusals(
+    "can_device_access_peer change_current_allocator clock_rate current_device current_stream "
+    "device_memory_used get_device_capability get_device_name get_device_properties "
+    "get_per_process_memory_fraction get_rng_state get_stream_from_external graph_pool_handle init "
+    "initial_seed is_current_stream_capturing make_graphed_callables mem_get_info memory_usage power_draw "
+    "set_device set_per_process_memory_fraction set_stream synchronize temperature use_mem_pool utilization",
+    AssertionError,
+    "Torch not compiled with XPU enabled",
 )
+globals().update(_REFUSED)
+__all__ += [*_REFUSED]
 
 __getattr__ = getter(__name__)

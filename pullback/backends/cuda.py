@@ -8,7 +8,30 @@ from typing import Any
 
 from pullback.face.absent import getter
 
-__all__ = ["is_built", "matmul", "preferred_blas_library", "preferred_linalg_library", "sdp_kernel"]
+__all__ = [
+    "SDPAParams",
+    "allow_fp16_bf16_reduction_math_sdp",
+    "can_use_cudnn_attention",
+    "can_use_efficient_attention",
+    "can_use_flash_attention",
+    "cudnn_sdp_enabled",
+    "enable_cudnn_sdp",
+    "enable_flash_sdp",
+    "enable_math_sdp",
+    "enable_mem_efficient_sdp",
+    "flash_sdp_enabled",
+    "fp16_bf16_reduction_math_sdp_allowed",
+    "is_built",
+    "is_ck_sdpa_available",
+    "is_flash_attention_available",
+    "math_sdp_enabled",
+    "matmul",
+    "mem_efficient_sdp_enabled",
+    "preferred_blas_library",
+    "preferred_linalg_library",
+    "preferred_rocm_fa_library",
+    "sdp_kernel",
+]
 
 
 class _Products:
@@ -42,6 +65,53 @@ def preferred_linalg_library(backend: Any = None) -> Any:
 def preferred_blas_library(backend: Any = None) -> Any:
     """The library that products prefer; any is accepted."""
     return backend or "default"
+
+
+def preferred_rocm_fa_library(backend: Any = None) -> Any:
+    """The library of attention that ROCm prefers; any is accepted."""
+    return backend or "default"
+
+
+def is_ck_sdpa_available() -> bool:
+    """Whether there is a kernel of that name: False."""
+    return False
+
+
+class SDPAParams:
+    """The arguments of a call of attention, of which a kernel is asked whether it takes them."""
+
+    def __init__(
+        self,
+        query: Any,
+        key: Any,
+        value: Any,
+        attn_mask: Any,
+        dropout: float,
+        is_causal: bool,
+        enable_gqa: bool,
+    ) -> None:
+        self.query, self.key, self.value, self.attn_mask = query, key, value, attn_mask
+        self.dropout, self.is_causal, self.enable_gqa = dropout, is_causal, enable_gqa
+
+
+def can_use_flash_attention(params: SDPAParams, debug: bool = False) -> bool:
+    """Whether there is a kernel of that name for a call: False."""
+    return False
+
+
+can_use_efficient_attention = can_use_cudnn_attention = can_use_flash_attention
+
+_HALVES = {"math": False}
+
+
+def fp16_bf16_reduction_math_sdp_allowed() -> bool:
+    """Whether attention may sum in half precision: what was set, False at first. It never does."""
+    return _HALVES["math"]
+
+
+def allow_fp16_bf16_reduction_math_sdp(enabled: bool) -> None:
+    """Whether attention may sum in half precision: kept, and without effect."""
+    _HALVES["math"] = bool(enabled)
 
 
 # Which kernels attention may take: one here, whatever is asked for.

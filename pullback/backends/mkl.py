@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pullback.face.absent import getter
 
-__all__ = ["is_available"]
+__all__ = ["is_available", "verbose"]
+
+VERBOSE_OFF, VERBOSE_ON = 0, 1
 
 
 def is_available() -> bool:
@@ -15,6 +17,23 @@ def is_available() -> bool:
     (False, False)
     """
     return False
+
+
+class verbose:
+    """A context in which the library would say what it does. RuntimeError when it is entered to be on."""
+
+    def __init__(self, enable: int) -> None:
+        self.enable = enable
+
+    def __enter__(self) -> verbose:
+        if self.enable != VERBOSE_OFF:
+            raise RuntimeError(
+                "Failed to set MKL into verbose mode. Please consider to disable this verbose scope."
+            )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
 
 __getattr__ = getter(__name__)

@@ -73,6 +73,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.exc cimport PyErr_WarnEx
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.set cimport PySet_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.math cimport INFINITY, ceil, floor, fma, fmaf, pow as c_pow
@@ -297,6 +298,7 @@ cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
         PyObject* tp_dict
         const char* tp_name
+        Py_ssize_t tp_basicsize, tp_dictoffset
         object (*tp_call)(object, object, PyObject*)
         object (*tp_getattro)(object, object)
     PyTypeObject* Py_TYPE(object)

@@ -10,14 +10,22 @@ from pullback.face import accelerators
 from pullback.face.absent import getter
 from pullback.face.accelerators import Absent, refusals
 from pullback.face.legacy import TENSOR_TYPES
+from pullback.face.storage import STORAGE_TYPES
 
 __all__ = [
     "AcceleratorError",
     "CUDAGraph",
+    "CUDAPluggableAllocator",
+    "CudaError",
     "Event",
     "ExternalStream",
+    "MemPool",
     "OutOfMemoryError",
     "Stream",
+    "StreamContext",
+    "amp",
+    "caching_allocator_enable",
+    "default_generators",
     "device",
     "device_count",
     "device_of",
@@ -25,6 +33,11 @@ __all__ = [
     "get_arch_list",
     "get_gencode_flags",
     "get_rng_state_all",
+    "graph",
+    "has_half",
+    "has_magma",
+    "host_memory_stats",
+    "host_memory_stats_as_nested_dict",
     "is_available",
     "is_bf16_supported",
     "is_initialized",
@@ -32,17 +45,27 @@ __all__ = [
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",
+    "max_memory_cached",
     "max_memory_reserved",
+    "memory",
     "memory_allocated",
+    "memory_cached",
     "memory_reserved",
     "memory_stats",
+    "memory_stats_as_nested_dict",
+    "nvtx",
+    "random",
     "reset_accumulated_memory_stats",
+    "reset_max_memory_allocated",
+    "reset_max_memory_cached",
     "reset_peak_memory_stats",
     "seed",
     "seed_all",
     "set_rng_state",
     "set_rng_state_all",
     "set_stream",
+    "stream",
+    "streams",
 ]
 
 NO_CUDA = "Torch not compiled with CUDA enabled"
@@ -168,6 +191,25 @@ def reset_accumulated_memory_stats(device: Any = None) -> None:
     """Nothing was counted."""
 
 
+def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
+    """What is known of a device's memory: nothing."""
+    return {}
+
+
+def host_memory_stats() -> dict[str, Any]:
+    """What is known of memory for copies to devices: nothing."""
+    return OrderedDict()
+
+
+def host_memory_stats_as_nested_dict() -> dict[str, Any]:
+    """What is known of memory for copies to devices: nothing."""
+    return {}
+
+
+def caching_allocator_enable(value: bool = True) -> None:
+    """Accepted: nothing is cached."""
+
+
 memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
 reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
 
@@ -207,6 +249,18 @@ class CUDAGraph(Absent):
     """Recorded work of a device. RuntimeError: there is none."""
 
 
+class graph(Absent):
+    """A context that records work of a device. RuntimeError: there is none."""
+
+
+class MemPool(Absent):
+    """Memory of a device that is set apart. RuntimeError: there is none."""
+
+
+class CUDAPluggableAllocator(Absent):
+    """What gives memory of a device, from a library of the user's. RuntimeError: there is none."""
+
+
 StreamContext = stream = accelerators.no_stream
 
 
@@ -236,16 +290,21 @@ class _TensorType(type):
 
 
 globals().update({name: _TensorType(name, (), {"dtype": kind.dtype}) for name, kind in TENSOR_TYPES.items()})
-globals().update(
-    refusals(
-        "can_device_access_peer clock_rate cudart current_blas_handle current_device current_stream "
-        "default_stream get_device_capability get_device_name get_device_properties get_rng_state "
-        "get_sync_debug_mode init initial_seed ipc_collect is_current_stream_capturing mem_get_info "
-        "memory_snapshot memory_summary memory_usage power_draw set_device set_sync_debug_mode "
-        "set_per_process_memory_fraction synchronize temperature utilization",
-        AssertionError,
-        NO_CUDA,
-    )
+globals().update({name: _TensorType(name, (), {"dtype": kind.dtype}) for name, kind in STORAGE_TYPES.items()})
+
+_REFUSED = refusals(
+    "caching_allocator_alloc caching_allocator_delete can_device_access_peer change_current_allocator "
+    "check_error clock_rate cudart current_blas_handle current_device current_solver_handle current_stream "
+    "default_stream device_memory_used get_allocator_backend get_device_capability get_device_name "
+    "get_device_properties get_per_process_memory_fraction get_rng_state get_stream_from_external "
+    "get_sync_debug_mode graph_pool_handle init initial_seed ipc_collect is_current_stream_capturing "
+    "list_gpu_processes make_graphed_callables mem_get_info memory_snapshot memory_summary memory_usage "
+    "power_draw reset_accumulated_host_memory_stats reset_peak_host_memory_stats set_device "
+    "set_per_process_memory_fraction set_sync_debug_mode synchronize temperature use_mem_pool utilization",
+    AssertionError,
+    NO_CUDA,
 )
+globals().update(_REFUSED)
+__all__ += [*_REFUSED, *TENSOR_TYPES, *STORAGE_TYPES]
 
 __getattr__ = getter(__name__)

@@ -3,12 +3,12 @@
 from pullback.face.absent import getter
 from pullback.face.accelerators import refusals
 
-globals().update(
-    refusals(
-        "mark range range_end range_pop range_push range_start",
-        RuntimeError,
-        "NVTX functions not installed. Are you sure you have a CUDA build?",
-    )
+_REFUSED = refusals(
+    "mark range range_end range_pop range_push range_start",
+    RuntimeError,
+    "NVTX functions not installed. Are you sure you have a CUDA build?",
 )
+globals().update(_REFUSED)
+__all__ = [*_REFUSED]
 
 __getattr__ = getter(__name__)

@@ -263,6 +263,12 @@ def _make_subclass(cls: type, data: Tensor, require_grad: bool = False, *args: A
     return make_subclass(cls, data, require_grad)
 
 
+def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
+    """What `load_state_dict` puts in the place of this parameter or buffer, if it swaps them, for `other`."""
+    made: Tensor = (other if assign else self.copy_(other)).detach()
+    return made
+
+
 # ------------------------------------------------------------------------------------------ table
 
 
@@ -316,6 +322,7 @@ MEMBERS: dict[str, Any] = {
     # subclasses
     "as_subclass": as_subclass,
     "_make_subclass": staticmethod(_make_subclass),
+    "module_load": module_load,
     # NumPy, Python, DLPack
     "numpy": interop.numpy,
     "tolist": interop.tolist,

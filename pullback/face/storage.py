@@ -419,6 +419,28 @@ class TypedStorage:
 
     __copy__ = clone
 
+    filename = None
+
+    @classmethod
+    def from_file(cls, filename: Any, shared: bool = False, size: int = 0) -> TypedStorage:
+        """The elements of a file, mapped into memory; what is written stays here unless it is `shared`."""
+        dtype: Dtype = cls.dtype if isinstance(vars(cls).get("dtype"), Dtype) else get_default_dtype()
+        untyped = UntypedStorage.from_file(filename, shared, size * dtype.itemsize)
+        return TypedStorage(wrap_storage=untyped, dtype=dtype)
+
+    def resizable(self) -> bool:
+        """Whether `resize_` may change the size: if no tensor has the memory."""
+        return self._untyped_storage.resizable()
+
+    def to(self, *, device: Any, non_blocking: bool = False) -> TypedStorage:
+        """The storage itself, or for "meta" one of its size without elements."""
+        moved = self._untyped_storage.to(device=device)
+        return self if moved is self._untyped_storage else TypedStorage(wrap_storage=moved, dtype=self.dtype)
+
+    def pin_memory(self, device: Any = None) -> TypedStorage:
+        """RuntimeError: memory is pinned for accelerators, and there is none."""
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+
     def resize_(self, size: int) -> TypedStorage:
         """Changes the number of elements. RuntimeError if a tensor has the memory."""
         self._untyped_storage.resize_(size * self.dtype.itemsize)

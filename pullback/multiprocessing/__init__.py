@@ -34,6 +34,8 @@ __all__ = [
     "start_processes",
 ]
 
+__all__ += multiprocessing.__all__
+
 _strategy = "file_descriptor"
 
 

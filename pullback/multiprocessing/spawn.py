@@ -27,11 +27,11 @@ __all__ = [
 class ProcessException(Exception):
     """A process of `spawn` has failed: `error_index` says which, `error_pid` is its number."""
 
-    def __init__(self, msg: str, error_index: int, pid: int) -> None:
+    def __init__(self, msg: str, error_index: int, error_pid: int) -> None:
         super().__init__(msg)
         self.msg = msg
         self.error_index = error_index
-        self.error_pid = self.pid = pid
+        self.error_pid = self.pid = error_pid
 
     def __reduce__(self) -> Any:
         return type(self), (self.msg, self.error_index, self.pid)

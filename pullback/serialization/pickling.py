@@ -39,7 +39,7 @@ def where_it_lies(a: Array) -> tuple[Array, int, Array]:
     """The memory of an array, the place of its first element there, and the array: a copy where the memory
     has gaps or does not begin at a whole element."""
     owner = memory(a)
-    offset, rest = divmod(address(a) - address(owner), a.itemsize)
+    offset, rest = divmod(address(a) - address(owner), a.itemsize) if owner is not a else (0, 0)
     if not owner.flags.forc or rest or owner.nbytes % a.itemsize:
         fresh = strided_array(a.shape, preserved_strides(a), a.dtype)
         np.copyto(fresh, a)
@@ -105,13 +105,21 @@ class Storages:
 
 
 _QUICK = (Tensor, Parameter)
+_OURS = (Tensor, dtype, layout, Op, Function)
 
 
 def pickler(module: Any, file: Any, protocol: int, persistent_id: Callable[[Any], Any]) -> Any:
     """A Pickler of `pickle`, or of a module that is used like it."""
     base: Any = pickle._Pickler if module is pickle else module.Pickler
+    inherited = getattr(base, "reducer_override", None)
 
     class TensorPickler(base):
+        write: Any
+
+        def __init__(self) -> None:
+            super().__init__(file, protocol=protocol)
+            self.repeated: dict[tuple[Any, ...], bytes] = {}
+
         def save(self, thing: Any, save_persistent_id: bool = True) -> None:
             if type(thing) in _QUICK and self.proto >= 2 and id(thing) not in self.memo:
                 self.save_tensor(thing)
@@ -125,12 +133,42 @@ def pickler(module: Any, file: Any, protocol: int, persistent_id: Callable[[Any]
             place in the memo.
             """
             function, args = described(t)
-            self.push(function)
-            self.write(pickle.MARK)
-            for value in args:
-                self.push(value)
-            self.write(pickle.TUPLE + pickle.REDUCE)
+            if type(args[0]) is TypedStorage:
+                word, kind, key, *rest = persistent_id(args[0])
+                self.repeat((function, pickle.MARK + pickle.MARK, word, kind))
+                self.push(key)
+                called = OrderedDict, pickle.EMPTY_TUPLE + pickle.REDUCE + pickle.TUPLE + pickle.REDUCE
+                self.repeat((*rest, pickle.TUPLE + pickle.BINPERSID, *args[1:-1], *called))
+            else:
+                self.push(function)
+                self.write(pickle.MARK)
+                for value in args:
+                    self.push(value)
+                self.write(pickle.TUPLE + pickle.REDUCE)
             self.memoize(t)
+
+        def repeat(self, parts: tuple[Any, ...]) -> None:
+            """Writes opcodes (bytes) and values; what puts nothing into the memo is copied the next time."""
+            known = self.repeated.get(parts)
+            if known is not None:
+                self.write(known)
+                return
+            written: list[bytes] = []
+            count, write = len(self.memo), self.write
+
+            def note(data: bytes) -> None:
+                written.append(data)
+                write(data)
+
+            self.write = note
+            for part in parts:
+                if type(part) is bytes:
+                    note(part)
+                else:
+                    self.push(part)
+            self.write = write
+            if len(self.memo) == count:
+                self.repeated[parts] = b"".join(written)
 
         def push(self, value: Any) -> None:
             kind, known = type(value), self.memo.get(id(value))
@@ -158,18 +196,19 @@ def pickler(module: Any, file: Any, protocol: int, persistent_id: Callable[[Any]
             return persistent_id(thing)
 
         def reducer_override(self, thing: Any) -> Any:
+            if not isinstance(thing, _OURS):
+                return NotImplemented if inherited is None else inherited(self, thing)
             if isinstance(thing, Tensor):
                 own = type(thing).__reduce_ex__
                 plain = own in (Tensor.__reduce_ex__, Parameter.__reduce_ex__)
                 return described(thing) if plain else NotImplemented
             if isinstance(thing, dtype):
                 return thing.name
-            if isinstance(thing, Op | Function) and place_of(thing) is not None:
-                return thing.__name__
             if isinstance(thing, layout):
                 return _get_layout, (str(thing),)
-            inherited = getattr(super(), "reducer_override", None)
-            return NotImplemented if inherited is None else inherited(thing)
+            if isinstance(thing, _OURS) and place_of(thing) is not None:
+                return thing.__name__
+            return NotImplemented if inherited is None else inherited(self, thing)
 
         def save_global(self, thing: Any, name: str | None = None) -> None:
             found = ("torch", thing.name) if isinstance(thing, dtype) else place_of(thing)
@@ -187,7 +226,7 @@ def pickler(module: Any, file: Any, protocol: int, persistent_id: Callable[[Any]
 
         dispatch: ClassVar[Any] = {**getattr(base, "dispatch", {}), FunctionType: save_global}
 
-    return TensorPickler(file, protocol=protocol)
+    return TensorPickler()
 
 
 def unpickler(module: Any, file: Any, persistent_load: Callable[[Any], Any], **options: Any) -> Any:

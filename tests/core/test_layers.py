@@ -36,7 +36,7 @@ LAYERS = [
     "autograd",
     "_C",
     "multiprocessing",
-    "utils",
+    "utils __future__",
     "version types",
     "amp",
     "cuda",

@@ -6,7 +6,7 @@
 # that only compiled code sees: `mark_view`, `detach_inplace`, `move_to`, `tangents_of` and their kin.
 #
 # From other parts: Node, output_of, rare_of, sequence, NODE_CUSTOM (nodes.pxi); keep, keep_result,
-# SavedTensor, unpack_entry, FREED (saved.pxi); detached, Tensor (tensor.pxi); history (dispatch.pxi);
+# Saved, SavedTensor, unpack_entry, FREED (saved.pxi); detached, Tensor (tensor.pxi); history (dispatch.pxi);
 # bump_version, check_alone, check_writable, geometry, give_node, hang, set_memory, storage, VIEW,
 # VIEW_CUSTOM, VIEW_MULTI (inplace.pxi); unsure (tapes.pxi); anomaly, _anomaly (_engine.pyx).
 
@@ -112,6 +112,101 @@ def move_to(Tensor t, a):
     set_memory(t, a)
     bump_version(t)
     t.storage.whole, t.storage.writes = t.storage.version, None
+
+
+def swap(Tensor a, Tensor b):
+    """Gives two tensors each other's class, attributes, memory and place in the graph.
+
+    RuntimeError if a graph or a view knows one of them, since it would take the other for it. A leaf in a
+    graph is known by its accumulator alone, which raises from then on.
+    """
+    cdef PyTypeObject* kind = Py_TYPE(a)
+    cdef PyTypeObject* other = Py_TYPE(b)
+    if kind.tp_basicsize != other.tp_basicsize or kind.tp_dictoffset != other.tp_dictoffset:
+        raise TypeError(f"__class__ assignment: '{type(b).__name__}' object layout differs from "
+                        f"'{type(a).__name__}'")
+    for name, t in (("t1", a), ("t2", b)):
+        count = 1 + _uses(t)
+        if count > 1:
+            raise RuntimeError(
+                f"Expected use_count of {name} to be 1 or 2 with an AccumulateGrad node but got {count} make "
+                "sure you are not holding references to the tensor in other places.")
+    _leave_graph(a)
+    _leave_graph(b)
+    Py_SET_TYPE(<PyObject*>a, other)
+    Py_SET_TYPE(<PyObject*>b, kind)
+    a.attributes, b.attributes = b.attributes, a.attributes
+    a.array, b.array = b.array, a.array
+    a.node, b.node = b.node, a.node
+    a.accumulator, b.accumulator = b.accumulator, a.accumulator
+    a.storage, b.storage = b.storage, a.storage
+    a.base, b.base = b.base, a.base
+    a._grad, b._grad = b._grad, a._grad
+    a.tangents, b.tangents = b.tangents, a.tangents
+    a.attr_version, b.attr_version = b.attr_version, a.attr_version
+    a.output_index, b.output_index = b.output_index, a.output_index
+    a.creation, b.creation = b.creation, a.creation
+    a.requires, b.requires = b.requires, a.requires
+    a.retains, b.retains = b.retains, a.retains
+    a.meta, b.meta = b.meta, a.meta
+    a.inference, b.inference = b.inference, a.inference
+    _settle(a)
+    _settle(b)
+
+
+cdef int _settle(Tensor t) except -1:
+    """Lets the accumulator that a tensor has got know it."""
+    if t.accumulator is not None:
+        t.accumulator.custom = PyWeakref_NewRef(t, None)
+    return 0
+
+
+cdef int _leave_graph(Tensor t) except -1:
+    """Takes a leaf out of the graphs that it is in."""
+    t.as_leaf = None
+    if t.accumulator is not None and Py_REFCNT(<PyObject*>t.accumulator) > 1:
+        t.accumulator.register_prehook(_refuse_swapped)
+        t.accumulator = None
+    return 0
+
+
+def _refuse_swapped(grads):
+    raise RuntimeError(
+        "Trying to execute AccumulateGrad node that was poisoned by swap_tensors this can happen when you try to "
+        "run backward on a tensor that was swapped. For a module m with "
+        "`torch.__future__.set_swap_module_params_on_conversion(True)` you should not change the device or dtype "
+        "of the module (e.g. `m.cpu()` or `m.half()`) between running forward and backward. To resolve this, "
+        "please only change the device/dtype before running forward (or after both forward and backward).")
+
+
+def own_weakrefs(Tensor t):
+    """The weak references to a tensor that are the engine's own: an accumulator's, to its leaf."""
+    return 0 if t.accumulator is None else 1
+
+
+cdef Py_ssize_t _saved_in(values, Tensor t) except -1:
+    """How often a tensor is in what a node refers to."""
+    cdef Py_ssize_t count = 0
+    for x in values:
+        if x is t or type(x) is Saved and (<Saved>x).tensor is t:
+            count += 1
+        elif type(x) in (tuple, list):
+            count += _saved_in(x, t)
+    return count
+
+
+cdef Py_ssize_t _uses(Tensor t) except -1:
+    """How many nodes have saved a tensor, and how many tensors are views of it."""
+    cdef Py_ssize_t count = 0
+    cdef Link* link = live_tensors.next
+    while link != &live_tensors:
+        count += (<Tensor><PyObject*>(<char*>link - link_of_tensor)).base is t
+        link = link.next
+    link = live_nodes.next
+    while link != &live_nodes:
+        count += _saved_in(gc.get_referents(<object><PyObject*>(<char*>link - link_of_node)), t)
+        link = link.next
+    return count
 
 
 def save_tensors(Node node, tensors):

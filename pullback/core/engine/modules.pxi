@@ -2,22 +2,27 @@
 #
 # A module keeps its parts in the dicts `_parameters`, `_buffers` and `_modules`; nn/modules/module.py makes
 # them, and says which classes have methods of their own that must be asked instead. `held_tensors` gathers
-# parameters or buffers, `save_module` fills a state dict. `call_module` is `Module.__call__`, and
-# `part_of_module` is `Module.__getattr__`.
+# parameters or buffers, `clear_module` forgets gradients, `save_module` fills a state dict. `call_module` is
+# `Module.__call__`, and `part_of_module` is `Module.__getattr__`.
 #
 # From other parts: Tensor, detached (tensor.pxi); is_plain (dispatch.pxi); pb_thread, PyTypeObject
 # (_engine.pyx).
+
+cdef bint _is_new(set seen, object x) except -1:
+    """Whether a set did not have something, which is put there."""
+    cdef Py_ssize_t before = PySet_GET_SIZE(seen)
+    seen.add(x)
+    return PySet_GET_SIZE(seen) > before
+
 
 cdef int _gather(object module, str store, str above, set modules, set tensors, list names,
                  list found) except -1:
     cdef dict own = PyObject_GenericGetDict(module, NULL)
     cdef str name
-    if module in modules:
+    if not _is_new(modules, module):
         return 0
-    modules.add(module)
     for name, x in (<dict>own[store]).items():
-        if x is not None and x not in tensors:
-            tensors.add(x)
+        if x is not None and _is_new(tensors, x):
             found.append(x)
             if names is not None:
                 names.append(above + name)
@@ -41,18 +46,47 @@ def named_tensors(module, str store, str prefix):
     return names, found
 
 
+cdef int _clear_below(object module, set modules) except -1:
+    cdef dict own = PyObject_GenericGetDict(module, NULL)
+    if _is_new(modules, module):
+        for x in (<dict>own["_parameters"]).values():
+            if x is not None:
+                (<Tensor?>x)._grad = None
+        for child in (<dict>own["_modules"]).values():
+            if child is not None:
+                _clear_below(child, modules)
+    return 0
+
+
+def clear_module(module):
+    """Forgets the gradients of the parameters of a module and of those below it."""
+    _clear_below(module, set())
+
+
 cdef object _detached(object x):
-    if isinstance(x, Tensor) and not pb_thread.level and (type(x) is Tensor or is_plain(type(x))) and (
+    if (type(x) is Tensor or type(x) is _last_kind or _is_plain_kind(x)) and not pb_thread.level and (
             (<Tensor>x).tangents is None):
         return detached(<Tensor>x)
     return x.detach()
+
+
+cdef object _last_kind = None   # the last class of plain tensors that was met: mostly Parameter
+
+
+cdef bint _is_plain_kind(object x) except -1:
+    global _last_kind
+    if not isinstance(x, Tensor) or not is_plain(type(x)):
+        return False
+    _last_kind = type(x)
+    return True
 
 
 cdef int _save_below(dict own, object version, object state, str path, str prefix, bint keep_vars,
                      object metadata, dict versions) except -1:
     cdef dict below
     cdef str name, inner
-    cdef PyObject* found
+    cdef PyObject* found = NULL
+    kind = None
     metadata[path] = {"version": version}
     for name, x in (<dict>own["_parameters"]).items():
         if x is not None:
@@ -68,9 +102,10 @@ cdef int _save_below(dict own, object version, object state, str path, str prefi
         below = PyObject_GenericGetDict(child, NULL)
         path = prefix + name
         inner = path + "."
-        found = PyDict_GetItem(versions, type(child))
-        if found != NULL and not (
-                below["_state_dict_hooks"] or below["_state_dict_pre_hooks"] or "state_dict" in below):
+        if type(child) is not kind:
+            kind, found = type(child), PyDict_GetItem(versions, type(child))
+        if found != NULL and not (len(<dict>below["_state_dict_hooks"]) or "state_dict" in below or
+                                  len(<dict>below["_state_dict_pre_hooks"])):
             _save_below(below, <object>found, state, path, inner, keep_vars, metadata, versions)
         else:
             child.state_dict(destination=state, prefix=inner, keep_vars=keep_vars)

@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
-from pullback import ops
+from pullback import __future__, ops
 from pullback.autograd import no_grad
 from pullback.core import dtypes
 from pullback.core._engine import Tensor
 from pullback.nn.parameter import Parameter
+from pullback.utils import swap_tensors
 
 
 class Movable:
@@ -28,19 +29,28 @@ class Movable:
         for name, param in self._parameters.items():
             if param is None:
                 continue
+            grad = param.grad
             with no_grad():
                 made = fn(param)
-                grad = None if param.grad is None else fn(param.grad)
-            if made.is_meta == param.is_meta:
-                requires_grad = param.requires_grad
-                param.grad = None
+                made_grad = None if grad is None else fn(grad)
+            requires_grad, alike = param.requires_grad, made.is_meta == param.is_meta
+            param.grad = None
+            if __future__.get_swap_module_params_on_conversion():
+                try:
+                    swap_tensors(param, Parameter(made, requires_grad))
+                except Exception as error:
+                    whose = f"{type(self).__name__}.{name}"
+                    raise RuntimeError(f"_apply(): Couldn't swap {whose}") from error
+            elif alike and not __future__.get_overwrite_module_params_on_conversion():
                 param.data = made
                 param.requires_grad_(requires_grad)
+                if made_grad is not None and grad is not None:
+                    grad.data = made_grad
+                    made_grad = grad
             else:
-                param = Parameter(made, param.requires_grad)
-                self._parameters[name] = param
-            if grad is not None:
-                param.grad = grad.requires_grad_(grad.requires_grad)
+                self._parameters[name] = param = Parameter(made, requires_grad)
+            if made_grad is not None and grad is not None:
+                param.grad = made_grad.requires_grad_(grad.requires_grad)
         for name, buffer in self._buffers.items():
             if buffer is not None:
                 self._buffers[name] = fn(buffer)
@@ -120,6 +130,14 @@ class Movable:
     def xpu(self, device: Any = None) -> Self:
         """AssertionError: there are no GPUs here."""
         raise AssertionError("Torch not compiled with XPU enabled")
+
+    def ipu(self, device: Any = None) -> Self:
+        """RuntimeError: there are no IPUs here."""
+        raise RuntimeError("PyTorch is not linked with support for ipu devices")
+
+    def mtia(self, device: Any = None) -> Self:
+        """AssertionError: there are no MTIA devices here."""
+        raise AssertionError("Torch not compiled with MTIA enabled.")
 
     def share_memory(self) -> Self:
         """Moves parameters and buffers into memory that processes share."""

@@ -7,9 +7,11 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pullback import __future__
 from pullback.autograd import no_grad
 from pullback.core._engine import Tensor
 from pullback.nn.parameter import Parameter, is_lazy
+from pullback.utils import swap_tensors
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
@@ -147,6 +149,9 @@ def _load_one(module: Any, name: str, x: Any, key: str, given: Any, notes: dict[
         )
     try:
         with no_grad():
+            if __future__.get_swap_module_params_on_conversion():
+                _swap(x, x.module_load(given, assign=assign), given)
+                return None
             if not assign:
                 x.copy_(given)
                 return None
@@ -162,3 +167,17 @@ def _load_one(module: Any, name: str, x: Any, key: str, given: Any, notes: dict[
             f"whose dimensions in the checkpoint are {given.size()}, an exception occurred : {error.args}."
         )
     return None
+
+
+def _swap(x: Any, made: Any, given: Any) -> None:
+    """Gives a parameter or buffer what was made of the one given, as it is."""
+    if made is given or made is x:
+        raise RuntimeError(
+            "module_load returned one of self or other, please .detach() the result if returning one of the "
+            "inputs in module_load"
+        )
+    if isinstance(x, Parameter):
+        if not isinstance(made, Parameter):
+            made = Parameter(made, x.requires_grad)
+        made.requires_grad_(x.requires_grad)
+    swap_tensors(x, made)

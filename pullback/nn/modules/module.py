@@ -13,6 +13,7 @@ from pullback.core._engine import (
     Tensor,
     call_module,
     clear_grads,
+    clear_module,
     held_tensors,
     install_modules,
     named_tensors,
@@ -481,7 +482,10 @@ class Module(Hookable, Movable):
                 stacklevel=2,
             )
         if set_to_none:
-            clear_grads(self.parameters())
+            if _is_as_module(type(self), "parameters", "named_parameters"):
+                clear_module(self)
+            else:
+                clear_grads(self.parameters())
             return
         with no_grad():
             grads = [p.grad for p in self.parameters() if p.grad is not None]

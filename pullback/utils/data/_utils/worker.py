@@ -36,6 +36,7 @@ class WorkerInfo:
     seed: int
     dataset: Any
     rng: Any = None
+    worker_method: str = "multiprocessing"
 
 
 _worker_info: WorkerInfo | None = None
