@@ -1,11 +1,12 @@
-"""Programs written for PyTorch, run as they are: `torch` becomes another name of `pullback`.
+"""Programs written for PyTorch, run as they are: `torch` becomes the name of `pullback`.
 
     python -m pullback program.py [args]
     python -m pullback -m package.module [args]
     python -m pullback -c "import torch; ..." [args]
 
 `install` puts a finder in front of all others that gives, for `torch` and `torch.x.y`, the modules
-`pullback` and `pullback.x.y` themselves, not copies. It wins over an installed PyTorch. `main` runs
+`pullback` and `pullback.x.y` themselves, not copies; `functorch`, which comes with PyTorch, is
+`pullback.functorch`. It wins over an installed PyTorch. `main` runs
 a program as Python would: its own `__main__`, `sys.argv` and `sys.path`, tracebacks that begin with
 its first line, and with -i a prompt after its last.
 """
@@ -42,12 +43,12 @@ a file, a module, code, or with - what standard input holds. After -i comes Pyth
 
 
 class TorchFinder:
-    """Finds `torch` and what lies below it in `pullback`. A meta-path finder and its loader."""
+    """Finds `torch`, `functorch` and what lies below in `pullback`. A meta-path finder and its loader."""
 
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """The spec of a `torch` module, None for any other; ModuleNotFoundError if we lack it."""
-        if name != "torch" and not name.startswith("torch."):
+        if name.partition(".")[0] not in ("torch", "functorch"):
             return None
         own = _own_name(name)
         if own not in sys.modules and importlib.util.find_spec(own) is None:
@@ -94,15 +95,15 @@ def _distribution() -> Any:
 
 
 def _own_name(name: str) -> str:
-    return "pullback" + name.removeprefix("torch")
+    return f"pullback.{name}" if name.startswith("functorch") else "pullback" + name.removeprefix("torch")
 
 
 def install() -> None:
     """Make `import torch` mean Pullback in this process.
 
-    From then on `torch.__version__` is that of PyTorch's interface, which programs go by, and
-    `importlib.metadata` says the same of a package `torch`. RuntimeError if PyTorch itself has been imported
-    already.
+    From then on the module calls itself `torch`, its `__version__` is that of PyTorch's interface, which
+    programs go by, and `importlib.metadata` says the same of a package `torch`. RuntimeError if PyTorch
+    itself has been imported already.
 
     >>> import pullback.launch
     >>> pullback.launch.install()
@@ -117,7 +118,7 @@ def install() -> None:
         sys.meta_path.insert(0, TorchFinder)
         from pullback.version import __version__
 
-        vars(pullback)["__version__"] = __version__
+        vars(pullback).update(__version__=__version__, __name__="torch")
         name_classes("torch")
 
 

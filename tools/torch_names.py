@@ -3,8 +3,8 @@
     python tools/torch_names.py
 
 Run it where the PyTorch that Pullback follows is installed. A line of the list is the name of a module,
-or of Tensor, and the public names in it. Modules more than two levels down stand without names: programs
-seldom name what is in them.
+of Tensor or of `torch.ops.aten`, and the public names in it. Modules more than two levels down stand without
+names: programs seldom name what is in them.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def text() -> str:
         for name, module in list(sys.modules.items()):
             if name.split(".")[0] == "torch" and public(name) and isinstance(module, ModuleType):
                 found[name] = members(module)
+        schemas = torch._C._jit_get_all_schemas()
+        found["torch.ops.aten"] = list({s.name[6:] for s in schemas if s.name.startswith("aten::")})
         found["torch.Tensor"] = [name for name in dir(torch.Tensor) if public(name)]
     head = f"# The public names of PyTorch {torch.__version__.split('+')[0]}: python tools/torch_names.py\n"
     return head + "".join(f"{' '.join([name, *sorted(found[name])])}\n" for name in sorted(found))

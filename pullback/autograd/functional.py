@@ -35,7 +35,7 @@ def _checked_tuple(x: Any, what: str, name: str) -> tuple[bool, TensorTuple]:
     for i, value in enumerate(values):
         if not isinstance(value, Tensor):
             kind = type(value)
-            start = f"The {what} given to {name} must be either a Tensor or a tuple of TensorTuple but the "
+            start = f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the "
             raise TypeError(
                 f"{start}value at index {i} has type {kind}."
                 if given
@@ -485,6 +485,44 @@ def hessian(
         strategy=outer_jacobian_strategy,
     )
     return result if is_tuple else result[0][0]
+
+
+def _as_tuple(inp: Any, arg_name: str = "inputs", fn_name: str = "function") -> Any:
+    """The tensors of an argument. Packages import this and the functions below."""
+    return _checked_tuple(inp, arg_name, fn_name)[1]
+
+
+def _tuple_postprocess(res: Any, to_unpack: bool | tuple[bool, bool]) -> Any:
+    """Results as the arguments were: the first of each tuple where none was given."""
+    if isinstance(to_unpack, tuple):  # of the tuple, and of the tuples in it
+        res = res if to_unpack[1] else tuple(part[0] for part in res)
+        to_unpack = to_unpack[0]
+    return res if to_unpack else res[0]
+
+
+def _grad_preprocess(inputs: Any, create_graph: bool, need_graph: bool) -> TensorTuple:
+    """Inputs to be differentiated by: views of them, or leaves."""
+    if create_graph and need_graph:
+        return tuple(x.view_as(x) for x in inputs)
+    return tuple(x if create_graph else x.detach().requires_grad_(need_graph) for x in inputs)
+
+
+def _grad_postprocess(inputs: Any, create_graph: bool) -> Any:
+    """Results, without their graph unless it is wanted."""
+    if not isinstance(inputs[0], Tensor):
+        return tuple(_grad_postprocess(x, create_graph) for x in inputs)
+    return inputs if create_graph else tuple(x.detach() for x in inputs)
+
+
+def _construct_standard_basis_for(tensors: Any, tensor_numels: Any) -> TensorTuple:
+    """The identity matrix of all elements, with the columns of each tensor apart."""
+    total, start, found = sum(tensor_numels), 0, []
+    for x, count in zip(tensors, tensor_numels, strict=True):
+        chunk = ops.zeros((total, count), dtype=x.dtype, device=x.device)
+        chunk.diagonal(-start).fill_(1)
+        found.append(chunk)
+        start += count
+    return tuple(found)
 
 
 def _with_grad(x: Any) -> Any:

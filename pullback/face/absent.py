@@ -22,6 +22,7 @@ from typing import Any
 
 TORCH_NAMES = Path(__file__).with_name("torch_names.txt")
 CANDIDATES = 750  # Python itself suggests a name only where fewer are to be chosen from
+OWN = ("__init__", "__main__", "__path__", "__wrapped__")  # asked of modules, and no modules of theirs
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -135,6 +136,6 @@ def getter(module: str, later: Mapping[str, str] = NOTHING) -> Callable[[str], A
 def submodule(package: str, name: str) -> ModuleType | None:
     """A public module of a package, imported now; None if there is none of this name."""
     full = f"{package}.{name}"
-    if name.startswith("__") or not hasattr(sys.modules[package], "__path__"):
+    if name in OWN or not hasattr(sys.modules[package], "__path__"):
         return None
     return importlib.import_module(full) if importlib.util.find_spec(full) is not None else None

@@ -67,6 +67,7 @@ def add_namespaces(package: str) -> None:
         setattr(top, name, module)
         fill_namespace(module, name)
     vars(return_types)["__getattr__"] = getter(return_types.__name__)  # it stands below this folder
+    ops._namespaces.append(lambda name: importlib.import_module(f"{package}._ops").namespace(name))
 
 
 def name_classes(module: str) -> None:
@@ -84,7 +85,7 @@ def fill_namespace(module: ModuleType, space: str) -> Any:
     Returns the module's `__getattr__`; assigned under that name, type checkers see it too.
     """
     _modules[space] = module
-    resolve = _resolver(space)
+    resolve = _resolver(space, module.__name__)
     vars(module).update(SURFACE.get(space, {}), __getattr__=resolve, __dir__=_listing(space))
     return resolve
 
@@ -96,24 +97,26 @@ def complete() -> bool:
         return False
     late = {name: f for name, f in SURFACE["Tensor"].items() if name not in _attached}
     _attached.update(late)
-    _engine.attach(late)
+    _engine.attach(
+        {name: f for name, f in late.items() if name not in vars(_engine.Tensor)}
+    )  # a program's stay
     for space, module in list(_modules.items()):
         for name, function in SURFACE.get(space, {}).items():
             vars(module).setdefault(name, function)
     return True
 
 
-def _resolver(space: str) -> Any:
+def _resolver(space: str, package: str) -> Any:
     """The `__getattr__` of a module: what is declared late, or a refusal that says what is missing."""
 
     def resolve(name: str) -> Any:
         module = _modules[space]
+        below = submodule(package, name)
+        if below is not None:
+            return below
         if not name.startswith("__"):
-            below = submodule(module.__name__, name)
-            if below is not None:
-                return below
             if space == "torch" and name in ELSEWHERE:
-                found = getattr(importlib.import_module(f"{module.__name__}.{ELSEWHERE[name]}"), name)
+                found = getattr(importlib.import_module(f"{package}.{ELSEWHERE[name]}"), name)
                 vars(module)[name] = found
                 return found
             if complete() and name in vars(module):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
 FAMILIES = ("shared", "elementwise", "arrays", "reductions", "products", "indexing")
 """Folders whose ops are declared at import."""
@@ -39,9 +39,25 @@ def load_later() -> bool:
     return True
 
 
+_namespaces: list[Callable[[str], Any]] = []
+"""What makes the namespaces of `torch.ops`, handed down at start-up."""
+
+
+def load_library(path: str) -> NoReturn:
+    """OSError: libraries of ops are written against PyTorch's C++ library."""
+    raise OSError(f"Could not load this library: {path}")
+
+
+loaded_libraries: set[str] = set()
+
+
 def __getattr__(name: str) -> Any:
-    if not name.startswith("__") and load_later() and name in globals():
-        return globals()[name]
+    """An op that is declared late; else a namespace of `torch.ops`, as `torch.ops.aten`."""
+    if not name.startswith("__"):
+        if load_later() and name in globals():
+            return globals()[name]
+        if _namespaces:
+            return _namespaces[0](name)
     raise AttributeError(f"Pullback has no op '{name}'")
 
 

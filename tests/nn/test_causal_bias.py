@@ -68,6 +68,8 @@ def test_what_is_no_tensor_goes_to_every_device():
     assert scattering.scatter_kwargs((1,), None, [0, 1]) == (((1,), (1,)), ({}, {}))
     with pytest.raises(ValueError, match="Expected a non cpu device, but got: cpu"):
         scattering.scatter(torch.ones(2), [torch.device("cpu")])
-    with pytest.raises(AssertionError, match="The number of modules 1 is not equal to the number of inputs 2"):
+    with pytest.raises(
+        AssertionError, match="The number of modules 1 is not equal to the number of inputs 2"
+    ):
         nn.parallel.parallel_apply([nn.ReLU()], [1, 2])
     assert nn.parallel.replicate(nn.ReLU(), []) == []
