@@ -186,7 +186,13 @@ cdef extern from * nogil:
         void* interpreters   # all on the stack, a list that the thread's own dict keeps
     ThreadState pb_thread
 
-cdef object _DEFAULTS = _dtypes._Defaults    # its `device` is where new tensors go
+cdef list _DEVICES = _dtypes.DEVICES    # new tensors go to the last
+cdef object _CPU = CPU
+
+
+cdef inline bint goes_to_cpu() noexcept:
+    """Whether new tensors go to the CPU where nothing else is said."""
+    return _DEVICES[len(_DEVICES) - 1] is _CPU
 cdef bint anomaly = False       # keep tracebacks; for all threads, as a pass may use graphs of others
 cdef bint anomaly_nan = True    # and look for NaN
 
@@ -271,14 +277,14 @@ cdef extern from *:
 # Ops are called by `vectorcall`, as methods too, which Cython has no words for.
 cdef extern from *:
     """
-    static void use_vectorcall(PyTypeObject* type, Py_ssize_t offset) {
+    static void use_vectorcall(PyTypeObject* type, Py_ssize_t offset, int as_method) {
         type->tp_vectorcall_offset = offset;
         type->tp_call = PyVectorcall_Call;
-        type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+        type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | (as_method ? Py_TPFLAGS_METHOD_DESCRIPTOR : 0);
         PyType_Modified(type);
     }
     """
-    void use_vectorcall(type, Py_ssize_t offset)
+    void use_vectorcall(type, Py_ssize_t offset, bint as_method)
 
 cdef extern from "Python.h":
     Py_ssize_t PyVectorcall_NARGS(size_t nargsf)

@@ -1,13 +1,11 @@
 """What the compiled plans offer to Python."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 from pullback.core._engine import Op
 from pullback.core.dtypes import dtype as _dtype
 from pullback.core.types import Array
-
-_T = TypeVar("_T")
 
 class Spec:
     dtype: _dtype
@@ -48,7 +46,8 @@ class Plan:
         over: bool = False,
     ) -> None: ...
 
-def known_by_identity(cls: _T) -> _T: ...
+class Lasting: ...
+
 def count_plans() -> tuple[int, int]: ...
 def run_into(op: Op, arguments: tuple[Any, ...], results: tuple[Array, ...]) -> Plan | None: ...
 def views_of(owner: Op, prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> Any: ...

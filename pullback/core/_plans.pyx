@@ -6,7 +6,8 @@ not depend on data and returns a `Plan`: the results' specs, a C function, the i
 the data lie, and into how many parts the work may be cut. Later calls build the signature's key, find the
 plan in a table, take result arrays and run.
 
-    signature   a word that tells the kind of each argument, then its numbers or letters; dtypes by address
+    signature   a word that tells the kind of each argument, then its numbers or letters; what is there from
+                the first to the last, as dtypes are, by its address
     table       open addressing on the key's hash; when it is full it is emptied, and all is planned anew
                 (the engine's tapes have such a table too: engine/tapes.pxi)
     run         without Python and without the GIL if the work is long
@@ -40,10 +41,23 @@ from pullback.core._loops cimport code_of, empty, steps_of, view_of
 
 cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
+    Py_ssize_t PySequence_Fast_GET_SIZE(object)
+    PyObject* PySequence_Fast_GET_ITEM(object, Py_ssize_t)
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
     bint PyUnicode_IS_COMPACT_ASCII(object)
     Py_ssize_t PyUnicode_GET_LENGTH(object)
     void* PyUnicode_DATA(object)
+
+cdef extern from *:
+    """
+    #if defined(__SANITIZE_ADDRESS__)
+    #define PB_NEAR 1     /* what is written past scratch memory is to be seen */
+    #else
+    #define PB_NEAR 256
+    #endif
+    """
+    enum:
+        NEAR "PB_NEAR"    # doubles of scratch memory on the stack
 
 cdef bint USE_PLANS = os.environ.get("PULLBACK_PLANS", "1") != "0"
 
@@ -172,6 +186,23 @@ cdef int _lay(Layout* layout, Spec spec) except -1:
     return 0
 
 
+cdef int64_t _lasting = 0
+
+
+cdef class Lasting:
+    """What never changes, and so may be an argument of planned ops: a base class.
+
+    Keys have its number, which nothing else ever gets, though its address may be used again.
+    """
+
+    cdef int64_t number
+
+    def __cinit__(self, *args, **kwargs):
+        global _lasting
+        _lasting += 1
+        self.number = _lasting
+
+
 cdef enum:
     FEW = 24            # pointers on the stack
     LONG_WORK = 20000   # elements, from which on the GIL is let go
@@ -191,6 +222,7 @@ cdef enum:
     TAG_SIZE = 7
     TAG_TEXT = 8
     TAG_SLICE = 9
+    TAG_LASTING = 10
 
 cdef enum:
     MOST_CLASSES = 512  # that keys may name: of what is an int or a tuple, and more
@@ -198,42 +230,44 @@ cdef enum:
 
 cdef int put(int64_t* words, int at, object x):
     """Writes an argument into a key from place `at` on; the next free place, -1 if it cannot be written."""
-    cdef int nd, overflow
+    cdef object kind = type(x)
+    cdef int d, nd, overflow
     cdef ndarray a
     cdef double number
-    cdef Py_ssize_t length
+    cdef Py_ssize_t i, length
     if isinstance(x, ndarray):
         a = <ndarray>x
         nd = PyArray_NDIM(a)
         if at + 2 * nd + 1 > MOST_WORDS or not PyArray_ISBEHAVED_RO(a):
             return -1
         words[at] = TAG_ARRAY | <int64_t>nd << 8 | <int64_t>PyArray_TYPE(a) << 16
-        memcpy(words + at + 1, PyArray_DIMS(a), nd * sizeof(npy_intp))
-        memcpy(words + at + 1 + nd, PyArray_STRIDES(a), nd * sizeof(npy_intp))
-        return at + 1 + 2 * nd
+        for d in range(nd):
+            words[at + 1], words[at + 2] = PyArray_DIMS(a)[d], PyArray_STRIDES(a)[d]
+            at += 2
+        return at + 1
     if at + 2 > MOST_WORDS:
         return -1
-    if x is None or x is True or x is False or x is Ellipsis or type(x) in _IDENTITIES:
+    if kind is not int and (x is None or kind is bool or kind is _DTYPE or x is Ellipsis or kind is _FORMAT):
         words[at], words[at + 1] = TAG_OBJECT, <int64_t><PyObject*>x
         return at + 2
     if isinstance(x, int):
-        words[at] = of_class(TAG_INT, x, int)
+        words[at] = TAG_INT if kind is int else of_class(TAG_INT, kind)
         words[at + 1] = PyLong_AsLongLongAndOverflow(x, &overflow)
         return -1 if overflow or words[at] < 0 else at + 2
     if isinstance(x, float):
-        words[at] = of_class(TAG_FLOAT, x, float)
+        words[at] = TAG_FLOAT if kind is float else of_class(TAG_FLOAT, kind)
         number = PyFloat_AS_DOUBLE(x)
         memcpy(words + at + 1, &number, sizeof(double))
         return -1 if words[at] < 0 else at + 2
     if isinstance(x, (tuple, list)):
         words[at] = put_length(x)
         at = -1 if words[at] < 0 else at + 1
-        for item in x if at >= 0 else ():
-            at = put(words, at, item)
+        for i in range(PySequence_Fast_GET_SIZE(x) if at >= 0 else 0):
+            at = put(words, at, <object>PySequence_Fast_GET_ITEM(x, i))
             if at < 0:
                 return -1
         return at
-    if type(x) is str and PyUnicode_IS_COMPACT_ASCII(x):
+    if kind is str and PyUnicode_IS_COMPACT_ASCII(x):
         length = PyUnicode_GET_LENGTH(x)
         if at + length // 8 + 2 > MOST_WORDS:
             return -1
@@ -241,7 +275,10 @@ cdef int put(int64_t* words, int at, object x):
         words[at + 1 + length // 8] = 0
         memcpy(words + at + 1, PyUnicode_DATA(x), length)
         return at + <int>(length // 8) + 2
-    if type(x) is slice:
+    if isinstance(x, Lasting):
+        words[at], words[at + 1] = TAG_LASTING, (<Lasting>x).number
+        return at + 2
+    if kind is slice:
         words[at] = TAG_SLICE
         at = put(words, at + 1, x.start)
         at = put(words, at, x.stop) if at >= 0 else at
@@ -251,21 +288,21 @@ cdef int put(int64_t* words, int at, object x):
 
 cdef int64_t put_length(object x):
     """The word that begins a list, a tuple or a Size in a key; -1 if there is more to it than its items."""
-    cdef int64_t count = <int64_t>len(x) << 8
-    if type(x) is list:
-        return TAG_LIST | count
-    if type(x) is Size:
-        return TAG_SIZE | count
-    if not isinstance(x, tuple) or type(x).__basicsize__ != tuple.__basicsize__ or type(x).__dictoffset__:
-        return -1
-    return of_class(TAG_TUPLE | count, x, tuple)
-
-
-cdef int64_t of_class(int64_t tag, object x, object plain):
-    """A word for an argument of a kind, with its class if that is not the plain one; -1 for one too many."""
+    cdef int64_t count = <int64_t>PySequence_Fast_GET_SIZE(x) << 8
     cdef object kind = type(x)
-    if kind is plain:
-        return tag
+    if kind is tuple:
+        return TAG_TUPLE | count
+    if kind is list:
+        return TAG_LIST | count
+    if kind is Size:
+        return TAG_SIZE | count
+    if not isinstance(x, tuple) or kind.__basicsize__ != tuple.__basicsize__ or kind.__dictoffset__:
+        return -1
+    return of_class(TAG_TUPLE | count, kind)
+
+
+cdef int64_t of_class(int64_t tag, object kind):
+    """A word for an argument of a kind with its class, which is not the plain one; -1 for one too many."""
     place = _classes.get(kind)
     if place is None:
         if len(_classes) == MOST_CLASSES:
@@ -275,24 +312,33 @@ cdef int64_t of_class(int64_t tag, object x, object plain):
 
 
 cdef dict _classes = {}     # the numbers that stand for classes in keys
+cdef object _DTYPE = type(DTYPES[0]), _FORMAT = memory_format
 
 
-cdef set _IDENTITIES = {type(DTYPES[0]), memory_format}
+cdef uint64_t _FACTORS[MOST_WORDS]   # odd and drawn at random
 
 
-def known_by_identity(cls):
-    """Lets objects of a class that never change be arguments of planned ops. A decorator."""
-    _IDENTITIES.add(cls)
-    return cls
+cdef _draw_factors():
+    cdef uint64_t state = 0x9E3779B97F4A7C15ULL
+    cdef int i
+    for i in range(MOST_WORDS):
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        _FACTORS[i] = state | 1
+
+
+_draw_factors()
 
 
 cdef uint64_t hash_of(int64_t* words, int count) noexcept:
+    """A sum of products, of which none waits for another, stirred."""
     cdef uint64_t h = count
     cdef int i
     for i in range(count):
-        h = (h ^ <uint64_t>words[i]) * 0x9E3779B97F4A7C15ULL
-        h ^= h >> 29
-    return h
+        h += <uint64_t>words[i] * _FACTORS[i]
+    h = (h ^ h >> 32) * 0x9E3779B97F4A7C15ULL
+    return h ^ h >> 29
 
 
 cdef Entry* look_up(Table* table, uint64_t h, int64_t* words, int count) noexcept:
@@ -398,16 +444,25 @@ cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
 
 # ------------------------------------------------------------------------------------------- run
 
-cdef int _gather(char** data, int at, object x):
-    """Writes where the elements of an argument lie; the next free place."""
+cdef int _gather(char** data, int at, int room, object x) noexcept:
+    """Writes where the elements of an argument lie, as far as there is room; the next free place."""
+    cdef Py_ssize_t i
     if isinstance(x, ndarray):
-        if data != NULL:
+        if at < room:
             data[at] = <char*>PyArray_DATA(<ndarray>x)
         return at + 1
     if type(x) is list or type(x) is tuple:
-        for item in x:
-            at = _gather(data, at, item)
+        for i in range(PySequence_Fast_GET_SIZE(x)):
+            at = _gather(data, at, room, <object>PySequence_Fast_GET_ITEM(x, i))
     return at
+
+
+cdef int _gather_all(char** data, int room, PyObject** values, int n, object results) noexcept:
+    """The same for all arguments and results; how many there are."""
+    cdef int i, at = 0
+    for i in range(n):
+        at = _gather(data, at, room, <object>values[i])
+    return _gather(data, at, room, results)
 
 
 cdef ndarray _made(Layout* layout):
@@ -506,25 +561,21 @@ cdef bint makes(Plan plan, ndarray a) except -1:
 cdef int run_plan_into(Plan plan, PyObject** values, int n, object results) except -1:
     """Runs a plan into given arrays like its results."""
     cdef char* few[FEW]
+    cdef double near[NEAR]
     cdef char** data = few
-    cdef char* scratch = NULL
-    cdef int i, count = 0, status
-    for i in range(n):
-        count = _gather(NULL, count, <object>values[i])
-    if count + plan.nresults > FEW:
-        data = <char**>malloc((count + plan.nresults) * sizeof(char*))
-    count = 0
-    for i in range(n):
-        count = _gather(data, count, <object>values[i])
-    _gather(data, count, results)
-    if plan.scratch:
+    cdef char* scratch = <char*>near
+    cdef int count = _gather_all(few, FEW, values, n, results), status
+    if count > FEW:
+        data = <char**>malloc(count * sizeof(char*))
+        _gather_all(data, count, values, n, results)
+    if plan.scratch > NEAR * <int64_t>sizeof(double):
         scratch = <char*>malloc(plan.scratch)
     if plan.long_work:
         with nogil:
             status = plan.run(plan.geometry, data, 0, plan.parts, scratch)
     else:
         status = plan.run(plan.geometry, data, 0, plan.parts, scratch)
-    if scratch != NULL:
+    if scratch != <char*>near:
         free(scratch)
     if data != few:
         free(data)

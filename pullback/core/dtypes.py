@@ -208,10 +208,9 @@ def combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
 
 
 class _Defaults:
-    """The default floating-point dtype and device, one for the process."""
+    """The default floating-point dtype, one for the process."""
 
     float = float32
-    device: Any = None
 
 
 def get_default_dtype() -> dtype:
@@ -379,12 +378,11 @@ class device:
         return device, (self.type, self.index)
 
     def __enter__(self) -> device:
-        _device_stack.append(_Defaults.device)
-        set_default_device(self)
+        DEVICES.append(as_device(self))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        _Defaults.device = _device_stack.pop()
+        DEVICES.pop()
 
 
 def _type_name(value: object) -> str:
@@ -392,8 +390,8 @@ def _type_name(value: object) -> str:
 
 
 CPU, META = device("cpu"), device("meta")
-_Defaults.device = CPU
-_device_stack: list[Any] = []
+DEVICES = [CPU]
+"""Where new tensors go is the last of these; before it stand those to come back to."""
 
 
 def get_default_device() -> device:
@@ -403,7 +401,7 @@ def get_default_device() -> device:
     >>> torch.get_default_device()
     device(type='cpu')
     """
-    return _Defaults.device
+    return DEVICES[-1]
 
 
 def set_default_device(device: str | device | int | None) -> None:
@@ -414,13 +412,13 @@ def set_default_device(device: str | device | int | None) -> None:
     ...     torch.zeros(10**6, 10**6).shape
     torch.Size([1000000, 1000000])
     """
-    _Defaults.device = CPU if device is None else as_device(device)
+    DEVICES[-1] = CPU if device is None else as_device(device)
 
 
 def as_device(given: str | device | int | None) -> device:
     """The device of an argument, the default one for None; an error where Pullback has no such device."""
     if given is None:
-        return _Defaults.device
+        return DEVICES[-1]
     found = given if isinstance(given, device) else device(given)
     if found.type == "cpu":
         return CPU

@@ -246,3 +246,16 @@ def test_a_tuple_with_more_to_it_has_no_key(plans):
         dims = Tuple((n % 2,))
         dims.note = n
         assert x.sum(dims).tolist() == ([3.0, 3.0] if n % 2 else [2.0] * 3)
+
+
+def test_what_lasts_is_not_taken_for_another_at_its_address(plans):
+    """Windows that take turns in the same memory: each has its own plan."""
+    from pullback import ops
+    from pullback.ops.images.max_pooling import WindowTable
+
+    x = torch.arange(8.0).reshape(1, 1, 8)
+    for n in range(50):
+        places = [n % 6, n % 7]
+        table = WindowTable([np.array(places)], [np.array(places) + 1], (1,))
+        assert ops.max_windows(x, table, "")[0].tolist() == [[[float(place) for place in places]]]
+        del table

@@ -158,12 +158,11 @@ cdef object dispatch(Op op, PyObject** argv, object out):
     for i in range(op.nparams):
         x = <object>argv[i]
         if type(x) is not Tensor:
-            kind = (<str>op.kinds)[i]
-            if kind == u'T' or kind == u'L' or kind == u'N' or kind == u'O':
+            if op.asked[i] != 0:
                 if isinstance(x, Tensor):
                     plain = plain and is_plain(type(x))
                 else:
-                    plain = _check_argument(op, i, kind, x) and plain
+                    plain = _check_argument(op, i, op.asked[i], x) and plain
     if not plain or (out is not None and out is not _IN_PLACE):
         args = as_tuple(argv, op.nparams)
         if overriding(args if out is None or out is _IN_PLACE else args + (out,)):
@@ -235,17 +234,68 @@ cdef object apply(Op op, PyObject** argv, object out):
         return apply_pointwise(op, argv, op.nparams, None)
     if op.view:
         return apply_view(op, argv)
+    if op.prepare_rule is not None and USE_PLANS:
+        return apply_planned(op, argv)
     cdef bint meta = _any_meta(op, argv)
     return finished(op, argv, compute_meta(op, argv) if meta else compute(op, argv), meta)
 
 
+cdef object apply_planned(Op op, PyObject** argv):
+    """An op by its plan: what `apply` does, in one walk over the arguments."""
+    cdef PyObject* values[MAX_PARAMS]
+    cdef unsigned int need = 0, bit = 1
+    cdef list made = None
+    cdef bint meta = False
+    cdef object x
+    cdef int i
+    for i in range(op.nparams):
+        x = <object>argv[i]
+        values[i] = argv[i]
+        if isinstance(x, Tensor):
+            values[i] = <PyObject*>(<Tensor>x).array
+            meta = meta or (<Tensor>x).meta
+            if op.asked[i] != 0 and requires(<Tensor>x):
+                need |= bit
+        elif type(x) is list or type(x) is tuple:
+            made = list_arrays(&values[i], x, made)
+            if made is not None and op.asked[i] != 0:   # a list of tensors
+                need |= bit if any_requires(x) else 0
+                meta = meta or any_meta(x)
+        if op.asked[i] != 0:
+            bit <<= 1
+    if meta:
+        _any_meta(op, argv)
+        return finished(op, argv, compute_meta(op, argv), True)
+    cdef Plan plan = find_plan(op, op.prepare_rule, values, op.nparams)
+    if not pb_thread.grad or op.nondiff:
+        need = 0
+    return as_tensors(op, argv, compute_by_kernel(op, argv, False) if plan.run == NULL else
+                      run_plan(plan, values, op.nparams), False, need)
+
+
+cdef bint any_requires(object items) except -1:
+    for item in items:
+        if isinstance(item, Tensor) and requires(<Tensor>item):
+            return True
+    return False
+
+
+cdef bint any_meta(object items) except -1:
+    for item in items:
+        if isinstance(item, Tensor) and (<Tensor>item).meta:
+            return True
+    return False
+
+
 cdef object finished(Op op, PyObject** argv, object arrays, bint meta):
     """The results of an op that is not elementwise as tensors, with their place in the graph."""
-    cdef unsigned int need = 0
+    return as_tensors(op, argv, arrays, meta, needs(op, argv) if pb_thread.grad and not op.nondiff else 0)
+
+
+cdef object as_tensors(Op op, PyObject** argv, object arrays, bint meta, unsigned int need):
+    """The same, where it is known which inputs want a gradient."""
     cdef object outs
-    if pb_thread.grad and not op.nondiff:
-        need = needs(op, argv)
-    if type(arrays) is np.ndarray:
+    if type(arrays) is ndarray:
         outs = wrap(laid_out(op, argv, <ndarray>arrays, meta))
         (<Tensor>outs).meta = meta
     elif isinstance(arrays, (tuple, list)):
@@ -357,14 +407,9 @@ cdef bint _any_meta(Op op, PyObject** argv) except -1:
     return meta
 
 
-cdef Plan plan_of(Op op, PyObject** argv, PyObject** values, list made):
-    """The op's plan for these arguments; `values` gets them with arrays for tensors, `made` keeps lists."""
-    arrays_of(op, argv, values, made)
-    return find_plan(op, op.prepare_rule, values, op.nparams)
-
-
-cdef int arrays_of(Op op, PyObject** argv, PyObject** values, list made) except -1:
-    """Arguments with arrays for tensors; `made` keeps the lists."""
+cdef list arrays_of(Op op, PyObject** argv, PyObject** values):
+    """Arguments with arrays for tensors; the lists among them that stand here alone, None for none."""
+    cdef list made = None
     cdef int i
     cdef object x
     for i in range(op.nparams):
@@ -373,30 +418,47 @@ cdef int arrays_of(Op op, PyObject** argv, PyObject** values, list made) except 
         if isinstance(x, Tensor):
             values[i] = <PyObject*>(<Tensor>x).array
         elif type(x) is list or type(x) is tuple:
-            for item in x:
-                if isinstance(item, Tensor):
-                    x = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
-                    made.append(x)
-                    values[i] = <PyObject*>x
-                    break
-    return 0
+            made = list_arrays(&values[i], x, made)
+    return made
+
+
+cdef list list_arrays(PyObject** value, object x, list made):
+    """Puts a list of arrays in the place of a list of tensors, and among those that are to be kept."""
+    for item in x:
+        if isinstance(item, Tensor):
+            break
+    else:
+        return made
+    x = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
+    value[0] = <PyObject*>x
+    if made is None:
+        return [x]
+    made.append(x)
+    return made
 
 
 cdef object compute(Op op, PyObject** argv, bint in_place=False):
-    """The arrays of an op that is not elementwise: by its plan, if it has one that runs, or by its kernel.
-
-    The half precisions go through float32 in a kernel, unless data is only moved.
-    """
+    """The arrays of an op that is not elementwise: by its plan, if it has one that runs, or by its kernel."""
     cdef PyObject* values[MAX_PARAMS]
     cdef Plan plan
+    cdef list made
     if op.prepare_rule is not None:
-        keep = []
-        plan = plan_of(op, argv, values, keep)
+        made = arrays_of(op, argv, values)
+        plan = find_plan(op, op.prepare_rule, values, op.nparams)
         if plan.run != NULL and USE_PLANS:
             if not in_place:
                 return run_plan(plan, values, op.nparams)
             if op.writes is not None and run_over(plan, as_tuple(values, op.nparams)):
                 return None
+    return compute_by_kernel(op, argv, in_place)
+
+
+cdef object compute_by_kernel(Op op, PyObject** argv, bint in_place):
+    """The arrays of an op that is not elementwise, by its kernel.
+
+    The half precisions go through float32, unless data is only moved.
+    """
+    cdef PyObject* values[MAX_PARAMS]
     cdef list made = None   # keeps what stands here alone
     cdef int k, p, half = NO_DTYPE, code
     cdef object x, value

@@ -10,7 +10,7 @@
 # From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast, compute_pointwise,
 # default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare, rare_of, sequence,
 # NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
-# Tensor, wrap (tensor.pxi); apply, compute, dispatch_tuple, history, needs, new_node, plan_of, record,
+# Tensor, wrap (tensor.pxi); apply, arrays_of, compute, dispatch_tuple, history, needs, new_node, record,
 # requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of
 # (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node
 # (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
@@ -722,8 +722,8 @@ cdef bint computed_into(Op op, PyObject** argv, Tensor out) except -1:
     else:
         if op.prepare_rule is None or not USE_PLANS:
             return False
-        keep = []
-        plan = plan_of(op, argv, values, keep)
+        made = arrays_of(op, argv, values)
+        plan = find_plan(op, op.prepare_rule, values, op.nparams)
         if plan.run == NULL or not makes(plan, a):
             return False
         run_plan_into(plan, values, op.nparams, a)

@@ -5,7 +5,7 @@
 # to be refused, and the shape follows. Read `meta_pointwise`, then `compute_meta`.
 #
 # From other parts: Op, as_tuple, MAX_PARAMS (op.pxi); _check_broadcast, compute_pointwise (pointwise.pxi);
-# Tensor, wrap (tensor.pxi); plan_of (dispatch.pxi).
+# Tensor, wrap (tensor.pxi); arrays_of (dispatch.pxi).
 
 cdef object meta_pointwise(Op op, PyObject** argv, int n):
     """The array of an elementwise op: the dtype of a run on one element, the operands' shapes broadcast."""
@@ -40,8 +40,8 @@ cdef object compute_meta(Op op, PyObject** argv):
     cdef tuple args = as_tuple(argv, op.nparams)
     cdef PyObject* values[MAX_PARAMS]
     if op.prepare_rule is not None:
-        keep = []
-        plan = plan_of(op, argv, values, keep)
+        made = arrays_of(op, argv, values)
+        plan = find_plan(op, op.prepare_rule, values, op.nparams)
         made = [meta_array(spec.shape, spec.dtype.numpy, None if spec.contiguous else
                            [step // spec.itemsize for step in spec.strides]) for spec in plan.results]
         if made:   # else the shapes depend on the numbers

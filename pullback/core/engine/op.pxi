@@ -10,7 +10,8 @@
 #
 # From other parts: conj, Tensor (tensor.pxi); dispatch, dispatch_tuple, may_override, overriding,
 # torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); MOST_BYTES (creation.pxi); way_of
-# (quick.pxi); by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); use_vectorcall (_engine.pyx).
+# (quick.pxi); by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); goes_to_cpu, use_vectorcall
+# (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -127,6 +128,7 @@ cdef class Op:
     cdef public object check_bools    # called with the operands if one of them is a bool; may raise
     cdef int nparams, ntensors, size_param, first_required
     cdef int tensor_params[MAX_PARAMS]
+    cdef char asked[MAX_PARAMS]       # the kinds of those that are to be tensors, else 0
     cdef int nsaved
     cdef int saved_kind[MAX_SAVED]
     cdef int saved_param[MAX_SAVED]
@@ -195,6 +197,7 @@ cdef class Op:
         cdef int i
         for i in range(self.nparams):
             if kinds[i] in "TNOL":
+                self.asked[i] = <char>ord(kinds[i])
                 self.tensor_params[self.ntensors] = i
                 self.ntensors += 1
                 self.rules.append(None)
@@ -380,7 +383,7 @@ cdef class Op:
         return whole
 
     def __get__(self, instance, owner):
-        return self if instance is None else BoundOp(self, instance)
+        return self if instance is None else bound_to(self, instance)
 
     cdef Py_ssize_t place_of(self, PyObject* name):
         """The place of a parameter that a keyword names, -1 if none has this very string or alias."""
@@ -605,7 +608,7 @@ cdef class Function:
         raise AttributeError(f"'function' object has no attribute '{name}'")
 
     def __get__(self, instance, owner):
-        return self if instance is None else BoundOp(self, instance)
+        return self if instance is None else bound_to(self, instance)
 
     def __repr__(self):
         return f"<function {self.__name__}>"
@@ -623,7 +626,7 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     cdef Function function = <Function>callee
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef object value
-    if function.quick != NULL and unfollowed() and _DEFAULTS.device is CPU:
+    if function.quick != NULL and unfollowed() and goes_to_cpu():
         value = function.quick(function, args, given, names)
         if value is not None:
             return value
@@ -686,6 +689,8 @@ cdef object call_by_our_names(Function function, tuple args, dict keywords):
 
 cdef inline object call_wrapped(Function function, PyObject** args, size_t nargsf, PyObject* names):
     """What a Function stands around; a composite by its tape, if it has one."""
+    if not function.composite and type(function.__wrapped__) is Op:
+        return call_op(function.__wrapped__, args, nargsf, names)
     if function.composite and PyVectorcall_NARGS(nargsf) and may_tape(&function.tally) and (
             isinstance(<object>args[0], (Tensor, list, tuple))):
         return by_tape(function.__wrapped__, &function.tally, False, args, nargsf, names)
@@ -705,32 +710,25 @@ cdef dict _keywords(PyObject** values, PyObject* names):
 
 
 @cython.final
+@cython.freelist(16)
 cdef class BoundOp:
     """An op or function as a method of one tensor: `x.sum`."""
 
+    cdef void* vectorcall
     cdef readonly object __func__
     cdef readonly object __self__
 
-    def __init__(self, function, instance):
-        self.__func__ = function
-        self.__self__ = instance
-
-    def __call__(self, *args, **kwargs):
-        if args or kwargs:
-            self._refuse_any(args, kwargs)
-        return self.__func__(self.__self__, *args, **kwargs)
-
-    cdef int _refuse_any(self, tuple args, dict kwargs) except -1:
+    cdef int check_takes(self, PyObject** args, Py_ssize_t given, PyObject* names) except -1:
         """TypeError for arguments to a method that has none."""
         cdef object op = self.__func__
         if type(op) is Function and (<Function>op).in_place:
             op = (<Function>op).__wrapped__
-        if type(op) is not Op or (<Op>op).nparams > 1 or (kwargs and "out" in kwargs):
+        if type(op) is not Op or (<Op>op).nparams > 1 or (names != NULL and _OUT in <tuple>names):
             return 0
         name = f"TensorBase.{self.__func__.__name__}()"
-        if kwargs:
+        if names != NULL:
             raise TypeError(f"{name} takes no keyword arguments")
-        raise TypeError(f"{name} takes no arguments ({len(args)} given)")
+        raise TypeError(f"{name} takes no arguments ({given} given)")
 
     @property
     def __name__(self):
@@ -758,11 +756,46 @@ cdef class BoundOp:
         return getattr, (self.__self__, self.__func__.__name__)
 
 
+cdef BoundOp bound_to(object function, object instance):
+    cdef BoundOp bound = BoundOp.__new__(BoundOp)
+    bound.vectorcall = <void*>call_method
+    bound.__func__, bound.__self__ = function, instance
+    return bound
+
+
+cdef object call_method(object callee, PyObject** args, size_t nargsf, PyObject* names):
+    """A method that was looked up: its function, with the tensor in front."""
+    cdef BoundOp bound = <BoundOp>callee
+    cdef Py_ssize_t i, given = PyVectorcall_NARGS(nargsf), count = given
+    cdef PyObject* few[MAX_PARAMS]
+    cdef PyObject** argv = few
+    cdef PyObject* before
+    if names != NULL:
+        count += PyTuple_GET_SIZE(<object>names)
+    if count:
+        bound.check_takes(args, given, names)
+    if nargsf != <size_t>given:   # the caller lends the place in front
+        before = args[-1]
+        args[-1] = <PyObject*>bound.__self__
+        try:
+            return PyObject_Vectorcall(bound.__func__, args - 1, given + 1, names)
+        finally:
+            args[-1] = before
+    if count >= MAX_PARAMS:
+        return bound.__func__(bound.__self__, *as_tuple(args, given), **_keywords(args + given, names))
+    few[0] = <PyObject*>bound.__self__
+    for i in range(count):
+        few[i + 1] = args[i]
+    return PyObject_Vectorcall(bound.__func__, few, given + 1, names)
+
+
 cdef _call_by_vector():
     cdef Op op = Op.__new__(Op)
-    use_vectorcall(Op, <char*>&op.vectorcall - <char*><PyObject*>op)
+    use_vectorcall(Op, <char*>&op.vectorcall - <char*><PyObject*>op, True)
     cdef Function function = Function.__new__(Function)
-    use_vectorcall(Function, <char*>&function.vectorcall - <char*><PyObject*>function)
+    use_vectorcall(Function, <char*>&function.vectorcall - <char*><PyObject*>function, True)
+    cdef BoundOp bound = BoundOp.__new__(BoundOp)
+    use_vectorcall(BoundOp, <char*>&bound.vectorcall - <char*><PyObject*>bound, False)
 
 
 _call_by_vector()

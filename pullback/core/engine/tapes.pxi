@@ -24,8 +24,8 @@
 #
 # From other parts: Op, Tally, as_tuple, _IN_PLACE, MAX_PARAMS (op.pxi); default_float (pointwise.pxi);
 # _new_tuple, Tensor, wrap (tensor.pxi); apply, apply_pointwise, arrays_of, compute, finished, is_plain,
-# plan_of, requires (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); interpreters,
-# level_place, processed (levels.pxi); stand_in (tensor.pxi); tangents_of (custom.pxi); anomaly, _DEFAULTS,
+# requires (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); interpreters,
+# level_place, processed (levels.pxi); stand_in (tensor.pxi); tangents_of (custom.pxi); anomaly, goes_to_cpu,
 # level_slot, pb_thread, physical_slot, stands_in (_engine.pyx).
 
 cdef bint USE_TAPES = os.environ.get("PULLBACK_TAPES", "1") != "0"
@@ -289,8 +289,10 @@ cdef class Recorder:
             step.source[i] = item.slot if item.slot >= 0 else CONSTANT
             if item.place >= 0:
                 self.refuse("a tensor of a level")
-            if item.items is not None:
+            if item.items is not None and _varies(item):
                 step.source[i], step.values[i], step.listed = LISTED, item, True
+            elif item.items is not None:   # a list may be changed once the function is done
+                step.values[i] = given(item, NULL, NULL)
             else:
                 step.values[i] = item.constant
         if self.reason is not None:
@@ -307,8 +309,8 @@ cdef class Recorder:
             elif op.random:
                 step.kind = STEP_DRAW
             elif op.prepare_rule is not None:
-                keep = []
-                step.plan = plan_of(op, argv, values, keep)
+                kept = arrays_of(op, argv, values)
+                step.plan = find_plan(op, op.prepare_rule, values, op.nparams)
                 if op.view:
                     step.kind = STEP_VIEW
                 elif step.plan.run != NULL:
@@ -384,6 +386,11 @@ cdef class Recorder:
 
 
 cdef tuple _FIXED = (Enum, complex, _dtypes._Constant)   # what has no key, but does not change either
+
+
+def _varies(Item item):
+    """Whether a part of a list comes from a slot."""
+    return item.slot >= 0 or any([_varies(part) for part in item.items or ()])
 
 
 def _slots_in(Item item, set found):
@@ -609,7 +616,7 @@ cdef object by_tape(object function, Tally* tally, bint of_rule, PyObject** args
     cdef Entry* entry
     cdef object tape, result
     cdef bint firm = False
-    if _DEFAULTS.device is not CPU or (
+    if not goes_to_cpu() or (
             not write_call(&s, function, args, PyVectorcall_NARGS(nargsf), names)):
         return by_python(function, args, nargsf, names)
     h = hash_of(s.words, s.at)
@@ -733,7 +740,7 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
         result = finished_view(op, argv, views_by(step.plan, (<Tensor>argv[0]).array))
     elif step.kind == STEP_PLAN and USE_PLANS:
         if step.listed:
-            arrays_of(op, argv, values, made)
+            kept = arrays_of(op, argv, values)
         else:
             for i in range(op.nparams):
                 values[i] = argv[i] if step.source[i] < 0 else <PyObject*>(<Tensor>argv[i]).array

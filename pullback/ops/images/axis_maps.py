@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Tensor
-from pullback.core._plans import Plan, Spec, known_by_identity
+from pullback.core._plans import Lasting, Plan, Spec
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import resample as resample_kernels
@@ -23,8 +23,7 @@ from pullback.kernels.pooling import address
 from pullback.ops.shared.chains import Chain, Operand, Place, Step, operand
 
 
-@known_by_identity
-class AxisMap:
+class AxisMap(Lasting):
     """A linear map of one dim: place o is the sum of `weight[k] * x[index[k]]`, over `divisor[o]`.
 
     `k` runs from `start[o]` to `start[o + 1]`. Without weights they are one; without divisor likewise.

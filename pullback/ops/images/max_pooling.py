@@ -16,7 +16,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.core._plans import Plan, Spec, known_by_identity
+from pullback.core._plans import Lasting, Plan, Spec
 from pullback.core.dtypes import int64
 from pullback.core.op import SURFACE, op
 from pullback.core.types import Array, Ints
@@ -30,8 +30,7 @@ from pullback.ops.shared.refusals import refuse
 # --------------------------------------------------------------------------------------- three ops
 
 
-@known_by_identity
-class WindowTable:
+class WindowTable(Lasting):
     """The first place, the end and the step of each window, for each of three spatial dims."""
 
     def __init__(self, first: list[Array], end: list[Array], step: tuple[int, ...]) -> None:
