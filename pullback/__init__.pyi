@@ -47,7 +47,6 @@ from pullback.core.settings import set_num_threads as set_num_threads
 from pullback.core.settings import set_warn_always as set_warn_always
 from pullback.core.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from pullback.face.legacy import set_default_tensor_type as set_default_tensor_type
-from pullback import __future__ as __future__
 from pullback import autograd as autograd
 from pullback import overrides as overrides
 from pullback.autograd import enable_grad as enable_grad
@@ -59,41 +58,23 @@ from pullback.autograd import is_inference_mode_enabled as is_inference_mode_ena
 from pullback.autograd import no_grad as no_grad
 from pullback.autograd import set_grad_enabled as set_grad_enabled
 from pullback import _C as _C
-from pullback import __config__ as __config__
-from pullback import __future__ as __future__
-from pullback import _custom_ops as _custom_ops
 from pullback import _dynamo as _dynamo
-from pullback import _jit_internal as _jit_internal
-from pullback import _library as _library
-from pullback import _ops as _ops
-from pullback import _subclasses as _subclasses
 from pullback import _tensor as _tensor
 from pullback import _utils as _utils
-from pullback import _vmap_internals as _vmap_internals
 from pullback import accelerator as accelerator
 from pullback import amp as amp
-from pullback import ao as ao
 from pullback import autograd as autograd
 from pullback import backends as backends
 from pullback import compiler as compiler
 from pullback import cpu as cpu
 from pullback import cuda as cuda
-from pullback import distributed as distributed
-from pullback import export as export
+from pullback import distributions as distributions
 from pullback import func as func
-from pullback import functional as functional
-from pullback import functorch as functorch
-from pullback import futures as futures
-from pullback import fx as fx
-from pullback import hub as hub
-from pullback import jit as jit
 from pullback import launch as launch
-from pullback import library as library
 from pullback import mps as mps
 from pullback import mtia as mtia
 from pullback import multiprocessing as multiprocessing
 from pullback import nn as nn
-from pullback import onnx as onnx
 from pullback import optim as optim
 from pullback import optimize as optimize
 from pullback import overrides as overrides
@@ -182,6 +163,7 @@ def _check_type(cond: _bool, message: _Callable[[], _Any] | None = None) -> None
 def _check_value(cond: _bool, message: _Callable[[], _Any] | None = None) -> None: ...
 def _check_with(error_type: _type[Exception], cond: _bool, message: _Callable[[], _Any]) -> None: ...
 def _chunk_cat(tensors: _Sequence[_Tensor], dim: _int, num_chunks: _int, *, out: _Tensor | None = None) -> _Tensor: ...
+def _dirichlet_grad(x: _Tensor, alpha: _Tensor, total: _Tensor, *, out: _Tensor | None = None) -> _Tensor: ...
 def _foreach_abs(self: _Sequence[_Tensor]) -> tuple[_Tensor, ...]: ...
 def _foreach_abs_(self: _Sequence[_Tensor]) -> tuple[_Tensor, ...]: ...
 def _foreach_acos(self: _Sequence[_Tensor]) -> tuple[_Tensor, ...]: ...
@@ -278,7 +260,10 @@ def _native_batch_norm_legit(input: _Tensor, weight: _Tensor | None, bias: _Tens
 def _pack_padded_sequence(input: _Tensor, lengths: _Tensor, batch_first: _bool) -> tuple[_Tensor, _Tensor]: ...
 def _pad_packed_sequence(data: _Tensor, batch_sizes: _Tensor, batch_first: _bool, padding_value: _float, total_length: _int) -> tuple[_Tensor, _Tensor]: ...
 def _safe_softmax(input: _Tensor, dim: _int, dtype: _dtype | None = None) -> _Tensor: ...
+def _sample_dirichlet(input: _Tensor, generator: _Generator | None = None, *, out: _Tensor | None = None) -> _Tensor: ...
 def _segment_reduce(data: _Tensor, reduce: _str, *, lengths: _Tensor | None = None, indices: _Tensor | None = None, offsets: _Tensor | None = None, axis: _int = 0, unsafe: _bool = False, initial: _float | None = None, out: _Tensor | None = None) -> _Tensor: ...
+def _standard_gamma(input: _Tensor, generator: _Generator | None = None, *, out: _Tensor | None = None) -> _Tensor: ...
+def _standard_gamma_grad(input: _Tensor, output: _Tensor, *, out: _Tensor | None = None) -> _Tensor: ...
 def _unsafe_masked_index(input: _Tensor, mask: _Tensor, indices: _Sequence[_Tensor | None], fill: _float) -> _Tensor: ...
 def _unsafe_masked_index_put_accumulate(input: _Tensor, mask: _Tensor, indices: _Sequence[_Tensor | None], values: _Tensor) -> _Tensor: ...
 def _upsample_bilinear2d_aa(input: _Tensor, output_size: _Sequence[_int] | None, align_corners: _bool, scales_h: _float | None = None, scales_w: _float | None = None, scale_factors: _Sequence[_float] | None = None) -> _Tensor: ...

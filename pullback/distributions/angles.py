@@ -23,7 +23,7 @@ class VonMises(Distribution):
     tensor(0.5536)
     """
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
         "loc": constraints.real,
         "concentration": constraints.positive,
     }

@@ -1,4 +1,4 @@
-"""Choices of two: probabilities or logits as parameters, the Bernoulli distribution and its continuous kin."""
+"""Choices of two, given by probabilities or logits: the Bernoulli distribution and its continuous kin."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def one_of(probs: Any, logits: Any) -> None:
 class Odds(Distribution):
     """Distributions given by probabilities or by logits, of which the other is computed when asked for."""
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
         "probs": constraints.unit_interval,
         "logits": constraints.real,
     }
@@ -51,7 +51,7 @@ class Odds(Distribution):
     @property
     def _param(self) -> Tensor:
         """The parameter that was given."""
-        return vars(self)["probs"] if "probs" in vars(self) else self.logits
+        return getattr(self, "probs" if "probs" in vars(self) else "logits")
 
     def _new(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._param.new(*args, **kwargs)

@@ -6,7 +6,6 @@ import math
 from typing import Any, ClassVar
 
 from pullback import ops
-from pullback.autograd import no_grad
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import Size, finfo, int64
 from pullback.distributions import constraints
@@ -31,7 +30,7 @@ class Categorical(Odds):
     tensor(0.7500)
     """
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = SIMPLEX  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = SIMPLEX
     has_enumerate_support = True
     _binary = False
     _kept = ("_num_events",)
@@ -87,17 +86,15 @@ class Categorical(Odds):
         return -(finite * self.probs).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        return self._enumerated(
-            ops.arange(self._num_events, dtype=int64, device=self._param.device), expand
-        )
+        return self._enumerated(ops.arange(self._num_events, dtype=int64, device=self._param.device), expand)
 
 
 class OfCategories(Distribution):
     """Vectors over the categories of a Categorical distribution, whose parameters they have."""
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = SIMPLEX  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = SIMPLEX
     _categorical: Categorical
-    _inner = ("_categorical",)
+    _inner: ClassVar[tuple[str, ...]] = ("_categorical",)
 
     def _new(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._categorical._new(*args, **kwargs)

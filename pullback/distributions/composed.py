@@ -29,7 +29,7 @@ class Independent(Distribution, Generic[D]):
     (torch.Size([3]), tensor(-2.7568))
     """
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
     base_dist: D
 
     def __init__(
@@ -52,11 +52,11 @@ class Independent(Distribution, Generic[D]):
         new.reinterpreted_batch_ndims = self.reinterpreted_batch_ndims
 
     @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
+    def has_rsample(self) -> bool:
         return bool(self.base_dist.has_rsample)
 
     @property
-    def has_enumerate_support(self) -> bool:  # type: ignore[override]
+    def has_enumerate_support(self) -> bool:
         return self.reinterpreted_batch_ndims == 0 and bool(self.base_dist.has_enumerate_support)
 
     @constraints.dependent_property
@@ -107,7 +107,7 @@ class MixtureSameFamily(Distribution):
     tensor(2.)
     """
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(
         self,
@@ -178,10 +178,10 @@ class MixtureSameFamily(Distribution):
         within = self._averaged(self.component_distribution.variance)
         return within + self._averaged((self.component_distribution.mean - self._pad(self.mean)).pow(2.0))
 
-    def cdf(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def cdf(self, x: Tensor) -> Tensor:
         return (self.component_distribution.cdf(self._pad(x)) * self.mixture_distribution.probs).sum(-1)
 
-    def log_prob(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def log_prob(self, x: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(x)
         each = self.component_distribution.log_prob(self._pad(x))
@@ -223,7 +223,7 @@ class TransformedDistribution(Distribution):
     tensor(-0.9189)
     """
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(
         self,
@@ -272,7 +272,7 @@ class TransformedDistribution(Distribution):
         return constraints.independent(support, missing) if missing > 0 else support
 
     @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
+    def has_rsample(self) -> bool:
         return bool(self.base_dist.has_rsample)
 
     def _image(self, x: Tensor) -> Tensor:
@@ -290,7 +290,8 @@ class TransformedDistribution(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        depth, total, y = len(self.event_shape), 0.0, value
+        total: Any = 0.0
+        depth, y = len(self.event_shape), value
         for t in reversed(self.transforms):
             x = t.inv(y)
             depth += t.domain.event_dim - t.codomain.event_dim

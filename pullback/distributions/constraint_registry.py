@@ -33,8 +33,7 @@ class ConstraintRegistry:
         kind = type(constraint) if isinstance(constraint, constraints.Constraint) else constraint
         if not isinstance(kind, type) or not issubclass(kind, constraints.Constraint):
             raise TypeError(
-                "Expected constraint to be either a Constraint subclass or instance, "
-                f"but got {constraint}"
+                f"Expected constraint to be either a Constraint subclass or instance, but got {constraint}"
             )
         self._registry[kind] = factory
         return factory
@@ -44,9 +43,7 @@ class ConstraintRegistry:
         try:
             factory = self._registry[type(constraint)]
         except KeyError:
-            raise NotImplementedError(
-                f"Cannot transform {type(constraint).__name__} constraints"
-            ) from None
+            raise NotImplementedError(f"Cannot transform {type(constraint).__name__} constraints") from None
         return factory(constraint)
 
 
@@ -54,7 +51,7 @@ biject_to = ConstraintRegistry()
 """Bijections onto constraints."""
 
 transform_to = ConstraintRegistry()
-"""Transforms onto constraints, which need not be bijective: they suit optimisation, coordinate by coordinate."""
+"""Transforms onto constraints that need not be bijective: they suit optimisation."""
 
 
 def _in_both(*kinds: Any) -> Callable[[Any], Any]:

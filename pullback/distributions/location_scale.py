@@ -20,7 +20,7 @@ LOC_SCALE: dict[str, constraints.Constraint] = {"loc": constraints.real, "scale"
 class LocationScale(Distribution):
     """Distributions of loc + scale e, whose mode and median are `loc`."""
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = LOC_SCALE  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = LOC_SCALE
     support: Any = constraints.real
     has_rsample = True
 

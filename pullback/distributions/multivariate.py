@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pullback import ops
 from pullback.core._engine import Tensor
@@ -87,7 +87,7 @@ class MultivariateNormal(NormalVector):
     tensor(-1.8379)
     """
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
         "loc": constraints.real_vector,
         "covariance_matrix": constraints.positive_definite,
         "precision_matrix": constraints.positive_definite,
@@ -171,9 +171,7 @@ def one_matrix(
     }
     found = [(name, value) for name, value in given.items() if value is not None]
     if len(found) != 1:
-        raise error(
-            "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."
-        )
+        raise error("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
     return found[0]
 
 
@@ -217,7 +215,7 @@ class LowRankMultivariateNormal(NormalVector):
             [1., 2.]])
     """
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
         "loc": constraints.real_vector,
         "cov_factor": constraints.independent(constraints.real, 2),
         "cov_diag": constraints.independent(constraints.positive, 1),
@@ -239,9 +237,7 @@ class LowRankMultivariateNormal(NormalVector):
         if cov_diag.shape[-1:] != event:
             raise ValueError(f"cov_diag must be a batch of vectors with shape {event}")
         try:
-            batch = Size(
-                ops.broadcast_shapes(loc.shape[:-1], cov_factor.shape[:-2], cov_diag.shape[:-1])
-            )
+            batch = Size(ops.broadcast_shapes(loc.shape[:-1], cov_factor.shape[:-2], cov_diag.shape[:-1]))
         except RuntimeError as error:
             raise ValueError(
                 f"Incompatible batch shapes: loc {loc.shape}, cov_factor {cov_factor.shape}, "
@@ -258,7 +254,7 @@ class LowRankMultivariateNormal(NormalVector):
         return self._batch_shape + self._event_shape + self._event_shape
 
     @lazy_property
-    def variance(self) -> Tensor:  # type: ignore[override]
+    def variance(self) -> Tensor:
         """The diagonal of S."""
         diagonal = self._unbroadcasted_cov_factor.pow(2).sum(-1) + self._unbroadcasted_cov_diag
         return diagonal.expand(self._batch_shape + self._event_shape)

@@ -18,27 +18,25 @@ from pullback.distributions.utils import broadcast_all, lazy_property
 
 
 class LKJCholesky(Distribution):
-    """Cholesky factors L of n x n correlation matrices: the product of L[k, k]**(n - 1 - k + 2 (c - 1)), k from 1.
+    """Cholesky factors L of n x n correlation matrices: the density of L L^T is det**(c - 1) / Z.
 
-    c = concentration: the density of L L^T is det**(c - 1). Samples come row by row, by the onion method of
-    D. Lewandowski, D. Kurowicka and H. Joe (2009): a beta number is the squared norm of what is below the
-    diagonal, whose direction is uniform.
+    That of L is the product of L[k, k]**(n - 1 - k + 2 (c - 1)) over rows k from 1 on, c = concentration.
+    Samples come row by row, by the onion method of D. Lewandowski, D. Kurowicka and H. Joe (2009): a beta
+    number is the squared norm of what is below the diagonal, whose direction is uniform.
 
     >>> import pullback as torch
     >>> torch.distributions.LKJCholesky(3, 0.5).sample().shape
     torch.Size([3, 3])
     """
 
-    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {"concentration": constraints.positive}  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {"concentration": constraints.positive}
     support = constraints.corr_cholesky
     _inner = ("_beta",)
     _kept = ("dim",)
 
     def __init__(self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None) -> None:
         if dim < 2:
-            raise ValueError(
-                f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}."
-            )
+            raise ValueError(f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}.")
         self.dim = dim
         (self.concentration,) = broadcast_all(concentration)
         like = {"dtype": self.concentration.dtype, "device": self.concentration.device}
@@ -49,9 +47,9 @@ class LKJCholesky(Distribution):
 
     def sample(self, sample_shape: Shape = ()) -> Tensor:
         square = self._beta.sample(sample_shape).unsqueeze(-1)
-        normal = ops.randn(
-            self._extended_shape(sample_shape), dtype=square.dtype, device=square.device
-        ).tril(-1)
+        normal = ops.randn(self._extended_shape(sample_shape), dtype=square.dtype, device=square.device).tril(
+            -1
+        )
         first = ops.arange(self.dim, device=square.device).unsqueeze(-1) == 0
         direction = ops.where(first, 0.0, normal / ops.vector_norm(normal, dim=-1, keepdim=True))
         below = ops.sqrt(square) * direction
@@ -180,21 +178,19 @@ class Wishart(ExponentialFamily):
         return root @ root.mT
 
     def rsample(self, sample_shape: Shape = (), max_try_correction: int | None = None) -> Tensor:
-        """Samples; singular ones are drawn again, `max_try_correction` times at most, 3 or for a batch 10."""
-        tries = max_try_correction
-        if tries is None:
-            tries = 3 if self._batch_shape else 10
+        """Samples; singular ones are drawn again, `max_try_correction` times at most, by default 10."""
+        tries = 10 if max_try_correction is None else max_try_correction
         sample = self._bartlett_sampling(sample_shape)
-        singular = self._singular(sample)
-        if not singular.any():
-            return sample
-        warnings.warn("Singular sample detected.", stacklevel=2)
+        if tries:  # PyTorch takes what it has drawn first for singular, and draws again
+            again = self._bartlett_sampling((Size(sample_shape).numel(),))
+            sample = again.reshape(self._extended_shape(sample_shape))
         for _ in range(tries):
-            again = self._bartlett_sampling(sample_shape)
-            sample = ops.where(singular.unsqueeze(-1).unsqueeze(-1), again, sample)
             singular = self._singular(sample)
             if not singular.any():
                 break
+            warnings.warn("Singular sample detected.", stacklevel=2)
+            again = self._bartlett_sampling(sample_shape)
+            sample = ops.where(singular.unsqueeze(-1).unsqueeze(-1), again, sample)
         return sample
 
     def _singular(self, sample: Tensor) -> Tensor:
@@ -212,12 +208,7 @@ class Wishart(ExponentialFamily):
         df, n = self.df, self._event_shape[-1]
         slope = ops.digamma(df.unsqueeze(-1) / 2 - ops.arange(n, device=df.device) / 2).sum(-1)
         norm = _half_log_det(self._unbroadcasted_scale_tril) + n * math.log(2) / 2
-        return (
-            (n + 1) * norm
-            + ops.mvlgamma(df / 2, n)
-            - (df - n - 1) / 2 * slope
-            + df * n / 2
-        )
+        return (n + 1) * norm + ops.mvlgamma(df / 2, n) - (df - n - 1) / 2 * slope + df * n / 2
 
     @property
     def _natural_params(self) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Continuous relaxations of choices, whose samples have gradients: C. J. Maddison, A. Mnih and Y. W. Teh (2017)."""
+"""Continuous relaxations of choices, with gradients: C. J. Maddison, A. Mnih and Y. W. Teh (2017)."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ class ExpRelaxedCategorical(OfCategories):
 
     >>> import pullback as torch
     >>> from pullback.distributions.relaxed_categorical import ExpRelaxedCategorical
-    >>> ExpRelaxedCategorical(torch.tensor(1.0), probs=torch.ones(3)).rsample().exp().sum()
-    tensor(1.)
+    >>> ExpRelaxedCategorical(torch.tensor(1.0), probs=torch.ones(3)).rsample().shape
+    torch.Size([3])
     """
 
     support = constraints.real_vector
@@ -125,12 +125,12 @@ class ExpRelaxedCategorical(OfCategories):
 
 
 class RelaxedOneHotCategorical(TransformedDistribution):
-    """A point of the simplex near a corner at a low temperature: softmax((logits + g) / temperature), g Gumbel.
+    """A point of the simplex: softmax((logits + g) / temperature), g Gumbel; near a corner when cold.
 
     >>> import pullback as torch
     >>> d = torch.distributions.RelaxedOneHotCategorical(torch.tensor(1.0), probs=torch.ones(3))
-    >>> d.rsample().sum()
-    tensor(1.)
+    >>> bool((d.rsample() > 0).all())
+    True
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = OfCategories.arg_constraints

@@ -57,6 +57,7 @@ LAYERS = [
     "jit fx",
     "_subclasses",
     "optim",
+    "distributions distributions.transforms distributions.kl",
     "_utils _tensor",
     "serialization",
     "hub",

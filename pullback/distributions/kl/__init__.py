@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergences, as `torch.distributions.kl`: KL(p || q) is the mean of log p - log q under p."""
+"""Kullback-Leibler divergences, as `torch.distributions.kl`: the means of log p - log q under p."""
 
 from pullback.distributions.kl import crossed, same  # noqa: F401  (they register their pairs)
 from pullback.distributions.kl.registry import (

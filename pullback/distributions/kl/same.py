@@ -193,9 +193,7 @@ def _log_det(d: Any) -> Tensor:
     """log det of the covariance matrix."""
     if isinstance(d, MultivariateNormal):
         return 2 * _half_log_det(d._unbroadcasted_scale_tril)
-    return _batch_lowrank_logdet(
-        d._unbroadcasted_cov_factor, d._unbroadcasted_cov_diag, d._capacitance_tril
-    )
+    return _batch_lowrank_logdet(d._unbroadcasted_cov_factor, d._unbroadcasted_cov_diag, d._capacitance_tril)
 
 
 def _roots(d: Any) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Maps between values of distributions with their Jacobian's determinant, as `torch.distributions.transforms`."""
+"""Maps of values with the determinants of their Jacobians, as `torch.distributions.transforms`."""
 
 from pullback.distributions.transforms.base import (
     ComposeTransform,

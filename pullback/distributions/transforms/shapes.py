@@ -30,11 +30,11 @@ class ReshapeTransform(Transform):
         super().__init__(cache_size=cache_size)
 
     @constraints.dependent_property(is_discrete=False)
-    def domain(self) -> Any:  # type: ignore[override]
+    def domain(self) -> Any:
         return constraints.independent(constraints.real, len(self.in_shape))
 
     @constraints.dependent_property(is_discrete=False)
-    def codomain(self) -> Any:  # type: ignore[override]
+    def codomain(self) -> Any:
         return constraints.independent(constraints.real, len(self.out_shape))
 
     def with_cache(self, cache_size: int = 1) -> Any:
@@ -94,7 +94,7 @@ class CatTransform(Transform):
         self.dim = dim
 
     @lazy_property
-    def event_dim(self) -> int:  # type: ignore[override]
+    def event_dim(self) -> int:
         return max(t.event_dim for t in self.transforms)
 
     @lazy_property
@@ -135,15 +135,15 @@ class CatTransform(Transform):
         return ops.cat(slopes, dim) if dim < 0 else sum(slopes[1:], slopes[0])
 
     @property
-    def bijective(self) -> bool:  # type: ignore[override]
+    def bijective(self) -> bool:
         return all(t.bijective for t in self.transforms)
 
     @constraints.dependent_property
-    def domain(self) -> Any:  # type: ignore[override]
+    def domain(self) -> Any:
         return constraints.cat([t.domain for t in self.transforms], self.dim, self.lengths)
 
     @constraints.dependent_property
-    def codomain(self) -> Any:  # type: ignore[override]
+    def codomain(self) -> Any:
         return constraints.cat([t.codomain for t in self.transforms], self.dim, self.lengths)
 
 
@@ -166,7 +166,9 @@ class StackTransform(Transform):
         self.dim = dim
 
     def with_cache(self, cache_size: int = 1) -> Any:
-        return self if self._cache_size == cache_size else StackTransform(self.transforms, self.dim, cache_size)
+        return (
+            self if self._cache_size == cache_size else StackTransform(self.transforms, self.dim, cache_size)
+        )
 
     def _slices(self, **values: Tensor) -> list[Any]:
         """For each transform its slice of each value."""
@@ -174,9 +176,7 @@ class StackTransform(Transform):
             assert -value.dim() <= self.dim < value.dim()
             size, count = value.size(self.dim), len(self.transforms)
             assert size == count, f"{name}.size({self.dim}) = {size} must equal len(transforms) {count}"
-        return [
-            (t, *(v.select(self.dim, k) for v in values.values())) for k, t in enumerate(self.transforms)
-        ]
+        return [(t, *(v.select(self.dim, k) for v in values.values())) for k, t in enumerate(self.transforms)]
 
     def _call(self, x: Tensor) -> Tensor:
         return ops.stack([t(part) for t, part in self._slices(x=x)], self.dim)
@@ -189,13 +189,13 @@ class StackTransform(Transform):
         return ops.stack(slopes, self.dim)
 
     @property
-    def bijective(self) -> bool:  # type: ignore[override]
+    def bijective(self) -> bool:
         return all(t.bijective for t in self.transforms)
 
     @constraints.dependent_property
-    def domain(self) -> Any:  # type: ignore[override]
+    def domain(self) -> Any:
         return constraints.stack([t.domain for t in self.transforms], self.dim)
 
     @constraints.dependent_property
-    def codomain(self) -> Any:  # type: ignore[override]
+    def codomain(self) -> Any:
         return constraints.stack([t.codomain for t in self.transforms], self.dim)

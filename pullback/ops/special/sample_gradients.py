@@ -10,8 +10,8 @@ dF/dp is an integral up to x, with the integrand
     beta        (log t - digamma(a) + digamma(a + b)) t**(a - 1) (1 - t)**(b - 1)
     von Mises   (cos t - I1(k) / I0(k)) e**(k cos t)
 
-The whole integral is zero, so it may be taken over either side of x: over the one where the integrand keeps its
-sign. All is relative to the density at x, so nothing underflows in the tails. A component of a Dirichlet
+The whole integral is zero, so it may be taken over either side of x: over the one where the integrand keeps
+its sign. All is relative to the density at x, so nothing underflows in the tails. A component of a Dirichlet
 number is beta distributed, and the others share the rest. See M. Figurnov, S. Mohamed and A. Mnih (2018), and
 M. Jankowiak and F. Obermeyer (2018). Read `_gamma_kernel`.
 """
@@ -266,7 +266,7 @@ def _accepted(u: Array, k: Array, r: Array) -> tuple[Array, Array]:
 
 @op(places="", random=True, moves=True)
 def von_mises_angle(self: Array, generator: Generator | None = None) -> Array:
-    """Angles around zero of the concentrations in `self`, by rejection: D. J. Best and N. I. Fisher (1979)."""
+    """Angles around zero of the concentrations in `self`: D. J. Best and N. I. Fisher (1979)."""
     source = default_generator if generator is None else generator
     tau = 1 + np.sqrt(1 + 4 * self * self)
     rho = (tau - np.sqrt(2 * tau)) / (2 * self)
