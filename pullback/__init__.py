@@ -26,12 +26,17 @@ from pullback.core.dtypes import (
     get_default_device,
     get_default_dtype,
     iinfo,
+    jagged,
     layout,
     memory_format,
     preserve_format,
     promote_types,
     set_default_device,
+    sparse_bsc,
+    sparse_bsr,
     sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )
 from pullback.core.op import SURFACE

@@ -126,4 +126,4 @@ def _with_state(made: Tensor, state: Any) -> Tensor:
     return made
 
 
-__getattr__ = getter(__name__)
+__getattr__ = getter(__name__, {"_rebuild_sparse_tensor": "pullback.ops.sparse.tensors"})

@@ -19,6 +19,7 @@ from pullback import ops
 from pullback.autograd.passes import grad
 from pullback.core import _engine
 from pullback.core._engine import Tensor, from_array
+from pullback.core.dtypes import strided
 from pullback.core.settings import warn
 from pullback.face.absent import getter
 from pullback.transforms.batching.interpreter import on_batch
@@ -59,8 +60,8 @@ def gradcheck(
 ) -> bool:
     """Whether the gradients of `func` at `inputs` (double precision) agree with finite differences.
 
-    True if they do; else GradcheckError, or False with `raise_exception=False`. `masked` is about
-    sparse inputs alone.
+    True if they do; else GradcheckError, or False with `raise_exception=False`. Sparse inputs are
+    changed in all their elements, with `masked` in those alone that they store.
 
     >>> import pullback as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
@@ -79,6 +80,7 @@ def gradcheck(
         "check_forward_ad",
     )
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    func, args = _of_dense(func, args, masked)
     try:
         check = _Check(func, args, eps, atol, rtol, nondet_tol, fast_mode)
         if not check.outputs():
@@ -136,6 +138,7 @@ def gradgradcheck(
         "at least one of check_fwd_over_rev or check_rev_over_rev",
     )
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    func, args = _of_dense(func, args, masked)
     if grad_outputs is None:
         outs = _differentiable(func(*args))
         starts = tuple(_random_gradient(y, gen_non_contig_grad_outputs) for y in outs)
@@ -164,6 +167,13 @@ def gradgradcheck(
         fast_mode=fast_mode,
         masked=masked,
     )
+
+
+def _of_dense(func: Callable[..., Any], args: Any, masked: bool | None) -> tuple[Callable[..., Any], Any]:
+    """The same function of dense tensors, and its arguments, if one of them is sparse."""
+    if not any(isinstance(x, Tensor) and x.layout is not strided for x in args):
+        return func, args
+    return ops.of_dense(func, args, bool(masked))
 
 
 def _need(condition: bool, what: str) -> None:

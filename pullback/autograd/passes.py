@@ -104,7 +104,7 @@ def grad(
     roots = _as_tuple(outputs)
     sources = tuple(inputs.values()) if isinstance(inputs, dict) else _as_tuple(inputs)
     operands = tuple(x for x in (*roots, *sources) if isinstance(x, Tensor))
-    if _engine.overriding_types(operands):
+    if not all(getattr(kind, "plain_passes", False) for kind in _engine.overriding_types(operands)):
         options = {
             "grad_outputs": grad_outputs,
             "retain_graph": retain_graph,

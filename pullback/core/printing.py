@@ -114,10 +114,8 @@ def tensor_str(
     indent = len(prefix) - (prefix.rfind("\n") + 1)
     shows_numbers = not is_meta and array.size > 0
     shows_size = is_meta or (_options["edgeitems"] <= 0 if shows_numbers else array.ndim != 1)
-    plain = {default_float}
-    if shows_numbers:
-        # Without a number in sight, the reader cannot tell these from the default dtype.
-        plain |= {"int64", "bool", "complex128" if default_float == "float64" else "complex64"}
+    # Without a number in sight, the reader cannot tell others from the default dtype.
+    plain = _plain_dtypes(default_float) if shows_numbers else {default_float}
 
     suffixes = []
     if device != "cpu":
@@ -136,10 +134,56 @@ def tensor_str(
     return _with_suffixes(prefix + data, suffixes, indent)
 
 
-def _with_suffixes(text: str, suffixes: Sequence[str], indent: int) -> str:
-    """`text`, the suffixes and a bracket; a suffix that would pass the line's end starts a line."""
+def sparse_str(
+    parts: Sequence[tuple[str, Array]],
+    *,
+    size: tuple[int, ...],
+    nnz: int,
+    dtype_name: str,
+    default_float: str,
+    layout: str,
+    breaks: bool,
+    requires_grad: bool = False,
+    grad_fn_name: str | None = None,
+) -> str:
+    """The whole text of a sparse tensor: the tensors it is made of, with their names, and the suffixes.
+
+    `breaks`: the suffixes start on a line of their own.
+    """
+    prefix, texts = "tensor(", []
+    for name, array in parts:
+        head = f"{name}=tensor("
+        data = array_str(array, len(prefix) + len(head))
+        texts.append(head + data + (")" if array.size else f", size={tuple(array.shape)})"))
+    suffixes = [f"size={size}", f"nnz={nnz}"]
+    if dtype_name not in _plain_dtypes(default_float):
+        suffixes.append(f"dtype=torch.{dtype_name}")
+    suffixes.append(f"layout={layout}")
+    if grad_fn_name is not None:
+        suffixes.append(f"grad_fn=<{grad_fn_name}>")
+    elif requires_grad:
+        suffixes.append("requires_grad=True")
+    body = prefix + (",\n" + " " * len(prefix)).join(texts)
+    return _with_suffixes(body, suffixes, len(prefix), breaks)
+
+
+def _plain_dtypes(default_float: str) -> set[str]:
+    """The dtypes that numbers show by themselves."""
+    return {
+        default_float,
+        "int64",
+        "bool",
+        "complex128" if default_float == "float64" else "complex64",
+    }
+
+
+def _with_suffixes(text: str, suffixes: Sequence[str], indent: int, breaks: bool = False) -> str:
+    """`text`, the suffixes and a bracket; a suffix that would pass the line's end starts a line.
+
+    With `breaks` the first one starts a line in any case.
+    """
     # PyTorch counts two columns more than a line has, until a suffix has started a line.
-    column = len(text) - (text.rfind("\n") + 1) + 2
+    column = _options["linewidth"] if breaks else len(text) - (text.rfind("\n") + 1) + 2
     parts = [text]
     for suffix in suffixes:
         column += len(suffix) + 2

@@ -16,7 +16,6 @@ from pullback.core.dtypes import (
     device,
     strided,
 )
-from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function
 from pullback.core.strides import strides_of
 from pullback.face import interop, legacy, shared, storage
@@ -200,11 +199,6 @@ def is_distributed(self: Tensor) -> bool:
     return False
 
 
-def to_dense(self: Tensor, dtype: Dtype | None = None) -> Tensor:
-    """The tensor itself, which is dense, in another dtype if one is given."""
-    return self if dtype is None else self.to(dtype)
-
-
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself; NotImplementedError for a meta tensor, which has no numbers."""
     if self.is_meta:
@@ -306,7 +300,6 @@ MEMBERS: dict[str, Any] = {
     "is_meta": property(lambda self: self.device is META, doc="Whether it has shape and dtype only."),
     **_never("cuda", "mps", "xpu", "xla", "hpu", "ipu", "maia", "mtia", "vulkan"),
     **_never("sparse", "sparse_csr", "quantized", "mkldnn", "nested"),
-    "to_dense": to_dense,
     "layout": _constant(strided, "Always `torch.strided`."),
     "grad_dtype": property(lambda self: self.dtype, doc="The dtype of `.grad`."),
     "name": _constant(None, "Always None."),

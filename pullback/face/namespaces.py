@@ -21,6 +21,7 @@ NAMESPACES = {
     "linalg": "Matrix decompositions, norms and solvers, as `torch.linalg`.",
     "masked": "Reductions of the elements whose mask is True, as `torch.masked`.",
     "random": "The default generator's seed and state, as `torch.random`.",
+    "sparse": "Sparse tensors: products, sums and softmax, as `torch.sparse`.",
     "special": "Special functions, as `torch.special`.",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
 from pullback.ops.shared.programs import formula, plus_product, plus_quotient, plus_scaled
@@ -18,6 +19,7 @@ from pullback.optim.optimizer import (
     check_fused,
     check_rate,
     check_steps,
+    is_sparse,
     scalar,
     steps_up,
     unscaled,
@@ -34,6 +36,7 @@ class Adagrad(Optimizer):
     """
 
     _state_names = ("sum", "step")
+    _takes_sparse = True
     _later: ClassVar[dict[str, Any]] = {
         "foreach": None,
         "maximize": False,
@@ -151,7 +154,24 @@ def adagrad(
             "eps": eps,
             "descent": -(lr / (1 + (step - 1) * lr_decay)),
         }
+        sparse = [is_sparse(grad) for grad in lists[1]]
+        if any(sparse):
+            if weight_decay:
+                raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+            for param, grad, total, rare in zip(*lists, sparse, strict=True):
+                if rare:
+                    _sparse_adagrad(param, -grad if maximize else grad, total, numbers["descent"], eps)
+            lists = [[x for x, rare in zip(one, sparse, strict=True) if not rare] for one in lists]
         _adagrad(lists, numbers, maximize=maximize, decays=weight_decay != 0)
+
+
+def _sparse_adagrad(param: Any, grad: Any, total: Any, descent: Any, eps: float) -> None:
+    """The step for the elements that a sparse gradient has."""
+    grad = grad.coalesce()
+    total.add_(grad * grad)
+    root = total.sparse_mask(grad)._values().sqrt() + eps
+    values = grad._values() / root
+    param.add_(ops.sparse_coo_tensor(grad._indices(), values, grad.shape), alpha=descent)
 
 
 __getattr__ = getter(__name__)

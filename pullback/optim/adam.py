@@ -55,6 +55,8 @@ class Adam(Optimizer):
         "fused": None,
     }
 
+    _refusal = "Adam does not support sparse gradients, please consider SparseAdam instead"
+
     def __init__(
         self,
         params: ParamsT,

@@ -339,6 +339,12 @@ class Optimizer:
             )
         self.param_groups.append(param_group)
 
+    _takes_sparse = False
+    """Whether gradients may be sparse tensors."""
+
+    _refusal = ""
+    """What is said where they may not, if it is more than that."""
+
     def _new_state(self, p: Any, group: Group) -> dict[str, Any]:
         """What is kept for a parameter, before its first step."""
         raise NotImplementedError
@@ -351,6 +357,8 @@ class Optimizer:
         """A group's parameters with gradients, the gradients, and each kind of state, as lists."""
         names = self._names(group)
         fresh, *lists = gather_states(group["params"], self.state, names)
+        if not self._takes_sparse and any(map(is_sparse, lists[1])):
+            raise RuntimeError(self._refusal or f"{type(self).__name__} does not support sparse gradients")
         if fresh and names:
             for p in fresh:
                 self.state[p].update(self._new_state(p, group))
@@ -582,6 +590,11 @@ def alike(lists: Sequence[list[Any]], *values: Any) -> Iterator[tuple[Any, ...]]
         places.setdefault(row, []).append(i)
     for row, some in places.items():
         yield (*row, [[tensors[i] for i in some] for tensors in lists])
+
+
+def is_sparse(grad: Any) -> bool:
+    """Whether a gradient is a sparse tensor."""
+    return type(grad) is not Tensor and getattr(grad, "is_sparse", False)
 
 
 def unscaled(grads: list[Any], grad_scale: Tensor | None, found_inf: Tensor | None) -> list[Any] | None:

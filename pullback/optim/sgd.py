@@ -19,6 +19,7 @@ from pullback.optim.optimizer import (
     check,
     check_fused,
     check_rate,
+    is_sparse,
     unscaled,
 )
 
@@ -44,6 +45,7 @@ class SGD(Optimizer):
     """
 
     _state_names = ("momentum_buffer",)
+    _takes_sparse = True
     _later: ClassVar[dict[str, Any]] = {
         "nesterov": False,
         "maximize": False,
@@ -174,6 +176,14 @@ def sgd(
     grads = unscaled(d_p_list, grad_scale, found_inf)
     if grads is None or not params:
         return
+    if any(map(is_sparse, grads)):
+        for i, grad in enumerate(grads):
+            rule = _sparse_sgd if is_sparse(grad) else _dense_sgd
+            momentum_buffer_list[i] = rule(
+                params[i], grad, momentum_buffer_list[i], weight_decay=weight_decay, momentum=momentum,
+                lr=lr, dampening=dampening, nesterov=nesterov, maximize=maximize,
+            )  # fmt: skip
+        return
     numbers = {
         "descent": -lr,
         "weight_decay": weight_decay,
@@ -194,6 +204,39 @@ def sgd(
     lists: list[list[Any]] = [params, grads, momentum_buffer_list]
     for first, some in alike(lists, begins if any(begins) else False):
         _sgd(some, numbers, **flags, first=first, damped=dampening != 0, nesterov=nesterov)
+
+
+def _dense_sgd(param: Any, grad: Any, buffer: Any, **options: Any) -> Any:
+    """The step of one parameter; returns its buffer."""
+    buffers = [buffer]
+    sgd([param], [grad], buffers, **options)
+    return buffers[0]
+
+
+def _sparse_sgd(
+    param: Any,
+    grad: Any,
+    buffer: Any,
+    *,
+    weight_decay: Any,
+    momentum: float,
+    lr: Any,
+    dampening: float,
+    nesterov: bool,
+    maximize: bool,
+) -> Any:
+    """The step of one parameter whose gradient is sparse: the buffer is, too."""
+    if maximize:
+        grad = -grad
+    if weight_decay:
+        raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
+    if momentum:
+        buffer = (
+            grad.detach().clone() if buffer is None else buffer.mul_(momentum).add_(grad, alpha=1 - dampening)
+        )
+        grad = grad.add(buffer, alpha=momentum) if nesterov else buffer
+    param.add_(grad, alpha=-lr)
+    return buffer
 
 
 __getattr__ = getter(__name__)

@@ -29,6 +29,7 @@ class SparseAdam(Optimizer):
     """
 
     _state_names = ("exp_avg", "exp_avg_sq")
+    _takes_sparse = True
 
     def __init__(
         self,

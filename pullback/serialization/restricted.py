@@ -105,9 +105,15 @@ def _device(*args: Any) -> device:
     return device(*args)
 
 
+_LAYOUTS = [
+    f"torch.{name}"
+    for name in ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
+]
+
+
 def _layout(*args: Any) -> Any:
     _only(str, args, (1,))
-    if args[0] not in ("torch.strided", "torch.sparse_coo"):
+    if args[0] not in _LAYOUTS:
         raise TypeError(f"unknown layout {args[0][:30]!r}")
     return _get_layout(*args)
 
@@ -132,6 +138,7 @@ TENSORS: dict[str, Callable[..., Any]] = {
         "_rebuild_parameter",
         "_rebuild_parameter_with_state",
         "_rebuild_meta_tensor_no_storage",
+        "_rebuild_sparse_tensor",
     )
 }
 

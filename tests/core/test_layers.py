@@ -30,6 +30,7 @@ LAYERS = [
     "ops.images",
     "ops.networks",
     "ops.names",
+    "ops.sparse",
     "face",
     "transforms transforms.batching",
     "overrides",

@@ -51,6 +51,11 @@ NO_ROW = {
     "svd_lowrank pca_lowrank lobpcg _lu_with_info ldl_solve _input_mask _output_mask hash_tensor "
     "empty_permuted": "test_linalg.py, test_checks.py, test_sequences.py",
     "convolution affine_grid_generator upsample upsample_nearest upsample_bilinear": "test_spatial.py",
+    "sparse_coo_tensor sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor "
+    "sparse_compressed_tensor _sparse_coo_tensor_unsafe _sparse_csr_tensor_unsafe "
+    "_sparse_csc_tensor_unsafe _sparse_bsr_tensor_unsafe _sparse_bsc_tensor_unsafe "
+    "_sparse_compressed_tensor_unsafe _sparse_sum _sparse_softmax _sparse_log_softmax _sparse_mm "
+    "_sparse_addmm _sparse_sparse_matmul _spdiags _spsolve sampled_addmm hspmm smm sspaddmm": "tests/sparse",
     "native_channel_shuffle _upsample_bilinear2d_aa": "test_spatial.py",
     "layer_norm group_norm batch_norm instance_norm kl_div poisson_nll_loss triplet_margin_loss "
     "binary_cross_entropy_with_logits cosine_embedding_loss hinge_embedding_loss "

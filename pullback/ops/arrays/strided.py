@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
+from pullback.core import _engine
 from pullback.core._engine import Op, Tensor, detach_inplace, from_array, move_to, restructure
 from pullback.core._loops import strided
 from pullback.core._plans import Plan, Spec
@@ -607,6 +608,8 @@ def is_contiguous(input: Tensor, memory_format: Any = contiguous_format) -> bool
 
 def clone_like_leaf(g: Tensor, leaf: Tensor) -> Tensor:
     """The numbers of a gradient without history, laid out as the leaf is if that is dense."""
+    if not (_engine.is_plain_class(type(g)) and _engine.is_plain_class(type(leaf))):
+        return ops.clone(g.detach())
     like = leaf._array
     if g.device.type == "meta":
         return from_array(like, meta=True)

@@ -38,7 +38,8 @@ def gather(self: Array, dim: int, index: Array, sparse_grad: bool = False) -> Ar
     """The elements of `self` at `index` along a dimension, and at the own place in the others.
 
     `index` has as many dimensions as `self` and is nowhere larger but in `dim`; RuntimeError
-    otherwise, and for an index out of range. The gradient is `scatter_add` of the result's.
+    otherwise, and for an index out of range. The gradient is `scatter_add` of the result's, with
+    `sparse_grad` a sparse tensor of what was taken.
 
     >>> import pullback as torch
     >>> torch.tensor([[1, 2], [3, 4]]).gather(1, torch.tensor([[0, 0], [1, 0]]))
@@ -92,7 +93,13 @@ def _gather_slope(g: Tensor, self_shape: Any, dim: int, index: Tensor) -> Tensor
     return gather_sum(g, dim, index, self_shape)
 
 
-gather.vjp(self=_gather_slope)
+def _gather_vjp(g: Tensor, self_shape: Any, dim: int, index: Tensor, sparse_grad: bool) -> Tensor:
+    if sparse_grad:
+        return ops.gather_sparse_backward(g, self_shape, dim, index)
+    return _gather_slope(g, self_shape, dim, index)
+
+
+gather.vjp(self=_gather_vjp)
 
 
 @gather.jvp

@@ -52,11 +52,12 @@ class BagMode(IntEnum):
 @op(name="embedding_bags", places="", grad_name="EmbeddingBagBackward0", public_name="embedding_bag")
 def _bags(
     self: Array, scale: Array | None, indices: Array, offsets: Array | None, number: int, mode: int,
-    padding: int, last: bool,
+    padding: int, last: bool, sparse: bool,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Sums, means or maxima of bags, their sizes, and of maxima which rows they are.
 
-    There are `number` bags of as many indices, or as many as offsets say: with `last` one less.
+    There are `number` bags of as many indices, or as many as offsets say: with `last` one less. With
+    `sparse` the gradient of the matrix is a sparse tensor.
     """
     geometry, shapes = _bag_geometry(self, scale, indices, offsets, number, mode, padding, last)
     kinds = (self.dtype, np.int64, np.int64)
@@ -71,7 +72,7 @@ def _bags(
 @_bags.prepare
 def _plan_bags(
     self: Spec, scale: Spec | None, indices: Spec, offsets: Spec | None, number: int, mode: int, padding: int,
-    last: bool,
+    last: bool, sparse: bool,
 ) -> Plan:  # fmt: skip
     if self.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
@@ -250,7 +251,7 @@ def _factors(scale: Tensor | None, mode: int, places: tuple[Tensor, ...], kind: 
 
 def _bags_by_parts(
     weight: Tensor, scale: Tensor | None, indices: Tensor, offsets: Tensor | None, number: int, mode: int,
-    padding: int, last: bool,
+    padding: int, last: bool, sparse: bool,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The same as `_bags`, of ops that find the places first."""
     places = _places(indices, offsets, number, padding, last, weight.shape[0])
@@ -267,13 +268,17 @@ def _bags_by_parts(
 
 def _bags_vjp(
     g0: Tensor, self_shape: tuple[int, ...], scale: Tensor | None, indices: Tensor, offsets: Tensor | None,
-    number: int, mode: int, padding: int, last: bool, result2: Tensor,
+    number: int, mode: int, padding: int, last: bool, sparse: bool, result2: Tensor,
 ) -> Tensor:  # fmt: skip
     if mode == BagMode.MAX:
         return _bag_max_vjp(g0, self_shape, result2)
     places = _places(indices, offsets, number, padding, last, self_shape[0])
     _, source, target, _ = places
-    return _bag_sum(g0, _factors(scale, mode, places, g0.dtype), target, source, self_shape[0])
+    factors = _factors(scale, mode, places, g0.dtype)
+    if sparse:
+        rows = ops.index_select(g0, 0, target)
+        return ops.sparse_rows(rows if factors is None else rows * factors[:, None], source, self_shape[0])
+    return _bag_sum(g0, factors, target, source, self_shape[0])
 
 
 def _bag_scale_vjp(
@@ -327,7 +332,7 @@ def _embedding_bag(
     if scale_grad_by_freq and mode != BagMode.MAX:
         weight = _by_frequency(weight, indices)
     scale = None if mode == BagMode.MAX else per_sample_weights
-    found = _bags(weight, scale, indices, offsets, 0, mode, padding_idx, include_last_offset)
+    found = _bags(weight, scale, indices, offsets, 0, mode, padding_idx, include_last_offset, sparse)
     target = _bag_places(indices, offsets, padding_idx, include_last_offset, rows)[2]
     return found[0], target, found[1], found[2] if mode == BagMode.MAX else found[1]
 
@@ -382,7 +387,8 @@ def _functional_embedding_bag(
     if scale_grad_by_freq:
         weight = _by_frequency(weight, input)
     code = int(BagMode[mode.upper()])
-    return _bags(weight, per_sample_weights, input, offsets, number, code, padding, include_last_offset)[0]
+    last = include_last_offset
+    return _bags(weight, per_sample_weights, input, offsets, number, code, padding, last, sparse)[0]
 
 
 # ---------------------------------------------------------------------------------- what is refused

@@ -136,11 +136,16 @@ _embedding_shares.meta(
     lambda self, rows, padding_idx, by_frequency, dtype: meta_array((*self.shape, 1), dtype.to_real().numpy)
 )
 _embedding_slope.vjp(self=_embedding_slope_vjp)
-embedding.vjp(
-    weight=lambda g, weight_shape, indices, padding_idx, scale_grad_by_freq: _embedding_slope(
-        g, indices, weight_shape[0], padding_idx, scale_grad_by_freq
-    )
-)
+
+
+def _embedding_vjp(
+    g: Tensor, weight_shape: Any, indices: Tensor, padding_idx: int, scale_grad_by_freq: bool, sparse: bool
+) -> Tensor:
+    slope = ops.embedding_sparse_backward if sparse else _embedding_slope
+    return slope(g, indices, weight_shape[0], padding_idx, scale_grad_by_freq)
+
+
+embedding.vjp(weight=_embedding_vjp)
 
 
 @embedding.jvp
@@ -284,7 +289,8 @@ def _functional_embedding(
 
     `max_norm` first scales, in place, the rows taken whose norm is larger. The row `padding_idx`
     gets no gradient; with `scale_grad_by_freq` each is divided by how often its row was taken.
-    `sparse` has no effect: gradients are dense. AssertionError for a `padding_idx` that is no row.
+    With `sparse` the gradient is a sparse tensor of the rows taken. AssertionError for a
+    `padding_idx` that is no row.
 
     >>> import pullback as torch
     >>> torch.nn.functional.embedding(torch.tensor([1, 0]), torch.tensor([[1, 2], [3, 4]]))

@@ -1,0 +1,1 @@
+"""Sparse tensors: COO, CSR, CSC, BSR and BSC, made of tensors of indices and of values."""
