@@ -145,11 +145,17 @@ def check_nan(node: Any, results: list[Any]) -> None:
 # ------------------------------------------------------------------ both lines of an in-place error
 
 
-def user_line() -> str:
-    """The line of the user's code that is running, as a traceback shows it."""
+def user_frame() -> FrameType | None:
+    """The frame of the user's code that is running."""
     frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_code.co_filename.startswith(HERE):
         frame = frame.f_back
+    return frame
+
+
+def user_line() -> str:
+    """The line of the user's code that is running, as a traceback shows it."""
+    frame = user_frame()
     if frame is None:
         return ""
     name, line = frame.f_code.co_filename, frame.f_lineno

@@ -55,6 +55,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
         )
     if self.dtype is bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
+    _tell_levels(self, "numpy")
     way = turned(self)
     if way is not None and not force:
         bit = {"conj": "conjugate", "neg": "negative"}[way]
@@ -63,6 +64,12 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
             f"Use tensor.resolve_{way}().numpy() instead."
         )
     return self._array.view() if way is None else self._array.copy()
+
+
+def _tell_levels(self: Tensor, what: str) -> None:
+    """Lets the transforms in force know that numbers leave the graph."""
+    for level in _engine.levels():
+        level.check_value_access(self, what)
 
 
 def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -85,6 +92,7 @@ def tolist(self: Tensor) -> Any:
     """
     if self.is_meta:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+    _tell_levels(self, "tolist")
     a = self._array
     return (a.astype(np.float32) if self.dtype.name == "bfloat16" else a).tolist()
 

@@ -26,6 +26,7 @@ NAMESPACES = {
 }
 
 ELSEWHERE = {
+    **dict.fromkeys(["Drawing", "Explanation", "draw", "explain", "explaining"], "see"),
     "sparse_hessian": "func",
     "sparse_jacobian": "func",
     "vmap": "func",
@@ -52,6 +53,9 @@ ELSEWHERE = {
     "OutOfMemoryError": "cuda",
 }
 """Names of `torch` that are a module's, which is imported when one is first used."""
+
+METHODS_ELSEWHERE = {"explain": "see"}
+"""Functions of modules that are methods of Tensor too, looked up at each call."""
 
 _modules: dict[str, ModuleType] = {}
 _attached: set[str] = set()
@@ -138,7 +142,10 @@ def _listing(space: str) -> Any:
 
 
 def late_member(tensor: Any, name: str) -> Any:
-    """A member that Tensor lacks: one that is declared late, or an AttributeError."""
+    """A member that Tensor lacks: one that is declared late or elsewhere, or an AttributeError."""
+    if name in METHODS_ELSEWHERE:
+        module = importlib.import_module(f"{_modules['torch'].__name__}.{METHODS_ELSEWHERE[name]}")
+        return getattr(module, name).__get__(tensor)
     if not name.startswith("__") and complete() and hasattr(type(tensor), name):
         return getattr(tensor, name)
     raise absent_member(tensor, name)

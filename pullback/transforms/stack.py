@@ -72,7 +72,7 @@ class Interpreter:
     def check_value_access(self, tensor: Tensor, what: str) -> None:
         """Raises RuntimeError if Python may not look at the numbers of a tensor. By default it may.
 
-        `what` is "item" or "bool".
+        `what` is how it would: "item", "bool", "numpy", "tolist", or "data" for the numbers without history.
         """
 
     # ---- what hangs on tensors

@@ -66,6 +66,7 @@ LAYERS = [
     "distributed onnx ao export",
     "storage",
     "signal",
+    "see",
     "pullback _engine",  # the package's own file, and the engine by its short name
     "launch",
     "__main__",

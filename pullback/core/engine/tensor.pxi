@@ -453,6 +453,8 @@ cdef class Tensor:
     def data(self):
         """The same numbers without history, and with a version counter of their own."""
         unsure("`.data`")
+        if pb_thread.level:
+            _check_value_access(self, "data")
         cdef Tensor t = wrap(self.array)
         t.meta = self.meta
         if self.storage is not None and self.storage.mirrors is not None:

@@ -145,7 +145,7 @@ class Batching(Interpreter):
 
     def check_value_access(self, tensor: Tensor, what: str) -> None:
         """A batched tensor has no single value."""
-        if self.holds(tensor):
+        if what in ("item", "bool") and self.holds(tensor):
             raise RuntimeError(ITEM if what == "item" else CONTROL_FLOW)
 
     # ---- tensors of the level

@@ -1,0 +1,220 @@
+"""`draw`: the recorded graph as a picture, text, Mermaid or a page.
+
+A `Drawing` is boxes and edges: leaves above, each op below what it was computed from, the result at the
+bottom. What is known of a node is in its box: the op, its shape, what it saved for the backward pass, the
+norm of the gradient that came. Modules are groups of boxes; `depth` folds those below it into one box.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pullback.core._engine import Tensor
+from pullback.nn import Module
+from pullback.see import page
+from pullback.see.graph import line_of, module_of, node_of, nodes_below, op_name, saved_of
+from pullback.see.layout import Edge, dot_source
+from pullback.see.recording import explaining
+from pullback.see.steps import numbers_of
+from pullback.transforms.stack import bottom
+
+
+@dataclass
+class Box:
+    """A node in the picture: `lines` are written in it, `hover` is what a pointer over it shows."""
+
+    kind: str
+    lines: list[str]
+    hover: str = ""
+    group: tuple[str, ...] = ()
+    saved: int = 0
+    count: int = 1
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Its width and height in points."""
+        return 7.0 * max(map(len, self.lines)) + 18, 15.0 * len(self.lines) + 9
+
+
+@dataclass
+class Drawing:
+    """Boxes and edges from box to box. In a notebook it shows itself.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> print(torch.draw((x * x).sum(), names={"x": x}))
+    sum []
+      mul [2]
+        x [2]
+    """
+
+    boxes: list[Box]
+    edges: list[Edge] = field(default_factory=list)
+
+    def svg(self) -> str:
+        """The picture, as SVG."""
+        return page.svg(self.boxes, self.edges)
+
+    def html(self) -> str:
+        """A page of its own, with zoom, hovering, and modules that fold; it needs no other file."""
+        deepest = max((len(box.group) for box in self.boxes), default=0)
+        return page.html([self.folded(depth).svg() for depth in range(deepest + 1)])
+
+    def mermaid(self) -> str:
+        """The graph as Mermaid draws it, in Markdown for example."""
+        lines = ["flowchart TD"]
+        for i, box in enumerate(self.boxes):
+            text = "<br/>".join(box.lines).replace('"', "#quot;")
+            lines.append(f'  n{i}(["{text}"])' if box.kind == "leaf" else f'  n{i}["{text}"]')
+        return "\n".join([*lines, *(f"  n{a} --> n{b}" for a, b in self.edges)])
+
+    def dot(self) -> str:
+        """The graph in the language of Graphviz."""
+        labels = ["\n".join(box.lines) for box in self.boxes]
+        return dot_source(labels, [b.size for b in self.boxes], self.edges, [b.group for b in self.boxes])
+
+    def text(self) -> str:
+        """The graph as an indented list, from the result up; what was shown before is marked with ↑."""
+        above: dict[int, list[int]] = {}
+        for a, b in self.edges:
+            above.setdefault(b, []).append(a)
+        ends = [i for i in range(len(self.boxes)) if i not in {a for a, _ in self.edges}]
+        lines, seen, left = [], set(), [(i, 0) for i in reversed(ends)]
+        while left:
+            i, depth = left.pop()
+            again = i in seen and i in above
+            lines.append("  " * depth + "  ".join(self.boxes[i].lines) + " ↑" * again)
+            if not again:
+                seen.add(i)
+                left.extend((a, depth + 1) for a in reversed(above.get(i, ())))
+        return "\n".join(lines)
+
+    def folded(self, depth: int) -> Drawing:
+        """The drawing with each module at `depth` as one box."""
+        number: dict[Any, int] = {}
+        boxes: list[Box] = []
+        places = []
+        for i, box in enumerate(self.boxes):
+            key: Any = box.group[: depth + 1] if len(box.group) > depth else i
+            if key not in number:
+                number[key] = len(boxes)
+                boxes.append(box if key == i else Box("module", [key[-1]], "", box.group[:depth], 0, 0))
+            place = number[key]
+            places.append(place)
+            if key != i:
+                boxes[place].count += box.count
+                boxes[place].saved += box.saved
+        for box in boxes:
+            if box.kind == "module":
+                box.lines = [
+                    box.lines[0],
+                    f"{box.count} ops" + f", saves {page.bytes_text(box.saved)}" * bool(box.saved),
+                ]
+        edges = dict.fromkeys((places[a], places[b]) for a, b in self.edges if places[a] != places[b])
+        return Drawing(boxes, list(edges))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the drawing to a file; its suffix says how: .svg, .html, .mmd, .dot or .txt."""
+        kind = os.path.splitext(path)[1]
+        ways = {
+            ".svg": self.svg,
+            ".html": self.html,
+            ".mmd": self.mermaid,
+            ".dot": self.dot,
+            ".txt": self.text,
+        }
+        if kind not in ways:
+            raise ValueError(f"Drawing.save(): the suffix must be one of {', '.join(ways)}, not '{kind}'")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(ways[kind]())
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+def draw(
+    result: Tensor | Sequence[Tensor] | Module,
+    *inputs: Any,
+    names: Mapping[str, Tensor] | Module | None = None,
+    depth: int | None = None,
+) -> Drawing:
+    """The graph behind a tensor, or behind several, as a `Drawing`: `.save("graph.svg")`, `.html()`, `print`.
+
+    A module and its inputs may be given in place of tensors: the module is called, and its parts become
+    boxes around their ops. `names` are those of leaves: a dict of tensors, or a module whose parameters
+    are meant. `depth` folds modules that lie deeper. Gradients are shown where a pass has gone through.
+
+    >>> import pullback as torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh())
+    >>> print(torch.draw(net, torch.ones(4, 2), depth=1))
+    1: Tanh  1 ops, saves 48 B
+      0: Linear  5 ops, saves 32 B
+    """
+    if isinstance(result, Module):
+        names = names if names is not None else result
+        with explaining():
+            result = result(*inputs)
+    elif inputs:
+        raise TypeError("draw(): inputs are taken after a Module only")
+    roots = [bottom(result)] if isinstance(result, Tensor) else [bottom(x) for x in _tensors(result)]
+    known = dict(names.named_parameters()) if isinstance(names, Module) else dict(names or {})
+    drawing = _drawn(roots, {id(bottom(x)): name for name, x in known.items()})
+    return drawing if depth is None else drawing.folded(depth)
+
+
+def _tensors(result: Any) -> Iterable[Tensor]:
+    """The tensors of a result of any structure."""
+    from pullback.utils._pytree import tree_leaves
+
+    return [x for x in tree_leaves(result) if isinstance(x, Tensor)]
+
+
+def _drawn(roots: Sequence[Tensor], names: Mapping[int, str]) -> Drawing:
+    first = {node_of(x): list(x.shape) for x in roots if node_of(x) is not None}
+    if not first:
+        raise RuntimeError("draw(): the tensor does not require grad, so no graph was recorded")
+    nodes: dict[Any, int] = {}
+    for root in first:
+        for node in nodes_below(root):
+            nodes.setdefault(node, len(nodes))
+    boxes = [_box(node, first.get(node), names) for node in nodes]
+    pairs = dict.fromkeys(
+        (nodes[other], nodes[node]) for node in nodes for other, _ in node.next_functions if other is not None
+    )
+    users: dict[int, list[tuple[str, ...]]] = {}
+    for a, b in pairs:
+        users.setdefault(a, []).append(boxes[b].group)
+    for i, box in enumerate(boxes):
+        if box.kind == "leaf":  # it belongs to the modules that all its users are in
+            box.group = tuple(os.path.commonprefix(users.get(i, [])))
+    return Drawing(boxes, list(pairs))
+
+
+def _box(node: Any, shape: list[int] | None, names: Mapping[int, str]) -> Box:
+    if hasattr(node, "variable"):
+        leaf = node.variable
+        lines = [f"{names.get(id(leaf), 'leaf')} {list(leaf.shape)}"]
+        grad = numbers_of(leaf.grad)
+        if grad is not None:
+            lines.append(f"grad {grad.norm:.3g}")
+        return Box("leaf", lines, f"{leaf.dtype}, {page.bytes_text(leaf.nbytes)}")
+    step = node.metadata.get("step")
+    if shape is None and step is not None:
+        shape = list(step.shape)
+    lines = [op_name(node) + (f" {shape}" if shape is not None else "")]
+    saved = sum(x.nbytes for _, x in saved_of(node))
+    if step is not None and step.gradient is not None:
+        lines.append(f"grad {step.gradient.norm:.3g}")
+    line = line_of(node)
+    hover = [
+        node.name(),
+        f"saves {page.bytes_text(saved)}" if saved else "saves nothing",
+        str(line) if line else "",
+    ]
+    return Box("op", lines, "\n".join(filter(None, hover)), module_of(node), saved)
