@@ -1,4 +1,8 @@
-"""Seeing gradients: `explain` says what became of one; `draw`, `memory_report` and `summary` show the graph."""
+"""Seeing gradients.
+
+`explain` says what became of one, `draw` shows the graph, `memory_report` what it keeps alive, `summary` a
+module's layers.
+"""
 
 from pullback.see.drawing import Drawing, draw
 from pullback.see.explain import Explanation, explain

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from pullback.core._engine import Tensor
@@ -192,7 +193,7 @@ def _drawn(roots: Sequence[Tensor], names: Mapping[int, str]) -> Drawing:
         users.setdefault(a, []).append(boxes[b].group)
     for i, box in enumerate(boxes):
         if box.kind == "leaf":  # it belongs to the modules that all its users are in
-            box.group = tuple(os.path.commonprefix(users.get(i, [])))
+            box.group = _common(users.get(i, []))
     return Drawing(boxes, list(pairs))
 
 
@@ -218,3 +219,9 @@ def _box(node: Any, shape: list[int] | None, names: Mapping[int, str]) -> Box:
         str(line) if line else "",
     ]
     return Box("op", lines, "\n".join(filter(None, hover)), module_of(node), saved)
+
+
+def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The beginning that all paths share."""
+    alike = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+    return tuple(names[0] for names in alike)

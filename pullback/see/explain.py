@@ -156,8 +156,8 @@ def _no_way(record: Recording, tensor: Tensor, target: Step, last: Step) -> Expl
     if exits:
         step = _likeliest(exits, last)
         text = (
-            f"{start}: numbers computed from it left the graph by {step.name}(){_at(step)}, and the loss knows "
-            "them as constants. Keep to tensors between it and the loss."
+            f"{start}: numbers computed from it left the graph by {step.name}(){_at(step)}, and the loss "
+            "knows them as constants. Keep to tensors between it and the loss."
         )
         return Explanation("left", text, step.name, step.line)
     text = f"{start}: the loss was not computed from it."
@@ -191,7 +191,7 @@ def _by_record(
     if last is not target and last.gradient is None:
         grad = None if loss is None else _send(tensor, loss)
         if grad is None:
-            text = f"{_called(tensor)} has a way to the loss, and no backward pass has gone it yet: call backward()."
+            text = f"{_called(tensor)} has a way to the loss, which no pass has gone yet: call backward()."
             return Explanation("not computed", text, path=way)
     return _judge(tensor, target, steps, way, grad)
 
@@ -211,18 +211,19 @@ def _send(tensor: Tensor, loss: Tensor) -> Tensor | None:
 def _by_graph(tensor: Tensor, loss: Tensor) -> Explanation:
     """The answer from the graph below the loss alone."""
     if not loss.requires_grad:
-        text = "The loss has no history: nothing it was computed from required a gradient, or a no_grad block, a detach() "
-        text += (
-            "or a NumPy round trip cut it. Run the program within `with torch.explaining():` to see which."
+        text = (
+            "The loss has no history: nothing it was computed from required a gradient, or a no_grad block, "
+            "a detach() or a NumPy round trip cut it. Run the program within `with torch.explaining():` to see "
+            "which."
         )
         return Explanation("cut", text)
     steps = steps_of(loss)
     target = steps.get(node_of(tensor))
     if target is None:
         text = (
-            f"No gradient reaches the {'leaf' if tensor.is_leaf else 'tensor'}: the graph of the loss does not lead "
-            "to it. Either it was not used, or a detach(), a no_grad block, integers or a NumPy round trip cut the "
-            "way. Run the program within `with torch.explaining():` to see the line."
+            f"No gradient reaches the {'leaf' if tensor.is_leaf else 'tensor'}: the graph of the loss does "
+            "not lead to it. Either it was not used, or a detach(), a no_grad block, integers or a NumPy round "
+            "trip cut the way. Run the program within `with torch.explaining():` to see the line."
         )
         return Explanation("unused", text)
     last = next(iter(steps.values()))
@@ -255,7 +256,10 @@ def _judge(
         )
     elif grad is None and tensor.is_leaf:
         found.cause = "not computed" if found.cause == "fine" else found.cause
-        found.text += " Its .grad is None all the same: it has been reset since, as zero_grad() does, or was computed by autograd.grad, which sets no .grad."
+        found.text += (
+            " Its .grad is None all the same: it has been reset since, as zero_grad() does, or was computed "
+            "by autograd.grad, which sets no .grad."
+        )
     return found
 
 
@@ -383,8 +387,8 @@ def _sized(steps: list[Step], came: Numbers) -> Explanation:
     sizes = [f"{s.name} {s.gradient.norm:.3g}" for s in steps if s.gradient is not None]
     if len(sizes) > 8:
         sizes = [*sizes[:4], "...", *sizes[-3:]]
-    text = f"The gradient is {'huge' if huge else 'tiny'}: norm {came.norm:.4g}. Norms on the way from the loss: "
-    text += f"{', '.join(sizes)}."
+    text = f"The gradient is {'huge' if huge else 'tiny'}: norm {came.norm:.4g}. Norms on the way from the "
+    text += f"loss: {', '.join(sizes)}."
     if worst is not None:
         text += f" '{worst.name}'{_at(worst)} changes it most, by a factor of {growth(worst):.3g}."
     if huge:

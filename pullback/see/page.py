@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pullback.see.layout import Edge, Point, layout
@@ -39,8 +40,10 @@ def svg(boxes: Sequence[Box], edges: Sequence[Edge]) -> str:
     width, height = max(rights) + MARGIN - left, max(bottoms) + MARGIN - top
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}" '
-        f'width="{width:.0f}" height="{height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="12">',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        f'width="{width:.0f}" height="{height:.0f}" font-family="Helvetica, Arial, sans-serif" '
+        'font-size="12">',
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#667"/></marker></defs>',
     ]
     for name, x, y, w, h in frames:
@@ -70,7 +73,7 @@ def svg(boxes: Sequence[Box], edges: Sequence[Edge]) -> str:
 def _curve(points: Sequence[Point]) -> str:
     """A smooth way down through some points."""
     told = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         middle = (y0 + y1) / 2
         told += f"C{x0:.1f} {middle:.1f} {x1:.1f} {middle:.1f} {x1:.1f} {y1:.1f}"
     return told
@@ -106,7 +109,8 @@ body {{ margin: 0; overflow: hidden; font: 13px Helvetica, Arial, sans-serif; }}
 .view svg {{ width: 100vw; height: 100vh; cursor: grab; }}
 g.op:hover rect, g.leaf:hover rect, g.module:hover > rect {{ stroke-width: 2; }}
 </style></head><body>
-<div id="bar"><label>Modules unfolded to depth <input id="depth" type="range" min="0" max="{most}" value="{most}">
+<div id="bar"><label>Modules unfolded to depth
+<input id="depth" type="range" min="0" max="{most}" value="{most}">
 <output id="shown">{most}</output></label> · wheel: zoom · drag: move · double click: all</div>
 {views}
 <script>
@@ -118,7 +122,8 @@ function show() {{
 depth.oninput = show;
 document.getElementById("bar").hidden = views.length < 2;
 for (const view of views) {{
-  const svg = view.firstElementChild, box = svg.viewBox.baseVal, whole = [box.x, box.y, box.width, box.height];
+  const svg = view.firstElementChild, box = svg.viewBox.baseVal;
+  const whole = [box.x, box.y, box.width, box.height];
   const scale = () => Math.max(box.width / svg.clientWidth, box.height / svg.clientHeight);
   svg.onwheel = event => {{
     event.preventDefault();

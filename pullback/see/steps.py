@@ -115,10 +115,11 @@ def _numbers(a: Array) -> Numbers:
 class Step:
     """A call of an op, or a leaf (without `inputs`).
 
-    `order` is a number of its own, above those of its inputs. `inputs` has a step for each operand, None for a number. `wanted` says of each whether it required a
-    gradient, `tracked` whether the result does; `why` is "no_grad" or "inference_mode" where such a mode
-    was on, `module` the path of the modules around it, `used` the name and line
-    of the last step that took its result. `passed[i]` are the numbers of the gradient that went to input i, `gradient` those that came.
+    `order` is a number of its own, above those of its inputs. `inputs` has a step for each operand, None
+    for a number. `wanted` says of each whether it required a gradient, `tracked` whether the result does;
+    `why` is "no_grad" or "inference_mode" where such a mode was on, `module` the path of the modules around
+    it, `used` the name and line of the last step that took its result. `passed[i]` are the numbers of the
+    gradient that went to input i, `gradient` those that came.
     """
 
     __slots__ = (
