@@ -27,6 +27,7 @@ __all__ = [
     "increment_version",
     "register_multi_grad_hook",
     "save_on_cpu",
+    "saved",
     "saved_tensors_hooks",
     "set_warn_on_accumulate_grad_stream_mismatch",
 ]
@@ -59,7 +60,63 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     return GradientEdge(*edge)
 
 
+def nodes_below(node: Any) -> list[Any]:
+    """A node and all that its gradients reach, each once: those a pass runs first come first, leaves last."""
+    found, seen, left = [], {node}, [node]
+    while left:
+        node = left.pop()
+        found.append(node)
+        for other, _ in node.next_functions:
+            if other is not None and other not in seen:
+                seen.add(other)
+                left.append(other)
+    return sorted(found, key=lambda n: (hasattr(n, "variable"), -n._sequence_nr()))
+
+
 # --------------------------------------------------------------------------------- saved tensors
+
+
+class SavedTensor(NamedTuple):
+    """What a node keeps for the backward pass: `name` is the attribute `_saved_<name>` of `node`."""
+
+    node: Any
+    name: str
+    tensor: Tensor
+
+
+def saved(result: Tensor | Sequence[Tensor]) -> Iterator[SavedTensor]:
+    """All that the graph of a tensor, or of several, keeps for the backward pass, node by node.
+
+    What saves the same tensor twice gives it twice; what was freed, and what hooks have packed (as a
+    checkpoint's do), gives nothing.
+
+    >>> import pullback as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> [(kept.node.name(), kept.name) for kept in torch.autograd.graph.saved((x * x).exp().sum())]
+    [('ExpBackward0', 'result'), ('MulBackward0', 'other'), ('MulBackward0', 'self')]
+    """
+    roots = [result] if isinstance(result, Tensor) else list(result)
+    edges = [_engine.gradient_edge(x) for x in roots]
+    nodes: dict[Any, None] = {}
+    for edge in edges:
+        if edge is not None:
+            nodes.update(dict.fromkeys(nodes_below(edge[0])))
+    for node in nodes:
+        yield from saved_by(node)
+
+
+def saved_by(node: Any) -> list[SavedTensor]:
+    """What one node keeps itself; nothing after it was freed, and nothing that was overwritten since."""
+    found = []
+    for name in dir(node):
+        if name.startswith("_saved_") and not _packed(node, name):
+            try:
+                value = getattr(node, name)
+            except RuntimeError:
+                continue
+            values = value if isinstance(value, (tuple, list)) else (value,)
+            found += [SavedTensor(node, name[7:], x) for x in values if isinstance(x, Tensor)]
+    return found
 
 
 class saved_tensors_hooks:
@@ -182,6 +239,11 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     """
     for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
         _engine.bump_version(t)
+
+
+def _packed(node: Any, name: str) -> bool:
+    raw = getattr(node, f"_raw{name}", None)
+    return raw is not None and raw.packed
 
 
 # -------------------------------------------------------------------- hooks on several gradients

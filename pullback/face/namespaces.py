@@ -26,7 +26,9 @@ NAMESPACES = {
 }
 
 ELSEWHERE = {
-    **dict.fromkeys(["Drawing", "Explanation", "draw", "explain", "explaining"], "see"),
+    **dict.fromkeys(
+        ["Drawing", "Explanation", "draw", "explain", "explaining", "memory_report", "summary"], "see"
+    ),
     "sparse_hessian": "func",
     "sparse_jacobian": "func",
     "vmap": "func",

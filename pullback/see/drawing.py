@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
+from pullback.autograd.graph import nodes_below, saved_by
 from pullback.core._engine import Tensor
 from pullback.nn import Module
 from pullback.see import page
-from pullback.see.graph import line_of, module_of, node_of, nodes_below, op_name, saved_of
+from pullback.see.graph import line_of, module_of, node_of, op_name
 from pullback.see.layout import Edge, dot_source
 from pullback.see.recording import explaining
 from pullback.see.steps import numbers_of
@@ -25,7 +26,8 @@ from pullback.transforms.stack import bottom
 
 @dataclass
 class Box:
-    """A node in the picture: `lines` are written in it, `hover` is what a pointer over it shows."""
+    """A node in the picture: `lines` are written in it, `hover` is what a pointer over it shows,
+    `count` how many ops it stands for."""
 
     kind: str
     lines: list[str]
@@ -48,7 +50,7 @@ class Drawing:
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
     >>> print(torch.draw((x * x).sum(), names={"x": x}))
     sum []
-      mul [2]
+      mul
         x [2]
     """
 
@@ -110,10 +112,8 @@ class Drawing:
                 boxes[place].saved += box.saved
         for box in boxes:
             if box.kind == "module":
-                box.lines = [
-                    box.lines[0],
-                    f"{box.count} ops" + f", saves {page.bytes_text(box.saved)}" * bool(box.saved),
-                ]
+                ops = f"{box.count} op{'s' * (box.count != 1)}"
+                box.lines = [box.lines[0], ops + f", saves {page.bytes_text(box.saved)}" * bool(box.saved)]
         edges = dict.fromkeys((places[a], places[b]) for a, b in self.edges if places[a] != places[b])
         return Drawing(boxes, list(edges))
 
@@ -148,14 +148,15 @@ def draw(
     """The graph behind a tensor, or behind several, as a `Drawing`: `.save("graph.svg")`, `.html()`, `print`.
 
     A module and its inputs may be given in place of tensors: the module is called, and its parts become
-    boxes around their ops. `names` are those of leaves: a dict of tensors, or a module whose parameters
-    are meant. `depth` folds modules that lie deeper. Gradients are shown where a pass has gone through.
+    frames around their ops. `names` are those of leaves: a dict of tensors, or a module whose parameters
+    are meant. `depth` folds the modules at that depth, 0 for those directly in the outermost, into a box
+    each. Gradients are shown where a pass has gone through.
 
     >>> import pullback as torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh())
-    >>> print(torch.draw(net, torch.ones(4, 2), depth=1))
-    1: Tanh  1 ops, saves 48 B
-      0: Linear  5 ops, saves 32 B
+    >>> print(torch.draw(net, torch.ones(4, 2), depth=0))
+    1: Tanh  1 op, saves 48 B
+      0: Linear  2 ops, saves 32 B
     """
     if isinstance(result, Module):
         names = names if names is not None else result
@@ -204,12 +205,12 @@ def _box(node: Any, shape: list[int] | None, names: Mapping[int, str]) -> Box:
         grad = numbers_of(leaf.grad)
         if grad is not None:
             lines.append(f"grad {grad.norm:.3g}")
-        return Box("leaf", lines, f"{leaf.dtype}, {page.bytes_text(leaf.nbytes)}")
+        return Box("leaf", lines, f"{leaf.dtype}, {page.bytes_text(leaf.nbytes)}", count=0)
     step = node.metadata.get("step")
     if shape is None and step is not None:
         shape = list(step.shape)
     lines = [op_name(node) + (f" {shape}" if shape is not None else "")]
-    saved = sum(x.nbytes for _, x in saved_of(node))
+    saved = sum(x.nbytes for _, _, x in saved_by(node))
     if step is not None and step.gradient is not None:
         lines.append(f"grad {step.gradient.norm:.3g}")
     line = line_of(node)

@@ -212,9 +212,9 @@ def _by_graph(tensor: Tensor, loss: Tensor) -> Explanation:
     """The answer from the graph below the loss alone."""
     if not loss.requires_grad:
         text = (
-            "The loss has no history: nothing it was computed from required a gradient, or a no_grad block, "
-            "a detach() or a NumPy round trip cut it. Run the program within `with torch.explaining():` to see "
-            "which."
+            "The loss has no history: nothing it was computed from required a gradient, or a no_grad "
+            "block, a detach() or a NumPy round trip cut it. Run the program within `with "
+            "torch.explaining():` to see which."
         )
         return Explanation("cut", text)
     steps = steps_of(loss)
@@ -222,8 +222,8 @@ def _by_graph(tensor: Tensor, loss: Tensor) -> Explanation:
     if target is None:
         text = (
             f"No gradient reaches the {'leaf' if tensor.is_leaf else 'tensor'}: the graph of the loss does "
-            "not lead to it. Either it was not used, or a detach(), a no_grad block, integers or a NumPy round "
-            "trip cut the way. Run the program within `with torch.explaining():` to see the line."
+            "not lead to it. Either it was not used, or a detach(), a no_grad block, integers or a NumPy "
+            "round trip cut the way. Run the program within `with torch.explaining():` to see the line."
         )
         return Explanation("unused", text)
     last = next(iter(steps.values()))

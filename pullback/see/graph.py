@@ -7,9 +7,11 @@ A node knows its name and where gradients go; its line only in anomaly mode.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pullback.autograd.anomaly import HERE
+from pullback.autograd.graph import nodes_below
 from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.see.steps import Line, Step
@@ -23,17 +25,14 @@ def node_of(tensor: Tensor) -> Any:
     return None if edge is None else edge[0]
 
 
-def nodes_below(node: Any) -> list[Any]:
-    """A node and all that its gradients reach, each once, first those that a pass runs first."""
-    found, seen, left = [], {node}, [node]
-    while left:
-        node = left.pop()
-        found.append(node)
-        for other, _ in node.next_functions:
-            if other is not None and other not in seen:
-                seen.add(other)
-                left.append(other)
-    return sorted(found, key=lambda n: (hasattr(n, "variable"), -n._sequence_nr()))
+def leaves_of(result: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """The leaves that the graph of a tensor, or of several, leads to."""
+    roots = [result] if isinstance(result, Tensor) else list(result)
+    nodes: dict[Any, None] = {}
+    for root in roots:
+        if node_of(root) is not None:
+            nodes.update(dict.fromkeys(nodes_below(node_of(root))))
+    return [node.variable for node in nodes if hasattr(node, "variable")]
 
 
 def op_name(node: Any) -> str:
@@ -63,20 +62,6 @@ def module_of(node: Any) -> tuple[str, ...]:
     """The modules, outer first, within which a node was made, if they were noted."""
     step = node.metadata.get("step")
     return step.module if step is not None else ()
-
-
-def saved_of(node: Any) -> list[tuple[str, Tensor]]:
-    """What a node keeps for the backward pass: names and tensors; none after the graph was freed."""
-    found = []
-    for name in dir(node):
-        if name.startswith("_saved_"):
-            try:
-                value = getattr(node, name)
-            except RuntimeError:  # freed, or overwritten since
-                continue
-            values = value if isinstance(value, (tuple, list)) else (value,)
-            found += [(name[7:], x) for x in values if isinstance(x, Tensor)]
-    return found
 
 
 def steps_of(root: Tensor) -> dict[Any, Step]:

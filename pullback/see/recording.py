@@ -32,6 +32,45 @@ def user_line() -> Line | None:
     return Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame else None
 
 
+class ModulePath:
+    """A context that knows which modules are running, the outermost first."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[Module, str]] = []
+        self._hooks = contextlib.ExitStack()
+
+    def __enter__(self) -> ModulePath:
+        before = register_module_forward_pre_hook(self._enter)
+        after = register_module_forward_hook(self._leave, always_call=True)
+        self._hooks.callback(before.remove)
+        self._hooks.callback(after.remove)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._hooks.close()
+
+    def _enter(self, module: Module, args: Any) -> None:
+        place = None
+        if self._running:
+            children = self._running[-1][0].named_children()
+            place = next((name for name, child in children if child is module), None)
+        self._running.append((module, type(module).__name__ if place is None else place))
+
+    def _leave(self, module: Module, args: Any, result: Any) -> None:
+        if self._running:
+            self._running.pop()
+
+    def names(self) -> tuple[str, ...]:
+        """Those within the outermost: the name in the module around, and the class."""
+        inner = [(name, type(module).__name__) for module, name in self._running[1:]]
+        return tuple([name if name == kind else f"{name}: {kind}" for name, kind in inner])
+
+    def dotted(self) -> list[str]:
+        """All of them, by their names from the outermost on: "Sequential", "Sequential.0"."""
+        names = [name for _, name in self._running]
+        return [".".join(names[: k + 1]) for k in range(len(names))]
+
+
 class Recording(Interpreter):
     """The interpreter. `last` is the step whose result the latest backward pass began with."""
 
@@ -41,8 +80,7 @@ class Recording(Interpreter):
         self._made: dict[int, tuple[weakref.ref[Tensor], Step]] = {}
         self._order = 0
         self._pass = -1
-        self._within: list[str] = []
-        self._modules: list[Module] = []
+        self.modules = ModulePath()
 
     # ---- which step made a tensor
 
@@ -88,30 +126,11 @@ class Recording(Interpreter):
     def _step(self, name: str, inputs: Sequence[Step | None], wanted: Sequence[bool]) -> Step:
         self._order += 1
         step = Step(name, self._order, user_line() if inputs else None, inputs, wanted)
-        step.module = tuple(self._within)
+        step.module = self.modules.names()
         for s in step.inputs:
             if s is not None:
                 s.used = name, step.line
         return step
-
-    # ---- the modules that run
-
-    def enter_module(self, module: Module, args: Any) -> None:
-        """Notes that a module's forward begins: its name in the module around it, and its class."""
-        name = type(module).__name__
-        if self._modules:
-            children = self._modules[-1].named_children()
-            place = next((key for key, child in children if child is module), None)
-            name = name if place is None else f"{place}: {name}"
-        self._modules.append(module)
-        if len(self._modules) > 1:  # the outermost is the drawing itself
-            self._within.append(name)
-
-    def leave_module(self, module: Module, args: Any, result: Any) -> None:
-        """Notes that it has ended."""
-        if self._modules:
-            self._modules.pop()
-            del self._within[max(len(self._modules) - 1, 0) :]
 
     # ---- the interpreter
 
@@ -243,10 +262,7 @@ class explaining:
     def __enter__(self) -> Recording:
         global _latest
         _latest = self.recording
-        before = register_module_forward_pre_hook(self.recording.enter_module)
-        after = register_module_forward_hook(self.recording.leave_module, always_call=True)
-        self._context.callback(before.remove)
-        self._context.callback(after.remove)
+        self._context.enter_context(self.recording.modules)
         self._context.enter_context(entered(self.recording))
         return self.recording
 

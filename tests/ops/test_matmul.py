@@ -3,6 +3,8 @@
 Values are compared with NumPy's, gradients with finite differences by gradcheck, first and second.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from library import check, fn_name, pullback_only, torch
@@ -117,6 +119,22 @@ def test_matmul_of_views():
     spread = a[:, :1].expand(6, 5)
     check(spread @ spread.t(), (spread @ spread.t().contiguous()).tolist())
     assert torch.autograd.gradcheck(lambda x, y: x.t()[::2] @ y.flip(0)[:, ::3], (a, b))
+
+
+def lying(n, m):
+    """Matrices of every kind of strides: contiguous, turned, expanded in one way or both, with gaps."""
+    yield from (torch.randn(n, m), torch.randn(m, n).t(), torch.randn(n, 2 * m)[:, ::2])
+    yield from (torch.randn(()).expand(n, m), torch.randn(n, 1).expand(n, m), torch.randn(1, m).expand(n, m))
+
+
+@pytest.mark.parametrize("inner", [1, 10, 300])
+def test_products_of_expanded_and_turned_matrices(inner):
+    for rows, columns in itertools.product((1, 2, 40), (1, 30, 256)):
+        for a, b in itertools.product(lying(rows, inner), lying(inner, columns)):
+            expected = (a.double().unsqueeze(2) * b.double().unsqueeze(0)).sum(1)
+            torch.testing.assert_close(torch.mm(a, b).double(), expected, rtol=1e-4, atol=1e-4)
+            stack = torch.bmm(a.expand(3, *a.shape), b.expand(3, *b.shape))
+            torch.testing.assert_close(stack[1].double(), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["int8", "uint8", "int32", "int64", "float16", "bfloat16"])

@@ -7,7 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from library import torch
+from library import pullback_only, torch
+
+pytestmark = pullback_only("it says what becomes of gradients")
 
 PROGRAMS = []
 

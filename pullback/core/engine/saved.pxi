@@ -379,8 +379,18 @@ class SavedTensor:
     def __init__(self, node, place):
         self._node, self._place = node, place
 
+    @property
+    def packed(self):
+        """Whether hooks have packed it: what is kept is theirs, and to read it may cost."""
+        return _is_packed(self._node, self._place)
+
     def register_hooks(self, pack_hook, unpack_hook):
         _pack_saved(self._node, self._place, pack_hook, unpack_hook)
+
+
+def _is_packed(Node node, int place):
+    entry = saved_at(node, place)
+    return type(entry) is Saved and (<Saved>entry).unpack_hook is not None
 
 
 def _pack_saved(Node node, int place, pack_hook, unpack_hook):

@@ -82,7 +82,7 @@ class Layer(Module):
                     if tensor
                     else f"    self.{name} = {name}\n"
                 )
-        exec(source, world)
+        exec(compile(source, f"{__file__}:{cls.__name__}", "exec"), world)
         for made in ("forward", "__init__"):
             if made in world and made not in vars(cls):
                 world[made].__qualname__ = f"{cls.__qualname__}.{made}"

@@ -115,8 +115,8 @@ def multiply(chain: Chain, a: Operand, b: Operand, out: Operand) -> None:
         return
     outer = sorted((x for x in labels if x in out.sizes), key=lambda x: -abs(out.steps[x]))
     batch = [x for x in outer if a.step(x) and b.step(x)]
-    rows = [x for x in outer if not b.step(x)]
-    columns = [x for x in outer if b.step(x) and not a.step(x)]
+    rows = [x for x in outer if not b.step(x) and (a.step(x) or a.sizes.get(x, 1) > 1)]
+    columns = [x for x in outer if x not in batch and x not in rows]
     inner.sort(key=lambda x: (-abs(a.step(x)), -abs(b.step(x))))
     empty = any(sizes[x] == 0 for x in inner)
     if len(_dims(inner, sizes, a, b)) > 1 and not empty:
@@ -174,8 +174,8 @@ def _dims(labels: Labels, sizes: dict[Hashable, int], *operands: Operand) -> lis
 
 
 def _packed(chain: Chain, x: Operand, outer: Labels, inner: Labels) -> Operand:
-    """A copy whose matrices lie row by row."""
-    return chain.copied(x, [label for label in outer if x.step(label)] + [y for y in inner if y in x.sizes])
+    """A copy whose matrices lie row by row. A dim without a step, of an expanded tensor, is written out."""
+    return chain.copied(x, [label for label in (*outer, *inner) if label in x.sizes])
 
 
 def _with_one_run(
