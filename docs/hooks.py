@@ -9,6 +9,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import make_api
+import make_drawings
 import make_examples
 import make_ops
 import make_speed
@@ -20,6 +21,7 @@ MADE: dict[str, str] = {}
 def on_config(config: Any) -> Any:
     """Makes the pages, and puts them where the navigation names their folder."""
     MADE.update(make_ops.pages() | make_api.pages() | make_examples.pages() | make_speed.pages())
+    MADE.update(make_drawings.drawings())
     config["nav"] = [_filled(part) for part in config["nav"]]
     return config
 

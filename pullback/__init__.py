@@ -6,6 +6,7 @@ Public names and no logic. What an op is and does stands in `ops/`, Tensor and t
 
 # ruff: noqa: F401, E402
 
+import os
 import sys
 
 from pullback.core import blas  # isort: skip  (before NumPy is loaded)
@@ -85,3 +86,8 @@ namespaces.add_namespaces(__name__)
 namespaces.name_classes(__name__)
 _engine.install_completion(namespaces.complete, namespaces.absent_member)
 __getattr__ = namespaces.fill_namespace(sys.modules[__name__], "torch")
+
+if os.environ.get("PULLBACK_EXPLAINING") == "1":
+    from pullback.see import explaining
+
+    explaining().__enter__()  # for as long as the program runs

@@ -105,6 +105,7 @@ from pullback import optimize as optimize
 from pullback import overrides as overrides
 from pullback import profiler as profiler
 from pullback import return_types as return_types
+from pullback import see as see
 from pullback import serialization as serialization
 from pullback import signal as signal
 from pullback import storage as storage
@@ -119,6 +120,13 @@ from pullback import masked as masked
 from pullback import random as random
 from pullback import sparse as sparse
 from pullback import special as special
+from pullback.see import Drawing as Drawing
+from pullback.see import Explanation as Explanation
+from pullback.see import draw as draw
+from pullback.see import explain as explain
+from pullback.see import explaining as explaining
+from pullback.see import memory_report as memory_report
+from pullback.see import summary as summary
 from pullback.func import sparse_hessian as sparse_hessian
 from pullback.func import sparse_jacobian as sparse_jacobian
 from pullback.func import vmap as vmap

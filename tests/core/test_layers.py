@@ -66,7 +66,7 @@ LAYERS = [
     "distributed onnx ao export",
     "storage",
     "signal",
-    "see",
+    "see plots",
     "pullback _engine",  # the package's own file, and the engine by its short name
     "launch",
     "__main__",

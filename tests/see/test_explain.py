@@ -415,3 +415,19 @@ def test_every_remedy_belongs_to_something_that_runs():
     ops = {op.__name__ for op in _engine.REGISTRY.values()}
     for name in {**BREAKS, **VANISHES}:
         assert name in ops or hasattr(torch, name), name
+
+
+def test_a_whole_program_is_recorded_by_the_environment(monkeypatch, tmp_path):
+    from library import run_python
+
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import pullback as torch\n"
+        "x = torch.ones(2, requires_grad=True)\n"
+        "w = torch.ones(2, requires_grad=True)\n"
+        "(x.detach() * w).sum().backward()\n"
+        "print(x.explain())\n"
+    )
+    monkeypatch.setenv("PULLBACK_EXPLAINING", "1")
+    done = run_python(program)
+    assert "program.py:4, `(x.detach() * w).sum().backward()`" in done.stdout, done.stderr
