@@ -103,6 +103,7 @@ from pullback import onnx as onnx
 from pullback import optim as optim
 from pullback import optimize as optimize
 from pullback import overrides as overrides
+from pullback import plots as plots
 from pullback import profiler as profiler
 from pullback import return_types as return_types
 from pullback import see as see
