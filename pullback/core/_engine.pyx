@@ -249,6 +249,19 @@ cdef extern from *:
     object bare(object cls)
     void install_new(type, void* fill)
 
+# An extension type refuses attributes. Tensor takes them, and stays immutable for Python's specialised calls.
+cdef extern from *:
+    """
+    static int set_on_type(PyTypeObject* type, PyObject* name, PyObject* value) {
+        unsigned long fixed = type->tp_flags & Py_TPFLAGS_IMMUTABLETYPE;
+        type->tp_flags &= ~fixed;
+        int status = PyType_Type.tp_setattro((PyObject*)type, name, value);  // slots of operators follow
+        type->tp_flags |= fixed;
+        return status;
+    }
+    """
+    int set_on_type(PyTypeObject* type, object name, PyObject* value) except -1
+
 # Tensors that stand for others are of a Python class: its slots `level` and `physical` are read directly.
 cdef extern from *:
     """
@@ -296,7 +309,7 @@ cdef extern from "Python.h":
     object PyObject_Call(object, object, PyObject*)
     object PyObject_Vectorcall(object callable, PyObject** args, size_t nargsf, PyObject* kwnames)
     Py_ssize_t Py_REFCNT(PyObject*)
-    void PyType_Modified(type)
+    void PyType_Modified(PyTypeObject*)
     long long PyLong_AsLongLongAndOverflow(object, int* overflow) except? -1
     void Py_SET_TYPE(PyObject*, PyTypeObject*)
     object PyObject_GenericGetAttr(object, object)
@@ -345,7 +358,7 @@ def name_tensor(str module):
     name = f"{module}.Tensor".encode()
     (<PyTypeObject*>Tensor).tp_name = name
     _shown_name = name   # the type refers to its bytes
-    PyType_Modified(Tensor)
+    PyType_Modified(<PyTypeObject*><PyObject*>Tensor)
 
 
 def grad_enabled():

@@ -216,4 +216,4 @@ def use_slots(cls):
         kind.tp_call = _call
     if cls.__getattr__ is part_of_module and cls.__getattribute__ is object.__getattribute__:
         kind.tp_getattro = _attribute
-    PyType_Modified(cls)
+    PyType_Modified(kind)

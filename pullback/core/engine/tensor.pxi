@@ -613,11 +613,17 @@ def attach(dict members):
             _protocols[name] = member
     # Slots find it. A subclass that saw it in the dict would read every attribute by way of Python.
     table.pop("__getattr__", None)
-    PyType_Modified(Tensor)
+    PyType_Modified(<PyTypeObject*><PyObject*>Tensor)
 
 
 class TensorType(type):
-    """The class of Tensor, which finds methods that are declared late."""
+    """The class of Tensor, which finds methods that are declared late, and takes those that programs set."""
+
+    def __setattr__(cls, name, value):
+        set_on_type(<PyTypeObject*><PyObject*>cls, name, <PyObject*>value)
+
+    def __delattr__(cls, name):
+        set_on_type(<PyTypeObject*><PyObject*>cls, name, NULL)
 
     def __getattr__(cls, name):
         if name.startswith("__") or _complete is None:
