@@ -100,24 +100,63 @@ cdef inline void valid_range(Py_ssize_t size, Py_ssize_t start, Py_ssize_t strid
     high[0] = max(min(high[0], count), low[0])
 
 
+cdef void fill_wide(item* image, item* to, Lattice* g, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t first,
+                    Py_ssize_t last, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    """One row of columns, of windows without strides, as many as the image is wide: planes are copied as they
+    lie, shifted, and their ends [0, low) and [high, width) set to zero after.
+    """
+    cdef Py_ssize_t width = g.count[2], p, r = first, end, rows, i0, i1, top, bottom, i, j
+    while r < last:
+        p = r // g.count[1]
+        end = min(last, (p + 1) * g.count[1])
+        rows = end - r
+        i0 = p * g.stride[0] - g.pad[0] + k0 * g.step[0]
+        i1 = r - p * g.count[1] - g.pad[1] + k1 * g.step[1]
+        top = min(max(-i1, 0), rows)
+        bottom = max(min(g.size[1] - i1, rows), top)
+        if i0 < 0 or i0 >= g.size[0] or low >= high:
+            top = bottom = rows
+        memset(to, 0, top * width * sizeof(item))
+        if bottom > top:
+            memcpy(to + top * width + low, image + (i0 * g.size[1] + i1 + top) * width + low,
+                   ((bottom - top - 1) * width + high - low) * sizeof(item))
+            for j in range(top, bottom):
+                for i in range(low):
+                    to[j * width + i] = 0
+                for i in range(high, width):
+                    to[j * width + i] = 0
+        memset(to + bottom * width, 0, (rows - bottom) * width * sizeof(item))
+        to += rows * width
+        r = end
+
+
 cdef void fill_columns(item* image, item* columns, Lattice* g, Py_ssize_t channels, Py_ssize_t pitch,
                        Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """The columns of one image, for the rows of windows [first, last); a row of them every `pitch`."""
     cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], width = g.count[2], stride = g.stride[2]
-    cdef Py_ssize_t c, k0, k1, k2, r, i0, i1, start, low = 0, high = 0, j
+    cdef Py_ssize_t c, k0, k1, k2, r, p, q, i0, i1, start, low = 0, high = 0, j
+    cdef Py_ssize_t p0 = first // max(g.count[1], 1), q0 = first % max(g.count[1], 1)
     cdef item* row = columns
     cdef item* to
     cdef item* source
+    cdef bint wide = stride == 1 and g.stride[1] == 1 and width == g.size[2]
     for c in range(channels):
         for k0 in range(g.kernel[0]):
             for k1 in range(g.kernel[1]):
                 for k2 in range(g.kernel[2]):
                     start = k2 * g.step[2] - g.pad[2]
                     valid_range(g.size[2], start, stride, width, &low, &high)
-                    to = row
+                    if wide:
+                        fill_wide(image + c * plane + start, row, g, k0, k1, first, last, low, high)
+                        row += pitch
+                        continue
+                    to, p, q = row, p0, q0 - 1
                     for r in range(first, last):
-                        i0 = r // g.count[1] * g.stride[0] - g.pad[0] + k0 * g.step[0]
-                        i1 = r % g.count[1] * g.stride[1] - g.pad[1] + k1 * g.step[1]
+                        q += 1
+                        if q == g.count[1]:
+                            p, q = p + 1, 0
+                        i0 = p * g.stride[0] - g.pad[0] + k0 * g.step[0]
+                        i1 = q * g.stride[1] - g.pad[1] + k1 * g.step[1]
                         if i0 < 0 or i0 >= g.size[0] or i1 < 0 or i1 >= g.size[1]:
                             memset(to, 0, width * sizeof(item))
                             to += width
@@ -140,7 +179,8 @@ cdef void add_columns(number* image, number* columns, Lattice* g, Py_ssize_t cha
                       Py_ssize_t first, Py_ssize_t last) noexcept nogil:
     """Adds columns into the image that they were taken from: the transpose of `fill_columns`."""
     cdef Py_ssize_t plane = g.size[0] * g.size[1] * g.size[2], width = g.count[2], stride = g.stride[2]
-    cdef Py_ssize_t c, k0, k1, k2, r, i0, i1, start, low = 0, high = 0, j
+    cdef Py_ssize_t c, k0, k1, k2, r, p, q, i0, i1, start, low = 0, high = 0, j
+    cdef Py_ssize_t p0 = first // max(g.count[1], 1), q0 = first % max(g.count[1], 1)
     cdef number* row = columns
     cdef number* source
     cdef number* to
@@ -150,9 +190,13 @@ cdef void add_columns(number* image, number* columns, Lattice* g, Py_ssize_t cha
                 for k2 in range(g.kernel[2]):
                     start = k2 * g.step[2] - g.pad[2]
                     valid_range(g.size[2], start, stride, width, &low, &high)
+                    p, q = p0, q0 - 1
                     for r in range(first, last):
-                        i0 = r // g.count[1] * g.stride[0] - g.pad[0] + k0 * g.step[0]
-                        i1 = r % g.count[1] * g.stride[1] - g.pad[1] + k1 * g.step[1]
+                        q += 1
+                        if q == g.count[1]:
+                            p, q = p + 1, 0
+                        i0 = p * g.stride[0] - g.pad[0] + k0 * g.step[0]
+                        i1 = q * g.stride[1] - g.pad[1] + k1 * g.step[1]
                         if i0 < 0 or i0 >= g.size[0] or i1 < 0 or i1 >= g.size[1]:
                             continue
                         source = row + (r - first) * width
@@ -160,6 +204,9 @@ cdef void add_columns(number* image, number* columns, Lattice* g, Py_ssize_t cha
                         if stride == 1:
                             for j in range(low, high):
                                 to[j] = to[j] + source[j]
+                        elif stride == 2:
+                            for j in range(low, high):
+                                to[j * 2] = to[j * 2] + source[j]
                         else:
                             for j in range(low, high):
                                 to[j * stride] = to[j * stride] + source[j]

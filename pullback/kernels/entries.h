@@ -8,7 +8,8 @@
    Defined before it: ENTRY, its type; EN(name); BEFORE(a, b); BYTES of a key, and BYTE(e, k) the
    k-th lowest. */
 
-#define PB_SHORT 40 /* entries, up to which insertion is the quickest */
+#define PB_SHORT 40  /* entries, up to which insertion is the quickest */
+#define PB_CHOICE 12 /* the same for one of them */
 
 static void EN(insert)(ENTRY* e, int64_t n) {
     for (int64_t i = 1; i < n; i++) {
@@ -48,30 +49,34 @@ static void EN(sort)(ENTRY* e, int64_t n, ENTRY* room) {
 }
 
 /* Brings the entry of a rank to its place, and those before it to the front: quickselect, with a pivot from
-   three places that no order of the numbers is likely to be bad for. */
+   three places that no order of the numbers is likely to be bad for. What comes before the pivot is brought to
+   the front without a branch, which none could foresee. */
 static void EN(select)(ENTRY* e, int64_t rank, int64_t n) {
-    for (uint64_t seed = 1; n > PB_SHORT; seed = seed * 6364136223846793005u + 1442695040888963407u) {
+    for (uint64_t seed = 1; n > PB_CHOICE; seed = seed * 6364136223846793005u + 1442695040888963407u) {
         ENTRY const a = e[(seed >> 20) % n], b = e[(seed >> 30) % n], c = e[(seed >> 25) % n];
         ENTRY const low = BEFORE(a, b) ? a : b, high = BEFORE(a, b) ? b : a;
         ENTRY const pivot = BEFORE(c, low) ? low : BEFORE(high, c) ? high : c;
-        int64_t before = 0, after = n - 1;
-        while (before <= after) {
-            while (BEFORE(e[before], pivot)) before++;
-            while (BEFORE(pivot, e[after])) after--;
-            if (before <= after) {
-                ENTRY const one = e[before];
-                e[before++] = e[after];
-                e[after--] = one;
-            }
+        int64_t before = 0;
+        for (int64_t i = 0; i < n; i++) {
+            ENTRY const one = e[i];
+            e[i] = e[before];
+            e[before] = one;
+            before += BEFORE(one, pivot);
         }
-        if (rank <= after)
-            n = after + 1;
-        else if (rank >= before) {
-            e += before;
-            rank -= before;
-            n -= before;
-        } else
-            return;
+        if (rank < before) {
+            n = before;
+            continue;
+        }
+        if (!before) { /* the pivot is the first of all: it goes to the front, so that less is left */
+            while (BEFORE(pivot, e[before])) before++;
+            e[before] = e[0];
+            e[0] = pivot;
+            before = 1;
+            if (!rank) return;
+        }
+        e += before;
+        rank -= before;
+        n -= before;
     }
     EN(insert)(e, n);
 }

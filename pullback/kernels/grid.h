@@ -158,8 +158,8 @@ static PB_CLONES void F(unfolded)(T const* grid, int64_t step, int64_t n, int64_
         for (int64_t j = 0; j < n; j++) x[j] = (x[j] * all - 1) / 2;
 }
 
-/* The pixels and weights of each dim at n places */
-static void F(locate)(T const* grid, int64_t n, pb_image const* im, F(block)* p) {
+/* The pixels and weights of each dim at n places; with `slopes` also the weights of the next derivative */
+static void F(locate)(T const* grid, int64_t n, pb_image const* im, F(block)* p, int slopes) {
     int64_t step = im->size[0] * im->size[1] * im->size[2];
     for (int d = 0; d < 3; d++) {
         int64_t const size = im->size[d];
@@ -184,7 +184,7 @@ static void F(locate)(T const* grid, int64_t n, pb_image const* im, F(block)* p)
             F(linear)(x, n, (int32_t)size, (int32_t)step, p->tap[d][0], p->tap[d][1], p->weight[d][0],
                       p->weight[d][1]);
             if (im->order[d]) F(linear_slope)(scale, n, im->order[d], p->weight[d][0], p->weight[d][1]);
-            F(linear_slope)(scale, n, im->order[d] + 1, p->slope[d][0], p->slope[d][1]);
+            if (slopes) F(linear_slope)(scale, n, im->order[d] + 1, p->slope[d][0], p->slope[d][1]);
         } else
             for (int64_t j = 0; j < n; j++) F(other)(x[j], scale[j], j, step, im, p, d);
     }
@@ -215,35 +215,27 @@ static PB_CLONES int F(combine)(F(block) const* p, int64_t n, F(pixels)* to) {
     return k;
 }
 
-/* The weighted pixels of all channels at one place. `taps` is a constant where this is called. */
-PB_INLINE void F(weigh)(T const* PB_RESTRICT x, T* PB_RESTRICT y, pb_image const* im, int64_t plane,
-                        F(pixels) const* PB_RESTRICT p, int64_t o, int taps) {
-    T weight[PB_TAPS];
-    int32_t at[PB_TAPS];
-    for (int k = 0; k < taps; k++) {
-        weight[k] = p->weight[k][o];
-        at[k] = p->at[k][o];
-    }
-    for (int64_t c = 0; c < im->channels; c++) {
-        T total = weight[0] * x[at[0]];
-        for (int k = 1; k < taps; k++) total += weight[k] * x[at[k]];
-        *y = total;
-        x += plane;
-        y += im->count;
+/* The weighted pixels of one channel at n places. `taps` is a constant where this is called. */
+PB_INLINE void F(weigh)(T const* x, T* PB_RESTRICT y, int64_t n, F(pixels) const* p, int taps) {
+    for (int64_t o = 0; o < n; o++) {
+        T total = 0;
+        for (int k = 0; k < taps; k++) {
+            T const term = p->weight[k][o] * x[p->at[k][o]];
+            total += p->inside[k][o] > 0 ? term : 0;
+        }
+        y[o] = total;
     }
 }
 
-/* The same where not all pixels are inside */
-static void F(weigh_some)(T const* x, T* y, pb_image const* im, int64_t plane, F(pixels) const* p, int64_t o,
-                          int taps) {
-    for (int64_t c = 0; c < im->channels; c++) {
-        T total = 0;
-        for (int k = 0; k < taps; k++)
-            if (p->inside[k][o] > 0) total += p->weight[k][o] * x[p->at[k][o]];
-        *y = total;
-        x += plane;
-        y += im->count;
-    }
+static PB_CLONES void F(weighed)(T const* x, T* PB_RESTRICT y, int64_t n, F(pixels) const* p, int taps) {
+    if (taps == 1)
+        F(weigh)(x, y, n, p, 1);
+    else if (taps == 4)
+        F(weigh)(x, y, n, p, 4);
+    else if (taps == 8)
+        F(weigh)(x, y, n, p, 8);
+    else
+        F(weigh)(x, y, n, p, PB_TAPS);
 }
 
 static int F(samples)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
@@ -257,22 +249,10 @@ static int F(samples)(int64_t const* geometry, char** data, int64_t begin, int64
             int64_t const n = im->count - first < PB_PLACES ? im->count - first : PB_PLACES;
             T const* x = (T const*)data[0] + part * im->channels * plane;
             T* y = (T*)data[2] + part * im->channels * im->count + first;
-            F(locate)((T const*)data[1] + (part * im->count + first) * im->dims, n, im, &p);
+            F(locate)((T const*)data[1] + (part * im->count + first) * im->dims, n, im, &p, 0);
             int const taps = F(combine)(&p, n, &all);
-            for (int64_t o = 0; o < n; o++) {
-                T whole = 1;
-                for (int k = 0; k < taps; k++) whole *= all.inside[k][o];
-                if (whole == 0)
-                    F(weigh_some)(x, y + o, im, plane, &all, o, taps);
-                else if (taps == 1)
-                    F(weigh)(x, y + o, im, plane, &all, o, 1);
-                else if (taps == 4)
-                    F(weigh)(x, y + o, im, plane, &all, o, 4);
-                else if (taps == 8)
-                    F(weigh)(x, y + o, im, plane, &all, o, 8);
-                else
-                    F(weigh)(x, y + o, im, plane, &all, o, PB_TAPS);
-            }
+            for (int64_t c = 0; c < im->channels; c++)
+                F(weighed)(x + c * plane, y + c * im->count, n, &all, taps);
         }
     return 0;
 }
@@ -299,7 +279,7 @@ static int F(scatter)(int64_t const* geometry, char** data, int64_t begin, int64
         for (int64_t first = 0; first < im->count; first += PB_PLACES) {
             int64_t const n = im->count - first < PB_PLACES ? im->count - first : PB_PLACES;
             T const* y = (T const*)data[0] + part * im->channels * im->count + first;
-            F(locate)((T const*)data[1] + (part * im->count + first) * im->dims, n, im, &p);
+            F(locate)((T const*)data[1] + (part * im->count + first) * im->dims, n, im, &p, 0);
             int const count = F(combine)(&p, n, &all);
             for (int64_t o = 0; o < n; o++) {
                 int taps = 0;
@@ -354,7 +334,7 @@ static int F(slopes)(int64_t const* geometry, char** data, int64_t begin, int64_
             T const* x = (T const*)data[1] + part * im->channels * plane;
             T const* g = (T const*)data[0] + part * im->channels * im->count + first;
             T sums[3][PB_PLACES] = {{0}}, *out = (T*)data[3] + place;
-            F(locate)((T const*)data[2] + place, n, im, &p);
+            F(locate)((T const*)data[2] + place, n, im, &p, 1);
             int const count = F(combine)(&p, n, &all);
             for (int k = 0; k < count; k++) {
                 int const a = k / (p.taps[1] * p.taps[2]), b = k / p.taps[2] % p.taps[1], c = k % p.taps[2];

@@ -11,6 +11,8 @@
 enum { PB_NOT_FINITE = 1 };
 #define PB_HISTC2(type) pb_histc_##type
 #define PB_HISTC(type) PB_HISTC2(type)
+#define PB_BINS2(type) pb_bins_##type
+#define PB_BINS(type) PB_BINS2(type)
 #endif
 
 #define ROUND(x) LOAD(TO(x))
@@ -58,4 +60,31 @@ static int PB_HISTC(TYPE)(int64_t const* geometry, char** data, int64_t begin, i
 }
 
 #undef ROUND
+
+/* The flat bin of each point among rising edges of each dim, or the number of all bins for a point in none.
+   Bins contain their lower edge, the last one both. The geometry: dims, steps of the points and within one,
+   then {edges, step} of each dim; data: points, the edges of each dim, result. A part is a point. */
+static int PB_BINS(TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+    int64_t const dims = geometry[0], *edges = geometry + 3;
+    int64_t all = 1, d;
+    (void)scratch;
+    for (d = 0; d < dims; d++) all *= edges[2 * d] - 1;
+    for (int64_t part = begin; part < end; part++) {
+        int64_t flat = 0, inside = 1;
+        for (d = 0; d < dims; d++) {
+            REAL const x = LOAD(*(T const*)(data[0] + part * geometry[1] + d * geometry[2]));
+            int64_t const count = edges[2 * d], step = edges[2 * d + 1];
+            REAL const most = LOAD(*(T const*)(data[1 + d] + (count - 1) * step));
+            int64_t low = 0; /* edges up to x */
+            for (int64_t left = count, half; left > 0; left -= half) {
+                half = (left + 1) / 2;
+                low += -(int64_t)(LOAD(*(T const*)(data[1 + d] + (low + half - 1) * step)) <= x) & half;
+            }
+            inside &= (low > 0) & (x <= most);
+            flat = flat * (count - 1) + (low < count ? low - 1 : count - 2);
+        }
+        ((int64_t*)data[1 + dims])[part] = inside ? flat : all;
+    }
+    return 0;
+}
 #include "kinds_end.h"

@@ -14,6 +14,7 @@
 #include "item.h"
 #include "walk.h"
 
+#define PB_FEW_ITEMS 8 /* of a row for which it pays not to call a function */
 #define TILE (SIZE > 8 ? 8 : 64 / SIZE)
 
 static PB_CLONES void SIZED(move_row)(char* to, char const* from, int64_t n, int64_t out, int64_t step) {
@@ -29,6 +30,25 @@ static PB_CLONES void SIZED(move_row)(char* to, char const* from, int64_t n, int
         for (j = 0; j < n; j++) y[j] = x[-j];
     else
         for (j = 0; j < n; j++) *(ITEM*)(to + j * out) = *(ITEM const*)(from + j * step);
+}
+
+/* Many short rows, of n elements that run on in the result. `n` is a constant where this is called. */
+PB_INLINE void SIZED(move_few)(char* to, char const* from, int64_t rows, int64_t out, int64_t by, int64_t n,
+                               int64_t step) {
+    for (int64_t i = 0; i < rows; i++, to += out, from += by)
+        for (int64_t j = 0; j < n; j++) ((ITEM*)to)[j] = *(ITEM const*)(from + j * step);
+}
+
+static void SIZED(move_short)(char* to, char const* from, int64_t rows, int64_t out, int64_t by, int64_t n,
+                              int64_t step) {
+    if (n == 2)
+        SIZED(move_few)(to, from, rows, out, by, 2, step);
+    else if (n == 3)
+        SIZED(move_few)(to, from, rows, out, by, 3, step);
+    else if (n == 4)
+        SIZED(move_few)(to, from, rows, out, by, 4, step);
+    else
+        SIZED(move_few)(to, from, rows, out, by, n, step);
 }
 
 /* Rows of the result that are columns of the source: by tiles, so that each line of memory is read and
@@ -57,6 +77,10 @@ static void SIZED(move_box)(char* to, char const* from, int64_t const* dims, int
     else if (count > 1 && before[1] == SIZE && last[2] == SIZE && last[1] != SIZE)
         do
             SIZED(move_turned)(to, from, before[0], before[2], last[0], last[1]);
+        while (pb_next_box(dims, count - 2, at, &from, &to));
+    else if (count > 1 && last[0] < PB_FEW_ITEMS && last[2] == SIZE)
+        do
+            SIZED(move_short)(to, from, before[0], before[2], before[1], last[0], last[1]);
         while (pb_next_box(dims, count - 2, at, &from, &to));
     else
         do
@@ -91,4 +115,5 @@ static int SIZED(move)(int64_t const* geometry, char** data, int64_t begin, int6
 }
 
 #undef TILE
+#undef PB_FEW_ITEMS
 #include "item_end.h"

@@ -5,8 +5,9 @@ moves.h lists them; the templates, move.h, take_put.h with at.h, and scatter.h, 
 
 from libc.stdint cimport int64_t, uint8_t
 from numpy cimport (
-    import_array, ndarray, npy_intp, NPY_INT64, PyArray_BYTES, PyArray_DATA, PyArray_DIMS, PyArray_EMPTY,
-    PyArray_ITEMSIZE, PyArray_NDIM, PyArray_SIZE, PyArray_Transpose,
+    import_array, ndarray, npy_intp, NPY_BOOL, NPY_INT64, PyArray_BYTES, PyArray_DATA, PyArray_DIMS,
+    PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_SIZE, PyArray_Transpose,
+    PyArray_TYPE, PyArray_ZEROS,
 )
 
 import numpy as np
@@ -79,8 +80,11 @@ def take_true(ndarray a not None, ndarray mask not None):
     return result
 
 
-def places_of_true(ndarray mask not None):
-    """The indices of what is true in a contiguous array of one dim or more: (count, dims), by columns."""
+def places_of_true(ndarray mask not None, npy_intp most=-1):
+    """The indices of what is true in a contiguous array of one dim or more: (count, dims), by columns.
+
+    Of the first `most` if that is not negative.
+    """
     cdef npy_intp[2] shape
     cdef int64_t[64] at
     cdef int nd = PyArray_NDIM(mask), d
@@ -88,6 +92,8 @@ def places_of_true(ndarray mask not None):
     cdef npy_intp size = PyArray_SIZE(mask), n = dims[nd - 1]
     cdef uint8_t* p = <uint8_t*>PyArray_DATA(mask)
     cdef int64_t count = pb_true(p, size), k = 0
+    if most >= 0:
+        count = min(count, most)
     shape[0], shape[1] = nd, count
     cdef ndarray result = PyArray_EMPTY(2, shape, NPY_INT64, 0)
     cdef int64_t* to = <int64_t*>PyArray_DATA(result)
@@ -102,3 +108,58 @@ def places_of_true(ndarray mask not None):
                 break
             at[d] = 0
     return PyArray_Transpose(result, NULL)
+
+
+def packed_rows(ndarray lengths not None, npy_intp times):
+    """The rows that sequences of falling lengths have in padded ones (times, sequences), time after time,
+    and how many at each time.
+
+    None for lengths that are no contiguous int64, not positive or not falling.
+    """
+    cdef npy_intp n = PyArray_SIZE(lengths), total = 0, t, i, k = 0, live = n
+    cdef int64_t* p = <int64_t*>PyArray_DATA(lengths)
+    if PyArray_TYPE(lengths) != NPY_INT64 or not PyArray_IS_C_CONTIGUOUS(lengths) or n == 0 or p[n - 1] <= 0:
+        return None
+    for i in range(n):
+        if i and p[i] > p[i - 1]:
+            return None
+        total += min(p[i], times)
+    times = min(times, p[0])
+    cdef ndarray rows = PyArray_EMPTY(1, &total, NPY_INT64, 0), sizes = PyArray_EMPTY(1, &times, NPY_INT64, 0)
+    cdef int64_t* row = <int64_t*>PyArray_DATA(rows)
+    for t in range(times):
+        while p[live - 1] <= t:
+            live -= 1
+        (<int64_t*>PyArray_DATA(sizes))[t] = live
+        for i in range(live):
+            row[k] = t * n + i
+            k += 1
+    return rows, sizes
+
+
+def padded_rows(ndarray sizes not None, npy_intp times):
+    """Of packed sequences with so many rows at each time: the row that stands at each place of padded ones
+    (times, sequences), the first where none does; whether one does; the lengths.
+
+    None for sizes that are no contiguous int64, or do not fall.
+    """
+    cdef npy_intp n, t, i, at, k = 0
+    cdef npy_intp[2] shape
+    cdef int64_t* p = <int64_t*>PyArray_DATA(sizes)
+    if PyArray_TYPE(sizes) != NPY_INT64 or not PyArray_IS_C_CONTIGUOUS(sizes) or PyArray_SIZE(sizes) == 0:
+        return None
+    for t in range(PyArray_SIZE(sizes)):
+        if p[t] < 0 or t and p[t] > p[t - 1]:
+            return None
+    n = p[0]
+    shape[0], shape[1] = max(times, PyArray_SIZE(sizes)), n
+    cdef ndarray rows = PyArray_ZEROS(2, shape, NPY_INT64, 0), kept = PyArray_ZEROS(2, shape, NPY_BOOL, 0)
+    cdef ndarray lengths = PyArray_ZEROS(1, &n, NPY_INT64, 0)
+    for t in range(PyArray_SIZE(sizes)):
+        for i in range(p[t]):
+            at = t * n + i
+            (<int64_t*>PyArray_DATA(rows))[at] = k
+            (<uint8_t*>PyArray_DATA(kept))[at] = 1
+            (<int64_t*>PyArray_DATA(lengths))[i] = t + 1
+            k += 1
+    return rows, kept, lengths

@@ -80,9 +80,8 @@ PB_INLINE KEY ORDER(key)(T const* x) {
     BITS bits;
     BITS const sign = (BITS)1 << (8 * sizeof bits - 1);
     memcpy(&bits, x, sizeof bits);
-    if (IS_NAN(LOAD(*x))) return (KEY)(BITS)-1;
-    if (bits == sign) return sign;
-    return (KEY)(BITS)(bits & sign ? ~bits : bits | sign);
+    BITS const turned = bits & sign ? (BITS)~bits : (BITS)(bits | sign), known = bits == sign ? sign : turned;
+    return IS_NAN(LOAD(*x)) ? (KEY)(BITS)-1 : (KEY)known;
 #elif KIND == BOOL || KIND == UINT8
     return *x;
 #else
@@ -100,9 +99,14 @@ PB_INLINE E ORDER(entry)(KEY key, int64_t place) {
 }
 
 /* The entries of a row, largest first if `turned`; how many are numbers. */
-static int64_t ORDER(load)(E* e, char const* p, int64_t n, int64_t step, int turned) {
+static PB_CLONES int64_t ORDER(load)(E* PB_RESTRICT e, char const* p, int64_t n, int64_t step, int turned) {
     KEY const turn = turned ? (KEY)-1 : 0;
     int64_t numbers = n;
+    if (step == sizeof(T)) {
+        for (int64_t i = 0; i < n; i++) e[i] = ORDER(entry)(ORDER(key)((T const*)p + i) ^ turn, i);
+        for (int64_t i = 0; i < n; i++) numbers -= IS_NAN(LOAD(((T const*)p)[i]));
+        return numbers;
+    }
     for (int64_t i = 0; i < n; i++) {
         T const* x = (T const*)(p + i * step);
         e[i] = ORDER(entry)(ORDER(key)(x) ^ turn, i);
@@ -166,11 +170,15 @@ static int ORDER(rank)(int64_t const* geometry, char** data, int64_t begin, int6
     for (int64_t part = begin; part < end; part++) {
         int64_t to;
         char const* p = pb_row_of(geometry, data[0], part, &to);
-        int64_t const numbers = ORDER(load)(e, p, n, step, 0);
         int64_t rank = geometry[6];
-        if (rule == PB_MEDIAN) rank = numbers < n ? numbers : (n - 1) / 2;
-        if (rule == PB_NANMEDIAN) rank = numbers ? (numbers - 1) / 2 : 0;
-        EN(select)(e, rank, n);
+        if (rule == PB_RANK && rank < PB_FEW && rank < n / 8)
+            ORDER(few)(e, p, n, step, 0, rank + 1);
+        else {
+            int64_t const numbers = ORDER(load)(e, p, n, step, 0);
+            if (rule == PB_MEDIAN) rank = numbers < n ? numbers : (n - 1) / 2;
+            if (rule == PB_NANMEDIAN) rank = numbers ? (numbers - 1) / 2 : 0;
+            EN(select)(e, rank, n);
+        }
         if (geometry[3]) ((int64_t*)data[geometry[3]])[to] = PLACE(e[rank]);
         if (geometry[2]) ((T*)data[geometry[2]])[to] = *(T const*)(p + PLACE(e[rank]) * step);
     }
@@ -259,6 +267,13 @@ static void ORDER(told)(char const* p, int64_t n, E const* e, char* values, int6
    and how many elements are each, the last two unless NULL; how many there are. */
 static int64_t ORDER(neighbours)(T const* x, int64_t n, T* values, int64_t* inverse, int64_t* counts) {
     int64_t found = 0, first = 0;
+    if (!inverse && !counts) { /* without a branch: each one is written, and stays if it differs */
+        for (int64_t i = 0; i < n; i++) {
+            values[found] = x[i];
+            found += !i || LOAD(x[i]) != LOAD(x[i - 1]);
+        }
+        return found;
+    }
     for (int64_t i = 0; i < n; i++) {
         if (!i || LOAD(x[i]) != LOAD(x[i - 1])) {
             if (counts && found) counts[found - 1] = i - first;

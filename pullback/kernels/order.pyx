@@ -4,7 +4,7 @@ histograms.
 The templates are order.h, on top of entries.h, and histogram.h.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 from libc.stdlib cimport free, malloc
 from numpy cimport (
     import_array, ndarray, npy_intp, NPY_INT64, PyArray_DATA, PyArray_EMPTY, PyArray_SIZE,
@@ -14,6 +14,9 @@ from numpy cimport (
 import numpy as np
 
 import_array()
+
+cdef enum:
+    MOST_HOT = 1 << 30   # elements of a result: larger ones are left to NumPy
 
 cdef extern from *:
     """
@@ -28,7 +31,7 @@ cdef extern from *:
     #define FLOATS(op) RUN(op, float16) RUN(op, bfloat16) RUN(op, float32) RUN(op, float64)
     #define EACH(op)                                                                                \\
         FLOATS(op) RUN(op, bool_) RUN(op, uint8) RUN(op, int8) RUN(op, int16) RUN(op, int32) RUN(op, int64)
-    static pb_named const pb_runs[] = {EACH(order) EACH(rank) EACH(mode) EACH(search) FLOATS(histc)};
+    static pb_named const pb_runs[] = {EACH(order) EACH(rank) EACH(mode) EACH(search) FLOATS(histc) FLOATS(bins)};
 
     typedef int64_t (*pb_distinct)(char const*, int64_t, void*);
     typedef void (*pb_told)(char const*, int64_t, void const*, char*, int64_t*, int64_t*);
@@ -99,10 +102,32 @@ def neighbours(ndarray a not None, int type, bint inverse, bint counts):
     return values, which, lengths
 
 
+def hot(ndarray a not None):
+    """Ones at the places in a contiguous array of int64, each in a row of zeros, up to the largest one.
+
+    None if one is negative, or too large, or there are none.
+    """
+    cdef npy_intp n = PyArray_SIZE(a), i
+    cdef npy_intp[2] shape
+    cdef int64_t* p = <int64_t*>PyArray_DATA(a)
+    cdef int64_t most = -1, smallest = 0
+    for i in range(n):
+        most = max(most, p[i])
+        smallest = min(smallest, p[i])
+    if smallest < 0 or most < 0 or most > MOST_HOT // n:
+        return None
+    shape[0], shape[1] = n, most + 1
+    cdef ndarray result = PyArray_ZEROS(2, shape, NPY_INT64, 0)
+    cdef int64_t* to = <int64_t*>PyArray_DATA(result)
+    for i in range(n):
+        to[i * shape[1] + p[i]] = 1
+    return result
+
+
 def counted(ndarray a not None, npy_intp least):
     """How often each number occurs in a contiguous array of int64, for `least` numbers or more.
 
-    None if one is negative.
+    None if one is negative, or too large.
     """
     cdef npy_intp n = PyArray_SIZE(a), i, count = least
     cdef int64_t* p = <int64_t*>PyArray_DATA(a)
@@ -110,7 +135,7 @@ def counted(ndarray a not None, npy_intp least):
     for i in range(n):
         most = max(most, p[i])
         smallest = min(smallest, p[i])
-    if smallest < 0:
+    if smallest < 0 or most == INT64_MAX:
         return None
     count = max(count, most + 1)
     cdef ndarray counts = PyArray_ZEROS(1, &count, NPY_INT64, 0)

@@ -27,6 +27,16 @@
 #define NAME sum
 #define DONE(a, n) TO(a)
 #include "floats.h"
+#undef NAME
+#undef STEP
+
+#define NAME nansum
+#define STEP(a, x) ((a) + (IS_NAN(x) ? 0 : (x)))
+#include "floats.h"
+#undef NAME
+#undef STEP
+#define NAME sum
+#define STEP SUM_OF
 #undef A
 #undef R
 #undef DONE

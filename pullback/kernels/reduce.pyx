@@ -14,6 +14,7 @@ cdef extern from *:
     #define BOTH(M, op) FLOATS(M, op) WHOLE(M, op)
     static pb_named const pb_runs[] = {
         BOTH(RUN, sum) BOTH(RUN, prod) BOTH(RUN, count_nonzero) FLOATS(RUN, mean)
+        FLOATS(RUN, nansum)
         BOTH(RUN, amax) BOTH(RUN, amin) BOTH(PICK, amax) BOTH(PICK, amin) BOTH(RUN, any) BOTH(RUN, all)
         FLOATS(RUN, var) FLOATS(RUN, std) FLOATS(RUN, logsumexp)
         FLOATS(RUN, norm0) FLOATS(RUN, norm1) FLOATS(RUN, norm2) FLOATS(RUN, norm_inf)

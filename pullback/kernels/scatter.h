@@ -103,6 +103,8 @@ static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end
         int64_t const out = count ? last[2] : 0, step = count ? last[1] : 0;
         if (at->begins < 0)
             for (j = 0; j < n; j++) y[j * out] = 0;
+        else if (out == 1 && step == sizeof(REAL) && sizeof(REAL) == sizeof(T))
+            memcpy(y, from, n * sizeof(T));
         else if (out == 1 && step == sizeof(T))
             for (j = 0; j < n; j++) y[j] = LOAD(((T const*)from)[j]);
         else

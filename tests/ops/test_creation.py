@@ -79,6 +79,70 @@ def test_other_makers():
         plain_and_general(lambda args=args, **options: torch.randint(*args, **options))
     for args in ((0, 1, 5), (-1, 1.5, 8), (3, -7, 1), (0, 1, 0), (0, 1, -1), (2, 2, 3)):
         plain_and_general(lambda args=args, **options: torch.linspace(*args, **options))
+        plain_and_general(lambda args=args, **options: torch.logspace(*args, **options))
+    for number in NUMBERS:
+        plain_and_general(lambda number=number, **options: torch.scalar_tensor(number, **options))
+    for bounds in RANGES:
+        plain_and_general(lambda bounds=bounds, **options: torch.range(*bounds, **options))
+
+
+STRIDES = [((2, 3), (1, 2)), ((2, 3), (3, 1)), ((3,), (0,)), ((), ()), ((0, 2), (2, 1)), ((2,), (1, 1)),
+           ((2,), (-1,)), ((-1,), (1,)), ((2,), (2**62,))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "stride"), STRIDES, ids=str)
+def test_with_strides(size, stride):
+    """Elements are not set: they are filled before they are looked at."""
+    x = torch.ones(1, dtype=torch.float64)
+    plain_and_general(lambda **options: torch.empty_strided(size, stride, **options).detach().zero_())
+    plain_and_general(lambda **options: x.new_empty_strided(size, stride, **options).detach().zero_())
+
+
+def test_a_copy_that_is_filled():
+    x = torch.ones(2, 3, requires_grad=True)
+    torch.fill(x, 2).sum().backward()
+    assert x.grad.tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert torch.fill(x.detach().t(), 2).tolist() == [[2, 2], [2, 2], [2, 2]]
+    assert torch.fill(torch.ones(2, dtype=torch.int64), 3).dtype is torch.int64
+    y = torch.ones(300)[::3]
+    y.fill_(2)
+    assert y.sum() == 200
+    z = torch.zeros(5, 7)[:, 2:5].fill_(1.5)
+    assert z._base.sum() == 1.5 * 15
+
+
+class Marked(torch.Tensor):
+    """Says of itself what is asked for."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        return function.__name__
+
+
+QUESTIONS = ["is_floating_point", "is_complex", "is_signed", "numel", "is_contiguous"]
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_questions_are_asked_of_subclasses(name):
+    x = torch.ones(2, 3)
+    expected = {"is_floating_point": True, "is_signed": True, "numel": 6, "is_contiguous": True}
+    for call in (getattr(torch, name, None), getattr(torch.Tensor, name)):
+        if call is not None:
+            assert call(x) == expected.get(name, False)
+            assert call(x.as_subclass(Marked)) == name
+
+
+def test_what_equals_what():
+    x = torch.tensor([0.0, 1.0, float("nan")])
+    assert torch.equal(x[:2], torch.tensor([-0.0, 1.0])) and not torch.equal(x, x)
+    assert not torch.equal(x[:2], x[1:]) and not torch.equal(x[:2], x[:1])
+    long = torch.arange(1000.0)
+    other = long.clone()
+    assert torch.equal(long, other) and torch.equal(long.t(), other)
+    other[999] = 0
+    assert not torch.equal(long, other)
+    assert torch.equal(torch.ones(2, 3).t(), torch.ones(3, 2)) and torch.equal(torch.ones(0), torch.ones(0))
+    assert torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
 
 
 def test_numbers_in_lists():

@@ -407,3 +407,20 @@ def test_numpy_names_of_keywords():
     assert x.sum(axis=0, keepdims=True).shape == (1, 3)
     assert x.amax(axis=1).shape == (2,)
     assert torch.std(x, axis=1, keepdim=True).shape == (2, 1)
+
+
+def test_integrals_by_trapezoids_of_what_is_infinite():
+    """All points are summed, and half of the ends is taken away."""
+    inf = float("inf")
+    assert torch.trapezoid(torch.tensor([1.0, inf, 2.0])) == inf
+    assert torch.trapezoid(torch.tensor([inf, 1.0, 2.0])).isnan()
+    assert torch.trapezoid(torch.tensor([[1.0, 2.0], [3.0, 5.0]]), dx=0.5, dim=0).tolist() == [1, 1.75]
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_sums_over_short_rows(n):
+    x = torch.arange(40.0 * n).reshape(4, 10, n) ** 2
+    for dims in (-1, (1, 2)):
+        expected = x.numpy().astype("float64").sum(dims)
+        assert abs(x.sum(dims).numpy() - expected).max() <= 1e-6 * expected.max()
+    assert (x.amax(-1) == x[..., -1]).all() and (x.mean(-1) >= x[..., 0]).all()

@@ -132,9 +132,8 @@ def _to_laplace(p: Normal, q: Laplace) -> Tensor:
     return (2 * q.scale).log() + p.scale * distance / q.scale
 
 
-@register_kl(Bernoulli, Poisson)
-def _bernoulli_poisson(p: Bernoulli, q: Poisson) -> Tensor:
-    return q.rate - p.probs * q.rate.log() - p.entropy()
+def _to_poisson(p: Bernoulli, q: Poisson) -> Tensor:
+    return q.rate - p.probs * q.rate.log()
 
 
 def _ends(support: Any) -> tuple[Any, Any]:
@@ -170,6 +169,7 @@ _enter(_to_uniform, Uniform, Beta, ContinuousBernoulli)
 _enter(_to_beta, Beta, Uniform)
 _enter(_to_pareto, Pareto, Uniform)
 _enter(_to_laplace, Laplace, Normal)
+_enter(_to_poisson, Poisson, Bernoulli)
 
 for _p, _qs in {
     (Beta, ContinuousBernoulli): (Pareto,),

@@ -13,8 +13,8 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array
 from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import contiguous_format, from_numpy_dtype, promote_types
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import from_numpy_dtype, promote_types
 from pullback.core.op import function, op
 from pullback.core.settings import warn
 from pullback.core.types import Array, Arrays, Size
@@ -426,4 +426,8 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     shapes = [(1,) * (ndim - t.ndim) + tuple(t.shape) for t in (input, other)]
     a = ops.reshape(input, [n for pair in zip(shapes[0], (1,) * ndim, strict=True) for n in pair])
     b = ops.reshape(other, [n for pair in zip((1,) * ndim, shapes[1], strict=True) for n in pair])
+    if ndim > 1:  # rows of both in full, so that they are multiplied in long runs
+        row = shapes[0][-1], shapes[1][-1]
+        a = ops.clone(ops.expand(a, (*a.shape[:-2], *row)), contiguous_format)
+        b = ops.clone(ops.expand(b, (*b.shape[:-2], *row)), contiguous_format)
     return ops.unsafe_view(a * b, tuple(n * m for n, m in zip(*shapes, strict=True)), out=out)

@@ -24,6 +24,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import SURFACE, function, op
 from pullback.core.strides import (
+    contiguous_strides,
     format_of,
     has_format,
     is_dense,
@@ -35,7 +36,15 @@ from pullback.core.strides import (
 from pullback.core.types import Array
 from pullback.ops.shared.batches import has_samples
 from pullback.ops.shared.dims import one_or_many
-from pullback.ops.shared.pieces import Pieces, assembled, outline_of, plan_by, plan_scatter
+from pullback.ops.shared.pieces import (
+    Pieces,
+    assembled,
+    outline_of,
+    part_of,
+    pieces_plan,
+    plan_by,
+    plan_scatter,
+)
 
 # ---------------------------------------------------------------------------------- as_strided
 
@@ -148,9 +157,16 @@ def strided_put(
     return whole.copy(order="K") if counts is None else (whole / counts).astype(self.dtype)
 
 
-@strided_put.meta
-def _strided_put_shape(self: Array, shape: Any, strides: Any, size: Any, stride: Any, offset: int) -> Array:
-    return meta_array(shape, self.dtype)
+@strided_put.prepare
+def _plan_strided_put(self: Spec, shape: Any, strides: Any, size: Any, stride: Any, offset: int) -> Plan:
+    result = Spec(self.dtype, tuple(shape))
+    low, high = _ends([(size, stride, offset)])
+    inside = low >= 0 and high < result.size and _disjoint(size, stride)
+    if not inside or tuple(strides) != contiguous_strides(shape) or self.shape != tuple(size):
+        return Plan(result)
+    steps = [step * self.itemsize for step in stride]
+    part = result.seen(size, steps, offset * self.itemsize)
+    return pieces_plan(result, Pieces(result.shape, [(lambda _: part_of(part), outline_of(self, 0))], 0))
 
 
 @op(places="", moves=True, linear=True)

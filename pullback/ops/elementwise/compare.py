@@ -12,6 +12,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, result_type
+from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import bool_, uint8
 from pullback.core.meta import meta_broadcast
@@ -19,6 +20,7 @@ from pullback.core.op import elementwise, function, op
 from pullback.core.types import Array, Number
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared import series
+from pullback.ops.shared.pieces import Pieces, pieces_plan
 from pullback.ops.shared.refusals import no_complex, unimplemented
 from pullback.ops.shared.zero_times_infinity import example, flat
 
@@ -134,20 +136,24 @@ isfinite = _test(
 )
 isposinf = _test(
     "isposinf",
-    lambda self: self == np.inf,
+    lambda self: np.zeros(self.shape, bool),
     "Whether each element is positive infinity. RuntimeError for complex tensors.",
     f"torch.isposinf({_SPECIAL})",
     "tensor([False,  True, False])",
+    loop="pullback.kernels.mixed:isposinf",
+    loops_for="f",
     casts_out=False,
     allowed="bif",
     refuse=no_complex("isposinf does not support complex inputs."),
 )
 isneginf = _test(
     "isneginf",
-    lambda self: self == -np.inf,
+    lambda self: np.zeros(self.shape, bool),
     "Whether each element is negative infinity. RuntimeError for complex tensors.",
     f"torch.isneginf({_SPECIAL})",
     "tensor([False, False, False])",
+    loop="pullback.kernels.mixed:isneginf",
+    loops_for="f",
     casts_out=False,
     allowed="bif",
     refuse=no_complex("isneginf does not support complex inputs."),
@@ -159,6 +165,12 @@ isreal = _test(
     "torch.isreal(torch.tensor([1j, 1 + 0j]))",
     "tensor([False,  True])",
 )
+
+
+@isreal.prepare
+def _plan_isreal(self: Spec) -> Plan:
+    result = Spec(bool_, self.shape)
+    return Plan(result) if self.dtype.is_complex else pieces_plan(result, Pieces(self.shape, (), True))
 
 
 # --------------------------------------------------------------------------------------- closeness

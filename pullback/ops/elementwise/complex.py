@@ -7,14 +7,10 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Tensor, conj
+from pullback.core._plans import Plan, Spec
 from pullback.core.op import elementwise, function
-
-
-def _complex_kernel(real: Any, imag: Any) -> Any:
-    kind = np.complex128 if real.dtype == np.float64 else np.complex64
-    made = np.empty(np.broadcast_shapes(real.shape, imag.shape), kind)
-    made.real, made.imag = real, imag
-    return made
+from pullback.kernels.mixed import complex as of_parts
+from pullback.ops.shared.chains import Chain, Place, labels_of, operand, packed
 
 
 def _check_out(part: Tensor, out: Any) -> None:
@@ -55,7 +51,7 @@ def _check_parts(name: str, first: tuple[str, Any], second: tuple[str, Any]) -> 
 
 _complex = elementwise(
     "complex",
-    kernel=_complex_kernel,
+    "pullback.kernels.mixed:complex",
     inputs=("real", "imag"),
     kinds="TT",
     places="",
@@ -82,7 +78,7 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 _polar = elementwise(
     "polar",
-    kernel=lambda abs, angle: _complex_kernel(abs * np.cos(angle), abs * np.sin(angle)),
+    kernel=lambda abs, angle: of_parts(abs * np.cos(angle), abs * np.sin(angle)),
     inputs=("abs", "angle"),
     kinds="TT",
     places="",
@@ -93,6 +89,20 @@ _polar = elementwise(
     },
     doc="`abs * exp(i * angle)`, broadcast.",
 )
+
+
+@_polar.prepare
+def _plan_polar(abs: Spec, angle: Spec) -> Plan:
+    shape, item = np.broadcast_shapes(abs.shape, angle.shape), abs.itemsize
+    result = Spec(abs.dtype.to_complex(), shape)
+    chain = Chain(2, result)
+    size, turn = [operand(Place(i), x, labels_of(x, shape)) for i, x in enumerate((abs, angle))]
+    room = chain.room(angle.dtype, turn.sizes)
+    part = Spec(abs.dtype, shape, packed(shape, 2 * item))
+    for ufunc, offset in ((np.cos, 0), (np.sin, item)):
+        chain.pointwise(ufunc, turn, room)
+        chain.pointwise(np.multiply, size, room, operand(Place(2, offset), part, range(len(shape))))
+    return chain.plan()
 
 
 @function(places="t")

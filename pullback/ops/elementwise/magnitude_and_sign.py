@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 
 from pullback import ops, return_types
 from pullback.core._engine import IN_PLACE, Op, Tensor, conjugate_view, turned
-from pullback.core.dtypes import bool_, finfo, from_numpy_dtype
+from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import bool_, finfo, float32, float64, from_numpy_dtype, int32
+from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_like
 from pullback.core.op import elementwise, function, op
 from pullback.core.types import Array
+from pullback.kernels.steps import POINTWISE, matrix_loop
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared import series
+from pullback.ops.shared.chains import Chain, Place, Step, operand
 from pullback.ops.shared.refusals import no_complex, unimplemented, without_derivative
 from pullback.ops.shared.zero_times_infinity import example, flat, times
 
@@ -190,18 +195,11 @@ def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Te
 # -------------------------------------------------------------------------- mantissa and exponent
 
 
-def _ldexp_kernel(self: Any, other: Any) -> Any:
-    """Whole exponents move the point, so that 2**other itself may overflow."""
-    whole = other.astype(np.int32) if self.dtype.kind == "f" else other
-    if self.dtype.kind == "f" and (whole == other).all():
-        return np.ldexp(self, whole)
-    return self * np.exp2(other)
-
-
 ldexp: Op = elementwise(
     "ldexp",
+    "pullback.kernels.mixed:ldexp",
     casts_out=False,
-    kernel=_ldexp_kernel,
+    kernel=lambda self, other: self * np.exp2(other),  # of complex numbers
     inputs=TWO,
     kinds="TT",
     promote="float",
@@ -210,7 +208,8 @@ ldexp: Op = elementwise(
         "other": lambda g, result: times(g, ops.conj(result) * math.log(2)),
     },
     doc=example(
-        "`self * 2**other`, broadcast; integers as floats.",
+        "`self * 2**other`, broadcast; integers as floats. Whole exponents move the point, so that 2**other "
+        "itself may overflow.",
         "torch.ldexp(torch.tensor([1.0, 3.0]), torch.tensor([2]))",
         "tensor([ 4., 12.])",
     ),
@@ -235,6 +234,20 @@ def _check_float(self: Array) -> None:
 def _frexp_shapes(self: Array) -> tuple[Array, Array]:
     _check_float(self)
     return meta_like(self), meta_like(self, np.int32)
+
+
+@_frexp.prepare
+def _plan_frexp(self: Spec) -> Plan:
+    if self.dtype not in (float32, float64) or not self.contiguous:
+        return Plan(())
+    results = Spec(self.dtype, self.shape), Spec(int32, self.shape)
+    chain, size = Chain(1, results), self.size
+    places = chain.result(0), chain.result(1)
+    chain.zero(operand(places[1], results[1], range(self.ndim)))  # that of infinity and NaN is left as it is
+    loop = matrix_loop(np.frexp, np.dtype(self.dtype.numpy).num)
+    dims = (size, self.itemsize, self.itemsize, int32.itemsize)
+    chain.add(Step(POINTWISE, (*loop, 3, 1, *dims)), Place(0), *places)
+    return chain.plan()
 
 
 _frexp.vjp(self=lambda g0, result1: ldexp(g0, -result1))
@@ -398,6 +411,13 @@ _nan_to_num = elementwise(
 )
 
 
+@functools.cache
+def _limits(kind: Dtype) -> tuple[float, float]:
+    """The least and the largest finite number of a dtype."""
+    limits = finfo(kind)
+    return limits.min, limits.max
+
+
 @function(places="tmif")
 def nan_to_num(
     input: Tensor,
@@ -415,7 +435,7 @@ def nan_to_num(
     """
     if not (input.dtype.is_floating_point or input.dtype.is_complex):
         return _nan_to_num(input, False, False, False, out=out)
-    limits = finfo(input.dtype)
-    posinf = limits.max if posinf is None else posinf
-    neginf = limits.min if neginf is None else neginf
+    low, high = _limits(input.dtype)
+    posinf = high if posinf is None else posinf
+    neginf = low if neginf is None else neginf
     return _nan_to_num(input, nan or 0, posinf, neginf, out=out)

@@ -18,8 +18,7 @@ from pullback import ops, return_types
 from pullback.core._engine import Op, Tensor, write_out
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import C_NAMES, type_name
-from pullback.core.dtypes import contiguous_format, float64
-from pullback.core.meta import meta_array
+from pullback.core.dtypes import contiguous_format, float64, int64
 from pullback.core.op import op
 from pullback.core.types import Array, Arrays
 from pullback.kernels.order import RUNS, counted
@@ -49,9 +48,14 @@ def _bin_of_point(self: Array, edges: Arrays) -> Array:
     return np.where(inside, flat_bin, math.prod(len(edge) - 1 for edge in edges))
 
 
-@_bin_of_point.meta
-def _bin_of_point_shape(self: Array, edges: Any) -> Array:
-    return meta_array(self.shape[:1], np.dtype(np.int64))
+@_bin_of_point.prepare
+def _plan_bin_of_point(self: Spec, edges: list[Spec]) -> Plan:
+    result = Spec(int64, self.shape[:1])
+    if any(edge.dtype is not self.dtype or not edge.size for edge in edges):
+        return Plan(result)
+    flat = [n for edge in edges for n in (edge.size, *steps_of(edge))]
+    geometry = (len(edges), *steps_of(self), *flat)
+    return Plan(result, RUNS["bins"].get(self.dtype.name), geometry, self.shape[0])
 
 
 @_bin_of_point.batch
@@ -86,8 +90,8 @@ def _limits(points: Tensor, range: Sequence[float] | None) -> list[tuple[float, 
             )
         ends = list(zip(range[::2], range[1::2], strict=True))
     elif points.shape[0]:
-        a = points.detach()._array
-        ends = list(zip(a.min(0).tolist(), a.max(0).tolist(), strict=True))
+        low, high = ops.aminmax(points.detach(), dim=0)
+        ends = list(zip(low.tolist(), high.tolist(), strict=True))
     else:
         ends = [(0.0, 1.0)] * dims
     for k, (low, high) in enumerate(ends):
@@ -314,14 +318,14 @@ def bincount(self: Array, weights: Array | None = None, minlength: int = 0) -> A
     """
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
-    if self.dtype.kind not in "iu":
-        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{type_name(self)}'")
-    if self.size and self.max() == _LARGEST:  # one more is no number: NumPy would write past its memory
-        raise RuntimeError(f"maximum value of input overflowed, it should be < {_LARGEST} but got {_LARGEST}")
     if self.ndim == 1 and weights is None and self.dtype == np.int64:
         counts = counted(compact(self), minlength)
         if counts is not None:
             return counts
+    if self.dtype.kind not in "iu":
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{type_name(self)}'")
+    if self.size and self.max() == _LARGEST:  # one more is no number: NumPy would write past its memory
+        raise RuntimeError(f"maximum value of input overflowed, it should be < {_LARGEST} but got {_LARGEST}")
     if self.ndim != 1 or (self.size and self.min() < 0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:

@@ -252,9 +252,10 @@ def masked_scatter_(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 @op(name="nonzero_static", places="", nondiff=True)
 def _nonzero_static(self: Array, size: int, fill_value: int) -> Any:
     _check_static_size(size)
-    indices = np.argwhere(self)[:size]
     result = np.full((size, self.ndim), fill_value, np.int64)
-    result[: len(indices)] = indices
+    if self.ndim:
+        indices = places_of_true(compact(self.astype(bool, copy=False)), size)
+        result[: len(indices)] = indices
     return result
 
 
@@ -308,7 +309,7 @@ def nonzero_places(self: Array) -> Array:
     """The indices of elements that are not zero, a row each."""
     if not self.ndim:
         return np.empty((int(self != 0), 0), np.int64)
-    return places_of_true(compact(self if self.dtype == bool else self != 0))
+    return places_of_true(compact(self.astype(bool, copy=False)))
 
 
 @function()

@@ -150,7 +150,15 @@ def _isin(
     assume_unique: bool = False,
     invert: bool = False,
 ) -> Array:
-    return np.asarray(np.isin(self, other, assume_unique, invert))
+    x, others = np.asarray(self), np.asarray(other)
+    if x.size * others.size > _FEW_PAIRS:
+        return np.asarray(np.isin(x, others, assume_unique, invert))
+    found = np.logical_or.reduce(x[..., None] == others.reshape(-1), -1)
+    return np.asarray(~found if invert else found)
+
+
+_FEW_PAIRS = 1 << 14
+"""Pairs of elements up to which each is compared with each."""
 
 
 @_isin.meta

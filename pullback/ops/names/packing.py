@@ -6,43 +6,34 @@ Both directions are one pick of rows, so gradients and transforms follow from `i
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from pullback import ops
 from pullback.core._engine import Tensor, from_array
 from pullback.core.dtypes import int64
 from pullback.core.op import function
+from pullback.kernels.moves import packed_rows, padded_rows
+from pullback.ops.shared.flat_indices import compact
 
 
-def _check_lengths(lengths: Tensor, batch: int) -> None:
-    """Refuses lengths that are not one for each sequence, positive and in falling order."""
+def _wrong_lengths(lengths: Tensor, batch: int) -> RuntimeError:
+    """The error for lengths that are not one for each sequence, positive and in falling order."""
     if lengths.dtype is not int64 or lengths.ndim != 1:
-        raise RuntimeError(
+        return RuntimeError(
             f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.ndim}D cpu "
             f"{lengths.dtype.type_name} tensor"
         )
     if len(lengths) != batch:
-        raise RuntimeError(
+        return RuntimeError(
             f"Expected `len(lengths)` to be equal to batch_size, but got {len(lengths)} (batch_size={batch})"
         )
-    listed = lengths.tolist()
-    if listed[-1] <= 0:
-        raise RuntimeError(
+    if lengths.tolist()[-1] <= 0:
+        return RuntimeError(
             "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0"
         )
-    if listed != sorted(listed, reverse=True):
-        raise RuntimeError(
-            "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can "
-            "pass `enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this "
-            "requirement if you do not need ONNX exportability."
-        )
-
-
-def _kept(lengths: Any, times: int) -> Any:
-    """Whether at a time a sequence still lasts: (times, sequences)."""
-    return np.arange(times)[:, None] < lengths
+    return RuntimeError(
+        "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can "
+        "pass `enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this "
+        "requirement if you do not need ONNX exportability."
+    )
 
 
 @function(name="_pack_padded_sequence", places="t")
@@ -55,11 +46,12 @@ def pack_padded(input: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tens
     times, batch = padded.shape[:2]
     if not padded.numel():
         raise RuntimeError("Cannot pack empty tensors.")
-    _check_lengths(lengths, batch)
-    kept = _kept(lengths._array, min(int(lengths._array.max()), times))
+    found = packed_rows(compact(lengths._array), times) if lengths.shape == (batch,) else None
+    if found is None:
+        raise _wrong_lengths(lengths, batch)
+    rows, sizes = found
     flat = ops.reshape(padded, (times * batch, *padded.shape[2:]))
-    rows = from_array(np.flatnonzero(kept))
-    return ops.index_select(flat, 0, rows), from_array(kept.sum(1))
+    return ops.index_select(flat, 0, from_array(rows)), from_array(sizes)
 
 
 @function(name="_pad_packed_sequence", places="t")
@@ -70,18 +62,22 @@ def pad_packed(
 
     RuntimeError if `total_length`, where it is positive, is less than the longest sequence.
     """
-    sizes = batch_sizes._array
-    times, batch = len(sizes), int(sizes[0])
+    times = len(batch_sizes)
     if 0 < total_length < times:
         raise RuntimeError(
             "Expected total_length to be at least the length of the longest sequence in input, but got "
             f"total_length={total_length} and max sequence length being {times}"
         )
-    kept = np.zeros((max(times, total_length), batch), bool)
-    kept[:times] = np.arange(batch) < sizes[:, None]
-    rows = np.where(kept, np.cumsum(kept).reshape(kept.shape) - 1, 0)
+    found = padded_rows(compact(batch_sizes._array), total_length)
+    if found is None:
+        raise RuntimeError(
+            "'batch_sizes' should be a 1D CPU int64 tensor in falling order, but got "
+            f"{batch_sizes.ndim}D cpu {batch_sizes.dtype.type_name} tensor"
+        )
+    rows, kept, lengths = found
     result = ops.index_select(data, 0, from_array(rows.reshape(-1)))
     result = ops.reshape(result, (*kept.shape, *data.shape[1:]))
-    mask = from_array(kept.reshape(kept.shape + (1,) * (data.ndim - 1)))
-    result = ops.where(mask, result, padding_value).to(data.dtype)
-    return ops.transpose(result, 0, 1) if batch_first else result, from_array(kept.sum(0))
+    if not kept.all():
+        mask = from_array(kept.reshape(kept.shape + (1,) * (data.ndim - 1)))
+        result = ops.where(mask, result, padding_value).to(data.dtype)
+    return ops.transpose(result, 0, 1) if batch_first else result, from_array(lengths)

@@ -5,7 +5,8 @@ Each is a few ops. They are for programs that use them; what users are meant to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pullback import ops
@@ -94,7 +95,7 @@ def _chunk_cat(tensors: Sequence[Tensor], dim: int, num_chunks: int, *, out: Ten
     for t in tensors:
         each = -(-t.shape[dim] // num_chunks)
         widths = (0, 0) * (t.ndim - dim - 1) + (0, each * num_chunks - t.shape[dim])
-        full = ops.constant_pad_nd(t, widths, 0)
+        full = ops.constant_pad_nd(t, widths, 0) if widths[-1] else t
         chunks.append(ops.reshape(full, (*t.shape[:dim], num_chunks, -1)))
     return SURFACE["torch"]["cat"](chunks, dim + 1, out=out)
 
@@ -113,31 +114,39 @@ def norm_except_dim(v: Tensor, pow: float = 2, dim: int = 0) -> Tensor:
     """
     if dim == -1:
         return ops.norm(v, pow)
-    others = tuple(d for d in range(v.ndim) if d != dim)
+    others = tuple([d for d in range(v.ndim) if d != dim])
     return ops.norm(v, pow, others, True)
 
 
-def _left_for_scripts(name: str, instead: str) -> None:
-    warn_each_time(
+def _left_for_scripts(name: str, instead: str) -> Callable[[Any], Any]:
+    """Publishes a function that warns of itself. A decorator."""
+    message = (
         f"at::{name} is deprecated and it is just left for JIT compatibility. It will be removed in a "
-        f"future PyTorch release. Please use `{instead}` instead",
-        stacklevel=3,
+        f"future PyTorch release. Please use `{instead}` instead"
     )
 
+    def declare(norm: Any) -> Any:
+        @functools.wraps(norm)
+        def warning(*args: Any, **kwargs: Any) -> Tensor:
+            warn_each_time(message, stacklevel=2)
+            return norm(*args, **kwargs)
 
-@function(places="t")
+        return function(places="t")(warning)
+
+    return declare
+
+
+@_left_for_scripts("frobenius_norm", "linalg.vector_norm(A, 2., dim, keepdim)")
 def frobenius_norm(input: Tensor, dim: Dims, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The norm of order 2 over `dim`; `linalg.vector_norm` is its name now."""
-    _left_for_scripts("frobenius_norm", "linalg.vector_norm(A, 2., dim, keepdim)")
     return ops.vector_norm(input, 2, dim, keepdim, out=out)
 
 
-@function(places="t")
+@_left_for_scripts("nuclear_norm", "linalg.matrix_norm(A, 'nuc', dim, keepdim)")
 def nuclear_norm(
     input: Tensor, dim: Dims = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None
 ) -> Tensor:
     """The sum of the singular values; `linalg.matrix_norm` is its name now."""
-    _left_for_scripts("nuclear_norm", "linalg.matrix_norm(A, 'nuc', dim, keepdim)")
     return SURFACE["linalg"]["matrix_norm"](input, "nuc", dim, keepdim, out=out)
 
 

@@ -15,10 +15,11 @@ from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
+from pullback.kernels.order import hot
 from pullback.ops.reductions.norms import norm_array
 from pullback.ops.shared.at import NOT_AN_INDEX, laid_as, plan_at, steps_of, work_steps
 from pullback.ops.shared.batches import folded
-from pullback.ops.shared.flat_indices import outside
+from pullback.ops.shared.flat_indices import compact, outside
 
 _NORM_MARGIN = 1e-7  # what PyTorch adds to a norm before it divides
 
@@ -322,6 +323,10 @@ def one_hot(tensor: Array, num_classes: int = -1) -> Array:
     tensor([[0, 0, 1],
             [1, 0, 0]])
     """
+    if num_classes == -1:
+        rows = hot(compact(tensor))
+        if rows is not None:
+            return rows.reshape(*tensor.shape, rows.shape[1])
     if not tensor.size and num_classes <= 0:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
     if tensor.size and tensor.min() < 0:

@@ -17,11 +17,12 @@ from pullback import ops, return_types
 from pullback.core._engine import Tensor
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import bool_, uint8
-from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Dims
-from pullback.ops.reductions.plans import fold_plan, pick_plan
+from pullback.kernels.reduce import RUNS
+from pullback.ops.reductions.plans import fold_plan, fold_step, pick_plan
 from pullback.ops.reductions.reduce import reduced_axes, reduced_shape, unsqueeze_reduced
+from pullback.ops.shared.chains import Chain, Place, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained, two_tensors
 
@@ -234,7 +235,7 @@ def _aminmax(self: Array, dim: int | None = None, keepdim: bool = False) -> tupl
 
 
 @_aminmax.prepare
-def _plan_aminmax(self: Spec, dim: int | None, keepdim: bool) -> tuple[Spec, Spec]:
+def _plan_aminmax(self: Spec, dim: int | None, keepdim: bool) -> Plan:
     if self.dtype.is_complex:
         raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{self.dtype.type_name}'")
     if dim is None and not self.size:
@@ -246,7 +247,14 @@ def _plan_aminmax(self: Spec, dim: int | None, keepdim: bool) -> tuple[Spec, Spe
     if axes is not None and not self.shape[axes[0]]:
         raise IndexError(f"aminmax: Expected reduction dim {axes[0]} to have non-zero size.")
     result = Spec(self.dtype, reduced_shape(self.shape, dim, keepdim))
-    return result, result
+    if self.dtype.name not in RUNS["amin"]:
+        return Plan((result, result))
+    chain = Chain(1, (result, result))
+    x = operand(Place(0), self, range(self.ndim))
+    for number, name in enumerate(("amin", "amax")):
+        step = fold_step(name, x, range(self.ndim) if axes is None else axes, self.itemsize)
+        chain.add(step, x.place, chain.result(number))
+    return chain.plan()
 
 
 def _aminmax_vjp(
@@ -365,28 +373,3 @@ def _truth(name: str, ufunc: Any) -> Any:
 
 all = _truth("all", np.logical_and)
 any = _truth("any", np.logical_or)
-
-
-def _truth_of_batch(name: str, of: str, ufunc: Any) -> Any:
-    """`_is_all_true` or `_is_any_true`: one answer for a whole batch, so that checks may ask for it."""
-
-    def kernel(self: Array) -> Array:
-        if self.dtype != np.bool_:
-            raise RuntimeError(f"{name} expects a tensor of bools, but got {self.dtype}")
-        return np.asarray(ufunc.reduce(self, None))
-
-    kernel.__doc__ = f"""Whether {of} elements of bools are True, under `vmap` those of all samples.
-
-    >>> import pullback as torch
-    >>> torch.{name}(torch.tensor([True, False]))
-    tensor({name == "_is_any_true"})
-    """
-    kernel.__name__ = name
-    record = op(name=name, nondiff=True)(kernel)
-    record.batch(lambda level, op, self: op(level.front(self)))
-    record.meta(lambda self: meta_array((), np.dtype(np.bool_)))
-    return record
-
-
-is_all_true = _truth_of_batch("_is_all_true", "all", np.logical_and)
-is_any_true = _truth_of_batch("_is_any_true", "any", np.logical_or)

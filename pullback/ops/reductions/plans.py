@@ -10,6 +10,9 @@ from pullback.core.dtypes import dtype, int64
 from pullback.kernels.reduce import RUNS
 from pullback.ops.shared.chains import Operand, Step, bits_of, merged
 
+SHORT = 8
+"""Elements of a run up to which several are reduced side by side: one for itself costs a call."""
+
 LONG_SEARCH = 2048
 """Elements from which on NumPy finds an extreme along contiguous runs sooner than pick.h."""
 
@@ -79,7 +82,9 @@ def _geometry(
     kept = merged((x.shape[d], strides[d], steps[d]) for d in order if d not in axes)
     dims = [(x.shape[d], strides[d]) for d in order if d in axes]
     reduced = dims if whole else merged(dims)
-    column = bool(kept) and (not reduced or abs(kept[-1][1]) < abs(reduced[-1][1]))
+    faster = not reduced or (bool(kept) and abs(kept[-1][1]) < abs(reduced[-1][1]))
+    short = not whole and len(reduced) == 1 and reduced[0][0] < SHORT
+    column = bool(kept) and (faster or (short and kept[-1][0] >= SHORT))
     parts = math.prod(size for size, *_ in kept[: len(kept) - column])
     flat = [n for dim in (*kept, *reduced) for n in dim]
     return (len(kept), len(reduced), int(column), extra, *flat), parts

@@ -207,11 +207,11 @@ def nansum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | 
 
 
 @nansum.prepare
-def _plan_nansum(self: Spec, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Spec:
-    shape = reduced_shape(self.shape, dim, keepdim)
+def _plan_nansum(self: Spec, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Plan:
     if self.dtype.is_complex:
         raise RuntimeError("nansum on CPU does not support complex inputs")
-    return Spec(dtype or (self.dtype if self.dtype.is_floating_point else int64), shape)
+    name = "nansum" if self.dtype.is_floating_point else "sum"
+    return _summed(name, self, reduced_axes(dim, keepdim, self.ndim), keepdim, dtype)
 
 
 nansum.vjp(

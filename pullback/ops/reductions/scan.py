@@ -387,14 +387,20 @@ def diff(
     return input
 
 
-def _panels(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor | None:
-    """The areas between neighbouring points; None where there are none, being too few points."""
+def _checked_points(name: str, y: Tensor, x: Tensor | None, dim: int) -> int:
+    """The dim along which points lie that can be integrated over."""
     if not y.ndim:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = wrap_dim(dim, y.ndim)
     for which, t in (("y", y), ("x", x)):
         if t is not None and t.dtype.kind == "b":
             raise RuntimeError(f"{name}: received a bool input for `{which}`, but bool is not supported")
+    return dim
+
+
+def _panels(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor | None:
+    """The areas between neighbouring points; None where there are none, being too few points."""
+    dim = _checked_points(name, y, x, dim)
     n = y.shape[dim]
     if x is not None:
         if x.shape[-1 if x.ndim == 1 else dim] != n:
@@ -418,6 +424,10 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Number = 1, dim: int = 
     >>> torch.trapezoid(torch.tensor([1.0, 2.0, 3.0]), dx=2)
     tensor(8.)
     """
+    along = _checked_points("trapezoid", y, x, dim)
+    if x is None and y.shape[along] > 1:
+        ends = ops.select(y, along, 0) + ops.select(y, along, -1)
+        return (ops.sum(y, along) - ends * 0.5) * dx
     areas = _panels("trapezoid", y, x, dx, dim)
     return ops.sum(y * 0.0, dim) if areas is None else ops.sum(areas, dim)
 

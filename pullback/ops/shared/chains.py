@@ -92,6 +92,11 @@ def operand(place: Place, spec: Spec, labels: Sequence[Hashable]) -> Operand:
     return Operand(place, spec.dtype, sizes, of)
 
 
+def labels_of(spec: Spec, shape: Sequence[int]) -> list[int]:
+    """Labels for the dims of a tensor that is broadcast to a shape, whose dims have their numbers."""
+    return list(range(len(shape) - spec.ndim, len(shape)))
+
+
 def part_of(x: Operand, label: Hashable, index: int) -> Operand:
     """What has an index along one dim, without that dim."""
     place = Place(x.place.base, x.place.offset + index * x.step(label))
@@ -165,8 +170,9 @@ class Chain:
         dims = merged((out.sizes[label], *steps) for label, steps in zip(order, of, strict=True))
         dims = dims or [(1, *[0] * len(operands))]
         numbers = [x for x in inputs if not isinstance(x, Operand)]
-        words = [word for x in numbers for word in words_of(x, out.dtype)]
-        geometry = [*steps.loop_of(ufunc, out.dtype.code), len(operands), len(dims)]
+        kind = next((x.dtype for x in inputs if isinstance(x, Operand)), out.dtype)
+        words = [word for x in numbers for word in words_of(x, kind)]
+        geometry = [*steps.loop_of(ufunc, kind.code), len(operands), len(dims)]
         geometry += [n for dim in dims for n in dim]
         places, constant = [], len(geometry) * 8
         for x in operands:

@@ -79,6 +79,12 @@ def infer_size(shape: Any, numel: int) -> tuple[int, ...]:
     return (*sizes[:open_index], numel // size, *sizes[open_index + 1 :])
 
 
+def broadcasts(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether a shape broadcasts to another one."""
+    behind = whole[len(whole) - len(shape) :]
+    return len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(shape, behind, strict=True))
+
+
 def view_strides(
     shape: tuple[int, ...], strides: tuple[int, ...], new_shape: tuple[int, ...]
 ) -> tuple[int, ...] | None:
