@@ -128,6 +128,15 @@ static void F(store_reals)(F(rows) from, PB_REAL factor, int64_t n, char* to, F(
             *(PB_REAL*)(to + k * s.along + v * s.across) = from.re[ROW(k) + v] * factor;
 }
 
+#define EACH_LANE for (int v = 0; v < LANES; v++)
+#define QUARTERS                                                                                        \
+    PB_REAL const acr = ar[v] + cr[v], aci = ai[v] + ci[v], amr = ar[v] - cr[v], ami = ai[v] - ci[v];   \
+    PB_REAL const bdr = br[v] + dr[v], bdi = bi[v] + di[v];                                             \
+    PB_REAL const jr = sign * (bi[v] - di[v]), ji = sign * (dr[v] - br[v]);                             \
+    PB_REAL const r1 = amr + jr, i1 = ami + ji, r2 = acr - bdr, i2 = aci - bdi;                         \
+    PB_REAL const r3 = amr - jr, i3 = ami - ji;                                                         \
+    yr[v] = acr + bdr, yi[v] = aci + bdi
+
 /* A stage of a factor r: `done` points were taken together before, m = n / (done r) are left apart. Reads
    rows p + m j of `done` each, writes rows r p + k, times the root's power p k. `by` is the step from one
    n-th root to the next in the table. */
@@ -138,20 +147,26 @@ static PB_CLONES void F(by_four)(F(rows) x, F(rows) y, int64_t done, int64_t m, 
         double const *w1 = w + 2 * by * done * p, *w2 = w + 4 * by * done * p, *w3 = w + 6 * by * done * p;
         PB_REAL const c1 = (PB_REAL)w1[0], s1 = (PB_REAL)w1[1], c2 = (PB_REAL)w2[0], s2 = (PB_REAL)w2[1];
         PB_REAL const c3 = (PB_REAL)w3[0], s3 = (PB_REAL)w3[1];
-        PB_REAL const *ar = x.re + p * span, *br = ar + m * span, *cr = br + m * span, *dr = cr + m * span;
-        PB_REAL const *ai = x.im + p * span, *bi = ai + m * span, *ci = bi + m * span, *di = ci + m * span;
-        PB_REAL *PB_RESTRICT yr = y.re + 4 * p * span, *PB_RESTRICT yi = y.im + 4 * p * span;
-        PB_INDEPENDENT
-        for (int64_t t = 0; t < span; t++) {
-            PB_REAL const acr = ar[t] + cr[t], aci = ai[t] + ci[t], amr = ar[t] - cr[t], ami = ai[t] - ci[t];
-            PB_REAL const bdr = br[t] + dr[t], bdi = bi[t] + di[t];
-            PB_REAL const jr = sign * (bi[t] - di[t]), ji = sign * (dr[t] - br[t]);
-            PB_REAL const r1 = amr + jr, i1 = ami + ji, r2 = acr - bdr, i2 = aci - bdi;
-            PB_REAL const r3 = amr - jr, i3 = ami - ji;
-            yr[t] = acr + bdr, yi[t] = aci + bdi;
-            yr[t + span] = r1 * c1 - i1 * s1, yi[t + span] = r1 * s1 + i1 * c1;
-            yr[t + 2 * span] = r2 * c2 - i2 * s2, yi[t + 2 * span] = r2 * s2 + i2 * c2;
-            yr[t + 3 * span] = r3 * c3 - i3 * s3, yi[t + 3 * span] = r3 * s3 + i3 * c3;
+        for (int64_t t = 0; t < span; t += LANES) {
+            PB_REAL const *ar = x.re + p * span + t, *br = ar + m * span, *cr = br + m * span;
+            PB_REAL const *ai = x.im + p * span + t, *bi = ai + m * span, *ci = bi + m * span;
+            PB_REAL const *dr = cr + m * span, *di = ci + m * span;
+            PB_REAL *PB_RESTRICT yr = y.re + 4 * p * span + t, *PB_RESTRICT yi = y.im + 4 * p * span + t;
+            if (p == 0) {
+                PB_INDEPENDENT ONE_BY_ONE EACH_LANE {
+                    QUARTERS;
+                    yr[v + span] = r1, yi[v + span] = i1;
+                    yr[v + 2 * span] = r2, yi[v + 2 * span] = i2;
+                    yr[v + 3 * span] = r3, yi[v + 3 * span] = i3;
+                }
+            } else {
+                PB_INDEPENDENT ONE_BY_ONE EACH_LANE {
+                    QUARTERS;
+                    yr[v + span] = r1 * c1 - i1 * s1, yi[v + span] = r1 * s1 + i1 * c1;
+                    yr[v + 2 * span] = r2 * c2 - i2 * s2, yi[v + 2 * span] = r2 * s2 + i2 * c2;
+                    yr[v + 3 * span] = r3 * c3 - i3 * s3, yi[v + 3 * span] = r3 * s3 + i3 * c3;
+                }
+            }
         }
     }
 }
@@ -161,25 +176,35 @@ static PB_CLONES void F(by_two)(F(rows) x, F(rows) y, int64_t done, int64_t m, d
     for (int64_t p = 0; p < m; p++) {
         double const* w1 = w + 2 * by * done * p;
         PB_REAL const c = (PB_REAL)w1[0], s = (PB_REAL)w1[1];
-        PB_REAL const *ar = x.re + p * span, *br = ar + m * span, *ai = x.im + p * span, *bi = ai + m * span;
-        PB_REAL *PB_RESTRICT yr = y.re + 2 * p * span, *PB_RESTRICT yi = y.im + 2 * p * span;
-        PB_INDEPENDENT
-        for (int64_t t = 0; t < span; t++) {
-            PB_REAL const r = ar[t] - br[t], i = ai[t] - bi[t];
-            yr[t] = ar[t] + br[t], yi[t] = ai[t] + bi[t];
-            yr[t + span] = r * c - i * s, yi[t + span] = r * s + i * c;
+        for (int64_t t = 0; t < span; t += LANES) {
+            PB_REAL const *ar = x.re + p * span + t, *br = ar + m * span;
+            PB_REAL const *ai = x.im + p * span + t, *bi = ai + m * span;
+            PB_REAL *PB_RESTRICT yr = y.re + 2 * p * span + t, *PB_RESTRICT yi = y.im + 2 * p * span + t;
+            PB_INDEPENDENT ONE_BY_ONE EACH_LANE {
+                PB_REAL const r = ar[v] - br[v], i = ai[v] - bi[v];
+                yr[v] = ar[v] + br[v], yi[v] = ai[v] + bi[v];
+                yr[v + span] = p ? r * c - i * s : r, yi[v + span] = p ? r * s + i * c : i;
+            }
         }
     }
 }
 
-#define EACH_LANE for (int v = 0; v < LANES; v++)
-#define FOUR(x, by) ((x[j][v] * by[0] + x[j + 1][v] * by[1]) + (x[j + 2][v] * by[2] + x[j + 3][v] * by[3]))
+#define WITHIN(k) ((k) < r ? (k) : (k) - r)
+
+/* To a row, four further ones times a number each. */
+PB_INLINE void F(add_four)(PB_REAL* PB_RESTRICT y, PB_REAL const (*x)[LANES], PB_REAL a, PB_REAL b, PB_REAL c,
+                           PB_REAL d) {
+    PB_INDEPENDENT ONE_BY_ONE EACH_LANE y[v] += (x[0][v] * a + x[1][v] * b) + (x[2][v] * c + x[3][v] * d);
+}
 
 /* An odd factor up to 127: of x_j + x_(r-j) only the cosines are needed, of x_j - x_(r-j) the sines. Four
    j are taken at a time, since what they are added to lies in memory. */
 static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by,
                                 int64_t r) {
     int64_t const span = ROW(done), n = done * m * r, half = r / 2, root = n / r;
+    PB_REAL cosine[128], sine[128];
+    for (int64_t j = 0; j < r; j++)
+        cosine[j] = (PB_REAL)w[2 * by * root * j], sine[j] = (PB_REAL)w[2 * by * root * j + 1];
     PB_REAL sr[68][LANES], si[68][LANES], dr[68][LANES], di[68][LANES];
     for (int64_t j = half + 1; j < half + 4; j++) EACH_LANE sr[j][v] = si[j][v] = dr[j][v] = di[j][v] = 0;
     for (int64_t p = 0; p < m; p++)
@@ -199,18 +224,15 @@ static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, d
             EACH_LANE yr[v] = total_r[v], yi[v] = total_i[v];
             for (int64_t k = 1; k <= half; k++) {
                 PB_REAL cr[LANES], ci[LANES], er[LANES] = {0}, ei[LANES] = {0};
-                int64_t at = 0;
+                int64_t dt = 0;
                 EACH_LANE cr[v] = xr[v], ci[v] = xi[v];
                 for (int64_t j = 1; j <= half; j += 4) {
-                    PB_REAL c[4], s[4];
-                    for (int i = 0; i < 4; i++) {
-                        at = at + k < r ? at + k : at + k - r;
-                        c[i] = (PB_REAL)w[2 * by * root * at], s[i] = (PB_REAL)w[2 * by * root * at + 1];
-                    }
-                    EACH_LANE {
-                        cr[v] += FOUR(sr, c), ci[v] += FOUR(si, c);
-                        er[v] -= FOUR(di, s), ei[v] += FOUR(dr, s);
-                    }
+                    int64_t const at = WITHIN(dt + k), bt = WITHIN(at + k), ct = WITHIN(bt + k);
+                    dt = WITHIN(ct + k);
+                    PB_REAL const c1 = cosine[at], c2 = cosine[bt], c3 = cosine[ct], c4 = cosine[dt];
+                    PB_REAL const s1 = sine[at], s2 = sine[bt], s3 = sine[ct], s4 = sine[dt];
+                    F(add_four)(cr, sr + j, c1, c2, c3, c4), F(add_four)(ci, si + j, c1, c2, c3, c4);
+                    F(add_four)(er, di + j, -s1, -s2, -s3, -s4), F(add_four)(ei, dr + j, s1, s2, s3, s4);
                 }
                 double const *of = w + 2 * by * done * p * k, *back = w + 2 * by * done * p * (r - k);
                 PB_REAL const c = (PB_REAL)of[0], s = (PB_REAL)of[1];
@@ -247,13 +269,14 @@ static F(rows) F(transform)(F(rows) x, F(rows) y, int64_t n, int64_t const* fact
 /* From the transform of pairs of reals that of the reals, of n / 2 + 1 rows. */
 static PB_CLONES void F(part)(F(rows) z, F(rows) x, int64_t half, double const* w) {
     for (int64_t k = 0; k <= half; k++) {
-        int64_t const one = ROW(k % half), other = ROW((half - k) % half);
+        int64_t const one = k == half ? 0 : ROW(k), other = k == 0 ? 0 : ROW(half - k);
         PB_REAL const c = (PB_REAL)w[2 * k] / 2, s = (PB_REAL)w[2 * k + 1] / 2;
         PB_REAL const *ar = z.re + one, *ai = z.im + one, *br = z.re + other, *bi = z.im + other;
-        for (int v = 0; v < LANES; v++) {
+        PB_REAL *PB_RESTRICT xr = x.re + ROW(k), *PB_RESTRICT xi = x.im + ROW(k);
+        PB_INDEPENDENT ONE_BY_ONE EACH_LANE {
             PB_REAL const ur = ai[v] + bi[v], ui = br[v] - ar[v];
-            x.re[ROW(k) + v] = (ar[v] + br[v]) / 2 + (ur * c - ui * s);
-            x.im[ROW(k) + v] = (ai[v] - bi[v]) / 2 + (ur * s + ui * c);
+            xr[v] = (ar[v] + br[v]) / 2 + (ur * c - ui * s);
+            xi[v] = (ai[v] - bi[v]) / 2 + (ur * s + ui * c);
         }
     }
 }
@@ -265,10 +288,11 @@ static PB_CLONES void F(join)(F(rows) x, F(rows) z, int64_t half, double const* 
         PB_REAL const c = (PB_REAL)w[2 * k], s = (PB_REAL)w[2 * k + 1];
         PB_REAL const *ar = x.re + ROW(k), *ai = x.im + ROW(k);
         PB_REAL const *br = x.re + ROW(half - k), *bi = x.im + ROW(half - k);
-        for (int v = 0; v < LANES; v++) {
+        PB_REAL *PB_RESTRICT zr = z.re + ROW(k), *PB_RESTRICT zi = z.im + ROW(k);
+        PB_INDEPENDENT ONE_BY_ONE EACH_LANE {
             PB_REAL const dr = ar[v] - br[v], di = ai[v] + bi[v];
-            z.re[ROW(k) + v] = (ar[v] + br[v]) - (dr * s + di * c);
-            z.im[ROW(k) + v] = (ai[v] - bi[v]) + (dr * c - di * s);
+            zr[v] = (ar[v] + br[v]) - (dr * s + di * c);
+            zi[v] = (ai[v] - bi[v]) + (dr * c - di * s);
         }
     }
 }
@@ -290,7 +314,7 @@ static int F(fft)(int64_t const* geometry, char** data, int64_t begin, int64_t e
     memcpy(&given, geometry + 4, sizeof given);
     PB_REAL const factor = (PB_REAL)given, sign = (PB_REAL)(n > 1 && (n > 2 ? w[3] : -1) > 0 ? -1 : 1);
     int64_t const size = ROW(n + 1);
-    PB_REAL* room = (PB_REAL*)scratch;
+    PB_REAL* room = (PB_REAL*)(((uintptr_t)scratch + 63) & ~(uintptr_t)63); /* vectors lie in one line each */
     F(rows) const x = {room, room + size}, y = {room + 2 * size, room + 3 * size};
     F(pair)* const pairs = (F(pair)*)(room + 4 * size);
     for (int64_t part = begin; part < end; part++) {
@@ -333,7 +357,37 @@ static int F(fft)(int64_t const* geometry, char** data, int64_t begin, int64_t e
     return 0;
 }
 
+/* Of a spectrum of reals over several dims, of which the last has its first half, the other half: each number
+   is the conjugate of that at the opposite places. geometry: points and step of the last dim, other dims,
+   {size, step} of each, leading dims, {size, step} of each; a part is a line of the last dim */
+static int F(complete)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+    int64_t const n = geometry[0], step = geometry[1], others = geometry[2];
+    int64_t const *dims = geometry + 3, *leading = dims + 2 * others;
+    (void)scratch;
+    for (int64_t part = begin; part < end; part++) {
+        int64_t rest = part, k, d;
+        char *to = data[1], *from = data[1];
+        for (d = others - 1; d >= 0; d--) {
+            int64_t const size = dims[2 * d], at = rest % size;
+            rest /= size;
+            to += at * dims[2 * d + 1], from += (at ? size - at : 0) * dims[2 * d + 1];
+        }
+        for (d = leading[0] - 1; d >= 0; d--) {
+            int64_t const away = rest % leading[2 * d + 1] * leading[2 * d + 2];
+            rest /= leading[2 * d + 1];
+            to += away, from += away;
+        }
+        for (k = n / 2 + 1; k < n; k++) {
+            F(pair) const x = *(F(pair) const*)(from + (n - k) * step);
+            F(pair)* y = (F(pair)*)(to + k * step);
+            y->re = x.re, y->im = -x.im;
+        }
+    }
+    return 0;
+}
+
 #undef EACH_LANE
-#undef FOUR
+#undef QUARTERS
+#undef WITHIN
 #undef LANES
 #undef ROW

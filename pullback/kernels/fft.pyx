@@ -14,7 +14,10 @@ cdef extern from *:
 
     #define pb_fft_float32 fft_float
     #define pb_fft_float64 fft_double
-    static pb_named const pb_runs[] = {RUN(fft, float32) RUN(fft, float64)};
+    #define pb_complete_float32 complete_float
+    #define pb_complete_float64 complete_double
+    static pb_named const pb_runs[] = {RUN(fft, float32) RUN(fft, float64) RUN(complete, float32)
+                                       RUN(complete, float64)};
     """
 
 include "runs.pxi"

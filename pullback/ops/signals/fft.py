@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -67,13 +68,18 @@ def _result_of(a: Spec, dim: Sequence[int], last: int, kind: dtype) -> Spec:
     return Spec(kind, tuple(shape), strides)
 
 
-def _planned(a: Spec, result: Spec, transforms: Sequence[tuple[int, int, float, bool]]) -> Plan:
+def _planned(
+    a: Spec, result: Spec, transforms: Sequence[tuple[int, int, float, bool]], mirrored: int | None = None
+) -> Plan:
     """The plan of transforms one after another: of each what it makes of what, its dim, factor and direction.
 
-    A half spectrum becomes real in the last; until then its size is that of `a`.
+    A half spectrum becomes real in the last; until then its size is that of `a`. Of a `mirrored` dim only
+    half is transformed.
     """
     chain = Chain(1, result)
-    out = operand(chain.result(), result, range(a.ndim))
+    whole = out = operand(chain.result(), result, range(a.ndim))
+    if mirrored is not None:
+        out = replace(out, sizes={**out.sizes, mirrored: out.sizes[mirrored] // 2 + 1})
     x = operand(Place(0), a, range(a.ndim))
     for number, (what, dim, factor, forward) in enumerate(transforms):
         n = out.sizes[dim] if what == HALF_TO_REAL else x.sizes[dim]
@@ -85,7 +91,21 @@ def _planned(a: Spec, result: Spec, transforms: Sequence[tuple[int, int, float, 
             return Plan(result)
         chain.add(step, x.place, to.place)
         x = to
+    if mirrored is not None:
+        others = [dim for _, dim, _, _ in transforms if dim != mirrored]
+        chain.add(_mirror_step(whole, mirrored, others), whole.place, whole.place)
     return chain.plan()
+
+
+def _mirror_step(x: Operand, last: int, others: Sequence[int]) -> Step:
+    """What fills the second half of a spectrum of reals over several dims."""
+    opposite = [(x.sizes[d], x.step(d)) for d in others]
+    leading = merged((n, x.step(d)) for d, n in x.sizes.items() if d != last and d not in others)
+    geometry = [x.sizes[last], x.step(last)]
+    for dims in (opposite, leading):
+        geometry += [len(dims), *[n for each in dims for n in each]]
+    parts = math.prod([n for n, *_ in (*opposite, *leading)])
+    return Step(RUNS["complete"][x.dtype.to_real().name], tuple(geometry), parts)
 
 
 def _transform_step(
@@ -110,7 +130,7 @@ def _transform_step(
     ]
     width = 64 // real.itemsize
     parts = math.prod([size for size, *_ in leading]) * -(-lanes // width)
-    scratch = 6 * (n + 1) * width * real.itemsize
+    scratch = 6 * (n + 1) * width * real.itemsize + 64
     return Step(RUNS["fft"][real.name], (*geometry, *_roots(n, forward)), parts, scratch)
 
 
@@ -190,8 +210,9 @@ def _plan_r2c(self: Spec, dim: Axes, scale: int, onesided: bool) -> Plan:
         return Plan(result)
     factors = _factors(self.shape, order, scale)
     others = [(COMPLEX, d, f, True) for d, f in zip(order[:-1], factors, strict=False)]
-    what = REAL_TO_HALF if onesided else REAL_TO_ALL
-    return _planned(self, result, [(what, order[-1], factors[-1], True), *others])
+    mirrored = order[-1] if others and not onesided else None
+    what = REAL_TO_HALF if onesided or others else REAL_TO_ALL
+    return _planned(self, result, [(what, order[-1], factors[-1], True), *others], mirrored)
 
 
 def _r2c_vjp(g: Tensor, self_shape: Any, dim: Axes, scale: int, onesided: bool) -> Tensor:
