@@ -118,6 +118,7 @@ from pullback import xpu as xpu
 from pullback import fft as fft
 from pullback import linalg as linalg
 from pullback import masked as masked
+from pullback import nested as nested
 from pullback import random as random
 from pullback import sparse as sparse
 from pullback import special as special

@@ -20,6 +20,7 @@ NAMESPACES = {
     "fft": "Fourier transforms, as `torch.fft`.",
     "linalg": "Matrix decompositions, norms and solvers, as `torch.linalg`.",
     "masked": "Reductions of the elements whose mask is True, as `torch.masked`.",
+    "nested": "Batches of tensors that differ in size, as `torch.nested`.",
     "random": "The default generator's seed and state, as `torch.random`.",
     "sparse": "Sparse tensors: products, sums and softmax, as `torch.sparse`.",
     "special": "Special functions, as `torch.special`.",

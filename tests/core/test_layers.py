@@ -31,6 +31,7 @@ LAYERS = [
     "ops.networks",
     "ops.names",
     "ops.sparse",
+    "ops.nested",
     "face",
     "transforms transforms.batching",
     "overrides",

@@ -152,6 +152,11 @@ def created(
     """
     if not options and get_default_device() is not META:
         return from_array(_allocate(make, shape, kind))
+    if options.get("layout") not in (None, strided):
+        if name not in ("zeros", "empty"):
+            raise RuntimeError("full(...) is not implemented for sparse layout")
+        kind = kind if options.get("dtype") is None else dtype_of(name, options["dtype"])
+        return ops.sparse_zeros(options["layout"], shape, kind, options.get("requires_grad", False))
     refuse_options(name, options)
     out = options.get("out")
     if options.get("dtype") is not None:

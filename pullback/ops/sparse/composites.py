@@ -72,7 +72,7 @@ _enter()
 
 # -------------------------------------------------------------------- reductions of what is stored
 
-REDUCTIONS = {"sum": "sum", "prod": "prod", "amax": "amax", "amin": "amin", "mean": "mean"}
+REDUCTIONS = ("sum", "prod", "amax", "amin", "mean")
 
 
 def _reduced(how: str, x: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
@@ -87,9 +87,7 @@ def _reduced(how: str, x: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     size = tuple(x.shape[d] for d in left)
     flat, group = np.unique(flat_places(x.pattern.places[left], size), return_inverse=True)
     room = ops.zeros((len(flat),), dtype=x.dtype)
-    v = ops.index_reduce(
-        room, 0, from_array(group.reshape(-1)), values_of(x), how, include_self=False
-    ) if how != "sum" else ops.index_add(room, 0, from_array(group.reshape(-1)), values_of(x))  # fmt: skip
+    v = ops.scatter_reduce(room, 0, from_array(group.reshape(-1)), values_of(x), how, include_self=False)
     places = np.empty((len(left), len(flat)), np.int64)
     if left:
         places[:] = np.unravel_index(flat, size)
@@ -102,7 +100,7 @@ def _reduced(how: str, x: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     return made if len(shape) < 2 else as_layout(made, layout)
 
 
-def _publish(name: str, how: str) -> None:
+def _publish(name: str) -> None:
     def reduction(
         input: Any, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Any = None
     ) -> Any:
@@ -110,11 +108,11 @@ def _publish(name: str, how: str) -> None:
             input = ops.sparse_mask(
                 input, mask if is_sparse(mask) else ops.to_sparse(mask, layout=input.layout)
             )
-        return _reduced(how, input, dim, keepdim, dtype)
+        return _reduced(name, input, dim, keepdim, dtype)
 
     SPECIAL[SURFACE["masked"][name]] = f"masked.{name}"
     implements(f"masked.{name}")(reduction)
 
 
-for _name, _how in REDUCTIONS.items():
-    _publish(_name, _how)
+for _name in REDUCTIONS:
+    _publish(_name)

@@ -446,7 +446,8 @@ def _reduced(a: Any, b: Tensor, reduce: str) -> Tensor:
         return factor.times(b) * ops.unsqueeze(weights, 1)
     terms = ops.unsqueeze(factor.values, 1) * ops.index_select(b, 0, factor.columns)
     room = ops.zeros((factor.height, b.shape[1]), dtype=b.dtype)
-    return ops.index_reduce(room, 0, factor.rows, terms, reduce, include_self=False)
+    index = ops.expand(ops.unsqueeze(factor.rows, 1), terms.shape)
+    return ops.scatter_reduce(room, 0, index, terms, reduce, include_self=False)
 
 
 @function(name="_sparse_mm", places="t", aliases=("sparse.mm",))

@@ -1,0 +1,19 @@
+"""Made by tools/stubs.py: the functions of `torch.nested`."""
+
+from builtins import bool as _bool, complex as _complex, float as _float, int as _int, property as _property, staticmethod as _staticmethod, str as _str, type as _type
+from collections.abc import Callable as _Callable, Iterable as _Iterable, Iterator as _Iterator, Mapping as _Mapping, Sequence as _Sequence
+from typing import Any as _Any, overload as _overload
+from numpy import ndarray as _ndarray
+from pullback import return_types as _return_types
+from pullback.core._engine import Tensor as _Tensor
+from pullback.core.dtypes import Size as _Size, device as _device, dtype as _dtype, layout as _layout, memory_format as _memory_format
+from pullback.core.types import Dims as _Dims, Number as _Number
+from pullback.face.storage import TypedStorage as _TypedStorage, UntypedStorage as _UntypedStorage
+from pullback.kernels.random.generators import Generator as _Generator
+
+def as_nested_tensor(ts: _Any, dtype: _Any = None, device: _Any = None, layout: _layout | None = None) -> _Tensor: ...
+def masked_select(tensor: _Tensor, mask: _Tensor) -> _Tensor: ...
+def narrow(tensor: _Tensor, dim: _int, start: _int | _Tensor, length: _int | _Tensor, layout: _layout = ...) -> _Tensor: ...
+def nested_tensor(tensor_list: _Any, *, dtype: _Any = None, layout: _layout | None = None, device: _Any = None, requires_grad: _bool = False, pin_memory: _bool = False) -> _Tensor: ...
+def nested_tensor_from_jagged(values: _Tensor, offsets: _Tensor | None = None, lengths: _Tensor | None = None, jagged_dim: _int | None = None, min_seqlen: _int | None = None, max_seqlen: _int | None = None) -> _Tensor: ...
+def to_padded_tensor(input: _Tensor, padding: _float, output_size: _Any = None) -> _Tensor: ...

@@ -1,0 +1,1 @@
+"""Nested tensors: batches of tensors that differ in one size."""
