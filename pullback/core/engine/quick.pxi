@@ -142,6 +142,23 @@ cdef object itself(Function function, PyObject** args, Py_ssize_t given, PyObjec
     return None
 
 
+cdef object copied(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`x.clone()` of a contiguous tensor, where no graph is recorded"""
+    cdef Request r
+    cdef Tensor t, copy
+    if names != NULL or given != 1 or type(<object>args[0]) is not Tensor:
+        return None
+    t = <Tensor>args[0]
+    if t.meta or not PyArray_IS_C_CONTIGUOUS(t.array) or pb_thread.grad and requires(t) or (
+            PyArray_NBYTES(t.array) > MOST_BYTES):
+        return None
+    r.nd, r.code, r.requires_grad = PyArray_NDIM(t.array), code_of(t.array), False
+    memcpy(r.dims, PyArray_DIMS(t.array), r.nd * sizeof(npy_intp))
+    copy = new_tensor(&r)
+    memcpy(PyArray_DATA(copy.array), PyArray_DATA(t.array), PyArray_NBYTES(t.array))
+    return copy
+
+
 cdef object by_window(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
     """`x.as_strided((2, 3), (3, 1))`, `x.as_strided((2, 3), (3, 1), 0)`"""
     cdef Geometry g
@@ -189,6 +206,12 @@ cdef object says_dtype(Function function, PyObject** args, Py_ssize_t given, PyO
     """What is so of a dtype: `is_complex(x)`, of a function that has the answers by the dtypes' codes"""
     cdef Tensor t = asked(args, given, names)
     return None if t is None else (<tuple>function.fill)[code_of(t.array)]
+
+
+cdef object is_of_inference(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """`x.is_inference()`"""
+    cdef Tensor t = asked(args, given, names)
+    return None if t is None else bool(t.inference)
 
 
 cdef object count_elements(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
@@ -257,6 +280,14 @@ cdef object of_one_shape(Function function, PyObject** args, Py_ssize_t given, P
     return as_tuple(args, given)
 
 
+cdef object warns(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """What does no more than to warn, and to call another function: of one that has both"""
+    if not given or type(<object>args[0]) is not Tensor:
+        return None
+    PyErr_WarnEx(UserWarning, <bytes>function.fill, 1)
+    return PyObject_Vectorcall(function.fill_arguments[0], args, given, names)
+
+
 cdef object itself_if_real(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
     """`real(x)` of a tensor that is no complex one"""
     cdef Tensor t = asked(args, given, names)
@@ -269,7 +300,7 @@ cdef struct Way:
     const char* name
     quick_t make
 
-cdef Way[30] WAYS
+cdef Way[33] WAYS
 WAYS[0] = Way("size", by_size)
 WAYS[1] = Way("own size", by_own_size)
 WAYS[2] = Way("size and number", by_size_and_number)
@@ -300,10 +331,13 @@ WAYS[26] = Way("equal", are_equal)
 WAYS[27] = Way("one shape", of_one_shape)
 WAYS[28] = Way("real", itself_if_real)
 WAYS[29] = Way("filled", filled)
+WAYS[30] = Way("warns", warns)
+WAYS[31] = Way("inference", is_of_inference)
+WAYS[32] = Way("clone", copied)
 
 
 cdef quick_t way_of(str name) except NULL:
-    for i in range(30):
+    for i in range(33):
         if WAYS[i].name == name.encode():
             return WAYS[i].make
     raise ValueError(f"no quick way '{name}'")

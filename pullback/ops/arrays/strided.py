@@ -573,7 +573,7 @@ def laid_copy(a: Any, kind: Any, strides: Any = None) -> Any:
     return copy
 
 
-@op(linear=True, moves=True, batch="leading")
+@op(places="", linear=True, moves=True, batch="leading")
 def clone(self: Array, memory_format: memory_format | None = None) -> Array:
     """A copy in memory of its own, laid out as `self` is unless a memory format is given.
 
@@ -596,6 +596,7 @@ clone.prepare(plan_by(_copied))
 
 
 clone.vjp(self="g")
+function(name="clone", quick=("clone",))(clone)
 
 
 @function(places="m", quick=("itself",))

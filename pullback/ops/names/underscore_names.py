@@ -131,7 +131,7 @@ def _left_for_scripts(name: str, instead: str) -> Callable[[Any], Any]:
             warn_each_time(message, stacklevel=2)
             return norm(*args, **kwargs)
 
-        return function(places="t")(warning)
+        return function(places="t", quick=("warns", message.encode(), norm))(warning)
 
     return declare
 
@@ -159,7 +159,7 @@ def get_device(input: Tensor) -> int:
     return -1
 
 
-@function(places="t")
+@function(places="t", quick=("inference",))
 def is_inference(input: Tensor) -> bool:
     """Whether the tensor was made in inference mode."""
     return input.is_inference()
