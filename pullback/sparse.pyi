@@ -11,6 +11,15 @@ from pullback.core.types import Dims as _Dims, Number as _Number
 from pullback.face.storage import TypedStorage as _TypedStorage, UntypedStorage as _UntypedStorage
 from pullback.kernels.random.generators import Generator as _Generator
 
+from pullback.ops.sparse.create import BFloat16Tensor as BFloat16Tensor
+from pullback.ops.sparse.create import ByteTensor as ByteTensor
+from pullback.ops.sparse.create import CharTensor as CharTensor
+from pullback.ops.sparse.create import DoubleTensor as DoubleTensor
+from pullback.ops.sparse.create import FloatTensor as FloatTensor
+from pullback.ops.sparse.create import HalfTensor as HalfTensor
+from pullback.ops.sparse.create import IntTensor as IntTensor
+from pullback.ops.sparse.create import LongTensor as LongTensor
+from pullback.ops.sparse.create import ShortTensor as ShortTensor
 def addmm(mat: _Tensor, mat1: _Tensor, mat2: _Tensor, *, beta: _Number = 1, alpha: _Number = 1) -> _Tensor: ...
 def as_sparse_gradcheck(gradcheck: _Callable[..., _Any]) -> _Callable[..., _Any]: ...
 from pullback.ops.sparse.create import check_sparse_tensor_invariants as check_sparse_tensor_invariants

@@ -13,7 +13,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, install_constructor, set_default_dtype
-from pullback.core.dtypes import DTYPES, as_device, get_default_dtype
+from pullback.core.dtypes import DTYPES, as_device, get_default_dtype, strided
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.settings import warn
 from pullback.core.types import Array
@@ -87,7 +87,12 @@ class TensorType(type):
         return ops.from_array(legacy_array(args, kwargs, cls.dtype))
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, Tensor) and instance.dtype is cls.dtype and not instance.is_meta
+        return (
+            isinstance(instance, Tensor)
+            and instance.dtype is cls.dtype
+            and not instance.is_meta
+            and instance.layout is strided
+        )
 
     def __repr__(cls) -> str:
         return f"<class 'torch.{cls.__name__}'>"
@@ -118,6 +123,7 @@ def type_of(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         dtype = get_default_dtype()
     elif isinstance(dtype, (str, type)):
         name = dtype if isinstance(dtype, str) else dtype.__name__
+        name = name.replace("torch.sparse.", "torch.") if self.is_sparse else name
         if name not in _BY_NAME:
             raise ValueError(f"invalid type: '{name}'")
         dtype = _BY_NAME[name]

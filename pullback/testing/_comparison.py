@@ -18,7 +18,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import float64, int64, promote_types
+from pullback.core.dtypes import float64, int64, promote_types, strided
 
 TOLERANCES = {
     "float16": (1e-3, 1e-5),
@@ -217,6 +217,13 @@ def _compare_tensors(one: Tensor, other: Tensor, wanted: _Wanted) -> None:
         _attribute("stride()", one.stride(), other.stride())
     if one.is_meta or other.is_meta:
         return
+    if one.layout is not strided or other.layout is not strided:
+        _compare_sparse(one, other, wanted)
+    else:
+        _compare_elements(one, other, wanted, "Tensor-likes")
+
+
+def _compare_elements(one: Tensor, other: Tensor, wanted: _Wanted, what: str) -> None:
     rtol, atol = wanted.tolerances(one.dtype, other.dtype)
     one, other = one.detach(), other.detach()
     if one.dtype is not other.dtype:
@@ -227,10 +234,32 @@ def _compare_tensors(one: Tensor, other: Tensor, wanted: _Wanted) -> None:
         return
     if one.ndim == 0:
         raise _Mismatch(_scalars(one.item(), other.item(), rtol, atol))
-    raise _Mismatch(_tensors(one, other, close, rtol, atol))
+    raise _Mismatch(_tensors(one, other, close, rtol, atol, what))
 
 
-def _tensors(one: Tensor, other: Tensor, close: Tensor, rtol: float, atol: float) -> str:
+def _compare_sparse(one: Any, other: Any, wanted: _Wanted) -> None:
+    """Sparse tensors by their parts; of two layouts as dense ones."""
+    if one.layout is not other.layout:
+        _compare_tensors(one.to_dense(), other.to_dense(), wanted)
+        return
+    kind = one.layout.name.removeprefix("sparse_").upper()
+    if one.is_sparse:
+        one, other = one.detach().coalesce(), other.detach().coalesce()
+    if one._nnz() != other._nnz():
+        raise _Mismatch(
+            f"The number of specified values in sparse {kind} tensors does not match: {one._nnz()} != "
+            f"{other._nnz()}"
+        )
+    if kind == "COO":
+        names = ["indices"]
+    else:
+        names = ["crow_indices", "col_indices"] if kind[2] == "R" else ["ccol_indices", "row_indices"]
+    for name in (*names, "values"):
+        what = f"Sparse {kind} {name}"
+        _compare_elements(getattr(one, name)(), getattr(other, name)(), wanted, what)
+
+
+def _tensors(one: Tensor, other: Tensor, close: Tensor, rtol: float, atol: float, what: str) -> str:
     """What is said of two tensors of which some elements differ."""
     exact = rtol == atol == 0
     if one.dtype.kind in "bui":
@@ -245,7 +274,7 @@ def _tensors(one: Tensor, other: Tensor, close: Tensor, rtol: float, atol: float
         index = tuple(map(int, np.unravel_index(place, tuple(close.shape))))
         allowed = "" if exact else f" (up to {tolerance} allowed)"
         lines.append(f"Greatest {name} difference: {flat[place].item()} at index {index}{allowed}")
-    return f"Tensor-likes are not {'equal' if exact else 'close'}!\n\n" + "\n".join(lines)
+    return f"{what} are not {'equal' if exact else 'close'}!\n\n" + "\n".join(lines)
 
 
 def assert_allclose(

@@ -54,7 +54,8 @@ NO_ROW = {
     "sparse_compressed_tensor _sparse_coo_tensor_unsafe _sparse_csr_tensor_unsafe "
     "_sparse_csc_tensor_unsafe _sparse_bsr_tensor_unsafe _sparse_bsc_tensor_unsafe "
     "_sparse_compressed_tensor_unsafe _sparse_sum _sparse_softmax _sparse_log_softmax _sparse_mm "
-    "_sparse_addmm _sparse_sparse_matmul _spdiags _spsolve sampled_addmm hspmm smm sspaddmm": "tests/sparse",
+    "_sparse_addmm _sparse_sparse_matmul _spdiags _spsolve sampled_addmm hspmm smm sspaddmm "
+    "spmm": "tests/sparse",
     "native_channel_shuffle _upsample_bilinear2d_aa": "test_spatial.py",
     "layer_norm group_norm batch_norm instance_norm kl_div poisson_nll_loss triplet_margin_loss "
     "binary_cross_entropy_with_logits cosine_embedding_loss hinge_embedding_loss "

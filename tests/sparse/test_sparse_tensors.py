@@ -10,6 +10,7 @@ from library import check, pullback_only, torch
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta"),
     pytest.mark.filterwarnings("ignore:TypedStorage is deprecated"),
+    pytest.mark.filterwarnings("ignore:torch.sparse.SparseTensor"),
     pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled"),
 ]
 
@@ -363,3 +364,80 @@ def test_values_share_memory():
     y = torch.sparse_coo_tensor(i, v, (2,))
     v.fill_(3.0)
     check(y.to_dense(), [3.0, 0.0])
+
+
+# --------------------------------------------------------------------------------- other doors
+
+
+def test_classes_by_dtype():
+    x = torch.sparse.FloatTensor(torch.tensor([[0, 1]]), torch.tensor([1.0, 2.0]), torch.Size([3]))
+    check(x.to_dense(), [1.0, 2.0, 0.0])
+    assert isinstance(x, torch.sparse.FloatTensor) and not isinstance(x, torch.FloatTensor)
+    assert not isinstance(dense(), torch.sparse.FloatTensor) and x.type() == "torch.sparse.FloatTensor"
+    assert torch.sparse.DoubleTensor(2, 3).dtype is torch.float64
+    assert x.type("torch.sparse.DoubleTensor").dtype is torch.float64
+
+
+def test_assert_close():
+    x = dense().to_sparse()
+    torch.testing.assert_close(x, x.t().t())
+    refused(lambda: torch.testing.assert_close(x, x * 2), "Sparse COO values are not close!")
+    refused(lambda: torch.testing.assert_close(x, dense()), "The values for attribute 'layout' do not match")
+    y = torch.eye(2, 3).to_sparse()
+    refused(
+        lambda: torch.testing.assert_close(x, y),
+        "The number of specified values in sparse COO tensors does not match: 3 != 2",
+    )
+    z = dense().to_sparse_csr()
+    torch.testing.assert_close(z, z.clone())
+    refused(lambda: torch.testing.assert_close(z, z * 2), "Sparse CSR values are not close!")
+
+
+def test_new_ones_of_a_layout():
+    assert torch.zeros(2, 3, layout=torch.sparse_coo)._nnz() == 0
+    assert torch.empty(2, 3, layout=torch.sparse_csr)._nnz() == 0
+    refused(lambda: torch.ones(2, layout=torch.sparse_coo), "is not implemented for sparse layout")
+
+
+def test_products_by_other_names():
+    x, d = dense().to_sparse(), torch.ones(3, 2)
+    check(torch.spmm(x, d), [[1.0, 1.0], [5.0, 5.0]])
+    check(torch.smm(x, d).to_dense(), [[1.0, 1.0], [5.0, 5.0]])
+    check(torch.sspaddmm(torch.eye(2).to_sparse(), x, d).to_dense(), [[2.0, 1.0], [5.0, 6.0]])
+    check(torch.hspmm(x, d).to_dense(), [[1.0, 1.0], [5.0, 5.0]])
+    y = torch.sparse.sampled_addmm(torch.eye(2).to_sparse_csr(), torch.ones(2, 3), torch.ones(3, 2))
+    check(y.to_dense(), [[4.0, 0.0], [0.0, 4.0]])
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"), [("sum", [[2.0], [10.0]]), ("mean", [[2.0], [5.0]]), ("amax", [[2.0], [6.0]])]
+)
+def test_reduced_products(reduce, expected):
+    column = torch.tensor([[2.0], [2.0], [2.0]])
+    check(torch.sparse.mm(dense().to_sparse_csr(), column, reduce), expected)
+
+
+def test_diagonals():
+    x = torch.sparse.spdiags(torch.tensor([[1.0, 2, 3], [4, 5, 6]]), torch.tensor([0, 1]), (3, 3))
+    check(x.to_dense(), [[1.0, 5, 0], [0, 2, 6], [0, 0, 3]])
+    y = torch.sparse.spdiags(torch.ones(1, 2), torch.tensor([-1]), (3, 2), torch.sparse_csr)
+    check(y.to_dense(), [[0.0, 0], [1, 0], [0, 1]])
+
+
+@pullback_only("PyTorch solves sparse systems on the GPU only")
+def test_sparse_systems():
+    a = torch.tensor([[2.0, 1.0], [0.0, 4.0]], dtype=torch.float64).to_sparse_csr().requires_grad_()
+    b = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    check(torch.sparse.spsolve(a, b), [0.25, 0.5])
+    check(torch.linalg.solve(a, b), [0.25, 0.5])
+    assert torch.autograd.gradcheck(torch.sparse.spsolve, (a, b), masked=True)
+
+
+def test_a_parameter_may_be_sparse():
+    layer = torch.nn.Linear(3, 2)
+    layer.weight = torch.nn.Parameter(dense().to_sparse_csr())
+    with torch.no_grad():
+        layer.bias.zero_()
+    y = layer(torch.ones(1, 3))
+    check(y, [[1.0, 5.0]])
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]

@@ -12,6 +12,7 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import (
+    DTYPES,
     Size,
     int32,
     int64,
@@ -22,9 +23,10 @@ from pullback.core.dtypes import (
     sparse_csc,
     sparse_csr,
 )
-from pullback.core.op import function
+from pullback.core.dtypes import dtype as Dtype
+from pullback.core.op import SURFACE, function
 from pullback.ops.sparse.patterns import BLOCKS, BY_ROWS, COMPRESSED, SHOWN, Pattern, flat_places
-from pullback.ops.sparse.tensors import build, implements
+from pullback.ops.sparse.tensors import build, implements, is_sparse
 
 # ------------------------------------------------------------------------------- invariants
 
@@ -390,6 +392,32 @@ def sparse_bsc_tensor(
     """The matrix in compressed columns of blocks."""
     parts = ccol_indices, row_indices, values, size
     return _compressed(sparse_bsc, *parts, dtype, device, requires_grad, check_invariants)
+
+
+class SparseType(type):
+    """The class of `torch.sparse.FloatTensor` and its kin: calling one makes a COO tensor of its dtype."""
+
+    dtype: Dtype
+
+    def __call__(cls, *args: Any) -> Any:
+        if args and isinstance(args[0], Tensor):
+            index, values, *rest = args
+            return sparse_coo_tensor(index, ops.to(values, cls.dtype), *rest)
+        size = args[0] if len(args) == 1 and not isinstance(args[0], int) else args
+        return _empty(sparse_coo, Size(size or (0,)), cls.dtype)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return is_sparse(instance) and instance.layout is sparse_coo and instance.dtype is cls.dtype
+
+    def __repr__(cls) -> str:
+        return f"<class 'torch.sparse.{cls.__name__}'>"
+
+
+SPARSE_TYPES = ["Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long"]
+for _kind in DTYPES:
+    if _kind.type_name in SPARSE_TYPES:
+        _name = f"{_kind.type_name}Tensor"
+        SURFACE.setdefault("sparse", {})[_name] = SparseType(_name, (), {"dtype": _kind})
 
 
 # ------------------------------------------------------------------------------------- like

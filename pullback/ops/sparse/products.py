@@ -549,6 +549,20 @@ def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alp
 
 for _function in (sparse_mm, sparse_addmm, sparse_sparse_matmul, sampled_addmm, hspmm, smm, sspaddmm):
     implements(_function.__name__)(_function.__wrapped__)
+
+
+@function(places="t")
+def spmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """`torch.mm` of a sparse matrix and a dense one.
+
+    >>> import pullback as torch
+    >>> torch.spmm(torch.eye(2).to_sparse(), torch.ones(2, 1))
+    tensor([[1.],
+            [1.]])
+    """
+    return ops.mm(input, mat2)
+
+
 implements("spmm")(_mm)
 
 
@@ -619,3 +633,8 @@ def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
 
 
 implements("_spsolve")(spsolve.__wrapped__)
+
+
+@implements("linalg_solve solve")
+def _solve(A: Any, B: Any, *, left: bool = True) -> Tensor:
+    return spsolve(A, B, left=left)

@@ -145,6 +145,9 @@ class SparseTensor(Tensor):
     def __contains__(self, element: Any) -> bool:
         return element is self
 
+    def detach_(self) -> Any:
+        return _engine.detach_inplace(self)
+
     def t_(self) -> Any:
         return take_over(self, ops.t(self))
 
