@@ -12,8 +12,13 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import (
-    DTYPES,
     Size,
+    bfloat16,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
     int32,
     int64,
     layout,
@@ -22,6 +27,7 @@ from pullback.core.dtypes import (
     sparse_coo,
     sparse_csc,
     sparse_csr,
+    uint8,
 )
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import SURFACE, function
@@ -413,11 +419,21 @@ class SparseType(type):
         return f"<class 'torch.sparse.{cls.__name__}'>"
 
 
-SPARSE_TYPES = ["Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long"]
-for _kind in DTYPES:
-    if _kind.type_name in SPARSE_TYPES:
-        _name = f"{_kind.type_name}Tensor"
-        SURFACE.setdefault("sparse", {})[_name] = SparseType(_name, (), {"dtype": _kind})
+def _sparse_type(kind: Dtype) -> Any:
+    made = SparseType(f"{kind.type_name}Tensor", (), {"dtype": kind})
+    SURFACE.setdefault("sparse", {})[made.__name__] = made
+    return made
+
+
+FloatTensor = _sparse_type(float32)
+DoubleTensor = _sparse_type(float64)
+HalfTensor = _sparse_type(float16)
+BFloat16Tensor = _sparse_type(bfloat16)
+ByteTensor = _sparse_type(uint8)
+CharTensor = _sparse_type(int8)
+ShortTensor = _sparse_type(int16)
+IntTensor = _sparse_type(int32)
+LongTensor = _sparse_type(int64)
 
 
 # ------------------------------------------------------------------------------------- like
