@@ -444,7 +444,7 @@ class _Symmetric(_Square):
 
     def check(self, value: Any) -> Any:
         square = super().check(value)
-        return ops.isclose(value, value.mT, atol=1e-6).all(-2).all(-1) if square.all() else square
+        return ops.isclose(value, value.mT, atol=1e-6).all(-2).all(-1) if ops.is_all_true(square) else square
 
 
 class _PositiveSemidefinite(_Symmetric):
@@ -452,7 +452,7 @@ class _PositiveSemidefinite(_Symmetric):
 
     def check(self, value: Any) -> Any:
         symmetric = super().check(value)
-        return ops.eigvalsh(value).ge(0).all(-1) if symmetric.all() else symmetric
+        return ops.eigvalsh(value).ge(0).all(-1) if ops.is_all_true(symmetric) else symmetric
 
 
 class _PositiveDefinite(_Symmetric):
@@ -460,7 +460,7 @@ class _PositiveDefinite(_Symmetric):
 
     def check(self, value: Any) -> Any:
         symmetric = super().check(value)
-        return ops.cholesky_ex(value).info.eq(0) if symmetric.all() else symmetric
+        return ops.cholesky_ex(value).info.eq(0) if ops.is_all_true(symmetric) else symmetric
 
 
 dependent = _Dependent()

@@ -111,12 +111,12 @@ class Wishart(ExponentialFamily):
         df = df if isinstance(df, Tensor) else ops.tensor(df, dtype=matrix.dtype, device=matrix.device)
         batch, event = Size(ops.broadcast_shapes(matrix.shape[:-2], df.shape)), matrix.shape[-2:]
         n = event[-1]
-        if (df <= n - 1).any():
+        if ops.is_any_true(df <= n - 1):
             raise ValueError(f"Value of df={df} expected to be greater than ndim - 1 = {n - 1}.")
         self.df = df.expand(batch)
         setattr(self, name, matrix.expand((*batch, -1, -1)))
         super().__init__(batch, event, validate_args=validate_args)
-        if (self.df < n).any():
+        if ops.is_any_true(self.df < n):
             warnings.warn(
                 "Low df values detected. Singular samples are highly likely to occur for ndim - 1 < df < "
                 "ndim.",
@@ -186,7 +186,7 @@ class Wishart(ExponentialFamily):
             sample = again.reshape(self._extended_shape(sample_shape))
         for _ in range(tries):
             singular = self._singular(sample)
-            if not singular.any():
+            if not ops.is_any_true(singular):
                 break
             warnings.warn("Singular sample detected.", stacklevel=2)
             again = self._bartlett_sampling(sample_shape)

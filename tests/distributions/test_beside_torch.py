@@ -10,7 +10,7 @@ from library import pullback_only, torch
 pytestmark = [
     pullback_only("compares Pullback with PyTorch"),
     pytest.mark.filterwarnings("ignore"),
-    pytest.mark.usefixtures("doubles"),
+    pytest.mark.usefixtures("their_doubles"),
 ]
 theirs = pytest.importorskip("torch")
 
@@ -29,12 +29,10 @@ GAMMA = re.compile("Gamma|Chi2")  # of whose cdf PyTorch has no derivative
 
 
 @pytest.fixture
-def doubles():
-    for lib in (torch, theirs):
-        lib.set_default_dtype(lib.float64)
+def their_doubles(doubles):
+    theirs.set_default_dtype(theirs.float64)
     yield
-    for lib in (torch, theirs):
-        lib.set_default_dtype(lib.float32)
+    theirs.set_default_dtype(theirs.float32)
 
 
 def tolerance_of(row, usual):

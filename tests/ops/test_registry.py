@@ -35,6 +35,7 @@ NO_ROW = {
     "bernoulli_ normal_ uniform_ exponential_ geometric_ cauchy_ log_normal_ random_": "as above",
     "manual_seed seed initial_seed get_rng_state set_rng_state fork_rng": "test_random_engine.py",
     "Generator default_generator": "test_random_engine.py",
+    "_is_all_true _is_any_true": "test_arguments.py of distributions",
     "_standard_gamma _standard_gamma_grad _sample_dirichlet _dirichlet_grad": "tests/distributions",
     "from_numpy frombuffer from_file from_dlpack to_dlpack numpy tolist item": "test_interop.py",
     "type": "test_tensor_api.py",

@@ -132,8 +132,9 @@ def _to_laplace(p: Normal, q: Laplace) -> Tensor:
     return (2 * q.scale).log() + p.scale * distance / q.scale
 
 
-def _to_poisson(p: Bernoulli, q: Poisson) -> Tensor:
-    return q.rate - p.probs * q.rate.log()
+@register_kl(Bernoulli, Poisson)
+def _bernoulli_poisson(p: Bernoulli, q: Poisson) -> Tensor:
+    return q.rate - p.probs * q.rate.log() - p.entropy()
 
 
 def _ends(support: Any) -> tuple[Any, Any]:
@@ -169,7 +170,6 @@ _enter(_to_uniform, Uniform, Beta, ContinuousBernoulli)
 _enter(_to_beta, Beta, Uniform)
 _enter(_to_pareto, Pareto, Uniform)
 _enter(_to_laplace, Laplace, Normal)
-_enter(_to_poisson, Poisson, Bernoulli)
 
 for _p, _qs in {
     (Beta, ContinuousBernoulli): (Pareto,),

@@ -17,6 +17,7 @@ from pullback import ops, return_types
 from pullback.core._engine import Tensor
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import bool_, uint8
+from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Dims
 from pullback.kernels.reduce import RUNS
@@ -373,3 +374,28 @@ def _truth(name: str, ufunc: Any) -> Any:
 
 all = _truth("all", np.logical_and)
 any = _truth("any", np.logical_or)
+
+
+def _truth_of_batch(name: str, of: str, ufunc: Any) -> Any:
+    """`_is_all_true` or `_is_any_true`: one answer for a whole batch, so that checks may ask for it."""
+
+    def kernel(self: Array) -> Array:
+        if self.dtype != np.bool_:
+            raise RuntimeError(f"{name} expects a tensor of bools, but got {self.dtype}")
+        return np.asarray(ufunc.reduce(self, None))
+
+    kernel.__doc__ = f"""Whether {of} elements of bools are True, under `vmap` those of all samples.
+
+    >>> import pullback as torch
+    >>> torch.{name}(torch.tensor([True, False]))
+    tensor({name == "_is_any_true"})
+    """
+    kernel.__name__ = name
+    record = op(name=name, nondiff=True)(kernel)
+    record.batch(lambda level, op, self: op(level.front(self)))
+    record.meta(lambda self: meta_array((), np.dtype(np.bool_)))
+    return record
+
+
+is_all_true = _truth_of_batch("_is_all_true", "all", np.logical_and)
+is_any_true = _truth_of_batch("_is_any_true", "any", np.logical_or)
