@@ -19,6 +19,7 @@ from pullback.serialization import legacy, zipped
 from pullback.serialization.archive import MAGIC, Reader
 from pullback.serialization.files import replaced
 from pullback.serialization.locations import (
+    MAP_LOCATION,
     default_restore_location,
     location_tag,
     mapping_of,
@@ -45,6 +46,7 @@ from pullback.serialization.settings import (
 )
 
 __all__ = [
+    "MAP_LOCATION",
     "LoadEndianness",
     "_get_layout",
     "add_safe_globals",

@@ -16,6 +16,9 @@ NO_DEVICE = (
 
 Mapping = Callable[[UntypedStorage, str], UntypedStorage]
 
+MAP_LOCATION = Mapping | Device | str | dict[str, str] | None
+"""What `map_location` may be."""
+
 _packages: list[tuple[int, Callable[..., Any], Callable[..., Any]]] = []
 
 

@@ -212,12 +212,23 @@ def test_registering():
     assert str(caught.value) == "No KL(p || q) is implemented for p type Mine and q type StudentT"
 
 
-@pullback_only("PyTorch lets any class pass")
-def test_only_distributions_are_registered():
-    with pytest.raises(
-        TypeError, match="Expected type_p to be a Distribution subclass but got <class 'int'>"
-    ):
-        D.register_kl(int, D.Normal)
+def test_any_class_may_be_registered():
+    """In other packages families have bases that are no distributions."""
+
+    class Base:
+        pass
+
+    class Mine(D.Distribution, Base):
+        arg_constraints = {}  # noqa: RUF012
+
+    try:
+        D.register_kl(D.Normal, Base)(lambda p, q: "base")
+        assert D.kl_divergence(D.Normal(0.0, 1.0), Mine()) == "base"
+    finally:
+        del D.kl._KL_REGISTRY[D.Normal, Base]
+        D.kl._KL_MEMOIZE.clear()
+    with pytest.raises(TypeError):
+        D.register_kl(3, D.Normal)(lambda p, q: None)
 
 
 @pullback_only("compares Pullback with PyTorch")
