@@ -93,7 +93,7 @@ def _of_dtypes(attribute: str) -> tuple[bool, ...]:
     return tuple([getattr(kind, attribute) for kind in DTYPES])
 
 
-@function(places="t", quick=("says", True))
+@function(places="t", converts=True, quick=("says", True))
 def is_tensor(obj: Any, /) -> bool:
     """Whether `obj` is a tensor.
 
@@ -104,7 +104,7 @@ def is_tensor(obj: Any, /) -> bool:
     return isinstance(obj, Tensor)
 
 
-@function(places="t", quick=("says", False))
+@function(places="t", converts=True, quick=("says", False))
 def is_storage(obj: Any, /) -> bool:
     """Whether `obj` is the memory of a tensor, as `untyped_storage()` gives it."""
     return isinstance(obj, (storage.UntypedStorage, storage.TypedStorage))

@@ -235,6 +235,15 @@ def test_torch_function_sees_each_call():
     ]
 
 
+def test_what_asks_for_a_type_asks_no_torch_function():
+    class Other:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            raise NotImplementedError
+
+    assert not torch.is_tensor(Other()) and not torch.is_storage(Other())
+
+
 def test_torch_function_of_what_is_no_tensor():
     class Diagonal:
         def __init__(self, size, value):
