@@ -132,7 +132,7 @@ def pieces_plan(result: Spec, pieces: Pieces, inputs: int = 1) -> Plan:
     boxes: list[list[int]] = []
     parts = 0
     if pieces.value is not None:
-        nothing = outline_of(Spec(result.dtype, (1,)))
+        nothing = outline_of(Spec(result.dtype, ()))
         for border in _borders(wanted, copies):
             boxes += _boxes(border, nothing)
     for key, piece in copies:
