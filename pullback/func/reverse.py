@@ -22,7 +22,7 @@ from pullback.func.arguments import (
     flat_outputs,
     split_aux,
 )
-from pullback.transforms.leaves import gradients, leaf, reaches_beyond
+from pullback.transforms.leaves import gradients, leaves, reaches_beyond
 from pullback.transforms.stack import at_bottom
 from pullback.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
@@ -48,11 +48,9 @@ class Recorded:
         later: bool = False,
     ) -> None:
         check_differentiable(picked.tensors)
-        self.leaves: list[Tensor] = []
         outer = _engine.set_grad_enabled(True)
         try:
-            for x in picked.tensors:
-                self.leaves.append(leaf(x, outer or later))
+            self.leaves = leaves(picked.tensors, outer or later)
             result = func(*picked.arguments(self.leaves), **kwargs)
         finally:
             _engine.set_grad_enabled(outer)

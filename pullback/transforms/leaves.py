@@ -30,10 +30,24 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
 
     While `recording`, it is a step in the history of `x`, else a leaf.
     """
-    if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x):
-        return _fresh_leaf(x)
-    for level in stack.active():
-        if level.spreads and not stack.belongs(x, level):
+    return leaves([x], recording)[0]
+
+
+def leaves(tensors: Sequence[Tensor], recording: bool) -> list[Tensor]:
+    """The same for several tensors."""
+    levels = [level for level in stack.active() if level.spreads]
+    sizes = tuple([level.size for level in levels])
+    found = []
+    for x in tensors:
+        plain = type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x)
+        found.append(_fresh_leaf(x, levels, sizes) if plain else _leaf_of(x, levels, recording))
+    return found
+
+
+def _leaf_of(x: Tensor, levels: Sequence[Any], recording: bool) -> Tensor:
+    """The leaf, or step in its history, of any tensor."""
+    for level in levels:
+        if not stack.belongs(x, level):
             x = level.lifted(level.front(x))
     return at_bottom(x, ops.alias if recording and x.requires_grad else _leaf_without_history)
 
@@ -48,17 +62,13 @@ def _leaf_without_history(p: Tensor) -> Tensor:
     return q
 
 
-def _fresh_leaf(x: Tensor) -> Tensor:
+def _fresh_leaf(x: Tensor, levels: Sequence[Any], sizes: tuple[int, ...]) -> Tensor:
     """The leaf of a tensor of no level, without history and tangents: its numbers, seen many times."""
-    levels: list[Any] = []
-    for level in stack.active():
-        if level.spreads:
-            levels.append(level)
-    if levels:
-        q = _engine.from_array(add_leading_dims(x._array, tuple([level.size for level in levels])))
-    else:
+    if not levels:
         q = _engine.alias(x)
-    q.requires_grad_()
+        q.requires_grad_()
+        return q
+    q = _engine.from_array(add_leading_dims(x._array, sizes), True)
     for level in levels:
         q = level.lifted(q)
     return q

@@ -8,7 +8,6 @@ is its opposite. A node type is known by its `NodeDef` in SUPPORTED_NODES; what 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 import json
 from collections import OrderedDict, defaultdict, deque
@@ -437,21 +436,29 @@ def _flatten_into(tree: PyTree, leaves: list[Any], is_leaf: Any) -> TreeSpec:
             leaves.append(tree)
             return LEAF
         children, context = SUPPORTED_NODES[kind].flatten_fn(tree)
-    specs, flat = [], kind is tuple or kind is list
+    specs = []
     for child in children:
         if is_leaf is None and type(child) not in SUPPORTED_NODES and not isinstance(child, tuple):
             leaves.append(child)
             specs.append(LEAF)
         else:
             specs.append(_flatten_into(child, leaves, is_leaf))
-            flat = flat and specs[-1] is LEAF
-    return _flat(kind is list, len(specs)) if flat else TreeSpec(kind, context, specs)
+    return _known(kind, specs) if kind is tuple or kind is list else TreeSpec(kind, context, specs)
 
 
-@functools.lru_cache(256)
-def _flat(is_list: bool, count: int) -> TreeSpec:
-    """The shape of a list or tuple of so many leaves: one object, since most trees have it."""
-    return TreeSpec(list if is_list else tuple, None, [LEAF] * count)
+_SPECS: dict[tuple[Any, ...], TreeSpec] = {}
+_MOST_SPECS = 512
+
+
+def _known(kind: Any, specs: list[TreeSpec]) -> TreeSpec:
+    """The shape of a list or tuple: one object for the same ones, since programs ask for few."""
+    key = (kind, *map(id, specs))  # of objects that the value holds
+    found = _SPECS.get(key)
+    if found is None:
+        if len(_SPECS) == _MOST_SPECS:
+            _SPECS.clear()
+        found = _SPECS[key] = TreeSpec(kind, None, specs)
+    return found
 
 
 def tree_flatten(tree: PyTree, is_leaf: Callable[[PyTree], bool] | None = None) -> tuple[list[Any], TreeSpec]:
@@ -540,6 +547,9 @@ def _broadcast_to_and_flatten(
         return None
     found: list[Any] = []
     for child, spec in zip(children, treespec._children, strict=True):
+        if child is None or type(child) is int:
+            found.extend([child] * spec.num_leaves)
+            continue
         part = _broadcast_to_and_flatten(child, spec, is_leaf)
         if part is None:
             return None
