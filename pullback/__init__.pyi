@@ -105,6 +105,7 @@ from pullback import optimize as optimize
 from pullback import overrides as overrides
 from pullback import plots as plots
 from pullback import profiler as profiler
+from pullback import quasirandom as quasirandom
 from pullback import return_types as return_types
 from pullback import see as see
 from pullback import serialization as serialization
@@ -148,6 +149,18 @@ from pullback.amp.autocast_mode import get_autocast_gpu_dtype as get_autocast_gp
 from pullback.amp.autocast_mode import is_autocast_cache_enabled as is_autocast_cache_enabled
 from pullback.amp.autocast_mode import clear_autocast_cache as clear_autocast_cache
 from pullback.cuda import OutOfMemoryError as OutOfMemoryError
+from pullback.cuda.streams import Event as Event
+from pullback.cuda.streams import Stream as Stream
+from pullback.types import SymBool as SymBool
+from pullback.types import SymFloat as SymFloat
+from pullback.types import SymInt as SymInt
+from pullback._C import DispatchKey as DispatchKey
+from pullback._C import DispatchKeySet as DispatchKeySet
+from pullback._C import Graph as Graph
+from pullback.jit import ScriptFunction as ScriptFunction
+from pullback.jit import ScriptModule as ScriptModule
+from pullback.jit import CompilationUnit as CompilationUnit
+from pullback.futures import Future as Future
 bool: _dtype
 uint8: _dtype
 int8: _dtype

@@ -117,6 +117,10 @@ class _OpNamespace:
         made = self.__dict__[name] = OpOverloadPacket("aten", name, found)
         return made
 
+    def __call__(self, /, *args: Any, **kwargs: Any) -> NoReturn:
+        """AttributeError: a rule has called an op that there is not."""
+        raise AttributeError(f"Pullback has no op '{self.name}'")
+
     def __repr__(self) -> str:
         return f"<module 'torch.ops.{self.name}'>"
 

@@ -13,6 +13,7 @@ from pullback._library.custom_ops import (
     _add_kernel,
     _decorating,
     custom_op,
+    waiting,
 )
 from pullback._library.opcheck import opcheck
 from pullback._library.schema import infer_schema, parse
@@ -101,10 +102,11 @@ class Library:
                 raise NotImplementedError(f"Pullback's own ops cannot be given other kernels: {name}")
             return
         if fn is not fallthrough_kernel:
-            _register(_definition(name), dispatch_key or self.dispatch_key, fn)
+            key = dispatch_key or self.dispatch_key
+            _tell(name, lambda definition: _register(definition, key, fn))
 
     def _register_fake(self, op_name: str, fn: Any, _stacklevel: int = 1, **options: Any) -> None:
-        _definition(f"{self.ns}::{op_name}").fake = fn
+        _tell(f"{self.ns}::{op_name}", lambda definition: setattr(definition, "fake", fn))
 
     def fallback(self, fn: Any, dispatch_key: str = "", *, with_keyset: bool = False) -> None:
         """Accepted: each op has functions of its own."""
@@ -132,8 +134,8 @@ def _register(definition: Definition, key: str, fn: Callable[..., Any]) -> None:
         _add_kernel(definition, key.lower(), fn)
 
 
-def _definition(op: Any) -> Definition:
-    """What is declared under a name, `mylib::op`, or is behind an op."""
+def _definition(op: Any) -> Definition | None:
+    """What is declared under a name, `mylib::op`, or is behind an op; None where nothing is."""
     if isinstance(op, CustomOpDef):
         return op._definition
     if isinstance(op, _ops.OpOverload):
@@ -142,10 +144,17 @@ def _definition(op: Any) -> Definition:
     name, _, overload = name.partition(".")
     packet = vars(_ops.namespace(space)).get(name)
     found = packet._overloads.get(overload or "default") if packet is not None else None
-    if found is None:
-        raise RuntimeError(f"operator {op} does not exist")
-    definition: Definition = found._op
-    return definition
+    return None if found is None else found._op
+
+
+def _tell(op: Any, register: Callable[[Definition], None]) -> None:
+    """Registers something for an op, at once or when it is declared."""
+    definition = _definition(op)
+    if definition is not None:
+        register(definition)
+    else:
+        name = op.name() if isinstance(op, _ops.OpOverload) else op
+        waiting.setdefault(name, []).append(register)
 
 
 def define(qualname: str, schema: str, *, lib: Library | None = None, tags: Any = ()) -> None:
@@ -168,14 +177,16 @@ def impl(qualname: Any, types: Any, func: Any = None, *, lib: Library | None = N
 
 def register_kernel(op: Any, device_types: DeviceTypes, func: Any = None, /, *, lib: Any = None) -> Any:
     """Gives an op a function for devices; None for all."""
-    return _decorating(lambda given: _add_kernel(_definition(op), device_types, given), func)
+    return _decorating(
+        lambda given: _tell(op, lambda definition: _add_kernel(definition, device_types, given)), func
+    )
 
 
 def register_fake(
     op: Any, func: Any = None, /, *, lib: Any = None, _stacklevel: int = 1, allow_override: bool = False
 ) -> Any:
     """Gives an op a function for tensors without numbers, on the device "meta"."""
-    return _decorating(lambda given: setattr(_definition(op), "fake", given), func)
+    return _decorating(lambda given: _tell(op, lambda definition: setattr(definition, "fake", given)), func)
 
 
 impl_abstract = register_fake
@@ -183,18 +194,23 @@ impl_abstract = register_fake
 
 def register_autograd(op: Any, backward: Any, /, *, setup_context: Any = None, lib: Any = None) -> None:
     """Gives an op a derivative: see `CustomOpDef.register_autograd`."""
-    definition = _definition(op)
-    definition.backward, definition.setup_context = backward, setup_context
+
+    def register(definition: Definition) -> None:
+        definition.backward, definition.setup_context = backward, setup_context
+
+    _tell(op, register)
 
 
 def register_vmap(op: Any, func: Any = None, /, *, lib: Any = None) -> Any:
     """Gives an op a rule for `vmap`: `func(info, in_dims, *args)`, which returns results and their dims."""
-    return _decorating(lambda given: setattr(_definition(op), "batched", given), func)
+    return _decorating(
+        lambda given: _tell(op, lambda definition: setattr(definition, "batched", given)), func
+    )
 
 
 def register_autocast(op: Any, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> None:
     """Has an op's inputs cast within `torch.autocast`."""
-    _definition(op).casts[device_type] = cast_inputs
+    _tell(op, lambda definition: definition.casts.update({device_type: cast_inputs}))
 
 
 def register_torch_dispatch(

@@ -40,6 +40,10 @@ def below_autograd() -> Iterator[None]:
         _below.depth -= 1
 
 
+waiting: dict[str, list[Callable[[Definition], None]]] = {}
+"""What was registered for ops that are not declared yet, by their names."""
+
+
 class Definition:
     """A declared op: its schema, and the functions that are registered for it."""
 
@@ -76,6 +80,8 @@ class Definition:
                 "times. Each overload's schema should only be registered with a single call to def()."
             )
         self.overload = found._add(overload, self, self.schema)
+        for register in waiting.pop(self.overload.name(), ()):
+            register(self)
         return self.overload
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

@@ -54,6 +54,12 @@ ELSEWHERE = {
         "amp.autocast_mode",
     ),
     "OutOfMemoryError": "cuda",
+    "Event": "cuda.streams",
+    "Stream": "cuda.streams",
+    **dict.fromkeys(["SymBool", "SymFloat", "SymInt"], "types"),
+    **dict.fromkeys(["DispatchKey", "DispatchKeySet", "Graph"], "_C"),
+    **dict.fromkeys(["ScriptFunction", "ScriptModule", "CompilationUnit"], "jit"),
+    "Future": "futures",
 }
 """Names of `torch` that are a module's, which is imported when one is first used."""
 

@@ -120,6 +120,9 @@ class UntypedStorage:
         """The address of the memory."""
         return 0 if self.device is META else address(self._array)
 
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + self.nbytes()
+
     def nbytes(self) -> int:
         """The number of bytes."""
         return self._array.nbytes

@@ -413,3 +413,21 @@ def test_zero_slopes_are_not_negative():
     x = torch.zeros(1, requires_grad=True)
     torch.sinc(x).sum().backward()
     assert str(x.grad) == "tensor([0.])"
+
+
+def test_questions_that_objects_of_other_classes_do_not_answer():
+    class Other:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            raise AssertionError("not to be asked")
+
+    assert not torch.is_tensor(Other()) and not torch.is_storage(Other())
+
+
+def test_factors_may_be_tensors_of_one_number():
+    two, a = torch.tensor(2.0), torch.eye(2)
+    for result in (torch.addmm(a, a, a, alpha=two, beta=two), torch.addr(a, a[0], a[0], alpha=two)):
+        assert result[0, 0] in (3.0, 4.0)
+    two.fill_(3.0)  # a plan keeps no numbers
+    assert torch.addmv(a[0], a, a[0], alpha=two)[0] == 4.0
+    assert torch.addmv(a[0], a, a[0], alpha=torch.tensor(5.0))[0] == 6.0

@@ -67,7 +67,10 @@ def _planned(
 ) -> Plan:
     """The plan of a sum whose `self` broadcasts to the product."""
     sizes = dict(zip(of_a + of_b, a.shape + b.shape, strict=True))
-    _check_expands(self.shape, [sizes[label] for label in wanted])
+    shape = tuple(sizes[label] for label in wanted)
+    _check_expands(self.shape, shape)
+    if isinstance(alpha, Spec) or isinstance(beta, Spec):  # tensors, whose numbers a plan does not know
+        return Plan(Spec(a.dtype, shape))
     return sum_plan(self, a, b, of_a, of_b, wanted, beta, alpha)
 
 
@@ -272,6 +275,8 @@ def _plan_addr(self: Spec, vec1: Spec, vec2: Spec, beta: Number, alpha: Number) 
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
     kind = promote_types(promote_types(self.dtype, vec1.dtype), vec2.dtype)
     for name, number in (("beta", beta), ("alpha", alpha)):
+        if isinstance(number, Spec):
+            continue
         if kind.kind != "b" and isinstance(number, bool):
             raise RuntimeError(f"Boolean {name} only supported for Boolean results.")
         if kind.kind in "biu" and not isinstance(number, int):

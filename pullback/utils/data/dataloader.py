@@ -534,4 +534,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._finalizer()
 
 
+_collate_fn_t = Callable[[list[Any]], Any]
+_worker_init_fn_t = Callable[[int], None]
+
 __getattr__ = getter(__name__)

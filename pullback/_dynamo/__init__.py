@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pullback._dynamo.eval_frame import OptimizedModule
 from pullback.compiler import (
     allow_in_graph,
     assume_constant_result,
@@ -16,6 +17,7 @@ from pullback.compiler import (
 from pullback.face.absent import getter
 
 __all__ = [
+    "OptimizedModule",
     "allow_in_graph",
     "assume_constant_result",
     "config",
