@@ -130,16 +130,21 @@ def to_compressed(x: Any, kind: layout, blocksize: tuple[int, ...] = ()) -> Any:
     pattern, v = x.pattern, values_of(x)
     *batch, height, width = pattern.sparse_size
     *where, rows, columns = pattern.places
-    b = np.ravel_multi_index(tuple(where), tuple(batch)) if batch else np.zeros(len(rows), np.int64)
     tall, wide = blocksize or (1, 1)
-    r, c = rows // tall, columns // wide
+    r, c = (rows // tall, columns // wide) if blocksize else (rows, columns)
     major, minor, count = (r, c, height // tall) if kind in BY_ROWS else (c, r, width // wide)
-    least = width // wide if kind in BY_ROWS else height // tall
-    key = (b * count + major) * max(least, 1) + minor
-    blocks, target = np.unique(key, return_inverse=True)
-    majors = blocks // max(least, 1)
+    least = max(width // wide if kind in BY_ROWS else height // tall, 1)
+    if batch:
+        major = np.ravel_multi_index(tuple(where), tuple(batch)) * count + major
+    key = major * least + minor
+    order = target = None
+    if blocksize:
+        key, target = np.unique(key, return_inverse=True)
+    elif kind not in BY_ROWS:
+        order = np.argsort(key, kind="stable")
+        key = key[order]
     samples = math.prod(batch)
-    starts = compressed(majors, samples * count)
+    starts = compressed(key // least, samples * count)
     each = np.diff(starts[::count]) if count else np.zeros(samples, np.int64)
     if samples and (each != each[0]).any():
         raise RuntimeError("Expect the same number of specified elements per batch.")
@@ -147,15 +152,17 @@ def to_compressed(x: Any, kind: layout, blocksize: tuple[int, ...] = ()) -> Any:
     index = np.empty((samples, count + 1), np.int64)
     for sample in range(samples):
         index[sample] = starts[sample * count : (sample + 1) * count + 1] - sample * nnz
-    plain = (blocks % max(least, 1)).reshape(*batch, nnz)
-    parts = from_array(index.reshape(*batch, count + 1)), from_array(plain)
+    parts = (
+        from_array(index.reshape(*batch, count + 1)),
+        from_array((key % least).reshape(*batch, nnz)),
+    )
     made = Pattern(kind, parts, pattern.size, block=blocksize)
-    if kind in BLOCKS:
+    if target is not None:
         flat = target * (tall * wide) + (rows % tall) * wide + columns % wide
-        room = ops.zeros((len(blocks) * tall * wide, *pattern.dense_size), dtype=x.dtype)
+        room = ops.zeros((len(key) * tall * wide, *pattern.dense_size), dtype=x.dtype)
         v = ops.index_put(room, (from_array(flat),), v)
-    elif (np.diff(target) < 0).any():
-        v = ops.index_select(v, 0, from_array(np.argsort(target, kind="stable")))
+    elif order is not None:
+        v = ops.index_select(v, 0, from_array(order))
     return build(made, ops.reshape(v, made.values_shape))
 
 

@@ -37,18 +37,35 @@ from pullback.ops.sparse.tensors import (
     values_of,
 )
 
+FEW = 2048  # products of numbers that are summed up without SciPy, whose matrices take long to make
 BLOCK = 1 << 20  # numbers of both factors that a step of a sampled product takes
 
 
 @op(places="", multilinear=True)
 def sparse_product(values: Array, dense: Array, rows: Array, columns: Array, count: int) -> Array:
     """`out[rows[i]] += values[i] * dense[columns[i]]`: the product of a sparse matrix of `count` rows."""
-    from scipy.sparse import csr_matrix
-
-    shape = (count, dense.shape[0])
     if values.dtype.kind == "b":
-        return (csr_matrix((values.astype(np.int64), (rows, columns)), shape) @ dense).astype(bool)
-    return np.ascontiguousarray(csr_matrix((values, (rows, columns)), shape) @ dense)
+        return sparse_product.kernel(values.astype(np.int64), dense, rows, columns, count).astype(bool)
+    if values.size * dense.shape[1] <= FEW:
+        out = np.zeros((count, dense.shape[1]), np.result_type(values, dense))
+        np.add.at(out, rows, values[:, None] * dense[columns])
+        return out
+    return np.ascontiguousarray(_matrix(values, rows, columns, (count, dense.shape[0])) @ dense)
+
+
+def _matrix(values: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Any:
+    """SciPy's matrix of elements: compressed along the coordinate that is sorted, if one is."""
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    if _rises(rows):
+        return csr_matrix((values, columns, compressed(rows, shape[0])), shape)
+    if _rises(columns):
+        return csc_matrix((values, rows, compressed(columns, shape[1])), shape)
+    return csr_matrix((values, (rows, columns)), shape)
+
+
+def _rises(a: Array) -> bool:
+    return bool((a[1:] >= a[:-1]).all())
 
 
 @op(places="", multilinear=True)
@@ -137,14 +154,13 @@ class _Factor:
 
 def _of_sparse(a: Any, b: Any) -> Any:
     """The product of two sparse matrices, without history: COO if both are, else CSR."""
-    from scipy.sparse import csr_matrix
 
     def as_scipy(x: Any) -> Any:
         v = x.numbers
         if v.dtype.itemsize == 2 and v.dtype.is_floating_point:
             v = v.float()
         rows, columns = x.pattern.places
-        return csr_matrix((elements(x.pattern, v)._array, (rows, columns)), tuple(x.shape))
+        return _matrix(elements(x.pattern, v)._array, rows, columns, tuple(x.shape)).tocsr()
 
     left, right = as_scipy(a), as_scipy(b)
     found = left @ right
