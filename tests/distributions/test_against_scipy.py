@@ -241,3 +241,19 @@ def test_angles_turn_with_their_mean():
     x = D.VonMises(loc, torch.tensor(2.0)).rsample((5,))
     (g,) = torch.autograd.grad(x.sum(), loc)
     assert g.item() == 5
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 1e4])
+@pullback_only("PyTorch's are approximations of three to four digits")
+def test_single_precision_is_exact_to_roundings(scale):
+    a = torch.rand(500) * scale + 1e-3 * scale
+    rows = torch.stack([a, a.flip(0)], -1).float()
+    x = torch._standard_gamma(a.float())
+    y = torch._sample_dirichlet(rows)[:, 0]
+    for function, arguments in (
+        (torch._standard_gamma_grad, (a.float(), x)),
+        (torch._dirichlet_grad, (y, rows[:, 0], rows.sum(-1))),
+    ):
+        found, wanted = function(*arguments), function(*(v.double() for v in arguments))
+        assert found.dtype is torch.float32
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=3e-7, atol=1e-30)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,41 +32,60 @@ from pullback.kernels.random import fills, samples
 from pullback.ops.arrays.random import Generator, default_generator
 from pullback.ops.shared.refusals import unimplemented, without_derivative
 
-POINTS, WEIGHTS = np.polynomial.legendre.leggauss(64)
-DROP = 45.0  # the integral ends where the integrand has fallen by e**-DROP
+
+class Rule(NamedTuple):
+    """How integrals are taken: Gauss's and Legendre's points and weights, and where they end."""
+
+    points: Array
+    weights: Array
+    drop: float
+    """The integral ends where the integrand has fallen by e**-drop."""
+
+
+def _rule(count: int, drop: float) -> Rule:
+    points, weights = np.polynomial.legendre.leggauss(count)
+    return Rule(points[:, None], weights, drop)
+
+
+DOUBLE, SINGLE = _rule(64, 45.0), _rule(24, 20.0)
 BLOCK = 4096  # numbers worked on together: their integrands stay in the cache
 
 Curve = Callable[..., Array]
 """A function of places, and of parameters for each."""
 
 
-def _integral(integrand: Curve, parameters: tuple[Array, ...], *cuts: Array) -> Array:
-    """The integral from the first cut to the last, by Gauss and Legendre between neighbours."""
+def _integral(rule: Rule, integrand: Curve, parameters: tuple[Array, ...], *cuts: Array) -> Array:
+    """The integral from the first cut to the last, part by part between neighbours."""
     total = np.zeros_like(cuts[0])
     for low, high in itertools.pairwise(cuts):
         wide = high > low
+        if not wide.any():
+            continue
         half = (high[wide] - low[wide]) / 2
-        places = low[wide] + half * (1 + POINTS[:, None])
-        total[wide] += WEIGHTS @ integrand(places, *(p[wide] for p in parameters)) * half
+        places = low[wide] + half * (1 + rule.points)
+        total[wide] += rule.weights @ integrand(places, *(p[wide] for p in parameters)) * half
     return total
 
 
-def _far_end(height: Curve, slope: Curve, parameters: tuple[Array, ...], beyond: Array) -> Array:
-    """Where a concave curve has fallen to -DROP, from a point beyond: Newton's steps do not overshoot."""
-    for _ in range(12):
-        beyond = beyond - (height(beyond, *parameters) + DROP) / slope(beyond, *parameters)
+def _far_end(rule: Rule, height: Curve, slope: Curve, parameters: tuple[Array, ...], beyond: Array) -> Array:
+    """Where a concave curve has fallen to -drop, from a point beyond: Newton's steps do not overshoot."""
+    for _ in range(8):
+        beyond = beyond - (height(beyond, *parameters) + rule.drop) / slope(beyond, *parameters)
     return beyond
 
 
-def _by_blocks(kernel: Callable[..., Array], *arrays: Array) -> Array:
-    """What a kernel on vectors gives, for arrays of any one shape."""
-    flat = [np.ravel(x).astype(np.float64) for x in arrays]
+def _by_blocks(kernel: Callable[..., Array], *arrays: Any) -> Array:
+    """What a kernel on vectors of doubles gives, for arrays of any shapes, in their dtype."""
+    whole = np.broadcast_arrays(*arrays)
+    kind = np.result_type(*arrays)
+    rule = DOUBLE if kind == np.float64 else SINGLE
+    flat = [np.ravel(x).astype(np.float64) for x in whole]
     out = np.empty(flat[0].size)
     with np.errstate(all="ignore"):
         for start in range(0, out.size, BLOCK):
             part = slice(start, start + BLOCK)
-            out[part] = kernel(*(x[part] for x in flat))
-    return out.reshape(arrays[0].shape)
+            out[part] = kernel(rule, *(x[part] for x in flat))
+    return out.reshape(whole[0].shape).astype(kind)
 
 
 # ---------------------------------------------------------------------------------------- gamma
@@ -77,7 +96,7 @@ def _gamma_height(w: Array, a: Array, x: Array) -> Array:
     return (a - x) * w - x * (np.expm1(w) - w)
 
 
-def _gamma_kernel(a: Array, x: Array) -> Array:
+def _gamma_kernel(rule: Rule, a: Array, x: Array) -> Array:
     """dx/da of gamma numbers x of shape a."""
     from scipy.special import psi
 
@@ -86,20 +105,24 @@ def _gamma_kernel(a: Array, x: Array) -> Array:
     a, x = np.where(usual, a, 1.0), np.where(usual, x, 1.0)
     shift = np.log(x) - psi(a)
     up = shift > 0
-    wide = np.where(x > 1, (0.5 + np.sqrt(0.25 + 2 * DROP * x)) / x, np.log1p(1.5 * DROP / x))
-    beyond = np.where(up, wide, -(DROP + x) / a)
-    end = _far_end(_gamma_height, lambda w, a, x: a - x * np.exp(w), (a, x), beyond)
+    wide = np.where(x > 1, (0.5 + np.sqrt(0.25 + 2 * rule.drop * x)) / x, np.log1p(1.5 * rule.drop / x))
+    beyond = np.where(up, wide, -(rule.drop + x) / a)
+    end = _far_end(rule, _gamma_height, lambda w, a, x: a - x * np.exp(w), (a, x), beyond)
     low, high = np.minimum(end, 0), np.maximum(end, 0)
     bend = np.clip(-4 - np.log(x), low, high)  # a long flat stretch ends there
     area = _integral(
-        lambda w, a, x, shift: (w + shift) * np.exp(_gamma_height(w, a, x)), (a, x, shift), low, bend, high
+        rule,
+        lambda w, a, x, shift: (w + shift) * np.exp(_gamma_height(w, a, x)),
+        (a, x, shift),
+        low,
+        bend,
+        high,
     )
     return np.where(usual, x * np.abs(area), odd)
 
 
 def _gamma_gradient(self: Any, output: Any) -> Any:
-    a, x = np.broadcast_arrays(self, output)
-    return _by_blocks(_gamma_kernel, a, x).astype(np.result_type(a, x))
+    return _by_blocks(_gamma_kernel, self, output)
 
 
 standard_gamma_grad = elementwise(
@@ -146,7 +169,7 @@ def _beta_integrand(v: Array, a: Array, total: Array, origin: Array, shift: Arra
     return (shift - inner) * np.exp(height)
 
 
-def _beta_kernel(x: Array, a: Array, total: Array) -> Array:
+def _beta_kernel(rule: Rule, x: Array, a: Array, total: Array) -> Array:
     """dx/da / (1 - x) of beta numbers x with parameters a and b = total - a."""
     from scipy.special import psi
 
@@ -156,19 +179,18 @@ def _beta_kernel(x: Array, a: Array, total: Array) -> Array:
     log_x, log_rest = np.log(x), np.log1p(-x)
     origin, shift, b = log_x - log_rest, psi(total) - psi(a), total - a
     up = log_x + shift > 0
-    beyond = np.where(up, (DROP - total * log_x) / b, -(DROP - total * log_rest) / a)
-    end = _far_end(_beta_height, _beta_slope, (a, total, origin), beyond)
+    beyond = np.where(up, (rule.drop - total * log_x) / b, -(rule.drop - total * log_rest) / a)
+    end = _far_end(rule, _beta_height, _beta_slope, (a, total, origin), beyond)
     low, high = np.minimum(end, 0), np.maximum(end, 0)
     bend = np.log1p(total)  # the curve bends between -bend and bend, and is straight far beyond
     edges = (-bend - 36, -bend - 4, bend + 4, bend + 36)
     cuts = [low, *(np.clip(edge - origin, low, high) for edge in edges), high]
-    area = _integral(_beta_integrand, (a, total, origin, shift), *cuts)
+    area = _integral(rule, _beta_integrand, (a, total, origin, shift), *cuts)
     return np.where(usual, x * np.abs(area), odd)
 
 
 def _dirichlet_gradient(x: Any, alpha: Any, total: Any) -> Any:
-    arrays = np.broadcast_arrays(x, alpha, total)
-    return _by_blocks(_beta_kernel, *arrays).astype(np.result_type(*arrays))
+    return _by_blocks(_beta_kernel, x, alpha, total)
 
 
 dirichlet_grad = elementwise(
@@ -216,7 +238,7 @@ dirichlet.meta(lambda self, generator: meta_array(self.shape, self.dtype))
 # --------------------------------------------------------------------------------------- angles
 
 
-def _angle_kernel(x: Array, k: Array) -> Array:
+def _angle_kernel(rule: Rule, x: Array, k: Array) -> Array:
     """dx/dk of von Mises angles x in [-pi, pi] of concentration k, around zero."""
     from scipy.special import i0e, i1e
 
@@ -224,11 +246,12 @@ def _angle_kernel(x: Array, k: Array) -> Array:
     size = np.abs(x)
     inner = np.cos(size) > mean  # between zero and x the integrand is positive, beyond it negative
     # cos t is at most 1 - 2 t**2 / pi**2, so far from x nothing is left.
-    far = np.sqrt(size**2 + np.pi**2 * DROP / np.maximum(2 * k, 1e-30))
+    far = np.sqrt(size**2 + np.pi**2 * rule.drop / np.maximum(2 * k, 1e-30))
     low = np.where(inner, 0.0, size)
     high = np.where(inner, size, np.minimum(np.pi, far))
     top = np.cos(size)
     area = _integral(
+        rule,
         lambda t, k, mean, top: (np.cos(t) - mean) * np.exp(k * (np.cos(t) - top)),
         (k, mean, top),
         low,
@@ -239,8 +262,7 @@ def _angle_kernel(x: Array, k: Array) -> Array:
 
 
 def _angle_gradient(x: Any, concentration: Any) -> Any:
-    arrays = np.broadcast_arrays(x, concentration)
-    return _by_blocks(_angle_kernel, *arrays).astype(np.result_type(*arrays))
+    return _by_blocks(_angle_kernel, x, concentration)
 
 
 angle_grad = elementwise(
