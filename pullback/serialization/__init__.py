@@ -249,7 +249,6 @@ def _load_from_bytes(data: bytes) -> Any:
     return load(io.BytesIO(data), weights_only=False)
 
 
-MAP_LOCATION = Any
 FILE_LIKE = Any
 
 __getattr__ = getter(__name__)
