@@ -4,7 +4,8 @@ Families stand in files by kind. PyTorch has a module for each one: `torch.distr
 are other names of the files here (`face/homes.py`).
 """
 
-from pullback.distributions import constraints, utils
+from pullback.distributions import constraints as constraints
+from pullback.distributions import utils as utils
 from pullback.distributions.angles import VonMises
 from pullback.distributions.binary import Bernoulli, ContinuousBernoulli
 from pullback.distributions.categories import (
@@ -133,12 +134,10 @@ __all__ = [
     "Weibull",
     "Wishart",
     "biject_to",
-    "constraints",
     "identity_transform",
     "kl_divergence",
     "register_kl",
     "transform_to",
-    "utils",
 ]
 
 name_homes(__name__)

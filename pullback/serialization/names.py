@@ -9,7 +9,7 @@ from typing import Any
 from pullback import ops
 from pullback.core._engine import Function, Op
 from pullback.core.op import SURFACE
-from pullback.face.absent import shown
+from pullback.face.absent import shown, torch_names
 from pullback.face.storage import TypedStorage, UntypedStorage
 
 PLACES = {UntypedStorage: "torch.storage", TypedStorage: "torch.storage"}
@@ -33,7 +33,22 @@ def place_of(thing: Any) -> tuple[str, str] | None:
         return "torch", name
     if module.partition(".")[0] != "pullback":
         return None
-    return _declared(thing) or (shown(module), name)
+    return _declared(thing) or (_home(shown(module), name), name)
+
+
+def _home(module: str, name: str) -> str:
+    """The module in which PyTorch has what is in a module of ours: that one, one beside it, or one above."""
+    known = torch_names()
+    if module in known or "._" in module:
+        return module
+    above = module.rpartition(".")[0]
+    beside = (space for space in known if space.rpartition(".")[0] == above)
+    found = next((space for space in beside if f" {name} " in known[space]), None)
+    if found is not None:
+        return found
+    while above not in known and above:
+        above = above.rpartition(".")[0]
+    return above or module
 
 
 def _declared(thing: Any) -> tuple[str, str] | None:

@@ -1,5 +1,6 @@
 """Every family beside PyTorch's: draws for the same seed, densities, moments, gradients, shapes."""
 
+import io
 import re
 
 import numpy as np
@@ -151,3 +152,23 @@ def test_every_family_has_a_row():
         and issubclass(getattr(theirs.distributions, name), theirs.distributions.Distribution)
     }
     assert kinds - {"Distribution", "ExponentialFamily"} == {name_of(row) for row in FAMILIES}
+
+
+def test_public_names():
+    assert set(torch.distributions.__all__) == set(theirs.distributions.__all__)
+    for space in ("constraints", "transforms", "utils", "kl", "constraint_registry"):
+        ours, other = (getattr(lib.distributions, space) for lib in (torch, theirs))
+        assert set(other.__all__) <= set(dir(ours))
+
+
+@pytest.mark.parametrize("row", FAMILIES)
+def test_files_go_both_ways(row):
+    for lib, reader in ((torch, theirs), (theirs, torch)):
+        d = make(lib, row)[0]
+        if "_Inverse" in repr(getattr(d, "transforms", "")) and lib is theirs:
+            continue  # PyTorch cannot pickle an inverse
+        file = io.BytesIO()
+        lib.save(d.expand(d.batch_shape), file)
+        file.seek(0)
+        again = reader.load(file, weights_only=False)
+        assert type(again).__name__ == name_of(row) and repr(again) == repr(d.expand(d.batch_shape))
