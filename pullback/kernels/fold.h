@@ -37,6 +37,23 @@
 #define PB_JOIN3(a, b, c) pb_##a##_##b##c
 #define PB_NAMED(a, b, c) PB_JOIN3(a, b, c)
 #define FN(suffix) PB_NAMED(NAME, TYPE, suffix)
+#define PASS(suffix) PASS_OF(TYPE, suffix)
+#define IS_HALF (KIND == FLOAT16 || KIND == BFLOAT16)
+#define WIDEN PB_NAMED(widened, TYPE, )
+
+static PB_CLONES void pb_widened_float16(char const* p, int64_t n, int64_t step, float* PB_RESTRICT x) {
+    if (step == sizeof(pb_half))
+        for (int64_t i = 0; i < n; i++) x[i] = pb_from_half(((pb_half const*)p)[i]);
+    else
+        for (int64_t i = 0; i < n; i++) x[i] = pb_from_half(*(pb_half const*)(p + i * step));
+}
+
+static PB_CLONES void pb_widened_bfloat16(char const* p, int64_t n, int64_t step, float* PB_RESTRICT x) {
+    if (step == sizeof(pb_bfloat))
+        for (int64_t i = 0; i < n; i++) x[i] = pb_from_bfloat(((pb_bfloat const*)p)[i]);
+    else
+        for (int64_t i = 0; i < n; i++) x[i] = pb_from_bfloat(*(pb_bfloat const*)(p + i * step));
+}
 
 /* Where the part-th fold begins, by its place in the kept dims. */
 PB_INLINE void pb_place(int64_t const* dims, int64_t count, int64_t part, char const** in, char** out) {
@@ -50,18 +67,18 @@ PB_INLINE void pb_place(int64_t const* dims, int64_t count, int64_t part, char c
 
 #endif
 
-#define PASS(suffix) FN(_1##suffix)
+#define PASS_OF(type, suffix) PB_NAMED(NAME, type, _1##suffix)
 #define BEGIN FIRST
 #define ADD_ONE(a, x, m) STEP(a, x)
 #define ADD_ALL(a, b) MERGE(a, b)
 #include "fold_pass.h"
 
 #ifdef STEP2
-#undef PASS
+#undef PASS_OF
 #undef BEGIN
 #undef ADD_ONE
 #undef ADD_ALL
-#define PASS(suffix) FN(_2##suffix)
+#define PASS_OF(type, suffix) PB_NAMED(NAME, type, _2##suffix)
 #define BEGIN FIRST2
 #define ADD_ONE(a, x, m) STEP2(a, x, m)
 #define ADD_ALL(a, b) MERGE2(a, b)
@@ -107,7 +124,7 @@ static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end
     return 0;
 }
 
-#undef PASS
+#undef PASS_OF
 #undef BEGIN
 #undef ADD_ONE
 #undef ADD_ALL

@@ -1,4 +1,6 @@
-/* The loops of one pass of a fold, see fold.h: `fold` along runs, `rows` for WIDTH results at a time. */
+/* The loops of one pass of a fold, see fold.h: `fold` along runs, `rows` for WIDTH results at a time.
+
+   A half precision has none of its own: a block of it becomes floats, for whose loops it is. */
 
 #define X(p) LOAD(*(T const*)(p))
 #ifdef ROUNDED
@@ -7,6 +9,27 @@
 #define MERGE_AFTER INT64_MAX
 #endif
 
+#if IS_HALF
+static PB_CLONES A PASS_OF(float32, run)(char const* p, int64_t n, int64_t step, A m);
+static PB_CLONES void PASS_OF(float32, row)(A* PB_RESTRICT a, char const* p, int64_t n, int64_t step, A const* m);
+
+static A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
+    float x[BLOCK];
+    if (n > BLOCK) {
+        int64_t const half = n / 2 / LANES * LANES;
+        A const a = PASS(run)(p, half, step, m), b = PASS(run)(p + half * step, n - half, step, m);
+        return ADD_ALL(a, b);
+    }
+    WIDEN(p, n, step, x);
+    return PASS_OF(float32, run)((char const*)x, n, sizeof *x, m);
+}
+
+static void PASS(row)(A* a, char const* p, int64_t n, int64_t step, A const* m) {
+    float x[WIDTH];
+    WIDEN(p, n, step, x);
+    PASS_OF(float32, row)(a, (char const*)x, n, sizeof *x, m);
+}
+#else
 static PB_CLONES A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
     A lanes[LANES];
     int64_t i, j;
@@ -34,6 +57,17 @@ static PB_CLONES A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
     return lanes[0];
 }
 
+static PB_CLONES void PASS(row)(A* PB_RESTRICT a, char const* p, int64_t n, int64_t step, A const* m) {
+    int64_t j;
+    (void)m;
+    if (step == sizeof(T))
+        for (j = 0; j < n; j++) a[j] = ADD_ONE(a[j], LOAD(((T const*)p)[j]), m[j]);
+    else
+        for (j = 0; j < n; j++) a[j] = ADD_ONE(a[j], X(p + j * step), m[j]);
+}
+
+#endif
+
 static A PASS(fold)(char const* p, int64_t const* dims, int64_t count, int64_t size, A m) {
     int64_t at[64] = {0};
     A total = BEGIN;
@@ -46,15 +80,6 @@ static A PASS(fold)(char const* p, int64_t const* dims, int64_t count, int64_t s
         total = ADD_ALL(total, a);
     } while (pb_next(dims, count - 1, at, &p));
     return total;
-}
-
-static PB_CLONES void PASS(row)(A* PB_RESTRICT a, char const* p, int64_t n, int64_t step, A const* m) {
-    int64_t j;
-    (void)m;
-    if (step == sizeof(T))
-        for (j = 0; j < n; j++) a[j] = ADD_ONE(a[j], LOAD(((T const*)p)[j]), m[j]);
-    else
-        for (j = 0; j < n; j++) a[j] = ADD_ONE(a[j], X(p + j * step), m[j]);
 }
 
 static void PASS(rows)(A* a, char const* p, int64_t n, int64_t step, int64_t const* dims, int64_t count,

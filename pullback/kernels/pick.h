@@ -7,12 +7,34 @@
 
 #include "kinds.h"
 #define A REAL
-#define PASS(suffix) FN(_pick##suffix)
+#define PASS_OF(type, suffix) PB_NAMED(NAME, type, _pick##suffix)
 #define BEGIN FIRST
 #define ADD_ONE(a, x, m) STEP(a, x)
 #define ADD_ALL(a, b) MERGE(a, b)
 #include "fold_pass.h"
 
+#if IS_HALF
+static PB_CLONES void PB_NAMED(NAME, float32, _better)(float const* p, int64_t n, int64_t step, int64_t row,
+                                                       float* best, int64_t* at);
+static PB_CLONES int64_t PB_NAMED(NAME, float32, _find)(char const* p, int64_t n, int64_t step, float m);
+
+static void FN(_better)(T const* p, int64_t n, int64_t step, int64_t row, float* best, int64_t* at) {
+    float x[WIDTH];
+    WIDEN((char const*)p, n, step, x);
+    PB_NAMED(NAME, float32, _better)(x, n, sizeof *x, row, best, at);
+}
+
+static int64_t FN(_find)(char const* p, int64_t n, int64_t step, float m) {
+    float x[BLOCK];
+    int64_t i = 0, at;
+    for (;; i += BLOCK) {
+        int64_t const some = n - i < BLOCK ? n - i : BLOCK;
+        WIDEN(p + i * step, some, step, x);
+        at = PB_NAMED(NAME, float32, _find)((char const*)x, some, sizeof *x, m);
+        if (i + some == n || x[at] == m || IS_NAN(x[at])) return i + at;
+    }
+}
+#else
 static PB_CLONES void FN(_better)(T const* p, int64_t n, int64_t step, int64_t row, REAL* best, int64_t* at) {
     for (int64_t j = 0; j < n; j++) {
         REAL const x = LOAD(*(T const*)((char const*)p + j * step));
@@ -39,6 +61,8 @@ static PB_CLONES int64_t FN(_find)(char const* p, int64_t n, int64_t step, REAL 
     }
     return i;
 }
+
+#endif
 
 static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const kept = geometry[0], column = geometry[2], both = geometry[3];
@@ -80,7 +104,7 @@ static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_
 }
 
 #undef A
-#undef PASS
+#undef PASS_OF
 #undef BEGIN
 #undef ADD_ONE
 #undef ADD_ALL
