@@ -158,6 +158,38 @@ def test_a_product_that_was_changed_meanwhile():
         y.sum().backward()
 
 
+EYE = torch.eye(3).to_sparse() * 2
+PER_SAMPLE = {
+    "sparse.mm": lambda d: torch.sparse.mm(EYE, d),
+    "mm": lambda d: EYE @ d,
+    "mm from the left": lambda d: d.t() @ EYE,
+    "mv": lambda d: EYE @ d[:, 0],
+    "add": lambda d: d @ torch.ones(2, 3) + EYE,
+    "sparse.addmm": lambda d: torch.sparse.addmm(d, EYE, d),
+}
+
+
+@pullback_only("vmap over gradients of sparse products")
+@pytest.mark.parametrize("name", PER_SAMPLE)
+def test_gradients_of_samples(name):
+    def loss(d):
+        return (PER_SAMPLE[name](d) ** 2).sum()
+
+    many = torch.rand(4, 3, 2)
+    one_by_one = [torch.func.grad(loss)(d).tolist() for d in many]
+    check(torch.func.vmap(torch.func.grad(loss))(many), one_by_one, rtol=1e-5)
+    check(torch.func.jacfwd(PER_SAMPLE[name])(many[0]), torch.func.jacrev(PER_SAMPLE[name])(many[0]).tolist())
+
+
+@pullback_only("vmap over gradients of sparse products")
+def test_no_gradients_of_sparse_samples():
+    def loss(d):
+        return torch.sparse.sum(EYE * (d @ torch.ones(2, 3)))
+
+    with pytest.raises(RuntimeError, match="sparse tensors that depend on samples have no gradients"):
+        torch.func.vmap(torch.func.grad(loss))(torch.rand(4, 3, 2))
+
+
 # --------------------------------------------------------------------------------- few rows
 
 

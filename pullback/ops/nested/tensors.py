@@ -24,6 +24,7 @@ from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Tensor, from_array, grad_enabled, make_subclass
 from pullback.core.dtypes import Size, jagged
+from pullback.ops.shared.batches import has_samples
 
 IMPLEMENTED: dict[str, Callable[..., Any]] = {}
 """What ops do where an argument is nested, by their names."""
@@ -254,6 +255,9 @@ def make(ragged: Ragged, dim: int, numbers: Tensor) -> Any:
 
 
 def _recorded(label: str, result: Any, x: Any, rule: Callable[[Any], Any]) -> Any:
+    if has_samples(x):
+        raise RuntimeError("vmap: nested tensors that depend on samples have no gradients")
+
     def run(node: Any, grads: Sequence[Any]) -> list[Any]:
         return [None if g is None else rule(g) for g in grads]
 

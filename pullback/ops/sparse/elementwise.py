@@ -11,11 +11,11 @@ from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import Tensor, from_array
 from pullback.core.dtypes import sparse_coo
-from pullback.core.modes import no_grad
 from pullback.ops.sparse.convert import as_layout
 from pullback.ops.sparse.patterns import SHOWN, coo_pattern
 from pullback.ops.sparse.tensors import (
     Kept,
+    aside,
     build,
     by_values,
     elements,
@@ -222,7 +222,7 @@ def _sum(name: str, label: str, a: Any, b: Any, alpha: Any) -> Any:
     elif not is_sparse(b) and a.layout is not sparse_coo and b.ndim:
         b = _as_wide(b, tuple(a.shape))
     _fits("add", a, b)
-    with no_grad():
+    with aside(a, b):
         if is_sparse(a) and is_sparse(b):
             other = b if b.layout is a.layout else as_layout(b, a.layout, blocksize=a.pattern.block)
             result = _sum_of_sparse(a, _scaled(other, alpha))
@@ -343,7 +343,7 @@ def _product(x: Any, y: Any, label: str) -> Any:
     if is_sparse(y) or y.ndim:
         size = tuple(np.broadcast_shapes(tuple(x.shape), tuple(y.shape)))
         x, y = _as_wide(x, size), _as_wide(y, size)
-    with no_grad():
+    with aside(x, y):
         if is_sparse(y):
             result = _common(x, y)
         elif y.ndim == 0:

@@ -26,6 +26,7 @@ from pullback.ops.sparse.convert import as_layout, masked, unmasked
 from pullback.ops.sparse.patterns import SHOWN, Pattern, compressed, coo_pattern
 from pullback.ops.sparse.tensors import (
     Kept,
+    aside,
     build,
     elements,
     implements,
@@ -213,7 +214,7 @@ def _adjoint(x: Any) -> Any:
 
 def _multiplied(a: Any, b: Any) -> Any:
     """The product of two matrices, one of them sparse at least, without history."""
-    with no_grad():
+    with aside(a, b):
         if is_sparse(a) and is_sparse(b):
             return _of_sparse(a, b)
         if is_sparse(a):
@@ -240,7 +241,7 @@ def _mv(input: Any, vec: Any) -> Any:
         raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({input.shape[0]}x"
                            f"{input.shape[1]}), vec ({vec.shape[0]})")  # fmt: skip
     for_mat, for_vec = _rules_of_mv(input, vec)
-    with no_grad():
+    with aside(input, vec):
         result = ops.squeeze(_Factor(input).times(ops.unsqueeze(vec, 1)), 1)
     return recorded("MvBackward0", result, (input, for_mat), (vec, for_vec))
 
@@ -258,7 +259,7 @@ def _bmm(input: Any, mat2: Any) -> Any:
             f"[{mat2.shape[0]}, {mat2.shape[1]}]."
         )
     kept_a, kept_b = Kept(input), Kept(mat2)
-    with no_grad():
+    with aside(input, mat2):
         flat = _Factor(input).times(ops.reshape(mat2, (b * n, mat2.shape[2])))
         result = ops.reshape(flat, (b, m, mat2.shape[2]))
     return recorded(
@@ -300,8 +301,7 @@ def _rules(a: Any, b: Any) -> Rules:
 def _added(label: str, product: Any, rules: Rules, input: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
     """`beta * input + alpha * (a @ b)`, for which `product` is of two factors without history."""
     shape = tuple(input.shape)
-
-    with no_grad():
+    with aside(input, a, b):
         result = product(a, b)
         if not is_sparse(input):
             result = unmasked(result)

@@ -16,6 +16,7 @@ have no pattern, say what they are (`recorded`).
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -37,6 +38,7 @@ from pullback.core.dtypes import (
 )
 from pullback.core.modes import enable_grad, no_grad
 from pullback.core.printing import sparse_str
+from pullback.ops.shared.batches import has_samples
 from pullback.ops.sparse.patterns import SHOWN, Pattern
 
 IMPLEMENTED: dict[str, Callable[..., Any]] = {}
@@ -292,9 +294,23 @@ def follows(*inputs: Any) -> bool:
     return grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
 
 
+def of_samples(*inputs: Any) -> bool:
+    """Whether one of these stands for many at a level of `vmap`: its history is that of ops alone."""
+    return any(isinstance(x, Tensor) and has_samples(x) for x in inputs)
+
+
+def aside(*inputs: Any) -> Any:
+    """A context for what `recorded` gives a node of its own: ops within leave none, unless they must."""
+    return contextlib.nullcontext() if of_samples(*inputs) else no_grad()
+
+
 def recorded(label: str, result: Any, *rules: tuple[Any, Callable[[Any], Any]]) -> Any:
     """Gives a result its place in the graph: for each input a function from its gradient to the input's."""
     inputs, functions = [x for x, _ in rules], [rule for _, rule in rules]
+    if of_samples(*inputs):
+        if is_sparse(result) and follows(*inputs):
+            raise RuntimeError("vmap: sparse tensors that depend on samples have no gradients")
+        return result
     if follows(*inputs) and result.dtype.kind in "fc":
         wanted = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
 
