@@ -376,6 +376,36 @@ def test_gradients_of_each_sample(name, parameters, value):
             assert f[k].item() == pytest.approx(0.0 if w is None else w.item(), rel=1e-9, abs=1e-12)
 
 
+SAMPLED = {
+    "Normal": lambda a: D.Normal(a, 1.0).rsample(),
+    "Gamma": lambda a: D.Gamma(a, 1.0).rsample(),
+    "Beta": lambda a: D.Beta(a, 2.0).rsample(),
+    "Dirichlet": lambda a: D.Dirichlet(torch.stack([a, a + 1])).rsample()[0],
+    "StudentT": lambda a: D.StudentT(a).rsample(),
+    "VonMises": lambda a: D.VonMises(0.0, a).rsample(),
+    "MultivariateNormal": lambda a: D.MultivariateNormal(torch.zeros(2), a * torch.eye(2)).rsample()[0],
+    "Wishart": lambda a: D.Wishart(a + 3, torch.eye(2)).rsample()[0, 0],
+    "LKJCholesky": lambda a: D.LKJCholesky(3, a).sample()[1, 0],
+    "Categorical": lambda a: D.Categorical(torch.stack([a, a])).sample(),
+    "NegativeBinomial": lambda a: D.NegativeBinomial(a, 0.3).sample(),
+}
+
+
+@pullback_only("PyTorch's vmap has no rule for some of them")
+@pytest.mark.parametrize("name", SAMPLED)
+def test_samples_of_each_sample(name):
+    """Under vmap with randomness there is a sample for each; its tangent is that of reverse mode."""
+    run, a = SAMPLED[name], t([1.0, 2.0, 3.0])
+    assert torch.vmap(run, randomness="different")(a).shape == (3,)
+    if getattr(D, name).has_rsample:
+        torch.manual_seed(5)
+        (slope,) = torch.autograd.grad(run(leaf := a[0].clone().requires_grad_()), leaf)
+        torch.manual_seed(5)
+        _, tangent = torch.func.jvp(run, (a[0],), (t(1.0),))
+        assert tangent.item() == pytest.approx(slope.item(), rel=1e-5)
+        assert torch.vmap(torch.func.grad(run), randomness="different")(a).isfinite().all()
+
+
 def test_checks_ask_all_samples_at_once():
     values = t([1.0, -1.0])
     assert torch._is_any_true(values > 0) and not torch._is_all_true(values > 0)
