@@ -1,13 +1,22 @@
 /* What loops need of the compiler to become vector code: `PB_CLONES` before a loop's function builds it for
-   several processors, the best of which is taken at run time; `PB_INLINE` before what it calls. */
+   several processors, the best of which is taken at run time; `PB_INLINE` before what it calls.
+
+   `PB_FMA(a, b, c)` is a * b + c of floats, rounded once. Where it is written, a processor without it computes
+   the same bits, slowly; compilers contract nothing by themselves, so numbers do not depend on the machine. */
 
 #ifndef PB_VECTORS_H
 #define PB_VECTORS_H
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
-#define PB_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
+#define PB_HAS_CLONES 1
+#define PB_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define PB_FMA(a, b, c) __builtin_fmaf(a, b, c)
+#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define PB_CLONES
+#define PB_FMA(a, b, c) __builtin_fmaf(a, b, c)
+#else /* but for a last bit where the sum lies between two floats */
+#define PB_CLONES
+#define PB_FMA(a, b, c) ((float)((double)(a) * (double)(b) + (double)(c)))
 #endif
 
 #if defined(_MSC_VER)

@@ -9,15 +9,13 @@
    Read `logistic` and `silu`, then LOOP1. */
 
 #define EXP F(pb_exp)
+#define FALLING F(pb_exp_falling)
 
-PB_INLINE PB_REAL F(logistic)(PB_REAL x) {
-    PB_REAL const q = EXP(-(x < 0 ? -x : x));
-    return (x < 0 ? q : 1) / (1 + q);
-}
+PB_INLINE PB_REAL F(logistic)(PB_REAL x) { return F(pb_logistic)(x); }
 
-PB_INLINE PB_REAL F(gelu)(PB_REAL x) { return (PB_REAL)(x * F(pb_normal_below)(x)); }
+PB_INLINE PB_REAL F(gelu)(PB_REAL x) { return F(pb_gelu)(x); }
 PB_INLINE PB_REAL F(gelu_slope)(PB_REAL x) {
-    return (PB_REAL)(F(pb_normal_below)(x) + x * (0.39894228040143267794 * EXP(x * x * (PB_REAL)-0.5)));
+    return F(pb_ndtr)(x) + x * ((PB_REAL)0.39894228040143267794 * FALLING(x * x * (PB_REAL)-0.5));
 }
 
 #define STEEP ((PB_REAL)1.5957691216057307117)
@@ -39,23 +37,23 @@ PB_INLINE PB_REAL F(silu_slope)(PB_REAL x) {
 
 /* With q = exp(-|x|), tanh(softplus(x)) is high / (high + low): nothing overflows or cancels. */
 PB_INLINE PB_REAL F(mish)(PB_REAL x) {
-    PB_REAL const q = EXP(-(x < 0 ? -x : x));
+    PB_REAL const q = FALLING(-PB_ABS(x));
     PB_REAL const low = x < 0 ? 2 : 2 * q * q, high = x < 0 ? q * (q + 2) : 1 + 2 * q;
     return x * (high / (high + low));
 }
 PB_INLINE PB_REAL F(mish_slope)(PB_REAL x) {
-    PB_REAL const q = EXP(-(x < 0 ? -x : x));
+    PB_REAL const q = FALLING(-PB_ABS(x));
     PB_REAL const low = x < 0 ? 2 : 2 * q * q, high = x < 0 ? q * (q + 2) : 1 + 2 * q;
     PB_REAL const whole = low + high, rest = low * (2 * high + low) / (whole * whole);
     return high / whole + x * rest * F(logistic)(x);
 }
 
 PB_INLINE PB_REAL F(logsigmoid)(PB_REAL x) {
-    PB_REAL const soft = F(pb_log1p_unit)(EXP(-(x < 0 ? -x : x)));
+    PB_REAL const soft = F(pb_log1p_unit)(FALLING(-PB_ABS(x)));
     return (x < 0 ? x : 0) - soft;
 }
 PB_INLINE PB_REAL F(softplus)(PB_REAL x, PB_REAL beta, PB_REAL threshold) {
-    PB_REAL const z = x * beta, soft = F(pb_log1p_unit)(EXP(-(z < 0 ? -z : z)));
+    PB_REAL const z = x * beta, soft = F(pb_log1p_unit)(FALLING(-PB_ABS(z)));
     PB_REAL const y = ((z < 0 ? 0 : z) + soft) / beta;
     return z > threshold ? x : y;
 }
@@ -156,12 +154,12 @@ PB_INLINE PB_REAL F(sinc)(PB_REAL x) {
 
 PB_INLINE PB_REAL F(logaddexp)(PB_REAL x, PB_REAL y) {
     PB_REAL const high = x > y ? x : y, apart = x > y ? y - x : x - y;
-    PB_REAL const sum = high + F(pb_log1p_unit)(EXP(apart));
+    PB_REAL const sum = high + F(pb_log1p_unit)(FALLING(apart));
     return x == y ? x + (PB_REAL)0.69314718055994530942 : sum;
 }
 PB_INLINE PB_REAL F(logaddexp2)(PB_REAL x, PB_REAL y) {
     PB_REAL const high = x > y ? x : y, apart = x > y ? y - x : x - y;
-    PB_REAL const more = F(pb_log1p_unit)(EXP(apart * (PB_REAL)0.69314718055994530942));
+    PB_REAL const more = F(pb_log1p_unit)(FALLING(apart * (PB_REAL)0.69314718055994530942));
     return x == y ? x + 1 : high + more * (PB_REAL)1.44269504088896340736;
 }
 
@@ -404,6 +402,7 @@ LOOP_VVVP(addcmul)
 LOOP_VVVP(addcdiv)
 
 #undef EXP
+#undef FALLING
 #undef LOOP_BOTH
 #undef LOOP1
 #undef LOOP2

@@ -1,39 +1,19 @@
 /* The loops of the activations and of power, for float and double, as ufuncs call them.
 
-   The functions of one number stand in `curve_loops.h`, which is read once for each type. Here stands what
-   the two types do not share: how exactly the normal distribution has to be computed. */
+   The functions of one number stand in `curve_loops.h`, which is read once for each type. What the two types
+   do not share stands in `single.h` for float, and here for double. */
 
 #ifndef PB_CURVES_H
 #define PB_CURVES_H
 
-#include "pullback/kernels/exp.h"
+#include "pullback/kernels/single.h"
 
-/* Half of erfc(z) for z >= 0: erfc(z) is t exp(p(t) - z z), t = 2 / (2 + z), with p fitted to 7e-9, which is
-   for float. */
-PB_INLINE double pb_half_erfc(double z) {
-    double const t = 2 / (2 + z);
-    double p = 0.063085843594330570308;
-    p = p * t - 0.55679548566921633987;
-    p = p * t + 1.9822865480879336705;
-    p = p * t - 3.6969152558712112295;
-    p = p * t + 3.822577390243033143;
-    p = p * t - 2.1227180445386406272;
-    p = p * t + 0.71259183279955155728;
-    p = p * t - 0.33794924919783830621;
-    p = p * t - 0.056477434272736342873;
-    p = p * t + 0.080707503058182515112;
-    p = p * t + 0.3751206316724889485;
-    p = p * t + 0.9999978343568101213;
-    p = p * t - 1.2655121170707261335;
-    return 0.5 * t * pb_exp_short(p - z * z);
+PB_INLINE double pb_ndtr_double(double x) { return 0.5 * erfc(x * -0.70710678118654752440); }
+PB_INLINE double pb_gelu_double(double x) { return x * pb_ndtr_double(x); }
+PB_INLINE double pb_logistic_double(double x) {
+    double const q = pb_exp_double(-fabs(x));
+    return (x < 0 ? q : 1) / (1 + q);
 }
-
-PB_INLINE double pb_normal_below_float(float x) {
-    double const tail = pb_half_erfc(fabs((double)x) * 0.70710678118654752440);
-    return x > 0 ? 1 - tail : tail;
-}
-
-PB_INLINE double pb_normal_below_double(double x) { return 0.5 * erfc(x * -0.70710678118654752440); }
 
 /* sin(pi r) and cos(pi r) for |r| <= 1/2 */
 PB_INLINE double pb_sin_turn(double r) {
@@ -63,5 +43,57 @@ typedef void (*pb_loop)(char** args, npy_intp const* size, npy_intp const* steps
 
 #define PB_LOOPS "pullback/kernels/curve_loops.h"
 #include "pullback/kernels/for_each_real.h"
+
+/* Of float alone. */
+#define PB_FLOAT_LOOP(name)                                                                         \
+    static PB_CLONES void name##_loop_float(char** args, npy_intp const* size, npy_intp const* steps, \
+                                            void* data) {                                           \
+        npy_intp const n = size[0], a = steps[0], b = steps[1];                                     \
+        npy_intp i;                                                                                 \
+        (void)data;                                                                                 \
+        if (a == sizeof(float) && b == sizeof(float)) {                                             \
+            float const* x = (float const*)args[0];                                                 \
+            float* y = (float*)args[1];                                                             \
+            PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = pb_##name##_float(x[i]);                  \
+            return;                                                                                 \
+        }                                                                                           \
+        for (i = 0; i < n; i++)                                                                     \
+            *(float*)(args[1] + i * b) = pb_##name##_float(*(float const*)(args[0] + i * a));       \
+    }
+
+/* The same by `plain`, which is quick, but for blocks that have numbers for which it will not do. */
+#define PB_PLAIN_LOOP(name, plain, IS_ODD, whole)                                                   \
+    static PB_CLONES void name##_loop_float(char** args, npy_intp const* size, npy_intp const* steps, \
+                                            void* data) {                                           \
+        enum { PART = 512 };                                                                        \
+        npy_intp const a = steps[0], b = steps[1];                                                  \
+        npy_intp start, i;                                                                          \
+        (void)data;                                                                                 \
+        for (start = 0; start < size[0]; start += PART) {                                           \
+            npy_intp const n = size[0] - start < PART ? size[0] - start : PART;                     \
+            char *const from = args[0] + start * a, *const to = args[1] + start * b;                \
+            float const* x = (float const*)from;                                                    \
+            float* y = (float*)to;                                                                  \
+            int odd = a != sizeof(float) || b != sizeof(float);                                     \
+            if (odd) {                                                                              \
+                for (i = 0; i < n; i++) *(float*)(to + i * b) = whole(*(float const*)(from + i * a)); \
+                continue;                                                                           \
+            }                                                                                       \
+            for (i = 0; i < n; i++) odd |= IS_ODD(x[i]);                                            \
+            if (odd)                                                                                \
+                PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = whole(x[i]);                          \
+            else                                                                                    \
+                PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = plain(x[i]);                          \
+        }                                                                                           \
+    }
+PB_INLINE float pb_any_sin(float x) { return pb_is_far(x) ? (float)sin(x) : pb_sin_float(x); }
+PB_INLINE float pb_any_cos(float x) { return pb_is_far(x) ? (float)cos(x) : pb_cos_float(x); }
+PB_INLINE float pb_any_tan(float x) { return pb_is_far(x) ? (float)tan(x) : pb_tan_float(x); }
+PB_PLAIN_LOOP(exp, pb_exp_normal, pb_exp_is_not_normal, pb_exp_float)
+PB_PLAIN_LOOP(log, pb_log_normal, pb_is_not_normal, pb_log_float)
+PB_PLAIN_LOOP(sin, pb_sin_float, pb_is_far, pb_any_sin)
+PB_PLAIN_LOOP(cos, pb_cos_float, pb_is_far, pb_any_cos)
+PB_PLAIN_LOOP(tan, pb_tan_float, pb_is_far, pb_any_tan)
+#undef PB_PLAIN_LOOP
 
 #endif

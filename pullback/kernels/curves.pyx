@@ -2,8 +2,8 @@
 
 Each name in PB_CURVES becomes a ufunc of this module, for float32 and float64, with as many inputs as
 stand beside it: x, then parameters. A new one needs its function and LOOP line in `curve_loops.h`, and an
-entry here. `power`, `sign`, `nextafter` and the logical ones take other types too, by NumPy's loops. The
-orthogonal polynomials stand in `polynomials.h`. `where` takes a bool
+entry here. `power`, `sign`, `nextafter` and the logical ones take other types too, by NumPy's loops; of those
+in PB_SINGLES ours is for float32 alone. The orthogonal polynomials stand in `polynomials.h`. `where` takes a bool
 and two of any type. What each computes is said where its op is declared.
 """
 
@@ -36,10 +36,13 @@ cdef extern from *:
         X(fmod, 2) X(remainder, 2) X(copysign, 2) X(hypot, 2) X(nextafter, 2) X(floor_divide, 2)  \\
         X(logical_and, 2) X(logical_or, 2) X(logical_xor, 2) X(logical_not, 1)
     #define PB_ENTRY(name, inputs) {#name, inputs, {name##_loop_float, name##_loop_double}},
-    static struct { char const* name; int inputs; PyUFuncGenericFunction loops[2]; } pb_curves[] = {
-        PB_CURVES(PB_ENTRY)
-    };
+    typedef struct { char const* name; int inputs; PyUFuncGenericFunction loops[2]; } pb_curve;
+    static pb_curve pb_curves[] = {PB_CURVES(PB_ENTRY)};
     enum { PB_COUNT = sizeof pb_curves / sizeof pb_curves[0] };
+    #define PB_SINGLES(X) X(exp, 1) X(log, 1) X(sin, 1) X(cos, 1) X(tan, 1)
+    #define PB_SINGLE(name, inputs) {#name, inputs, {name##_loop_float, NULL}},
+    static pb_curve pb_singles[] = {PB_SINGLES(PB_SINGLE)};
+    enum { PB_SINGLE_COUNT = sizeof pb_singles / sizeof pb_singles[0] };
     static void* pb_no_data[2] = {NULL, NULL};
     static char pb_types[10] = {
         NPY_FLOAT, NPY_FLOAT, NPY_FLOAT, NPY_FLOAT, NPY_FLOAT,
@@ -54,16 +57,17 @@ cdef extern from *:
     PyUFuncGenericFunction* pb_powers
     PyUFuncGenericFunction* pb_wheres
     PyUFuncGenericFunction* pb_polynomial_loops
-    struct Polynomial "pb_polynomial":
+    ctypedef struct Polynomial "pb_polynomial":
         const char* name
     Polynomial* pb_polynomials
     int PB_POLYNOMIALS
-    struct Curve:
+    ctypedef struct Curve "pb_curve":
         const char* name
         int inputs
         PyUFuncGenericFunction* loops
     Curve* pb_curves
-    int PB_COUNT
+    Curve* pb_singles
+    int PB_COUNT, PB_SINGLE_COUNT
     void** pb_no_data
     char* pb_types
 
@@ -87,17 +91,22 @@ cdef PyUFuncGenericFunction* _curve(str name):
 
 def _join(str name, ufunc numpys, str kinds):
     """A ufunc of our two loops and of NumPy's for `kinds`; ours may call NumPy's in their turn."""
-    cdef int width = numpys.nin + 1, found = 2, i, j
+    _joined(name, _curve(name), 2, numpys, kinds)
+
+
+cdef _joined(str name, PyUFuncGenericFunction* ours, int count, ufunc numpys, str kinds):
+    """The same of one loop or two."""
+    cdef int width = numpys.nin + 1, found = count, i, j
     cdef PyUFuncGenericFunction* loops = <PyUFuncGenericFunction*>PyMem_Malloc(
         (numpys.ntypes + 2) * sizeof(PyUFuncGenericFunction))
     cdef void** data = <void**>PyMem_Malloc((numpys.ntypes + 2) * sizeof(void*))
     cdef char* types = <char*>PyMem_Malloc((numpys.ntypes + 2) * width)
     cdef bytes text = name.encode()
-    for i in range(2):
-        loops[i], data[i] = _curve(name)[i], NULL
+    for i in range(count):
+        loops[i], data[i] = ours[i], NULL
         memset(types + i * width, NPY_DOUBLE if i else NPY_FLOAT, width)
     for i in range(numpys.ntypes - 1, -1, -1):   # of loops for the same types the first is the one to call
-        for j in range(2):
+        for j in range(count):
             if numpys.types[i * width] == types[j * width]:
                 data[j] = <void*>numpys.functions[i]
                 memcpy(types + j * width, numpys.types + i * width, width)
@@ -109,6 +118,13 @@ def _join(str name, ufunc numpys, str kinds):
     _names.append(text)
     globals()[name] = PyUFunc_FromFuncAndData(
         loops, data, types, found, numpys.nin, 1, -1, text, "see pullback/ops", 0)
+
+
+def _declare_singles():
+    cdef int i
+    for i in range(PB_SINGLE_COUNT):
+        name = pb_singles[i].name.decode()
+        _joined(name, pb_singles[i].loops, 1, getattr(np, name), chr(NPY_DOUBLE) + _COMPLEX)
 
 
 def _declare_polynomials():
@@ -145,6 +161,7 @@ _declare_polynomials()
 _declare_where()
 _WHOLE = bytes(range(NPY_BYTE, NPY_ULONGLONG + 1)).decode()
 _COMPLEX = bytes([NPY_CFLOAT, NPY_CDOUBLE]).decode()
+_declare_singles()
 _join("power", np.power, _COMPLEX)
 _join("sign", np.sign, _WHOLE)
 _join("nextafter", np.nextafter, chr(np.dtype("e").num))

@@ -1,12 +1,13 @@
 /* exp, log1p and friends without branches, so that compilers make vector code of the loops they are in.
 
-   Errors are within two units of the last place. Without fused multiply-adds (setup.py sees to that) each
-   step is rounded alike on every machine, whatever the width of its vectors. */
+   Errors are within two units of the last place, in float within one. Each step is rounded alike on every
+   machine, whatever the width of its vectors (see PB_FMA). */
 
 #ifndef PB_EXP_H
 #define PB_EXP_H
 
-#include "pullback/core/vectors.h"
+#include "pullback/core/half.h"
+#include "pullback/kernels/fits.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -22,25 +23,11 @@
 
 /* x = n ln 2 + r: adding a large constant rounds to an integer, which then stands in the low bits. */
 
-PB_INLINE float pb_two_to_float(int32_t n) {
-    uint32_t const bits = (uint32_t)(n + 127) << 23;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 PB_INLINE double pb_two_to_double(int64_t n) {
     int64_t const bits = (int64_t)((uint64_t)(n + 1023) << 52);
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-PB_INLINE int32_t pb_low_float(float x, float magic) {
-    int32_t a, b;
-    memcpy(&a, &x, sizeof a);
-    memcpy(&b, &magic, sizeof b);
-    return a - b;
 }
 
 PB_INLINE int64_t pb_low_double(double x, double magic) {
@@ -50,17 +37,7 @@ PB_INLINE int64_t pb_low_double(double x, double magic) {
     return a - b;
 }
 
-/* exp(r) - 1 on |r| <= ln 2 / 2: the power series, in float with its last coefficients fitted. */
-PB_INLINE float pb_rest_float(float r) {
-    float p = 1.98412698e-4f;
-    p = p * r + 1.38888889e-3f;
-    p = p * r + 8.33333333e-3f;
-    p = p * r + 4.16666667e-2f;
-    p = p * r + 1.66666667e-1f;
-    p = p * r + 0.5f;
-    return p * (r * r) + r;
-}
-
+/* exp(r) - 1 on |r| <= ln 2 / 2: the power series. */
 PB_INLINE double pb_rest_double(double r) {
     double p = 1.0 / 6227020800;
     p = p * r + 1.0 / 479001600;
@@ -77,41 +54,81 @@ PB_INLINE double pb_rest_double(double r) {
     return p * (r * r) + r;
 }
 
-#define PB_EXP(T, INT, MAGIC, LOW, LEAST, HIGH, LN2_HIGH, LN2_LOW)                                  \
-    PB_INLINE T pb_exp_##T(T x) {                                                                   \
-        T const magic = (T)MAGIC;                                                                   \
-        T c = x > (T)LOW ? x : (T)LOW;                                                              \
-        c = c < (T)HIGH ? c : (T)HIGH;                                                              \
-        T const turn = c * (T)1.44269504088896340736 + magic, n = turn - magic;                     \
-        T const half = c * (T)0.72134752044448170368 + magic;                                       \
-        INT const k = pb_low_##T(turn, magic), j = pb_low_##T(half, magic);                         \
-        T const r = (c - n * (T)LN2_HIGH) - n * (T)LN2_LOW;                                         \
-        T const e = (1 + pb_rest_##T(r)) * pb_two_to_##T(j) * pb_two_to_##T(k - j);                 \
-        return x != x ? x : e;                                                                      \
-    }                                                                                               \
-    /* exp(x) for x <= 0, zero where that would be denormal */                                     \
-    PB_INLINE T pb_exp_below_##T(T x) {                                                             \
-        T const magic = (T)MAGIC, c = (T)LEAST > x ? (T)LEAST : x;                                  \
-        T const turn = c * (T)1.44269504088896340736 + magic, n = turn - magic;                     \
-        T const r = (c - n * (T)LN2_HIGH) - n * (T)LN2_LOW;                                         \
-        T const e = (1 + pb_rest_##T(r)) * pb_two_to_##T(pb_low_##T(turn, magic));                  \
-        return x < (T)LEAST ? 0 : e;                                                                \
-    }                                                                                               \
-    /* exp(x) - 1 for x <= 0, exact for small x */                                                  \
-    PB_INLINE T pb_expm1_below_##T(T x) {                                                           \
-        T const magic = (T)MAGIC;                                                                   \
-        T c = x < 0 ? x : 0;                                                                        \
-        c = c > -60 ? c : -60;                                                                      \
-        T const turn = c * (T)1.44269504088896340736 + magic, n = turn - magic;                     \
-        T const two = pb_two_to_##T(pb_low_##T(turn, magic));                                       \
-        T const r = (c - n * (T)LN2_HIGH) - n * (T)LN2_LOW;                                         \
-        T const e = two * pb_rest_##T(r) + (two - 1);                                               \
-        return x != x ? x : e;                                                                      \
-    }
+PB_INLINE double pb_exp_double(double x) {
+    double const magic = 6755399441055744.0;
+    double c = x > -746.0 ? x : -746.0;
+    c = c < 710.0 ? c : 710.0;
+    double const turn = c * 1.44269504088896340736 + magic, n = turn - magic;
+    double const half = c * 0.72134752044448170368 + magic;
+    int64_t const k = pb_low_double(turn, magic), j = pb_low_double(half, magic);
+    double const r = (c - n * 0.693145751953125) - n * 1.42860682030941723212e-6;
+    double const e = (1 + pb_rest_double(r)) * pb_two_to_double(j) * pb_two_to_double(k - j);
+    return x != x ? x : e;
+}
+/* exp(x) for x <= 0, zero where that would be denormal */
+PB_INLINE double pb_exp_below_double(double x) {
+    double const magic = 6755399441055744.0, c = -708.39 > x ? -708.39 : x;
+    double const turn = c * 1.44269504088896340736 + magic, n = turn - magic;
+    double const r = (c - n * 0.693145751953125) - n * 1.42860682030941723212e-6;
+    double const e = (1 + pb_rest_double(r)) * pb_two_to_double(pb_low_double(turn, magic));
+    return x < -708.39 ? 0 : e;
+}
+/* exp(x) - 1 for x <= 0, exact for small x */
+PB_INLINE double pb_expm1_below_double(double x) {
+    double const magic = 6755399441055744.0;
+    double c = x < 0 ? x : 0;
+    c = c > -60 ? c : -60;
+    double const turn = c * 1.44269504088896340736 + magic, n = turn - magic;
+    double const two = pb_two_to_double(pb_low_double(turn, magic));
+    double const r = (c - n * 0.693145751953125) - n * 1.42860682030941723212e-6;
+    double const e = two * pb_rest_double(r) + (two - 1);
+    return x != x ? x : e;
+}
 
-PB_EXP(float, int32_t, 12582912.0, -104.0, -87.33, 89.0, 0.693359375, -2.12194440e-4)
-PB_EXP(double, int64_t, 6755399441055744.0, -746.0, -708.39, 710.0, 0.693145751953125,
-       1.42860682030941723212e-6)
+/* In float: n and the remainder, with BIAS in the low bits of `turn` as well; and 2^(n + BIAS - 127). Choices
+   are written so that a NaN goes through them. */
+#define PB_REDUCED(x, BIAS)                                                                          \
+    float const turn = PB_FMA(x, 1.44269504088896340736f, 12582912.0f + (BIAS));                     \
+    float const n = turn - (12582912.0f + (BIAS));                                                   \
+    float const r = PB_FMA(n, -1.42860682030941723212e-6f, PB_FMA(n, -0.693145751953125f, x));
+PB_INLINE float pb_power_of(uint32_t turn) { return pb_of_bits(turn << 23); }
+
+/* exp(r) on |r| <= ln 2 / 2 */
+PB_INLINE float pb_exp_near(float r) { return PB_FMA(PB_FMA(pb_fit_exp(r), r, 1.0f), r, 1.0f); }
+
+/* exp of what is neither large nor denormal, and of any number */
+PB_INLINE float pb_exp_normal(float x) {
+    PB_REDUCED(x, 127)
+    return pb_exp_near(r) * pb_power_of(pb_bits_of(turn));
+}
+PB_INLINE int pb_exp_is_not_normal(float x) { return !(pb_of_bits(pb_bits_of(x) & 0x7FFFFFFF) < 87.33f); }
+PB_INLINE float pb_exp_float(float x) {
+    float const above = -104.0f > x ? -104.0f : x, c = 89.0f < above ? 89.0f : above;
+    PB_REDUCED(c, 254)
+    uint32_t const both = pb_bits_of(turn), half = both >> 1;
+    return pb_exp_near(r) * pb_power_of(half) * pb_power_of(both - half);
+}
+/* exp(x) for x <= 0 */
+PB_INLINE float pb_exp_falling_float(float x) {
+    float const c = -104.0f > x ? -104.0f : x;
+    PB_REDUCED(c, 191)
+    return pb_exp_near(r) * pb_power_of(pb_bits_of(turn)) * 5.421010862427522170e-20f; /* 2^-64 */
+}
+/* the same, zero where that would be denormal */
+PB_INLINE float pb_exp_below_float(float x) {
+    float const c = -87.33f > x ? -87.33f : x;
+    PB_REDUCED(c, 127)
+    float const e = pb_exp_near(r) * pb_power_of(pb_bits_of(turn));
+    return x < -87.33f ? 0 : e;
+}
+/* exp(x) - 1 for x <= 0, exact for small x */
+PB_INLINE float pb_expm1_below_float(float x) {
+    float const below = 0 < x ? 0 : x, c = -60.0f > below ? -60.0f : below;
+    PB_REDUCED(c, 127)
+    float const two = pb_power_of(pb_bits_of(turn));
+    return PB_FMA(two, PB_FMA(pb_fit_exp(r) * r, r, r), two - 1);
+}
+#define pb_exp_falling_double pb_exp_double
 
 /* exp in double for a result in float: to 2e-10, zero below -700 */
 PB_INLINE double pb_exp_short(double x) {

@@ -53,7 +53,10 @@ PB_INLINE double F(sum_of_weighted)(PB_REAL const* x, PB_REAL center, PB_REAL co
 PB_INLINE PB_REAL F(largest)(PB_REAL const* x, int64_t n) {
     PB_REAL lanes[LANES];
     int64_t i, j;
-    for (j = 0; j < LANES; j++) lanes[j] = x[j < n ? j : 0];
+    if (n < LANES)
+        for (j = 0; j < LANES; j++) lanes[j] = x[0];
+    else
+        memcpy(lanes, x, sizeof lanes);
     for (i = 0; i + LANES <= n; i += LANES)
         ONE_BY_ONE for (j = 0; j < LANES; j++) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
     for (; i < n; i++) lanes[0] = x[i] > lanes[0] ? x[i] : lanes[0];
@@ -61,35 +64,60 @@ PB_INLINE PB_REAL F(largest)(PB_REAL const* x, int64_t n) {
     return lanes[0];
 }
 
-/* ---- softmax: x | y */
+/* ---- softmax: x | y
+
+   Short rows take each step together, so that one need not wait for what the last one folds. */
+
+#define TOGETHER 16
+#define EACH_OF_THEM for (int64_t k = 0; k < count; k++)
+
+/* The largest numbers of some rows; y = exp(x - largest), and what sums to. Returns how many rows. */
+PB_INLINE int64_t F(exponentials)(pb_work const* w, int64_t r, PB_REAL* tops, double* totals) {
+    int64_t const n = w->length, most = n <= 1024 ? TOGETHER : 1, left = w->rows - r;
+    int64_t const count = left < most ? left : most;
+    EACH_OF_THEM tops[k] = F(largest)(AT(0, r + k, 0), n);
+    EACH_OF_THEM {
+        PB_REAL const* PB_RESTRICT x = AT(0, r + k, 0);
+        PB_REAL* PB_RESTRICT y = AT(1, r + k, 0);
+        PB_REAL const top = tops[k];
+        for (int64_t i = 0; i < n; i++) y[i] = EXP_BELOW(x[i] - top);
+    }
+    EACH_OF_THEM totals[k] = F(sum)(AT(1, r + k, 0), n);
+    return count;
+}
 
 /* y = exp(x) / sum(exp(x)) */
 static PB_CLONES int F(softmax)(pb_work const* w) {
-    int64_t const n = w->length;
-    int64_t i;
-    if (n) EACH_ROW {
-        PB_REAL const* PB_RESTRICT x = AT(0, r, 0);
-        PB_REAL* PB_RESTRICT y = AT(1, r, 0);
-        PB_REAL const top = F(largest)(x, n);
-        for (i = 0; i < n; i++) y[i] = EXP_BELOW(x[i] - top);
-        PB_REAL const total = (PB_REAL)F(sum)(y, n);
-        for (i = 0; i < n; i++) y[i] /= total;
-    }
+    PB_REAL tops[TOGETHER];
+    double totals[TOGETHER];
+    if (w->length)
+        for (int64_t r = 0; r < w->rows;) {
+            int64_t const count = F(exponentials)(w, r, tops, totals);
+            EACH_OF_THEM {
+                PB_REAL* PB_RESTRICT y = AT(1, r + k, 0);
+                PB_REAL const share = (PB_REAL)(1 / totals[k]);
+                for (int64_t i = 0; i < w->length; i++) y[i] *= share;
+            }
+            r += count;
+        }
     return 0;
 }
 
 /* y = x - log(sum(exp(x))); y is also the room for the exponentials */
 static PB_CLONES int F(log_softmax)(pb_work const* w) {
-    int64_t const n = w->length;
-    int64_t i;
-    if (n) EACH_ROW {
-        PB_REAL const* PB_RESTRICT x = AT(0, r, 0);
-        PB_REAL* PB_RESTRICT y = AT(1, r, 0);
-        PB_REAL const top = F(largest)(x, n);
-        for (i = 0; i < n; i++) y[i] = EXP_BELOW(x[i] - top);
-        PB_REAL const log_total = (PB_REAL)log(F(sum)(y, n));
-        for (i = 0; i < n; i++) y[i] = (x[i] - top) - log_total;
-    }
+    PB_REAL tops[TOGETHER];
+    double totals[TOGETHER];
+    if (w->length)
+        for (int64_t r = 0; r < w->rows;) {
+            int64_t const count = F(exponentials)(w, r, tops, totals);
+            EACH_OF_THEM {
+                PB_REAL const* PB_RESTRICT x = AT(0, r + k, 0);
+                PB_REAL* PB_RESTRICT y = AT(1, r + k, 0);
+                PB_REAL const top = tops[k], log_total = (PB_REAL)log(totals[k]);
+                for (int64_t i = 0; i < w->length; i++) y[i] = (x[i] - top) - log_total;
+            }
+            r += count;
+        }
     return 0;
 }
 
@@ -364,6 +392,8 @@ static PB_CLONES int F(glu_slope)(pb_work const* w) {
 
 #undef LANES
 #undef BLOCK
+#undef TOGETHER
+#undef EACH_OF_THEM
 #undef EXP
 #undef EXP_BELOW
 #undef AT

@@ -1,8 +1,8 @@
-/* Special functions of single precision, computed in double without branches; those of double precision are
-   SciPy's, put right at the poles.
+/* Special functions of single precision: those of single.h, and some computed in double without branches; those
+   of double precision are SciPy's, put right at the poles.
 
-   Errors in float are those of the last rounding but for a hundredth of a unit. Polynomials are series, or
-   fitted where it says so. Read `pb_log_wide`, `pb_digamma_float`, then the loops. */
+   Errors of those in double are those of the last rounding but for a hundredth of a unit. Polynomials are
+   series. Read `pb_log_wide`, `pb_digamma_float`, then the loops. */
 
 #ifndef PB_SPECIAL_H
 #define PB_SPECIAL_H
@@ -34,79 +34,6 @@ PB_INLINE double pb_log_wide(double x) {
     p = p * t + 2.0 / 3;
     return e * 0.693147180369123816490 + ((p * (t * s) + 2 * s) + e * 1.90821492927058770002e-10);
 }
-
-/* ---- erf and its kin ---- */
-
-/* erf(x) / x on [0, 1], fitted in x^2 */
-PB_INLINE double pb_erf_near(double x) {
-    double const u = x * x;
-    double p = -1.0468694481612451e-07;
-    p = p * u + 1.530617488650043e-06;
-    p = p * u - 1.4794991857034441e-05;
-    p = p * u + 0.00012046256988282723;
-    p = p * u - 0.0008547933463142109;
-    p = p * u + 0.005223967183072179;
-    p = p * u - 0.026866169048258677;
-    p = p * u + 0.1128379165852064;
-    p = p * u - 0.3761263890280714;
-    p = p * u + 1.1283791670955126;
-    return p * x;
-}
-/* erfc(x), |x| >= 1 */
-PB_INLINE double pb_erfc_far(double x) {
-    double const y = 2 * pb_half_erfc(x < 0 ? -x : x);
-    return x < 0 ? 2 - y : y;
-}
-PB_INLINE float pb_erf_float(float x) {
-    double const w = x, a = w < 0 ? -w : w, near = pb_erf_near(a < 1 ? w : 0);
-    double const far = 1 - pb_erfc_far(w);
-    double const y = a < 1 ? near : far;
-    return (float)(w != w ? w : y);
-}
-PB_INLINE float pb_erfc_float(float x) {
-    double const w = x, near = 1 - pb_erf_near(w < 0.5 ? (w > -1 ? w : 0) : 0), far = pb_erfc_far(w);
-    double const y = w < 0.5 && w > -1 ? near : far;
-    return (float)(w != w ? w : y);
-}
-/* With w = -log(1 - x^2), erfinv(x) / x is smooth in w, and far out in its root: both fitted. */
-PB_INLINE float pb_erfinv_float(float x) {
-    double const v = x, rest = (1 - v) * (1 + v), inside = rest > 0 ? rest : 1;
-    double const w = -pb_log_wide(inside), s = sqrt(w > 5 ? w : 5), c = w > 5 ? 5 : w;
-    double p = -2.120357862269574e-11, q = -3.437390215130389e-05;
-    p = p * c + 7.591362416409238e-10;
-    p = p * c - 1.129707012244714e-08;
-    p = p * c + 8.350657455778574e-08;
-    p = p * c - 2.350625134024684e-07;
-    p = p * c - 5.728540353387277e-07;
-    p = p * c + 1.3458064880884266e-06;
-    p = p * c + 4.731327238667685e-05;
-    p = p * c - 0.00012851973838879803;
-    p = p * c - 0.0023349057953014414;
-    p = p * c + 0.011549299438796444;
-    p = p * c + 0.23201367024533348;
-    p = p * c + 0.8862269254527580;
-    q = q * s + 0.0012002521921090686;
-    q = q * s - 0.018759003761763423;
-    q = q * s + 0.17257408651154918;
-    q = q * s - 1.0327835074672482;
-    q = q * s + 4.188799268995764;
-    q = q * s - 11.606509786736439;
-    q = q * s + 21.529065093192354;
-    q = q * s - 25.230764544734754;
-    q = q * s + 17.3933017650034;
-    q = q * s - 4.343080674617312;
-    double const y = v * (w > 5 ? q : p), end = v == 1 || v == -1 ? v * HUGE_VAL : NAN;
-    return (float)(rest > 0 ? y : end);
-}
-
-PB_INLINE float pb_logit_float(float x) {
-    double const v = x, inside = v > 0 && v < 1 ? v : 0.5;
-    double const y = pb_log_wide(inside / (1 - inside));
-    double const end = v == 0 ? -HUGE_VAL : v == 1 ? HUGE_VAL : NAN;
-    return (float)(v > 0 && v < 1 ? y : end);
-}
-
-PB_INLINE float pb_ndtr_float(float x) { return (float)pb_normal_below_float(x); }
 
 PB_INLINE float pb_entr_float(float x) {
     double const v = x, inside = v > 0 && v < HUGE_VAL ? v : 1;
@@ -170,22 +97,6 @@ PB_INLINE float pb_lgamma_float(float x) {
 }
 
 /* ---- the loops ---- */
-
-#define PB_FLOAT_LOOP(name)                                                                         \
-    static PB_CLONES void name##_loop_float(char** args, npy_intp const* size, npy_intp const* steps, \
-                                            void* data) {                                           \
-        npy_intp const n = size[0], a = steps[0], b = steps[1];                                     \
-        npy_intp i;                                                                                 \
-        (void)data;                                                                                 \
-        if (a == sizeof(float) && b == sizeof(float)) {                                             \
-            float const* x = (float const*)args[0];                                                 \
-            float* y = (float*)args[1];                                                             \
-            PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = pb_##name##_float(x[i]);                  \
-            return;                                                                                 \
-        }                                                                                           \
-        for (i = 0; i < n; i++)                                                                     \
-            *(float*)(args[1] + i * b) = pb_##name##_float(*(float const*)(args[0] + i * a));       \
-    }
 
 PB_FLOAT_LOOP(erf)
 PB_FLOAT_LOOP(erfc)

@@ -36,20 +36,20 @@ static PB_CLONES void pb_widen_bfloat(char const* from, npy_intp step, float* PB
 }
 #undef PB_WIDEN
 
-#define PB_NARROW(TYPE, TO)                                                                         \
-    if (step == 2)                                                                                  \
-        for (i = 0; i < n; i++) ((TYPE*)to)[i] = TO(from[i]);                                       \
-    else                                                                                            \
-        for (i = 0; i < n; i++) *(TYPE*)(to + i * step) = TO(from[i]);
-static PB_CLONES void pb_narrow_half(float const* PB_RESTRICT from, char* to, npy_intp step, npy_intp n) {
+static void pb_narrow_half(float const* PB_RESTRICT from, char* to, npy_intp step, npy_intp n) {
     npy_intp i;
-    PB_NARROW(pb_half, pb_to_half)
+    if (step == 2)
+        pb_to_halves(from, (pb_half*)to, n);
+    else
+        for (i = 0; i < n; i++) *(pb_half*)(to + i * step) = pb_to_half(from[i]);
 }
 static PB_CLONES void pb_narrow_bfloat(float const* PB_RESTRICT from, char* to, npy_intp step, npy_intp n) {
     npy_intp i;
-    PB_NARROW(pb_bfloat, pb_to_bfloat)
+    if (step == 2)
+        for (i = 0; i < n; i++) ((pb_bfloat*)to)[i] = pb_to_bfloat(from[i]);
+    else
+        for (i = 0; i < n; i++) *(pb_bfloat*)(to + i * step) = pb_to_bfloat(from[i]);
 }
-#undef PB_NARROW
 
 static void pb_half_loop(char** args, npy_intp const* size, npy_intp const* steps, void* way) {
     pb_half_way const* const w = (pb_half_way const*)way;

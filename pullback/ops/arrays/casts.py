@@ -71,7 +71,8 @@ def _to_copy(self: Array, dtype: Dtype, memory_format: memory_format | None = No
 
 
 _CASTS = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
-"""The types that kernels/moves.h casts, in the order of its table."""
+_TO = [*_CASTS, "complex64", "complex128"]
+"""The types that kernels/moves.h casts, and casts to, in the order of its table."""
 
 
 @_to_copy.prepare
@@ -84,12 +85,13 @@ def _plan_copy(self: Spec, dtype: Dtype, memory_format: Any) -> Plan:
     if self.dtype is dtype:
         return pieces_plan(result, Pieces(self.shape, [(..., outline_of(self, 0))]))
     names = self.dtype.name, dtype.name
-    if not self.size or any(name not in _CASTS for name in names) or names == ("float64", "float16"):
+    fits = names[0] in _CASTS and names[1] in _TO and names != ("float64", "float16")
+    if not self.size or not fits:
         return Plan(result)
     order = sorted(range(self.ndim), key=lambda d: -abs(to[d]))
     given = self.strides or to
     dims = merged((self.shape[d], given[d], to[d]) for d in order) or [(1, 0, 0)]
-    geometry = (*map(_CASTS.index, names), len(dims), *[n for dim in dims for n in dim])
+    geometry = (*map(_TO.index, names), len(dims), *[n for dim in dims for n in dim])
     return Plan(result, RUNS["cast"]["any"], geometry, dims[0][0])
 
 

@@ -1,6 +1,7 @@
 """Exponentials, logarithms, trigonometry, and the special functions that PyTorch has at top level.
 
-Every op is a loop of NumPy or SciPy and one rule, which is the formula in a table of derivatives.
+Every op is a loop, of NumPy, SciPy or our own where those are slow, and one rule, which is the formula in a
+table of derivatives.
 The rules avoid squares that overflow where the slope itself does not, and they divide or multiply
 by slopes with `over` and `times` (NOTE [Zero times infinity] in zero_times_infinity.py).
 """
@@ -57,7 +58,7 @@ def _log1p_kernel(self: Any) -> Any:
 
 exp = _math(
     "exp",
-    np.exp,
+    "pullback.kernels.curves:exp",
     lambda g, result: times(g, conj(result)),
     "e**x; the slope is e**x.",
     "1.6487",
@@ -86,7 +87,7 @@ expm1 = _math(
 )
 log = _math(
     "log",
-    np.log,
+    "pullback.kernels.curves:log",
     lambda g, self: over(g, conj(self)),
     "Natural logarithm; -inf at 0, NaN for negative real numbers. The slope is 1 / x.",
     "-0.6931",
@@ -211,7 +212,7 @@ xlogy = elementwise(
 
 sin = _math(
     "sin",
-    np.sin,
+    "pullback.kernels.curves:sin",
     lambda g, self: times(g, conj(cos(self))),
     "Sine; the slope is cos x.",
     "0.4794",
@@ -220,7 +221,7 @@ sin = _math(
 )
 cos: Op = _math(
     "cos",
-    np.cos,
+    "pullback.kernels.curves:cos",
     lambda g, self: times(-g, conj(sin(self))),
     "Cosine; the slope is -sin x.",
     "0.8776",
@@ -229,7 +230,7 @@ cos: Op = _math(
 )
 tan = _math(
     "tan",
-    np.tan,
+    "pullback.kernels.curves:tan",
     lambda g, result: times(g, conj(result * result + 1)),
     "Tangent; the slope is 1 + tan(x)**2.",
     "0.5463",

@@ -1,0 +1,168 @@
+"""`python tools/fits.py`: writes kernels/fits.h, the polynomials that functions in single precision are made of.
+
+A row of FITS is a function, between which numbers it is to be met, the degree, what the powers are of, and
+the weight of an error: 1 / function where nothing is said, so that the relative error is the least. The
+polynomial of least largest error is found by Lawson's way: squares, weighted again and again by the errors
+that are left. Its coefficients are rounded one after another, from the constant on, and the later ones
+are fitted anew to what is left by the rounded ones. Functions are mpmath's. Above each polynomial stands how
+large its error is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+
+mp = mpmath.mp.clone()
+mp.dps = 40
+TARGET = Path(__file__).resolve().parent.parent / "pullback/kernels/fits.h"
+POINTS, ROUNDS = 600, 60
+ROOT_HALF, ROOT_TWO = float(mp.sqrt(0.5)), float(mp.sqrt(2))
+Function = Callable[[Any], Any]
+
+
+def itself(x: Any) -> Any:
+    return x
+
+
+def square(x: Any) -> Any:
+    return x * x
+
+
+def mills(x: Any) -> Any:
+    """erfc(x) without its exponential, and made nearly constant."""
+    return mp.exp(x * x) * mp.erfc(x) * (x + 3)
+
+
+def normal_mills(x: Any) -> Any:
+    return mp.exp(x * x / 2) * mp.erfc(x / mp.sqrt(2)) / 2 * (x + 4)
+
+
+def inverse(w: Any) -> Any:
+    """erfinv(x) / x of w = -log(1 - x^2)"""
+    x = mp.sqrt(-mp.expm1(-w))
+    return mp.erfinv(x) / x
+
+
+# name: what it is, in C's comment; the function, from, to, degree, what is raised to powers, weight
+FITS: dict[str, tuple[str, Function, float, float, int, Function, Function | None]] = {
+    "exp": (
+        "(exp(r) - 1 - r) / r^2, |r| <= ln 2 / 2",
+        lambda r: (mp.expm1(r) - r) / r**2, -0.3468, 0.3468, 4, itself, lambda r: r * r / mp.exp(r),
+    ),
+    "log": (
+        "(log(1 + f) - f + f^2 / 2) / f^3, sqrt 1/2 <= 1 + f <= sqrt 2",
+        lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, ROOT_HALF - 1.0001, ROOT_TWO - 0.9999, 7, itself,
+        lambda f: abs(f**3 / mp.log1p(f)),
+    ),
+    "artanh": (
+        "(2 artanh(s) - 2 s) / s^3 in s^2, |s| <= 0.21",
+        lambda s: (2 * mp.atanh(s) - 2 * s) / s**3, 1e-5, 0.21, 3, square, lambda s: s**3 / mp.atanh(s),
+    ),
+    "sin": (
+        "(sin(r) - r) / r^3 in r^2, |r| <= pi / 4",
+        lambda r: (mp.sin(r) - r) / r**3, 1e-4, 0.786, 2, square, lambda r: r**3 / mp.sin(r),
+    ),
+    "cos": (
+        "(cos(r) - 1 + r^2 / 2) / r^4 in r^2, |r| <= pi / 4",
+        lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4, 1e-3, 0.786, 2, square, lambda r: r**4,
+    ),
+    "tan": (
+        "(tan(r) - r) / r^3 in r^2, |r| <= pi / 4",
+        lambda r: (mp.tan(r) - r) / r**3, 1e-4, 0.786, 6, square, lambda r: r**3 / mp.tan(r),
+    ),
+    "erf": (
+        "erf(x) / x - 1 in x^2, |x| <= 1",
+        lambda x: mp.erf(x) / x - 1, 1e-6, 1.0, 7, square, lambda x: x / mp.erf(x),
+    ),
+    "log_erfc": (
+        "log(erfc(x)) in x - 2, 1 <= x <= 4",
+        lambda x: mp.log(mp.erfc(x)), 1.0, 4.0, 6, lambda x: x - 2, lambda x: mp.erfc(x) / mp.erf(x),
+    ),
+    "erfc": (
+        "(x + 3) exp(x^2) erfc(x) in t = (x - 3) / (x + 3), 0 <= x <= 10.2, but for the constant",
+        mills, 0.0, 10.2, 9, lambda x: (x - 3) / (x + 3), None,
+    ),
+    "ndtr": (
+        "(x + 4) exp(x^2 / 2) ndtr(-x) in t = (x - 4) / (x + 4), x <= 14.4, likewise",
+        normal_mills, 0.0, 14.4, 9, lambda x: (x - 4) / (x + 4), None,
+    ),
+    "erfinv": (
+        "erfinv(x) / x - 1 in w - 1, w = -log(1 - x^2) <= 5",
+        lambda w: inverse(w) - 1, 1e-9, 5.0, 9, lambda w: w - 1, lambda w: 1 / inverse(w),
+    ),
+    "erfinv_far": (
+        "the same in sqrt(w) - 3, 5 <= w <= 16.7",
+        lambda s: inverse(s * s) - 1, 5**0.5, 4.09, 9, lambda s: s - 3, lambda s: 1 / inverse(s * s),
+    ),
+}  # fmt: skip
+APART = ("erfc", "ndtr")  # their first coefficients are constants of their own
+
+
+def least(basis: Any, values: Any) -> Any:
+    """The coefficients of least largest error."""
+    weights, found, smallest = np.full(len(values), 1 / len(values)), None, np.inf
+    for _ in range(ROUNDS):
+        roots = np.sqrt(weights)
+        trial = np.linalg.lstsq(basis * roots[:, None], values * roots, rcond=None)[0]
+        errors = np.abs(basis @ trial - values)
+        if errors.max() < smallest:
+            smallest, found = errors.max(), trial
+        weights = weights * (errors / errors.max() + 1e-3)
+        weights /= weights.sum()
+    return found
+
+
+def fitted(
+    function: Function, low: float, high: float, degree: int, power: Function, weight: Function | None
+) -> tuple[list[float], float]:
+    """The coefficients, from the constant on, and the largest error that is left."""
+    angles = np.pi * (np.arange(POINTS) + 0.5) / POINTS
+    points = [mp.mpf(x) for x in (low + high) / 2 - (high - low) / 2 * np.cos(angles)]
+    values = [function(x) for x in points]
+    weights = np.array(
+        [float(1 / abs(y) if weight is None else weight(x)) for x, y in zip(points, values, strict=True)]
+    )
+    powers = [power(x) for x in points]
+    scale = max(abs(float(t)) for t in powers)
+    scaled = np.array([float(t) for t in powers]) / scale
+    found: list[float] = []
+
+    def left() -> Any:
+        met = [sum(mp.mpf(c) * t**i for i, c in enumerate(found)) for t in powers]
+        return np.array([float(y - part) for y, part in zip(values, met, strict=True)]) * weights
+
+    while len(found) <= degree:
+        exponents = range(len(found), degree + 1)
+        basis = np.array([scaled**i for i in exponents]).T * weights[:, None]
+        found.append(float(np.float32(least(basis, left())[0] / scale ** len(found))))
+    return found, float(np.abs(left()).max())
+
+
+def written(name: str, text: str, found: list[float], error: float) -> str:
+    """The C of one polynomial."""
+    first = f"#define PB_FIRST_{name.upper()} {found[0]!r}f\n" if name in APART else ""
+    terms = found[1:] if name in APART else found
+    lines = [f"/* {text}; error 2^{np.log2(error):.1f} */", f"PB_INLINE float pb_fit_{name}(float t) {{"]
+    lines.append(f"    float p = {terms[-1]!r}f;")
+    lines += [f"    p = PB_FMA(p, t, {c!r}f);" for c in terms[-2::-1]]
+    return first + "\n".join([*lines, "    return p;", "}"]) + "\n"
+
+
+def main() -> None:
+    """Writes the file."""
+    parts = [
+        "/* Written by tools/fits.py: polynomials of least relative error in single precision. */\n",
+        '#ifndef PB_FITS_H\n#define PB_FITS_H\n\n#include "pullback/core/vectors.h"\n',
+    ]
+    for name, (text, *row) in FITS.items():
+        parts.append(written(name, text, *fitted(*row)))
+    TARGET.write_text("\n".join([*parts, "#endif\n"]))
+
+
+if __name__ == "__main__":
+    main()
