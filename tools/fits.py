@@ -159,8 +159,8 @@ def main() -> None:
         "/* Written by tools/fits.py: polynomials of least relative error in single precision. */\n",
         '#ifndef PB_FITS_H\n#define PB_FITS_H\n\n#include "pullback/core/vectors.h"\n',
     ]
-    for name, (text, *row) in FITS.items():
-        parts.append(written(name, text, *fitted(*row)))
+    for name, (text, function, low, high, degree, power, weight) in FITS.items():
+        parts.append(written(name, text, *fitted(function, low, high, degree, power, weight)))
     TARGET.write_text("\n".join([*parts, "#endif\n"]))
 
 

@@ -126,6 +126,10 @@ PB_INLINE PB_REAL F(floor_divide_exactly)(PB_REAL x, PB_REAL y) {
     return y == 0 ? x / y : whole == 0 ? PB_SIGNED((PB_REAL)0, x / y) : nearest;
 }
 
+PB_INLINE PB_REAL F(xlogy)(PB_REAL x, PB_REAL y) {
+    PB_REAL const product = x * F(pb_log)(y), known = x == 0 ? 0 : product;
+    return y != y ? y : known;
+}
 PB_INLINE PB_REAL F(copysign)(PB_REAL x, PB_REAL y) { return PB_SIGNED(x, y); }
 /* in float by double, in which no square overflows */
 PB_INLINE PB_REAL F(hypot)(PB_REAL x, PB_REAL y) {
@@ -272,6 +276,25 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
     LOOP(name, 4, steps[1] == 0 && steps[2] == 0 && steps[3] == 0, P(1) P(2) P(3), (x[i], p1, p2, p3), \
          (AT(0), AT(1), AT(2), AT(3)))
 
+/* Of two tensors alike, or a tensor and a number. */
+#define LOOP_EITHER(name)                                                                           \
+    static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
+                                         void* data) {                                              \
+        npy_intp const n = size[0], item = sizeof(PB_REAL), b = steps[1];                           \
+        npy_intp i;                                                                                 \
+        (void)data;                                                                                 \
+        if (n > 0 && steps[0] == item && (b == item || b == 0) && steps[2] == item) {               \
+            PB_REAL const *x = (PB_REAL const*)args[0], *y = (PB_REAL const*)args[1], one = *y;     \
+            PB_REAL* z = (PB_REAL*)args[2];                                                         \
+            if (b)                                                                                  \
+                PB_INDEPENDENT for (i = 0; i < n; i++) z[i] = F(name)(x[i], y[i]);                  \
+            else                                                                                    \
+                PB_INDEPENDENT for (i = 0; i < n; i++) z[i] = F(name)(x[i], one);                   \
+            return;                                                                                 \
+        }                                                                                           \
+        for (i = 0; i < n; i++) *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(AT(0), AT(1));        \
+    }
+
 /* Of two tensors alike. */
 #define LOOP_BOTH(name)                                                                             \
     static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
@@ -319,6 +342,9 @@ LOOP_REST(floor_divide)
 #undef LOOP_REST
 LOOP_BOTH(logaddexp)
 LOOP_BOTH(logaddexp2)
+LOOP_EITHER(xlogy)
+LOOP_EITHER(maximum)
+LOOP_EITHER(minimum)
 LOOP_BOTH(heaviside)
 LOOP_BOTH(copysign)
 LOOP_BOTH(hypot)
@@ -404,6 +430,7 @@ LOOP_VVVP(addcdiv)
 #undef EXP
 #undef FALLING
 #undef LOOP_BOTH
+#undef LOOP_EITHER
 #undef LOOP1
 #undef LOOP2
 #undef LOOP3

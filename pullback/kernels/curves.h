@@ -15,6 +15,8 @@ PB_INLINE double pb_logistic_double(double x) {
     return (x < 0 ? q : 1) / (1 + q);
 }
 
+PB_INLINE double pb_log_double(double x) { return log(x); }
+
 /* sin(pi r) and cos(pi r) for |r| <= 1/2 */
 PB_INLINE double pb_sin_turn(double r) {
     double const x = r * 3.14159265358979323846, t = x * x;

@@ -2,7 +2,7 @@
 
 Each name in PB_CURVES becomes a ufunc of this module, for float32 and float64, with as many inputs as
 stand beside it: x, then parameters. A new one needs its function and LOOP line in `curve_loops.h`, and an
-entry here. `power`, `sign`, `nextafter` and the logical ones take other types too, by NumPy's loops; of those
+entry here. `power`, `sign`, `maximum`, `nextafter` and the logical ones take other types too, by NumPy's loops; of those
 in PB_SINGLES ours is for float32 alone. The orthogonal polynomials stand in `polynomials.h`. `where` takes a bool
 and two of any type. What each computes is said where its op is declared.
 """
@@ -32,7 +32,8 @@ cdef extern from *:
         X(softplus, 3) X(softplus_slope, 3) X(threshold, 3) X(hardtanh, 3) X(within, 3)             \\
         X(elu, 4) X(elu_slope, 4) X(clamp, 3) X(lerp, 3) X(addcmul, 4) X(addcdiv, 4)                \\
         X(relu, 1) X(sign, 1) X(angle, 1) X(rsqrt, 1) X(frac, 1) X(deg2rad, 1) X(rad2deg, 1)        \\
-        X(sinc, 1) X(nan_to_num, 4) X(heaviside, 2) X(logaddexp, 2) X(logaddexp2, 2)                \\
+        X(sinc, 1) X(nan_to_num, 4) X(heaviside, 2) X(logaddexp, 2) X(logaddexp2, 2) X(xlogy, 2)    \\
+        X(maximum, 2) X(minimum, 2)                                                                 \\
         X(fmod, 2) X(remainder, 2) X(copysign, 2) X(hypot, 2) X(nextafter, 2) X(floor_divide, 2)  \\
         X(logical_and, 2) X(logical_or, 2) X(logical_xor, 2) X(logical_not, 1)
     #define PB_ENTRY(name, inputs) {#name, inputs, {name##_loop_float, name##_loop_double}},
@@ -164,6 +165,8 @@ _COMPLEX = bytes([NPY_CFLOAT, NPY_CDOUBLE]).decode()
 _declare_singles()
 _join("power", np.power, _COMPLEX)
 _join("sign", np.sign, _WHOLE)
+_join("maximum", np.maximum, chr(NPY_BOOL) + _WHOLE)
+_join("minimum", np.minimum, chr(NPY_BOOL) + _WHOLE)
 _join("nextafter", np.nextafter, chr(np.dtype("e").num))
 for _numpys in (np.logical_and, np.logical_or, np.logical_xor, np.logical_not):
     _join(_numpys.__name__, _numpys, chr(NPY_BOOL) + _WHOLE + _COMPLEX)

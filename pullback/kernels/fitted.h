@@ -4,7 +4,7 @@
    Around zero lies one more, the inner one, where the function has no pole. The polynomials are fitted, in
    double, to the function that SciPy has in double (fitted.pyx); a number outside of the table is given to
    that. What the table costs is a few loads and products a number, whatever the function is.
-   Read `pb_fit`, then `pb_fit_run`. */
+   Read `pb_fit`, then `pb_fit_part`. */
 
 #ifndef PB_FITTED_H
 #define PB_FITTED_H
@@ -51,6 +51,22 @@ static double pb_exact_erfcx_slope(double x, pb_exact const* exact) {
     return 2 * x * pb_exact_loop(x, exact) - 1.1283791670955125739;
 }
 
+/* The derivatives of e**-|x| I_0 and, of the order 1, of e**-|x| I_1 for x > 0, as both are even; the loop is
+   that of all orders. Far out, where terms cancel, by the series of Hankel. */
+static double pb_exact_scaled_slope(double x, pb_exact const* exact) {
+    double const size = fabs(x), one = exact->constant;
+    pb_exact order = *exact;
+    if (size > 1000) {
+        double const z = 1 / size, first = sqrt(z * 0.15915494309189533577) * z * -0.5;
+        return first * (one ? 1 - z * (1.125 + z * 0.5859375) : 1 + z * (0.375 + z * 0.3515625));
+    }
+    order.constant = 0;
+    double const zeroth = pb_exact_loop(size, &order);
+    order.constant = 1;
+    double const first = pb_exact_loop(size, &order);
+    return one ? zeroth - first - (size ? first / size : 0.5) : first - zeroth;
+}
+
 static double pb_exact_spherical(double x, pb_exact const* exact) {
     (void)exact;
     return x == 0 ? 1 : isinf(x) ? 0 : sin(x) / x;
@@ -73,48 +89,83 @@ PB_INLINE uint32_t pb_centre_bits(int32_t key) {
     return ((uint32_t)key << SEGMENT_SHIFT) | (1u << (SEGMENT_SHIFT - 1));
 }
 
-/* Signs are bits, and a place in the table is a sum: nothing here is a branch but the way out. */
-PB_INLINE void pb_fit_run(char** args, npy_intp n, npy_intp const* steps, pb_fit const* fit, int const terms,
-                          int const reflected) {
-    char const* from = args[0];
-    char* to = args[1];
-    npy_intp const step = steps[0], step_to = steps[1];
-    int32_t const lowest = fit->lowest, count = fit->count;
-    int32_t const negative = fit->kind == BOTH ? (count + 1) * terms : 0;
-    uint32_t const odd = fit->kind == ODD ? 0x80000000u : 0, positive = fit->kind >= POSITIVE;
-    uint32_t const pole = !fit->inner;
-    double const* const table = fit->table;
-    npy_intp i;
-    for (i = 0; i < n; i++, from += step, to += step_to) {
-        float const given = *(float const*)from;
-        uint32_t const turned = reflected ? (0x3F000000u - pb_bits_of(given)) >> 31 : 0; /* above 1/2 */
-        float const x = reflected ? given * (1 - 2 * (float)turned) + (float)turned : given;
-        uint32_t const bits = pb_bits_of(x), size_bits = bits & 0x7FFFFFFF, below = bits >> 31;
-        int32_t const place = (int32_t)(size_bits >> SEGMENT_SHIFT), key = place - lowest;
-        if ((key >= count) | ((key < 0) & pole) | (below & positive)) {
-            *(float*)to = (float)fit->exact.of(given, &fit->exact);
-            continue;
-        }
-        int32_t const outer = key < 0 ? 0 : -1;
-        double const t = pb_of_bits(size_bits) - pb_of_bits(pb_centre_bits(place) & outer);
-        double const* const c = table + (((key + 1) & outer) * terms + (int32_t)below * negative);
-        double y = c[terms - 1];
-        int k;
-        for (k = terms - 2; k >= 0; k--) y = y * t + c[k];
-        *(float*)to = pb_of_bits(pb_bits_of((float)y) ^ (bits & odd) ^ (turned << 31));
-    }
+/* Where a number lies: its place in the table if it has one. */
+typedef struct {
+    uint32_t turned, bits; /* whether it was above 1/2, and the bits that it has then */
+    int32_t key;           /* its segment, below zero in the inner one */
+    int outside;
+} pb_fit_place;
+
+PB_INLINE pb_fit_place pb_placed(float given, pb_fit const* fit, int const reflected) {
+    uint32_t const turned = reflected ? (0x3F000000u - pb_bits_of(given)) >> 31 : 0, below = turned << 31;
+    float const x = reflected ? pb_of_bits(pb_bits_of(given) ^ below) + (float)(int32_t)turned : given;
+    uint32_t const bits = pb_bits_of(x), positive = fit->kind >= POSITIVE ? 0x80000000u : 0;
+    int32_t const key = (int32_t)((bits & 0x7FFFFFFF) >> SEGMENT_SHIFT) - fit->lowest;
+    int32_t const least = fit->inner ? INT32_MIN : 0;
+    pb_fit_place const at = {turned, bits, key,
+                             (key >= fit->count) | (key < least) | ((bits & positive) != 0)};
+    return at;
 }
+
+/* A part of a run of numbers: signs are bits, and a place in the table is a sum, so that nothing is a branch.
+   Returns whether some are outside of the table, whose results then are not theirs. */
+enum { FIT_PART = 128 };
+PB_INLINE int pb_fit_part(float const* PB_RESTRICT given, float* PB_RESTRICT y, npy_intp n,
+                          pb_fit const* fit, int const terms, int const reflected) {
+    int32_t const count = fit->count, lowest = fit->lowest;
+    int32_t const negative = fit->kind == BOTH ? (count + 1) * terms : 0;
+    uint32_t const odd = fit->kind == ODD ? 0x80000000u : 0;
+    double const* const PB_RESTRICT table = fit->table;
+    int outside = 0;
+    npy_intp i;
+    for (i = 0; i < n; i++) {
+        pb_fit_place const at = pb_placed(given[i], fit, reflected);
+        int32_t const key = at.key < count ? at.key : 0, row = key < 0 ? 0 : key + 1;
+        float const centre = key < 0 ? 0 : pb_of_bits(pb_centre_bits(key + lowest));
+        double const t = (double)pb_of_bits(at.bits & 0x7FFFFFFF) - (double)centre;
+        int32_t const c = row * terms + (at.bits >> 31 ? negative : 0);
+        double p = table[c + terms - 1];
+        if (terms > 6) p = (p * t + table[c + 6]) * t + table[c + 5];
+        if (terms > 4) p = (p * t + table[c + 4]) * t + table[c + 3];
+        p = ((p * t + table[c + 2]) * t + table[c + 1]) * t + table[c];
+        y[i] = pb_of_bits(pb_bits_of((float)p) ^ (at.bits & odd) ^ (at.turned << 31));
+        outside |= at.outside;
+    }
+    return outside;
+}
+
+#define PB_FIT_RUN(name, terms, reflected)                                                          \
+    static PB_CLONES void name(char** args, npy_intp size, npy_intp const* steps, pb_fit const* fit) { \
+        float x[FIT_PART], room[FIT_PART];                                                          \
+        npy_intp start, i;                                                                          \
+        for (start = 0; start < size; start += FIT_PART) {                                          \
+            npy_intp const n = size - start < FIT_PART ? size - start : FIT_PART;                   \
+            char *const from = args[0] + start * steps[0], *const to = args[1] + start * steps[1];  \
+            float* const y = steps[1] == sizeof *y ? (float*)to : room;                             \
+            if (steps[0] == sizeof *x)                                                              \
+                memcpy(x, from, (size_t)n * sizeof *x);                                             \
+            else                                                                                    \
+                for (i = 0; i < n; i++) x[i] = *(float const*)(from + i * steps[0]);                \
+            if (pb_fit_part(x, y, n, fit, terms, reflected))                                        \
+                for (i = 0; i < n; i++)                                                             \
+                    if (pb_placed(x[i], fit, reflected).outside)                                    \
+                        y[i] = (float)fit->exact.of(x[i], &fit->exact);                             \
+            if (y == room)                                                                          \
+                for (i = 0; i < n; i++) *(float*)(to + i * steps[1]) = y[i];                        \
+        }                                                                                           \
+    }
+PB_FIT_RUN(pb_fit_run_4, 4, 0)
+PB_FIT_RUN(pb_fit_run_6, 6, 0)
+PB_FIT_RUN(pb_fit_run_8, 8, 0)
+PB_FIT_RUN(pb_fit_run_reflected, 6, 1)
+#undef PB_FIT_RUN
 
 static void pb_fitted_loop(char** args, npy_intp const* size, npy_intp const* steps, void* data) {
     pb_fit const* const fit = (pb_fit const*)data;
     if (fit->kind == REFLECTED)
-        pb_fit_run(args, size[0], steps, fit, 6, 1);
-    else if (fit->terms == 4)
-        pb_fit_run(args, size[0], steps, fit, 4, 0);
-    else if (fit->terms == 6)
-        pb_fit_run(args, size[0], steps, fit, 6, 0);
+        pb_fit_run_reflected(args, size[0], steps, fit);
     else
-        pb_fit_run(args, size[0], steps, fit, 8, 0);
+        (fit->terms == 4 ? pb_fit_run_4 : fit->terms == 6 ? pb_fit_run_6 : pb_fit_run_8)(args, size[0], steps, fit);
 }
 /* SciPy's, put right at -inf */
 static void pb_lgamma_loop(char** args, npy_intp const* size, npy_intp const* steps, void* data) {

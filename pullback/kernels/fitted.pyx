@@ -37,6 +37,7 @@ cdef extern from "pullback/kernels/fitted.h":
     double pb_exact_loop(double, const Exact*) noexcept nogil
     double pb_exact_polygamma(double, const Exact*) noexcept nogil
     double pb_exact_erfcx_slope(double, const Exact*) noexcept nogil
+    double pb_exact_scaled_slope(double, const Exact*) noexcept nogil
     double pb_exact_spherical(double, const Exact*) noexcept nogil
     double pb_exact_lgamma(double, const Exact*) noexcept nogil
     void pb_lgamma_loop(char**, const Py_ssize_t*, const Py_ssize_t*, void*) noexcept nogil
@@ -50,6 +51,8 @@ FITS = {
     "i1": ("i1", ODD, -8, 7, 8),
     "i0e": ("i0e", EVEN, -8, 10, 4),
     "i1e": ("i1e", ODD, -8, 10, 4),
+    "i0e_slope": ("ive", EVEN, -8, 10, 4),
+    "i1e_slope": ("ive", EVEN, -8, 10, 4),
     "i2": ("iv", EVEN, -8, 7, 8),
     "i2e": ("ive", EVEN, -8, 10, 4),
     "j0": ("j0", EVEN, -8, 5, 6),
@@ -136,6 +139,8 @@ cdef int _find(Exact* exact, str name, str theirs) except -1:
         exact.output = 1
     elif name == "erfcx_slope":
         exact.of = pb_exact_erfcx_slope
+    elif name in ("i0e_slope", "i1e_slope"):
+        exact.of, exact.constant = pb_exact_scaled_slope, name == "i1e_slope"
     elif name == "spherical_j0":
         exact.of = pb_exact_spherical
     elif name == "lgamma":

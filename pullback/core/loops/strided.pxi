@@ -8,8 +8,8 @@
 # RELEASE_FROM (pointwise.pxi).
 
 cdef enum:
-    SMALL = 8192             # up to so many elements a repeated row is laid out in full
-    SHORT_ROW = 256          # if it is no longer than this
+    SHORT_ROW = 256          # a row up to so long that is repeated is laid out several times
+    ROWS_TOGETHER = 8192     # in so many bytes
 
 # NOTE [Order of dims]: a result's dims lie in memory as the operands' do. Dims are sorted by the first
 # operand whose strides tell them apart, as in PyTorch; so the result of transposed operands is transposed.
@@ -205,7 +205,8 @@ cdef ndarray _strided(Loops table, int code, int n, PyObject** arrays, Number* n
     """Operands of any shapes and strides: dims sorted and merged, then the loop along the fastest."""
     cdef Walk walk
     cdef Lines lines
-    cdef npy_intp size = 1
+    cdef char together[ROWS_TOGETHER]
+    cdef npy_intp size = 1, rest = 0
     cdef int i, j
     if not _lay_out(&walk, n, arrays, out):
         return _public(table, code, n, arrays, numbers, out, wide)
@@ -223,12 +224,17 @@ cdef ndarray _strided(Loops table, int code, int n, PyObject** arrays, Number* n
         lines.start[i] = <char*>(&numbers[i] if arrays[i] == NULL else PyArray_DATA(<ndarray>arrays[i]))
     lines.start[n] = <char*>PyArray_DATA(out)
     _merge_dims(&walk, n, &lines)
-    if lines.nd == 2 and size <= SMALL and lines.dims[0] <= SHORT_ROW:
-        _unroll_row(&lines, n, size, ITEMSIZE[code])
+    if lines.nd == 2 and lines.dims[0] <= SHORT_ROW:
+        rest = _repeat_row(&lines, n, ITEMSIZE[code], together)
     if size > RELEASE_FROM:
         with nogil:
             _run_lines(table.fn[code], data, n, &lines)
     else:
+        _run_lines(table.fn[code], data, n, &lines)
+    if rest:
+        for i in range(n + 1):
+            lines.start[i] += lines.dims[1] * lines.steps[i][1]
+        lines.dims[0], lines.dims[1] = rest, 1
         _run_lines(table.fn[code], data, n, &lines)
     return out
 
@@ -258,29 +264,34 @@ cdef void _merge_dims(Walk* walk, int n, Lines* lines) noexcept:
     lines.nd = nd
 
 
-cdef Number scratch[SMALL]   # for rows laid out in full; used with the GIL held
+cdef npy_intp _repeat_row(Lines* lines, int n, npy_intp item, char* filled) noexcept:
+    """Lays a short row that is repeated, as a bias is, out several times: so the loop runs over many rows.
 
-
-cdef void _unroll_row(Lines* lines, int n, npy_intp size, npy_intp item) noexcept:
-    """Lays a short row that is repeated, as a bias is, out in full: then all is one run of the loop.
-
-    That holds for one such row among two dims, where all other operands are dense.
+    That holds for one such row among two dims, where all other operands are dense. Returns how many elements
+    are left over at the end.
     """
-    cdef npy_intp length = lines.dims[0], have = length * item, total = size * item
-    cdef char* filled = <char*>scratch
+    cdef npy_intp length = lines.dims[0], rows = lines.dims[1], have = length * item, total
+    cdef npy_intp count = min(rows, ROWS_TOGETHER // have)
     cdef int i, row = -1
+    if count < 2:
+        return 0
     for i in range(n + 1):
         if i < n and row < 0 and lines.steps[i][1] == 0 and lines.steps[i][0] == item:
             row = i
         elif lines.steps[i][1] != lines.steps[i][0] * length:
-            return
+            return 0
     if row < 0:
-        return
+        return 0
+    total = count * have
     memcpy(filled, lines.start[row], have)
     while have < total:   # by doubling
         memcpy(filled + have, filled, min(have, total - have))
         have *= 2
-    lines.start[row], lines.nd, lines.dims[0] = filled, 1, size
+    lines.start[row] = filled
+    for i in range(n + 1):
+        lines.steps[i][1] *= count
+    lines.dims[0], lines.dims[1] = count * length, rows // count
+    return rows % count * length
 
 
 cdef void _run_lines(loop_t fn, void* data, int n, Lines* lines) noexcept nogil:

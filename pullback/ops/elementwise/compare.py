@@ -406,7 +406,7 @@ def _clamp(
         name,
         loop,
         loops_for="bif" if kernel is None else "f",
-        kernel=kernel or loop,
+        kernel=kernel,
         inputs=("self", *bounds),
         kinds="TNN"[: 1 + len(bounds)],
         places="",
@@ -446,10 +446,11 @@ _clamp_between = _clamp(
     },
     lambda self, min, max: np.minimum(np.maximum(self, min), max),
 )
-_clamp_above = _clamp("clamp_above", "clamp", np.maximum, ("min",), "clamp_cpu", _LOW)
-_clamp_below = _clamp("clamp_below", "clamp", np.minimum, ("max",), "clamp_cpu", _HIGH)
-_clamp_min = _clamp("clamp_min", "clamp_min", np.maximum, ("min",), "maximum_cpu", _LOW)
-_clamp_max = _clamp("clamp_max", "clamp_max", np.minimum, ("max",), "minimum_cpu", _HIGH)
+_MAXIMUM, _MINIMUM = "pullback.kernels.curves:maximum", "pullback.kernels.curves:minimum"
+_clamp_above = _clamp("clamp_above", "clamp", _MAXIMUM, ("min",), "clamp_cpu", _LOW)
+_clamp_below = _clamp("clamp_below", "clamp", _MINIMUM, ("max",), "clamp_cpu", _HIGH)
+_clamp_min = _clamp("clamp_min", "clamp_min", _MAXIMUM, ("min",), "maximum_cpu", _LOW)
+_clamp_max = _clamp("clamp_max", "clamp_max", _MINIMUM, ("max",), "minimum_cpu", _HIGH)
 
 
 def _check_numbers(kernel_name: str, input: Any, *bounds: Any) -> None:

@@ -186,7 +186,7 @@ def _xlogy_slope(g: Any, self: Any, other: Any) -> Any:
 
 xlogy = elementwise(
     "xlogy",
-    "scipy.special:xlogy",
+    "pullback.kernels.curves:xlogy",
     inputs=TWO,
     places="tmif",
     aliases=("special.xlogy",),

@@ -50,6 +50,19 @@ def _split(self: Any, n: Any, m: Any, close: Any, distant: Any) -> Any:
     return found.astype(self.dtype)
 
 
+def _i_kernel(self: Any, n: Any, m: Any) -> Any:
+    """The first derivatives of the lowest orders in single precision by tables."""
+    if self.dtype != np.float32 or m != 1 or n > 1:
+        return _split(self, n, m, _i_near, _i_far)
+    from pullback.kernels.fitted import i0e_slope, i1e_slope
+
+    return i1e_slope(self) if n == 1 else i0e_slope(self) * np.sign(self)
+
+
+def _k_kernel(self: Any, n: Any, m: Any) -> Any:
+    return _split(self, n, m, _k_near, _k_far)
+
+
 def _i_near(x: Array, n: int, m: int) -> Array:
     from scipy.special import ive
 
@@ -74,13 +87,13 @@ def _k_far(x: Array, n: int, m: int) -> Array:
     return np.where(x < 0, np.nan, _hankel(np.abs(x), n, m, 1) * math.sqrt(math.pi / 2))
 
 
-def _declared(name: str, close: Any, distant: Any) -> Op:
+def _declared(name: str, kernel: Any) -> Op:
     def slope(g: Any, self: Any, n: int, m: int) -> Any:
         return times(g, found(self, n, m + 1))
 
     found: Op = elementwise(
         name,
-        kernel=lambda self, n, m: _split(self, n, m, close, distant),
+        kernel=kernel,
         inputs=("self", "n", "m"),
         kinds="TNN",
         places="",
@@ -92,5 +105,5 @@ def _declared(name: str, close: Any, distant: Any) -> Op:
     return found
 
 
-scaled_i_derivative = _declared("scaled_i_derivative", _i_near, _i_far)
-scaled_k_derivative = _declared("scaled_k_derivative", _k_near, _k_far)
+scaled_i_derivative = _declared("scaled_i_derivative", _i_kernel)
+scaled_k_derivative = _declared("scaled_k_derivative", _k_kernel)
