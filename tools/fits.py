@@ -1,4 +1,4 @@
-"""`python tools/fits.py`: writes kernels/fits.h, the polynomials that functions in single precision are made of.
+"""`python tools/fits.py`: writes kernels/fits.h, the polynomials that functions of float are made of.
 
 A row of FITS is a function, between which numbers it is to be met, the degree, what the powers are of, and
 the weight of an error: 1 / function where nothing is said, so that the relative error is the least. The

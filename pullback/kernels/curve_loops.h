@@ -167,6 +167,10 @@ PB_INLINE PB_REAL F(logaddexp2)(PB_REAL x, PB_REAL y) {
     return x == y ? x + 1 : high + more * (PB_REAL)1.44269504088896340736;
 }
 
+/* NaN in either is the result */
+PB_INLINE PB_REAL F(maximum)(PB_REAL x, PB_REAL y) { return y != y ? y : x < y ? y : x; }
+PB_INLINE PB_REAL F(minimum)(PB_REAL x, PB_REAL y) { return y != y ? y : x > y ? y : x; }
+
 /* ---- of two or three numbers */
 
 /* NaN among them, the result is NaN; `high` wins where the bounds cross */
