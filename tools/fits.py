@@ -76,19 +76,19 @@ FITS: dict[str, tuple[str, Function, float, float, int, Function, Function | Non
         lambda r: (mp.tan(r) - r) / r**3, 1e-4, 0.786, 6, square, lambda r: r**3 / mp.tan(r),
     ),
     "erf": (
-        "erf(x) / x - 1 in x^2, |x| <= 1",
-        lambda x: mp.erf(x) / x - 1, 1e-6, 1.0, 7, square, lambda x: x / mp.erf(x),
+        "erf(x) / x - 1 in x^2, |x| <= 0.71",
+        lambda x: mp.erf(x) / x - 1, 1e-6, 0.71, 6, square, lambda x: x / mp.erf(x),
     ),
     "log_erfc": (
-        "log(erfc(x)) in x - 2, 1 <= x <= 4",
-        lambda x: mp.log(mp.erfc(x)), 1.0, 4.0, 6, lambda x: x - 2, lambda x: mp.erfc(x) / mp.erf(x),
+        "log(erfc(x)) in x - 0.75, 0.7 <= x <= 4, but for the constant",
+        lambda x: mp.log(mp.erfc(x)), 0.7, 4.0, 8, lambda x: x - 0.75, lambda x: mp.erfc(x) / mp.erf(x),
     ),
     "erfc": (
         "(x + 3) exp(x^2) erfc(x) in t = (x - 3) / (x + 3), 0 <= x <= 10.2, but for the constant",
         mills, 0.0, 10.2, 9, lambda x: (x - 3) / (x + 3), None,
     ),
     "ndtr": (
-        "(x + 4) exp(x^2 / 2) ndtr(-x) in t = (x - 4) / (x + 4), x <= 14.4, likewise",
+        "(x + 4) exp(x^2 / 2) ndtr(-x) in t = (x - 4) / (x + 4), 0 <= x <= 14.4, likewise",
         normal_mills, 0.0, 14.4, 9, lambda x: (x - 4) / (x + 4), None,
     ),
     "erfinv": (
@@ -100,7 +100,7 @@ FITS: dict[str, tuple[str, Function, float, float, int, Function, Function | Non
         lambda s: inverse(s * s) - 1, 5**0.5, 4.09, 9, lambda s: s - 3, lambda s: 1 / inverse(s * s),
     ),
 }  # fmt: skip
-APART = ("erfc", "ndtr")  # their first coefficients are constants of their own
+APART = ("log_erfc", "erfc", "ndtr")  # their first coefficients are constants of their own, in two parts
 
 
 def least(basis: Any, values: Any) -> Any:
@@ -118,9 +118,17 @@ def least(basis: Any, values: Any) -> Any:
 
 
 def fitted(
-    function: Function, low: float, high: float, degree: int, power: Function, weight: Function | None
+    function: Function,
+    low: float,
+    high: float,
+    degree: int,
+    power: Function,
+    weight: Function | None,
+    whole: int = 0,
 ) -> tuple[list[float], float]:
-    """The coefficients, from the constant on, and the largest error that is left."""
+    """The coefficients, from the constant on, and the largest error that is left; the first `whole` of them
+    are not rounded.
+    """
     angles = np.pi * (np.arange(POINTS) + 0.5) / POINTS
     points = [mp.mpf(x) for x in (low + high) / 2 - (high - low) / 2 * np.cos(angles)]
     values = [function(x) for x in points]
@@ -139,13 +147,18 @@ def fitted(
     while len(found) <= degree:
         exponents = range(len(found), degree + 1)
         basis = np.array([scaled**i for i in exponents]).T * weights[:, None]
-        found.append(float(np.float32(least(basis, left())[0] / scale ** len(found))))
+        exact = float(least(basis, left())[0] / scale ** len(found))
+        found.append(exact if len(found) < whole else float(np.float32(exact)))
     return found, float(np.abs(left()).max())
 
 
 def written(name: str, text: str, found: list[float], error: float) -> str:
     """The C of one polynomial."""
-    first = f"#define PB_FIRST_{name.upper()} {found[0]!r}f\n" if name in APART else ""
+    first = ""
+    if name in APART:
+        high = float(np.float32(found[0]))
+        first = f"#define PB_FIRST_{name.upper()} {high!r}f\n"
+        first += f"#define PB_SECOND_{name.upper()} {float(np.float32(found[0] - high))!r}f\n"
     terms = found[1:] if name in APART else found
     lines = [f"/* {text}; error 2^{np.log2(error):.1f} */", f"PB_INLINE float pb_fit_{name}(float t) {{"]
     lines.append(f"    float p = {terms[-1]!r}f;")
@@ -160,7 +173,7 @@ def main() -> None:
         '#ifndef PB_FITS_H\n#define PB_FITS_H\n\n#include "pullback/core/vectors.h"\n',
     ]
     for name, (text, function, low, high, degree, power, weight) in FITS.items():
-        parts.append(written(name, text, *fitted(function, low, high, degree, power, weight)))
+        parts.append(written(name, text, *fitted(function, low, high, degree, power, weight, name in APART)))
     TARGET.write_text("\n".join([*parts, "#endif\n"]))
 
 

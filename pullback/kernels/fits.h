@@ -65,58 +65,62 @@ PB_INLINE float pb_fit_tan(float t) {
     return p;
 }
 
-/* erf(x) / x - 1 in x^2, |x| <= 1; error 2^-30.0 */
+/* erf(x) / x - 1 in x^2, |x| <= 0.71; error 2^-30.1 */
 PB_INLINE float pb_fit_erf(float t) {
-    float p = -2.1840917270310456e-06f;
-    p = PB_FMA(p, t, 8.626817725598812e-05f);
-    p = PB_FMA(p, t, -0.0008117964025586843f);
-    p = PB_FMA(p, t, 0.005195809993892908f);
-    p = PB_FMA(p, t, -0.026856496930122375f);
-    p = PB_FMA(p, t, 0.1128363162279129f);
-    p = PB_FMA(p, t, -0.3761262893676758f);
+    float p = 4.8229924232146e-07f;
+    p = PB_FMA(p, t, -0.0006906091002747416f);
+    p = PB_FMA(p, t, 0.005132706370204687f);
+    p = PB_FMA(p, t, -0.02684219926595688f);
+    p = PB_FMA(p, t, 0.11283502727746964f);
+    p = PB_FMA(p, t, -0.3761262595653534f);
     p = PB_FMA(p, t, 0.12837916612625122f);
     return p;
 }
 
-/* log(erfc(x)) in x - 2, 1 <= x <= 4; error 2^-29.7 */
+#define PB_FIRST_LOG_ERFC -1.2418673038482666f
+#define PB_SECOND_LOG_ERFC 4.282487253703948e-08f
+/* log(erfc(x)) in x - 0.75, 0.7 <= x <= 4, but for the constant; error 2^-30.3 */
 PB_INLINE float pb_fit_log_erfc(float t) {
-    float p = 0.00018693118181545287f;
-    p = PB_FMA(p, t, -0.0007087044068612158f);
-    p = PB_FMA(p, t, 0.003547411412000656f);
-    p = PB_FMA(p, t, -0.01648692972958088f);
-    p = PB_FMA(p, t, -0.9237543344497681f);
-    p = PB_FMA(p, t, -4.4181599617004395f);
-    p = PB_FMA(p, t, -5.364941120147705f);
+    float p = -8.27132498670835e-06f;
+    p = PB_FMA(p, t, 3.283461774117313e-05f);
+    p = PB_FMA(p, t, 0.0001851314736995846f);
+    p = PB_FMA(p, t, -0.0022838215809315443f);
+    p = PB_FMA(p, t, 0.01270105130970478f);
+    p = PB_FMA(p, t, -0.05289793759584427f);
+    p = PB_FMA(p, t, -0.8078514933586121f);
+    p = PB_FMA(p, t, -2.2258737087249756f);
     return p;
 }
 
 #define PB_FIRST_ERFC 1.0740069150924683f
-/* (x + 3) exp(x^2) erfc(x) in t = (x - 3) / (x + 3), 0 <= x <= 10.2, but for the constant; error 2^-27.0 */
+#define PB_SECOND_ERFC -7.325313688966162e-09f
+/* (x + 3) exp(x^2) erfc(x) in t = (x - 3) / (x + 3), 0 <= x <= 10.2, but for the constant; error 2^-28.6 */
 PB_INLINE float pb_fit_erfc(float t) {
-    float p = -0.0003149577823933214f;
-    p = PB_FMA(p, t, -0.0004702274454757571f);
-    p = PB_FMA(p, t, 0.003071034559980035f);
-    p = PB_FMA(p, t, -0.0012400482082739472f);
-    p = PB_FMA(p, t, -0.026837417855858803f);
-    p = PB_FMA(p, t, 0.11953344941139221f);
-    p = PB_FMA(p, t, -0.3104662299156189f);
-    p = PB_FMA(p, t, 0.5902278423309326f);
+    float p = -0.0003264906699769199f;
+    p = PB_FMA(p, t, -0.00048559988499619067f);
+    p = PB_FMA(p, t, 0.0030797559302300215f);
+    p = PB_FMA(p, t, -0.0012249334249645472f);
+    p = PB_FMA(p, t, -0.026839181780815125f);
+    p = PB_FMA(p, t, 0.11952876299619675f);
+    p = PB_FMA(p, t, -0.31046614050865173f);
+    p = PB_FMA(p, t, 0.5902283191680908f);
     p = PB_FMA(p, t, -0.8833944797515869f);
     return p;
 }
 
 #define PB_FIRST_NDTR 0.7552851438522339f
-/* (x + 4) exp(x^2 / 2) ndtr(-x) in t = (x - 4) / (x + 4), x <= 14.4, likewise; error 2^-25.7 */
+#define PB_SECOND_NDTR -8.449278610100919e-09f
+/* (x + 4) exp(x^2 / 2) ndtr(-x) in t = (x - 4) / (x + 4), 0 <= x <= 14.4, likewise; error 2^-26.5 */
 PB_INLINE float pb_fit_ndtr(float t) {
-    float p = -0.00012297903595026582f;
-    p = PB_FMA(p, t, 0.00019722689467016608f);
-    p = PB_FMA(p, t, 0.0015715238405391574f);
-    p = PB_FMA(p, t, -0.0035261535085737705f);
-    p = PB_FMA(p, t, -0.007529092486947775f);
-    p = PB_FMA(p, t, 0.06040757894515991f);
-    p = PB_FMA(p, t, -0.18652255833148956f);
-    p = PB_FMA(p, t, 0.3871364891529083f);
-    p = PB_FMA(p, t, -0.607896625995636f);
+    float p = -0.00013664268772117794f;
+    p = PB_FMA(p, t, 0.00016944328672252595f);
+    p = PB_FMA(p, t, 0.0015669020358473063f);
+    p = PB_FMA(p, t, -0.0035071636084467173f);
+    p = PB_FMA(p, t, -0.00752241350710392f);
+    p = PB_FMA(p, t, 0.06040297448635101f);
+    p = PB_FMA(p, t, -0.18652397394180298f);
+    p = PB_FMA(p, t, 0.38713693618774414f);
+    p = PB_FMA(p, t, -0.6078965663909912f);
     return p;
 }
 

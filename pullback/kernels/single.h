@@ -32,14 +32,20 @@ PB_INLINE float pb_log_float(float x) {
     return (x > 0) & (x < HUGE_VALF) ? y : end;
 }
 
-/* log(x / (1 - x)): with y = (1 - x) 2^k near x it is k ln 2 and 2 artanh((x - y) / (x + y)) */
+/* log(x / (1 - x)): with y = (1 - x) 2^k near x it is k ln 2 and 2 artanh((x - y) / (x + y)). `over` and `under`
+   are sums, and s their quotient, all of which are rounded: `low` is what s is off, `rest` all that is small. */
 PB_INLINE float pb_logit_float(float x) {
     float const other = 1 - x, off = (1 - other) - x;
     int32_t const k = (int32_t)(pb_bits_of(x) - pb_bits_of(other) + 0x400000) >> 23;
     float const two = pb_power_of((uint32_t)(k + 127)), y = other * two, e = (float)k;
-    float const s = PB_FMA(-off, two, x - y) / (x + y), t = s * s;
-    float const rest = PB_FMA(e, 1.42860682030941723212e-6f, pb_fit_artanh(t) * (t * s));
-    float const z = PB_FMA(e, 0.693145751953125f, PB_FMA(2.0f, s, rest));
+    float const apart = x - y, over = PB_FMA(-off, two, apart), over_low = PB_FMA(-off, two, apart - over);
+    float const under = x + y, inverse = 1 / under, large = x > y ? x : y, small = x > y ? y : x;
+    float const under_low = PB_FMA(off, two, (large - under) + small);
+    float const s = over * inverse, t = s * s;
+    float const low = (PB_FMA(-s, under, over) + PB_FMA(-s, under_low, over_low)) * inverse;
+    float const whole = e * 0.693145751953125f, high = PB_FMA(2.0f, s, whole);
+    float const bent = PB_FMA(pb_fit_artanh(t), t * s, PB_FMA(2.0f, s, whole - high));
+    float const z = PB_FMA(e, 1.42860682030941723212e-6f, PB_FMA(2.0f, low, bent)) + high;
     float const end = x == 0 ? -HUGE_VALF : x == 1 ? HUGE_VALF : NAN;
     return (x > 0) & (x < 1) ? z : end;
 }
@@ -51,30 +57,40 @@ PB_INLINE float pb_logistic_float(float x) {
     return PB_FMA((sum - 1 - q) * y, x < 0 ? 1 - y : y, y);
 }
 
-/* ---- erf and its kin */
+/* ---- erf and its kin
 
+   Exponentials of x + low: n and the remainder, as in PB_REDUCED. */
+
+#define PB_REDUCED_WITH(x, low, BIAS)                                                               \
+    float const turn = PB_FMA(x, 1.44269504088896340736f, 12582912.0f + (BIAS));                    \
+    float const n = turn - (12582912.0f + (BIAS));                                                  \
+    float const r = PB_FMA(n, -0.693145751953125f, x) + PB_FMA(n, -1.42860682030941723212e-6f, low);
+
+/* From 0.7 on it is 1 - exp(q + low), q = log(erfc): with 2^n (1 + rest) for that, rounded once. */
 PB_INLINE float pb_erf_float(float x) {
     float const size = pb_magnitude(x), near = PB_FMA(pb_fit_erf(x * x), x, x);
-    float const far = 1 - pb_exp_below_float(pb_fit_log_erfc((4.0f < size ? 4.0f : size) - 2));
-    return size < 1 ? near : pb_with_sign(far, x);
+    float const t = (4.0f < size ? 4.0f : size) - 0.75f, bent = pb_fit_log_erfc(t);
+    float const q = PB_FMA(bent, t, PB_FIRST_LOG_ERFC);
+    float const low = PB_FMA(bent, t, PB_FIRST_LOG_ERFC - q) + PB_SECOND_LOG_ERFC;
+    PB_REDUCED_WITH(q, low, 127)
+    float const two = pb_power_of(pb_bits_of(turn));
+    float const far = PB_FMA(-two, PB_FMA(pb_fit_exp(r) * r, r, r), 1 - two);
+    return size < 0.7f ? near : pb_with_sign(far, x);
 }
 
 /* exp(-x share x) g with g = (first + t fit(t)) / (x + k), t = (x - k) / (x + k), for x from zero on to where
    it vanishes. `low` is the lower half of the square, `lower` that of g, but for what its divisor and
    its reciprocal are rounded by, `off`: g goes like that to a power between 1 and 3.4. TIMES may multiply g. */
-#define PB_TAIL(name, k, share, first, fit, TIMES)                                                  \
+#define PB_TAIL(name, k, share, first, second, fit, TIMES)                                          \
     PB_INLINE float name(float x) {                                                                 \
         float const part = x * share, square = x * part, low = PB_FMA(x, part, -square);            \
         float const divisor = x + k, inverse = 1 / divisor;                                         \
         float const off = PB_FMA(divisor - k - x, inverse, PB_FMA(-divisor, inverse, 1.0f));        \
         float const t = PB_FMA(inverse, -2.0f * k, 1.0f), p = fit(t), q = PB_FMA(t, p, first);      \
         float g = q * inverse;                                                                      \
-        float lower = PB_FMA(PB_FMA(t, p, first - q), inverse, PB_FMA(q, inverse, -g));             \
+        float lower = PB_FMA(PB_FMA(t, p, first - q) + second, inverse, PB_FMA(q, inverse, -g));    \
         float const turned = PB_FMA(off, PB_FMA(inverse, 8.2f, 0.65f), -low);                       \
-        float const turn = PB_FMA(square, -1.44269504088896340736f, 12582912.0f + 191);             \
-        float const n = turn - (12582912.0f + 191);                                                 \
-        float const r =                                                                             \
-            PB_FMA(n, -0.693145751953125f, -square) + PB_FMA(n, -1.42860682030941723212e-6f, turned); \
+        PB_REDUCED_WITH(-square, turned, 191)                                                       \
         float const rest = PB_FMA(pb_fit_exp(r) * r, r, r);                                         \
         TIMES                                                                                       \
         return (PB_FMA(rest, g, lower) + g) * pb_power_of(pb_bits_of(turn)) * 5.421010862427522170e-20f; \
@@ -83,10 +99,11 @@ PB_INLINE float pb_erf_float(float x) {
     float const more = g * x;                                                                       \
     lower = PB_FMA(lower, x, PB_FMA(g, x, -more));                                                  \
     g = more;
-PB_TAIL(pb_erfc_tail, 3, 1.0f, PB_FIRST_ERFC, pb_fit_erfc, )
-PB_TAIL(pb_ndtr_tail, 4, 0.5f, PB_FIRST_NDTR, pb_fit_ndtr, )
-PB_TAIL(pb_gelu_tail, 4, 0.5f, PB_FIRST_NDTR, pb_fit_ndtr, PB_TIMES_X)
+PB_TAIL(pb_erfc_tail, 3, 1.0f, PB_FIRST_ERFC, PB_SECOND_ERFC, pb_fit_erfc, )
+PB_TAIL(pb_ndtr_tail, 4, 0.5f, PB_FIRST_NDTR, PB_SECOND_NDTR, pb_fit_ndtr, )
+PB_TAIL(pb_gelu_tail, 4, 0.5f, PB_FIRST_NDTR, PB_SECOND_NDTR, pb_fit_ndtr, PB_TIMES_X)
 #undef PB_TAIL
+#undef PB_REDUCED_WITH
 #undef PB_TIMES_X
 
 PB_INLINE float pb_erfc_float(float x) {
