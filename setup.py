@@ -64,7 +64,7 @@ class Build(build_ext):
         super().build_extensions()
 
     def flags(self) -> list[str]:
-        # No fused multiply-add: the numbers must not depend on the machine.
+        # No multiply-add is fused that does not say so: the numbers must not depend on the machine.
         if self.compiler.compiler_type == "msvc":
             return [f"/FI{HEADER}", "/fp:precise"]
         found = ["-include", HEADER, "-ffp-contract=off", "-Wno-unused-function"]

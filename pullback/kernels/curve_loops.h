@@ -108,17 +108,18 @@ PB_INLINE PB_REAL F(nan_to_num)(PB_REAL x, PB_REAL nan, PB_REAL high, PB_REAL lo
 }
 PB_INLINE PB_REAL F(heaviside)(PB_REAL x, PB_REAL at_zero) { return x == 0 ? at_zero : x > 0 ? 1 : 0; }
 
-PB_INLINE PB_REAL F(fmod)(double rest, double y, double x, double quotient) {
-    return (PB_REAL)(rest == 0 ? x * 0 : rest);
+PB_INLINE PB_REAL F(fmod)(PB_REAL rest, PB_REAL y, PB_REAL x, PB_REAL quotient) {
+    return rest == 0 ? x * 0 : rest;
 }
 PB_INLINE PB_REAL F(fmod_exactly)(PB_REAL x, PB_REAL y) { return F(fmod)(PB_FMOD(x, y), y, x, 0); }
-PB_INLINE PB_REAL F(remainder)(double rest, double y, double x, double quotient) {
-    double const turned = rest + ((rest != 0) & ((y < 0) != (rest < 0)) ? y : 0);
-    return (PB_REAL)(rest == 0 ? x * 0 : turned);
+PB_INLINE PB_REAL F(remainder)(PB_REAL rest, PB_REAL y, PB_REAL x, PB_REAL quotient) {
+    PB_REAL const along = y < 0 ? -rest : rest, turned = rest + y, found = along < 0 ? turned : rest;
+    return rest == 0 ? x * 0 : found;
 }
 PB_INLINE PB_REAL F(remainder_exactly)(PB_REAL x, PB_REAL y) { return F(remainder)(PB_FMOD(x, y), y, x, 0); }
-PB_INLINE PB_REAL F(floor_divide)(double rest, double y, double x, double quotient) {
-    return (PB_REAL)(quotient - ((rest != 0) & ((y < 0) != (rest < 0))));
+PB_INLINE PB_REAL F(floor_divide)(PB_REAL rest, PB_REAL y, PB_REAL x, PB_REAL quotient) {
+    PB_REAL const along = y < 0 ? -rest : rest, below = quotient - 1;
+    return along < 0 ? below : quotient;
 }
 PB_INLINE PB_REAL F(floor_divide_exactly)(PB_REAL x, PB_REAL y) {
     PB_REAL const rest = PB_FMOD(x, y), whole = (x - rest) / y - ((rest != 0) & ((y < 0) != (rest < 0)));
@@ -315,29 +316,45 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
         for (i = 0; i < n; i++) *(PB_REAL*)(args[2] + i * steps[2]) = F(name)(AT(0), AT(1));        \
     }
 
-/* A division with remainder. In float it is exact in double while the quotient is below 2^29: the rest is
-   x - trunc(x / y) y. A block in which one is not, and those of double, are given to `name_exactly`. */
+/* A division with remainder. In float the rest x - trunc(x / y) y is exact while the quotient is below 2^24,
+   once that is corrected by one where x / y was rounded up. A block in which one is not, and those of double,
+   are given to `name_exactly`. */
 #define LOOP_REST(name)                                                                             \
     static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
                                          void* data) {                                              \
-        enum { PART = 128 };                                                                        \
-        PB_REAL x[PART], y[PART], z[PART];                                                          \
+        enum { PART = 256 };                                                                        \
+        npy_intp const item = sizeof(PB_REAL);                                                      \
         npy_intp start, i;                                                                          \
         (void)data;                                                                                 \
         for (start = 0; start < size[0]; start += PART) {                                           \
-            npy_intp const count = size[0] - start < PART ? size[0] - start : PART;                 \
+            npy_intp const n = size[0] - start < PART ? size[0] - start : PART;                     \
+            char const *const p = args[0] + start * steps[0], *const q = args[1] + start * steps[1]; \
+            char* const to = args[2] + start * steps[2];                                            \
+            PB_REAL x[PART], y[PART], z[PART];                                                      \
             int beyond = sizeof(PB_REAL) > sizeof(float);                                           \
-            for (i = 0; i < count; i++) x[i] = *(PB_REAL const*)(args[0] + (start + i) * steps[0]); \
-            for (i = 0; i < count; i++) y[i] = *(PB_REAL const*)(args[1] + (start + i) * steps[1]); \
+            if (steps[0] == item && steps[1] == item) {                                             \
+                memcpy(x, p, (size_t)(n * item));                                                   \
+                memcpy(y, q, (size_t)(n * item));                                                   \
+            } else                                                                                  \
+                for (i = 0; i < n; i++) {                                                           \
+                    x[i] = *(PB_REAL const*)(p + i * steps[0]);                                     \
+                    y[i] = *(PB_REAL const*)(q + i * steps[1]);                                     \
+                }                                                                                   \
             if (!beyond)                                                                            \
-                for (i = 0; i < count; i++) {                                                       \
-                    double const a = x[i], b = y[i], quotient = trunc(a / b), r = a - quotient * b; \
-                    beyond |= !(quotient < 536870912.0) | !(quotient > -536870912.0) | !(b - b == 0); \
-                    z[i] = F(name)(r, b, a, quotient);                                              \
+                for (i = 0; i < n; i++) {                                                           \
+                    PB_REAL const a = x[i], b = y[i], first = PB_TRUNC(a / b);                      \
+                    PB_REAL const left = (PB_REAL)PB_FMA(-first, b, a);                             \
+                    PB_REAL const less = first - PB_SIGNED((PB_REAL)1, first);                      \
+                    PB_REAL const quotient = (left != 0) & ((left < 0) != (a < 0)) ? less : first;  \
+                    beyond |= !(PB_ABS(first) < 16777216) | !(b - b == 0);                          \
+                    z[i] = F(name)((PB_REAL)PB_FMA(-quotient, b, a), b, a, quotient);               \
                 }                                                                                   \
             if (beyond)                                                                             \
-                for (i = 0; i < count; i++) z[i] = F(name##_exactly)(x[i], y[i]);                   \
-            for (i = 0; i < count; i++) *(PB_REAL*)(args[2] + (start + i) * steps[2]) = z[i];       \
+                for (i = 0; i < n; i++) z[i] = F(name##_exactly)(x[i], y[i]);                       \
+            if (steps[2] == item)                                                                   \
+                memcpy(to, z, (size_t)(n * item));                                                  \
+            else                                                                                    \
+                for (i = 0; i < n; i++) *(PB_REAL*)(to + i * steps[2]) = z[i];                      \
         }                                                                                           \
     }
 LOOP_REST(fmod)
@@ -362,6 +379,28 @@ LOOP1(deg2rad)
 LOOP1(rad2deg)
 LOOP1(sinc)
 LOOP4(nan_to_num)
+
+/* Two numbers as the parts of a complex one. */
+static PB_CLONES void F(pair_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data) {
+    npy_intp const n = size[0], item = sizeof(PB_REAL);
+    npy_intp i;
+    (void)data;
+    if (steps[0] == item && steps[1] == item && steps[2] == 2 * item) {
+        PB_REAL const *PB_RESTRICT x = (PB_REAL const*)args[0], *PB_RESTRICT y = (PB_REAL const*)args[1];
+        PB_REAL* PB_RESTRICT z = (PB_REAL*)args[2];
+        for (i = 0; i < n; i++) {
+            z[2 * i] = x[i];
+            z[2 * i + 1] = y[i];
+        }
+        return;
+    }
+    for (i = 0; i < n; i++) {
+        PB_REAL* const z = (PB_REAL*)(args[2] + i * steps[2]);
+        PB_REAL const x = AT(0), y = AT(1);
+        z[0] = x;
+        z[1] = y;
+    }
+}
 
 /* Of two numbers, whether they are so together. */
 #define LOOP_LOGIC(name, together)                                                                  \
