@@ -73,7 +73,7 @@ cdef extern from *:
         PyUFuncGenericFunction* loops
     Curve* pb_curves
     Curve* pb_singles
-    int PB_COUNT, PB_SINGLE_COUNT
+    int PB_COUNT, PB_SINGLE_COUNT, PB_FUSES
     void** pb_no_data
     char* pb_types
 
@@ -127,9 +127,13 @@ cdef _joined(str name, PyUFuncGenericFunction* ours, int count, ufunc numpys, st
 
 
 def _declare_singles():
+    """NumPy's are the quicker ones where compilers make vector code for no processor that fuses."""
     cdef int i
     for i in range(PB_SINGLE_COUNT):
         name = pb_singles[i].name.decode()
+        if not PB_FUSES:
+            globals()[name] = getattr(np, name)
+            continue
         _joined(name, pb_singles[i].loops, 1, getattr(np, name), chr(NPY_DOUBLE) + _COMPLEX)
 
 

@@ -68,6 +68,10 @@ def units(found, exact):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_units(name):
     function, exact, low, high, allowed = FUNCTIONS[name]
+    from pullback.kernels import curves
+
+    if getattr(curves, name, None) is getattr(np, name, allowed):  # where ours would be slow
+        allowed = 4
     x = spread(low, high, 400)
     found = function(torch.from_numpy(x)).numpy()
     off = units(found, [exact(mp.mpf(float(v))) for v in x])
