@@ -92,15 +92,16 @@ FITS: dict[str, tuple[str, Function, float, float, int, Function, Function | Non
         normal_mills, 0.0, 14.4, 9, lambda x: (x - 4) / (x + 4), None,
     ),
     "erfinv": (
-        "erfinv(x) / x - 1 in w - 1, w = -log(1 - x^2) <= 5",
-        lambda w: inverse(w) - 1, 1e-9, 5.0, 9, lambda w: w - 1, lambda w: 1 / inverse(w),
+        "erfinv(x) / x in w - 1, w = -log(1 - x^2) <= 5, but for the first two terms",
+        inverse, 1e-9, 5.0, 9, lambda w: w - 1, None,
     ),
     "erfinv_far": (
         "the same in sqrt(w) - 3, 5 <= w <= 16.7",
-        lambda s: inverse(s * s) - 1, 5**0.5, 4.09, 9, lambda s: s - 3, lambda s: 1 / inverse(s * s),
+        lambda s: inverse(s * s), 5**0.5, 4.09, 10, lambda s: s - 3, None,
     ),
 }  # fmt: skip
-APART = ("log_erfc", "erfc", "ndtr")  # their first coefficients are constants of their own, in two parts
+APART = {"log_erfc": 1, "erfc": 1, "ndtr": 1, "erfinv": 2, "erfinv_far": 2}
+# so many of their first coefficients are constants of their own, in two parts
 
 
 def least(basis: Any, values: Any) -> Any:
@@ -154,12 +155,12 @@ def fitted(
 
 def written(name: str, text: str, found: list[float], error: float) -> str:
     """The C of one polynomial."""
-    first = ""
-    if name in APART:
-        high = float(np.float32(found[0]))
-        first = f"#define PB_FIRST_{name.upper()} {high!r}f\n"
-        first += f"#define PB_SECOND_{name.upper()} {float(np.float32(found[0] - high))!r}f\n"
-    terms = found[1:] if name in APART else found
+    apart, first = APART.get(name, 0), ""
+    for i, exact in enumerate(found[:apart]):
+        high = float(np.float32(exact))
+        low = float(np.float32(exact - high))
+        first += f"#define PB_{name.upper()}_{i} {high!r}f\n#define PB_{name.upper()}_{i}_LOW {low!r}f\n"
+    terms = found[apart:]
     lines = [f"/* {text}; error 2^{np.log2(error):.1f} */", f"PB_INLINE float pb_fit_{name}(float t) {{"]
     lines.append(f"    float p = {terms[-1]!r}f;")
     lines += [f"    p = PB_FMA(p, t, {c!r}f);" for c in terms[-2::-1]]
@@ -173,7 +174,9 @@ def main() -> None:
         '#ifndef PB_FITS_H\n#define PB_FITS_H\n\n#include "pullback/core/vectors.h"\n',
     ]
     for name, (text, function, low, high, degree, power, weight) in FITS.items():
-        parts.append(written(name, text, *fitted(function, low, high, degree, power, weight, name in APART)))
+        parts.append(
+            written(name, text, *fitted(function, low, high, degree, power, weight, APART.get(name, 0)))
+        )
     TARGET.write_text("\n".join([*parts, "#endif\n"]))
 
 

@@ -77,8 +77,8 @@ PB_INLINE float pb_fit_erf(float t) {
     return p;
 }
 
-#define PB_FIRST_LOG_ERFC -1.2418673038482666f
-#define PB_SECOND_LOG_ERFC 4.282487253703948e-08f
+#define PB_LOG_ERFC_0 -1.2418673038482666f
+#define PB_LOG_ERFC_0_LOW 4.282487253703948e-08f
 /* log(erfc(x)) in x - 0.75, 0.7 <= x <= 4, but for the constant; error 2^-30.3 */
 PB_INLINE float pb_fit_log_erfc(float t) {
     float p = -8.27132498670835e-06f;
@@ -92,8 +92,8 @@ PB_INLINE float pb_fit_log_erfc(float t) {
     return p;
 }
 
-#define PB_FIRST_ERFC 1.0740069150924683f
-#define PB_SECOND_ERFC -7.325313688966162e-09f
+#define PB_ERFC_0 1.0740069150924683f
+#define PB_ERFC_0_LOW -7.325313688966162e-09f
 /* (x + 3) exp(x^2) erfc(x) in t = (x - 3) / (x + 3), 0 <= x <= 10.2, but for the constant; error 2^-28.6 */
 PB_INLINE float pb_fit_erfc(float t) {
     float p = -0.0003264906699769199f;
@@ -108,8 +108,8 @@ PB_INLINE float pb_fit_erfc(float t) {
     return p;
 }
 
-#define PB_FIRST_NDTR 0.7552851438522339f
-#define PB_SECOND_NDTR -8.449278610100919e-09f
+#define PB_NDTR_0 0.7552851438522339f
+#define PB_NDTR_0_LOW -8.449278610100919e-09f
 /* (x + 4) exp(x^2 / 2) ndtr(-x) in t = (x - 4) / (x + 4), 0 <= x <= 14.4, likewise; error 2^-26.5 */
 PB_INLINE float pb_fit_ndtr(float t) {
     float p = -0.00013664268772117794f;
@@ -124,33 +124,38 @@ PB_INLINE float pb_fit_ndtr(float t) {
     return p;
 }
 
-/* erfinv(x) / x - 1 in w - 1, w = -log(1 - x^2) <= 5; error 2^-27.3 */
+#define PB_ERFINV_0 1.1273744106292725f
+#define PB_ERFINV_0_LOW -1.1796483789794365e-08f
+#define PB_ERFINV_1 0.24783289432525635f
+#define PB_ERFINV_1_LOW -4.22943591260605e-09f
+/* erfinv(x) / x in w - 1, w = -log(1 - x^2) <= 5, but for the first two terms; error 2^-27.4 */
 PB_INLINE float pb_fit_erfinv(float t) {
-    float p = -8.88679796418046e-09f;
-    p = PB_FMA(p, t, 1.4321912544801307e-07f);
-    p = PB_FMA(p, t, -5.311913469085994e-07f);
-    p = PB_FMA(p, t, -4.388940396893304e-06f);
-    p = PB_FMA(p, t, 3.822898361249827e-05f);
-    p = PB_FMA(p, t, 0.00010025275696534663f);
-    p = PB_FMA(p, t, -0.002376424614340067f);
-    p = PB_FMA(p, t, 0.004250661004334688f);
-    p = PB_FMA(p, t, 0.24783287942409515f);
-    p = PB_FMA(p, t, 0.12737439572811127f);
+    float p = -8.790800087865591e-09f;
+    p = PB_FMA(p, t, 1.4190791830515082e-07f);
+    p = PB_FMA(p, t, -5.24674533153302e-07f);
+    p = PB_FMA(p, t, -4.401623300509527e-06f);
+    p = PB_FMA(p, t, 3.8229001802392304e-05f);
+    p = PB_FMA(p, t, 0.00010028140241047367f);
+    p = PB_FMA(p, t, -0.002376442775130272f);
+    p = PB_FMA(p, t, 0.004250642843544483f);
     return p;
 }
 
-/* the same in sqrt(w) - 3, 5 <= w <= 16.7; error 2^-26.3 */
+#define PB_ERFINV_FAR_0 2.832976818084717f
+#define PB_ERFINV_FAR_0_LOW -1.6732293772747653e-08f
+#define PB_ERFINV_FAR_1 1.0016752481460571f
+#define PB_ERFINV_FAR_1_LOW -1.1813231282076231e-08f
+/* the same in sqrt(w) - 3, 5 <= w <= 16.7; error 2^-29.3 */
 PB_INLINE float pb_fit_erfinv_far(float t) {
-    float p = 0.00011605756299104542f;
-    p = PB_FMA(p, t, -0.00030788854928687215f);
-    p = PB_FMA(p, t, -6.0153754020575434e-05f);
-    p = PB_FMA(p, t, 0.0014832926681265235f);
-    p = PB_FMA(p, t, -0.003593543078750372f);
-    p = PB_FMA(p, t, 0.005687682423740625f);
-    p = PB_FMA(p, t, -0.007638744544237852f);
-    p = PB_FMA(p, t, 0.009445127099752426f);
-    p = PB_FMA(p, t, 1.0016751289367676f);
-    p = PB_FMA(p, t, 1.8329768180847168f);
+    float p = -2.9310567697393708e-05f;
+    p = PB_FMA(p, t, 0.00016040551417972893f);
+    p = PB_FMA(p, t, -0.00027785301790572703f);
+    p = PB_FMA(p, t, -0.00011984610318904743f);
+    p = PB_FMA(p, t, 0.001475346158258617f);
+    p = PB_FMA(p, t, -0.0035671754740178585f);
+    p = PB_FMA(p, t, 0.005687633529305458f);
+    p = PB_FMA(p, t, -0.00764275249093771f);
+    p = PB_FMA(p, t, 0.00944530963897705f);
     return p;
 }
 

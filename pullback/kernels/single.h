@@ -70,8 +70,8 @@ PB_INLINE float pb_logistic_float(float x) {
 PB_INLINE float pb_erf_float(float x) {
     float const size = pb_magnitude(x), near = PB_FMA(pb_fit_erf(x * x), x, x);
     float const t = (4.0f < size ? 4.0f : size) - 0.75f, bent = pb_fit_log_erfc(t);
-    float const q = PB_FMA(bent, t, PB_FIRST_LOG_ERFC);
-    float const low = PB_FMA(bent, t, PB_FIRST_LOG_ERFC - q) + PB_SECOND_LOG_ERFC;
+    float const q = PB_FMA(bent, t, PB_LOG_ERFC_0);
+    float const low = PB_FMA(bent, t, PB_LOG_ERFC_0 - q) + PB_LOG_ERFC_0_LOW;
     PB_REDUCED_WITH(q, low, 127)
     float const two = pb_power_of(pb_bits_of(turn));
     float const far = PB_FMA(-two, PB_FMA(pb_fit_exp(r) * r, r, r), 1 - two);
@@ -99,9 +99,9 @@ PB_INLINE float pb_erf_float(float x) {
     float const more = g * x;                                                                       \
     lower = PB_FMA(lower, x, PB_FMA(g, x, -more));                                                  \
     g = more;
-PB_TAIL(pb_erfc_tail, 3, 1.0f, PB_FIRST_ERFC, PB_SECOND_ERFC, pb_fit_erfc, )
-PB_TAIL(pb_ndtr_tail, 4, 0.5f, PB_FIRST_NDTR, PB_SECOND_NDTR, pb_fit_ndtr, )
-PB_TAIL(pb_gelu_tail, 4, 0.5f, PB_FIRST_NDTR, PB_SECOND_NDTR, pb_fit_ndtr, PB_TIMES_X)
+PB_TAIL(pb_erfc_tail, 3, 1.0f, PB_ERFC_0, PB_ERFC_0_LOW, pb_fit_erfc, )
+PB_TAIL(pb_ndtr_tail, 4, 0.5f, PB_NDTR_0, PB_NDTR_0_LOW, pb_fit_ndtr, )
+PB_TAIL(pb_gelu_tail, 4, 0.5f, PB_NDTR_0, PB_NDTR_0_LOW, pb_fit_ndtr, PB_TIMES_X)
 #undef PB_TAIL
 #undef PB_REDUCED_WITH
 #undef PB_TIMES_X
@@ -119,11 +119,19 @@ PB_INLINE float pb_gelu_float(float x) {
     return x > 0 ? x - y : pb_with_sign(y, x);
 }
 
-/* With w = -log(1 - x^2), erfinv(x) / x is smooth in w, and far out in its root. */
+/* With w = -log(1 - x^2), erfinv(x) / x is smooth in w, and far out in its root: of that in t it is
+   a + (b + fit t) t. What is rounded off there is added: of the sums, of a and b, and of the root, whose
+   inverse is about 0.35 - 0.056 root there. */
 PB_INLINE float pb_erfinv_float(float x) {
-    float const w = -pb_log_normal((1 - x) * (1 + x));
-    float const near = pb_fit_erfinv(w - 1), far = pb_fit_erfinv_far(sqrtf(w < 5 ? 5 : w) - 3);
-    float const y = PB_FMA(w < 5 ? near : far, x, x), end = (x == 1) | (x == -1) ? x * HUGE_VALF : NAN;
+    float const w = -pb_log_normal((1 - x) * (1 + x)), root = sqrtf(w < 5 ? 5 : w);
+    float const t = w < 5 ? w - 1 : root - 3;
+    float const off = PB_FMA(-root, root, w) * PB_FMA(root, -0.056f, 0.35f);
+    float const a = w < 5 ? PB_ERFINV_0 : PB_ERFINV_FAR_0, b = w < 5 ? PB_ERFINV_1 : PB_ERFINV_FAR_1;
+    float const bent = w < 5 ? pb_fit_erfinv(t) : pb_fit_erfinv_far(t);
+    float const p = PB_FMA(bent, t, b), p_low = PB_FMA(bent, t, b - p);
+    float const q = PB_FMA(p, t, a), q_low = PB_FMA(p_low, t, PB_FMA(p, t, a - q));
+    float const low = w < 5 ? q_low : PB_FMA(p, off, q_low);
+    float const y = PB_FMA(x, q, x * low), end = (x == 1) | (x == -1) ? x * HUGE_VALF : NAN;
     return (x > -1) & (x < 1) ? y : end;
 }
 

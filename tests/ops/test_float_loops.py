@@ -37,7 +37,7 @@ FUNCTIONS = {
     "silu": (F.silu, lambda x: x * logistic(x), -87, 30, 3.5),
     "erf": (torch.erf, mp.erf, -4.2, 4.2, 0.75),
     "erfc": (torch.erfc, mp.erfc, -4.2, 10, 2),
-    "erfinv": (torch.erfinv, mp.erfinv, -0.99999994, 0.99999994, 2),
+    "erfinv": (torch.erfinv, mp.erfinv, -0.99999994, 0.99999994, 1.5),
     "logit": (torch.logit, lambda x: mp.log(x) - mp.log1p(-x), 1e-45, 0.99999994, 0.75),
     "ndtr": (torch.special.ndtr, below, -14, 6, 2),
     "gelu": (F.gelu, lambda x: x * below(x), -14, 6, 2),
