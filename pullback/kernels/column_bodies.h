@@ -63,7 +63,7 @@ SOFTMAX_OF(column_log_softmax, (x[i] - top[i]) - share[i], log)
         return 0;                                                                                   \
     }
 SOFTMAX_SLOPE_OF(column_softmax_slope, X(0)[i] * X(1)[i], y[i] * (g[i] - share[i]))
-SOFTMAX_SLOPE_OF(column_log_softmax_slope, X(0)[i], g[i] - EXP(y[i]) * share[i])
+SOFTMAX_SLOPE_OF(column_log_softmax_slope, X(0)[i], g[i] - EXP_FALLING(y[i]) * share[i])
 
 /* x, weight, bias | y, mean, rstd, variance: `normalized` in row_bodies.h */
 static PB_CLONES int F(column_normalized)(pb_work const* w) {

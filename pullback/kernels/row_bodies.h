@@ -8,7 +8,7 @@
 
 #define LANES 16
 #define BLOCK 2048
-#define EXP F(pb_exp)
+#define EXP_FALLING F(pb_exp_falling)
 #define EXP_BELOW F(pb_exp_below)
 #define AT(k, row, run) ((PB_REAL*)(w->p[k] + (row) * w->pitch[k] + (run) * w->apart[k]))
 #define ONE(k, row) (*AT(k, row, 0))
@@ -142,7 +142,7 @@ static PB_CLONES int F(log_softmax_slope)(pb_work const* w) {
         PB_REAL const *PB_RESTRICT g = AT(0, r, 0), *PB_RESTRICT y = AT(1, r, 0);
         PB_REAL* PB_RESTRICT out = AT(2, r, 0);
         PB_REAL const total = (PB_REAL)F(sum)(g, n);
-        for (i = 0; i < n; i++) out[i] = g[i] - EXP(y[i]) * total;
+        for (i = 0; i < n; i++) out[i] = g[i] - EXP_FALLING(y[i]) * total;
     }
     return 0;
 }
@@ -157,7 +157,7 @@ static PB_CLONES int F(logsumexp_slope)(pb_work const* w) {
         EACH_RUN {
             PB_REAL const* PB_RESTRICT x = AT(1, r, s);
             PB_REAL* PB_RESTRICT out = AT(3, r, s);
-            for (int64_t i = 0; i < w->length; i++) out[i] = EXP(x[i] - total);
+            for (int64_t i = 0; i < w->length; i++) out[i] = EXP_FALLING(x[i] - total);
             sum += F(sum)(out, w->length);
         }
         PB_REAL const scale = sum > 0 && sum < INFINITY ? (PB_REAL)(g / sum) : g;
@@ -394,7 +394,7 @@ static PB_CLONES int F(glu_slope)(pb_work const* w) {
 #undef BLOCK
 #undef TOGETHER
 #undef EACH_OF_THEM
-#undef EXP
+#undef EXP_FALLING
 #undef EXP_BELOW
 #undef AT
 #undef ONE

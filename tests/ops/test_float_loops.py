@@ -42,7 +42,7 @@ FUNCTIONS = {
     "ndtr": (torch.special.ndtr, below, -14, 6, 2),
     "gelu": (F.gelu, lambda x: x * below(x), -14, 6, 2),
     "xlogy": (lambda x: torch.xlogy(torch.full_like(x, 0.7), x),
-              lambda x: mp.mpf(float(np.float32(0.7))) * mp.log(x), 1e-45, 3e38, 2),
+              lambda x: mp.mpf(float(np.float32(0.7))) * mp.log(x), 1e-45, 3e38, 2.5),
 }  # fmt: skip
 
 
