@@ -96,6 +96,5 @@ PB_PLAIN_LOOP(log, pb_log_normal, pb_is_not_normal, pb_log_float)
 PB_PLAIN_LOOP(sin, pb_sin_float, pb_is_far, pb_any_sin)
 PB_PLAIN_LOOP(cos, pb_cos_float, pb_is_far, pb_any_cos)
 PB_PLAIN_LOOP(tan, pb_tan_float, pb_is_far, pb_any_tan)
-#undef PB_PLAIN_LOOP
 
 #endif

@@ -33,21 +33,28 @@ PB_INLINE float pb_log_float(float x) {
 }
 
 /* log(x / (1 - x)): with y = (1 - x) 2^k near x it is k ln 2 and 2 artanh((x - y) / (x + y)). `over` and `under`
-   are sums, and s their quotient, all of which are rounded: `low` is what s is off, `rest` all that is small. */
-PB_INLINE float pb_logit_float(float x) {
+   are sums, and s their quotient, all of which are rounded: `low` is what s is off, `rest` all that is small.
+   x may be `raised` by a power of 2, if it is small. */
+PB_INLINE float pb_logit_raised(float x, float raised, float power) {
     float const other = 1 - x, off = (1 - other) - x;
-    int32_t const k = (int32_t)(pb_bits_of(x) - pb_bits_of(other) + 0x400000) >> 23;
-    float const two = pb_power_of((uint32_t)(k + 127)), y = other * two, e = (float)k;
-    float const apart = x - y, over = PB_FMA(-off, two, apart), over_low = PB_FMA(-off, two, apart - over);
-    float const under = x + y, inverse = 1 / under, large = x > y ? x : y, small = x > y ? y : x;
-    float const under_low = PB_FMA(off, two, (large - under) + small);
-    float const s = over * inverse, t = s * s;
+    int32_t const k = (int32_t)(pb_bits_of(raised) - pb_bits_of(other) + 0x400000) >> 23;
+    float const two = pb_power_of((uint32_t)(k + 127)), y = other * two, e = (float)k - power;
+    float const apart = raised - y, over = PB_FMA(-off, two, apart), over_low = PB_FMA(-off, two, apart - over);
+    float const under = raised + y, inverse = 1 / under;
+    float const large = raised > y ? raised : y, small = raised > y ? y : raised;
+    float const under_low = PB_FMA(off, two, (large - under) + small), s = over * inverse, t = s * s;
     float const low = (PB_FMA(-s, under, over) + PB_FMA(-s, under_low, over_low)) * inverse;
     float const whole = e * 0.693145751953125f, high = PB_FMA(2.0f, s, whole);
     float const bent = PB_FMA(pb_fit_artanh(t), t * s, PB_FMA(2.0f, s, whole - high));
-    float const z = PB_FMA(e, 1.42860682030941723212e-6f, PB_FMA(2.0f, low, bent)) + high;
+    return PB_FMA(e, 1.42860682030941723212e-6f, PB_FMA(2.0f, low, bent)) + high;
+}
+PB_INLINE float pb_logit_plain(float x) { return pb_logit_raised(x, x, 0); }
+PB_INLINE int pb_logit_is_not_plain(float x) { return !(x > 1e-30f) | !(x < 1); }
+PB_INLINE float pb_logit_float(float x) {
+    float const raised = x < 1e-30f ? x * 18446744073709551616.0f : x; /* by 2^64 */
+    float const y = pb_logit_raised(x, raised, x < 1e-30f ? 64 : 0);
     float const end = x == 0 ? -HUGE_VALF : x == 1 ? HUGE_VALF : NAN;
-    return (x > 0) & (x < 1) ? z : end;
+    return (x > 0) & (x < 1) ? y : end;
 }
 
 /* ---- the logistic function: what its sum was rounded by counts in the quotient */
@@ -81,14 +88,14 @@ PB_INLINE float pb_erf_float(float x) {
 /* exp(-x share x) g with g = (first + t fit(t)) / (x + k), t = (x - k) / (x + k), for x from zero on to where
    it vanishes. `low` is the lower half of the square, `lower` that of g, but for what its divisor and
    its reciprocal are rounded by, `off`: g goes like that to a power between 1 and 3.4. TIMES may multiply g. */
-#define PB_TAIL(name, k, share, first, second, fit, TIMES)                                          \
+#define PB_TAIL(name, k, share, first, SECOND, fit, TIMES)                                          \
     PB_INLINE float name(float x) {                                                                 \
         float const part = x * share, square = x * part, low = PB_FMA(x, part, -square);            \
         float const divisor = x + k, inverse = 1 / divisor;                                         \
         float const off = PB_FMA(divisor - k - x, inverse, PB_FMA(-divisor, inverse, 1.0f));        \
         float const t = PB_FMA(inverse, -2.0f * k, 1.0f), p = fit(t), q = PB_FMA(t, p, first);      \
         float g = q * inverse;                                                                      \
-        float lower = PB_FMA(PB_FMA(t, p, first - q) + second, inverse, PB_FMA(q, inverse, -g));    \
+        float lower = PB_FMA(PB_FMA(t, p, first - q) SECOND, inverse, PB_FMA(q, inverse, -g));      \
         float const turned = PB_FMA(off, PB_FMA(inverse, 8.2f, 0.65f), -low);                       \
         PB_REDUCED_WITH(-square, turned, 191)                                                       \
         float const rest = PB_FMA(pb_fit_exp(r) * r, r, r);                                         \
@@ -99,16 +106,17 @@ PB_INLINE float pb_erf_float(float x) {
     float const more = g * x;                                                                       \
     lower = PB_FMA(lower, x, PB_FMA(g, x, -more));                                                  \
     g = more;
-PB_TAIL(pb_erfc_tail, 3, 1.0f, PB_ERFC_0, PB_ERFC_0_LOW, pb_fit_erfc, )
-PB_TAIL(pb_ndtr_tail, 4, 0.5f, PB_NDTR_0, PB_NDTR_0_LOW, pb_fit_ndtr, )
-PB_TAIL(pb_gelu_tail, 4, 0.5f, PB_NDTR_0, PB_NDTR_0_LOW, pb_fit_ndtr, PB_TIMES_X)
+PB_TAIL(pb_erfc_tail, 3, 1.0f, PB_ERFC_0, , pb_fit_erfc, )
+PB_TAIL(pb_ndtr_tail, 4, 0.5f, PB_NDTR_0, +PB_NDTR_0_LOW, pb_fit_ndtr, )
+PB_TAIL(pb_gelu_tail, 4, 0.5f, PB_NDTR_0, +PB_NDTR_0_LOW, pb_fit_ndtr, PB_TIMES_X)
 #undef PB_TAIL
 #undef PB_REDUCED_WITH
 #undef PB_TIMES_X
 
 PB_INLINE float pb_erfc_float(float x) {
     float const size = pb_magnitude(x), y = pb_erfc_tail(10.19f < size ? 10.19f : size);
-    return x < 0 ? 2 - y : y;
+    float const away = x < 0 ? 2 - y : y;
+    return size < 0.001f ? PB_FMA(x, -1.12837916709551257390f, 1.0f) : away;
 }
 PB_INLINE float pb_ndtr_float(float x) {
     float const size = pb_magnitude(x), y = pb_ndtr_tail(14.42f < size ? 14.42f : size);

@@ -101,11 +101,12 @@ PB_INLINE float pb_lgamma_float(float x) {
 PB_FLOAT_LOOP(erf)
 PB_FLOAT_LOOP(erfc)
 PB_FLOAT_LOOP(erfinv)
-PB_FLOAT_LOOP(logit)
+PB_PLAIN_LOOP(logit, pb_logit_plain, pb_logit_is_not_plain, pb_logit_float)
 PB_FLOAT_LOOP(ndtr)
 PB_FLOAT_LOOP(entr)
 PB_FLOAT_LOOP(digamma)
 #undef PB_FLOAT_LOOP
+#undef PB_PLAIN_LOOP
 
 /* SciPy's loop is `data`'s; `name`(x, y) puts right what it gave. The input may be where the result goes. */
 typedef struct {
@@ -131,7 +132,9 @@ PB_INLINE double pb_as_it_is(double x, double y) { return x != x ? x : y; }
 PB_INLINE double pb_poles(double x, double y) {
     return x == 0 ? -1 / x : x < 0 && x == floor(x) ? NAN : y;
 }
+PB_INLINE double pb_zero_as_it_is(double x, double y) { return x != x || x == 0 ? x : y; }
 PB_DOUBLE_LOOP(pb_as_it_is)
+PB_DOUBLE_LOOP(pb_zero_as_it_is)
 PB_DOUBLE_LOOP(pb_poles)
 #undef PB_DOUBLE_LOOP
 

@@ -22,7 +22,7 @@ cdef extern from *:
     static struct { char const *name, *scipy; PyUFuncGenericFunction loops[2]; } pb_special[] = {
         {"erf", "erf", {erf_loop_float, pb_as_it_is_loop_double}},
         {"erfc", "erfc", {erfc_loop_float, pb_as_it_is_loop_double}},
-        {"erfinv", "erfinv", {erfinv_loop_float, pb_as_it_is_loop_double}},
+        {"erfinv", "erfinv", {erfinv_loop_float, pb_zero_as_it_is_loop_double}},
         {"logit", "logit", {logit_loop_float, pb_as_it_is_loop_double}},
         {"digamma", "psi", {digamma_loop_float, pb_poles_loop_double}},
         {"ndtr", "ndtr", {ndtr_loop_float, pb_as_it_is_loop_double}},

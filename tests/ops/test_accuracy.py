@@ -305,7 +305,7 @@ def test_round_goes_to_even():
 WHOLE_RANGE = {
     "erf": ("erf", 0.75),
     "erfc": ("erfc", 2),
-    "erfinv": ("erfinv", 1.25),
+    "erfinv": ("erfinv", 1.5),
     "logit": ("logit", 0.75),
     "lgamma": ("gammaln", 0.75),
     "digamma": ("psi", 0.75),
