@@ -205,6 +205,15 @@ def test_casts_between_all_types(given, step):
     np.testing.assert_array_equal(x.to(torch.bfloat16).float().numpy(), values.astype(np.float32))
 
 
+@pytest.mark.parametrize("given", KINDS)
+def test_casts_of_one_number(given):
+    one = torch.tensor(3).to(getattr(torch, given))
+    for kind in ("float64", "complex128", "int16"):
+        if not (given.startswith("complex") and kind != "complex128"):
+            assert one.to(getattr(torch, kind)).item() == 3
+            assert one.expand(40).to(getattr(torch, kind)).tolist() == [3] * 40
+
+
 def test_floats_as_halves():
     """Rounded to even, to infinity and to denormals as NumPy does it, at the ends and between."""
     halves = np.arange(0x7C01, dtype=np.uint16).view(np.float16).astype(np.float32)
