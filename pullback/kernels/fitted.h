@@ -9,6 +9,10 @@
 #ifndef PB_FITTED_H
 #define PB_FITTED_H
 
+/* With -fwrapv, which Python's own flags have, GCC makes no good vector code of places that are sums. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-wrapv")
+#endif
 #include "pullback/core/half.h"
 #include "pullback/kernels/special.h"
 
