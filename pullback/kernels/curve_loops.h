@@ -380,28 +380,6 @@ LOOP1(rad2deg)
 LOOP1(sinc)
 LOOP4(nan_to_num)
 
-/* Two numbers as the parts of a complex one. */
-static PB_CLONES void F(pair_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data) {
-    npy_intp const n = size[0], item = sizeof(PB_REAL);
-    npy_intp i;
-    (void)data;
-    if (steps[0] == item && steps[1] == item && steps[2] == 2 * item) {
-        PB_REAL const *PB_RESTRICT x = (PB_REAL const*)args[0], *PB_RESTRICT y = (PB_REAL const*)args[1];
-        PB_REAL* PB_RESTRICT z = (PB_REAL*)args[2];
-        for (i = 0; i < n; i++) {
-            z[2 * i] = x[i];
-            z[2 * i + 1] = y[i];
-        }
-        return;
-    }
-    for (i = 0; i < n; i++) {
-        PB_REAL* const z = (PB_REAL*)(args[2] + i * steps[2]);
-        PB_REAL const x = AT(0), y = AT(1);
-        z[0] = x;
-        z[1] = y;
-    }
-}
-
 /* Of two numbers, whether they are so together. */
 #define LOOP_LOGIC(name, together)                                                                  \
     static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \

@@ -4,8 +4,8 @@ Each name in PB_CURVES becomes a ufunc of this module, for float32 and float64, 
 stand beside it: x, then parameters. A new one needs its function and LOOP line in `curve_loops.h`, and an
 entry here. `power`, `sign`, `maximum`, `nextafter` and the logical ones take other types too, by NumPy's
 loops; of those in PB_SINGLES ours is for float32 alone. The orthogonal polynomials stand in
-`polynomials.h`. `where` takes a bool and two of any type, `pair` makes a complex number. What each computes
-is said where its op is declared.
+`polynomials.h`. `where` takes a bool and two of any type. What each computes is said where its op is
+declared.
 """
 
 import numpy as np
@@ -51,8 +51,6 @@ cdef extern from *:
         NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE, NPY_DOUBLE,
     };
     static PyUFuncGenericFunction pb_powers[2] = {power_loop_float, power_loop_double};
-    static PyUFuncGenericFunction pb_pairs[2] = {pair_loop_float, pair_loop_double};
-    static char pb_pair_types[6] = {NPY_FLOAT, NPY_FLOAT, NPY_CFLOAT, NPY_DOUBLE, NPY_DOUBLE, NPY_CDOUBLE};
     static PyUFuncGenericFunction pb_polynomial_loops[2] = {
         pb_polynomial_loop_float, pb_polynomial_loop_double};
     static PyUFuncGenericFunction pb_wheres[5] = {
@@ -60,8 +58,6 @@ cdef extern from *:
     """
     PyUFuncGenericFunction* pb_powers
     PyUFuncGenericFunction* pb_wheres
-    PyUFuncGenericFunction* pb_pairs
-    char* pb_pair_types
     PyUFuncGenericFunction* pb_polynomial_loops
     ctypedef struct Polynomial "pb_polynomial":
         const char* name
@@ -169,7 +165,6 @@ _names = []   # ufuncs do not keep theirs
 _declare()
 _declare_polynomials()
 _declare_where()
-pair = PyUFunc_FromFuncAndData(pb_pairs, pb_no_data, pb_pair_types, 2, 2, 1, -1, "pair", "see pullback/ops", 0)
 _WHOLE = bytes(range(NPY_BYTE, NPY_ULONGLONG + 1)).decode()
 _COMPLEX = bytes([NPY_CFLOAT, NPY_CDOUBLE]).decode()
 _declare_singles()
