@@ -97,10 +97,12 @@ static struct {
     pb_widen widen;
     int64_t plain; /* the step of numbers that are a block as they lie, or -1 */
     pb_narrow narrow[3];
-} const pb_casts[] = {PB_CASTS(bool_, -1),    PB_CASTS(uint8, -1),    PB_CASTS(int8, -1),
-                      PB_CASTS(int16, -1),    PB_CASTS(int32, -1),    PB_CASTS(int64, 8),
-                      PB_CASTS(float16, -1),  PB_CASTS(bfloat16, -1), PB_CASTS(float32, 4),
-                      PB_CASTS(float64, 8),  {NULL, -1, PB_NARROWS(complex64)}, {NULL, -1, PB_NARROWS(complex128)}};
+} const pb_casts[] = {
+    PB_CASTS(bool_, -1),   PB_CASTS(uint8, -1),   PB_CASTS(int8, -1),    PB_CASTS(int16, -1),
+    PB_CASTS(int32, -1),   PB_CASTS(int64, 8),    PB_CASTS(float16, -1), PB_CASTS(bfloat16, -1),
+    PB_CASTS(float32, 4),  PB_CASTS(float64, 8),  {NULL, -1, PB_NARROWS(complex64)},
+    {NULL, -1, PB_NARROWS(complex128)},
+};
 
 /* Numbers in another type; cast.h says what the geometry is. */
 static int pb_cast_any(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
