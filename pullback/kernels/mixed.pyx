@@ -13,7 +13,7 @@ cdef extern from *:
     """
     #include "pullback/kernels/exp.h"
     #include <numpy/npy_common.h>
-    #define pb_power_float pb_two_to_float
+    #define pb_power_float(n) pb_power_of((uint32_t)((n) + 127))
     #define pb_power_double pb_two_to_double
     #define PB_LOOPS "pullback/kernels/mixed.h"
     #include "pullback/kernels/for_each_real.h"
