@@ -145,6 +145,8 @@ def standard_gamma(self: Array, generator: Generator | None = None) -> Array:
 
 
 standard_gamma.vjp(self=lambda g, self, result: g * standard_gamma_grad(self, result))
+# A tangent made of the backward rule would draw again.
+standard_gamma.jvp(lambda self, self_primal, result: self * standard_gamma_grad(self_primal, result))
 standard_gamma.meta(lambda self, generator: meta_array(self.shape, self.dtype, preserved_strides(self)))
 
 # ------------------------------------------------------------------------------------ Dirichlet
@@ -233,6 +235,15 @@ def dirichlet(self: Array, generator: Generator | None = None) -> Array:
 
 
 dirichlet.vjp(self=lambda g, self, result: _along(g, result, self))
+
+
+@dirichlet.jvp
+def _dirichlet_tangent(self: Any, self_primal: Any, result: Any) -> Any:
+    total = self_primal.sum(-1, True).expand_as(self_primal)
+    moved = dirichlet_grad(result, self_primal, total) * self
+    return moved - result * moved.sum(-1, True)
+
+
 dirichlet.meta(lambda self, generator: meta_array(self.shape, self.dtype))
 
 # --------------------------------------------------------------------------------------- angles
@@ -306,4 +317,5 @@ def von_mises_angle(self: Array, generator: Generator | None = None) -> Array:
 
 
 von_mises_angle.vjp(self=lambda g, self, result: g * angle_grad(result, self))
+von_mises_angle.jvp(lambda self, self_primal, result: self * angle_grad(result, self_primal))
 von_mises_angle.meta(lambda self, generator: meta_array(self.shape, self.dtype))
