@@ -441,3 +441,36 @@ def test_a_parameter_may_be_sparse():
     y = layer(torch.ones(1, 3))
     check(y, [[1.0, 5.0]])
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+
+
+MISMATCHED = {
+    "product": (
+        lambda x, c: x @ torch.ones(3, 2),
+        "addmm: Argument #3 (dense): Expected dim 0 size 2, got 3",
+    ),
+    "product of rows": (lambda x, c: c @ torch.ones(3, 2), "shapes cannot be multiplied (2x2 and 3x2)"),
+    "dtypes": (lambda x, c: x @ torch.ones(2, 2).double(), "expected scalar type Float but found Double"),
+    "dtypes of two": (lambda x, c: x @ x.double(), "mat1 dtype Float does not match mat2 dtype Double"),
+    "vector": (lambda x, c: x.mv(torch.ones(3)), "mv: expected self.size(-1) == vec.size(-1)"),
+    "sum": (lambda x, c: x + torch.eye(3).to_sparse(), "expected sizes of 'self' and 'other' to match"),
+    "sum of rows": (
+        lambda x, c: c + torch.eye(3).to_sparse_csr(),
+        "torch.add: Expected input tensors to have",
+    ),
+    "sum with dense": (lambda x, c: torch.ones(3, 3) + x, "(FYI: dense-sparse addition does not currently"),
+    "factors": (
+        lambda x, c: x * torch.ones(3, 3),
+        "The size of tensor a (3) must match the size of tensor b",
+    ),
+    "sparse factors": (
+        lambda x, c: x * torch.eye(3).to_sparse(),
+        "expects sparse inputs with equal dimension",
+    ),
+    "index": (lambda x, c: x[7], "index 7 is out of bounds for dimension 0 with size 2"),
+}
+
+
+@pytest.mark.parametrize("case", MISMATCHED)
+def test_what_does_not_fit(case):
+    action, words = MISMATCHED[case]
+    refused(lambda: action(torch.eye(2).to_sparse(), torch.eye(2).to_sparse_csr()), words)

@@ -166,13 +166,26 @@ def _scaled(x: Any, alpha: Any) -> Any:
     return x if alpha == 1 else x * alpha
 
 
-def _fits(name: str, a: Any, b: Any) -> None:
-    if a.shape != b.shape:
+def _fits(a: Any, b: Any) -> None:
+    """Refuses summands of two shapes."""
+    if a.shape == b.shape:
+        return
+    one, other = list(a.shape), list(b.shape)
+    if not (is_sparse(a) and is_sparse(b)):
+        if is_sparse(a):
+            one, other = other, one
+        coo = (a if is_sparse(a) else b).layout is sparse_coo
+        kind = "dense-sparse" if coo else "op2-sparse"
         raise RuntimeError(
-            f"{name}: expected 'self' and 'other' to have same size, but self has size {list(a.shape)} while "
-            f"other has size {list(b.shape)} (FYI: op2-sparse addition does not currently support "
-            "broadcasting)"
+            f"add: expected 'self' and 'other' to have same size, but self has size {one} while other "
+            f"has size {other} (FYI: {kind} addition does not currently support broadcasting)"
         )
+    if a.layout is sparse_coo:
+        raise RuntimeError(f"add: expected sizes of 'self' and 'other' to match, but {one} != {other}")
+    raise RuntimeError(
+        "torch.add: Expected input tensors to have the same shape, but got tensor `self` with shape "
+        f"{one} and tensor `other` with shape {other}"
+    )
 
 
 def _sum_of_sparse(a: Any, b: Any) -> Any:
@@ -217,11 +230,11 @@ def _rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
 def _sum(name: str, label: str, a: Any, b: Any, alpha: Any) -> Any:
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
-    if not is_sparse(a) and b.layout is not sparse_coo and a.ndim:
+    if not is_sparse(a) and b.layout is not sparse_coo and a.ndim and a.ndim < b.ndim:
         a = _as_wide(a, tuple(b.shape))
-    elif not is_sparse(b) and a.layout is not sparse_coo and b.ndim:
+    elif not is_sparse(b) and a.layout is not sparse_coo and b.ndim and b.ndim < a.ndim:
         b = _as_wide(b, tuple(a.shape))
-    _fits("add", a, b)
+    _fits(a, b)
     with aside(a, b):
         if is_sparse(a) and is_sparse(b):
             other = b if b.layout is a.layout else as_layout(b, a.layout, blocksize=a.pattern.block)
@@ -255,7 +268,7 @@ def _in_place(name: str, sign: int) -> None:
 
 def _add_rows(dense: Tensor, sparse: Any, alpha: Any) -> Tensor:
     """Adds a sparse tensor to a dense one in its memory: only what is stored is touched."""
-    _fits("add", dense, sparse)
+    _fits(dense, sparse)
     pattern = sparse.pattern
     v = _scaled(elements(pattern, sparse.numbers), alpha)
     keys = tuple(from_array(row) for row in pattern.places)
@@ -337,10 +350,17 @@ def _product(x: Any, y: Any, label: str) -> Any:
     """The product of a sparse tensor with another, sparse or dense."""
     if is_sparse(y) and x.shape != y.shape and x.ndim and y.ndim:
         raise RuntimeError(
-            "mul: expected 'self' and 'other' to have same sizes when both are sparse, but "
-            f"{list(x.shape)} != {list(y.shape)}"
+            "sparse_binary_op_intersection_cpu(): expects sparse inputs with equal dimensionality, number of "
+            "sparse dimensions, and shape of sparse dimensions"
         )
     if is_sparse(y) or y.ndim:
+        for dim, (n, m) in enumerate(zip(reversed(y.shape), reversed(x.shape), strict=False), 1):
+            if n != m and 1 not in (n, m):
+                at = max(x.ndim, y.ndim) - dim
+                raise RuntimeError(
+                    f"The size of tensor a ({n}) must match the size of tensor b ({m}) at non-singleton "
+                    f"dimension {at}"
+                )
         size = tuple(np.broadcast_shapes(tuple(x.shape), tuple(y.shape)))
         x, y = _as_wide(x, size), _as_wide(y, size)
     with aside(x, y):

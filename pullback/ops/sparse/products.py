@@ -198,14 +198,20 @@ def _check(name: str, a: Any, b: Any) -> None:
         if x.ndim != 2:
             raise RuntimeError(f"{name}: {place} must be a matrix, got {x.ndim}-D tensor")
     if a.shape[1] != b.shape[0]:
+        one, other = (a, b) if is_sparse(a) else (b, a)
+        if is_sparse(a) != is_sparse(b) and one.layout is sparse_coo:
+            wanted, got = (a.shape[1], b.shape[0]) if one is a else (b.shape[0], a.shape[1])
+            raise RuntimeError(f"addmm: Argument #3 (dense): Expected dim 0 size {wanted}, got {got}")
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and "
             f"{b.shape[0]}x{b.shape[1]})"
         )
     if a.dtype is not b.dtype:
-        raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {a.dtype.name} != {b.dtype.name}"
-        )
+        if is_sparse(a) and is_sparse(b):
+            kinds = a.dtype.type_name, b.dtype.type_name
+            raise RuntimeError("mat1 dtype {} does not match mat2 dtype {}".format(*kinds))
+        one, other = (a, b) if is_sparse(a) else (b, a)
+        raise RuntimeError(f"expected scalar type {one.dtype.type_name} but found {other.dtype.type_name}")
 
 
 def _adjoint(x: Any) -> Any:
@@ -238,8 +244,7 @@ def _mv(input: Any, vec: Any) -> Any:
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim}")
     if input.shape[1] != vec.shape[0]:
-        raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({input.shape[0]}x"
-                           f"{input.shape[1]}), vec ({vec.shape[0]})")  # fmt: skip
+        raise RuntimeError("mv: expected self.size(-1) == vec.size(-1)")
     for_mat, for_vec = _rules_of_mv(input, vec)
     with aside(input, vec):
         result = ops.squeeze(_Factor(input).times(ops.unsqueeze(vec, 1)), 1)

@@ -311,6 +311,10 @@ def _basic(self: Any, key: Any) -> Any:
                 )
             dim += 1
         else:
+            n = x.shape[dim]
+            if not -n <= part < n:
+                where = dim + self.ndim - x.ndim
+                raise IndexError(f"index {part} is out of bounds for dimension {where} with size {n}")
             x = ops.select(x, dim, int(part))
     return x
 
@@ -405,7 +409,7 @@ def _cat(tensors: Sequence[Any], dim: int = 0) -> Any:
             if n != m and d != at:
                 raise RuntimeError(
                     f"All tensors must have the same shape: {list(first.shape)} (except in the concatenating "
-                    f"dimension), but found shape: {list(x.shape)} at position {i}"
+                    f"dimension), but found shape: {list(x.shape)} at position {i}."
                 )
     return linear("CatBackward0", tensors, lambda *xs: _joined(xs, at), lambda *xs: ops.cat(list(xs), at))
 
