@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from rows_data import LOADERS
 from rows_networks import MANY, NETWORKS, by_functions, by_modules, linear_function, linear_module, save
 from rows_programs import ROWS as PROGRAMS
 from rows_transforms import ROWS as TRANSFORMS
@@ -280,3 +281,4 @@ row("F.linear, 8x8")(linear_function)
 row("Linear, 8x8", beside=Beside("F.linear, 8x8", seconds=0.7e-6))(linear_module)
 ROWS.extend(Row(name, make, reach=5) for name, make in MANY.items())
 row("save a state dict of 2000 tensors", reach=1)(save)
+ROWS.extend(Row(name, make, per=per, reach=1) for name, (per, make) in LOADERS.items())
