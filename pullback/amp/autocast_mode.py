@@ -39,6 +39,9 @@ FAMILIES = {
 }
 ALONE = {
     **dict.fromkeys(["mv", "dot", "vdot", "addmv", "addr", "outer"]),
+    **dict.fromkeys(["cosine_of_angle", "linalg_cross", "linalg_matrix_exp"]),
+    "grid_samples": FULL,
+    "index_copy": WIDEST,
     **dict.fromkeys(
         ["prod", "quantile", "nanquantile", "trace", "nll_loss", "polar", "view_as_complex"], FULL
     ),

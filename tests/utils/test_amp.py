@@ -32,6 +32,11 @@ CASTS = {
     "prod": (lambda: torch.prod(H), torch.float32),
     "softmax": (lambda: torch.softmax(H, 0), torch.bfloat16),
     "sum": (lambda: H.sum(), torch.bfloat16),
+    "cross": (lambda: torch.linalg.cross(H, H), torch.bfloat16),
+    "matrix_exp": (lambda: torch.linalg.matrix_exp(H), torch.bfloat16),
+    "cosine_similarity": (lambda: F.cosine_similarity(H, H), torch.bfloat16),
+    "grid": (lambda: F.grid_sample(H[None, None], H[None, :, None, :2], align_corners=True), torch.float32),
+    "index_copy": (lambda: torch.index_copy(A, 0, torch.tensor([0]), H[:1]), torch.float32),
 }
 
 
