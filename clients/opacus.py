@@ -5,7 +5,6 @@ from opacus import PrivacyEngine
 from opacus.grad_sample import GradSampleModule
 
 REQUIRES = "opacus==1.6.0 opt_einsum==3.4.0"
-QUICK = True
 
 torch.manual_seed(0)
 net = torch.nn.Sequential(

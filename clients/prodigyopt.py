@@ -4,7 +4,6 @@ import torch
 from prodigyopt import Prodigy
 
 REQUIRES = "prodigyopt==1.1.2"
-QUICK = True
 
 torch.manual_seed(0)
 net = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3))

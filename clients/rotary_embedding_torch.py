@@ -4,7 +4,6 @@ import torch
 from rotary_embedding_torch import RotaryEmbedding, apply_rotary_emb
 
 REQUIRES = "rotary-embedding-torch==0.9.1 einops==0.8.2"
-QUICK = True
 
 torch.manual_seed(0)
 q, k = torch.randn(1, 2, 16, 32), torch.randn(1, 2, 16, 32, requires_grad=True)

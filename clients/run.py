@@ -3,7 +3,7 @@
     python clients/run.py                 all clients
     python clients/run.py einops timm     some
     python clients/run.py --quick         those that are quick
-    python clients/run.py --table         all, and writes docs/clients.md
+    python clients/run.py --table         all, and writes their rows of docs/clients.md
     python clients/run.py --record PYTHON writes what they print on the PyTorch that PYTHON has
 
 A client is a program here that does a small job with a package, and prints lines of a word and numbers. Its
@@ -218,12 +218,22 @@ def row(client: Client, result: Outcome) -> str:
     return f"| {name} | {version} | {client.job} | {result.numbers} | {worst} | {result.seconds:.0f} |\n"
 
 
+def write(rows: list[str], known: list[Client]) -> None:
+    """Writes the page: new rows in place of those of the same packages, for the clients that there are."""
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    names = {versions(client)[0] for client in known}
+    found = {line.split(" | ")[0][2:]: f"{line}\n" for line in text.splitlines() if line.startswith("| ")}
+    found = {name: line for name, line in found.items() if name in names}
+    found |= {line.split(" | ")[0][2:]: line for line in rows}
+    PAGE.write_text(HEAD + "".join(found[name] for name in sorted(found, key=str.lower)), encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Runs the clients that the command line names; 1 if one fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--quick", action="store_true", help="only those that are quick")
-    parser.add_argument("--table", action="store_true", help="write docs/clients.md")
+    parser.add_argument("--table", action="store_true", help="write rows of docs/clients.md")
     parser.add_argument("--record", metavar="PYTHON", help="write what they print on the PyTorch of PYTHON")
     parser.add_argument(
         "--venv", type=Path, default=HERE / ".venv", help="the environment, kept for the next time"
@@ -246,7 +256,7 @@ def main(arguments: list[str]) -> int:
         else:
             rows.append(row(client, result))
     if options.table:
-        PAGE.write_text(HEAD + "".join(sorted(rows, key=str.lower)), encoding="utf-8")
+        write(rows, clients())
     print(f"{len(chosen) - failed} of {len(chosen)} clients give PyTorch's figures")
     return int(failed > 0)
 

@@ -4,7 +4,6 @@ import torch
 from thop import profile
 
 REQUIRES = "thop==0.1.1.post2209072238"
-QUICK = True
 
 net = torch.nn.Sequential(
     torch.nn.Conv2d(3, 8, 3, groups=1),

@@ -4,7 +4,6 @@ import torch
 from torchdiffeq import odeint, odeint_adjoint
 
 REQUIRES = "torchdiffeq==0.2.5"
-QUICK = True
 
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
