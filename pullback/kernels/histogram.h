@@ -11,11 +11,18 @@
 enum { PB_NOT_FINITE = 1 };
 #define PB_HISTC2(type) pb_histc_##type
 #define PB_HISTC(type) PB_HISTC2(type)
+#define PB_EVEN2(type) pb_even_##type
+#define PB_EVEN(type) PB_EVEN2(type)
 #define PB_BINS2(type) pb_bins_##type
 #define PB_BINS(type) PB_BINS2(type)
 #endif
 
 #define ROUND(x) LOAD(TO(x))
+#if KIND == FLOAT64
+#define PB_FMA fma
+#else
+#define PB_FMA fmaf
+#endif
 
 static int PB_HISTC(TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const bins = geometry[0], count = geometry[3], *dims = geometry + 4, *last = dims + 2 * count - 2;
@@ -87,4 +94,45 @@ static int PB_BINS(TYPE)(int64_t const* geometry, char** data, int64_t begin, in
     }
     return 0;
 }
+#if KIND >= FLOAT32
+/* The counts in bins between evenly spaced edges, and those edges, of contiguous numbers. The geometry: how
+   many, bins, whether the ends are given, bits of the lowest and the highest edge; else they are those of the
+   numbers. A bin is guessed, and then found by its edges, as `bins` finds it. */
+static int PB_EVEN(TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+    int64_t const n = geometry[0], bins = geometry[1];
+    int64_t* const counts = (int64_t*)scratch;
+    T const* x = (T const*)data[0];
+    T *const result = (T*)data[1], *const edges = (T*)data[2];
+    double low, high;
+    (void)begin, (void)end;
+    memcpy(&low, geometry + 3, sizeof low);
+    memcpy(&high, geometry + 4, sizeof high);
+    if (!geometry[2] && n) {
+        T least = HIGHEST, most = LOWEST;
+        for (int64_t i = 0; i < n; i++) {
+            least = SMALLER(least, x[i]);
+            most = LARGER(most, x[i]);
+        }
+        low = least, high = most;
+    }
+    if (!(low - low == 0 && high - high == 0)) return PB_NOT_FINITE;
+    if (low == high) low -= 0.5, high += 0.5;
+    T const first = (T)low, last = (T)high, width = (last - first) / bins;
+    for (int64_t i = 0; i <= bins; i++)
+        edges[i] = i < (bins + 1) / 2 ? PB_FMA((T)i, width, first) : PB_FMA((T)(i - bins), width, last);
+    memset(counts, 0, bins * sizeof *counts);
+    for (int64_t i = 0; i < n; i++) {
+        if (!(x[i] >= edges[0] && x[i] <= edges[bins])) continue;
+        T const guess = (x[i] - first) / width;
+        int64_t bin = guess > 0 ? guess < bins - 1 ? (int64_t)guess : bins - 1 : 0;
+        while (bin && x[i] < edges[bin]) bin--;
+        while (bin < bins - 1 && x[i] >= edges[bin + 1]) bin++;
+        counts[bin]++;
+    }
+    for (int64_t i = 0; i < bins; i++) result[i] = (T)counts[i];
+    return 0;
+}
+#endif
+
+#undef PB_FMA
 #include "kinds_end.h"

@@ -74,13 +74,13 @@ static void SIZED(move_box)(char* to, char const* from, int64_t const* dims, int
         if (!dims[3 * d]) return;
     if (!count)
         SIZED(move_row)(to, from, 1, SIZE, SIZE);
-    else if (count > 1 && before[1] == SIZE && last[2] == SIZE && last[1] != SIZE)
-        do
-            SIZED(move_turned)(to, from, before[0], before[2], last[0], last[1]);
-        while (pb_next_box(dims, count - 2, at, &from, &to));
     else if (count > 1 && last[0] < PB_FEW_ITEMS && last[2] == SIZE)
         do
             SIZED(move_short)(to, from, before[0], before[2], before[1], last[0], last[1]);
+        while (pb_next_box(dims, count - 2, at, &from, &to));
+    else if (count > 1 && before[1] == SIZE && last[2] == SIZE && last[1] != SIZE)
+        do
+            SIZED(move_turned)(to, from, before[0], before[2], last[0], last[1]);
         while (pb_next_box(dims, count - 2, at, &from, &to));
     else
         do

@@ -1,4 +1,4 @@
-/* Products of all pairs of two vectors, for steps.pyx. */
+/* Products of all pairs of two vectors, and whether numbers are probabilities: for steps.pyx alone. */
 
 #ifndef PB_PAIRS_H
 #define PB_PAIRS_H
@@ -28,5 +28,20 @@
 PAIRS(pairs_float32, float)
 PAIRS(pairs_float64, double)
 #undef PAIRS
+
+/* Status 1 if a number of a contiguous operand is not within [0, 1]. The geometry: how many. */
+#define UNIT(name, real)                                                                                     \
+    static PB_CLONES int pb_unit_##name(int64_t const* geometry, char** data, int64_t begin, int64_t end,    \
+                                        char* scratch) {                                                     \
+        real const* x = (real const*)data[0];                                                                \
+        int outside = 0;                                                                                     \
+        (void)begin, (void)end, (void)scratch;                                                               \
+        for (int64_t i = 0; i < geometry[0]; i++) outside |= !((x[i] >= 0) & (x[i] <= 1));                   \
+        return outside;                                                                                      \
+    }
+
+UNIT(float32, float)
+UNIT(float64, double)
+#undef UNIT
 
 #endif

@@ -8,6 +8,7 @@ CHAIN: Any
 POINTWISE: Any
 PRODUCT: Any
 PAIRS: dict[str, Any]
+UNIT: dict[str, Any]
 WIDEN: dict[str, Any]
 NARROW: dict[str, Any]
 

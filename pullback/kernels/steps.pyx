@@ -21,6 +21,8 @@ cdef extern from *:
     run_t pb_product
     run_t pb_pairs_float32
     run_t pb_pairs_float64
+    run_t pb_unit_float32
+    run_t pb_unit_float64
     run_t pb_widen_float16
     run_t pb_widen_bfloat16
     run_t pb_narrow_float16
@@ -31,6 +33,7 @@ CHAIN = capsule_of(pb_chain)
 POINTWISE = capsule_of(pb_pointwise)
 PRODUCT = capsule_of(pb_product)
 PAIRS = {"float32": capsule_of(pb_pairs_float32), "float64": capsule_of(pb_pairs_float64)}
+UNIT = {"float32": capsule_of(pb_unit_float32), "float64": capsule_of(pb_unit_float64)}
 WIDEN = {"float16": capsule_of(pb_widen_float16), "bfloat16": capsule_of(pb_widen_bfloat16)}
 NARROW = {"float16": capsule_of(pb_narrow_float16), "bfloat16": capsule_of(pb_narrow_bfloat16)}
 

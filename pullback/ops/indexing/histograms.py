@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 
 from pullback import ops, return_types
-from pullback.core._engine import Op, Tensor, write_out
+from pullback.core._engine import Op, Tensor, spread, write_out
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import C_NAMES, type_name
-from pullback.core.dtypes import contiguous_format, float64, int64
+from pullback.core.dtypes import contiguous_format, float32, float64, int64
 from pullback.core.op import op
 from pullback.core.types import Array, Arrays
 from pullback.kernels.order import RUNS, counted
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.shared.at import steps_of
 from pullback.ops.shared.batches import has_samples, of_sample
-from pullback.ops.shared.chains import merged
+from pullback.ops.shared.chains import bits_of, merged
 from pullback.ops.shared.flat_indices import compact
 from pullback.ops.shared.forms import explained
 
@@ -137,6 +137,55 @@ def _counted(points: Tensor, edges: list[Tensor], weight: Tensor | None, density
     return counts
 
 
+@op(name="even_histogram", places="", nondiff=True)
+def _even_histogram(self: Array, bins: int, ends: tuple[float, float] | None) -> tuple[Array, Array]:
+    """The counts of all elements in bins between evenly spaced edges, and the edges."""
+    low, high = ends or ((float(self.min()), float(self.max())) if self.size else (0.0, 1.0))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise _endless(low, high)
+    low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
+    edges = np.empty(bins + 1, self.dtype)
+    spread(edges, low, high)
+    flat = self.reshape(-1)
+    places = np.minimum(np.searchsorted(edges, flat, "right") - 1, bins - 1)
+    inside = (flat >= edges[0]) & (flat <= edges[-1])
+    return np.bincount(places[inside], minlength=bins).astype(self.dtype), edges
+
+
+def _endless(low: float, high: float) -> RuntimeError:
+    return RuntimeError(f"torch.histogramdd: dimension 0's range [{low:g}, {high:g}] is not finite")
+
+
+@_even_histogram.prepare
+def _plan_even_histogram(self: Spec, bins: int, ends: tuple[float, float] | None) -> Plan:
+    results = Spec(self.dtype, (bins,)), Spec(self.dtype, (bins + 1,))
+    low, high = ends or (0.0, 1.0)
+    geometry = (self.size, bins, int(ends is not None), bits_of(low), bits_of(high))
+    run = RUNS["even"].get(self.dtype.name) if self.contiguous else None
+    return Plan(
+        results, run, geometry, 1, 8 * bins,
+        lambda status, self, *rest: _endless(float(self.min()), float(self.max())),
+    )  # fmt: skip
+
+
+@_even_histogram.batch
+@of_sample
+def _even_by_search(self: Tensor, bins: int, ends: tuple[float, float] | None) -> tuple[Tensor, Tensor]:
+    points = ops.reshape(self, (-1, 1))
+    edges = _even_edges(points, [bins], ends)
+    return _counted(points, edges, None, False), edges[0]
+
+
+def _is_plain(input: Tensor, bins: Any, range: Any) -> bool:
+    """Whether a histogram is one of counts in even bins, whose arguments need no check."""
+    if input.dtype not in (float32, float64) or type(bins) is not int or bins < 1:
+        return False
+    if range is None:
+        return True
+    ends = [float(end) for end in range]
+    return len(ends) == 2 and math.isfinite(ends[0]) and math.isfinite(ends[1]) and ends[0] <= ends[1]
+
+
 def histogramdd(
     input: Tensor,
     bins: int | Sequence[int] | Sequence[Tensor],
@@ -193,6 +242,9 @@ def histogram(
     >>> torch.histogram(torch.tensor([1.0, 2.0, 1.0]), 4, range=(0.0, 3.0)).hist
     tensor([0., 2., 1., 0.])
     """
+    if weight is None and not density and _is_plain(input, bins, range):
+        found = _even_histogram(input.detach(), bins, range and (float(range[0]), float(range[1])))
+        return return_types.histogram(found) if out is None else _written(out, found)
     points = ops.reshape(input, (-1, 1))
     flat_weight = weight if weight is None or weight.shape != input.shape else ops.reshape(weight, (-1,))
     _check_points(points, points.shape, flat_weight)
@@ -204,7 +256,11 @@ def histogram(
     hist = _counted(points, edges, flat_weight, density)
     if out is None:
         return return_types.histogram((hist, edges[0]))
-    written = [write_out(t, result.detach()) for t, result in zip(out, (hist, edges[0]), strict=True)]
+    return _written(out, (hist, edges[0]))
+
+
+def _written(out: Any, results: Any) -> tuple[Tensor, Tensor]:
+    written = [write_out(t, result.detach()) for t, result in zip(out, results, strict=True)]
     return return_types.histogram_out(written)
 
 

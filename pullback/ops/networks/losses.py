@@ -20,6 +20,7 @@ from pullback.core.dtypes import promote_types
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
+from pullback.kernels.steps import UNIT
 from pullback.ops.networks.reduction import (
     MEAN,
     NONE,
@@ -28,13 +29,15 @@ from pullback.ops.networks.reduction import (
     named_code,
     reduced,
     reduced_array,
-    reduced_meta,
     reduction_of,
     share,
 )
+from pullback.ops.reductions.plans import fold_step
 from pullback.ops.reductions.reduce import widened
 from pullback.ops.reductions.row_plans import elementwise_plan, placed, spread
 from pullback.ops.shared.batches import padded, rank
+from pullback.ops.shared.chains import Chain, Place, Step, labels_of, operand
+from pullback.ops.shared.dims import broadcasts
 from pullback.ops.shared.refusals import unimplemented
 
 
@@ -447,11 +450,19 @@ def _share(g: Tensor, count: int, reduction: int, weight: Tensor | None) -> Tens
 _LEAST_LOG = -100.0  # a probability of zero costs this much
 
 
-@op(name="binary_cross_entropy", places="", layout="K")
-def _bce(self: Array, target: Array, weight: Array | None, reduction: int) -> Any:
+def _outside_unit(self: Array, target: Array) -> RuntimeError | None:
+    """The error for what is no probability."""
     for name, a in (("input", self), ("target", target)):
         if not bool(((a >= 0) & (a <= 1)).all()):
-            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
+            return RuntimeError(f"all elements of {name} should be between 0 and 1")
+    return None
+
+
+@op(name="binary_cross_entropy", places="", layout="K")
+def _bce(self: Array, target: Array, weight: Array | None, reduction: int) -> Any:
+    wrong = _outside_unit(self, target)
+    if wrong is not None:
+        raise wrong
     yes = np.maximum(np.log(self), self.dtype.type(_LEAST_LOG))
     no = np.maximum(np.log1p(-self), self.dtype.type(_LEAST_LOG))
     return reduced_array(_weigh((target - 1) * no - target * yes, weight), reduction)
@@ -468,7 +479,36 @@ def _bce_target_slope(g: Tensor, self: Tensor, weight: Tensor | None, reduction:
     return _share(g, self.numel(), reduction, weight) * (no - yes)
 
 
-_bce.meta(lambda self, target, weight, reduction: reduced_meta(self.shape, self.dtype, reduction))
+@_bce.prepare
+def _plan_bce(self: Spec, target: Spec, weight: Spec | None, reduction: int) -> Plan:
+    kind, result = self.dtype, Spec(self.dtype, self.shape if reduction == NONE else ())
+    given = [self, target] if weight is None else [self, target, weight]
+    plain = self.contiguous and target.contiguous and all(t.dtype is kind for t in given)
+    if not plain or kind.name not in UNIT or not all(broadcasts(t.shape, self.shape) for t in given):
+        return Plan(result)
+    chain, labels = Chain(len(given), result), range(self.ndim)
+    x, y = operand(Place(0), self, labels), operand(Place(1), target, labels)
+    yes, no, rest = [chain.room(kind, x.sizes) for _ in range(3)]
+    for a in (x, y):
+        chain.add(Step(UNIT[kind.name], (self.size,)), a.place)
+    chain.pointwise(np.log, x, yes)
+    chain.pointwise(np.negative, x, no)
+    chain.pointwise(np.log1p, no, no)
+    for a in (yes, no):
+        chain.pointwise(np.maximum, a, _LEAST_LOG, a)
+    chain.pointwise(np.subtract, y, 1, rest)
+    chain.pointwise(np.multiply, rest, no, no)
+    chain.pointwise(np.multiply, y, yes, yes)
+    last = operand(chain.result(), result, labels) if reduction == NONE else no
+    chain.pointwise(np.subtract, no, yes, last)
+    if weight is not None:
+        chain.pointwise(np.multiply, operand(Place(2), weight, labels_of(weight, self.shape)), last, last)
+    if reduction != NONE:
+        name = "mean" if reduction == MEAN else "sum"
+        chain.add(fold_step(name, no, labels, kind.itemsize), no.place, chain.result())
+    return chain.plan(lambda status, *arrays: _outside_unit(*arrays[:2]))
+
+
 _bce.vjp(
     self=_bce_slope,
     target=_bce_target_slope,

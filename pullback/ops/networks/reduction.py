@@ -16,7 +16,6 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.core.meta import meta_array
 from pullback.core.op import function
 from pullback.core.settings import warn_each_time
 from pullback.ops.reductions.reduce import sum_array
@@ -107,11 +106,6 @@ def reduced_array(losses: Any, reduction: int) -> Any:
         return losses
     total = sum_array(np.asarray(losses), None, False)
     return np.true_divide(total, losses.size, total) if reduction == MEAN else total
-
-
-def reduced_meta(shape: Any, dtype: Any, reduction: int) -> Any:
-    """The same in a shape rule."""
-    return meta_array(shape if reduction == NONE else (), dtype)
 
 
 def share(g: Tensor, count: int, reduction: int) -> Tensor:
