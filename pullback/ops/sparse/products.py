@@ -17,12 +17,11 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, from_array
 from pullback.core.dtypes import sparse_coo, sparse_csr
 from pullback.core.meta import meta_array
-from pullback.core.modes import no_grad
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
 from pullback.ops.networks.embedding import places_of_all
 from pullback.ops.shared.batches import folded, unfolded
-from pullback.ops.sparse.convert import as_layout, masked, unmasked
+from pullback.ops.sparse.convert import masked, unmasked
 from pullback.ops.sparse.patterns import SHOWN, Pattern, compressed, coo_pattern
 from pullback.ops.sparse.tensors import (
     Kept,
@@ -214,7 +213,7 @@ def _check(name: str, a: Any, b: Any) -> None:
         raise RuntimeError(f"expected scalar type {one.dtype.type_name} but found {other.dtype.type_name}")
 
 
-def _adjoint(x: Any) -> Any:
+def adjoint(x: Any) -> Any:
     return ops.conj(ops.transpose(x, -2, -1))
 
 
@@ -270,8 +269,8 @@ def _bmm(input: Any, mat2: Any) -> Any:
     return recorded(
         "BmmBackward0",
         result,
-        (input, lambda g: ops.bmm(g, _adjoint(kept_b()))),
-        (mat2, lambda g: ops.bmm(_adjoint(kept_a()), g)),
+        (input, lambda g: ops.bmm(g, adjoint(kept_b()))),
+        (mat2, lambda g: ops.bmm(adjoint(kept_a()), g)),
     )
 
 
@@ -300,7 +299,7 @@ Rules = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 def _rules(a: Any, b: Any) -> Rules:
     """The gradients of the factors of a matrix product: whole matrices."""
     kept_a, kept_b = Kept(a), Kept(b)
-    return lambda g: ops.mm(g, _adjoint(kept_b())), lambda g: ops.mm(_adjoint(kept_a()), g)
+    return lambda g: ops.mm(g, adjoint(kept_b())), lambda g: ops.mm(adjoint(kept_a()), g)
 
 
 def _added(label: str, product: Any, rules: Rules, input: Any, a: Any, b: Any, beta: Any, alpha: Any) -> Any:
@@ -349,7 +348,7 @@ def _addmv(input: Any, mat: Any, vec: Any, beta: Number = 1, alpha: Number = 1) 
 
 def _rules_of_mv(mat: Any, vec: Any) -> Rules:
     kept_m, kept_v = Kept(mat), Kept(vec)
-    return lambda g: ops.outer(g, ops.conj(kept_v())), lambda g: ops.mv(_adjoint(kept_m()), g)
+    return lambda g: ops.outer(g, ops.conj(kept_v())), lambda g: ops.mv(adjoint(kept_m()), g)
 
 
 @implements("addr")
@@ -420,20 +419,20 @@ def _masked_rules(a: Any, b: Any) -> Rules:
 
     def for_a(g: Any) -> Any:
         if is_sparse(a) and not is_sparse(b):
-            return _sampled(a.pattern, g, ops.conj(kept_b()))
-        found = ops.mm(g, _adjoint(kept_b()))
+            return at_places(a.pattern, g, ops.conj(kept_b()))
+        found = ops.mm(g, adjoint(kept_b()))
         return masked(found, a.pattern) if is_sparse(a) else found
 
     def for_b(g: Any) -> Any:
         if is_sparse(b) and not is_sparse(a):
-            return _sampled(b.pattern, ops.transpose(ops.conj(kept_a()), 0, 1), ops.transpose(g, 0, 1))
-        found = ops.mm(_adjoint(kept_a()), g)
+            return at_places(b.pattern, ops.transpose(ops.conj(kept_a()), 0, 1), ops.transpose(g, 0, 1))
+        found = ops.mm(adjoint(kept_a()), g)
         return masked(found, b.pattern) if is_sparse(b) else found
 
     return for_a, for_b
 
 
-def _sampled(pattern: Pattern, left: Tensor, right: Tensor) -> Any:
+def at_places(pattern: Pattern, left: Tensor, right: Tensor) -> Any:
     """The product of `left` and the transpose of `right` at the places of a pattern."""
     rows, columns = (from_array(row) for row in pattern.places)
     found = sampled_product(left, right, rows, columns)
@@ -585,77 +584,3 @@ def spmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 implements("spmm")(_mm)
-
-
-@function(name="_spdiags", places="t", aliases=("sparse.spdiags",))
-def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) -> Tensor:
-    """The sparse matrix with the rows of `diagonals` on the diagonals `offsets`.
-
-    Element `j` of a row stands in column `j`, so of an upper diagonal the first ones are not used.
-
-    >>> import pullback as torch
-    >>> torch.sparse.spdiags(torch.tensor([1.0, 2.0]), torch.tensor(1), (2, 2)).to_dense()
-    tensor([[0., 2.],
-            [0., 0.]])
-    """
-    rows = ops.atleast_2d(diagonals)
-    at = ops.atleast_1d(offsets)
-    if len(shape) != 2:
-        raise RuntimeError(f"Output shape must be 2d, got {len(shape)}")
-    if at.shape[0] != rows.shape[0]:
-        raise RuntimeError(
-            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({at.shape[0]})"
-        )
-    if len(np.unique(at._array)) != at.shape[0]:
-        raise RuntimeError("Offset tensor contains duplicate values")
-    height, width = shape
-    places, picks = [], []
-    for i, offset in enumerate(at._array.tolist()):
-        begin, end = max(offset, 0), min(height + offset, width, rows.shape[1])
-        columns = np.arange(begin, max(end, begin))
-        places.append(np.stack([columns - offset, columns]))
-        picks.append(columns + i * rows.shape[1])
-    v = ops.index_select(ops.reshape(rows, (-1,)), 0, from_array(np.concatenate(picks)))
-    made = build(coo_pattern(np.concatenate(places, 1), shape, False), v, "SpdiagsBackward0")
-    return made if layout is None or layout is sparse_coo else as_layout(made, layout)
-
-
-@function(name="_spsolve", places="t", aliases=("sparse.spsolve",))
-def spsolve(input: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
-    """The solution `x` of `input @ x = other` for a sparse matrix, by a sparse LU decomposition.
-
-    The gradient of the matrix has its pattern. RuntimeError for a matrix that is not square.
-
-    >>> import pullback as torch
-    >>> torch.sparse.spsolve(2 * torch.eye(2).to_sparse_csr(), torch.ones(2))
-    tensor([0.5000, 0.5000])
-    """
-    from scipy.sparse import csc_matrix
-    from scipy.sparse.linalg import splu
-
-    if not is_sparse(input) or input.ndim != 2 or input.shape[0] != input.shape[1] or not left:
-        raise RuntimeError("spsolve: expected a square sparse matrix on the left")
-    rows, columns = sparse(input).pattern.places
-    data = elements(sparse(input).pattern, sparse(input).numbers)._array
-    solver = splu(csc_matrix((data, (rows, columns)), tuple(input.shape)))
-    with no_grad():
-        result = from_array(solver.solve(other._array))
-    kept_a, kept_x = Kept(input), Kept(result.detach())
-
-    def back(g: Any) -> Any:
-        return spsolve(_adjoint(kept_a()), g)
-
-    def for_matrix(g: Any) -> Any:
-        u, x = back(g), kept_x()
-        u, x = (ops.unsqueeze(t, 1) if t.ndim == 1 else t for t in (u, x))
-        return _sampled(sparse(input).pattern, -u, ops.conj(x))
-
-    return recorded("SpsolveBackward0", result, (input, for_matrix), (other, back))
-
-
-implements("_spsolve")(spsolve.__wrapped__)
-
-
-@implements("linalg_solve solve")
-def _solve(A: Any, B: Any, *, left: bool = True) -> Tensor:
-    return spsolve(A, B, left=left)
