@@ -1,3 +1,4 @@
+# cython: allow_none_for_extension_args=False
 """The engine: Tensor, the recorded graph, and the backward pass.
 
 One module in parts, which stand in engine/. They share one namespace: each says at its head where to start
@@ -91,7 +92,7 @@ import_array()
 from pullback.core import dtypes as _dtypes
 from pullback.core.hooks import RemovableHandle
 from pullback.core.meta import meta_array
-from pullback.core.strides import preserved_strides
+from pullback.core.strides import is_dense, preserved_strides, resized, strides_of
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback.core._loops import first, ordered_like, strided
 from pullback.core._plans import run_over

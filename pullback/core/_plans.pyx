@@ -1,3 +1,4 @@
+# cython: allow_none_for_extension_args=False
 """Plans: what an op has decided for one signature, kept so that it is decided once.
 
 The first call of an op with a signature (the dtypes, shapes and strides of its tensors, and its other
@@ -25,7 +26,7 @@ from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_IS_C_CONTIGUOUS, PyArray_ISBEHAVED,
@@ -157,7 +158,10 @@ cdef class Plan:
         self.run_object = run, over
         self.run = NULL if run is None else <run_t>PyCapsule_GetPointer(run, "pullback.run")
         self.geometry = <int64_t*>malloc(max(1, len(geometry)) * sizeof(int64_t))
-        self.layouts = <Layout*>malloc(max(1, self.nresults) * sizeof(Layout))
+        self.layouts = <Layout*>calloc(max(1, len(self.results)), sizeof(Layout))
+        if self.geometry == NULL or self.layouts == NULL:
+            raise MemoryError
+        self.nresults = len(self.results)  # whose layouts are freed, though this may end early
         for i in range(len(geometry)):
             self.geometry[i] = geometry[i]
         for i in range(self.nresults):
@@ -565,11 +569,13 @@ cdef int run_plan_into(Plan plan, PyObject** values, int n, object results) exce
     cdef char** data = few
     cdef char* scratch = <char*>near
     cdef int count = _gather_all(few, FEW, values, n, results), status
+    if plan.scratch > NEAR * <int64_t>sizeof(double):
+        scratch = <char*>malloc(plan.scratch)
+        if scratch == NULL:
+            raise MemoryError
     if count > FEW:
         data = <char**>malloc(count * sizeof(char*))
         _gather_all(data, count, values, n, results)
-    if plan.scratch > NEAR * <int64_t>sizeof(double):
-        scratch = <char*>malloc(plan.scratch)
     if plan.long_work:
         with nogil:
             status = plan.run(plan.geometry, data, 0, plan.parts, scratch)

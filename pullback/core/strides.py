@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pullback.core._loops import strided
 from pullback.core.dtypes import (
     channels_last,
     channels_last_3d,
@@ -56,18 +57,27 @@ def preserved_strides(a: Array) -> tuple[int, ...]:
     strides = strides_of(a)
     if a.flags.c_contiguous or is_dense(a.shape, strides):
         return strides
-    # An insertion sort, as in PyTorch: dims of stride zero tell nothing and stay where they are.
-    order = list(range(a.ndim))[::-1]
-    for i in range(1, a.ndim):
+    return walked_strides(a.shape, [strides])
+
+
+def walked_strides(shape: Sequence[int], operands: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The strides of what is made element by element of operands with these strides in its dims.
+
+    An insertion sort, as in PyTorch: dims of stride zero tell nothing and stay where they are.
+    """
+    order = list(range(len(shape)))[::-1]
+    for i in range(1, len(shape)):
         at = i
         for before in range(i - 1, -1, -1):
-            verdict = _slower(a.shape, strides, order[before], order[at])
+            verdict = 0
+            for strides in operands:
+                verdict = verdict or _slower(shape, strides, order[before], order[at])
             if verdict > 0:
                 order[before], order[at] = order[at], order[before]
                 at = before
             elif verdict < 0:
                 break
-    return ordered_strides(a.shape, order[::-1])
+    return ordered_strides(shape, order[::-1])
 
 
 def _slower(shape: Sequence[int], strides: Sequence[int], left: int, right: int) -> int:
@@ -139,3 +149,34 @@ def strided_array(shape: Sequence[int], strides: Sequence[int], dtype: np.dtype[
     memory = np.empty(size, dtype)
     byte_strides = [step * dtype.itemsize for step in strides]
     return np.ndarray(tuple(shape), dtype, memory, strides=byte_strides)
+
+
+def storage_of(a: Array) -> tuple[Array, int]:
+    """The array that owns the memory of `a`, and the place of `a` there, in elements of `a`."""
+    root = a
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    return root, _bytes_before(a, root) // a.itemsize
+
+
+def _bytes_before(a: Array, root: Array) -> int:
+    """How far into the memory of `root` an array begins."""
+    offset: int = a.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return offset
+
+
+def ends_in(a: Array, root: Array, count: int) -> bool:
+    """Whether the memory of `root` has `count` elements like those of `a`, counted as they lie there."""
+    return count * a.itemsize + _bytes_before(a, root) % a.itemsize <= root.nbytes
+
+
+def resized(a: Array, shape: tuple[int, ...], strides: Sequence[int]) -> Array:
+    """A dense array of another shape in the memory of `a`, or in larger one to which its elements are copied."""
+    root, here = storage_of(a)
+    count = math.prod(shape)
+    if not ends_in(a, root, here + count):
+        fresh = np.empty(count, a.dtype)
+        kept = min(root.nbytes // a.itemsize - here, count)
+        fresh[:kept] = strided(a, (kept,), (1,), 0)
+        a = fresh
+    return strided(a, shape, strides, 0)

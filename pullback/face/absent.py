@@ -14,7 +14,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from opcode import opmap
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -59,12 +59,38 @@ def absent_attribute(name: str, space: str, words: str, where: object) -> Attrib
         return AttributeError(words, name=name, obj=where)
     if torch_has(f"{space}.{name}"):
         return AttributeError(f"{words}: Pullback has no {space}.{name} yet", name=name, obj=None)
-    names = dir(where)
     error = AttributeError(words, name=name, obj=where)
-    near = nearest(name, frozenset(names)) if len(names) >= CANDIDATES else ""
-    if near:
-        error.add_note(near.removeprefix(". "))  # shown below the error's own words, which are PyTorch's
+    error.__notes__ = _Suggestion(name, where)  # shown below the error's own words, which are PyTorch's
     return error
+
+
+class _Suggestion(list[str]):
+    """The notes of an error: the nearest name, which is looked for when the notes are shown."""
+
+    def __init__(self, name: str, where: object) -> None:
+        super().__init__()
+        self.wanted: tuple[str, object] | None = (name, where)
+
+    def found(self) -> list[str]:
+        """The notes as a plain list."""
+        if self.wanted is not None:
+            (name, where), self.wanted = self.wanted, None
+            names = dir(where)
+            near = nearest(name, frozenset(names)) if len(names) >= CANDIDATES else ""
+            self[:0] = [near.removeprefix(". ")] if near else []
+        return list(super().__iter__())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.found())
+
+    def __len__(self) -> int:
+        return len(self.found())
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.found()[place]
+
+    def __repr__(self) -> str:
+        return repr(self.found())
 
 
 def absent_member(where: object, name: str) -> AttributeError:

@@ -207,6 +207,8 @@ class Tangents(Interpreter):
             if tangent is not None:
                 if any(tangent is t for t in own):  # it may be the user's
                     tangent = ops.clone(tangent)
+                if op.flat_slope is not None and type(x) is type(tangent) is Tensor:
+                    tangent = _engine.as_flat_slope(tangent, x)
                 self.carry(x, tangent)
                 if op.view and not isinstance(x, Wrapper) and _engine.is_view(x):
                     tangents_of(x)[self] = Seen(x, args[0], tangents_of(x)[self], self)

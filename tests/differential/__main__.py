@@ -7,7 +7,7 @@ import argparse
 import collections
 import sys
 
-from both import difference, drawn, libraries
+from both import compared, difference, drawn, libraries
 
 
 def kind(told):
@@ -44,16 +44,22 @@ def main():
     parser.add_argument("--shrink", action="store_true")
     options = parser.parse_args()
     mine, theirs = libraries()
-    told = collections.Counter()
+    told, purposes = collections.Counter(), collections.Counter()
     for number in range(options.count):
         numbers = drawn(options.seed + number)
-        how = difference(numbers, options.steps, mine, theirs)
+        how, reason = compared(numbers, options.steps, mine, theirs)
+        if reason:
+            purposes[reason] += 1
         if how:
             told[kind(how)] += 1
             print(f"{options.seed + number}: {how}", flush=True)
             if options.shrink:
                 print("   ", *shrunk(numbers, options.steps, mine, theirs), flush=True)
-    print(f"{options.count - sum(told.values())}/{options.count} programs agree", dict(told))
+    same = options.count - sum(told.values()) - sum(purposes.values())
+    print(
+        f"{same}/{options.count} programs agree, {sum(purposes.values())} differ on purpose:", dict(purposes)
+    )
+    print("others:", dict(told))
     return 1 if told else 0
 
 

@@ -5,15 +5,26 @@ list is a program, and shorter ones are simpler.
 """
 
 import importlib
+import math
 import random
 import re
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from steps import STEPS, new
 
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "complex64": 1e-4, "float16": 1e-2, "bfloat16": 1e-1}
 NODE = re.compile(r", grad_fn=<\w+>")
+
+
+@dataclass
+class Seen:
+    """What a step showed: a tensor's properties, a text, None or the type of an exception, with its text."""
+
+    step: str
+    what: object
+    text: str = ""
 
 
 class Choices:
@@ -31,9 +42,8 @@ def seen(lib, x):
     dtype = str(x.dtype).removeprefix("torch.")
     shape = tuple(x.shape)
     strides = () if 0 in shape else tuple(s for s, n in zip(x.stride(), shape, strict=True) if n > 1)
-    plain = x.detach()
-    plain = plain.resolve_conj().resolve_neg()
-    values = (plain.float() if dtype == "bfloat16" else plain).numpy().copy()
+    plain = x.detach().clone()  # what NumPy has seen cannot be resized
+    values = (plain.float() if dtype == "bfloat16" else plain).numpy(force=True)
     return {
         "dtype": dtype,
         "shape": shape,
@@ -44,23 +54,27 @@ def seen(lib, x):
 
 
 def observed(lib, numbers, steps):
-    """What a program shows, step by step: tensors, texts, and the types of exceptions."""
+    """What a program shows, step by step: tensors, texts, and the types of exceptions, which leave no trace."""
     pick, found = Choices(numbers), []
     pool = [new(lib, [], pick) for _ in range(2)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for _ in range(steps):
             step = pick(STEPS)
+            sizes = [x.numel() for x in pool]
             try:
                 made = step(lib, pool, pick)
             except Exception as error:
-                found.append((step.__name__, type(error).__name__, str(error)))
-                return found, pool
+                found.append(Seen(step.__name__, type(error).__name__, str(error)))
+                continue
+            grown = any(x.numel() > n for x, n in zip(pool, sizes, strict=True))
             if isinstance(made, lib.Tensor):
                 pool.append(made)
                 made = seen(lib, made)
-            found.append((step.__name__, NODE.sub("", made) if isinstance(made, str) else made, ""))
-        found += [("pool", seen(lib, x), "") for x in pool]
+            found.append(
+                Seen(step.__name__, NODE.sub("", made) if isinstance(made, str) else made, GREW * grown)
+            )
+        found += [Seen("pool", seen(lib, x)) for x in pool]
         found += gradients(lib, pool)
     return found, pool
 
@@ -73,12 +87,12 @@ def gradients(lib, pool):
             return []
         sum(x.double().sum() for x in ends).backward()
     except Exception as error:
-        return [("backward", type(error).__name__, str(error))]
-    return [("grad", x.grad if x.grad is None else seen(lib, x.grad), "") for x in pool if x.is_leaf]
+        return [Seen("backward", type(error).__name__, str(error))]
+    return [Seen("grad", x.grad if x.grad is None else seen(lib, x.grad)) for x in pool if x.is_leaf]
 
 
-def unlike(mine, theirs):
-    """None, or how two observations differ."""
+def unlike(mine, theirs, tol):
+    """None, or how two observations differ, numbers by more than a tolerance."""
     if isinstance(mine, str) or isinstance(theirs, str) or mine is None or theirs is None:
         return (
             None
@@ -89,9 +103,8 @@ def unlike(mine, theirs):
         if mine[name] != theirs[name]:
             return f"{name} {theirs[name]}, got {mine[name]}"
     a, b = mine["values"], theirs["values"]
-    tol = TOLERANCES.get(mine["dtype"], 0)
     if a.dtype.kind not in "fc":
-        return None if np.array_equal(a, b) else f"{b}, got {a}"
+        return None if np.array_equal(a, b) else f"{b[a != b]}, got {a[a != b]}"
     with np.errstate(all="ignore"):
         same = np.isclose(a, b, tol, tol, equal_nan=True)
     return None if same.all() else f"{b[~same]}, got {a[~same]}"
@@ -99,12 +112,80 @@ def unlike(mine, theirs):
 
 def difference(numbers, steps, mine, theirs):
     """None, or a line that says where the libraries part."""
+    return compared(numbers, steps, mine, theirs)[0]
+
+
+def compared(numbers, steps, mine, theirs):
+    """Where the libraries part, and where they do on purpose: lines, or None."""
     (a, _), (b, _) = observed(mine, numbers, steps), observed(theirs, numbers, steps)
     for place, (one, two) in enumerate(zip(a, b, strict=False)):
-        how = unlike(one[1], two[1])
+        how = unlike(one.what, two.what, loosest(b[: place + 1]))
         if how is not None:
-            return f"step {place}, {two[0]}: expected {how} {two[2][:150]!r} {one[2][:150]!r}"
-    return None if len(a) == len(b) else f"expected {len(b)} steps, got {len(a)}"
+            reason = on_purpose(one, two, b[:place])
+            how = f"step {place}, {two.step}: expected {how} {two.text[:150]!r} {one.text[:150]!r}"
+            return (None, reason) if reason else (how, None)
+    return (None if len(a) == len(b) else f"expected {len(b)} steps, got {len(a)}"), None
+
+
+def loosest(found):
+    """The tolerance of the least precise dtype among what was seen so far."""
+    return max((TOLERANCES.get(x.what["dtype"], 0) for x in found if isinstance(x.what, dict)), default=0)
+
+
+# ------------------------------------------------------------------- what differs on purpose
+
+GREW = "a tensor grew"
+WROTE_BEFORE = ("ZeroDivisionError", "is out of bounds", "out of range", "INDICES element", '_out_cpu" not')
+"""Errors that PyTorch raises when it has written a part, or given an output its shape."""
+PYTORCH_CANNOT = (
+    "doesn't match the broadcast shape",
+    "can't be cast to the desired output type",
+    "Autograd not support dtype",
+    "returned an invalid gradient",
+    "derivative for",
+    "does not support automatic differentiation",
+)
+"""Messages of a backward pass that fails in PyTorch."""
+
+
+def on_purpose(mine, theirs, before):
+    """Why the two differ on purpose, by the README's list; None if they should not."""
+    values = isinstance(mine.what, dict) and isinstance(theirs.what, dict)
+    integers = values and not mine.what["dtype"].startswith(("float", "bfloat", "complex"))
+    if integers and theirs.what["requires_grad"] and not mine.what["requires_grad"]:
+        return "integers never require a gradient"
+    if "Autograd not support dtype" in theirs.text:
+        return "integers never require a gradient"
+    if theirs.step == "backward" and "modified by an inplace operation" in theirs.text:
+        return "a write that no saved value covers is no error"
+    if theirs.step == "backward" and any(words in theirs.text for words in PYTORCH_CANNOT):
+        return "a gradient where PyTorch has none"
+    if any(words in x.text for x in before for words in WROTE_BEFORE):
+        return "what raises has written nothing"
+    if any(x.text == GREW for x in (*before, theirs)):
+        return "a tensor that grows has memory of its own"
+    if values and theirs.step == "grad" and only_nan(mine.what["values"], theirs.what["values"]):
+        return "zero times infinity is zero in a slope"
+    if values and theirs.step in ("unary", "operator", "binary") and forgotten(mine.what, theirs.what):
+        return "memory formats are kept"
+    return None
+
+
+def only_nan(a, b):
+    """Whether two arrays differ only where the second is not a number."""
+    if a.shape != b.shape or a.dtype.kind not in "fc":
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.all(np.isclose(a, b, 1e-2, 1e-2, equal_nan=True) | np.isnan(b)))
+
+
+def forgotten(mine, theirs):
+    """Whether two tensors differ only in that the second one is contiguous, and the first lies as its input."""
+    shape = theirs["shape"]
+    kept = sorted((s, n) for s, n in zip(mine["strides"], [n for n in shape if n > 1], strict=False))
+    dense = all(s == math.prod(n for _, n in kept[:i]) for i, (s, _) in enumerate(kept))
+    rows = tuple(math.prod(shape[d + 1 :]) for d, n in enumerate(shape) if n > 1)
+    return dense and theirs["strides"] == rows and mine["strides"] != rows and shape == mine["shape"]
 
 
 def drawn(seed):

@@ -199,7 +199,7 @@ def joined(lib, pool, pick):
 
 def into(lib, pool, pick):
     name, x, out = pick(OUT), pick(pool), pick(pool)
-    if out is x and name in ("sum", "cumsum"):
+    if name in ("sum", "cumsum") and x.untyped_storage().data_ptr() == out.untyped_storage().data_ptr():
         out = lib.empty(0)  # a smaller result resizes its own input
     arguments = (
         (x, operand(lib, pool, pick)) if name in BINARY else (x, 0) if name in ("sum", "cumsum") else (x,)

@@ -172,7 +172,7 @@ cdef object by_size(Function function, PyObject** args, Py_ssize_t given, PyObje
 cdef object by_own_size(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
     """`x.new_zeros(2, 3)`"""
     cdef Request r
-    if not read_options(&r, args + given, names) or type(<object>args[0]) is not Tensor or (
+    if given < 1 or not read_options(&r, args + given, names) or type(<object>args[0]) is not Tensor or (
             (<Tensor>args[0]).meta) or not read_size(&r, args + 1, given - 1):
         return None
     if r.code == NO_DTYPE:

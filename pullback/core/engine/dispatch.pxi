@@ -408,7 +408,10 @@ cdef bint _any_meta(Op op, PyObject** argv) except -1:
 
 
 cdef list arrays_of(Op op, PyObject** argv, PyObject** values):
-    """Arguments with arrays for tensors; the lists among them that stand here alone, None for none."""
+    """Arguments with arrays for tensors; what among them stands here alone, None for nothing.
+
+    A run counts the arrays that it gets: a tensor in the place of a number is made one.
+    """
     cdef list made = None
     cdef int i
     cdef object x
@@ -416,9 +419,13 @@ cdef list arrays_of(Op op, PyObject** argv, PyObject** values):
         x = <object>argv[i]
         values[i] = argv[i]
         if isinstance(x, Tensor):
-            values[i] = <PyObject*>(<Tensor>x).array
+            if (<str>op.kinds)[i] in u".S":
+                made = numbers_for(op, i, &values[i], x, made)
+            else:
+                values[i] = <PyObject*>(<Tensor>x).array
         elif type(x) is list or type(x) is tuple:
-            made = list_arrays(&values[i], x, made)
+            made = numbers_for(op, i, &values[i], x, made) if (<str>op.kinds)[i] in u".S" else (
+                list_arrays(&values[i], x, made))
     return made
 
 
@@ -429,12 +436,37 @@ cdef list list_arrays(PyObject** value, object x, list made):
             break
     else:
         return made
-    x = [(<Tensor>item).array if isinstance(item, Tensor) else item for item in x]
+    return kept([(<Tensor>item).array if isinstance(item, Tensor) else item for item in x], value, made)
+
+
+cdef list kept(object x, PyObject** value, list made):
+    """Puts something in the place of an argument, and among what is to be kept."""
     value[0] = <PyObject*>x
     if made is None:
         return [x]
     made.append(x)
     return made
+
+
+cdef list numbers_for(Op op, int place, PyObject** value, object x, list made):
+    """Numbers for tensors of one, alone or in a list, given for a parameter that is none."""
+    if isinstance(x, Tensor):
+        return kept(_number_of(op, place, <Tensor>x), value, made)
+    for item in x:
+        if isinstance(item, Tensor):
+            break
+    else:
+        return made
+    return kept([_number_of(op, place, <Tensor>item) if isinstance(item, Tensor) else item for item in x],
+                value, made)
+
+
+cdef object _number_of(Op op, int place, Tensor x):
+    """The number in a tensor of one; TypeError for others."""
+    if PyArray_SIZE(x.array) != 1 or x.meta:
+        raise TypeError(f"{op.__name__}(): argument '{op.params[place]}' (position {place + 1}) must be a "
+                        "number, not Tensor")
+    return x.item()
 
 
 cdef object compute(Op op, PyObject** argv, bint in_place=False):

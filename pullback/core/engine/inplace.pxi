@@ -390,31 +390,23 @@ cdef int check_alone(ndarray a) except -1:
 
 
 cdef int check_apart(ndarray out, ndarray a, bint may_be_one) except -1:
-    """Refuses to write over a part of an input; over all of it unless that is read first."""
-    if partly_overlaps(out, a) or (not may_be_one and PyArray_SIZE(a) and _are_one(out, a)):
+    """Refuses to write over a part of an input; over all of it unless that is read first.
+
+    What lies with gaps, or over itself, is not looked at.
+    """
+    if may_be_one and out is a or not _may_meet(out, a) or not PyArray_SIZE(out) or not PyArray_SIZE(a) or (
+            not _dense(out) or not _dense(a)):
+        return 0
+    if not may_be_one or PyArray_DATA(out) != PyArray_DATA(a) or (<object>out).nbytes != (<object>a).nbytes or (
+            strides_of(out) != strides_of(a)):
         raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to "
                            "tensor refer to a single memory location. Please clone() the tensor before "
                            "performing the operation.")
     return 0
 
 
-cdef bint _are_one(ndarray a, ndarray b):
-    """Whether two arrays are the same memory, whole."""
-    return PyArray_DATA(a) == PyArray_DATA(b) and (
-        a is b or PyArray_IS_C_CONTIGUOUS(a) and PyArray_IS_C_CONTIGUOUS(b) or
-        same_shape(a, b) and a.strides == b.strides)
-
-
-cdef bint partly_overlaps(ndarray a, ndarray b):
-    """Whether two contiguous arrays share some of their memory, but not all."""
-    cdef char* start = <char*>PyArray_DATA(a)
-    cdef char* other = <char*>PyArray_DATA(b)
-    cdef Py_ssize_t length, other_length
-    if a is b or not PyArray_IS_C_CONTIGUOUS(a) or not PyArray_IS_C_CONTIGUOUS(b):
-        return False
-    length, other_length = (<object>a).nbytes, (<object>b).nbytes
-    return start < other + other_length and other < start + length and (
-        start != other or length != other_length)
+cdef bint _dense(ndarray a) except -1:
+    return PyArray_IS_C_CONTIGUOUS(a) or is_dense((<object>a).shape, strides_of(a))
 
 
 cdef object apply_inplace(Op op, PyObject** argv):
@@ -538,6 +530,13 @@ cdef int check_out_dtype(Op op, int given, int wanted) except -1:
     return check_castable(given, wanted) if op.casts_out else check_same_dtype(given, wanted)
 
 
+cdef int check_found(int given, int wanted) except -1:
+    """Refuses an `out=` of another dtype than the operand's, before anything else is looked at."""
+    if given != wanted and KIND[given] != KIND_COMPLEX:
+        raise RuntimeError(f"Found dtype {DTYPES[wanted].type_name} but expected {DTYPES[given].type_name}")
+    return 0
+
+
 cdef int check_same_dtype(int given, int wanted) except -1:
     if given != wanted:
         from pullback.core.dtype_names import C_NAMES
@@ -659,6 +658,7 @@ cdef object apply_out(Op op, PyObject** argv, object out):
         return out
     name = op.__name__
     outs = out if isinstance(out, (tuple, list)) else (out,)
+    cdef int last = op.nparams - 1
     for x in outs:
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(x).__name__}")
@@ -670,6 +670,12 @@ cdef object apply_out(Op op, PyObject** argv, object out):
         if any(requires(<Tensor>x) for x in outs):
             raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic "
                                "differentiation, but one of the arguments requires grad.")
+    if op.elementwise and not op.casts_out and op.ntensors == 1 and type(<object>argv[0]) is Tensor and (
+            op.loops is not None and op.loops.out_code[<int>FLOAT32] == FLOAT32):
+        check_found(code_of((<Tensor>argv[0]).array), code_of((<Tensor>outs[0]).array))
+    if op.casts_out and op.params[last] == "dtype" and <object>argv[last] is None and len(outs) == 1:
+        dtype = DTYPES[code_of((<Tensor>outs[0]).array)]
+        argv[last] = <PyObject*>dtype
     cdef int before = pb_thread.grad, k
     for x in outs:
         check_inference(<Tensor>x)
@@ -686,6 +692,8 @@ cdef object apply_out(Op op, PyObject** argv, object out):
         pb_thread.grad = before
     results = results if isinstance(results, tuple) else (results,)
     for x, r in zip(outs, results):
+        if op.elementwise and any([<object>argv[op.tensor_params[i]] is x for i in range(op.ntensors)]):
+            check_shape(r.shape, x.shape)   # a result that is also read keeps its shape
         check_out_dtype(op, code_of((<Tensor>r).array), code_of((<Tensor>x).array))
     for x, r in zip(outs, results):
         write_out(<Tensor>x, <Tensor>r, True)
@@ -754,7 +762,7 @@ def write_out(Tensor t, Tensor result, bint casts=False):
                 "zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero "
                 "elements with t.resize_(0).",
                 UserWarning, stacklevel=3)
-        set_memory(t, np.empty_like(result.array, dtype=(<object>t.array).dtype))
+        set_memory(t, resized(t.array, (<object>result.array).shape, preserved_strides(result.array)))
     PyArray_CopyInto(t.array, result.array)
     bump_version(t)
     return t

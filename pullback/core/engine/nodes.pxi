@@ -55,6 +55,9 @@ cdef unsigned long long sequence = 0   # the number of the last node made
 
 @cython.freelist(512)
 @cython.trashcan(True)   # a graph of any depth is freed in constant stack: every way down it passes nodes
+@cython.binding(False)
+@cython.embedsignature(True)
+@cython.embedsignature.format("clinic")
 cdef class Node:
     """A step of the recorded graph: how to take gradients of outputs to gradients of inputs."""
 

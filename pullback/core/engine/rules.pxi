@@ -146,15 +146,19 @@ cdef list compute_gradients(Node node, list grads, unsigned int wanted):
     if node.kind == NODE_FLAT:
         return [grads[0]] + [None] * (node.nedges - 1)   # what the Task makes of these: zeros
     results = op_gradients(node, grads, wanted)
-    if node.op.flat_slope is not None and pb_thread.grad and not pb_thread.level:
-        shown = node.op.flat_slope
-        shown = shown(parameters_of(node)) if callable(shown) else shown
-        if shown is True:
-            shown = f"{node.name()[:-1]}Backward0"
+    if node.op.flat_slope is not None and pb_thread.grad:
+        shown = _shown_slope(node)
         for i in range(len(results)):
-            if shown and results[i] is not None:
+            if shown and results[i] is not None and not (pb_thread.level and type(results[i]) is Tensor):
                 results[i] = with_flat_slope(node, <Tensor>results[i], shown)
     return results
+
+
+cdef object _shown_slope(Node node):
+    """The name of the node of a flat slope; None if the slope is not flat, with these parameters."""
+    shown = node.op.flat_slope
+    shown = shown(parameters_of(node)) if callable(shown) else shown
+    return f"{node.name()[:-1]}Backward0" if shown is True else shown
 
 
 # NOTE [Flat slopes]
@@ -168,6 +172,8 @@ cdef list compute_gradients(Node node, list grads, unsigned int wanted):
 
 cdef Tensor with_flat_slope(Node node, Tensor g, str shown):
     """A gradient that `node` gave, as a function of the node's inputs with derivative zero."""
+    if type(g) is not Tensor and hasattr(g, "physical"):   # of a transform, with the history of another
+        return g.level.lifted(with_flat_slope(node, g.physical, shown))
     cdef Tensor held = detached(g)
     cdef Node top = Node.__new__(Node)
     cdef Node source
@@ -188,6 +194,19 @@ cdef Tensor with_flat_slope(Node node, Tensor g, str shown):
         _anomaly.note(top)
     held.node = top
     return held
+
+
+def as_flat_slope(Tensor tangent, Tensor result):
+    """A tangent of a result, as a function of the inputs of the result's node with derivative zero."""
+    cdef int index = 0
+    cdef Node node = history(result, &index)
+    if not pb_thread.grad or node is None or node.kind != NODE_OP or node.op.flat_slope is None:
+        return tangent
+    shown = _shown_slope(node)
+    if not shown:
+        return tangent
+    unsure("a flat slope")
+    return with_flat_slope(node, tangent, shown)
 
 
 cdef list replaced(hook, list values, tuple args):

@@ -110,6 +110,9 @@ cdef object inplace_binary(Op op, Tensor a, object b):
 
 
 @cython.freelist(512)
+@cython.binding(False)   # so that a method called on another object is refused
+@cython.embedsignature(True)
+@cython.embedsignature.format("clinic")
 cdef class Tensor:
     """An array of numbers that remembers how it was computed.
 

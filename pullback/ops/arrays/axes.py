@@ -249,7 +249,7 @@ def numpy_T(self: Tensor) -> Tensor:
 
 def matrix_T(self: Tensor) -> Tensor:
     """The transposes of matrices: a view with the last two dimensions exchanged; of a number, itself."""
-    return transpose(_matrices(self, "mT"), -2, -1) if self.ndim else permute(self, ())
+    return transpose(_matrices(self, "mT"), -2, -1) if self.ndim else self
 
 
 def matrix_H(self: Tensor) -> Tensor:
@@ -289,7 +289,7 @@ def adjoint(input: Tensor) -> Tensor:
         raise RuntimeError(
             "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor."
         )
-    return magnitude_and_sign.conj(transpose(input, -2, -1))
+    return magnitude_and_sign.conj(transpose(input, -2, -1) if input.ndim else input)
 
 
 for _name, _get in (("T", numpy_T), ("mT", matrix_T), ("mH", matrix_H), ("H", hermitian)):

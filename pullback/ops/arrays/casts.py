@@ -42,7 +42,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_like
 from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
-from pullback.core.strides import preserved_strides, strides_for, strides_of
+from pullback.core.strides import preserved_strides, storage_of, strides_for, strides_of
 from pullback.core.types import Array, Number
 from pullback.kernels.moves import RUNS
 from pullback.ops.arrays.create import as_element
@@ -400,6 +400,8 @@ def fill_in_place(input: Tensor, value: Tensor | Number) -> Tensor:
     """Writes a number, or the element of a 0-dim tensor, into every element of the tensor."""
     _check_fill("fill_", value)
     if isinstance(value, Tensor):
+        if type(value) is type(input) is Tensor and np.may_share_memory(input._layout, value._layout):
+            value = ops.clone(value)
         return _fill_with.inplace(input, value)
     return _fill.inplace(input, value)
 
@@ -448,6 +450,6 @@ def fill_diagonal_in_place(input: Tensor, fill_value: Number, wrap: bool = False
 
 def _write_diagonal(input: Tensor, shape: Any, row: int, value: Any) -> None:
     """Fills the diagonal that starts at the left end of a row."""
-    steps, here = strides_of(input._layout), ops.storage_of(input._layout)[1]
+    steps, here = strides_of(input._layout), storage_of(input._layout)[1]
     n = min(shape[0] - row, *shape[1:])
     ops.as_strided(input, (n,), (sum(steps),), here + row * steps[0]).fill_(value)

@@ -228,7 +228,7 @@ _LARGEST = {n: float(np.finfo(kind).max) for n, kind in ((2, "f4"), (4, "f4"), (
 
 
 def as_element(value: Any, kind: Dtype) -> Any:
-    """A number as an element of a dtype: cut towards zero for integers, wrapped if negative and
+    """A number as an element of a dtype: a float cut towards zero for integers, a negative int wrapped if
     unsigned.
 
     RuntimeError if the dtype has no room for it.
@@ -245,6 +245,10 @@ def as_element(value: Any, kind: Dtype) -> Any:
         value = float(value) if fits else value
     elif fits:
         bits = 8 * kind.itemsize
+        if isinstance(value, float) and not -(2 ** (bits - 1)) * kind.is_signed <= value <= (
+            2 ** (bits - kind.is_signed) - 1
+        ):
+            value = math.inf
         fits = math.isfinite(value) and abs(int(value)) < 2 ** (bits - kind.is_signed)
         fits = fits or (kind.is_signed and math.isfinite(value) and int(value) == -(2 ** (bits - 1)))
         value = int(value) % 2**bits if fits and not kind.is_signed else int(value) if fits else value

@@ -62,7 +62,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, (0,))
 
 
-@op(moves=True, linear=True)
+@op(moves=True, linear=True, layout="F")
 def roll(self: Array, shifts: Ints, dims: Ints = ()) -> Array:
     """`self` with the elements moved by `shifts` along `dims`, those that leave entering behind.
 

@@ -17,6 +17,7 @@ from pullback.core.dtypes import contiguous_format, from_numpy_dtype, promote_ty
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.op import function, op
 from pullback.core.settings import warn
+from pullback.core.strides import format_of, strided_array, strides_for
 from pullback.core.types import Array, Arrays, Size
 from pullback.ops.shared.batches import shifted
 from pullback.ops.shared.dims import wrap_dim
@@ -48,7 +49,14 @@ def _joined(tensors: Arrays, dim: int, new: bool) -> Array:
     if len(kinds) > 1:
         kind = _common_dtype([from_numpy_dtype(k) for k in kinds]).numpy
         kept = [a.astype(kind, copy=False) for a in kept]
-    return compact(np.stack(kept, dim) if new else np.concatenate(kept, dim))
+    if not new:
+        return compact(np.concatenate(kept, dim))
+    stacked, laid = np.stack(kept, dim), _split_strides(kept, wrap_dim(dim, kept[0].ndim + 1))
+    if laid is None:
+        return compact(stacked)
+    result = strided_array(stacked.shape, laid, stacked.dtype)
+    result[...] = stacked
+    return result
 
 
 def _plan_joined(tensors: list[Spec], dim: int, new: bool) -> Plan:
@@ -61,6 +69,9 @@ def _plan_joined(tensors: list[Spec], dim: int, new: bool) -> Plan:
     dim, shape = _stacked(tensors, dim) if new else _in_a_row(tensors, dim)
     kinds = dict.fromkeys([t.dtype for t in tensors])
     result = Spec(_common_dtype(list(kinds)), shape)
+    laid = _split_strides([outline_of(t) for t in tensors], dim) if new else None
+    if laid is not None:
+        result = Spec(result.dtype, shape, tuple([step * result.itemsize for step in laid]))
     if len(tensors) > MANY or len(kinds) > 1:
         return Plan(result)
     before, at, copies = (WHOLE,) * dim, 0, []
@@ -167,6 +178,17 @@ def _stacked(tensors: list[Spec], dim: int) -> tuple[int, Size]:
             )
     dim = wrap_dim(dim, len(shape) + 1)
     return dim, (*shape[:dim], len(tensors), *shape[dim:])
+
+
+def _split_strides(tensors: Sequence[Array], dim: int) -> Size | None:
+    """The strides of tensors in a row along a dim that is then split: in their memory format, if they share one."""
+    shape = tensors[0].shape
+    shared = {format_of(t) for t in tensors} if 4 <= len(shape) <= 5 and dim < len(shape) else ()
+    if len(shared) != 1 or contiguous_format in shared:
+        return None
+    joined = (*shape[:dim], len(tensors) * shape[dim], *shape[dim + 1 :])
+    steps = strides_for(joined, *shared)
+    return (*steps[:dim], shape[dim] * steps[dim], *steps[dim:])
 
 
 stack.prepare(lambda tensors, dim: _plan_joined(tensors, dim, True))

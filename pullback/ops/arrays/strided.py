@@ -25,10 +25,13 @@ from pullback.core.meta import meta_array
 from pullback.core.op import SURFACE, function, op
 from pullback.core.strides import (
     contiguous_strides,
+    ends_in,
     format_of,
     has_format,
     is_dense,
     preserved_strides,
+    resized,
+    storage_of,
     strided_array,
     strides_for,
     strides_of,
@@ -47,25 +50,6 @@ from pullback.ops.shared.pieces import (
 )
 
 # ---------------------------------------------------------------------------------- as_strided
-
-
-def storage_of(a: Any) -> tuple[Any, int]:
-    """The array that owns the memory of `a`, and the place of `a` there, in elements of `a`."""
-    root = a
-    while isinstance(root.base, np.ndarray):
-        root = root.base
-    return root, _bytes_before(a, root) // a.itemsize
-
-
-def _bytes_before(a: Any, root: Any) -> int:
-    """How far into the memory of `root` an array begins."""
-    offset: int = a.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    return offset
-
-
-def _ends_in(a: Any, root: Any, count: int) -> bool:
-    """Whether the memory of `root` has `count` elements like those of `a`, counted as they lie there."""
-    return count * a.itemsize + _bytes_before(a, root) % a.itemsize <= root.nbytes
 
 
 @op(name="as_strided", places="", view=True, written_name="AsStridedBackward1")
@@ -274,7 +258,7 @@ def _strided_window(input: Tensor, size: Any, stride: Any, storage_offset: int |
     need = start + 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if has_samples(input):
         _check_sample(input, size, stride, start - here)
-    elif math.prod(size) and not _ends_in(array, root, need):
+    elif math.prod(size) and not ends_in(array, root, need):
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and "
             f"itemsize {array.itemsize} requiring a storage size of {need * array.itemsize} are out "
@@ -653,16 +637,10 @@ def _resize(input: Tensor, size: tuple[int, ...], wanted: Any) -> Tensor:
         return input
     if min(size, default=0) < 0:
         raise RuntimeError("numel: integer multiplication overflow")
-    root, here = storage_of(array)
-    count = math.prod(size)
-    if (here + count) * array.itemsize >= 2**63:
+    here = storage_of(array)[1]
+    if (here + math.prod(size)) * array.itemsize >= 2**63:
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)}")
-    if not _ends_in(array, root, here + count):
-        fresh = np.empty(count, array.dtype)
-        kept = min(root.nbytes // array.itemsize - here, count)
-        fresh[:kept] = strided(array, (kept,), (1,), 0)
-        array = fresh
-    move_to(input, strided(array, tuple(size), steps, 0))
+    move_to(input, resized(array, tuple(size), steps))
     return input
 
 

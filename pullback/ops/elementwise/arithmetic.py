@@ -663,6 +663,8 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number, *, out: Tensor | N
     tensor([5., 6.])
     """
     for name, x in (("end", end), ("weight", weight)):
+        if name == "weight" and isinstance(x, Tensor) and not x.ndim:
+            continue  # promoted, as a number is
         if isinstance(x, Tensor) and isinstance(input, Tensor) and x.dtype is not input.dtype:
             expected, got = C_NAMES[input.dtype.name], C_NAMES[x.dtype.name]
             raise RuntimeError(f"expected dtype {expected} for `{name}` but got dtype {got}")

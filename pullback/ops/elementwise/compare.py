@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, result_type
+from pullback.core._engine import IN_PLACE, Tensor, check_inplace, result_type
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import bool_, uint8
@@ -395,6 +395,7 @@ def _clamp(
     kernel_name: str,
     rules: Any,
     kernel: Any = None,
+    allowed: str = "bif",
 ) -> Any:
     """An op of `clamp`, `clamp_min` or `clamp_max`, for the bounds that are given.
 
@@ -411,7 +412,7 @@ def _clamp(
         kinds="TNN"[: 1 + len(bounds)],
         places="",
         public_name=public,
-        allowed="bif",
+        allowed=allowed,
         refuse=unimplemented(kernel_name, _NO_COMPLEX_CLAMP if public == "clamp" else None),
         grad_name=f"{camel}Backward{by_tensors}",
         number_names=dict.fromkeys(bounds, f"{camel}Backward{by_numbers}"),
@@ -445,6 +446,7 @@ _clamp_between = _clamp(
         "max": lambda g, self, min, max: where((self > max) | (max < min), g, 0),
     },
     lambda self, min, max: np.minimum(np.maximum(self, min), max),
+    allowed="if",
 )
 _MAXIMUM, _MINIMUM = "pullback.kernels.curves:maximum", "pullback.kernels.curves:minimum"
 _clamp_above = _clamp("clamp_above", "clamp", _MAXIMUM, ("min",), "clamp_cpu", _LOW)
@@ -507,6 +509,10 @@ def clamp(
     """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(input, Tensor) and input.is_complex():
+        if out is IN_PLACE:
+            check_inplace(input)
+        raise NotImplementedError(_NO_COMPLEX_CLAMP)
     if max is None:
         _check_numbers("clamp_min_scalar_cpu", input, min)
         return _clamp_above(input, min, out=out)

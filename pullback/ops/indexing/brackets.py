@@ -139,10 +139,10 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         write_at(_view_of(input, view_key), tensors, value)
         return
     view = input if view_key == (Ellipsis,) else _basic(input, view_key)
-    if not isinstance(value, Tensor):
+    if not isinstance(value, Tensor) or (not value.ndim and view.ndim):
         view.fill_(value)
     else:
-        view.copy_(value if not value.ndim else _fitting(value, view.shape))
+        view.copy_(_fitting(value, view.shape))
 
 
 _PYTHON_NUMBERS = (float, int, bool, complex)

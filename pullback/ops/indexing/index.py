@@ -17,10 +17,11 @@ from pullback.core._engine import Op, Tensor, from_array
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import bool_, uint8
 from pullback.core.op import function, op
+from pullback.core.strides import strided_array, strides_of, walked_strides
 from pullback.core.types import Array, Arrays, Size
 from pullback.kernels.moves import take_true
 from pullback.ops.indexing.keys import check_mask
-from pullback.ops.indexing.mask_plans import broadcast_steps, put_plan, row_size
+from pullback.ops.indexing.mask_plans import broadcast_steps, put_plan
 from pullback.ops.shared.at import FROM_END, laid_as, plan_at, steps_of, work_steps
 from pullback.ops.shared.batches import folded, padded, rank
 from pullback.ops.shared.flat_indices import WHOLE, accumulate, compact, flat_indices
@@ -83,12 +84,22 @@ def index(self: Array, indices: Arrays) -> Array:
     """The elements of `self` that the index tensors pick; None for a dimension to take whole."""
     mask = indices[0] if len(indices) == 1 else None
     if mask is not None and mask.dtype == bool:
-        return take_true(compact(self), compact(mask))
-    key = _key_of(self, indices)
-    try:
-        return compact(self[key])
-    except IndexError:
-        raise _index_error(self, key) from None
+        picked = take_true(compact(self), compact(mask))
+    else:
+        key = _key_of(self, indices)
+        try:
+            picked = compact(self[key])
+        except IndexError:
+            raise _index_error(self, key) from None
+    if self.flags.c_contiguous and all(x is None or x.flags.c_contiguous for x in indices):
+        return picked
+    parts = [y for x in indices for y in (np.nonzero(x) if x is not None and x.dtype.kind in "bB" else (x,))]
+    steps = [strides_of(x) for x in parts if x is not None]
+    laid = strided_array(
+        picked.shape, _Picks(self.shape, parts).strides(strides_of(self), steps), picked.dtype
+    )
+    laid[...] = picked
+    return laid
 
 
 class _Picks:
@@ -135,6 +146,21 @@ class _Picks:
         found += [(*row, *none) for row in rows[self.before :]]
         return [(n, a, b, *index) for (n, a, *index), b in zip(found, other, strict=True)]
 
+    def strides(self, own: Size, steps: Sequence[Size]) -> Size:
+        """The strides of the result, in elements as those of the source and of the indices are."""
+        whole = [(own[d], self.source[d]) for d in self.whole]
+        head, tail = whole[: self.before], whole[self.before :]
+        operands = [(*(step for step, _ in head), *(0 for n in self.common), *(step for step, _ in tail))]
+        for part, given in zip(self.given.values(), steps, strict=True):
+            walked = [step * (n > 1) for step, n in zip(given, part.shape, strict=True)]
+            walked = [0] * (len(self.common) - len(walked)) + walked
+            # An index has dims of one where whole dims are: they lie as in a view of it.
+            moving = [(step, n) for step, n in zip(walked, self.common, strict=True) if n > 1] or [(1, 1)]
+            before, after = moving[0][0] * moving[0][1], moving[-1][0]
+            lead, trail = [before * (n == 1) for _, n in head], [after * (n == 1) for _, n in tail]
+            operands.append((*lead, *walked, *trail))
+        return walked_strides(self.shape, operands)
+
     def indices(self, addressed: Size) -> list[tuple[Spec, int, int]]:
         return [(part, self.source[d], addressed[d]) for d, part in self.given.items()]
 
@@ -152,7 +178,9 @@ def _prepare_index(self: Spec, indices: Any) -> Plan:
         return Plan(())
     if not picks.given:
         return Plan(Spec(self.dtype, self.shape))
-    steps, result = steps_of(self), Spec(self.dtype, picks.shape)
+    strides = picks.strides(self.steps, [part.steps for part in picks.given.values()])
+    steps = steps_of(self)
+    result = Spec(self.dtype, picks.shape, tuple([step * self.itemsize for step in strides]))
     return plan_at(
         "take", result, picks.dims(steps, steps_of(result)), picks.indices(steps),
         lambda status, self, indices: _index_error(self, _key_of(self, indices)),
@@ -176,8 +204,7 @@ def _prepare_index_sum(self: Spec, indices: Any, shape: Any) -> Plan:
     result = Spec(self.dtype, tuple(shape))
     picks = _Picks(result.shape, indices)
     if len(indices) == 1 and indices[0] is not None and indices[0].dtype is bool_:
-        row = row_size(result.shape, indices[0])
-        return put_plan(result, None, indices[0], row, self, (-1, 1, 0), _checked_before)
+        return put_plan(result, None, indices[0], indices[0].ndim, self, (-1, 1, 0), _checked_before)
     if picks.masks or not picks.given or picks.shape != self.shape:
         return Plan(result)
     steps = work_steps(result)
@@ -225,12 +252,12 @@ def _unfitting(given: Size, wanted: Size) -> Exception:
 
 @_index_put.prepare
 def _prepare_index_put(self: Spec, indices: Any, values: Spec, accumulate_values: bool) -> Plan:
+    picks, result = _Picks(self.shape, indices), Spec(self.dtype, self.shape, laid_as(self))
     if values.dtype is not self.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
             f"{self.dtype.type_name} for the destination and {values.dtype.type_name} for the source."
         )
-    picks, result = _Picks(self.shape, indices), Spec(self.dtype, self.shape, laid_as(self))
     if picks.masks or not picks.given:
         return Plan(result)
     wanted, given = picks.shape, values.shape

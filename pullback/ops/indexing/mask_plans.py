@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from pullback.core._plans import Plan, Spec
 from pullback.core.types import Number, Size
@@ -32,14 +31,15 @@ def fill_plan(self: Spec, mask: Spec, value: int, number: Number) -> Plan:
 
 
 def put_plan(
-    result: Spec, begins: Spec | None, mask: Spec, row: int, source: Spec, places: Size,
+    result: Spec, begins: Spec | None, mask: Spec, leading: int, source: Spec, places: Size,
     refuse: Callable[..., Exception],
 ) -> Plan:  # fmt: skip
     """Rows of `source` put where the mask is true into zeros, or into what the result `begins` as.
 
-    `places` are the numbers of the inputs: of what it begins as, the mask and the source.
+    A row belongs to a place in the `leading` dims of the result, to which the mask broadcasts. `places` are
+    the numbers of the inputs: of what it begins as, the mask and the source.
     """
-    shape = result.shape[: mask.ndim] if row != 1 else result.shape
+    shape, row = result.shape[:leading], math.prod(result.shape[leading:])
     given = (0,) * len(shape) if begins is None else steps_of(begins)[: len(shape)]
     rows_run_on = begins is None or row == 1 or begins.contiguous
     if not (source.contiguous and rows_run_on and result.size):
@@ -49,8 +49,3 @@ def put_plan(
     inputs = 2 if begins is None else 3
     geometry = (*places, inputs, 0, 0, row, source.size, len(dims), *flat)
     return Plan(result, RUNS["mask_put"][result.dtype.itemsize], geometry, 1, 0, refuse, begins is not None)
-
-
-def row_size(shape: Size, mask: Any) -> int:
-    """How many elements of a tensor belong to a place of a mask of its first dims."""
-    return math.prod(shape[mask.ndim :])

@@ -187,7 +187,7 @@ def _plan_masked_scatter(self: Spec, mask: Spec, source: Spec) -> Plan:
             f"masked_scatter: expected self and source to have same dtypes but got{names[0]} and {names[1]}"
         )
     _check_broadcast(self, mask)
-    return put_plan(Spec(self.dtype, self.shape), self, mask, 1, source, (0, 1, 2), _too_few)
+    return put_plan(Spec(self.dtype, self.shape), self, mask, self.ndim, source, (0, 1, 2), _too_few)
 
 
 def _source_gradient(g: Any, mask: Any, source_shape: Any) -> Any:

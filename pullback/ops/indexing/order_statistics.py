@@ -103,8 +103,8 @@ def _median_along(self: Array, dim: int, keepdim: bool, skips_nan: bool) -> tupl
 
 @_median_along.prepare
 def _plan_median_along(self: Spec, dim: int, keepdim: bool, skips_nan: bool) -> Plan:
-    _check_real("median_out", self)
     axis = checked_axis(_median_name(skips_nan), self, dim, keepdim)
+    _check_real("median_out", self)
     return _rank_plan("rank", self, axis, keepdim, (NANMEDIAN if skips_nan else MEDIAN, 0))
 
 

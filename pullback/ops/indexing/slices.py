@@ -55,12 +55,19 @@ def index_select(self: Array, dim: int, index: Array) -> Array:
     """
     dim = wrap_dim(dim, self.ndim)
     if outside(index, length(self, dim)):
-        raise _outside_of_self()
+        raise outside_of_self(0, self, dim, index)
     return np.take(self, index.reshape(-1), dim) if self.ndim else self.copy()
 
 
-def _outside_of_self(*values: Any) -> Exception:
-    return IndexError("index out of range in self")
+def outside_of_self(status: int, self: Array, dim: int, index: Array) -> Exception:
+    """The error for an index out of range; PyTorch has other words where it goes another way."""
+    n = length(self, dim)
+    if self.ndim < 2 or (self.size and wrap_dim(dim, self.ndim) != 1):
+        return IndexError("index out of range in self")
+    if not n:
+        return RuntimeError("index_select(): self indexing axis dim should be positive")
+    wrong = index[(index < 0) | (index >= n)].reshape(-1)[0]
+    return RuntimeError(f"INDICES element is out of DATA bounds, id={wrong} axis_dim={n}")
 
 
 def _slice_dims(addressed: Size, other: Size, dim: int, index: Spec, shape: Size) -> list[tuple[int, ...]]:
@@ -77,7 +84,7 @@ def _prepare_index_select(self: Spec, dim: int, index: Spec) -> Plan:
     result = Spec(self.dtype, shape)
     place = (length(self, dim), steps[dim] if steps else 0)
     dims = _slice_dims(steps, steps_of(result), dim, index, self.shape)
-    return plan_at("take", result, dims, [(index, *place)], _outside_of_self, begins=0, inputs=2, cut=(0, 0))
+    return plan_at("take", result, dims, [(index, *place)], outside_of_self, begins=0, inputs=2, cut=(0, 0))
 
 
 def plan_slices(

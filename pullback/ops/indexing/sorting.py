@@ -67,9 +67,9 @@ def _sort(
 
 
 def _plan_sort(self: Spec, dim: int, descending: bool, values: bool) -> Plan:
+    axis = wrap_dim(operator.index(dim), self.ndim)
     if self.dtype.is_complex:
         raise RuntimeError(" Sort does not support complex dtypes on CPU")
-    axis = wrap_dim(operator.index(dim), self.ndim)
     indices: Any = Spec(int64, self.shape, laid_as(self, 8))
     results = (Spec(self.dtype, self.shape, laid_as(self)), indices) if values else indices
     if not self.ndim:

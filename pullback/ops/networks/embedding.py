@@ -16,6 +16,7 @@ from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import bags as bags_kernels
 from pullback.kernels.order import hot
+from pullback.ops.indexing.slices import outside_of_self
 from pullback.ops.reductions.norms import norm_array
 from pullback.ops.shared.at import NOT_AN_INDEX, laid_as, plan_at, steps_of, work_steps
 from pullback.ops.shared.batches import folded
@@ -53,12 +54,8 @@ def embedding(
             [1, 2]])
     """
     if outside(np.ascontiguousarray(indices), weight.shape[0]):
-        raise _outside_of_self()
+        raise outside_of_self(0, weight, 0, indices)
     return weight.take(indices, 0)
-
-
-def _outside_of_self(*values: Any) -> Exception:
-    return IndexError("index out of range in self")
 
 
 def _row_dims(rows: tuple[int, ...], wide: tuple[int, ...], indices: Spec, n: int) -> list[tuple[int, ...]]:
@@ -76,7 +73,8 @@ def _prepare_embedding(weight: Spec, indices: Spec, *options: Any) -> Plan:
     result, steps = Spec(weight.dtype, (*indices.shape, columns)), steps_of(weight)
     return plan_at(
         "take", result, _row_dims(steps, steps_of(result), indices, columns), [(indices, rows, steps[0])],
-        _outside_of_self, begins=0, inputs=2, cut=(0, 0),
+        lambda status, weight, indices, *rest: outside_of_self(status, weight, 0, indices),
+        begins=0, inputs=2, cut=(0, 0),
     )  # fmt: skip
 
 
@@ -128,7 +126,8 @@ def _prepare_embedding_slope(
     steps = work_steps(result)
     return plan_at(
         "at_sum", result, _row_dims(steps, steps_of(self), indices, columns), [(indices, rows, steps[0])],
-        _outside_of_self, other=0, inputs=2, cut=(1, indices.ndim),
+        lambda status, self, indices, *rest: IndexError("index out of range in self"),
+        other=0, inputs=2, cut=(1, indices.ndim),
         skipped=padding_idx if padding_idx >= 0 else NOT_AN_INDEX,
     )  # fmt: skip
 

@@ -534,7 +534,7 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     )
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
         matrices = tuple(matrices[0])
-    return matrices[0] if len(matrices) == 1 else multi_dot(matrices, out=out)
+    return matrices[0].clone() if len(matrices) == 1 else multi_dot(matrices, out=out)
 
 
 for _name in ("addmm", "addmv", "addr", "addbmm", "baddbmm"):

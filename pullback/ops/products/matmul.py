@@ -109,7 +109,9 @@ def mv(self: Array, vec: Array) -> Array:
 
 @mv.prepare
 def _plan_mv(self: Spec, vec: Spec) -> Plan:
-    check_matrix_vector(self, vec, self.shape[0] if self.ndim else 0, 1)
+    if not self.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    check_matrix_vector(self, vec, self.shape[0], 1)
     _check_dtypes(self, vec)
     return product_plan(self, vec, "ik", "k", "i")
 

@@ -237,14 +237,14 @@ def _aminmax(self: Array, dim: int | None = None, keepdim: bool = False) -> tupl
 
 @_aminmax.prepare
 def _plan_aminmax(self: Spec, dim: int | None, keepdim: bool) -> Plan:
+    dim = dim if dim is None else operator.index(dim)
+    axes = reduced_axes(dim, keepdim, self.ndim)
     if self.dtype.is_complex:
         raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{self.dtype.type_name}'")
     if dim is None and not self.size:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
-    dim = dim if dim is None else operator.index(dim)
-    axes = reduced_axes(dim, keepdim, self.ndim)
     if axes is not None and not self.shape[axes[0]]:
         raise IndexError(f"aminmax: Expected reduction dim {axes[0]} to have non-zero size.")
     result = Spec(self.dtype, reduced_shape(self.shape, dim, keepdim))

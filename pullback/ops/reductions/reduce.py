@@ -246,9 +246,9 @@ def _mean(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
         quick = total(self, True)
         if quick is not None:
             return quick
-    axes = reduced_axes(dim, keepdim, self.ndim)
     if dtype is not None or self.dtype.kind not in "fc":
         _check_mean(from_numpy_dtype(self.dtype), dtype)
+    axes = reduced_axes(dim, keepdim, self.ndim)
     a = self if dtype is None and self.dtype.itemsize > 2 else widened(self, dtype)
     result = sum_array(a, axes, keepdim)
     count = a.size if axes is None else math.prod([a.shape[axis] for axis in axes])
@@ -258,8 +258,8 @@ def _mean(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | N
 
 @_mean.prepare
 def _plan_mean(self: Spec, dim: Dims, keepdim: bool, dtype: Dtype | None) -> Plan:
-    axes = reduced_axes(dim, keepdim, self.ndim)
     _check_mean(self.dtype, dtype)
+    axes = reduced_axes(dim, keepdim, self.ndim)
     return _summed("mean", self, axes, keepdim, dtype)
 
 
@@ -478,7 +478,9 @@ def sum_to_size_method(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
         raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
     given = sizes or (size,)
     size = tuple(given[0] if isinstance(given[0], (tuple, list)) else given)
-    if input.dtype.kind in "bui" and tuple(input.shape) != size:
+    if tuple(input.shape) == size:
+        return input
+    if input.dtype.kind in "bui":
         input = input.to(int64)
     return sum_to_size(input, size) if size else ops.sum(input)
 

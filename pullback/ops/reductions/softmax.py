@@ -116,6 +116,8 @@ logsumexp.vjp(self=_logsumexp_vjp)
 def _softmax_array(self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Array:
     """softmax or its logarithm, in the dtype of the op."""
     axis = wrap_dim(operator.index(dim), self.ndim)
+    if not self.size:  # of any dtype
+        return narrowed(self, self, dtype)
     a = widened(self, dtype)
     a = a - a if not a.ndim or not a.shape[axis] else a - np.maximum.reduce(a, axis, keepdims=True)
     e = np.asarray(np.exp(a))
@@ -126,7 +128,7 @@ def _softmax_array(self: Array, dim: int, dtype: Dtype | None, logs: bool) -> Ar
 def _plan_softmax(name: str, x: Spec, dim: int, dtype: Dtype | None) -> Plan:
     axis = wrap_dim(operator.index(dim), x.ndim)
     result = Spec(x.dtype if dtype is None else dtype, x.shape)
-    if result.dtype.kind != "f":
+    if result.dtype.kind != "f" and x.size:
         last = "lastdim_" if axis >= x.ndim - 1 else ""
         raise NotImplementedError(
             f"\"{name}_{last}kernel_impl\" not implemented for '{result.dtype.type_name}'"
