@@ -62,7 +62,6 @@ import gc
 import os
 import sys
 import threading
-import warnings
 from collections import OrderedDict
 from enum import Enum
 from types import FunctionType
@@ -173,8 +172,8 @@ cdef extern from * nogil:
     __attribute__((tls_model("initial-exec")))   /* a few bytes: no call to find them */
     #endif
     static PB_THREAD_LOCAL struct {
-        int grad, inference, level, saved_hooks, tangents; void *task, *recorder, *interpreters;
-    } pb_thread = {1, 0, 0, 0, 0, NULL, NULL, NULL};
+        int grad, inference, level, saved_hooks, tangents, depth; void *task, *recorder, *interpreters;
+    } pb_thread = {1, 0, 0, 0, 0, 0, NULL, NULL, NULL};
     """
     ctypedef struct ThreadState:
         int grad        # record a graph?
@@ -182,6 +181,7 @@ cdef extern from * nogil:
         int level       # interpreters on the stack
         int saved_hooks # pack hooks on the stack
         int tangents    # interpreters on the stack that hang something on tensors
+        int depth       # functions under way whose gradients `func` takes
         void* task      # the backward pass under way, a Task
         void* recorder  # what notes the ops of a function, a Recorder
         void* interpreters   # all on the stack, a list that the thread's own dict keeps

@@ -176,12 +176,25 @@ cdef class Plan:
         free(self.layouts)
 
 
+cdef bint _in_rows(Spec spec) except -1:
+    """Whether all strides are those of rows, of dims of one as well."""
+    cdef Py_ssize_t step = spec.dtype.itemsize
+    if spec.strides is None:
+        return True
+    for n, stride in zip(reversed(spec.shape), reversed(spec.strides)):
+        if stride != step:
+            return False
+        step *= n
+    return True
+
+
 cdef int _lay(Layout* layout, Spec spec) except -1:
     """What a result is made by."""
     cdef int d, nd = len(spec.shape)
     layout.code, layout.nd = spec.dtype.code, nd
     layout.offset = 0 if spec.offset is None else spec.offset
-    layout.ordered, layout.size = spec.offset is None and not spec.contiguous, spec.size
+    layout.size = spec.size
+    layout.ordered = spec.offset is None and layout.size > 0 and not _in_rows(spec)
     layout.dims = <npy_intp*>malloc(max(1, 2 * nd) * sizeof(npy_intp))
     layout.strides = layout.dims + nd
     for d in range(nd):

@@ -11,6 +11,7 @@ import ctypes
 import functools
 import glob
 import os
+import sys
 import warnings
 from typing import Any, ClassVar
 
@@ -50,18 +51,25 @@ class _State:
 # ------------------------------------------------------------------------------------- warnings
 
 
-def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 2) -> None:
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warns once in the life of the process; each time after `set_warn_always(True)`."""
     if _State.warn_always or message not in _State.warned:
-        unrecordable("a warning")
         _State.warned.add(message)
-        warnings.warn(message, category, stacklevel=stacklevel + 1)
+        warn_each_time(message, category)
 
 
-def warn_each_time(message: str, category: type[Warning] = UserWarning, stacklevel: int = 2) -> None:
-    """Warns as `warnings.warn` does."""
+def warn_each_time(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warns as `warnings.warn` does, of the line outside this package that led here."""
     unrecordable("a warning")
-    warnings.warn(message, category, stacklevel=stacklevel + 1)
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    known = frame.f_globals.setdefault("__warningregistry__", {})
+    file, module = frame.f_code.co_filename, frame.f_globals.get("__name__", "<string>")
+    warnings.warn_explicit(message, category, file, frame.f_lineno, module, known)
+
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def set_warn_always(b: bool, /) -> None:

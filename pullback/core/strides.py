@@ -171,7 +171,7 @@ def ends_in(a: Array, root: Array, count: int) -> bool:
 
 
 def resized(a: Array, shape: tuple[int, ...], strides: Sequence[int]) -> Array:
-    """A dense array of another shape in the memory of `a`, or in larger one to which its elements are copied."""
+    """A dense array of another shape in the memory of `a`, or in larger one with a copy of it."""
     root, here = storage_of(a)
     count = math.prod(shape)
     if not ends_in(a, root, here + count):

@@ -121,7 +121,6 @@ def _number(self: Tensor) -> Any:
             "Converting a tensor with requires_grad=True to a scalar may lead to unexpected "
             "behavior.\n"
             "Consider using tensor.detach() first.",
-            stacklevel=4,
         )
     if self.numel() != 1:
         raise ValueError("only one element tensors can be converted to Python scalars")

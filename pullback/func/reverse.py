@@ -51,7 +51,12 @@ class Recorded:
         outer = _engine.set_grad_enabled(True)
         try:
             self.leaves = leaves(picked.tensors, outer or later)
-            result = func(*picked.arguments(self.leaves), **kwargs)
+            arguments = picked.arguments(self.leaves)
+            _engine.go_deeper(1)
+            try:
+                result = func(*arguments, **kwargs)
+            finally:
+                _engine.go_deeper(-1)
         finally:
             _engine.set_grad_enabled(outer)
         self.aux = None

@@ -259,3 +259,20 @@ def test_what_lasts_is_not_taken_for_another_at_its_address(plans):
         table = WindowTable([np.array(places)], [np.array(places) + 1], (1,))
         assert ops.max_windows(x, table, "")[0].tolist() == [[[float(place) for place in places]]]
         del table
+
+
+@pytest.mark.parametrize("geometry", [("a",), (1, float("nan")), (1, 2**70)])
+def test_a_plan_that_ends_early_frees_what_it_has(geometry):
+    from pullback.core._plans import Plan, Spec
+
+    spec = Spec(torch.float32, (2, 3))
+    for _ in range(100):
+        with pytest.raises((TypeError, ValueError, OverflowError)):
+            Plan((spec, spec), None, geometry)
+
+
+def test_a_tensor_in_the_place_of_a_number_is_no_input_of_the_run():
+    x = torch.arange(6.0).reshape(2, 3)
+    assert torch.topk(x, torch.tensor(2), 1).indices.tolist() == [[2, 1], [2, 1]]
+    with pytest.raises(TypeError):
+        torch.topk(x, 2, 1, x)

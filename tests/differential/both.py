@@ -43,7 +43,8 @@ def seen(lib, x):
     shape = tuple(x.shape)
     strides = () if 0 in shape else tuple(s for s, n in zip(x.stride(), shape, strict=True) if n > 1)
     plain = x.detach().clone()  # what NumPy has seen cannot be resized
-    values = (plain.float() if dtype == "bfloat16" else plain).numpy(force=True)
+    wider = {"bfloat16": lib.float32, "complex32": lib.complex64}
+    values = plain.to(wider.get(dtype, plain.dtype)).numpy(force=True)
     return {
         "dtype": dtype,
         "shape": shape,
@@ -54,7 +55,7 @@ def seen(lib, x):
 
 
 def observed(lib, numbers, steps):
-    """What a program shows, step by step: tensors, texts, and the types of exceptions, which leave no trace."""
+    """What a program shows, step by step: tensors, texts, and types of exceptions, which leave no trace."""
     pick, found = Choices(numbers), []
     pool = [new(lib, [], pick) for _ in range(2)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -119,7 +120,7 @@ def compared(numbers, steps, mine, theirs):
     """Where the libraries part, and where they do on purpose: lines, or None."""
     (a, _), (b, _) = observed(mine, numbers, steps), observed(theirs, numbers, steps)
     for place, (one, two) in enumerate(zip(a, b, strict=False)):
-        how = unlike(one.what, two.what, loosest(b[: place + 1]))
+        how = unlike(one.what, two.what, loosest(b))
         if how is not None:
             reason = on_purpose(one, two, b[:place])
             how = f"step {place}, {two.step}: expected {how} {two.text[:150]!r} {one.text[:150]!r}"
@@ -128,7 +129,7 @@ def compared(numbers, steps, mine, theirs):
 
 
 def loosest(found):
-    """The tolerance of the least precise dtype among what was seen so far."""
+    """The tolerance of the least precise dtype among what was seen."""
     return max((TOLERANCES.get(x.what["dtype"], 0) for x in found if isinstance(x.what, dict)), default=0)
 
 
@@ -144,6 +145,8 @@ PYTORCH_CANNOT = (
     "returned an invalid gradient",
     "derivative for",
     "does not support automatic differentiation",
+    "INTERNAL ASSERT FAILED",
+    "must match the size of tensor",
 )
 """Messages of a backward pass that fails in PyTorch."""
 
@@ -156,6 +159,8 @@ def on_purpose(mine, theirs, before):
         return "integers never require a gradient"
     if "Autograd not support dtype" in theirs.text:
         return "integers never require a gradient"
+    if "that returns multiple views" in theirs.text and any(x.step == "transformed" for x in before):
+        return "results of transforms are no views"
     if theirs.step == "backward" and "modified by an inplace operation" in theirs.text:
         return "a write that no saved value covers is no error"
     if theirs.step == "backward" and any(words in theirs.text for words in PYTORCH_CANNOT):
@@ -168,6 +173,15 @@ def on_purpose(mine, theirs, before):
         return "zero times infinity is zero in a slope"
     if values and theirs.step in ("unary", "operator", "binary") and forgotten(mine.what, theirs.what):
         return "memory formats are kept"
+    if values and theirs.step in ("operator", "binary", "quietly") and zero_to_zero(mine.what, theirs.what):
+        return "0 ** 0 of complex numbers is 1"
+    if (
+        values
+        and theirs.step == "transformed"
+        and set(theirs.what["strides"]) - {1} == {0}
+        and (mine.what["shape"] == theirs.what["shape"])
+    ):
+        return "a gradient that is the same everywhere has memory of its own"
     return None
 
 
@@ -179,8 +193,17 @@ def only_nan(a, b):
         return bool(np.all(np.isclose(a, b, 1e-2, 1e-2, equal_nan=True) | np.isnan(b)))
 
 
+def zero_to_zero(mine, theirs):
+    """Whether complex powers differ only where the one is 1 and the other is not a number."""
+    a, b = mine["values"], theirs["values"]
+    if a.dtype.kind != "c" or a.shape != b.shape:
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.all(np.isclose(a, b, 1e-4, 1e-4, equal_nan=True) | np.isnan(b) & (a == 1)))
+
+
 def forgotten(mine, theirs):
-    """Whether two tensors differ only in that the second one is contiguous, and the first lies as its input."""
+    """Whether two tensors differ only in that the second one is contiguous, the first dense."""
     shape = theirs["shape"]
     kept = sorted((s, n) for s, n in zip(mine["strides"], [n for n in shape if n > 1], strict=False))
     dense = all(s == math.prod(n for _, n in kept[:i]) for i, (s, _) in enumerate(kept))

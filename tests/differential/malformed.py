@@ -14,16 +14,17 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1] / "rows"))
 
-from sample_rows import ROWS  # noqa: E402
-from samples import Bound, resolve  # noqa: E402
+from sample_rows import ROWS
+from samples import Bound, resolve
+from steps import words
 
 SPACES = ("", "linalg.", "special.", "fft.", "nn.functional.", "signal.windows.", "Tensor.")
-CHANGE_THE_PROCESS = (
-    "set_ save load compile share_memory manual_seed seed initial_seed get_rng_state use_deterministic fork "
-    "from_file storage pin_memory cuda xpu ipu hpu mtia jit script vitals library autocast default_generator "
-    "backward init_ import_ classproperty typename sym_ export cond while_loop is_vulkan hspmm sspaddmm smm "
-    "sparse to_mkldnn mkldnn quantize quantized fbgemm cudnn miopen _"
-).split()
+CHANGE_THE_PROCESS = words(
+    "set_ save load compile share_memory manual_seed seed initial_seed get_rng_state use_deterministic fork",
+    "from_file storage pin_memory cuda xpu ipu hpu mtia jit script vitals library autocast default_generator",
+    "backward init_ import_ classproperty typename sym_ export cond while_loop is_vulkan hspmm sspaddmm smm",
+    "sparse to_mkldnn mkldnn quantize quantized fbgemm cudnn miopen _",
+)
 SHAPES = (
     (),
     (0,),
@@ -38,14 +39,14 @@ SHAPES = (
     (2, 1, 3, 3, 3),
     (64,),
 )
-DTYPES = (
-    "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool complex64 "
-    "complex128"
-).split()
+DTYPES = words(
+    "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool",
+    "complex64 complex128",
+)
 NUMBERS = (
-    0, 1, 2, 3, -1, -2, -3, 5, 7, 64, 65, 1000, -1000, 2**31 - 1, 2**31, -(2**31), 2**32, 2**53, 2**62, 2**63 - 1,
-    2**63, -(2**63), -(2**63) - 1, 2**64, 2**70, -(2**70), True, False, 0.5, 1.0, -0.0, 1e-300, 1e300,
-    float("inf"), float("-inf"), float("nan"), 1j, complex("nan+infj"),
+    0, 1, 2, 3, -1, -2, -3, 5, 7, 64, 65, 1000, -1000, 2**31 - 1, 2**31, -(2**31), 2**32, 2**53, 2**62,
+    2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64, 2**70, -(2**70), True, False, 0.5, 1.0, -0.0,
+    1e-300, 1e300, float("inf"), float("-inf"), float("nan"), 1j, complex("nan+infj"),
 )  # fmt: skip
 WORDS = (
     "",
@@ -86,11 +87,8 @@ def names(library):
     for space in SPACES:
         holder = resolve_space(library, space)
         for name in sorted(dir(holder)):
-            if (
-                name.startswith("__")
-                and space == "Tensor."
-                and name in OPERATORS
-                or not any(name.startswith(word) for word in CHANGE_THE_PROCESS)
+            if (name.startswith("__") and space == "Tensor." and name in OPERATORS) or not any(
+                name.startswith(word) for word in CHANGE_THE_PROCESS
             ):
                 value = getattr(holder, name, None)
                 if callable(value) and not isinstance(value, type):
@@ -100,11 +98,10 @@ def names(library):
 
 OPERATORS = {
     f"__{how}{name}__"
-    for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
+    for name in words("add sub mul truediv floordiv mod pow matmul and or xor lshift rshift")
     for how in ("", "i", "r")
 } | {
-    f"__{name}__"
-    for name in "getitem setitem lt le gt ge eq ne neg abs invert contains iter len bool".split()
+    f"__{name}__" for name in words("getitem setitem lt le gt ge eq ne neg abs invert contains iter len bool")
 }
 
 
@@ -167,8 +164,10 @@ def value(library, draw, depth=0):
             lambda: object(), lambda: Odd(), lambda: library.device("meta"), lambda: library.strided,
             lambda: library.channels_last, lambda: slice(0, 2**63, -1), lambda: ..., lambda: np.ones((2, 3)),
             lambda: np.float16(1), lambda: np.array(["a"]), lambda: b"bytes", lambda: library.Size([2, 3]),
-            lambda: library.Generator(), lambda: {}, lambda: {"a": 1}, lambda: range(3), lambda: library.Tensor,
-            lambda: np.ones(3, ">f4"), lambda: np.ones((2, 3))[::-1], lambda: np.array([None]), lambda: 10**400,
+            lambda: library.Generator(), lambda: {}, lambda: {"a": 1}, lambda: range(3),
+            lambda: library.Tensor,
+            lambda: np.ones(3, ">f4"), lambda: np.ones((2, 3))[::-1], lambda: np.array([None]),
+            lambda: 10**400,
             lambda: (lambda *args: None),
         ))()  # fmt: skip
     if kind == 14:
@@ -209,7 +208,7 @@ def drawn_call(library, seed, among):
     kwargs = {}
     if draw.random() < 0.2:
         word = draw.choice(
-            "dim out dtype keepdim input other size weight generator device p reduction".split()
+            words("dim out dtype keepdim input other size weight generator device p reduction")
         )
         kwargs[word] = value(library, draw)
     function = library

@@ -547,3 +547,30 @@ def test_a_hessian_costs_as_many_gradients_as_there_are_variables(hessian):
     assert few.ops == many.ops
     assert many.numbers < 5 * 80 * cost(func.grad, 80).numbers
     assert many.numbers < 1.1 * 64 * few.numbers
+
+
+def test_captured_tensors_are_not_written():
+    kept = torch.zeros(3, dtype=torch.float64)
+
+    def written(x):
+        kept.copy_(x)
+        return (x * kept).sum()
+
+    with pytest.raises(RuntimeError, match="would mutate a captured Tensor"):
+        func.grad(written)(X)
+    assert not kept.requires_grad and kept.tolist() == [0, 0, 0]
+
+    def written_within(x):
+        own = torch.zeros(3, dtype=torch.float64)
+        own.copy_(x)
+        return (x * own).sum()
+
+    check(func.grad(written_within)(X), 2 * X)
+
+
+@pytest.mark.parametrize("f", [torch.relu, torch.nn.functional.relu6])
+def test_slopes_constant_by_pieces_are_part_of_the_graph(f):
+    x = X.clone().requires_grad_()
+    for slope in (func.jvp(f, (x,), (torch.ones_like(x),))[1], func.jacrev(f)(x)):
+        assert slope.requires_grad
+        assert torch.autograd.grad(slope.sum(), x)[0].tolist() == [0, 0, 0]

@@ -5,6 +5,8 @@ agree; where PyTorch differs from NumPy, the expected shape is written out. Read
 and the gradient of both, go over the same tables.
 """
 
+import math
+
 import numpy as np
 import pytest
 from library import check, fn_name, leaf, torch, vec
@@ -360,3 +362,26 @@ def test_named_indexing_functions(name, function, expected):
     assert torch.autograd.gradgradcheck(function, (x,))
     (g,) = torch.autograd.grad(function(x).sum(), x)
     assert g.shape == x.shape
+
+
+def test_the_gradient_of_a_mask_over_rows_of_one():
+    x = torch.tensor([[1.0], [2.0], [3.0]], requires_grad=True)
+    x[torch.tensor([True, False, True])].square().sum().backward()
+    assert x.grad.tolist() == [[2], [0], [6]]
+
+
+AT = torch.tensor([0, 1])
+LAID = [
+    (lambda x: x[AT], (3, 4), (1, 3), (4, 1)),
+    (lambda x: x[torch.tensor([[0, 1], [1, 0]]).T], (4,), (1,), (1, 2)),
+    (lambda x: x[:, torch.tensor([True, False, True])], (2, 3, 4, 4), (48, 1, 12, 3), (32, 16, 4, 1)),
+    (lambda x: x[AT], (2, 3, 2, 4), (24, 1, 12, 3), (24, 1, 12, 3)),
+    (lambda x: x[AT, :, AT], (2, 3, 4), (1, 2, 6), (3, 1)),
+    (lambda x: x[:, None, torch.tensor([[0, 1], [1, 0]]).T], (4, 2, 3), (1, 12, 4), (1, 48, 4, 24, 8)),
+]
+
+
+@pytest.mark.parametrize("place", range(len(LAID)))
+def test_what_is_picked_lies_as_its_operands_do(place):
+    pick, shape, strides, wanted = LAID[place]
+    assert pick(torch.zeros(math.prod(shape)).as_strided(shape, strides)).stride() == wanted

@@ -48,6 +48,24 @@ REFUSED = [
 ]
 
 
+X = torch.ones(2, 3)
+OF_A_WRONG_TYPE = {
+    "input": (torch.diag, 5),
+    "v": (torch.norm_except_dim, "x"),
+    "weight": (F.rms_norm, X, (3,), (1.0, 1.0, 1.0)),
+    "largest": (torch.topk, X, 2, 0, X),
+    "stride": (torch.as_strided, X, (2,), torch.ones(2)),
+    "n_fft": (torch.istft, X, X),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_WRONG_TYPE)
+def test_types_come_before_all_else(name):
+    function, *args = OF_A_WRONG_TYPE[name]
+    with pytest.raises(TypeError, match=f"argument '{name}'"):
+        function(*args)
+
+
 @pytest.mark.parametrize("case", range(len(REFUSED)))
 def test_arguments_are_refused(case):
     error, call = REFUSED[case]

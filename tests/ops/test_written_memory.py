@@ -162,3 +162,56 @@ def test_a_view_that_has_lost_its_history_is_printed():
         b = a.view(2)
         b.mul_(2)
     assert repr(b) == "tensor([2., 2.], grad_fn=<Invalid>)"
+
+
+def shares_memory(x, y):
+    return x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
+
+
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")
+def test_an_output_that_is_resized_stays_in_its_memory():
+    whole = torch.zeros(6)
+    out = whole[1:]
+    torch.add(torch.ones(2, 2), 1, out=out)
+    assert out.shape == (2, 2) and shares_memory(out, whole)
+    assert whole.tolist() == [0, 2, 2, 2, 2, 0]
+
+
+@pytest.mark.parametrize("name", ["add", "maximum", "mul"])
+def test_an_operand_that_is_the_output_is_not_resized(name):
+    x = torch.ones(1)
+    with pytest.raises(
+        RuntimeError, match=r"output with shape \[1\] doesn't match the broadcast shape \[3\]"
+    ):
+        getattr(torch, name)(x, torch.ones(3), out=x)
+    assert x.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        lambda x: x.T,
+        lambda x: x.view(3, 2),
+        lambda x: x.view(6)[1:].as_strided((2, 3), (1, 2)),
+        lambda x: x[None],
+    ],
+)
+def test_an_operand_that_shows_the_output_otherwise_is_refused(seen):
+    x = torch.arange(12.0)[:6].view(2, 3)
+    with pytest.raises(RuntimeError, match="refer to a single memory location"):
+        torch.neg(seen(x), out=x)
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "cumsum", "cumprod"])
+def test_numbers_are_added_in_the_dtype_of_the_output(name):
+    x, out = torch.tensor([0.6, 1.7, 2.6]), torch.zeros(0, dtype=torch.int64)
+    getattr(torch, name)(x, 0, out=out)
+    assert torch.equal(out, getattr(x.long(), name)(0))
+    with pytest.raises(RuntimeError, match="Found dtype Long but expected Bool"):
+        torch.abs(x > 0, out=out)
+
+
+def test_a_number_of_zero_dims_may_come_from_what_it_fills():
+    x = torch.tensor([2.0, 3.0])
+    x[None] = x[1]
+    assert x.tolist() == [3, 3]

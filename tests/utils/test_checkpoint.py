@@ -432,3 +432,22 @@ def test_under_transforms():
     ):
         assert torch.allclose(nest(kept)(rows[0]), nest(plain)(rows[0]))
         assert torch.allclose(torch.vmap(nest(kept))(rows), torch.vmap(nest(plain))(rows))
+
+
+def test_a_constant_comes_back_as_itself():
+    got = []
+
+    class Keeps(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            ctx.save_for_backward(y)
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            got.append(ctx.saved_tensors[0])
+            return g, None
+
+    constant = torch.tensor(1.0)
+    checkpoint(Keeps.apply, point(1.0), constant, use_reentrant=False).sum().backward()
+    assert got[0] is constant

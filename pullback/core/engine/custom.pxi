@@ -77,6 +77,11 @@ def mark_view(Tensor t, Tensor source, str how):
     t.creation = {"view": VIEW, "multi": VIEW_MULTI, "custom": VIEW_CUSTOM}[how]
 
 
+def go_deeper(int by):
+    """Enters (1) or leaves (-1) a function whose gradients `func` takes."""
+    pb_thread.depth += by
+
+
 def check_inplace(Tensor t):
     """Raises what an in-place op on this tensor would raise."""
     check_writable(t, False)

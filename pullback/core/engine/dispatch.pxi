@@ -251,11 +251,13 @@ cdef object apply_planned(Op op, PyObject** argv):
     for i in range(op.nparams):
         x = <object>argv[i]
         values[i] = argv[i]
-        if isinstance(x, Tensor):
+        if isinstance(x, Tensor) and op.asked[i] != 0:
             values[i] = <PyObject*>(<Tensor>x).array
             meta = meta or (<Tensor>x).meta
-            if op.asked[i] != 0 and requires(<Tensor>x):
+            if requires(<Tensor>x):
                 need |= bit
+        elif isinstance(x, Tensor) or op.asked[i] == 0 and (type(x) is list or type(x) is tuple):
+            made = numbers_for(op, i, &values[i], x, made)
         elif type(x) is list or type(x) is tuple:
             made = list_arrays(&values[i], x, made)
             if made is not None and op.asked[i] != 0:   # a list of tensors
@@ -419,13 +421,13 @@ cdef list arrays_of(Op op, PyObject** argv, PyObject** values):
         x = <object>argv[i]
         values[i] = argv[i]
         if isinstance(x, Tensor):
-            if (<str>op.kinds)[i] in u".S":
+            if op.asked[i] == 0:
                 made = numbers_for(op, i, &values[i], x, made)
             else:
                 values[i] = <PyObject*>(<Tensor>x).array
         elif type(x) is list or type(x) is tuple:
-            made = numbers_for(op, i, &values[i], x, made) if (<str>op.kinds)[i] in u".S" else (
-                list_arrays(&values[i], x, made))
+            made = list_arrays(&values[i], x, made) if op.asked[i] != 0 else (
+                numbers_for(op, i, &values[i], x, made))
     return made
 
 
@@ -436,10 +438,10 @@ cdef list list_arrays(PyObject** value, object x, list made):
             break
     else:
         return made
-    return kept([(<Tensor>item).array if isinstance(item, Tensor) else item for item in x], value, made)
+    return hold([(<Tensor>item).array if isinstance(item, Tensor) else item for item in x], value, made)
 
 
-cdef list kept(object x, PyObject** value, list made):
+cdef list hold(object x, PyObject** value, list made):
     """Puts something in the place of an argument, and among what is to be kept."""
     value[0] = <PyObject*>x
     if made is None:
@@ -451,13 +453,13 @@ cdef list kept(object x, PyObject** value, list made):
 cdef list numbers_for(Op op, int place, PyObject** value, object x, list made):
     """Numbers for tensors of one, alone or in a list, given for a parameter that is none."""
     if isinstance(x, Tensor):
-        return kept(_number_of(op, place, <Tensor>x), value, made)
+        return hold(_number_of(op, place, <Tensor>x), value, made)
     for item in x:
         if isinstance(item, Tensor):
             break
     else:
         return made
-    return kept([_number_of(op, place, <Tensor>item) if isinstance(item, Tensor) else item for item in x],
+    return hold([_number_of(op, place, <Tensor>item) if isinstance(item, Tensor) else item for item in x],
                 value, made)
 
 

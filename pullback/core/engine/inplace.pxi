@@ -10,7 +10,7 @@
 # From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast, compute_pointwise,
 # default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare, rare_of, sequence,
 # NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
-# Tensor, wrap (tensor.pxi); apply, arrays_of, compute, dispatch_tuple, history, needs, new_node, record,
+# tell, Tensor, wrap (tensor.pxi); apply, arrays_of, compute, dispatch_tuple, history, needs, new_node, record,
 # requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of
 # (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node
 # (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
@@ -333,6 +333,11 @@ cdef int check_writable(Tensor t, bint other_requires) except -1:
                 "a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if t.node is None and t.base is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    elif other_requires and (t if t.base is None else t.base).depth < pb_thread.depth:   # it would keep a graph that ends with the function
+        raise RuntimeError(
+            "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call in-place "
+            "operation that would mutate a captured Tensor. This is not supported; please rewrite the "
+            "function being transformed to explicitly accept the mutated Tensor(s) as inputs.")
     return 0
 
 
@@ -375,10 +380,8 @@ cdef bint self_overlaps(ndarray a):
 cdef int warn_expanded(Op op) except -1:
     """The warning of an op that may write to an expanded tensor, since it writes the same everywhere."""
     name = op.__name__ + "_"
-    warnings.warn(f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before "
-                  f"performing this operation. This also applies to advanced indexing e.g. {op.expanded}",
-                  UserWarning, stacklevel=2)
-    return 0
+    return tell(f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before "
+                f"performing this operation. This also applies to advanced indexing e.g. {op.expanded}")
 
 
 cdef int check_alone(ndarray a) except -1:
@@ -498,6 +501,8 @@ cdef int write_pointwise(Op op, PyObject** argv, Tensor target) except -1:
         if out_code == have:
             compute_pointwise(op, argv, op.nparams, target.array)
             return 0
+    elif op.promotion == PROMOTE_SAME and op.loops is not None and op.loops.out_code[<int>FLOAT32] == FLOAT32:
+        check_castable(code, have)   # before it is said that there is no loop
     if target.meta:
         result = meta_pointwise(op, argv, op.nparams)
     else:
@@ -694,10 +699,19 @@ cdef object apply_out(Op op, PyObject** argv, object out):
     for x, r in zip(outs, results):
         if op.elementwise and any([<object>argv[op.tensor_params[i]] is x for i in range(op.ntensors)]):
             check_shape(r.shape, x.shape)   # a result that is also read keeps its shape
-        check_out_dtype(op, code_of((<Tensor>r).array), code_of((<Tensor>x).array))
+        if op.elementwise and _of_one_complex(op, argv) and KIND[code_of((<Tensor>r).array)] != KIND_COMPLEX:
+            check_castable(code_of((<Tensor>r).array), code_of((<Tensor>x).array))   # as abs
+        else:
+            check_out_dtype(op, code_of((<Tensor>r).array), code_of((<Tensor>x).array))
     for x, r in zip(outs, results):
         write_out(<Tensor>x, <Tensor>r, True)
     return out
+
+
+cdef bint _of_one_complex(Op op, PyObject** argv):
+    """Whether an elementwise op is of one complex tensor."""
+    return op.ntensors == 1 and isinstance(<object>argv[0], Tensor) and (
+        KIND[code_of((<Tensor>argv[0]).array)] == KIND_COMPLEX)
 
 
 cdef bint computed_into(Op op, PyObject** argv, Tensor out) except -1:
@@ -755,13 +769,12 @@ def write_out(Tensor t, Tensor result, bint casts=False):
         check_same_dtype(code_of(result.array), code_of(t.array))
     if (<object>t.array).shape != (<object>result.array).shape:
         if PyArray_SIZE(t.array):
-            warnings.warn(
+            tell(
                 f"An output with one or more elements was resized since it had shape {list(t.shape)}, which "
                 f"does not match the required output shape {list(result.shape)}. This behavior is "
                 "deprecated, and in a future PyTorch release outputs will not be resized unless they have "
                 "zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero "
-                "elements with t.resize_(0).",
-                UserWarning, stacklevel=3)
+                "elements with t.resize_(0).")
         set_memory(t, resized(t.array, (<object>result.array).shape, preserved_strides(result.array)))
     PyArray_CopyInto(t.array, result.array)
     bump_version(t)

@@ -499,12 +499,16 @@ cdef object call_bound(Op op, PyObject** args, Py_ssize_t given, PyObject* names
 
 
 cdef object _explain = None
+cdef object _explain_types = None
 
 
-def install_explain(function):
-    """Hands over what says, for a function, args and kwargs, why no form of it fits: None if one does."""
-    global _explain
-    _explain = function
+def install_explain(function, types):
+    """Hands over what says, for a function, args and kwargs, why no form of it fits: None if one does.
+
+    `types` says which argument is of a wrong type.
+    """
+    global _explain, _explain_types
+    _explain, _explain_types = function, types
 
 
 cdef int check_first(object function, bint number_first, PyObject** args, Py_ssize_t given,
@@ -638,20 +642,22 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
             operands = as_tuple(args, given)
             keywords = _keywords(args + given, names)
             return torch_function(function, operands + tuple(keywords.values()), operands, keywords)
-    if function.rescue is None and (names == NULL or not function.composite):
-        return call_in_place(function, args, given, names) if function.in_place else (
-            call_wrapped(function, args, nargsf, names))
     try:
         return call_in_place(function, args, given, names) if function.in_place else (
             call_wrapped(function, args, nargsf, names))
-    except TypeError:
+    except Exception as error:
         operands, keywords = as_tuple(args, given), _keywords(args + given, names)
         value = NotImplemented
-        if names != NULL and function.composite:
-            value = call_by_our_names(function, operands, keywords)
-        if value is NotImplemented and function.rescue is not None:
-            value = function.rescue(operands, keywords)
+        if isinstance(error, TypeError):
+            if names != NULL and function.composite:
+                value = call_by_our_names(function, operands, keywords)
+            if value is NotImplemented and function.rescue is not None:
+                value = function.rescue(operands, keywords)
         if value is NotImplemented:
+            if _explain_types is not None and not isinstance(error, Warning):
+                message = _explain_types(function, operands, keywords)
+                if message is not None:   # types are looked at first, but only where something went wrong
+                    raise TypeError(message) from None
             raise
         return value
 

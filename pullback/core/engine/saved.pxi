@@ -9,7 +9,8 @@
 # and the `_saved_*` attributes of nodes.
 #
 # From other parts: SAVE_TENSOR (op.pxi); Node, live_count, FIELDS, NODE_ACCUMULATE, NODE_OP (nodes.pxi);
-# Tensor, detached, wrap (tensor.pxi); accumulator, history (dispatch.pxi); storage, version_of (inplace.pxi);
+# Tensor, detached, wrap (tensor.pxi); accumulator, history, requires (dispatch.pxi); storage, version_of
+# (inplace.pxi);
 # tangents_of (custom.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 @cython.final
@@ -296,6 +297,8 @@ cdef Tensor _unpack_saved(Node holder, Saved s):
         if not isinstance(got, Tensor):
             raise TypeError("Output of saved tensor unpack_hook expected to be a Tensor but got result of "
                             f"type {type(got).__name__}")
+        if s.node is None and not s.result and s.tangents is None and not requires(<Tensor>got):
+            return <Tensor>got   # the very object
         t = detached(<Tensor>got)
         t.tangents = s.tangents
         return with_history(t, holder if s.result else s.node, s.output_index)

@@ -135,6 +135,7 @@ cdef class Tensor:
     cdef unsigned int attr_version   # views: the storage's version when `node` was last right
     cdef int output_index         # which output of `node` this is
     cdef char creation            # how a view was made, see Creation
+    cdef unsigned char depth      # in how many functions of `func` it was made
     cdef bint requires, retains, meta, inference
     cdef object __weakref__
     cdef PyObject* attributes     # `__dict__`, made at the first user attribute: see `lazy_dict`
@@ -142,6 +143,7 @@ cdef class Tensor:
     cdef Link link
 
     def __cinit__(self):
+        self.depth = <unsigned char>pb_thread.depth
         if type(self) is Tensor:
             enter_live(&live_tensors, &self.link, <PyObject*>self)
 
@@ -758,13 +760,19 @@ cdef Tensor detached(Tensor x):
 
 
 def _warn_non_leaf_grad():
-    warnings.warn(
+    tell(
         "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
         "won't be populated during autograd.backward(). If you indeed want the .grad field to be populated "
         "for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor "
         "by mistake, make sure you access the leaf Tensor instead. See "
-        "https://pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html for more information.",
-        UserWarning, stacklevel=1)   # compiled functions have no frames of their own
+        "https://pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html for more information.")
+
+
+cdef int tell(str message) except -1:
+    """Warns of the line outside the package that led here."""
+    from pullback.core.settings import warn_each_time
+    warn_each_time(message)
+    return 0
 
 
 cdef _check_grad(Tensor t, value):

@@ -224,7 +224,7 @@ def movedim(input: Tensor, source: Ints, destination: Ints) -> Tensor:
         if len(set(dims)) != len(dims):
             raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims_given)})")
     if not ndim:
-        return input
+        return ops.alias(input)
     order = [d for d in range(ndim) if d not in wrapped[0]]
     for position, d in sorted(zip(wrapped[1], wrapped[0], strict=True)):
         order.insert(position, d)

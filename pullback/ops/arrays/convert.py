@@ -139,7 +139,6 @@ def _inferred(data: Any, depth: int = 0) -> Dtype:
             "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
             "converting "
             "the list to a single numpy.ndarray with numpy.array() before converting to a tensor.",
-            stacklevel=4,
         )
     for item in data:
         if isinstance(item, str) and len(data) == 1:
@@ -292,7 +291,7 @@ def from_numpy(ndarray: Array, /) -> Tensor:
         raise TypeError(f"expected np.ndarray (got {_full_type_name(ndarray)})")
     checked_array(ndarray)
     if not ndarray.flags.writeable:
-        warn(_NOT_WRITABLE.format(*_ARRAY), stacklevel=2)
+        warn(_NOT_WRITABLE.format(*_ARRAY))
     return from_array(shared(ndarray))
 
 
@@ -326,7 +325,7 @@ def frombuffer(
     except TypeError:
         raise ValueError("object does not implement Python buffer protocol.") from None
     if view.readonly:
-        warn(_NOT_WRITABLE.format(*_BUFFER), stacklevel=2)
+        warn(_NOT_WRITABLE.format(*_BUFFER))
     length, item = view.nbytes, kind.itemsize
     if not length or not count:
         raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
@@ -490,7 +489,7 @@ def _tensor(name: str, data: Any, options: dict[str, Any], kind: Dtype | None, c
     if options.get("dtype") is not None:
         kind = dtype_of(name, options["dtype"])
     if isinstance(data, Tensor):
-        warn_each_time(_COPIED.format(caller), UserWarning, stacklevel=3)
+        warn_each_time(_COPIED.format(caller), UserWarning)
         made = _copy_of_tensor(data, kind)
     else:
         made = from_array(_data_array(data, kind, copy=True))
@@ -526,7 +525,7 @@ def as_tensor(data: Any, dtype: Dtype | None = None, device: device | str | int 
             return data
         return data.to(device=wanted, dtype=kind or data.dtype)
     if isinstance(data, np.ndarray) and not data.flags.writeable:
-        warn(_NOT_WRITABLE.format(*_ARRAY), stacklevel=2)
+        warn(_NOT_WRITABLE.format(*_ARRAY))
     return _on(from_array(_data_array(data, kind, copy=False)), device)
 
 

@@ -69,7 +69,7 @@ def _plan_joined(tensors: list[Spec], dim: int, new: bool) -> Plan:
     dim, shape = _stacked(tensors, dim) if new else _in_a_row(tensors, dim)
     kinds = dict.fromkeys([t.dtype for t in tensors])
     result = Spec(_common_dtype(list(kinds)), shape)
-    laid = _split_strides([outline_of(t) for t in tensors], dim) if new else None
+    laid = _split_strides(tensors, dim, outline_of) if new else None
     if laid is not None:
         result = Spec(result.dtype, shape, tuple([step * result.itemsize for step in laid]))
     if len(tensors) > MANY or len(kinds) > 1:
@@ -180,10 +180,10 @@ def _stacked(tensors: list[Spec], dim: int) -> tuple[int, Size]:
     return dim, (*shape[:dim], len(tensors), *shape[dim:])
 
 
-def _split_strides(tensors: Sequence[Array], dim: int) -> Size | None:
-    """The strides of tensors in a row along a dim that is then split: in their memory format, if they share one."""
+def _split_strides(tensors: Sequence[Any], dim: int, outline: Any = lambda a: a) -> Size | None:
+    """The strides of tensors in a row along a dim that is then split: in the format that they share."""
     shape = tensors[0].shape
-    shared = {format_of(t) for t in tensors} if 4 <= len(shape) <= 5 and dim < len(shape) else ()
+    shared = {format_of(outline(t)) for t in tensors} if 4 <= len(shape) <= 5 and dim < len(shape) else ()
     if len(shared) != 1 or contiguous_format in shared:
         return None
     joined = (*shape[:dim], len(tensors) * shape[dim], *shape[dim + 1 :])

@@ -113,7 +113,6 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
             "result of "
             f"rounding error. The out tensor will be resized to a tensor of shape ({count},).",
             UserWarning,
-            stacklevel=2,
         )
 
     def make(shape: Any, dtype: Any) -> Array:
@@ -148,7 +147,7 @@ def range_(*args: Any, **options: Unpack[Options]) -> Tensor:
     if len(args) == 1 and "end" not in options:
         raise TypeError('range() missing 1 required positional arguments: "end"')
     start, end, step = _arange_arguments("range", args, options)
-    warn_each_time(_RANGE_IS_OLD, UserWarning, stacklevel=2)
+    warn_each_time(_RANGE_IS_OLD, UserWarning)
     _check_arange(start, end, step)
     count = math.floor((float(end) - float(start)) / float(step)) + 1
 

@@ -594,7 +594,7 @@ _addcdiv = elementwise(
         "self": "g",
         "tensor1": lambda g, tensor2, value: over(g * conj(value), conj(tensor2)),
         "tensor2": lambda g, tensor1, tensor2, value: times(
-            g * -conj(value), conj(tensor1 / (tensor2 * tensor2))
+            g * -conj(value), conj(tensor1 / tensor2 / tensor2)
         ),
     },
     doc="`self + value * tensor1 / tensor2`, broadcast.",

@@ -20,13 +20,13 @@ from pullback.ops.shared.zero_times_infinity import example, flat, times
 # ------------------------------------------------------------------------ division with remainder
 
 
-def _no_zero(divisor: Any) -> None:
-    if divisor.dtype.kind in "iu" and not divisor.all():
+def _no_zero(self: Any, divisor: Any) -> None:
+    if divisor.dtype.kind in "iu" and not divisor.all() and np.size(self):
         raise RuntimeError("ZeroDivisionError")
 
 
 def _floor_quotient(self: Any, other: Any) -> Any:
-    _no_zero(other)
+    _no_zero(self, other)
     return np.floor_divide(self, other)
 
 
@@ -39,12 +39,12 @@ def _trunc_quotient(self: Any, other: Any) -> Any:
 
 
 def _remainder_kernel(self: Any, other: Any) -> Any:
-    _no_zero(other)
+    _no_zero(self, other)
     return np.remainder(self, other)
 
 
 def _fmod_kernel(self: Any, other: Any) -> Any:
-    _no_zero(other)
+    _no_zero(self, other)
     return np.fmod(self, other)
 
 

@@ -200,7 +200,6 @@ def _corners(name: str, align_corners: bool | None) -> bool:
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
             "Please specify align_corners=True if the old behavior is desired. See the documentation of "
             f"{name} for details.",
-            stacklevel=3,
         )
     return bool(align_corners)
 
@@ -328,7 +327,6 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
             "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when "
             "align_corners=True. This is not an intended use case of affine_grid. See the documentation of "
             "affine_grid for details.",
-            stacklevel=2,
         )
     return affine_grid_generator(theta, size, corners)
 

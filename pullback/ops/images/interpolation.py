@@ -267,7 +267,7 @@ _AREA = (
 
 def _warn(name: str) -> None:
     text = f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead."
-    warn_each_time(text, stacklevel=3)
+    warn_each_time(text)
 
 
 @function(places="", aliases=("nn.functional.upsample",))

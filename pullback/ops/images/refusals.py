@@ -141,6 +141,8 @@ def check_conv_dtypes(input: Array, weight: Array, bias: Array | None, transpose
     kind, weight_kind = (from_numpy_dtype(a.dtype) for a in (input, weight))
     if bias is not None and bias.dtype != input.dtype:
         raise RuntimeError(f"Input type ({c_name(input)}) and bias type ({c_name(bias)}) should be the same")
+    if kind.kind == "b" and weight_kind.kind == "f":
+        raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
     if kind is not weight_kind:
         raise RuntimeError(f"expected scalar type {kind.type_name} but found {weight_kind.type_name}")
     if transposed and kind.kind in "iu" and kind.name != "int64":

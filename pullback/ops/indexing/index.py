@@ -129,6 +129,8 @@ class _Picks:
             self.common = np.broadcast_shapes(*(part.shape for part in given.values()))
         except ValueError:
             raise _mismatch(part.shape for part in given.values()) from None
+        if 0 not in self.common and any(not shape[d] for d in given):
+            raise IndexError("index is out of bounds for dimension with size 0")
         picked = list(given)
         adjacent = picked == list(range(picked[0], picked[-1] + 1))
         self.whole = [d for d in range(len(shape)) if d not in given]
@@ -423,6 +425,8 @@ def write_at(view: Tensor, tensors: list[Any], value: Any) -> None:
     if not isinstance(value, Tensor):
         ops.check_number(value, kind.numpy)
         value = from_array(np.array(value).astype(kind.numpy))
-    elif value.numel() == 1 and len(tensors) == 1 and tensors[0].dtype.name == "bool":
+    elif value.numel() == 1 and [x.dtype.name for x in tensors if x is not None] == ["bool"]:
+        if type(value) is Tensor and kind.kind in "iu" and value.dtype.kind == "f":
+            ops.check_number(value.item(), kind.numpy)
         value = ops.converted(value, kind)
     _index_put.inplace(view, tensors, value, False)

@@ -128,7 +128,7 @@ def _left_for_scripts(name: str, instead: str) -> Callable[[Any], Any]:
     def declare(norm: Any) -> Any:
         @functools.wraps(norm)
         def warning(*args: Any, **kwargs: Any) -> Tensor:
-            warn_each_time(message, stacklevel=2)
+            warn_each_time(message)
             return norm(*args, **kwargs)
 
         return function(places="t", quick=("warns", message.encode(), norm))(warning)

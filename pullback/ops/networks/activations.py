@@ -472,7 +472,6 @@ def _chosen_dim(name: str, ndim: int, dim: int | None) -> int:
     warn_each_time(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
         "dim=X as an argument.",
-        stacklevel=4,
     )
     return 0 if ndim in (0, 1, 3) else 1
 
@@ -529,7 +528,7 @@ def gumbel_softmax(
     tensor(1.)
     """
     if eps != 1e-10:
-        warn_each_time("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+        warn_each_time("`eps` parameter is deprecated and has no effect.")
     noise = -ops.log(ops.empty_like(logits).exponential_())
     soft = ops.softmax((logits + noise) / tau, dim)
     if not hard:

@@ -367,7 +367,6 @@ def _functional_embedding_bag(
         warn_each_time(
             "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, "
             "input, ...)` is deprecated, and should now be `embedding_bag(input, weight, ...)`.",
-            stacklevel=2,
         )
         input, weight = weight, input
     _check_bags(input, weight, offsets, per_sample_weights, mode, include_last_offset)

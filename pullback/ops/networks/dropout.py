@@ -153,7 +153,6 @@ def _warn_of_dims(name: str, ndim: int, spatial: int) -> None:
             f"dropout instead. Note that {name} exists to provide channel-wise dropout on inputs with "
             f"{spatial} spatial dimensions, a channel dimension, and an optional batch dimension "
             f"(i.e. {low}D or {high}D inputs).",
-            stacklevel=3,
         )
 
 
@@ -174,7 +173,6 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             "dim. This behavior will change in a future release to interpret the input as one "
             "without a batch dimension, i.e. shape (C, H, W). To maintain the 1D channel-wise "
             "dropout behavior, please switch to using dropout1d instead.",
-            stacklevel=2,
         )
     return _dropped(input, p, training, inplace, True, False)
 

@@ -49,7 +49,6 @@ def paired(name: str, input: Tensor, target: Tensor, warn: bool = True) -> tuple
                 f"Using a target size ({target.shape}) that is different to the input size "
                 f"({input.shape}). This will likely lead to incorrect results due to "
                 "broadcasting. Please ensure they have the same size.",
-                stacklevel=3,
             )
         ops.broadcast_tensors(input, target)
     if input.dtype is not target.dtype:
@@ -649,7 +648,6 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
             "'batchmean' divides only by the batch size, and aligns with the KL div math "
             "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
             "release.",
-            stacklevel=2,
         )
     code = SUM if batch_mean else reduction_of(reduction)
     if input.dtype.kind in "biu" and target.dtype.kind in "biu":

@@ -36,7 +36,6 @@ def mask_as_bias(
     if other is not None and other.dtype is not mask.dtype:
         warn_each_time(
             f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.",
-            stacklevel=4,
         )
     return ops.where(mask, -math.inf, 0.0).to(dtype) if mask.dtype is bool_ else mask
 

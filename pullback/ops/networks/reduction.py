@@ -29,9 +29,7 @@ def reduction_of(reduction: Any) -> int:
     if reduction in _CODES:
         return _CODES[reduction]
     if reduction == "elementwise_mean":
-        warn_each_time(
-            "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.", stacklevel=3
-        )
+        warn_each_time("reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.")
         return MEAN
     if isinstance(reduction, int):
         return reduction
@@ -52,7 +50,6 @@ def older_code(size_average: bool | None, reduce: bool | None) -> int:
     name = "none" if reduce is False else "sum" if size_average is False else "mean"
     warn_each_time(
         f"size_average and reduce args will be deprecated, please use reduction='{name}' instead.",
-        stacklevel=3,
     )
     return _CODES[name]
 

@@ -530,7 +530,6 @@ def _moments(name: str, a: Array, dim: Dims, correction: float, keepdim: bool) -
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
             "reduction factor (input numel divided by output numel).",
             UserWarning,
-            stacklevel=2,
         )
         freedom = 0
     center = sum_array(a, axes, True)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 from collections.abc import Callable, Iterator
-from inspect import Parameter, Signature
+from inspect import CO_VARARGS, CO_VARKEYWORDS, Parameter, Signature
 from typing import Any
 
-from pullback.core._engine import Tensor, install_explain
+from pullback.core._engine import IN_PLACE, Tensor, install_explain
 from pullback.core.dtypes import dtype, number_dtype
 from pullback.core.op import function as declare
 from pullback.core.signatures import signature_of, without
@@ -136,6 +137,28 @@ class Form:
             return f"{name}() got an unexpected keyword argument '{next(iter(by_name))}'"
         return None
 
+    def wrong_type(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """Which argument is of a wrong type; None if none is. A tensor of one may stand for a number."""
+        for position, (parameter, value) in enumerate(zip(self.parameters, args, strict=False), 1):
+            if self._refuses(parameter, value):
+                return self._refusal(name, parameter.name, f" (position {position})", value)
+        for parameter in self.parameters:
+            if parameter.name in kwargs and self._refuses(parameter, kwargs[parameter.name]):
+                return self._refusal(name, parameter.name, "", kwargs[parameter.name])
+        return None
+
+    def _refuses(self, parameter: Parameter, value: Any) -> bool:
+        kinds = self.kinds[parameter.name].split(" | ")
+        if value is None and (parameter.default is None or str(parameter.annotation).endswith("| None")):
+            return False
+        if isinstance(value, Tensor) and "Tensor" not in kinds and value.numel() == 1:
+            return False
+        return not any(_is_of(kind, value) for kind in kinds)
+
+    def _refusal(self, name: str, parameter: str, where: str, value: Any) -> str:
+        kind = self.kinds[parameter].partition(" | ")[0]
+        return f"{name}(): argument '{parameter}'{where} must be {kind}, not {type(value).__name__}"
+
     def difference(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """For a call of as many arguments, which of them are wrong: a line of the long message."""
         if self.positional < len(self.parameters) or len(args) + len(kwargs) != len(self.parameters):
@@ -250,7 +273,36 @@ def _explain_first(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     return _explain(function.__name__, forms_of(*_shown_by(function, function.forms)), args, kwargs)
 
 
-install_explain(_explain_first)
+def _explain_types(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """What the engine asks after any error: which argument is of a type that PyTorch refuses first."""
+    kind = sys.exc_info()[0]
+    if kind is not None and kind.__module__ != "builtins":  # it is the user's, or no error
+        return None
+    if any(hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in args):
+        return None
+    kwargs = {name: value for name, value in kwargs.items() if value is not IN_PLACE}
+    explain = getattr(function.rescue, "explain", None)
+    if explain is not None:
+        said: str | None = explain(args, kwargs)
+        return said
+    form = _form_of(function)
+    return None if form is None else form.wrong_type(function.__name__, args, kwargs)
+
+
+@functools.cache
+def _form_of(function: Any) -> Form | None:
+    """The form of a function that shows one by its own signature; None if it takes any arguments."""
+    code = getattr(function.__wrapped__, "__code__", None)
+    if code is not None and code.co_flags & (CO_VARARGS | CO_VARKEYWORDS):
+        return None
+    try:
+        signature = signature_of(function)
+    except (ValueError, TypeError):  # it has none
+        return None
+    return Form(signature)
+
+
+install_explain(_explain_first, _explain_types)
 
 
 # ------------------------------------------------------------------------------------ declaration
@@ -264,9 +316,12 @@ def _names_of(function: Callable[..., Any]) -> tuple[str, ...]:
 def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool) -> Callable[..., Any]:
     """What `Function` asks after a TypeError: raises the explained one, or calls with our names."""
 
-    def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def explain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         found = forms_of(*_shown_by(function, forms), method=method)
-        message = _explain(function.__name__, found, args[method:], kwargs)
+        return _explain(function.__name__, found, args[method:], kwargs)
+
+    def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        message = explain(args, kwargs)
         if message is not None:
             raise TypeError(message) from None
         own = _names_of(function)
@@ -277,7 +332,7 @@ def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool)
                 return function(*args, **ours)
         return NotImplemented
 
-    rescue.forms = forms  # type: ignore[attr-defined]
+    rescue.forms, rescue.explain = forms, explain  # type: ignore[attr-defined]
     return rescue
 
 

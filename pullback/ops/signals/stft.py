@@ -57,7 +57,6 @@ def _warn_of_rectangle(window: Tensor | None, win_length: int, advice: str) -> N
             f"A window was not provided. A rectangular window will be applied{advice} To suppress this "
             "warning and use a rectangular window, explicitly set `window=torch.ones(n_fft)`.",
             UserWarning,
-            stacklevel=4,
         )
 
 
@@ -263,7 +262,6 @@ def _trimmed(
             "The length of signal is shorter than the length parameter. Result is being padded with zeros "
             "in the tail. Please check your center and hop_length settings.",
             UserWarning,
-            stacklevel=3,
         )
         result = ops.constant_pad_nd(result, (0, short))
     return result

@@ -56,11 +56,11 @@ def _y_slope(x: Tensor, n: int) -> Tensor:
 
 
 def _i_slope(x: Tensor, n: int) -> Tensor:
-    return bessel_i(x, 1) if n == 0 else (bessel_i(x, n - 1) + bessel_i(x, n + 1)) * 0.5
+    return bessel_i(x, 1) if n == 0 else bessel_i(x, n - 1) * 0.5 + bessel_i(x, n + 1) * 0.5
 
 
 def _k_slope(x: Tensor, n: int) -> Tensor:
-    return -bessel_k(x, 1) if n == 0 else (bessel_k(x, n - 1) + bessel_k(x, n + 1)) * -0.5
+    return -bessel_k(x, 1) if n == 0 else bessel_k(x, n - 1) * -0.5 - bessel_k(x, n + 1) * 0.5
 
 
 def _scaled_i_slope(x: Tensor, n: int) -> Tensor:
