@@ -179,4 +179,4 @@ def resized(a: Array, shape: tuple[int, ...], strides: Sequence[int]) -> Array:
         kept = min(root.nbytes // a.itemsize - here, count)
         fresh[:kept] = strided(a, (kept,), (1,), 0)
         a = fresh
-    return strided(a, shape, strides, 0)
+    return strided(a, shape, tuple(strides), 0)

@@ -108,8 +108,8 @@ class _Picks:
     `shape` is that of the result: what is picked stands for the first of its dims, or first of all if apart.
     """
 
-    def __init__(self, shape: Size, indices: Sequence[Spec | None]) -> None:
-        given: dict[int, Spec] = {}
+    def __init__(self, shape: Size, indices: Sequence[Spec | Array | None]) -> None:
+        given: dict[int, Any] = {}
         dim, self.masks = 0, False
         for part in indices:
             if part is not None and part.dtype in (bool_, uint8):
@@ -429,4 +429,6 @@ def write_at(view: Tensor, tensors: list[Any], value: Any) -> None:
         if type(value) is Tensor and kind.kind in "iu" and value.dtype.kind == "f":
             ops.check_number(value.item(), kind.numpy)
         value = ops.converted(value, kind)
+        if type(value) is type(view) is Tensor and np.may_share_memory(value._layout, view._layout):
+            value = ops.clone(value)
     _index_put.inplace(view, tensors, value, False)
