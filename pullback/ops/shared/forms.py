@@ -273,10 +273,13 @@ def _explain_first(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     return _explain(function.__name__, forms_of(*_shown_by(function, function.forms)), args, kwargs)
 
 
+_OF_WRONG_TYPES = (AttributeError, RuntimeError, NotImplementedError, IndexError, KeyError)
+"""What an argument of a wrong type may lead to, besides errors that are meant as they are."""
+
+
 def _explain_types(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-    """What the engine asks after any error: which argument is of a type that PyTorch refuses first."""
-    kind = sys.exc_info()[0]
-    if kind is not None and kind.__module__ != "builtins":  # it is the user's, or no error
+    """What the engine asks after an error: which argument is of a type that PyTorch refuses first."""
+    if sys.exc_info()[0] not in _OF_WRONG_TYPES:
         return None
     if any(hasattr(type(value), "__torch_function__") and not isinstance(value, Tensor) for value in args):
         return None
