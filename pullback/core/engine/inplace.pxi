@@ -10,9 +10,9 @@
 # From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast, compute_pointwise,
 # default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare, rare_of, sequence,
 # NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
-# tell, Tensor, wrap (tensor.pxi); apply, arrays_of, compute, dispatch_tuple, history, needs, new_node, record,
-# requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of
-# (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node
+# tell, Tensor, wrap (tensor.pxi); apply, arrays_of, compute, dispatch_tuple, history, needs, new_node,
+# record, requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect,
+# turn_of (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node
 # (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
@@ -333,7 +333,8 @@ cdef int check_writable(Tensor t, bint other_requires) except -1:
                 "a view of a leaf Variable that requires grad is being used in an in-place operation.")
         if t.node is None and t.base is None:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    elif other_requires and (t if t.base is None else t.base).depth < pb_thread.depth:   # it would keep a graph that ends with the function
+    elif other_requires and (t if t.base is None else t.base).depth < pb_thread.depth:
+        # It would keep a graph that ends with the function.
         raise RuntimeError(
             "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call in-place "
             "operation that would mutate a captured Tensor. This is not supported; please rewrite the "
@@ -400,8 +401,8 @@ cdef int check_apart(ndarray out, ndarray a, bint may_be_one) except -1:
     if may_be_one and out is a or not _may_meet(out, a) or not PyArray_SIZE(out) or not PyArray_SIZE(a) or (
             not _dense(out) or not _dense(a)):
         return 0
-    if not may_be_one or PyArray_DATA(out) != PyArray_DATA(a) or (<object>out).nbytes != (<object>a).nbytes or (
-            strides_of(out) != strides_of(a)):
+    if not may_be_one or PyArray_DATA(out) != PyArray_DATA(a) or strides_of(out) != strides_of(a) or (
+            (<object>out).nbytes != (<object>a).nbytes):
         raise RuntimeError("unsupported operation: some elements of the input tensor and the written-to "
                            "tensor refer to a single memory location. Please clone() the tensor before "
                            "performing the operation.")

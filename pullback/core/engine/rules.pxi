@@ -10,7 +10,7 @@
 # NODE_DIMS, NODE_FLAT, NODE_OP, parameters_of, sequence (nodes.pxi); leaf_of, saved_at, set_saved,
 # shelve_saved, unpack (saved.pxi); Tensor, _add, binary, conj, detached, _mul, _ops, wrap (tensor.pxi);
 # history (dispatch.pxi); give_grad, only_numbers, unwatched (gradients.pxi);
-# by_tape, may_tape (tapes.pxi); anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
+# by_tape, may_tape, unsure (tapes.pxi); anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
 
 cdef inline unsigned int edge_bit(int edge) noexcept:
     """The bit that stands for an edge in a mask of them; the 32nd stands for all further ones."""
