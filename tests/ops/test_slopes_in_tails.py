@@ -32,6 +32,8 @@ LESS = {
     "special.bessel_j1": "float64 itself has no digit left from 1e16 on",
     "special.zeta": OVERFLOWS,
     "special.bessel_y1": OVERFLOWS,
+    "rsqrt": OVERFLOWS,
+    "nn.functional.gaussian_nll_loss": OVERFLOWS,
     **{
         f"special.{kind}chebyshev_polynomial_{letter}": OVERFLOWS
         for kind in ("", "shifted_")
@@ -80,7 +82,7 @@ def wrong(function):
     try:
         found, part = slopes(function, POINTS, "float32"), slopes(function, POINTS[::7], "float32")
         wanted = slopes(function, POINTS, "float64")
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError):
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError):
         return []  # these numbers are refused, or it is no function of numbers
     if found is None or not np.array_equal(found[::7], part, equal_nan=True):
         return []
