@@ -7,7 +7,7 @@ import warnings
 from doctest import DocTestFinder, DocTestParser, DocTestRunner
 
 import pytest
-from library import ON_TORCH, torch
+from library import NAME, ON_TORCH, torch
 
 if ON_TORCH:
     pytest.skip("the docstrings are Pullback's", allow_module_level=True)
@@ -40,6 +40,7 @@ EXAMPLES = {doc: name for name, doc in docstrings() if doc and ">>> " in doc}
 def test_example(name, doc, monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])  # one example makes `torch` Pullback's name
     monkeypatch.setattr(torch, "__version__", torch.__version__)
+    monkeypatch.setattr(torch, "__name__", torch.__name__)
     before = set(sys.modules)
     told = []
     test = DocTestParser().get_doctest(doc, {}, name, None, None)
@@ -49,5 +50,5 @@ def test_example(name, doc, monkeypatch):
     for module in set(sys.modules) - before:
         if module.partition(".")[0] == "torch":
             del sys.modules[module]
-    name_classes(torch.__name__)
+    name_classes(NAME)
     assert not done.failed, "".join(told)

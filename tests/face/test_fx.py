@@ -7,9 +7,9 @@ import pickle
 import textwrap
 
 import pytest
-from library import check, torch
+from library import NAME, check, torch
 
-fx, nn = importlib.import_module(f"{torch.__name__}.fx"), torch.nn
+fx, nn = importlib.import_module(f"{NAME}.fx"), torch.nn
 
 
 def test_text_of_a_graph_and_its_code():
@@ -155,7 +155,7 @@ def test_patterns():
 
 def test_shapes():
     module = fx.symbolic_trace(nn.Sequential(nn.Linear(2, 3), nn.ReLU()))
-    passes = importlib.import_module(f"{torch.__name__}.fx.passes.shape_prop")
+    passes = importlib.import_module(f"{NAME}.fx.passes.shape_prop")
     passes.ShapeProp(module).propagate(torch.ones(1, 2))
     assert [tuple(n.meta["tensor_meta"].shape) for n in module.graph.nodes] == [
         (1, 2),

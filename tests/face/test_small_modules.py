@@ -5,11 +5,11 @@ import importlib
 import typing
 
 import pytest
-from library import check, pullback_only, torch
+from library import NAME, check, pullback_only, torch
 
 
 def module(name):
-    return importlib.import_module(f"{torch.__name__}.{name}")
+    return importlib.import_module(f"{NAME}.{name}")
 
 
 # ------------------------------------------------------------------------------------------- jit
@@ -124,7 +124,7 @@ def test_numbers_of_sobol_points_are_checked():
 
 def test_a_model_from_a_folder(tmp_path):
     hub = module("hub")
-    source = f"dependencies = ['numpy']\nimport {torch.__name__} as torch\n"
+    source = f"dependencies = ['numpy']\nimport {NAME} as torch\n"
     source += "def tiny(n=3):\n    return torch.nn.Linear(2, n)\n"
     (tmp_path / "hubconf.py").write_text(source)
     assert hub.load(str(tmp_path), "tiny", source="local", n=5).out_features == 5
