@@ -11,7 +11,8 @@
 
 #if IS_HALF
 static PB_CLONES A PASS_OF(float32, run)(char const* p, int64_t n, int64_t step, A m);
-static PB_CLONES void PASS_OF(float32, row)(A* PB_RESTRICT a, char const* p, int64_t n, int64_t step, A const* m);
+static PB_CLONES void PASS_OF(float32, row)(A* PB_RESTRICT a, char const* p, int64_t n, int64_t step,
+                                            A const* m);
 
 static A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
     float x[BLOCK];
