@@ -29,7 +29,7 @@ DIRECTIVES |= dict.fromkeys(("boundscheck", "initializedcheck", "nonecheck"), DE
 
 BUILDS = runpy.run_path(str(Path(__file__).parent / "pullback/core/builds.py"))  # what a module is made of
 HEADER = BUILDS["HEADER"]  # comes first in each module
-CHECKED = ["-g", "-UNDEBUG", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error"]
+CHECKED = ["-O0", "-g", "-UNDEBUG", "-fsanitize=bounds", "-fsanitize-undefined-trap-on-error"]
 SMALL = sys.platform == "linux" and not (DEV or DEBUG or SANITIZE)  # nothing that only debuggers read
 MACROS = [
     ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
@@ -59,14 +59,15 @@ class Build(build_ext):
         sources = {module.name: module.sources for module in made}
         for module in self.extensions:
             module.sources = sources[module.name]
-            module.extra_compile_args = [*self.flags(), *self.optimization(module.name)]
+            module.extra_compile_args = self.flags(module.name)
             module.extra_link_args = ["-Wl,--strip-all", "-Wl,-z,noseparate-code"] if SMALL else []
         super().build_extensions()
 
-    def flags(self) -> list[str]:
+    def flags(self, name: str) -> list[str]:
+        """What a module is compiled with."""
         # No multiply-add is fused that does not say so: the numbers must not depend on the machine.
         if self.compiler.compiler_type == "msvc":
-            return [f"/FI{HEADER}", "/fp:precise"]
+            return [f"/FI{HEADER}", "/fp:precise", "/Od" if DEBUG else "/O2"]
         found = ["-include", HEADER, "-ffp-contract=off", "-Wno-unused-function"]
         found += ["-fno-math-errno", "-fno-trapping-math"]  # nobody asks for them: roots become vectors
         if sys.platform == "linux":
@@ -74,18 +75,11 @@ class Build(build_ext):
         if SMALL:
             found += ["-fno-asynchronous-unwind-tables", "-fvisibility=hidden"]
         if SANITIZE:
-            return [*found, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g1"]
-        return found + (CHECKED if DEBUG else ["-g0"])
-
-    def optimization(self, name: str) -> list[str]:
-        """How hard the compiler tries: as hard as it can where there are loops over numbers."""
-        if self.compiler.compiler_type == "msvc":
-            return ["/Od" if DEBUG else "/O2"]
-        if DEBUG:
-            return ["-O0"]
-        if DEV or SANITIZE:
-            return ["-O1"]
-        return ["-O3" if "kernels" in name or "loops" in name else "-O2"]
+            return [*found, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-O1", "-g1"]
+        if DEBUG or DEV:
+            return found + (CHECKED if DEBUG else ["-O1", "-g0"])
+        numbers = "kernels" in name or "loops" in name  # where there are loops over them
+        return [*found, "-O3" if numbers else "-O2", "-g0"]
 
 
 SOURCES = sorted(Path("pullback").rglob("*.pyx"))  # core/_engine, the longest, comes first

@@ -66,13 +66,17 @@ def test_the_version_stands_in_one_place():
 
 
 @pytest.mark.parametrize(
-    ("compiler", "known", "unknown"),
-    [("msvc", ["/O2", "/fp:precise"], "-"), ("unix", ["-O3", "-ffp-contract=off"], "/")],
+    ("compiler", "module", "known", "unknown"),
+    [
+        ("msvc", "pullback.kernels.rows", ["/O2", "/fp:precise"], "-"),
+        ("unix", "pullback.kernels.rows", ["-O3", "-ffp-contract=off"], "/"),
+        ("unix", "pullback.core._engine", ["-O2", "-ffp-contract=off"], "/"),
+    ],
 )
-def test_each_compiler_gets_flags_that_it_knows(compiler, known, unknown):
+def test_each_compiler_gets_flags_that_it_knows(compiler, module, known, unknown):
     pytest.importorskip("Cython")
     build = loaded(ROOT / "setup.py").Build
-    flags = build.flags(SimpleNamespace(compiler=SimpleNamespace(compiler_type=compiler)))
+    flags = build.flags(SimpleNamespace(compiler=SimpleNamespace(compiler_type=compiler)), module)
     assert set(known) <= set(flags)
     assert not [flag for flag in flags if flag.startswith(unknown)]
 
