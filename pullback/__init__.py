@@ -16,6 +16,7 @@ from pullback.core._engine import Tensor, result_type, set_default_dtype
 from pullback.core.dtypes import (
     ALIASES,
     DTYPES,
+    NAMED,
     Size,
     can_cast,
     channels_last,
@@ -81,7 +82,7 @@ __version__ = "0.1.0"
 
 inf, nan, pi, e, newaxis = float("inf"), float("nan"), 3.141592653589793, 2.718281828459045, None
 
-globals().update({kind.name: kind for kind in DTYPES} | ALIASES | TENSOR_TYPES | STORAGE_TYPES)
+globals().update({kind.name: kind for kind in DTYPES} | NAMED | ALIASES | TENSOR_TYPES | STORAGE_TYPES)
 namespaces.add_namespaces(__name__)
 namespaces.name_classes(__name__)
 _engine.install_completion(namespaces.complete, namespaces.absent_member)

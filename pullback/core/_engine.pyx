@@ -58,6 +58,7 @@ weakly, and what is saved of a leaf is its payload and that node. So x.grad may 
 leads back to x without a cycle of strong references.
 """
 
+import functools
 import gc
 import os
 import sys
@@ -131,6 +132,7 @@ from pullback.core.dtype_codes cimport (
     KIND_INTEGER,
     NCODES,
     NO_DTYPE,
+    is_eight_bits,
     is_half,
 )
 from pullback.core._loops cimport (

@@ -1,7 +1,8 @@
 """The codes of dtypes by name, for compiled code: the rows of `pullback.core.dtypes.DTYPES`, in its order.
 
-`code >= FLOAT32` are the dtypes that arithmetic runs in as they are: the half precisions, which stand
-before them, go through float32. tests/core/test_compiled_sources.py compares the names with DTYPES.
+Those from FLOAT32 to COMPLEX128 are the dtypes that arithmetic runs in as they are. The half precisions, which
+stand before them, go through float32; so do the floats of eight bits after them, in the few ops that do more
+than move them. tests/core/test_compiled_sources.py compares the names with DTYPES.
 """
 
 cdef enum DtypeCode:
@@ -21,6 +22,11 @@ cdef enum DtypeCode:
     FLOAT64
     COMPLEX64
     COMPLEX128
+    FLOAT8_E4M3FN
+    FLOAT8_E5M2
+    FLOAT8_E4M3FNUZ
+    FLOAT8_E5M2FNUZ
+    FLOAT8_E8M0FNU
     NCODES
 
 cdef enum DtypeKind:   # in the order of promotion; those from KIND_FLOAT on have gradients
@@ -35,6 +41,11 @@ cdef inline bint is_half(int code) noexcept nogil:
     return code == FLOAT16 or code == BFLOAT16
 
 
+cdef inline bint is_eight_bits(int code) noexcept nogil:
+    """Whether a dtype is one of the floats of eight bits."""
+    return code >= FLOAT8_E4M3FN
+
+
 cdef inline bint sums_in_itself(int code) noexcept nogil:
     """Whether sums are computed in the dtype itself, neither widened nor rounded at the end."""
-    return code == INT64 or code >= FLOAT32
+    return code == INT64 or FLOAT32 <= code <= COMPLEX128

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pullback.core.dtypes import from_numpy_dtype
+from pullback.core.dtypes import DTYPES, from_numpy_dtype
 
 C_NAMES = {
     "bool": "bool",
@@ -24,6 +24,7 @@ C_NAMES = {
     "complex128": "c10::complex<double>",
 }
 """The types of C++ by the names of dtypes."""
+C_NAMES |= {d.name: f"c10::{d.type_name}" for d in DTYPES if d.kind == "e"}
 
 WIDTH_NAMES = C_NAMES | {
     name: f"{name}_t" for name in ("uint8", "int8", "int16", "int64", "uint16", "uint32", "uint64")

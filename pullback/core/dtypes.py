@@ -1,6 +1,6 @@
 """Number types, their promotion, and the defaults.
 
-A dtype is one of fourteen singletons, `float32` say. Its `code` is its row in the promotion table and
+A dtype is a singleton, `float32` say. Its `code` is its row in the promotion table and
 in every table of loops that the compiled core keeps; `numpy` is the NumPy dtype of the payload.
 Promotion has PyTorch's three categories: tensors with dimensions outrank 0-dim tensors, which outrank
 Python numbers, and a lower category changes the result only if its kind (bool < int < float < complex)
@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-_KIND_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+from pullback.core.eight_bits import narrowed
+from pullback.core.types import Array
+
+_KIND_RANKS = {"b": 0, "u": 1, "i": 1, "f": 2, "e": 2, "c": 3}
 
 
 class dtype:
@@ -33,6 +36,7 @@ class dtype:
     is_floating_point: bool
     is_complex: bool
     is_signed: bool
+    is_native: bool
     _numpy: np.dtype[Any] | None
 
     def __init__(self, code: int, name: str, kind: str, itemsize: int, type_name: str) -> None:
@@ -41,22 +45,27 @@ class dtype:
         self.kind = kind
         self.itemsize = itemsize
         self.type_name = type_name
-        self.is_floating_point = kind == "f"
+        self.is_floating_point = kind in "fe"
         self.is_complex = kind == "c"
-        self.is_signed = kind in "ifc"
+        self.is_signed = kind in "ifec" and name != "float8_e8m0fnu"
+        self.is_native = kind != "e" and name != "bfloat16"
         self._numpy = None
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        """The NumPy dtype of the payload (bfloat16 comes from ml_dtypes, loaded when first asked for)."""
+        """The NumPy dtype of the payload, of ml_dtypes where it is not native: loaded when first asked."""
         if self._numpy is None:
-            if self.name == "bfloat16":
+            if self.is_native:
+                self._numpy = np.dtype(self.name)
+            else:
                 import ml_dtypes
 
-                self._numpy = np.dtype(ml_dtypes.bfloat16)
-            else:
-                self._numpy = np.dtype(self.name)
+                self._numpy = np.dtype(getattr(ml_dtypes, self.name))
         return self._numpy
+
+    def from_floats(self, a: Array) -> Array:
+        """An array of float32, or of what is rounded to it first, in this dtype of eight bits."""
+        return narrowed(a, self.numpy)
 
     def to_real(self) -> dtype:
         """The real type of the same precision."""
@@ -66,6 +75,8 @@ class dtype:
         """The complex type of the same precision (complex64 for the half precisions)."""
         if self.is_complex:
             return self
+        if self.kind == "e":
+            raise RuntimeError(f"Unknown Complex ScalarType for {self.type_name}")
         return complex128 if self is float64 else complex64
 
     def __repr__(self) -> str:
@@ -77,14 +88,17 @@ class dtype:
 
 def _restore(name: str) -> Any:
     """The singleton of that name: what pickle calls."""
-    return _BY_NUMPY.get(name) or globals()[name]
+    return _BY_NUMPY.get(name) or NAMED.get(name) or globals()[name]
 
 
 def _table() -> list[dtype]:
     rows = (
         "bool b 1 Bool, uint8 u 1 Byte, int8 i 1 Char, int16 i 2 Short, int32 i 4 Int, int64 i 8 Long, "
         "uint16 u 2 UInt16, uint32 u 4 UInt32, uint64 u 8 UInt64, float16 f 2 Half, bfloat16 f 2 BFloat16, "
-        "float32 f 4 Float, float64 f 8 Double, complex64 c 8 ComplexFloat, complex128 c 16 ComplexDouble"
+        "float32 f 4 Float, float64 f 8 Double, complex64 c 8 ComplexFloat, complex128 c 16 ComplexDouble, "
+        "float8_e4m3fn e 1 Float8_e4m3fn, float8_e5m2 e 1 Float8_e5m2, "
+        "float8_e4m3fnuz e 1 Float8_e4m3fnuz, float8_e5m2fnuz e 1 Float8_e5m2fnuz, "
+        "float8_e8m0fnu e 1 Float8_e8m0fnu"
     )
     made = []
     for code, row in enumerate(rows.split(", ")):
@@ -112,7 +126,60 @@ DTYPES = _table()
     float64,
     complex64,
     complex128,
+    float8_e4m3fn,
+    float8_e5m2,
+    float8_e4m3fnuz,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
 ) = DTYPES
+
+
+class NamedDtype(dtype):
+    """A number type of PyTorch's that has a name here, and no tensors."""
+
+    def __init__(self, name: str, itemsize: int, type_name: str) -> None:
+        self.name, self.itemsize, self.type_name = name, itemsize, type_name
+        self.kind = "i" if name.startswith(("int", "uint")) else "o"
+        self.is_floating_point, self.is_complex = name.startswith("float"), name.startswith("complex")
+        self.is_signed = name.startswith(("int", "float", "complex"))
+        self.is_native = False
+
+    @property
+    def code(self) -> int:  # type: ignore[override]
+        """NotImplementedError: it has no row in the tables of what is computed."""
+        raise NotImplementedError(f"\"empty_cpu\" not implemented for '{self.type_name}'")
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """NotImplementedError: there are no arrays of it."""
+        return np.dtype(str(self.code))
+
+    def to_real(self) -> dtype:
+        """The real type of the same precision."""
+        return float16 if self.is_complex else self
+
+    def to_complex(self) -> dtype:
+        """The complex type of the same precision."""
+        if self.is_complex:
+            return self
+        raise RuntimeError(f"Unknown Complex ScalarType for {self.type_name}")
+
+
+def _names() -> dict[str, NamedDtype]:
+    small = [f"{sign}int{bits}" for sign in ("u", "") for bits in range(1, 8)]
+    sizes = dict.fromkeys([*small, "bits1x8", "bits2x4", "bits4x2", "bits8", "float4_e2m1fn_x2"], 1)
+    sizes |= {"bits16": 2, "complex32": 4, "qint8": 1, "qint32": 4, "quint8": 1, "quint2x4": 1, "quint4x2": 1}
+    parts = {"uint": "UInt", "quint": "QUInt", "qint": "QInt", "int": "Int", "bits": "Bits", "float": "Float"}
+    made = {"complex32": NamedDtype("complex32", 4, "ComplexHalf")}
+    for name, size in sizes.items():
+        word = name.rstrip("0123456789x") if name[:5] != "float" else "float"
+        if name not in made:
+            made[name] = NamedDtype(name, size, parts[word.rstrip("0123456789x")] + name[len(word) :])
+    return made
+
+
+NAMED = _names()
+"""The dtypes that have names alone."""
 
 ALIASES = {
     "half": float16,
@@ -123,6 +190,7 @@ ALIASES = {
     "long": int64,
     "cfloat": complex64,
     "cdouble": complex128,
+    "chalf": NAMED["complex32"],
 }
 """PyTorch's second names of dtypes."""
 
@@ -153,6 +221,8 @@ def _promote(a: dtype, b: dtype) -> dtype | None:
     """The smallest type that holds both, None where PyTorch has none."""
     if a is b:
         return a
+    if "e" in (a.kind, b.kind):
+        return None
     if _KIND_RANKS[a.kind] > _KIND_RANKS[b.kind]:
         a, b = b, a
     low, high = _KIND_RANKS[a.kind], _KIND_RANKS[b.kind]
@@ -185,7 +255,15 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     >>> torch.promote_types(torch.uint8, torch.int8)
     torch.int16
     """
+    for kind in (type1, type2):
+        if isinstance(kind, NamedDtype):
+            raise RuntimeError(f"Promotion from {type1.type_name} and {type2.type_name} is unsupported.")
     found = PROMOTION[type1.code][type2.code]
+    if found is None and "e" in (type1.kind, type2.kind):
+        raise RuntimeError(
+            "Promotion for Float8 Types is not supported, attempted to promote "
+            f"{type1.type_name} and {type2.type_name}"
+        )
     if found is None:
         raise RuntimeError(
             "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
@@ -202,7 +280,7 @@ def combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
         return higher
     if higher.is_floating_point:
         return higher.to_complex() if lower.is_complex else higher
-    if lower.kind in "fc":
+    if lower.kind in "fec":
         return lower
     return promote_types(higher, lower) if higher is bool_ else higher
 
@@ -230,7 +308,7 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     >>> torch.can_cast(torch.float64, torch.float32), torch.can_cast(torch.float32, torch.int64)
     (True, False)
     """
-    rank, target = _KIND_RANKS[from_.kind], _KIND_RANKS[to.kind]
+    rank, target = _KIND_RANKS.get(from_.kind, 0), _KIND_RANKS.get(to.kind, 3)
     if rank == 3 and target != 3:
         return False
     if rank == 2 and target < 2:
@@ -266,24 +344,24 @@ class finfo:
 
     def __init__(self, type: dtype | None = None) -> None:
         type = _of_python_type(get_default_dtype() if type is None else type)
-        if type.kind not in "fc":
+        if not (type.is_floating_point or type.is_complex):
             raise TypeError(
                 "torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'"
             )
         real = type.to_real()
-        if real is bfloat16:
+        if real.is_native:
+            info: Any = np.finfo(real.numpy)
+        else:
             import ml_dtypes
 
-            info: Any = ml_dtypes.finfo(real.numpy)
-        else:
-            info = np.finfo(real.numpy)
+            info = ml_dtypes.finfo(real.numpy)
         self.bits = real.itemsize * 8
-        self.eps = float(info.eps)
+        self.eps = 0.125 if real is float8_e5m2fnuz else float(info.eps)  # there PyTorch's is half of it
         self.max = float(info.max)
         self.min = float(info.min)
         self.tiny = float(info.tiny)
         self.smallest_normal = self.tiny
-        self.resolution = float(info.resolution)
+        self.resolution = float(f"1e-{info.precision}") if real.kind == "f" else 1.0
         self.dtype = real.name
 
     def __repr__(self) -> str:
@@ -306,7 +384,7 @@ class iinfo:
     """
 
     def __init__(self, type: dtype) -> None:
-        if type.kind in "fcb":
+        if type.kind not in "ui" or isinstance(type, NamedDtype):
             raise TypeError(
                 "torch.iinfo() requires an integer input type. Use torch.finfo to handle 'torch.iinfo'"
             )

@@ -198,7 +198,7 @@ def _with_suffixes(text: str, suffixes: Sequence[str], indent: int, breaks: bool
 def array_str(array: Array, indent: int) -> str:
     """The numbers of `array` in brackets, as they stand `indent` columns into the first line.
 
-    Takes NumPy's integers, bool, real and complex floats, and ml_dtypes' bfloat16, of any shape.
+    Takes NumPy's integers, bool, real and complex floats, and those of ml_dtypes, of any shape.
 
     >>> import numpy as np
     >>> from pullback.core.printing import array_str
@@ -207,6 +207,8 @@ def array_str(array: Array, indent: int) -> str:
     """
     if array.size == 0:
         return "[]"
+    if array.dtype.isbuiltin == 2:  # of ml_dtypes
+        array = array.astype(np.float32)
     edge = _options["edgeitems"]
     summarize = array.size > _options["threshold"]
     if summarize and array.ndim and edge <= 0:

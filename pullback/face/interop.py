@@ -16,7 +16,7 @@ import numpy as np
 from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import Tensor, from_array, make_subclass, turned
-from pullback.core.dtypes import bfloat16, from_numpy_dtype, get_default_dtype, number_dtype
+from pullback.core.dtypes import from_numpy_dtype, get_default_dtype, number_dtype
 from pullback.core.meta import meta_array
 from pullback.core.modes import is_grad_enabled
 from pullback.core.printing import tensor_str
@@ -33,7 +33,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
     first.
 
     RuntimeError if the tensor requires grad, except where grad mode is off. TypeError for a meta tensor and
-    for bfloat16.
+    for bfloat16 and floats of eight bits.
 
     >>> import pullback as torch
     >>> torch.tensor([1, 2]).numpy()
@@ -53,8 +53,8 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
         raise RuntimeError(
             "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
         )
-    if self.dtype is bfloat16:
-        raise TypeError("Got unsupported ScalarType BFloat16")
+    if not self.dtype.is_native:
+        raise TypeError(f"Got unsupported ScalarType {self.dtype.type_name}")
     _tell_levels(self, "numpy")
     way = turned(self)
     if way is not None and not force:
@@ -94,7 +94,7 @@ def tolist(self: Tensor) -> Any:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     _tell_levels(self, "tolist")
     a = self._array
-    return (a.astype(np.float32) if self.dtype.name == "bfloat16" else a).tolist()
+    return (a if self.dtype.is_native else a.astype(np.float32)).tolist()
 
 
 # -------------------------------------------------------------------------------- Python protocols

@@ -103,7 +103,7 @@ _NEW_UNSIGNED = ("uint16", "uint32", "uint64")
 TENSOR_TYPES: dict[str, Any] = {
     f"{kind.type_name}Tensor": TensorType(f"{kind.type_name}Tensor", (), {"dtype": kind})
     for kind in DTYPES
-    if not kind.is_complex and kind.name not in _NEW_UNSIGNED
+    if not kind.is_complex and kind.kind != "e" and kind.name not in _NEW_UNSIGNED
 }
 _BY_NAME = {f"torch.{kind.type_name}Tensor": kind for kind in DTYPES}
 

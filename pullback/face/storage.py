@@ -315,7 +315,8 @@ def _casts() -> dict[str, Any]:
             elements = self._elements() if isinstance(self, TypedStorage) else self._bytes()
             if isinstance(self, TypedStorage) and self.dtype is kind:
                 return self
-            return TypedStorage(wrap_storage=UntypedStorage.of(elements.astype(kind.numpy)), dtype=kind)
+            cast = kind.from_floats(elements) if kind.kind == "e" else elements.astype(kind.numpy)
+            return TypedStorage(wrap_storage=UntypedStorage.of(cast), dtype=kind)
 
         cast.__doc__ = f"The elements as {kind.name}."
         return cast
@@ -547,9 +548,9 @@ STORAGE_TYPES: dict[str, Any] = {
         f"{kind.type_name}Storage", (TypedStorage,), {"dtype": kind, "__module__": "pullback"}
     )
     for kind in DTYPES
-    if not kind.type_name.startswith("UInt")
+    if not kind.type_name.startswith("UInt") and kind.kind != "e"
 }
-"""The classes by dtype that files name; uint16 and its kin came later, and have none."""
+"""The classes by dtype that files name; uint16, float8_e5m2 and their kin came later, and have none."""
 
 
 # ------------------------------------------------------------------------------- members of Tensor

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Any
 
 from pullback.core._engine import Tensor as Tensor
@@ -15,6 +16,30 @@ from pullback.overrides import handle_torch_function as handle_torch_function
 from pullback.overrides import has_torch_function as has_torch_function
 from pullback.overrides import has_torch_function_unary as has_torch_function_unary
 from pullback.overrides import has_torch_function_variadic as has_torch_function_variadic
+
+
+class _ScalingType(Enum):
+    """What a number of a scale is for: a whole matrix, a row of it, or a block."""
+
+    TensorWise = 0
+    RowWise = 1
+    BlockWise1x16 = 2
+    BlockWise1x32 = 3
+    BlockWise1x128 = 4
+    BlockWise128x128 = 5
+
+
+class _SwizzleType(Enum):
+    """How scales lie in memory: in order, or as some devices want them."""
+
+    NO_SWIZZLE = 0
+    SWIZZLE_32_4_4 = 1
+
+
+ScalingType, SwizzleType = _ScalingType, _SwizzleType
+
+GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
+GRID_SAMPLE_PADDING_MODES = {"zeros": 0, "border": 1, "reflection": 2}
 
 
 class _BroadcastingList:

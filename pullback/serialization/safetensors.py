@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Tensor, from_array
-from pullback.core.dtypes import DTYPES
+from pullback.core.dtypes import (
+    DTYPES,
+    float8_e4m3fn,
+    float8_e4m3fnuz,
+    float8_e5m2,
+    float8_e5m2fnuz,
+    float8_e8m0fnu,
+)
 from pullback.face.absent import getter
 from pullback.serialization.files import replaced
 
@@ -27,6 +34,8 @@ MOST = 100_000_000  # bytes of a header
 
 _NAMES = "BOOL U8 I8 I16 I32 I64 U16 U32 U64 F16 BF16 F32 F64 C64"
 NAMES = dict(zip(DTYPES, _NAMES.split(), strict=False))  # complex128 has none
+NAMES |= {float8_e4m3fn: "F8_E4M3", float8_e5m2: "F8_E5M2", float8_e8m0fnu: "F8_E8M0"}
+NAMES |= {float8_e4m3fnuz: "F8_E4M3FNUZ", float8_e5m2fnuz: "F8_E5M2FNUZ"}
 KINDS = {name: kind for kind, name in NAMES.items()}
 
 

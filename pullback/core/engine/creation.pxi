@@ -120,7 +120,7 @@ cdef bint read_element(object x, int code, Number* element) except -1:
     if code == BOOL:
         if type(x) is not int and type(x) is not float:
             return False
-    elif KIND[code] == KIND_FLOAT and not is_half(code):
+    elif KIND[code] == KIND_FLOAT and not is_half(code) and not is_eight_bits(code):
         if type(x) is not float and not read_int(x, &n):
             return False
         real = x

@@ -503,9 +503,11 @@ cdef object compute_by_kernel(Op op, PyObject** argv, bint in_place):
         x = <object>argv[p]
         if isinstance(x, Tensor):
             value = (<Tensor>x).array
-            if not op.takes_half:
+            if not op.moves:
                 code = code_of((<Tensor>x).array)
-                if is_half(code):
+                if is_eight_bits(code):
+                    refuse_dtype(op, DTYPES[code])
+                if is_half(code) and not op.takes_half:
                     half = code if half == NO_DTYPE else half
                     value = value.astype(np.float32)
             if p == 0 and op.writes is not None and not in_place:

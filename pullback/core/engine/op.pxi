@@ -71,6 +71,7 @@ cdef class Op:
     # with a `lookup` ("index", "select" or "slice") is found in C (core/_views.pyx) for plain arguments.
     # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
     # that `writes` says, unless the op is in place.
+    # Elementwise ops take floats of eight bits where `allowed` has an "e", others where they only move.
     # Beside a half precision numbers are rounded to it before anything is computed, except those of an op
     # with `wide_numbers`, from the second input on: they stay float32.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
@@ -179,12 +180,10 @@ cdef class Op:
         self.layout = layout if layout is not None else "" if elementwise or self.moves else "C"
         self.formats = self.layout == "F"
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
-        self.allowed = 0xFFFFFFFF
-        if allowed is not None:
-            self.allowed = 0
-            for d in DTYPES:
-                if d.kind in allowed or (d.kind == "u" and "i" in allowed):
-                    self.allowed |= 1u << <int>d.code
+        self.allowed = 0
+        for d in DTYPES:
+            if d.kind in (allowed or "bifc") or (d.kind == "u" and "i" in (allowed or "i")):
+                self.allowed |= 1u << <int>d.code
         self.refuse = refuse
         self.direct = 0
         for d in DTYPES:
@@ -260,7 +259,7 @@ cdef class Op:
 
     def prepare(self, function):
         """Sets what makes a `Plan` of the arguments, tensors as `Spec`s. A decorator."""
-        self.prepare_rule = function
+        self.prepare_rule = function if self.moves else refusing(self, function)
         return function
 
     @property

@@ -15,8 +15,9 @@ cdef int TO_COMPLEX[NCODES]
 cdef _fill_promotion():
     for a in DTYPES:
         KIND[<int>a.code] = {"b": KIND_BOOL, "u": KIND_INTEGER, "i": KIND_INTEGER, "f": KIND_FLOAT,
+                             "e": KIND_FLOAT,
                              "c": KIND_COMPLEX}[a.kind]
-        TO_COMPLEX[<int>a.code] = a.to_complex().code
+        TO_COMPLEX[<int>a.code] = NO_DTYPE if a.kind == "e" else a.to_complex().code
         for b in DTYPES:
             found = PROMOTION[a.code][b.code]
             PROMOTE[<int>a.code][<int>b.code] = NO_DTYPE if found is None else found.code
@@ -46,6 +47,8 @@ def set_default_dtype(d, /):
         raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
     if not d.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
+    if d.kind == "e":
+        raise TypeError(f"couldn't find storage object {d.type_name}Storage")
     default_float = d.code
     _dtypes._Defaults.float = d
 
@@ -68,6 +71,8 @@ cdef int combine(int higher, int lower) except -2:
     if KIND[higher] == KIND_COMPLEX:
         return higher
     if KIND[higher] == KIND_FLOAT:
+        if KIND[lower] == KIND_COMPLEX and TO_COMPLEX[higher] == NO_DTYPE:
+            DTYPES[higher].to_complex()
         return TO_COMPLEX[higher] if KIND[lower] == KIND_COMPLEX else higher
     if KIND[lower] >= KIND_FLOAT:
         return lower
@@ -142,6 +147,8 @@ cdef object _astype = np.ndarray.astype
 
 
 cdef object cast_array(ndarray a, int code):
+    if is_eight_bits(code) and code_of(a) != code:
+        return DTYPES[code].from_floats(a)
     cdef PyObject* argv[2]
     cdef object target = DTYPES[code].numpy
     argv[0], argv[1] = <PyObject*>a, <PyObject*>target
@@ -226,12 +233,13 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
 cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray out):
     """An elementwise op without a loop for the dtype: its plan, or its kernel, on promoted arrays.
 
-    The half precisions are computed in float32 and rounded once, unless the op takes them as they are.
+    Floats of half precision or less are computed in float32 and rounded once, unless the op takes them as
+    they are.
     Numbers are rounded before, unless the op has `wide_numbers`.
     """
     cdef Number number
     cdef PyObject* values[MAX_IN]
-    cdef int i, work = FLOAT32 if is_half(code) and not op.takes_half else code
+    cdef int i, work = FLOAT32 if (is_half(code) or is_eight_bits(code)) and not op.takes_half else code
     cdef list arrays = []
     cdef Plan plan = None
     for i in range(n):
@@ -298,7 +306,24 @@ cdef _check_broadcast(list arrays):
 
 
 cdef _refuse(Op op, int code):
-    message = op.refuse(DTYPES[code]) if op.refuse is not None else None
+    message = op.refuse(DTYPES[code]) if op.refuse is not None and not is_eight_bits(code) else None
     if message is not None:
         raise RuntimeError(message)
-    raise NotImplementedError(f'"{op.name}_cpu" not implemented for \'{DTYPES[code].type_name}\'')
+    refuse_dtype(op, DTYPES[code])
+
+
+cdef refuse_dtype(Op op, d):
+    raise NotImplementedError(f'"{op.name}_cpu" not implemented for \'{d.type_name}\'')
+
+
+cdef object refusing(Op op, prepare):
+    """What makes the plans of an op that computes: there are none for floats of eight bits."""
+    @functools.wraps(prepare)
+    def prepared(*arguments):
+        for x in arguments:
+            for item in x if type(x) is list or type(x) is tuple else (x,):
+                kind = getattr(item, "dtype", None)
+                if isinstance(kind, _dtypes.dtype) and kind.kind == "e":
+                    refuse_dtype(op, kind)
+        return prepare(*arguments)
+    return prepared

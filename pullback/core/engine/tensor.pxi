@@ -502,7 +502,7 @@ cdef class Tensor:
             raise RuntimeError(f"a Tensor with {PyArray_SIZE(a)} elements cannot be converted to Scalar")
         if self.meta:
             raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-        if code_of(a) == BFLOAT16:
+        if not DTYPES[code_of(a)].is_native:
             return float((<object>a).reshape(()).astype(np.float32))
         return (<object>a).item()
 

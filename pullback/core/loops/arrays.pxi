@@ -19,7 +19,7 @@ cdef _fill_codes():
         CODE_OF_TYPENUM[i] = NO_DTYPE
     for d in DTYPES:
         ITEMSIZE[<int>d.code] = d.itemsize
-        if d.code == BFLOAT16:
+        if not d.is_native:
             TYPENUM[d.code] = -1
             continue
         TYPENUM[d.code] = d.numpy.num
@@ -33,10 +33,16 @@ _fill_codes()
 
 
 cdef inline int _known(int typenum) noexcept:
-    """The dtype code of a NumPy type number; NumPy gives bfloat16 one when it is first used."""
+    """The dtype code of a NumPy type number; NumPy gives those of ml_dtypes one when they are first used."""
+    cdef int code
     if typenum < TYPENUMS:
         return CODE_OF_TYPENUM[typenum]
-    return BFLOAT16 if typenum == TYPENUM[<int>BFLOAT16] else NO_DTYPE
+    if typenum == TYPENUM[<int>BFLOAT16]:
+        return BFLOAT16
+    for code in range(FLOAT8_E4M3FN, FLOAT8_E8M0FNU + 1):
+        if typenum == TYPENUM[code]:
+            return code
+    return NO_DTYPE
 
 
 cdef int code_of(ndarray a) except -1:
@@ -44,9 +50,10 @@ cdef int code_of(ndarray a) except -1:
     cdef int code = _known(PyArray_TYPE(a))
     if code != NO_DTYPE:
         return code
-    if a.dtype.name == "bfloat16":
-        TYPENUM[<int>BFLOAT16] = PyArray_TYPE(a)
-        return BFLOAT16
+    for d in DTYPES:
+        if not d.is_native and d.name == a.dtype.name:
+            TYPENUM[<int>d.code] = PyArray_TYPE(a)
+            return d.code
     raise TypeError(f"no tensor type for NumPy's {a.dtype}")
 
 

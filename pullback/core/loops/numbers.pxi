@@ -24,6 +24,9 @@ cdef int store_number(object number, int code, Number* where) except -1:
     elif is_half(code):
         data = np.array(number, dtype=DTYPES[code].numpy)
         memcpy(where, PyArray_DATA(<ndarray>data), 2)
+    elif is_eight_bits(code):
+        data = DTYPES[code].from_floats(np.array(number, dtype=np.float32))
+        memcpy(where, PyArray_DATA(<ndarray>data), 1)
     else:
         _store_int(number, code, where)
     return 0

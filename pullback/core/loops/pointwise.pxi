@@ -39,9 +39,11 @@ cdef class Loops:
                     self.data[code] = table.data[row] if table.data != NULL else NULL
                     self.out_code[code] = CODE_OF_TYPENUM[types[table.nin]]
                     break
-        if chooses:   # the half precisions are of one size
+        if chooses:   # what is chosen is only moved: its size is all that matters
             self.fn[<int>BFLOAT16] = self.fn[<int>FLOAT16]
             self.out_code[<int>BFLOAT16] = BFLOAT16
+            for code in range(FLOAT8_E4M3FN, NCODES):
+                self.fn[code], self.out_code[code] = self.fn[<int>UINT8], code
         elif halves and self.fn[<int>FLOAT32] != NULL:
             _halve(self, FLOAT16, &self.halves[0])
             _halve(self, BFLOAT16, &self.halves[1])

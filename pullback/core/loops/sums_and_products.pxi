@@ -124,7 +124,7 @@ def total(ndarray a not None, bint mean):
     cdef npy_intp steps[3]
     cdef Number count
     cdef ndarray out
-    if size == 0 or size >= 4096 or code < FLOAT32 or not USE_LOOPS or not PyArray_IS_C_CONTIGUOUS(a) or (
+    if size == 0 or size >= 4096 or not FLOAT32 <= code <= COMPLEX128 or not USE_LOOPS or not PyArray_IS_C_CONTIGUOUS(a) or (
             not PyArray_ISBEHAVED_RO(a)):
         return None
     out = empty(0, NULL, code)
@@ -172,7 +172,7 @@ def matrix_product(a, b):
 cdef inline bint _loop_multiplies(ndarray a, ndarray b) except -1:
     """Whether these are two matrices that NumPy's loop multiplies, once they are aligned."""
     return (PyArray_NDIM(a) == 2 and PyArray_NDIM(b) == 2 and PyArray_TYPE(a) == PyArray_TYPE(b)
-            and code_of(a) >= FLOAT32 and PyArray_DIMS(a)[1] == PyArray_DIMS(b)[0])
+            and FLOAT32 <= code_of(a) <= COMPLEX128 and PyArray_DIMS(a)[1] == PyArray_DIMS(b)[0])
 
 
 def matmul(ndarray a not None, ndarray b not None):

@@ -23,8 +23,8 @@ FLOATS = frozenset(d.name for d in DTYPES if d.kind == "f")
 COMPLEX = frozenset(d.name for d in DTYPES if d.kind == "c")
 INEXACT = FLOATS | COMPLEX
 NEW_UNSIGNED = frozenset({"uint16", "uint32", "uint64"})
-NUMBERS = frozenset(TYPE_NAMES) - COMPLEX - NEW_UNSIGNED
-"""What most kernels know: all dtypes but complex ones and the younger unsigned ones."""
+NUMBERS = frozenset(d.name for d in DTYPES if d.kind != "e") - COMPLEX - NEW_UNSIGNED
+"""What most kernels know: all dtypes but complex ones, the younger unsigned ones and floats of eight bits."""
 
 DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 """How many binary digits a float has: all integers up to 2**digits are among them."""

@@ -58,6 +58,9 @@ def cast_array(a: Any, kind: Any, strides: Any = None) -> Any:
     if a.dtype.kind == "c" and kind.kind not in "cb":
         warn(DISCARDS)
         a = a.real
+    given, wanted = from_numpy_dtype(a.dtype), from_numpy_dtype(kind)
+    if given is not wanted and "e" in (given.kind, wanted.kind):
+        a = wanted.from_floats(a) if wanted.kind == "e" else a.astype(np.float32)
     with np.errstate(all="ignore"):
         return ops.laid_copy(a, kind, strides)
 
@@ -252,10 +255,7 @@ def _copy(self: Array, src: Array, non_blocking: bool = False) -> Array:
     """The numbers of `src`, broadcast and cast, in the layout of `self`; the gradient goes to `src`."""
     if src.shape != self.shape:
         _check_fits(self.shape, src.shape)
-    if src.dtype.kind == "c" and self.dtype.kind not in "cb":
-        warn(DISCARDS)
-        src = src.real
-    self[...] = src
+    self[...] = src if src.dtype == self.dtype else cast_array(src, self.dtype)
     return self
 
 
@@ -336,7 +336,7 @@ _fill.vjp(self=lambda g: ops.zeros_like(g))
 def _fill_with(self: Array, value: Array) -> Array:
     """`self` with every element replaced by the one of a 0-dim tensor."""
     _check_number_tensor(value)
-    np.copyto(self, value, casting="unsafe")
+    self[...] = value if value.dtype == self.dtype else cast_array(value, self.dtype)
     return self
 
 

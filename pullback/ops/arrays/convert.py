@@ -36,7 +36,7 @@ from pullback.ops.arrays.create import dtype_of, finished, refuse_options
 
 _NUMBER_TYPES = frozenset({float, int, bool, complex})
 _NO_DATA = object()
-_PLAIN = frozenset(kind.numpy for kind in DTYPES if kind.name != "bfloat16")
+_PLAIN = frozenset(kind.numpy for kind in DTYPES if kind.is_native)
 
 _COPIED = (
     "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
@@ -112,10 +112,11 @@ def _check_readable(data: Any) -> None:
 
 def _packed(data: Any, kind: Dtype) -> Array:
     """Nested sequences of Python numbers as an array."""
-    through = np.dtype(np.float32) if kind.kind == "f" and kind.itemsize == 2 else kind.numpy
+    through = np.dtype(np.float32) if kind.is_floating_point and kind.itemsize <= 2 else kind.numpy
     try:
         with np.errstate(all="ignore"):
-            return np.array(data, dtype=through).astype(kind.numpy, copy=False)
+            made = np.array(data, dtype=through)
+            return kind.from_floats(made) if kind.kind == "e" else made.astype(kind.numpy, copy=False)
     except (TypeError, ValueError, OverflowError):
         return _explain_data(data, kind)
 
@@ -413,6 +414,8 @@ def _data_array(data: Any, kind: Dtype | None, copy: bool) -> Array:
         checked_array(data)
         wanted = data.dtype if kind is None else kind.numpy
         if copy or wanted != data.dtype:
+            if kind is not None and kind.kind == "e":
+                return kind.from_floats(data)
             with np.errstate(all="ignore"):
                 return data.astype(wanted, order="K", copy=True).view(np.ndarray)
         return shared(data)

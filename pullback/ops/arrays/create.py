@@ -23,6 +23,7 @@ from pullback.core.dtypes import (
     bool_,
     complex128,
     device,
+    finfo,
     float64,
     get_default_device,
     get_default_dtype,
@@ -72,7 +73,8 @@ MAX_DIMS = 64
 
 def dtype_of(name: str, value: Any) -> Dtype:
     """A dtype argument, which may be one of Python's number types."""
-    if type(value) is Dtype:
+    if isinstance(value, Dtype):
+        _ = value.code  # refuses one without tensors
         return value
     if value in _PYTHON_TYPES:
         return _PYTHON_TYPES[value]
@@ -240,7 +242,11 @@ def as_element(value: Any, kind: Dtype) -> Any:
     fits = not isinstance(value, complex) or value.imag == 0
     if fits and isinstance(value, complex):
         value = value.real
-    if fits and kind.is_floating_point:
+    if fits and kind.kind == "e":
+        limits = finfo(kind)
+        fits = not math.isfinite(value) or limits.min <= value <= limits.max
+        value = kind.from_floats(np.array(value, np.float32))[()] if fits else value
+    elif fits and kind.is_floating_point:
         fits = not math.isfinite(value) or abs(value) <= _LARGEST[kind.itemsize]
         value = float(value) if fits else value
     elif fits:

@@ -246,6 +246,7 @@ mul = elementwise(
     "mul",
     np.multiply,
     inputs=TWO,
+    allowed="bifce",
     symbol="*",
     wide_numbers=True,
     aliases=("torch.multiply", "Tensor.multiply"),

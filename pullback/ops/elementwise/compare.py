@@ -48,8 +48,8 @@ def _comparison(name: str, ufunc: Any, symbol: str, long_name: str, shown: str, 
     )
 
 
-eq = _comparison("eq", np.equal, "==", "eq", "tensor([False,  True, False])", "bifc")
-ne = _comparison("ne", np.not_equal, "!=", "not_equal", "tensor([ True, False,  True])", "bifc")
+eq = _comparison("eq", np.equal, "==", "eq", "tensor([False,  True, False])", "bifce")
+ne = _comparison("ne", np.not_equal, "!=", "not_equal", "tensor([ True, False,  True])", "bifce")
 lt = _comparison("lt", np.less, "<", "less", "tensor([ True, False, False])", "bif")
 le = _comparison("le", np.less_equal, "<=", "less_equal", "tensor([ True,  True, False])", "bif")
 gt = _comparison("gt", np.greater, ">", "greater", "tensor([False, False,  True])", "bif")
@@ -113,6 +113,7 @@ isnan = _test(
     "Whether each element is NaN; a complex one if a part is.",
     f"torch.isnan({_SPECIAL})",
     "tensor([False, False,  True])",
+    allowed="bifce",
     loop=np.isnan,
     loops_for="fc",
 )
@@ -251,6 +252,8 @@ _where = elementwise(
     places="",
     moves=True,
     chooses=True,
+    allowed="bifce",
+    loops_for="biufce",
     casts_out=False,
     piecewise=True,
     vjp={

@@ -31,7 +31,7 @@ abs = elementwise(
     casts_out=False,
     places="tme",
     aliases=("torch.absolute", "Tensor.absolute"),
-    allowed="ifc",
+    allowed="ifce",
     vjp={"self": lambda g, self: g * sgn(self)},
     doc=example(
         "The absolute value, real for complex tensors; the slope is the sign, 0 at 0.",

@@ -82,7 +82,12 @@ def turned(dims: list[tuple[int, ...]], item: int) -> list[tuple[int, ...]]:
 
 
 def operand(place: Place, spec: Spec, labels: Sequence[Hashable]) -> Operand:
-    """A tensor with a label for each dim. A label that stands twice is the diagonal."""
+    """A tensor with a label for each dim. A label that stands twice is the diagonal.
+
+    NotImplementedError for floats of eight bits, which have no loops.
+    """
+    if spec.dtype.kind == "e":
+        raise NotImplementedError(f"\"addmm_impl_cpu_\" not implemented for '{spec.dtype.type_name}'")
     strides = spec.strides if spec.strides is not None else packed(spec.shape, spec.dtype.itemsize)
     sizes: dict[Hashable, int] = {}
     of: dict[Hashable, int] = {}
