@@ -176,6 +176,11 @@ float32: _dtype
 float64: _dtype
 complex64: _dtype
 complex128: _dtype
+float8_e4m3fn: _dtype
+float8_e5m2: _dtype
+float8_e4m3fnuz: _dtype
+float8_e5m2fnuz: _dtype
+float8_e8m0fnu: _dtype
 half: _dtype
 float: _dtype
 double: _dtype
@@ -184,6 +189,7 @@ int: _dtype
 long: _dtype
 cfloat: _dtype
 cdouble: _dtype
+chalf: _dtype
 inf: _float
 nan: _float
 pi: _float
@@ -312,6 +318,7 @@ def _pack_padded_sequence(input: _Tensor, lengths: _Tensor, batch_first: _bool) 
 def _pad_packed_sequence(data: _Tensor, batch_sizes: _Tensor, batch_first: _bool, padding_value: _float, total_length: _int) -> tuple[_Tensor, _Tensor]: ...
 def _safe_softmax(input: _Tensor, dim: _int, dtype: _dtype | None = None) -> _Tensor: ...
 def _sample_dirichlet(input: _Tensor, generator: _Generator | None = None, *, out: _Tensor | None = None) -> _Tensor: ...
+def _scaled_mm(input: _Tensor, mat2: _Tensor, scale_a: _Tensor, scale_b: _Tensor, bias: _Tensor | None = None, scale_result: _Tensor | None = None, out_dtype: _dtype | None = None, use_fast_accum: _bool = False) -> _Tensor: ...
 def _segment_reduce(data: _Tensor, reduce: _str, *, lengths: _Tensor | None = None, indices: _Tensor | None = None, offsets: _Tensor | None = None, axis: _int = 0, unsafe: _bool = False, initial: _float | None = None, out: _Tensor | None = None) -> _Tensor: ...
 def _sparse_addmm(mat: _Tensor, mat1: _Tensor, mat2: _Tensor, *, beta: _Number = 1, alpha: _Number = 1) -> _Tensor: ...
 def _sparse_bsc_tensor_unsafe(ccol_indices: _Any, row_indices: _Any, values: _Any, size: _Any = None, *, dtype: _Any = None, device: _Any = None, pin_memory: _bool = False, requires_grad: _bool = False, check_invariants: _bool | None = None) -> _Tensor: ...

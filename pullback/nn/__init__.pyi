@@ -93,6 +93,7 @@ from pullback.nn.modules.linear import Bilinear as Bilinear
 from pullback.nn.modules.linear import Identity as Identity
 from pullback.nn.modules.linear import LazyLinear as LazyLinear
 from pullback.nn.modules.linear import Linear as Linear
+from pullback.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions as LinearCrossEntropyOptions
 from pullback.nn.modules.loss import BCELoss as BCELoss
 from pullback.nn.modules.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from pullback.nn.modules.loss import CTCLoss as CTCLoss
