@@ -1,8 +1,8 @@
 """The codes of dtypes by name, for compiled code: the rows of `pullback.core.dtypes.DTYPES`, in its order.
 
-Those from FLOAT32 to COMPLEX128 are the dtypes that arithmetic runs in as they are. The half precisions, which
-stand before them, go through float32; so do the floats of eight bits after them, in the few ops that do more
-than move them. tests/core/test_compiled_sources.py compares the names with DTYPES.
+Those from FLOAT32 to COMPLEX128 are the dtypes that arithmetic runs in as they are. The half
+precisions, which stand before them, go through float32; so do the floats of eight bits after them, in the
+few ops that do more than move them. tests/core/test_compiled_sources.py compares the names with DTYPES.
 """
 
 cdef enum DtypeCode:

@@ -8,8 +8,8 @@
 # `Function` stands around what is no op (a composite of ops), or around an op where a method writes in place.
 # `BoundOp` is either as a method of one tensor.
 #
-# From other parts: conj, Tensor (tensor.pxi); dispatch, dispatch_tuple, may_override, overriding,
-# torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); MOST_BYTES (creation.pxi); way_of
+# From other parts: conj, Tensor (tensor.pxi); refusing (pointwise.pxi); dispatch, dispatch_tuple,
+# may_override, overriding, torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); MOST_BYTES (creation.pxi); way_of
 # (quick.pxi); by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); goes_to_cpu, use_vectorcall
 # (_engine.pyx).
 

@@ -124,7 +124,8 @@ def total(ndarray a not None, bint mean):
     cdef npy_intp steps[3]
     cdef Number count
     cdef ndarray out
-    if size == 0 or size >= 4096 or not FLOAT32 <= code <= COMPLEX128 or not USE_LOOPS or not PyArray_IS_C_CONTIGUOUS(a) or (
+    if size == 0 or size >= 4096 or not FLOAT32 <= code <= COMPLEX128 or not USE_LOOPS or (
+            not PyArray_IS_C_CONTIGUOUS(a)) or (
             not PyArray_ISBEHAVED_RO(a)):
         return None
     out = empty(0, NULL, code)
