@@ -58,6 +58,7 @@ NO_ROW = {
     "_sparse_addmm _sparse_sparse_matmul _spdiags _spsolve sampled_addmm hspmm smm sspaddmm "
     "spmm": "tests/sparse",
     "native_channel_shuffle _upsample_bilinear2d_aa": "test_spatial.py",
+    "_scaled_mm": "test_eight_bits.py",
     "layer_norm group_norm batch_norm instance_norm kl_div poisson_nll_loss triplet_margin_loss "
     "binary_cross_entropy_with_logits cosine_embedding_loss hinge_embedding_loss "
     "margin_ranking_loss": "they have a row in nn.functional, and other parameters in torch",
