@@ -100,7 +100,7 @@ def entry(name: str, thing: Any, method: bool = False) -> str:
             inside, _, result = call[1:].rpartition(")")
             shown = f"{short}(\n    " + ",\n    ".join(_split(inside)) + f",\n){result}"
         text += f"```python\n{shown}\n```\n\n"
-    text += markdown(getattr(thing, "__doc__", None)) + "\n"
+    text += (markdown(getattr(thing, "__doc__", None)) or _of_python(thing)) + "\n"
     if isinstance(thing, type):
         for inner, member in vars(thing).items():
             if not inner.startswith("_") and getattr(member, "__doc__", None):
@@ -109,6 +109,12 @@ def entry(name: str, thing: Any, method: bool = False) -> str:
                 head = f"{inner}{signature(function, own)}" if not isinstance(member, property) else inner
                 text += f"\n**`{head}`** {prose(sentence(member.__doc__))}.\n"
     return text
+
+
+def _of_python(thing: Any) -> str:
+    """What stands for a docstring where Python's own module, whose name it is, has none."""
+    module = getattr(thing, "__module__", None) or getattr(getattr(thing, "__func__", None), "__module__", "")
+    return "" if module.startswith("pullback") else f"That of Python's `{module.partition('.')[0]}`."
 
 
 def _split(parameters: str) -> list[str]:

@@ -11,7 +11,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 from numpy cimport (
-    import_array, ndarray, npy_intp, PyArray_BASE, PyArray_BYTES, PyArray_ITEMSIZE, PyArray_NBYTES, PyArray_NDIM,
+    import_array, ndarray, npy_intp, PyArray_BASE, PyArray_BYTES, PyArray_ITEMSIZE, PyArray_NBYTES,
+    PyArray_NDIM,
 )
 
 import_array()

@@ -39,8 +39,8 @@ PB_INLINE float pb_from_half(pb_half x) {
     return pb_of_bits(bits | sign);
 }
 
-/* The last place of a half is that of a power of 2 that is added: 2^13 times the number's, or the least one's.
-   What comes out past the largest half is infinity. A NaN keeps the first bits of its payload. */
+/* The last place of a half is that of a power of 2 that is added: 2^13 times the number's, or the least
+   one's. What comes out past the largest half is infinity. A NaN keeps the first bits of its payload. */
 PB_INLINE pb_half pb_to_half(float x) {
     uint32_t const all = pb_bits_of(x), sign = (all >> 16) & 0x8000, size = all & 0x7FFFFFFF;
     uint32_t const finite = size < 0x47800000 ? size : 0x47800000, power = finite & 0x7F800000;

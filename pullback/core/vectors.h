@@ -1,9 +1,9 @@
 /* What loops need of the compiler to become vector code: `PB_CLONES` before a loop's function builds it for
    several processors, the best of which is taken at run time; `PB_INLINE` before what it calls.
 
-   `PB_FMA(a, b, c)` is a * b + c of floats, rounded once. Where it is written, a processor without it computes
-   the same bits, slowly; compilers contract nothing by themselves, so numbers do not depend on the machine.
-   `PB_FUSES` says whether it is quick. */
+   `PB_FMA(a, b, c)` is a * b + c of floats, rounded once. Where it is written, a processor without it
+   computes the same bits, slowly; compilers contract nothing by themselves, so numbers do not depend on the
+   machine. `PB_FUSES` says whether it is quick. */
 
 #ifndef PB_VECTORS_H
 #define PB_VECTORS_H

@@ -14,7 +14,7 @@
 #define PB_CAST2(a, b, c) PB_CAST3(a, b, c)
 #define CAST(name) PB_CAST2(name, TYPE, )
 
-/* n numbers between an array and a block, which holds int64_t of whole numbers, double of double, else float */
+/* n numbers between an array and a block: int64_t of whole numbers, double of double, else float */
 typedef void (*pb_widen)(void* block, char const* p, int64_t step, int64_t n);
 typedef void (*pb_narrow)(void const* block, char* p, int64_t step, int64_t n);
 #endif

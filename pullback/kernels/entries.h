@@ -49,8 +49,8 @@ static void EN(sort)(ENTRY* e, int64_t n, ENTRY* room) {
 }
 
 /* Brings the entry of a rank to its place, and those before it to the front: quickselect, with a pivot from
-   three places that no order of the numbers is likely to be bad for. What comes before the pivot is brought to
-   the front without a branch, which none could foresee. */
+   three places that no order of the numbers is likely to be bad for. What comes before the pivot is brought
+   to the front without a branch, which none could foresee. */
 static void EN(select)(ENTRY* e, int64_t rank, int64_t n) {
     for (uint64_t seed = 1; n > PB_CHOICE; seed = seed * 6364136223846793005u + 1442695040888963407u) {
         ENTRY const a = e[(seed >> 20) % n], b = e[(seed >> 30) % n], c = e[(seed >> 25) % n];

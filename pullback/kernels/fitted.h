@@ -169,7 +169,9 @@ static void pb_fitted_loop(char** args, npy_intp const* size, npy_intp const* st
     if (fit->kind == REFLECTED)
         pb_fit_run_reflected(args, size[0], steps, fit);
     else
-        (fit->terms == 4 ? pb_fit_run_4 : fit->terms == 6 ? pb_fit_run_6 : pb_fit_run_8)(args, size[0], steps, fit);
+        (fit->terms == 4   ? pb_fit_run_4
+         : fit->terms == 6 ? pb_fit_run_6
+                           : pb_fit_run_8)(args, size[0], steps, fit);
 }
 /* SciPy's, put right at -inf */
 static void pb_lgamma_loop(char** args, npy_intp const* size, npy_intp const* steps, void* data) {

@@ -117,8 +117,8 @@ static int MARGIN_NAMED(multilabel_margin, TYPE)(int64_t const* g, char** data, 
 }
 
 /* Adds one to the slope of each number that is too close to `own`: how many there are. */
-static PB_CLONES double MARGIN_NAMED(mark_close, TYPE)(T const* PB_RESTRICT x, T* PB_RESTRICT slope, int64_t n,
-                                                       T own) {
+static PB_CLONES double MARGIN_NAMED(mark_close, TYPE)(
+    T const* PB_RESTRICT x, T* PB_RESTRICT slope, int64_t n, T own) {
     T lanes[MARGIN_LANES] = {0};
     int64_t i = 0, j;
     for (; i + MARGIN_LANES <= n; i += MARGIN_LANES)

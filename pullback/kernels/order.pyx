@@ -31,7 +31,8 @@ cdef extern from *:
     #define FLOATS(op) RUN(op, float16) RUN(op, bfloat16) RUN(op, float32) RUN(op, float64)
     #define EACH(op)                                                                                \\
         FLOATS(op) RUN(op, bool_) RUN(op, uint8) RUN(op, int8) RUN(op, int16) RUN(op, int32) RUN(op, int64)
-    static pb_named const pb_runs[] = {EACH(order) EACH(rank) EACH(mode) EACH(search) FLOATS(histc) FLOATS(bins)
+    static pb_named const pb_runs[] = {
+        EACH(order) EACH(rank) EACH(mode) EACH(search) FLOATS(histc) FLOATS(bins)
         RUN(even, float32) RUN(even, float64)};
 
     typedef int64_t (*pb_distinct)(char const*, int64_t, void*);

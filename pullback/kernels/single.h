@@ -32,14 +32,15 @@ PB_INLINE float pb_log_float(float x) {
     return (x > 0) & (x < HUGE_VALF) ? y : end;
 }
 
-/* log(x / (1 - x)): with y = (1 - x) 2^k near x it is k ln 2 and 2 artanh((x - y) / (x + y)). `over` and `under`
-   are sums, and s their quotient, all of which are rounded: `low` is what s is off, `rest` all that is small.
-   x may be `raised` by a power of 2, if it is small. */
+/* log(x / (1 - x)): with y = (1 - x) 2^k near x it is k ln 2 and 2 artanh((x - y) / (x + y)). `over` and
+   `under` are sums, and s their quotient, all of which are rounded: `low` is what s is off, `rest` all that
+   is small. x may be `raised` by a power of 2, if it is small. */
 PB_INLINE float pb_logit_raised(float x, float raised, float power) {
     float const other = 1 - x, off = (1 - other) - x;
     int32_t const k = (int32_t)(pb_bits_of(raised) - pb_bits_of(other) + 0x400000) >> 23;
     float const two = pb_power_of((uint32_t)(k + 127)), y = other * two, e = (float)k - power;
-    float const apart = raised - y, over = PB_FMA(-off, two, apart), over_low = PB_FMA(-off, two, apart - over);
+    float const apart = raised - y, over = PB_FMA(-off, two, apart),
+                over_low = PB_FMA(-off, two, apart - over);
     float const under = raised + y, inverse = 1 / under;
     float const large = raised > y ? raised : y, small = raised > y ? y : raised;
     float const under_low = PB_FMA(off, two, (large - under) + small), s = over * inverse, t = s * s;
@@ -87,7 +88,8 @@ PB_INLINE float pb_erf_float(float x) {
 
 /* exp(-x share x) g with g = (first + t fit(t)) / (x + k), t = (x - k) / (x + k), for x from zero on to where
    it vanishes. `low` is the lower half of the square, `lower` that of g, but for what its divisor and
-   its reciprocal are rounded by, `off`: g goes like that to a power between 1 and 3.4. TIMES may multiply g. */
+   its reciprocal are rounded by, `off`: g goes like that to a power between 1 and 3.4. TIMES may multiply
+   g. */
 #define PB_TAIL(name, k, share, first, SECOND, fit, TIMES)                                          \
     PB_INLINE float name(float x) {                                                                 \
         float const part = x * share, square = x * part, low = PB_FMA(x, part, -square);            \

@@ -1,5 +1,5 @@
-/* Special functions of single precision: those of single.h, and some computed in double without branches; those
-   of double precision are SciPy's, put right at the poles.
+/* Special functions of single precision: those of single.h, and some computed in double without branches;
+   those of double precision are SciPy's, put right at the poles.
 
    Errors of those in double are those of the last rounding but for a hundredth of a unit. Polynomials are
    series. Read `pb_log_wide`, `pb_digamma_float`, then the loops. */

@@ -10,6 +10,7 @@ from library import pullback_only, run_python, torch
 pytestmark = [pullback_only("PyTorch has its names"), pytest.mark.slow]
 
 import pullback  # noqa: E402
+from pullback.face import placeholders  # noqa: E402
 from pullback.face.absent import TORCH_NAMES, torch_names  # noqa: E402
 
 
@@ -54,10 +55,14 @@ def modules():
     """The modules of Pullback that PyTorch has too."""
     found = [info.name for info in pkgutil.walk_packages(pullback.__path__, "pullback.")]
     found += [name for name in sys.modules if name.startswith("pullback.")]
-    return [
-        "pullback",
-        *sorted({name for name in found if name.replace("pullback", "torch", 1) in torch_names()}),
-    ]
+    names = {name for name in found if name.replace("pullback", "torch", 1) in torch_names()}
+    return ["pullback", *sorted(name for name in names if not of_another_name(name))]
+
+
+def of_another_name(name):
+    """Whether it is a second name of a module, or one whose names are placeholders."""
+    unlike = getattr(sys.modules.get(name), "__name__", name) != name
+    return unlike or any(name == home or name.startswith(f"{home}.") for home in placeholders._reasons)
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@
 #
 # Read `Request`, then `by_size`. The table of all ways is in quick.pxi.
 #
-# From other parts: as_tuple, Function, quick_t, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi);
-# Tensor, wrap (tensor.pxi); requires (dispatch.pxi); bump_version, write_all (inplace.pxi); pb_thread
-# (_engine.pyx).
+# From other parts: as_tuple, Function, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi); Tensor,
+# wrap (tensor.pxi); requires (dispatch.pxi); write_all (inplace.pxi); pb_thread (_engine.pyx).
 
 cdef enum:
     MOST_BYTES = 1 << 23   # of a tensor made here: for larger ones time goes elsewhere

@@ -12,8 +12,9 @@
 # NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
 # tell, Tensor, wrap (tensor.pxi); apply, arrays_of, compute, dispatch_tuple, history, needs, new_node,
 # record, requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect,
-# turn_of (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node
-# (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
+# turn_of (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed,
+# run_node (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread
+# (_engine.pyx).
 
 cdef enum Creation:
     VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM

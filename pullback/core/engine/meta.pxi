@@ -42,7 +42,7 @@ cdef object compute_meta(Op op, PyObject** argv):
     if op.prepare_rule is not None:
         made = arrays_of(op, argv, values)
         plan = find_plan(op, op.prepare_rule, values, op.nparams)
-        made = [meta_array(spec.shape, spec.dtype.numpy, None if spec.contiguous else
+        made = [meta_array(spec.shape, spec.dtype.numpy, None if spec.strides is None else
                            [step // spec.itemsize for step in spec.strides]) for spec in plan.results]
         if made:   # else the shapes depend on the numbers
             return made if plan.several else made[0]

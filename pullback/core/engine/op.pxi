@@ -9,9 +9,9 @@
 # `BoundOp` is either as a method of one tensor.
 #
 # From other parts: conj, Tensor (tensor.pxi); refusing (pointwise.pxi); dispatch, dispatch_tuple,
-# may_override, overriding, torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); MOST_BYTES (creation.pxi); way_of
-# (quick.pxi); by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); goes_to_cpu, use_vectorcall
-# (_engine.pyx).
+# may_override, overriding, torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); MOST_BYTES
+# (creation.pxi); way_of (quick.pxi); by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); goes_to_cpu,
+# use_vectorcall (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()

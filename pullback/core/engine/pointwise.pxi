@@ -239,7 +239,8 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
     """
     cdef Number number
     cdef PyObject* values[MAX_IN]
-    cdef int i, work = FLOAT32 if (is_half(code) or is_eight_bits(code)) and not op.takes_half else code
+    cdef bint narrow = is_half(code) or is_eight_bits(code)
+    cdef int i, work = FLOAT32 if narrow and not op.takes_half else code
     cdef list arrays = []
     cdef Plan plan = None
     for i in range(n):

@@ -3,10 +3,11 @@
 # Read `tensor_of`, which reads lists of numbers, and the table `WAYS`. A question is answered for one plain
 # tensor; of subclasses, and under a transform, the function itself is asked.
 #
-# From other parts: Request, new_tensor, read_int, read_options, real_t and the ways by size
-# (creation.pxi); as_tuple, Function, Op, quick_t, MAX_PARAMS (op.pxi); default_float, KIND (pointwise.pxi);
-# Tensor (tensor.pxi); record, requires (dispatch.pxi); bump_version, same_shape, view_tensor, write_all
-# (inplace.pxi); pb_thread (_engine.pyx).
+# From other parts: by_bounds, by_count, by_ends, by_moments, by_number, by_own_size, by_range, by_size,
+# by_size_and_number, by_strides, copy_all, fill_all, filled, identity, like_another, new_tensor, read_int,
+# read_options, real_t, remembered, Request (creation.pxi); as_tuple, Function, Op, quick_t, MAX_PARAMS
+# (op.pxi); default_float, KIND (pointwise.pxi); Tensor (tensor.pxi); record, requires (dispatch.pxi);
+# bump_version, same_shape, view_tensor (inplace.pxi); pb_thread (_engine.pyx).
 
 # ------------------------------------------------------------------------------- numbers in lists
 
@@ -87,7 +88,8 @@ cdef object as_tensor_of(Function function, PyObject** args, Py_ssize_t given, P
 
 
 cdef object tensor_like(int code, PyObject** args, PyObject* names):
-    """A tensor of numbers: of the dtype among the options behind them, or of that with a code, or of theirs."""
+    """A tensor of numbers: of the dtype among the options behind them, or of that with a code, or
+    of theirs."""
     cdef Numbers found
     cdef Tensor t
     cdef object data = <object>args[0]
@@ -194,7 +196,8 @@ cdef inline Tensor asked(PyObject** args, Py_ssize_t given, PyObject* names):
 
 cdef inline bint two_asked(PyObject** args, Py_ssize_t given, PyObject* names) noexcept:
     """Whether a question is about two such tensors."""
-    return names == NULL and given == 2 and type(<object>args[0]) is Tensor and type(<object>args[1]) is Tensor
+    return (names == NULL and given == 2
+            and type(<object>args[0]) is Tensor and type(<object>args[1]) is Tensor)
 
 
 cdef object says(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
