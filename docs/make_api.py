@@ -113,7 +113,7 @@ def entry(name: str, thing: Any, method: bool = False) -> str:
 
 def _of_python(thing: Any) -> str:
     """What stands for a docstring where Python's own module, whose name it is, has none."""
-    module = getattr(thing, "__module__", None) or getattr(getattr(thing, "__func__", None), "__module__", "")
+    module = str(getattr(thing, "__module__", "pullback"))
     return "" if module.startswith("pullback") else f"That of Python's `{module.partition('.')[0]}`."
 
 
