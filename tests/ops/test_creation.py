@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from library import torch
+from library import ON_TORCH, torch
 
 NAMES = "float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool", "complex64"
 DTYPES = [None, *NAMES]
@@ -83,7 +83,8 @@ def test_other_makers():
     for number in NUMBERS:
         plain_and_general(lambda number=number, **options: torch.scalar_tensor(number, **options))
     for bounds in RANGES:
-        plain_and_general(lambda bounds=bounds, **options: torch.range(*bounds, **options))
+        if not (ON_TORCH and 0 in bounds[2:]):  # PyTorch divides by a step of zero, and dies
+            plain_and_general(lambda bounds=bounds, **options: torch.range(*bounds, **options))
 
 
 STRIDES = [((2, 3), (1, 2)), ((2, 3), (3, 1)), ((3,), (0,)), ((), ()), ((0, 2), (2, 1)), ((2,), (1, 1)),
