@@ -448,7 +448,8 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     shapes = [(1,) * (ndim - t.ndim) + tuple(t.shape) for t in (input, other)]
     a = ops.reshape(input, [n for pair in zip(shapes[0], (1,) * ndim, strict=True) for n in pair])
     b = ops.reshape(other, [n for pair in zip((1,) * ndim, shapes[1], strict=True) for n in pair])
-    if ndim > 1:  # rows of both in full, so that they are multiplied in long runs
+    if ndim > 1 and input.is_contiguous() and other.is_contiguous():
+        # rows of both in full, so that they are multiplied in long runs
         row = shapes[0][-1], shapes[1][-1]
         a = ops.clone(ops.expand(a, (*a.shape[:-2], *row)), contiguous_format)
         b = ops.clone(ops.expand(b, (*b.shape[:-2], *row)), contiguous_format)

@@ -65,7 +65,9 @@ def _is_index(value: Any) -> bool:
 
 
 def _is_ints(value: Any) -> bool:
-    return _is_index(value) or (isinstance(value, (tuple, list)) and all(map(_is_index, value)))
+    """Whether it is an int or several; None among them is a size that stays, where a function allows it."""
+    several = isinstance(value, (tuple, list))
+    return _is_index(value) or (several and all(item is None or _is_index(item) for item in value))
 
 
 _TESTS: dict[str, Callable[[Any], bool]] = {
