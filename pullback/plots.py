@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback.core._engine import Tensor
+from pullback.core._engine import Tensor, from_array
 from pullback.core.modes import no_grad
 from pullback.core.types import Array
 from pullback.face.absent import getter
@@ -191,8 +191,6 @@ def _random_ways(tensors: Sequence[Tensor], generator: np.random.Generator) -> A
 
 
 def _put(tensors: Sequence[Tensor], values: Array) -> None:
-    from pullback.core._engine import from_array
-
     start = 0
     with no_grad():
         for p in tensors:

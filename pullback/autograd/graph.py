@@ -60,9 +60,12 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     return GradientEdge(*edge)
 
 
-def nodes_below(node: Any) -> list[Any]:
-    """A node and all that its gradients reach, each once: those a pass runs first come first, leaves last."""
-    found, seen, left = [], {node}, [node]
+def nodes_below(result: Tensor | Sequence[Tensor]) -> list[Any]:
+    """The nodes of the graph of a tensor, or of several, each once: in a pass's order, leaves last."""
+    roots = [result] if isinstance(result, Tensor) else result
+    edges = [_engine.gradient_edge(x) for x in roots]
+    left = list(dict.fromkeys(edge[0] for edge in edges if edge is not None))
+    found, seen = [], set(left)
     while left:
         node = left.pop()
         found.append(node)
@@ -95,13 +98,7 @@ def saved(result: Tensor | Sequence[Tensor]) -> Iterator[SavedTensor]:
     >>> [(kept.node.name(), kept.name) for kept in torch.autograd.graph.saved((x * x).exp().sum())]
     [('ExpBackward0', 'result'), ('MulBackward0', 'other'), ('MulBackward0', 'self')]
     """
-    roots = [result] if isinstance(result, Tensor) else list(result)
-    edges = [_engine.gradient_edge(x) for x in roots]
-    nodes: dict[Any, None] = {}
-    for edge in edges:
-        if edge is not None:
-            nodes.update(dict.fromkeys(nodes_below(edge[0])))
-    for node in nodes:
+    for node in nodes_below(result):
         yield from saved_by(node)
 
 

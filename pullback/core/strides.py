@@ -151,11 +151,16 @@ def strided_array(shape: Sequence[int], strides: Sequence[int], dtype: np.dtype[
     return np.ndarray(tuple(shape), dtype, memory, strides=byte_strides)
 
 
+def memory(a: Array) -> Array:
+    """The array that owns the memory of another, itself if it owns it or the owner is no array."""
+    while isinstance(a.base, np.ndarray):
+        a = a.base
+    return a
+
+
 def storage_of(a: Array) -> tuple[Array, int]:
     """The array that owns the memory of `a`, and the place of `a` there, in elements of `a`."""
-    root = a
-    while isinstance(root.base, np.ndarray):
-        root = root.base
+    root = memory(a)
     return root, _bytes_before(a, root) // a.itemsize
 
 

@@ -19,16 +19,9 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.modes import is_grad_enabled
 from pullback.core.settings import warn
-from pullback.core.strides import contiguous_strides, strides_of
+from pullback.core.strides import contiguous_strides, memory, strides_of
 from pullback.core.types import Array
 from pullback.face import shared
-
-
-def memory(a: Array) -> Array:
-    """The array that owns the memory of another, itself if it owns it or the owner is no array."""
-    while isinstance(a.base, np.ndarray):
-        a = a.base
-    return a
 
 
 def address(a: Array) -> int:

@@ -22,6 +22,7 @@ from pullback.see.layout import Edge, dot_source
 from pullback.see.recording import explaining
 from pullback.see.steps import numbers_of
 from pullback.transforms.stack import bottom
+from pullback.utils._pytree import tree_leaves
 
 
 @dataclass
@@ -172,8 +173,6 @@ def draw(
 
 def _tensors(result: Any) -> Iterable[Tensor]:
     """The tensors of a result of any structure."""
-    from pullback.utils._pytree import tree_leaves
-
     return [x for x in tree_leaves(result) if isinstance(x, Tensor)]
 
 
@@ -181,10 +180,7 @@ def _drawn(roots: Sequence[Tensor], names: Mapping[int, str]) -> Drawing:
     first = {node_of(x): list(x.shape) for x in roots if node_of(x) is not None}
     if not first:
         raise RuntimeError("draw(): the tensor does not require grad, so no graph was recorded")
-    nodes: dict[Any, int] = {}
-    for root in first:
-        for node in nodes_below(root):
-            nodes.setdefault(node, len(nodes))
+    nodes = {node: place for place, node in enumerate(nodes_below(roots))}
     boxes = [_box(node, first.get(node), names) for node in nodes]
     pairs = dict.fromkeys(
         (nodes[other], nodes[node]) for node in nodes for other, _ in node.next_functions if other is not None

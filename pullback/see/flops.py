@@ -15,6 +15,7 @@ from pullback.core import _engine
 from pullback.core._engine import Op, Tensor
 from pullback.nn import Module
 from pullback.see.recording import ModulePath
+from pullback.see.tables import table
 from pullback.transforms.stack import Interpreter, entered
 
 Formula = Callable[..., int]
@@ -142,8 +143,6 @@ class FlopCounterMode:
 
     def get_table(self, depth: int | None = None) -> str:
         """The numbers as text, modules down to `depth`."""
-        from pullback.see.tables import table
-
         depth = self.depth if depth is None else depth
         total = self.get_total_flops()
         rows = []

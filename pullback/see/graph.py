@@ -27,12 +27,7 @@ def node_of(tensor: Tensor) -> Any:
 
 def leaves_of(result: Tensor | Sequence[Tensor]) -> list[Tensor]:
     """The leaves that the graph of a tensor, or of several, leads to."""
-    roots = [result] if isinstance(result, Tensor) else list(result)
-    nodes: dict[Any, None] = {}
-    for root in roots:
-        if node_of(root) is not None:
-            nodes.update(dict.fromkeys(nodes_below(node_of(root))))
-    return [node.variable for node in nodes if hasattr(node, "variable")]
+    return [node.variable for node in nodes_below(result) if hasattr(node, "variable")]
 
 
 def op_name(node: Any) -> str:
@@ -67,8 +62,7 @@ def module_of(node: Any) -> tuple[str, ...]:
 def steps_of(root: Tensor) -> dict[Any, Step]:
     """A step for each node of the graph of a tensor, that of the tensor itself first."""
     steps: dict[Any, Step] = {}
-    nodes = nodes_below(node_of(root))
-    for order, node in enumerate(reversed(nodes)):
+    for order, node in enumerate(reversed(nodes_below(root))):
         edges = [other for other, _ in node.next_functions]
         inputs = [None if other is None else steps[other] for other in edges]
         step = Step(op_name(node), order, line_of(node), inputs, [other is not None for other in edges])

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from pullback.autograd.anomaly import user_frame
 from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Op, Tensor
 from pullback.core.modes import is_grad_enabled, is_inference_mode_enabled
+from pullback.core.types import Array
+from pullback.face.storage import memory
 from pullback.nn import Module
 from pullback.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from pullback.see.graph import op_name
 from pullback.see.steps import Line, Step
-from pullback.transforms.stack import Interpreter, bottom, entered
+from pullback.transforms.stack import Interpreter, bottom, entered, operands
 
 
 def user_line() -> Line | None:
@@ -76,7 +77,7 @@ class Recording(Interpreter):
 
     def __init__(self) -> None:
         self.last: Step | None = None
-        self.exits: list[Step] = []
+        self.exits: deque[Step] = deque(maxlen=1000)  # a loop of training prints a number at each step
         self._made: dict[int, tuple[weakref.ref[Tensor], Step]] = {}
         self._order = 0
         self._pass = -1
@@ -138,9 +139,9 @@ class Recording(Interpreter):
         """Does the op one level below, and notes it, but for those of backward passes."""
         if _engine.current_pass() >= 0:
             return _engine.apply_below(op, args, out)
-        operands = operands_of(op, args)
-        inputs = [None if x is None else self._known(x) for x in operands]
-        wanted = [x is not None and x.requires_grad for x in operands]
+        tensors = operands(op, args)
+        inputs = [None if x is None else self._known(x) for x in tensors]
+        wanted = [x is not None and x.requires_grad for x in tensors]
         result = _engine.apply_below(op, args, out)
         if out is None:
             self._note(op.__name__, inputs, wanted, result)
@@ -186,7 +187,13 @@ class Recording(Interpreter):
     def _note_write(
         self, name: str, inputs: Sequence[Step | None], wanted: Sequence[bool], target: Any
     ) -> None:
-        """A write into a tensor, which is one into its base as well if it is a view."""
+        """A write into a tensor, which is one into its base as well if it is a view.
+
+        A leaf that requires a gradient stays the leaf that it was, with other numbers: an optimizer's step.
+        """
+        if isinstance(target, Tensor) and target.is_leaf and target.requires_grad:
+            self._known(target).describe(target)
+            return
         self._note(name, inputs, wanted, target)
         for x in target if isinstance(target, (tuple, list)) else [target]:
             base = x._base if isinstance(x, Tensor) else None
@@ -208,21 +215,9 @@ class Recording(Interpreter):
         node.metadata["step"] = steps[0]
 
 
-def operands_of(op: Op, args: tuple[Any, ...]) -> list[Tensor | None]:
-    """The operands of an op as its node has edges to them: None for a number in a tensor's place."""
-    found: list[Tensor | None] = []
-    for x, kind in zip(args, op.kinds, strict=True):
-        items = x if kind == "L" else () if kind == "." else (x,)
-        found.extend(item if isinstance(item, Tensor) else None for item in items)
-    return found
-
-
-def memory_of(x: Tensor) -> Any:
+def memory_of(x: Tensor) -> Array:
     """The array that owns the memory of a tensor."""
-    a = bottom(x)._array
-    while isinstance(a.base, np.ndarray):
-        a = a.base
-    return a
+    return memory(bottom(x)._array)
 
 
 def _mode() -> str | None:

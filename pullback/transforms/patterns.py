@@ -27,7 +27,7 @@ from pullback.core.dtypes import DTYPES
 from pullback.core.modes import enable_grad
 from pullback.core.types import Array
 from pullback.transforms.leaves import gradients
-from pullback.transforms.stack import Interpreter, entered
+from pullback.transforms.stack import Interpreter, entered, operands
 
 LIMIT = 50_000_000
 """So many entries may a pattern have."""
@@ -202,11 +202,7 @@ class Patterns(Interpreter):
 
 def _operands(op: Op, args: Any) -> list[Tensor]:
     """All tensors among the operands, those in lists too."""
-    found: list[Tensor] = []
-    for x, kind in zip(args, op.kinds, strict=True):
-        items = x if kind == "L" else () if kind == "." else (x,)
-        found.extend(item for item in items if isinstance(item, Tensor))
-    return found
+    return [x for x in operands(op, args) if x is not None]
 
 
 def _replaced(op: Op, args: Any, values: list[Any]) -> Any:

@@ -123,6 +123,15 @@ class Interpreter:
         raise NotImplementedError
 
 
+def operands(op: Op, args: Sequence[Any]) -> list[Tensor | None]:
+    """The operands of an op, those in lists too, as its node has edges: None for a number among them."""
+    found: list[Tensor | None] = []
+    for x, kind in zip(args, op.kinds, strict=True):
+        items = x if kind == "L" else () if kind == "." else (x,)
+        found.extend(item if isinstance(item, Tensor) else None for item in items)
+    return found
+
+
 # ---------------------------------------------------------------------------- tensors of a level
 
 
@@ -217,6 +226,7 @@ __all__ = [
     "entered",
     "hoisted",
     "levels_of",
+    "operands",
     "owner",
     "topmost",
     "within",

@@ -378,6 +378,25 @@ def test_nothing_is_kept_of_tensors():
         assert recording.last.name == "sum"
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", None])
+def test_a_parameter_is_the_same_after_the_optimizer_s_step(name):
+    net = torch.nn.Linear(3, 1)
+    optimizer = getattr(torch.optim, name)(net.parameters(), lr=0.01) if name else None
+    with torch.explaining() as recording:
+        for _ in range(20):
+            net.zero_grad()
+            net(torch.ones(4, 3)).square().sum().backward()
+            if optimizer is not None:
+                optimizer.step()
+            else:
+                with torch.no_grad():
+                    for p in net.parameters():
+                        p -= 0.01 * p.grad
+    found = torch.explain(net.weight)
+    assert (found.cause, found.gradient.count) == ("fine", 3), found.text
+    assert recording.step_of(net.weight).leaf
+
+
 def test_modules_and_custom_functions_are_named():
     class Double(torch.autograd.Function):
         @staticmethod
