@@ -48,7 +48,29 @@ class LogitRelaxedBernoulli(Odds):
         return self.temperature.log() + ops.logsigmoid(difference) + ops.logsigmoid(-difference)
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class _Relaxed(TransformedDistribution):
+    """A variable of the whole line, or of logarithms, brought to where choices are: it has its parameters."""
+
+    has_rsample = True
+    base_dist: Any
+
+    @property
+    def temperature(self) -> Tensor:
+        """How far from a choice the samples are."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self) -> Tensor:
+        """The base's: log(p / (1 - p)), or the logarithms of the probabilities."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities."""
+        return self.base_dist.probs
+
+
+class RelaxedBernoulli(_Relaxed):
     """A number in (0, 1) near 0 or 1 at a low temperature: sigmoid((logits + l) / temperature), l logistic.
 
     >>> import pullback as torch
@@ -59,29 +81,12 @@ class RelaxedBernoulli(TransformedDistribution):
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = Odds.arg_constraints
     support = constraints.unit_interval
-    has_rsample = True
-    base_dist: LogitRelaxedBernoulli
 
     def __init__(
         self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
         base = LogitRelaxedBernoulli(temperature, probs, logits)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
-
-    @property
-    def temperature(self) -> Tensor:
-        """How far from a choice the samples are."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """log(p / (1 - p))."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self.base_dist.probs
 
 
 class ExpRelaxedCategorical(OfCategories):
@@ -124,7 +129,7 @@ class ExpRelaxedCategorical(OfCategories):
         return (score - score.logsumexp(dim=-1, keepdim=True)).sum(-1) + scale
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(_Relaxed):
     """A point of the simplex: softmax((logits + g) / temperature), g Gumbel; near a corner when cold.
 
     >>> import pullback as torch
@@ -135,8 +140,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = OfCategories.arg_constraints
     support = constraints.simplex
-    has_rsample = True
-    base_dist: ExpRelaxedCategorical
 
     def __init__(
         self,
@@ -147,18 +150,3 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     ) -> None:
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
         super().__init__(base, ExpTransform(), validate_args=validate_args)
-
-    @property
-    def temperature(self) -> Tensor:
-        """How far from a choice the samples are."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the probabilities."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities of the categories."""
-        return self.base_dist.probs
