@@ -55,7 +55,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
         )
     if not self.dtype.is_native:
         raise TypeError(f"Got unsupported ScalarType {self.dtype.type_name}")
-    _tell_levels(self, "numpy")
+    _engine.check_value_access(self, "numpy")
     way = turned(self)
     if way is not None and not force:
         bit = {"conj": "conjugate", "neg": "negative"}[way]
@@ -64,12 +64,6 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
             f"Use tensor.resolve_{way}().numpy() instead."
         )
     return self._array.view() if way is None else self._array.copy()
-
-
-def _tell_levels(self: Tensor, what: str) -> None:
-    """Lets the transforms in force know that numbers leave the graph."""
-    for level in _engine.levels():
-        level.check_value_access(self, what)
 
 
 def array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -92,7 +86,7 @@ def tolist(self: Tensor) -> Any:
     """
     if self.is_meta:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-    _tell_levels(self, "tolist")
+    _engine.check_value_access(self, "tolist")
     a = self._array
     return (a if self.dtype.is_native else a.astype(np.float32)).tolist()
 

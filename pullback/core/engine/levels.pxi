@@ -133,3 +133,9 @@ cdef int _check_value_access(Tensor t, str what) except -1:
     for interpreter in levels():
         interpreter.check_value_access(t, what)
     return 0
+
+
+def check_value_access(Tensor t, str what):
+    """Lets the transforms in force know that numbers of a tensor leave the graph; they may refuse."""
+    if pb_thread.level:
+        _check_value_access(t, what)
