@@ -24,6 +24,7 @@ from cpython.contextvars cimport PyContextVar_Set, PyContextVar_Reset
 from cpython.mem cimport PyMem_Malloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int64_t, intptr_t
 from libc.string cimport memcpy, memmove, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_DATA, PyArray_DIMS, PyArray_EMPTY, PyArray_IS_C_CONTIGUOUS,
@@ -36,6 +37,7 @@ from numpy cimport (
 import_array()
 
 from pullback.core.dtypes import DTYPES
+from pullback.core._pool cimport cut, run_t
 from pullback.core.dtype_codes cimport (
     BFLOAT16, BOOL, COMPLEX128, COMPLEX64, FLOAT16, FLOAT32, FLOAT64, FLOAT8_E4M3FN, FLOAT8_E8M0FNU, INT16,
     INT32, INT64, INT8, NO_DTYPE, UINT16, UINT32, UINT8, is_eight_bits, is_half, sums_in_itself,
@@ -47,6 +49,7 @@ cdef extern from "Python.h":
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArray_Descr
     PyArray_Descr* PyArray_DESCR(ndarray)
+    PyArray_Descr* PyArray_DescrFromType(int)
     char* PyArray_BYTES(ndarray)
     int PyArray_FLAGS(ndarray)
     ndarray PyArray_NewFromDescr(type, PyArray_Descr*, int, npy_intp*, npy_intp*, void*, int, object)
@@ -56,6 +59,11 @@ cdef extern from "numpy/arrayobject.h":
 
 cdef extern from "pullback/core/loops/aligned.h":
     object pb_aligned_memory()
+
+cdef extern from "pullback/core/loops/lines.h":
+    run_t pb_lines
+    int64_t pb_line_parts(const int64_t* geometry) noexcept nogil
+    int PB_LINE_HEAD
 
 cdef extern from "numpy/ufuncobject.h":
     ctypedef struct PyUFuncObject:

@@ -5,10 +5,10 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t, uint64_t
 from numpy cimport ndarray, npy_intp
 
+from pullback.core._pool cimport run_t
+
 # data: the inputs' memory, then that of the results; begin..end: the parts of the work to do.
 # A status other than 0 says what is wrong with the data; `Plan.refuse` makes the exception of it.
-ctypedef int (*run_t)(
-    const int64_t* geometry, char** data, int64_t begin, int64_t end, char* scratch) noexcept nogil
 
 cdef inline object capsule_of(run_t run):
     """A run as a `Plan` takes it."""
@@ -34,7 +34,7 @@ cdef class Plan:
     cdef bint long_work
     cdef run_t run
     cdef int64_t* geometry
-    cdef int64_t parts, scratch
+    cdef int64_t parts, scratch, work
     cdef int nresults
     cdef Layout* layouts
     cdef object run_object, owner
@@ -43,7 +43,7 @@ cdef bint USE_PLANS
 cdef Plan find_plan(object owner, object prepare, PyObject** values, int n)
 cdef ndarray see(Plan plan, int i, ndarray a)
 cdef bint makes(Plan plan, ndarray a) except -1
-cdef int run_plan_into(Plan plan, PyObject** values, int n, object results) except -1
+cdef int run_plan_into(Plan plan, PyObject** values, int n, object results, bint whole=*) except -1
 cdef object run_plan(Plan plan, PyObject** values, int n)
 
 cdef enum:

@@ -38,6 +38,7 @@ from numpy cimport (
 import_array()
 
 from pullback.core.dtypes import DTYPES, Size, memory_format
+from pullback.core._pool cimport cut
 from pullback.core._loops cimport code_of, empty, steps_of, view_of
 
 cdef extern from "Python.h":
@@ -144,17 +145,18 @@ cdef class Plan:
     with `scratch` bytes of its own. `refuse(status, *arrays)` makes the exception for a status, or says None
     for none. Without `run` the op's kernel on arrays does the work, and the plan says only what comes out.
     Of views there is nothing else to know. A run that may go `over` its first input may have its
-    result there.
+    result there. Any cut of the parts gives the same bits; threads share them where there is enough `work`, in
+    about so many steps as there are elements, of inputs and results, unless it says how many.
     """
 
     def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None,
-                 bint over=False):
+                 bint over=False, int64_t work=0):
         cdef Spec spec
         cdef int i
         self.several = type(results) is tuple
         self.results = results if self.several else (results,)
         self.nresults = len(self.results)
-        self.parts, self.scratch, self.refuse = parts, scratch, refuse
+        self.parts, self.scratch, self.refuse, self.work = parts, scratch, refuse, work
         self.run_object = run, over
         self.run = NULL if run is None else <run_t>PyCapsule_GetPointer(run, "pullback.run")
         self.geometry = <int64_t*>malloc(max(1, len(geometry)) * sizeof(int64_t))
@@ -222,7 +224,8 @@ cdef class Lasting:
 
 cdef enum:
     FEW = 24            # pointers on the stack
-    LONG_WORK = 20000   # elements, from which on the GIL is let go
+
+cdef int64_t LONG_WORK = 20000   # about so many elements, from which on the GIL is let go
 
 # --------------------------------------------------------------------------------- keys and tables
 
@@ -454,7 +457,9 @@ cdef Plan find_plan(object owner, object prepare, PyObject** values, int n):
     if plan.nresults > MOST_RESULTS:
         return plan
     plan.owner = owner
-    plan.long_work = _elements(arguments) + _elements(plan.results) > LONG_WORK
+    if not plan.work:
+        plan.work = _elements(arguments) + _elements(plan.results)
+    plan.long_work = plan.work > LONG_WORK
     enter(&plans, h, words, at, plan)
     return plan
 
@@ -530,7 +535,7 @@ def run_over(Plan plan not None, tuple arguments not None):
     for d in range(1, n):
         if _meets(target, <object>values[d]):
             return False
-    run_plan_into(plan, values, n, target)
+    run_plan_into(plan, values, n, target, True)  # which may refuse only before it has written anything
     return True
 
 
@@ -575,8 +580,8 @@ cdef bint makes(Plan plan, ndarray a) except -1:
     return True
 
 
-cdef int run_plan_into(Plan plan, PyObject** values, int n, object results) except -1:
-    """Runs a plan into given arrays like its results."""
+cdef int run_plan_into(Plan plan, PyObject** values, int n, object results, bint whole=False) except -1:
+    """Runs a plan into given arrays like its results; `whole` on one thread."""
     cdef char* few[FEW]
     cdef double near[NEAR]
     cdef char** data = few
@@ -591,7 +596,8 @@ cdef int run_plan_into(Plan plan, PyObject** values, int n, object results) exce
         _gather_all(data, count, values, n, results)
     if plan.long_work:
         with nogil:
-            status = plan.run(plan.geometry, data, 0, plan.parts, scratch)
+            status = cut(plan.run, plan.geometry, data, plan.parts, scratch, plan.scratch,
+                         0 if whole else plan.work)
     else:
         status = plan.run(plan.geometry, data, 0, plan.parts, scratch)
     if scratch != <char*>near:
@@ -629,6 +635,15 @@ def use_plans(bint use):
     global USE_PLANS
     before = USE_PLANS
     USE_PLANS = use
+    return before
+
+
+def set_long_work(int64_t elements):
+    """From how much work on the GIL is let go, and threads may share it; what it was. Forgets all plans."""
+    global LONG_WORK
+    before = LONG_WORK
+    LONG_WORK = elements
+    empty_table(&plans)
     return before
 
 

@@ -13,10 +13,10 @@ import glob
 import os
 import sys
 import warnings
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
-import numpy as np
-
+from pullback.core import _pool
 from pullback.core._engine import forget_tapes, unrecordable
 
 __all__ = [
@@ -93,41 +93,48 @@ def is_warn_always_enabled() -> bool:
 
 
 @functools.cache
-def _blas(action: str) -> Any:
-    """The function of NumPy's OpenBLAS that gets or sets its threads; None where there is none."""
-    folder = os.path.dirname(np.__file__)
-    found = glob.glob(folder + ".libs/*openblas*") + glob.glob(folder + "/.dylibs/*openblas*")
-    for path in found:
-        library = ctypes.CDLL(path)
-        for name in (f"scipy_openblas_{action}_num_threads64_", f"openblas_{action}_num_threads"):
-            if hasattr(library, name):
-                return getattr(library, name)
-    return None
+def _blas() -> list[Any]:
+    """What sets the threads of an OpenBLAS, for NumPy's and for SciPy's, which is another; none elsewhere."""
+    found = []
+    for package in ("numpy", "scipy"):
+        spec = find_spec(package)  # which loads nothing
+        folder = os.path.dirname(str(spec and spec.origin))
+        for path in glob.glob(folder + ".libs/*openblas*") + glob.glob(folder + "/.dylibs/*openblas*"):
+            library = ctypes.CDLL(path)
+            names = (
+                "scipy_openblas_set_num_threads64_",
+                "scipy_openblas_set_num_threads",
+                "openblas_set_num_threads",
+            )
+            found += [getattr(library, name) for name in names if hasattr(library, name)][:1]
+    return found
 
 
 def get_num_threads() -> int:
-    """How many threads one op may use: matrix products run on that many.
+    """How many threads one op may use: at first OMP_NUM_THREADS, or as many as there are processors.
 
     >>> import pullback as torch
     >>> torch.get_num_threads() >= 1
     True
     """
     if _State.threads is None:
-        found = _blas("get")
-        _State.threads = int(found()) if found else os.cpu_count() or 1
+        _State.threads = _pool.threads()
     return _State.threads
 
 
 def set_num_threads(int: int, /) -> None:
     """Sets how many threads one op may use; RuntimeError for other than a positive integer.
 
+    Results do not depend on it. Matrix products and decompositions are done by threads of BLAS, all else by a
+    pool of Pullback's.
+
     >>> import pullback as torch
     >>> torch.set_num_threads(torch.get_num_threads())
     """
     _State.threads = _thread_count("set_num_threads", int)
-    found = _blas("set")
-    if found:
-        found(_State.threads)
+    _pool.set_threads(_State.threads)
+    for set_threads in _blas():
+        set_threads(_State.threads)
 
 
 def _thread_count(name: str, count: Any) -> int:

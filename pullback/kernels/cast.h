@@ -2,7 +2,7 @@
    each. A template for the types' own halves of it, and the run that puts them together.
 
    The geometry is: which types (their places in pb_casts), dims, {size, step, step of the result} of each
-   dim. A part of the work is an index of the first dim. */
+   dim. A part of the work is an index of the first dim, or PB_CAST_PART of the only one. */
 
 #include "kinds.h"
 #include "walk.h"
@@ -10,6 +10,7 @@
 #ifndef PB_CAST_H
 #define PB_CAST_H
 #define PB_CAST_BLOCK 256
+#define PB_CAST_PART 8192
 #define PB_CAST3(a, b, c) pb_##a##_##b##c
 #define PB_CAST2(a, b, c) PB_CAST3(a, b, c)
 #define CAST(name) PB_CAST2(name, TYPE, )

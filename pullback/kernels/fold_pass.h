@@ -1,4 +1,5 @@
-/* The loops of one pass of a fold, see fold.h: `fold` along runs, `rows` for WIDTH results at a time.
+/* The loops of one pass of a fold, see fold.h: `fold` along runs, `rows` for WIDTH results at a time, `total` for
+   either, by slices that threads share.
 
    A half precision has none of its own: a block of it becomes floats, for whose loops it is. */
 
@@ -97,6 +98,55 @@ static void PASS(rows)(A* a, char const* p, int64_t n, int64_t step, int64_t con
             }
     } while (pb_next(dims, count, at, &p));
     for (j = 0; j < n; j++) a[j] = ADD_ALL(a[j], some[j]);
+}
+
+typedef struct { /* of which a slice is a part of the work */
+    A* a;
+    char const* p;
+    int64_t n, step, count, size, slice; /* the elements for an index of the first dim, the indices of a slice */
+    int64_t const* dims;
+    A const* m;
+} PASS(job);
+
+static int PASS(slices)(int64_t const* given, char** data, int64_t begin, int64_t end, char* scratch) {
+    PASS(job) const* const job = (void const*)given;
+    int64_t dims[2 * 64];
+    (void)data, (void)scratch;
+    memcpy(dims, job->dims, 2 * job->count * sizeof *dims);
+    for (int64_t s = begin; s < end; s++) {
+        int64_t const from = s * job->slice, rest = job->dims[0] - from;
+        char const* const p = job->p + from * dims[1];
+        dims[0] = rest < job->slice ? rest : job->slice;
+        if (job->n)
+            PASS(rows)(job->a + s * job->n, p, job->n, job->step, dims, job->count, dims[0] * job->size, job->m);
+        else
+            job->a[s] = PASS(fold)(p, dims, job->count, dims[0] * job->size, *job->m);
+    }
+    return 0;
+}
+
+/* n results side by side, or the one along runs if n is 0, by about so many slices of the slowest dim. */
+static void PASS(total)(A* a, char const* p, int64_t n, int64_t step, int64_t const* dims, int64_t count,
+                        int64_t size, A const* m, int64_t slices) {
+    int64_t const width = n ? n : 1;
+    A some[SLICED];
+    if (slices < 2) {
+        if (n)
+            PASS(rows)(a, p, n, step, dims, count, size, m);
+        else
+            *a = PASS(fold)(p, dims, count, size, *m);
+        return;
+    }
+    int64_t const slice = ((dims[0] - 1) / slices / LANES + 1) * LANES, parts = (dims[0] - 1) / slice + 1;
+    PASS(job) const job = {some, p, n, step, count, size / dims[0], slice, dims, m};
+    pb_cut_slices(PASS(slices), (int64_t const*)&job, NULL, parts, NULL, 0, size * width);
+    for (int64_t apart = 1; apart < parts; apart *= 2)
+        for (int64_t s = 0; s + apart < parts; s += 2 * apart)
+            for (int64_t j = 0; j < width; j++) {
+                A* const one = some + s * width + j;
+                *one = ADD_ALL(*one, one[apart * width]);
+            }
+    memcpy(a, some, width * sizeof *a);
 }
 
 #undef X

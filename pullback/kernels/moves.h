@@ -112,6 +112,10 @@ static int pb_cast_any(int64_t const* geometry, char** data, int64_t begin, int6
     int64_t dims[3 * 64], at[64] = {0}, block[PB_CAST_BLOCK];
     (void)scratch;
     memcpy(dims, given, 3 * count * sizeof *dims);
+    if (count == 1) { /* by stretches of the one dim */
+        begin *= PB_CAST_PART;
+        end = end * PB_CAST_PART < dims[0] ? end * PB_CAST_PART : dims[0];
+    }
     int64_t const* last = dims + 3 * count - 3;
     char const* p = data[0] + begin * dims[1];
     char* to = data[1] + begin * dims[2];

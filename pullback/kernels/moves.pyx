@@ -58,11 +58,14 @@ cdef extern from *:
         return k;
     }
     """
+    int PB_CAST_PART
     void pb_mask_take(int, char*, const char*, const uint8_t*, int64_t, int64_t) nogil
     int64_t pb_true(const uint8_t*, int64_t) nogil
     int64_t pb_places(const uint8_t*, int64_t, int64_t, const int64_t*, int64_t*, int64_t, int64_t) nogil
 
 include "runs.pxi"
+
+CAST_PART = PB_CAST_PART
 
 
 def take_true(ndarray a not None, ndarray mask not None):

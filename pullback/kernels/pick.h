@@ -68,13 +68,14 @@ static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_
     int64_t const kept = geometry[0], column = geometry[2], both = geometry[3];
     int64_t const *outer = geometry + 4, *last = outer + 3 * (kept - 1);
     int64_t const n = outer[3 * kept], step = outer[3 * kept + 1];
+    int64_t const blocks = column ? (last[0] - 1) / COLUMNS + 1 : 1;
     T* values = both ? (T*)data[1] : NULL;
     int64_t* indices = (int64_t*)data[both ? 2 : 1];
     (void)scratch;
     for (int64_t part = begin; part < end; part++) {
         char const* p = data[0];
         char* offset = NULL;
-        pb_place(outer, kept - column, part, &p, &offset);
+        pb_place(outer, kept - column, part / blocks, &p, &offset);
         int64_t const r = offset - (char*)NULL;
         if (!column) {
             int64_t const i = FN(_find)(p, n, step, PASS(run)(p, n, step, 0));
@@ -82,8 +83,10 @@ static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_
             if (both) values[r] = *(T const*)(p + i * step);
             continue;
         }
-        for (int64_t from = 0; from < last[0]; from += WIDTH) {
-            int64_t const width = last[0] - from < WIDTH ? last[0] - from : WIDTH;
+        int64_t const first = part % blocks, some = end - part < blocks - first ? end - part : blocks - first;
+        int64_t const to = first + some < blocks ? (first + some) * COLUMNS : last[0];
+        for (int64_t from = first * COLUMNS; from < to; from += WIDTH) {
+            int64_t const width = to - from < WIDTH ? to - from : WIDTH;
             REAL best[WIDTH];
             int64_t at[WIDTH];
             char const* q = p + from * last[1];
@@ -94,11 +97,12 @@ static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_
             for (int64_t row = 1; row < n; row++)
                 FN(_better)((T const*)(q + row * step), width, last[1], row, best, at);
             for (int64_t j = 0; j < width; j++) {
-                int64_t const to = r + (from + j) * last[2];
-                indices[to] = at[j];
-                if (both) values[to] = *(T const*)(q + j * last[1] + at[j] * step);
+                int64_t const place = r + (from + j) * last[2];
+                indices[place] = at[j];
+                if (both) values[place] = *(T const*)(q + j * last[1] + at[j] * step);
             }
         }
+        part += some - 1;
     }
     return 0;
 }

@@ -3,6 +3,8 @@
 The ops are in reduce.h, the templates are fold.h and pick.h.
 """
 
+from pullback.core._pool cimport cut, cutter_t
+
 cdef extern from *:
     """
     #include "pullback/kernels/runs.h"
@@ -20,5 +22,12 @@ cdef extern from *:
         FLOATS(RUN, norm0) FLOATS(RUN, norm1) FLOATS(RUN, norm2) FLOATS(RUN, norm_inf)
     };
     """
+    cutter_t pb_cut_slices
+    enum:
+        PB_COLUMNS "COLUMNS"
+        PB_FEW "FEW"
 
 include "runs.pxi"
+
+pb_cut_slices = cut
+COLUMNS, FEW = PB_COLUMNS, PB_FEW

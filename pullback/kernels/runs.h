@@ -3,9 +3,8 @@
 #ifndef PB_RUNS_H
 #define PB_RUNS_H
 
-#include <stdint.h>
+#include "pullback/core/run.h"
 
-typedef int (*pb_run)(int64_t const*, char**, int64_t, int64_t, char*);
 typedef struct {
     char const *op, *type;
     pb_run run;

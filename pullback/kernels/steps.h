@@ -7,10 +7,8 @@
 
 #include "pullback/kernels/exp.h"
 #include "pullback/core/half.h"
+#include "pullback/core/loops/lines.h"
 #include "pullback/kernels/runs.h"
-#include <numpy/npy_common.h>
-
-typedef void (*pb_loop)(char**, npy_intp const*, npy_intp const*, void*);
 
 #define MOST_OPERANDS 16
 #define MOST_DIMS 64
@@ -25,42 +23,26 @@ PB_INLINE void pb_seek(int64_t const* dims, int64_t count, int64_t n, int64_t pa
     }
 }
 
-/* Steps one after another. The geometry: how many, the bytes of scratch that they share; for each its run,
-   parts, number of operands, length of its geometry, {base, offset} of each operand, geometry. The base is a
-   number of `data`, or -1 for scratch, or -2 for the step's own geometry, which then holds a constant. */
+static pb_cutter pb_cut_step; /* set when the module is imported */
+
+/* Steps one after another, each by as many threads as it pays. The geometry: how many, the bytes of scratch that
+   they share; for each its run, parts, bytes of scratch of its own, work, number of operands, length of its
+   geometry, {base, offset} of each operand, geometry. The base is a number of `data`, or -1 for scratch, or -2
+   for the step's own geometry, which then holds a constant. */
 static int pb_chain(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const *step = geometry + 2, shared = geometry[1];
     (void)begin, (void)end;
     for (int64_t s = 0; s < geometry[0]; s++) {
         pb_run const run = (pb_run)(intptr_t)step[0];
-        int64_t const *operands = step + 4, *own = operands + 2 * step[2];
+        int64_t const *operands = step + 6, *own = operands + 2 * step[4];
         char* at[MOST_OPERANDS];
-        for (int64_t i = 0; i < step[2]; i++) {
+        for (int64_t i = 0; i < step[4]; i++) {
             int64_t const base = operands[2 * i];
             at[i] = (base >= 0 ? data[base] : base == -1 ? scratch : (char*)own) + operands[2 * i + 1];
         }
-        int const status = run(own, at, 0, step[1], scratch + shared);
+        int const status = pb_cut_step(run, own, at, step[1], scratch + shared, step[2], step[3]);
         if (status) return status;
-        step = own + step[3];
-    }
-    return 0;
-}
-
-/* An elementwise loop. The geometry: loop, what it is given, operands, dims, then {size, step of each
-   operand} of each dim. The loop runs along the last dim; a part is one such run. */
-static int pb_pointwise(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
-    pb_loop const loop = (pb_loop)(intptr_t)geometry[0];
-    int64_t const operands = geometry[2], outer = geometry[3] - 1, *dims = geometry + 4;
-    int64_t const* last = dims + outer * (operands + 1);
-    npy_intp const n = last[0];
-    npy_intp steps[MOST_OPERANDS];
-    (void)scratch;
-    for (int64_t i = 0; i < operands; i++) steps[i] = last[i + 1];
-    for (int64_t part = begin; part < end; part++) {
-        char* at[MOST_OPERANDS];
-        memcpy(at, data, operands * sizeof *at);
-        pb_seek(dims, outer, operands, part, at);
-        loop(at, &n, steps, (void*)(intptr_t)geometry[1]);
+        step = own + step[5];
     }
     return 0;
 }

@@ -6,6 +6,7 @@ from pullback.core.types import Array
 
 CHAIN: Any
 POINTWISE: Any
+LINE_BLOCK: int
 PRODUCT: Any
 PAIRS: dict[str, Any]
 UNIT: dict[str, Any]

@@ -10,14 +10,17 @@ import_array()
 import numpy as np
 
 from pullback.core._loops cimport Loops, loop_for, loop_t
-from pullback.core._plans cimport capsule_of, run_t
+from pullback.core._plans cimport capsule_of
+from pullback.core._pool cimport cut, cutter_t, run_t
 
 cdef extern from *:
     """
     #include "pullback/kernels/pairs.h"
     """
+    cutter_t pb_cut_step
     run_t pb_chain
-    run_t pb_pointwise
+    run_t pb_lines
+    int PB_LINE_BLOCK
     run_t pb_product
     run_t pb_pairs_float32
     run_t pb_pairs_float64
@@ -29,8 +32,10 @@ cdef extern from *:
     run_t pb_narrow_bfloat16
 
 
+pb_cut_step = cut
 CHAIN = capsule_of(pb_chain)
-POINTWISE = capsule_of(pb_pointwise)
+POINTWISE = capsule_of(pb_lines)
+LINE_BLOCK = PB_LINE_BLOCK
 PRODUCT = capsule_of(pb_product)
 PAIRS = {"float32": capsule_of(pb_pairs_float32), "float64": capsule_of(pb_pairs_float64)}
 UNIT = {"float32": capsule_of(pb_unit_float32), "float64": capsule_of(pb_unit_float64)}

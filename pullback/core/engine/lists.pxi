@@ -14,16 +14,32 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t
 from numpy cimport PyArray_IS_F_CONTIGUOUS, PyArray_ISBEHAVED, PyArray_ISBEHAVED_RO
 
-from pullback.core._plans cimport run_t
+from pullback.core._pool cimport cut, run_t
 from pullback.core.dtype_codes cimport FLOAT64
 
 cdef enum:
     PROGRAM_HEAD = 4        # words before those that say which tensors are written
     PROGRAM_BYTES = 4096    # of a register, the widest
+    PROGRAM_PART = 8192     # elements that are one part of the work
     LONG_LIST = 20000       # elements, from which on the GIL is let go
 
 ctypedef void (*program_t)(const int64_t* program, const double* numbers, int64_t count,
                            const int64_t* sizes, char** data, char* scratch) noexcept nogil
+
+cdef struct ProgramRun:     # what `_program_parts` gets for a geometry
+    program_t run
+    int64_t* program
+    double* numbers
+    int64_t* sizes          # of each tuple, or part of one
+
+
+cdef int _program_parts(const int64_t* geometry, char** data, int64_t begin, int64_t end,
+                        char* scratch) noexcept nogil:
+    """A run that does some tuples of a list."""
+    cdef ProgramRun* given = <ProgramRun*>geometry
+    given.run(given.program, given.numbers, end - begin, given.sizes + begin, data + begin * given.program[0],
+              scratch)
+    return 0
 
 
 @cython.final
@@ -67,6 +83,7 @@ cdef class _Batch:
     cdef Program program
     cdef double* numbers
     cdef int code, count
+    cdef int64_t item    # bytes of a number
     cdef Py_ssize_t elements
     cdef int64_t* sizes
     cdef char** data
@@ -114,7 +131,7 @@ cdef class _Batch:
             return False
         if self.count and code != self.code:
             self.run()
-        self.code = code
+        self.code, self.item = code, PyArray_ITEMSIZE(first) // (2 if KIND[code] == KIND_COMPLEX else 1)
         for k in range(tensors):
             t = <Tensor>(<list>lists[k])[place]
             a = t.array
@@ -130,19 +147,44 @@ cdef class _Batch:
         return True
 
     cdef int run(self) except -1:
-        cdef program_t run = self.program.runs[self.code]
-        cdef char* scratch = <char*>PyMem_Malloc(self.program.words[2] * PROGRAM_BYTES)
+        cdef ProgramRun given
+        cdef int64_t room = self.program.words[2] * PROGRAM_BYTES
+        cdef char* scratch = <char*>PyMem_Malloc(room)
+        given.run, given.program, given.numbers = (
+            self.program.runs[self.code], self.program.words, self.numbers)
         if self.elements < LONG_LIST:
-            run(self.program.words, self.numbers, self.count, self.sizes, self.data, scratch)
+            given.sizes = self.sizes
+            _program_parts(<int64_t*>&given, self.data, 0, self.count, scratch)
         else:
-            with nogil:
-                run(self.program.words, self.numbers, self.count, self.sizes, self.data, scratch)
+            self.run_long(&given, scratch, room)
         PyMem_Free(scratch)
         for array, copy in self.copies:
             PyArray_CopyInto(array, copy)
         self.count = 0
         self.elements = 0
         self.copies, self.held = [], []
+        return 0
+
+    cdef int run_long(self, ProgramRun* given, char* scratch, int64_t room) except -1:
+        """Runs with a part for each stretch of a tuple, on several threads."""
+        cdef int64_t tensors = self.program.words[0], parts = 0, at = 0, start, i, k
+        cdef char** data
+        for i in range(self.count):
+            parts += (self.sizes[i] + PROGRAM_PART - 1) // PROGRAM_PART
+        given.sizes = <int64_t*>PyMem_Malloc(parts * sizeof(int64_t))
+        data = <char**>PyMem_Malloc(parts * tensors * sizeof(char*))
+        for i in range(self.count):
+            start = 0
+            while start < self.sizes[i]:
+                given.sizes[at] = min(self.sizes[i] - start, <int64_t>PROGRAM_PART)
+                for k in range(tensors):
+                    data[at * tensors + k] = self.data[i * tensors + k] + start * self.item
+                start += PROGRAM_PART
+                at += 1
+        with nogil:
+            cut(_program_parts, <int64_t*>given, data, parts, scratch, room, self.elements)
+        PyMem_Free(given.sizes)
+        PyMem_Free(data)
         return 0
 
 

@@ -114,9 +114,14 @@ cdef ndarray empty(int nd, npy_intp* dims, int code):
         size *= dims[i]
     if size * ITEMSIZE[code] < ALIGNED_FROM or _ALIGNED is None:
         return PyArray_EMPTY(nd, dims, TYPENUM[code], 0)
+    return _aligned(nd, dims, NULL, PyArray_DescrFromType(TYPENUM[code]))
+
+
+cdef ndarray _aligned(int nd, npy_intp* dims, npy_intp* steps, PyArray_Descr* descr):
+    """An array in memory of ours (aligned.h), which takes a reference to `descr`."""
     before = PyDataMem_SetHandler(_ALIGNED)
     try:
-        return PyArray_EMPTY(nd, dims, TYPENUM[code], 0)
+        return PyArray_NewFromDescr(ndarray, descr, nd, dims, steps, NULL, 0, None)
     finally:
         PyDataMem_SetHandler(before)
 

@@ -170,11 +170,22 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* 
         return _public(table, code, n, arrays, numbers, out, wide)
     run.data[n], run.steps[n] = <char*>PyArray_DATA(out), PyArray_ITEMSIZE(out)
     if size > RELEASE_FROM:
-        with nogil:
-            table.fn[code](run.data, &size, run.steps, data)
+        _by_threads(table.fn[code], data, n + 1, size, &run)
     else:
         table.fn[code](run.data, &size, run.steps, data)
     return out
+
+
+cdef void _by_threads(loop_t fn, void* data, int operands, npy_intp size, Operands* run) noexcept:
+    """One run of a loop over `size` elements, blocks of which are done by several threads."""
+    cdef int64_t[4 + MAX_IN + 2] words
+    cdef int i
+    words[0], words[1], words[2], words[3] = <int64_t><intptr_t>fn, <int64_t><intptr_t>data, operands, 1
+    words[4] = size
+    for i in range(operands):
+        words[5 + i] = run.steps[i]
+    with nogil:
+        cut(pb_lines, words, run.data, pb_line_parts(words), NULL, 0, size)
 
 
 cdef inline bint _line_up_scalars(Operands* run, int code, int n, PyObject** arrays,

@@ -142,7 +142,9 @@ cdef ndarray _new_result(Walk* walk, int n, PyObject** arrays, int code):
         if steps[i] != step:
             descr = PyArray_DESCR(<ndarray>np.empty(0, DTYPES[code].numpy))
             Py_INCREF(<object>descr)
-            return PyArray_NewFromDescr(ndarray, descr, walk.nd, walk.dims, steps, NULL, 0, None)
+            if _ALIGNED is None:
+                return PyArray_NewFromDescr(ndarray, descr, walk.nd, walk.dims, steps, NULL, 0, None)
+            return _aligned(walk.nd, walk.dims, steps, descr)
         step *= max(walk.dims[i], 1)
     return empty(walk.nd, walk.dims, code)
 
@@ -226,16 +228,12 @@ cdef ndarray _strided(Loops table, int code, int n, PyObject** arrays, Number* n
     _merge_dims(&walk, n, &lines)
     if lines.nd == 2 and lines.dims[0] <= SHORT_ROW:
         rest = _repeat_row(&lines, n, ITEMSIZE[code], together)
-    if size > RELEASE_FROM:
-        with nogil:
-            _run_lines(table.fn[code], data, n, &lines)
-    else:
-        _run_lines(table.fn[code], data, n, &lines)
+    _run_lines(table.fn[code], data, n, &lines, size)
     if rest:
         for i in range(n + 1):
             lines.start[i] += lines.dims[1] * lines.steps[i][1]
         lines.dims[0], lines.dims[1] = rest, 1
-        _run_lines(table.fn[code], data, n, &lines)
+        _run_lines(table.fn[code], data, n, &lines, rest)
     return out
 
 
@@ -294,33 +292,24 @@ cdef npy_intp _repeat_row(Lines* lines, int n, npy_intp item, char* filled) noex
     return rows % count * length
 
 
-cdef void _run_lines(loop_t fn, void* data, int n, Lines* lines) noexcept nogil:
-    """The loop along the first dim, for each place in the others. Moves `start`, and back."""
-    cdef npy_intp index[MAX_DIMS]
-    cdef npy_intp along[MAX_IN + 1]
-    cdef char* args[MAX_IN + 1]
+cdef void _run_lines(loop_t fn, void* data, int n, Lines* lines, npy_intp size) noexcept:
+    """The loop along the first dim, for each place in the others; `size` elements in all. See lines.h."""
+    cdef int64_t[4 + MAX_DIMS * (MAX_IN + 2)] words
+    cdef int64_t* dim = words + PB_LINE_HEAD
+    cdef int64_t parts
     cdef int i, j
-    for i in range(n + 1):
-        along[i] = lines.steps[i][0]
-    for j in range(lines.nd):
-        index[j] = 0
-    while True:
+    words[0], words[1], words[2], words[3] = <int64_t><intptr_t>fn, <int64_t><intptr_t>data, n + 1, lines.nd
+    for j in range(lines.nd - 1, -1, -1):
+        dim[0] = lines.dims[j]
         for i in range(n + 1):
-            args[i] = lines.start[i]
-        fn(args, lines.dims, along, data)
-        j = 1
-        while j < lines.nd:
-            index[j] += 1
-            for i in range(n + 1):
-                lines.start[i] += lines.steps[i][j]
-            if index[j] < lines.dims[j]:
-                break
-            for i in range(n + 1):
-                lines.start[i] -= lines.steps[i][j] * lines.dims[j]
-            index[j] = 0
-            j += 1
-        if j >= lines.nd:
-            return
+            dim[1 + i] = lines.steps[i][j]
+        dim += n + 2
+    parts = pb_line_parts(words)
+    if size > RELEASE_FROM:
+        with nogil:
+            cut(pb_lines, words, lines.start, parts, NULL, 0, size)
+    else:
+        pb_lines(words, lines.start, 0, parts, NULL)
 
 
 cdef _mismatch(int n, PyObject** arrays, int j, int nd):

@@ -44,7 +44,7 @@ from pullback.core.op import SURFACE, function, op
 from pullback.core.settings import warn
 from pullback.core.strides import preserved_strides, storage_of, strides_for, strides_of
 from pullback.core.types import Array, Number
-from pullback.kernels.moves import RUNS
+from pullback.kernels.moves import CAST_PART, RUNS
 from pullback.ops.arrays.create import as_element
 from pullback.ops.shared.batches import padded, rank, writes
 from pullback.ops.shared.chains import merged
@@ -95,7 +95,8 @@ def _plan_copy(self: Spec, dtype: Dtype, memory_format: Any) -> Plan:
     given = self.strides or to
     dims = merged((self.shape[d], given[d], to[d]) for d in order) or [(1, 0, 0)]
     geometry = (*map(_TO.index, names), len(dims), *[n for dim in dims for n in dim])
-    return Plan(result, RUNS["cast"]["any"], geometry, dims[0][0])
+    parts = dims[0][0] if len(dims) > 1 else -(-dims[0][0] // CAST_PART)
+    return Plan(result, RUNS["cast"]["any"], geometry, parts)
 
 
 _to_copy.vjp(self="g")

@@ -16,7 +16,7 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_like
 from pullback.core.op import elementwise, function, op
 from pullback.core.types import Array
-from pullback.kernels.steps import POINTWISE, matrix_loop
+from pullback.kernels.steps import LINE_BLOCK, POINTWISE, matrix_loop
 from pullback.ops.elementwise.arithmetic import TWO
 from pullback.ops.shared import series
 from pullback.ops.shared.chains import Chain, Place, Step, operand
@@ -246,7 +246,7 @@ def _plan_frexp(self: Spec) -> Plan:
     chain.zero(operand(places[1], results[1], range(self.ndim)))  # that of infinity and NaN is left as it is
     loop = matrix_loop(np.frexp, np.dtype(self.dtype.numpy).num)
     dims = (size, self.itemsize, self.itemsize, int32.itemsize)
-    chain.add(Step(POINTWISE, (*loop, 3, 1, *dims)), Place(0), *places)
+    chain.add(Step(POINTWISE, (*loop, 3, 1, *dims), -(-size // LINE_BLOCK), 0, size), Place(0), *places)
     return chain.plan()
 
 

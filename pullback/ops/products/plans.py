@@ -21,6 +21,8 @@ from pullback.ops.shared.chains import Chain, Operand, Place, Step, merged, oper
 
 WORTH_A_COPY = 4096
 """Multiplications from which on a factor is copied for BLAS."""
+BLAS_THREADS = 1 << 18
+"""Multiplications from which on OpenBLAS does a product on threads of its own."""
 
 Labels = Sequence[Hashable]
 
@@ -148,7 +150,9 @@ def multiply(chain: Chain, a: Operand, b: Operand, out: Operand) -> None:
     ]
     geometry += [len(leading), *[number for dim in leading for number in dim]]
     parts = math.prod(size for size, *_ in leading)
-    chain.add(Step(steps.PRODUCT, tuple(geometry), parts), a.place, b.place, out.place)
+    alone = m * n * k < BLAS_THREADS  # BLAS does larger ones by threads of its own
+    step = Step(steps.PRODUCT, tuple(geometry), parts, 0, parts * m * n * k if alone else 0)
+    chain.add(step, a.place, b.place, out.place)
 
 
 def _pairs(chain: Chain, a: Operand, b: Operand, out: Operand, labels: list[Hashable]) -> bool:
@@ -165,7 +169,8 @@ def _pairs(chain: Chain, a: Operand, b: Operand, out: Operand, labels: list[Hash
     leading = _dims([x for x in labels if a.step(x) and b.step(x)], sizes, a, b, out) + rows[:-1]
     geometry = (m, n, am, cm, len(leading), *[number for dim in leading for number in dim])
     parts = math.prod(size for size, *_ in leading)
-    chain.add(Step(steps.PAIRS[out.dtype.name], geometry, parts), a.place, b.place, out.place)
+    step = Step(steps.PAIRS[out.dtype.name], geometry, parts, 0, parts * m * n)
+    chain.add(step, a.place, b.place, out.place)
     return True
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Sequence
 
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype, int64
-from pullback.kernels.reduce import RUNS
+from pullback.kernels.reduce import COLUMNS, FEW, RUNS
 from pullback.ops.shared.chains import Operand, Step, bits_of, merged
 
 SHORT = 8
@@ -43,7 +43,8 @@ def fold_step(name: str, x: Operand, axes: Collection[Hashable], item: int, para
     """A reduction over some dims of an operand, into contiguous memory, as a step of a chain."""
     spec = Spec(x.dtype, tuple(x.sizes.values()), tuple(x.steps.values()))
     numbers = tuple([d for d, label in enumerate(x.sizes) if label in axes])
-    return Step(RUNS[name][x.dtype.name], *_geometry(spec, numbers, item, bits_of(parameter)))
+    geometry, parts = _geometry(spec, numbers, item, bits_of(parameter))
+    return Step(RUNS[name][x.dtype.name], geometry, parts, 0, spec.size)
 
 
 def pick_plan(name: str, x: Spec, axis: int | None, keepdim: bool, values: bool) -> Plan:
@@ -86,5 +87,8 @@ def _geometry(
     short = not whole and len(reduced) == 1 and reduced[0][0] < SHORT
     column = bool(kept) and (faster or (short and kept[-1][0] >= SHORT))
     parts = math.prod(size for size, *_ in kept[: len(kept) - column])
+    parts *= -(-kept[-1][0] // COLUMNS) if column else 1
+    if not whole and parts < FEW:
+        parts = min(parts, 1)  # the fold itself is cut
     flat = [n for dim in (*kept, *reduced) for n in dim]
     return (len(kept), len(reduced), int(column), extra, *flat), parts

@@ -32,12 +32,16 @@ class Place(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A run with its geometry, as `Plan` takes them."""
+    """A run with its geometry, as `Plan` takes them.
+
+    `work` is about how many elements it takes; where it is not said, one thread does the step.
+    """
 
     run: Any
     geometry: tuple[int, ...]
     parts: int = 1
     scratch: int = 0
+    work: int = 0
 
 
 @dataclass(frozen=True)
@@ -183,8 +187,9 @@ class Chain:
         for x in operands:
             places.append(x.place if isinstance(x, Operand) else Place(CONSTANT, constant))
             constant += 0 if isinstance(x, Operand) else 16
-        parts = math.prod(dim[0] for dim in dims[:-1])
-        self.add(Step(steps.POINTWISE, (*geometry, *words), parts), *places)
+        lines = math.prod(dim[0] for dim in dims[:-1])
+        parts = lines * max(1, -(-dims[-1][0] // steps.LINE_BLOCK))
+        self.add(Step(steps.POINTWISE, (*geometry, *words), parts, 0, lines * dims[-1][0]), *places)
 
     def copied(self, x: Operand, order: Sequence[Hashable] | None = None) -> Operand:
         """A contiguous copy in scratch with dims in this order."""
@@ -208,7 +213,8 @@ class Chain:
     def _move(self, source: int, dims: list[tuple[int, ...]], item: int, *places: Place) -> None:
         parts = dims[0][0] if len(dims) > 1 else 1
         box = (source, 0, 0, parts, len(dims), *[n for dim in dims for n in dim])
-        self.add(Step(MOVES["move"][item], (len(places) - 1, 0, 0, 1, 1, *box), parts), *places)
+        work = math.prod(dim[0] for dim in dims)
+        self.add(Step(MOVES["move"][item], (len(places) - 1, 0, 0, 1, 1, *box), parts, 0, work), *places)
 
     def convert(self, x: Operand, out: Operand) -> None:
         """A half precision as float, or float as a half precision."""
@@ -217,7 +223,8 @@ class Chain:
         dims = merged((x.sizes[label], x.steps[label], out.step(label)) for label in order)
         dims = dims or [(1, 0, 0)]
         parts = math.prod(dim[0] for dim in dims[:-1])
-        self.add(Step(run, (len(dims), *[n for dim in dims for n in dim]), parts), x.place, out.place)
+        geometry = (len(dims), *[n for dim in dims for n in dim])
+        self.add(Step(run, geometry, parts, 0, parts * dims[-1][0]), x.place, out.place)
 
     def widened(self, x: Operand) -> Operand:
         """The operand itself, or a float copy of one in half precision."""
@@ -260,10 +267,10 @@ class Chain:
         if len(self._steps) == 1 and not self._shared:
             step, places = self._steps[0]
             if places == tuple(Place(i) for i in range(self.inputs + count)):
-                return Plan(self.results, *step, refuse=refuse)
+                return Plan(self.results, *step[:4], refuse=refuse, work=step.work)
         geometry = [len(self._steps), self._shared]
         for step, places in self._steps:
-            geometry += [steps.address(step.run), step.parts, len(places), len(step.geometry)]
+            geometry += [steps.address(step.run), *step[2:], len(places), len(step.geometry)]
             geometry += [n for place in places for n in place] + list(step.geometry)
         own = max((step.scratch for step, _ in self._steps), default=0)
         return Plan(self.results, steps.CHAIN, tuple(geometry), 1, self._shared + own, refuse)

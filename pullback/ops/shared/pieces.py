@@ -137,7 +137,8 @@ def pieces_plan(result: Spec, pieces: Pieces, inputs: int = 1) -> Plan:
             boxes += _boxes(border, nothing)
     for key, piece in copies:
         boxes += _boxes(key(wanted) if callable(key) else wanted[key], piece)
-    free = pieces.value is None or _disjoint(copies)
+    over = any(callable(key) for key, _ in copies)  # what it shows is written over
+    free = not over if pieces.value is None else _disjoint(copies)
     geometry = [inputs, *pattern_of(pieces.value or 0, result.dtype), int(free), len(boxes)]
     for box in boxes:
         geometry += box
