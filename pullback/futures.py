@@ -10,6 +10,9 @@ from pullback.face.absent import getter
 
 __all__ = ["Future", "collect_all", "wait_all"]
 
+progress: list[Callable[[], bool]] = []
+"""What moves results on while they are waited for; each says whether anything is left to move."""
+
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -34,10 +37,14 @@ class Future(Generic[T]):
 
     def done(self) -> bool:
         """Whether the result, or an exception, is there."""
+        for move in progress:
+            move()
         return self._there.is_set()
 
     def wait(self) -> T:
         """The result, waited for; the exception that stands for it is raised."""
+        while not self._there.is_set() and any([move() for move in progress]):
+            self._there.wait(1e-4)
         self._there.wait()
         return self.value()
 
@@ -62,7 +69,7 @@ class Future(Generic[T]):
 
     def _complete(self, result: Any, error: Exception | None) -> None:
         with self._lock:
-            if self.done():
+            if self._there.is_set():
                 raise RuntimeError("Future can only be marked completed once")
             self._result, self._error = result, error
             waiting, self._callbacks = self._callbacks, []
@@ -73,7 +80,7 @@ class Future(Generic[T]):
     def add_done_callback(self, callback: Callable[[Future[T]], None]) -> None:
         """Has a function called with this Future when it is done, at once if it is."""
         with self._lock:
-            if not self.done():
+            if not self._there.is_set():
                 self._callbacks.append(callback)
                 return
         callback(self)

@@ -1,58 +1,50 @@
-"""`torch.distributed`: programs run in one process, and are told so.
+"""`torch.distributed`: programs of several processes, which are ranks of MPI.
 
-`is_available` and `is_initialized` are False. Other names can be imported and asked by; used, they refuse.
+`init_process_group` makes a process a rank; the collectives are in collectives.py, messages in messages.py, on
+any objects in objects.py. Below: `fsdp`, `optim`, `checkpoint`, `nn.functional`, `run`. What PyTorch has besides
+can be imported and asked by; used, it refuses.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from pullback.distributed import distributed_c10d
+from pullback.distributed.distributed_c10d import *  # noqa: F403
+from pullback.distributed.errors import (
+    DistBackendError,
+    DistError,
+    DistNetworkError,
+    DistStoreError,
+    QueueEmptyError,
+)
+from pullback.distributed.stores import FileStore, HashStore, TCPStore
 from pullback.face.placeholders import placeholders
 
-__all__ = ["get_rank", "get_world_size", "is_available", "is_initialized"]
+__all__ = [
+    "DistBackendError",
+    "DistError",
+    "DistNetworkError",
+    "DistStoreError",
+    "FileStore",
+    "HashStore",
+    "QueueEmptyError",
+    "TCPStore",
+]
+__all__ += distributed_c10d.__all__
+
+_LATER = {
+    "GradBucket": "pullback.nn.parallel.buckets",
+    "DeviceMesh": "pullback.distributed.device_mesh",
+    "init_device_mesh": "pullback.distributed.device_mesh",
+}
+
+_other = placeholders(__name__, "has not this part of torch.distributed")
 
 
-def is_available() -> bool:
-    """Whether work can be spread over processes: False."""
-    return False
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        from importlib import import_module
 
-
-def is_initialized() -> bool:
-    """Whether a group of processes has been made: False."""
-    return False
-
-
-is_backend_available = is_gloo_available = is_mpi_available = is_nccl_available = is_initialized
-is_torchelastic_launched = is_ucc_available = is_xccl_available = is_initialized
-
-
-def _no_group() -> ValueError:
-    return ValueError(
-        "Default process group has not been initialized, please make sure to call init_process_group."
-    )
-
-
-def get_rank(group: Any = None) -> int:
-    """ValueError: there is no group of processes."""
-    raise _no_group()
-
-
-def get_world_size(group: Any = None) -> int:
-    """ValueError: there is no group of processes."""
-    raise _no_group()
-
-
-class group:
-    """The groups of processes: none."""
-
-    WORLD: Any = None
-
-
-class GroupMember:
-    """The groups of processes: none."""
-
-    WORLD: Any = None
-    NON_GROUP_MEMBER = -100
-
-
-__getattr__ = placeholders(__name__, "runs in one process")
+        return getattr(import_module(_LATER[name]), name)
+    return _other(name)

@@ -83,6 +83,16 @@ cdef int backward_scalar(Tensor root, bint keep_graph) except -1:
     return 0
 
 
+def queue_callback(callback):
+    """Has `callback()` called when the backward pass that runs in this thread has run all its nodes."""
+    if pb_thread.task == NULL:
+        raise RuntimeError("Final callbacks can only be installed during backward pass.")
+    cdef Task task = <Task>pb_thread.task
+    if task.callbacks is None:
+        task.callbacks = []
+    task.callbacks.append(callback)
+
+
 def gradient_edge(Tensor t):
     """The node that the gradient of a tensor goes to, and the output index there; None if it wants none."""
     cdef int index = 0

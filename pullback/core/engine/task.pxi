@@ -44,6 +44,7 @@ cdef class Task:
     cdef dict captures        # slot -> list of (output index, place in `captured`)
     cdef list captured
     cdef bint keep_graph, create_graph, all_needed
+    cdef list callbacks       # of `queue_callback`; None without any
     cdef readonly Py_ssize_t number   # of the pass, counted from the start of the process
 
     def __cinit__(self):
@@ -332,6 +333,8 @@ cdef class Task:
                 self.step_plain(slot, node)
             else:
                 self.step_any(slot, node)
+        while self.callbacks:
+            self.callbacks.pop(0)()
         return 0
 
     cdef inline bint takes_plain_step(self, int slot, Node node) noexcept:
