@@ -34,7 +34,7 @@ __all__ = [
 __all__ += distributed_c10d.__all__
 
 _LATER = {
-    "GradBucket": "pullback.nn.parallel.buckets",
+    "GradBucket": "pullback.distributed.reducer",
     "DeviceMesh": "pullback.distributed.device_mesh",
     "init_device_mesh": "pullback.distributed.device_mesh",
 }

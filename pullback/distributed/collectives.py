@@ -14,6 +14,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor
+from pullback.core.modes import no_grad
 from pullback.distributed.buffers import (
     Received,
     Reduced,
@@ -131,7 +132,8 @@ def _all_reduce_sparse(tensor: Tensor, op: Any, group: ProcessGroup, async_op: b
     indices = ops.from_numpy(np.concatenate([i for i, _ in all_of_them], 1))
     values = ops.from_numpy(np.concatenate([v for _, v in all_of_them]))
     total = sparse_coo_tensor(indices, values, tuple(tensor.shape)).coalesce()
-    tensor.detach().copy_(total / group.size() if op is ReduceOp.AVG else total)
+    with no_grad():
+        tensor.copy_(total / group.size() if op is ReduceOp.AVG else total)
     return begun(group, "all_reduce", group.transport.barrier(), async_op, None, [tensor])
 
 

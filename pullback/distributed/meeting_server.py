@@ -16,8 +16,8 @@ import sys
 import threading
 import time
 
-ALONE = 10.0
-"""Seconds without a connection after which it ends, once rank 0 is gone or all have been here."""
+ALONE = 30.0, 0.5
+"""Seconds without a connection after which it ends: before any rank has come, and then."""
 
 
 class Meeting:
@@ -133,7 +133,7 @@ def main(size: int, word: str) -> None:
     print(meeting.port, flush=True)
     os.close(1)
     quiet = time.monotonic()
-    while time.monotonic() - quiet < ALONE:
+    while time.monotonic() - quiet < ALONE[bool(meeting.come)]:
         time.sleep(0.2)
         if meeting.connected:
             quiet = time.monotonic()

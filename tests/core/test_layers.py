@@ -66,6 +66,7 @@ LAYERS = [
     "hub",
     "utils.model_zoo",
     "distributed onnx ao export",
+    "nn.parallel.distributed utils.data.distributed",  # they need both what they belong to and `distributed`
     "storage",
     "signal",
     "see plots",

@@ -2,7 +2,6 @@
 
 from pullback.face.absent import getter
 from pullback.nn.parallel.data_parallel import DataParallel, data_parallel
-from pullback.nn.parallel.distributed import DistributedDataParallel
 from pullback.nn.parallel.parallel_apply import parallel_apply
 from pullback.nn.parallel.replicate import replicate
 from pullback.nn.parallel.scatter_gather import gather, scatter
@@ -17,4 +16,7 @@ __all__ = [
     "scatter",
 ]
 
-__getattr__ = getter(__name__)
+LATER = {"DistributedDataParallel": "pullback.nn.parallel.distributed"}
+"""Which module has the names that are imported when they are first used: it stands above `distributed`."""
+
+__getattr__ = getter(__name__, LATER)

@@ -14,7 +14,6 @@ from pullback.utils.data.dataset import (
     TensorDataset,
     random_split,
 )
-from pullback.utils.data.distributed import DistributedSampler
 from pullback.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -47,4 +46,7 @@ __all__ = [
     "random_split",
 ]
 
-__getattr__ = getter(__name__)
+LATER = {"DistributedSampler": "pullback.utils.data.distributed"}
+"""Which module has the names that are imported when they are first used: it stands above `distributed`."""
+
+__getattr__ = getter(__name__, LATER)

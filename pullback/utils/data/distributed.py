@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pullback import ops
+from pullback.distributed.groups import get_rank, get_world_size
 from pullback.face.absent import getter
 from pullback.kernels.random.generators import Generator
 from pullback.utils.data.sampler import Sampler
@@ -18,8 +19,8 @@ class DistributedSampler(Sampler[Any]):
     """Every `num_replicas`-th index, beginning with `rank`, of the shuffled data set.
 
     All processes get as many: some indices come twice at the end, or with `drop_last` some are left out.
-    `set_epoch` before each epoch makes the shuffles differ. The processes are told by their numbers: Pullback
-    has no process groups that would know them.
+    `set_epoch` before each epoch makes the shuffles differ. Without `num_replicas` and `rank` they are the ranks of
+    the default process group.
     """
 
     def __init__(
@@ -31,10 +32,8 @@ class DistributedSampler(Sampler[Any]):
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        if num_replicas is None or rank is None:
-            raise ValueError(
-                "Default process group has not been initialized, please make sure to call init_process_group."
-            )
+        num_replicas = get_world_size() if num_replicas is None else num_replicas
+        rank = get_rank() if rank is None else rank
         if not 0 <= rank < num_replicas:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
         self.dataset = dataset
