@@ -17,6 +17,11 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
+def _moved() -> bool:
+    """Moves all results on; whether anything is left to move."""
+    return sum(move() for move in progress) > 0
+
+
 class Future(Generic[T]):
     """A result that `set_result` gives once, and `wait` returns when it is there.
 
@@ -37,13 +42,12 @@ class Future(Generic[T]):
 
     def done(self) -> bool:
         """Whether the result, or an exception, is there."""
-        for move in progress:
-            move()
+        _moved()
         return self._there.is_set()
 
     def wait(self) -> T:
         """The result, waited for; the exception that stands for it is raised."""
-        while not self._there.is_set() and any([move() for move in progress]):
+        while not self._there.is_set() and _moved():
             self._there.wait(1e-4)
         self._there.wait()
         return self.value()

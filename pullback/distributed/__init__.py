@@ -1,8 +1,8 @@
 """`torch.distributed`: programs of several processes, which are ranks of MPI.
 
-`init_process_group` makes a process a rank; the collectives are in collectives.py, messages in messages.py, on
-any objects in objects.py. Below: `fsdp`, `optim`, `checkpoint`, `nn.functional`, `run`. What PyTorch has besides
-can be imported and asked by; used, it refuses.
+`init_process_group` makes a process a rank; the collectives are in collectives.py, messages in messages.py,
+on any objects in objects.py. Below: `fsdp`, `optim`, `checkpoint`, `nn.functional`, `run`. What PyTorch has
+besides can be imported and asked by; used, it refuses.
 """
 
 from __future__ import annotations

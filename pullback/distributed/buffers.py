@@ -1,7 +1,8 @@
 """Tensors as what MPI reads and writes: their memory itself where it is contiguous, else a copy.
 
-Every collective goes by these: `moved` for bytes that only move, whatever the dtype, `Reduced` for numbers that
-are reduced, narrow floats in float32. `Received` is memory that is written to; its `finish` puts copies back.
+Every collective goes by these: `moved` for bytes that only move, whatever the dtype, `Reduced` for numbers
+that are reduced, narrow floats in float32. `Received` is memory that is written to; its `finish` puts copies
+back.
 """
 
 from __future__ import annotations
@@ -40,14 +41,19 @@ def check_dtypes(*tensors: Tensor) -> None:
     """ValueError for tensors of several dtypes."""
     for x in tensors:
         if x.dtype != tensors[0].dtype:
-            raise ValueError(f"Invalid usage of tensors with different dtypesFound {tensors[0].dtype} and  {x.dtype}")
+            raise ValueError(
+                f"Invalid usage of tensors with different dtypesFound {tensors[0].dtype} and  {x.dtype}"
+            )
 
 
 def _memory(x: Tensor) -> Array | None:
     """A tensor's memory as a flat array, None where it is not contiguous or not plain numbers."""
     if x.is_sparse or x.device.type != "cpu":
-        raise RuntimeError(f"No backend type associated with device type {x.device.type}" if not x.is_sparse else
-                           "Tensors must be contiguous and dense")
+        raise RuntimeError(
+            f"No backend type associated with device type {x.device.type}"
+            if not x.is_sparse
+            else "Tensors must be contiguous and dense"
+        )
     array = x._array
     if x.is_conj() or x.is_neg() or not array.flags.c_contiguous:
         return None

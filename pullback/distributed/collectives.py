@@ -1,7 +1,7 @@
 """Collectives on tensors: what each of them sends and receives, and what PyTorch refuses of its arguments.
 
-A collective checks its arguments, makes its buffers (buffers.py), has the group's transport begin, and makes a
-`Work` of the request, which it waits for unless `async_op` is set. A rank outside the group does nothing.
+A collective checks its arguments, makes its buffers (buffers.py), has the group's transport begin, and makes
+a `Work` of the request, which it waits for unless `async_op` is set. A rank outside the group does nothing.
 """
 
 from __future__ import annotations
@@ -49,11 +49,9 @@ __all__ = [
 ]
 
 
-def outside(what: str) -> None:
+def outside(what: str) -> Any:
     """Warns a rank that is not in the group that it asks."""
-    warnings.warn(
-        f"Running {what} on global rank that does not belong to the given group.", stacklevel=3
-    )
+    warnings.warn(f"Running {what} on global rank that does not belong to the given group.", stacklevel=3)
 
 
 def begun(
@@ -90,11 +88,13 @@ def _op_name(op: Any, x: Tensor, what: str) -> str:
     return mpi_name(op, x.dtype)
 
 
-def all_reduce(tensor: Tensor, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Work | None:
+def all_reduce(
+    tensor: Tensor, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False
+) -> Work | None:
     """Every rank's `tensor` becomes what the tensors of all ranks reduce to, in place.
 
-    float16 and bfloat16 are reduced in float32 and rounded once; bool adds as "or". Averages of whole numbers are
-    cut towards zero.
+    float16 and bfloat16 are reduced in float32 and rounded once; bool adds as "or". Averages of whole numbers
+    are cut towards zero.
 
     >>> import pullback as torch
     >>> torch.distributed.init_process_group("gloo", rank=0, world_size=1)
@@ -117,7 +117,9 @@ def all_reduce(tensor: Tensor, op: Any = ReduceOp.SUM, group: Any = None, async_
             averaged(numbers.array, found.size())
         numbers.finish()
 
-    return begun(found, "all_reduce", found.transport.all_reduce(numbers.array, name), async_op, finish, [tensor])
+    return begun(
+        found, "all_reduce", found.transport.all_reduce(numbers.array, name), async_op, finish, [tensor]
+    )
 
 
 def _all_reduce_sparse(tensor: Tensor, op: Any, group: ProcessGroup, async_op: bool) -> Work | None:
@@ -221,13 +223,16 @@ def all_gather(tensor_list: Any, tensor: Tensor, group: Any = None, async_op: bo
     _check_parts(tensor_list, tensor, found.size(), "allgather", "output")
     whole = np.empty(found.size() * tensor.nbytes, np.uint8)
     request = found.transport.all_gather(whole, moved(tensor))
-    return begun(found, "all_gather", request, async_op, lambda: parted(whole, tensor_list), list(tensor_list))
+    return begun(
+        found, "all_gather", request, async_op, lambda: parted(whole, tensor_list), list(tensor_list)
+    )
 
 
 def _check_parts(parts: Sequence[Tensor], like: Tensor, count: int, what: str, which: str) -> None:
     if len(parts) != count:
         raise RuntimeError(
-            f"ProcessGroupGloo::{what}: invalid {which} tensor list at index 0 (expected length {count}, got {len(parts)})"
+            f"ProcessGroupGloo::{what}: invalid {which} tensor list at index 0 (expected length {count}, "
+            f"got {len(parts)})"
         )
     for i, x in enumerate(parts):
         if x.shape != like.shape:
@@ -406,7 +411,7 @@ def all_to_all_single(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Parts of `input` along dim 0 go to the ranks, and parts of `output` come from them, equal unless told."""
+    """Parts of `input` along dim 0 go to the ranks, parts of `output` come from them, equal unless told."""
     check_tensor(output, "output")
     check_tensor(input, "input")
     check_dtypes(output, input)

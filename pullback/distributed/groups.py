@@ -48,7 +48,9 @@ class Backend(str):
 class ProcessGroup:
     """Ranks that do things together. `ranks` are their numbers in the world, in the group's order."""
 
-    def __init__(self, transport: Transport, ranks: Sequence[int], number: int, world: World, backend: str) -> None:
+    def __init__(
+        self, transport: Transport, ranks: Sequence[int], number: int, world: World, backend: str
+    ) -> None:
         self.transport = transport
         self.ranks = list(ranks)
         self.number = number
@@ -107,7 +109,8 @@ class ProcessGroup:
             return None
         missing = members if peer is not None else notes.silent(members, self.number, self.calls)
         words = f"{named(missing)} did not take part" if missing else "all ranks wait, for different things"
-        return f"[Rank {self.world.rank}]: Timed out waiting {int(seconds * 1000)}ms for {what} to complete: {words}"
+        waited = f"[Rank {self.world.rank}]: Timed out waiting {int(seconds * 1000)}ms for {what} to complete"
+        return f"{waited}: {words}"
 
     def __getattr__(self, name: str) -> Any:
         """Collectives as methods, as `group.allreduce`, which packages call."""
@@ -187,8 +190,10 @@ def members(group: Any) -> ProcessGroup | None:
     if group is GroupMember.NON_GROUP_MEMBER:
         return None
     if not isinstance(group, ProcessGroup):
-        raise TypeError(f"Invalid function argument. Expected parameter `group` of type ProcessGroup\n"
-                        f"             but got {type(group)} instead.")
+        raise TypeError(
+            f"Invalid function argument. Expected parameter `group` of type ProcessGroup\n"
+            f"             but got {type(group)} instead."
+        )
     return group
 
 
@@ -292,8 +297,10 @@ def get_node_local_rank(fallback_rank: int | None = None) -> int:
     if fallback_rank is not None:
         return int(fallback_rank)
     raise RuntimeError(
-        "LOCAL_RANK is not in the environment. Consider passing fallback_rank to allow `get_node_local_rank` to "
-        "work, assuming you are not running in a multi-device context and want the code to run locally instead."
+        "LOCAL_RANK is not in the environment. Consider passing fallback_rank to allow "
+        "`get_node_local_rank` to "
+        "work, assuming you are not running in a multi-device context and want the code to run locally "
+        "instead."
     )
 
 
@@ -309,7 +316,7 @@ def _backend(name: str | None) -> str:
     """What is asked for on the CPU, of a name or a list as "cpu:gloo,cuda:nccl"."""
     if name is None:
         return "gloo"
-    parts = dict(p.split(":", 1) if ":" in p else ("cpu", p) for p in str(name).lower().split(","))
+    parts = dict((p if ":" in p else f"cpu:{p}").split(":", 1) for p in str(name).lower().split(","))
     found = parts.get("cpu", next(iter(parts.values())))
     if found == "nccl":
         raise RuntimeError("Distributed package doesn't have NCCL built in")
@@ -334,9 +341,9 @@ def init_process_group(
 
     Started by `mpiexec` or `python -m pullback.distributed.run` it knows its rank already. Else `rank` and
     `world_size` say it, or RANK and WORLD_SIZE in the environment with the address MASTER_ADDR and
-    MASTER_PORT of rank 0, or `init_method` as "tcp://host:port" or "file:///path". Processes that were started
-    by themselves need an MPI library of MPICH's kind. A world of one rank needs no MPI.
-    "gloo" and "mpi" mean the same; "nccl" is a RuntimeError. Waiting ends after `timeout`, 30 minutes.
+    MASTER_PORT of rank 0, or `init_method` as "tcp://host:port" or "file:///path". Processes that were
+    started by themselves need an MPI library of MPICH's kind. A world of one rank needs no MPI. "gloo" and
+    "mpi" mean the same; "nccl" is a RuntimeError. Waiting ends after `timeout`, 30 minutes.
 
     >>> import pullback as torch
     >>> torch.distributed.init_process_group("gloo", rank=0, world_size=1)
@@ -356,7 +363,9 @@ def init_process_group(
     name = _backend(backend)
     seconds = seconds_of(default_pg_timeout if timeout is None else timeout)
     ended: dict[int, str] = {}
-    found = rendezvous.begin(init_method, rank, world_size, store, seconds, lambda r: ended.update({r: "ended"}), name)
+    found = rendezvous.begin(
+        init_method, rank, world_size, store, seconds, lambda r: ended.update({r: "ended"}), name
+    )
     _state["world"] = World(found.transport, found.store, seconds, name)
     world().notes.ended = ended
     leaving.watch(world)
@@ -396,7 +405,9 @@ def new_group(
     if sort_ranks:
         chosen.sort()
     if len(chosen) > size:
-        raise ValueError("the new group's world size should be less or equal to the world size set by init_process_group")
+        raise ValueError(
+            "the new group's world size should be less or equal to the world size set by init_process_group"
+        )
     for one in chosen:
         if not 0 <= one < size:
             raise ValueError("The new group's rank should be within the world_size set by init_process_group")
@@ -469,7 +480,9 @@ def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bo
     """
     found = members(group)
     if found is None:
-        warnings.warn("Running monitored_barrier on global rank that does not belong to the given group.", stacklevel=2)
+        warnings.warn(
+            "Running monitored_barrier on global rank that does not belong to the given group.", stacklevel=2
+        )
         return
     if found.size() == 1:
         return
@@ -479,12 +492,14 @@ def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bo
     word = np.zeros(1, np.int64)
     if found.rank() == 0:
         waiting = {r: side.receive(np.empty(1, np.int64), r, tag) for r in range(1, found.size())}  # type: ignore[union-attr]
-        _until(lambda: all([request.Test() for request in waiting.values()]), seconds)
+        _until(lambda: all(map(_done, waiting.values())), seconds)
         missing = [r for r, request in waiting.items() if not request.Test()]
         if missing:
             found.broken = True
             missing = missing if wait_all_ranks else missing[:1]
-            names = ("Ranks " if len(missing) > 1 else "Rank ") + ", ".join(str(found.ranks[r]) for r in missing)
+            names = ("Ranks " if len(missing) > 1 else "Rank ") + ", ".join(
+                str(found.ranks[r]) for r in missing
+            )
             raise DistBackendError(
                 f"[Rank 0]: {names} failed to pass monitoredBarrier in {int(seconds * 1000)} ms"
             )
@@ -496,9 +511,15 @@ def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bo
     if not _until(answer.Test, seconds + 1):
         found.broken = True
         raise DistBackendError(
-            f"Rank {found.rank()} successfully reached monitoredBarrier, but received errors while waiting for "
+            f"Rank {found.rank()} successfully reached monitoredBarrier, but received errors while "
+            f"waiting for "
             "send/recv from rank 0. Please check rank 0 logs for faulty rank."
         )
+
+
+def _done(request: Any) -> bool:
+    """Asks a request; one that is done may be asked again."""
+    return bool(request.Test())
 
 
 def _until(done: Any, seconds: float) -> bool:
@@ -517,5 +538,3 @@ def prefix_store(name: str) -> Store:
     if store is None:
         raise DistBackendError("the world has met without a store")
     return PrefixStore(name, store)
-
-

@@ -1,12 +1,13 @@
 """How a process leaves its world: together with the others, or, when it fails, so that they do not wait.
 
-A program that ends well waits for the others, who may still need it, and tells them that it has left. One that
-ends by an exception says so with its rank and ends all.
+A program that ends well waits for the others, who may still need it, and tells them that it has left. One
+that ends by an exception says so with its rank and ends all.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import traceback
@@ -64,10 +65,8 @@ def _leave() -> None:
     world = None
     if _watched["failed"]:
         _abort(MPI)
-    try:
+    with contextlib.suppress(ValueError):  # it was given back
         world = _watched["world"]()
-    except ValueError:
-        pass  # it was given back
     if _watched.get("abort") or (world is not None and world.broken):
         _abort(MPI)
     if world is not None:

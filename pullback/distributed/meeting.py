@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -33,7 +32,9 @@ def meet(store: Store, rank: int, size: int, host: str, seconds: float, told: Ca
         word = secrets.token_hex(16)
         program = Path(__file__).with_name("meeting_server.py")
         command = [sys.executable, "-S", "-E", str(program), str(size)]
-        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        server = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
         assert server.stdin is not None and server.stdout is not None
         server.stdin.write(f"{word}\n".encode())
         server.stdin.close()
@@ -51,7 +52,9 @@ def meet(store: Store, rank: int, size: int, host: str, seconds: float, told: Ca
     try:
         lines.readline()  # all are there; only now may MPI start, which stops the store's thread meanwhile
     except TimeoutError:
-        raise DistStoreError(f"Timed out after {int(seconds)} seconds waiting for {size} ranks to meet") from None
+        raise DistStoreError(
+            f"Timed out after {int(seconds)} seconds waiting for {size} ranks to meet"
+        ) from None
     watch.settimeout(None)
     threading.Thread(target=_listen, args=(lines, told), daemon=True).start()
 
@@ -77,5 +80,7 @@ def _listen(lines: TextIO, told: Callable[[int], None]) -> None:
             while inside_mpi() and time.monotonic() < until:
                 time.sleep(0.1)
             if inside_mpi():
-                os.write(2, f"rank {int(line)} has ended; so does this process, which waits for it\n".encode())
+                os.write(
+                    2, f"rank {int(line)} has ended; so does this process, which waits for it\n".encode()
+                )
                 os._exit(1)

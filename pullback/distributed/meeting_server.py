@@ -1,10 +1,10 @@
 """What answers processes that were started by themselves, so that they become ranks of MPI.
 
 MPICH's libraries ask whoever started them for each other's addresses, by lines of text (PMI, version 1) on a
-socket whose number is in the environment. This program answers them. Rank 0 starts it (meeting.py), as a process
-of its own: MPI starts without letting other threads of Python run. It needs Python's own library alone, prints its
-port, and ends when nobody is connected any more. Its other connections are watches: when a rank's socket closes
-before it has said that it ends, all others are told.
+socket whose number is in the environment. This program answers them. Rank 0 starts it (meeting.py), as a
+process of its own: MPI starts without letting other threads of Python run. It needs Python's own library
+alone, prints its port, and ends when nobody is connected any more. Its other connections are watches: when a
+rank's socket closes before it has said that it ends, all others are told.
 """
 
 from __future__ import annotations

@@ -16,6 +16,15 @@ from pullback.distributed.work import Work
 __all__ = ["P2POp", "batch_isend_irecv", "irecv", "isend", "recv", "send"]
 
 
+def _keep(data: Any) -> Callable[[], None]:
+    """What a Work calls at its end, and holds until then."""
+
+    def end(data: Any = data) -> None:
+        pass
+
+    return end
+
+
 def isend(
     tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None
 ) -> Work | None:
@@ -26,9 +35,12 @@ def isend(
         return outside("isend")
     to = root_of(found, dst, group_dst, "dst")
     if to == found.rank():
-        raise ValueError("Invalid destination rank: destination rank should not be the same as the rank of the current process.")
+        raise ValueError(
+            "Invalid destination rank: destination rank should not be the same as the rank of the "
+            "current process."
+        )
     sent = moved(tensor)
-    return Work([found.transport.send(sent, to, tag)], found, "send", lambda sent=sent: None, [tensor], to)  # type: ignore[union-attr]
+    return Work([found.transport.send(sent, to, tag)], found, "send", _keep(sent), [tensor], to)  # type: ignore[union-attr]
 
 
 def irecv(
@@ -41,7 +53,9 @@ def irecv(
         return outside("irecv")
     source = None if src is None and group_src is None else root_of(found, src, group_src, "src")
     if source == found.rank():
-        raise ValueError("Invalid source rank: source rank should not be the same as the rank of the current process.")
+        raise ValueError(
+            "Invalid source rank: source rank should not be the same as the rank of the current process."
+        )
     memory = Received(tensor)
     request = found.transport.receive(memory.bytes, source, tag)  # type: ignore[union-attr]
     work = Work([request], found, "recv", memory.finish, [tensor], source)
@@ -83,29 +97,35 @@ class P2POp:
     ) -> None:
         if op not in (isend, irecv):
             raise ValueError(
-                "Invalid ``op``. Expected ``op`` to be of type ``torch.distributed.isend`` or ``torch.distributed.irecv``."
+                "Invalid ``op``. Expected ``op`` to be of type ``torch.distributed.isend`` or "
+                "``torch.distributed.irecv``."
             )
         check_tensor(tensor, "tensor")
         self.op, self.tensor, self.group, self.tag = op, tensor, group, tag
         found = members(group)
-        self.peer = peer if peer is not None or found is None or group_peer is None else found.ranks[group_peer]
+        self.peer = (
+            peer if peer is not None or found is None or group_peer is None else found.ranks[group_peer]
+        )
         self.group_peer = group_peer
 
     def __repr__(self) -> str:
-        return f"P2POp({self.op.__name__}, peer={self.peer}, shape={tuple(self.tensor.shape)}, dtype={self.tensor.dtype})"
+        kind = f"shape={tuple(self.tensor.shape)}, dtype={self.tensor.dtype}"
+        return f"P2POp({self.op.__name__}, peer={self.peer}, {kind})"
 
 
 def batch_isend_irecv(p2p_op_list: list[P2POp]) -> list[Work]:
     """Begins several messages, in any order; their Works."""
     if not isinstance(p2p_op_list, list) or not all(isinstance(p, P2POp) for p in p2p_op_list):
-        raise ValueError("Invalid ``p2p_op_list``. Each op is expected to to be of type ``torch.distributed.P2POp``.")
+        raise ValueError(
+            "Invalid ``p2p_op_list``. Each op is expected to to be of type ``torch.distributed.P2POp``."
+        )
     works = [p.op(p.tensor, p.peer, p.group, p.tag) for p in p2p_op_list]
     return [work for work in works if work is not None]
 
 
 def bytes_to(group: Any, data: np.ndarray[Any, Any], to: int, tag: int) -> None:
     """Sends plain bytes to a rank of a group, on its side."""
-    Work([group.side().send(data, to, tag)], group, "send", lambda data=data: None, (), to).wait()
+    Work([group.side().send(data, to, tag)], group, "send", _keep(data), (), to).wait()
 
 
 def bytes_from(group: Any, count: int, source: int | None, tag: int) -> tuple[np.ndarray[Any, Any], int]:

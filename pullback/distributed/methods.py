@@ -27,8 +27,12 @@ METHODS: dict[str, Callable[..., Any]] = {
     "reduce": lambda g, t, o=0: collectives.reduce(_one(t), None, _op(None), g, True, _root(o)),
     "allgather": lambda g, out, t, o=None: collectives.all_gather(_one(out), _one(t), g, True),
     "_allgather_base": lambda g, out, t, o=None: collectives.all_gather_single(out, t, g, True),
-    "reduce_scatter": lambda g, out, t, o=None: collectives.reduce_scatter(_one(out), _one(t), _op(o), g, True),
-    "_reduce_scatter_base": lambda g, out, t, o=None: collectives.reduce_scatter_single(out, t, _op(o), g, True),
+    "reduce_scatter": lambda g, out, t, o=None: collectives.reduce_scatter(
+        _one(out), _one(t), _op(o), g, True
+    ),
+    "_reduce_scatter_base": lambda g, out, t, o=None: collectives.reduce_scatter_single(
+        out, t, _op(o), g, True
+    ),
     "alltoall_base": lambda g, out, t, to, ti, o=None: collectives.all_to_all_single(out, t, to, ti, g, True),
     "alltoall": lambda g, out, t, o=None: collectives.all_to_all(out, t, g, True),
     "barrier": lambda g, o=None: collectives.barrier(g, True),

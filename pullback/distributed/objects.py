@@ -1,4 +1,6 @@
-"""Collectives on any objects, by pickle: slower than those on tensors, and only for ranks that trust each other."""
+"""Collectives on any objects, by pickle: slower than those on tensors, and only for ranks that trust each
+other.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +153,10 @@ def send_object_list(
         return outside("send_object_list")
     to = root_of(found, dst, group_dst, "dst")
     if to == found.rank():
-        raise ValueError("Invalid destination rank: destination rank should not be the same as the rank of the current process.")
+        raise ValueError(
+            "Invalid destination rank: destination rank should not be the same as the rank of the "
+            "current process."
+        )
     _send(list(object_list), found, to)
 
 

@@ -54,6 +54,8 @@ class _OldReduceOp:
     """`reduce_op`, the name that `ReduceOp` had before."""
 
     def __getattr__(self, name: str) -> Any:
+        if name not in RedOpType.__members__:
+            raise AttributeError(f"'reduce_op' object has no attribute '{name}'")
         warnings.warn(
             "`torch.distributed.reduce_op` is deprecated, please use `torch.distributed.ReduceOp` instead",
             category=FutureWarning,
@@ -64,7 +66,15 @@ class _OldReduceOp:
 
 reduce_op = _OldReduceOp()
 
-_LOGICAL = {"SUM": "LOR", "MAX": "LOR", "BOR": "LOR", "PRODUCT": "LAND", "MIN": "LAND", "BAND": "LAND", "BXOR": "LXOR"}
+_LOGICAL = {
+    "SUM": "LOR",
+    "MAX": "LOR",
+    "BOR": "LOR",
+    "PRODUCT": "LAND",
+    "MIN": "LAND",
+    "BAND": "LAND",
+    "BXOR": "LXOR",
+}
 _PLAIN = {"SUM": "SUM", "AVG": "SUM", "PRODUCT": "PROD", "MIN": "MIN", "MAX": "MAX"}
 _BITS = {"BAND": "BAND", "BOR": "BOR", "BXOR": "BXOR"}
 

@@ -1,9 +1,9 @@
 """Gradients averaged over ranks while the backward pass still runs: buckets of them, and a `Reducer`.
 
-Parameters go into buckets, the last ones first, since their gradients come first. A hook on each puts the gradient
-into its bucket; a bucket that is full, and those before it, are reduced without waiting. When the last has begun
-the reducer asks to be called at the end of the pass, waits there, and puts the averages into `.grad`. All ranks
-reduce the same buckets in the same order.
+Parameters go into buckets, the last ones first, since their gradients come first. A hook on each puts the
+gradient into its bucket; a bucket that is full, and those before it, are reduced without waiting. When the
+last has begun the reducer asks to be called at the end of the pass, waits there, and puts the averages into
+`.grad`. All ranks reduce the same buckets in the same order.
 """
 
 from __future__ import annotations
@@ -19,25 +19,34 @@ from pullback.core.modes import no_grad
 from pullback.distributed.collectives import all_reduce
 from pullback.distributed.groups import ProcessGroup
 from pullback.distributed.reduce_ops import ReduceOp
-from pullback.distributed.work import progress
+from pullback.distributed.work import Work, progress
 
 MB = 1024 * 1024
 FIRST = 1 * MB
 """Bytes of the first bucket: small, so that there is soon something to send."""
 
 _UNFINISHED = (
-    "Expected to have finished reduction in the prior iteration before starting a new one. This error indicates that "
-    "your module has parameters that were not used in producing loss. You can enable unused parameter detection by "
-    "passing the keyword argument `find_unused_parameters=True` to `torch.nn.parallel.DistributedDataParallel`, and "
-    "by \nmaking sure all `forward` function outputs participate in calculating loss. \nIf you already have done the "
-    "above, then the distributed data parallel module wasn't able to locate the output tensors in the return value of "
-    "your module's `forward` function. Please include the loss function and the structure of the return value of "
+    "Expected to have finished reduction in the prior iteration before starting a new one. This error "
+    "indicates that "
+    "your module has parameters that were not used in producing loss. You can enable unused parameter "
+    "detection by "
+    "passing the keyword argument `find_unused_parameters=True` to "
+    "`torch.nn.parallel.DistributedDataParallel`, and "
+    "by \nmaking sure all `forward` function outputs participate in calculating loss. \nIf you already "
+    "have done the "
+    "above, then the distributed data parallel module wasn't able to locate the output tensors in the "
+    "return value of "
+    "your module's `forward` function. Please include the loss function and the structure of the return "
+    "value of "
     "`forward` of your module when reporting this issue (e.g. list, dict, iterable)."
 )
 _TWICE = (
-    "Expected to mark a variable ready only once. This error is caused by one of the following reasons: 1) Use of a "
-    "module parameter outside the `forward` function. Please make sure model parameters are not shared across "
-    "multiple concurrent forward-backward passes. or try to use _set_static_graph() as a workaround if this module "
+    "Expected to mark a variable ready only once. This error is caused by one of the following reasons: "
+    "1) Use of a "
+    "module parameter outside the `forward` function. Please make sure model parameters are not shared "
+    "across "
+    "multiple concurrent forward-backward passes. or try to use _set_static_graph() as a workaround if "
+    "this module "
     "graph does not change during training loop.2) Reused parameters in multiple reentrant backward passes."
 )
 
@@ -84,7 +93,7 @@ class Bucket:
         self.buffer = self.memory
         self.views = [] if sparse else self.views_of(self.memory)
         self.missing = len(self.params)
-        self.future: futures.Future[Any] | None = None
+        self.future: futures.Future[Any] | Work | None = None
 
     def views_of(self, flat: Tensor) -> list[Tensor]:
         """The part of a flat tensor that is each parameter's, in its shape."""

@@ -1,4 +1,6 @@
-"""How the ranks of a world find each other: by MPI's starter, the environment, an address, a file or a store."""
+"""How the ranks of a world find each other: by MPI's starter, the environment, an address, a file or a
+store.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def register_rendezvous_handler(scheme: str, handler: Callable[..., Any]) -> Non
     _handlers[scheme] = handler
 
 
-def rendezvous(url: str, rank: int = -1, world_size: int = -1, **kwargs: Any) -> Iterator[tuple[Store, int, int]]:
+def rendezvous(
+    url: str, rank: int = -1, world_size: int = -1, **kwargs: Any
+) -> Iterator[tuple[Store, int, int]]:
     """Yields the store, the rank and the size of a world that meets at an address."""
     if not isinstance(url, str | bytes):
         raise RuntimeError(f"`url` must be a string. {type(url)}: {url}")
@@ -96,7 +100,9 @@ def _tcp_store(host: str, port: int, rank: int, size: int, timeout: timedelta) -
     return _stores[host, port]
 
 
-def _by_file(url: str, rank: int = -1, world_size: int = -1, **kwargs: Any) -> Iterator[tuple[Store, int, int]]:
+def _by_file(
+    url: str, rank: int = -1, world_size: int = -1, **kwargs: Any
+) -> Iterator[tuple[Store, int, int]]:
     rank, size = _asked(url, rank, world_size)
     parts = urlparse(url)
     if not parts.path:
@@ -123,7 +129,11 @@ def begin(
     """The transport and the store of the world that an `init_process_group` asks for."""
     start = placed()
     if store is None:
-        if start is not None and url in (None, "env://") and (backend == "mpi" or _same_place(start, rank, size)):
+        if (
+            start is not None
+            and url in (None, "env://")
+            and (backend == "mpi" or _same_place(start, rank, size))
+        ):
             return Meeting(_of_starter(*start[:2]), None)
         timeout = timedelta(seconds=min(seconds, 300.0))
         store, rank, size = next(iter(rendezvous(url or "env://", rank, size, timeout=timeout)))
@@ -140,7 +150,8 @@ def begin(
         leave_environment()
         if found.size != size:
             raise DistBackendError(
-                f"{size} processes that were started by themselves became {found.size} of MPI: start them by the "
+                f"{size} processes that were started by themselves became {found.size} of MPI: start them "
+                f"by the "
                 "MPI library's mpiexec, or use MPICH"
             )
     _rounds[0] += 1

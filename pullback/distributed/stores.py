@@ -7,6 +7,7 @@ until the keys are there.
 
 from __future__ import annotations
 
+import functools
 import pickle
 import socket
 import struct
@@ -265,7 +266,8 @@ def connect(host: str, port: int, seconds: float) -> socket.socket:
         except OSError as error:
             if time.monotonic() > until:
                 raise DistNetworkError(
-                    f"The client socket has timed out after {int(seconds * 1000)}ms while trying to connect to "
+                    f"The client socket has timed out after {int(seconds * 1000)}ms while trying to "
+                    f"connect to "
                     f"({host}, {port}): {error}"
                 ) from None
             time.sleep(0.05)
@@ -312,11 +314,14 @@ class TCPStore(Store):
     def _listen(self, fd: int | None) -> None:
         try:
             self._listener = (
-                socket.create_server(("", self.port), backlog=1024) if fd is None else socket.socket(fileno=fd)
+                socket.create_server(("", self.port), backlog=1024)
+                if fd is None
+                else socket.socket(fileno=fd)
             )
         except OSError as error:
             raise DistNetworkError(
-                f"The server socket has failed to listen on any local network address. port: {self.port}, {error}"
+                f"The server socket has failed to listen on any local network address. port: {self.port}, "
+                f"{error}"
             ) from None
         self.port = self._listener.getsockname()[1]
         serve(self._listener, self._answer)
@@ -328,7 +333,7 @@ class TCPStore(Store):
             with self._there:
                 if how == b"wait":
                     seconds = float(arguments.pop())
-                    came = self._there.wait_for(lambda keys=arguments: all(k in self._values for k in keys), seconds)
+                    came = self._there.wait_for(functools.partial(self._has, arguments), seconds)
                     found: bytes | None = b"1" if came else b"0"
                 else:
                     found = _changed(self._values, how.decode(), arguments)
@@ -337,6 +342,9 @@ class TCPStore(Store):
                 send(connection, [] if found is None else [found])
             except OSError:
                 return
+
+    def _has(self, keys: Sequence[bytes]) -> bool:
+        return all(key in self._values for key in keys)
 
     def _meet(self, world_size: int) -> None:
         self.add("init/", 1)

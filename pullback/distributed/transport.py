@@ -62,7 +62,12 @@ def started_by_mpiexec() -> bool:
 
 
 _PLACES = (
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
+    (
+        "OMPI_COMM_WORLD_RANK",
+        "OMPI_COMM_WORLD_SIZE",
+        "OMPI_COMM_WORLD_LOCAL_RANK",
+        "OMPI_COMM_WORLD_LOCAL_SIZE",
+    ),
     ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
 )
 
@@ -90,7 +95,7 @@ class MPITransport:
         self.MPI = mpi()
 
     def part(self, ranks: Sequence[int]) -> MPITransport | None:
-        """The transport of some ranks, asked for by all of this one; None to a rank that is not among them."""
+        """The transport of some ranks, asked for by all of this one; None to a rank not among them."""
         place = ranks.index(self.rank) if self.rank in ranks else 0
         with blocking():
             made = self.comm.Split(0 if self.rank in ranks else self.MPI.UNDEFINED, place)

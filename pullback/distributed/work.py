@@ -119,7 +119,7 @@ class Work:
 
     def _complete(self, future: futures.Future[Any]) -> None:
         if self._error is not None:
-            future.set_exception(self._error)  # type: ignore[arg-type]
+            future.set_exception(self._error)
         else:
             future.set_result(self._results)
 

@@ -17,7 +17,16 @@ OPS = {
     "BOR": np.bitwise_or.reduce,
     "BXOR": np.bitwise_xor.reduce,
 }
-WHOLE = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64]
+WHOLE = [
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+]
 FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 COMPLEX = [torch.complex64, torch.complex128]
 EVERY = [*WHOLE, *FLOATS, *COMPLEX, torch.bool, torch.float8_e4m3fn]
@@ -32,8 +41,10 @@ def numbers(rank, shape, dtype, seed=0):
 
 def same(found, expected):
     assert found.dtype == expected.dtype and found.shape == expected.shape
-    assert torch.equal(found.double() if not found.is_complex() else found,
-                       expected.double() if not found.is_complex() else expected)
+    assert torch.equal(
+        found.double() if not found.is_complex() else found,
+        expected.double() if not found.is_complex() else expected,
+    )
 
 
 def reduced(op, parts):
@@ -104,14 +115,14 @@ def check_moves(rank, size, folder):
                 same(x, parts[root])
                 out = [torch.empty_like(x) for _ in range(size)] if rank == root else None
                 dist.gather(parts[rank], out, root)
-                for found, expected in zip(out or [], parts):
+                for found, expected in zip(out or parts, parts, strict=True):
                     same(found, expected)
                 x = torch.empty_like(parts[0])
                 dist.scatter(x, parts if rank == root else None, root)
                 same(x, parts[rank])
             out = [torch.empty_like(parts[0]) for _ in range(size)]
             dist.all_gather(out, parts[rank])
-            for found, expected in zip(out, parts):
+            for found, expected in zip(out, parts, strict=True):
                 same(found, expected)
             whole = torch.empty((size, *shape), dtype=dtype)
             dist.all_gather_into_tensor(whole, parts[rank])
@@ -162,7 +173,7 @@ def check_all_to_all_of_uneven_parts(rank, size, folder):
 def check_coalesced(rank, size, folder):
     xs = [numbers(rank, shape, torch.float32) for shape in [(3,), (2, 2), (0,)]]
     dist.all_reduce_coalesced(xs)
-    for x, shape in zip(xs, [(3,), (2, 2), (0,)]):
+    for x, shape in zip(xs, [(3,), (2, 2), (0,)], strict=True):
         same(x, reduced("SUM", [numbers(r, shape, torch.float32) for r in range(size)]))
 
 
@@ -261,9 +272,9 @@ def check_groups(rank, size, folder):
 
 def check_refusals(rank, size, folder):
     x = torch.ones(2)
-    with pytest.raises(ValueError, match="trying to initialize the default process group twice!"):
+    with pytest.raises(ValueError, match="initialize the default process group twice"):
         dist.init_process_group("gloo")
-    with pytest.raises(TypeError, match="Expected parameter `tensor` of type torch.Tensor"):
+    with pytest.raises(TypeError, match=r"Expected parameter `tensor` of type torch.Tensor"):
         dist.all_reduce([x])
     with pytest.raises(TypeError, match=r"Expected parameter `tensor_list` of type List\[torch.Tensor\]"):
         dist.all_gather(x, x)
@@ -273,11 +284,11 @@ def check_refusals(rank, size, folder):
         dist.all_gather([x.int()] * size, x)
     with pytest.raises(RuntimeError, match=r"invalid tensor size at index 0 \(expected \(2\), got \(3\)\)"):
         dist.all_gather([torch.ones(3)] * size, x)
-    with pytest.raises(RuntimeError, match="invalid input tensor list size, must be world size"):
+    with pytest.raises(RuntimeError, match=r"list size, must be world size"):
         dist.reduce_scatter(x, [x] * (size + 1))
-    with pytest.raises(ValueError, match="does not support .* on complex tensors"):
+    with pytest.raises(ValueError, match=r"does not support .* on complex tensors"):
         dist.all_reduce(torch.ones(1, dtype=torch.complex64), dist.ReduceOp.MAX)
-    with pytest.raises(RuntimeError, match="Cannot use ReduceOp.BAND"):
+    with pytest.raises(RuntimeError, match=r"Cannot use ReduceOp.BAND"):
         dist.all_reduce(x, dist.ReduceOp.BAND)
     root = "source" if rank == 0 else "non-source"
     with pytest.raises(ValueError, match=f"specified on {root} rank"):

@@ -1,7 +1,7 @@
 """Training by several ranks, each with its part of the data, is training by one process with all of it."""
 
-import copy
 import contextlib
+import copy
 
 import pytest
 from library import torch
@@ -52,8 +52,10 @@ def train(model, rank, size, steps=4, make=lambda ps: torch.optim.SGD(ps, lr=0.1
 
 
 def close(model, other, tolerance=1e-6):
-    for (name, p), q in zip(model.named_parameters(), other.parameters()):
-        torch.testing.assert_close(p, q, rtol=tolerance * 10, atol=tolerance, msg=lambda m, name=name: f"{name}: {m}")
+    for (name, p), q in zip(model.named_parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(
+            p, q, rtol=tolerance * 10, atol=tolerance, msg=lambda m, name=name: f"{name}: {m}"
+        )
 
 
 def pair(extra=False):
@@ -73,7 +75,10 @@ def check_it_equals_one_process(rank, size, folder):
         {"bucket_cap_mb": 0.001, "gradient_as_bucket_view": True, "static_graph": True},
     ):
         alone, together = pair()
-        for make in (lambda ps: torch.optim.SGD(ps, lr=0.1, momentum=0.9), lambda ps: torch.optim.AdamW(ps, lr=0.01)):
+        for make in (
+            lambda ps: torch.optim.SGD(ps, lr=0.1, momentum=0.9),
+            lambda ps: torch.optim.AdamW(ps, lr=0.01),
+        ):
             train(alone, 0, 1, make=make)
             train(DDP(together, **options), rank, size, make=make)
             close(together, alone)
@@ -87,7 +92,9 @@ def check_state_is_rank_zeros(rank, size, folder):
     close(net, Net(), 0)
     assert all(name.startswith("module.") for name in model.state_dict())
     if size > 1:
-        with pytest.raises(RuntimeError, match="DDP expects same model across all ranks|appears not to match|do not match"):
+        with pytest.raises(
+            RuntimeError, match=r"DDP expects same model across all ranks|appears not to match|do not match"
+        ):
             DDP(torch.nn.Linear(2 + rank, 2))
     with pytest.raises(RuntimeError, match="doesn't have any parameters that require a gradient"):
         DDP(torch.nn.ReLU())
@@ -118,14 +125,14 @@ def check_accumulation(rank, size, folder):
             torch.nn.functional.mse_loss(alone(x), y).backward()
             with model.no_sync() if step < 2 else contextlib.nullcontext():
                 torch.nn.functional.mse_loss(model(part(x, rank, size)), part(y, rank, size)).backward()
-        for p, q in zip(together.parameters(), alone.parameters()):
+        for p, q in zip(together.parameters(), alone.parameters(), strict=True):
             torch.testing.assert_close(p.grad, q.grad, rtol=1e-5, atol=1e-6)
 
 
 def check_unused_parameters(rank, size, folder):
     alone, together = pair(extra=True)
     model = DDP(together, find_unused_parameters=True)
-    x, y = data(0)
+    x, _ = data(0)
     model(part(x, rank, size)).sum().backward()
     assert together.extra.weight.grad is None
     assert together.last.weight.grad is not None
@@ -186,7 +193,7 @@ def check_buffers(rank, size, folder):
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
     model = DDP(net)
-    for step in range(3):
+    for _ in range(3):
         model(torch.randn(5, 3) + rank).sum().backward()
     model(torch.zeros(2, 3))
     means = [torch.empty(4) for _ in range(size)]
@@ -262,11 +269,13 @@ def check_sampler(rank, size, folder):
     samples.set_epoch(2)
     found = [None] * size
     dist.all_gather_object(found, list(samples))
-    assert len({len(f) for f in found}) == 1 and set(sum(found, [])) == set(range(13))
+    assert len({len(f) for f in found}) == 1 and {i for f in found for i in f} == set(range(13))
 
 
 def check_parameters_of_both_precisions(rank, size, folder):
-    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2).bfloat16(), torch.nn.Linear(2, 1).double())
+    net = torch.nn.Sequential(
+        torch.nn.Linear(3, 4), torch.nn.Linear(4, 2).bfloat16(), torch.nn.Linear(2, 1).double()
+    )
     model = DDP(net)
 
     class Casting(torch.nn.Module):

@@ -1,8 +1,9 @@
-"""One rank of the checks: `mpiexec -n 4 python ranks.py folder` runs all `check_*` of the files `checks_*.py`.
+"""One rank of the checks: `mpiexec -n 4 python ranks.py folder` runs all `check_*` of the files
+`checks_*.py`.
 
-Starting processes is dear, so a world runs all checks. Each rank writes into the folder what became of them: by the
-check's name its traceback, or None. After a check that fails ranks may wait for each other in vain, so it is the
-last one.
+Starting processes is dear, so a world runs all checks. Each rank writes into the folder what became of them:
+by the check's name its traceback, or None. After a check that fails ranks may wait for each other in vain, so
+it is the last one.
 """
 
 import datetime
@@ -21,7 +22,9 @@ def names():
     found = []
     for path in sorted(HERE.glob("checks_*.py")):
         lines = path.read_text().splitlines()
-        found += [f"{path.stem}.{line[4:].partition('(')[0]}" for line in lines if line.startswith("def check_")]
+        found += [
+            f"{path.stem}.{line[4:].partition('(')[0]}" for line in lines if line.startswith("def check_")
+        ]
     return found
 
 

@@ -25,7 +25,11 @@ pytestmark = [
 def outcome(count):
     """What became of each check on each rank of a world, and what the ranks have printed."""
     folder = tempfile.mkdtemp()
-    environment = {**os.environ, "PYTHONPATH": str(Path(torch.__file__).resolve().parents[1]), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(torch.__file__).resolve().parents[1]),
+        "OMP_NUM_THREADS": "1",
+    }
     command = ["mpiexec", "-n", str(count), sys.executable, ranks.__file__, folder]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     files = [Path(folder, f"{rank}.json") for rank in range(count)]

@@ -58,8 +58,9 @@ class Joinable:
 class Join:
     """A context in which ranks may have different numbers of inputs.
 
-    A rank that comes to the end calls the `main_hook` of each joinable for each step of the others, until all are
-    there, then each `post_hook`. With `throw_on_early_termination` all raise a RuntimeError as soon as one is there.
+    A rank that comes to the end calls the `main_hook` of each joinable for each step of the others, until all
+    are there, then each `post_hook`. With `throw_on_early_termination` all raise a RuntimeError as soon as
+    one is there.
     """
 
     def __init__(
@@ -98,13 +99,16 @@ class Join:
                 break
             if self._throw:
                 _throw(1.0, self._group)
-                raise RuntimeError("Detected at least one rank that exhausted inputs. Throwing across all ranks.")
+                raise RuntimeError(
+                    "Detected at least one rank that exhausted inputs. Throwing across all ranks."
+                )
             steps += 1
             last = False
             if steps == 1001:
                 warnings.warn(
                     "Detected uneven input skew of greater than 1000. This means that rank "
-                    f"{self._group.rank()} has at least 1000 fewer inputs than other currently-active ranks. This "
+                    f"{self._group.rank()} has at least 1000 fewer inputs than other currently-active "
+                    f"ranks. This "
                     "level of skew could lead to performance degradation during training.",
                     stacklevel=2,
                 )
@@ -120,7 +124,7 @@ class Join:
 
     @staticmethod
     def notify_join_context(joinable: Any) -> Work | None:
-        """Tells ranks that have no more inputs that this one begins a step; None for all joinables but the first."""
+        """Tells ranks that have no more inputs of a step that begins; only the first joinable does."""
         config = getattr(joinable, "_join_config", _NONE)
         if not config.enable or not config.is_first_joinable:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pullback import ops
@@ -25,11 +25,11 @@ __all__ = ["DistributedDataParallel"]
 class DistributedDataParallel(Module, Joinable):
     """A module whose gradients are averaged over the ranks of a group in each backward pass.
 
-    Each rank has a copy with the same parameters, which begin as rank 0's, and its own part of the data. Gradients
-    are reduced in buckets of `bucket_cap_mb` while the pass still runs. Buffers become rank 0's before each
-    forward pass unless `broadcast_buffers` is False. With `find_unused_parameters` a pass may leave parameters
-    out; `static_graph` finds out in the first pass which ones. `gradient_as_bucket_view` spares a copy of all
-    gradients. Names in the state begin with "module.".
+    Each rank has a copy with the same parameters, which begin as rank 0's, and its own part of the data.
+    Gradients are reduced in buckets of `bucket_cap_mb` while the pass still runs. Buffers become rank 0's
+    before each forward pass unless `broadcast_buffers` is False. With `find_unused_parameters` a pass may
+    leave parameters out; `static_graph` finds out in the first pass which ones. `gradient_as_bucket_view`
+    spares a copy of all gradients. Names in the state begin with "module.".
 
     >>> import pullback as torch
     >>> torch.distributed.init_process_group("gloo", rank=0, world_size=1)
@@ -65,14 +65,17 @@ class DistributedDataParallel(Module, Joinable):
     ) -> None:
         super().__init__()
         Joinable.__init__(self)
-        found = members(process_group if process_group is not None else getattr(device_mesh, "get_group", lambda: None)())
+        found = members(
+            process_group if process_group is not None else getattr(device_mesh, "get_group", lambda: None)()
+        )
         if found is None:
             raise ValueError("this rank is not in the group of the module")
         ignored = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
         named = [(n, p) for n, p in module.named_parameters() if n not in ignored]
         if not any(p.requires_grad for _, p in named):
             raise RuntimeError(
-                "DistributedDataParallel is not needed when a module doesn't have any parameters that require a "
+                "DistributedDataParallel is not needed when a module doesn't have any parameters that "
+                "require a "
                 "gradient."
             )
         if device_ids:
@@ -100,7 +103,12 @@ class DistributedDataParallel(Module, Joinable):
         self._buffers_here = [b for n, b in module.named_buffers() if n not in ignored]
         self._divide_by_initial_world_size = True
         params = [p for _, p in named if p.requires_grad]
-        sparse = {id(p) for m in module.modules() if getattr(m, "sparse", False) for p in m.parameters(recurse=False)}
+        sparse = {
+            id(p)
+            for m in module.modules()
+            if getattr(m, "sparse", False)
+            for p in m.parameters(recurse=False)
+        }
         if init_sync:
             _check_alike(params, found)
             self._broadcast([p.detach() for _, p in named] + self._buffers_here, 0)
@@ -126,7 +134,9 @@ class DistributedDataParallel(Module, Joinable):
         output = self.module(*inputs, **kwargs)
         if grad_enabled() and self.require_backward_grad_sync:
             self.require_forward_param_sync = True
-            self.reducer.prepare([x for x in tree_leaves(output) if isinstance(x, Tensor) and x.requires_grad])
+            self.reducer.prepare(
+                [x for x in tree_leaves(output) if isinstance(x, Tensor) and x.requires_grad]
+            )
         else:
             self.require_forward_param_sync = grad_enabled() is False and self.require_forward_param_sync
             self.reducer.rest()
@@ -134,7 +144,7 @@ class DistributedDataParallel(Module, Joinable):
 
     @contextlib.contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Within, gradients are added up without being reduced; the first pass afterwards reduces the sums."""
+        """Within, gradients are added up without being reduced; the first pass afterwards reduces sums."""
         before, self.require_backward_grad_sync = self.require_backward_grad_sync, False
         try:
             yield
@@ -207,7 +217,9 @@ class DistributedDataParallel(Module, Joinable):
         }
 
     @staticmethod
-    def _set_params_and_buffers_to_ignore_for_model(module: Module, params_and_buffers_to_ignore: Any) -> None:
+    def _set_params_and_buffers_to_ignore_for_model(
+        module: Module, params_and_buffers_to_ignore: Any
+    ) -> None:
         """Leaves parameters and buffers of a module, by their names, to each rank."""
         module._ddp_params_and_buffers_to_ignore = params_and_buffers_to_ignore
 
@@ -223,15 +235,21 @@ class DistributedDataParallel(Module, Joinable):
 
     @contextlib.contextmanager
     def join(
-        self, divide_by_initial_world_size: bool = True, enable: bool = True, throw_on_early_termination: bool = False
+        self,
+        divide_by_initial_world_size: bool = True,
+        enable: bool = True,
+        throw_on_early_termination: bool = False,
     ) -> Iterator[None]:
         """Within, a rank that has no more inputs goes along with the others' passes until all have none.
 
-        Gradients are divided by the number of ranks, or with `divide_by_initial_world_size=False` by the number of
-        those that still have inputs.
+        Gradients are divided by the number of ranks, or with `divide_by_initial_world_size=False` by the
+        number of those that still have inputs.
         """
         with Join(
-            [self], enable, throw_on_early_termination, divide_by_initial_world_size=divide_by_initial_world_size
+            [self],
+            enable,
+            throw_on_early_termination,
+            divide_by_initial_world_size=divide_by_initial_world_size,
         ):
             yield
 
@@ -301,7 +319,7 @@ class _Shadow(JoinHook):
         ddp._broadcast(tensors, ddp._last_of(is_last_joiner))
 
 
-def _check_alike(params: list[Tensor], group: ProcessGroup) -> None:
+def _check_alike(params: Sequence[Tensor], group: ProcessGroup) -> None:
     """RuntimeError where ranks have other parameters."""
     if group.size() == 1:
         return
@@ -310,13 +328,15 @@ def _check_alike(params: list[Tensor], group: ProcessGroup) -> None:
     for other, found in enumerate(shapes):
         if len(found) != len(shapes[0]):
             raise RuntimeError(
-                f"DDP expects same model across all ranks, but Rank {other} has {len(found)} params, while rank 0 has "
+                f"DDP expects same model across all ranks, but Rank {other} has {len(found)} params, "
+                f"while rank 0 has "
                 f"inconsistent {len(shapes[0])} params."
             )
     for i, (here, first) in enumerate(zip(shapes[rank], shapes[0], strict=True)):
         if here != first:
             raise RuntimeError(
-                f"[{rank}]: params[{i}] in this process with sizes {list(here[0])} appears not to match sizes of the "
+                f"[{rank}]: params[{i}] in this process with sizes {list(here[0])} appears not to match "
+                f"sizes of the "
                 "same param in process 0."
             )
     if any(found != shapes[0] for found in shapes):

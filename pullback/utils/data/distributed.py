@@ -19,8 +19,8 @@ class DistributedSampler(Sampler[Any]):
     """Every `num_replicas`-th index, beginning with `rank`, of the shuffled data set.
 
     All processes get as many: some indices come twice at the end, or with `drop_last` some are left out.
-    `set_epoch` before each epoch makes the shuffles differ. Without `num_replicas` and `rank` they are the ranks of
-    the default process group.
+    `set_epoch` before each epoch makes the shuffles differ. Without `num_replicas` and `rank` they are the
+    ranks of the default process group.
     """
 
     def __init__(

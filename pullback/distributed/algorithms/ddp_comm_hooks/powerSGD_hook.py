@@ -1,7 +1,9 @@
-"""PowerSGD: gradients of matrices are sent as products of two thin ones (T. Vogels, S. P. Karimireddy, M. Jaggi, 2019).
+"""PowerSGD: gradients of matrices are sent as products of two thin ones (T. Vogels, S. P. Karimireddy, M.
+Jaggi, 2019).
 
-One step of the power method for each matrix M, with Q from the step before: P is the average of M Q over the ranks,
-made orthonormal; Q becomes the average of M^T P; the gradient is P Q^T. What it leaves out is added to the next one.
+One step of the power method for each matrix M, with Q from the step before: P is the average of M Q over the
+ranks, made orthonormal; Q becomes the average of M^T P; the gradient is P Q^T. What it leaves out is added to
+the next one.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ __all__ = ["PowerSGDState", "batched_powerSGD_hook", "powerSGD_hook"]
 class PowerSGDState:
     """What PowerSGD keeps from step to step, and how it is set.
 
-    Gradients are averaged plainly in the first `start_powerSGD_iter` steps. Later a matrix (n, m) is compressed
-    to `matrix_approximation_rank` where that makes it smaller by `min_compression_rate`.
+    Gradients are averaged plainly in the first `start_powerSGD_iter` steps. Later a matrix (n, m) is
+    compressed to `matrix_approximation_rank` where that makes it smaller by `min_compression_rate`.
     """
 
     def __init__(
@@ -44,7 +46,8 @@ class PowerSGDState:
     ) -> None:
         if (use_error_feedback or warm_start) and start_powerSGD_iter <= 1:
             raise ValueError(
-                "Expect `start_powerSGD_iter` > 1 if `use_error_feedback` or `warm_start` is enabled, because "
+                "Expect `start_powerSGD_iter` > 1 if `use_error_feedback` or `warm_start` is enabled, "
+                "because "
                 "PowerSGD can only be applied after the first two iterations in DDP."
             )
         self.process_group = process_group
@@ -76,7 +79,7 @@ class PowerSGDState:
 
 
 def _orthonormal(matrix: Tensor, epsilon: float) -> None:
-    """Makes the columns of a matrix orthonormal, in place: Q of QR, or with an epsilon by Gram and Schmidt."""
+    """Makes the columns of a matrix orthonormal: Q of QR, or with an epsilon by Gram and Schmidt."""
     if epsilon == 0:
         matrix.copy_(ops.linalg_qr(matrix)[0])
         return
@@ -122,7 +125,9 @@ def _approximate(matrices: list[Tensor], index: int, state: PowerSGDState) -> li
     return [p @ q.t() for p, q in zip(ps, kept, strict=True)]
 
 
-def _compressed(state: PowerSGDState, bucket: GradBucket, matrices: list[Tensor], rest: list[Tensor]) -> Future[Any]:
+def _compressed(
+    state: PowerSGDState, bucket: GradBucket, matrices: list[Tensor], rest: list[Tensor]
+) -> Future[Any]:
     """Puts averages into the matrices, low ones, and into the rest of a bucket."""
     flat, index = bucket.buffer(), bucket.index()
     before = None
