@@ -29,6 +29,9 @@ from pullback.face.namespaces import name_classes
 
 OWN_VERSION = pullback.__version__
 
+STARTED_BY_MPI = {"PMI_RANK", "OMPI_COMM_WORLD_RANK"}
+"""Variables of the environment by which MPI's starters tell a process that it is a rank."""
+
 USAGE = """\
 usage: python -m pullback [-i] program.py [args]
        python -m pullback [-i] -m module [args]
@@ -142,6 +145,10 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"python -m pullback: unknown option {first}\n{USAGE}")
         return 2
     install()
+    if STARTED_BY_MPI.intersection(os.environ):
+        from pullback.distributed.transport import export_place
+
+        export_place()
     try:
         code, world = _load(rest)
     except (OSError, ModuleNotFoundError) as error:

@@ -86,6 +86,18 @@ def placed() -> tuple[int, int, int, int] | None:
     return None
 
 
+def export_place() -> None:
+    """Says in torchrun's variables, as far as they are not set, which rank MPI's starter has made of this process."""
+    start = placed()
+    if start is None:
+        return
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    for name, number in zip(names, start, strict=True):
+        os.environ.setdefault(name, str(number))
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", "29500")
+
+
 class MPITransport:
     """A communicator of MPI, with another on the side for what is not part of the program's own traffic."""
 
