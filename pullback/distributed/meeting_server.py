@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -26,6 +27,7 @@ class Meeting:
     def __init__(self, size: int, word: str) -> None:
         self.size = size
         self.word = word
+        self.name = f"{os.getpid()}_{secrets.token_hex(4)}"  # MPI names its shared memory by it
         self.connected = 0
         self.listener = socket.create_server(("", 0), backlog=1024)
         self.port = self.listener.getsockname()[1]
@@ -117,7 +119,7 @@ class Meeting:
                 "init": "cmd=response_to_init pmi_version=1 pmi_subversion=1 rc=0",
                 "get_maxes": "cmd=maxes kvsname_max=256 keylen_max=64 vallen_max=1024 rc=0",
                 "get_appnum": "cmd=appnum appnum=0 rc=0",
-                "get_my_kvsname": "cmd=my_kvsname kvsname=kvs_0 rc=0",
+                "get_my_kvsname": f"cmd=my_kvsname kvsname=kvs_{self.name} rc=0",
                 "get_universe_size": f"cmd=universe_size size={self.size} rc=0",
                 "get": "cmd=get_result rc=-1 msg=key_not_found value=unknown",
                 "finalize": "cmd=finalize_ack rc=0",

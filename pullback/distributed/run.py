@@ -2,8 +2,8 @@
 
 It takes torchrun's arguments and sets torchrun's variables: RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE,
 GROUP_RANK, MASTER_ADDR, MASTER_PORT. The program's `import torch` imports Pullback. With an MPI library of
-MPICH's kind it starts the processes itself and they meet by MASTER_ADDR; with another it starts `mpiexec`. When
-a rank ends by an error the others are ended too, and the error says which rank it was.
+MPICH's kind it starts the processes itself and they meet by MASTER_ADDR; with another it starts `mpiexec`.
+When a rank ends by an error the others are ended too, and the error says which rank it was.
 """
 
 from __future__ import annotations
@@ -37,8 +37,12 @@ class ChildFailedError(RuntimeError):
         self.name, self.failures = name, list(failures)
         lines = [f"{name} FAILED"]
         for rank, local, pid, status in failures:
-            how = f"signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"exit code {status}"
-            lines.append(f"  rank {rank} (local_rank: {local}, pid: {pid}, host: {socket.gethostname()}): {how}")
+            how = (
+                f"signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"exit code {status}"
+            )
+            lines.append(
+                f"  rank {rank} (local_rank: {local}, pid: {pid}, host: {socket.gethostname()}): {how}"
+            )
         super().__init__("\n".join(lines))
 
 
@@ -68,7 +72,12 @@ def get_args_parser() -> argparse.ArgumentParser:
     add("--no-python", action="store_true", help="the program is no Python program")
     add("--run-path", action="store_true")
     add("--log-dir", default=None, help="where the files of --redirects and --tee are")
-    add("--redirects", "-r", default="0", help="1 output, 2 errors, 3 both: into files; or local_rank:number,...")
+    add(
+        "--redirects",
+        "-r",
+        default="0",
+        help="1 output, 2 errors, 3 both: into files; or local_rank:number,...",
+    )
     add("--tee", "-t", default="0", help="the same, and to the console too")
     add("--local-ranks-filter", default="", help="the local ranks whose output is shown")
     add("--local-addr", default=None)
@@ -190,13 +199,17 @@ class _Ranks:
             for i, name in enumerate(("stdout", "stderr")):
                 wanted = (redirects[local] | tees[local]) >> i & 1
                 if wanted:
-                    folder = Path(options.log_dir or "torchrun_logs", run_id, f"attempt_{attempt}", str(local))
+                    folder = Path(
+                        options.log_dir or "torchrun_logs", run_id, f"attempt_{attempt}", str(local)
+                    )
                     folder.mkdir(parents=True, exist_ok=True)
                     files[i] = open(folder / f"{name}.log", "wb")  # noqa: SIM115
                     streams[i] = subprocess.PIPE if tees[local] >> i & 1 else files[i]
                 elif local not in shown:
                     streams[i] = subprocess.DEVNULL
-            process = subprocess.Popen(_command(options), env=environment, stdout=streams[0], stderr=streams[1])
+            process = subprocess.Popen(
+                _command(options), env=environment, stdout=streams[0], stderr=streams[1]
+            )
             self.processes.append(process)
             for source, file, sink in zip(
                 (process.stdout, process.stderr), files, (sys.stdout.buffer, sys.stderr.buffer), strict=True
@@ -282,7 +295,8 @@ def run(args: argparse.Namespace) -> None:
     for attempt in range(args.max_restarts + 1):
         ranks = _Ranks(args, count, attempt, run_id)
         before = {
-            number: signal.signal(number, lambda *_: _interrupted()) for number in (signal.SIGTERM, signal.SIGINT)
+            number: signal.signal(number, lambda *_: _interrupted())
+            for number in (signal.SIGTERM, signal.SIGINT)
         }
         try:
             failures = ranks.watch(args.monitor_interval)

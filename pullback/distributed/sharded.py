@@ -32,4 +32,5 @@ class ShardedTensor:
         return count
 
     def __repr__(self) -> str:
-        return f"ShardedTensor(shape={self.shape}, dtype={self.dtype}, [{self.start}:{self.start + self.local.numel()}])"
+        end = self.start + self.local.numel()
+        return f"ShardedTensor(shape={self.shape}, dtype={self.dtype}, [{self.start}:{end}])"

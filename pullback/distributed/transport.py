@@ -87,7 +87,9 @@ def placed() -> tuple[int, int, int, int] | None:
 
 
 def export_place() -> None:
-    """Says in torchrun's variables, as far as they are not set, which rank MPI's starter has made of this process."""
+    """Says in torchrun's variables, as far as they are not set, which rank MPI's starter has made of this
+    process.
+    """
     start = placed()
     if start is None:
         return

@@ -241,7 +241,9 @@ def check_a_failed_save_leaves_what_was_there(rank, size, folder):
 
 
 def check_collectives_are_differentiable(rank, size, folder):
-    """Each against the same function of all inputs in one process: sum over ranks of (result * weight).sum()."""
+    """Each against the same function of all inputs in one process: sum over ranks of (result *
+    weight).sum().
+    """
     torch.manual_seed(3)
     inputs = torch.randn(size, size, 3)  # of each rank: a part for each rank
     weights = torch.randn(size, size, 3)
@@ -255,7 +257,9 @@ def check_collectives_are_differentiable(rank, size, folder):
     def expected(function):
         xs = inputs.clone().requires_grad_()
         results = function(xs)
-        total = sum((r * weights[i].reshape(-1)[: r.numel()].view(r.shape)).sum() for i, r in enumerate(results))
+        total = sum(
+            (r * weights[i].reshape(-1)[: r.numel()].view(r.shape)).sum() for i, r in enumerate(results)
+        )
         total.backward()
         return xs.grad[rank]
 
@@ -266,15 +270,16 @@ def check_collectives_are_differentiable(rank, size, folder):
     check(functional.all_reduce(x), lambda xs: [xs.sum(0)] * size)
     check(functional.all_reduce(x, dist.ReduceOp.AVG), lambda xs: [xs.mean(0)] * size)
     check(functional.broadcast(x, last), lambda xs: [xs[last]] * size)
-    check(functional.reduce(x, 0), lambda xs: [xs.sum(0)] + [0 * xs[0]] * last) if rank == 0 else functional.reduce(
-        x, 0
-    ).mul(0).sum().backward()
+    check(
+        functional.reduce(x, 0), lambda xs: [xs.sum(0)] + [0 * xs[0]] * last
+    ) if rank == 0 else functional.reduce(x, 0).mul(0).sum().backward()
     x.grad = None
     check(torch.stack(functional.all_gather(x[0])), lambda xs: [xs[:, 0]] * size)
-    check(torch.stack(functional.all_to_all([torch.empty(3)] * size, list(x))), lambda xs: list(xs.transpose(0, 1)))
     check(
-        functional.all_to_all_single(torch.empty(size, 3), x), lambda xs: list(xs.transpose(0, 1))
+        torch.stack(functional.all_to_all([torch.empty(3)] * size, list(x))),
+        lambda xs: list(xs.transpose(0, 1)),
     )
+    check(functional.all_to_all_single(torch.empty(size, 3), x), lambda xs: list(xs.transpose(0, 1)))
     check(functional.reduce_scatter(torch.empty(3), list(x)), lambda xs: list(xs.sum(0)))
     check(functional.scatter(list(x), last), lambda xs: list(xs[last]))
     y = functional.all_reduce(x * x)

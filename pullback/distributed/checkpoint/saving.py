@@ -1,7 +1,7 @@
 """Saves and loads the states of many ranks, also by another number of ranks than has saved them.
 
-A tensor is its numbers in order, cut into chunks by rank: a `ShardedTensor` at the ranks' own borders, while one
-that all ranks have whole is written by one of them. Loading reads the chunks that a rank's piece needs.
+A tensor is its numbers in order, cut into chunks by rank: a `ShardedTensor` at the ranks' own borders, while
+one that all ranks have whole is written by one of them. Loading reads the chunks that a rank's piece needs.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def flattened(state: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any
     items = state.items() if isinstance(state, Mapping) else enumerate(state)
     for key, value in items:
         here = (*path, key)
-        if isinstance(value, Mapping) and value:
-            yield from flattened(value, here)
-        elif isinstance(value, list) and any(isinstance(x, Tensor | Mapping | ShardedTensor) for x in value):
+        if (isinstance(value, Mapping) and value) or (
+            isinstance(value, list) and any(isinstance(x, Tensor | Mapping | ShardedTensor) for x in value)
+        ):
             yield from flattened(value, here)
         else:
             yield ".".join(map(str, here)), value, state, key
@@ -101,9 +101,9 @@ def save(
 ) -> dict[str, Any]:
     """Saves the states of all ranks into a folder, which all of them can write to.
 
-    `state_dict` may be nested, and hold modules and optimizers themselves. What all ranks have is written once.
-    CheckpointException on all ranks if one of them fails; a checkpoint that the folder had before stays then.
-    Returns what was saved: for each name its shape, dtype and chunks.
+    `state_dict` may be nested, and hold modules and optimizers themselves. What all ranks have is written
+    once. CheckpointException on all ranks if one of them fails; a checkpoint that the folder had before stays
+    then. Returns what was saved: for each name its shape, dtype and chunks.
     """
     group = _group(process_group, no_dist)
     writer = storage_writer or FileSystemWriter(_path(checkpoint_id))
@@ -217,7 +217,10 @@ def _read(value: Any, entry: dict[str, Any], reader: FileSystemReader, name: str
     if not isinstance(target, Tensor):
         raise RuntimeError(f"{name} is a tensor in the checkpoint, not a {type(value).__name__}")
     if tuple(entry["shape"]) != tuple(value.shape):
-        raise ValueError(f"Size mismatch between saved {tuple(entry['shape'])} and current: {tuple(value.shape)} for {name}")
+        raise ValueError(
+            f"Size mismatch between saved {tuple(entry['shape'])} and current: {tuple(value.shape)} for "
+            f"{name}"
+        )
     if entry["dtype"] != str(target.dtype):
         raise ValueError(f"{name} is {entry['dtype']} in the checkpoint, not {target.dtype}")
     first = value.start if isinstance(value, ShardedTensor) else 0

@@ -1,4 +1,6 @@
-"""States of modules and optimizers by the names that one process would give them, whatever wraps the modules."""
+"""States of modules and optimizers by the names that one process would give them, whatever wraps the
+modules.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ def _unwrapped(model: Module) -> Module:
     from pullback.nn.parallel.data_parallel import DataParallel
 
     wrapper = type(model).__name__ == "DistributedDataParallel" or isinstance(model, DataParallel)
-    return model.module if wrapper else model  # type: ignore[return-value]
+    return model.module if wrapper else model
 
 
 def get_model_state_dict(
@@ -82,7 +84,9 @@ def get_optimizer_state_dict(
         for optim in _optimizers(optimizers):
             if not optim.state_dict()["state"]:
                 _start(optim)
-            found = optim_state.by_names(inner, optim, None, FullyShardedDataParallel.get_state_dict_type(model))
+            found = optim_state.by_names(
+                inner, optim, None, FullyShardedDataParallel.get_state_dict_type(model)
+            )
             made["state"].update(found["state"])
             made["param_groups"] += found["param_groups"]
     return made
@@ -104,7 +108,11 @@ def _start(optim: Any) -> None:
 
 
 def set_optimizer_state_dict(
-    model: Module, optimizers: Any, optim_state_dict: dict[str, Any], *, options: StateDictOptions | None = None
+    model: Module,
+    optimizers: Any,
+    optim_state_dict: dict[str, Any],
+    *,
+    options: StateDictOptions | None = None,
 ) -> None:
     """Loads such states."""
     inner, first = _unwrapped(model), 0

@@ -1,7 +1,7 @@
 """Where a checkpoint's bytes are: a folder with one file a rank, and `.metadata`, which is written last.
 
-A save writes its ranks' files by new names, then replaces `.metadata` at once, then takes old files away. So a
-folder has one whole checkpoint at any time, whichever rank dies when.
+A save writes its ranks' files by new names, then replaces `.metadata` at once, then takes old files away. So
+a folder has one whole checkpoint at any time, whichever rank dies when.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class FileSystemWriter:
         with open(self.path / name, "wb") as file:
             for part in parts:
                 starts.append(file.tell())
-                file.write(part if isinstance(part, bytes) else memoryview(part).cast("B"))
+                file.write(part if isinstance(part, bytes) else part.data)
             file.flush()
             os.fsync(file.fileno())
         return starts

@@ -1,4 +1,6 @@
-"""How a `FullyShardedDataParallel` is set: what is parted, in which precision, and what its state looks like."""
+"""How a `FullyShardedDataParallel` is set: what is parted, in which precision, and what its state looks
+like.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """The parameters of a module as one flat vector, of which each rank keeps a part: `FlatParameters`.
 
-Around a forward pass the parts are gathered, and views of the whole stand in the module in the parameters' places.
-They come out of a node, `_Unshard`, whose backward gets the gradients of all of them at once, and scatters their sum
-over the ranks into the gradient of this rank's part. What the graph saves of the whole is kept as a place, not as
-numbers: the backward pass gathers the whole again when the first saved view is asked for.
+Around a forward pass the parts are gathered, and views of the whole stand in the module in the parameters'
+places. They come out of a node, `_Unshard`, whose backward gets the gradients of all of them at once, and
+scatters their sum over the ranks into the gradient of this rank's part. What the graph saves of the whole is
+kept as a place, not as numbers: the backward pass gathers the whole again when the first saved view is asked
+for.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from pullback.nn.parameter import Parameter
 
 
 class Place(NamedTuple):
-    """Where a parameter stands: its name in the wrapped module, the modules and names that hold it, its shape."""
+    """Where a parameter stands: its name in the wrapped module, the modules and names that hold it, its
+    shape.
+    """
 
     name: str
     holders: list[tuple[Module, str]]
@@ -58,7 +61,9 @@ class _Unshard(Function):
 class FlatParameters:
     """Some parameters of one dtype, flat, in parts of one size on the ranks of a group."""
 
-    def __init__(self, named: Sequence[tuple[str, Tensor, list[tuple[Module, str]]]], group: ProcessGroup, parted: bool) -> None:
+    def __init__(
+        self, named: Sequence[tuple[str, Tensor, list[tuple[Module, str]]]], group: ProcessGroup, parted: bool
+    ) -> None:
         self.group = group
         self.parted = parted
         self.places: list[Place] = []
@@ -76,7 +81,8 @@ class FlatParameters:
             ops.cat([p.detach().reshape(-1) for _, p, _ in named], out=whole[:start])
         self.first = self.part * group.rank() if parted else 0
         self.shard = Parameter(
-            whole[self.first : self.first + self.part].clone(), requires_grad=any(p.wants_grad for p in self.places)
+            whole[self.first : self.first + self.part].clone(),
+            requires_grad=any(p.wants_grad for p in self.places),
         )
         self.whole: Tensor | None = None
         self.kept: Tensor | None = None  # the gradients of passes that were not reduced
@@ -134,7 +140,12 @@ class FlatParameters:
 
     def pack(self, x: Tensor) -> Any:
         """What a graph is to save of a tensor: its place, if it is a part of the whole."""
-        if self.whole is None or self.keep_whole or x.dtype != self.whole.dtype or x.layout != self.whole.layout:
+        if (
+            self.whole is None
+            or self.keep_whole
+            or x.dtype != self.whole.dtype
+            or x.layout != self.whole.layout
+        ):
             return x
         offset = x.data_ptr() - self.whole.data_ptr()
         if 0 <= offset < self.whole.nbytes and x.numel():
@@ -152,7 +163,7 @@ class FlatParameters:
 
     @no_grad()
     def reduced(self, gs: Sequence[Tensor | None]) -> Tensor | None:
-        """The average over the ranks of this rank's part of the gradients; None where it is kept for later."""
+        """The ranks' average of this rank's part of the gradients; None where it is kept for later."""
         dtype = self.reduce_dtype or self.compute_dtype or self.dtype
         count = self.group.size()
         flat = ops.zeros(self.part * (count if self.parted else 1), dtype=dtype)
@@ -183,7 +194,9 @@ class FlatParameters:
         """Puts whole parameters of full precision into the places, as leaves."""
         self.free()
         kept, self.compute_dtype = self.compute_dtype, None
-        self.enter([Parameter(v, requires_grad=p.wants_grad) for v, p in zip(self.views(), self.places, strict=True)])
+        self.enter(
+            [Parameter(v, requires_grad=p.wants_grad) for v, p in zip(self.views(), self.places, strict=True)]
+        )
         self.compute_dtype = kept
 
     @no_grad()
@@ -202,7 +215,9 @@ class FlatParameters:
         self.free()
 
     def local(self, flat: Tensor, place: Place) -> tuple[Tensor, int]:
-        """The piece of a parameter that lies in this rank's part of a flat vector, and where it begins in it."""
+        """The piece of a parameter that lies in this rank's part of a flat vector, and where it begins in
+        it.
+        """
         low = min(max(place.start, self.first), self.first + self.part)
         high = min(max(place.end, self.first), self.first + self.part)
         return flat[low - self.first : max(low, high) - self.first], max(low - place.start, 0)

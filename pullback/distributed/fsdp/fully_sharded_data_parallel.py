@@ -1,4 +1,6 @@
-"""`FullyShardedDataParallel`: modules whose parameters, gradients and optimizer's states are parted over ranks."""
+"""`FullyShardedDataParallel`: modules whose parameters, gradients and optimizer's states are parted over
+ranks.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +44,12 @@ FLAT = "_flat_param"
 class FullyShardedDataParallel(Module):
     """A module whose parameters are parted over the ranks of a group, and gathered around its passes.
 
-    All parameters that are in no such module within are flat in one vector; `parameters()` are this rank's part of
-    it. A forward pass gathers the whole and lets it go (`SHARD_GRAD_OP` keeps it for the backward pass), a backward
-    pass gathers it again and scatters the averages of the gradients. `auto_wrap_policy` says which modules within
-    are wrapped first. `state_dict` has whole parameters by the module's own names unless `set_state_dict_type`
-    says otherwise. With `mixed_precision` it computes in another dtype than the parts are kept in.
+    All parameters that are in no such module within are flat in one vector; `parameters()` are this rank's
+    part of it. A forward pass gathers the whole and lets it go (`SHARD_GRAD_OP` keeps it for the backward
+    pass), a backward pass gathers it again and scatters the averages of the gradients. `auto_wrap_policy`
+    says which modules within are wrapped first. `state_dict` has whole parameters by the module's own names
+    unless `set_state_dict_type` says otherwise. With `mixed_precision` it computes in another dtype than the
+    parts are kept in.
 
     >>> import pullback as torch
     >>> from pullback.distributed.fsdp import FullyShardedDataParallel
@@ -94,14 +97,14 @@ class FullyShardedDataParallel(Module):
                 if any(p.is_meta for p in part.parameters(recurse=False)):
                     param_init_fn(part)
         if auto_wrap_policy is not None:
-            keywords = dict(
-                process_group=group,
-                sharding_strategy=sharding_strategy,
-                mixed_precision=mixed_precision,
-                sync_module_states=sync_module_states,
-                ignored_modules=ignored_modules,
-                ignored_states=ignored_states,
-            )
+            keywords = {
+                "process_group": group,
+                "sharding_strategy": sharding_strategy,
+                "mixed_precision": mixed_precision,
+                "sync_module_states": sync_module_states,
+                "ignored_modules": ignored_modules,
+                "ignored_states": ignored_states,
+            }
 
             def make(child: Module, **own: Any) -> Module:
                 return FullyShardedDataParallel(child, **{**keywords, **own})
@@ -210,7 +213,7 @@ class FullyShardedDataParallel(Module):
 
     @no_grad()
     def clip_grad_norm_(self, max_norm: float, norm_type: float = 2.0) -> Tensor:
-        """Scales the gradients of all ranks' parts so that their norm is no more than `max_norm`; the norm."""
+        """Scales the gradients of all ranks so that their norm is no more than `max_norm`; the norm."""
         parted = [f for m in self.fsdp_modules(self) for f in m._flats if f.parted]
         here = {id(f.shard) for f in parted}
         grads = [f.shard.grad for f in parted if f.shard.grad is not None]
@@ -316,11 +319,15 @@ class FullyShardedDataParallel(Module):
     def optim_state_dict(
         model: Module, optim: Any, optim_state_dict: Any = None, group: Any = None
     ) -> dict[str, Any]:
-        """An optimizer's state by the names of the parameters: whole, or parts as `set_state_dict_type` says."""
+        """An optimizer's state by the names of the parameters: whole, or parts as `set_state_dict_type`
+        says.
+        """
         settings = FullyShardedDataParallel.get_state_dict_type(model)
         return optim_state.by_names(model, optim, optim_state_dict, settings)
 
-    full_optim_state_dict = staticmethod(lambda model, optim, *_, **__: optim_state.by_names(model, optim, None, None))
+    full_optim_state_dict = staticmethod(
+        lambda model, optim, *_, **__: optim_state.by_names(model, optim, None, None)
+    )
 
     @staticmethod
     def optim_state_dict_to_load(
@@ -410,7 +417,9 @@ def _after_state(module: Any, state: Any, prefix: str, metadata: Any) -> None:
     elif kind is StateDictType.SHARDED_STATE_DICT:
         for flat in module._flats:
             for place in flat.places:
-                state[prefix + place.name] = ShardedTensor(place.shape, *flat.local(flat.shard.detach(), place))
+                state[prefix + place.name] = ShardedTensor(
+                    place.shape, *flat.local(flat.shard.detach(), place)
+                )
 
 
 def _before_load(module: Any, state: Any, prefix: str, *rest: Any) -> None:

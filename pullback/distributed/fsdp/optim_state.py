@@ -14,7 +14,9 @@ _WRAPPED = "_fsdp_wrapped_module."
 
 
 def _names(model: Module) -> dict[int, Any]:
-    """For each parameter of a model its name, or for a flat part its `FlatParameters` and the prefix of names."""
+    """For each parameter of a model its name, or for a flat part its `FlatParameters` and the prefix of
+    names.
+    """
     found: dict[int, Any] = {}
     for name, p in model.named_parameters():
         found[id(p)] = name.replace(_WRAPPED, "")
@@ -96,8 +98,10 @@ def _part(flat: Any, prefix: str, states: dict[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for place in flat.places:
         for name, value in states.get(prefix + place.name, {}).items():
-            if isinstance(value, ShardedTensor) or (isinstance(value, Tensor) and tuple(value.shape) == place.shape and value.dim()):
-                target = made.setdefault(name, ops.zeros(flat.part, dtype=value.dtype))  # type: ignore[arg-type]
+            if isinstance(value, ShardedTensor) or (
+                isinstance(value, Tensor) and tuple(value.shape) == place.shape and value.dim()
+            ):
+                target = made.setdefault(name, ops.zeros(flat.part, dtype=value.dtype))
                 piece, start = flat.local(target, place)
                 if isinstance(value, ShardedTensor):
                     piece.copy_(value.local)

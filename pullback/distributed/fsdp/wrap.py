@@ -86,7 +86,11 @@ class CustomPolicy:
 
 
 def wrap_children(
-    module: Module, policy: Callable[..., Any], ignored: set[int], make: Callable[..., Module], root: bool = True
+    module: Module,
+    policy: Callable[..., Any],
+    ignored: set[int],
+    make: Callable[..., Module],
+    root: bool = True,
 ) -> int:
     """Wraps modules below one by a policy, the innermost first; how many numbers they took."""
     total = _numbers(module, ignored)

@@ -1,7 +1,8 @@
-"""Collectives whose results are new tensors with gradients: the gradient of each goes by the one that turns it round.
+"""Collectives whose results are new tensors with gradients: the gradient of each goes by the one that turns
+it round.
 
-All ranks compute one function of all inputs; the gradient of an input is that of the sum of what the ranks call
-`backward` on. So all of them must call it.
+All ranks compute one function of all inputs; the gradient of an input is that of the sum of what the ranks
+call `backward` on. So all of them must call it.
 """
 
 from __future__ import annotations
@@ -195,7 +196,9 @@ def reduce(tensor: Tensor, dst: int, op: Any = ReduceOp.SUM, group: Any = None) 
     return result
 
 
-def reduce_scatter(output: Tensor, input_list: Sequence[Tensor], op: Any = ReduceOp.SUM, group: Any = None) -> Tensor:
+def reduce_scatter(
+    output: Tensor, input_list: Sequence[Tensor], op: Any = ReduceOp.SUM, group: Any = None
+) -> Tensor:
     """The sum of the tensors at this rank's place in all lists. Its gradient is gathered by all."""
     _linear(op)
     result: Tensor = _ReduceScatter.apply(op, _group(group), *input_list)
@@ -208,7 +211,9 @@ def all_gather(tensor: Tensor, group: Any = None) -> tuple[Tensor, ...]:
     return results
 
 
-def all_to_all(output_tensor_list: Sequence[Tensor], input_tensor_list: Sequence[Tensor], group: Any = None) -> Any:
+def all_to_all(
+    output_tensor_list: Sequence[Tensor], input_tensor_list: Sequence[Tensor], group: Any = None
+) -> Any:
     """The i-th input goes to rank i; the gradients come back the same way."""
     return _AllToAll.apply(_group(group), [x.shape for x in output_tensor_list], *input_tensor_list)
 
@@ -221,7 +226,9 @@ def all_to_all_single(
     group: Any = None,
 ) -> Tensor:
     """Parts of `input` along dim 0 go to the ranks; the gradients come back the same way."""
-    result: Tensor = _AllToAllSingle.apply(_group(group), output, output_split_sizes, input_split_sizes, input)
+    result: Tensor = _AllToAllSingle.apply(
+        _group(group), output, output_split_sizes, input_split_sizes, input
+    )
     return result
 
 

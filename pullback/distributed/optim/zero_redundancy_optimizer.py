@@ -24,9 +24,9 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     """An optimizer of several ranks, which all have the same parameters and gradients (as by DDP).
 
     The parameters are dealt out, the largest first to the rank with the fewest numbers. Each rank makes an
-    `optimizer_class` of its own part with `defaults`, steps it, and sends what has become of it to all others. With
-    `parameters_as_bucket_view` the parameters of a rank lie in one memory, which is sent as it is.
-    `consolidate_state_dict` gathers the whole state on one rank, whose `state_dict` then returns it.
+    `optimizer_class` of its own part with `defaults`, steps it, and sends what has become of it to all
+    others. With `parameters_as_bucket_view` the parameters of a rank lie in one memory, which is sent as it
+    is. `consolidate_state_dict` gathers the whole state on one rank, whose `state_dict` then returns it.
 
     >>> import pullback as torch
     >>> torch.distributed.init_process_group("gloo", rank=0, world_size=1)
@@ -126,7 +126,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         """Steps this rank's part, and exchanges the parameters; what `closure` returns."""
         Join.notify_join_context(self)
         self._sync_param_groups(self.param_groups, self.optim.param_groups)
-        loss = self.optim.step(**kwargs) if closure is None else self.optim.step(closure=closure, **kwargs)  # type: ignore[call-arg]
+        loss = self.optim.step(**kwargs) if closure is None else self.optim.step(closure=closure, **kwargs)
         self._exchange()
         self._sync_param_groups(self.optim.param_groups, self.param_groups)
         return loss
@@ -156,11 +156,14 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self._all_states = states if self.process_group.ranks[self.rank] == to else []
 
     def state_dict(self) -> dict[str, Any]:
-        """The whole state, as one optimizer of all parameters would give it, on the rank that has gathered it."""
+        """The whole state, as one optimizer of all parameters would give it, on the rank that has gathered
+        it.
+        """
         if not self._all_states:
             raise RuntimeError(
                 f"Optimizer state has not been consolidated on this rank. Please call "
-                f"`consolidate_state_dict(to={self.rank})` on all ranks beforehand if you meant to save the global "
+                f"`consolidate_state_dict(to={self.rank})` on all ranks beforehand if you meant to save "
+                f"the global "
                 "state."
             )
         whole = super().state_dict()
