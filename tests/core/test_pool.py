@@ -133,6 +133,31 @@ def gradient(function, x, y):
     return [leaf.grad]
 
 
+F = torch.nn.functional
+NETWORKS = {
+    "conv2d": ([(2, 5, 41, 37), (40, 5, 3, 3), (40,)], lambda *a: F.conv2d(*a, padding=1)),
+    "one image": ([(1, 40, 29, 31), (100, 40, 1, 1)], F.conv2d),
+    "conv1d": ([(3, 12, 1501), (16, 6, 5)], lambda *a: F.conv1d(*a, stride=2, groups=2)),
+    "conv3d": ([(2, 3, 9, 14, 17), (7, 3, 3, 2, 3)], lambda *a: F.conv3d(*a, padding=1, dilation=2)),
+    "depthwise": ([(4, 9, 23, 25), (9, 1, 3, 3)], lambda *a: F.conv2d(*a, padding=1, groups=9)),
+    "conv_transpose2d": ([(2, 10, 15, 13), (10, 25, 4, 4)], lambda *a: F.conv_transpose2d(*a, stride=2)),
+}
+"""Shapes of the tensors, and what is done with them."""
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(pool, name):
+    """What networks are made of, forwards and backwards."""
+    shapes, function = NETWORKS[name]
+    leaves = [numbers_of(*shape, seed=3).requires_grad_() for shape in shapes]
+
+    def work():
+        y = function(*leaves)
+        return [y, *torch.autograd.grad(y, leaves, y.detach().cos())]
+
+    by_threads(pool, work, range(1, MOST + 1))
+
+
 def test_lists(pool):
     """Steps of optimizers, over tensors of all sizes."""
 

@@ -4,8 +4,8 @@ Everything is one product of three factors: images x (N, C, *size), weights w (O
 and results y (N, O, *places), summed over all places of all windows. Each kernel computes one of them
 from the others: `correlate` gives y, `correlate_transposed` x, `correlate_weight` w. So the op
 `convolution`, which is the first or the second, and `convolution_weight` have each other as derivatives,
-to any order. The work is done by products of matrices, on tiles of columns (`kernels/columns.pyx`). Read
-`correlate`, then `_plan`.
+to any order. Plans do floats on planes, in registers (`planes.py`); the rest, and the kernels on arrays, are
+products of matrices with tiles of columns (`kernels/columns.pyx`). Read `correlate`, then `_plan`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pullback.core.op import op
 from pullback.core.types import Array, Ints
 from pullback.kernels import columns as columns_kernels
 from pullback.kernels.columns import COL2IM, IM2COL
-from pullback.ops.images import refusals
+from pullback.ops.images import planes, refusals
 from pullback.ops.products.matmul import check_numbers
 from pullback.ops.products.plans import multiply
 from pullback.ops.shared.batches import affine, channels, folded, of_sample, unchannelled, unfolded
@@ -38,6 +38,8 @@ from pullback.ops.shared.forms import public
 _COLUMN_TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied
 _FEW = 64  # places in an image: below, the images of a tile share one product
 _MANY = 4096  # the same for a weight's gradient, which is summed over the images anyway
+
+Sizes = dict[Hashable, int]
 
 # ---------------------------------------------------------------------------------------- kernels
 
@@ -286,6 +288,8 @@ def _plan_convolution(
     made = weight.shape[1] * groups if transposed else weight.shape[0]
     result = Spec(self.dtype, (self.shape[0], made, *size))
     channels = made if transposed else self.shape[1]
+    if _by_planes(self, weight.shape, result.shape):
+        return _plan_by_planes(geometry, self, weight, bias, result, transposed, groups)
     if not _at_once(geometry, self, channels, weight.shape, groups):
         return Plan(result)
     chain = Chain(3 - (bias is None), result)
@@ -313,6 +317,29 @@ def _plan_convolution(
     return chain.plan()
 
 
+def _by_planes(x: Spec, *shapes: tuple[int, ...]) -> bool:
+    """Whether there is something to do, and it is done without columns."""
+    return planes.able(x.dtype) and all(math.prod(shape) for shape in (x.shape, *shapes))
+
+
+def _plan_by_planes(
+    geometry: Any, self: Spec, weight: Spec, bias: Spec | None, result: Spec, transposed: bool, groups: int
+) -> Plan:
+    chain = Chain(3 - (bias is None), result)
+    x = chain.widened(chain.flat(0, self))
+    first = weight.shape[0] // groups
+    sizes: Sizes = {"g": groups, "o": first, "c": weight.shape[1], "t": math.prod(weight.shape[2:])}
+    w = chain.widened(chain.room(weight.dtype, sizes, chain.contiguous(1, weight)))
+    b = None if bias is None else chain.widened(chain.flat(2, bias))
+    out = operand(chain.result(), result, range(result.ndim))
+    done = out if x.dtype is result.dtype else chain.room(x.dtype, out.sizes)
+    reading = (planes.spread if transposed else planes.windows)(geometry.numbers)
+    planes.convolve(chain, reading, x, w, b, done, self.shape[0], groups, transposed)
+    if done is not out:
+        chain.convert(done, out)
+    return chain.plan()
+
+
 def _checked(
     self: Any, weight: Any, bias: Any, stride: Ints, padding: Ints, dilation: Ints, transposed: bool,
     output_padding: Ints, groups: int,
@@ -334,9 +361,6 @@ def _at_once(geometry: Any, x: Spec, channels: int, weight: tuple[int, ...], gro
     columns = x.shape[0] * channels * geometry.taps * geometry.places
     depthwise = groups > 1 and weight[1] == 1
     return 0 < columns <= _COLUMN_TILE and not depthwise and x.dtype.kind in "fc" and math.prod(weight) > 0
-
-
-Sizes = dict[Hashable, int]
 
 
 class Convolving:
@@ -472,6 +496,18 @@ def _plan_convolution_weight(
     stride, padding, dilation = _options(dims, stride, padding, dilation)
     geometry = geometry_of(self.shape[2:], tuple(shape[2:]), stride, padding, dilation, other.shape[2:])
     result = Spec(self.dtype, tuple(shape))
+    depthwise = groups > 1 and shape[1] == 1
+    if not depthwise and _by_planes(self, other.shape, tuple(shape)):
+        chain = Chain(2, result)
+        x, y = (chain.widened(chain.flat(i, spec)) for i, spec in enumerate((self, other)))
+        sizes: Sizes = {"g": groups, "o": shape[0] // groups, "c": shape[1], "t": geometry.taps}
+        out = chain.room(self.dtype, sizes, chain.result())
+        done = out if x.dtype is self.dtype else chain.room(x.dtype, out.sizes)
+        reading = planes.windows(geometry.numbers)
+        planes.sum_products(chain, reading, x, y, done, self.shape[0], groups)
+        if done is not out:
+            chain.convert(done, out)
+        return chain.plan()
     if not _at_once(geometry, self, self.shape[1], tuple(shape), groups):
         return Plan(result)
     chain = Chain(2, result)

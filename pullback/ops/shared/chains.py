@@ -166,6 +166,10 @@ class Chain:
             else self.copied(operand(Place(number), spec, range(spec.ndim))).place
         )
 
+    def flat(self, number: int, spec: Spec) -> Operand:
+        """An argument of the op as contiguous elements, itself or a copy, with the numbers of its dims."""
+        return self.room(spec.dtype, dict(enumerate(spec.shape)), self.contiguous(number, spec))
+
     def labelled(self, x: Operand, sizes: dict[Hashable, int]) -> Operand:
         """Contiguous memory with other dims."""
         return self.room(x.dtype, sizes, x.place)
