@@ -49,7 +49,8 @@ def _placeholder(module: str, name: str, reason: str) -> Any:
 
 def _known(module: str) -> bool:
     """Whether PyTorch has a module: by the list, which leaves out private ones."""
-    private = any(part.startswith("_") for part in module.split("."))
+    parts = module.split(".")
+    private = any(part.startswith("_") for part in parts) and not parts[-1].startswith("__")
     return private or shown(module) in torch_names()
 
 
