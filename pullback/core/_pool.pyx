@@ -13,6 +13,7 @@ cdef extern from *:
     static int64_t pb_threads(void) { return pb_get(&pb_pool.threads); }
     static void pb_set_least(int64_t n) { pb_set(&pb_pool.least, n); }
     static int64_t pb_least(void) { return pb_get(&pb_pool.least); }
+    static int64_t pb_turns(void) { return pb_get(&pb_pool.turn); }
     static int pb_workers(void) {
         pb_hold(&pb_pool.lock);
         int const count = pb_pool.workers;
@@ -26,6 +27,7 @@ cdef extern from *:
     int64_t pb_threads()
     void pb_set_least(int64_t)
     int64_t pb_least()
+    int64_t pb_turns()
     int pb_workers()
     enum:
         PB_MOST_THREADS
@@ -56,6 +58,11 @@ def workers():
     return pb_workers()
 
 
+def turns():
+    """How many pieces of work were shared among threads until now."""
+    return pb_turns()
+
+
 def _first_threads():
     """OMP_NUM_THREADS, of whose numbers the first counts, or how many processors there are for this process."""
     said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
@@ -66,6 +73,6 @@ def _first_threads():
     return os.cpu_count() or 1
 
 
-LEAST_WORK = 32768
+LEAST_WORK = 65536
 set_threads(_first_threads())
 set_least_work(LEAST_WORK)

@@ -15,7 +15,32 @@
 #include "walk.h"
 
 #define PB_FEW_ITEMS 8 /* of a row for which it pays not to call a function */
-#define TILE (SIZE > 8 ? 8 : 64 / SIZE)
+#define TILE (SIZE > 8 ? 8 : SIZE < 4 ? 16 : 64 / SIZE)
+
+#ifndef PB_MOVE_H
+#define PB_MOVE_H
+#if defined(__clang__)
+#define PB_INTERLEAVED(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#elif defined(__GNUC__)
+#define PB_INTERLEAVED(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
+#endif
+#endif
+
+#if !defined(PB_INTERLEAVED) || SIZE > 8
+#define LANES 0
+#elif SIZE == 8
+#define LANES 4
+#define LOW_LANES 0, 4, 1, 5
+#define HIGH_LANES 2, 6, 3, 7
+#elif SIZE == 4
+#define LANES 8
+#define LOW_LANES 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH_LANES 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LANES 16
+#define LOW_LANES 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH_LANES 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#endif
 
 static PB_CLONES void SIZED(move_row)(char* to, char const* from, int64_t n, int64_t out, int64_t step) {
     ITEM* const y = (ITEM*)to;
@@ -51,20 +76,48 @@ static void SIZED(move_short)(char* to, char const* from, int64_t rows, int64_t 
         SIZED(move_few)(to, from, rows, out, by, n, step);
 }
 
-/* Rows of the result that are columns of the source: by tiles, so that each line of memory is read and
-   written as a whole. */
-static void SIZED(move_turned)(char* to, char const* from, int64_t rows, int64_t out, int64_t n,
-                               int64_t step) {
-    ITEM tile[TILE][TILE];
-    for (int64_t i = 0; i < rows; i += TILE)
-        for (int64_t j = 0; j < n; j += TILE) {
-            int64_t const high = rows - i < TILE ? rows - i : TILE, wide = n - j < TILE ? n - j : TILE;
-            for (int64_t b = 0; b < wide; b++) {
-                ITEM const* x = (ITEM const*)(from + (j + b) * step) + i;
-                for (int64_t a = 0; a < high; a++) tile[a][b] = x[a];
-            }
-            for (int64_t a = 0; a < high; a++) memcpy(to + (i + a) * out + j * SIZE, tile[a], wide * SIZE);
+/* A square of elements is turned in registers: rows k and k + LANES / 2 are interleaved, again and again until each
+   row is a column. */
+#if LANES
+typedef ITEM SIZED(lanes) __attribute__((vector_size(LANES * SIZE)));
+
+PB_INLINE void SIZED(turn_tile)(char* to, char const* from, int64_t out, int64_t step) {
+    SIZED(lanes) x[LANES], y[LANES];
+    for (int k = 0; k < LANES; k++) memcpy(&x[k], from + k * step, sizeof *x);
+    for (int n = 1; n < LANES; n *= 2) {
+        for (int k = 0; k < LANES / 2; k++) {
+            y[2 * k] = PB_INTERLEAVED(SIZED(lanes), x[k], x[k + LANES / 2], LOW_LANES);
+            y[2 * k + 1] = PB_INTERLEAVED(SIZED(lanes), x[k], x[k + LANES / 2], HIGH_LANES);
         }
+        memcpy(x, y, sizeof x);
+    }
+    for (int k = 0; k < LANES; k++) memcpy(to + k * out, &x[k], sizeof *x);
+}
+#endif
+
+/* Rows of the result that are columns of the source: by tiles, so that each line of memory is read and
+   written as a whole, some lines of each row before the next. */
+static PB_CLONES void SIZED(move_turned)(char* to, char const* from, int64_t rows, int64_t out, int64_t n,
+                                         int64_t step) {
+    ITEM tile[TILE][TILE];
+    for (int64_t first = 0; first < rows; first += 2 * TILE)
+        for (int64_t j = 0; j < n; j += TILE)
+            for (int64_t i = first; i < rows && i < first + 2 * TILE; i += TILE) {
+                int64_t const high = rows - i < TILE ? rows - i : TILE, wide = n - j < TILE ? n - j : TILE;
+                char* const y = to + i * out + j * SIZE;
+                char const* const x = from + j * step + i * SIZE;
+#if LANES
+                if (high == TILE && wide == TILE) {
+                    for (int64_t a = 0; a < TILE; a += LANES)
+                        for (int64_t b = 0; b < TILE; b += LANES)
+                            SIZED(turn_tile)(y + a * out + b * SIZE, x + b * step + a * SIZE, out, step);
+                    continue;
+                }
+#endif
+                for (int64_t b = 0; b < wide; b++)
+                    for (int64_t a = 0; a < high; a++) tile[a][b] = ((ITEM const*)(x + b * step))[a];
+                for (int64_t a = 0; a < high; a++) memcpy(y + a * out, tile[a], wide * SIZE);
+            }
 }
 
 static void SIZED(move_box)(char* to, char const* from, int64_t const* dims, int64_t count) {
@@ -115,5 +168,8 @@ static int SIZED(move)(int64_t const* geometry, char** data, int64_t begin, int6
 }
 
 #undef TILE
+#undef LANES
+#undef LOW_LANES
+#undef HIGH_LANES
 #undef PB_FEW_ITEMS
 #include "item_end.h"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ import numpy as np
 from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, result_type
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtypes import promote_types
+from pullback.core.dtypes import float32, float64, promote_types
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array
+from pullback.kernels.rows import RUNS as ROWS
 from pullback.kernels.steps import UNIT
 from pullback.ops.networks.reduction import (
     MEAN,
@@ -34,7 +36,7 @@ from pullback.ops.networks.reduction import (
 )
 from pullback.ops.reductions.plans import fold_step
 from pullback.ops.reductions.reduce import widened
-from pullback.ops.reductions.row_plans import elementwise_plan, placed, spread
+from pullback.ops.reductions.row_plans import Frame, Lying, elementwise_plan, placed, spread
 from pullback.ops.shared.batches import padded, rank
 from pullback.ops.shared.chains import Chain, Place, Step, labels_of, operand
 from pullback.ops.shared.dims import broadcasts
@@ -106,8 +108,37 @@ def _loss_plan(
     count = float(math.prod(shape)) if reduction == MEAN else 1.0
     if reduction == NONE:
         return elementwise_plan(name, result, [*operands, spread(result, shape)], 4, shape, (1.0, k))
+    if math.prod(shape) >= LONG_LOSS and common in (float32, float64) and all(t.contiguous for t in given):
+        length = next((n for n in range(LOSS_ROW, LOSS_ROW // 2, -1) if math.prod(shape) % n == 0), 0)
+        if length and all(t.shape == shape for t in given):
+            return _total_by_rows(name, result, (self, target, weight, third), length, (count, k))
     operands.append(placed(result, len(shape), ()))
     return elementwise_plan(f"{name}_total", result, operands, 4, shape, (count, k), whole=True)
+
+
+LONG_LOSS = 1 << 16
+"""Numbers from which on a total is that of the totals of rows, which threads share."""
+LOSS_ROW = 8192
+"""About how many numbers such a row has."""
+
+
+def _total_by_rows(
+    name: str, result: Spec, tensors: Sequence[Spec | None], length: int, parameters: tuple[float, float]
+) -> Plan:
+    """The plan of a total over contiguous operands of one shape: one of each row, then their sum."""
+    given = [t for t in tensors if t is not None]
+    rows, kind, item = given[0].size // length, result.dtype, result.itemsize
+    chain = Chain(len(given), result)
+    totals = chain.room(kind, {0: rows})
+    numbers = Lying(kind, (length * item, item), (0, 1))
+    lying = [None if t is None else numbers for t in tensors]
+    frame = Frame(
+        (rows, length), (1,), [*lying, Lying(kind, (item, 0), (0,))], 4, 1, real=kind, parameters=parameters
+    )
+    step = Step(ROWS[f"{name}_total"][kind.name], frame.geometry(), frame.parts, frame.scratch, rows * length)
+    chain.add(step, *[Place(i) for i in range(len(given))], totals.place)
+    chain.add(fold_step("sum", totals, {0}, item), totals.place, chain.result())
+    return chain.plan()
 
 
 def _sigmoid(x: Array) -> Array:

@@ -102,8 +102,7 @@ def _plan_extremum(self: Spec, dim: Dims, keepdim: bool, function: str) -> Plan:
     if self.dtype.kind == "c":
         kernel = _EXTREMA[function].kernel
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{self.dtype.type_name}'")
-    short = axes is not None or self.size < 1 << 14  # of one long run NumPy finds the extreme sooner
-    return fold_plan(_EXTREMA[function].run, self, axes, keepdim, runs=short)
+    return fold_plan(_EXTREMA[function].run, self, axes, keepdim)
 
 
 _extremum.variant = lambda saved: _EXTREMA[saved["function"]].node

@@ -14,7 +14,7 @@ SHORT = 8
 """Elements of a run up to which several are reduced side by side: one for itself costs a call."""
 
 LONG_SEARCH = 2048
-"""Elements from which on NumPy finds an extreme along contiguous runs sooner than pick.h."""
+"""Elements from which on NumPy finds the extremes along a few contiguous runs sooner than pick.h."""
 
 
 def fold_plan(
@@ -57,7 +57,7 @@ def pick_plan(name: str, x: Spec, axis: int | None, keepdim: bool, values: bool)
     if run is None or not x.ndim or axis is None:
         return Plan(results)
     geometry, parts = _geometry(x, (axis,), 1, int(values), whole=True)
-    if x.size > LONG_SEARCH and not geometry[2]:
+    if x.size > LONG_SEARCH and parts < FEW and not geometry[2]:
         return Plan(results)
     return Plan(results, run, geometry, parts)
 

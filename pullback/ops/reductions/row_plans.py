@@ -22,6 +22,10 @@ LANES = 16
 """Rows that a scan does side by side."""
 PART = 8192
 """About how many numbers are one part of the work."""
+CHUNK = 256
+"""Columns that a body of column_bodies.h does at a time."""
+LONG_COLUMNS = 1 << 15
+"""Numbers from which on columns are cut into blocks."""
 TURNED = 1 << 17
 """Numbers of a part whose rows lie across memory: they and the results stay in a cache."""
 
@@ -285,11 +289,30 @@ def columns_plan(
         return None
     least = min(abs(first.strides[d]) for d in across)
     inner = [d for d in range(len(shape)) if d not in axes and abs(first.strides[d]) < least]
+    plain = len(inner) == 1 and all(len(x.strides) == len(shape) for x in operands if x is not None)
+    width = _width(shape[inner[0]]) if plain and math.prod(shape) >= LONG_COLUMNS else 0
+    if width:  # blocks of columns are parts of the work
+        operands = [x and _in_blocks(x, inner[0], width) for x in operands]
+        across = [d + (d > inner[0]) for d in across]
+        shape = (*shape[: inner[0]], shape[inner[0]] // width, width, *shape[inner[0] + 1 :])
+        inner = [inner[0] + 1]
     frame = Frame(shape, inner, operands, inputs, 0, real, parameters, across)
     copied = any(map(frame.copied, range(len(operands))))
     if copied or len(frame.column) != 1 or len(frame.runs) != 1 or frame.length < LANES // 2:
         return None
     return Plan(results, RUNS[f"column_{name}"][real.name], frame.geometry(), frame.parts)
+
+
+def _width(n: int) -> int:
+    """The columns of a block of n: a divisor that fills lines of a cache; 0 if there is none."""
+    return next((w for w in range(CHUNK, 63, -LANES) if n % w == 0 and n > w), 0)
+
+
+def _in_blocks(x: Lying, d: int, width: int) -> Lying:
+    """An operand in a frame with a dim for blocks of a dim, before that dim."""
+    strides = (*x.strides[:d], x.strides[d] * width, *x.strides[d:])
+    own = [k + (k > d) for k in x.own] + [d + 1 for k in x.own if k == d]
+    return Lying(x.dtype, strides, tuple(sorted(own)), x.start, x.shares)
 
 
 def real_of(operands: Sequence[Lying | None], ndim: int) -> dtype | None:
