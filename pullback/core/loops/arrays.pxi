@@ -117,6 +117,17 @@ cdef ndarray empty(int nd, npy_intp* dims, int code):
     return _aligned(nd, dims, NULL, PyArray_DescrFromType(TYPENUM[code]))
 
 
+def new_array(shape, dtype):
+    """`np.empty(shape, dtype)`, in memory that was used before if there is some; `shape` is ints."""
+    cdef npy_intp[64] dims
+    cdef int i, nd = len(shape), code = _known(dtype.num)
+    if code == NO_DTYPE or nd > 64:
+        return np.empty(shape, dtype)
+    for i in range(nd):
+        dims[i] = shape[i]
+    return empty(nd, dims, code)
+
+
 cdef ndarray _aligned(int nd, npy_intp* dims, npy_intp* steps, PyArray_Descr* descr):
     """An array in memory of ours (aligned.h), which takes a reference to `descr`."""
     before = PyDataMem_SetHandler(_ALIGNED)

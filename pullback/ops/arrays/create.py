@@ -16,6 +16,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import Tensor, bump_version, check_elements, from_array, grad_enabled
+from pullback.core._loops import new_array
 from pullback.core.dtype_names import WIDTH_NAMES
 from pullback.core.dtypes import (
     META,
@@ -180,6 +181,28 @@ def created(
     return finished(tensor, options.get("requires_grad", False))
 
 
+LAZY = 1 << 26
+"""Bytes from which on zeros are pages that the system gives when they are touched, which few may be."""
+
+
+def filled(shape: Sequence[int], dtype: Any, value: Any) -> Array:
+    """An array of one number, in memory that was used before if there is some."""
+    made = new_array(shape, np.dtype(dtype))
+    np.copyto(made, value, casting="unsafe")
+    return made
+
+
+def zeros_of(shape: Sequence[int], dtype: Any) -> Array:
+    """An array of zeros."""
+    large = math.prod(shape) * np.dtype(dtype).itemsize > LAZY
+    return np.zeros(shape, dtype) if large else filled(shape, dtype, 0)
+
+
+def ones_of(shape: Sequence[int], dtype: Any) -> Array:
+    """An array of ones."""
+    return filled(shape, dtype, 1)
+
+
 def _allocate(make: Make, shape: Sequence[int], kind: Dtype) -> Array:
     try:
         return make(shape, kind.numpy)
@@ -276,7 +299,7 @@ def zeros(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
             [0., 0., 0.]])
     """
     shape = sizes("zeros", size, options)
-    return created("zeros", options, get_default_dtype(), shape, np.zeros)
+    return created("zeros", options, get_default_dtype(), shape, zeros_of)
 
 
 @function(places="t", quick=("size", 1))
@@ -288,7 +311,7 @@ def ones(*size: int | Sequence[int], **options: Unpack[Options]) -> Tensor:
     tensor([1, 1])
     """
     shape = sizes("ones", size, options)
-    return created("ones", options, get_default_dtype(), shape, np.ones)
+    return created("ones", options, get_default_dtype(), shape, ones_of)
 
 
 @function(places="t", quick=("size",))
@@ -310,7 +333,7 @@ def _fill_maker(value: Any, kind: Dtype) -> Make:
 
     def make(shape: Sequence[int], dtype: Any) -> Array:
         with np.errstate(over="ignore"):  # in half precision
-            return np.full(shape, element, dtype)
+            return filled(shape, dtype, element)
 
     return make
 
@@ -410,7 +433,7 @@ def array_like(a: Array) -> Array:
 
 def _zeros_kernel(self: Array) -> Array:
     if self.flags.c_contiguous:
-        return np.zeros(self.shape, self.dtype)
+        return zeros_of(self.shape, self.dtype)
     made = array_like(self)
     made.fill(0)
     return made
@@ -472,7 +495,7 @@ def zeros_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     >>> torch.zeros_like(torch.tensor([1, 2]))
     tensor([0, 0])
     """
-    return like("zeros_like", input, options, np.zeros) if options else _zeros_like(input)
+    return like("zeros_like", input, options, zeros_of) if options else _zeros_like(input)
 
 
 @function(places="t", quick=("like", 1))
@@ -483,7 +506,7 @@ def ones_like(input: Tensor, **options: Unpack[FormatOptions]) -> Tensor:
     >>> torch.ones_like(torch.tensor([3.0, 4.0]))
     tensor([1., 1.])
     """
-    return like("ones_like", input, options, np.ones) if options else _full_like(input, True)
+    return like("ones_like", input, options, ones_of) if options else _full_like(input, True)
 
 
 @function(places="t", quick=("like",))
@@ -529,7 +552,7 @@ def new_zeros(self: Tensor, *size: int | Sequence[int], **options: Unpack[Option
     >>> torch.ones(1, dtype=torch.int64).new_zeros(2)
     tensor([0, 0])
     """
-    return _new_like("new_zeros", self, size, options, np.zeros)
+    return _new_like("new_zeros", self, size, options, zeros_of)
 
 
 @function(places="m", quick=("own size", 1))
@@ -540,7 +563,7 @@ def new_ones(self: Tensor, *size: int | Sequence[int], **options: Unpack[Options
     >>> torch.zeros(1, dtype=torch.int64).new_ones(2)
     tensor([1, 1])
     """
-    return _new_like("new_ones", self, size, options, np.ones)
+    return _new_like("new_ones", self, size, options, ones_of)
 
 
 @function(places="m", quick=("own size",))
