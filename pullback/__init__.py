@@ -61,7 +61,7 @@ from pullback.core.settings import (
 from pullback.face import namespaces
 from pullback.face.legacy import TENSOR_TYPES, set_default_tensor_type
 from pullback.face.members import MEMBERS
-from pullback.face.storage import STORAGE_TYPES, TypedStorage, UntypedStorage
+from pullback.face.storage import STORAGE_TYPES, StorageBase, TypedStorage, UntypedStorage
 
 _engine.install({name: _engine.REGISTRY[name] for name in ops.OPERATORS.split()}, ops)
 _engine.attach({**SURFACE["Tensor"], **MEMBERS, "__getattr__": namespaces.late_member})

@@ -5,11 +5,15 @@ Each checks its arguments, as they come from files: a tensor never reaches beyon
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from pullback import ops
 from pullback.core._engine import Tensor, from_array
 from pullback.core.dtypes import META
+from pullback.core.dtypes import device as Device
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.face.absent import getter
@@ -124,6 +128,124 @@ def _with_state(made: Tensor, state: Any) -> Tensor:
                 raise TypeError("a tensor cannot be given this attribute")
             made.__dict__[name] = value
     return made
+
+
+# ------------------------------------------------------------------------------------ devices
+
+
+def _get_available_device_type() -> str | None:
+    """The kind of accelerator that there is: None."""
+    return None
+
+
+def _get_device_module(device_type: str) -> Any:
+    """The module that is called as a kind of device; RuntimeError if there is none."""
+    found = getattr(sys.modules["pullback"], device_type, None)
+    if found is None:
+        raise RuntimeError(
+            f"Device '{device_type}' does not have a corresponding module registered as "
+            f"'torch.{device_type}'."
+        )
+    return found
+
+
+def _get_device_index(device: Any, optional: bool = False, allow_cpu: bool = False) -> int:
+    """The number of a device. ValueError for the CPU, unless `allow_cpu`: then it is -1."""
+    found = Device(device) if isinstance(device, str) else device
+    if isinstance(found, Device):
+        if found.type == "cpu":
+            if not allow_cpu:
+                raise ValueError(f"Expected a non cpu device, but got: {found}")
+            return -1 if found.index is None else found.index
+        found = found.index
+    if isinstance(found, int):
+        return found
+    if optional:
+        return -1
+    raise ValueError(f"Expected a torch.device with a specified index or an integer, but got:{device}")
+
+
+def _get_all_device_indices() -> list[int]:
+    """The numbers of the accelerators: none."""
+    return []
+
+
+def _get_devices_properties(device_ids: Any) -> list[Any]:
+    """What accelerators can do: none are asked."""
+    return []
+
+
+def _element_size(dtype: Dtype) -> int:
+    """The bytes of an element of a dtype."""
+    if not isinstance(dtype, Dtype):
+        raise RuntimeError(f"expected torch.dtype, but got {type(dtype)}")
+    return dtype.itemsize
+
+
+# -------------------------------------------------------------------------- tensors end to end
+
+
+def _flatten_dense_tensors(tensors: Sequence[Tensor]) -> Tensor:
+    """The elements of tensors of one dtype, in one tensor of one dim."""
+    return ops.cat([t.contiguous().view(-1) for t in tensors])
+
+
+def _unflatten_dense_tensors(flat: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Views of what `_flatten_dense_tensors` gave, with the shapes of the tensors."""
+    parts = ops.split(flat, [t.numel() for t in tensors])
+    return tuple(part.view(t.shape) for part, t in zip(parts, tensors, strict=True))
+
+
+def _take_tensors(tensors: Sequence[Tensor], size_limit: int) -> Iterator[list[Tensor]]:
+    """Groups of tensors of one dtype, in their order, of no more bytes than the limit where they can."""
+    groups: dict[Any, list[Tensor]] = {}
+    sizes: dict[Any, int] = {}
+    for t in tensors:
+        kind, nbytes = t.type(), t.numel() * t.element_size()
+        if groups.get(kind) and sizes[kind] + nbytes > size_limit:
+            yield groups.pop(kind)
+        if kind not in groups:
+            groups[kind], sizes[kind] = [], 0
+        groups[kind].append(t)
+        sizes[kind] += nbytes
+    yield from groups.values()
+
+
+# ------------------------------------------------------------------------------------ small things
+
+
+class ExceptionWrapper:
+    """An exception of another thread or process, to be raised again here."""
+
+    def __init__(self, exc_info: Any = None, where: str = "in background") -> None:
+        found: Any = exc_info if exc_info is not None else sys.exc_info()
+        self.exc_type: Any = found[0]
+        self.exc_msg = "".join(traceback.format_exception(*found))
+        self.where = where
+
+    def reraise(self) -> NoReturn:
+        """Raises an exception of the same class, with the words and the traceback of that one."""
+        words = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
+        try:
+            again = self.exc_type(words)
+        except Exception:  # a class that takes other arguments
+            raise RuntimeError(words) from None
+        raise again
+
+
+class _ClassProperty:
+    """A property of a class, not of its objects."""
+
+    def __init__(self, get: Any) -> None:
+        self.get = get
+
+    def __get__(self, obj: Any, kind: Any = None) -> Any:
+        return self.get.__get__(obj, kind if kind is not None else type(obj))()
+
+
+def classproperty(func: Any) -> Any:
+    """Makes a method of a class a property of it."""
+    return _ClassProperty(func if isinstance(func, (classmethod, staticmethod)) else classmethod(func))
 
 
 __getattr__ = getter(__name__, {"_rebuild_sparse_tensor": "pullback.ops.sparse.tensors"})

@@ -121,7 +121,7 @@ def install() -> None:
         sys.meta_path.insert(0, TorchFinder)
         from pullback.version import __version__
 
-        vars(pullback).update(__version__=__version__, __name__="torch")
+        vars(pullback).update(__version__=__version__, __name__="torch", torch=pullback)
         name_classes("torch")
 
 

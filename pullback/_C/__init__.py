@@ -9,8 +9,11 @@ from typing import Any, NoReturn
 from pullback.core._engine import DisableTorchFunction as DisableTorchFunctionSubclass
 from pullback.core._engine import Tensor, levels
 from pullback.core._engine import disabled_torch_function as _disabled_torch_function_impl
+from pullback.core.dtypes import get_default_device
 from pullback.face.absent import getter
+from pullback.face.storage import StorageBase
 from pullback.ops.linalg.refusals import LinAlgError as _LinAlgError
+from pullback.overrides import TorchFunctionMode
 
 TensorBase = Tensor
 _TensorMeta: Any = type(Tensor)
@@ -22,6 +25,7 @@ __all__ = [
     "DisableTorchFunctionSubclass",
     "DispatchKey",
     "DispatchKeySet",
+    "StorageBase",
     "TensorBase",
     "_LinAlgError",
     "_TensorMeta",
@@ -98,6 +102,21 @@ def _are_functorch_transforms_active() -> bool:
 def _is_torch_function_enabled() -> bool:
     """Whether subclasses of Tensor take part in calls: True."""
     return True
+
+
+def _is_torch_function_mode_enabled() -> bool:
+    """Whether a `TorchFunctionMode` is on in this thread."""
+    return any(isinstance(level, TorchFunctionMode) for level in levels())
+
+
+def _is_alias_of(self: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are in one memory."""
+    return self.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def _get_default_device() -> str:
+    """The kind of device on which tensors are made where none is said."""
+    return get_default_device().type
 
 
 def _get_privateuse1_backend_name() -> str:

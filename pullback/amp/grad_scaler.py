@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
+from enum import Enum
 from typing import Any
 
 from pullback import ops
@@ -10,7 +12,15 @@ from pullback.core._engine import Tensor
 from pullback.core.modes import no_grad
 from pullback.face.absent import getter
 
-__all__ = ["GradScaler"]
+__all__ = ["GradScaler", "OptState"]
+
+
+class OptState(Enum):
+    """What was done for an optimizer since the last `update`."""
+
+    READY = 0
+    UNSCALED = 1
+    STEPPED = 2
 
 
 class GradScaler:
@@ -56,7 +66,7 @@ class GradScaler:
         self._growth_interval = growth_interval
         self._growth_tracker = 0
         self._found: dict[int, bool] = {}  # by optimizer: whether a gradient is not finite
-        self._stepped: set[int] = set()
+        self._stages: defaultdict[int, OptState] = defaultdict(lambda: OptState.READY)  # by optimizer
 
     def scale(self, outputs: Any) -> Any:
         """A loss, or several, times the factor."""
@@ -76,13 +86,14 @@ class GradScaler:
         if not self._enabled:
             return
         key = id(optimizer)
-        if key in self._found:
+        if self._stages[key] is OptState.UNSCALED:
             raise RuntimeError(
                 "unscale_() has already been called on this optimizer since the last update()."
             )
-        if key in self._stepped:
+        if self._stages[key] is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
         self._found[key] = self._unscale(optimizer)
+        self._stages[key] = OptState.UNSCALED
 
     @no_grad()
     def _unscale(self, optimizer: Any) -> bool:
@@ -102,11 +113,11 @@ class GradScaler:
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
         key = id(optimizer)
-        if key in self._stepped:
+        if self._stages[key] is OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
-        if key not in self._found:
+        if self._stages[key] is OptState.READY:
             self.unscale_(optimizer)
-        self._stepped.add(key)
+        self._stages[key] = OptState.STEPPED
         return None if self._found[key] else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
@@ -126,7 +137,7 @@ class GradScaler:
                 self._scale *= self._growth_factor
                 self._growth_tracker = 0
         self._found.clear()
-        self._stepped.clear()
+        self._stages.clear()
 
     def is_enabled(self) -> bool:
         """Whether it does anything."""

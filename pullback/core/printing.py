@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,19 @@ _PROFILES: dict[str, dict[str, Any]] = {
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
 }
 
-_options: dict[str, Any] = {**_PROFILES["default"], "sci_mode": None}
+
+@dataclass
+class PrinterOptions:
+    """The options, which `set_printoptions` sets."""
+
+    precision: int = 4
+    threshold: float = 1000
+    edgeitems: int = 3
+    linewidth: int = 80
+    sci_mode: bool | None = None
+
+
+PRINT_OPTS = PrinterOptions()
 
 
 def set_printoptions(
@@ -55,9 +68,9 @@ def set_printoptions(
         "linewidth": linewidth,
     }
     if profile in _PROFILES:  # PyTorch passes over a profile it does not know
-        _options.update(_PROFILES[profile])
-    _options.update({name: value for name, value in given.items() if value is not None})
-    _options["sci_mode"] = sci_mode
+        vars(PRINT_OPTS).update(_PROFILES[profile])
+    vars(PRINT_OPTS).update({name: value for name, value in given.items() if value is not None})
+    PRINT_OPTS.sci_mode = sci_mode
 
 
 def get_printoptions() -> dict[str, Any]:
@@ -67,7 +80,7 @@ def get_printoptions() -> dict[str, Any]:
     >>> get_printoptions()["precision"]
     4
     """
-    return dict(_options)
+    return dict(vars(PRINT_OPTS))
 
 
 @contextmanager
@@ -85,7 +98,7 @@ def printoptions(**options: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        _options.update(before)
+        vars(PRINT_OPTS).update(before)
 
 
 def tensor_str(
@@ -113,7 +126,7 @@ def tensor_str(
     """
     indent = len(prefix) - (prefix.rfind("\n") + 1)
     shows_numbers = not is_meta and array.size > 0
-    shows_size = is_meta or (_options["edgeitems"] <= 0 if shows_numbers else array.ndim != 1)
+    shows_size = is_meta or (PRINT_OPTS.edgeitems <= 0 if shows_numbers else array.ndim != 1)
     # Without a number in sight, the reader cannot tell others from the default dtype.
     plain = _plain_dtypes(default_float) if shows_numbers else {default_float}
 
@@ -183,11 +196,11 @@ def _with_suffixes(text: str, suffixes: Sequence[str], indent: int, breaks: bool
     With `breaks` the first one starts a line in any case.
     """
     # PyTorch counts two columns more than a line has, until a suffix has started a line.
-    column = _options["linewidth"] if breaks else len(text) - (text.rfind("\n") + 1) + 2
+    column = PRINT_OPTS.linewidth if breaks else len(text) - (text.rfind("\n") + 1) + 2
     parts = [text]
     for suffix in suffixes:
         column += len(suffix) + 2
-        if column > _options["linewidth"]:
+        if column > PRINT_OPTS.linewidth:
             column = indent + len(suffix)
             parts.append(",\n" + " " * indent + suffix)
         else:
@@ -209,8 +222,8 @@ def array_str(array: Array, indent: int) -> str:
         return "[]"
     if array.dtype.isbuiltin == 2:  # of ml_dtypes
         array = array.astype(np.float32)
-    edge = _options["edgeitems"]
-    summarize = array.size > _options["threshold"]
+    edge = PRINT_OPTS.edgeitems
+    summarize = array.size > PRINT_OPTS.threshold
     if summarize and array.ndim and edge <= 0:
         return "[...]"
     elided = [summarize and n > 2 * edge for n in array.shape]
@@ -228,7 +241,7 @@ def _layout(texts: list[str], width: int, shape: tuple[int, ...], elided: list[b
     for axis in range(last, -1, -1):
         column, count = indent + axis, shape[axis]
         if axis == last:
-            per_line = max(1, math.floor((_options["linewidth"] - column) / (width + 2)))
+            per_line = max(1, math.floor((PRINT_OPTS.linewidth - column) / (width + 2)))
             dots, newlines = " ...", "\n"
         else:
             per_line, dots, newlines = 1, "...", "\n" * (last - axis)
@@ -276,12 +289,12 @@ def _notation(sizes: list[float]) -> str:
     """
     if not sizes:
         return "#.0f"
-    scientific = _options["sci_mode"]
+    scientific = PRINT_OPTS.sci_mode
     if scientific is None:
         low, high = min(sizes), max(sizes)
         scientific = high / low > 1000 or high > 1e8 or low < 1e-4
     if scientific:
-        return f".{_options['precision']}e"
+        return f".{PRINT_OPTS.precision}e"
     if all(size.is_integer() for size in sizes):
         return "#.0f"
-    return f".{_options['precision']}f"
+    return f".{PRINT_OPTS.precision}f"

@@ -37,6 +37,7 @@ ELSEWHERE = {
     "get_device_module": "accelerator",
     "load": "serialization",
     "load_safetensors": "serialization.safetensors",
+    "PyTorchFileReader": "serialization.reader",
     "save": "serialization",
     "save_safetensors": "serialization.safetensors",
     "AcceleratorError": "cuda",

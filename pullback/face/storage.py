@@ -67,7 +67,11 @@ def array_on(
     return np.ndarray(shape, dtype.numpy, as_bytes(owner), offset * dtype.itemsize, steps)
 
 
-class UntypedStorage:
+class StorageBase:
+    """What storages of bytes are to a program that asks."""
+
+
+class UntypedStorage(StorageBase):
     """The memory of a tensor and its views, as bytes. Made of a number of bytes, or of the bytes.
 
     >>> import pullback as torch

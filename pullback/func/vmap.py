@@ -1,9 +1,9 @@
 """`vmap`: a function of one sample becomes a function of a batch.
 
-The call is turned into a flat list of arguments with a dim each (`_bound`), the tensors among them
-become those of a new level, the function runs, and the batch dim of its results is put
-where `out_dims` says (`_unwrapped`). With `chunk_size` this happens for one part of the batch after
-the other.
+The call is turned into a flat list of arguments with a dim each, the tensors among them become those of a new
+level, the function runs, and the batch dim of its results is put where `out_dims` says. Plain tensors go the
+short way; all others by the steps of `_functorch/vmap.py`. With `chunk_size` this happens for one part of the
+batch after the other.
 """
 
 from __future__ import annotations
@@ -14,24 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
-from pullback.core._engine import Tensor
+from pullback._functorch import vmap as steps
+from pullback.core._engine import Tensor, levels
 from pullback.transforms.batching.interpreter import Batching
 from pullback.transforms.stack import entered
-from pullback.utils._pytree import (
-    TreeSpec,
-    _broadcast_to_and_flatten,
-    tree_flatten,
-    tree_unflatten,
-)
+from pullback.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 InDims = Any
-
-
-def name_of(func: Callable[..., Any]) -> str:
-    """What messages call a function."""
-    if isinstance(func, functools.partial):
-        return f"functools.partial({name_of(func.func)}, ...)"
-    return getattr(func, "__name__", repr(func))
 
 
 def vmap(
@@ -63,12 +52,12 @@ def vmap(
 
     @functools.wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
-        flat, dims, spec, size = bound(func, in_dims, args)
+        flat, dims, spec, size = _bound(func, in_dims, args)
         if chunk_size is not None:
             step = chosen_chunk(flat, dims, size) if chunk_size == "auto" else int(chunk_size)
             if step < size:
                 return _in_chunks(func, flat, dims, spec, out_dims, randomness, size, step, kwargs)
-        return run_flat(func, flat, dims, spec, out_dims, Batching(size, randomness), kwargs)
+        return _run_flat(func, flat, dims, spec, out_dims, Batching(size, randomness), kwargs)
 
     return run
 
@@ -76,41 +65,21 @@ def vmap(
 # ------------------------------------------------------------------------------------ arguments
 
 
-def bound(
+def _bound(
     func: Any, in_dims: InDims, args: tuple[Any, ...]
 ) -> tuple[list[Any], list[Any], TreeSpec | None, int]:
     """The arguments in a flat list, a dim for each, how they were nested (None: not at all), and the size of
     the batch."""
-    if type(in_dims) is not int and not isinstance(in_dims, tuple):
-        raise ValueError(
-            f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or "
-            "a (potentially nested) tuple matching the structure of inputs, got: "
-            f"{type(in_dims)}."
-        )
-    if not args:
-        raise ValueError(
-            f"vmap({name_of(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are "
-            "trying to vmap over a function with no inputs. The latter is unsupported."
-        )
     plain = _plainly_bound(in_dims, args)
     if plain is not None:
         return plain
-    flat, spec = tree_flatten(args)
-    dims = _broadcast_to_and_flatten(in_dims, spec)
-    if dims is None:
-        raise ValueError(
-            f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the "
-            f"structure of `inputs`. in_dims has structure {tree_flatten(in_dims)[1]} but inputs has "
-            f"structure {spec}."
-        )
-    for i, (x, dim) in enumerate(zip(flat, dims, strict=True)):
-        dims[i] = _checked_dim(func, in_dims, x, dim)
-    return flat, dims, spec, batch_size(flat, dims)
+    size, dims, flat, spec = steps._process_batched_inputs(in_dims, args, func)
+    return flat, dims, spec, size
 
 
 def _plainly_bound(in_dims: InDims, args: tuple[Any, ...]) -> Any:
     """The same for tensors alone with a good dim each; None where that must be looked at more closely."""
-    dims = [in_dims] * len(args) if type(in_dims) is int else list(in_dims)
+    dims = list(in_dims) if isinstance(in_dims, tuple) else [in_dims] * len(args)
     if len(dims) != len(args):
         return None
     size = None
@@ -127,47 +96,10 @@ def _plainly_bound(in_dims: InDims, args: tuple[Any, ...]) -> Any:
     return None if size is None else (list(args), dims, None, size)
 
 
-def _checked_dim(func: Any, in_dims: InDims, x: Any, dim: Any) -> int | None:
-    """The batch dim of one argument, not negative."""
-    if dim is None:
-        return None
-    if type(dim) is int and isinstance(x, Tensor):
-        ndim = x._layout.ndim
-        if -ndim <= dim < ndim:
-            return dim % ndim
-    start = f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={dim} for"
-    if type(dim) is not int:
-        raise ValueError(
-            f"{start} an input but in_dim must be either an integer dimension or None.",
-        )
-    if not isinstance(x, Tensor):
-        raise ValueError(
-            f"{start} an input but the input is of type {type(x)}. We cannot vmap over non-Tensor "
-            "arguments, please use None as the respective in_dim"
-        )
-    raise ValueError(
-        f"{start} some input, but that input is a Tensor of dimensionality {x.ndim} so expected in_dim "
-        f"to satisfy -{x.ndim} <= in_dim < {x.ndim}."
-    )
-
-
-def batch_size(flat: list[Any], dims: list[Any]) -> int:
-    """The size that the batched arguments agree in."""
-    sizes = [x._layout.shape[dim] for x, dim in zip(flat, dims, strict=True) if dim is not None]
-    if not sizes:
-        raise ValueError("vmap: Expected at least one Tensor to vmap over, got none: every in_dim is None.")
-    if sizes.count(sizes[0]) != len(sizes):
-        raise ValueError(
-            "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes "
-            f"{sizes} for the mapped dimension"
-        )
-    return sizes[0]
-
-
 # -------------------------------------------------------------------------------------- running
 
 
-def run_flat(
+def _run_flat(
     func: Any,
     flat: list[Any],
     dims: list[Any],
@@ -177,66 +109,26 @@ def run_flat(
     kwargs: dict[str, Any],
 ) -> Any:
     """The call at a new level, its results with the batch dim."""
-    given = []
-    for x, dim in zip(flat, dims, strict=True):
-        given.append(x if dim is None else level.lifted(x if dim == 0 else ops.movedim(x, dim, 0)))
-        if dim and x.ndim > 1:
-            given[-1].batch_dim = dim % x.ndim
-    args = given if spec is None else tree_unflatten(given, spec)
+    if spec is None:
+        args = [_lifted(level, x, dim) for x, dim in zip(flat, dims, strict=True)]
     with entered(level):
+        number = len(levels())
+        if spec is not None:
+            args = steps._create_batched_inputs(dims, flat, number, spec)
         results = func(*args, **kwargs)
-    if out_dims == 0 and isinstance(results, Tensor):
-        return level.front(results)
-    leaves, shape = tree_flatten(results)
-    places = _out_dims(func, out_dims, shape, results)
-    found = [_unwrapped(func, level, x, place) for x, place in zip(leaves, places, strict=True)]
-    return tree_unflatten(found, shape)
+        if out_dims != 0 or not isinstance(results, Tensor):
+            return steps._unwrap_batched(results, out_dims, number, level.size, func)
+    return level.front(results)
 
 
-def _out_dims(func: Any, out_dims: InDims, shape: TreeSpec, results: Any) -> list[Any]:
-    """Where the batch goes in each result."""
-    if isinstance(out_dims, int) or out_dims is None:
-        return [out_dims] * shape.num_leaves
-    if isinstance(results, Tensor) and isinstance(out_dims, tuple) and len(out_dims) == 1:
-        out_dims = out_dims[0]
-    places = _broadcast_to_and_flatten(out_dims, shape)
-    for place in tree_flatten(out_dims)[0]:
-        if place is not None and not isinstance(place, int):
-            raise ValueError(
-                f"vmap({name_of(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a "
-                "python collection of ints representing where in the outputs the vmapped dimension "
-                "should appear."
-            )
-    if places is None:
-        raise ValueError(
-            f"vmap({name_of(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with "
-            f"the structure of `outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs "
-            f"has structure {shape}."
-        )
-    return places
-
-
-def _unwrapped(func: Any, level: Batching, x: Any, place: int | None) -> Any:
-    """One result as a physical tensor, its batch dim at `place`."""
-    if not isinstance(x, Tensor):
-        if place is None:
-            return x
-        raise ValueError(
-            f"vmap({name_of(func)}, ...): `{name_of(func)}` must only return Tensors, got type {type(x)}. "
-            "Did you mean to set out_dims= to None for output?"
-        )
-    if level.holds(x):
-        if place is None:
-            raise ValueError(
-                f"vmap({name_of(func)}, ...): `{name_of(func)}` can not return a BatchedTensor when "
-                "out_dim is None"
-            )
-        physical = level.front(x)
-        return physical if place == 0 else ops.movedim(physical, 0, place)
-    if place is None:
+def _lifted(level: Batching, x: Tensor, dim: int | None) -> Any:
+    """An argument at the level, its batch from `dim`."""
+    if dim is None:
         return x
-    wide = ops.expand(x, (level.size, *x.shape))
-    return wide if place == 0 else ops.movedim(wide, 0, place)
+    lifted = level.lifted(x if dim == 0 else ops.movedim(x, dim, 0))
+    if dim and lifted.ndim > 1:
+        lifted.batch_dim = dim % lifted.ndim
+    return lifted
 
 
 # --------------------------------------------------------------------------------------- chunks
@@ -285,9 +177,9 @@ def _in_chunks(
         part = [
             x if dim is None else ops.narrow(x, dim, start, count) for x, dim in zip(flat, dims, strict=True)
         ]
-        results = run_flat(func, part, dims, spec, out_dims, Batching(count, randomness), kwargs)
+        results = _run_flat(func, part, dims, spec, out_dims, Batching(count, randomness), kwargs)
         leaves, shape = tree_flatten(results)
-        places = _out_dims(func, out_dims, shape, results)
+        places = steps.places_of(func, out_dims, shape, results)
         rows.append(leaves)
     joined = [
         column[0] if place is None else ops.cat(list(column), place)

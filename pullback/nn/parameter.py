@@ -71,7 +71,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         made._is_param = True
         return cast(Self, made)
 
-    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None: ...
+    # A subclass whose `__new__` takes other arguments needs no `__init__`.
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         found = memo.get(id(self))

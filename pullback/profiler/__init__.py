@@ -17,6 +17,7 @@ from pullback.face.absent import getter
 __all__ = [
     "ProfilerAction",
     "ProfilerActivity",
+    "kineto_available",
     "profile",
     "record_function",
     "schedule",
@@ -49,6 +50,11 @@ class ProfilerAction(enum.Enum):
 def supported_activities() -> set[ProfilerActivity]:
     """What can be watched: the CPU."""
     return {ProfilerActivity.CPU}
+
+
+def kineto_available() -> bool:
+    """Whether ranges can be written as a trace with a timeline. They can."""
+    return True
 
 
 def schedule(

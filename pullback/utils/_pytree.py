@@ -7,266 +7,65 @@ is its opposite. A node type is known by its `NodeDef` in SUPPORTED_NODES; what 
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 import json
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
+
+# Names beginning with an underscore are here as well: packages ask for them.
+from pullback.utils._pytree_nodes import (  # noqa: F401
+    BUILTIN_TYPES,
+    CONSTANT_NODES,
+    STANDARD_DICT_TYPES,
+    SUPPORTED_NODES,
+    ConstantNode,
+    GetAttrKey,
+    KeyEntry,
+    MappingKey,
+    NodeDef,
+    SequenceKey,
+    _defaultdict_deserialize,
+    _defaultdict_flatten,
+    _defaultdict_flatten_with_keys,
+    _defaultdict_serialize,
+    _defaultdict_unflatten,
+    _deque_flatten,
+    _deque_flatten_with_keys,
+    _deque_unflatten,
+    _deregister_pytree_node,
+    _dict_flatten,
+    _dict_flatten_with_keys,
+    _dict_unflatten,
+    _list_flatten,
+    _list_flatten_with_keys,
+    _list_unflatten,
+    _namedtuple_deserialize,
+    _namedtuple_flatten,
+    _namedtuple_flatten_with_keys,
+    _namedtuple_serialize,
+    _namedtuple_unflatten,
+    _NamedTupleMark,
+    _odict_flatten,
+    _odict_unflatten,
+    _ordereddict_flatten,
+    _ordereddict_flatten_with_keys,
+    _ordereddict_unflatten,
+    _private_register_pytree_node,
+    _register_pytree_node,
+    _tuple_flatten,
+    _tuple_flatten_with_keys,
+    _tuple_unflatten,
+    is_constant_class,
+    key_get,
+    keystr,
+    register_constant,
+    register_dataclass,
+    register_pytree_node,
+)
 
 PyTree = Any
 Context = Any
-
-# ------------------------------------------------------------------------------- paths of keys
-
-
-@dataclasses.dataclass(frozen=True)
-class SequenceKey:
-    """A place in a list or tuple."""
-
-    idx: int
-
-    def __str__(self) -> str:
-        return f"[{self.idx!r}]"
-
-    def get(self, sequence: Any) -> Any:
-        """What stands at this place."""
-        return sequence[self.idx]
-
-
-@dataclasses.dataclass(frozen=True)
-class MappingKey:
-    """A key of a dict."""
-
-    key: Any
-
-    def __str__(self) -> str:
-        return f"[{self.key!r}]"
-
-    def get(self, mapping: Any) -> Any:
-        """What stands under this key."""
-        return mapping[self.key]
-
-
-@dataclasses.dataclass(frozen=True)
-class GetAttrKey:
-    """An attribute of a named tuple or a dataclass."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return f".{self.name}"
-
-    def get(self, obj: Any) -> Any:
-        """The attribute."""
-        return getattr(obj, self.name)
-
-
-KeyEntry = SequenceKey | MappingKey | GetAttrKey
-
-
-def keystr(kp: Iterable[Any]) -> str:
-    """A path as Python would write it.
-
-    >>> from pullback.utils._pytree import keystr, MappingKey, SequenceKey
-    >>> keystr((MappingKey("a"), SequenceKey(0)))
-    "['a'][0]"
-    """
-    return "".join(str(key) for key in kp)
-
-
-def key_get(obj: Any, kp: Iterable[Any]) -> Any:
-    """What a path leads to."""
-    for key in kp:
-        obj = key.get(obj)
-    return obj
-
-
-# ------------------------------------------------------------------------------- kinds of nodes
-
-
-class NodeDef(NamedTuple):
-    """How nodes of a type are taken apart, put together, and what their children are called."""
-
-    type: Any
-    flatten_fn: Callable[[Any], tuple[list[Any], Any]]
-    unflatten_fn: Callable[[Iterable[Any], Any], Any]
-    flatten_with_keys_fn: Callable[[Any], tuple[list[tuple[Any, Any]], Any]] | None
-    name: str | None = None
-    to_dumpable: Callable[[Any], Any] | None = None
-    from_dumpable: Callable[[Any], Any] | None = None
-
-
-SUPPORTED_NODES: dict[Any, NodeDef] = {}
-"""The types that are nodes."""
-
-
-def register_pytree_node(
-    cls: Any,
-    flatten_fn: Callable[[Any], tuple[list[Any], Any]],
-    unflatten_fn: Callable[[Iterable[Any], Any], Any],
-    *,
-    serialized_type_name: str | None = None,
-    to_dumpable_context: Callable[[Any], Any] | None = None,
-    from_dumpable_context: Callable[[Any], Any] | None = None,
-    flatten_with_keys_fn: Callable[[Any], tuple[list[tuple[Any, Any]], Any]] | None = None,
-) -> None:
-    """Makes a class a node: `flatten_fn(obj)` gives children and a context, `unflatten_fn` the object.
-
-    ValueError if it is one already.
-    """
-    if cls in SUPPORTED_NODES:
-        raise ValueError(f"{cls} is already registered as pytree node.")
-    if (to_dumpable_context is None) != (from_dumpable_context is None):
-        raise ValueError(
-            f"Both to_dumpable_context and from_dumpable_context for {cls} must be None or registered."
-        )
-    SUPPORTED_NODES[cls] = NodeDef(
-        cls,
-        flatten_fn,
-        unflatten_fn,
-        flatten_with_keys_fn,
-        serialized_type_name,
-        to_dumpable_context,
-        from_dumpable_context,
-    )
-
-
-_register_pytree_node = _private_register_pytree_node = register_pytree_node
-
-
-def _deregister_pytree_node(cls: Any) -> None:
-    del SUPPORTED_NODES[cls]
-
-
-def register_dataclass(
-    cls: Any,
-    *,
-    field_names: list[str] | None = None,
-    drop_field_names: list[str] | None = None,
-    serialized_type_name: str | None = None,
-) -> None:
-    """Makes a dataclass a node whose children are its fields."""
-    dropped = set(drop_field_names or ())
-    names = field_names or [f.name for f in dataclasses.fields(cls) if f.init and f.name not in dropped]
-
-    def flatten(obj: Any) -> tuple[list[Any], Any]:
-        present = [name for name in names if getattr(obj, name) is not None]
-        absent = [name for name in names if getattr(obj, name) is None]
-        return [getattr(obj, name) for name in present], [present, absent]
-
-    def unflatten(values: Iterable[Any], context: Any) -> Any:
-        return cls(**dict(zip(context[0], values, strict=True)), **dict.fromkeys(context[1]))
-
-    def with_keys(obj: Any) -> tuple[list[tuple[Any, Any]], Any]:
-        values, context = flatten(obj)
-        return [(GetAttrKey(k), v) for k, v in zip(context[0], values, strict=True)], context
-
-    register_pytree_node(
-        cls,
-        flatten,
-        unflatten,
-        serialized_type_name=serialized_type_name,
-        flatten_with_keys_fn=with_keys,
-    )
-
-
-def _sequence_keys(values: Any) -> list[tuple[Any, Any]]:
-    return [(SequenceKey(i), value) for i, value in enumerate(values)]
-
-
-def _mapping_keys(mapping: Any) -> list[tuple[Any, Any]]:
-    return [(MappingKey(key), value) for key, value in mapping.items()]
-
-
-def _default_dict(values: Iterable[Any], context: Any) -> Any:
-    factory, keys = context
-    return defaultdict(factory, zip(keys, values, strict=True))
-
-
-def _standard() -> None:
-    """Registers Python's own containers."""
-    register_pytree_node(
-        tuple,
-        lambda t: (list(t), None),
-        lambda values, _: tuple(values),
-        serialized_type_name="builtins.tuple",
-        flatten_with_keys_fn=lambda t: (_sequence_keys(t), None),
-    )
-    register_pytree_node(
-        list,
-        lambda t: (t, None),
-        lambda values, _: list(values),
-        serialized_type_name="builtins.list",
-        flatten_with_keys_fn=lambda t: (_sequence_keys(t), None),
-    )
-    register_pytree_node(
-        dict,
-        lambda d: (list(d.values()), list(d)),
-        lambda values, keys: dict(zip(keys, values, strict=True)),
-        serialized_type_name="builtins.dict",
-        flatten_with_keys_fn=lambda d: (_mapping_keys(d), list(d)),
-    )
-    register_pytree_node(
-        OrderedDict,
-        lambda d: (list(d.values()), list(d)),
-        lambda values, keys: OrderedDict(zip(keys, values, strict=True)),
-        serialized_type_name="collections.OrderedDict",
-        flatten_with_keys_fn=lambda d: (_mapping_keys(d), list(d)),
-    )
-    register_pytree_node(
-        defaultdict,
-        lambda d: (list(d.values()), [d.default_factory, list(d)]),
-        _default_dict,
-        serialized_type_name="collections.defaultdict",
-        flatten_with_keys_fn=lambda d: (_mapping_keys(d), [d.default_factory, list(d)]),
-        to_dumpable_context=lambda c: [_qualified_name(c[0]), c[1]],
-        from_dumpable_context=lambda c: [_named_type(c[0]), c[1]],
-    )
-    register_pytree_node(
-        deque,
-        lambda d: (list(d), d.maxlen),
-        lambda values, maxlen: deque(values, maxlen=maxlen),
-        serialized_type_name="collections.deque",
-        flatten_with_keys_fn=lambda d: (_sequence_keys(d), d.maxlen),
-    )
-
-
-def _qualified_name(cls: Any) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _named_type(name: str) -> Any:
-    module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
-
-
-_standard()
-
-
-class _NamedTupleMark:
-    """Stands in SUPPORTED_NODES for all classes of named tuples."""
-
-
-_NamedTupleMark.__name__ = _NamedTupleMark.__qualname__ = "namedtuple"
-
-
-def _unflatten_namedtuple(values: Iterable[Any], cls: Any) -> Any:
-    return cls(*values)
-
-
-register_pytree_node(
-    _NamedTupleMark,
-    lambda t: (list(t), type(t)),
-    _unflatten_namedtuple,
-    serialized_type_name="collections.namedtuple",
-    flatten_with_keys_fn=lambda t: (
-        [(GetAttrKey(k), v) for k, v in zip(t._fields, t, strict=True)],
-        type(t),
-    ),
-    to_dumpable_context=_qualified_name,
-    from_dumpable_context=_named_type,
-)
+KeyPath = tuple[KeyEntry, ...]
 
 
 def is_namedtuple_class(cls: Any) -> bool:
@@ -286,12 +85,34 @@ def is_namedtuple(obj: Any) -> bool:
     return is_namedtuple_class(obj if isinstance(obj, type) else type(obj))
 
 
+def is_structseq_class(cls: Any) -> bool:
+    """Whether a class is that of results with named fields, such as those of `sort`."""
+    return (
+        isinstance(cls, type)
+        and issubclass(cls, tuple)
+        and all(isinstance(getattr(cls, name, None), int) for name in _STRUCTSEQ_COUNTS)
+    )
+
+
+_STRUCTSEQ_COUNTS = ("n_fields", "n_sequence_fields", "n_unnamed_fields")
+
+
+def is_structseq_instance(obj: Any) -> bool:
+    """Whether an object is a result with named fields."""
+    return is_structseq_class(type(obj))
+
+
+def is_structseq(obj: Any) -> bool:
+    """Whether an object, or a class, is a result's with named fields."""
+    return is_structseq_class(obj if isinstance(obj, type) else type(obj))
+
+
 def _node_type(tree: Any) -> Any:
     kind = type(tree)
     if kind not in SUPPORTED_NODES and isinstance(tree, tuple):
         if is_namedtuple_class(kind):
             return _NamedTupleMark
-        if hasattr(kind, "n_fields"):  # results with named fields, such as those of `sort`
+        if is_structseq_class(kind):
             register_pytree_node(kind, lambda t: (list(t), None), lambda values, _: kind(tuple(values)))
     return kind
 
@@ -302,6 +123,9 @@ _get_node_type = _node_type
 def tree_is_leaf(tree: PyTree, is_leaf: Callable[[PyTree], bool] | None = None) -> bool:
     """Whether a value is a leaf."""
     return (is_leaf is not None and is_leaf(tree)) or _node_type(tree) not in SUPPORTED_NODES
+
+
+_is_leaf = tree_is_leaf
 
 
 # ------------------------------------------------------------------------------------ TreeSpec
@@ -376,12 +200,27 @@ class TreeSpec:
         return found
 
 
+PyTreeSpec = TreeSpec
 LEAF = TreeSpec(None)
 
 
-def LeafSpec() -> TreeSpec:
+def treespec_leaf() -> TreeSpec:
     """The spec of a leaf."""
     return LEAF
+
+
+LeafSpec = treespec_leaf
+
+
+def treespec_tuple(iterable: Iterable[TreeSpec] = (), /) -> TreeSpec:
+    """The spec of a tuple of trees with these specs."""
+    return TreeSpec(tuple, None, list(iterable))
+
+
+def treespec_dict(mapping: Any = (), /, **kwargs: TreeSpec) -> TreeSpec:
+    """The spec of a dict of trees with these specs."""
+    given = dict(mapping, **kwargs)
+    return TreeSpec(dict, list(given), list(given.values()))
 
 
 def _flatten_up_to(spec: TreeSpec, tree: PyTree, found: list[PyTree]) -> None:

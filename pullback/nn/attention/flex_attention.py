@@ -15,6 +15,7 @@ from pullback.core._engine import Tensor
 from pullback.core.dtypes import float32, float64
 from pullback.face.absent import getter
 from pullback.nn.attention.block_masks import (
+    _DEFAULT_SPARSE_BLOCK_SIZE,
     BlockMask,
     Mod,
     _sliced_mask_mod_error,
@@ -27,6 +28,7 @@ from pullback.nn.attention.block_masks import (
 )
 
 __all__ = [
+    "_DEFAULT_SPARSE_BLOCK_SIZE",
     "AuxOutput",
     "AuxRequest",
     "BlockMask",

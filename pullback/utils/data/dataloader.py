@@ -169,7 +169,7 @@ class DataLoader(Generic[T_co]):
         self.collate_fn = collate_fn
         self.persistent_workers = persistent_workers
         self.__initialized = True
-        self._told_length: int | None = None
+        self._IterableDataset_len_called: int | None = None
         self.check_worker_number_rationality()
 
     @property
@@ -230,7 +230,7 @@ class DataLoader(Generic[T_co]):
     def __len__(self) -> int:
         if self._dataset_kind == _DatasetKind.Map:
             return len(self._index_sampler)
-        count = self._told_length = len(self.dataset)  # type: ignore[arg-type]
+        count = self._IterableDataset_len_called = len(self.dataset)  # type: ignore[arg-type]
         if self.batch_size is None:
             return count
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
@@ -292,7 +292,7 @@ class _BaseDataLoaderIter:
     def _begin(self, loader: DataLoader[Any]) -> None:
         self._sampler_iter = iter(self._index_sampler)
         self._yielded = 0
-        self._told_length = loader._told_length if self._iterable else None
+        self._IterableDataset_len_called = loader._IterableDataset_len_called if self._iterable else None
 
     def _reset(self, loader: DataLoader[Any]) -> None:
         self._begin(loader)
@@ -306,13 +306,14 @@ class _BaseDataLoaderIter:
     def __next__(self) -> Any:
         batch = self._next_data()
         self._yielded += 1
-        if self._told_length is not None and self._yielded > self._told_length:
+        if self._IterableDataset_len_called is not None and self._yielded > self._IterableDataset_len_called:
             self._warn_of_length()
         return batch
 
     def _warn_of_length(self) -> None:
         words = (
-            f"Length of IterableDataset {self._dataset} was reported to be {self._told_length}(when "
+            f"Length of IterableDataset {self._dataset} was reported to be "
+            f"{self._IterableDataset_len_called}(when "
             f"accessing len(dataloader)), but {self._yielded} samples have been fetched. "
         )
         if self._num_workers:

@@ -2,4 +2,4 @@
 
 from pullback.face.absent import getter
 
-__getattr__ = getter(__name__, {"SummaryWriter": "pullback.utils._tensorboard"})
+__getattr__ = getter(__name__, {"SummaryWriter": "pullback.utils.tensorboard.writer"})

@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pullback.core._engine import Tensor
+from pullback.face.absent import absent_name
 
 
 @functools.cache
@@ -168,7 +170,7 @@ Writer.__name__ = Writer.__qualname__ = "SummaryWriter"
 
 def __getattr__(name: str) -> Any:
     if name != "SummaryWriter":
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'", name=name)
+        raise absent_name(sys.modules[__name__], name)
     if importlib.util.find_spec("tensorboard") is None:
         raise ModuleNotFoundError("No module named 'tensorboard'", name="tensorboard")
     return Writer
