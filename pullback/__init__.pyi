@@ -68,11 +68,14 @@ from pullback import __config__ as __config__
 from pullback import __future__ as __future__
 from pullback import _custom_ops as _custom_ops
 from pullback import _dynamo as _dynamo
+from pullback import _functorch as _functorch
+from pullback import _guards as _guards
 from pullback import _jit_internal as _jit_internal
 from pullback import _library as _library
 from pullback import _ops as _ops
 from pullback import _subclasses as _subclasses
 from pullback import _tensor as _tensor
+from pullback import _tensor_str as _tensor_str
 from pullback import _utils as _utils
 from pullback import _vmap_internals as _vmap_internals
 from pullback import accelerator as accelerator
@@ -137,6 +140,7 @@ from pullback.compiler import compile as compile
 from pullback.accelerator import get_device_module as get_device_module
 from pullback.serialization import load as load
 from pullback.serialization.safetensors import load_safetensors as load_safetensors
+from pullback.serialization.reader import PyTorchFileReader as PyTorchFileReader
 from pullback.serialization import save as save
 from pullback.serialization.safetensors import save_safetensors as save_safetensors
 from pullback.cuda import AcceleratorError as AcceleratorError
