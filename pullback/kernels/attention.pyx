@@ -1,7 +1,4 @@
-"""Softmax of rows of attention scores, and its slope: steps of the plans of attention, see attention.h."""
-
-
-from pullback.core._plans cimport capsule_of, run_t
+"""Attention by tiles, and softmax of rows of scores and its slope: see attend.h and attention.h."""
 
 cdef extern from *:
     """
@@ -12,28 +9,31 @@ cdef extern from *:
     #define LARGEST FLT_MAX
     #define SMALLEST FLT_MIN
     #include "pullback/kernels/attention.h"
+    #define KIND FLOAT32
+    #include "pullback/kernels/attend.h"
     #undef LARGEST
     #undef SMALLEST
     #define KIND FLOAT64
     #define LARGEST DBL_MAX
     #define SMALLEST DBL_MIN
     #include "pullback/kernels/attention.h"
+    #define KIND FLOAT64
+    #include "pullback/kernels/attend.h"
+
+    static pb_named const pb_runs[] = {
+        RUN(exponentials, float32) RUN(exponentials, float64) RUN(weights, float32) RUN(weights, float64)
+        RUN(slopes, float32) RUN(slopes, float64) RUN(hide, float32) RUN(hide, float64)
+        RUN(keys_and_values, float32) RUN(keys_and_values, float64) RUN(attend, float32) RUN(attend, float64)
+        RUN(attend_back, float32) RUN(attend_back, float64)
+    };
     """
-    run_t pb_exponentials_float32
-    run_t pb_exponentials_float64
-    run_t pb_weights_float32
-    run_t pb_weights_float64
-    run_t pb_slopes_float32
-    run_t pb_slopes_float64
-    run_t pb_hide_float32
-    run_t pb_hide_float64
+    int pb_fuses()
+    int pb_rows "pb_best_float32()->tiles[0].rows"
+    enum:
+        QUERIES_ "QUERIES"
+        KEYS_ "KEYS"
 
+include "pullback/kernels/runs.pxi"
 
-RUNS = {
-    "exponentials": {
-        "float32": capsule_of(pb_exponentials_float32), "float64": capsule_of(pb_exponentials_float64)
-    },
-    "weights": {"float32": capsule_of(pb_weights_float32), "float64": capsule_of(pb_weights_float64)},
-    "slopes": {"float32": capsule_of(pb_slopes_float32), "float64": capsule_of(pb_slopes_float64)},
-    "hide": {"float32": capsule_of(pb_hide_float32), "float64": capsule_of(pb_hide_float64)},
-}
+QUICK = bool(pb_fuses())
+QUERIES, KEYS, ROWS = QUERIES_, KEYS_, pb_rows

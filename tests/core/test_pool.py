@@ -143,6 +143,8 @@ NETWORKS = {
     "conv3d": ([(2, 3, 9, 14, 17), (7, 3, 3, 2, 3)], lambda *a: F.conv3d(*a, padding=1, dilation=2)),
     "depthwise": ([(4, 9, 23, 25), (9, 1, 3, 3)], lambda *a: F.conv2d(*a, padding=1, groups=9)),
     "conv_transpose2d": ([(2, 10, 15, 13), (10, 25, 4, 4)], lambda *a: F.conv_transpose2d(*a, stride=2)),
+    "attention": ([(5, 3, 130, 20), (5, 3, 150, 20), (5, 3, 150, 9)], F.scaled_dot_product_attention),
+    "causal": ([(1, 2, 700, 8)] * 3, lambda *a: F.scaled_dot_product_attention(*a, is_causal=True)),
 }
 """Shapes of the tensors, and what is done with them."""
 

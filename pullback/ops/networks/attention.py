@@ -1,10 +1,10 @@
-"""Scaled dot-product attention: `softmax(q kᵀ · scale + mask) v`, row by row, in tiles.
+"""Scaled dot-product attention: `softmax(q kᵀ · scale + mask) v`, in tiles.
 
-By plan the scores are held where they are few. The kernels hold those of some rows at a time, never all
-of them. Forward keeps `lse`, the logarithm of each row's sum of exponentials, from which backward makes the
-weights again. A row that
-is masked entirely gives zeros. `_attention` is the op on tiles; `attend` is the same of ops, which
-gives higher derivatives, dropout and what runs under transforms. Read `_tile_weights` first.
+By plan the scores of some queries and keys are held at a time (`kernels/attend.h`). The kernels on arrays
+hold those of some rows, and so do plans for the gradient of a mask. Forward keeps `lse`, the logarithm of
+each row's sum of exponentials, from which backward makes the weights again. A row that is masked entirely
+gives zeros. `_attention` is the op on tiles; `attend` is the same of ops, which gives higher derivatives,
+dropout and what runs under transforms. Read `_tile_weights` first.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, from_array, grad_enabled, levels
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import C_NAMES
-from pullback.core.dtypes import bool_, float32
+from pullback.core.dtypes import bool_, dtype, float32
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import attention
 from pullback.ops.products.plans import multiply
 from pullback.ops.shared.batches import padded, rank
-from pullback.ops.shared.chains import Chain, Operand, Place, Step, merged, operand
+from pullback.ops.shared.chains import Chain, Operand, Place, Step, bits_of, merged, operand
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.forms import explained
 
 _SCORE_TILE = 1 << 19  # scores held at a time
+_CHUNK = 1 << 16  # scores of a part
+_AT_ONCE = 4  # multiplications that take about as long as an element of other work
 
 # ------------------------------------------------------------------------------------ kernels
 
@@ -123,6 +125,8 @@ def _plan_attention(
     batch = _common_batch_dims(query, key, value, attn_mask)
     shape = (*batch, query.shape[-2])
     results = Spec(query.dtype, (*shape, value.shape[-1])), Spec(query.dtype, shape)
+    if _in_tiles(results[0].shape, query, key, attn_mask):
+        return _plan_tiles(query, key, value, attn_mask, results, is_causal, scale)
     if not _at_once(batch, query, key, attn_mask):
         return Plan(results)
     chain = Chain(4 - (attn_mask is None), results)
@@ -142,6 +146,88 @@ def _plan_attention(
     for wide, narrow in ((weighed, result), (logs, lse)):
         if wide is not narrow:
             chain.convert(wide, narrow)
+    return chain.plan()
+
+
+def _in_tiles(shape: tuple[int, ...], query: Spec, key: Spec, mask: Spec | None) -> bool:
+    """Whether compiled tiles do it: there are scores, and a mask is what is added, or says yes and no."""
+    sizes = (*shape, query.shape[-1], key.shape[-2])
+    return attention.QUICK and math.prod(sizes) > 0 and (mask is None or mask.dtype in (bool_, query.dtype))
+
+
+def _up(count: int, size: int) -> int:
+    """The multiple of a size from a number on."""
+    return -(-count // size) * size
+
+
+def _attending(
+    scores: tuple[int, ...], causal: bool, scale: float, q: Operand, k: Operand, v: Operand,
+    mask: Operand | None, g: Operand | None, chunk: int = 1,
+) -> tuple[int, ...]:  # fmt: skip
+    """A `pb_attending`, for the batch dims, rows and columns of the scores."""
+    *batch, rows, columns = scores
+    operands = [(q, "ie"), (k, "je"), (v, "jv"), (mask, "ij"), (g, "iv")]
+    of = 0 if mask is None else 2 if mask.dtype is bool_ else 1
+    geometry = [rows, columns, q.sizes["e"], v.sizes["v"], int(causal), of, chunk, bits_of(scale)]
+    geometry += [x.step(label) if x else 0 for x, labels in operands for label in labels]
+    geometry.append(len(batch))
+    for label, n in zip(range(-len(batch), 0), batch, strict=True):
+        geometry += [n, *[x.step(label) if x else 0 for x, _ in operands]]
+    return tuple(geometry)
+
+
+def _plan_tiles(
+    query: Spec, key: Spec, value: Spec, attn_mask: Spec | None, results: tuple[Spec, Spec],
+    causal: bool, scale: float,
+) -> Plan:  # fmt: skip
+    chain = Chain(4 - (attn_mask is None), results)
+    q, k, v, mask = _operands(chain, query, key, value, attn_mask)
+    heads, columns = math.prod(results[1].shape[:-1]), key.shape[-2]
+    depth, width, rows = query.shape[-1], value.shape[-1], query.shape[-2]
+    scores = (*results[1].shape, columns)
+    chunk = attention.QUERIES * max(1, _CHUNK // (columns * attention.QUERIES))
+    geometry = _attending(scores, causal, scale, q, k, v, mask, None, chunk)
+    read = [q.place, k.place, v.place, q.place if mask is None else mask.place]
+    tall, wide = _up(columns, attention.ROWS), _up(width, attention.ROWS)
+    laid_out = [chain.room(q.dtype, {"all": heads * n}) for n in (tall * depth, wide * columns)]
+    work = heads * columns * (depth + width)
+    step = Step(attention.RUNS["keys_and_values"][q.dtype.name], geometry, heads, 0, work)
+    chain.add(step, *read, *[x.place for x in laid_out])
+    held = attention.QUERIES * (depth + wide + _up(attention.KEYS + 1, attention.ROWS))
+    parts = heads * -(-rows // chunk)
+
+    def attend(kind: dtype) -> Step:
+        run = attention.RUNS["attend"][kind.name]
+        return Step(run, geometry, parts, held * kind.itemsize, work * rows // _AT_ONCE)
+
+    chain.add_floats(attend, *read, *[x.place for x in laid_out])
+    return chain.plan()
+
+
+def _plan_tiles_back(
+    g: Spec, query: Spec, key: Spec, value: Spec, attn_mask: Spec | None, result: Spec, lse: Spec,
+    specs: tuple[Spec, ...], causal: bool, scale: float,
+) -> Plan:  # fmt: skip
+    last = 4 + (attn_mask is not None)
+    chain = Chain(last + 2, specs)
+    q, k, v, mask = _operands(chain, query, key, value, attn_mask, 1)
+    of_result = chain.widened(operand(Place(0), g, [*range(2 - g.ndim, 0), "i", "v"]))
+    given = [chain.floats(last, result), chain.floats(last + 1, lse)]
+    scores = (*lse.shape, key.shape[-2])
+    geometry = _attending(scores, causal, scale, q, k, v, mask, of_result)
+    heads, columns, rows = math.prod(lse.shape[:-1]), key.shape[-2], query.shape[-2]
+    depth, width = query.shape[-1], value.shape[-1]
+    tall, deep, most = (_up(n, attention.ROWS) for n in (columns, depth, attention.KEYS + 1))
+    both = depth + width + _up(depth, attention.QUERIES) + _up(width, attention.QUERIES)
+    held = (tall + attention.QUERIES) * both + deep * columns + attention.QUERIES * (deep + 2 * most)
+    work = heads * columns * (depth + width) * rows // _AT_ONCE
+
+    def attend(kind: dtype) -> Step:
+        run = attention.RUNS["attend_back"][kind.name]
+        return Step(run, geometry, heads, held * kind.itemsize, work)
+
+    read = [q.place, k.place, v.place, q.place if mask is None else mask.place, of_result.place, *given]
+    chain.add_floats(attend, *read)
     return chain.plan()
 
 
@@ -234,6 +320,8 @@ def _plan_attention_slope(
     shapes = [(*batch, *a.shape[-2:]) for a in (query, key, value)]
     shapes.append((*batch, query.shape[-2], key.shape[-2]) if mask_wanted else (0,))
     specs = tuple([Spec(query.dtype, shape) for shape in shapes])
+    if not mask_wanted and _in_tiles((*batch, *result.shape[-2:]), query, key, attn_mask):
+        return _plan_tiles_back(g, query, key, value, attn_mask, result, lse, specs, is_causal, scale)
     if not _at_once(batch, query, key, attn_mask):
         return Plan(specs)
     last = 4 + (attn_mask is not None)
