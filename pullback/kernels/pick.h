@@ -31,7 +31,7 @@ static int64_t FN(_find)(char const* p, int64_t n, int64_t step, float m) {
         int64_t const some = n - i < BLOCK ? n - i : BLOCK;
         WIDEN(p + i * step, some, step, x);
         at = PB_NAMED(NAME, float32, _find)((char const*)x, some, sizeof *x, m);
-        if (i + some == n || x[at] == m || IS_NAN(x[at])) return i + at;
+        if (i + some == n || (at < some && (x[at] == m || IS_NAN(x[at])))) return i + at;
     }
 }
 #else

@@ -1,4 +1,7 @@
-"""The pool of threads: any number of them gives the same bits, wherever work is cut; it outlives forks."""
+"""The pool of threads: any number of them gives the same bits, wherever work is cut; it outlives forks.
+
+`.ci/run` runs this file under the address and the thread sanitizer too.
+"""
 
 import os
 import threading
