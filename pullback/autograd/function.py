@@ -251,7 +251,7 @@ def call(cls: type[Function], args: tuple[Any, ...]) -> tuple[Any, Any]:
     recording = _engine.grad_enabled() and any(ctx.needs_input_grad)
     inputs = [x for x in args if isinstance(x, Tensor)]
     _engine.connect(ctx, RUNNER, None, inputs if recording else ())
-    with no_grad():
+    with no_grad(), _engine.Range(cls.__name__, own=True):
         if cls.setup_context is Function.setup_context:
             got = cls.forward(ctx, *args)
         else:

@@ -1,126 +1,47 @@
-"""`torch.autograd.profiler`: how long the parts of a program take that it marks with `record_function`.
+"""`torch.autograd.profiler`: what ops, composites, nodes of backward passes and marked ranges take.
 
-`profile` collects the marked ranges of all threads; what is not marked is not seen. Ops are not
-recorded one by one: Python's own profilers see those.
+The engine notes all of it while a `profile` runs (`core/engine/events.pxi`), some 40 ns an op, and nothing
+otherwise. `torch.profiler` stands on this.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import threading
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
+from pullback.autograd.profiler_events import Collector
+from pullback.autograd.profiler_files import write_chrome_trace
+from pullback.autograd.profiler_util import (
+    MEMORY_EVENT_NAME,
+    DeviceType,
+    EventList,
+    FunctionEvent,
+    FunctionEventAvg,
+)
+from pullback.core import _engine
 from pullback.face.absent import getter
 
-__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "emit_nvtx", "profile", "record_function"]
+__all__ = [
+    "MEMORY_EVENT_NAME",
+    "DeviceType",
+    "EventList",
+    "FunctionEvent",
+    "FunctionEventAvg",
+    "KinetoStepTracker",
+    "emit_itt",
+    "emit_nvtx",
+    "kineto_available",
+    "profile",
+    "record_function",
+]
+
+_running = threading.local()
 
 
-class FunctionEvent:
-    """A range: its name, when it began and ended in microseconds, and the ranges within it."""
-
-    def __init__(self, name: str, thread: int, start: float) -> None:
-        self.name = self.key = name
-        self.thread, self.start, self.end = thread, start, start
-        self.within = 0.0
-        self.count = 1
-
-    @property
-    def cpu_time_total(self) -> float:
-        """The range's length in microseconds."""
-        return self.end - self.start
-
-    @property
-    def self_cpu_time_total(self) -> float:
-        """The same without the ranges within it."""
-        return self.cpu_time_total - self.within
-
-    cpu_time = cpu_time_total
-
-
-class FunctionEventAvg:
-    """All ranges of one name: how many there are, and how long they take together."""
-
-    def __init__(self, key: str, events: Sequence[FunctionEvent]) -> None:
-        self.key, self.count = key, len(events)
-        self.cpu_time_total = sum(event.cpu_time_total for event in events)
-        self.self_cpu_time_total = sum(event.self_cpu_time_total for event in events)
-        self.device_time_total = self.self_device_time_total = 0.0
-        self.cpu_memory_usage = self.self_cpu_memory_usage = self.flops = 0
-
-    @property
-    def cpu_time(self) -> float:
-        """The mean length in microseconds."""
-        return self.cpu_time_total / self.count
-
-    def __repr__(self) -> str:
-        return f"<FunctionEventAvg key={self.key} count={self.count} cpu_time={shown(self.cpu_time)}>"
-
-
-def shown(microseconds: float) -> str:
-    """A time with its unit."""
-    for unit, size in (("s", 1e6), ("ms", 1e3)):
-        if microseconds >= size:
-            return f"{microseconds / size:.3f}{unit}"
-    return f"{microseconds:.3f}us"
-
-
-class EventList(list[Any]):
-    """Ranges, or averages of them."""
-
-    @property
-    def self_cpu_time_total(self) -> float:
-        """The microseconds of all together, none counted twice."""
-        return sum(event.self_cpu_time_total for event in self)
-
-    def key_averages(self, *options: Any, **more: Any) -> EventList:
-        """One entry for all ranges of a name."""
-        groups: dict[str, list[FunctionEvent]] = {}
-        for event in self:
-            groups.setdefault(event.key, []).append(event)
-        return EventList([FunctionEventAvg(key, group) for key, group in groups.items()])
-
-    def table(self, sort_by: str | None = None, row_limit: int = 100, **options: Any) -> str:
-        """The averages as text, the longest first where `sort_by` names a time."""
-        rows = list(self)
-        if sort_by is not None:
-            rows.sort(key=lambda row: getattr(row, sort_by, 0), reverse=True)
-        whole = sum(row.self_cpu_time_total for row in self) or 1.0
-        heads = ("Name", "Self CPU %", "Self CPU", "CPU total %", "CPU total", "CPU time avg", "# of Calls")
-        cells = [heads]
-        for row in rows[:row_limit] if row_limit >= 0 else rows:
-            own, total = row.self_cpu_time_total, row.cpu_time_total
-            percents = [f"{100 * part / whole:.2f}%" for part in (own, total)]
-            mean = total / row.count
-            cells.append(
-                (row.key, percents[0], shown(own), percents[1], shown(total), shown(mean), str(row.count))
-            )
-        widths = [max(12, *(len(line[place]) for line in cells)) for place in range(len(heads))]
-        rule = "  ".join("-" * width for width in widths)
-        lines = [
-            "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells
-        ]
-        return "\n".join([rule, lines[0], rule, *lines[1:], rule, f"Self CPU time total: {shown(whole)}", ""])
-
-    def export_chrome_trace(self, path: str | os.PathLike[str]) -> None:
-        """Writes the ranges as a file that browsers show as a time line."""
-        ranges = [
-            {"ph": "X", "cat": "user_annotation", "name": event.name, "pid": os.getpid(),
-             "tid": event.thread, "ts": event.start, "dur": event.cpu_time_total}
-            for event in self
-        ]  # fmt: skip
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"schemaVersion": 1, "traceEvents": ranges}, file)
-
-
-_running: list[list[FunctionEvent]] = []
-_open = threading.local()
-
-
-class record_function:
+class record_function(_engine.Range):
     """A context, or a decorator, that marks a part of a program for `profile`.
 
     >>> import pullback as torch
@@ -128,25 +49,12 @@ class record_function:
     ...     with torch.profiler.record_function("forward"):
     ...         _ = torch.ones(3).exp()
     >>> [(row.key, row.count) for row in seen.key_averages()]
-    [('forward', 1)]
+    [('forward', 1), ('aten::ones', 1), ('aten::exp', 1)]
     """
 
     def __init__(self, name: str, args: str | None = None) -> None:
-        self.name, self.args = name, args
-
-    def __enter__(self) -> record_function:
-        if not hasattr(_open, "ranges"):
-            _open.ranges = []
-        _open.ranges.append(FunctionEvent(self.name, threading.get_native_id(), time.perf_counter() * 1e6))
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        event = _open.ranges.pop()
-        event.end = time.perf_counter() * 1e6
-        if _open.ranges:
-            _open.ranges[-1].within += event.cpu_time_total
-        for events in _running:
-            events.append(event)
+        super().__init__(name)
+        self.args = args
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -158,57 +66,219 @@ class record_function:
 
 
 class profile:
-    """A context that collects the ranges that `record_function` marks. Other arguments change nothing."""
+    """A context that notes what this thread does, and sums it up.
 
-    def __init__(self, enabled: bool = True, **options: Any) -> None:
-        self.enabled = enabled
+    `record_shapes` keeps the shapes of inputs, `profile_memory` what memory tensors take and give back,
+    `with_stack` the program's calls around each op, `with_flops` how many operations products and
+    convolutions take, `with_modules` the modules that run. All but the first of these cost far more than the
+    notes themselves. With `acc_events` what several entries see is kept. Of other devices nothing is seen:
+    the other arguments change nothing.
+
+    >>> import pullback as torch
+    >>> with torch.autograd.profiler.profile(with_flops=True) as seen:
+    ...     _ = torch.ones(2, 3) @ torch.ones(3, 4)
+    >>> [(event.name, event.flops) for event in seen.function_events]
+    [('aten::ones', 0), ('aten::ones', 0), ('aten::mm', 48)]
+    """
+
+    def __init__(
+        self,
+        enabled: bool = True,
+        *,
+        use_cuda: bool = False,
+        use_device: str | None = None,
+        record_shapes: bool = False,
+        with_flops: bool = False,
+        profile_memory: bool = False,
+        with_stack: bool = False,
+        with_modules: bool = False,
+        use_kineto: bool = False,
+        use_cpu: bool = True,
+        experimental_config: Any = None,
+        acc_events: bool = False,
+        **options: Any,
+    ) -> None:
+        self.enabled, self.use_cpu, self.use_device = enabled, use_cpu, None
+        self.record_shapes = record_shapes or with_flops
+        self.with_flops, self.profile_memory = with_flops, profile_memory
+        self.with_stack, self.with_modules, self.acc_events = with_stack, with_modules, acc_events
+        self.experimental_config = experimental_config
+        self.entered = False
+        self._shapes = record_shapes
+        self._path: Any = None
+        self._collector: Collector | None = None
+        self._kept: Collector | None = None  # the last that ran
         self._events: EventList | None = None
+        self.metadata: dict[str, Any] = {}
 
-    def __enter__(self) -> profile:
-        if self.enabled:
-            self._events = EventList()
-            _running.append(self._events)
+    def __enter__(self) -> Any:
+        if not self.enabled:
+            return None
+        if self.entered:
+            raise RuntimeError("Profiler context manager is not reentrant")
+        if getattr(_running, "profile", None) is not None:
+            raise RuntimeError("Profiler is already enabled on this thread.")
+        self.entered, _running.profile = True, self
+        if self.with_modules and _module_path is not None:
+            self._path = _module_path()
+            self._path.__enter__()
+        self._collector = Collector(
+            self._shapes,
+            self.profile_memory,
+            self.with_stack,
+            self.with_flops,
+            None if self._path is None else self._path.dotted,
+            getattr(self.experimental_config, "profile_all_threads", False),
+        )
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._events is not None:
-            _running[:] = [events for events in _running if events is not self._events]
-            self._events.sort(key=lambda event: event.start)
+        if self._collector is None:
+            return
+        found = self._collector.finish()
+        if self._path is not None:
+            self._path.__exit__()
+        if self.acc_events and self._events is not None:
+            found[:0] = self._events
+        self._events, self._kept, self._collector = found, self._collector, None
+        _running.profile = None
+
+    def __repr__(self) -> str:
+        return "<unfinished torch.autograd.profile>" if self._events is None else repr(self._events)
+
+    def __str__(self) -> str:
+        return "<unfinished torch.autograd.profile>" if self._events is None else str(self._events)
 
     @property
     def function_events(self) -> EventList:
-        """The ranges, in the order of their beginnings."""
-        if self._events is None:
-            raise RuntimeError("Profiler didn't finish running")
-        return self._events
+        """The events, in the order of their beginnings; none while the profile has not ended."""
+        return EventList() if self._events is None else self._events
 
-    def key_averages(self, *options: Any, **more: Any) -> EventList:
-        """One entry for all ranges of a name."""
-        return self.function_events.key_averages()
+    def key_averages(
+        self,
+        group_by_input_shape: bool = False,
+        group_by_stack_n: int = 0,
+        group_by_overload_name: bool = False,
+    ) -> EventList:
+        """The sums over all events of one name: see `EventList.key_averages`."""
+        return self.function_events.key_averages(
+            group_by_input_shape, group_by_stack_n, group_by_overload_name
+        )
 
-    def table(self, sort_by: str | None = None, row_limit: int = 100, **options: Any) -> str:
-        """The ranges as text."""
-        return self.function_events.table(sort_by, row_limit)
+    def total_average(self) -> FunctionEventAvg:
+        """The sums over all events."""
+        return self.function_events.total_average()
+
+    def table(self, sort_by: str | None = None, row_limit: int = 100, *options: Any, **more: Any) -> str:
+        """The events as text: see `EventList.table`."""
+        return self.function_events.table(sort_by, row_limit, *options, **more)
 
     @property
     def self_cpu_time_total(self) -> float:
-        """The microseconds of all ranges together."""
+        """The microseconds of all events together, none counted twice."""
         return self.function_events.self_cpu_time_total
 
-    def export_chrome_trace(self, path: str | os.PathLike[str]) -> None:
-        """Writes the ranges as a file that browsers show as a time line."""
-        self.function_events.export_chrome_trace(path)
+    def export_chrome_trace(
+        self, path: str | os.PathLike[str], metadata: Any = None, use_python_export: bool = False
+    ) -> None:
+        """Writes the events as a file that browsers show as a time line."""
+        flags = ("record_shapes", "profile_memory", "with_stack", "with_flops", "with_modules")
+        held = {flag: 1 for flag in flags if getattr(self, flag)}
+        kept = self._finished()
+        write_chrome_trace(
+            self.function_events,
+            path,
+            base=kept.base,
+            memory=kept.memory,
+            metadata={**held, **self.metadata, **(metadata or {})},
+        )
+
+    def export_stacks(self, path: str | os.PathLike[str], metric: str = "self_cpu_time_total") -> None:
+        """Writes a line for each event that has a stack, as tools that draw flame graphs read them."""
+        if not self.with_stack:
+            raise AssertionError("export_stacks() requires with_stack=True")
+        self.function_events.export_stacks(path, metric)
+
+    def memory(self) -> list[tuple[float, int, int, int]]:
+        """Each piece of memory that was taken or given back: (microseconds, bytes, all then, thread)."""
+        return self._finished().memory
+
+    def _finished(self) -> Collector:
+        if self._kept is None:
+            raise AssertionError("Profiler must be finished before its events are written")
+        return self._kept
+
+    def toggle_collection_dynamic(self, enabled: bool, activities: Any) -> None:
+        """Accepted: there are no devices whose events could be left out."""
+
+
+_module_path: Callable[[], Any] | None = None
+
+
+def install_module_path(path: Callable[[], Any]) -> None:
+    """Takes what makes a context that knows which modules are running, for `with_modules`."""
+    global _module_path
+    _module_path = path
+
+
+def kineto_available() -> bool:
+    """Whether PyTorch's library for traces of devices is there: it is not."""
+    return False
+
+
+class KinetoStepTracker:
+    """Counts the steps of whoever counts any, and the most of them."""
+
+    _current = 0
+    _steps: ClassVar[dict[str, int]] = {}
+
+    @classmethod
+    def init_step_count(cls, requester: str) -> None:
+        """Begins to count for somebody, from where the count is."""
+        cls._steps[requester] = cls._current
+
+    @classmethod
+    def erase_step_count(cls, requester: str) -> bool:
+        """Ends the count for somebody; whether there was one."""
+        return cls._steps.pop(requester, None) is not None
+
+    @classmethod
+    def increment_step(cls, requester: str) -> int:
+        """One step more; returns the most that anybody has counted."""
+        if requester not in cls._steps:
+            cls.init_step_count(requester)
+        cls._steps[requester] += 1
+        cls._current = max(cls._steps.values())
+        return cls._current
+
+    @classmethod
+    def current_step(cls) -> int:
+        """The most steps that anybody has counted."""
+        return cls._current
 
 
 class emit_nvtx:
-    """Marks for a profiler of CUDA devices: RuntimeError when entered, as there is none."""
+    """Marks for a profiler of CUDA devices: an error when entered, as there are none."""
 
     def __init__(self, enabled: bool = True, record_shapes: bool = False) -> None:
         self.enabled = enabled
 
     def __enter__(self) -> None:
         if self.enabled:
-            raise RuntimeError("NVTX functions not installed. Are you sure you have a CUDA build?")
+            raise AssertionError("Torch not compiled with CUDA enabled")
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+class emit_itt:
+    """Marks for Intel's profiler, which is not told of anything: the context does nothing."""
+
+    def __init__(self, enabled: bool = True, record_shapes: bool = False) -> None:
+        self.enabled, self.record_shapes = enabled, record_shapes
+
+    def __enter__(self) -> emit_itt:
+        return self
 
     def __exit__(self, *exc: object) -> None:
         pass

@@ -17,6 +17,7 @@ reading, and which names it takes from other parts.
     creation.pxi    new tensors from plain arguments
     quick.pxi       other quick ways, and their table
     tapes.pxi       rules and composites, recorded once and run without Python
+    events.pxi      what profilers note
     task.pxi        a backward pass: count dependencies, run nodes latest first
     rules.pxi       what a rule is called with, and what becomes of its results
     gradients.pxi   sums in buffers, and `.grad`
@@ -78,7 +79,7 @@ from cpython.set cimport PySet_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
 from libc.math cimport INFINITY, ceil, floor, fma, fmaf, pow as c_pow
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
     import_array, ndarray, npy_int64, npy_intp, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_NBYTES,
@@ -175,7 +176,8 @@ cdef extern from * nogil:
     #endif
     static PB_THREAD_LOCAL struct {
         int grad, inference, level, saved_hooks, tangents, depth; void *task, *recorder, *interpreters;
-    } pb_thread = {1, 0, 0, 0, 0, 0, NULL, NULL, NULL};
+        int noted, event; unsigned number, generation;
+    } pb_thread = {1, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, -1, 0, 0};
     """
     ctypedef struct ThreadState:
         int grad        # record a graph?
@@ -187,6 +189,9 @@ cdef extern from * nogil:
         void* task      # the backward pass under way, a Task
         void* recorder  # what notes the ops of a function, a Recorder
         void* interpreters   # all on the stack, a list that the thread's own dict keeps
+        int noted       # what is called now is noted already
+        int event       # the innermost event under way, -1 for none
+        unsigned int number, generation   # of the thread, 0 if not known yet; of the log that `event` is of
     ThreadState pb_thread
 
 cdef list _DEVICES = _dtypes.DEVICES    # new tensors go to the last
@@ -340,6 +345,7 @@ include "engine/mirrors.pxi"
 include "engine/creation.pxi"
 include "engine/quick.pxi"
 include "engine/tapes.pxi"
+include "engine/events.pxi"
 include "engine/task.pxi"
 include "engine/rules.pxi"
 include "engine/gradients.pxi"

@@ -11,6 +11,7 @@ import functools
 import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from itertools import chain, repeat
 from typing import Any, ClassVar, TypeAlias
@@ -18,10 +19,12 @@ from typing import Any, ClassVar, TypeAlias
 from pullback import ops
 from pullback.autograd import enable_grad
 from pullback.core._engine import (
+    Range,
     Tensor,
     clear_grads,
     count_up,
     gather_states,
+    is_profiling,
     set_grad_enabled,
     zero_all,
 )
@@ -113,6 +116,14 @@ def _options_of(function: Callable[..., Any], lists: int, keys: tuple[str, ...])
     names = code.co_varnames[lists : code.co_argcount + code.co_kwonlyargcount]
     pairs = [(key, _PAIRS[key]) for key in keys if key in _PAIRS and _PAIRS[key][0] in names]
     return [key for key in keys if key in names], pairs, [name for name in _SCALING if name in names]
+
+
+_UNNOTED = nullcontext()
+
+
+def _noted(name: str) -> AbstractContextManager[Any]:
+    """A part of a program as profilers see it."""
+    return Range(name) if is_profiling() else _UNNOTED
 
 
 class Optimizer:
@@ -235,8 +246,9 @@ class Optimizer:
                             f"{func} must return None or a tuple of (new_args, new_kwargs), but got {result}."
                         )
                     args, kwargs = result
-            out = func(*args, **kwargs)
-            self._optimizer_step_code()
+            with _noted(self._step_profile_name):
+                out = func(*args, **kwargs)
+                self._optimizer_step_code()
             for hook in (*after.values(), *_global_optimizer_post_hooks.values()):
                 hook(self, args, kwargs)
             return out
@@ -245,6 +257,7 @@ class Optimizer:
 
     def _patch_step_function(self) -> None:
         """Puts the hooks around the step of this class, once."""
+        self._step_profile_name = f"Optimizer.step#{type(self).__name__}.step"
         self._zero_grad_profile_name = f"Optimizer.zero_grad#{type(self).__name__}.zero_grad"
         cls: Any = type(self)
         if not getattr(cls.step, "hooked", None):
@@ -269,6 +282,10 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients of all parameters, or with `set_to_none=False` fills them with zeros."""
+        with _noted(self._zero_grad_profile_name):
+            self._forget_grads(set_to_none)
+
+    def _forget_grads(self, set_to_none: bool) -> None:
         for group in self.param_groups:
             if set_to_none:
                 clear_grads(group["params"])

@@ -1,67 +1,23 @@
 """`FlopCounterMode`: how many multiplications and additions matrix products and convolutions take.
 
 It is an interpreter on the engine's stack, so that the ops of backward passes are counted too. An op counts
-if its record names its `factors`, or if `FORMULAS` has a formula for it; those of elements and sums do not.
+if `ops/shared/flops.py` has a formula for it; those of elements and sums do not.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pullback.core import _engine
 from pullback.core._engine import Op, Tensor
 from pullback.nn import Module
-from pullback.see.recording import ModulePath
+from pullback.nn.modules._path import ModulePath
+from pullback.ops.shared.flops import Formula, formula_of
 from pullback.see.tables import table
 from pullback.transforms.stack import Interpreter, entered
-
-Formula = Callable[..., int]
-
-
-def product_flops(op: Op, args: tuple[Any, ...], result: Tensor) -> int:
-    """Those of a product of matrices or vectors: a multiplication and an addition for each term."""
-    a = args[op.params.index(op.factors[0])]
-    inner = 1 if op.__name__ == "addr" else a.shape[-1]
-    return 2 * result.numel() * inner
-
-
-def convolution_flops(op: Op, args: tuple[Any, ...], result: Tensor) -> int:
-    """Those of a convolution: for each element of the result (of the input, if transposed) a kernel."""
-    known = dict(zip(op.params, args, strict=True))
-    weight = known["weight"]
-    places = args[0] if known["transposed"] else result
-    return 2 * places.numel() * (weight.numel() // weight.shape[0])
-
-
-def convolution_weight_flops(op: Op, args: tuple[Any, ...], result: Tensor) -> int:
-    """Those of the gradient of a convolution's weight: as many as of the convolution."""
-    return 2 * args[1].numel() * (result.numel() // result.shape[0])
-
-
-def attention_flops(op: Op, args: tuple[Any, ...], result: Any) -> int:
-    """Those of attention: the products with the keys and with the values."""
-    query, key, value = args[:3]
-    rows = query.numel() // query.shape[-1]
-    return 2 * rows * key.shape[-2] * (query.shape[-1] + value.shape[-1])
-
-
-def attention_slope_flops(op: Op, args: tuple[Any, ...], result: Any) -> int:
-    """Those of attention's gradients: the scores again, and two products for each of the forward ones."""
-    query, key, value = args[1:4]
-    rows = query.numel() // query.shape[-1]
-    return 2 * rows * key.shape[-2] * (3 * query.shape[-1] + 2 * value.shape[-1])
-
-
-FORMULAS: dict[str, Formula] = {
-    "convolution": convolution_flops,
-    "convolution_weight": convolution_weight_flops,
-    "attention_slope": attention_slope_flops,
-    "scaled_dot_product_flash_attention_for_cpu": attention_flops,
-}
-"""The formula of an op that has no `factors`, by the op's name."""
 
 
 class _Counter(Interpreter):
@@ -78,7 +34,7 @@ class _Counter(Interpreter):
         result = _engine.apply_below(op, args, out)
         backward = _engine.current_pass() >= 0
         within = self.recorded_in if backward else self.path.dotted()
-        formula = self.formulas.get(op.name, product_flops if op.factors else None)
+        formula = self.formulas.get(op.name) or formula_of(op)
         if formula is not None:
             count = formula(op, args, result)
             for name in ("Global", *within):
@@ -118,7 +74,7 @@ class FlopCounterMode:
     ) -> None:
         self.depth, self.display = depth, display
         self.flop_counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._formulas = {**FORMULAS, **(custom_mapping or {})}
+        self._formulas = dict(custom_mapping or {})
         self._path = ModulePath()
         self._context = contextlib.ExitStack()
 

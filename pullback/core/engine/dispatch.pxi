@@ -9,12 +9,11 @@
 # Read `apply_pointwise` and `record` first, then `apply`, then `dispatch`.
 #
 # From other parts: Op, as_tuple, MAX_PARAMS, SAVE_PARAM, SAVE_RESULT, SAVE_RESULTS, SAVE_SHAPE, SAVE_TENSOR,
-# _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients, refuse_dtype
-# (pointwise.pxi); Node, Rare, output_of,
-# rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result, lend_array, lends, saved_source,
-# set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels (levels.pxi); compute_meta, meta_pointwise
-# (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); recorded (tapes.pxi); anomaly,
-# _anomaly, pb_thread (_engine.pyx).
+# _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients, refuse_dtype (pointwise.pxi); Node, Rare,
+# output_of, rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result, lend_array, lends,
+# saved_source, set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels (levels.pxi); compute_meta,
+# meta_pointwise (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); recorded
+# (tapes.pxi); begins_here, profiled_op, profiling (events.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 # ------------------------------------------------------------------------- subclasses, interpreters
 
@@ -227,12 +226,14 @@ cdef object apply(Op op, PyObject** argv, object out):
     """The op itself: in place, into `out`, or into new tensors."""
     if pb_thread.recorder != NULL:
         return recorded(op, argv, out)
+    if op.elementwise and out is None:
+        return apply_pointwise(op, argv, op.nparams, None)
+    if profiling and begins_here():
+        return profiled_op(op, argv, out)
     if out is not None:
         if out is _IN_PLACE:
             return apply_inplace(op, argv)
         return apply_out(op, argv, out)
-    if op.elementwise:
-        return apply_pointwise(op, argv, op.nparams, None)
     if op.view:
         return apply_view(op, argv)
     if op.prepare_rule is not None and USE_PLANS:
@@ -542,6 +543,8 @@ cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
     """An elementwise op on tensors and numbers."""
     if pb_thread.recorder != NULL:
         return recorded(op, argv, None)
+    if profiling and begins_here():
+        return profiled_op(op, argv, None)
     cdef Tensor result
     cdef unsigned int need = 0
     cdef int i

@@ -7,7 +7,8 @@
 # `fold_each` makes a norm or a maximum of each, `fold_all` one of all of them.
 #
 # From other parts: KIND (pointwise.pxi); Tensor, wrap (tensor.pxi); is_plain, requires (dispatch.pxi);
-# bump_version, same_shape, self_overlaps (inplace.pxi); unwatched (gradients.pxi); pb_thread (_engine.pyx).
+# bump_version, same_shape, self_overlaps (inplace.pxi); unwatched (gradients.pxi); Around, begin_event,
+# end_event, profiling, EVENT_OP (events.pxi); pb_thread (_engine.pyx).
 
 from cpython.dict cimport PyDict_GetItem
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -53,9 +54,11 @@ cdef class Program:
     cdef program_t runs[NCODES]
     cdef char* scratch
     cdef object kept
+    cdef str name     # by which profilers note it
 
-    def __init__(self, words, dict runs):
+    def __init__(self, words, dict runs, str name="formula"):
         cdef Py_ssize_t i
+        self.name = name
         self.words = <int64_t*>PyMem_Malloc(len(words) * sizeof(int64_t))
         for i in range(len(words)):
             self.words[i] = words[i]
@@ -194,6 +197,17 @@ def run_program(Program program, tuple lists, tuple numbers):
     Some of them may be tensors of one element.
     Returns the places of those that it leaves alone: all of them while ops are recorded or transformed.
     """
+    cdef Around around
+    if not profiling:
+        return _run_program(program, lists, numbers)
+    begin_event(&around, <PyObject*>program.name, EVENT_OP)
+    try:
+        return _run_program(program, lists, numbers)
+    finally:
+        end_event(&around)
+
+
+cdef list _run_program(Program program, tuple lists, tuple numbers):
     cdef Py_ssize_t count = len(<list>lists[0]), i, k
     cdef int64_t* written = program.words + PROGRAM_HEAD
     cdef list left = []

@@ -10,8 +10,8 @@
 #
 # From other parts: conj, Tensor (tensor.pxi); refusing (pointwise.pxi); dispatch, dispatch_tuple,
 # may_override, overriding, torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); MOST_BYTES
-# (creation.pxi); way_of (quick.pxi); by_tape, may_tape (tapes.pxi); unfollowed (gradients.pxi); goes_to_cpu,
-# use_vectorcall (_engine.pyx).
+# (creation.pxi); way_of (quick.pxi); by_tape, may_tape (tapes.pxi); begins_here, is_noted, profiled_call,
+# profiling (events.pxi); unfollowed (gradients.pxi); goes_to_cpu, use_vectorcall (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -629,6 +629,8 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     cdef Function function = <Function>callee
     cdef Py_ssize_t given = PyVectorcall_NARGS(nargsf), i
     cdef object value
+    if profiling and is_noted(function) and begins_here():
+        return profiled_call(function, args, nargsf, names)
     if function.quick != NULL and unfollowed() and goes_to_cpu():
         value = function.quick(function, args, given, names)
         if value is not None:

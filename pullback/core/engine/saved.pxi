@@ -10,8 +10,7 @@
 #
 # From other parts: SAVE_TENSOR (op.pxi); Node, live_count, FIELDS, NODE_ACCUMULATE, NODE_OP (nodes.pxi);
 # Tensor, detached, wrap (tensor.pxi); accumulator, history, requires (dispatch.pxi); storage, version_of
-# (inplace.pxi);
-# tangents_of (custom.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
+# (inplace.pxi); tangents_of (custom.pxi); anomaly, _anomaly, pb_thread (_engine.pyx); let_go (events.pxi).
 
 @cython.final
 @cython.freelist(64)
@@ -64,7 +63,7 @@ cdef class Saved:
 
     def __dealloc__(self):
         if self.array is not None and Py_REFCNT(<PyObject*>self.array) == 1:
-            recycle(self.array)
+            let_go(self.array)
 
 
 cdef Saved packed(Tensor t, Node holder, pack_hook, unpack_hook):
@@ -244,7 +243,7 @@ cdef int shelve_saved(Node node) except -1:
             else:
                 entry = <PyObject*>node.saved if i == 0 else <PyObject*>node.custom
             if type(<object>entry) is ndarray and Py_REFCNT(entry) == 1:
-                recycle(<ndarray>entry)
+                let_go(<ndarray>entry)
     return 0
 
 

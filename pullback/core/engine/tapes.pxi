@@ -24,9 +24,10 @@
 #
 # From other parts: Op, Tally, as_tuple, _IN_PLACE, MAX_PARAMS (op.pxi); default_float (pointwise.pxi);
 # _new_tuple, Tensor, wrap (tensor.pxi); apply, apply_pointwise, arrays_of, compute, finished, is_plain,
-# requires (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); interpreters,
-# level_place, processed (levels.pxi); stand_in (tensor.pxi); tangents_of (custom.pxi); anomaly, goes_to_cpu,
-# level_slot, pb_thread, physical_slot, stands_in (_engine.pyx).
+# requires (dispatch.pxi); apply_inplace, finished_view, views_by (inplace.pxi); interpreters, level_place,
+# processed (levels.pxi); Around, begin_event, begins_here, end_event, note_details, note_result, pb_log,
+# profiling, EVENT_OP, NOTES_DETAILS (events.pxi); stand_in (tensor.pxi); tangents_of (custom.pxi); anomaly,
+# goes_to_cpu, level_slot, pb_thread, physical_slot, stands_in (_engine.pyx).
 
 cdef bint USE_TAPES = os.environ.get("PULLBACK_TAPES", "1") != "0"
 
@@ -722,6 +723,8 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
     cdef list made = [] if step.listed else None
     cdef object result
     cdef int i, source
+    if profiling and step.kind != STEP_POINTWISE and step.kind != STEP_MAKE and begins_here():
+        return profiled_step(step, slots, firm)
     if step.kind == STEP_MAKE:
         keep_slot(slots, step.first, make_again(<ndarray>step.values[0], <Form>step.forms[0]))
         return True
@@ -762,6 +765,40 @@ cdef bint run_step(Step step, PyObject** slots, bint* firm) except -1:
         Py_XDECREF(slots[step.over[i]])
         slots[step.over[i]] = NULL
     return True
+
+
+cdef bint profiled_step(Step step, PyObject** slots, bint* firm) except -1:
+    """A step that is one event, noted; an elementwise op notes itself."""
+    cdef Around around
+    cdef bint fits
+    cdef object result = None
+    begin_event(&around, <PyObject*>step.op, EVENT_OP)
+    if step.kind == STEP_WRITE and around.place >= 0:
+        pb_log.all[around.place].in_place = 1
+    pb_thread.noted = 1
+    try:
+        fits = run_step(step, slots, firm)
+    finally:
+        end_event(&around)
+    if fits and step.kind != STEP_WRITE and slots[step.first] != NULL:
+        result = <object>slots[step.first]
+        note_result(&around, result)
+    if fits and profiling & NOTES_DETAILS:
+        note_details(&around, step.op, arguments_of(step, slots), result)
+    return fits
+
+
+cdef tuple arguments_of(Step step, PyObject** slots):
+    """What a step was called with, None for what its tape let go of since."""
+    cdef list found = []
+    cdef int i, source
+    for i in range(step.op.nparams):
+        source = step.source[i]
+        if source >= 0:
+            found.append(None if slots[source] == NULL else <object>slots[source])
+        else:
+            found.append(step.values[i] if source == CONSTANT else None)
+    return tuple(found)
 
 
 cdef inline void keep_slot(PyObject** slots, int slot, object x):

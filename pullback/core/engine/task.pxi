@@ -10,7 +10,8 @@
 # From other parts: hooks_if, Node, NODE_ACCUMULATE, NODE_CUSTOM, NODE_FLAT, NODE_OP (nodes.pxi); leaf_of
 # (saved.pxi); _add, binary, _ops, Tensor (tensor.pxi); call_rule, edge_bit, few_things, fit, release,
 # run_node, tensor_hooks (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); unsure
-# (tapes.pxi); anomaly, pb_thread (_engine.pyx).
+# (tapes.pxi); Around, begin_event, end_event, note_details, noted_name, pb_log, profiling, EVENT_NODE,
+# NOTES_DETAILS (events.pxi); anomaly, pb_thread (_engine.pyx).
 
 cdef struct Slot:
     PyObject* node      # borrowed: the list of roots or an edge of another node holds it
@@ -327,14 +328,38 @@ cdef class Task:
             if long:
                 self.look_ahead(slot)
             node = <Node>self.slots[slot].node
-            if node.kind == NODE_ACCUMULATE:
-                self.finish_leaf(slot, node)
-            elif self.takes_plain_step(slot, node):
-                self.step_plain(slot, node)
+            if profiling:
+                self.run_noted(slot, node)
             else:
-                self.step_any(slot, node)
+                self.run_one(slot, node)
         while self.callbacks:
             self.callbacks.pop(0)()
+        return 0
+
+    cdef inline int run_one(self, int slot, Node node) except -1:
+        """Runs a node whose turn it is, by the shortest way that it can take."""
+        if node.kind == NODE_ACCUMULATE:
+            return self.finish_leaf(slot, node)
+        if self.takes_plain_step(slot, node):
+            return self.step_plain(slot, node)
+        return self.step_any(slot, node)
+
+    cdef int run_noted(self, int slot, Node node) except -1:
+        """The same, noted by a profiler."""
+        cdef Around around
+        cdef object what = noted_name(node), given = None
+        if profiling & NOTES_DETAILS and self.slots[slot].buffer != NULL:
+            given = <object>self.slots[slot].buffer
+            given = tuple(given) if type(given) is list else (given,)
+        begin_event(&around, <PyObject*>what, EVENT_NODE)
+        if around.place >= 0 and node.kind != NODE_ACCUMULATE:
+            pb_log.all[around.place].number = node.seq
+        try:
+            self.run_one(slot, node)
+        finally:
+            end_event(&around)
+        if given is not None:
+            note_details(&around, what, given, None)
         return 0
 
     cdef inline bint takes_plain_step(self, int slot, Node node) noexcept:

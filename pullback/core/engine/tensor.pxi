@@ -12,8 +12,9 @@
 # _check_value_access (levels.pxi); accumulator, apply_pointwise, DisableTorchFunction, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
 # indexed_view, refresh_view, set_memory, storage, version_of, view_tensor, write_indexed (inplace.pxi);
-# backward_scalar (backward.pxi); note_made, unsure (tapes.pxi); unfollowed (gradients.pxi); bare,
-# install_new, install_stand_in, lazy_dict, level_slot, pb_thread, physical_slot, stands_in (_engine.pyx).
+# backward_scalar (backward.pxi); note_made, unsure (tapes.pxi); let_go, note_memory, profiled_item,
+# profiled_write, profiling, NOTES_MEMORY (events.pxi); unfollowed (gradients.pxi); bare, install_new,
+# install_stand_in, lazy_dict, level_slot, pb_thread, physical_slot, stands_in (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
 cdef Op _basic, _detach    # the first is `x[key]`
@@ -150,7 +151,7 @@ cdef class Tensor:
     def __dealloc__(self):
         leave_live(&self.link)
         if self.array is not None and Py_REFCNT(<PyObject*>self.array) == 1:
-            recycle(self.array)
+            let_go(self.array)
         Py_XDECREF(self.attributes)
         self.attributes = NULL
 
@@ -311,11 +312,15 @@ cdef class Tensor:
         return _ops.bitwise_right_shift(self, other, out=_IN_PLACE) if is_operand(other) else NotImplemented
 
     def __getitem__(self, key):
+        if profiling:
+            return profiled_item(self, key)
         seen = indexed_view(self, key) if type(self) is Tensor and unfollowed() else None
         return _ops.getitem(self, key) if seen is None else seen
 
     def __setitem__(self, key, value):
-        if type(self) is not Tensor or not unfollowed() or not write_indexed(self, key, value):
+        if profiling:
+            profiled_write(self, key, value)
+        elif type(self) is not Tensor or not unfollowed() or not write_indexed(self, key, value):
             _ops.setitem(self, key, value)
 
     def __delitem__(self, key):
@@ -508,7 +513,7 @@ cdef class Tensor:
 
     def detach(self):
         """The same numbers outside the graph; memory and version counter are shared."""
-        if type(self) is not Tensor or not unfollowed():
+        if type(self) is not Tensor or not unfollowed() or profiling:
             return dispatch_tuple(_detach, (self,), None)
         cdef ndarray a = self.array
         return view_tensor(_detach, self, view_of(a, code_of(a), PyArray_NDIM(a), PyArray_DIMS(a),
@@ -670,6 +675,13 @@ install_new(Tensor, <void*>fill_new)
 
 cdef Tensor wrap(ndarray a):
     """A new tensor around an array: no history, no gradient."""
+    if profiling & NOTES_MEMORY:
+        note_memory(a)
+    return wrap_shared(a)
+
+
+cdef inline Tensor wrap_shared(ndarray a):
+    """The same around an array that another tensor has."""
     cdef Tensor t = Tensor.__new__(Tensor)
     t.array = a
     t.inference = pb_thread.inference
@@ -744,7 +756,7 @@ def retype(x, cls):
 
 
 cdef Tensor alias_of(Tensor x):
-    cdef Tensor t = wrap(x.array)
+    cdef Tensor t = wrap_shared(x.array)
     t.node, t.output_index, t.requires, t.meta = x.node, x.output_index, x.requires, x.meta
     t.storage, t.base, t.accumulator = storage(x), x.base, x.accumulator
     t.attr_version, t.creation = x.attr_version, x.creation
@@ -752,7 +764,7 @@ cdef Tensor alias_of(Tensor x):
 
 
 cdef Tensor detached(Tensor x):
-    cdef Tensor t = wrap(x.array)
+    cdef Tensor t = wrap_shared(x.array)
     t.storage = storage(x)
     t.meta = x.meta
     t.inference = x.inference

@@ -127,9 +127,12 @@ class Trace:
         return result
 
     def program(
-        self, tensors: Sequence[Traced], numbers: Sequence[Traced], results: Sequence[Any]
+        self, tensors: Sequence[Traced], numbers: Sequence[Traced], results: Sequence[Any], name: str
     ) -> Program:
-        """The program that makes `results` of the tensors; constants stand behind the other numbers."""
+        """The program that makes `results` of the tensors; constants stand behind the other numbers.
+
+        Profilers call it by `name`.
+        """
         written = [r is not None and r is not t for t, r in zip(tensors, results, strict=True)]
         pairs = [(t, r) for t, r, changes in zip(tensors, results, written, strict=True) if changes]
         pairs.sort(key=lambda pair: pair[1] not in tensors)  # those that take over another tensor come first
@@ -152,7 +155,7 @@ class Trace:
         if most > REGISTERS:
             raise ValueError(f"a formula of {most} values; {REGISTERS} is the most")
         head = [len(tensors), len(given) - len(tensors), most, len(steps)]
-        return Program([*head, *map(int, written), *words], RUNS)
+        return Program([*head, *map(int, written), *words], RUNS, name)
 
 
 def _folded(steps: list[Any], tensors: set[Traced]) -> list[Any]:
@@ -217,7 +220,7 @@ class Formula:
         tensors = [Traced(trace) for _ in range(count)]
         given = [Traced(trace, True) for _ in numbers]
         results = self.function(*tensors, **dict(zip(numbers, given, strict=True)), **flags)
-        return trace.program(tensors, given, results), tuple(trace.constants)
+        return trace.program(tensors, given, results, self.__name__), tuple(trace.constants)
 
 
 def formula(function: Callable[..., Any]) -> Formula:
@@ -235,7 +238,7 @@ def one_step(kind: str, tensors: int, numbers: int) -> Program | None:
     if fused and numbers != 1:
         return None
     result = trace.step(kind, *given, *more[: numbers - fused], number=more[-1] if fused else None)
-    return trace.program(given, more, [result] + [None] * (tensors - 1))
+    return trace.program(given, more, [result] + [None] * (tensors - 1), kind)
 
 
 def plus_scaled(x: Any, other: Any, value: Any) -> Any:

@@ -20,6 +20,7 @@ from multiprocessing.context import BaseContext
 from typing import Any, Generic, TypeVar, cast
 
 from pullback import multiprocessing
+from pullback.core import _engine
 from pullback.face.absent import getter
 from pullback.kernels.random.generators import Generator
 from pullback.utils.data._utils.collate import default_collate, default_convert
@@ -304,7 +305,11 @@ class _BaseDataLoaderIter:
         raise NotImplementedError
 
     def __next__(self) -> Any:
-        batch = self._next_data()
+        if _engine.is_profiling():
+            with _engine.Range(f"enumerate(DataLoader)#{type(self).__name__}.__next__"):
+                batch = self._next_data()
+        else:
+            batch = self._next_data()
         self._yielded += 1
         if self._IterableDataset_len_called is not None and self._yielded > self._IterableDataset_len_called:
             self._warn_of_length()
