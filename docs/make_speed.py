@@ -7,7 +7,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-FIGURES = Path(__file__).resolve().parents[1] / "benchmarks/results/ops.json"
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks/results"
+FIGURES = RESULTS / "ops.json"
 
 HEAD = """# Speed
 
@@ -31,7 +32,36 @@ The calls are in `benchmarks/ops_rows.py`; `x` and `y` are matrices, `v` and `w`
 
 def pages() -> dict[str, str]:
     """The page, by its path."""
-    return {"speed.md": page(json.loads(FIGURES.read_text()))}
+    seeing = json.loads((RESULTS / "seeing.json").read_text())
+    return {"speed.md": page(json.loads(FIGURES.read_text())) + looking(seeing)}
+
+
+SEEING = """
+## What it costs to look
+
+Nanoseconds for each op: of the program alone, and what each way of looking adds to it. *After* is the program
+alone again, once all have ended. {machine}. The command is `python benchmarks/seeing.py --save`.
+
+| program | {columns} |
+|---|{rules}|
+{rows}
+"""
+
+
+def looking(record: dict[str, Any]) -> str:
+    """The table of what profiles, recordings and their kin cost."""
+    programs = record["programs"]
+    columns = [name for name in next(iter(programs.values())) if name != "ops"]
+    rows = [
+        f"| {name} | " + " | ".join(f"{figures[column]:,.0f}" for column in columns) + " |"
+        for name, figures in programs.items()
+    ]
+    return SEEING.format(
+        machine=record["machine"],
+        columns=" | ".join(columns),
+        rules="|".join(["---:"] * len(columns)),
+        rows="\n".join(rows),
+    )
 
 
 def page(record: dict[str, Any]) -> str:

@@ -16,8 +16,20 @@ from pullback.core.modes import no_grad
 from pullback.core.types import Array
 from pullback.face.absent import getter
 from pullback.nn import Module
+from pullback.see.explain import Explanation
+from pullback.see.summary import Summary
 
-__all__ = ["gradient_flow", "histograms", "landscape", "loss_curve", "matrix"]
+__all__ = [
+    "gradient_flow",
+    "gradient_path",
+    "histograms",
+    "landscape",
+    "layers",
+    "loss_curve",
+    "matrix",
+    "memory",
+    "timeline",
+]
 
 
 def _axes(ax: Any) -> Any:
@@ -226,6 +238,91 @@ def matrix(m: Any, ax: Any = None) -> Any:
     ax.set_title(
         f"{filled:,} of {a.size:,} entries are not zero ({filled / max(a.size, 1):.1%})", fontsize=10
     )
+    return ax
+
+
+def gradient_path(found: Explanation, ax: Any = None) -> Any:
+    """How large the gradient is at each op on its way from the loss, as `torch.explain` found it.
+
+    Bars are the roots of the mean squares, on a logarithmic scale; the op to blame is red.
+    """
+    ax = _axes(ax)
+    steps = [step for step in found.path if step.gradient is not None]
+    sizes = [step.gradient.mean_size for step in steps if step.gradient is not None]
+    blamed = [step.name == found.op and step.line == found.line for step in steps]
+    ax.bar(range(len(steps)), sizes, color=["tab:red" if b else "tab:blue" for b in blamed])
+    if any(size > 0 for size in sizes):
+        ax.set_yscale("log")
+    ax.set_xticks(range(len(steps)), [step.name for step in steps], rotation=60, ha="right")
+    ax.set_ylabel("gradient")
+    ax.set_title(f"{found.cause}{f' by {found.op}' if found.op else ''}", fontsize=10)
+    return ax
+
+
+def timeline(profile: Any, ax: Any = None, *, least: float = 0.02) -> Any:
+    """The events of a profile (`torch.profiler.profile`) over time, those within others below them.
+
+    Ranges of the program's own are orange, nodes of backward passes green, ops blue. Those that take at least
+    the part `least` of the whole have their names written in.
+    """
+    events = [event for event in _events(profile) if event.cpu_time_total > 0]
+    ax = _axes(ax)
+    start = min((event.time_range.start for event in events), default=0.0)
+    whole = max((event.time_range.end for event in events), default=1.0) - start
+    deepest = 0
+    for event in events:
+        depth, above = 0, event.cpu_parent
+        while above is not None:
+            depth, above = depth + 1, above.cpu_parent
+        deepest = max(deepest, depth)
+        colour = "tab:orange" if event.is_user_annotation else "tab:green" if event.scope == 1 else "tab:blue"
+        at = event.time_range.start - start
+        ax.barh(
+            depth, event.cpu_time_total, left=at, height=0.9, color=colour, edgecolor="white", linewidth=0.5
+        )
+        if event.cpu_time_total >= least * whole:
+            name = event.name.rpartition("::")[2].rpartition(": ")[2]
+            middle = at + event.cpu_time_total / 2
+            ax.text(middle, depth, name, ha="center", va="center", fontsize=7, clip_on=True)
+    ax.set_ylim(deepest + 0.6, -0.6)
+    ax.set_xlim(0, whole)
+    ax.set_yticks([])
+    ax.set_xlabel("microseconds")
+    return ax
+
+
+def _events(profile: Any) -> Any:
+    return profile.function_events if hasattr(profile, "function_events") else profile.events()
+
+
+def memory(profile: Any, ax: Any = None) -> Any:
+    """How much memory tensors took during a profile with `profile_memory=True`, more than before it."""
+    inner = getattr(profile, "profiler", profile)
+    if not inner.profile_memory:
+        raise ValueError("memory(): the profile was made without profile_memory=True")
+    rows = inner.memory()
+    ax = _axes(ax)
+    start = rows[0][0] if rows else 0.0
+    ax.fill_between(
+        [at - start for at, *_ in rows], [total / 1024 for _, _, total, _ in rows], step="post", alpha=0.5
+    )
+    ax.set_xlabel("microseconds")
+    ax.set_ylabel("KiB")
+    return ax
+
+
+def layers(found: Summary, what: str = "parameters", ax: Any = None) -> Any:
+    """How `parameters` or `flops` are spread over the layers of a `torch.summary`, those without parts."""
+    if what not in ("parameters", "flops"):
+        raise ValueError(f"layers(): what must be 'parameters' or 'flops', not {what!r}")
+    ax = _axes(ax)
+    above = {layer.name.rpartition(".")[0] for layer in found.layers if layer.name}
+    ends = [layer for layer in found.layers if layer.name not in above]
+    sizes = [getattr(layer, what) for layer in ends]
+    ax.barh(range(len(ends)), sizes, color="tab:blue")
+    ax.set_yticks(range(len(ends)), [f"{layer.name or 'all'}: {layer.kind}" for layer in ends])
+    ax.invert_yaxis()
+    ax.set_xlabel(what)
     return ax
 
 

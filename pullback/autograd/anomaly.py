@@ -109,7 +109,7 @@ def leave(outer: Any) -> None:
 
 def report(node: Any) -> None:
     """Warns which node failed, with its forward call, and so on for the nodes that made it."""
-    lines = node.metadata.get("traceback_")
+    lines = _forward_call(node)
     if lines is None:
         told = "No forward pass information available. Enable detect anomaly during forward pass for "
         told += "more information."
@@ -118,7 +118,7 @@ def report(node: Any) -> None:
     _tell(f"Error detected in {node.name()}. {told}")
     parent = node.metadata.get("parent_")
     while parent is not None:
-        lines = parent.metadata.get("traceback_")
+        lines = _forward_call(parent)
         start = f"\n\nPrevious calculation was induced by {parent.name()}. "
         if lines is None:
             _tell(
@@ -128,6 +128,16 @@ def report(node: Any) -> None:
             return
         _tell(start + "Traceback of forward call that induced the previous calculation:\n" + "".join(lines))
         parent = parent.metadata.get("parent_")
+
+
+def _forward_call(node: Any) -> list[str] | None:
+    """The calls that made a node, or the line that `explaining` noted; None if neither is known."""
+    lines: list[str] | None = node.metadata.get("traceback_")
+    step = node.metadata.get("step")
+    if lines is None and step is not None and step.line is not None:
+        place = step.line
+        lines = [f'  File "{place.file}", line {place.number}, in {place.function}\n    {place.text}\n']
+    return lines
 
 
 def _tell(message: str) -> None:

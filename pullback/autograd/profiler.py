@@ -7,6 +7,7 @@ otherwise. `torch.profiler` stands on this.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -107,7 +108,7 @@ class profile:
         self._shapes = record_shapes
         self._path: Any = None
         self._collector: Collector | None = None
-        self._kept: Collector | None = None  # the last that ran
+        self._rounds: list[Collector] = []  # those that have ended
         self._events: EventList | None = None
         self.metadata: dict[str, Any] = {}
 
@@ -135,24 +136,32 @@ class profile:
     def __exit__(self, *exc: object) -> None:
         if self._collector is None:
             return
-        found = self._collector.finish()
+        self._collector.finish()
         if self._path is not None:
             self._path.__exit__()
-        if self.acc_events and self._events is not None:
-            found[:0] = self._events
-        self._events, self._kept, self._collector = found, self._collector, None
+        self._rounds = [*(self._rounds if self.acc_events else []), self._collector]
+        self._events, self._collector = None, None
         _running.profile = None
 
     def __repr__(self) -> str:
-        return "<unfinished torch.autograd.profile>" if self._events is None else repr(self._events)
+        return repr(self.function_events) if self._rounds else "<unfinished torch.autograd.profile>"
 
     def __str__(self) -> str:
-        return "<unfinished torch.autograd.profile>" if self._events is None else str(self._events)
+        return str(self.function_events) if self._rounds else "<unfinished torch.autograd.profile>"
 
     @property
     def function_events(self) -> EventList:
         """The events, in the order of their beginnings; none while the profile has not ended."""
-        return EventList() if self._events is None else self._events
+        if self._events is None:
+            rounds = [round.events for round in self._rounds]
+            self._events = (
+                rounds[0]
+                if len(rounds) == 1
+                else EventList(
+                    itertools.chain(*rounds), profile_memory=self.profile_memory, with_flops=self.with_flops
+                )
+            )
+        return self._events
 
     def key_averages(
         self,
@@ -184,12 +193,12 @@ class profile:
         """Writes the events as a file that browsers show as a time line."""
         flags = ("record_shapes", "profile_memory", "with_stack", "with_flops", "with_modules")
         held = {flag: 1 for flag in flags if getattr(self, flag)}
-        kept = self._finished()
+        memory = self.memory()
         write_chrome_trace(
             self.function_events,
             path,
-            base=kept.base,
-            memory=kept.memory,
+            base=self._rounds[-1].base,
+            memory=memory,
             metadata={**held, **self.metadata, **(metadata or {})},
         )
 
@@ -201,12 +210,10 @@ class profile:
 
     def memory(self) -> list[tuple[float, int, int, int]]:
         """Each piece of memory that was taken or given back: (microseconds, bytes, all then, thread)."""
-        return self._finished().memory
-
-    def _finished(self) -> Collector:
-        if self._kept is None:
+        if not self._rounds:
             raise AssertionError("Profiler must be finished before its events are written")
-        return self._kept
+        assert self.function_events is not None  # made now, if they were not
+        return self._rounds[-1].memory
 
     def toggle_collection_dynamic(self, enabled: bool, activities: Any) -> None:
         """Accepted: there are no devices whose events could be left out."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import threading
 import time
 from types import FrameType
 from typing import Any
@@ -71,26 +73,35 @@ def frames(frame: FrameType | None) -> list[str]:
 
 
 class Collector:
-    """From its making to `finish`, what happens is noted. `events` are then made of it."""
+    """From its making to `finish`, what happens is noted; `events` and `memory` are made of it then.
+
+    `memory` has (microseconds, bytes, all then, thread) for each piece taken or given back.
+    """
 
     def __init__(
         self, shapes: bool, memory: bool, stack: bool, flops: bool, modules: Any, all_threads: bool
     ) -> None:
         asked = shapes or stack or flops or modules is not None
-        self.memory: list[tuple[float, int, int, int]] = []  # microseconds, bytes, total, thread
+        self.memory: list[tuple[float, int, int, int]] = []
         self.options = {"profile_memory": memory, "with_flops": flops}
-        self._thread = None if all_threads else _thread()
+        self._thread = None if all_threads else threading.get_native_id()
+        self._records: list[Any] = []
         self.base = time.time_ns()
         self._place = _engine.start_events(memory, Details(shapes, stack, flops, modules) if asked else None)
         self._began = _engine.clock()
 
-    def finish(self) -> EventList:
-        """Ends the notes, and makes events of them."""
+    def finish(self) -> None:
+        """Ends the notes."""
         ended = _engine.clock()
         _engine.stop_events()
-        records = _engine.take_events(self._place)
+        self._records = _engine.take_events(self._place)
         ticks, nanoseconds = (b - a for a, b in zip(self._began, ended, strict=True))
         self._scale, self._end = nanoseconds / max(ticks, 1) / 1e3, ended[0]
+
+    @functools.cached_property
+    def events(self) -> EventList:
+        """What was noted."""
+        records, self._records = self._records, []
         return EventList(self._events(records), **self.options)
 
     def _at(self, ticks: int) -> float:
@@ -166,12 +177,6 @@ class Collector:
         while parent is not None:
             parent.cpu_memory_usage += size
             parent = parent.cpu_parent
-
-
-def _thread() -> int:
-    import threading
-
-    return threading.get_native_id()
 
 
 def _name(kind: str, what: Any, in_place: bool) -> str:

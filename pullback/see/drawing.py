@@ -17,6 +17,7 @@ from pullback.autograd.graph import nodes_below, saved_by
 from pullback.core._engine import Tensor
 from pullback.nn import Module
 from pullback.see import page
+from pullback.see.formulas import call_of, slopes_of
 from pullback.see.graph import line_of, module_of, node_of, op_name
 from pullback.see.layout import Edge, dot_source
 from pullback.see.recording import explaining
@@ -24,11 +25,14 @@ from pullback.see.steps import numbers_of
 from pullback.transforms.stack import bottom
 from pullback.utils._pytree import tree_leaves
 
+LONGEST = 60
+"""A longer formula is left out."""
+
 
 @dataclass
 class Box:
-    """A node in the picture: `lines` are written in it, `hover` is what a pointer over it shows,
-    `count` how many ops it stands for."""
+    """A node in the picture: `lines` are written in it, `formula` below the first, `hover` is what a pointer
+    over it shows, `count` how many ops it stands for."""
 
     kind: str
     lines: list[str]
@@ -36,11 +40,17 @@ class Box:
     group: tuple[str, ...] = ()
     saved: int = 0
     count: int = 1
+    formula: str = ""
+
+    @property
+    def shown(self) -> list[str]:
+        """The lines in the picture."""
+        return [*self.lines[:1], *filter(None, [self.formula]), *self.lines[1:]]
 
     @property
     def size(self) -> tuple[float, float]:
         """Its width and height in points."""
-        return 7.0 * max(map(len, self.lines)) + 18, 15.0 * len(self.lines) + 9
+        return 7.0 * max(map(len, self.shown)) + 18, 15.0 * len(self.shown) + 9
 
 
 @dataclass
@@ -71,13 +81,13 @@ class Drawing:
         """The graph as Mermaid draws it, in Markdown for example."""
         lines = ["flowchart TD"]
         for i, box in enumerate(self.boxes):
-            text = "<br/>".join(box.lines).replace('"', "#quot;")
+            text = "<br/>".join(box.shown).replace('"', "#quot;")
             lines.append(f'  n{i}(["{text}"])' if box.kind == "leaf" else f'  n{i}["{text}"]')
         return "\n".join([*lines, *(f"  n{a} --> n{b}" for a, b in self.edges)])
 
     def dot(self) -> str:
         """The graph in the language of Graphviz."""
-        labels = ["\n".join(box.lines) for box in self.boxes]
+        labels = ["\n".join(box.shown) for box in self.boxes]
         return dot_source(labels, [b.size for b in self.boxes], self.edges, [b.group for b in self.boxes])
 
     def text(self) -> str:
@@ -212,10 +222,34 @@ def _box(node: Any, shape: list[int] | None, names: Mapping[int, str]) -> Box:
     line = line_of(node)
     hover = [
         node.name(),
+        *_slopes(node),
         f"saves {page.bytes_text(saved)}" if saved else "saves nothing",
         str(line) if line else "",
     ]
-    return Box("op", lines, "\n".join(filter(None, hover)), module_of(node), saved)
+    return Box(
+        "op", lines, "\n".join(filter(None, hover)), module_of(node), saved, formula=_call(node, names)
+    )
+
+
+def _call(node: Any, names: Mapping[int, str]) -> str:
+    """What a node's op computes, of leaves by their names; empty for what is no op."""
+    if node._op is None:
+        return ""
+    leaves = [getattr(other, "variable", None) for other, _ in node.next_functions]
+    found = call_of(node._op, [names.get(id(leaf)) for leaf in leaves])
+    return found if len(found) <= LONGEST else ""
+
+
+def _slopes(node: Any) -> list[str]:
+    """What the node sends to its inputs, where that is a formula."""
+    if node._op is None:
+        return []
+    slopes = zip(slopes_of(node._op), node.next_functions, strict=False)
+    return [
+        f"to {name}: {text}"
+        for (name, text), (other, _) in slopes
+        if other is not None and 0 < len(text) <= LONGEST
+    ]
 
 
 def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

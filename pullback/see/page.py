@@ -32,10 +32,10 @@ def svg(boxes: Sequence[Box], edges: Sequence[Edge]) -> str:
     frames = _frames(boxes, centres)
     rights = [x + w / 2 for (x, _), (w, _) in zip(centres, sizes, strict=True)]
     bottoms = [y + h / 2 for (_, y), (_, h) in zip(centres, sizes, strict=True)]
-    rights += [x + w for _, x, _, w, _ in frames]
-    bottoms += [y + h for _, _, y, _, h in frames]
-    lefts = [0.0, *(x for _, x, _, _, _ in frames)]
-    tops = [0.0, *(y for _, _, y, _, _ in frames)]
+    rights += [x + w for _, _, x, _, w, _ in frames]
+    bottoms += [y + h for _, _, _, y, _, h in frames]
+    lefts = [0.0, *(x for _, _, x, _, _, _ in frames)]
+    tops = [0.0, *(y for _, _, _, y, _, _ in frames)]
     left, top = min(lefts) - MARGIN, min(tops) - MARGIN
     width, height = max(rights) + MARGIN - left, max(bottoms) + MARGIN - top
     parts = [
@@ -46,9 +46,10 @@ def svg(boxes: Sequence[Box], edges: Sequence[Edge]) -> str:
         'orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#667"/></marker></defs>',
     ]
-    for name, x, y, w, h in frames:
+    for depth, name, x, y, w, h in frames:
         parts.append(
-            f'<g class="module"><rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" rx="8" '
+            f'<g class="module" data-depth="{depth}"><rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" '
+            f'height="{h:.1f}" rx="8" '
             f'fill="#556" fill-opacity="0.05" stroke="#99a"/><text x="{x + 6:.1f}" y="{y + 13:.1f}" '
             f'fill="#556" font-size="11">{escape(name)}</text></g>'
         )
@@ -58,14 +59,16 @@ def svg(boxes: Sequence[Box], edges: Sequence[Edge]) -> str:
         parts.append(f'<path class="edge" d="{_curve([start, *bends.get((a, b), ()), end])}" '
                      'fill="none" stroke="#667" marker-end="url(#tip)"/>')  # fmt: skip
     for box, (x, y), (w, h) in zip(boxes, centres, sizes, strict=True):
+        opens = f' data-depth="{len(box.group) + 1}"' if box.kind == "module" else ""
         parts.append(
-            f'<g class="{box.kind}"><title>{escape(box.hover)}</title><rect x="{x - w / 2:.1f}" '
+            f'<g class="{box.kind}"{opens}><title>{escape(box.hover)}</title><rect x="{x - w / 2:.1f}" '
             f'y="{y - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" rx="{12 if box.kind == "leaf" else 4}" '
             f'fill="{COLOURS[box.kind]}" stroke="#445"/>'
         )
-        for k, line in enumerate(box.lines):
+        for k, line in enumerate(box.shown):
             at = y - h / 2 + 16 + 15 * k
-            parts.append(f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="middle">{escape(line)}</text>')
+            style = ' class="formula" fill="#456" font-style="italic"' if k == 1 and box.formula else ""
+            parts.append(f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="middle"{style}>{escape(line)}</text>')
         parts.append("</g>")
     return "\n".join([*parts, "</svg>"])
 
@@ -79,8 +82,12 @@ def _curve(points: Sequence[Point]) -> str:
     return told
 
 
-def _frames(boxes: Sequence[Box], centres: Sequence[Point]) -> list[tuple[str, float, float, float, float]]:
-    """The rectangles around the boxes of each group, outer ones first: name, left, top, width, height."""
+Frame = tuple[int, str, float, float, float, float]
+
+
+def _frames(boxes: Sequence[Box], centres: Sequence[Point]) -> list[Frame]:
+    """The rectangles around the groups, outer ones first: the depth that folds it, name, left, top, width,
+    height."""
     inside: dict[tuple[str, ...], list[int]] = {}
     deepest = max((len(box.group) for box in boxes), default=0)
     for i, box in enumerate(boxes):
@@ -98,7 +105,7 @@ def _frames(boxes: Sequence[Box], centres: Sequence[Point]) -> list[tuple[str, f
             min(y - h / 2 for _, y, _, h in sides) - pad - 10,
             max(y + h / 2 for _, y, _, h in sides) + pad,
         )
-        frames.append((group[-1], left, top, right - left, low - top))
+        frames.append((len(group) - 1, group[-1], left, top, right - left, low - top))
     return frames
 
 
@@ -108,11 +115,16 @@ body {{ margin: 0; overflow: hidden; font: 13px Helvetica, Arial, sans-serif; }}
 #bar {{ position: fixed; padding: 6px 10px; background: #fffc; }}
 .view svg {{ width: 100vw; height: 100vh; cursor: grab; }}
 g.op:hover rect, g.leaf:hover rect, g.module:hover > rect {{ stroke-width: 2; }}
+g.module {{ cursor: pointer; }}
+#tip {{ position: fixed; padding: 4px 8px; background: #fffe; border: 1px solid #99a; border-radius: 4px;
+  white-space: pre; pointer-events: none; }}
 </style></head><body>
 <div id="bar"><label>Modules unfolded to depth
 <input id="depth" type="range" min="0" max="{most}" value="{most}">
-<output id="shown">{most}</output></label> · wheel: zoom · drag: move · double click: all</div>
+<output id="shown">{most}</output></label>
+· click on a module: fold or unfold · wheel: zoom · drag: move · double click: all</div>
 {views}
+<div id="tip" hidden></div>
 <script>
 const views = [...document.querySelectorAll(".view")], depth = document.getElementById("depth");
 function show() {{
@@ -120,6 +132,7 @@ function show() {{
   document.getElementById("shown").value = depth.value;
 }}
 depth.oninput = show;
+const tip = document.getElementById("tip");
 document.getElementById("bar").hidden = views.length < 2;
 for (const view of views) {{
   const svg = view.firstElementChild, box = svg.viewBox.baseVal;
@@ -134,6 +147,20 @@ for (const view of views) {{
   }};
   svg.onpointermove = event => {{
     if (event.buttons) {{ box.x -= event.movementX * scale(); box.y -= event.movementY * scale(); }}
+  }};
+  let moved = false;
+  svg.onpointerdown = () => moved = false;
+  svg.addEventListener("pointermove", event => moved ||= event.buttons);
+  svg.onclick = event => {{
+    const module = event.target.closest("g.module");
+    if (module && !moved) {{ depth.value = module.dataset.depth; show(); }}
+  }};
+  svg.onpointerover = event => {{
+    const title = event.target.closest("g")?.querySelector("title");
+    tip.textContent = title ? title.textContent : "";
+    tip.hidden = !tip.textContent;
+    tip.style.left = event.clientX + 14 + "px";
+    tip.style.top = event.clientY + 14 + "px";
   }};
   svg.ondblclick = () => [box.x, box.y, box.width, box.height] = whole;
 }}

@@ -22,7 +22,7 @@ from pullback.core.types import Array
 from pullback.face.storage import memory
 from pullback.nn.modules._path import ModulePath
 from pullback.see.graph import op_name
-from pullback.see.steps import Line, Step
+from pullback.see.steps import Line, Step, below
 from pullback.transforms.stack import Interpreter, bottom, entered, operands
 
 
@@ -32,12 +32,16 @@ def user_line() -> Line | None:
     return Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame else None
 
 
+KEPT = 10000
+"""So many steps are surely kept of what has no history, and of numbers that left for Python."""
+
+
 class Recording(Interpreter):
     """The interpreter. `last` is the step whose result the latest backward pass began with."""
 
     def __init__(self) -> None:
         self.last: Step | None = None
-        self.exits: deque[Step] = deque(maxlen=1000)  # a loop of training prints a number at each step
+        self.exits: deque[Step] = deque()
         self._made: dict[int, tuple[weakref.ref[Tensor], Step]] = {}
         self._order = 0
         self._pass = -1
@@ -88,6 +92,8 @@ class Recording(Interpreter):
         self._order += 1
         step = Step(name, self._order, user_line() if inputs else None, inputs, wanted)
         step.module = self.modules.names()
+        while self.exits and self.exits[0].order < self._order - KEPT:
+            self.exits.popleft()
         for s in step.inputs:
             if s is not None:
                 s.used = name, step.line
@@ -140,9 +146,22 @@ class Recording(Interpreter):
             step.why = _mode()
             step.describe(x)
             self._give(x, step)
+            self._bound(step)
             steps.append(step)
         if steps and results[0].grad_fn is not None:
             self._watch(results[0].grad_fn, steps)
+
+    def _bound(self, step: Step) -> None:
+        """Forgets what led to a step without history long ago, as to a mean over all batches."""
+        if step.tracked or step.leaf:
+            return
+        step.since = min(s.since for s in step.inputs if s is not None)
+        if step.order - step.since > 2 * KEPT:
+            first = step.order - KEPT
+            for s in below(step):
+                if s.order < first and not s.tracked:
+                    s.inputs = s.wanted = ()
+                s.since = max(s.since, first)
 
     def _note_write(
         self, name: str, inputs: Sequence[Step | None], wanted: Sequence[bool], target: Any

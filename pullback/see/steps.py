@@ -124,7 +124,7 @@ class Step:
 
     __slots__ = (
         "dtype", "gradient", "inputs", "line", "module", "name", "order", "passed", "result", "shape",
-        "tracked", "used", "wanted", "why",
+        "since", "tracked", "used", "wanted", "why",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +137,7 @@ class Step:
     ) -> None:
         self.name, self.order, self.line = name, order, line
         self.inputs, self.wanted = tuple(inputs), tuple(wanted)
+        self.since = order  # of the oldest step that it follows from without history
         self.tracked = False
         self.why: str | None = None
         self.used: tuple[str, Line | None] | None = None

@@ -1,6 +1,7 @@
 """For each cause of a missing, zero, broken or oddly sized gradient a program whose explanation names the op
 and the line: the line that ends with `# here`."""
 
+import gc
 import inspect
 import linecache
 import math
@@ -450,3 +451,49 @@ def test_a_whole_program_is_recorded_by_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("PULLBACK_EXPLAINING", "1")
     done = run_python(program)
     assert "program.py:4, `(x.detach() * w).sum().backward()`" in done.stdout, done.stderr
+
+
+def steps_alive():
+    from pullback.see.steps import Step
+
+    gc.collect()
+    return sum(isinstance(x, Step) for x in gc.get_objects())
+
+
+def test_a_sum_that_is_kept_across_steps_does_not_keep_them_all(monkeypatch):
+    """A running loss, the statistics of a norm, and printed numbers each lead back to the first step."""
+    from pullback.see import recording
+
+    monkeypatch.setattr(recording, "KEPT", 500)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    total = torch.zeros(())
+    counts = []
+    with torch.explaining():
+        for step in range(400):
+            net.zero_grad()
+            loss = net(torch.ones(4, 3)).square().mean()
+            loss.backward()
+            total = 0.9 * total + loss.detach()
+            total.item()
+            if step in (150, 399):
+                counts.append(steps_alive())
+    assert counts[1] < 1.3 * counts[0]
+    assert torch.explain(net[0].weight).path
+
+
+def test_anomaly_mode_and_explaining_know_each_other_s_lines():
+    x = torch.tensor([1.0, -1.0], requires_grad=True)
+    with torch.explaining():
+        loss = x.sqrt().sum()  # here
+    torch.autograd.set_detect_anomaly(True)
+    try:
+        with pytest.warns(UserWarning, match=r"x\.sqrt\(\)\.sum\(\)  # here"), pytest.raises(RuntimeError):
+            loss.backward(retain_graph=True)
+        with torch.explaining():
+            pass
+        x = torch.tensor([1.0], requires_grad=True)
+        y = (-x).relu().sum()  # there
+    finally:
+        torch.autograd.set_detect_anomaly(False)
+    found = torch.explain(x, y)
+    assert found.op == "relu" and found.line.text == "y = (-x).relu().sum()  # there"

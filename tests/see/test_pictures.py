@@ -35,6 +35,21 @@ def test_boxes_and_edges_are_those_of_the_graph():
     assert str(drawing).splitlines()[0] == "sum []"
 
 
+def test_boxes_have_the_formulas_of_their_ops():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    y = ((x * 3).exp() + x).sum()
+    boxes = {box.lines[0].split()[0]: box for box in torch.draw(y, names={"x": x}).boxes}
+    assert [boxes[name].formula for name in ("mul", "exp", "add", "sum", "x")] == [
+        "x * other", "exp(self)", "self + x", "sum(self)", ""
+    ]  # fmt: skip
+    assert "to self: g * conj(other)" in boxes["mul"].hover and "to other" not in boxes["mul"].hover
+    assert "to self: times(g, conj(result))" in boxes["exp"].hover
+    drawing = torch.draw(y, names={"x": x})
+    for picture in (drawing.svg(), drawing.mermaid(), drawing.dot()):
+        assert "exp(self)" in picture
+    assert 'class="formula"' in drawing.svg() and "exp(self)" not in str(drawing)
+
+
 def test_gradients_are_shown_after_a_pass():
     net = network()
     with torch.explaining():

@@ -122,3 +122,56 @@ def test_matrices_and_their_sparsity():
     hessian = torch.func.hessian(lambda x: (x**3).sum())(torch.ones(2, 3))
     assert torch.plots.matrix(hessian).images[0].get_array().shape == (6, 6)
     assert torch.plots.matrix(torch.tensor([[1j, 0]])).get_title().startswith("1 of 2")
+
+
+def test_the_gradient_along_its_way():
+    with torch.explaining():
+        x = y = torch.tensor([1.0, 2.0], requires_grad=True)
+        for _ in range(8):
+            y = y * 1e-2
+        y.sum().backward()
+    found = torch.explain(x)
+    assert found.cause == "tiny"
+    ax = torch.plots.gradient_path(found)
+    heights = [bar.get_height() for bar in ax.patches]
+    np.testing.assert_allclose(heights, [1] + [1e-2**k for k in range(8)], rtol=1e-5)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["sum"] + ["mul"] * 8
+    assert ax.get_yscale() == "log" and ax.get_title() == "tiny by mul"
+
+
+def profiled(**options):
+    x = torch.ones(100, requires_grad=True)
+    with torch.profiler.profile(**options) as seen, torch.profiler.record_function("all"):
+        x.exp().sum().backward()
+    return seen
+
+
+def test_events_over_time():
+    seen = profiled()
+    ax = torch.plots.timeline(seen)
+    assert len(ax.patches) == sum(event.cpu_time_total > 0 for event in seen.events())
+    widths = {round(bar.get_y() + 0.45): bar.get_width() for bar in ax.patches}
+    assert widths[0] == max(bar.get_width() for bar in ax.patches)
+    assert any(text.get_text() == "all" for text in ax.texts)
+    assert torch.plots.timeline(seen.profiler, ax) is ax
+
+
+def test_memory_over_time():
+    ax = torch.plots.memory(profiled(profile_memory=True))
+    heights = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() >= 400 / 1024
+    with pytest.raises(ValueError, match="without profile_memory=True"):
+        torch.plots.memory(profiled())
+
+
+def test_layers_of_a_summary():
+    inner = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), inner)
+    found = torch.summary(net, torch.ones(4, 2))
+    ax = torch.plots.layers(found)
+    assert [bar.get_width() for bar in ax.patches] == [9, 0, 4]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0: Linear", "1.0: ReLU", "1.1: Linear"]
+    assert [bar.get_width() for bar in torch.plots.layers(found, "flops").patches] == [48, 0, 24]
+    assert len(torch.plots.layers(torch.summary(torch.nn.Linear(2, 3), torch.ones(1, 2))).patches) == 1
+    with pytest.raises(ValueError, match="what must be 'parameters' or 'flops'"):
+        torch.plots.layers(found, "bytes")

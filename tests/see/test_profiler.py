@@ -8,8 +8,6 @@ import time
 import pytest
 from library import ON_TORCH, pullback_only, torch
 
-from pullback.core import _engine
-
 profiler, ranges = torch.profiler, torch.autograd.profiler
 
 
@@ -31,7 +29,7 @@ def names(seen):
 def test_ops_nodes_and_ranges_are_events_within_each_other():
     with profiler.profile() as seen:
         step(*weights())
-    by_name = {event.name: event for event in seen.events()}
+    by_name = {event.name: event for event in reversed(seen.events())}
     for name in ("aten::linear", "aten::relu", "aten::mul", "aten::add", "aten::sum"):
         event, above = by_name[name], []
         while event.cpu_parent is not None:
@@ -235,7 +233,7 @@ def test_modules():
     net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
     with profiler.profile(with_modules=True) as seen:
         net(torch.ones(1, 2))
-    modules = {event.name: event.modules for event in seen.events()}
+    modules = {event.name: event.modules for event in reversed(seen.events())}
     assert modules["aten::relu"] == ["Sequential", "Sequential.1"] and modules["aten::ones"] == []
     assert modules["aten::linear"] == ["Sequential", "Sequential.0"]
     assert not net._forward_hooks
@@ -275,7 +273,9 @@ def test_a_trace_for_browsers(tmp_path):
         assert trace["schemaVersion"] == 1 and trace["record_shapes"] == 1
         events = trace["traceEvents"]
         assert {event["ph"] for event in events} >= {"X", "M", "s", "f", "i"}
-        spans = {e["name"]: e for e in events if e["ph"] == "X" and e.get("cat") in ("cpu_op", "user_annotation")}
+        spans = {
+            e["name"]: e for e in events if e["ph"] == "X" and e.get("cat") in ("cpu_op", "user_annotation")
+        }
         assert spans["forward"]["cat"] == "user_annotation" and spans["aten::sum"]["cat"] == "cpu_op"
         assert spans["aten::linear"]["args"]["Input Dims"][:2] == [[2, 3], [4, 3]]
         inner, outer = spans["aten::relu"], spans["forward"]
@@ -330,7 +330,9 @@ def test_schedules_and_steps(tmp_path):
             torch.ones(2)
             seen.step()
     files = list(tmp_path.iterdir())
-    assert len(files) == 2 and all(f.name.startswith("worker.") and f.name.endswith(".pt.trace.json") for f in files)
+    assert len(files) == 2 and all(
+        f.name.startswith("worker.") and f.name.endswith(".pt.trace.json") for f in files
+    )
     assert "ProfilerStep#3" in (max(files, key=lambda f: f.name)).read_text()
     with pytest.warns(UserWarning, match="Profiler won't be using warmup"):
         profiler.schedule(wait=0, warmup=0, active=1)
@@ -362,9 +364,12 @@ def test_profiles_that_do_not_run():
         profiler.profile(activities=[])
     with pytest.raises(AssertionError, match="requires with_stack=True"), profiler.profile() as seen:
         seen.export_stacks("x")
-    with pytest.raises(RuntimeError, match="Profiler is already enabled on this thread"):
-        with ranges.profile(), ranges.profile():
-            pass
+    with (
+        pytest.raises(RuntimeError, match="Profiler is already enabled on this thread"),
+        ranges.profile(),
+        ranges.profile(),
+    ):
+        pass
     one = ranges.profile()
     with one:
         pass
@@ -406,6 +411,8 @@ def test_all_threads_if_asked_for():
 
 @pullback_only("counters of the engine")
 def test_nothing_is_noted_while_off():
+    from pullback.core import _engine
+
     place = _engine.start_events()
     torch.ones(3).exp()
     _engine.stop_events()

@@ -254,7 +254,10 @@ cdef int note_memory(ndarray a) noexcept:
 
 
 cdef int note_freed(ndarray a) noexcept:
-    """Notes that an array, whose last reference the caller has, goes."""
+    """Notes that an array, whose last reference the caller has, goes, and what only it is a view of."""
+    cdef PyObject* base = PyArray_BASE(a)
+    if base != NULL and type(<object>base) is ndarray and Py_REFCNT(base) == 1:
+        note_freed(<ndarray>base)
     size = held_arrays.pop(<size_t><PyObject*>a, None)
     if size is not None:
         note_bytes(-<int64_t>size)

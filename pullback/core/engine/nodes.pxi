@@ -194,6 +194,10 @@ cdef class Node:
     def _input_metadata(self):
         return [self.output_meta(i) for i in range(self.noutputs)]
 
+    @property
+    def _op(self):
+        return self.op
+
     def _sequence_nr(self):
         return self.seq
 
