@@ -19,7 +19,7 @@ import pullback as torch
 KEPT = Path(__file__).parent / "drawings" / "page.png"
 
 
-def network() -> torch.nn.Module:
+def network() -> torch.nn.Sequential:
     """The network in the pictures."""
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
@@ -87,7 +87,7 @@ def layers(ax: Any) -> None:
     torch.plots.layers(torch.summary(net, torch.ones(1, 1, 16, 16)), "flops", ax)
 
 
-def _trained() -> tuple[torch.nn.Module, Callable[[], torch.Tensor], list[float], list[Any], list[Any]]:
+def _trained() -> tuple[torch.nn.Sequential, Callable[[], torch.Tensor], list[float], list[Any], list[Any]]:
     net, (x, y) = network(), _data()
     optimizer = torch.optim.SGD(net.parameters(), 0.2)
     losses, path, weights = [], [], []

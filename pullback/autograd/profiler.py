@@ -219,6 +219,18 @@ class profile:
         """Accepted: there are no devices whose events could be left out."""
 
 
+def _in_child() -> None:
+    """A process that was forked off is not profiled: its log would never be read."""
+    _running.profile = None
+    while _engine.is_profiling():
+        _engine.stop_events()
+        _engine.take_events(0)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 _module_path: Callable[[], Any] | None = None
 
 

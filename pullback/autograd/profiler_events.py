@@ -83,7 +83,7 @@ class Collector:
     ) -> None:
         asked = shapes or stack or flops or modules is not None
         self.memory: list[tuple[float, int, int, int]] = []
-        self.options = {"profile_memory": memory, "with_flops": flops}
+        self._with_memory, self._with_flops = memory, flops
         self._thread = None if all_threads else threading.get_native_id()
         self._records: list[Any] = []
         self.base = time.time_ns()
@@ -102,7 +102,8 @@ class Collector:
     def events(self) -> EventList:
         """What was noted."""
         records, self._records = self._records, []
-        return EventList(self._events(records), **self.options)
+        events = self._events(records)
+        return EventList(events, profile_memory=self._with_memory, with_flops=self._with_flops)
 
     def _at(self, ticks: int) -> float:
         """Microseconds since the start."""

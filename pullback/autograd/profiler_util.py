@@ -231,13 +231,9 @@ class EventList(list[Any]):
         use_device: str | None = None,
         profile_memory: bool = False,
         with_flops: bool = False,
-        record_shapes: bool = False,
-        with_stack: bool = False,
     ) -> None:
         super().__init__(events)
-        self._options = {"profile_memory": profile_memory, "with_flops": with_flops}
-        self._with_stack = with_stack
-        self._record_shapes = record_shapes
+        self._profile_memory, self._with_flops = profile_memory, with_flops
 
     @property
     def self_cpu_time_total(self) -> float:
@@ -264,7 +260,7 @@ class EventList(list[Any]):
             average.stack = (average.stack or [])[:group_by_stack_n]
             if not group_by_input_shapes:
                 average.input_shapes = ""
-        return EventList(groups.values(), **self._options)
+        return EventList(groups.values(), profile_memory=self._profile_memory, with_flops=self._with_flops)
 
     def total_average(self) -> FunctionEventAvg:
         """The sums over all."""
@@ -312,7 +308,7 @@ class EventList(list[Any]):
             ("CPU total", 12, lambda e: time_text(e.cpu_time_total, unit)),
             ("CPU time avg", 12, lambda e: time_text(e.cpu_time, unit)),
         ]
-        if self._options["profile_memory"]:
+        if self._profile_memory:
             columns += [
                 ("CPU Mem", 12, lambda e: memory_text(e.cpu_memory_usage)),
                 ("Self CPU Mem", 12, lambda e: memory_text(e.self_cpu_memory_usage)),
@@ -321,7 +317,7 @@ class EventList(list[Any]):
         if any(event.input_shapes for event in self):
             shapes = _width((str(event.input_shapes) for event in self), most[1])
             columns.append(("Input Shapes", shapes, lambda e: str(e.input_shapes)[:shapes]))
-        if self._options["with_flops"]:
+        if self._with_flops:
             size, unit_name = _flops_unit(max(event.flops for event in self))
             columns.append(
                 (f"Total {unit_name}", 12, lambda e: f"{e.flops / size:.3f}" if e.flops > 0 else "--")

@@ -1,5 +1,6 @@
 """Made by tools/stubs.py: the names of `torch.nn`."""
 
+from pullback.autograd.profiler import install_module_path as install_module_path
 from pullback.nn import attention as attention
 from pullback.nn import common_types as common_types
 from pullback.nn import functional as functional
@@ -9,6 +10,7 @@ from pullback.nn import modules as modules
 from pullback.nn import parallel as parallel
 from pullback.nn import parameter as parameter
 from pullback.nn import utils as utils
+from pullback.nn.modules._path import ModulePath as ModulePath
 from pullback.nn.parallel import DataParallel as DataParallel
 from pullback.nn.parameter import Buffer as Buffer
 from pullback.nn.parameter import Parameter as Parameter

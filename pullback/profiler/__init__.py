@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pullback._C._profiler import ProfilerActivity
 from pullback.autograd import profiler as _ranges
 from pullback.autograd.profiler import EventList, KinetoStepTracker, kineto_available, record_function
 from pullback.autograd.profiler_files import write_memory_timeline
@@ -28,17 +29,6 @@ __all__ = [
     "supported_activities",
     "tensorboard_trace_handler",
 ]
-
-
-class ProfilerActivity(enum.Enum):
-    """What could be watched. Here it is the CPU alone."""
-
-    CPU = 0
-    XPU = 1
-    CUDA = 2
-    HPU = 3
-    MTIA = 4
-    PrivateUse1 = 5
 
 
 class ProfilerAction(enum.Enum):
@@ -148,7 +138,7 @@ class profile:
         self.step_rec_fn: record_function | None = None
         self.profiler: Any = None
         self._metadata: dict[str, Any] = {}
-        self._running = False
+        self._started = self._running = False
 
     def __enter__(self) -> profile:
         self.start()
@@ -159,6 +149,7 @@ class profile:
 
     def start(self) -> None:
         """Begin, as entering the context does."""
+        self._started = True
         self._go_to(self.current_action)
         self._mark_step()
 
@@ -168,6 +159,7 @@ class profile:
         if self.profiler is None and self.current_action in _RECORDS:
             raise AssertionError("Profiler must be initialized before stopping trace")
         self._go_to(None)
+        self._started = False
 
     def step(self) -> None:
         """The end of a step, and the beginning of the next."""
@@ -177,9 +169,9 @@ class profile:
         self.current_action = self.schedule(self.step_num)
         if before is ProfilerAction.RECORD_AND_SAVE:
             self._go_to(None)
-        if self.profiler is not None or before not in _RECORDS:
+        if self._started:
             self._go_to(self.current_action)
-        self._mark_step()
+            self._mark_step()
 
     def _mark_step(self) -> None:
         if self.record_steps:

@@ -245,11 +245,8 @@ def _slopes(node: Any) -> list[str]:
     if node._op is None:
         return []
     slopes = zip(slopes_of(node._op), node.next_functions, strict=False)
-    return [
-        f"to {name}: {text}"
-        for (name, text), (other, _) in slopes
-        if other is not None and 0 < len(text) <= LONGEST
-    ]
+    known = [(name, text) for (name, text), (other, _) in slopes if other is not None]
+    return [f"to {name}: {text}" for name, text in known if 0 < len(text) <= LONGEST]
 
 
 def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

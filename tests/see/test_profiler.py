@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import threading
 import time
 
@@ -159,7 +160,10 @@ def test_shapes():
     event = next(event for event in seen.events() if event.name == "aten::mm")
     assert event.input_shapes == [[2, 3], [3, 4]]
     rows = [row for row in seen.key_averages(group_by_input_shape=True) if row.key == "aten::mm"]
-    assert {row.input_shapes: row.count for row in rows} == {"[[2, 3], [3, 4]]": 2, "[[5, 3], [3, 4]]": 1}
+    assert {str(row.input_shapes): row.count for row in rows} == {
+        "[[2, 3], [3, 4]]": 2,
+        "[[5, 3], [3, 4]]": 1,
+    }
     assert "Input Shapes" in seen.key_averages(group_by_input_shape=True).table()
     assert "Input Shapes" not in seen.key_averages().table()
 
@@ -397,10 +401,10 @@ def test_other_threads_are_not_seen():
 
 @pullback_only("it has another way to say so")
 def test_all_threads_if_asked_for():
-    class Config:
-        profile_all_threads = True
+    from pullback._C._profiler import _ExperimentalConfig
 
-    with profiler.profile(experimental_config=Config()) as seen:
+    config = _ExperimentalConfig(profile_all_threads=True)
+    with profiler.profile(experimental_config=config) as seen:
         thread = threading.Thread(target=lambda: torch.ones(3).cos())
         thread.start()
         thread.join()
@@ -448,3 +452,19 @@ def test_a_decorator_and_many_events():
     rows = {row.key: row for row in seen.key_averages()}
     assert rows["marked"].count == 1 and rows["aten::mul"].count == 20000
     assert ON_TORCH or len(seen.events()) == 20002
+
+
+@pullback_only("counters of the engine")
+def test_a_forked_process_is_not_profiled():
+    from pullback.core import _engine
+
+    read, write = os.pipe()
+    with profiler.profile() as seen:
+        child = os.fork()
+        if child == 0:
+            torch.ones(3).exp()
+            os.write(write, b"no" if _engine.is_profiling() else b"ok")
+            os._exit(0)
+        os.waitpid(child, 0)
+        torch.ones(3).sin()
+    assert os.read(read, 2) == b"ok" and "aten::sin" in names(seen)
