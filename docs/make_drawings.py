@@ -168,7 +168,7 @@ def screenshot(path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         page.write_text(drawing.html(), encoding="utf-8")
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=760,520"]
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=900,560"]
         subprocess.run([browser, *options, f"--screenshot={path}", page.as_uri()], check=True)
 
 

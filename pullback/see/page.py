@@ -113,7 +113,7 @@ PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Graph</title><style>
 body {{ margin: 0; overflow: hidden; font: 13px Helvetica, Arial, sans-serif; }}
 #bar {{ position: fixed; padding: 6px 10px; background: #fffc; }}
-.view svg {{ width: 100vw; height: 100vh; cursor: grab; }}
+.view svg {{ width: 100vw; height: calc(100vh - 30px); margin-top: 30px; cursor: grab; }}
 g.op:hover rect, g.leaf:hover rect, g.module:hover > rect {{ stroke-width: 2; }}
 g.module {{ cursor: pointer; }}
 #tip {{ position: fixed; padding: 4px 8px; background: #fffe; border: 1px solid #99a; border-radius: 4px;

@@ -219,7 +219,7 @@ class explaining:
     gradient, after as well.
 
     The recording lasts until another is entered. Set the environment variable `PULLBACK_EXPLAINING=1` to
-    record a program from its start. Ops cost some ten times as much within, and nothing outside.
+    record a program from its start. An op costs some tens of microseconds within, and nothing outside.
 
     >>> import pullback as torch
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)

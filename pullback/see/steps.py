@@ -101,6 +101,13 @@ def _numbers(a: Array) -> Numbers:
         return Numbers(
             a.size, int(a.size - np.count_nonzero(a)), 0, 0, low, high, float(np.linalg.norm(whole))
         )
+    if a.dtype.kind == "f" and a.size:  # nearly all are finite, and neither huge nor tiny
+        low, high = float(a.min()), float(a.max())
+        if abs(low) < 1e150 and abs(high) < 1e150:
+            flat = a.ravel().astype(np.float64)
+            norm, zeros = math.sqrt(float(flat @ flat)), a.size - int(np.count_nonzero(a))
+            if norm > 1e-150 or zeros == a.size:
+                return Numbers(a.size, zeros, 0, 0, low, high, norm)
     nan, infinite = np.isnan(a), np.isinf(a)
     kept = a[~(nan | infinite)]
     sizes = np.abs(kept).astype(np.float64)

@@ -41,6 +41,14 @@ static struct {
     int even;            /* the processor's ticks are taken */
 } pb_log;
 
+/* What is noted, 0 for nothing. It is asked in front of every op, so compilers are told what to expect. */
+static int pb_profiling;
+#if defined(__GNUC__)
+#define PB_PROFILING ((int)__builtin_expect(pb_profiling, 0))
+#else
+#define PB_PROFILING (pb_profiling)
+#endif
+
 static uint64_t pb_nanoseconds(void) {
 #if defined(_WIN32)
     LARGE_INTEGER at, rate;

@@ -30,6 +30,8 @@ cdef extern from "pullback/core/engine/events.h":
         uint32_t generation
         int even
     Log pb_log
+    int profiling "PB_PROFILING"    # what is noted, 0 for nothing
+    int pb_profiling                # the same, to be set
     uint64_t pb_now() noexcept
     uint64_t pb_nanoseconds() noexcept
     void pb_choose_clock() noexcept
@@ -49,7 +51,6 @@ cdef enum:                  # what `profiling` may have
     NOTES_MEMORY = 2
     NOTES_DETAILS = 4       # asks `_describe` of each call
 
-cdef int profiling = 0
 cdef int profilers = 0      # how many are at work
 cdef object _describe = None
 cdef dict held_arrays = {}  # bytes of arrays that are known, by their addresses
@@ -290,10 +291,10 @@ def start_events(bint memory=False, describe=None):
     `describe(what, args, result)` is called for each op, composite and node; what it returns stands with
     the event.
     """
-    global profiling, profilers, _describe
+    global pb_profiling, profilers, _describe
     unsure("a profiler")
     profilers += 1
-    profiling |= NOTES | (NOTES_MEMORY if memory else 0) | (NOTES_DETAILS if describe is not None else 0)
+    pb_profiling |= NOTES | (NOTES_MEMORY if memory else 0) | (NOTES_DETAILS if describe is not None else 0)
     if describe is not None:
         _describe = describe
     if memory and not held_arrays:
@@ -315,10 +316,10 @@ cdef int note_held() except -1:
 
 def stop_events():
     """Ends what `start_events` began; what was noted stays until `take_events`."""
-    global profiling, profilers, _describe
+    global pb_profiling, profilers, _describe
     profilers -= 1
     if profilers == 0:
-        profiling, _describe = 0, None
+        pb_profiling, _describe = 0, None
         held_arrays.clear()
 
 
