@@ -82,7 +82,8 @@ from libc.math cimport INFINITY, ceil, floor, fma, fmaf, pow as c_pow
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_int64, npy_intp, PyArray_BASE, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS, PyArray_NBYTES,
+    import_array, ndarray, npy_int64, npy_intp, PyArray_BASE, PyArray_CHKFLAGS, PyArray_DATA, PyArray_DIMS,
+    PyArray_NBYTES,
     PyArray_IS_C_CONTIGUOUS,
     PyArray_CopyInto, PyArray_ITEMSIZE, PyArray_NDIM, PyArray_NewCopy, PyArray_SIZE, PyArray_STRIDES,
     PyArray_Transpose, PyArray_TYPE, NPY_ARRAY_OWNDATA, NPY_ARRAY_WRITEABLE, NPY_CORDER,

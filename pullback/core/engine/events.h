@@ -1,7 +1,7 @@
 /* What a profiler notes: an array of records of one size, and the clock that they are timed with.
 
-   The clock counts the processor's own ticks where these are known to be even (x86 with an invariant counter),
-   which is quicker to read than the system's. Elsewhere it is the system's, in nanoseconds. */
+   The clock counts the processor's own ticks where these are known to be even (x86 with an invariant
+   counter), which is quicker to read than the system's. Elsewhere it is the system's, in nanoseconds. */
 
 #ifndef PB_EVENTS_H
 #define PB_EVENTS_H
