@@ -32,7 +32,7 @@ from pullback.ops.images import planes, refusals
 from pullback.ops.products.matmul import check_numbers
 from pullback.ops.products.plans import multiply
 from pullback.ops.shared.batches import affine, channels, folded, of_sample, unchannelled, unfolded
-from pullback.ops.shared.chains import Chain, Operand, Place, Step, operand
+from pullback.ops.shared.chains import Chain, Operand, Place, Step, operand, packed
 from pullback.ops.shared.forms import public
 
 _COLUMN_TILE = 1 << 19  # elements of a tile of columns: they stay in the cache until they are multiplied
@@ -289,6 +289,7 @@ def _plan_convolution(
     result = Spec(self.dtype, (self.shape[0], made, *size))
     channels = made if transposed else self.shape[1]
     if _by_planes(self, weight.shape, result.shape):
+        result = _like(self, result.shape)
         return _plan_by_planes(geometry, self, weight, bias, result, transposed, groups)
     if not _at_once(geometry, self, channels, weight.shape, groups):
         return Plan(result)
@@ -332,12 +333,24 @@ def _plan_by_planes(
     w = chain.widened(chain.room(weight.dtype, sizes, chain.contiguous(1, weight)))
     b = None if bias is None else chain.widened(chain.flat(2, bias))
     out = operand(chain.result(), result, range(result.ndim))
-    done = out if x.dtype is result.dtype else chain.room(x.dtype, out.sizes)
+    done = out if x.dtype is result.dtype and result.contiguous else chain.room(x.dtype, out.sizes)
     reading = (planes.spread if transposed else planes.windows)(geometry.numbers)
     planes.convolve(chain, reading, x, w, b, done, self.shape[0], groups, transposed)
-    if done is not out:
+    if x.dtype is not result.dtype:
         chain.convert(done, out)
+    elif done is not out:
+        chain.copy(done, out)
     return chain.plan()
+
+
+def _like(x: Spec, shape: tuple[int, ...]) -> Spec:
+    """Images that lie as others do: with the channels last, or contiguous."""
+    last = (0, *range(2, x.ndim), 1)
+    turned = Spec(x.dtype, tuple(x.shape[d] for d in last), tuple(x.strides[d] for d in last))
+    if x.ndim < 4 or x.contiguous or not turned.contiguous:
+        return Spec(x.dtype, shape)
+    steps = dict(zip(last, packed([shape[d] for d in last], x.itemsize), strict=True))
+    return Spec(x.dtype, shape, tuple(steps[d] for d in range(x.ndim)))
 
 
 def _checked(
