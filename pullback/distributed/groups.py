@@ -61,7 +61,6 @@ class ProcessGroup:
         self.barriers = 0
         self.broken = False
         self.group_desc = "default_pg" if number == 0 else "undefined"
-        self._side: Transport | None = None
 
     def rank(self) -> int:
         """This process's place in the group."""
@@ -91,8 +90,8 @@ class ProcessGroup:
 
     def side(self) -> Transport:
         """A transport for what is not the program's own traffic, made with the group."""
-        assert self._side is not None
-        return self._side
+        assert self.transport.side is not None
+        return self.transport.side
 
     def trouble(self, late: bool, seconds: float, what: str, peer: int | None) -> str | None:
         """Why waiting is in vain, in words that name the ranks; None while there is hope."""
@@ -137,7 +136,7 @@ class World:
     def add(self, transport: Transport, ranks: Sequence[int], backend: str | None = None) -> ProcessGroup:
         """A new group of ranks."""
         group = ProcessGroup(transport, ranks, self.count, self, backend or self.backend)
-        group._side = transport.twin()
+        transport.side = transport.twin()
         self.groups[self.count] = group
         self.count += 1
         return group

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from pullback.distributed.ring import LARGE, UFUNCS, Ring
+
 Array = np.ndarray[Any, Any]
 
 _IN_MPI = [False]
@@ -107,6 +109,8 @@ class MPITransport:
         self.comm = comm
         self.rank, self.size = comm.rank, comm.size
         self.MPI = mpi()
+        self.side: MPITransport | None = None  # for rings and what is not the program's own traffic
+        self.rings = 0
 
     def part(self, ranks: Sequence[int]) -> MPITransport | None:
         """The transport of some ranks, asked for by all of this one; None to a rank not among them."""
@@ -137,6 +141,9 @@ class MPITransport:
 
     def all_reduce(self, array: Array, op: str) -> Any:
         """Every rank's `array` becomes what they reduce to."""
+        if array.nbytes >= LARGE and op in UFUNCS and self.side is not None:
+            self.rings += 1
+            return Ring(self.MPI, self.side.comm, array, op, self.rings)
         return self.comm.Iallreduce(self.MPI.IN_PLACE, array, self.op(op))
 
     def reduce(self, array: Array, op: str, root: int) -> Any:
@@ -205,6 +212,7 @@ class LocalTransport:
     """The transport of a group of one rank: what is sent is here already."""
 
     rank, size = 0, 1
+    side: LocalTransport | None = None
 
     def part(self, ranks: Sequence[int]) -> LocalTransport | None:
         """The transport of some ranks: of this one, or of none."""

@@ -20,7 +20,7 @@ __all__ = ["Work"]
 
 _pending: list[Work] = []
 _lock = threading.RLock()
-_SPINS = 400  # of asking without a pause, which the other ranks of a busy machine get instead
+_SPINS = 2000  # of asking without a pause, which the other ranks of a busy machine get instead
 _PAUSE = 1e-4
 
 

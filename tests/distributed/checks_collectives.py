@@ -70,6 +70,25 @@ def check_all_reduce(rank, size, folder):
                 same(x, reduced(op, [numbers(r, shape, dtype) for r in range(size)]))
 
 
+def check_large_arrays_go_in_a_ring(rank, size, folder):
+    count = 300_001  # numbers whose sums are rounded: all ranks have the same bits
+    for dtype in (torch.float32, torch.bfloat16, torch.int64, torch.complex128):
+        parts = [
+            torch.randn(count, generator=torch.Generator().manual_seed(r)).mul(9).to(dtype)
+            for r in range(size)
+        ]
+        for op in ("SUM", "MAX") if not dtype.is_complex else ("SUM",):
+            xs = [parts[rank].clone(), parts[rank].flip(0)]  # two at once
+            works = [dist.all_reduce(x, getattr(dist.ReduceOp, op), async_op=True) for x in xs]
+            for work in works:
+                work.wait()
+            torch.testing.assert_close(xs[0], reduced(op, parts))
+            torch.testing.assert_close(xs[1], reduced(op, [p.flip(0) for p in parts]))
+            first = xs[0].clone()
+            dist.broadcast(first, 0)
+            assert torch.equal(first, xs[0])
+
+
 def check_averages(rank, size, folder):
     for dtype in (torch.float32, torch.bfloat16, torch.int32, torch.complex64):
         x = numbers(rank, (5,), dtype)

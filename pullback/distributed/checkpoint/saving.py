@@ -53,7 +53,8 @@ def _stated(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_stateful(value: Any) -> bool:
-    return hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
+    plain = isinstance(value, Tensor | ShardedTensor | Mapping | list)
+    return not plain and hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
 
 
 class _Alone:
