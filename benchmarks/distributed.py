@@ -9,10 +9,10 @@ gradients reduced while the backward pass runs, and reduced afterwards. The mode
     sent(n) = buckets * 2 (n - 1) latency + 2 (n - 1) / n * bytes / bandwidth
     t(n) = compute + max((1 - hidden) * sent(n), sent(n) - 2 / 3 compute)
 
-where `hidden` is the part of the communication that the backward pass was measured to hide, of which it cannot hide
-more than it lasts: two thirds of the computing. --latency
-(microseconds) and --bandwidth (GB/s) put a network's figures in the place of this machine's. --write puts the
-tables into a page, between its marks.
+where `hidden` is the part of the communication that the backward pass was measured to hide, of which it
+cannot hide more than it lasts: two thirds of the computing. --latency (microseconds) and --bandwidth (GB/s)
+put a network's figures in the place of this machine's. --write puts the tables into a page, between its
+marks.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def tables(one: Any, two: Any, latency: float, bandwidth: float, load: float) ->
     """The measurements and the model, as a page has them."""
     at = two["message"]
     lines = [
-        f"Measured with {os.cpu_count()} processors and a load of {load:.1f} besides: a message between two ranks "
+        f"Measured with {os.cpu_count()} processors and a load of {load:.1f} besides: a message between "
+        f"two ranks "
         f"takes {at['latency'] * 1e6:.0f} µs, and carries {at['bandwidth'] / 1e9:.2f} GB/s.",
         "",
         "| all-reduce, 2 ranks | bytes a rank sends at least | measured | the ring's bound | ratio |",

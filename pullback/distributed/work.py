@@ -20,8 +20,8 @@ __all__ = ["Work"]
 
 _pending: list[Work] = []
 _lock = threading.RLock()
-_SPINS = 2000  # of asking without a pause, which the other ranks of a busy machine get instead
-_PAUSE = 1e-4
+_SPINS = 100  # of asking without a pause, which the other ranks of a busy machine get instead
+_PAUSE = 5e-5
 
 
 class OpType(enum.Enum):

@@ -31,7 +31,7 @@ def outcome(count):
         "OMP_NUM_THREADS": "1",
     }
     command = ["mpiexec", "-n", str(count), sys.executable, ranks.__file__, folder]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     files = [Path(folder, f"{rank}.json") for rank in range(count)]
     found = [json.loads(file.read_text()) if file.exists() else {} for file in files]
     shutil.rmtree(folder)
