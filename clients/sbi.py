@@ -1,9 +1,13 @@
 """Inference from simulations: posteriors by networks for densities and for ratios."""
 
+import os
+import tempfile
+
 import torch
 from sbi.inference import NLE, NPE, NRE
 from sbi.utils import BoxUniform
 
+os.chdir(tempfile.mkdtemp())  # it writes what it did to the folder that it runs in
 prior = BoxUniform(-2 * torch.ones(2), 2 * torch.ones(2))
 
 

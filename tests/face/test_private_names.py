@@ -172,3 +172,15 @@ def test_a_parameter_of_a_class_with_other_arguments():
 
     made = Named(X, label="a", requires_grad=False)
     assert made.label == "a" and not made.requires_grad
+
+
+def test_placements_are_plain_values():
+    placed = importlib.import_module(f"{torch.__name__}.distributed.tensor")
+    assert placed.Shard(1) == placed.Shard(1) != placed.Shard(0) and placed.Shard(1).is_shard(1)
+    assert placed.Replicate().is_replicate() and not placed.Replicate().is_partial()
+    assert placed.Partial().is_partial("sum") and not placed.Partial().is_partial("avg")
+    assert [repr(p) for p in (placed.Shard(dim=-1), placed.Partial(), placed.Replicate())] == [
+        "Shard(dim=-1)",
+        "Partial(sum)",
+        "Replicate()",
+    ]
