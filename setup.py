@@ -78,8 +78,9 @@ class Build(build_ext):
             return [*found, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-O1", "-g1"]
         if DEBUG or DEV:
             return found + (CHECKED if DEBUG else ["-O1", "-g0"])
-        numbers = "kernels" in name or "loops" in name  # where there are loops over them
-        return [*found, "-O3" if numbers else "-O2", "-g0"]
+        if "kernels" in name or "loops" in name:  # loops over numbers; what else -O3 does makes them long
+            found += ["-ftree-vectorize"] + (["-fvect-cost-model=dynamic"] if sys.platform == "linux" else [])
+        return [*found, "-O2", "-g0"]
 
 
 SOURCES = sorted(Path("pullback").rglob("*.pyx"))  # core/_engine, the longest, comes first

@@ -54,6 +54,10 @@ FITS: dict[str, tuple[str, Function, float, float, int, Function, Function | Non
         "(exp(r) - 1 - r) / r^2, |r| <= ln 2 / 2",
         lambda r: (mp.expm1(r) - r) / r**2, -0.3468, 0.3468, 4, itself, lambda r: r * r / mp.exp(r),
     ),
+    "exp2": (
+        "(2^r - 1) / r, |r| <= 1 / 2",
+        lambda r: mp.expm1(r * mp.log(2)) / r, -0.5001, 0.5001, 5, itself, lambda r: abs(r) / 2**r,
+    ),
     "log": (
         "(log(1 + f) - f + f^2 / 2) / f^3, sqrt 1/2 <= 1 + f <= sqrt 2",
         lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, ROOT_HALF - 1.0001, ROOT_TWO - 0.9999, 7, itself,
@@ -64,16 +68,28 @@ FITS: dict[str, tuple[str, Function, float, float, int, Function, Function | Non
         lambda s: (2 * mp.atanh(s) - 2 * s) / s**3, 1e-5, 0.21, 3, square, lambda s: s**3 / mp.atanh(s),
     ),
     "sin": (
-        "(sin(r) - r) / r^3 in r^2, |r| <= pi / 4",
-        lambda r: (mp.sin(r) - r) / r**3, 1e-4, 0.786, 2, square, lambda r: r**3 / mp.sin(r),
+        "(sin(r) - r) / r^3 in r^2, |r| <= 0.79, which is a little more than pi / 4",
+        lambda r: (mp.sin(r) - r) / r**3, 1e-4, 0.79, 2, square, lambda r: r**3 / mp.sin(r),
     ),
     "cos": (
-        "(cos(r) - 1 + r^2 / 2) / r^4 in r^2, |r| <= pi / 4",
-        lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4, 1e-3, 0.786, 2, square, lambda r: r**4,
+        "(cos(r) - 1 + r^2 / 2) / r^4 in r^2, |r| <= 0.79, which is a little more than pi / 4",
+        lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4, 1e-3, 0.79, 2, square, lambda r: r**4,
     ),
     "tan": (
-        "(tan(r) - r) / r^3 in r^2, |r| <= pi / 4",
-        lambda r: (mp.tan(r) - r) / r**3, 1e-4, 0.786, 6, square, lambda r: r**3 / mp.tan(r),
+        "(tan(r) - r) / r^3 in r^2, |r| <= 0.79, which is a little more than pi / 4",
+        lambda r: (mp.tan(r) - r) / r**3, 1e-4, 0.79, 6, square, lambda r: r**3 / mp.tan(r),
+    ),
+    "asin": (
+        "(asin(s) - s) / s^3 in s^2, |s| <= 1 / 2",
+        lambda s: (mp.asin(s) - s) / s**3, 1e-4, 0.5, 5, square, lambda s: s**3 / mp.asin(s),
+    ),
+    "atan": (
+        "(atan(s) - s) / s^3 in s^2, |s| <= 1",
+        lambda s: (mp.atan(s) - s) / s**3, 1e-4, 1.0, 8, square, lambda s: s**3 / mp.atan(s),
+    ),
+    "sinh": (
+        "(sinh(x) - x) / x^3 in x^2, |x| <= 1",
+        lambda x: (mp.sinh(x) - x) / x**3, 1e-4, 1.0, 3, square, lambda x: x**3 / mp.sinh(x),
     ),
     "erf": (
         "erf(x) / x - 1 in x^2, |x| <= 0.71",

@@ -9,19 +9,34 @@ answer is an int64 array, a colour for each column, counted from zero. Read `dis
 
 import numpy as np
 
-cimport cython
-from libc.stdint cimport int64_t
+from numpy cimport (
+    import_array, int64_t, ndarray, PyArray_DATA, PyArray_IS_C_CONTIGUOUS, PyArray_TYPE, NPY_INT64,
+)
+
+import_array()
 
 
-def distance_two(const int64_t[::1] rows, const int64_t[::1] columns, const int64_t[::1] starts,
-                 const int64_t[::1] entries, const int64_t[::1] order):
+cdef int64_t* numbers(ndarray array) except NULL:
+    """Those of a contiguous int64 array; others are a ValueError."""
+    if PyArray_TYPE(array) != NPY_INT64 or not PyArray_IS_C_CONTIGUOUS(array):
+        raise ValueError("a contiguous array of int64 is needed")
+    return <int64_t*>PyArray_DATA(array)
+
+
+def distance_two(ndarray rows_of, ndarray columns_of, ndarray starts_of, ndarray entries_of, ndarray order_of):
     """A colour for each column such that no row has two entries of one colour.
 
-    `rows`, `columns`: the pattern by rows; `starts`, `entries`: by columns (Coleman and More, 1983).
+    The first two are the pattern by rows, the next two that by columns (Coleman and More, 1983).
     """
-    cdef Py_ssize_t n = starts.shape[0] - 1, place, a, b, v, row
-    cdef int64_t[::1] colour = np.full(n, -1, np.int64)
-    cdef int64_t[::1] taken = np.full(n + 1, -1, np.int64)
+    cdef int64_t* rows = numbers(rows_of)
+    cdef int64_t* columns = numbers(columns_of)
+    cdef int64_t* starts = numbers(starts_of)
+    cdef int64_t* entries = numbers(entries_of)
+    cdef int64_t* order = numbers(order_of)
+    cdef Py_ssize_t n = starts_of.shape[0] - 1, place, a, b, v, row
+    cdef ndarray found = np.full(n, -1, np.int64), marks = np.full(n + 1, -1, np.int64)
+    cdef int64_t* colour = numbers(found)
+    cdef int64_t* taken = numbers(marks)
     cdef int64_t c
     with nogil:
         for place in range(n):
@@ -36,10 +51,10 @@ def distance_two(const int64_t[::1] rows, const int64_t[::1] columns, const int6
             while taken[c] == v:
                 c += 1
             colour[v] = c
-    return np.asarray(colour)
+    return found
 
 
-cdef inline Py_ssize_t find(int64_t[::1] seen, Py_ssize_t start, int64_t count, int64_t c) noexcept nogil:
+cdef inline Py_ssize_t find(int64_t* seen, Py_ssize_t start, int64_t count, int64_t c) noexcept nogil:
     """The place of a colour in a vertex's list, or where it is to be added."""
     cdef Py_ssize_t place = start
     while place < start + count and seen[place] != c:
@@ -47,22 +62,27 @@ cdef inline Py_ssize_t find(int64_t[::1] seen, Py_ssize_t start, int64_t count, 
     return place
 
 
-def star(const int64_t[::1] starts, const int64_t[::1] entries, const int64_t[::1] order):
+def star(ndarray starts_of, ndarray entries_of, ndarray order_of):
     """A colour for each vertex such that neighbours differ and no path of four has only two colours.
 
     The graph is a symmetric pattern without its diagonal. Each vertex keeps the colours around it, how many
     neighbours have each, and the first of them; and the colours of the hubs of the two-coloured stars in
     which it is a leaf (after Gebremedhin, Tarafdar, Manne and Pothen, 2007).
     """
-    cdef Py_ssize_t n = starts.shape[0] - 1, place, a, b, v, w, spot
-    cdef int64_t[::1] colour = np.full(n, -1, np.int64)
-    cdef int64_t[::1] taken = np.full(n + 1, -1, np.int64)
-    cdef int64_t[::1] seen = np.empty(entries.shape[0], np.int64)
-    cdef int64_t[::1] many = np.zeros(entries.shape[0], np.int64)
-    cdef int64_t[::1] first = np.empty(entries.shape[0], np.int64)
-    cdef int64_t[::1] kinds = np.zeros(n, np.int64)
-    cdef int64_t[::1] hub = np.empty(entries.shape[0], np.int64)
-    cdef int64_t[::1] hubs = np.zeros(n, np.int64)
+    cdef int64_t* starts = numbers(starts_of)
+    cdef int64_t* entries = numbers(entries_of)
+    cdef int64_t* order = numbers(order_of)
+    cdef Py_ssize_t n = starts_of.shape[0] - 1, count = entries_of.shape[0], place, a, b, v, w, spot
+    cdef ndarray found = np.full(n, -1, np.int64), marks = np.full(n + 1, -1, np.int64)
+    cdef ndarray by_vertex = np.zeros((2, n), np.int64), by_entry = np.zeros((4, count), np.int64)
+    cdef int64_t* colour = numbers(found)
+    cdef int64_t* taken = numbers(marks)
+    cdef int64_t* seen = numbers(by_entry)
+    cdef int64_t* many = seen + count
+    cdef int64_t* first = many + count
+    cdef int64_t* hub = first + count
+    cdef int64_t* kinds = numbers(by_vertex)
+    cdef int64_t* hubs = kinds + n
     cdef int64_t c
     with nogil:
         for place in range(n):
@@ -101,10 +121,10 @@ def star(const int64_t[::1] starts, const int64_t[::1] entries, const int64_t[::
                         w = entries[a]
                         if colour[w] == seen[b]:
                             add_hub(hub, hubs, starts, w, c)
-    return np.asarray(colour)
+    return found
 
 
-cdef inline void add_hub(int64_t[::1] hub, int64_t[::1] hubs, const int64_t[::1] starts, Py_ssize_t leaf,
+cdef inline void add_hub(int64_t* hub, int64_t* hubs, int64_t* starts, Py_ssize_t leaf,
                          int64_t c) noexcept nogil:
     """Notes the colour of a hub at one of its leaves, once."""
     cdef Py_ssize_t spot = find(hub, starts[leaf], hubs[leaf], c)

@@ -67,22 +67,24 @@ SOFTMAX_SLOPE_OF(column_log_softmax_slope, X(0)[i], g[i] - EXP_FALLING(y[i]) * s
 
 /* x, weight, bias | y, mean, rstd, variance: `normalized` in row_bodies.h */
 static PB_CLONES int F(column_normalized)(pb_work const* w) {
-    double const count = (double)w->rows;
+    double const count = (double)w->rows, least = w->parameters[0];
     EACH_CHUNK {
-        PB_REAL center[CHUNK], scale[CHUNK], shift[CHUNK];
+        PB_REAL center[CHUNK], variance[CHUNK], scale[CHUNK], shift[CHUNK] = {0};
         double total[CHUNK] = {0}, squares[CHUNK] = {0};
         ADD_UP(total, X(0)[i])
         EACH_COLUMN center[i] = (PB_REAL)(total[i] / count);
         ADD_UP(squares, (X(0)[i] - center[i]) * (X(0)[i] - center[i]))
         EACH_COLUMN {
-            double const off = total[i] / count - center[i], variance = squares[i] / count - off * off;
-            PB_REAL const rstd = (PB_REAL)(1 / sqrt(variance + w->parameters[0]));
-            TOP(4)[i] = center[i];
-            TOP(5)[i] = rstd;
-            if (w->p[6]) TOP(6)[i] = (PB_REAL)variance;
-            scale[i] = rstd * (w->p[1] ? TOP(1)[i] : 1);
-            shift[i] = w->p[2] ? TOP(2)[i] : 0;
+            double const off = total[i] / count - center[i], square = squares[i] / count - off * off;
+            variance[i] = (PB_REAL)square;
+            scale[i] = (PB_REAL)(1 / sqrt(square + least));
         }
+        size_t const size = (size_t)m * sizeof *scale;
+        memcpy(TOP(4), center, size);
+        memcpy(TOP(5), scale, size);
+        if (w->p[6]) memcpy(TOP(6), variance, size);
+        if (w->p[1]) EACH_COLUMN scale[i] *= TOP(1)[i];
+        if (w->p[2]) memcpy(shift, TOP(2), size);
         EACH_ROW {
             PB_REAL const* PB_RESTRICT x = X(0);
             PB_REAL* PB_RESTRICT y = X(3);
@@ -104,8 +106,9 @@ static PB_CLONES int F(column_normalized_slope)(pb_work const* w) {
         EACH_COLUMN {
             flat[i] = (PB_REAL)(total[i] / count);
             tilt[i] = (PB_REAL)(along[i] / count * rstd[i] * rstd[i]);
-            scale[i] = rstd[i] * (w->p[2] ? TOP(2)[i] : 1);
+            scale[i] = rstd[i];
         }
+        if (w->p[2]) EACH_COLUMN scale[i] *= TOP(2)[i];
         EACH_ROW {
             PB_REAL const *PB_RESTRICT g = X(0), *PB_RESTRICT x = X(1);
             PB_REAL* PB_RESTRICT out = X(5);

@@ -20,7 +20,7 @@ PB_INLINE PB_REAL F(gelu_slope)(PB_REAL x) {
 
 #define STEEP ((PB_REAL)1.5957691216057307117)
 #define CUBED ((PB_REAL)0.07135481627260025)
-PB_INLINE PB_REAL F(gelu_tanh)(PB_REAL x) { return x * F(logistic)(x * (STEEP + CUBED * (x * x))); }
+PB_INLINE PB_REAL F(gelu_tanh)(PB_REAL x) { return F(pb_gelu_tanh)(x); }
 PB_INLINE PB_REAL F(gelu_tanh_slope)(PB_REAL x) {
     x = x < -32 ? -32 : x > 32 ? 32 : x; /* beyond it is 0 or 1, but squares are infinite */
     PB_REAL const s = F(logistic)(x * (STEEP + CUBED * (x * x)));
@@ -29,18 +29,14 @@ PB_INLINE PB_REAL F(gelu_tanh_slope)(PB_REAL x) {
 #undef STEEP
 #undef CUBED
 
-PB_INLINE PB_REAL F(silu)(PB_REAL x) { return x * F(logistic)(x); }
+PB_INLINE PB_REAL F(silu)(PB_REAL x) { return F(pb_silu)(x); }
 PB_INLINE PB_REAL F(silu_slope)(PB_REAL x) {
     PB_REAL const s = F(logistic)(x);
     return s * (1 + x * (1 - s));
 }
 
+PB_INLINE PB_REAL F(mish)(PB_REAL x) { return F(pb_mish)(x); }
 /* With q = exp(-|x|), tanh(softplus(x)) is high / (high + low): nothing overflows or cancels. */
-PB_INLINE PB_REAL F(mish)(PB_REAL x) {
-    PB_REAL const q = FALLING(-PB_ABS(x));
-    PB_REAL const low = x < 0 ? 2 : 2 * q * q, high = x < 0 ? q * (q + 2) : 1 + 2 * q;
-    return x * (high / (high + low));
-}
 PB_INLINE PB_REAL F(mish_slope)(PB_REAL x) {
     PB_REAL const q = FALLING(-PB_ABS(x));
     PB_REAL const low = x < 0 ? 2 : 2 * q * q, high = x < 0 ? q * (q + 2) : 1 + 2 * q;
@@ -239,21 +235,28 @@ static PB_CLONES void F(power_loop)(char** args, npy_intp const* size, npy_intp 
 
 /* ---- the loops ---- */
 
-#define LOOP1(name)                                                                                 \
-    static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
-                                         void* data) {                                              \
-        npy_intp const n = size[0], a = steps[0], b = steps[1], item = sizeof(PB_REAL);             \
-        npy_intp i;                                                                                 \
-        (void)data;                                                                                 \
-        if (a == item && b == item) {                                                               \
-            PB_REAL const* x = (PB_REAL const*)args[0];                                             \
-            PB_REAL* y = (PB_REAL*)args[1];                                                         \
-            PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = F(name)(x[i]);                            \
-            return;                                                                                 \
-        }                                                                                           \
-        for (i = 0; i < n; i++)                                                                     \
-            *(PB_REAL*)(args[1] + i * b) = F(name)(*(PB_REAL const*)(args[0] + i * a));             \
+static void F(pb_by_blocks)(char** args, npy_intp n, npy_intp const* steps,
+                            void (*block)(PB_REAL const* x, PB_REAL* y, npy_intp n)) {
+    enum { PART = 256 };
+    PB_REAL x[PART], y[PART];
+    npy_intp i;
+    if (steps[0] == sizeof(PB_REAL) && steps[1] == sizeof(PB_REAL)) {
+        block((PB_REAL const*)args[0], (PB_REAL*)args[1], n);
+        return;
     }
+    for (char *from = args[0], *to = args[1]; n > 0; from += PART * steps[0], to += PART * steps[1], n -= PART) {
+        npy_intp const count = n < PART ? n : PART;
+        for (i = 0; i < count; i++) x[i] = *(PB_REAL const*)(from + i * steps[0]);
+        block(x, y, count);
+        for (i = 0; i < count; i++) *(PB_REAL*)(to + i * steps[1]) = y[i];
+    }
+}
+#define LOOP1(name)                                                                                 \
+    static PB_CLONES void F(name##_block)(PB_REAL const* x, PB_REAL* y, npy_intp n) {               \
+        npy_intp i;                                                                                 \
+        PB_INDEPENDENT for (i = 0; i < n; i++) y[i] = F(name)(x[i]);                                \
+    }                                                                                               \
+    PB_BLOCK_LOOP_OF(name, PB_REAL)
 
 #define AT(k) (*(PB_REAL const*)(args[k] + i * steps[k]))
 #define LOOP(name, count, STILL, LOAD, PASS, PASS_AT)                                               \
@@ -419,12 +422,12 @@ static PB_CLONES void F(logical_not_loop)(char** args, npy_intp const* size, npy
     LOOP(name, 4, RUNS_ON(1, 4) && RUNS_ON(2, 4) && steps[3] == 0, V(1) V(2) P(3),                  \
          (x[i], v1[i], v2[i], p3), (AT(0), AT(1), AT(2), AT(3)))
 
-LOOP1(logistic)
+F(LOOP_PLAIN)(logistic)
 LOOP1(gelu)
 LOOP1(gelu_slope)
 LOOP1(gelu_tanh)
 LOOP1(gelu_tanh_slope)
-LOOP1(silu)
+F(LOOP_PLAIN)(silu)
 LOOP1(silu_slope)
 LOOP1(mish)
 LOOP1(mish_slope)

@@ -41,7 +41,9 @@ cdef extern from *:
     typedef struct { char const* name; int inputs; PyUFuncGenericFunction loops[2]; } pb_curve;
     static pb_curve pb_curves[] = {PB_CURVES(PB_ENTRY)};
     enum { PB_COUNT = sizeof pb_curves / sizeof pb_curves[0] };
-    #define PB_SINGLES(X) X(exp, 1) X(log, 1) X(sin, 1) X(cos, 1) X(tan, 1)
+    #define PB_SINGLES(X)                                                                           \\
+        X(exp, 1) X(exp2, 1) X(expm1, 1) X(log, 1) X(log2, 1) X(log10, 1) X(log1p, 1) X(sin, 1)     \\
+        X(cos, 1) X(tan, 1) X(arcsin, 1) X(arccos, 1) X(arctan, 1) X(sinh, 1) X(cosh, 1)
     #define PB_SINGLE(name, inputs) {#name, inputs, {name##_loop_float, NULL}},
     static pb_curve pb_singles[] = {PB_SINGLES(PB_SINGLE)};
     enum { PB_SINGLE_COUNT = sizeof pb_singles / sizeof pb_singles[0] };

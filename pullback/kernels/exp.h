@@ -121,6 +121,24 @@ PB_INLINE float pb_exp_below_float(float x) {
     float const e = pb_exp_near(r) * pb_power_of(pb_bits_of(turn));
     return x < -87.33f ? 0 : e;
 }
+/* 2^x; its exponent is in two parts, as that of exp */
+PB_INLINE float pb_exp2_float(float x) {
+    float const above = -151.0f > x ? -151.0f : x, c = 129.0f < above ? 129.0f : above;
+    float const turn = c + (12582912.0f + 254), r = c - (turn - (12582912.0f + 254));
+    uint32_t const both = pb_bits_of(turn), half = both >> 1;
+    return PB_FMA(pb_fit_exp2(r), r, 1.0f) * pb_power_of(half) * pb_power_of(both - half);
+}
+/* exp(x) - 1, of which half is computed, which does not overflow: 2^n / 2 - 1 / 2 is large for n = 1 beside what
+   is left, so that all is added which is rounded off, of the remainder too */
+PB_INLINE float pb_expm1_float(float x) {
+    float const above = -60.0f > x ? -60.0f : x, c = 89.0f < above ? 89.0f : above;
+    PB_REDUCED(c, 126)
+    float const half = pb_power_of(pb_bits_of(turn)), less = half - 0.5f, sum = PB_FMA(half, r, less);
+    float const off = PB_FMA(n, -1.42860682030941723212e-6f, PB_FMA(n, -0.693145751953125f, c) - r);
+    float const bent = PB_FMA(pb_fit_exp(r), r * r, off), low = PB_FMA(half, r, less - sum);
+    float const y = 2 * (sum + PB_FMA(half, bent, low + (half - less - 0.5f)));
+    return pb_of_bits(pb_bits_of(x) & 0x7FFFFFFF) < 1e-8f ? x : y;
+}
 /* exp(x) - 1 for x <= 0, exact for small x */
 PB_INLINE float pb_expm1_below_float(float x) {
     float const below = 0 < x ? 0 : x, c = -60.0f > below ? -60.0f : below;
@@ -147,18 +165,6 @@ PB_INLINE double pb_exp_short(double x) {
 }
 
 /* log(1 + q) for q in [0, 1], by the series of 2 artanh(q / (2 + q)) */
-PB_INLINE float pb_log1p_unit_float(float q) {
-    float const s = q / (2 + q), t = s * s;
-    float p = 2.0f / 15;
-    p = p * t + 2.0f / 13;
-    p = p * t + 2.0f / 11;
-    p = p * t + 2.0f / 9;
-    p = p * t + 2.0f / 7;
-    p = p * t + 2.0f / 5;
-    p = p * t + 2.0f / 3;
-    return p * (t * s) + 2 * s;
-}
-
 PB_INLINE double pb_log1p_unit_double(double q) {
     double const s = q / (2 + q), t = s * s;
     double p = 2.0 / 33;

@@ -15,6 +15,17 @@ PB_INLINE float pb_fit_exp(float t) {
     return p;
 }
 
+/* (2^r - 1) / r, |r| <= 1 / 2; error 2^-28.3 */
+PB_INLINE float pb_fit_exp2(float t) {
+    float p = 0.00015328907466027886f;
+    p = PB_FMA(p, t, 0.0013390976237133145f);
+    p = PB_FMA(p, t, 0.009618500247597694f);
+    p = PB_FMA(p, t, 0.05550359562039375f);
+    p = PB_FMA(p, t, 0.24022647738456726f);
+    p = PB_FMA(p, t, 0.6931471824645996f);
+    return p;
+}
+
 /* (log(1 + f) - f + f^2 / 2) / f^3, sqrt 1/2 <= 1 + f <= sqrt 2; error 2^-27.3 */
 PB_INLINE float pb_fit_log(float t) {
     float p = -0.0763750746846199f;
@@ -37,15 +48,15 @@ PB_INLINE float pb_fit_artanh(float t) {
     return p;
 }
 
-/* (sin(r) - r) / r^3 in r^2, |r| <= pi / 4; error 2^-27.9 */
+/* (sin(r) - r) / r^3 in r^2, |r| <= 0.79, which is a little more than pi / 4; error 2^-27.8 */
 PB_INLINE float pb_fit_sin(float t) {
-    float p = -0.000195180851733312f;
-    p = PB_FMA(p, t, 0.008332188241183758f);
-    p = PB_FMA(p, t, -0.16666655242443085f);
+    float p = -0.00019507877004798502f;
+    p = PB_FMA(p, t, 0.008332106284797192f);
+    p = PB_FMA(p, t, -0.16666653752326965f);
     return p;
 }
 
-/* (cos(r) - 1 + r^2 / 2) / r^4 in r^2, |r| <= pi / 4; error 2^-33.1 */
+/* (cos(r) - 1 + r^2 / 2) / r^4 in r^2, |r| <= 0.79, which is a little more than pi / 4; error 2^-33.1 */
 PB_INLINE float pb_fit_cos(float t) {
     float p = 2.443066841806285e-05f;
     p = PB_FMA(p, t, -0.00138873013202101f);
@@ -53,15 +64,49 @@ PB_INLINE float pb_fit_cos(float t) {
     return p;
 }
 
-/* (tan(r) - r) / r^3 in r^2, |r| <= pi / 4; error 2^-29.5 */
+/* (tan(r) - r) / r^3 in r^2, |r| <= 0.79, which is a little more than pi / 4; error 2^-29.3 */
 PB_INLINE float pb_fit_tan(float t) {
-    float p = 0.004376817028969526f;
-    p = PB_FMA(p, t, 9.059281728696078e-05f);
-    p = PB_FMA(p, t, 0.010832840576767921f);
-    p = PB_FMA(p, t, 0.021284423768520355f);
-    p = PB_FMA(p, t, 0.05405918508768082f);
-    p = PB_FMA(p, t, 0.13332673907279968f);
-    p = PB_FMA(p, t, 0.33333349227905273f);
+    float p = 0.004463985096663237f;
+    p = PB_FMA(p, t, -8.645067282486707e-05f);
+    p = PB_FMA(p, t, 0.010973016731441021f);
+    p = PB_FMA(p, t, 0.02122996561229229f);
+    p = PB_FMA(p, t, 0.054069872945547104f);
+    p = PB_FMA(p, t, 0.13332577049732208f);
+    p = PB_FMA(p, t, 0.3333335220813751f);
+    return p;
+}
+
+/* (asin(s) - s) / s^3 in s^2, |s| <= 1 / 2; error 2^-31.7 */
+PB_INLINE float pb_fit_asin(float t) {
+    float p = 0.03769691661000252f;
+    p = PB_FMA(p, t, 0.014314810745418072f);
+    p = PB_FMA(p, t, 0.031839095056056976f);
+    p = PB_FMA(p, t, 0.04451337456703186f);
+    p = PB_FMA(p, t, 0.07500521838665009f);
+    p = PB_FMA(p, t, 0.16666659712791443f);
+    return p;
+}
+
+/* (atan(s) - s) / s^3 in s^2, |s| <= 1; error 2^-28.5 */
+PB_INLINE float pb_fit_atan(float t) {
+    float p = -0.0017874144250527024f;
+    p = PB_FMA(p, t, 0.010886868461966515f);
+    p = PB_FMA(p, t, -0.031126288697123528f);
+    p = PB_FMA(p, t, 0.05790604278445244f);
+    p = PB_FMA(p, t, -0.08400458097457886f);
+    p = PB_FMA(p, t, 0.10951172560453415f);
+    p = PB_FMA(p, t, -0.14264051616191864f);
+    p = PB_FMA(p, t, 0.1999853104352951f);
+    p = PB_FMA(p, t, -0.33333298563957214f);
+    return p;
+}
+
+/* (sinh(x) - x) / x^3 in x^2, |x| <= 1; error 2^-31.6 */
+PB_INLINE float pb_fit_sinh(float t) {
+    float p = 2.7822131869470468e-06f;
+    p = PB_FMA(p, t, 0.00019842895562760532f);
+    p = PB_FMA(p, t, 0.00833331048488617f);
+    p = PB_FMA(p, t, 0.1666666716337204f);
     return p;
 }
 

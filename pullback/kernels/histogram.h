@@ -19,9 +19,9 @@ enum { PB_NOT_FINITE = 1 };
 
 #define ROUND(x) LOAD(TO(x))
 #if KIND == FLOAT64
-#define PB_FMA fma
+#define PB_FUSED fma
 #else
-#define PB_FMA fmaf
+#define PB_FUSED fmaf
 #endif
 
 static int PB_HISTC(TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
@@ -119,7 +119,7 @@ static int PB_EVEN(TYPE)(int64_t const* geometry, char** data, int64_t begin, in
     if (low == high) low -= 0.5, high += 0.5;
     T const first = (T)low, last = (T)high, width = (last - first) / bins;
     for (int64_t i = 0; i <= bins; i++)
-        edges[i] = i < (bins + 1) / 2 ? PB_FMA((T)i, width, first) : PB_FMA((T)(i - bins), width, last);
+        edges[i] = i < (bins + 1) / 2 ? PB_FUSED((T)i, width, first) : PB_FUSED((T)(i - bins), width, last);
     memset(counts, 0, bins * sizeof *counts);
     for (int64_t i = 0; i < n; i++) {
         if (!(x[i] >= edges[0] && x[i] <= edges[bins])) continue;
@@ -134,5 +134,5 @@ static int PB_EVEN(TYPE)(int64_t const* geometry, char** data, int64_t begin, in
 }
 #endif
 
-#undef PB_FMA
+#undef PB_FUSED
 #include "kinds_end.h"

@@ -21,6 +21,11 @@
 #define PB_SCAN_H
 #define PB_LANES 16
 #define PB_FEW 4
+#if defined(__GNUC__) && !defined(__clang__)
+#define PB_UNROLL_FEW _Pragma("GCC unroll 4") /* accumulators are registers then */
+#else
+#define PB_UNROLL_FEW
+#endif
 #define PB_SCAN_JOIN(name, type, suffix) pb_##name##_##type##suffix
 #define PB_SCAN_NAMED(name, type, suffix) PB_SCAN_JOIN(name, type, suffix)
 #define FN(suffix) PB_SCAN_NAMED(NAME, TYPE, suffix)
@@ -36,16 +41,16 @@ PB_INLINE void FN(_lanes)(pb_work const* w, int64_t from, int64_t lanes, int pac
     A2 t[PB_LANES];
     int64_t i, j, k;
     for (k = 0; k < OPERANDS; k++) p[k] = w->p[k] + from * w->pitch[k];
-    for (j = 0; j < lanes; j++) s[j] = FIRST, t[j] = FIRST2;
+    PB_UNROLL_FEW for (j = 0; j < lanes; j++) s[j] = FIRST, t[j] = FIRST2;
     for (i = 0; i <= last; i++) {
-        PB_INDEPENDENT for (j = 0; j < lanes; j++) EACH;
+        PB_INDEPENDENT PB_UNROLL_FEW for (j = 0; j < lanes; j++) EACH;
         for (k = 0; k < OPERANDS; k++) p[k] += w->step[k];
     }
 #ifdef EACH_BACK
-    for (j = 0; j < lanes; j++) s[j] = FIRST_BACK;
+    PB_UNROLL_FEW for (j = 0; j < lanes; j++) s[j] = FIRST_BACK;
     for (i = last; i >= 0; i--) {
         for (k = 0; k < OPERANDS; k++) p[k] -= w->step[k];
-        PB_INDEPENDENT for (j = 0; j < lanes; j++) EACH_BACK;
+        PB_INDEPENDENT PB_UNROLL_FEW for (j = 0; j < lanes; j++) EACH_BACK;
     }
 #endif
     (void)t, (void)s;

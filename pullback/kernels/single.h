@@ -3,7 +3,7 @@
 
    Errors are below two units of the last place, of most below one. What a step rounds off is computed too
    where it would count: a quotient's rest, the lower half of a product. NaN comes through by itself.
-   Read `pb_log_normal`, `pb_erf_float`, then PB_TAIL. */
+   Read `pb_log_normal`, `pb_erf_float`, then PB_TAIL; `angles.h` goes on. */
 
 #ifndef PB_SINGLE_H
 #define PB_SINGLE_H
@@ -17,19 +17,62 @@ PB_INLINE float pb_with_sign(float x, float of) {
 
 /* ---- logarithms */
 
-/* log x of a positive normal number: m 2^e with m in [sqrt 1/2, sqrt 2) */
-PB_INLINE float pb_log_normal(float x) {
-    uint32_t const upper = pb_bits_of(x) - 0x3F3504F3; /* sqrt 1/2 */
+/* A positive normal number is (1 + f) 2^e with 1 + f in [sqrt 1/2, sqrt 2), its log e ln 2 + f + rest. Logs to
+   other bases have a factor of f in two parts, `high` and `low`; log10 2 and ln 2 too, of which the upper part
+   has few bits. */
+#define PB_SPLIT(x)                                                                                 \
+    uint32_t const upper = pb_bits_of(x) - 0x3F3504F3; /* sqrt 1/2 */                               \
     float const e = (float)((int32_t)upper >> 23), f = pb_of_bits((upper & 0x7FFFFF) + 0x3F3504F3) - 1;
-    float const rest = PB_FMA(pb_fit_log(f), f, -0.5f) * (f * f);
-    return PB_FMA(e, 0.693145751953125f, PB_FMA(e, 1.42860682030941723212e-6f, rest) + f);
+PB_INLINE float pb_log_rest(float f) { return PB_FMA(pb_fit_log(f), f, -0.5f) * (f * f); }
+PB_INLINE float pb_log_normal(float x) {
+    PB_SPLIT(x)
+    return PB_FMA(e, 0.693145751953125f, PB_FMA(e, 1.42860682030941723212e-6f, pb_log_rest(f)) + f);
+}
+PB_INLINE float pb_log2_normal(float x) {
+    PB_SPLIT(x)
+    float const high = 1.44269502162933349609f, low = 1.92596299112661746887e-8f;
+    return PB_FMA(f, high, PB_FMA(f, low, pb_log_rest(f) * high)) + e;
+}
+PB_INLINE float pb_log10_normal(float x) {
+    PB_SPLIT(x)
+    float const high = 0.434294492006301879883f, low = -1.01030500522e-8f;
+    float const part = PB_FMA(f, high, PB_FMA(f, low, pb_log_rest(f) * high));
+    return PB_FMA(e, 0.301025390625f, PB_FMA(e, 4.60503898119521374e-6f, part));
 }
 PB_INLINE int pb_is_not_normal(float x) { return pb_bits_of(x) - 0x00800000 >= 0x7F000000; } /* or negative */
-PB_INLINE float pb_log_float(float x) {
-    float const least = 1.17549435e-38f, raised = x < least ? x * 8388608.0f : x; /* by 2^23 */
-    float const y = pb_log_normal(raised) - (x < least ? 15.942385152878742f : 0);
-    float const end = x == 0 ? -HUGE_VALF : x < 0 ? NAN : x;
-    return (x > 0) & (x < HUGE_VALF) ? y : end;
+/* `of_power` is the log of 2^23, by which denormals are raised */
+#define PB_LOG_OF_ANY(name, normal, of_power)                                                       \
+    PB_INLINE float name(float x) {                                                                 \
+        float const least = 1.17549435e-38f, raised = x < least ? x * 8388608.0f : x;               \
+        float const y = normal(raised) - (x < least ? of_power : 0);                                \
+        float const end = x == 0 ? -HUGE_VALF : x < 0 ? NAN : x;                                    \
+        return (x > 0) & (x < HUGE_VALF) ? y : end;                                                 \
+    }
+PB_LOG_OF_ANY(pb_log_float, pb_log_normal, 15.942385152878742f)
+PB_LOG_OF_ANY(pb_log2_float, pb_log2_normal, 23.0f)
+PB_LOG_OF_ANY(pb_log10_float, pb_log10_normal, 6.923689900271567f)
+#undef PB_LOG_OF_ANY
+
+/* 1 + x is (1 + f) 2^e: f, and the `low` that it is rounded by, from x itself, but where 1 does not count. */
+PB_INLINE float pb_log_sum(float e, float f, float low) {
+    float const sum = PB_FMA(e, 0.693145751953125f, f), off = PB_FMA(e, 0.693145751953125f, -sum) + f;
+    return sum + (PB_FMA(e, 1.42860682030941723212e-6f, pb_log_rest(f)) + (off + low));
+}
+PB_INLINE float pb_log1p_float(float x) {
+    float const sum = 1 + x;
+    uint32_t const upper = pb_bits_of(sum) - 0x3F3504F3;
+    int32_t const k = (int32_t)upper >> 23;
+    float const e = (float)k, down = pb_power_of((uint32_t)(127 - k));
+    float const large = pb_of_bits((upper & 0x7FFFFF) + 0x3F3504F3) - 1;
+    float const f = x < 1e9f ? PB_FMA(x, down, down - 1) : large;
+    float const low = x < 1e9f ? PB_FMA(x, down, down - 1 - f) : 0, y = pb_log_sum(e, f, low);
+    float const end = x == -1 ? -HUGE_VALF : x < -1 ? NAN : x;
+    return (x > -1) & (pb_magnitude(x) > 1e-8f) & (x < HUGE_VALF) ? y : end;
+}
+/* the same of q in [0, 1] */
+PB_INLINE float pb_log1p_unit_float(float q) {
+    float const e = q > 0.41421356f ? 1 : 0, f = q > 0.41421356f ? PB_FMA(q, 0.5f, -0.5f) : q;
+    return pb_log_sum(e, f, 0);
 }
 
 /* log(x / (1 - x)): with y = (1 - x) 2^k near x it is k ln 2 and 2 artanh((x - y) / (x + y)). `over` and
@@ -58,6 +101,12 @@ PB_INLINE float pb_logit_float(float x) {
     return (x > 0) & (x < 1) ? y : end;
 }
 
+/* Exponentials of x + low: n and the remainder, as in PB_REDUCED. */
+#define PB_REDUCED_WITH(x, low, BIAS)                                                               \
+    float const turn = PB_FMA(x, 1.44269504088896340736f, 12582912.0f + (BIAS));                    \
+    float const n = turn - (12582912.0f + (BIAS));                                                  \
+    float const r = PB_FMA(n, -0.693145751953125f, x) + PB_FMA(n, -1.42860682030941723212e-6f, low);
+
 /* ---- the logistic function: what its sum was rounded by counts in the quotient */
 
 PB_INLINE float pb_logistic_float(float x) {
@@ -65,14 +114,67 @@ PB_INLINE float pb_logistic_float(float x) {
     return PB_FMA((sum - 1 - q) * y, x < 0 ? 1 - y : y, y);
 }
 
-/* ---- erf and its kin
+/* x n / d, of n and d in two parts each, rounded once but for little */
+PB_INLINE float pb_times_ratio(float x, float n, float n_low, float d, float d_low) {
+    float const inverse = 1 / d, a = x * n, low = PB_FMA(x, n_low, PB_FMA(x, n, -a)), y = a * inverse;
+    return PB_FMA(PB_FMA(-y, d, a) + PB_FMA(-y, d_low, low), inverse, y);
+}
+/* exp(-|z| + low) is (e + e_low) 2^n, with 2^(n + 64) for 2^n since results may be denormal. Where x is -120
+   they are zero; where it is 32 they are x. */
+#define PB_GATED(z, low)                                                                            \
+    float const near = -120.0f > x ? -120.0f : x, fall = -pb_magnitude(z);                          \
+    float const bound = -120.0f > fall ? -120.0f : fall;                                            \
+    PB_REDUCED_WITH(bound, low, 191)                                                                \
+    float const part = PB_FMA(pb_fit_exp(r) * r, r, r), e = 1 + part, e_low = part - (e - 1);       \
+    float const raised = pb_power_of(pb_bits_of(turn)), two = raised * 5.421010862427522170e-20f, q = e * two;
+#define PB_GATED_END(x, y)                                                                          \
+    float const below = (y) * raised * 5.421010862427522170e-20f, inside = x < 0 ? below : y;       \
+    return x == -HUGE_VALF ? NAN : x > 32 ? x : pb_with_sign(inside, x);
+/* x times the logistic function of z + low, which has the sign of x */
+PB_INLINE float pb_gated_float(float x, float z, float z_low) {
+    PB_GATED(z, z_low)
+    float const sum = 1 + q, sum_low = PB_FMA(e_low, two, 1 - sum + q);
+    float const y = pb_times_ratio(near, x < 0 ? e : 1, x < 0 ? e_low : 0, sum, sum_low);
+    PB_GATED_END(x, y)
+}
+PB_INLINE float pb_silu_float(float x) { return pb_gated_float(x, x, 0); }
+/* As long as exp(-x) does not overflow, x / (1 + exp(-x)) will do: the sum is rounded once. */
+PB_INLINE float pb_exp_above_one(float x) {
+    PB_REDUCED(x, 127)
+    float const two = pb_power_of(pb_bits_of(turn));
+    return PB_FMA(two, PB_FMA(pb_fit_exp(r) * r, r, r), 1 + two);
+}
+PB_INLINE float pb_silu_plain(float x) { return x / pb_exp_above_one(-x); }
+PB_INLINE float pb_logistic_plain(float x) { return 1 / pb_exp_above_one(-x); }
+PB_INLINE int pb_silu_is_not_plain(float x) { return !(pb_magnitude(x) < 87); }
+#define pb_logistic_is_not_plain pb_silu_is_not_plain
 
-   Exponentials of x + low: n and the remainder, as in PB_REDUCED. */
+/* x tanh(log(1 + exp x)), with q = exp(-|x|): x q (q + 2) / (q (q + 2) + 2), or x (1 + 2 q) / (1 + 2 q + 2 q^2) */
+PB_INLINE float pb_mish_float(float x) {
+    PB_GATED(x, 0)
+    float const more = q + 2, more_low = 2 - more + q, low = e_low * two;
+    float const over = e * more, over_low = PB_FMA(e_low, more + q, PB_FMA(e, more_low, PB_FMA(e, more, -over)));
+    float const under = PB_FMA(over, two, 2.0f), under_low = PB_FMA(over_low, two, PB_FMA(over, two, 2 - under));
+    float const top = PB_FMA(2.0f, q, 1.0f), top_low = PB_FMA(2.0f, low, 1 - top + 2 * q);
+    float const d = PB_FMA(2 * q, q, top), d_low = PB_FMA(4 * q, low, PB_FMA(2 * q, q, top - d) + top_low);
+    float const y = pb_times_ratio(near, x < 0 ? over : top, x < 0 ? over_low : top_low, x < 0 ? under : d,
+                                   x < 0 ? under_low : d_low);
+    PB_GATED_END(x, y)
+}
 
-#define PB_REDUCED_WITH(x, low, BIAS)                                                               \
-    float const turn = PB_FMA(x, 1.44269504088896340736f, 12582912.0f + (BIAS));                    \
-    float const n = turn - (12582912.0f + (BIAS));                                                  \
-    float const r = PB_FMA(n, -0.693145751953125f, x) + PB_FMA(n, -1.42860682030941723212e-6f, low);
+/* The argument of its logistic function goes to 60 and more, so that its low part counts. */
+PB_INLINE float pb_gelu_tanh_float(float x) {
+    float const bound = 32.0f < x ? 32.0f : x, c = -32.0f > bound ? -32.0f : bound, square = c * c;
+    float const steep = 1.59576916694641113281f, cubed = 0.0713548138737678527832f;
+    float const factor = PB_FMA(cubed, square, steep), z = c * factor;
+    float const rise = factor - steep, off = factor - rise - steep;
+    float const less = PB_FMA(cubed, square, -rise) - off - 4.53406804211e-8f;
+    float const more = PB_FMA(cubed, PB_FMA(c, c, -square), PB_FMA(square, 2.39883239599e-9f, less));
+    float const low = PB_FMA(c, more, PB_FMA(c, factor, -z));
+    return pb_gated_float(x, z, x < 0 ? low : -low);
+}
+
+/* ---- erf and its kin */
 
 /* From 0.7 on it is 1 - exp(q + low), q = log(erfc): with 2^n (1 + rest) for that, rounded once. */
 PB_INLINE float pb_erf_float(float x) {
@@ -100,9 +202,12 @@ PB_INLINE float pb_erf_float(float x) {
         float lower = PB_FMA(PB_FMA(t, p, first - q) SECOND, inverse, PB_FMA(q, inverse, -g));      \
         float const turned = PB_FMA(off, PB_FMA(inverse, 8.2f, 0.65f), -low);                       \
         PB_REDUCED_WITH(-square, turned, 191)                                                       \
-        float const rest = PB_FMA(pb_fit_exp(r) * r, r, r);                                         \
+        float const r_low = PB_FMA(n, -0.693145751953125f, -square) - r +                           \
+                            PB_FMA(n, -1.42860682030941723212e-6f, turned);                         \
+        float const bent = PB_FMA(pb_fit_exp(r) * r, r, r_low);                                     \
         TIMES                                                                                       \
-        return (PB_FMA(rest, g, lower) + g) * pb_power_of(pb_bits_of(turn)) * 5.421010862427522170e-20f; \
+        lower = PB_FMA(r, g, PB_FMA(bent, g, lower));                                               \
+        return (lower + g) * pb_power_of(pb_bits_of(turn)) * 5.421010862427522170e-20f;             \
     }
 #define PB_TIMES_X                                                                                  \
     float const more = g * x;                                                                       \
@@ -133,7 +238,7 @@ PB_INLINE float pb_gelu_float(float x) {
    a + (b + fit t) t. What is rounded off there is added: of the sums, of a and b, and of the root, whose
    inverse is about 0.35 - 0.056 root there. */
 PB_INLINE float pb_erfinv_float(float x) {
-    float const w = -pb_log_normal((1 - x) * (1 + x)), root = sqrtf(w < 5 ? 5 : w);
+    float const w = -pb_log_normal(PB_FMA(-x, x, 1.0f)), root = sqrtf(w < 5 ? 5 : w);
     float const t = w < 5 ? w - 1 : root - 3;
     float const off = PB_FMA(-root, root, w) * PB_FMA(root, -0.056f, 0.35f);
     float const a = w < 5 ? PB_ERFINV_0 : PB_ERFINV_FAR_0, b = w < 5 ? PB_ERFINV_1 : PB_ERFINV_FAR_1;
@@ -141,54 +246,8 @@ PB_INLINE float pb_erfinv_float(float x) {
     float const p = PB_FMA(bent, t, b), p_low = PB_FMA(bent, t, b - p);
     float const q = PB_FMA(p, t, a), q_low = PB_FMA(p_low, t, PB_FMA(p, t, a - q));
     float const low = w < 5 ? q_low : PB_FMA(p, off, q_low);
-    float const y = PB_FMA(x, q, x * low), end = (x == 1) | (x == -1) ? x * HUGE_VALF : NAN;
+    float const y = pb_with_sign(PB_FMA(x, q, x * low), x), end = (x == 1) | (x == -1) ? x * HUGE_VALF : NAN;
     return (x > -1) & (x < 1) ? y : end;
 }
-
-/* ---- sine, cosine, tangent
-
-   |x| is n turns of pi / 2, which has three parts, and r, of which `low` is rounded off. To 2^22 n is exact:
-   larger numbers are math.h's. */
-
-typedef struct {
-    uint32_t turn; /* n in its low bits */
-    float r, low, square;
-} pb_turned;
-
-PB_INLINE pb_turned pb_turned_by(float x) {
-    float const size = pb_magnitude(x), turn = PB_FMA(size, 0.636619772367581343076f, 12582912.0f);
-    float const n = turn - 12582912.0f, above = PB_FMA(n, -1.57079637050628662109f, size);
-    float const part = n * -4.37113882867379294e-8f, r = above - part, back = r - above;
-    float const error = (above - (r - back)) - (part + back) - PB_FMA(n, -4.37113882867379294e-8f, -part);
-    pb_turned const turned = {pb_bits_of(turn), r, PB_FMA(n, 1.71512451e-15f, error), r * r};
-    return turned;
-}
-PB_INLINE float pb_sine_of(pb_turned at) {
-    return PB_FMA(pb_fit_sin(at.square) * at.square, at.r, at.low) + at.r;
-}
-PB_INLINE float pb_cosine_of(pb_turned at) {
-    float const half = at.square * 0.5f, top = 1 - half, rest = PB_FMA(-at.r, at.low, (1 - top) - half);
-    return PB_FMA(at.square * at.square, pb_fit_cos(at.square), rest) + top;
-}
-PB_INLINE float pb_sin_float(float x) {
-    pb_turned const at = pb_turned_by(x);
-    float const y = at.turn & 1 ? pb_cosine_of(at) : pb_sine_of(at);
-    return pb_of_bits(pb_bits_of(y) ^ ((at.turn << 30 ^ pb_bits_of(x)) & 0x80000000));
-}
-PB_INLINE float pb_cos_float(float x) {
-    pb_turned const at = pb_turned_by(x);
-    float const y = at.turn & 1 ? pb_sine_of(at) : pb_cosine_of(at);
-    return pb_of_bits(pb_bits_of(y) ^ ((at.turn + 1) << 30 & 0x80000000));
-}
-/* a quarter of a turn makes -1 / tan of it */
-PB_INLINE float pb_tan_float(float x) {
-    pb_turned const at = pb_turned_by(x);
-    float const bent = PB_FMA(pb_fit_tan(at.square) * at.square, at.r, PB_FMA(at.low, at.square, at.low));
-    float const y = bent + at.r, low = bent - (y - at.r), inverse = 1 / y;
-    float const off = PB_FMA(-low, inverse, PB_FMA(-y, inverse, 1.0f));
-    float const other = PB_FMA(off, inverse, inverse);
-    return pb_of_bits(pb_bits_of(at.turn & 1 ? other : y) ^ ((at.turn << 31 ^ pb_bits_of(x)) & 0x80000000));
-}
-PB_INLINE int pb_is_far(float x) { return !(pb_magnitude(x) <= 4194304.0f); }
 
 #endif

@@ -67,7 +67,7 @@ exp = _math(
 )
 exp2 = _math(
     "exp2",
-    np.exp2,
+    "pullback.kernels.curves:exp2",
     lambda g, result: times(g, conj(result) * LN2),
     "2**x; the slope is 2**x * ln 2.",
     "1.4142",
@@ -77,7 +77,7 @@ exp2 = _math(
 )
 expm1 = _math(
     "expm1",
-    np.expm1,
+    "pullback.kernels.curves:expm1",
     lambda g, result: times(g, conj(result) + 1),
     "e**x - 1, accurate for small x; the slope is e**x.",
     "0.6487",
@@ -96,7 +96,7 @@ log = _math(
 )
 log2 = _math(
     "log2",
-    np.log2,
+    "pullback.kernels.curves:log2",
     lambda g, self: over(g, conj(self) * LN2),
     "Logarithm to base 2; the slope is 1 / (x ln 2).",
     "-1.",
@@ -105,7 +105,7 @@ log2 = _math(
 )
 log10 = _math(
     "log10",
-    np.log10,
+    "pullback.kernels.curves:log10",
     lambda g, self: over(g, conj(self) * LN10),
     "Logarithm to base 10; the slope is 1 / (x ln 10).",
     "-0.3010",
@@ -114,7 +114,7 @@ log10 = _math(
 )
 log1p = _math(
     "log1p",
-    np.log1p,
+    "pullback.kernels.curves:log1p",
     lambda g, self: over(g, conj(self) + 1),
     "log(1 + x), accurate for small x; the slope is 1 / (1 + x).",
     "0.4055",
@@ -239,7 +239,7 @@ tan = _math(
 )
 asin = _math(
     "asin",
-    np.arcsin,
+    "pullback.kernels.curves:arcsin",
     lambda g, self: over(g, conj(sqrt((1 - self) * (1 + self)))),
     "Inverse sine, NaN outside [-1, 1]; the slope is 1 / sqrt(1 - x**2).",
     "0.5236",
@@ -249,7 +249,7 @@ asin = _math(
 )
 acos = _math(
     "acos",
-    np.arccos,
+    "pullback.kernels.curves:arccos",
     lambda g, self: over(-g, conj(sqrt((1 - self) * (1 + self)))),
     "Inverse cosine, NaN outside [-1, 1]; the slope is -1 / sqrt(1 - x**2).",
     "1.0472",
@@ -259,7 +259,7 @@ acos = _math(
 )
 atan = _math(
     "atan",
-    np.arctan,
+    "pullback.kernels.curves:arctan",
     lambda g, self: over(g, conj(self * self + 1)),
     "Inverse tangent; the slope is 1 / (1 + x**2).",
     "0.4636",
@@ -296,7 +296,7 @@ atan2 = elementwise(
 
 sinh = _math(
     "sinh",
-    np.sinh,
+    "pullback.kernels.curves:sinh",
     lambda g, self: times(g, conj(cosh(self))),
     "(e**x - e**-x) / 2; the slope is cosh x.",
     "0.5211",
@@ -305,7 +305,7 @@ sinh = _math(
 )
 cosh: Op = _math(
     "cosh",
-    np.cosh,
+    "pullback.kernels.curves:cosh",
     lambda g, self: times(g, conj(sinh(self))),
     "(e**x + e**-x) / 2; the slope is sinh x.",
     "1.1276",
