@@ -8,7 +8,6 @@ Each function fills a `Geometry` and says whether it could. The same on `Spec`s 
 """
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_BASE, PyArray_BYTES, PyArray_ITEMSIZE, PyArray_NBYTES,
@@ -209,26 +208,25 @@ cdef ndarray show(Geometry* g, ndarray a):
 cdef void fill_shown(Geometry* g, char* data, char* element, npy_intp item) noexcept nogil:
     """Writes one element of `item` bytes everywhere in the view of memory that begins at `data`."""
     cdef npy_intp index[64]
-    cdef npy_intp i, n = 1, step = 0
+    cdef npy_intp i, have, n = 1, step = 0
     cdef int d, last = g.nd - 1
-    cdef uint32_t four = 0
-    cdef uint64_t eight = 0
     for d in range(g.nd):
         index[d] = 0
         if g.dims[d] == 0:
             return
     if last >= 0:
         n, step = g.dims[last], g.strides[last]
-    memcpy(&four, element, min(item, 4))
-    memcpy(&eight, element, min(item, 8))
+        while last > 0 and g.strides[last - 1] == n * step:   # dims that run on are one
+            last -= 1
+            n *= g.dims[last]
     data += g.offset
     while True:
-        if item == 4 and step == 4:   # vector code
-            for i in range(n):
-                memcpy(data + i * 4, &four, 4)
-        elif item == 8 and step == 8:
-            for i in range(n):
-                memcpy(data + i * 8, &eight, 8)
+        if step == item and n > 16:   # by doubling
+            memcpy(data, element, item)
+            have = 1
+            while have < n:
+                memcpy(data + have * item, data, min(have, n - have) * item)
+                have *= 2
         elif item == 4:
             for i in range(n):
                 memcpy(data + i * step, element, 4)

@@ -70,7 +70,8 @@ PB_INLINE float pb_arcsin_float(float x) {
 }
 PB_INLINE float pb_arccos_float(float x) {
     PB_ARC(x)
-    float const main = size < 0.5f ? x : 2 * s, more = size < 0.5f ? pb_with_sign(bent, x) : 2 * (bent + off);
+    float const main = size < 0.5f ? x : 2 * s;
+    float const more = size < 0.5f ? pb_with_sign(bent, x) : 2 * (bent + off);
     float const from = x < 0.5f ? x <= -0.5f ? 3.14159274101257324219f : 1.57079637050628662109f : 0;
     float const low = x < 0.5f ? x <= -0.5f ? -8.74227800037248566e-8f : -4.37113900018624283e-8f : 0;
     float const angle = main + (more - low);
@@ -78,8 +79,8 @@ PB_INLINE float pb_arccos_float(float x) {
 }
 #undef PB_ARC
 
-/* Beyond 1 it is a quarter of a turn less the angle of 1 / x; what that is rounded by counts below 3, by a factor
-   between 1 / 2 and 0.9. */
+/* Beyond 1 it is a quarter of a turn less the angle of 1 / x; what that is rounded by counts below 3, by a
+   factor between 1 / 2 and 0.9. */
 PB_INLINE float pb_arctan_float(float x) {
     float const size = pb_magnitude(x), t = size > 1 ? -1 / size : size, square = t * t;
     float const from = size > 1 ? 1.57079637050628662109f : 0, low = size > 1 ? -4.37113900018624283e-8f : 0;

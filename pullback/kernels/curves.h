@@ -53,9 +53,9 @@ typedef uint64_t pb_bits_double;
 
 typedef void (*pb_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data);
 
-/* The loop of a function of one number. A `block` takes runs of them; those that do not run on are copied to and
-   fro. Of float alone, by PB_FLOAT_LOOP; PB_PLAIN_LOOP does it by `plain`, which is quick, but for parts that
-   have numbers for which it will not do. In the file below, LOOP_PLAIN is that for float. */
+/* The loop of a function of one number. A `block` takes runs of them; those that do not run on are copied to
+   and fro. Of float alone, by PB_FLOAT_LOOP; PB_PLAIN_LOOP does it by `plain`, which is quick, but for parts
+   that have numbers for which it will not do. In the file below, LOOP_PLAIN is that for float. */
 #define PB_BLOCK_LOOP(name, T)                                                                      \
     static void name##_loop_##T(char** args, npy_intp const* size, npy_intp const* steps, void* data) { \
         (void)data;                                                                                 \

@@ -149,12 +149,14 @@ PB_INLINE float pb_logistic_plain(float x) { return 1 / pb_exp_above_one(-x); }
 PB_INLINE int pb_silu_is_not_plain(float x) { return !(pb_magnitude(x) < 87); }
 #define pb_logistic_is_not_plain pb_silu_is_not_plain
 
-/* x tanh(log(1 + exp x)), with q = exp(-|x|): x q (q + 2) / (q (q + 2) + 2), or x (1 + 2 q) / (1 + 2 q + 2 q^2) */
+/* x tanh(log(1 + exp x)), with q = exp(-|x|): x q (q + 2) / (q (q + 2) + 2), or, above zero,
+   x (1 + 2 q) / (1 + 2 q + 2 q^2) */
 PB_INLINE float pb_mish_float(float x) {
     PB_GATED(x, 0)
     float const more = q + 2, more_low = 2 - more + q, low = e_low * two;
-    float const over = e * more, over_low = PB_FMA(e_low, more + q, PB_FMA(e, more_low, PB_FMA(e, more, -over)));
-    float const under = PB_FMA(over, two, 2.0f), under_low = PB_FMA(over_low, two, PB_FMA(over, two, 2 - under));
+    float const over = e * more, over_off = PB_FMA(e, more_low, PB_FMA(e, more, -over));
+    float const over_low = PB_FMA(e_low, more + q, over_off), under = PB_FMA(over, two, 2.0f);
+    float const under_low = PB_FMA(over_low, two, PB_FMA(over, two, 2 - under));
     float const top = PB_FMA(2.0f, q, 1.0f), top_low = PB_FMA(2.0f, low, 1 - top + 2 * q);
     float const d = PB_FMA(2 * q, q, top), d_low = PB_FMA(4 * q, low, PB_FMA(2 * q, q, top - d) + top_low);
     float const y = pb_times_ratio(near, x < 0 ? over : top, x < 0 ? over_low : top_low, x < 0 ? under : d,
@@ -190,8 +192,8 @@ PB_INLINE float pb_erf_float(float x) {
 
 /* exp(-x share x) g with g = (first + t fit(t)) / (x + k), t = (x - k) / (x + k), for x from zero on to where
    it vanishes. `low` is the lower half of the square, `lower` that of g, but for what its divisor and
-   its reciprocal are rounded by, `off`: g goes like that to a power between 1 and 3.4. TIMES may multiply
-   g. */
+   its reciprocal are rounded by, `off`: g goes like that to a power between 1 and 3.4. `r_low` is what the
+   remainder is rounded by. TIMES may multiply g. */
 #define PB_TAIL(name, k, share, first, SECOND, fit, TIMES)                                          \
     PB_INLINE float name(float x) {                                                                 \
         float const part = x * share, square = x * part, low = PB_FMA(x, part, -square);            \

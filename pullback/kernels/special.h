@@ -154,4 +154,44 @@ static void igammac_loop_float(char** args, npy_intp const* size, npy_intp const
     }
 }
 
+/* Hurwitz's zeta function by the formula of Euler and Maclaurin: the first terms one by one, then, with the
+   next one, b^-s, the integral and Bernoulli's numbers. Where s is large beside b what is left out is small
+   beside the first terms. */
+static PB_CLONES void pb_zeta_block(double const* s, double const* q, double* PB_RESTRICT y, npy_intp n) {
+    enum { TERMS = 6 };
+    npy_intp i;
+    for (i = 0; i < n; i++) {
+        double const v = s[i], b = q[i] + TERMS, r = 1 / b, t = r * r;
+        double p = 1.0 / 47900160;
+        p = 1.0 / 1209600 - p * (v + 7) * (v + 8) * t;
+        p = 1.0 / 30240 - p * (v + 5) * (v + 6) * t;
+        p = 1.0 / 720 - p * (v + 3) * (v + 4) * t;
+        p = 1.0 / 12 - p * (v + 1) * (v + 2) * t;
+        y[i] = pb_exp_double(-v * pb_log_wide(b)) * (b / (v - 1) + 0.5 + p * v * r);
+    }
+    for (int k = 0; k < TERMS; k++)
+        for (i = 0; i < n; i++) y[i] += pb_exp_double(-s[i] * pb_log_wide(q[i] + k));
+}
+static void zeta_loop_float(char** args, npy_intp const* size, npy_intp const* steps, void* data) {
+    enum { PART = 128 };
+    pb_scipy const* const scipy = (pb_scipy const*)data;
+    npy_intp const one = 1, still[3] = {0};
+    double s[PART], q[PART], y[PART];
+    npy_intp start, i;
+    for (start = 0; start < size[0]; start += PART) {
+        npy_intp const n = size[0] - start < PART ? size[0] - start : PART;
+        char const *const from = args[0] + start * steps[0], *const other = args[1] + start * steps[1];
+        char* const to = args[2] + start * steps[2];
+        for (i = 0; i < n; i++) s[i] = *(float const*)(from + i * steps[0]);
+        for (i = 0; i < n; i++) q[i] = *(float const*)(other + i * steps[1]);
+        pb_zeta_block(s, q, y, n);
+        for (i = 0; i < n; i++) /* SciPy knows what is beyond, and below zero */
+            if (!((s[i] > 1) & (s[i] < 1e6) & (q[i] > 0) & (q[i] < 1e30))) {
+                char* places[3] = {(char*)&s[i], (char*)&q[i], (char*)&y[i]};
+                scipy->loop(places, &one, still, scipy->data);
+            }
+        for (i = 0; i < n; i++) *(float*)(to + i * steps[2]) = (float)y[i];
+    }
+}
+
 #endif

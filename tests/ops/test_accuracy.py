@@ -4,6 +4,7 @@ Values and derivatives of functions of one number are held to mpmath's, in units
 """
 
 import math
+from operator import attrgetter
 
 import mpmath
 import numpy as np
@@ -301,14 +302,39 @@ def test_round_goes_to_even():
     assert halves.round().tolist() == [0.0, 2.0, 2.0, -0.0, -2.0]
 
 
-# float32's own loops: against SciPy in float64, over all magnitudes of the dtype; the units allowed
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+# float32's own loops: against SciPy or NumPy in float64, over all magnitudes of the dtype; the units allowed
 WHOLE_RANGE = {
+    "exp": (np.exp, 0.9),
+    "exp2": (np.exp2, 0.85),
+    "expm1": (np.expm1, 0.95),
+    "log": (np.log, 0.85),
+    "log2": (np.log2, 1),
+    "log10": (np.log10, 1),
+    "log1p": (np.log1p, 1),
+    "sin": (np.sin, 0.85),
+    "cos": (np.cos, 0.85),
+    "tan": (np.tan, 1.3),
+    "asin": (np.arcsin, 0.7),
+    "acos": (np.arccos, 0.8),
+    "atan": (np.arctan, 1),
+    "sinh": (np.sinh, 1),
+    "cosh": (np.cosh, 1),
     "erf": ("erf", 0.75),
-    "erfc": ("erfc", 2),
-    "erfinv": ("erfinv", 1.5),
+    "erfc": ("erfc", 1.7),
+    "erfinv": ("erfinv", 1.35),
+    "special.ndtr": ("ndtr", 1.95),
     "logit": ("logit", 0.75),
     "lgamma": ("gammaln", 0.75),
     "digamma": ("psi", 0.75),
+    "sigmoid": (_sigmoid, 1.75),
+    "nn.functional.silu": (lambda x: x * _sigmoid(x), 1.75),
+    "nn.functional.mish": (lambda x: x * np.tanh(np.log1p(np.exp(x))), 1.1),
+    "nn.functional.logsigmoid": (lambda x: -np.logaddexp(0, -x), 1.85),
+    "nn.functional.softplus": (lambda x: np.where(x > 20, x, np.logaddexp(0, x)), 1.85),
 }
 
 
@@ -318,14 +344,15 @@ def test_float32_over_its_whole_range(name):
     from scipy import special
 
     theirs, allowed = WHOLE_RANGE[name]
+    exact = getattr(special, theirs) if isinstance(theirs, str) else theirs
     rng = np.random.default_rng(5)
     bits = rng.integers(0, 2**32, 20000, dtype=np.uint32).view(np.float32)
     near = rng.uniform(-12, 12, 20000).astype(np.float32)
     ends = np.array([0.0, -0.0, 1, -1, 2, 0.5, np.inf, -np.inf, np.nan, 1e-45, -1e-45], np.float32)
     x = np.concatenate([bits, near, near / 12, 1 - 10.0 ** -np.abs(near / 2), ends]).astype(np.float32)
-    found = getattr(torch, name)(torch.from_numpy(x)).numpy()
+    found = attrgetter(name)(torch)(torch.from_numpy(x)).numpy()
     with np.errstate(all="ignore"):
-        expected = getattr(special, theirs)(x.astype(np.float64))
+        expected = exact(x.astype(np.float64))
         if name == "digamma":  # a pole has no value; zero has two by its sign
             expected = np.where((x < 0) & (x == np.trunc(x)), np.nan, expected)
             expected = np.where(x == 0, np.copysign(np.inf, -x), expected)
@@ -336,6 +363,31 @@ def test_float32_over_its_whole_range(name):
         assert np.array_equal(found[special_value], rounded[special_value], equal_nan=True)
         distance = np.abs(found[~special_value] - expected[~special_value])
         assert (distance / np.spacing(np.abs(rounded[~special_value]))).max() < allowed
+
+
+@pullback_only("a few units of the last place where the exponent is rounded")
+def test_gelu_by_tanh_in_its_tails():
+    """Its exponent goes to 60 and more, where the last place of float32 is a tenth of a percent of it."""
+    x = np.random.default_rng(5).uniform(-12, 12, 20000).astype(np.float32)
+    found = torch.nn.functional.gelu(torch.from_numpy(x), approximate="tanh").numpy()
+    z = x.astype(np.float64)
+    expected = z * _sigmoid(math.sqrt(8 / math.pi) * (z + 0.044715 * z**3))
+    assert (np.abs(found - expected) / np.spacing(np.abs(expected.astype(np.float32)))).max() < 1.1
+
+
+def test_zeta_in_float32():
+    """The sum of Euler and Maclaurin against SciPy's, and what is beyond it."""
+    from scipy import special
+
+    rng = np.random.default_rng(5)
+    s = np.append(1 + 10.0 ** rng.uniform(-4, 4, 4000), [1.0, 2, 2, 3, 0.5, np.inf, 2, 1e30]).astype(
+        np.float32
+    )
+    q = np.append(10.0 ** rng.uniform(-4, 8, 4000), [2.0, 0, -1.5, -2, 1, 2, np.inf, 3]).astype(np.float32)
+    found = torch.special.zeta(torch.from_numpy(s), torch.from_numpy(q)).numpy()
+    expected = special.zeta(s.astype(np.float64), q.astype(np.float64))
+    with np.errstate(over="ignore"):
+        assert np.allclose(found, expected.astype(np.float32), rtol=2e-7, atol=1e-44, equal_nan=True)
 
 
 # float32's functions by tables of polynomials: SciPy's name, or a function; the numbers between which they
