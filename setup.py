@@ -56,10 +56,11 @@ class Build(build_ext):
         made = cythonize(
             self.extensions, nthreads=JOBS, compiler_directives=DIRECTIVES, build_dir=f"{BUILD}/c"
         )
-        sources = {module.name: module.sources for module in made}
+        translated = {module.name: module for module in made}
         for module in self.extensions:
-            module.sources = sources[module.name]
-            module.extra_compile_args = self.flags(module.name)
+            own = [] if DEV or DEBUG or SANITIZE else translated[module.name].extra_compile_args
+            module.sources = translated[module.name].sources
+            module.extra_compile_args = self.flags(module.name) + own
             module.extra_link_args = ["-Wl,--strip-all", "-Wl,-z,noseparate-code"] if SMALL else []
         super().build_extensions()
 
@@ -78,7 +79,8 @@ class Build(build_ext):
             return [*found, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-O1", "-g1"]
         if DEBUG or DEV:
             return found + (CHECKED if DEBUG else ["-O1", "-g0"])
-        if "kernels" in name or "loops" in name:  # loops over numbers; what else -O3 does makes them long
+        # What -O3 does besides makes loops over numbers long, and few of them quicker: those modules ask for it.
+        if "kernels" in name or "loops" in name:
             found += ["-ftree-vectorize"] + (["-fvect-cost-model=dynamic"] if sys.platform == "linux" else [])
         return [*found, "-O2", "-g0"]
 

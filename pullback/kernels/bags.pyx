@@ -1,3 +1,4 @@
+# distutils: extra_compile_args = -O3
 """Sums of rows that indices name, on raw memory: what embeddings, bags and segments are made of.
 
 A bag sum adds `scale[i] * rows[source[i]]` to the row `target[i]` of a result, for each i in turn. Its

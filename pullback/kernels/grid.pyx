@@ -1,3 +1,4 @@
+# distutils: extra_compile_args = -O3
 """Images sampled at the places of a grid, and grids of affine maps: see grid.h.
 
 Nothing is checked: `ops/images/grid.py` does.

@@ -1,3 +1,4 @@
+# distutils: extra_compile_args = -O3
 """Sorted rows, elements of a rank, the most frequent, and the distinct ones; places in sorted rows;
 histograms.
 

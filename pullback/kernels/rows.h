@@ -24,7 +24,7 @@
 #define PB_ROWS_H
 
 #include "pullback/core/half.h"
-#include "exp.h"
+#include "single.h"
 
 #define PB_SLOTS 8
 #define PB_HEAD 7

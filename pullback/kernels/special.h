@@ -172,24 +172,36 @@ static PB_CLONES void pb_zeta_block(double const* s, double const* q, double* PB
     for (int k = 0; k < TERMS; k++)
         for (i = 0; i < n; i++) y[i] += pb_exp_double(-s[i] * pb_log_wide(q[i] + k));
 }
+/* It for s that is not above 1, for q that is not positive, and for infinite ones. Of m terms below zero,
+   (-1)^s f^-s to (-1)^s (f + m - 1)^-s, the sum is that from f on without that from f + m on. */
+static double pb_zeta_beyond(double s, double q) {
+    double const whole = ceil(-q), f = 1 - (q + whole), sign = fmod(s, 2) == 0 ? 1 : -1;
+    double const from[3] = {q + whole, f, f + whole}, powers[3] = {s, s, s};
+    double y[3];
+    if (!(s > 1) | (q != q)) return s == 1 ? HUGE_VAL : NAN;
+    if (q == HUGE_VAL) return 0;
+    if (s == HUGE_VAL) return q == 1 ? 1 : q > 1 ? NAN : HUGE_VAL;
+    if (q == floor(q)) return HUGE_VAL;
+    if (s != floor(s)) return NAN;
+    pb_zeta_block(powers, from, y, 3);
+    return y[0] + sign * (y[1] - y[2]);
+}
 static void zeta_loop_float(char** args, npy_intp const* size, npy_intp const* steps, void* data) {
     enum { PART = 128 };
-    pb_scipy const* const scipy = (pb_scipy const*)data;
-    npy_intp const one = 1, still[3] = {0};
     double s[PART], q[PART], y[PART];
     npy_intp start, i;
+    (void)data;
     for (start = 0; start < size[0]; start += PART) {
         npy_intp const n = size[0] - start < PART ? size[0] - start : PART;
         char const *const from = args[0] + start * steps[0], *const other = args[1] + start * steps[1];
         char* const to = args[2] + start * steps[2];
         for (i = 0; i < n; i++) s[i] = *(float const*)(from + i * steps[0]);
         for (i = 0; i < n; i++) q[i] = *(float const*)(other + i * steps[1]);
+        for (i = 0; i < n; i++) s[i] = s[i] > 1e30 && s[i] < HUGE_VAL ? 1e30 : s[i];
         pb_zeta_block(s, q, y, n);
-        for (i = 0; i < n; i++) /* SciPy knows what is beyond, and below zero */
-            if (!((s[i] > 1) & (s[i] < 1e6) & (q[i] > 0) & (q[i] < 1e30))) {
-                char* places[3] = {(char*)&s[i], (char*)&q[i], (char*)&y[i]};
-                scipy->loop(places, &one, still, scipy->data);
-            }
+        for (i = 0; i < n; i++)
+            if (!((s[i] > 1) & (s[i] < HUGE_VAL) & (q[i] > 0) & (q[i] < HUGE_VAL)))
+                y[i] = pb_zeta_beyond(s[i], q[i]);
         for (i = 0; i < n; i++) *(float*)(to + i * steps[2]) = (float)y[i];
     }
 }

@@ -1,8 +1,7 @@
 """Special functions as ufuncs: loops of special.h for float32, SciPy's for float64.
 
 The table says which of SciPy's functions each is, and what is put right in its results: its NaN as it came
-in, or the poles. `igammac` is made of two of SciPy's, `zeta` calls SciPy's for what is unusual. What each
-computes is said where the op is declared.
+in, or the poles. `igammac` is made of two of SciPy's. What each computes is said where the op is declared.
 """
 
 import scipy.special
@@ -60,26 +59,33 @@ def _declare():
             pb_special[i].loops, data, pb_special_types, 2, 1, 1, -1, pb_special[i].name, "", 0)
 
 
-cdef _declare_pair(str name, PyUFuncGenericFunction ours, tuple theirs):
-    """A function of two numbers: our loop of floats may call SciPy's; the last is that of doubles."""
-    cdef ufunc numpys
-    cdef int count = len(theirs), i
-    cdef Scipy* scipys = <Scipy*>PyMem_Malloc(count * sizeof(Scipy))
+def _declare_igammac():
+    cdef ufunc theirs
+    cdef Scipy* scipys = <Scipy*>PyMem_Malloc(2 * sizeof(Scipy))
     cdef PyUFuncGenericFunction* loops = <PyUFuncGenericFunction*>PyMem_Malloc(2 * sizeof(void*))
     cdef void** data = <void**>PyMem_Malloc(2 * sizeof(void*))
     cdef char* types = <char*>PyMem_Malloc(6)
-    cdef bytes text = name.encode()
-    for i, numpys in enumerate(theirs):
-        scipys[i].loop = <PyUFuncGenericFunction>loop_for(numpys, NPY_DOUBLE, &scipys[i].data)
-    loops[0], loops[1] = ours, scipys[count - 1].loop
-    data[0], data[1] = scipys, scipys[count - 1].data
+    cdef int i
+    for i, theirs in enumerate((scipy.special.gammainc, scipy.special.gammaincc)):
+        scipys[i].loop = <PyUFuncGenericFunction>loop_for(theirs, NPY_DOUBLE, &scipys[i].data)
+    loops[0], loops[1] = igammac_loop_float, scipys[1].loop
+    data[0], data[1] = scipys, scipys[1].data
     for i in range(6):
         types[i] = NPY_FLOAT if i < 3 else NPY_DOUBLE
-    _names.append(text)
-    globals()[name] = PyUFunc_FromFuncAndData(loops, data, types, 2, 2, 1, -1, text, "see pullback/ops", 0)
+    globals()["igammac"] = PyUFunc_FromFuncAndData(loops, data, types, 2, 2, 1, -1, "igammac",
+                                                   "see pullback/ops", 0)
 
 
-_names = []   # ufuncs do not keep theirs
+def _declare_zeta():
+    """Of float32 alone: SciPy's is no ufunc."""
+    cdef PyUFuncGenericFunction* loops = <PyUFuncGenericFunction*>PyMem_Malloc(sizeof(void*))
+    cdef void** data = <void**>PyMem_Malloc(sizeof(void*))
+    cdef char* types = <char*>PyMem_Malloc(3)
+    loops[0], data[0] = zeta_loop_float, NULL
+    types[0] = types[1] = types[2] = NPY_FLOAT
+    globals()["zeta"] = PyUFunc_FromFuncAndData(loops, data, types, 1, 2, 1, -1, "zeta", "see pullback/ops", 0)
+
+
 _declare()
-_declare_pair("igammac", igammac_loop_float, (scipy.special.gammainc, scipy.special.gammaincc))
-_declare_pair("zeta", zeta_loop_float, (scipy.special.zeta,))
+_declare_igammac()
+_declare_zeta()

@@ -234,9 +234,18 @@ zeta_derivative: Op = elementwise(
 )
 
 
+def _zeta_kernel(self: Any, other: Any) -> Any:
+    if self.dtype == np.float32 and other.dtype == np.float32:
+        from pullback.kernels.special import zeta
+    else:
+        from scipy.special import zeta
+
+    return np.asarray(zeta(self, other))
+
+
 zeta: Op = declared(
     "zeta",
-    "pullback.kernels.special:zeta",
+    None,
     {
         "self": lambda g, self, other: times(g, zeta_derivative(self, other, 1)),
         "other": lambda g, self, other: times(-g, times(self, zeta(self + 1, other))),
@@ -245,6 +254,7 @@ zeta: Op = declared(
     "The slope in q is -x zeta(x + 1, q), that in x the sum of -log(k + q) (k + q)**-x.",
     "[1.6449]",
     at="torch.tensor([2.0]), 1.0",
+    kernel=_zeta_kernel,
     inputs=TWO,
     forms=(),
 )
