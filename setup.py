@@ -79,7 +79,7 @@ class Build(build_ext):
             return [*found, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-O1", "-g1"]
         if DEBUG or DEV:
             return found + (CHECKED if DEBUG else ["-O1", "-g0"])
-        # What -O3 does besides makes loops over numbers long, and few of them quicker: those modules ask for it.
+        # What -O3 does besides makes loops long, and few of them quicker: the modules of those ask for it.
         if "kernels" in name or "loops" in name:
             found += ["-ftree-vectorize"] + (["-fvect-cost-model=dynamic"] if sys.platform == "linux" else [])
         return [*found, "-O2", "-g0"]
