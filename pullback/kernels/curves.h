@@ -84,7 +84,11 @@ typedef void (*pb_loop)(char** args, npy_intp const* size, npy_intp const* steps
     }                                                                                               \
     PB_BLOCK_LOOP(name, float)
 #define LOOP_PLAIN_float(name)                                                                      \
-    PB_PLAIN_LOOP(name, pb_##name##_plain, pb_##name##_is_not_plain, pb_##name##_float)
+    PB_INLINE float pb_any_##name(float x) { /* the same bits beside whatever numbers */            \
+        float const plain = pb_##name##_plain(x), whole = pb_##name##_float(x);                     \
+        return pb_##name##_is_not_plain(x) ? whole : plain;                                         \
+    }                                                                                               \
+    PB_PLAIN_LOOP(name, pb_##name##_plain, pb_##name##_is_not_plain, pb_any_##name)
 #define LOOP_PLAIN_double(name) LOOP1(name)
 
 #define PB_LOOPS "pullback/kernels/curve_loops.h"

@@ -236,9 +236,10 @@ zeta_derivative: Op = elementwise(
 
 def _zeta_kernel(self: Any, other: Any) -> Any:
     if self.dtype == np.float32 and other.dtype == np.float32:
-        from pullback.kernels.special import zeta
-    else:
-        from scipy.special import zeta
+        from pullback.kernels import special
+
+        return np.asarray(special.zeta(self, other))
+    from scipy.special import zeta
 
     return np.asarray(zeta(self, other))
 
