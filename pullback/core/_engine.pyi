@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
+from pullback.core._guards import Guards
+from pullback.core._replay import Replay
 from pullback.core.dtypes import Size, device, dtype
 from pullback.core.hooks import RemovableHandle
 from pullback.core.tensor_members import TensorMembers
@@ -227,6 +229,41 @@ class within(AbstractContextManager[None]):
     def __init__(self, levels: Sequence[Any]) -> None: ...
     def __exit__(self, *exc: object) -> None: ...
 
+class Listener(AbstractContextManager[Any]):
+    def __init__(self, told: Any) -> None: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+class unheard(AbstractContextManager[None]):
+    def __exit__(self, *exc: object) -> None: ...
+
+class Recording:
+    runs: int
+    guards: Guards
+    story: dict[str, Any]
+    def __init__(
+        self,
+        replay: Replay,
+        guards: Guards,
+        ngiven: int,
+        captured: list[Tensor],
+        leaves: list[tuple[int, Any]],
+        grads: list[tuple[int, int]],
+        bumps: list[tuple[int, int]],
+        firm: int,
+        outputs: list[int],
+        template: Any,
+        written: set[int],
+        joint: Any,
+        needed: list[int],
+        saved: list[int],
+    ) -> None: ...
+
+class Compiled:
+    function: Any
+    recordings: dict[bytes, list[Recording]]
+    on: bool
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
 class Program:
     def __init__(self, words: Sequence[int], runs: dict[str, Any], name: str = "formula") -> None: ...
 
@@ -240,6 +277,11 @@ IN_PLACE: Any
 REQUIRED: Any
 REGISTRY: dict[str, Op]
 
+def facts_of(t: Tensor) -> tuple[Any, ...]: ...
+def keep_versions(tensors: list[Tensor]) -> list[Any]: ...
+def are_as_kept(kept: list[Any]) -> bool: ...
+def listening() -> Any: ...
+def redo(op: Op, in_place: bool, *args: Any) -> Any: ...
 def adjoint(x: Tensor) -> Tensor: ...
 def alias(t: Tensor, tangents: bool = False) -> Tensor: ...
 def anomaly_state() -> tuple[bool, bool]: ...

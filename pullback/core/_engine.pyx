@@ -17,6 +17,7 @@ reading, and which names it takes from other parts.
     creation.pxi    new tensors from plain arguments
     quick.pxi       other quick ways, and their table
     tapes.pxi       rules and composites, recorded once and run without Python
+    replays.pxi     compiled functions: keys, recordings, and their replay
     events.pxi      what profilers note
     task.pxi        a backward pass: count dependencies, run nodes latest first
     rules.pxi       what a rule is called with, and what becomes of its results
@@ -97,6 +98,8 @@ from pullback.core.meta import meta_array
 from pullback.core.strides import is_dense, preserved_strides, resized, strides_of
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
 from pullback.core._loops import first, ordered_like, strided
+from pullback.core._guards cimport Guards
+from pullback.core._replay cimport Replay
 from pullback.core._plans import run_over
 from pullback.core._plans cimport (
     CAPACITY,
@@ -346,6 +349,7 @@ include "engine/mirrors.pxi"
 include "engine/creation.pxi"
 include "engine/quick.pxi"
 include "engine/tapes.pxi"
+include "engine/replays.pxi"
 include "engine/events.pxi"
 include "engine/task.pxi"
 include "engine/rules.pxi"

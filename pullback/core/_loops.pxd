@@ -44,3 +44,5 @@ cdef ndarray number_array(Number* where, int code)
 cdef bint cast_element(ndarray a, int source, int code, Number* where) noexcept
 cdef ndarray fold_sum(ndarray a, int nd, npy_intp* dims)
 cdef object quiet_call(object function, PyObject** args, Py_ssize_t n)
+cdef int taps
+cdef int tell(tuple what) except -1

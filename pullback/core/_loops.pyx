@@ -17,6 +17,7 @@ In parts, which stand in loops/ and share one namespace:
 """
 
 import os
+from threading import get_ident
 
 import numpy as np
 

@@ -39,7 +39,8 @@ import_array()
 
 from pullback.core.dtypes import DTYPES, Size, memory_format
 from pullback.core._pool cimport cut
-from pullback.core._loops cimport code_of, empty, steps_of, view_of
+from pullback.core cimport _loops
+from pullback.core._loops cimport code_of, empty, steps_of, tell, view_of
 
 cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
@@ -608,6 +609,8 @@ cdef int run_plan_into(Plan plan, PyObject** values, int n, object results, bint
         error = plan.refuse(status, *[<object>values[i] for i in range(n)])
         if error is not None:
             raise error
+    if _loops.taps:
+        tell((plan, tuple([<object>values[i] for i in range(n)]), results))
     return 0
 
 

@@ -25,6 +25,7 @@ from pullback.core._engine import (
     count_up,
     gather_states,
     is_profiling,
+    listening,
     set_grad_enabled,
     zero_all,
 )
@@ -236,6 +237,9 @@ class Optimizer:
 
         @functools.wraps(func)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            told = listening()
+            if told is not None:  # a step is done anew whenever what is recorded is replayed
+                return told.again(wrapper, args, kwargs)
             self = args[0]
             before, after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
             for hook in (*_global_optimizer_pre_hooks.values(), *before.values()):
@@ -282,6 +286,10 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients of all parameters, or with `set_to_none=False` fills them with zeros."""
+        told = listening()
+        if told is not None:
+            told.again(type(self).zero_grad, (self,), {"set_to_none": set_to_none})
+            return
         with _noted(self._zero_grad_profile_name):
             self._forget_grads(set_to_none)
 

@@ -12,7 +12,7 @@
 # _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients, refuse_dtype (pointwise.pxi); Node, Rare,
 # output_of, rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result, lend_array, lends,
 # saved_source, set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels (levels.pxi); compute_meta,
-# meta_pointwise (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); recorded
+# meta_pointwise (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); Watch
 # (tapes.pxi); begins_here, profiled_op, profiling (events.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 # ------------------------------------------------------------------------- subclasses, interpreters
@@ -225,7 +225,7 @@ def apply_below(Op op, tuple args, out=None):
 cdef object apply(Op op, PyObject** argv, object out):
     """The op itself: in place, into `out`, or into new tensors."""
     if pb_thread.recorder != NULL:
-        return recorded(op, argv, out)
+        return (<Watch>pb_thread.recorder).do(op, argv, out)
     if op.elementwise and out is None:
         return apply_pointwise(op, argv, op.nparams, None)
     if profiling and begins_here():
@@ -542,7 +542,7 @@ cdef object _narrow(object a, int half):
 cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
     """An elementwise op on tensors and numbers."""
     if pb_thread.recorder != NULL:
-        return recorded(op, argv, None)
+        return (<Watch>pb_thread.recorder).do(op, argv, None)
     if profiling and begins_here():
         return profiled_op(op, argv, None)
     cdef Tensor result

@@ -147,14 +147,14 @@ cdef class Tape:
 cdef inline int unsure(str what) except -1:
     """Says, to whoever records, that the function does or asks for something that no key has."""
     if pb_thread.recorder != NULL:
-        (<Recorder>pb_thread.recorder).refuse(what)
+        (<Watch>pb_thread.recorder).refuse(what)
     return 0
 
 
 cdef inline int note_made(Tensor t) except -1:
     """Says that a tensor was made of what is no tensor."""
     if pb_thread.recorder != NULL:
-        (<Recorder>pb_thread.recorder).made.append(t)
+        (<Watch>pb_thread.recorder).note_made(t)
     return 0
 
 
@@ -163,8 +163,21 @@ def unrecordable(str what):
     unsure(what)
 
 
+cdef class Watch:
+    """What is told of each op that a thread does: a Recorder of tapes, or a Listener."""
+
+    cdef int refuse(self, str what) except -1:
+        """Hears that something is done or asked for that is more than ops on tensors."""
+
+    cdef int note_made(self, Tensor t) except -1:
+        """Hears of a tensor that is made of what is no tensor."""
+
+    cdef object do(self, Op op, PyObject** argv, object out):
+        """Does an op, and notes it."""
+
+
 @cython.final
-cdef class Recorder:
+cdef class Recorder(Watch):
     """What a function has done so far, while it runs for the first time as one to be recorded."""
 
     cdef str reason           # why there will be no tape; None as long as there may be one
@@ -186,6 +199,23 @@ cdef class Recorder:
         if pb_thread.recorder == <void*>self:
             pb_thread.recorder = NULL
         return 0
+
+    cdef int note_made(self, Tensor t) except -1:
+        self.made.append(t)
+        return 0
+
+    cdef object do(self, Op op, PyObject** argv, object out):
+        pb_thread.recorder = NULL   # what it is made of is no step
+        try:
+            result = apply(op, argv, out)
+            if self.reason is None:
+                self.note(op, argv, out, result)
+            return result
+        except BaseException:
+            self.refuse("an op that raises")
+            raise
+        finally:
+            pb_thread.recorder = <void*>self if self.reason is None else NULL
 
     cdef int meet(self, Tensor t) except -1:
         """Gives a tensor the next slot."""
@@ -425,21 +455,75 @@ def _uniform(a):
     return bool((rows == rows[0]).all())
 
 
-cdef object recorded(Op op, PyObject** argv, object out):
-    """An op within a function that is recorded: done, and noted as a step."""
-    cdef void* outer = pb_thread.recorder
-    cdef Recorder recorder = <Recorder>outer
-    pb_thread.recorder = NULL   # what it is made of is no step
-    try:
-        result = apply(op, argv, out)
-        if recorder.reason is None:
-            recorder.note(op, argv, out, result)
-        return result
-    except BaseException:
-        recorder.refuse("an op that raises")
-        raise
-    finally:
-        pb_thread.recorder = outer if recorder.reason is None else NULL
+@cython.final
+cdef class Listener(Watch):
+    """Tells a Python object of each op that is done within, on this thread, below all levels.
+
+    Its methods are called while nothing listens: `before(op, args, in_place, out)`, `after(op, args, result)`,
+    `made(tensor)` for one made of what is no tensor, `doubt(what)` where more is done or asked for than ops
+    can say. A context manager.
+    """
+
+    cdef object told
+    cdef void* outer
+
+    def __init__(self, told):
+        self.told = told
+
+    def __enter__(self):
+        self.outer = pb_thread.recorder
+        pb_thread.recorder = <void*>self
+        return self
+
+    def __exit__(self, *exc):
+        pb_thread.recorder = self.outer
+
+    cdef int refuse(self, str what) except -1:
+        pb_thread.recorder = NULL
+        try:
+            self.told.doubt(what)
+        finally:
+            pb_thread.recorder = <void*>self
+        return 0
+
+    cdef int note_made(self, Tensor t) except -1:
+        pb_thread.recorder = NULL
+        try:
+            self.told.made(t)
+        finally:
+            pb_thread.recorder = <void*>self
+        return 0
+
+    cdef object do(self, Op op, PyObject** argv, object out):
+        cdef tuple args = as_tuple(argv, op.nparams)
+        pb_thread.recorder = NULL
+        try:
+            self.told.before(op, args, out is _IN_PLACE, None if out is _IN_PLACE else out)
+            result = apply(op, argv, out)
+            self.told.after(op, args, result)
+            return result
+        finally:
+            pb_thread.recorder = <void*>self
+
+
+def listening():
+    """What hears of each op on this thread, as `Listener` was given it; None if nothing does."""
+    if pb_thread.recorder == NULL or type(<object>pb_thread.recorder) is not Listener:
+        return None
+    return (<Listener>pb_thread.recorder).told
+
+
+cdef class unheard:
+    """Within, nothing is told or noted of what this thread does. A context manager."""
+
+    cdef void* outer
+
+    def __enter__(self):
+        self.outer = pb_thread.recorder
+        pb_thread.recorder = NULL
+
+    def __exit__(self, *exc):
+        pb_thread.recorder = self.outer
 
 
 # --------------------------------------------------------------------------------------- signatures

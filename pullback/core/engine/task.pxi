@@ -9,8 +9,8 @@
 #
 # From other parts: hooks_if, Node, NODE_ACCUMULATE, NODE_CUSTOM, NODE_FLAT, NODE_OP (nodes.pxi); leaf_of
 # (saved.pxi); _add, binary, _ops, Tensor (tensor.pxi); call_rule, edge_bit, few_things, fit, release,
-# run_node, tensor_hooks (rules.pxi); add_to_buffer, give_grad, give_hooked_grad (gradients.pxi); unsure
-# (tapes.pxi); Around, begin_event, end_event, note_details, noted_name, pb_log, profiling, EVENT_NODE,
+# run_node, tensor_hooks (rules.pxi); add_to_buffer, give_grad, give_hooked_grad, unfollowed (gradients.pxi);
+# unsure (tapes.pxi); Around, begin_event, end_event, note_details, noted_name, pb_log, profiling, EVENT_NODE,
 # NOTES_DETAILS (events.pxi); anomaly, pb_thread (_engine.pyx).
 
 cdef struct Slot:
@@ -270,7 +270,7 @@ cdef class Task:
             if s.buffer == NULL:
                 Py_INCREF(g)
                 s.buffer = <PyObject*>g
-            elif self.create_graph or pb_thread.level or not add_to_buffer(<Tensor>s.buffer, g):
+            elif self.create_graph or not unfollowed() or not add_to_buffer(<Tensor>s.buffer, g):
                 self.replace_buffer(slot, binary(_add, <object>s.buffer, g))
             return 0
         if s.buffer == NULL:

@@ -143,6 +143,16 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* 
     The result is new, or `out`, which must have the shape and dtype of the result. `wide` has a bit for each
     number beside a half precision that is stored as a float32.
     """
+    if taps:
+        out = run_pointwise(table, code, n, arrays, numbers, out, wide)
+        tell_of_loop(table, code, n, arrays, numbers, out, wide)
+        return out
+    return run_pointwise(table, code, n, arrays, numbers, out, wide)
+
+
+cdef inline ndarray run_pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out,
+                                  unsigned int wide):
+    """The same, and nobody is told."""
     cdef Operands run
     cdef HalfWay with_numbers
     cdef void* data = table.data[code]
@@ -261,3 +271,38 @@ cdef bint _overlaps(ndarray a, char* out, npy_intp nbytes) noexcept:
     cdef char* start = <char*>PyArray_DATA(a)
     cdef char* end = start + PyArray_SIZE(a) * PyArray_ITEMSIZE(a)
     return start != out and start < out + nbytes and out < end
+
+
+# ---------------------------------------------------------------------------------------------- taps
+
+cdef int taps = 0        # how many threads are to be told of their loops and of the runs of their plans
+cdef dict _tapped = {}   # by thread: a list that gets them
+
+
+def tap(found):
+    """From now on puts each loop and each run of a plan on this thread into a list; None ends it.
+
+    A loop is (Loops, code, operands, wide, result), an operand an array or the bytes of a number; a run is
+    (Plan, arguments, results). What was told before is returned, None if nothing was.
+    """
+    global taps
+    before = _tapped.pop(get_ident(), None)
+    if found is not None:
+        _tapped[get_ident()] = found
+    taps = len(_tapped)
+    return before
+
+
+cdef int tell(tuple what) except -1:
+    """Puts something on the list of this thread, if it has one."""
+    found = _tapped.get(get_ident())
+    if found is not None:
+        (<list>found).append(what)
+    return 0
+
+
+cdef int tell_of_loop(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out,
+                      unsigned int wide) except -1:
+    cdef int i
+    return tell((table, code, tuple([(<char*>&numbers[i])[:sizeof(Number)] if arrays[i] == NULL else
+                                     <object>arrays[i] for i in range(n)]), wide, out))

@@ -54,8 +54,24 @@ class Generator(generators.Generator):
             raise RuntimeError(f"{resolved.type.upper()} device type not an accelerator.")
         super().__init__(resolved)
 
+    def manual_seed(self, seed: int) -> Generator:
+        """Starts again from `seed`, in [-2**63, 2**64); a negative one counts from 2**64 down."""
+        unrecordable("random numbers")
+        return super().manual_seed(seed)
+
+    def seed(self) -> int:
+        """Starts again from a seed that the operating system draws, and returns it."""
+        unrecordable("random numbers")
+        return super().seed()
+
+    def initial_seed(self) -> int:
+        """The seed that the generator began with."""
+        unrecordable("random numbers")
+        return super().initial_seed()
+
     def get_state(self) -> Tensor:
         """The state as a tensor of bytes, which `set_state` takes back."""
+        unrecordable("random numbers")
         return from_array(np.frombuffer(bytearray(self.get_state_bytes()), np.uint8))
 
     def set_state(self, new_state: Tensor) -> Generator:

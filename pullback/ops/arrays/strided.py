@@ -611,9 +611,11 @@ def clone_like_leaf(g: Tensor, leaf: Tensor) -> Tensor:
     """The numbers of a gradient without history, laid out as the leaf is if that is dense."""
     if not (_engine.is_plain_class(type(g)) and _engine.is_plain_class(type(leaf))):
         return ops.clone(g.detach())
-    like = leaf._array
+    like = leaf._layout
     if g.device.type == "meta":
-        return from_array(like, meta=True)
+        return from_array(leaf._array, meta=True)
+    if _engine.listening() is not None and like.flags.c_contiguous and g.dtype is leaf.dtype:
+        return clone(g.detach(), contiguous_format)
     if like.flags.c_contiguous or not is_dense(like.shape, strides_of(like)):
         array = np.empty(like.shape, like.dtype)
     else:

@@ -1,7 +1,15 @@
-"""`torch.compile` and `torch.compiler`: programs run as they are written.
+"""`torch.compile` and `torch.compiler`: functions recorded once and replayed.
 
-`compile` accepts what PyTorch's does, checks it, and returns the function itself, or for a module the module:
-each op runs when it is called. What a program marks for the compiler stays as it is.
+    graph.py        the recording form: memories, values, steps
+    recording.py    what a call does to memory, heard from the engine
+    reading.py      what it may have read of Python, as guards
+    passes/         functions from graph to graph
+    lowering.py     where each memory lies, and the acts that run
+    gradients.py    the backward pass of what is replayed
+    functions.py    when a call is run, recorded or replayed
+
+Read `CompiledFunction` in functions.py, then `Trace` in recording.py. What runs a recording is in C:
+core/engine/replays.pxi (signatures, guards, results) and core/_replay.pyx (the acts).
 """
 
 from __future__ import annotations
@@ -9,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from pullback.compiler.functions import MOST_RECORDINGS, CompiledFunction, forget_all
 from pullback.face.absent import getter
 
 __all__ = [
@@ -44,16 +53,27 @@ def compile(
     isolate_recompiles: bool = False,
     shapes_spec: Any = None,
 ) -> Any:
-    """The function or module itself, which runs op by op; without one, a decorator.
+    """The function or module, recorded at its second call and replayed from then on; without one, a decorator.
 
-    The other arguments are PyTorch's and change nothing.
+    A recording is used where all that it depended on is as it was: dtypes, shapes and strides of tensors, and
+    what the function read of Python. Otherwise the call is recorded anew. A function that does what cannot be
+    recorded runs in Python, which a warning says; with `fullgraph` that is an error. The backends are "pullback",
+    which "inductor" and None mean too, and "eager", which records nothing; a `backend` that is a function, and
+    the other arguments, are taken for PyTorch's sake.
 
     >>> import pullback as torch
-    >>> @torch.compile(mode="max-autotune")
+    >>> @torch.compile
     ... def f(x):
     ...     return x.sin() ** 2
-    >>> f(torch.zeros(2))
+    >>> for _ in range(3):
+    ...     y = f(torch.zeros(2))
+    >>> y
     tensor([0., 0.])
+    >>> f.graph
+    inputs %x0
+    %1 = sin(%x0)  # float32[2]
+    %2 = pow_number(%1, 2)  # float32[2]
+    return %2
     """
     if mode is not None and options is not None:
         raise RuntimeError(
@@ -62,10 +82,27 @@ def compile(
     if mode is not None and mode not in _MODES:
         raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
     if model is None:
-        return lambda found: compile(found)
+        return lambda found: compile(
+            found, fullgraph=fullgraph, backend=backend, disable=disable, recompile_limit=recompile_limit
+        )
     if not callable(model):
         raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
-    return model
+    if disable or backend not in _BACKENDS:
+        return model
+    limit = MOST_RECORDINGS if recompile_limit is None else recompile_limit
+    wrapped = _wrappers.get("module")
+    if wrapped is not None and isinstance(model, wrapped[0]):
+        return wrapped[1](model, CompiledFunction(model, fullgraph, limit))
+    return CompiledFunction(model, fullgraph, limit)
+
+
+_BACKENDS = (None, "pullback", "inductor")
+_wrappers: dict[str, tuple[type, Callable[..., Any]]] = {}
+
+
+def install_modules(module: type, wrapper: Callable[..., Any]) -> None:
+    """Hands over what a compiled module is: `wrapper(module, function)`."""
+    _wrappers["module"] = module, wrapper
 
 
 def is_compiling() -> bool:
@@ -104,7 +141,8 @@ def substitute_in_graph(original_fn: Any, **options: Any) -> Callable[[_F], _F]:
 
 
 def reset() -> None:
-    """Nothing was kept."""
+    """Forgets the recordings of all compiled functions."""
+    forget_all()
 
 
 def cudagraph_mark_step_begin() -> None:
@@ -112,8 +150,8 @@ def cudagraph_mark_step_begin() -> None:
 
 
 def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
-    """The compilers that there are: none."""
-    return []
+    """The compilers that there are."""
+    return ["pullback"]
 
 
 class set_stance:

@@ -1,0 +1,123 @@
+"""The graph form: what a call did to memory, as a list of steps.
+
+    Memory   a block of bytes: an input's, a constant's, or one that a step makes
+    Value    how a tensor lies in a memory: offset, dtype, shape, strides
+    Step     an op, its arguments with values for tensors, the values that it reads and writes, and its act: how it
+             is done, as `Replay` (pullback/core/_replay.pyx) takes it
+    Graph    the steps in order, the inputs, and what is to be seen in the end
+
+Views are no steps: they are values. Writes in place, `out=`, `.data` and `detach` need no rule of their own, since
+values are places in memory. A pass is a function of a Graph; the order of steps is the order of the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pullback.core.types import Array
+
+__all__ = ["Graph", "Memory", "Step", "Value", "values_in"]
+
+
+class Memory:
+    """A block of bytes. `home` is "given", "kept" or "work"; `place` counts the given ones."""
+
+    __slots__ = ("array", "high", "home", "low", "name", "place", "start")
+
+    def __init__(self, home: str, array: Array, start: int, low: int, high: int, place: int, name: str) -> None:
+        self.home, self.array, self.start, self.low, self.high = home, array, start, low, high
+        self.place, self.name = place, name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Value:
+    """A place in a memory, and how the elements lie there; offset and strides in bytes."""
+
+    __slots__ = ("code", "memory", "offset", "shape", "strides")
+
+    def __init__(
+        self, memory: Memory, offset: int, code: int, shape: tuple[int, ...], strides: tuple[int, ...]
+    ) -> None:
+        self.memory, self.offset, self.code, self.shape, self.strides = memory, offset, code, shape, strides
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from other values."""
+        return id(self.memory), self.offset, self.code, self.shape, self.strides
+
+    def __repr__(self) -> str:
+        return f"%{self.memory.name}" + (f"+{self.offset}" if self.offset else "")
+
+
+class Step:
+    """An op that was done. `act` begins with "loop", "plan", "call", "copy" or "aside"; see `Replay`."""
+
+    __slots__ = ("act", "arguments", "firm", "line", "name", "reads", "writes")
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Any,
+        reads: list[Value],
+        writes: list[Value],
+        act: tuple[Any, ...],
+        firm: bool = False,
+        line: str = "",
+    ) -> None:
+        self.name, self.arguments, self.reads, self.writes = name, arguments, reads, writes
+        self.act, self.firm, self.line = act, firm, line
+
+    def __repr__(self) -> str:
+        from pullback.core.dtypes import DTYPES
+
+        made = ", ".join(map(repr, self.writes))
+        kinds = ", ".join(f"{DTYPES[v.code].name}{list(v.shape)}" for v in self.writes)
+        arguments = ", ".join(map(shown, self.arguments))
+        return f"{made} = {self.name}({arguments})" + (f"  # {kinds}" if kinds else "")
+
+
+class Graph:
+    """Steps, and what of them is to be seen: `outputs`, and `grads`, pairs of an input and a value or None.
+
+    `bumps` are pairs of an input and how often it was written to. `saved` is what a backward pass reads.
+    """
+
+    def __init__(self, steps: list[Step], given: list[Memory], outputs: list[Value]) -> None:
+        self.steps, self.given, self.outputs = steps, given, outputs
+        self.grads: list[tuple[int, Value | None]] = []
+        self.bumps: list[tuple[int, int]] = []
+        self.saved: list[Value] = []
+
+    def kept(self) -> Iterator[Value]:
+        """The values that are to be seen when the steps are done, or in the midst of them."""
+        yield from self.outputs
+        yield from self.saved
+        for _, value in self.grads:
+            if value is not None:
+                yield value
+        for step in self.steps:
+            if step.act[0] == "aside":
+                yield from step.reads
+
+    def __repr__(self) -> str:
+        lines = [f"inputs {', '.join(f'%{m.name}' for m in self.given)}", *map(repr, self.steps)]
+        lines += [f"grad of %{self.given[place].name} = {value}" for place, value in self.grads]
+        return "\n".join([*lines, f"return {', '.join(map(repr, self.outputs))}"])
+
+
+def values_in(x: Any) -> Iterator[Value]:
+    """The values among arguments, in order."""
+    if isinstance(x, Value):
+        yield x
+    elif type(x) in (list, tuple):
+        for item in x:
+            yield from values_in(item)
+
+
+def shown(x: Any) -> str:
+    """An argument, briefly."""
+    text = repr(x)
+    return text if len(text) < 60 else text[:57] + "..."

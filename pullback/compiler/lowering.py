@@ -1,0 +1,151 @@
+"""From a graph to what runs: where each memory lies, and the acts on it.
+
+What is to be seen afterwards (results, gradients, what a backward pass reads) is new at each run. All else shares
+one block, planned once: a memory has its place from the first step that touches it to the last, and places are
+given first to the largest. Read `lowered`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pullback.compiler.graph import Graph, Memory, Step, Value, values_in
+from pullback.core._replay import Ref, Replay
+
+__all__ = ["Lowered", "block_size", "lowered"]
+
+ALIGNED = 64
+
+
+class Lowered:
+    """A replay of a graph, and how its values are numbered."""
+
+    def __init__(self, graph: Graph, given: list[Memory] | None = None) -> None:
+        self.graph = graph
+        self.memories: list[tuple[str, Any]] = []
+        self.memory_numbers: dict[int, int] = {}
+        self.values: list[tuple[Any, ...]] = []
+        self.value_numbers: dict[tuple[Any, ...], int] = {}
+        for memory in graph.given if given is None else given:
+            self.add(memory, "given", memory.place)
+        fresh = {id(value.memory): value for value in graph.kept() if id(value.memory) not in self.memory_numbers}
+        found = {
+            id(value.memory) for step in graph.steps if step.act[0] == "call" for value in step.act[3]
+        }
+        for step in graph.steps:
+            for value in (*step.reads, *step.writes, *values_in(step.act)):
+                memory = value.memory
+                if id(memory) in self.memory_numbers:
+                    continue
+                if memory.home == "kept":
+                    self.add(memory, "kept", memory.array)
+                elif id(memory) in found:
+                    self.add(memory, "found", None)
+                elif id(memory) in fresh:
+                    self.add(memory, "fresh", self.whole(memory))
+                else:
+                    self.add(memory, "work", None)
+        for value in graph.kept():
+            if value.memory.home == "kept" and id(value.memory) not in self.memory_numbers:
+                self.add(value.memory, "kept", value.memory.array)
+        self.size = self.plan()
+        acts = [self.act(step) for step in graph.steps]
+        self.replay = Replay(self.memories, self.values, acts, self.size)
+        firm = [i for i, step in enumerate(graph.steps) if step.firm]
+        self.firm = firm[0] if firm else len(graph.steps) + 1
+
+    def add(self, memory: Memory, home: str, what: Any) -> None:
+        """Gives a memory the next number."""
+        self.memory_numbers[id(memory)] = len(self.memories)
+        self.memories.append((home, what))
+
+    def whole(self, memory: Memory) -> int:
+        """The value that a memory was made as."""
+        a = memory.array
+        from pullback.compiler.recording import code_of
+
+        return self.number(Value(memory, 0, code_of(a), a.shape, a.strides), len(self.memories))
+
+    def number(self, value: Value, memory: int | None = None) -> int:
+        """The number of a value."""
+        found = self.value_numbers.get(value.key)
+        if found is None:
+            found = self.value_numbers[value.key] = len(self.values)
+            at = self.memory_numbers[id(value.memory)] if memory is None else memory
+            self.values.append((at, value.offset, value.code, value.shape, value.strides))
+        return found
+
+    def plan(self) -> int:
+        """Places the memories of the block; its size."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        sizes: dict[int, int] = {}
+        for i, step in enumerate(self.graph.steps):
+            for value in (*step.reads, *step.writes, *values_in(step.act)):
+                number = self.memory_numbers[id(value.memory)]
+                if self.memories[number][0] == "work":
+                    first.setdefault(number, i)
+                    last[number] = i
+                    sizes[number] = value.memory.high - value.memory.low
+        placed: list[tuple[int, int, int]] = []  # number, begin, end
+        total = 0
+        for number in sorted(sizes, key=lambda n: (-sizes[n], first[n])):
+            size = -(-max(sizes[number], 1) // ALIGNED) * ALIGNED
+            taken = sorted(
+                (begin, end)
+                for other, begin, end in placed
+                if first[other] <= last[number] and first[number] <= last[other]
+            )
+            at = 0
+            for begin, end in taken:
+                if at + size <= begin:
+                    break
+                at = max(at, end)
+            placed.append((number, at, at + size))
+            total = max(total, at + size)
+            self.memories[number] = ("work", at)
+        return total
+
+    def act(self, step: Step) -> tuple[Any, ...]:
+        """A step as `Replay` takes it."""
+        kind = step.act[0]
+        if kind == "loop":
+            _, table, code, operands, wide, result = step.act
+            return (
+                "loop",
+                table,
+                code,
+                tuple(x if isinstance(x, bytes) else self.number(x) for x in operands),
+                wide,
+                self.number(result),
+            )
+        if kind == "copy":
+            return "copy", self.number(step.act[1]), self.number(step.act[2])
+        if kind == "aside":
+            _, function, grads, bumps = step.act
+            return "aside", function, [(p, -1 if v is None else self.number(v)) for p, v in grads], bumps
+        _, function, arguments, results = step.act
+        return kind, function, self.referred(arguments), [self.number(v) for v in results]
+
+    def referred(self, x: Any) -> Any:
+        """Arguments with numbers for values."""
+        if isinstance(x, Value):
+            return Ref(self.number(x))
+        if type(x) in (list, tuple):
+            return type(x)([self.referred(item) for item in x])
+        return x
+
+    def grads(self) -> list[tuple[int, int]]:
+        """The gradients that are left, as `Recording` takes them."""
+        return [(p, -1 if v is None else self.number(v)) for p, v in self.graph.grads]
+
+
+def lowered(graph: Graph) -> Lowered:
+    """What runs a graph."""
+    return Lowered(graph)
+
+
+def block_size(graph: Graph) -> int:
+    """The bytes that the steps of a graph take one by one, as they do without a plan."""
+    seen = {id(v.memory): v.memory for step in graph.steps for v in step.writes}
+    return sum(m.high - m.low for m in seen.values() if m.home == "work")

@@ -1,0 +1,404 @@
+# cython: allow_none_for_extension_args=False
+"""Replays: loops and runs of plans, done again one after another on memory that was planned once.
+
+A `Replay` is what is left of a recording (pullback/compiler/) when all decisions are taken. It knows
+
+    memories    blocks of bytes: the caller's arrays, constants, parts of one block of its own, and new ones
+    values      how something lies in a memory: offset, dtype, shape, strides
+    acts        what is done: NumPy's inner loops on pointers, runs of plans on pointers; and, slower, calls of
+                Python functions on arrays
+
+`begin` says where the memories are this time, `run` does the acts, `array` gives a value as an array, `end` lets
+go of all. Between `begin` and `end` a replay is busy: it has one set of memory. Read `_do`.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.string cimport memcpy, memset
+from numpy cimport (
+    import_array, ndarray, npy_intp, PyArray_CopyInto, PyArray_DATA, PyArray_DIMS, PyArray_NDIM, PyArray_STRIDES,
+)
+
+import_array()
+
+from pullback.core._loops cimport (
+    Loops, Number, code_of, empty, pointwise, view_of,
+)
+from pullback.core._plans cimport Plan, run_plan_into
+from pullback.core.dtypes import DTYPES
+
+cdef enum:
+    MOST_OPERANDS = 64
+    LONG_LINE = 32768       # elements, from which on a loop goes the way that lets go of the GIL
+
+
+@cython.final
+cdef class Ref:
+    """A value as it stands among the arguments of an act."""
+
+    cdef readonly int index
+
+    def __init__(self, int index):
+        self.index = index
+
+    def __repr__(self):
+        return f"%{self.index}"
+
+
+class Misfit(Exception):
+    """What a call gave lies otherwise than when it was recorded."""
+
+
+@cython.final
+cdef class Replay:
+    """Acts on values in memories.
+
+    `memories` are pairs: ("given", place), ("kept", array), ("work", offset), ("fresh", value), ("found", None);
+    a fresh one is made for the value that covers it. `values` are (memory, offset, code, shape, strides), strides
+    and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands, wide, result), an operand the bytes of
+    a number or a value; ("plan", Plan, arguments, results); ("copy", source, target); ("call", function,
+    arguments, results); ("aside", function, gradients, writes). `size` is that of the block of its own.
+    """
+
+    def __cinit__(self, list memories, list values, list acts, Py_ssize_t size):
+        cdef npy_intp bytes_needed = size
+        cdef ndarray block, kept
+        cdef int i, d
+        self.nmemories, self.nvalues, self.nacts = len(memories), len(values), len(acts)
+        self.held, self.fresh, self.passing = [], [], []
+        self.base = <char**>_zeroed(self.nmemories * sizeof(char*))
+        self.homes = <Home*>_zeroed(self.nmemories * sizeof(Home))
+        self.owners = <PyObject**>_zeroed(self.nmemories * sizeof(PyObject*))
+        self.values = <Value*>_zeroed(self.nvalues * sizeof(Value))
+        self.arrays = <PyObject**>_zeroed(self.nvalues * sizeof(PyObject*))
+        self.acts = <Act*>_zeroed(self.nacts * sizeof(Act))
+        block = empty(1, &bytes_needed, DTYPES_UINT8)
+        self.held.append(block)
+        for i in range(self.nmemories):
+            kind, what = memories[i]
+            self.homes[i] = _HOMES[kind]
+            if kind == "given":
+                self.ngiven += 1
+            elif kind == "kept":
+                kept = what
+                self.own(i, kept)
+            elif kind == "work":
+                self.own(i, block)
+                self.base[i] += <Py_ssize_t>what
+            elif kind == "fresh":
+                self.fresh.append((i, what))
+        for i in range(self.nvalues):
+            memory, offset, code, shape, strides = values[i]
+            self.describe(&self.values[i], memory, offset, code, shape, strides)
+            if self.homes[self.values[i].place.memory] not in (KEPT, WORK):
+                self.passing.append(i)
+        for i in range(self.nacts):
+            self.prepare(&self.acts[i], acts[i])
+        self.scratch = <char*>_zeroed(self.most_scratch)
+
+    cdef int own(self, int memory, ndarray a) except -1:
+        """Has a memory lie in an array."""
+        Py_INCREF(a)
+        Py_XDECREF(self.owners[memory])
+        self.owners[memory] = <PyObject*>a
+        self.base[memory] = <char*>PyArray_DATA(a)
+        return 0
+
+    cdef int describe(self, Value* v, int memory, Py_ssize_t offset, int code, shape, strides) except -1:
+        cdef int d
+        cdef npy_intp step = DTYPES[code].itemsize
+        v.place.memory, v.place.offset, v.code, v.nd = memory, offset, code, len(shape)
+        v.dims = <npy_intp*>_zeroed(2 * v.nd * sizeof(npy_intp))
+        v.strides = v.dims + v.nd
+        v.contiguous = True
+        for d in range(v.nd - 1, -1, -1):
+            v.dims[d], v.strides[d] = shape[d], strides[d]
+            v.contiguous = v.contiguous and (v.dims[d] == 1 or v.strides[d] == step)
+            step *= v.dims[d]
+        return 0
+
+    cdef int prepare(self, Act* act, tuple spec) except -1:
+        """Sets how an act is done."""
+        self.held.append(spec)
+        act.what = <PyObject*>spec
+        kind = spec[0]
+        if kind == "loop":
+            if not self.line_up(act, spec):
+                act.kind = LOOP
+        elif kind == "plan":
+            if not self.point_out(act, spec):
+                act.kind = PLAN
+        else:
+            act.kind = {"copy": COPY, "call": CALL, "aside": ASIDE}[kind]
+        return 0
+
+    cdef bint line_up(self, Act* act, tuple spec) except -1:
+        """Sets an act to one run of a loop over pointers; False if the operands do not lie so."""
+        cdef Loops table = spec[1]
+        cdef int code = spec[2], i, n = len(spec[3])
+        cdef Value* out = &self.values[<int>spec[5]]
+        cdef Value* v
+        cdef npy_intp size = 1, item
+        if spec[4] or not out.contiguous or table.out_code[code] != out.code:
+            return False
+        for i in range(out.nd):
+            size *= out.dims[i]
+        if size > LONG_LINE or size == 0:
+            return False
+        self.room(act, n + 1)
+        act.size, act.fn, act.data, act.kind = size, table.fn[code], table.data[code], LINE
+        for i in range(n):
+            x = spec[3][i]
+            if isinstance(x, bytes):
+                act.places[i].memory = -1
+                act.places[i].offset = <npy_intp><char*>x   # lives as long as the spec
+                continue
+            v = &self.values[<int>x]
+            act.places[i] = v.place
+            item = DTYPES[v.code].itemsize
+            if v.nd == 0:
+                act.steps[i] = 0
+                if v.place.memory == out.place.memory and size > 1:
+                    return False
+                continue
+            if not v.contiguous or v.nd != out.nd:
+                return False
+            for d in range(v.nd):
+                if v.dims[d] != out.dims[d]:
+                    return False
+            act.steps[i] = item
+            if v.place.memory == out.place.memory and v.place.offset != out.place.offset and (
+                    v.place.offset < out.place.offset + size * <npy_intp>DTYPES[out.code].itemsize
+                    and out.place.offset < v.place.offset + size * item):
+                return False
+        act.places[n] = out.place
+        act.steps[n] = DTYPES[out.code].itemsize
+        return True
+
+    cdef bint point_out(self, Act* act, tuple spec) except -1:
+        """Sets an act to the run of a plan on pointers; False if it is long."""
+        cdef Plan plan = spec[1]
+        cdef list found = []
+        cdef int i
+        _refs(spec[2], found)
+        found += spec[3]
+        if plan.long_work or len(found) > MOST_OPERANDS:
+            return False
+        self.room(act, len(found))
+        for i in range(act.n):
+            act.places[i] = self.values[<int>found[i]].place
+        act.kind, act.run, act.geometry, act.parts = RUN, plan.run, plan.geometry, plan.parts
+        self.most_scratch = max(self.most_scratch, plan.scratch)
+        return True
+
+    cdef int room(self, Act* act, int n) except -1:
+        act.n = n
+        act.places = <Place*>_zeroed(n * sizeof(Place))
+        act.steps = <npy_intp*>_zeroed(n * sizeof(npy_intp))
+        return 0
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(self.nmemories):
+            Py_XDECREF(self.owners[i])
+        for i in range(self.nvalues):
+            Py_XDECREF(self.arrays[i])
+            PyMem_Free(self.values[i].dims)
+        for i in range(self.nacts):
+            PyMem_Free(self.acts[i].places)
+            PyMem_Free(self.acts[i].steps)
+        PyMem_Free(self.base)
+        PyMem_Free(self.homes)
+        PyMem_Free(self.owners)
+        PyMem_Free(self.values)
+        PyMem_Free(self.arrays)
+        PyMem_Free(self.acts)
+        PyMem_Free(self.scratch)
+
+    # --------------------------------------------------------------------------------------- runs
+
+    cdef int begin(self, PyObject** given) except -1:
+        """Takes the caller's arrays, in the order of the memories that are given, and makes new ones."""
+        cdef int i, k = 0
+        cdef Value* v
+        cdef npy_intp size = 1
+        self.busy = True
+        for i in range(self.nmemories):
+            if self.homes[i] == GIVEN:
+                self.own(i, <ndarray>given[k])
+                k += 1
+        for i, value in self.fresh:
+            v = &self.values[<int>value]
+            if v.contiguous:
+                self.own(i, empty(v.nd, v.dims, v.code))
+            else:
+                size = 1
+                for d in range(v.nd):
+                    size *= v.dims[d]
+                self.own(i, empty(1, &size, v.code))
+        return 0
+
+    cdef void end(self) noexcept:
+        """Lets go of what is the caller's."""
+        cdef int i
+        for v in self.passing:
+            i = <int>v
+            Py_XDECREF(self.arrays[i])
+            self.arrays[i] = NULL
+        for i in range(self.nmemories):
+            if self.homes[i] != KEPT and self.homes[i] != WORK:
+                Py_XDECREF(self.owners[i])
+                self.owners[i] = NULL
+        self.busy = False
+
+    cdef ndarray array(self, int v):
+        """A value as an array; of the caller's or of new memory it is theirs."""
+        cdef Value* value = &self.values[v]
+        cdef ndarray owner, found
+        if self.arrays[v] != NULL:
+            return <ndarray>self.arrays[v]
+        owner = <ndarray>self.owners[value.place.memory]
+        if value.place.offset == 0 and self.homes[value.place.memory] != WORK and _lies_so(owner, value):
+            found = owner
+        else:
+            found = view_of(owner, value.code, value.nd, value.dims, value.strides,
+                            self.base[value.place.memory] - <char*>PyArray_DATA(owner) + value.place.offset)
+        Py_INCREF(found)
+        self.arrays[v] = <PyObject*>found
+        return found
+
+    cdef int run(self) except -1:
+        """Does the acts."""
+        cdef char* data[MOST_OPERANDS]
+        cdef Act* act
+        cdef Place* place
+        cdef int i, k, status
+        for i in range(self.nacts):
+            act = &self.acts[i]
+            self.at = i
+            if act.kind == LINE or act.kind == RUN:
+                for k in range(act.n):
+                    place = &act.places[k]
+                    data[k] = (<char*>place.offset if place.memory < 0 else
+                               self.base[place.memory] + place.offset)
+                if act.kind == LINE:
+                    act.fn(data, &act.size, act.steps, act.data)
+                    continue
+                status = act.run(act.geometry, data, 0, act.parts, self.scratch)
+                if status:
+                    self.refuse(<tuple>act.what, status)
+            else:
+                self._do(act)
+        return 0
+
+    cdef int refuse(self, tuple spec, int status) except -1:
+        """Raises what a plan says of a status."""
+        cdef Plan plan = spec[1]
+        error = plan.refuse(status, *[self.argument(x) for x in spec[2]])
+        if error is not None:
+            raise error
+        return 0
+
+    cdef object argument(self, object x):
+        """An argument with arrays for values."""
+        if type(x) is Ref:
+            return self.array((<Ref>x).index)
+        if type(x) is list or type(x) is tuple:
+            return type(x)([self.argument(item) for item in x])
+        return x
+
+    cdef int _do(self, Act* act) except -1:
+        """Does an act on arrays."""
+        cdef PyObject* values[MOST_OPERANDS]
+        cdef Number numbers[MOST_OPERANDS]
+        cdef tuple spec = <tuple>act.what, operands, results
+        cdef list kept = []
+        cdef int i, v
+        cdef ndarray found
+        if act.kind == LOOP:
+            operands = <tuple>spec[3]
+            for i in range(len(operands)):
+                x = operands[i]
+                if isinstance(x, bytes):
+                    values[i] = NULL
+                    memcpy(&numbers[i], <char*><bytes>x, sizeof(Number))
+                else:
+                    found = self.array(x)
+                    values[i] = <PyObject*>found
+                    kept.append(found)
+            pointwise(<Loops>spec[1], spec[2], len(operands), values, numbers, self.array(spec[5]), spec[4])
+        elif act.kind == PLAN:
+            operands = self.argument(spec[2])
+            for i in range(len(operands)):
+                values[i] = <PyObject*>operands[i]
+            run_plan_into(<Plan>spec[1], values, len(operands), tuple([self.array(v) for v in spec[3]]))
+        elif act.kind == COPY:
+            PyArray_CopyInto(self.array(spec[2]), self.array(spec[1]))
+        elif act.kind == ASIDE:
+            self.helper.aside(*spec[1:])
+        else:
+            made = spec[1](*self.argument(spec[2]))
+            results = made if type(made) is tuple else (made,)
+            if len(results) != len(spec[3]):
+                raise Misfit
+            for i in range(len(results)):
+                v = spec[3][i]
+                if v < 0:
+                    continue
+                found = results[i]
+                if not _lies_so(found, &self.values[v]):
+                    raise Misfit
+                self.own(self.values[v].place.memory, found)
+        return 0
+
+    # -------------------------------------------------------------------------------- from Python
+
+    def __call__(self, list given, list wanted):
+        """Runs on arrays, and gives some values as arrays."""
+        cdef PyObject* arrays[256]
+        cdef int i
+        if self.busy or len(given) != self.ngiven or self.ngiven > 256:
+            raise RuntimeError("a replay that is busy, or of other inputs")
+        for i in range(self.ngiven):
+            arrays[i] = <PyObject*>given[i]
+        self.begin(arrays)
+        try:
+            self.run()
+            return [self.array(v) for v in wanted]
+        finally:
+            self.end()
+
+
+cdef dict _HOMES = {"given": GIVEN, "kept": KEPT, "work": WORK, "fresh": FRESH, "found": FOUND}
+cdef int DTYPES_UINT8 = [d.name for d in DTYPES].index("uint8")
+
+
+cdef void* _zeroed(size_t size) except NULL:
+    cdef void* found = PyMem_Malloc(size + 16)
+    if found == NULL:
+        raise MemoryError
+    memset(found, 0, size + 16)
+    return found
+
+
+cdef bint _lies_so(ndarray a, Value* v) except -1:
+    """Whether an array has the dtype, shape and strides of a value."""
+    cdef int d
+    if PyArray_NDIM(a) != v.nd or code_of(a) != v.code:
+        return False
+    for d in range(v.nd):
+        if PyArray_DIMS(a)[d] != v.dims[d] or (v.dims[d] != 1 and PyArray_STRIDES(a)[d] != v.strides[d]):
+            return False
+    return True
+
+
+cdef int _refs(object x, list found) except -1:
+    """The values among arguments, in the order in which runs get them."""
+    if type(x) is Ref:
+        found.append((<Ref>x).index)
+    elif type(x) is list or type(x) is tuple:
+        for item in x:
+            _refs(item, found)
+    return 0
