@@ -148,8 +148,10 @@ def joint_of(
             grads = _engine.gradients_between(
                 outputs, [trace.tensors[i] for i in sources], starts, True, False
             )
-    except RuntimeError:
-        return joint
+    except RuntimeError as error:
+        if not str(error).startswith(_AGAIN[:40]):
+            raise Refused(f"its backward pass raises: {error}") from None
+        return joint  # the function went backward itself
     if watch.codes:
         trace.refuse(f"a backward pass in Python, {next(iter(watch.codes))}")
     joint.forms = [(g._array.dtype, g._array.shape, g._array.strides) for g in starts]

@@ -50,6 +50,8 @@ class Lowered:
                 self.add(value.memory, "kept", value.memory.array)
         self.size = self.plan()
         acts = [self.act(step) for step in graph.steps]
+        for value in graph.kept():
+            self.number(value)  # before the replay is made of all that have one
         self.replay = Replay(self.memories, self.values, acts, self.size)
         firm = [i for i, step in enumerate(graph.steps) if step.firm]
         self.firm = firm[0] if firm else len(graph.steps) + 1
@@ -121,6 +123,8 @@ class Lowered:
             )
         if kind == "copy":
             return "copy", self.number(step.act[1]), self.number(step.act[2])
+        if kind == "check":
+            return "check", self.number(step.act[1]), step.act[2]
         if kind == "aside":
             _, function, grads, bumps = step.act
             return "aside", function, [(p, -1 if v is None else self.number(v)) for p, v in grads], bumps

@@ -352,6 +352,32 @@ class Trace:
         self.held.append(copy)
         return Value(memory, 0, code_of(copy), copy.shape, copy.strides)
 
+    def folded(self, g: Tensor, result: Tensor) -> None:
+        """A gradient was summed over its leading dims."""
+        if self.reason is not None:
+            return
+        given, a = self.value(g), result._array
+        self.count += 1
+        self.meet("work", a, str(self.count))
+        made = self.find(a)
+        if given is None or made is None:
+            self.refuse("a sum of unknown memory")
+            return
+        act = ("call", _loops.folded, (given, a.shape), [made])
+        self.steps.append(Step("fold", (given, a.shape), [given], [made], act))
+
+    def number(self, t: Tensor, value: Any) -> None:
+        """A number is taken out of a tensor: what follows may depend on it."""
+        if self.reason is not None:
+            return
+        if any(step.firm for step in self.steps):
+            self.refuse("a number taken out of a tensor after something was written, drawn or stepped")
+            return
+        given = self.value(t)
+        if given is not None and given.memory.home != "kept":
+            held = t._array.tobytes()
+            self.steps.append(Step("check", (given, value), [given], [], ("check", given, held), False, user_line()))
+
     def again(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Does what is to be done anew at each replay, in Python: a step of an optimizer."""
         with _engine.unheard():

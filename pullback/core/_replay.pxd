@@ -21,6 +21,7 @@ cdef enum ActKind:
     PLAN            # the same of much work
     COPY            # one value into another
     CALL            # a Python function of arrays that gives arrays
+    CHECK           # whether a number is what it was
     ASIDE           # a Python function without arguments, which sees and changes what it likes
 
 cdef struct Place:
@@ -32,7 +33,7 @@ cdef struct Value:
     int code, nd
     npy_intp* dims
     npy_intp* strides
-    bint contiguous
+    bint contiguous, ordinary   # in rows; by the strides of dims of one, too
 
 cdef struct Act:
     ActKind kind
@@ -64,7 +65,7 @@ cdef class Replay:
     cdef object helper          # whose `aside` is called by acts of this kind
 
     cdef int begin(self, PyObject** given) except -1
-    cdef int run(self) except -1
+    cdef bint run(self) except -1
     cdef void end(self) noexcept
     cdef ndarray array(self, int v)
     cdef int own(self, int memory, ndarray a) except -1

@@ -16,7 +16,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_CopyInto, PyArray_DATA, PyArray_DIMS, PyArray_NDIM, PyArray_STRIDES,
 )
@@ -59,7 +59,8 @@ cdef class Replay:
     a fresh one is made for the value that covers it. `values` are (memory, offset, code, shape, strides), strides
     and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands, wide, result), an operand the bytes of
     a number or a value; ("plan", Plan, arguments, results); ("copy", source, target); ("call", function,
-    arguments, results); ("aside", function, gradients, writes). `size` is that of the block of its own.
+    arguments, results); ("aside", function, gradients, writes); ("check", value,
+    bytes). `size` is that of the block of its own.
     """
 
     def __cinit__(self, list memories, list values, list acts, Py_ssize_t size):
@@ -112,10 +113,11 @@ cdef class Replay:
         v.place.memory, v.place.offset, v.code, v.nd = memory, offset, code, len(shape)
         v.dims = <npy_intp*>_zeroed(2 * v.nd * sizeof(npy_intp))
         v.strides = v.dims + v.nd
-        v.contiguous = True
+        v.contiguous = v.ordinary = True
         for d in range(v.nd - 1, -1, -1):
             v.dims[d], v.strides[d] = shape[d], strides[d]
             v.contiguous = v.contiguous and (v.dims[d] == 1 or v.strides[d] == step)
+            v.ordinary = v.ordinary and v.strides[d] == step
             step *= v.dims[d]
         return 0
 
@@ -130,6 +132,10 @@ cdef class Replay:
         elif kind == "plan":
             if not self.point_out(act, spec):
                 act.kind = PLAN
+        elif kind == "check":
+            self.room(act, 1)
+            act.kind, act.places[0], act.data = CHECK, self.values[<int>spec[1]].place, <char*><bytes>spec[2]
+            act.size = len(spec[2])
         else:
             act.kind = {"copy": COPY, "call": CALL, "aside": ASIDE}[kind]
         return 0
@@ -231,7 +237,7 @@ cdef class Replay:
                 k += 1
         for i, value in self.fresh:
             v = &self.values[<int>value]
-            if v.contiguous:
+            if v.ordinary:
                 self.own(i, empty(v.nd, v.dims, v.code))
             else:
                 size = 1
@@ -260,7 +266,7 @@ cdef class Replay:
         if self.arrays[v] != NULL:
             return <ndarray>self.arrays[v]
         owner = <ndarray>self.owners[value.place.memory]
-        if value.place.offset == 0 and self.homes[value.place.memory] != WORK and _lies_so(owner, value):
+        if value.place.offset == 0 and self.homes[value.place.memory] != WORK and _lies_so(owner, value, True):
             found = owner
         else:
             found = view_of(owner, value.code, value.nd, value.dims, value.strides,
@@ -269,8 +275,8 @@ cdef class Replay:
         self.arrays[v] = <PyObject*>found
         return found
 
-    cdef int run(self) except -1:
-        """Does the acts."""
+    cdef bint run(self) except -1:
+        """Does the acts; False if a number that is checked is another one."""
         cdef char* data[MOST_OPERANDS]
         cdef Act* act
         cdef Place* place
@@ -289,9 +295,13 @@ cdef class Replay:
                 status = act.run(act.geometry, data, 0, act.parts, self.scratch)
                 if status:
                     self.refuse(<tuple>act.what, status)
+            elif act.kind == CHECK:
+                place = act.places
+                if memcmp(self.base[place.memory] + place.offset, <char*>act.data, act.size):
+                    return False
             else:
                 self._do(act)
-        return 0
+        return True
 
     cdef int refuse(self, tuple spec, int status) except -1:
         """Raises what a plan says of a status."""
@@ -348,7 +358,7 @@ cdef class Replay:
                 if v < 0:
                     continue
                 found = results[i]
-                if not _lies_so(found, &self.values[v]):
+                if not _lies_so(found, &self.values[v], False):
                     raise Misfit
                 self.own(self.values[v].place.memory, found)
         return 0
@@ -365,8 +375,9 @@ cdef class Replay:
             arrays[i] = <PyObject*>given[i]
         self.begin(arrays)
         try:
-            self.run()
-            return [self.array(v) for v in wanted]
+            if not self.run():
+                raise Misfit
+            return [self.array(<int>v) for v in wanted]
         finally:
             self.end()
 
@@ -383,13 +394,14 @@ cdef void* _zeroed(size_t size) except NULL:
     return found
 
 
-cdef bint _lies_so(ndarray a, Value* v) except -1:
-    """Whether an array has the dtype, shape and strides of a value."""
+cdef bint _lies_so(ndarray a, Value* v, bint exactly) except -1:
+    """Whether an array has the dtype, shape and strides of a value; `exactly` those of dims of one as well."""
     cdef int d
     if PyArray_NDIM(a) != v.nd or code_of(a) != v.code:
         return False
     for d in range(v.nd):
-        if PyArray_DIMS(a)[d] != v.dims[d] or (v.dims[d] != 1 and PyArray_STRIDES(a)[d] != v.strides[d]):
+        if PyArray_DIMS(a)[d] != v.dims[d] or (
+                (exactly or v.dims[d] != 1) and PyArray_STRIDES(a)[d] != v.strides[d]):
             return False
     return True
 

@@ -12,7 +12,7 @@ def without_dead(graph: Graph) -> None:
     wanted = {id(value.memory) for value in graph.kept()}
     left = []
     for step in reversed(graph.steps):
-        if step.firm or any(id(v.memory) in wanted for v in step.writes):
+        if step.firm or step.act[0] == "check" or any(id(v.memory) in wanted for v in step.writes):
             left.append(step)
             wanted.update(id(v.memory) for v in step.reads)
     graph.steps[:] = left[::-1]

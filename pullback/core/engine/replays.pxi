@@ -16,6 +16,9 @@ cdef enum:
     MOST_GIVEN = 2048      # arrays that a replay takes
 
 
+cdef object _OTHERWISE = object()
+
+
 cdef bint write_any(Signature* s, object x, list things) except -1:
     """Writes an argument of a compiled function into a key; False if it cannot be written."""
     cdef int first = s.at, at
@@ -148,7 +151,9 @@ cdef class Recording:
         return True
 
     cdef object run(self, Signature* s, tuple args, dict kwargs):
-        """Does it again; _MISFIT if that cannot be, and nothing was done."""
+        """Does it again. If nothing was done: _OTHERWISE where another number was taken out, _MISFIT where it
+        cannot be done.
+        """
         cdef PyObject* given[MOST_GIVEN]
         cdef Replay replay = self.replay
         cdef Tensor t
@@ -164,7 +169,8 @@ cdef class Recording:
         replay.helper = self
         try:
             try:
-                replay.run()
+                if not replay.run():
+                    return _OTHERWISE
             except Exception:
                 if replay.at < self.firm:
                     return _MISFIT
@@ -247,14 +253,15 @@ cdef class Compiled:
         key = (<char*>s.words)[:s.at * sizeof(int64_t)]
         entry = self.recordings.get(key)
         if entry is not None:
-            for x in <list>entry:
+            for x in tuple(<list>entry):
                 recording = <Recording>x
                 if recording.takes(&s):
                     result = recording.run(&s, args, kwargs)
-                    if result is not _MISFIT:
+                    if result is _MISFIT:
+                        (<list>entry).remove(recording)
+                        break
+                    if result is not _OTHERWISE:
                         return result
-                    (<list>entry).remove(recording)
-                    break
         return self.missed(key, tuple([<object>s.inputs[i] for i in range(s.ninputs)]), args, kwargs)
 
 

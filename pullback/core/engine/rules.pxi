@@ -9,8 +9,8 @@
 # SAVE_RESULT, SAVE_RESULTS, SAVE_TENSOR (op.pxi); Hooks, Node, hooks_if, seen, NODE_ACCUMULATE, NODE_CUSTOM,
 # NODE_DIMS, NODE_FLAT, NODE_OP, parameters_of, sequence (nodes.pxi); leaf_of, saved_at, set_saved,
 # shelve_saved, unpack (saved.pxi); Tensor, _add, binary, conj, detached, _mul, _ops, wrap (tensor.pxi);
-# history (dispatch.pxi); give_grad, only_numbers, unwatched (gradients.pxi);
-# by_tape, may_tape, unsure (tapes.pxi); anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
+# history (dispatch.pxi); give_grad, only_numbers (gradients.pxi);
+# by_tape, Listener, may_tape, unsure (tapes.pxi); anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
 
 cdef inline unsigned int edge_bit(int edge) noexcept:
     """The bit that stands for an edge in a mask of them; the 32nd stands for all further ones."""
@@ -24,7 +24,7 @@ cdef inline bint few_things(Node node) noexcept:
 
 cdef Tensor fit(Node target, int index, object grad, Node giver, int place):
     """A rule's gradient in the shape and dtype of what it is the gradient of."""
-    cdef Tensor g
+    cdef Tensor g, result
     cdef int i
     if not isinstance(grad, Tensor):
         raise RuntimeError(f"expected Variable or None (got {type(grad).__name__})")
@@ -36,10 +36,14 @@ cdef Tensor fit(Node target, int index, object grad, Node giver, int place):
                     break
             else:
                 return g
-        if unwatched() and only_numbers(g):
+        if only_numbers(g) and pb_thread.level == 0 and not pb_thread.grad and (
+                pb_thread.recorder == NULL or type(<object>pb_thread.recorder) is Listener):
             summed = fold_sum(g.array, target.nd, target.room.dims)
             if summed is not None:
-                return wrap(<ndarray>summed)
+                result = wrap(<ndarray>summed)
+                if pb_thread.recorder != NULL:
+                    (<Listener>pb_thread.recorder).tell_of_fold(g, result)
+                return result
     meta = target.output_meta(index)
     if meta is None:
         return g

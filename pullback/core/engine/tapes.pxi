@@ -460,8 +460,9 @@ cdef class Listener(Watch):
     """Tells a Python object of each op that is done within, on this thread, below all levels.
 
     Its methods are called while nothing listens: `before(op, args, in_place, out)`, `after(op, args, result)`,
-    `made(tensor)` for one made of what is no tensor, `doubt(what)` where more is done or asked for than ops
-    can say. A context manager.
+    `folded(tensor, result)` for a gradient summed over its leading dims, `made(tensor)` for one made of what is
+    no tensor, `number(tensor, value)` for one that is taken out as a number, `doubt(what)` where more is done
+    or asked for than ops can say. A context manager.
     """
 
     cdef object told
@@ -490,6 +491,22 @@ cdef class Listener(Watch):
         pb_thread.recorder = NULL
         try:
             self.told.made(t)
+        finally:
+            pb_thread.recorder = <void*>self
+        return 0
+
+    cdef int tell_of_fold(self, Tensor g, Tensor result) except -1:
+        pb_thread.recorder = NULL
+        try:
+            self.told.folded(g, result)
+        finally:
+            pb_thread.recorder = <void*>self
+        return 0
+
+    cdef int tell_of_number(self, Tensor t, object value) except -1:
+        pb_thread.recorder = NULL
+        try:
+            self.told.number(t, value)
         finally:
             pb_thread.recorder = <void*>self
         return 0

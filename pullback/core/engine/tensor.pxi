@@ -12,7 +12,7 @@
 # _check_value_access (levels.pxi); accumulator, apply_pointwise, DisableTorchFunction, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
 # indexed_view, refresh_view, set_memory, storage, version_of, view_tensor, write_indexed (inplace.pxi);
-# backward_scalar (backward.pxi); note_made, unsure (tapes.pxi); let_go, note_memory, profiled_item,
+# backward_scalar (backward.pxi); Listener, note_made, unsure (tapes.pxi); let_go, note_memory, profiled_item,
 # profiled_write, profiling, NOTES_MEMORY (events.pxi); unfollowed (gradients.pxi); bare, install_new,
 # install_stand_in, lazy_dict, level_slot, pb_thread, physical_slot, stands_in (_engine.pyx).
 
@@ -499,6 +499,16 @@ cdef class Tensor:
 
     def item(self):
         """The only element, as a Python number; RuntimeError if there are several."""
+        cdef void* recorder = pb_thread.recorder
+        if recorder != NULL and type(<object>recorder) is Listener and type(self) is Tensor and (
+                pb_thread.level == 0 and PyArray_SIZE(self.array) == 1 and not self.meta):
+            pb_thread.recorder = NULL
+            try:
+                value = self.item()
+            finally:
+                pb_thread.recorder = recorder
+            (<Listener>recorder).tell_of_number(self, value)
+            return value
         unsure("numbers")
         if pb_thread.level:
             _check_value_access(self, "item")

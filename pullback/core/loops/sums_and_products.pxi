@@ -160,6 +160,15 @@ cdef ndarray fold_sum(ndarray a, int nd, npy_intp* dims):
     return out
 
 
+def folded(ndarray a not None, tuple shape):
+    """`fold_sum` of an array to a shape."""
+    cdef npy_intp dims[64]
+    cdef int j
+    for j in range(len(shape)):
+        dims[j] = shape[j]
+    return fold_sum(a, len(shape), dims)
+
+
 cdef Loops _MATMUL = Loops(np.matmul, False)
 
 
