@@ -24,7 +24,7 @@ import numpy as np
 
 from pullback.compiler.recording import Refused
 from pullback.core import dtypes
-from pullback.core._engine import Function, Op, Tensor
+from pullback.core._engine import Compiled, Function, Op, Tensor
 from pullback.core._guards import Guards
 
 __all__ = ["Reading", "Watch"]
@@ -166,6 +166,8 @@ class Reading:
             pass
         elif kind in (classmethod, staticmethod):
             self.waiting.append((name, x.__func__))
+        elif isinstance(x, Compiled):
+            self.waiting.append((name, x.function))
         elif kind is property:
             self.waiting += [(name, part) for part in (x.fget, x.fset, x.fdel) if part is not None]
         elif isinstance(x, functools.partial) and kind is functools.partial:

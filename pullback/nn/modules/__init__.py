@@ -13,4 +13,6 @@ for _file in pkgutil.iter_modules(__path__):
             globals()[_name] = getattr(_module, _name)
             __all__.append(_name)
 
+importlib.import_module(f"{__name__}._compiled")  # says what a compiled module is
+
 __getattr__ = getter(__name__)

@@ -9,7 +9,9 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pullback.autograd import no_grad
+from pullback.compiler import compile as compiled
 from pullback.core._engine import (
+    Compiled,
     Tensor,
     call_module,
     clear_grads,
@@ -155,7 +157,8 @@ class Module(Hookable, Movable):
     _call_impl = _wrapped_call_impl = __call__
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Does nothing yet: the module runs as it is. It takes the arguments of `torch.compile`."""
+        """Has `forward` recorded and replayed, as by `torch.compile`, whose arguments it takes."""
+        self.__dict__["forward"] = compiled(self.forward, *args, **kwargs)
 
     # ------------------------------------------------------------------------------------ attributes
 
@@ -236,6 +239,8 @@ class Module(Hookable, Movable):
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
         state.pop("_compiled_call_impl", None)
+        if isinstance(state.get("forward"), Compiled):
+            del state["forward"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, from_array, levels, unrecordable, write_out
+from pullback.core._engine import Tensor, from_array, levels, listening, unrecordable, write_out
 from pullback.core.dtypes import as_device, from_numpy_dtype, get_default_dtype, int64, uint8
 from pullback.core.dtypes import device as Device
 from pullback.core.meta import meta_array, meta_broadcast
@@ -106,7 +106,8 @@ function(name="Generator", places="t", aliases=("random.Generator",))(Generator)
 
 def _generator(name: str, generator: Any) -> generators.Generator:
     """The generator of an argument, the default one for None."""
-    unrecordable("random numbers")
+    if listening() is None:  # else the drawing is an op that is heard
+        unrecordable("random numbers")
     if generator is None:
         return default_generator
     if not isinstance(generator, generators.Generator):
@@ -209,8 +210,8 @@ def _drawn_fill_shape(self: Array, make: Any) -> Array:
 
 
 def _new_random(name: str, options: Any, kind: Any, shape: Sequence[int], make: Any) -> Tensor:
-    """A new tensor of drawn numbers. Under a transform the drawing is an op, which it may repeat."""
-    if not levels():
+    """A new tensor of drawn numbers. Under a transform, which may repeat it, and in recordings it is an op."""
+    if not levels() and listening() is None:
         return created(name, options, kind, shape, make)
     if options.get("out") is not None and any(hasattr(level, "randomness") for level in levels()):
         raise RuntimeError(
@@ -225,7 +226,7 @@ def _filled_like(name: str, input: Any, options: Any, fill: Callable[..., None],
     """A tensor in the shape and layout of another, filled with a distribution."""
     generator = _generator(name, options.pop("generator", None))
     made = like(name, input, {**options, "requires_grad": False}, np.empty)
-    if levels() and not made.is_meta:
+    if (levels() or listening() is not None) and not made.is_meta:
         return finished(
             _drawn_fill(made, _Maker(fill, generator, *args)), options.get("requires_grad", False)
         )
