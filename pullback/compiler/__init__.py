@@ -53,13 +53,14 @@ def compile(
     isolate_recompiles: bool = False,
     shapes_spec: Any = None,
 ) -> Any:
-    """The function or module, recorded at its second call and replayed from then on; without one, a decorator.
+    """The function or module, recorded at its second call and replayed from then on; without one, a
+    decorator.
 
     A recording is used where all that it depended on is as it was: dtypes, shapes and strides of tensors, and
     what the function read of Python. Otherwise the call is recorded anew. A function that does what cannot be
-    recorded runs in Python, which a warning says; with `fullgraph` that is an error. The backends are "pullback",
-    which "inductor" and None mean too, and "eager", which records nothing; a `backend` that is a function, and
-    the other arguments, are taken for PyTorch's sake.
+    recorded runs in Python, which a warning says; with `fullgraph` that is an error. The backends are
+    "pullback", which "inductor" and None mean too, and "eager", which records nothing; a `backend` that is a
+    function, and the other arguments, are taken for PyTorch's sake.
 
     >>> import pullback as torch
     >>> @torch.compile

@@ -1,9 +1,9 @@
 """Compiled functions: when a call is run, recorded, replayed, or left to Python.
 
-The first call of a function runs it and notes which code ran. A later one whose signature has no recording is run
-once more and recorded, between a reading of all that the code may ask of Python, and a comparison with it: what is
-not the same afterwards was a side effect. Where anything of it cannot be recorded faithfully, the function runs in
-Python from then on, and that is said once. Read `CompiledFunction.missed`.
+The first call of a function runs it and notes which code ran. A later one whose signature has no recording is
+run once more and recorded, between a reading of all that the code may ask of Python, and a comparison with
+it: what is not the same afterwards was a side effect. Where anything of it cannot be recorded faithfully, the
+function runs in Python from then on, and that is said once. Read `CompiledFunction.missed`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ __all__ = ["CompiledFunction", "Explanation", "forget_all"]
 MOST_RECORDINGS = 8
 """Of one signature: what comes then drives out the oldest."""
 MOST_SIGNATURES = 64
+MOST_LEFT = 16
+"""Signatures that are left to Python, after which all are."""
 MOST_FAILURES = 12
 """Recordings that did not hold, after which a function is left to Python."""
 
@@ -38,7 +40,9 @@ _all: weakref.WeakSet[CompiledFunction] = weakref.WeakSet()
 class Explanation:
     """What became of a compiled function."""
 
-    def __init__(self, name: str, parts: list[dict[str, Any]], refused: Refused | None, events: list[str]) -> None:
+    def __init__(
+        self, name: str, parts: list[dict[str, Any]], refused: Refused | None, events: list[str]
+    ) -> None:
         self.name, self.parts, self.refused, self.events = name, parts, refused, events
 
     def __repr__(self) -> str:
@@ -61,6 +65,8 @@ class CompiledFunction(Compiled):
         self.recordings = {}
         self.on = True
         self.codes: dict[types.CodeType, dict[str, Any]] = {}
+        self.watched = False
+        self.left: set[bytes] = set()
         self.refused: Refused | None = None
         self.failures = 0
         self.events: list[str] = []
@@ -74,9 +80,10 @@ class CompiledFunction(Compiled):
 
     def missed(self, key: bytes | None, tensors: tuple[Tensor, ...], args: Any, kwargs: Any) -> Any:
         """A call for which there is no recording."""
-        if key is None or sys.getprofile() is not None:
+        if key is None or key in self.left or sys.getprofile() is not None:
             return self.function(*args, **kwargs)
-        if not self.codes:
+        if not self.watched:
+            self.watched = True
             watch = Watch()
             with watch:
                 result = self.function(*args, **kwargs)
@@ -89,17 +96,23 @@ class CompiledFunction(Compiled):
         known = {id(t) for t in tensors}
         try:
             reading = Reading(
-                [("the function", self.function), ("the arguments", _things((args, kwargs)))], dict(self.codes)
+                [("the function", self.function), ("the arguments", _things((args, kwargs)))],
+                dict(self.codes),
             )
             captured = [
-                (t, name) for t, name in zip(reading.tensors, reading.names) if id(t) not in known
+                (t, name)
+                for t, name in zip(reading.tensors, reading.names, strict=False)
+                if id(t) not in known
             ]
             inputs = [*tensors, *(t for t, _ in captured)]
-            trace = Trace(inputs, [*(f"x{i}" for i in range(len(tensors))), *(_short(name) for _, name in captured)])
+            trace = Trace(
+                inputs, [*(f"x{i}" for i in range(len(tensors))), *(_short(name) for _, name in captured)]
+            )
             if trace.reason is not None:
                 raise trace.reason
         except Refused as refused:
-            return self.leave(refused, args, kwargs)
+            self.give_up(refused, key)
+            return self.function(*args, **kwargs)
         watch = Watch()
         before = _modes()
         with Listener(trace), watch:
@@ -108,14 +121,14 @@ class CompiledFunction(Compiled):
         try:
             if new:
                 self.codes.update(watch.codes)
-                return result   # its globals were not compared: the next call is recorded
+                return result  # its globals were not compared: the next call is recorded
             if not reading.guards.holds():
                 raise Refused(f"it changes {reading.guards.broken}")
             if _modes() != before:
                 raise Refused("a mode is changed")
             recording = self.recording(trace, reading, tensors, [t for t, _ in captured], result)
         except Refused as refused:
-            self.give_up(refused)
+            self.give_up(refused, key)
             return result
         self.keep(key, recording)
         return result
@@ -133,9 +146,7 @@ class CompiledFunction(Compiled):
         eager = block_size(graph)
         graph = improved(graph)
         made = Lowered(graph)
-        written = {
-            w.memory.place for step in graph.steps for w in step.writes if w.memory.home == "given"
-        }
+        written = {w.memory.place for step in graph.steps for w in step.writes if w.memory.home == "given"}
         recording = Recording(
             made.replay,
             reading.guards,
@@ -173,27 +184,26 @@ class CompiledFunction(Compiled):
             broken = found[0].guards.broken
             self.events.append(f"recorded again: {broken or 'other tensors'}")
             if self.failures > MOST_FAILURES:
-                self.give_up(Refused(f"it depends on what changes from call to call: {broken}"))
+                self.give_up(Refused(f"it depends on what changes from call to call: {broken}"), key)
                 return
         found.insert(0, recording)
         del found[self.limit :]
 
-    def leave(self, refused: Refused, args: Any, kwargs: Any) -> Any:
-        """Runs a call in Python, and all further ones."""
-        self.give_up(refused)
-        return self.function(*args, **kwargs)
-
-    def give_up(self, refused: Refused) -> None:
-        """From now on the function runs in Python, which is said once."""
+    def give_up(self, refused: Refused, key: bytes) -> None:
+        """From now on calls of this signature run in Python, which is said once of a function."""
         code = getattr(getattr(self.function, "forward", self.function), "__code__", None)
         if not refused.line and code is not None:
             refused.line = f"{code.co_filename}:{code.co_firstlineno}"
-        self.refused, self.on = refused, False
-        self.recordings.clear()
+        self.recordings.pop(key, None)
+        self.left.add(key)
+        self.on = len(self.left) < MOST_LEFT
+        self.events.append(f"left to Python: {refused.what}")
         message = f"{self.__name__}() runs in Python: {refused.what} ({refused.line})"
         if self.fullgraph:
             raise RuntimeError(message)
-        warnings.warn(message, stacklevel=4)
+        if self.refused is None:
+            self.refused = refused
+            warnings.warn(message, stacklevel=4)
 
     @property
     def graph(self) -> Any:
@@ -203,16 +213,16 @@ class CompiledFunction(Compiled):
 
     def explain(self) -> Explanation:
         """What was recorded: ops, kernels, memory, guards, and why anything was not, or was again."""
-        parts = [
-            {**r.story, "runs": r.runs} for entry in self.recordings.values() for r in entry
-        ]
+        parts = [{**r.story, "runs": r.runs} for entry in self.recordings.values() for r in entry]
         return Explanation(self.__name__, parts, self.refused, self.events)
 
     def reset(self) -> None:
         """Forgets all recordings."""
         self.recordings.clear()
         self.codes.clear()
+        self.left.clear()
         self.events.clear()
+        self.watched = False
         self.refused, self.on, self.failures = None, True, 0
 
 
@@ -235,7 +245,12 @@ def _short(name: str) -> str:
     """A name as programs show it."""
     for words in ("the function.", "the function"):
         name = name.removeprefix(words)
-    return name.replace("_parameters['", "").replace("_modules['", "").replace("_buffers['", "").replace("']", "")
+    return (
+        name.replace("_parameters['", "")
+        .replace("_modules['", "")
+        .replace("_buffers['", "")
+        .replace("']", "")
+    )
 
 
 def _modes() -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
 """Derivatives of what is replayed: one node for all results, whose backward pass is a recording, too.
 
-When a call is recorded whose results require a gradient, the backward pass of its graph is recorded as well, from
-gradients that stand for any. What that reads of the call's memory is kept by each replay. A pass that is itself
-to be differentiated calls the function again, op by op, and differentiates that. Read `joint_of`, then `Pass`.
+When a call is recorded whose results require a gradient, the backward pass of its graph is recorded as well,
+from gradients that stand for any. What that reads of the call's memory is kept by each replay. A pass that is
+itself to be differentiated calls the function again, op by op, and differentiates that. Read `joint_of`, then
+`Pass`.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ from pullback.core.modes import enable_grad
 __all__ = ["Joint", "joint_of"]
 
 _AGAIN = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
-    "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
-    "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
-    "saved tensors after calling backward."
+    "Trying to backward through the graph a second time (or directly access saved tensors after they "
+    "have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
 )
 _CHANGED = (
-    "one of the variables needed for gradient computation has been modified by an inplace operation: a tensor that "
-    "a compiled function got or gave was written to before its backward pass"
+    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+    "a tensor that a compiled function got or gave was written to before its backward pass"
 )
 
 
 class Joint:
     """Gives the results of a replay their history: a node with a `Pass`.
 
-    `sources` are the inputs that gradients go to, `read` those whose numbers the pass reads. `results` say for
-    each source what its gradient is: the number of a value, ("given", place) for a gradient of an output as it
-    came, or None. Without a graph there is nothing to run: what the outputs depended on was freed.
+    `sources` are the inputs that gradients go to, `read` those whose numbers the pass reads. `results` say
+    for each source what its gradient is: the number of a value, ("given", place) for a gradient of an output
+    as it came, or None. Without a graph there is nothing to run: what the outputs depended on was freed.
     """
 
     def __init__(self, function: Any, sources: list[int]) -> None:
@@ -73,7 +74,13 @@ class Pass:
     """The backward pass of one replay."""
 
     def __init__(
-        self, joint: Joint, outputs: list[Tensor], inputs: list[Tensor], saved: list[Any], args: Any, kwargs: Any
+        self,
+        joint: Joint,
+        outputs: list[Tensor],
+        inputs: list[Tensor],
+        saved: list[Any],
+        args: Any,
+        kwargs: Any,
     ) -> None:
         self.joint = joint
         self.saved: list[Any] | None = saved
@@ -86,11 +93,13 @@ class Pass:
             raise RuntimeError(_AGAIN)
         if not _engine.are_as_kept(self.versions):
             raise RuntimeError(_CHANGED)
-        if _engine.grad_enabled() or _engine.levels() or any(
-            g is not None and (type(g) is not Tensor or g.requires_grad) for g in grads
+        if (
+            _engine.grad_enabled()
+            or _engine.levels()
+            or any(g is not None and (type(g) is not Tensor or g.requires_grad) for g in grads)
         ):
             return self.again(grads)
-        given = [_laid(g, form) for g, form in zip(grads, joint.forms)]
+        given = [_laid(g, form) for g, form in zip(grads, joint.forms, strict=False)]
         made, numbers = joint.made, joint.numbers
         if made.replay.busy:
             assert joint.graph is not None
@@ -112,14 +121,15 @@ class Pass:
         joint = self.joint
         if joint.once:
             raise RuntimeError(
-                "a compiled function that draws random numbers or writes to its inputs has no second derivatives"
+                "a compiled function that draws random numbers or writes to its inputs "
+                "has no second derivatives"
             )
         args, kwargs = self.call
         with enable_grad():
             result = joint.function.function(*args, **kwargs)
         found: dict[int, Tensor] = {}
         _collect(joint.template, result, found)
-        pairs = [(found[i], g) for i, g in zip(joint.needed, grads) if g is not None]
+        pairs = [(found[i], g) for i, g in zip(joint.needed, grads, strict=False) if g is not None]
         sources = [self.inputs[i] for i in joint.sources]
         return _engine.gradients_between(
             [t for t, _ in pairs], sources, [g for _, g in pairs], True, _engine.grad_enabled()
@@ -138,6 +148,8 @@ def joint_of(
     joint = Joint(function, sources)
     joint.template, joint.needed = template, needed
     joint.once = any(step.firm for step in graph.steps)
+    if any(_in_python(t.grad_fn) for t in outputs):
+        raise Refused("a gradient that a custom Function computes")  # which would be called once too often
     steps, first = trace.steps, set(map(id, _memories(graph.steps)))
     trace.steps = []
     starts = [from_array(np.ones(t.shape, t._layout.dtype)) for t in outputs]
@@ -214,6 +226,20 @@ def own(trace: Trace, value: Value, g: Tensor, first: set[int]) -> Value:
     return copied
 
 
+def _in_python(root: Any) -> bool:
+    """Whether Python computes a gradient somewhere behind a node."""
+    seen, waiting = set(), [root]
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if hasattr(node, "_forward_cls") or hasattr(type(node), "apply"):
+            return True
+        waiting += [source for source, _ in node.next_functions]
+    return False
+
+
 def _memories(steps: list[Step]) -> list[Memory]:
     return [v.memory for step in steps for v in (*step.reads, *step.writes)]
 
@@ -237,5 +263,5 @@ def _collect(template: Any, x: Any, found: dict[int, Tensor]) -> None:
         for key, part in what:
             _collect(part, x[key], found)
     elif kind not in ("input", "constant"):
-        for part, item in zip(what, x):
+        for part, item in zip(what, x, strict=False):
             _collect(part, item, found)

@@ -2,12 +2,14 @@
 
     Memory   a block of bytes: an input's, a constant's, or one that a step makes
     Value    how a tensor lies in a memory: offset, dtype, shape, strides
-    Step     an op, its arguments with values for tensors, the values that it reads and writes, and its act: how it
+    Step     an op, its arguments with values for tensors, the values that it reads and writes, and its act:
+    how it
              is done, as `Replay` (pullback/core/_replay.pyx) takes it
     Graph    the steps in order, the inputs, and what is to be seen in the end
 
-Views are no steps: they are values. Writes in place, `out=`, `.data` and `detach` need no rule of their own, since
-values are places in memory. A pass is a function of a Graph; the order of steps is the order of the program.
+Views are no steps: they are values. Writes in place, `out=`, `.data` and `detach` need no rule of their own,
+since values are places in memory. A pass is a function of a Graph; the order of steps is the order of the
+program.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class Memory:
 
     __slots__ = ("array", "high", "home", "low", "name", "place", "start")
 
-    def __init__(self, home: str, array: Array, start: int, low: int, high: int, place: int, name: str) -> None:
+    def __init__(
+        self, home: str, array: Array, start: int, low: int, high: int, place: int, name: str
+    ) -> None:
         self.home, self.array, self.start, self.low, self.high = home, array, start, low, high
         self.place, self.name = place, name
 

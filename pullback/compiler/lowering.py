@@ -1,8 +1,8 @@
 """From a graph to what runs: where each memory lies, and the acts on it.
 
-What is to be seen afterwards (results, gradients, what a backward pass reads) is new at each run. All else shares
-one block, planned once: a memory has its place from the first step that touches it to the last, and places are
-given first to the largest. Read `lowered`.
+What is to be seen afterwards (results, gradients, what a backward pass reads) is new at each run. All else
+shares one block, planned once: a memory has its place from the first step that touches it to the last, and
+places are given first to the largest. Read `lowered`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Lowered:
         self.value_numbers: dict[tuple[Any, ...], int] = {}
         for memory in graph.given if given is None else given:
             self.add(memory, "given", memory.place)
-        fresh = {id(value.memory): value for value in graph.kept() if id(value.memory) not in self.memory_numbers}
-        found = {
-            id(value.memory) for step in graph.steps if step.act[0] == "call" for value in step.act[3]
+        fresh = {
+            id(value.memory): value for value in graph.kept() if id(value.memory) not in self.memory_numbers
         }
+        found = {id(value.memory) for step in graph.steps if step.act[0] == "call" for value in step.act[3]}
         for step in graph.steps:
             for value in (*step.reads, *step.writes, *values_in(step.act)):
                 memory = value.memory
@@ -117,12 +117,19 @@ class Lowered:
                 "loop",
                 table,
                 code,
-                tuple(x if isinstance(x, bytes) else self.number(x) for x in operands),
+                tuple(self.operand(x) for x in operands),
                 wide,
                 self.number(result),
             )
         if kind == "copy":
             return "copy", self.number(step.act[1]), self.number(step.act[2])
+        if kind == "chain":
+            _, loops, blocks, shaped, sizes = step.act
+            numbered = [
+                (table, code, tuple(self.operand(x) for x in operands), self.operand(result))
+                for table, code, operands, result in loops
+            ]
+            return "chain", numbered, blocks, self.number(shaped), sizes
         if kind == "check":
             return "check", self.number(step.act[1]), step.act[2]
         if kind == "aside":
@@ -130,6 +137,10 @@ class Lowered:
             return "aside", function, [(p, -1 if v is None else self.number(v)) for p, v in grads], bumps
         _, function, arguments, results = step.act
         return kind, function, self.referred(arguments), [self.number(v) for v in results]
+
+    def operand(self, x: Any) -> Any:
+        """An operand of a loop: a number for a value."""
+        return self.number(x) if isinstance(x, Value) else x
 
     def referred(self, x: Any) -> Any:
         """Arguments with numbers for values."""

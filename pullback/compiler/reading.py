@@ -1,9 +1,10 @@
 """Reading: what a function may have read of Python, as guards.
 
-Which code ran is watched (`Watch`); what it can have read is said by the code itself: its globals, the cells of its
-closures, and all that is reached from these and from the arguments. A value is followed into modules, instances,
-lists, dicts, tuples, functions; numbers and strings are compared by value, tensors are inputs. What is not known
-to be only read and only changed where guards see it is refused: a file, a clock, a generator, an array of NumPy.
+Which code ran is watched (`Watch`); what it can have read is said by the code itself: its globals, the cells
+of its closures, and all that is reached from these and from the arguments. A value is followed into modules,
+instances, lists, dicts, tuples, functions; numbers and strings are compared by value, tensors are inputs.
+What is not known to be only read and only changed where guards see it is refused: a file, a clock, a
+generator, an array of NumPy.
 
 Read `Reading.follow`.
 """
@@ -32,23 +33,38 @@ __all__ = ["Reading", "Watch"]
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _NAME = __name__.partition(".")[0]
+_OWN = (_NAME, "torch")  # the names by which its modules go
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _LIBRARY = sysconfig.get_path("stdlib") + os.sep
 _PURE = frozenset(
-    "abc builtins cmath collections contextlib copy dataclasses enum functools itertools keyword math numbers "
-    "operator reprlib string types typing typing_extensions __future__ _operator _functools _collections "
-    "_collections_abc collections.abc numpy".split()
+    """
+    abc builtins cmath collections contextlib copy dataclasses enum functools itertools keyword math numbers
+    operator reprlib string types typing typing_extensions __future__ _operator _functools _collections
+    _collections_abc collections.abc numpy
+    """.split()  # noqa: SIM905
 )
 """Modules that compute what they give of what they get. (Of NumPy that is not all: see `follow`.)"""
 _CALLS = frozenset(
-    "abs all any bin bool bytes callable chr complex delattr dict divmod enumerate filter float format frozenset "
-    "getattr hasattr hex int isinstance issubclass iter len list map max min next object oct ord pow property range "
-    "repr reversed round set setattr slice sorted str sum super tuple type zip __build_class__ classmethod "
-    "staticmethod".split()
+    """
+    abs all any bin bool bytes callable chr complex delattr dict divmod enumerate filter float format
+    frozenset getattr hasattr hex int isinstance issubclass iter len list map max min next object oct ord
+    pow property range repr reversed round set setattr slice sorted str sum super tuple type zip
+    __build_class__ classmethod staticmethod
+    """.split()  # noqa: SIM905
 )
 """Builtin functions that do nothing else."""
-_READERS = frozenset("load loadtxt genfromtxt fromfile fromregex memmap save savez savetxt tofile empty".split())
+_READERS = frozenset(
+    """
+    load loadtxt genfromtxt fromfile fromregex memmap save savez savetxt tofile empty
+    """.split()  # noqa: SIM905
+)
 """Functions of NumPy that read or write more than their arguments."""
+_PLAIN_MEMBERS = frozenset(
+    """
+    __dict__ __weakref__ __doc__ __module__ __annotations__ _abc_impl __slots__ __parameters__
+    __orig_bases__
+    """.split()  # noqa: SIM905
+)
 _STEPS = frozenset(("step", "zero_grad"))
 _CONSTANTS = (
     int, float, complex, str, bytes, bool, type(None), type(Ellipsis), type(NotImplemented), range, slice,
@@ -90,7 +106,8 @@ class Watch:
 
 
 def _while_importing(frame: types.FrameType | None) -> bool:
-    """Whether a frame runs since a module is imported, as the package's own are when they are first needed."""
+    """Whether a frame runs since a module is imported, as the package's own are when they are first
+    needed."""
     while frame is not None and not frame.f_code.co_filename.startswith(_HERE):
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -118,9 +135,13 @@ class Reading:
             names = _globals_of(code)
             here = [name for name in names if name in table]
             if names:
-                self.guards.watch_dict(table, names, f"a global that {code.co_name} reads: {', '.join(names)}")
+                self.guards.watch_dict(
+                    table, names, f"a global that {code.co_name} reads: {', '.join(names)}"
+                )
             self.waiting += [(name, table[name]) for name in here]
-            self.waiting += [(name, _BUILTINS[name]) for name in names if name not in table and name in _BUILTINS]
+            self.waiting += [
+                (name, _BUILTINS[name]) for name in names if name not in table and name in _BUILTINS
+            ]
             for module in imports_of(code):
                 if module in sys.modules:
                     self.waiting.append((module, sys.modules[module]))
@@ -134,7 +155,7 @@ class Reading:
         """Guards a value, and goes on with what it holds."""
         kind = type(x)
         if isinstance(x, Tensor):
-            if kind.__module__.partition(".")[0] != _NAME:
+            if kind.__module__.partition(".")[0] not in _OWN:
                 self.follow_class(name, kind)
             self.tensors.append(x)
             self.names.append(name)
@@ -176,7 +197,7 @@ class Reading:
             self.guards.watch_cell(x, name)
             if not _empty(x):
                 self.waiting.append((name, x.cell_contents))
-        elif isinstance(x, Function) or _of_package(kind.__module__) and not hasattr(x, "__dict__"):
+        elif isinstance(x, Function) or (_of_package(kind.__module__) and not hasattr(x, "__dict__")):
             self.follow_own(name, x)
         elif kind.__module__.startswith("numpy") and kind is not np.ndarray and callable(x):
             pass  # ufuncs, and functions of arrays
@@ -192,13 +213,15 @@ class Reading:
 
     def follow_module(self, name: str, x: types.ModuleType) -> None:
         """A module: what the code may read of it, unless it is known not to change."""
-        if x.__name__.partition(".")[0] == _NAME or _pure(x.__name__) and x.__name__ != "numpy":
+        if x.__name__.partition(".")[0] in _OWN or (_pure(x.__name__) and x.__name__ != "numpy"):
             return
         table = vars(x)
         names = sorted(self.attributes & table.keys())
         if x.__name__ == "numpy":
             for part in names:
-                if part in _READERS or isinstance(table[part], types.ModuleType) and part not in ("linalg", "fft"):
+                if part in _READERS or (
+                    isinstance(table[part], types.ModuleType) and part not in ("linalg", "fft")
+                ):
                     self.refuse(f"numpy.{part}")
             return
         if getattr(x, "__file__", None) is None or not str(x.__file__).endswith(".py"):
@@ -214,24 +237,28 @@ class Reading:
         self.guards.watch_function(x, name)
         self.waiting += [(f"a default of {name}", item) for item in x.__defaults__ or ()]
         self.waiting += [(f"a default of {name}", item) for item in (x.__kwdefaults__ or {}).values()]
-        for part, cell in zip(x.__code__.co_freevars, x.__closure__ or ()):
+        for part, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=False):
             self.waiting.append((f"{part} of {name}", cell))
 
     def follow_class(self, name: str, x: type) -> None:
         """A class: what stands in it and in its bases, unless it is this package's or Python's own."""
         for cls in x.__mro__:
             module = cls.__module__
-            if _of_package(module) or module == "builtins" or _pure(module) or id(cls) in self.seen and cls is not x:
+            if (
+                _of_package(module)
+                or module == "builtins"
+                or _pure(module)
+                or (id(cls) in self.seen and cls is not x)
+            ):
                 continue
-            if not cls.__flags__ & 1 << 9:  # made in C
+            if _made_in_c(cls):
                 if not module.startswith("numpy"):
                     self.refuse(f"the class {module}.{cls.__qualname__}")
                 continue
             self.seen[id(cls)] = cls
             self.guards.watch_class(cls, f"the class {cls.__qualname__}")
             for key, part in vars(cls).items():
-                if key not in ("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl",
-                               "__slots__", "__parameters__", "__orig_bases__"):  # fmt: skip
+                if key not in _PLAIN_MEMBERS:
                     self.waiting.append((f"{cls.__qualname__}.{key}", part))
         if type(x) is not type and not _of_package(type(x).__module__) and type(x).__module__ != "builtins":
             self.waiting.append((name, type(x)))
@@ -243,7 +270,7 @@ class Reading:
         if _of_package(module) or isinstance(x, (types.WrapperDescriptorType, types.MethodDescriptorType)):
             return
         if isinstance(owner, types.ModuleType):
-            if owner.__name__ == "builtins" and x.__name__ not in _CALLS or not (
+            if (owner.__name__ == "builtins" and x.__name__ not in _CALLS) or not (
                 _pure(owner.__name__) or owner.__name__.startswith("numpy")
             ):
                 self.refuse(f"{owner.__name__}.{x.__name__}()")
@@ -261,10 +288,11 @@ class Reading:
         kind = type(x)
         own = getattr(x, "__dict__", None)
         slots = [s for cls in kind.__mro__ for s in _slots(cls)]
-        if type(own) is not dict or slots or kind.__base__ is None or not _plain_layout(kind):
+        if type(own) is not dict or slots or not (_plain_layout(kind) or kind is types.SimpleNamespace):
             self.refuse(f"a {kind.__module__}.{kind.__qualname__}, {name}")
             return
-        self.follow_class(name, kind)
+        if kind is not types.SimpleNamespace:
+            self.follow_class(name, kind)
         self.guards.watch_instance(x, name)
         self.guards.watch_dict(own, None, name)
         self.waiting += [(f"{name}.{key}", part) for key, part in own.items()]
@@ -275,7 +303,15 @@ class Reading:
 
 def _plain_layout(kind: type) -> bool:
     """Whether an object has nothing but its dict: a class written in Python, on `object`."""
-    return all(cls is object or cls.__flags__ & 1 << 9 or _of_package(cls.__module__) for cls in kind.__mro__)
+    return all(cls is object or _of_package(cls.__module__) or not _made_in_c(cls) for cls in kind.__mro__)
+
+
+def _made_in_c(cls: type) -> bool:
+    """Whether objects of a class may hold more than their dict, which no guard sees."""
+    if not cls.__flags__ & 1 << 9:
+        return True
+    known = issubclass(cls, (tuple, BaseException, enum.Enum))
+    return not known and cls.__basicsize__ > object.__basicsize__ + 2 * tuple.__itemsize__
 
 
 def _slots(cls: type) -> tuple[str, ...]:
@@ -283,19 +319,21 @@ def _slots(cls: type) -> tuple[str, ...]:
     if _of_package(cls.__module__):
         return ()
     slots = vars(cls).get("__slots__", ())
-    return tuple(s for s in ((slots,) if isinstance(slots, str) else slots) if s not in ("__dict__", "__weakref__"))
+    return tuple(
+        s for s in ((slots,) if isinstance(slots, str) else slots) if s not in ("__dict__", "__weakref__")
+    )
 
 
 def _empty(cell: Any) -> bool:
     try:
-        cell.cell_contents
+        bool(cell.cell_contents is None)
     except ValueError:
         return True
     return False
 
 
 def _of_package(module: Any) -> bool:
-    return isinstance(module, str) and module.partition(".")[0] == _NAME
+    return isinstance(module, str) and module.partition(".")[0] in _OWN
 
 
 @functools.cache
@@ -320,4 +358,6 @@ def _global_hooks() -> list[dict[Any, Any]]:
     hooks = sys.modules.get(f"{_NAME}.nn.modules._hooks")
     if hooks is None:
         return []
-    return [table for key, table in vars(hooks).items() if key.startswith("_global_") and isinstance(table, dict)]
+    return [
+        table for key, table in vars(hooks).items() if key.startswith("_global_") and isinstance(table, dict)
+    ]

@@ -1,10 +1,10 @@
 """Recording: what a call does to memory, heard from the engine while it runs.
 
-A `Trace` is told of each op below autograd and below all transforms (`Listener` in core/engine/tapes.pxi), with the
-loops and runs of plans that the op comes down to (`tap` in core/loops/pointwise.pxi). It knows memory by its address
-and keeps all that it has seen alive, so that none is used twice. A tensor of which it knows no memory is an input, a
-constant that was made on the way, or from elsewhere: then the call cannot be recorded. `Refused` says why, whatever
-it is; what is not understood is refused.
+A `Trace` is told of each op below autograd and below all transforms (`Listener` in core/engine/tapes.pxi),
+with the loops and runs of plans that the op comes down to (`tap` in core/loops/pointwise.pxi). It knows
+memory by its address and keeps all that it has seen alive, so that none is used twice. A tensor of which it
+knows no memory is an input, a constant that was made on the way, or from elsewhere: then the call cannot be
+recorded. `Refused` says why, whatever it is; what is not understood is refused.
 
 Read `Trace.after`, then `finish`.
 """
@@ -75,7 +75,7 @@ def bounds(a: Array) -> tuple[int, int]:
     low = high = address(a)
     if not a.size:
         return low, high
-    for n, step in zip(a.shape, a.strides):
+    for n, step in zip(a.shape, a.strides, strict=False):
         if step < 0:
             low += (n - 1) * step
         else:
@@ -121,12 +121,12 @@ class Trace:
         self.out: Any = None
         self.count = 0
         self.facts = [_engine.facts_of(t) for t in tensors]
-        for place, (t, name, facts) in enumerate(zip(tensors, names, self.facts)):
-            array, _, _, needed, unusual, history, of_leaf = facts
+        for place, (_t, name, facts) in enumerate(zip(tensors, names, self.facts, strict=False)):
+            array, _, _, _needed, unusual, history, of_leaf = facts
             if unusual or of_leaf or (history and place >= len(tensors)):
                 self.refuse(f"an unusual tensor, {name}")
             self.meet("given", array, name)
-        for place, (t, name, facts) in enumerate(zip(tensors, names, self.facts)):
+        for place, (_t, name, facts) in enumerate(zip(tensors, names, self.facts, strict=False)):
             if facts[3] and not facts[5]:
                 grad = facts[1]
                 if grad is not None:
@@ -159,7 +159,7 @@ class Trace:
         low, high = bounds(a)
         found = None
         for memory in self.memories.get(id(owner(a)), ()):
-            if low < memory.high and memory.low < high or low == high == memory.low:
+            if (low < memory.high and memory.low < high) or low == high == memory.low:
                 if found is not None or low < memory.low or memory.high < high:
                     self.refuse("tensors that share memory")
                     return None
@@ -230,7 +230,7 @@ class Trace:
             return
         asked = [kind in "TNOL" for kind in op.kinds]
         numbers_from_tensors = any(
-            not tensor and any(tensors_in(x)) for x, tensor in zip(args, asked)
+            not tensor and any(tensors_in(x)) for x, tensor in zip(args, asked, strict=False)
         )
         if op.view and self.target is None and self.out is None:
             if numbers_from_tensors:
@@ -311,15 +311,17 @@ class Trace:
             made = made if isinstance(made, tuple) else (made,)
             if len(arguments) != len(args) or not _are(made, results):
                 return None
-            found = [self.operand(x, arg, value) for x, arg, value in zip(arguments, args, given)]
+            found = [
+                self.operand(x, arg, value) for x, arg, value in zip(arguments, args, given, strict=False)
+            ]
             return None if _LOST in found else ("plan", plan, tuple(found), writes)
         table, code, operands, wide, made = event
         if not _are((made,), results):
             return None
-        inputs = list(zip(args, given))[: len(operands)]
+        inputs = list(zip(args, given, strict=False))[: len(operands)]
         for order in (inputs, inputs[::-1]):
             found = []
-            for x, (arg, value) in zip(operands, order):
+            for x, (arg, value) in zip(operands, order, strict=False):
                 if isinstance(x, bytes) != (not isinstance(arg, Tensor)) or (
                     isinstance(arg, Tensor) and arg._array is not x
                 ):
@@ -340,7 +342,7 @@ class Trace:
         if type(x) in (list, tuple) and any(isinstance(item, np.ndarray) for item in x):
             if type(arg) not in (list, tuple) or len(arg) != len(x):
                 return _LOST
-            found = [self.operand(*item) for item in zip(x, arg, value)]
+            found = [self.operand(*item) for item in zip(x, arg, value, strict=False)]
             return _LOST if _LOST in found else type(x)(found)
         return x
 
@@ -376,7 +378,9 @@ class Trace:
         given = self.value(t)
         if given is not None and given.memory.home != "kept":
             held = t._array.tobytes()
-            self.steps.append(Step("check", (given, value), [given], [], ("check", given, held), False, user_line()))
+            self.steps.append(
+                Step("check", (given, value), [given], [], ("check", given, held), False, user_line())
+            )
 
     def again(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Does what is to be done anew at each replay, in Python: a step of an optimizer."""
@@ -397,7 +401,7 @@ class Trace:
         """What of the inputs is not as it was: gradients, and how often each was written to."""
         grads: list[tuple[int, Value | None]] = []
         bumps = []
-        for place, (t, before) in enumerate(zip(self.tensors, self.facts)):
+        for place, (t, before) in enumerate(zip(self.tensors, self.facts, strict=False)):
             now = _engine.facts_of(t)
             if now[0] is not before[0] or now[3:] != before[3:]:
                 self.refuse("an input that is changed otherwise than by a write")
@@ -484,4 +488,4 @@ _LOST = object()
 
 def _are(made: Any, results: list[Array]) -> bool:
     """Whether these arrays are those."""
-    return len(made) == len(results) and all(a is b for a, b in zip(made, results))
+    return len(made) == len(results) and all(a is b for a, b in zip(made, results, strict=False))

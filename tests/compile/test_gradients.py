@@ -55,7 +55,7 @@ def test_steps_of_training(name, to_none):
         assert torch.equal(compiled(*data(i)), eager(*data(i)))
     assert compiled.refused is None
     assert sum(r.runs for found in compiled.recordings.values() for r in found) >= 8
-    for a, b in zip(ours.parameters(), theirs.parameters()):
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=False):
         assert torch.equal(a, b) and torch.equal(a.grad, b.grad)
         assert a._version == b._version
 
@@ -101,7 +101,7 @@ def test_gradients_outside():
         for m, run, t in ((model, compiled, x), (other, other, theirs)):
             m.zero_grad()
             F.cross_entropy(run(t), y).backward()
-        for a, b in zip(model.parameters(), other.parameters()):
+        for a, b in zip(model.parameters(), other.parameters(), strict=False):
             assert torch.allclose(a.grad, b.grad, rtol=1e-5, atol=1e-7)
         if i % 2 == 0:
             assert torch.allclose(x.grad, theirs.grad, rtol=1e-5, atol=1e-7)
@@ -110,7 +110,7 @@ def test_gradients_outside():
 def test_through_what_came_before():
     """An input with a history of its own, and results that go on."""
     compiled = torch.compile(lambda a, b: (a * b, a.exp()))
-    for i in range(5):
+    for _i in range(5):
         found = []
         for run in (compiled, lambda a, b: (a * b, a.exp())):
             w = torch.linspace(0, 1, 4).requires_grad_()
@@ -124,7 +124,7 @@ def test_some_results_are_not_used():
     compiled = torch.compile(lambda a: (a * 2, a.exp(), a.detach() + 1))
     for _ in range(4):
         w = torch.ones(3, requires_grad=True)
-        first, second, third = compiled(w)
+        _first, second, third = compiled(w)
         assert not third.requires_grad
         second.sum().backward()
         assert torch.allclose(w.grad, torch.ones(3).exp())
@@ -155,7 +155,7 @@ def test_higher_orders():
             (h,) = torch.autograd.grad(g.sum(), w, create_graph=True)
             (k,) = torch.autograd.grad(h.sum(), w)
             orders.append((g, h, k))
-        for ours, theirs in zip(*orders):
+        for ours, theirs in zip(*orders, strict=False):
             assert torch.allclose(ours, theirs)
 
 
@@ -170,7 +170,7 @@ def test_written_between_forward_and_backward():
 
 
 def test_checkpoint_hooks_and_functions():
-    from torch.utils.checkpoint import checkpoint
+    checkpoint = torch.utils.checkpoint.checkpoint
 
     class Double(torch.autograd.Function):
         @staticmethod
@@ -182,23 +182,25 @@ def test_checkpoint_hooks_and_functions():
         def backward(ctx, g):
             return g * 2
 
-    def f(a):
-        inner = checkpoint(lambda t: t.sin() * t, a, use_reentrant=False)
-        return (Double.apply(inner)).sum()
+    def inner(a):
+        return checkpoint(lambda t: t.sin() * t, a, use_reentrant=False, preserve_rng_state=False).sum()
 
-    def step(w):
-        w.grad = None
-        f(w).backward()
-        return w.grad
+    def step(a):
+        return torch.autograd.grad(Double.apply(inner(a)), a)[0]
 
-    compiled = torch.compile(f)
+    outside, inside = torch.compile(inner), torch.compile(step)
     for _ in range(4):
-        found = []
-        for run in (compiled, f):
-            w = torch.linspace(0.1, 1, 3).requires_grad_()
-            run(w).backward()
-            found.append(w.grad)
-        assert torch.allclose(*found)
+        a = torch.linspace(0.1, 1, 3).requires_grad_()
+        assert torch.allclose(torch.autograd.grad(outside(a), a)[0], torch.autograd.grad(inner(a), a)[0])
+        assert torch.equal(inside(a), step(a))
+    for compiled in (outside, inside):
+        assert compiled.refused is None
+        assert sum(r.runs for found in compiled.recordings.values() for r in found)
+    with pytest.warns(UserWarning, match="a custom Function"):
+        left = torch.compile(lambda a: Double.apply(a))
+        for _ in range(3):
+            left(a).sum().backward()
+    assert torch.equal(a.grad, torch.full((3,), 6.0))
 
 
 def test_random_numbers():
@@ -214,7 +216,7 @@ def test_random_numbers():
             out = run(w)
             out.sum().backward()
             found.append((out, w.grad, torch.rand(1)))
-        for ours, theirs in zip(*found):
+        for ours, theirs in zip(*found, strict=False):
             assert torch.equal(ours, theirs)
     assert compiled.refused is None
 
@@ -237,7 +239,7 @@ def test_clipped_steps():
     eager, compiled = step_of(theirs, optimizers[1]), torch.compile(step_of(ours, optimizers[0]))
     for i in range(6):
         assert torch.allclose(compiled(*data(i)), eager(*data(i)))
-    for a, b in zip(ours.parameters(), theirs.parameters()):
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=False):
         assert torch.allclose(a, b)
 
 

@@ -1,8 +1,10 @@
-"""What a compiled function depended on, changed between calls: each time the result is that of the function."""
+"""What a compiled function depended on, changed between calls: each time the result is that of the
+function."""
 
 import copy
 import functools
 import gc
+import sys
 import threading
 import types
 import warnings
@@ -16,7 +18,7 @@ nn = torch.nn
 
 
 def x(*shape):
-    return torch.arange(1.0, 1.0 + max(1, torch.Size(shape).numel())).reshape(shape)
+    return torch.arange(1.0, 1.0 + torch.Size(shape).numel()).reshape(shape).clone()
 
 
 class Checked:
@@ -62,13 +64,12 @@ def test_a_third_call_runs_no_python():
         return t.sin()
 
     c = torch.compile(f)
+    t = x(3)
     for _ in range(2):
-        c(x(3))
-    import sys
-
+        c(t)
     sys.setprofile(lambda frame, event, arg: calls.append(frame.f_code.co_name) if event == "call" else None)
     try:
-        c(x(3))
+        c(t)
     finally:
         sys.setprofile(None)
     assert calls == []
@@ -86,8 +87,9 @@ def test_what_globals_hold(monkeypatch):
     c = Checked(lambda t: t * TABLE["a"] + ITEMS[0] * SETTINGS.scale).settle(x(3))
     monkeypatch.setitem(TABLE, "a", 5.0)
     c(x(3))
-    monkeypatch.setitem(ITEMS, 0, 7.0)
+    ITEMS[0] = 7.0
     c(x(3))
+    ITEMS[0] = 1.0
     monkeypatch.setattr(SETTINGS, "scale", 9.0)
     c(x(3))
 
@@ -191,10 +193,10 @@ def test_who_needs_a_gradient():
     with torch.no_grad():
         c(x(3).requires_grad_())
     c(x(3).requires_grad_())
+    t = x(3)
     with torch.inference_mode():
-        assert c(x(3)).is_inference()
-        assert c(x(3)).is_inference()
-        assert c(x(3)).is_inference()
+        for _ in range(3):
+            assert c(t).is_inference()
 
 
 def test_the_default_dtype():
@@ -223,10 +225,12 @@ def test_inputs_that_share_memory():
     c = torch.compile(f)
     for _ in range(5):
         assert torch.equal(c(x(3), x(3)), (x(3) + 1) * x(3))
-    for _ in range(3):
-        t, other = x(4), x(4)
-        assert torch.equal(c(t[:3], t[1:]), f(other[:3], other[1:]))
-        assert torch.equal(t, other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(3):
+            t, other = x(4), x(4)
+            assert torch.equal(c(t[:3], t[1:]), f(other[:3], other[1:]))
+            assert torch.equal(t, other)
 
 
 def test_training_and_hooks():
@@ -257,8 +261,7 @@ def test_training_and_hooks():
 
 
 def test_global_hooks():
-    from torch.nn.modules.module import register_module_forward_hook
-
+    register_module_forward_hook = nn.modules.module.register_module_forward_hook
     model = nn.Linear(3, 3)
     c = Checked(lambda t: model(t)).settle(x(2, 3))
     handle = register_module_forward_hook(lambda module, args, out: out + 1)
@@ -290,7 +293,8 @@ def left(function, *args, calls=4):
         warnings.simplefilter("always")
         for _ in range(calls):
             c(*args)
-    assert c.refused is not None and not c.recordings
+    assert c.refused is not None, function
+    assert not c.recordings
     assert len(caught) == 1
     return str(caught[0].message)
 
@@ -365,7 +369,7 @@ def test_fullgraph_is_an_error():
 
     c = torch.compile(f, fullgraph=True)
     c(x(3))
-    with pytest.raises(RuntimeError, match="runs in Python: .*seen"):
+    with pytest.raises(RuntimeError, match="runs in Python: it changes"):
         c(x(3))
 
 
@@ -454,7 +458,7 @@ def test_versions_move():
         return t.add_(1)
 
     c = torch.compile(f)
-    for i in range(5):
+    for _ in range(5):
         before = t._version
         assert c(t) is t
         assert t._version == before + 1
@@ -462,11 +466,13 @@ def test_versions_move():
 
 
 def test_aliases_of_inputs_are_not_copied():
-    c = torch.compile(lambda t: t[:2])
-    for _ in range(4):
-        t = x(3)
-        c(t).zero_()
-        assert t[0].item() == 0
+    function = torch.compile(lambda t: t[:2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(4):
+            t = x(3)
+            function(t).zero_()
+            assert t[0].item() == 0
 
 
 # Surroundings --------------------------------------------------------------------------------

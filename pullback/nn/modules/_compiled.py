@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pullback.nn.modules.module import Module
 from pullback.compiler import install_modules
+from pullback.nn.modules.module import Module
 
 __all__ = ["OptimizedModule"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pullback import ops
 from pullback.autograd import no_grad
-from pullback.core._engine import Tensor, fold_all
+from pullback.core._engine import Tensor, fold_all, listening
 from pullback.face.absent import getter
 from pullback.kernels.reduce import RUNS
 from pullback.ops.shared.programs import formula
@@ -62,7 +62,7 @@ def get_total_norm(
     given, power = _listed(tensors), float(norm_type)
     if not given:
         return ops.tensor(0.0)
-    quick = power in _FOLDS and (power < math.inf or all(t.numel() for t in given))
+    quick = listening() is None and power in _FOLDS and (power < math.inf or all(t.numel() for t in given))
     total: Tensor | None = fold_all(given, _FOLDS[power]) if quick else None
     if total is None:
         total = ops.vector_norm(ops.stack([ops.vector_norm(t, power) for t in given]), power)

@@ -210,7 +210,8 @@ def _drawn_fill_shape(self: Array, make: Any) -> Array:
 
 
 def _new_random(name: str, options: Any, kind: Any, shape: Sequence[int], make: Any) -> Tensor:
-    """A new tensor of drawn numbers. Under a transform, which may repeat it, and in recordings it is an op."""
+    """A new tensor of drawn numbers. Under a transform, which may repeat it, and in recordings it is an
+    op."""
     if not levels() and listening() is None:
         return created(name, options, kind, shape, make)
     if options.get("out") is not None and any(hasattr(level, "randomness") for level in levels()):
