@@ -237,7 +237,7 @@ def jax_rows() -> dict[str, Call]:
 
     def sgd(p: Any, x: Any, y: Any) -> Any:
         value, g = jax.value_and_grad(loss)(p, x, y)
-        return value, [a - 1e-2 * b for a, b in zip(p, g)]
+        return value, [a - 1e-2 * b for a, b in zip(p, g, strict=True)]
 
     def energy(x: Any, m: Any) -> Any:
         d = x[:, None] - x[None]

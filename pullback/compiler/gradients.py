@@ -99,7 +99,7 @@ class Pass:
             or any(g is not None and (type(g) is not Tensor or g.requires_grad) for g in grads)
         ):
             return self.again(grads)
-        given = [_laid(g, form) for g, form in zip(grads, joint.forms, strict=False)]
+        given = [_laid(g, form) for g, form in zip(grads, joint.forms, strict=True)]
         made, numbers = joint.made, joint.numbers
         if made.replay.busy:
             assert joint.graph is not None
@@ -129,7 +129,7 @@ class Pass:
             result = joint.function.function(*args, **kwargs)
         found: dict[int, Tensor] = {}
         _collect(joint.template, result, found)
-        pairs = [(found[i], g) for i, g in zip(joint.needed, grads, strict=False) if g is not None]
+        pairs = [(found[i], g) for i, g in zip(joint.needed, grads, strict=True) if g is not None]
         sources = [self.inputs[i] for i in joint.sources]
         return _engine.gradients_between(
             [t for t, _ in pairs], sources, [g for _, g in pairs], True, _engine.grad_enabled()
@@ -164,8 +164,8 @@ def joint_of(
         if not str(error).startswith(_AGAIN[:40]):
             raise Refused(f"its backward pass raises: {error}") from None
         return joint  # the function went backward itself
-    if watch.codes:
-        trace.refuse(f"a backward pass in Python, {next(iter(watch.codes))}")
+    if watch.codes.keys() - function.codes.keys():  # of checkpoints it is the code that ran before
+        trace.refuse("a backward pass in Python")
     joint.forms = [(g._array.dtype, g._array.shape, g._array.strides) for g in starts]
     given_by_id = {id(g): i for i, g in enumerate(starts)}
     numbers: dict[int, int] = {}
@@ -263,5 +263,5 @@ def _collect(template: Any, x: Any, found: dict[int, Tensor]) -> None:
         for key, part in what:
             _collect(part, x[key], found)
     elif kind not in ("input", "constant"):
-        for part, item in zip(what, x, strict=False):
+        for part, item in zip(what, x, strict=True):
             _collect(part, item, found)
