@@ -150,7 +150,7 @@ class CompiledFunction(Compiled):
         recording = Recording(
             made.replay,
             reading.guards,
-            len(tensors),
+            [facts[5] for facts in trace.before_call[: len(tensors)]],
             captured,
             trace.leaves,
             made.grads(),

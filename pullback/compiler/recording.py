@@ -31,7 +31,6 @@ __all__ = ["Refused", "Trace", "user_line"]
 HARMLESS = frozenset(
     (
         "grad mode is set",
-        "inference mode is set",
         "inference mode",
         "a custom Function",
         "history",
@@ -449,6 +448,8 @@ class Trace:
                     return place
             if type(x) is not Tensor:
                 self.refuse(f"a result of class {type(x).__name__}")
+            if x.requires_grad and x.grad_fn is None:
+                self.refuse("a leaf is returned")
             outputs.append(x)
             return len(outputs) - 1
         if type(x) is dict:

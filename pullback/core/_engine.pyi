@@ -244,7 +244,7 @@ class Recording:
         self,
         replay: Replay,
         guards: Guards,
-        ngiven: int,
+        grown: list[bool],
         captured: list[Tensor],
         leaves: list[tuple[int, Any]],
         grads: list[tuple[int, int]],

@@ -27,7 +27,14 @@ from pullback.core._loops cimport (
     Loops, Number, code_of, empty, pointwise, view_of,
 )
 from pullback.core._plans cimport Plan, run_plan_into
+from pullback.core._pool cimport cut
 from pullback.core.dtypes import DTYPES
+
+cdef extern from "pullback/core/loops/chains.h":
+    int pb_chain(const int64_t*, char**, int64_t, int64_t, char*) noexcept nogil
+    enum:
+        PB_CHAIN_HEAD
+        PB_CHAIN_BLOCK
 
 cdef enum:
     MOST_OPERANDS = 64
@@ -60,7 +67,8 @@ cdef class Replay:
     and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands, wide, result), an operand the bytes of
     a number or a value; ("plan", Plan, arguments, results); ("copy", source, target); ("call", function,
     arguments, results); ("aside", function, gradients, writes); ("check", value,
-    bytes). `size` is that of the block of its own.
+    bytes); ("chain", loops, scratch blocks, a value of their size, itemsizes of the blocks), an operand below 0 a
+    block of scratch. `size` is that of the block of its own.
     """
 
     def __cinit__(self, list memories, list values, list acts, Py_ssize_t size):
@@ -132,6 +140,8 @@ cdef class Replay:
         elif kind == "plan":
             if not self.point_out(act, spec):
                 act.kind = PLAN
+        elif kind == "chain":
+            _link(self, act, spec)
         elif kind == "check":
             self.room(act, 1)
             act.kind, act.places[0], act.data = CHECK, self.values[<int>spec[1]].place, <char*><bytes>spec[2]
@@ -323,6 +333,8 @@ cdef class Replay:
         """Does an act on arrays."""
         cdef PyObject* values[MOST_OPERANDS]
         cdef Number numbers[MOST_OPERANDS]
+        cdef char* data[MOST_OPERANDS]
+        cdef Place* place
         cdef tuple spec = <tuple>act.what, operands, results
         cdef list kept = []
         cdef int i, v
@@ -339,6 +351,12 @@ cdef class Replay:
                     values[i] = <PyObject*>found
                     kept.append(found)
             pointwise(<Loops>spec[1], spec[2], len(operands), values, numbers, self.array(spec[5]), spec[4])
+        elif act.kind == PLAN and act.n:   # a long chain
+            for i in range(act.n):
+                place = &act.places[i]
+                data[i] = <char*>place.offset if place.memory < 0 else self.base[place.memory] + place.offset
+            with nogil:
+                cut(act.run, act.geometry, data, act.parts, self.scratch, act.scratch, act.size * act.geometry[0])
         elif act.kind == PLAN:
             operands = self.argument(spec[2])
             for i in range(len(operands)):
@@ -380,6 +398,70 @@ cdef class Replay:
             return [self.array(<int>v) for v in wanted]
         finally:
             self.end()
+
+
+cdef int _link(Replay self, Act* act, tuple spec) except -1:
+    """Sets an act to a chain of loops."""
+    cdef list found = []
+    cdef dict places = {}
+    cdef Loops table
+    cdef Value* v
+    cdef npy_intp size = 1
+    cdef int64_t* word
+    cdef int i, k, words = PB_CHAIN_HEAD, temporary = spec[2]
+    for table, code, operands, result in spec[1]:
+        words += 3 + 2 * (len(operands) + 1)
+        for x in (*operands, result):
+            if type(x) is bytes or x >= 0:
+                found.append(x)
+    v = &self.values[<int>spec[3]]
+    for i in range(v.nd):
+        size *= v.dims[i]
+    found = list(dict.fromkeys(found))
+    self.room(act, len(found))
+    for i in range(act.n):
+        places[found[i]] = i
+        if type(found[i]) is bytes:
+            act.places[i].memory, act.places[i].offset = -1, <npy_intp><char*><bytes>found[i]
+        else:
+            act.places[i] = self.values[<int>found[i]].place
+    word = act.geometry = <int64_t*>_zeroed(words * sizeof(int64_t))
+    self.held.append(_Block.around(word))
+    word[0], word[1], word[2], word[3] = len(spec[1]), size, PB_CHAIN_BLOCK * 16, temporary
+    word += PB_CHAIN_HEAD
+    for table, code, operands, result in spec[1]:
+        word[0], word[1], word[2] = <int64_t>table.fn[<int>code], <int64_t>table.data[<int>code], len(operands) + 1
+        word += 3
+        for x in (*operands, result):
+            if type(x) is bytes:
+                word[0], word[1] = places[x], 0
+            elif x < 0:   # of scratch: as many bytes as its dtype has, which follows from the loop
+                word[0], word[1] = x, spec[4][-1 - x]
+            else:
+                v = &self.values[<int>x]
+                word[0], word[1] = places[x], 0 if v.nd == 0 and size > 1 else DTYPES[v.code].itemsize
+            word += 2
+    act.kind, act.run, act.size = (RUN if size <= LONG_LINE else PLAN), pb_chain, size
+    act.parts = (size + PB_CHAIN_BLOCK - 1) // PB_CHAIN_BLOCK
+    act.scratch = PB_CHAIN_BLOCK * 16 * temporary
+    self.most_scratch = max(self.most_scratch, act.scratch)
+    return 0
+
+
+@cython.final
+cdef class _Block:
+    """Memory that is freed with this."""
+
+    cdef void* start
+
+    @staticmethod
+    cdef _Block around(void* start):
+        cdef _Block made = _Block.__new__(_Block)
+        made.start = start
+        return made
+
+    def __dealloc__(self):
+        PyMem_Free(self.start)
 
 
 cdef dict _HOMES = {"given": GIVEN, "kept": KEPT, "work": WORK, "fresh": FRESH, "found": FOUND}

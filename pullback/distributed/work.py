@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from pullback import futures
+from pullback.core._engine import unrecordable
 
 __all__ = ["Work"]
 
@@ -72,6 +73,7 @@ class Work:
         results: Sequence[Any] = (),
         peer: int | None = None,
     ) -> None:
+        unrecordable("a message to other processes")
         self._requests = list(requests)
         self._group = group
         self._what = what

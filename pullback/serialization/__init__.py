@@ -14,6 +14,7 @@ import pickle
 import warnings
 from typing import Any
 
+from pullback.core._engine import unrecordable
 from pullback.face.absent import getter
 from pullback.serialization import legacy, zipped
 from pullback.serialization.archive import MAGIC, Reader
@@ -112,6 +113,7 @@ def save(
     >>> torch.load(file)
     {'w': tensor([1., 1.])}
     """
+    unrecordable("a file that is written")
     if isinstance(f, (str, os.PathLike)):
         name = os.path.splitext(os.path.basename(os.fspath(f)))[0] or "archive"
         with replaced(os.fspath(f)) as file:
@@ -192,6 +194,7 @@ def _seekable(file: Any) -> Any:
 
 def _read(file: Any, how: tuple[Any, ...], mapped: bool) -> Any:
     """The object in a file of either format."""
+    unrecordable("a file that is read")
     begin = file.tell()
     head = file.read(len(MAGIC))
     file.seek(begin)

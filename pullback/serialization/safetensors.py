@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback.core._engine import Tensor, from_array
+from pullback.core._engine import Tensor, from_array, unrecordable
 from pullback.core.dtypes import (
     DTYPES,
     float8_e4m3fn,
@@ -77,6 +77,7 @@ def load_safetensors(path: str | os.PathLike[str], mmap: bool = False) -> dict[s
 
     `mmap=True` leaves the numbers in the file until they are needed. RuntimeError for a broken file.
     """
+    unrecordable("a file that is read")
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         head = file.read(LENGTH.size)

@@ -68,8 +68,8 @@ def facts_of(Tensor t):
 cdef class Recording:
     """What a function did for one signature, and when that may be done again.
 
-    Inputs are the tensors of the call, then those `captured`, then the `.grad` of some: `leaves` are pairs of
-    an input and whether it had one. `grads` are pairs of an input and the value that its `.grad` is in the end,
+    Inputs are the tensors of the call, of which `grown` says whether they had a history, then those `captured`,
+    then the `.grad` of some: `leaves` are pairs of an input and whether it had one. `grads` are pairs of an input and the value that its `.grad` is in the end,
     -1 for none; `bumps` pairs of an input and how often it was written; `firm` is the first act that cannot be
     taken back. `template` says how the result is built of the `outputs`. `joint(outputs, inputs, saved, args, kwargs)` gives
     outputs their history, `needed` are the places of those that are to have one, `saved` values it is to keep.
@@ -77,18 +77,18 @@ cdef class Recording:
 
     cdef readonly Replay replay
     cdef readonly Guards guards
-    cdef list captured, forms, needs, leaves, grads, bumps, outputs, needed, saved, now
+    cdef list captured, forms, needs, grown, leaves, grads, bumps, outputs, needed, saved, now
     cdef object template, joint, mode
     cdef set written
-    cdef int ngiven, firm
+    cdef int firm
     cdef readonly Py_ssize_t runs
     cdef public object story      # what `explain` tells
 
-    def __init__(self, Replay replay, Guards guards, int ngiven, list captured, list leaves, list grads,
+    def __init__(self, Replay replay, Guards guards, list grown, list captured, list leaves, list grads,
                  list bumps, int firm, list outputs, template, set written, joint, list needed, list saved):
         cdef Tensor t
         cdef int place
-        self.replay, self.guards, self.ngiven, self.captured = replay, guards, ngiven, captured
+        self.replay, self.guards, self.grown, self.captured = replay, guards, grown, captured
         self.forms = [form_of((<Tensor>x).array) for x in captured]
         self.needs = [requires(<Tensor>x) for x in captured]
         self.grads, self.bumps, self.firm, self.outputs = grads, bumps, firm, outputs
@@ -121,6 +121,16 @@ cdef class Recording:
                     and hooks_if(t.accumulator) is not None):
                 return False
         self.now = [<object>s.inputs[i] for i in range(s.ninputs)] + self.captured
+        for i in range(s.ninputs):
+            t = <Tensor>s.inputs[i]
+            if (t.node is not None) != <bint>self.grown[i]:
+                return False
+        for place in self.written:
+            if <int>place < len(self.now):
+                t = <Tensor>self.now[place]
+                if t.inference and not pb_thread.inference or (
+                        not PyArray_CHKFLAGS(t.array, NPY_ARRAY_WRITEABLE)):
+                    return False
         for place, form in self.leaves:
             t = <Tensor>self.now[place]
             if t.retains or (t.accumulator is not None and t.accumulator.rare is not None
