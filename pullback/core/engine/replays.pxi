@@ -69,10 +69,11 @@ cdef class Recording:
     """What a function did for one signature, and when that may be done again.
 
     Inputs are the tensors of the call, of which `grown` says whether they had a history, then those `captured`,
-    then the `.grad` of some: `leaves` are pairs of an input and whether it had one. `grads` are pairs of an input and the value that its `.grad` is in the end,
-    -1 for none; `bumps` pairs of an input and how often it was written; `firm` is the first act that cannot be
-    taken back. `template` says how the result is built of the `outputs`. `joint(outputs, inputs, saved, args, kwargs)` gives
-    outputs their history, `needed` are the places of those that are to have one, `saved` values it is to keep.
+    then the `.grad` of some: `leaves` are pairs of an input and whether it had one. `grads` are pairs of an input
+    and the value that its `.grad` is in the end, -1 for none; `bumps` pairs of an input and how often it was
+    written; `firm` is the first act that cannot be taken back. `template` says how the result is built of the
+    `outputs`. `joint(outputs, inputs, saved, args, kwargs)` gives outputs their history, `needed` are the places
+    of those that are to have one, `saved` values it is to keep.
     """
 
     cdef readonly Replay replay
