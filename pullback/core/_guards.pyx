@@ -1,10 +1,10 @@
 # cython: allow_none_for_extension_args=False
 """Guards: the Python values that a recorded function depended on, compared again before each replay.
 
-What is watched is containers: dicts (of instances, modules, globals), lists, cells, functions, classes, sets. An
-entry is compared by identity, and where that fails numbers and strings by type and value. A dict whose version
-is the one that was last compared is not looked into, where Python keeps versions (before 3.12): then a guard is
-one comparison. Read `holds`.
+What is watched is containers: dicts (of instances, modules, globals), lists, cells, functions, classes, sets.
+An entry is compared by identity, and where that fails numbers and strings by type and value. A dict whose
+version is the one that was last compared is not looked into, where Python keeps versions (before 3.12): then
+a guard is one comparison. Read `holds`.
 """
 
 from cpython.object cimport PyObject

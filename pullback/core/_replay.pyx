@@ -5,11 +5,11 @@ A `Replay` is what is left of a recording (pullback/compiler/) when all decision
 
     memories    blocks of bytes: the caller's arrays, constants, parts of one block of its own, and new ones
     values      how something lies in a memory: offset, dtype, shape, strides
-    acts        what is done: NumPy's inner loops on pointers, runs of plans on pointers; and, slower, calls of
-                Python functions on arrays
+    acts        what is done: NumPy's inner loops on pointers, runs of plans on pointers; and, slower, calls
+                of Python functions on arrays
 
-`begin` says where the memories are this time, `run` does the acts, `array` gives a value as an array, `end` lets
-go of all. Between `begin` and `end` a replay is busy: it has one set of memory. Read `_do`.
+`begin` says where the memories are this time, `run` does the acts, `array` gives a value as an array, `end`
+lets go of all. Between `begin` and `end` a replay is busy: it has one set of memory. Read `_do`.
 """
 
 cimport cython
@@ -18,7 +18,8 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
-    import_array, ndarray, npy_intp, PyArray_CopyInto, PyArray_DATA, PyArray_DIMS, PyArray_NDIM, PyArray_STRIDES,
+    import_array, ndarray, npy_intp, PyArray_CopyInto, PyArray_DATA, PyArray_DIMS, PyArray_NDIM,
+    PyArray_STRIDES,
 )
 
 import_array()
@@ -62,12 +63,12 @@ class Misfit(Exception):
 cdef class Replay:
     """Acts on values in memories.
 
-    `memories` are pairs: ("given", place), ("kept", array), ("work", offset), ("fresh", value), ("found", None);
-    a fresh one is made for the value that covers it. `values` are (memory, offset, code, shape, strides), strides
-    and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands, wide, result), an operand the bytes of
-    a number or a value; ("plan", Plan, arguments, results); ("copy", source, target); ("call", function,
-    arguments, results); ("aside", function, gradients, writes); ("check", value,
-    bytes); ("chain", loops, scratch blocks, a value of their size, itemsizes of the blocks), an operand below 0 a
+    `memories` are pairs: ("given", place), ("kept", array), ("work", offset), ("fresh", value), ("found",
+    None); a fresh one is made for the value that covers it. `values` are (memory, offset, code, shape,
+    strides), strides and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands, wide, result),
+    an operand the bytes of a number or a value; ("plan", Plan, arguments, results); ("copy", source, target);
+    ("call", function, arguments, results); ("aside", function, gradients, writes); ("check", value, bytes);
+    ("chain", loops, scratch blocks, a value of their size, itemsizes of the blocks), an operand below 0 a
     block of scratch. `size` is that of the block of its own.
     """
 
@@ -356,7 +357,8 @@ cdef class Replay:
                 place = &act.places[i]
                 data[i] = <char*>place.offset if place.memory < 0 else self.base[place.memory] + place.offset
             with nogil:
-                cut(act.run, act.geometry, data, act.parts, self.scratch, act.scratch, act.size * act.geometry[0])
+                cut(act.run, act.geometry, data, act.parts, self.scratch, act.scratch,
+                    act.size * act.geometry[0])
         elif act.kind == PLAN:
             operands = self.argument(spec[2])
             for i in range(len(operands)):
@@ -430,7 +432,8 @@ cdef int _link(Replay self, Act* act, tuple spec) except -1:
     word[0], word[1], word[2], word[3] = len(spec[1]), size, PB_CHAIN_BLOCK * 16, temporary
     word += PB_CHAIN_HEAD
     for table, code, operands, result in spec[1]:
-        word[0], word[1], word[2] = <int64_t>table.fn[<int>code], <int64_t>table.data[<int>code], len(operands) + 1
+        word[0], word[1] = <int64_t>table.fn[<int>code], <int64_t>table.data[<int>code]
+        word[2] = len(operands) + 1
         word += 3
         for x in (*operands, result):
             if type(x) is bytes:
@@ -477,7 +480,7 @@ cdef void* _zeroed(size_t size) except NULL:
 
 
 cdef bint _lies_so(ndarray a, Value* v, bint exactly) except -1:
-    """Whether an array has the dtype, shape and strides of a value; `exactly` those of dims of one as well."""
+    """Whether an array has the dtype, shape and strides of a value; `exactly` those of dims of one, too."""
     cdef int d
     if PyArray_NDIM(a) != v.nd or code_of(a) != v.code:
         return False

@@ -1,8 +1,9 @@
 # Compiled functions: what a function did for one signature, done again by a `Replay` (core/_replay.pyx).
 #
-# A call writes its arguments into a key, finds the recordings made for it, and runs the first whose guards hold.
-# Nothing of that is Python. Where there is none, `missed` is called: it is Python's (pullback/compiler/), runs the
-# function, and records it. While a transform, a recorder or anomaly mode is on, the function itself is called.
+# A call writes its arguments into a key, finds the recordings made for it, and runs the first whose guards
+# hold. Nothing of that is Python. Where there is none, `missed` is called: it is Python's
+# (pullback/compiler/), runs the function, and records it. While a transform, a recorder or anomaly mode is
+# on, the function itself is called.
 #
 # Read `Compiled.__call__`, then `Recording.takes` and `Recording.run`.
 #
@@ -68,12 +69,12 @@ def facts_of(Tensor t):
 cdef class Recording:
     """What a function did for one signature, and when that may be done again.
 
-    Inputs are the tensors of the call, of which `grown` says whether they had a history, then those `captured`,
-    then the `.grad` of some: `leaves` are pairs of an input and whether it had one. `grads` are pairs of an input
-    and the value that its `.grad` is in the end, -1 for none; `bumps` pairs of an input and how often it was
-    written; `firm` is the first act that cannot be taken back. `template` says how the result is built of the
-    `outputs`. `joint(outputs, inputs, saved, args, kwargs)` gives outputs their history, `needed` are the places
-    of those that are to have one, `saved` values it is to keep.
+    Inputs are the tensors of the call, of which `grown` says whether they had a history, then those
+    `captured`, then the `.grad` of some: `leaves` are pairs of an input and whether it had one. `grads` are
+    pairs of an input and the value that its `.grad` is in the end, -1 for none; `bumps` pairs of an input and
+    how often it was written; `firm` is the first act that cannot be taken back. `template` says how the
+    result is built of the `outputs`. `joint(outputs, inputs, saved, args, kwargs)` gives outputs their
+    history, `needed` are the places of those that are to have one, `saved` values it is to keep.
     """
 
     cdef readonly Replay replay
@@ -231,8 +232,8 @@ cdef class Recording:
 
 
 cdef class Compiled:
-    """A function, and what was recorded of its calls. `missed`, a method of a subclass, is asked where there is
-    no recording for a call: it gets the key, None if there can be none, the tensors, and the arguments.
+    """A function, and what was recorded of its calls. `missed`, a method of a subclass, is asked where there
+    is no recording for a call: it gets the key, None if there can be none, the tensors, and the arguments.
     """
 
     cdef public object function
@@ -290,7 +291,7 @@ def are_as_kept(list kept):
 
 
 def redo(Op op, bint in_place, *args):
-    """An op on arrays, without history: the array of the result, or a tuple of several; None for one in place."""
+    """An op on arrays, without history: the array of the result, or a tuple of them; of one in place, ()."""
     cdef PyObject* argv[MAX_PARAMS]
     cdef list kept = [_wrapped(x) for x in args]
     cdef int i, grad = pb_thread.grad
