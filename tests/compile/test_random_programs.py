@@ -57,13 +57,19 @@ def test_compiled_equals_eager(steps, calls, seed):
                 torch.manual_seed(seed)
                 try:
                     first, second = run(a, b)
-                    grads = torch.autograd.grad((first + second.sum()).sum(), (a, b), allow_unused=True) if needs else ()
+                    grads = (
+                        torch.autograd.grad((first + second.sum()).sum(), (a, b), allow_unused=True)
+                        if needs
+                        else ()
+                    )
                     found.append([first, second, *grads])
                 except RuntimeError as error:
                     found.append([str(error)])
             assert len(found[0]) == len(found[1])
             for x, y in zip(*found, strict=True):
-                assert x == y if isinstance(x, str) or x is None else torch.allclose(x, y, equal_nan=True), source
+                assert x == y if isinstance(x, str) or x is None else torch.allclose(x, y, equal_nan=True), (
+                    source
+                )
             assert torch.equal(ours, theirs)
 
 

@@ -63,7 +63,8 @@ def goes_on(group: list[Step], step: Step) -> bool:
     if out.shape != group[0].act[5].shape or len(group) >= MOST_LOOPS:
         return False
     before = [v for s in group for v in (*s.reads, *s.writes)]
-    if len({v.key for v in before}) + len(step.reads) + 1 > MOST_PLACES:
+    places = {v.key for v in before} | {x for s in group for x in s.act[3] if isinstance(x, bytes)}
+    if len(places) + len(step.act[3]) + 1 > MOST_PLACES:
         return False
     written = [w for s in group for w in s.writes]
     return not any(
