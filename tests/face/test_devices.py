@@ -140,14 +140,18 @@ def test_out_of_memory_is_an_error_that_can_be_caught():
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
-def test_compile_runs_the_function_itself():
+def test_compile_gives_what_the_function_gives():
     def f(x):
         return x.sin() + 1
 
     x = torch.linspace(0, 1, 5)
     if not ON_TORCH:
-        assert torch.compile(f) is f and torch.compile(f, mode="max-autotune", fullgraph=True) is f
-        assert torch.equal(torch.compile(mode="default")(f)(x), f(x))
+        assert torch.compile(f, backend="eager") is f and torch.compile(f, disable=True) is f
+        for options in ({"mode": "default"}, {"mode": "max-autotune", "fullgraph": True}):
+            compiled = torch.compile(**options)(f)
+            for _ in range(4):
+                assert torch.equal(compiled(x), f(x))
+            assert sum(r.runs for found in compiled.recordings.values() for r in found) == 2
     assert torch.compiler.disable(f)(x).equal(f(x))
     assert not torch.compiler.is_compiling() and not torch._dynamo.is_compiling()
     with pytest.raises(RuntimeError, match="Unrecognized mode=foo, should be one of: default, lite"):
