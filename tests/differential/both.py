@@ -12,19 +12,23 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from steps import STEPS, new
+from steps import STEPS, Written, new
 
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4, "complex64": 1e-4, "float16": 1e-2, "bfloat16": 1e-1}
-NODE = re.compile(r", grad_fn=<\w+>")
+NODE = re.compile(r",\s+grad_fn=<\w+>")
 
 
 @dataclass
 class Seen:
-    """What a step showed: a tensor's properties, a text, None or the type of an exception, with its text."""
+    """What a step showed: a tensor's properties, a text, None or the type of an exception, with its text.
+
+    `marks` say what became of all tensors: GREW, HAS_INTEGER_GRADIENT, UNCHANGED, MET.
+    """
 
     step: str
     what: object
     text: str = ""
+    marks: tuple = ()
 
 
 class Choices:
@@ -58,26 +62,41 @@ def observed(lib, numbers, steps):
     """What a program shows, step by step: tensors, texts, and types of exceptions, which leave no trace."""
     pick, found = Choices(numbers), []
     pool = [new(lib, [], pick) for _ in range(2)]
+    found += [Seen("new", seen(lib, x)) for x in pool]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for _ in range(steps):
             step = pick(STEPS)
-            sizes = [x.numel() for x in pool]
+            before = [x.detach().clone() for x in pool]
             try:
-                made = step(lib, pool, pick)
+                made, text = step(lib, pool, pick), ""
             except Exception as error:
-                found.append(Seen(step.__name__, type(error).__name__, str(error)))
-                continue
-            grown = any(x.numel() > n for x, n in zip(pool, sizes, strict=True))
+                made, text = type(error).__name__, str(error)
+            marks = marked(before, pool)
             if isinstance(made, lib.Tensor):
                 pool.append(made)
-                made = seen(lib, made)
+            if isinstance(made, Written):
+                made, marks = made.tensor, marks + (MET,) * made.meets
+            made = seen(lib, made) if isinstance(made, lib.Tensor) else made
             found.append(
-                Seen(step.__name__, NODE.sub("", made) if isinstance(made, str) else made, GREW * grown)
+                Seen(step.__name__, NODE.sub("", made) if isinstance(made, str) else made, text, marks)
             )
         found += [Seen("pool", seen(lib, x)) for x in pool]
         found += gradients(lib, pool)
     return found, pool
+
+
+def marked(before, pool):
+    """What a step did to the tensors that were there."""
+    grown = any(x.numel() > old.numel() for x, old in zip(pool, before, strict=True))
+    integer = any(x.requires_grad and not (x.is_floating_point() or x.is_complex()) for x in pool)
+    same = all(unchanged(x.detach(), old) for x, old in zip(pool, before, strict=True))
+    return (GREW,) * grown + (HAS_INTEGER_GRADIENT,) * integer + (UNCHANGED,) * same
+
+
+def unchanged(x, old):
+    """Whether a tensor is what it was."""
+    return x.shape == old.shape and bool(((x == old) | (x != x)).all())
 
 
 def gradients(lib, pool):
@@ -135,9 +154,22 @@ def loosest(found):
 
 # ------------------------------------------------------------------- what differs on purpose
 
-GREW = "a tensor grew"
-WROTE_BEFORE = ("ZeroDivisionError", "is out of bounds", "out of range", "INDICES element", '_out_cpu" not')
-"""Errors that PyTorch raises when it has written a part, or given an output its shape."""
+GREW, HAS_INTEGER_GRADIENT, UNCHANGED = "a tensor grew", "integers require a gradient", "nothing changed"
+MET = "memory that is written is read, too, or written twice"
+LARGE = 1e3
+WRONG_WRITES = (
+    "out of bounds",
+    "refer to a single memory",
+    "could not be broadcast together",
+    "cannot be broadcast",
+    "dtypes match",
+    "cannot be converted",
+    "does not match the shape",
+    "not implemented for 'Bool'",
+    "the same dtype",
+)
+AUTOGRAD_FIRST = ("is being used in an in-place operation", "created inside a custom Function")
+"""Errors that PyTorch raises before it looks at the arguments."""
 PYTORCH_CANNOT = (
     "doesn't match the broadcast shape",
     "can't be cast to the desired output type",
@@ -147,6 +179,7 @@ PYTORCH_CANNOT = (
     "does not support automatic differentiation",
     "INTERNAL ASSERT FAILED",
     "must match the size of tensor",
+    "on a bool tensor is not supported",
 )
 """Messages of a backward pass that fails in PyTorch."""
 
@@ -154,35 +187,93 @@ PYTORCH_CANNOT = (
 def on_purpose(mine, theirs, before):
     """Why the two differ on purpose, by the README's list; None if they should not."""
     values = isinstance(mine.what, dict) and isinstance(theirs.what, dict)
-    integers = values and not mine.what["dtype"].startswith(("float", "bfloat", "complex"))
-    if integers and theirs.what["requires_grad"] and not mine.what["requires_grad"]:
+    if any(HAS_INTEGER_GRADIENT in x.marks for x in (*before, theirs)):
         return "integers never require a gradient"
     if "Autograd not support dtype" in theirs.text:
         return "integers never require a gradient"
+    empty = any(isinstance(x.what, dict) and 0 in x.what["shape"] for x in before)
+    refused = not theirs.text and "not implemented for" in mine.text and empty
+    if "for outputs with complex dtype" in theirs.text or refused:
+        return "a dtype is refused, or has a gradient, for tensors without elements as for others"
+    if "ComplexHalf" in theirs.text:
+        return "complex numbers beside half precisions are complex64"
     if "that returns multiple views" in theirs.text and any(x.step == "transformed" for x in before):
         return "results of transforms are no views"
     if theirs.step == "backward" and "modified by an inplace operation" in theirs.text:
         return "a write that no saved value covers is no error"
+    if "modified by an inplace operation" in mine.text and any(x.step == "product" for x in before):
+        return "matmul saves its factors, never copies of them"
     if theirs.step == "backward" and any(words in theirs.text for words in PYTORCH_CANNOT):
         return "a gradient where PyTorch has none"
-    if any(words in x.text for x in before for words in WROTE_BEFORE):
+    if "a leaf Variable" in theirs.text and any(x.step in ("put", "quietly") for x in before):
+        return "a view has the history of its base, whatever was written there before"
+    if any(words in theirs.text for words in AUTOGRAD_FIRST) and mine.text:
+        return "what needs no numbers is checked first, before what autograd forbids"
+    if any(x.text and UNCHANGED not in x.marks for x in before):
         return "what raises has written nothing"
-    if any(x.text == GREW for x in (*before, theirs)):
+    if "out of bounds" in mine.text and (theirs.what is None or values_of(theirs).size == 0):
+        return "an index out of range is refused on a tensor without elements"
+    itself = UNCHANGED in mine.marks or MET in mine.marks
+    if all(any(words in text for words in WRONG_WRITES) for text in (mine.text, theirs.text)):
+        return "of two things that are wrong, another is named"
+    if "refer to a single memory" in theirs.text and not mine.text and itself:
+        return "what is written is computed from what was there before"
+    if any(MET in x.marks for x in (*before, theirs)):
+        return "what is written is computed from what was there before"
+    if "refers to a single memory" in theirs.text and theirs.step == "transformed" and not mine.text:
+        return "forward mode takes expanded tensors"
+    if "refers to a single memory" in mine.text and (UNCHANGED in theirs.marks or theirs.step == "into"):
+        return "expanded tensors are not written"
+    if theirs.step == "transformed" and values_of(theirs).size == 0 and not mine.text:
+        return "a Jacobian without elements requires no gradient"
+    if any(GREW in x.marks for x in (*before, theirs)):
         return "a tensor that grows has memory of its own"
-    if values and theirs.step == "grad" and only_nan(mine.what["values"], theirs.what["values"]):
-        return "zero times infinity is zero in a slope"
-    if values and theirs.step in ("unary", "operator", "binary") and forgotten(mine.what, theirs.what):
-        return "memory formats are kept"
-    if values and theirs.step in ("operator", "binary", "quietly") and zero_to_zero(mine.what, theirs.what):
-        return "0 ** 0 of complex numbers is 1"
+    if not values:
+        return None
+    if of_signs(mine.what["values"], theirs.what["values"], [values_of(x) for x in before]):
+        return "the sign of a NaN, or of the larger of 0 and -0"
     if (
-        values
-        and theirs.step == "transformed"
+        theirs.step == "grad"
+        and only_nan(theirs.what["values"], mine.what["values"])
+        and any(isinstance(x.what, dict) and x.what["dtype"] in ("float16", "bfloat16") for x in before)
+    ):
+        return "beside half precisions an op rounds once"
+    not_a_number = any(np.isnan(values_of(x)).any() for x in before)
+    if theirs.step == "grad" and only_nan(theirs.what["values"], mine.what["values"]) and not_a_number:
+        return "the gradient of a product with a NaN is NaN, beside two zeros too"
+    if theirs.step in ("unary", "quietly") and any((np.abs(values_of(x)) > LARGE).any() for x in before):
+        return "the sine of a large number turns on its last digit"
+    if theirs.step == "image" and only_nan(mine.what["values"], theirs.what["values"]):
+        return "gelu of -inf is 0"
+    if theirs.step in ("grad", "transformed") and only_nan(mine.what["values"], theirs.what["values"]):
+        return "zero times infinity is zero in a slope"
+    if forgotten(mine.what, theirs.what):
+        return "memory formats are kept"
+    if complex_nan(mine.what["values"], theirs.what["values"]):
+        return "0 ** 0 of complex numbers is 1, and infinite ones are not multiplied by 1"
+    if (
+        theirs.step == "transformed"
         and set(theirs.what["strides"]) - {1} == {0}
-        and (mine.what["shape"] == theirs.what["shape"])
+        and mine.what["shape"] == theirs.what["shape"]
     ):
         return "a gradient that is the same everywhere has memory of its own"
     return None
+
+
+def of_signs(a, b, before):
+    """Whether two arrays differ in signs only, where there was a NaN; or in infinity's, beside zeros."""
+    if a.shape != b.shape or a.dtype.kind != "f":
+        return False
+    if not np.isclose(np.abs(a), np.abs(b), 1e-2, 1e-2, equal_nan=True).all():
+        return False
+    other = np.signbit(a) != np.signbit(b)
+    zeros = any((x == 0).any() for x in before) and np.isinf(a[other]).all()
+    return zeros or any(np.isnan(x).any() for x in before)
+
+
+def values_of(one):
+    """The numbers that a step showed; one if it showed none."""
+    return one.what["values"] if isinstance(one.what, dict) else np.zeros(1)
 
 
 def only_nan(a, b):
@@ -193,13 +284,13 @@ def only_nan(a, b):
         return bool(np.all(np.isclose(a, b, 1e-2, 1e-2, equal_nan=True) | np.isnan(b)))
 
 
-def zero_to_zero(mine, theirs):
-    """Whether complex powers differ only where the one is 1 and the other is not a number."""
-    a, b = mine["values"], theirs["values"]
+def complex_nan(a, b):
+    """Whether complex numbers differ only where the second is not a number and the first is 1 or infinite."""
     if a.dtype.kind != "c" or a.shape != b.shape:
         return False
     with np.errstate(all="ignore"):
-        return bool(np.all(np.isclose(a, b, 1e-4, 1e-4, equal_nan=True) | np.isnan(b) & (a == 1)))
+        same = np.isclose(a, b, 1e-4, 1e-4, equal_nan=True)
+        return bool(np.all(same | np.isnan(b) & ((a == 1) | np.isinf(a))))
 
 
 def forgotten(mine, theirs):
@@ -208,7 +299,8 @@ def forgotten(mine, theirs):
     kept = sorted((s, n) for s, n in zip(mine["strides"], [n for n in shape if n > 1], strict=False))
     dense = all(s == math.prod(n for _, n in kept[:i]) for i, (s, _) in enumerate(kept))
     rows = tuple(math.prod(shape[d + 1 :]) for d, n in enumerate(shape) if n > 1)
-    return dense and theirs["strides"] == rows and mine["strides"] != rows and shape == mine["shape"]
+    same = {**mine, "strides": theirs["strides"]}
+    return dense and theirs["strides"] == rows and mine["strides"] != rows and not unlike(same, theirs, 0.1)
 
 
 def drawn(seed):

@@ -61,8 +61,8 @@ def run(start, count, note):
 def asks_for_much(x, depth=0):
     """Whether an argument is a large number, or large: what is done with it may take long."""
     if isinstance(x, torch.Tensor):
-        return x.numel() > MUCH or (x.numel() > 0 and not x.is_meta and x.flatten()[:64].abs().max() > MUCH)
-    if isinstance(x, (int, float)):
+        return x.numel() > MUCH or (not x.is_meta and asks_for_much(x.flatten()[:64].tolist()))
+    if isinstance(x, (int, float, complex)):
         return not abs(x) <= MUCH
     if isinstance(x, dict):
         return any(asks_for_much(item, depth + 1) for item in x.values())

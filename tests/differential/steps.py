@@ -4,6 +4,8 @@ A step gives new tensors, or writes to old ones. It must do the same on both lib
 from `pick` alone, and numbers too. What a step is not valid for is refused by the library: that is compared.
 """
 
+import numpy as np
+
 DTYPES = ("float32",) * 4 + (
     "float64",
     "float16",
@@ -69,7 +71,10 @@ def unary(lib, pool, pick):
 
 
 def binary(lib, pool, pick):
-    return getattr(lib, pick(BINARY))(pick(pool), operand(lib, pool, pick))
+    name, x, y = pick(BINARY), pick(pool), operand(lib, pool, pick)
+    if name == "atan2":  # PyTorch squares integers for the slope, in their own dtype
+        x, y = x * 1.0, y * 1.0
+    return getattr(lib, name)(x, y)
 
 
 def operator(lib, pool, pick):
@@ -161,20 +166,23 @@ def index(lib, pool, pick):
 
 def put(lib, pool, pick):
     x = pick(pool)
-    x[key(lib, pool, pick, x)] = operand(lib, pool, pick)
+    value = operand(lib, pool, pick)
+    x[key(lib, pool, pick, x)] = value
+    return Written(x, value)
 
 
 def in_place(lib, pool, pick):
     x = pick(pool)
     if pick((True, False, False)):
-        return void(getattr(x, pick(UNARY_IN_PLACE))())
-    return void(getattr(x, pick(IN_PLACE))(operand(lib, pool, pick)))
+        return Written(getattr(x, pick(UNARY_IN_PLACE))())
+    name, other = pick(IN_PLACE), operand(lib, pool, pick)
+    return Written(getattr(x, name)(other), other)
 
 
 def masked(lib, pool, pick):
     x, mask = pick(pool), pick(pool) > 0
     return pick(
-        (lambda: void(x.masked_fill_(mask, pick(NUMBERS))), lambda: x.masked_fill(mask, pick(NUMBERS)))
+        (lambda: Written(x.masked_fill_(mask, pick(NUMBERS))), lambda: x.masked_fill(mask, pick(NUMBERS)))
     )()
 
 
@@ -201,12 +209,12 @@ def joined(lib, pool, pick):
 
 def into(lib, pool, pick):
     name, x, out = pick(OUT), pick(pool), pick(pool)
-    if name in ("sum", "cumsum") and x.untyped_storage().data_ptr() == out.untyped_storage().data_ptr():
+    if name in ("sum", "cumsum") and (x is out or shares(x, out)):
         out = lib.empty(0)  # a smaller result resizes its own input
     arguments = (
         (x, operand(lib, pool, pick)) if name in BINARY else (x, 0) if name in ("sum", "cumsum") else (x,)
     )
-    return void(getattr(lib, name)(*arguments, out=out))
+    return Written(getattr(lib, name)(*arguments, out=out), *arguments)
 
 
 def cast(lib, pool, pick):
@@ -295,8 +303,29 @@ def shown(lib, pool, pick):
     return repr(pick(pool))
 
 
-def void(_):
-    """In-place steps give no new tensor."""
+def shares(x, y):
+    """Whether two tensors lie in one memory; what is empty lies nowhere."""
+    return x.numel() and x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
+
+
+class Written:
+    """What a step wrote to, shown, and no new tensor; and what it read besides.
+
+    `meets` says whether that lies in the same memory, or the written elements in one another.
+    """
+
+    def __init__(self, tensor, *read):
+        self.tensor = tensor
+        others = [x for x in read if hasattr(x, "untyped_storage") and x is not tensor]
+        self.meets = overlaps_itself(tensor) or any(shares(x, tensor) for x in others)
+
+
+def overlaps_itself(x):
+    """Whether elements of a tensor lie in one place."""
+    places = np.zeros(x.shape, int)
+    for d, (n, step) in enumerate(zip(x.shape, x.stride(), strict=True)):
+        places += (np.arange(n) * step).reshape(n, *(1,) * (x.ndim - d - 1))
+    return np.unique(places).size < places.size
 
 
 STEPS = (

@@ -73,3 +73,32 @@ def test_meta_tensors_know_the_format():
     x = torch.empty(2, 4, 6, 6, device="meta").contiguous(memory_format=LAST)
     assert F.max_pool2d(x, 2).is_contiguous(memory_format=LAST)
     assert F.batch_norm(x, None, None, training=True).is_contiguous(memory_format=LAST)
+
+
+EXPANDED = {
+    "front": lambda: torch.arange(24).reshape(2, 3, 4).transpose(0, 2).expand(2, 4, 3, 2),
+    "middle": lambda: torch.arange(6).reshape(2, 3).t()[:, None].expand(3, 5, 2),
+    "row": lambda: torch.arange(3).expand(2, 3),
+}
+
+
+@pytest.mark.parametrize("name", EXPANDED)
+@pytest.mark.parametrize("op", ["sin", "angle", "add", "div", "where"])
+def test_results_of_expanded_operands_lie_as_their_casts(name, op):
+    x = EXPANDED[name]()
+    result = {
+        "sin": lambda: x.sin(),
+        "angle": lambda: torch.angle(x),
+        "add": lambda: x + 1.5,
+        "div": lambda: x / x,
+        "where": lambda: torch.where(x > 0, -0.3, x),
+    }[op]()
+    assert result.stride() == x.float().stride() == {
+        "front": (24, 1, 4, 12), "middle": (1, 3, 15), "row": (3, 1),
+    }[name]  # fmt: skip
+
+
+def test_means_of_integers_keep_the_format():
+    x = torch.arange(32).reshape(1, 2, 4, 4).contiguous(memory_format=torch.channels_last)
+    y = torch.nn.functional.avg_pool2d(x, 2)
+    assert y.is_contiguous(memory_format=torch.channels_last)

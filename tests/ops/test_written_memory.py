@@ -215,3 +215,50 @@ def test_a_number_of_zero_dims_may_come_from_what_it_fills():
     x = torch.tensor([2.0, 3.0])
     x[None] = x[1]
     assert x.tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("given", [(), [], (torch.rand(2, 3),), [torch.rand(2, 3)]], ids=str)
+@pytest.mark.parametrize("name", ["abs", "neg", "floor", "trunc", "sgn", "exp", "cumsum", "sum"])
+def test_an_output_is_a_tensor_not_a_list(name, given):
+    arguments = (X, 0) if name in ("cumsum", "sum") else (X,)
+    with pytest.raises(TypeError):
+        getattr(torch, name)(*arguments, out=given)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("name", ["sort", "frexp", "max"])
+def test_several_outputs_are_as_many_as_there_are_results(name, count):
+    arguments = (X, 0) if name in ("sort", "max") else (X,)
+    with pytest.raises(TypeError):
+        getattr(torch, name)(*arguments, out=tuple(torch.empty(0) for _ in range(count)))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 0), (0,)])
+def test_a_tensor_is_not_written_to_its_own_places(shape):
+    x = torch.zeros(*shape, 2)[..., 0]
+    for key in ([0, 0], torch.tensor([0, 1]), (slice(None), None, [0, 0])):
+        with pytest.raises((RuntimeError, IndexError)):
+            x[key] = x
+
+
+def test_expanded_tensors_take_no_number_by_a_key_that_is_all_of_them():
+    for x in (torch.zeros(()).expand(2), torch.zeros(3).expand(2, 3)):
+        for key in (Ellipsis, slice(None), ()):
+            with pytest.raises(RuntimeError, match="more than one element"):
+                x[key] = 1
+        x[0] = 1
+        x.fill_(2)
+        assert (x == 2).all()
+
+
+def test_a_number_out_of_range_is_refused_before_the_key():
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.zeros(2, 0, dtype=torch.uint8)[-1, 1] = -0.3
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.zeros(2, 0, dtype=torch.uint8)[torch.tensor([True, True])] = torch.tensor(1 - 1j)
+
+
+def test_an_empty_value_must_fit():
+    x = torch.zeros(2, 0)
+    with pytest.raises(RuntimeError):
+        x[torch.tensor([True, True])] = torch.zeros(2, 2, 0)

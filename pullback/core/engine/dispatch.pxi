@@ -154,15 +154,18 @@ cdef object dispatch(Op op, PyObject** argv, object out):
     """An op on bound arguments, by whatever they and the stack of levels call for."""
     cdef Py_ssize_t i
     cdef object x
-    cdef bint plain = True
+    cdef bint plain = True, numbers = False
     for i in range(op.nparams):
         x = <object>argv[i]
-        if type(x) is not Tensor:
-            if op.asked[i] != 0:
-                if isinstance(x, Tensor):
-                    plain = plain and is_plain(type(x))
-                else:
-                    plain = _check_argument(op, i, op.asked[i], x) and plain
+        if type(x) is Tensor:
+            numbers = numbers or op.asked[i] == 0
+        elif op.asked[i] != 0:
+            if isinstance(x, Tensor):
+                plain = plain and is_plain(type(x))
+            else:
+                plain = _check_argument(op, i, op.asked[i], x) and plain
+    if numbers and op.lookup != BY_INDEX:
+        return dispatch_tuple(op, with_numbers(op, argv), out)
     if not plain or (out is not None and out is not _IN_PLACE):
         args = as_tuple(argv, op.nparams)
         if overriding(args if out is None or out is _IN_PLACE else args + (out,)):
@@ -468,9 +471,41 @@ cdef list numbers_for(Op op, int place, PyObject** value, object x, list made):
 cdef object _number_of(Op op, int place, Tensor x):
     """The number in a tensor of one; TypeError for others."""
     if PyArray_SIZE(x.array) != 1 or x.meta:
-        raise TypeError(f"{op.__name__}(): argument '{op.params[place]}' (position {place + 1}) must be a "
-                        "number, not Tensor")
+        raise not_a_number(op.__name__, op.params[place], place, "a number")
     return x.item()
+
+
+cdef object not_a_number(str name, str parameter, Py_ssize_t place, str kind):
+    where = f" (position {place + 1})" if place >= 0 else ""
+    return TypeError(f"{name}(): argument '{parameter}'{where} must be {kind}, not Tensor")
+
+
+cdef object number_in(Tensor x, str kind):
+    """The number in a tensor that stands for one; None where PyTorch takes no tensor for this kind."""
+    if PyArray_NDIM(x.array) or x.meta or requires(x) or kind == "bool":
+        return None
+    if kind == "int" and DTYPES[code_of(x.array)].kind not in "iu":
+        return None
+    return x.item()
+
+
+cdef tuple with_numbers(Op op, PyObject** argv):
+    """The arguments with numbers for tensors whose parameter is none: so no op computes with such."""
+    cdef list found = []
+    cdef dict notes = op.kernel.__annotations__ if type(op.kernel) is FunctionType else {}
+    cdef int i
+    for i in range(op.nparams):
+        x = <object>argv[i]
+        if type(x) is Tensor and op.asked[i] == 0:
+            kind = str(notes.get(op.params[i], "")).removesuffix(" | None")
+            if kind in ("int", "bool", "float", "Number"):
+                x = number_in(<Tensor>x, kind)
+                if x is None:
+                    raise not_a_number(op.__name__, op.params[i], i, kind)
+            else:
+                x = _number_of(op, i, <Tensor>x)
+        found.append(x)
+    return tuple(found)
 
 
 cdef object compute(Op op, PyObject** argv, bint in_place=False):

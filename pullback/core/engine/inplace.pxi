@@ -110,6 +110,11 @@ cdef object view_arrays(Op op, ndarray a, PyObject** values):
                             <object>values[4])
     if found:
         return show(&g, a)
+    cdef list made = None
+    cdef int i
+    for i in range(1, op.nparams):
+        if type(<object>values[i]) is list or type(<object>values[i]) is tuple:
+            made = numbers_for(op, i, &values[i], <object>values[i], made)
     return views_by(find_plan(op, op.prepare_rule, values, op.nparams), a)
 
 
@@ -399,8 +404,9 @@ cdef int check_apart(ndarray out, ndarray a, bint may_be_one) except -1:
 
     What lies with gaps, or over itself, is not looked at.
     """
-    if may_be_one and out is a or not _may_meet(out, a) or not PyArray_SIZE(out) or not PyArray_SIZE(a) or (
-            not _dense(out) or not _dense(a)):
+    cdef bint one = out is a
+    if may_be_one and one or not one and (not _may_meet(out, a) or not PyArray_SIZE(out) or (
+            not PyArray_SIZE(a)) or not _dense(out) or not _dense(a)):
         return 0
     if not may_be_one or PyArray_DATA(out) != PyArray_DATA(a) or strides_of(out) != strides_of(a) or (
             (<object>out).nbytes != (<object>a).nbytes):
@@ -669,6 +675,8 @@ cdef object apply_out(Op op, PyObject** argv, object out):
     for x in outs:
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(x).__name__}")
+    if not outs or (op.elementwise and outs is out and len(outs) == 1):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if pb_thread.grad and not op.nondiff and not (
             op.elementwise and op.loops is not None and op.loops.out_code[<int>FLOAT32] == BOOL):
         if needs(op, argv):
@@ -697,7 +705,13 @@ cdef object apply_out(Op op, PyObject** argv, object out):
         results = apply(op, argv, None)
     finally:
         pb_thread.grad = before
-    results = results if isinstance(results, tuple) else (results,)
+    several = isinstance(results, tuple)
+    if several != (outs is out):
+        raise TypeError(f"{name}(): argument 'out' must be {'tuple of Tensors' if several else 'Tensor'}, not "
+                        f"{type(out).__name__}")
+    results = results if several else (results,)
+    if len(outs) != len(results):
+        raise TypeError(f"expected tuple of {len(results)} elements but got {len(outs)}")
     for x, r in zip(outs, results):
         if op.elementwise and any([<object>argv[op.tensor_params[i]] is x for i in range(op.ntensors)]):
             check_shape(r.shape, x.shape)   # a result that is also read keeps its shape

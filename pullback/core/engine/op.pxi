@@ -9,9 +9,10 @@
 # `BoundOp` is either as a method of one tensor.
 #
 # From other parts: conj, Tensor (tensor.pxi); refusing (pointwise.pxi); dispatch, dispatch_tuple,
-# may_override, overriding, torch_function, DEEPEST (dispatch.pxi); view_arrays (inplace.pxi); MOST_BYTES
-# (creation.pxi); way_of (quick.pxi); by_tape, may_tape (tapes.pxi); begins_here, is_noted, profiled_call,
-# profiling (events.pxi); unfollowed (gradients.pxi); goes_to_cpu, use_vectorcall (_engine.pyx).
+# may_override, not_a_number, number_in, overriding, torch_function, DEEPEST (dispatch.pxi); view_arrays
+# (inplace.pxi); MOST_BYTES (creation.pxi); way_of (quick.pxi); by_tape, may_tape (tapes.pxi); begins_here,
+# is_noted, profiled_call, profiling (events.pxi); unfollowed (gradients.pxi); goes_to_cpu, use_vectorcall
+# (_engine.pyx).
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -582,6 +583,8 @@ cdef class Function:
     cdef tuple fill_arguments         # array and of these
     cdef public bint converts         # what it is given is data: classes of other libraries are not asked
     cdef bint composite               # it is a Python function of ops, not an op
+    cdef dict whole                   # of a composite, its parameters that are integers, with their places
+    cdef unsigned int whole_places    # the same as a mask
     cdef Tally tally
     cdef object doc
 
@@ -590,6 +593,10 @@ cdef class Function:
         self.__wrapped__ = function
         self.in_place, self.rescue = in_place, rescue
         self.composite = type(function) is FunctionType
+        if self.composite:
+            self.whole = _whole(function)
+            for place in self.whole.values():
+                self.whole_places |= 1u << <unsigned int>place
         self.__name__ = name
         self.doc = doc
 
@@ -637,6 +644,8 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
             return value
     if function.forms is not None and given and type(<object>args[0]) is not Tensor:
         check_first(function, function.number_first, args, given, names)
+    if function.whole_places and has_tensor_for_int(function, args, given, names):
+        return call_with_ints(function, args, given, names)
     for i in range(given + (0 if names == NULL else PyTuple_GET_SIZE(<object>names))):
         if not function.converts and may_override(<object>args[i], DEEPEST) and (
                 overriding((<object>args[i],)) is not None):
@@ -661,6 +670,44 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
                     raise TypeError(message) from None
             raise
         return value
+
+
+cdef dict _whole(function):
+    """The parameters of a Python function that are integers, and their places."""
+    code, notes = function.__code__, function.__annotations__
+    names = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+    return {name: place for place, name in enumerate(names)
+            if place and str(notes.get(name)).removesuffix(" | None") == "int"}
+
+
+cdef bint has_tensor_for_int(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """Whether a tensor is given for a parameter that is an integer."""
+    cdef Py_ssize_t i
+    for i in range(1, given):
+        if type(<object>args[i]) is Tensor and function.whole_places >> <unsigned int>i & 1:
+            return True
+    for i in range(0 if names == NULL else PyTuple_GET_SIZE(<object>names)):
+        if type(<object>args[given + i]) is Tensor and (
+                <object>PyTuple_GET_ITEM(<object>names, i) in function.whole):
+            return True
+    return False
+
+
+cdef object call_with_ints(Function function, PyObject** args, Py_ssize_t given, PyObject* names):
+    """A composite with integers for such tensors: what is computed with them is no tensor's arithmetic."""
+    cdef list operands = list(as_tuple(args, given))
+    cdef dict keywords = _keywords(args + given, names)
+    for name, place in function.whole.items():
+        x = operands[place] if place < given else keywords.get(name)
+        if type(x) is Tensor:
+            number = number_in(<Tensor>x, "int")
+            if number is None:
+                raise not_a_number(function.__name__, name, place if place < given else -1, "int")
+            if place < given:
+                operands[place] = number
+            else:
+                keywords[name] = number
+    return function(*operands, **keywords)
 
 
 cdef object call_in_place(Function function, PyObject** args, Py_ssize_t given, PyObject* names):

@@ -155,6 +155,16 @@ cdef object cast_array(ndarray a, int code):
     return quiet_call(_astype, argv, 2)
 
 
+cdef ndarray cast_operand(ndarray a, int code):
+    """An operand in another dtype; the result will lie as it does, so it lies as `a.to(dtype)` would."""
+    cdef ndarray cast = cast_array(a, code)
+    cdef int d
+    for d in range(PyArray_NDIM(a) if PyArray_NDIM(a) > 1 else 0):
+        if PyArray_STRIDES(a)[d] == 0 and PyArray_DIMS(a)[d] > 1:
+            return ordered_like([a], cast)
+    return cast
+
+
 cdef inline int same_code(PyObject** argv, int n, PyObject** arrays) except -2:
     """The dtype code of tensors that all have one, else NO_DTYPE; their arrays go to `arrays`."""
     cdef int i, typenum = -1
@@ -214,7 +224,7 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
                     if kind != code:
                         wide |= 1u << i
                     continue
-                a = cast_array(a, target)
+                a = cast_operand(a, target)
                 if keep is None:
                     keep = []
                 keep.append(a)
@@ -251,8 +261,8 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
                 arrays.append(a)
                 continue
             if work != code and code_of(a) != code and not (i and op.wide_numbers):
-                a = cast_array(a, code)
-            arrays.append(a if code_of(a) == work else cast_array(a, work))
+                a = cast_operand(a, code)
+            arrays.append(a if code_of(a) == work else cast_operand(a, work))
         elif x is None:
             arrays.append(None)
         elif work != code and not (i and op.wide_numbers):

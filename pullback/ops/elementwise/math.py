@@ -178,10 +178,11 @@ def _xlogy_slope(g: Any, self: Any, other: Any) -> Any:
     """log(y), but zero where x = 0 and y <= 0, as the function is."""
     if isinstance(other, Tensor):
         wide = other if other.dtype is g.dtype else other.to(g.dtype)
-        return times(g, where((self == 0) & (other <= 0), 0, log(wide)))
+        flat = (self == 0) & (other <= 0)
+        return where(flat, 0, times(g, where(flat, 0, log(wide))))
     if other > 0:
         return g * math.log(other)
-    return times(g, where(self == 0, 0, -math.inf if other == 0 else math.nan))
+    return where(self == 0, 0, times(g, where(self == 0, 0, -math.inf if other == 0 else math.nan)))
 
 
 xlogy = elementwise(

@@ -77,7 +77,7 @@ def _avg_pool(
     return mean_of_integers(input, maps)
 
 
-@op(places="", nondiff=True)
+@op(places="", nondiff=True, layout="F")
 def mean_of_integers(self: Array, maps: Any) -> Array:
     """Means of windows of integers, rounded toward zero."""
     sums, divisors = _without_divisors(maps)

@@ -119,7 +119,15 @@ _INTEGERS = (int64, int32)
 
 def _view_of(input: Tensor, key: tuple[Any, ...]) -> Tensor:
     """The view that index tensors pick from: the tensor itself if the key changes nothing."""
-    return input if all(part is WHOLE or part is Ellipsis for part in key) else _basic(input, key)
+    if all(part is WHOLE or part is Ellipsis for part in key):
+        return input
+    view = _basic(input, key)
+    return input if view.shape == input.shape and all(_keeps_order(part) for part in key) else view
+
+
+def _keeps_order(part: Any) -> bool:
+    """Whether a part of a key adds or takes no dim; the slices have steps of 1 or more."""
+    return part is Ellipsis or isinstance(part, slice)
 
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
@@ -128,6 +136,8 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         value = value.item() if isinstance(value, np.generic) else value
     elif type(value) not in _PYTHON_NUMBERS and not isinstance(value, Tensor):
         raise TypeError(f"can't assign a {full_name(type(value))} to a torch.{input.dtype.type_name}Tensor")
+    if not isinstance(value, Tensor):
+        ops.check_number(value, input.dtype.numpy)
     tensors: list[Any] = []
     if type(key) is Tensor and 0 < key.ndim <= input.ndim and key.dtype in _INDEX_DTYPES:
         write_at(input, [key], value)
@@ -140,7 +150,8 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         return
     view = input if view_key == (Ellipsis,) else _basic(input, view_key)
     if not isinstance(value, Tensor) or (not value.ndim and view.ndim):
-        view.fill_(value)
+        expanded = any(n > 1 and step == 0 for n, step in zip(view.shape, view.stride(), strict=True))
+        (view.copy_ if expanded else view.fill_)(value)  # which refuses what lies in one place
     else:
         view.copy_(_fitting(value, view.shape))
 

@@ -227,6 +227,9 @@ index_sum.vjp(self=lambda g, indices: index(g, indices))
 def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: bool) -> Array:
     """`self` with `values` written, or added, at the picked places."""
     key = _key_of(self, indices)
+    if not values.size and values.ndim > self[key].ndim:  # which NumPy takes for any other empty array
+        if math.prod(values.shape[: values.ndim - self[key].ndim]) != 1:
+            raise _unfitting(values.shape, self[key].shape)
     try:
         if accumulate_values:
             self[key]  # checks the indices
@@ -238,6 +241,8 @@ def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: b
     except (TypeError, ValueError):  # NumPy has no dims of one in front of what a mask picks
         wanted, given = self[key].shape, values.shape
         more = max(len(given) - len(wanted), 0)
+        if math.prod(given[:more]) != 1:
+            raise _unfitting(given, wanted) from None
         try:
             self[key] = np.broadcast_to(values.reshape(given[more:]), wanted).reshape(wanted)
         except ValueError:
@@ -252,22 +257,28 @@ def _unfitting(given: Size, wanted: Size) -> Exception:
     )
 
 
-@_index_put.prepare
-def _prepare_index_put(self: Spec, indices: Any, values: Spec, accumulate_values: bool) -> Plan:
-    picks, result = _Picks(self.shape, indices), Spec(self.dtype, self.shape, laid_as(self))
+def _check_same_dtype(self: Spec, values: Spec) -> None:
     if values.dtype is not self.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
             f"{self.dtype.type_name} for the destination and {values.dtype.type_name} for the source."
         )
+
+
+@_index_put.prepare
+def _prepare_index_put(self: Spec, indices: Any, values: Spec, accumulate_values: bool) -> Plan:
+    picks, result = _Picks(self.shape, indices), Spec(self.dtype, self.shape, laid_as(self))
     if picks.masks or not picks.given:
+        _check_same_dtype(self, values)
         return Plan(result)
     wanted, given = picks.shape, values.shape
     fits = zip(reversed(given), reversed(wanted), strict=False)
     if len(given) > len(wanted) or any(n not in (1, m) for n, m in fits):
         if math.prod(given[: max(len(given) - len(wanted), 0)]) == 1 and len(given) > len(wanted):
+            _check_same_dtype(self, values)
             return Plan(result)  # NumPy allows dims of one in front
         raise _unfitting(given, wanted)
+    _check_same_dtype(self, values)
     steps = work_steps(result) if accumulate_values else steps_of(result)
     count = len(picks.given)
     return plan_at(
@@ -423,12 +434,13 @@ def write_at(view: Tensor, tensors: list[Any], value: Any) -> None:
     """Writes at the places of index tensors; a number, or a tensor of one at a mask, is cast."""
     kind = view.dtype
     if not isinstance(value, Tensor):
-        ops.check_number(value, kind.numpy)
         value = from_array(np.array(value).astype(kind.numpy))
     elif value.numel() == 1 and [x.dtype.name for x in tensors if x is not None] == ["bool"]:
-        if type(value) is Tensor and kind.kind in "iu" and value.dtype.kind == "f":
+        if type(value) is Tensor and kind.kind in "iu" and value.dtype.kind in "fc":
             ops.check_number(value.item(), kind.numpy)
         value = ops.converted(value, kind)
         if type(value) is type(view) is Tensor and np.may_share_memory(value._layout, view._layout):
             value = ops.clone(value)
+    if value is view and view.shape[:1] == (1,):  # by its elements it is another tensor, seen without the 1
+        value = ops.select(value, 0, 0)
     _index_put.inplace(view, tensors, value, False)

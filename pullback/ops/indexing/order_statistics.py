@@ -60,13 +60,18 @@ def _median_name(skips_nan: bool) -> str:
     return "nanmedian" if skips_nan else "median"
 
 
+_OF_NOTHING = {name: np.iinfo(name).min for name in ("int32", "int64")}
+"""What the median of no integers is, where it is not 0: what a NaN becomes, cast to the dtype."""
+
+
 @op(name="median", places="", piecewise=True)
 def _median(self: Array, skips_nan: bool) -> Array:
     """The lower of the two elements in the middle, of all; NaN if there is one that is not skipped."""
     flat = self.reshape(-1)
     if not flat.size:
-        empty = np.nan if flat.dtype.kind == "f" else np.iinfo(np.int64).min
-        return np.asarray(empty).astype(flat.dtype)
+        return np.asarray(
+            _OF_NOTHING.get(flat.dtype.name, 0 if flat.dtype.kind in "iu" else np.nan), flat.dtype
+        )
     count = _numbers(flat, None, False)
     if count < flat.size and not (skips_nan and count):
         return np.asarray(np.nan, flat.dtype)

@@ -400,9 +400,9 @@ def check_batches(batch1: Spec, batch2: Spec, kernel: str = "bmm") -> None:
             f"Expected size for first two dimensions of batch2 tensor to be: {wanted} but got: "
             f"{list(batch2.shape[:2])}."
         )
+    check_numbers(batch1, kernel)
     if batch1.dtype != batch2.dtype:
         raise RuntimeError(f"expected scalar type {type_name(batch1)} but found {type_name(batch2)}")
-    check_numbers(batch1, kernel)
 
 
 def check_matrix_vector(mat: Spec, vec: Spec, rows: int, ndim: int) -> None:
@@ -458,9 +458,9 @@ def _check_stacks(a: Spec, b: Spec) -> None:
             "Expected size for first two dimensions of batch2 tensor to be: "
             f"[{count}, {a.shape[-1]}] but got: [{count}, {b.shape[-2]}]."
         )
+    check_numbers(a, "bmm")
     if a.dtype != b.dtype:
         raise RuntimeError(f"expected scalar type {type_name(a)} but found {type_name(b)}")
-    check_numbers(a, "bmm")
 
 
 def _check_sizes_of_stack(stack: Spec, factor: Spec) -> None:

@@ -53,7 +53,7 @@ def _running_plan(name: str, x: Spec, dim: int, dtype: Dtype | None = None, back
     """The plan of a running op of one operand; what is cast first is left to the kernel."""
     axis = wrap_dim(operator.index(dim), x.ndim)
     own = int64 if x.dtype.kind in "bui" else x.dtype
-    if dtype is not None and dtype.kind == "b":
+    if dtype is not None and dtype.kind == "b" and x.ndim and 0 not in x.shape:
         raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
     result = Spec(dtype or own, x.shape)
     if result.dtype is not own or not x.ndim:
