@@ -55,3 +55,10 @@ def test_gradients_know_the_number():
     x = X.clone().requires_grad_()
     x.diagonal(torch.tensor(1, dtype=torch.uint32)).sum().backward()
     assert torch.equal(x.grad, torch.zeros(3, 4).diagonal_scatter(torch.ones(3), 1))
+
+
+def test_an_integer_given_twice_is_refused():
+    with pytest.raises(TypeError):
+        torch.diag(X, torch.tensor(1), diagonal=torch.tensor(1))
+    with pytest.raises(TypeError):
+        torch.diag(X, 1, diagonal=torch.tensor(1))

@@ -698,16 +698,19 @@ cdef object call_with_ints(Function function, PyObject** args, Py_ssize_t given,
     cdef list operands = list(as_tuple(args, given))
     cdef dict keywords = _keywords(args + given, names)
     for name, place in function.whole.items():
-        x = operands[place] if place < given else keywords.get(name)
-        if type(x) is Tensor:
-            number = number_in(<Tensor>x, "int")
-            if number is None:
-                raise not_a_number(function.__name__, name, place if place < given else -1, "int")
-            if place < given:
-                operands[place] = number
-            else:
-                keywords[name] = number
+        if place < given and type(operands[place]) is Tensor:
+            operands[place] = int_in(function, name, place, <Tensor>operands[place])
+        if type(keywords.get(name)) is Tensor:
+            keywords[name] = int_in(function, name, -1, <Tensor>keywords[name])
     return function(*operands, **keywords)
+
+
+cdef object int_in(Function function, str name, Py_ssize_t place, Tensor x):
+    """The integer in a tensor that is given for one; TypeError if there is none."""
+    number = number_in(x, "int")
+    if number is None:
+        raise not_a_number(function.__name__, name, place, "int")
+    return number
 
 
 cdef object call_in_place(Function function, PyObject** args, Py_ssize_t given, PyObject* names):

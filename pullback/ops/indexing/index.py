@@ -227,9 +227,10 @@ index_sum.vjp(self=lambda g, indices: index(g, indices))
 def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: bool) -> Array:
     """`self` with `values` written, or added, at the picked places."""
     key = _key_of(self, indices)
-    if not values.size and values.ndim > self[key].ndim:  # which NumPy takes for any other empty array
-        if math.prod(values.shape[: values.ndim - self[key].ndim]) != 1:
-            raise _unfitting(values.shape, self[key].shape)
+    if not values.size:  # NumPy takes any array without elements for another
+        wanted = self[key].shape
+        if math.prod(values.shape[: max(values.ndim - len(wanted), 0)]) != 1:
+            raise _unfitting(values.shape, wanted)
     try:
         if accumulate_values:
             self[key]  # checks the indices

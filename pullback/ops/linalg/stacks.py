@@ -117,6 +117,8 @@ def named_results(kind: str, results: Any, out: Any, casts: bool = False) -> Any
     """Results as the named tuple of that kind, or written into the tensors of `out`."""
     if out is None:
         return getattr(return_types, kind)(results)
+    if len(out) != len(results):
+        raise TypeError(f"expected tuple of {len(results)} elements but got {len(out)}")
     tensors = [into_out(kind, result, target, casts) for result, target in zip(results, out, strict=True)]
     return getattr(return_types, f"{kind}_out")(tensors)
 
