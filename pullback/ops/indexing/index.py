@@ -227,11 +227,11 @@ index_sum.vjp(self=lambda g, indices: index(g, indices))
 def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: bool) -> Array:
     """`self` with `values` written, or added, at the picked places."""
     key = _key_of(self, indices)
-    if not values.size:  # NumPy takes any array without elements for another
-        wanted = self[key].shape
-        if math.prod(values.shape[: max(values.ndim - len(wanted), 0)]) != 1:
-            raise _unfitting(values.shape, wanted)
     try:
+        if not values.size:  # NumPy takes any array without elements for another
+            wanted = self[key].shape
+            if math.prod(values.shape[: max(values.ndim - len(wanted), 0)]) != 1:
+                raise _unfitting(values.shape, wanted)
         if accumulate_values:
             self[key]  # checks the indices
             accumulate(np.add, self, flat_indices(self.shape, key), values)
