@@ -107,9 +107,9 @@ def _create_batched_inputs(
         x if dim is None else _add_batch_dim(x, dim, vmap_level)
         for x, dim in zip(flat_args, flat_in_dims, strict=True)
     ]
-    for x, dim in zip(given, flat_in_dims, strict=True):
+    for lifted, x, dim in zip(given, flat_args, flat_in_dims, strict=True):
         if dim and x.ndim > 1:
-            x.batch_dim = dim % x.ndim
+            lifted.batch_dim = dim % x.ndim
     return tree_unflatten(given, args_spec)
 
 

@@ -126,8 +126,8 @@ def _lifted(level: Batching, x: Tensor, dim: int | None) -> Any:
     if dim is None:
         return x
     lifted = level.lifted(x if dim == 0 else ops.movedim(x, dim, 0))
-    if dim and lifted.ndim > 1:
-        lifted.batch_dim = dim % lifted.ndim
+    if dim and x.ndim > 1:
+        lifted.batch_dim = dim % x.ndim
     return lifted
 
 
