@@ -318,6 +318,7 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(PyObject*)
     int PyObject_GC_IsTracked(PyObject*)
     object PyObject_GenericGetDict(object, void*)
+    int PyObject_GenericSetDict(object o, object value, void* context) except -1
     object PyObject_Call(object, object, PyObject*)
     object PyObject_Vectorcall(object callable, PyObject** args, size_t nargsf, PyObject* kwnames)
     Py_ssize_t Py_REFCNT(PyObject*)

@@ -162,6 +162,9 @@ cdef object dispatch(Op op, PyObject** argv, object out):
         elif op.asked[i] != 0:
             if isinstance(x, Tensor):
                 plain = plain and is_plain(type(x))
+            elif op.asked[i] == u'L' and type(x) not in (list, tuple) and isinstance(x, (list, tuple)):
+                args = as_tuple(argv, op.nparams)  # a list of a class of its own, as those of `fx`
+                return dispatch_tuple(op, args[:i] + (list(x),) + args[i + 1:], out)
             else:
                 plain = _check_argument(op, i, op.asked[i], x) and plain
     if numbers and op.lookup != BY_INDEX:

@@ -587,6 +587,7 @@ cdef class Function:
     cdef unsigned int whole_places    # the same as a mask
     cdef Tally tally
     cdef object doc
+    cdef dict __dict__                # what programs note on a function
 
     def __init__(self, function, str name, bint in_place=False, rescue=None, doc=None):
         self.vectorcall = <void*>call_function

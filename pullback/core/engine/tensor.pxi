@@ -601,6 +601,10 @@ cdef class Tensor:
         unsure("an attribute of the user's")
         return PyObject_GenericGetDict(self, NULL)
 
+    @__dict__.setter
+    def __dict__(self, value):
+        PyObject_GenericSetDict(self, value, NULL)
+
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         """What a subclass overrides to take part in every op; the default makes results of its class."""
