@@ -121,7 +121,8 @@ cdef class Guards:
 
     def watch_function(self, function, str name):
         """The code and the defaults of a function."""
-        self.functions.append((function, function.__code__, function.__defaults__, function.__kwdefaults__, name))
+        self.functions.append((function, function.__code__, function.__defaults__, function.__kwdefaults__,
+                               name))
 
     def watch_class(self, cls, str name):
         """What a class has."""

@@ -146,8 +146,8 @@ cdef class Plan:
     with `scratch` bytes of its own. `refuse(status, *arrays)` makes the exception for a status, or says None
     for none. Without `run` the op's kernel on arrays does the work, and the plan says only what comes out.
     Of views there is nothing else to know. A run that may go `over` its first input may have its
-    result there. Any cut of the parts gives the same bits; threads share them where there is enough `work`, in
-    about so many steps as there are elements, of inputs and results, unless it says how many.
+    result there. Any cut of the parts gives the same bits; threads share them where there is enough `work`:
+    as many steps as there are elements, of inputs and results, unless it says how many.
     """
 
     def __init__(self, results, run=None, tuple geometry=(), int64_t parts=1, int64_t scratch=0, refuse=None,

@@ -64,7 +64,7 @@ def turns():
 
 
 def _first_threads():
-    """OMP_NUM_THREADS, of whose numbers the first counts, or how many processors there are for this process."""
+    """OMP_NUM_THREADS, of whose numbers the first counts, or how many processors this process has."""
     said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if said.isdecimal() and int(said):
         return int(said)

@@ -277,7 +277,8 @@ cdef class Replay:
         if self.arrays[v] != NULL:
             return <ndarray>self.arrays[v]
         owner = <ndarray>self.owners[value.place.memory]
-        if value.place.offset == 0 and self.homes[value.place.memory] != WORK and _lies_so(owner, value, True):
+        if (value.place.offset == 0 and self.homes[value.place.memory] != WORK
+                and _lies_so(owner, value, True)):
             found = owner
         else:
             found = view_of(owner, value.code, value.nd, value.dims, value.strides,

@@ -1,9 +1,9 @@
 /* One pool of threads under all work that may be cut: runs of plans, elementwise loops, programs, casts.
 
-   Work is a function and a number of parts, any cut of which gives the same bits. `pb_cut` has them done by the
-   caller and, where it pays, by some workers. Each of these has a share of the parts, which run on, and takes
-   pieces from its beginning; who is done with its own takes pieces from the others'. So a worker that comes late
-   costs nothing: the caller does its share as well.
+   Work is a function and a number of parts, any cut of which gives the same bits. `pb_cut` has them done by
+   the caller and, where it pays, by some workers. Each of these has a share of the parts, which run on, and
+   takes pieces from its beginning; who is done with its own takes pieces from the others'. So a worker that
+   comes late costs nothing: the caller does its share as well.
 
        one at a time   a caller that finds the pool in use, a run within a run too, does its work by itself
        sleep           a worker without work looks out for some for a few microseconds, then sleeps
@@ -11,8 +11,8 @@
        fork            the child has no workers, and makes new ones when it first needs them
        Python          workers know nothing of it, and never hold the GIL; signals are left to its threads
 
-   Read `pb_cut`, then `pb_take_pieces` and `pb_work_on`. Everything in `pb_pool` but what is atomic is under its
-   lock. */
+   Read `pb_cut`, then `pb_take_pieces` and `pb_work_on`. Everything in `pb_pool` but what is atomic is under
+   its lock. */
 
 #ifndef PB_POOL_H
 #define PB_POOL_H
@@ -100,7 +100,8 @@ static void pb_take_pieces(pb_job* job, int64_t own, char* scratch) {
     for (int64_t k = 0; k < job->shares; k++) {
         pb_share* const share = &job->share[(own + k) % job->shares];
         for (;;) {
-            int64_t const begin = pb_get(&share->next) < share->end ? pb_add(&share->next, share->piece) : share->end;
+            int64_t const begin =
+                pb_get(&share->next) < share->end ? pb_add(&share->next, share->piece) : share->end;
             if (begin >= share->end) break;
             if (begin > pb_get(&job->failed)) continue;
             int64_t const rest = share->end - begin;
@@ -217,7 +218,8 @@ static int64_t pb_take_pool(int64_t parts, int64_t work) {
 }
 
 /* See `pb_cutter`; the status. */
-static int pb_cut(pb_run run, int64_t const* geometry, char** data, int64_t parts, char* scratch, int64_t room,
+static int pb_cut(pb_run run, int64_t const* geometry, char** data, int64_t parts, char* scratch,
+                  int64_t room,
                   int64_t work) {
     int64_t const threads = pb_take_pool(parts, work);
     int64_t k, from = 0;

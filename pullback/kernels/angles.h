@@ -89,7 +89,8 @@ PB_INLINE float pb_arctan_float(float x) {
     return pb_with_sign(sum + (from - sum + t + more), x);
 }
 
-/* ---- hyperbolic ones: a quarter of exp |x|, which does not overflow, is high + low; near zero a polynomial */
+/* ---- hyperbolic ones: a quarter of exp |x|, which does not overflow, is high + low; near zero a
+   polynomial */
 
 #define PB_QUARTER(x)                                                                               \
     float const size = pb_magnitude(x), c = 89.5f < size ? 89.5f : size;                            \

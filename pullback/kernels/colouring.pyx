@@ -23,7 +23,8 @@ cdef int64_t* numbers(ndarray array) except NULL:
     return <int64_t*>PyArray_DATA(array)
 
 
-def distance_two(ndarray rows_of, ndarray columns_of, ndarray starts_of, ndarray entries_of, ndarray order_of):
+def distance_two(ndarray rows_of, ndarray columns_of, ndarray starts_of, ndarray entries_of,
+                 ndarray order_of):
     """A colour for each column such that no row has two entries of one colour.
 
     The first two are the pattern by rows, the next two that by columns (Coleman and More, 1983).

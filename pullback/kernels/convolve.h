@@ -1,11 +1,12 @@
 /* Convolutions without columns: included once for float and double.
 
-   The images lie as planes: padded with zeros, so that a window is the same places from its first one on wherever
-   it stands, and with strides as several planes, one for each remainder, so that windows side by side are side
-   by side in each plane. Then a tap of the kernel is one offset, and the results of an image are one long row of
-   sums of products (tiles.h), whatever the dims; what is computed between two rows of windows is left out. A
-   transposed convolution is several of these, one for each remainder of the places of its result, with the taps
-   that reach them. Dims are three, of one place where there are fewer. ops/images/planes.py writes the geometries. */
+   The images lie as planes: padded with zeros, so that a window is the same places from its first one on
+   wherever it stands, and with strides as several planes, one for each remainder, so that windows side by
+   side are side by side in each plane. Then a tap of the kernel is one offset, and the results of an image
+   are one long row of sums of products (tiles.h), whatever the dims; what is computed between two rows of
+   windows is left out. A transposed convolution is several of these, one for each remainder of the places of
+   its result, with the taps that reach them. Dims are three, of one place where there are fewer.
+   ops/images/planes.py writes the geometries. */
 
 #include "tile_sets.h"
 
@@ -18,7 +19,8 @@
 #define TAPS 384     /* rows of strips that are copied at a time */
 
 typedef struct {
-    int64_t images, size[3], low[3], stride[3], plane[3], phases, channels; /* then the remainders of each phase */
+    /* then the remainders of each phase */
+    int64_t images, size[3], low[3], stride[3], plane[3], phases, channels;
 } pb_field;
 
 typedef struct {
@@ -27,12 +29,15 @@ typedef struct {
 
 typedef struct {
     int64_t groups, images, channels, made;  /* channels of a group, and those of its results */
-    int64_t of_channel, of_image, readable;  /* steps of the planes; elements, 0 if there is room after them */
+    /* steps of the planes; elements, 0 if there is room after them */
+    int64_t of_channel, of_image, readable;
     int64_t biased, size[3], stride[3];      /* of the results */
     int64_t pitch, plane;                    /* of the long row, by its rows and by its planes of them */
     int64_t phases, bands, band, shares;
-    int64_t most, held, copied, copies;      /* taps; rows of sums, elements of copies; whether strips are copied */
-    int64_t field;                           /* where in the geometry there is one, if parts make their planes */
+    /* taps; rows of sums, elements of copies; whether strips are copied */
+    int64_t most, held, copied, copies;
+    /* where in the geometry there is one, if parts make their planes */
+    int64_t field;
 } pb_convolving;
 
 typedef struct {
@@ -83,7 +88,8 @@ static int TILED(planes)(int64_t const* geometry, char** data, int64_t begin, in
     (void)scratch;
     for (int64_t part = begin; part < end; part++) {
         int64_t const c = part / f->images, image = part % f->images;
-        TILED(planes_of)(f, (T const*)data[0] + (image * f->channels + c) * volume, (T*)data[1] + part * room);
+        TILED(planes_of)(f, (T const*)data[0] + (image * f->channels + c) * volume,
+                         (T*)data[1] + part * room);
     }
     return 0;
 }
@@ -130,7 +136,8 @@ static PB_CLONES void TILED(place)(T const* sums, T* result, pb_convolving const
             if (start >= end) return;
             T const* from = sums + low - begin;
             T* to = result + (i * g->stride[0] + phase->first[0]) * g->size[1] * g->size[2]
-                    + (j * g->stride[1] + phase->first[1]) * g->size[2] + phase->first[2] + (low - start) * step;
+                    + (j * g->stride[1] + phase->first[1]) * g->size[2]
+                    + phase->first[2] + (low - start) * step;
             if (step == 1)
                 for (int64_t q = 0; q < high - low; q++) to[q] = from[q] + bias;
             else if (step == 2)
@@ -154,13 +161,15 @@ typedef struct {
 } TILED(stretch);
 
 /* Rows of a strip, one after another; what lies beyond the images is left out. */
-static void TILED(copy_rows)(TILED(stretch) const* p, int64_t k, int64_t count, int64_t from, int64_t width, T* to) {
+static void TILED(copy_rows)(TILED(stretch) const* p, int64_t k, int64_t count, int64_t from,
+                             int64_t width, T* to) {
     TILED(set) const* set = TILED(best)();
     int64_t const n = p->end - from < width ? p->end - from : width;
     if (width == 2 * set->lanes && (!p->readable || from + p->reach + width <= p->readable))
         set->copy(p->planes + from, p->off + k, count, to);
     else
-        for (int64_t i = 0; i < count; i++) memcpy(to + i * width, p->planes + p->off[k + i] + from, n * sizeof(T));
+        for (int64_t i = 0; i < count; i++)
+            memcpy(to + i * width, p->planes + p->off[k + i] + from, n * sizeof(T));
 }
 
 /* Rows of sums straight from the planes, but for strips that may reach beyond the images. */
@@ -178,7 +187,8 @@ static void TILED(straight)(TILED(stretch) const* p, int t, T const* w, T* sums)
             int64_t const some = p->count - k < TAPS ? p->count - k : TAPS;
             for (int64_t i = 0; i < some; i++) p->beside[i] = i * width;
             TILED(copy_rows)(p, k, some, p->begin + s * width, width, p->copied);
-            set->tiles[t].run(w + k * set->tiles[t].rows, p->copied, p->beside, some, sums + s * width, p->pitch, 1, k > 0);
+            set->tiles[t].run(w + k * set->tiles[t].rows, p->copied, p->beside, some, sums + s * width,
+                              p->pitch, 1, k > 0);
         }
 }
 
@@ -212,7 +222,8 @@ static void TILED(by_copies)(TILED(stretch) const* p, T const* w, int64_t first,
 }
 
 /* A stretch of the results of the channels [first, last), and their bias. */
-static void TILED(band)(TILED(stretch) const* p, T const* w, int64_t first, int64_t last, T* result, T const* bias) {
+static void TILED(band)(TILED(stretch) const* p, T const* w, int64_t first, int64_t last, T* result,
+                        T const* bias) {
     TILED(set) const* set = TILED(best)();
     int64_t const volume = p->g->size[0] * p->g->size[1] * p->g->size[2], copies = p->g->copies;
     if (copies) TILED(by_copies)(p, w, first, last);
@@ -226,9 +237,10 @@ static void TILED(band)(TILED(stretch) const* p, T const* w, int64_t first, int6
     }
 }
 
-/* The results. The geometry: pb_convolving, of each phase a pb_phase, then the offsets of the taps of all, and a
-   pb_field; a part is a band of a phase of an image of a group, or a share of its channels, or all of these where
-   it makes its planes itself. data: planes or images, packed weights, results, and the bias if there is one */
+/* The results. The geometry: pb_convolving, of each phase a pb_phase, then the offsets of the taps of all,
+   and a pb_field; a part is a band of a phase of an image of a group, or a share of its channels, or all of
+   these where it makes its planes itself. data: planes or images, packed weights, results, and the bias if
+   there is one */
 static int TILED(convolve)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     pb_convolving const* g = (pb_convolving const*)geometry;
     pb_phase const* phases = (pb_phase const*)(g + 1);
@@ -250,14 +262,16 @@ static int TILED(convolve)(int64_t const* geometry, char** data, int64_t begin, 
         int64_t const number = part / g->shares / g->bands % g->phases;
         int64_t const image = part / each % g->images, group = part / each / g->images;
         int64_t const first = share * units / g->shares * UNIT_ROWS;
-        int64_t const until = (share + 1) * units / g->shares * UNIT_ROWS, last = until < g->made ? until : g->made;
+        int64_t const until = (share + 1) * units / g->shares * UNIT_ROWS,
+            last = until < g->made ? until : g->made;
         int64_t const plane = group * g->channels * g->of_channel + image * g->of_image;
         int64_t before = 0, k = 0, length;
         p.planes = field ? own : (T const*)data[0] + plane;
         if (field && part % each == 0)
             for (int64_t c = 0; c < g->channels; c++)
                 TILED(planes_of)(field, (T const*)data[0] + ((image * g->groups + group) * g->channels + c)
-                                        * field->size[0] * field->size[1] * field->size[2], own + c * g->of_channel);
+                                        * field->size[0] * field->size[1] * field->size[2],
+                                     own + c * g->of_channel);
         p.phase = phases + number;
         length = (p.phase->count[0] - 1) * g->plane + (p.phase->count[1] - 1) * g->pitch + p.phase->count[2];
         p.begin = band * g->band;
@@ -279,8 +293,8 @@ static int TILED(convolve)(int64_t const* geometry, char** data, int64_t begin, 
     return 0;
 }
 
-/* Results by blocks of channels, side by side. The geometry: pb_summing; a part is a block of an image of a group.
-   data: results, blocks */
+/* Results by blocks of channels, side by side. The geometry: pb_summing; a part is a block of an image of a
+   group. data: results, blocks */
 static PB_CLONES int TILED(side_by_side)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
                                          char* scratch) {
     pb_summing const* g = (pb_summing const*)geometry;
@@ -304,10 +318,11 @@ static PB_CLONES int TILED(side_by_side)(int64_t const* geometry, char** data, i
     return 0;
 }
 
-/* The weights that images and results have as their product. The geometry: pb_summing, blocks, lanes, elements of
-   the blocks of a group, the offsets of the taps; a part is a share of the taps of all channels, of a block of a
-   group. data: planes, blocks, weights */
-static int TILED(sum_products)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
+/* The weights that images and results have as their product. The geometry: pb_summing, blocks, lanes,
+   elements of the blocks of a group, the offsets of the taps; a part is a share of the taps of all channels,
+   of a block of a group. data: planes, blocks, weights */
+static int TILED(sum_products)(int64_t const* geometry, char** data, int64_t begin, int64_t end,
+                               char* scratch) {
     pb_summing const* g = (pb_summing const*)geometry;
     TILED(set) const* set = TILED(best)();
     int64_t const *more = geometry + sizeof *g / 8, blocks = more[0], lanes = more[1], room = more[2];

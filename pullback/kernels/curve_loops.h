@@ -244,7 +244,8 @@ static void F(pb_by_blocks)(char** args, npy_intp n, npy_intp const* steps,
         block((PB_REAL const*)args[0], (PB_REAL*)args[1], n);
         return;
     }
-    for (char *from = args[0], *to = args[1]; n > 0; from += PART * steps[0], to += PART * steps[1], n -= PART) {
+    for (char *from = args[0], *to = args[1]; n > 0;
+         from += PART * steps[0], to += PART * steps[1], n -= PART) {
         npy_intp const count = n < PART ? n : PART;
         for (i = 0; i < count; i++) x[i] = *(PB_REAL const*)(from + i * steps[0]);
         block(x, y, count);

@@ -128,8 +128,8 @@ PB_INLINE float pb_exp2_float(float x) {
     uint32_t const both = pb_bits_of(turn), half = both >> 1;
     return PB_FMA(pb_fit_exp2(r), r, 1.0f) * pb_power_of(half) * pb_power_of(both - half);
 }
-/* exp(x) - 1, of which half is computed, which does not overflow: 2^n / 2 - 1 / 2 is large for n = 1 beside what
-   is left, so that all is added which is rounded off, of the remainder too */
+/* exp(x) - 1, of which half is computed, which does not overflow: 2^n / 2 - 1 / 2 is large for n = 1 beside
+   what is left, so that all is added which is rounded off, of the remainder too */
 PB_INLINE float pb_expm1_float(float x) {
     float const above = -60.0f > x ? -60.0f : x, c = 89.0f < above ? 89.0f : above;
     PB_REDUCED(c, 126)

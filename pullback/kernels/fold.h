@@ -20,8 +20,8 @@
    is a reduced one (`column` is 0), each result is a fold over runs along it, in LANES, so that it is vector
    code and, for sums, its error small. If it is a kept one, WIDTH results are made at a time: a row of
    accumulators takes up one row of elements after another. `parameter` is a double's bits, for DONE to use.
-   A part of the work is one result, or COLUMNS of a row of them. Where these would be less than FEW, one part is all
-   of them, and each is made of slices, which threads share: how many depends on the sizes alone.
+   A part of the work is one result, or COLUMNS of a row of them. Where these would be less than FEW, one part
+   is all of them, and each is made of slices, which threads share: how many depends on the sizes alone.
 
    Read the last function first; `fold_pass.h` has the loops that do the work. */
 

@@ -1,5 +1,5 @@
-/* The loops of one pass of a fold, see fold.h: `fold` along runs, `rows` for WIDTH results at a time, `total` for
-   either, by slices that threads share.
+/* The loops of one pass of a fold, see fold.h: `fold` along runs, `rows` for WIDTH results at a time, `total`
+   for either, by slices that threads share.
 
    A half precision has none of its own: a block of it becomes floats, for whose loops it is. */
 
@@ -103,7 +103,8 @@ static void PASS(rows)(A* a, char const* p, int64_t n, int64_t step, int64_t con
 typedef struct { /* of which a slice is a part of the work */
     A* a;
     char const* p;
-    int64_t n, step, count, size, slice; /* the elements for an index of the first dim, the indices of a slice */
+    /* the elements for an index of the first dim, the indices of a slice */
+    int64_t n, step, count, size, slice;
     int64_t const* dims;
     A const* m;
 } PASS(job);
@@ -118,7 +119,8 @@ static int PASS(slices)(int64_t const* given, char** data, int64_t begin, int64_
         char const* const p = job->p + from * dims[1];
         dims[0] = rest < job->slice ? rest : job->slice;
         if (job->n)
-            PASS(rows)(job->a + s * job->n, p, job->n, job->step, dims, job->count, dims[0] * job->size, job->m);
+            PASS(rows)(job->a + s * job->n, p, job->n, job->step, dims, job->count, dims[0] * job->size,
+                       job->m);
         else
             job->a[s] = PASS(fold)(p, dims, job->count, dims[0] * job->size, *job->m);
     }

@@ -76,8 +76,8 @@ static void SIZED(move_short)(char* to, char const* from, int64_t rows, int64_t 
         SIZED(move_few)(to, from, rows, out, by, n, step);
 }
 
-/* A square of elements is turned in registers: rows k and k + LANES / 2 are interleaved, again and again until each
-   row is a column. */
+/* A square of elements is turned in registers: rows k and k + LANES / 2 are interleaved, again and again
+   until each row is a column. */
 #if LANES
 typedef ITEM SIZED(lanes) __attribute__((vector_size(LANES * SIZE)));
 

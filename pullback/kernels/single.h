@@ -17,9 +17,9 @@ PB_INLINE float pb_with_sign(float x, float of) {
 
 /* ---- logarithms */
 
-/* A positive normal number is (1 + f) 2^e with 1 + f in [sqrt 1/2, sqrt 2), its log e ln 2 + f + rest. Logs to
-   other bases have a factor of f in two parts, `high` and `low`; log10 2 and ln 2 too, of which the upper part
-   has few bits. */
+/* A positive normal number is (1 + f) 2^e with 1 + f in [sqrt 1/2, sqrt 2), its log e ln 2 + f + rest. Logs
+   to other bases have a factor of f in two parts, `high` and `low`; log10 2 and ln 2 too, of which the upper
+   part has few bits. */
 #define PB_SPLIT(x)                                                                                 \
     uint32_t const upper = pb_bits_of(x) - 0x3F3504F3; /* sqrt 1/2 */                               \
     float const e = (float)((int32_t)upper >> 23), f = pb_of_bits((upper & 0x7FFFFF) + 0x3F3504F3) - 1;

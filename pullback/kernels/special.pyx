@@ -83,7 +83,8 @@ def _declare_zeta():
     cdef char* types = <char*>PyMem_Malloc(3)
     loops[0], data[0] = zeta_loop_float, NULL
     types[0] = types[1] = types[2] = NPY_FLOAT
-    globals()["zeta"] = PyUFunc_FromFuncAndData(loops, data, types, 1, 2, 1, -1, "zeta", "see pullback/ops", 0)
+    globals()["zeta"] = PyUFunc_FromFuncAndData(loops, data, types, 1, 2, 1, -1, "zeta",
+                                                "see pullback/ops", 0)
 
 
 _declare()

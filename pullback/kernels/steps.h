@@ -25,10 +25,10 @@ PB_INLINE void pb_seek(int64_t const* dims, int64_t count, int64_t n, int64_t pa
 
 static pb_cutter pb_cut_step; /* set when the module is imported */
 
-/* Steps one after another, each by as many threads as it pays. The geometry: how many, the bytes of scratch that
-   they share; for each its run, parts, bytes of scratch of its own, work, number of operands, length of its
-   geometry, {base, offset} of each operand, geometry. The base is a number of `data`, or -1 for scratch, or -2
-   for the step's own geometry, which then holds a constant. */
+/* Steps one after another, each by as many threads as it pays. The geometry: how many, the bytes of scratch
+   that they share; for each its run, parts, bytes of scratch of its own, work, number of operands, length of
+   its geometry, {base, offset} of each operand, geometry. The base is a number of `data`, or -1 for scratch,
+   or -2 for the step's own geometry, which then holds a constant. */
 static int pb_chain(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const *step = geometry + 2, shared = geometry[1];
     (void)begin, (void)end;

@@ -1,5 +1,5 @@
-/* The tiles of tiles.h for a number type, by processor: what a template that works with them includes at its head,
-   in place of kinds.h. It ends with tile_sets_end.h. */
+/* The tiles of tiles.h for a number type, by processor: what a template that works with them includes at its
+   head, in place of kinds.h. It ends with tile_sets_end.h. */
 
 #include "kinds.h"
 #include <string.h>

@@ -11,8 +11,8 @@ typedef T NAME(vector);
 #define V NAME(vector)
 #define LANES ((int64_t)(sizeof(V) / sizeof(T)))
 
-/* out[i][j] = sum over k of w[k][i] b[off[k] + j], for `strips` strips of places j, as wide as `vecs` vectors; with
-   `more` what is there is part of the sum. */
+/* out[i][j] = sum over k of w[k][i] b[off[k] + j], for `strips` strips of places j, as wide as `vecs`
+   vectors; with `more` what is there is part of the sum. */
 #define TILE(rows, vecs)                                                                                     \
     TARGET static void NAME(tile_##rows)(T const* of_w, T const* b, int64_t const* off, int64_t count,       \
                                          T* out, int64_t pitch, int64_t strips, int more) {                  \
@@ -24,7 +24,8 @@ typedef T NAME(vector);
                 PB_UNROLL for (int v = 0; v < vecs; v++) sums[i][v] = (V){0};                                \
             if (more)                                                                                        \
                 PB_UNROLL for (int i = 0; i < rows; i++)                                                     \
-                    PB_UNROLL for (int v = 0; v < vecs; v++) sums[i][v] = *(V*)(out + i * pitch + v * LANES); \
+                    PB_UNROLL for (int v = 0; v < vecs; v++) \
+                        sums[i][v] = *(V*)(out + i * pitch + v * LANES); \
             for (int64_t k = 0; k < count; k++, w += rows) {                                                 \
                 V x[vecs];                                                                                   \
                 PB_UNROLL for (int v = 0; v < vecs; v++) x[v] = *(V const*)(b + off[k] + v * LANES);         \
@@ -70,13 +71,15 @@ TILE(12, 2) TILE(8, 2) TILE(4, 4) TILE(2, 8) TILE(1, 8)
 SUMS(12, 2) SUMS(4, 2) SUMS(1, 2) SUMS(12, 1) SUMS(4, 1) SUMS(1, 1)
 static TILED(set) const NAME(tiles) = {
     LANES, NAME(copy), {OF(12, 2), OF(8, 2), OF(4, 4), OF(2, 8), OF(1, 8)},
-    {12, 4, 1}, {{NAME(sums_12_1), NAME(sums_4_1), NAME(sums_1_1)}, {NAME(sums_12_2), NAME(sums_4_2), NAME(sums_1_2)}}};
+    {12, 4, 1}, {{NAME(sums_12_1), NAME(sums_4_1), NAME(sums_1_1)},
+                 {NAME(sums_12_2), NAME(sums_4_2), NAME(sums_1_2)}}};
 #else /* of 16 */
 TILE(6, 2) TILE(4, 2) TILE(3, 2) TILE(2, 4) TILE(1, 8)
 SUMS(6, 2) SUMS(2, 2) SUMS(1, 2) SUMS(6, 1) SUMS(2, 1) SUMS(1, 1)
 static TILED(set) const NAME(tiles) = {
     LANES, NAME(copy), {OF(6, 2), OF(4, 2), OF(3, 2), OF(2, 4), OF(1, 8)},
-    {6, 2, 1}, {{NAME(sums_6_1), NAME(sums_2_1), NAME(sums_1_1)}, {NAME(sums_6_2), NAME(sums_2_2), NAME(sums_1_2)}}};
+    {6, 2, 1}, {{NAME(sums_6_1), NAME(sums_2_1), NAME(sums_1_1)},
+                {NAME(sums_6_2), NAME(sums_2_2), NAME(sums_1_2)}}};
 #endif
 
 #undef TILE

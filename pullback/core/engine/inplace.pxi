@@ -7,14 +7,14 @@
 #
 # Read `apply_inplace`, then `hang` and `refresh_view`. `apply_out` is for `out=`, without history.
 #
-# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast, compute_pointwise,
-# default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of, Node, Rare, rare_of, sequence,
-# NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi); _basic, detached, _operators, _ops,
-# tell, Tensor, wrap (tensor.pxi); apply, arrays_of, compute, dispatch_tuple, history, needs, new_node,
-# record, requires, save_inputs, save_results (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect,
-# turn_of (mirrors.pxi); read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed,
-# run_node (rules.pxi); tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread
-# (_engine.pyx).
+# From other parts: Op, MAX_PARAMS, PROMOTE_FLOAT, SAVE_TENSOR (op.pxi); _check_broadcast,
+# compute_pointwise, default_float, has_gradients, result_code, KIND (pointwise.pxi); hooks_of,
+# Node, Rare, rare_of, sequence, NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi);
+# _basic, detached, _operators, _ops, tell, Tensor, wrap (tensor.pxi); apply, arrays_of, compute,
+# dispatch_tuple, history, needs, new_node, numbers_for, record, requires, save_inputs, save_results
+# (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of (mirrors.pxi); read_element
+# (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi);
+# tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
     VIEW, VIEW_MULTI, VIEW_NO_GRAD, VIEW_INFERENCE, VIEW_CUSTOM
@@ -707,8 +707,8 @@ cdef object apply_out(Op op, PyObject** argv, object out):
         pb_thread.grad = before
     several = isinstance(results, tuple)
     if several != (outs is out):
-        raise TypeError(f"{name}(): argument 'out' must be {'tuple of Tensors' if several else 'Tensor'}, not "
-                        f"{type(out).__name__}")
+        wanted = "tuple of Tensors" if several else "Tensor"
+        raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type(out).__name__}")
     results = results if several else (results,)
     if len(outs) != len(results):
         raise TypeError(f"expected tuple of {len(results)} elements but got {len(outs)}")

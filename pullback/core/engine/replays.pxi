@@ -7,7 +7,7 @@
 #
 # Read `Compiled.__call__`, then `Recording.takes` and `Recording.run`.
 #
-# From other parts: Hooks, hooks_if, Node (nodes.pxi); Tensor, wrap (tensor.pxi); bump_version, storage,
+# From other parts: Hooks, hooks_if (nodes.pxi); Tensor, wrap (tensor.pxi); bump_version, storage,
 # version_of, _may_meet (inplace.pxi); Form, form_of, has_form, Signature, write_tensor, _MISFIT (tapes.pxi);
 # default_float (pointwise.pxi); anomaly, goes_to_cpu, pb_thread (_engine.pyx).
 
@@ -94,7 +94,8 @@ cdef class Recording:
         self.forms = [form_of((<Tensor>x).array) for x in captured]
         self.needs = [requires(<Tensor>x) for x in captured]
         self.grads, self.bumps, self.firm, self.outputs = grads, bumps, firm, outputs
-        self.template, self.written, self.joint, self.needed, self.saved = template, written, joint, needed, saved
+        self.template, self.written, self.joint = template, written, joint
+        self.needed, self.saved = needed, saved
         self.leaves = [(place, None if grad is None else form_of(grad)) for place, grad in leaves]
 
     cdef bint takes(self, Signature* s) except -1:
@@ -247,8 +248,8 @@ cdef class Compiled:
         cdef bint whole
         cdef Recording recording
         cdef Py_ssize_t i
-        if not self.on or pb_thread.level or pb_thread.recorder != NULL or anomaly or pb_thread.saved_hooks or (
-                pb_thread.depth or not goes_to_cpu()):
+        if (not self.on or pb_thread.level or pb_thread.recorder != NULL or anomaly
+                or pb_thread.saved_hooks or pb_thread.depth or not goes_to_cpu()):
             return self.function(*args, **kwargs)
         s.words[0] = (pb_thread.grad | pb_thread.inference << 1 | <int64_t>default_float << 16
                       | <int64_t>len(args) << 24)
@@ -304,7 +305,9 @@ def redo(Op op, bint in_place, *args):
         pb_thread.grad = grad
     if in_place:
         return ()
-    return (<Tensor>result).array if isinstance(result, Tensor) else tuple([(<Tensor>t).array for t in result])
+    if isinstance(result, Tensor):
+        return (<Tensor>result).array
+    return tuple([(<Tensor>t).array for t in result])
 
 
 cdef object _wrapped(object x):

@@ -459,8 +459,9 @@ def _uniform(a):
 cdef class Listener(Watch):
     """Tells a Python object of each op that is done within, on this thread, below all levels.
 
-    Its methods are called while nothing listens: `before(op, args, in_place, out)`, `after(op, args, result)`,
-    `folded(tensor, result)` for a gradient summed over its leading dims, `made(tensor)` for one made of what is
+    Its methods are called while nothing listens: `before(op, args, in_place, out)`,
+    `after(op, args, result)`, `folded(tensor, result)` for a gradient summed over its leading dims,
+    `made(tensor)` for one made of what is
     no tensor, `number(tensor, value)` for one that is taken out as a number, `doubt(what)` where more is done
     or asked for than ops can say. A context manager.
     """

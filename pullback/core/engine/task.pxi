@@ -11,7 +11,7 @@
 # (saved.pxi); _add, binary, _ops, Tensor (tensor.pxi); call_rule, edge_bit, few_things, fit, release,
 # run_node, tensor_hooks (rules.pxi); add_to_buffer, give_grad, give_hooked_grad, unfollowed (gradients.pxi);
 # unsure (tapes.pxi); Around, begin_event, end_event, note_details, noted_name, pb_log, profiling, EVENT_NODE,
-# NOTES_DETAILS (events.pxi); anomaly, pb_thread (_engine.pyx).
+# NOTES_DETAILS (events.pxi); anomaly (_engine.pyx).
 
 cdef struct Slot:
     PyObject* node      # borrowed: the list of roots or an edge of another node holds it

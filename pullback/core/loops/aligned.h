@@ -2,9 +2,9 @@
    cache, which makes a simple loop in the cache twice as fast. As a handler of NumPy's memory.
 
    Large blocks are kept for arrays to come, since fresh pages cost more than the arithmetic on them: up to
-   PB_KEPT_BYTES, those used last. Their sizes are rounded up to eighths of a power of two, so that one fits many
-   shapes. NumPy calls this with the GIL, which guards the kept blocks. Where there is no `posix_memalign`, NumPy's
-   own memory is taken. */
+   PB_KEPT_BYTES, those used last. Their sizes are rounded up to eighths of a power of two, so that one fits
+   many shapes. NumPy calls this with the GIL, which guards the kept blocks. Where there is no
+   `posix_memalign`, NumPy's own memory is taken. */
 
 #ifndef PB_ALIGNED_H
 #define PB_ALIGNED_H

@@ -1,8 +1,9 @@
-/* A chain of elementwise loops over contiguous operands as one run: block by block, so that what one loop leaves
-   to the next stays in the cache. What is only asked for within the chain lies in scratch memory.
+/* A chain of elementwise loops over contiguous operands as one run: block by block, so that what one loop
+   leaves to the next stays in the cache. What is only asked for within the chain lies in scratch memory.
 
-   The geometry: loops, elements, bytes of a block of scratch, blocks of scratch; then for each loop its function,
-   what that is given, its operands, and {place, step in bytes} of each. A place below 0 is a block of scratch. */
+   The geometry: loops, elements, bytes of a block of scratch, blocks of scratch; then for each loop its
+   function, what that is given, its operands, and {place, step in bytes} of each. A place below 0 is a block
+   of scratch. */
 
 #ifndef PB_CHAINS_H
 #define PB_CHAINS_H

@@ -1,9 +1,9 @@
 /* An elementwise loop over any dims, as a run: for threads, and as a step of a chain.
 
-   The geometry: loop, what it is given, operands, dims, then {size, step of each operand} of each dim, from the
-   slowest to the fastest, steps in bytes. The loop runs along the last dim, whose blocks of PB_LINE_BLOCK
-   elements are the parts of the work: `pb_line_parts` says how many there are. Blocks of one line that are done
-   together are one call. */
+   The geometry: loop, what it is given, operands, dims, then {size, step of each operand} of each dim, from
+   the slowest to the fastest, steps in bytes. The loop runs along the last dim, whose blocks of PB_LINE_BLOCK
+   elements are the parts of the work: `pb_line_parts` says how many there are. Blocks of one line that are
+   done together are one call. */
 
 #ifndef PB_LINES_H
 #define PB_LINES_H

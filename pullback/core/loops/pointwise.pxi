@@ -150,7 +150,8 @@ cdef ndarray pointwise(Loops table, int code, int n, PyObject** arrays, Number* 
     return run_pointwise(table, code, n, arrays, numbers, out, wide)
 
 
-cdef inline ndarray run_pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers, ndarray out,
+cdef inline ndarray run_pointwise(Loops table, int code, int n, PyObject** arrays, Number* numbers,
+                                  ndarray out,
                                   unsigned int wide):
     """The same, and nobody is told."""
     cdef Operands run

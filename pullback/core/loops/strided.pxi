@@ -4,7 +4,7 @@
 # as the operands' do (NOTE [Order of dims]), `_sort_dims` and `_merge_dims` leave as few dims as can be, and
 # `_run_lines` runs the loop along the first of them. Read `Walk` and `Lines`, then `_strided`.
 #
-# From other parts: code_of, empty, equal, ITEMSIZE (arrays.pxi); Loops, _public,
+# From other parts: _aligned, code_of, empty, equal, ITEMSIZE (arrays.pxi); Loops, _public,
 # RELEASE_FROM (pointwise.pxi).
 
 cdef enum:
