@@ -35,8 +35,6 @@ __all__ += distributed_c10d.__all__
 
 _LATER = {
     "GradBucket": "pullback.distributed.reducer",
-    "DeviceMesh": "pullback.distributed.device_mesh",
-    "init_device_mesh": "pullback.distributed.device_mesh",
 }
 
 _other = placeholders(__name__, "has not this part of torch.distributed")

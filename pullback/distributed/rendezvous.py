@@ -127,6 +127,8 @@ def begin(
     backend: str,
 ) -> Meeting:
     """The transport and the store of the world that an `init_process_group` asks for."""
+    if store is None and url is None and (rank, size) == (0, 1):
+        return Meeting(LocalTransport(), None)  # nobody to meet
     start = placed()
     if store is None:
         if (

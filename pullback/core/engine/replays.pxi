@@ -105,13 +105,13 @@ cdef class Recording:
             return False
         self.replay.busy = True
         try:
-            fits = self.fits(s)
+            fits = self.matches(s)
         finally:
             if not fits:
                 self.replay.busy, self.now = False, None
         return fits
 
-    cdef bint fits(self, Signature* s) except -1:
+    cdef bint matches(self, Signature* s) except -1:
         cdef int i
         cdef Tensor t, g
         if not self.guards.holds():
