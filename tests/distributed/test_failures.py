@@ -240,7 +240,7 @@ def test_a_killed_rank_in_training(tmp_path):
         "state = {'model': model, 'optim': optimizer, 'step': 0}\n"
         "if os.path.exists(sys.argv[1] + '/.metadata'):\n"
         "    checkpoint.load(state, checkpoint_id=sys.argv[1])\n"
-        "    print('from', state['step'], flush=True)\n"
+        "    sys.stdout.write(f'from {state[\"step\"]}\\n')\n"
         "first = os.environ['TORCHELASTIC_RESTART_COUNT'] == '0'\n"
         "for step in range(state['step'], 6):\n"
         "    if first and step == 4 and dist.get_rank() == 1:\n"
@@ -250,7 +250,7 @@ def test_a_killed_rank_in_training(tmp_path):
         "    optimizer.zero_grad()\n"
         "    state['step'] = step + 1\n"
         "    checkpoint.save(state, checkpoint_id=sys.argv[1])\n"
-        "print('done', state['step'], flush=True)\n"
+        "sys.stdout.write(f'done {state[\"step\"]}\\n')\n"
         "dist.destroy_process_group()\n"
     )
     done = ranks(file, 2, tmp_path / "saved", launcher=["--max-restarts", "1"], timeout=60)
