@@ -59,8 +59,8 @@ def digests():
                     digest.update(str(result.dtype).encode())
                     array = np.ascontiguousarray(result._array)
                     # The sign and payload of a NaN are nobody's contract.
-                    if array.dtype.kind in "fc":
-                        array = np.where(np.isnan(array), np.nan, array)
+                    if result.dtype.is_floating_point or result.dtype.is_complex:
+                        array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
                     digest.update(array.tobytes())
             except (RuntimeError, NotImplementedError, TypeError) as error:
                 digest.update(type(error).__name__.encode())

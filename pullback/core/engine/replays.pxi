@@ -7,9 +7,10 @@
 #
 # Read `Compiled.__call__`, then `Recording.takes` and `Recording.run`.
 #
-# From other parts: Hooks, hooks_if (nodes.pxi); Tensor, wrap (tensor.pxi); bump_version, storage,
-# version_of, _may_meet (inplace.pxi); Form, form_of, has_form, Signature, write_tensor, _MISFIT (tapes.pxi);
-# default_float (pointwise.pxi); anomaly, goes_to_cpu, pb_thread (_engine.pyx).
+# From other parts: Hooks, hooks_if (nodes.pxi); Tensor, wrap (tensor.pxi); apply, is_plain, requires
+# (dispatch.pxi); bump_version, storage, version_of, _may_meet (inplace.pxi); Form, form_of, has_form,
+# Signature, write_tensor, _MISFIT (tapes.pxi); default_float (pointwise.pxi); anomaly, goes_to_cpu,
+# pb_thread (_engine.pyx).
 
 cdef enum:
     TAG_DICT = 24          # of keys that are written, and what stands under them
