@@ -78,3 +78,31 @@ def test_classes_combine():
     with pytest.raises(TypeError, match="abstract"):
         Abstract()
     assert type(torch.Tensor) is torch._C._TensorMeta
+
+
+def test_the_attributes_of_an_object_are_set_at_once():
+    class Kept(torch.Tensor):
+        pass
+
+    x = torch.ones(2).as_subclass(Kept)
+    x.__dict__ = {"note": 1}
+    assert x.note == 1 and x.__dict__ == {"note": 1}
+    with pytest.raises(TypeError, match="__dict__ must be set to a dictionary"):
+        x.__dict__ = 3
+
+
+def test_functions_keep_notes():
+    relu = torch.nn.functional.relu
+    relu.noted = 1
+    assert relu.noted == 1
+    del relu.noted
+    assert not hasattr(relu, "noted")
+
+
+def test_lists_of_a_class_of_its_own_are_lists():
+    class Kept(list):
+        pass
+
+    x, y = torch.ones(2), torch.zeros(2)
+    check(torch.cat(Kept([x, y])), [1.0, 1.0, 0.0, 0.0])
+    check(torch.stack(Kept([x, y])), [[1.0, 1.0], [0.0, 0.0]])
