@@ -10,11 +10,77 @@
 #define PB_JOIN2(a, b) pb_##a##_##b
 #define PB_JOIN(a, b) PB_JOIN2(a, b)
 
+#ifndef PB_POOLING_H
+#define PB_POOLING_H
+enum { AT_ONCE = 64 }; /* windows side by side */
+
+/* Windows of the last dim with as many elements each, that begin equally far apart: from which to which, the
+   elements of each, how far */
+typedef struct {
+    int64_t from, to, width, stride;
+} pb_regular;
+
+static pb_regular pb_regular_windows(int64_t count, int64_t const* first, int64_t const* last) {
+    pb_regular r = {0, 0, 0, 1};
+    for (int64_t o = 0; o < count; o++)
+        if (last[o] - first[o] > r.width) r.width = last[o] - first[o], r.from = o;
+    r.to = r.from;
+    if (r.from + 1 < count) r.stride = first[r.from + 1] - first[r.from];
+    while (r.width && r.to < count && last[r.to] - first[r.to] == r.width
+           && first[r.to] == first[r.from] + (r.to - r.from) * r.stride)
+        r.to++;
+    return r;
+}
+#endif
+
+#if KIND >= FLOAT32
+/* The largest so far, and their places, of `n` windows that are `stride` apart, beside one more of each */
+PB_INLINE void PB_JOIN(larger, TYPE)(T const* x, int32_t at, int64_t stride, int64_t n, T* PB_RESTRICT best,
+                                     int32_t* PB_RESTRICT place) {
+    for (int64_t j = 0; j < n; j++) {
+        T const value = x[j * stride];
+        int const larger = (value > best[j]) | IS_NAN(value);
+        best[j] = larger ? value : best[j];
+        place[j] = larger ? at + (int32_t)(j * stride) : place[j];
+    }
+}
+
+/* Regular windows, some of them side by side: of the first two dims `low` to `high` are in them */
+static PB_CLONES void PB_JOIN(side_by_side, TYPE)(T const* x, int64_t const* size, int64_t const* step,
+                                                  int64_t const* low, int64_t const* high, int64_t start,
+                                                  pb_regular r, T* y, int64_t* place) {
+    T best[AT_ONCE];
+    int32_t at[AT_ONCE];
+    int64_t const count = r.to - r.from;
+    for (int64_t done = 0; done < count; done += AT_ONCE) {
+        int64_t const n = count - done < AT_ONCE ? count - done : AT_ONCE, from = start + done * r.stride;
+        int64_t const head = (low[0] * size[1] + low[1]) * size[2] + from;
+        for (int64_t j = 0; j < n; j++) {
+            best[j] = x[head + j * r.stride];
+            at[j] = (int32_t)(head + j * r.stride);
+        }
+        for (int64_t i0 = low[0]; i0 < high[0]; i0 += step[0])
+            for (int64_t i1 = low[1]; i1 < high[1]; i1 += step[1])
+                for (int64_t i2 = 0; i2 < r.width; i2 += step[2]) {
+                    int64_t const k = (i0 * size[1] + i1) * size[2] + from + i2;
+                    if (k == head) continue;
+                    if (r.stride == 1) PB_JOIN(larger, TYPE)(x + k, (int32_t)k, 1, n, best, at);
+                    else if (r.stride == 2) PB_JOIN(larger, TYPE)(x + k, (int32_t)k, 2, n, best, at);
+                    else PB_JOIN(larger, TYPE)(x + k, (int32_t)k, r.stride, n, best, at);
+                }
+        for (int64_t j = 0; j < n; j++) {
+            y[done + j] = best[j];
+            place[done + j] = at[j];
+        }
+    }
+}
+#endif
+
 /* The windows of one image: of each dim its size, how many windows, the step within one, and where each
    begins and ends */
 static void PB_JOIN(image_windows, TYPE)(T const* x, T* y, int64_t* place, int64_t const* size,
                                          int64_t const* count, int64_t const* step, int64_t* const* first,
-                                         int64_t* const* last) {
+                                         int64_t* const* last, pb_regular regular) {
     for (int64_t o0 = 0; o0 < count[0]; o0++)
         for (int64_t o1 = 0; o1 < count[1]; o1++)
             for (int64_t o2 = 0; o2 < count[2]; o2++) {
@@ -24,6 +90,18 @@ static void PB_JOIN(image_windows, TYPE)(T const* x, T* y, int64_t* place, int64
                     *place++ = -1;
                     continue;
                 }
+#if KIND >= FLOAT32
+                if (o2 == regular.from && regular.to > o2) {
+                    int64_t const low[2] = {first[0][o0], first[1][o1]};
+                    int64_t const high[2] = {last[0][o0], last[1][o1]};
+                    PB_JOIN(side_by_side, TYPE)(x, size, step, low, high, first[2][o2], regular, y, place);
+                    y += regular.to - o2, place += regular.to - o2;
+                    o2 = regular.to - 1;
+                    continue;
+                }
+#else
+                (void)regular;
+#endif
                 int64_t at = (first[0][o0] * size[1] + first[1][o1]) * size[2] + first[2][o2];
                 REAL best = LOAD(x[at]);
                 for (int64_t i0 = first[0][o0]; i0 < last[0][o0]; i0 += step[0])
@@ -52,9 +130,12 @@ static int PB_JOIN(max_windows, TYPE)(int64_t const* geometry, char** data, int6
         first[d] = (int64_t*)(intptr_t)geometry[9 + d];
         last[d] = (int64_t*)(intptr_t)geometry[12 + d];
     }
+    pb_regular regular = pb_regular_windows(count[2], first[2], last[2]);
+    if (plane > INT32_MAX) regular.to = regular.from; /* places of 32 bits */
     for (int64_t part = begin; part < end; part++)
         PB_JOIN(image_windows, TYPE)((T const*)data[0] + part * plane, (T*)data[1] + part * windows,
-                                     (int64_t*)data[2] + part * windows, size, count, step, first, last);
+                                     (int64_t*)data[2] + part * windows, size, count, step, first, last,
+                                     regular);
     return 0;
 }
 
@@ -93,7 +174,8 @@ static int PB_JOIN(fractional_windows, TYPE)(int64_t const* geometry, char** dat
             }
         }
         PB_JOIN(image_windows, TYPE)((T const*)data[0] + part * plane, (T*)data[2] + part * windows,
-                                     (int64_t*)data[3] + part * windows, size, count, step, first, last);
+                                     (int64_t*)data[3] + part * windows, size, count, step, first, last,
+                                     (pb_regular){0, 0, 0, 1});
     }
     return 0;
 }

@@ -322,3 +322,20 @@ def test_of_equal_places_the_last_element_and_its_tangent_stay():
     )
     assert value.tolist() == [[[0.0, 2.0, 0.0, 0.0]]]
     assert tangent.tolist() == [[[0.0, 20.0, 0.0, 0.0]]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("arguments", [(2,), (3, 1, 1), (3, 2, 1), (2, 3), (4, 3, 2, 2), (5, 5, 0, 1, True)])
+def test_windows_side_by_side_are_those_one_by_one(dtype, arguments):
+    """Half precisions are looked at window by window, float and double many at a time: the first of equal
+    elements and NaN are where they are."""
+    pick = np.random.default_rng(len(arguments)).integers(0, 6, (2, 3, 7, 301))
+    values = np.array([-np.inf, -1.0, 0.0, 2.0, 2.0, np.nan])
+    for shape in ((2, 3, 7, 301), (3, 7, 301), (1, 7, 5)):
+        x = torch.tensor(values[pick.reshape(-1)[: int(np.prod(shape))].reshape(shape)])
+        for function, of in ((F.max_pool2d, x), (F.max_pool1d, x.flatten(0, -3).flatten(0, 1))):
+            some = arguments if function is F.max_pool2d or len(arguments) < 5 else (5, 5)
+            one = function(of.half(), *some, return_indices=True)
+            many = function(of.to(dtype), *some, return_indices=True)
+            assert torch.equal(one[1], many[1])
+            torch.testing.assert_close(one[0].to(dtype), many[0], rtol=0, atol=0, equal_nan=True)
