@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ INDEX = """# Programs
 
 Each page shows a program of `examples/`, what it printed when this site was built, and the picture that it
 drew. The first three are the tutorial: a slope, a gradient with a constant, two partial derivatives. The
-others train, fit and solve; they need `pip install ".[examples]"`.
+others train, fit and solve; they need `pip install ".[examples,mpi]"`.
 
 | program | what it does |
 |---|---|
@@ -47,6 +48,11 @@ def draws(program: Path) -> bool:
     return "--plot" in program.read_text()
 
 
+def launcher(program: Path) -> list[str]:
+    """What stands before a program that imports `torch`, for Python to run it on Pullback."""
+    return ["-m", "pullback"] if re.search(r"^import torch$", program.read_text(), re.M) else []
+
+
 def _stamp(program: Path) -> str:
     """What a run depends on: the program and the sources of the package."""
     found = hashlib.sha256(program.read_bytes())
@@ -65,7 +71,7 @@ def ran(program: Path) -> tuple[str, Path | None]:
         told = json.loads(record.read_text())
         if told["stamp"] == stamp:
             return told["output"], picture if draws(program) else None
-    command = [sys.executable, str(program)]
+    command = [sys.executable, *launcher(program), str(program)]
     if draws(program):
         command += ["--plot", str(picture)]
     path = os.pathsep.join(p for p in sys.path if p)
@@ -82,7 +88,8 @@ def page(program: Path) -> str:
     output, picture = ran(program)
     plot = " [--plot FILE]" if picture else ""
     parts = [f"# {program.stem}", title(program), about(program), "## What it prints"]
-    parts += [f"```text\n$ python examples/{program.name}{plot}\n{output.rstrip()}\n```"]
+    words = " ".join(["python", *launcher(program), f"examples/{program.name}{plot}"])
+    parts += [f"```text\n$ {words}\n{output.rstrip()}\n```"]
     if picture:
         parts += ["## What it draws", f"![{title(program)}]({program.stem}.png)"]
     parts += ["## The program", f"```python\n{program.read_text().rstrip()}\n```"]
