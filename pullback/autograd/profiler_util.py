@@ -318,7 +318,7 @@ class EventList(list[Any]):
             shapes = _width((str(event.input_shapes) for event in self), most[1])
             columns.append(("Input Shapes", shapes, lambda e: str(e.input_shapes)[:shapes]))
         if self._with_flops:
-            size, unit_name = _flops_unit(max(event.flops for event in self))
+            size, unit_name = _flops_unit(min([event.flops for event in self if event.flops > 0], default=0))
             columns.append(
                 (f"Total {unit_name}", 12, lambda e: f"{e.flops / size:.3f}" if e.flops > 0 else "--")
             )
@@ -359,10 +359,10 @@ def _tail(text: str, width: int) -> str:
     return f"...{text[3 - width :]}" if len(text) > width else text
 
 
-def _flops_unit(most: int) -> tuple[float, str]:
-    """In which unit operations are shown, by the largest number of them."""
+def _flops_unit(least: int) -> tuple[float, str]:
+    """In which unit operations are shown, by the smallest number of them."""
     units = ("FLOPs", "KFLOPs", "MFLOPs", "GFLOPs", "TFLOPs", "PFLOPs")
-    power = min(len(str(most)) // 3 - (len(str(most)) % 3 == 0), len(units) - 1)
+    power = min((len(str(least)) - 1) // 3, len(units) - 1)
     return 1000.0**power, units[power]
 
 

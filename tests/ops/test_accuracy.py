@@ -375,6 +375,7 @@ def test_gelu_by_tanh_in_its_tails():
     assert (np.abs(found - expected) / np.spacing(np.abs(expected.astype(np.float32)))).max() < 1.1
 
 
+@pullback_only("PyTorch's sum is rounded to float32 at each step")
 def test_zeta_in_float32():
     """The sum of Euler and Maclaurin against SciPy's, and what is beyond it."""
     from scipy import special

@@ -178,7 +178,7 @@ def test_operations():
     assert flops["aten::mm"] == 2 * 200 * 300 * 400
     assert flops["aten::mul"] == 200 * 300
     assert max(count for key, count in flops.items() if "conv" in key) == 2 * (3 * 6 * 6) * (2 * 3 * 3)
-    assert "Total MFLOPs" in seen.key_averages().table() and "48.000" in seen.key_averages().table()
+    assert "Total KFLOPs" in seen.key_averages().table() and "48000.000" in seen.key_averages().table()
 
 
 def test_memory_that_tensors_take_and_give_back():
@@ -313,6 +313,7 @@ def test_memory_over_time(tmp_path, suffix):
         seen.export_memory_timeline(str(path))
 
 
+@pullback_only("PyTorch's profiler ends the process in its second round, on a CPU alone")
 def test_schedules_and_steps(tmp_path):
     rounds = []
 
@@ -342,6 +343,7 @@ def test_schedules_and_steps(tmp_path):
         profiler.schedule(wait=0, warmup=0, active=1)
 
 
+@pullback_only("PyTorch's profiler ends the process in its second round, on a CPU alone")
 def test_rounds_are_kept_if_asked_for():
     plan = profiler.schedule(wait=0, warmup=1, active=1, repeat=2)
     for acc, count in ((True, 2), (False, 1)):
@@ -368,12 +370,13 @@ def test_profiles_that_do_not_run():
         profiler.profile(activities=[])
     with pytest.raises(AssertionError, match="requires with_stack=True"), profiler.profile() as seen:
         seen.export_stacks("x")
-    with (
-        pytest.raises(RuntimeError, match="Profiler is already enabled on this thread"),
-        ranges.profile(),
-        ranges.profile(),
-    ):
-        pass
+    if not ON_TORCH:  # where the outer one loses its events
+        with (
+            pytest.raises(RuntimeError, match="Profiler is already enabled on this thread"),
+            ranges.profile(),
+            ranges.profile(),
+        ):
+            pass
     one = ranges.profile()
     with one:
         pass
