@@ -157,13 +157,13 @@ def gpt(t: Any) -> Call:
         def __init__(self) -> None:
             super().__init__()
             self.norm, self.other = nn.LayerNorm(n), nn.LayerNorm(n)
-            self.to, self.back = nn.Linear(n, 3 * n), nn.Linear(n, n)
+            self.joint, self.back = nn.Linear(n, 3 * n), nn.Linear(n, n)
             self.mlp = nn.Sequential(nn.Linear(n, 4 * n), nn.GELU(), nn.Linear(4 * n, n))
 
         def forward(self, x: Any) -> Any:
             b, s, _ = x.shape
             q, k, v = (
-                self.to(self.norm(x)).reshape(b, s, 3, heads, n // heads).permute(2, 0, 3, 1, 4).unbind(0)
+                self.joint(self.norm(x)).reshape(b, s, 3, heads, n // heads).permute(2, 0, 3, 1, 4).unbind(0)
             )
             y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
             x = x + self.back(y.transpose(1, 2).reshape(b, s, n))
