@@ -262,9 +262,7 @@ class Trace:
                 if type(t) is not Tensor or known is not None or self.reason is not None:
                     self.refuse("a result in the memory of another, or of a class of its own")
                     return
-                self.count += 1
-                self.meet("work", a, str(self.count))
-                writes.append(self.find(a))
+                writes.append(self.fresh(a))
         self.note(op, args, given, written, writes, numbers_from_tensors)
 
     def substituted(self, x: Any) -> Any:
@@ -358,9 +356,7 @@ class Trace:
         if self.reason is not None:
             return
         given, a = self.value(g), result._array
-        self.count += 1
-        self.meet("work", a, str(self.count))
-        made = self.find(a)
+        made = self.fresh(a)
         if given is None or made is None:
             self.refuse("a sum of unknown memory")
             return
@@ -475,13 +471,21 @@ class Trace:
             self.held.append(a)
             if a.strides != t._array.strides:
                 self.refuse("a constant with gaps")
-            self.count += 1
-            self.meet("work", a, str(self.count))
-            copied = self.find(a)
-            assert copied is not None
-            self.steps.append(Step("copy", (value,), [value], [copied], ("copy", value, copied)))
-            return copied
+            return self.copied(value, a)
         return value
+
+    def fresh(self, a: Array) -> Value | None:
+        """The value in memory that is seen for the first time: that of an array which the call made."""
+        self.count += 1
+        self.meet("work", a, str(self.count))
+        return self.find(a)
+
+    def copied(self, value: Value, a: Array) -> Value:
+        """A value in memory of its own, which is that of an array, from a copy that is recorded."""
+        copied = self.fresh(a)
+        assert copied is not None
+        self.steps.append(Step("copy", (value,), [value], [copied], ("copy", value, copied)))
+        return copied
 
 
 _LOST = object()

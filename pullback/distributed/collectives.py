@@ -113,8 +113,7 @@ def all_reduce(
     numbers = Reduced(tensor)
 
     def finish() -> None:
-        if op is ReduceOp.AVG:
-            averaged(numbers.array, found.size())
+        averaged(op, numbers.array, found.size())
         numbers.finish()
 
     return begun(
@@ -154,8 +153,7 @@ def all_reduce_coalesced(
     whole = np.concatenate([part.array for part in parts])
 
     def finish() -> None:
-        if op is ReduceOp.AVG:
-            averaged(whole, found.size())
+        averaged(op, whole, found.size())
         start = 0
         for part in parts:
             part.array[...] = whole[start : start + part.array.size]
@@ -185,8 +183,7 @@ def reduce(
 
     def finish() -> None:
         if found.rank() == root:
-            if op is ReduceOp.AVG:
-                averaged(numbers.array, found.size())
+            averaged(op, numbers.array, found.size())
             numbers.finish()
 
     request = found.transport.reduce(numbers.array, name, root)
@@ -376,8 +373,7 @@ def _reduce_scatter(
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def finish() -> None:
-        if op is ReduceOp.AVG:
-            averaged(result.array, group.size())
+        averaged(op, result.array, group.size())
         result.finish()
 
     request = group.transport.reduce_scatter(result.array, whole, name)

@@ -106,8 +106,10 @@ def reduced_in(array: np.ndarray[Any, Any]) -> np.dtype[Any]:
     return array.dtype if array.dtype.kind in "fc" and array.dtype.itemsize > 2 else np.dtype(np.float32)
 
 
-def averaged(array: np.ndarray[Any, Any], count: int) -> None:
-    """Divides sums by how many there were, whole numbers towards zero."""
+def averaged(op: Any, array: np.ndarray[Any, Any], count: int) -> None:
+    """Divides the sums of an average, of no other op, by how many there were, whole numbers towards zero."""
+    if op is not ReduceOp.AVG:
+        return
     if array.dtype.kind in "iu":
         np.copyto(array, np.trunc(array / count), casting="unsafe")
     else:
