@@ -223,6 +223,49 @@ def check_checkpointing(rank, size, folder):
         close(together, alone)
 
 
+def check_compiled(rank, size, folder):
+    alone, _ = pair()
+    train(alone, 0, 1)
+    for make in (
+        lambda net: torch.compile(DDP(net)),
+        lambda net: DDP(torch.compile(net)),
+        lambda net: DDP(net, static_graph=True),
+    ):
+        _, together = pair()
+        model = make(together)
+        if isinstance(model, DDP):
+            model.compile()
+        train(model, rank, size)
+        close(together, alone)
+    _, together = pair()
+    model = DDP(together)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    @torch.compile
+    def whole_step(x, y):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for step in range(4):
+        whole_step(*(part(t, rank, size) for t in data(step)))
+    close(together, alone)
+
+
+def check_collectives_are_compiled(rank, size, folder):
+    @torch.compile
+    def scaled_sum(x):
+        y = x * 2
+        dist.all_reduce(y)
+        return y + 1
+
+    for scale in range(1, 5):
+        found = scaled_sum(torch.full((3,), float(scale * (rank + 1))))
+        assert torch.equal(found, torch.full((3,), scale * size * (size + 1) + 1.0))
+
+
 def check_uneven_inputs(rank, size, folder):
     for initial in (True, False):
         torch.manual_seed(1)

@@ -166,6 +166,32 @@ def check_fsdp_checkpointing(rank, size, folder):
         torch.testing.assert_close(x, alone.state_dict()[name], rtol=1e-5, atol=1e-6)
 
 
+def check_compiled_parts(rank, size, folder):
+    alone, together = pair()
+    train(alone, 0, 1)
+    model = inner(together)
+    train(torch.compile(model), rank, size)
+    with FSDP.summon_full_params(model):
+        close(model, alone)
+    _, together = pair()
+    model = torch.compile(DDP(together))
+    train(model, rank, size, make=lambda ps: ZeRO(list(ps), torch.optim.SGD, lr=0.1, momentum=0.9))
+    close(together, alone)
+
+
+def check_whole_parameters_are_the_modules_own(rank, size, folder):
+    alone, together = pair()
+    model = inner(together)
+    with FSDP.summon_full_params(model):
+        named = dict(model.named_parameters())
+        assert list(named) == [name for name, _ in alone.named_parameters()]
+        close(model, alone, 0)
+        with torch.no_grad():
+            named["last.bias"].fill_(2.0)
+    assert all(p.ndim == 1 for p in model.parameters())
+    assert torch.equal(model.state_dict()["last.bias"], torch.full((2,), 2.0))
+
+
 def check_checkpoints(rank, size, folder):
     place = os.path.join(folder, "plain")
     alone, together = pair()

@@ -121,14 +121,14 @@ class FullyShardedDataParallel(Module):
                     if b is not None and b.is_floating_point():
                         part._buffers[name] = b.to(buffers)
         self._flats = _flats(module, ignored, group, self.sharding_strategy is not ShardingStrategy.NO_SHARD)
-        for i, flat in enumerate(self._flats):
+        for flat in self._flats:
             flat.keep_whole = self.sharding_strategy in (
                 ShardingStrategy.SHARD_GRAD_OP,
                 ShardingStrategy._HYBRID_SHARD_ZERO2,
             )
             flat.compute_dtype = self.mixed_precision.param_dtype
             flat.reduce_dtype = self.mixed_precision.reduce_dtype
-            self.register_parameter(FLAT + (f"_{i}" if i else ""), flat.shard)
+        self._register_flats()
         self._modules[WRAPPED] = module
         self.register_state_dict_pre_hook(_before_state)
         self._register_state_dict_hook(_after_state)
@@ -152,6 +152,10 @@ class FullyShardedDataParallel(Module):
 
     def __getitem__(self, key: Any) -> Any:
         return self.module[key]  # type: ignore[index]
+
+    def _register_flats(self) -> None:
+        for i, flat in enumerate(self._flats):
+            self._parameters[FLAT + (f"_{i}" if i else "")] = flat.shard
 
     @property
     def _has_params(self) -> bool:
@@ -249,7 +253,10 @@ class FullyShardedDataParallel(Module):
     ) -> Iterator[None]:
         """Within, modules have whole parameters; with `writeback` what is written to them is kept."""
         found = FullyShardedDataParallel.fsdp_modules(module)
-        flats = [flat for m in (found if recurse else found[:1]) for flat in m._flats]
+        found = found if recurse else found[:1]
+        flats = [flat for m in found for flat in m._flats]
+        for m in found:
+            m._parameters.clear()  # the whole parameters are those of the modules within
         for flat in flats:
             flat.summon()
             if with_grads and flat.shard.grad is not None:
@@ -264,6 +271,13 @@ class FullyShardedDataParallel(Module):
         finally:
             for flat in flats:
                 flat.dismiss(writeback)
+            for m in found:
+                m._register_flats()
+
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Any]]:
+        """The parameters and their names, which within `summon_full_params` are the wrapped module's own."""
+        for name, p in super().named_parameters(*args, **kwargs):
+            yield name.replace(f"{WRAPPED}.", "") if not self._parameters else name, p
 
     def register_comm_hook(self, state: object, hook: Callable[..., Any]) -> None:
         """Has `hook(state, flat)` see the whole flat gradients before they are reduced."""
