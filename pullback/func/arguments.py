@@ -24,10 +24,8 @@ def checked_argnums(argnums: Argnums, count: int) -> Any:
         return _checked_argnum(argnums, count)
     if not argnums:
         raise RuntimeError("argnums must be non-empty")
-    if len(set(argnums)) != len(argnums):
-        raise RuntimeError(f"argnums elements must be unique, got {argnums}")
     places = tuple([_checked_argnum(n, count) for n in argnums])
-    if len(set(places)) != len(places):
+    if len({*places}) != len(places):
         raise RuntimeError(f"argnums elements must be unique, got {argnums}")
     return places
 
@@ -58,8 +56,12 @@ class Picked:
         self._places = places = argnums if argnums is None else checked_argnums(argnums, len(args))
         if isinstance(places, int):
             args = args[places]
-        elif places is not None:
-            args = tuple([args[n] for n in places])
+        else:
+            if places is not None:
+                args = tuple([args[n] for n in places])
+            if all_tensors(args):
+                self.tensors, self._spec = list(args), None  # one container
+                return
         self.tensors, self._spec = tree_flatten(args)
         for x in self.tensors:
             if not isinstance(x, Tensor):
@@ -67,13 +69,15 @@ class Picked:
 
     def nested(self, values: list[Any]) -> Any:
         """Values, one for each tensor, nested as the arguments are."""
-        return values[0] if self._spec is None else tree_unflatten(values, self._spec)
+        if self._spec is not None:
+            return tree_unflatten(values, self._spec)
+        return values[0] if self._places == 0 else tuple(values)
 
     def arguments(self, values: list[Any]) -> tuple[Any, ...]:
         """The arguments of the call with these tensors in it."""
-        if self._spec is None:
+        if self._places == 0 and self._spec is None:
             return (values[0], *self._args[1:])
-        chosen = tree_unflatten(values, self._spec)
+        chosen = self.nested(values)
         places = self._places
         if places is None:
             return chosen
@@ -95,6 +99,14 @@ def check_differentiable(tensors: Iterable[Tensor]) -> None:
 def differentiable(x: Tensor) -> Tensor:
     """A tensor whose gradient can be asked for, in the graph of the original if that has one."""
     return ops.clone(x) if x.requires_grad else x.detach().requires_grad_()
+
+
+def all_tensors(items: tuple[Any, ...]) -> bool:
+    """Whether all of some things are tensors."""
+    for x in items:  # noqa: SIM110  (a generator costs two calls)
+        if not isinstance(x, Tensor):
+            return False
+    return True
 
 
 def any_requires_grad(tensors: Iterable[Tensor]) -> bool:

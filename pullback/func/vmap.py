@@ -16,6 +16,7 @@ from typing import Any
 from pullback import ops
 from pullback._functorch import vmap as steps
 from pullback.core._engine import Tensor, levels
+from pullback.func.arguments import all_tensors
 from pullback.transforms.batching.interpreter import Batching
 from pullback.transforms.stack import entered
 from pullback.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
@@ -116,9 +117,10 @@ def _run_flat(
         if spec is not None:
             args = steps._create_batched_inputs(dims, flat, number, spec)
         results = func(*args, **kwargs)
-        if out_dims != 0 or not isinstance(results, Tensor):
+        one = isinstance(results, Tensor)
+        if out_dims != 0 or not (one or (type(results) is tuple and all_tensors(results))):
             return steps._unwrap_batched(results, out_dims, number, level.size, func)
-    return level.front(results)
+    return level.front(results) if one else tuple([level.front(x) for x in results])
 
 
 def _lifted(level: Batching, x: Tensor, dim: int | None) -> Any:

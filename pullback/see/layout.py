@@ -17,6 +17,8 @@ Edge = tuple[int, int]
 SWEEPS = 12
 GAP, LAYER = 24.0, 46.0
 """Points between neighbours in a layer, and between two layers."""
+FRAME, TITLE = 7.0, 10.0
+"""Points between the frames around groups, and what a frame's name takes above."""
 
 
 def layout(
@@ -79,7 +81,8 @@ def _by_layers(
         for layer in layers if down else reversed(layers):
             _sort(layer, above if down else below, place, path)
     x = _across(layers, boxes, above, below)
-    y = _down(layers, boxes)
+    _apart(x, layers, boxes, path)
+    y = _down(layers, boxes, max(LAYER, 2 * FRAME * max(map(len, path), default=0) + TITLE + FRAME))
     points = [(x[i], y[i]) for i in range(len(boxes))]
     return points[: len(sizes)], {edge: [points[i] for i in chain] for edge, chain in bends.items()}
 
@@ -142,13 +145,48 @@ def _across(
     return {i: value - start for i, value in x.items()}
 
 
-def _down(layers: Sequence[Sequence[int]], boxes: Sequence[Point]) -> dict[int, float]:
+def _apart(
+    x: dict[int, float],
+    layers: Sequence[Sequence[int]],
+    boxes: Sequence[Point],
+    path: Sequence[tuple[Hashable, ...]],
+) -> None:
+    """Moves groups to the right, inner ones first, until none lies over another or over a box of no group."""
+    layer = {i: k for k, members in enumerate(layers) for i in members}
+    deepest = max(map(len, path), default=0)
+
+    def settle(members: Sequence[int], depth: int) -> None:
+        parts: dict[Hashable, list[int]] = {}
+        for i in members:
+            parts.setdefault(path[i][: depth + 1] if len(path[i]) > depth else i, []).append(i)
+        found = []
+        for key, inner in parts.items():
+            frame = 0.0
+            if isinstance(key, tuple):
+                settle(inner, depth + 1)
+                frame = FRAME * (deepest - depth)
+            left = min(x[i] - boxes[i][0] / 2 for i in inner) - frame
+            right = max(x[i] + boxes[i][0] / 2 for i in inner) + frame
+            rows = range(min(layer[i] for i in inner), max(layer[i] for i in inner) + 1)
+            found.append((left + right, left, right, rows, inner))
+        taken: dict[int, float] = {}  # how far to the right, by layer
+        for _, left, right, rows, inner in sorted(found, key=lambda part: part[0]):
+            shift = max([0.0, *(taken[k] - left for k in rows if k in taken)])
+            for i in inner:
+                x[i] += shift
+            taken |= dict.fromkeys(rows, right + shift)
+
+    if deepest:
+        settle([*x], 0)
+
+
+def _down(layers: Sequence[Sequence[int]], boxes: Sequence[Point], gap: float) -> dict[int, float]:
     y, top = {}, 0.0
     for layer in layers:
         height = max((boxes[i][1] for i in layer), default=0.0)
         for i in layer:
             y[i] = top + height / 2
-        top += height + LAYER
+        top += height + gap
     return y
 
 

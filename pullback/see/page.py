@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pullback.see.layout import Edge, Point, layout
+from pullback.see.layout import FRAME, TITLE, Edge, Point, layout
 
 if TYPE_CHECKING:
     from pullback.see.drawing import Box
@@ -95,14 +95,14 @@ def _frames(boxes: Sequence[Box], centres: Sequence[Point]) -> list[Frame]:
             inside.setdefault(box.group[:k], []).append(i)
     frames = []
     for group in sorted(inside, key=len):
-        pad = 7.0 * (deepest - len(group) + 1)
+        pad = FRAME * (deepest - len(group) + 1)
         sides = [(*centres[i], *boxes[i].size) for i in inside[group]]
         left, right = (
             min(x - w / 2 for x, _, w, _ in sides) - pad,
             max(x + w / 2 for x, _, w, _ in sides) + pad,
         )
         top, low = (
-            min(y - h / 2 for _, y, _, h in sides) - pad - 10,
+            min(y - h / 2 for _, y, _, h in sides) - pad - TITLE,
             max(y + h / 2 for _, y, _, h in sides) + pad,
         )
         frames.append((len(group) - 1, group[-1], left, top, right - left, low - top))

@@ -36,12 +36,12 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
 def leaves(tensors: Sequence[Tensor], recording: bool) -> list[Tensor]:
     """The same for several tensors."""
     levels = [level for level in stack.active() if level.spreads]
-    sizes = tuple([level.size for level in levels])
-    found = []
-    for x in tensors:
-        plain = type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x)
-        found.append(_fresh_leaf(x, levels, sizes) if plain else _leaf_of(x, levels, recording))
-    return found
+    return [
+        _fresh_leaf(x, levels)
+        if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x)
+        else _leaf_of(x, levels, recording)
+        for x in tensors
+    ]
 
 
 def _leaf_of(x: Tensor, levels: Sequence[Any], recording: bool) -> Tensor:
@@ -62,13 +62,13 @@ def _leaf_without_history(p: Tensor) -> Tensor:
     return q
 
 
-def _fresh_leaf(x: Tensor, levels: Sequence[Any], sizes: tuple[int, ...]) -> Tensor:
+def _fresh_leaf(x: Tensor, levels: Sequence[Any]) -> Tensor:
     """The leaf of a tensor of no level, without history and tangents: its numbers, seen many times."""
     if not levels:
         q = _engine.alias(x)
         q.requires_grad_()
         return q
-    q = _engine.from_array(add_leading_dims(x._array, sizes), True)
+    q = _engine.from_array(add_leading_dims(x._array, tuple([level.size for level in levels])), True)
     for level in levels:
         q = level.lifted(q)
     return q

@@ -73,10 +73,10 @@ def test_a_module_is_drawn_with_frames_that_fold():
     assert str(torch.draw(network(), torch.ones(4, 2), depth=0)) == str(folded)
 
 
-def boxes_of(svg):
+def boxes_of(svg, kinds=("op", "leaf")):
     found = []
     for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
-        if group.get("class") in ("op", "leaf"):
+        if group.get("class") in kinds:
             rect = group.find(f"{SVG}rect")
             found.append([float(rect.get(key)) for key in ("x", "y", "width", "height")])
     return found
@@ -111,6 +111,42 @@ def test_the_picture_has_every_box_and_edge_and_none_overlap(dot, monkeypatch, t
     tops = [y for _, y, _, _ in boxes]
     if not dot:
         assert all(tops[a] < tops[b] for a, b in drawing.edges)  # down, without exception
+
+
+class Branches(torch.nn.Module):
+    """Modules side by side, of several depths, and what goes past them."""
+
+    def __init__(self):
+        super().__init__()
+        self.left = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Tanh(), torch.nn.Linear(4, 4))
+        self.right = torch.nn.Sequential(torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU()))
+        self.gate = torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        a, b = self.left(x), self.right(x)
+        return (a * torch.sigmoid(self.gate(x)) + b) * x + a
+
+
+@pytest.mark.parametrize("model", ["branches", "transformer"])
+def test_frames_hold_what_is_theirs_and_nothing_else(model, monkeypatch):
+    import shutil
+
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    if model == "branches":
+        drawing = torch.draw(Branches(), torch.ones(2, 4))
+    else:
+        layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        drawing = torch.draw(torch.nn.Sequential(layer, layer), torch.ones(2, 5, 8))
+    svg = drawing.svg()
+    frames, boxes = boxes_of(svg, ("module",)), boxes_of(svg)
+    assert len(frames) >= 4
+    for i, (x, y, w, h) in enumerate(frames):
+        for x2, y2, w2, h2 in frames[:i] + boxes:
+            slack = 0.2  # places are written to a tenth
+            apart = x + w <= x2 + slack or x2 + w2 <= x + slack or y + h <= y2 + slack or y2 + h2 <= y + slack
+            within = x <= x2 and x2 + w2 <= x + w and y <= y2 and y2 + h2 <= y + h
+            around = x2 <= x and x + w <= x2 + w2 and y2 <= y and y + h <= y2 + h2
+            assert apart or within or around
 
 
 def test_files_and_other_languages(tmp_path):

@@ -230,12 +230,10 @@ def apply_below(Op op, tuple args, out=None):
 
 cdef object apply(Op op, PyObject** argv, object out):
     """The op itself: in place, into `out`, or into new tensors."""
-    if pb_thread.recorder != NULL:
-        return (<Watch>pb_thread.recorder).do(op, argv, out)
     if op.elementwise and out is None:
         return apply_pointwise(op, argv, op.nparams, None)
-    if profiling and begins_here():
-        return profiled_op(op, argv, out)
+    if is_seen():
+        return seen_op(op, argv, out)
     if out is not None:
         if out is _IN_PLACE:
             return apply_inplace(op, argv)
@@ -246,6 +244,18 @@ cdef object apply(Op op, PyObject** argv, object out):
         return apply_planned(op, argv)
     cdef bint meta = _any_meta(op, argv)
     return finished(op, argv, compute_meta(op, argv) if meta else compute(op, argv), meta)
+
+
+cdef inline bint is_seen() noexcept:
+    """Whether a recorder of tapes or a profiler is to see an op first."""
+    return pb_thread.recorder != NULL or (profiling and begins_here())
+
+
+cdef object seen_op(Op op, PyObject** argv, object out):
+    """An op, seen by what comes first: one call to leave the ways of ops that nobody looks at short."""
+    if pb_thread.recorder != NULL:
+        return (<Watch>pb_thread.recorder).do(op, argv, out)
+    return profiled_op(op, argv, out)
 
 
 cdef object apply_planned(Op op, PyObject** argv):
@@ -579,10 +589,8 @@ cdef object _narrow(object a, int half):
 
 cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):
     """An elementwise op on tensors and numbers."""
-    if pb_thread.recorder != NULL:
-        return (<Watch>pb_thread.recorder).do(op, argv, None)
-    if profiling and begins_here():
-        return profiled_op(op, argv, None)
+    if is_seen():
+        return seen_op(op, argv, None)
     cdef Tensor result
     cdef unsigned int need = 0
     cdef int i
