@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+import sys
 import textwrap
 import timeit
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,7 +77,7 @@ class TaskSpec:
         if self.setup in ("", "pass"):
             return ""
         text = textwrap.dedent(self.setup).strip()
-        return f"setup:\n{textwrap.indent(text, '  ')}" if "\n" in text else f"setup: {text}"
+        return f"setup:\n{textwrap.indent(text, '  ')}\n" if "\n" in text else f"setup: {text}"
 
 
 class Measurement:
@@ -150,9 +151,14 @@ class Measurement:
         return self.task_spec.sub_label or self.task_spec.stmt or "[Unknown]"
 
     @property
-    def env(self) -> str:
+    def env(self) -> str | None:
         """The environment that it was measured in, by the user's name for it."""
-        return "Unspecified env" if self.task_spec.env is None else self.task_spec.env
+        return self.task_spec.env
+
+    @property
+    def title(self) -> str:
+        """Its label, or the statement where it has none."""
+        return self.task_spec.title
 
     @staticmethod
     def merge(measurements: Iterable[Measurement]) -> list[Measurement]:
@@ -168,7 +174,7 @@ class Measurement:
         return merged
 
     def __repr__(self) -> str:
-        lines = [object.__repr__(self), self.task_spec.title]
+        lines = [object.__repr__(self), self.title]
         lines += filter(None, [self.task_spec.description, self.task_spec.setup_str()])
         unit, size = select_unit(self.median)
         runs, name = len(self.raw_times), "Median: " if len(self.raw_times) > 1 else ""
@@ -228,7 +234,8 @@ class Timer:
                 "to `setup`."
             )
         stmt, setup = textwrap.dedent(stmt).strip(), textwrap.dedent(setup).strip()
-        self._timer = timeit.Timer(stmt, setup, timer, globals=dict(globals or {}))
+        names = {"torch": sys.modules["pullback"], **(globals or {})}
+        self._timer = timeit.Timer(stmt, setup, timer, globals=names)
         self._task_spec = TaskSpec(stmt, setup, global_setup, label, sub_label, description, env, num_threads)
 
     def _seconds(self, number: int) -> float:
@@ -304,6 +311,12 @@ class Timer:
         return Measurement(number, times, self._task_spec)
 
 
+Cell = tuple[int, str, str]
+"""Where a measurement stands in a table: its number of threads, its row, its column."""
+GREEN, BLUE, RED, PALE_RED = "\033[92m\033[1m", "\033[34m\033[1m", "\033[31m\033[1m", "\033[2m\033[91m"
+PLAIN = "\033[0m"
+
+
 class Compare:
     """A table of measurements: a row for each `sub_label`, a column for each `description`, by threads."""
 
@@ -351,39 +364,51 @@ class Compare:
         threads = sorted({m.task_spec.num_threads for m in results})
         found = {(m.task_spec.num_threads, m.as_row_name, m.task_spec.description or ""): m for m in results}
         names = list(dict.fromkeys(m.as_row_name for m in results))
-        head = max(*(len(name) + 6 for name in names), len(f"{threads[-1]} threads: "))
+        head = max(len(name) for name in names) + 6
         shown = {key: self._shown(m, size) for key, m in found.items()}
-        widths = [max(len(c), *(len(v) for k, v in shown.items() if k[2] == c)) for c in columns]
-        best = self._best(found)
-        whole = head + sum(w + 5 for w in widths)
+        digits = {c: max(len(v) for k, v in shown.items() if k[2] == c) for c in columns}
+        widths = {c: max(len(c), digits[c]) for c in columns}
+        whole = head + sum(w + 5 for w in widths.values())
         lines = [f"[{f' {label} '.center(whole - 2, '-')}]"]
-        lines.append(
-            " " * head + "".join(f"  |  {c.center(w)}" for c, w in zip(columns, widths, strict=True))
-        )
+        lines.append(" " * head + "".join(f"  |  {c.center(widths[c])}" for c in columns))
         for count in threads:
             lines.append(f"{count} threads: ".ljust(whole, "-"))
             for name in names:
-                cells = []
-                for column, width in zip(columns, widths, strict=True):
-                    key = (count, name, column)
-                    text = shown.get(key, "").rjust(width)
-                    cells.append(f"\033[92m{text}\033[0m" if self._coloured and key in best else text)
-                if any(cell.strip() for cell in cells):
+                keys = [(count, name, column) for column in columns]
+                if any(key in found for key in keys):
+                    cells = [
+                        self._coloured_text(
+                            shown.get(k, "").rjust(digits[k[2]]).center(widths[k[2]]), k, found
+                        )
+                        for k in keys
+                    ]
                     lines.append(f"      {name}".ljust(head) + "".join(f"  |  {cell}" for cell in cells))
-        return "\n".join([*lines, "", f"Times are in {UNITS[unit][0]}s ({unit}).", ""])
+        lines += ["", f"Times are in {UNITS[unit][0]}s ({unit})."]
+        if self._warned and any(m.has_warnings for m in results):
+            lines.append("(! XX%) Measurement has high variance, where XX is the IQR / median * 100.")
+        return "\n".join([*lines, ""])
 
     def _shown(self, m: Measurement, size: float) -> str:
         value = m.median / size
         text = f"{trim_sigfig(value, m.significant_figures):g}" if self._trim else f"{value:.1f}"
-        return f"(! {m.iqr / m.median:.0%}) {text}" if self._warned and m.has_warnings else text
+        return f"{text} (! {m.iqr / m.median:.0%})" if self._warned and m.has_warnings else text
 
-    def _best(self, found: dict[tuple[int, str, str], Measurement]) -> set[tuple[int, str, str]]:
-        if not self._coloured:
-            return set()
-        groups: dict[Any, list[tuple[int, str, str]]] = {}
-        for key in found:
-            groups.setdefault(key[:2] if self._rowwise else key[2], []).append(key)
-        return {min(keys, key=lambda key: found[key].median) for keys in groups.values()}
+    def _coloured_text(self, text: str, key: Cell, found: dict[Cell, Measurement]) -> str:
+        """The text of a cell in the colour of its distance from the best of its row or column."""
+        if not self._coloured or key not in found:
+            return text
+        same = 1 if self._rowwise else 2
+        best = min(m.median for k, m in found.items() if k[0] == key[0] and k[same] == key[same])
+        median = found[key].median
+        for holds, colour in (
+            (median <= max(1.01 * best, best + 100e-9), GREEN),
+            (median <= 1.1 * best, BLUE),
+            (median >= 5 * best, RED),
+            (median >= 2 * best, PALE_RED),
+        ):
+            if holds:
+                return f"{colour}{text}{PLAIN}{PLAIN}"
+        return text
 
 
 __getattr__ = getter(__name__)
