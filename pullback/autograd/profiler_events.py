@@ -13,6 +13,7 @@ from typing import Any
 from pullback.autograd.profiler_util import MEMORY_EVENT_NAME, EventList, FunctionEvent
 from pullback.core import _engine
 from pullback.core._engine import Op, Tensor
+from pullback.core.op import SURFACE
 from pullback.ops.shared.flops import flops_of
 
 WITHIN = "autograd::engine::evaluate_function: "
@@ -186,7 +187,23 @@ def _name(kind: str, what: Any, in_place: bool) -> str:
     if isinstance(what, str):
         return what
     writes = in_place or getattr(what, "in_place", False)
-    return f"aten::{what.__name__}{'_' if writes and what.__name__[-1] != '_' else ''}"
+    name: str = what.__name__
+    return f"{_space(name)}::{name}{'_' if writes and name[-1] != '_' else ''}"
+
+
+_NAMELESS = {"index", "slice", "embedding_dense_backward"}
+"""Ops of PyTorch that it has no function of."""
+
+
+@functools.cache
+def _space(name: str) -> str:
+    """Whose op a name is: PyTorch's, "aten", or one that only Pullback has, "pullback"."""
+    if name in _NAMELESS:
+        return "aten"
+    for space, names in SURFACE.items():
+        if name in names or name.removeprefix(f"{space}_") in names:
+            return "aten"
+    return "pullback"
 
 
 def _put(found: list[FunctionEvent], event: FunctionEvent, parent: FunctionEvent | None) -> None:

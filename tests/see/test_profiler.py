@@ -471,3 +471,12 @@ def test_a_forked_process_is_not_profiled():
         os.waitpid(child, 0)
         torch.ones(3).sin()
     assert os.read(read, 2) == b"ok" and "aten::sin" in names(seen)
+
+
+@pullback_only("its own ops are not under PyTorch's names")
+def test_ops_that_pytorch_has_not_say_whose_they_are():
+    x = torch.randn(3, 3, requires_grad=True)
+    with torch.profiler.profile() as seen:
+        torch.einsum("ij,jk->ik", x, x)[torch.tensor([0])].softmax(1).sum().backward()
+    found = set(names(seen))
+    assert {"aten::einsum", "pullback::contraction", "aten::index", "pullback::softmax_slope"} <= found
