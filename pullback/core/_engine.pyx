@@ -121,6 +121,7 @@ from pullback.core._plans cimport (
     run_plan_into,
     see,
 )
+from pullback.core._pool cimport cut, run_t
 from pullback.core._views cimport (
     BY_INDEX, BY_PLAN, BY_SELECT, BY_SLICE, Geometry, Lookup, fill_shown, find_indexed, find_selected,
     find_sliced, find_window, show,

@@ -93,20 +93,22 @@ def is_warn_always_enabled() -> bool:
 
 
 @functools.cache
-def _blas() -> list[Any]:
-    """What sets the threads of an OpenBLAS, for NumPy's and for SciPy's, which is another; none elsewhere."""
+def blas_threads() -> list[tuple[Any, Any]]:
+    """What tells and what sets the threads of an OpenBLAS, NumPy's and SciPy's; none elsewhere."""
     found = []
     for package in ("numpy", "scipy"):
         spec = find_spec(package)  # which loads nothing
         folder = os.path.dirname(str(spec and spec.origin))
         for path in glob.glob(folder + ".libs/*openblas*") + glob.glob(folder + "/.dylibs/*openblas*"):
             library = ctypes.CDLL(path)
-            names = (
-                "scipy_openblas_set_num_threads64_",
-                "scipy_openblas_set_num_threads",
-                "openblas_set_num_threads",
-            )
-            found += [getattr(library, name) for name in names if hasattr(library, name)][:1]
+            for name in (
+                "scipy_openblas_{}_num_threads64_",
+                "scipy_openblas_{}_num_threads",
+                "openblas_{}_num_threads",
+            ):
+                if hasattr(library, name.format("set")):
+                    found.append((getattr(library, name.format("get")), getattr(library, name.format("set"))))
+                    break
     return found
 
 
@@ -133,7 +135,7 @@ def set_num_threads(int: int, /) -> None:
     """
     _State.threads = _thread_count("set_num_threads", int)
     _pool.set_threads(_State.threads)
-    for set_threads in _blas():
+    for _, set_threads in blas_threads():
         set_threads(_State.threads)
 
 

@@ -14,7 +14,7 @@ typedef struct {
     double p;
 } pb_distances;
 
-enum { ORDER_0, ORDER_1, ORDER_2, ORDER_INFINITE, ORDER_ANY };
+enum { ORDER_0, ORDER_1, ORDER_2, ORDER_3, ORDER_INFINITE, ORDER_ANY };
 #endif
 
 /* What row x has to each row of a panel: `more` of two adds a term t, `merge` adds what was added. */
@@ -42,6 +42,7 @@ enum { ORDER_0, ORDER_1, ORDER_2, ORDER_INFINITE, ORDER_ANY };
 OF_ORDER(order_0, a + (t != 0), a + b)
 OF_ORDER(order_1, a + PB_ABS(t), a + b)
 OF_ORDER(order_2, a + t * t, a + b)
+OF_ORDER(order_3, a + t * t * PB_ABS(t), a + b)
 OF_ORDER(order_infinite, PB_ABS(t) > a || t != t ? PB_ABS(t) : a, b > a || b != b ? b : a)
 OF_ORDER(order_any, a + (PB_REAL)pow(PB_ABS(t), p), a + b)
 #undef OF_ORDER
@@ -75,7 +76,10 @@ static PB_CLONES void F(panel_of)(pb_distances const* s, PB_REAL const* x, int64
         else if (order == ORDER_INFINITE)
             F(order_infinite)(x, panel, s->d, 0, found);
         else {
-            F(order_any)(x, panel, s->d, s->p, found);
+            if (order == ORDER_3)
+                F(order_3)(x, panel, s->d, 3, found);
+            else
+                F(order_any)(x, panel, s->d, s->p, found);
             for (int j = 0; j < count; j++) found[j] = (PB_REAL)pow(found[j], 1 / s->p);
         }
         memcpy(out, found, count * sizeof *found);
@@ -83,7 +87,7 @@ static PB_CLONES void F(panel_of)(pb_distances const* s, PB_REAL const* x, int64
 }
 
 PB_INLINE int F(order_of)(double p) {
-    return p == 2 ? ORDER_2 : p == 1 ? ORDER_1 : p == 0 ? ORDER_0 : isinf(p) ? ORDER_INFINITE : ORDER_ANY;
+    return p == 2 ? ORDER_2 : p == 1 ? ORDER_1 : p == 3 ? ORDER_3 : p == 0 ? ORDER_0 : isinf(p) ? ORDER_INFINITE : ORDER_ANY;
 }
 
 static void F(turn)(PB_REAL const* y, int64_t count, int64_t d, PB_REAL* panel) {

@@ -4,7 +4,39 @@
    The geometry begins with the routine's address and the bytes of an element; scratch is LAPACK's work
    space. A step of which `checked` is set ends with a status if LAPACK has a code other than 0. */
 
+#include "pythread.h"
 #include "steps.h"
+
+/* Threads of OpenBLAS make work on small matrices slower, several times: while any such work goes on, there are
+   none. What has the libraries' threads told and set is found when it is first needed. */
+enum { PB_LIBRARIES = 4 };
+static struct {
+    PyThread_type_lock lock;
+    int64_t users; /* how many works on small matrices go on */
+    int libraries, before[PB_LIBRARIES];
+    int (*get[PB_LIBRARIES])(void);
+    void (*set[PB_LIBRARIES])(int);
+} pb_blas;
+
+/* More or fewer users, by one. */
+static void pb_blas_alone(int more) {
+    if (!pb_blas.libraries) return;
+    PyThread_acquire_lock(pb_blas.lock, WAIT_LOCK);
+    if (more > 0 && !pb_blas.users)
+        for (int i = 0; i < pb_blas.libraries; i++) pb_blas.before[i] = pb_blas.get[i](), pb_blas.set[i](1);
+    pb_blas.users += more;
+    if (more < 0 && !pb_blas.users)
+        for (int i = 0; i < pb_blas.libraries; i++) pb_blas.set[i](pb_blas.before[i]);
+    PyThread_release_lock(pb_blas.lock);
+}
+
+static void pb_know_blas(int64_t get, int64_t set) {
+    int const i = pb_blas.libraries;
+    if (!pb_blas.lock) pb_blas.lock = PyThread_allocate_lock();
+    if (!pb_blas.lock || i == PB_LIBRARIES) return;
+    pb_blas.get[i] = (int (*)(void))(intptr_t)get, pb_blas.set[i] = (void (*)(int))(intptr_t)set;
+    pb_blas.libraries++;
+}
 
 typedef void* P;
 typedef void (*pb_f5)(P, P, P, P, P);
@@ -55,6 +87,15 @@ static int pb_lapack(ARGUMENTS) {
         wrong |= *info;
     }
     return geometry[1] && wrong;
+}
+
+/* Another run, whose address comes first, without threads of BLAS. */
+static int pb_alone(ARGUMENTS) {
+    pb_run const run = (pb_run)(intptr_t)geometry[0];
+    pb_blas_alone(1);
+    int const status = run(geometry + 1, data, begin, end, scratch);
+    pb_blas_alone(-1);
+    return status;
 }
 
 /* Rows exchanged as pivots say, which count from 1: forwards, or backwards as P does. geometry: bytes of a

@@ -1,7 +1,7 @@
 """LAPACK's routines and NumPy's loops for matrices as steps of plans: see factorings.h."""
 
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
-from libc.stdint cimport intptr_t
+from libc.stdint cimport int64_t, intptr_t
 
 from pullback.core._plans cimport capsule_of, run_t
 
@@ -9,7 +9,10 @@ cdef extern from *:
     """
     #include "pullback/kernels/factorings.h"
     """
+    void pb_know_blas(int64_t get, int64_t set)
+    void pb_blas_alone(int more) nogil
     run_t pb_lapack
+    run_t pb_alone
     run_t pb_exchange
     run_t pb_permutation
     run_t pb_diagonal
@@ -31,6 +34,7 @@ cdef extern from *:
 
 RUNS = {
     "lapack": capsule_of(pb_lapack),
+    "alone": capsule_of(pb_alone),
     "exchange": capsule_of(pb_exchange),
     "permutation": capsule_of(pb_permutation),
     "diagonal": capsule_of(pb_diagonal),
@@ -63,3 +67,13 @@ def routine_of(str name, str kind):
         if capsule is not None:
             return <intptr_t>PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
     raise ImportError(f"SciPy has no routine {letter}{name}")
+
+
+def know_blas(int64_t get, int64_t set):
+    """Tells of a BLAS with threads: the addresses of what says how many and of what sets them."""
+    pb_know_blas(get, set)
+
+
+def alone(int more):
+    """One more (1) work on small matrices goes on, or one less (-1): BLAS has no threads meanwhile."""
+    pb_blas_alone(more)

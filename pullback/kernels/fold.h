@@ -72,8 +72,8 @@ PB_INLINE int64_t pb_slices(int64_t parts, int64_t count, int64_t n) {
 /* Where the part-th fold begins, by its place in the kept dims. */
 PB_INLINE void pb_place(int64_t const* dims, int64_t count, int64_t part, char const** in, char** out) {
     for (int64_t d = count - 1; d >= 0; d--) {
-        int64_t const size = dims[3 * d], at = part % size;
-        part /= size;
+        int64_t const size = dims[3 * d], at = d ? part % size : part; /* divisions are slow */
+        if (d) part /= size;
         *in += at * dims[3 * d + 1];
         *out += at * dims[3 * d + 2];
     }
@@ -113,7 +113,7 @@ static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end
     for (part = begin; part < end; part++) {
         char const* p = data[0];
         char* r = data[1];
-        pb_place(outer, kept - column, part / blocks, &p, &r);
+        pb_place(outer, kept - column, blocks > 1 ? part / blocks : part, &p, &r);
         if (!column) {
             int64_t const slices = reduced ? pb_slices(parts, count, 1) : 1;
             A a, m = FIRST;
@@ -127,7 +127,7 @@ static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end
 #endif
             continue;
         }
-        int64_t const first = part % blocks, some = end - part < blocks - first ? end - part : blocks - first;
+        int64_t const first = blocks > 1 ? part % blocks : 0, some = end - part < blocks - first ? end - part : blocks - first;
         int64_t const to = first + some < blocks ? (first + some) * COLUMNS : last[0];
         for (from = first * COLUMNS; from < to; from += WIDTH) {
             int64_t const n = to - from < WIDTH ? to - from : WIDTH;

@@ -54,9 +54,11 @@ static PB_CLONES A PASS(run)(char const* p, int64_t n, int64_t step, A m) {
         for (j = 0; i < n; i++, j++) lanes[j] = ADD_ONE(lanes[j], LOAD(x[i]), m);
     } else
         for (i = 0; i < n; i++) lanes[i % LANES] = ADD_ONE(lanes[i % LANES], X(p + i * step), m);
-    for (i = LANES / 2; i; i /= 2)
-        for (j = 0; j < i; j++) lanes[j] = ADD_ALL(lanes[j], lanes[j + i]);
-    return lanes[0];
+#define MERGE_LANES(half)                                                                                    \
+    for (j = 0; j < half; j++) lanes[j] = ADD_ALL(lanes[j], lanes[j + half]);
+    MERGE_LANES(8) MERGE_LANES(4) MERGE_LANES(2) /* of sizes that the compiler knows: vector code */
+#undef MERGE_LANES
+    return ADD_ALL(lanes[0], lanes[1]);
 }
 
 static PB_CLONES void PASS(row)(A* PB_RESTRICT a, char const* p, int64_t n, int64_t step, A const* m) {

@@ -75,7 +75,7 @@ static int FN(_pick)(int64_t const* geometry, char** data, int64_t begin, int64_
     for (int64_t part = begin; part < end; part++) {
         char const* p = data[0];
         char* offset = NULL;
-        pb_place(outer, kept - column, part / blocks, &p, &offset);
+        pb_place(outer, kept - column, blocks > 1 ? part / blocks : part, &p, &offset);
         int64_t const r = offset - (char*)NULL;
         if (!column) {
             int64_t const i = FN(_find)(p, n, step, PASS(run)(p, n, step, 0));

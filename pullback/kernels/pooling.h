@@ -12,7 +12,7 @@
 
 #ifndef PB_POOLING_H
 #define PB_POOLING_H
-enum { AT_ONCE = 64 }; /* windows side by side */
+enum { AT_ONCE = 64, WIDE = 16 }; /* windows side by side, elements of one */
 
 /* Windows of the last dim with as many elements each, that begin equally far apart: from which to which, the
    elements of each, how far */
@@ -74,6 +74,33 @@ static PB_CLONES void PB_JOIN(side_by_side, TYPE)(T const* x, int64_t const* siz
         }
     }
 }
+
+/* One window whose rows are long: the largest of every WIDE-th of their elements first, of which the last NaN,
+   or the first of the largest, is taken then */
+static PB_CLONES int64_t PB_JOIN(wide, TYPE)(T const* x, int64_t const* size, int64_t const* step,
+                                             int64_t const* low, int64_t const* high) {
+    T best[WIDE] = {0};
+    int32_t at[WIDE] = {0};
+    int64_t const width = high[2] - low[2], most = width < WIDE ? width : WIDE;
+    int64_t const head = (low[0] * size[1] + low[1]) * size[2] + low[2];
+    for (int64_t j = 0; j < most; j++) best[j] = x[head + j], at[j] = (int32_t)(head + j);
+    for (int64_t i0 = low[0]; i0 < high[0]; i0 += step[0])
+        for (int64_t i1 = low[1]; i1 < high[1]; i1 += step[1]) {
+            int64_t const row = (i0 * size[1] + i1) * size[2] + low[2];
+            int64_t k = 0;
+            for (; k + WIDE <= width; k += WIDE)
+                PB_JOIN(larger, TYPE)(x + row + k, (int32_t)(row + k), 1, WIDE, best, at);
+            PB_JOIN(larger, TYPE)(x + row + k, (int32_t)(row + k), 1, width - k, best, at);
+        }
+    int64_t one = 0;
+    for (int64_t j = 1; j < most; j++) {
+        int const later = at[j] > at[one];
+        if (IS_NAN(best[j]) ? !IS_NAN(best[one]) || later
+                            : best[j] > best[one] || (best[j] == best[one] && !later))
+            one = j;
+    }
+    return at[one];
+}
 #endif
 
 /* The windows of one image: of each dim its size, how many windows, the step within one, and where each
@@ -81,6 +108,7 @@ static PB_CLONES void PB_JOIN(side_by_side, TYPE)(T const* x, int64_t const* siz
 static void PB_JOIN(image_windows, TYPE)(T const* x, T* y, int64_t* place, int64_t const* size,
                                          int64_t const* count, int64_t const* step, int64_t* const* first,
                                          int64_t* const* last, pb_regular regular) {
+    int const few = size[0] * size[1] * size[2] <= INT32_MAX; /* places of 32 bits */
     for (int64_t o0 = 0; o0 < count[0]; o0++)
         for (int64_t o1 = 0; o1 < count[1]; o1++)
             for (int64_t o2 = 0; o2 < count[2]; o2++) {
@@ -91,6 +119,14 @@ static void PB_JOIN(image_windows, TYPE)(T const* x, T* y, int64_t* place, int64
                     continue;
                 }
 #if KIND >= FLOAT32
+                if (last[2][o2] - first[2][o2] > count[2] && step[2] == 1 && few) {
+                    int64_t const low[3] = {first[0][o0], first[1][o1], first[2][o2]};
+                    int64_t const high[3] = {last[0][o0], last[1][o1], last[2][o2]};
+                    int64_t const at = PB_JOIN(wide, TYPE)(x, size, step, low, high);
+                    *y++ = x[at];
+                    *place++ = at;
+                    continue;
+                }
                 if (o2 == regular.from && regular.to > o2) {
                     int64_t const low[2] = {first[0][o0], first[1][o1]};
                     int64_t const high[2] = {last[0][o0], last[1][o1]};
@@ -100,7 +136,7 @@ static void PB_JOIN(image_windows, TYPE)(T const* x, T* y, int64_t* place, int64
                     continue;
                 }
 #else
-                (void)regular;
+                (void)regular, (void)few;
 #endif
                 int64_t at = (first[0][o0] * size[1] + first[1][o1]) * size[2] + first[2][o2];
                 REAL best = LOAD(x[at]);
@@ -131,7 +167,7 @@ static int PB_JOIN(max_windows, TYPE)(int64_t const* geometry, char** data, int6
         last[d] = (int64_t*)(intptr_t)geometry[12 + d];
     }
     pb_regular regular = pb_regular_windows(count[2], first[2], last[2]);
-    if (plane > INT32_MAX) regular.to = regular.from; /* places of 32 bits */
+    if (plane > INT32_MAX) regular.to = regular.from;
     for (int64_t part = begin; part < end; part++)
         PB_JOIN(image_windows, TYPE)((T const*)data[0] + part * plane, (T*)data[1] + part * windows,
                                      (int64_t*)data[2] + part * windows, size, count, step, first, last,

@@ -12,8 +12,8 @@
 # Node, Rare, rare_of, sequence, NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi);
 # _basic, detached, _operators, _ops, tell, Tensor, wrap (tensor.pxi); apply, arrays_of, compute,
 # dispatch_tuple, history, needs, new_node, numbers_for, record, requires, save_inputs, save_results
-# (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of (mirrors.pxi); read_element
-# (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi);
+# (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of (mirrors.pxi); fill_with,
+# read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi);
 # tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 cdef enum Creation:
@@ -211,6 +211,15 @@ cdef bint write_plain(Tensor t, Geometry* g, object value) except -1:
     if source is None:
         if not read_element(value, code_of(a), &element):
             return False
+        n = PyArray_ITEMSIZE(a)
+        for d in range(g.nd - 1, -1, -1):
+            if g.strides[d] != n:
+                break
+            n *= g.dims[d]
+        else:
+            if PyArray_IS_C_CONTIGUOUS(a) and n == PyArray_NBYTES(a):   # all of the tensor
+                fill_with(a, &element)
+                return True
         fill_shown(g, <char*>PyArray_DATA(a), <char*>&element, PyArray_ITEMSIZE(a))
     else:
         more = g.nd - PyArray_NDIM(source.array)

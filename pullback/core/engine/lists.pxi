@@ -15,7 +15,6 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t
 from numpy cimport PyArray_IS_F_CONTIGUOUS, PyArray_ISBEHAVED, PyArray_ISBEHAVED_RO
 
-from pullback.core._pool cimport cut, run_t
 from pullback.core.dtype_codes cimport FLOAT64
 
 cdef enum:

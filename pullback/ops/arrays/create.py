@@ -15,7 +15,14 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from pullback import ops
-from pullback.core._engine import Tensor, bump_version, check_elements, from_array, grad_enabled
+from pullback.core._engine import (
+    Tensor,
+    bump_version,
+    check_elements,
+    from_array,
+    grad_enabled,
+    triangle_indices,
+)
 from pullback.core._loops import new_array
 from pullback.core.dtype_names import WIDTH_NAMES
 from pullback.core.dtypes import (
@@ -635,15 +642,19 @@ def eye(n: int, m: int | None = None, **options: Unpack[Options]) -> Tensor:
     )
 
 
-def _triangle_indices(name: str, find: Any, row: int, col: int, offset: int, options: Any) -> Tensor:
+def _triangle_indices(name: str, row: int, col: int, offset: int, options: Any) -> Tensor:
     for side, size in (("row", row), ("col", col)):
         if size < 0:
             raise RuntimeError(f"{side} must be non-negative, got{size}")
     kind = options.get("dtype") or int64
     if kind.kind not in "iu":
         raise NotImplementedError(f"\"{name}\" not implemented for '{kind.type_name}'")
-    indices = np.stack(find(row, offset, col))
-    return created(name, options, int64, indices.shape, lambda shape, dtype: indices.astype(dtype))
+    indices = triangle_indices(row, col, offset, name == "triu_indices")
+
+    def make(shape: Any, dtype: Any) -> Array:
+        return indices.astype(dtype, copy=False)
+
+    return created(name, options, int64, indices.shape, make)
 
 
 @function(places="t", quick=("remembered", {}))
@@ -655,7 +666,7 @@ def tril_indices(row: int, col: int, offset: int = 0, **options: Unpack[Options]
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
-    return _triangle_indices("tril_indices", np.tril_indices, row, col, offset, options)
+    return _triangle_indices("tril_indices", row, col, offset, options)
 
 
 @function(places="t", quick=("remembered", {}))
@@ -667,7 +678,7 @@ def triu_indices(row: int, col: int, offset: int = 0, **options: Unpack[Options]
     tensor([[0, 0, 1],
             [0, 1, 1]])
     """
-    return _triangle_indices("triu_indices", np.triu_indices, row, col, offset, options)
+    return _triangle_indices("triu_indices", row, col, offset, options)
 
 
 def _check_layout(size: tuple[int, ...], layout: tuple[int, ...]) -> None:

@@ -401,10 +401,16 @@ sigmoid: Op = _math(
     series=series.logistic,
 )
 
+
+def _logit_slope(g: Tensor, variance: Tensor) -> Tensor:
+    """The gradient; x (1 - x) is not negative if and only if x is in [0, 1]."""
+    return where(variance >= 0, over(g, variance), math.nan)
+
+
 _logit = _real(
     "logit",
     "pullback.kernels.special:logit",
-    lambda g, self: where((self >= 0) & (self <= 1), over(g, self * (1 - self)), math.nan),
+    lambda g, self: _logit_slope(g, self * (1 - self)),
     "",
     "",
     places="",

@@ -274,12 +274,18 @@ def _plan_cross(self: Spec, other: Spec, dim: int) -> Plan:
         [part_of(operand(place, t, range(-t.ndim, 0)), dim, i) for i in range(3)]
         for place, t in ((Place(0), self), (Place(1), other), (chain.result(), result))
     ]
+    interleaved = dim == -1 and result.size > 3
+    results, to = to, [chain.room(self.dtype, x.sizes) for x in to] if interleaved else to
+    if interleaved:  # each is read and written once, and the arithmetic is on contiguous numbers
+        a, b = [chain.copied(x) for x in a], [chain.copied(x) for x in b]
     less = chain.room(self.dtype, to[0].sizes)
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
         chain.pointwise(np.multiply, a[j], b[k], to[i])
         chain.pointwise(np.multiply, a[k], b[j], less)
         chain.pointwise(np.subtract, to[i], less, to[i])
+        if interleaved:
+            chain.copy(to[i], results[i])
     return chain.plan()
 
 

@@ -7,14 +7,18 @@ else depends on numbers, the op's kernel is run once more, to say so.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import functools
 import math
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pullback.core._plans import Spec
 from pullback.core.dtypes import dtype, int32
+from pullback.core.settings import blas_threads
 from pullback.core.types import Array
 from pullback.kernels import factorings, steps
 from pullback.kernels.moves import RUNS as MOVES
@@ -35,8 +39,39 @@ BLOCK = 32
 """The columns that LAPACK's blocked routines take at once."""
 
 
+THREADS_FROM = 256 * 256
+"""Elements of a matrix from which on OpenBLAS has threads for LAPACK; below they make it slower."""
+
+
 WORK_OF_ORMQR = 65 * 64
 """Elements of work space that `ormqr` wants besides those for its blocks."""
+
+
+@functools.cache
+def _know_blas() -> None:
+    """Tells the kernels, once, how the threads of BLAS are set."""
+    for pair in blas_threads():
+        get, set_ = (ctypes.cast(f, ctypes.c_void_p).value or 0 for f in pair)
+        factorings.know_blas(get, set_)
+
+
+def is_small(elements: int) -> bool:
+    """Whether matrices of at most so many elements are worked on without threads of BLAS."""
+    _know_blas()
+    return 0 < elements < THREADS_FROM
+
+
+@contextlib.contextmanager
+def alone(elements: int) -> Iterator[None]:
+    """Small matrices are worked on without threads of BLAS."""
+    small = is_small(elements)
+    if small:
+        factorings.alone(1)
+    try:
+        yield
+    finally:
+        if small:
+            factorings.alone(-1)
 
 
 class Form(NamedTuple):
@@ -74,13 +109,22 @@ class Matrices(Chain):
         self.kind = kind
         self.leading: dict[Hashable, int] = dict(zip(range(-len(stack), 0), stack, strict=True))
         self.count = math.prod(stack)
+        self.largest = 0
+
+    def wrapped(self, run: Any, geometry: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+        """On small matrices BLAS works without threads."""
+        if not is_small(self.largest):
+            return run, geometry
+        return factorings.RUNS["alone"], (steps.address(run), *geometry)
 
     def matrices(self, place: Place, spec: Spec) -> Operand:
         """A tensor as a stack of matrices with the dims i and j."""
+        self.largest = max(self.largest, math.prod(spec.shape[-2:]))
         return operand(place, spec, [*range(2 - spec.ndim, 0), "i", "j"])
 
     def packed(self, rows: int, columns: int, place: Place | None = None) -> Operand:
         """A new stack, in scratch or where a result stands."""
+        self.largest = max(self.largest, rows * columns)
         return self.room(self.kind, {**self.leading, "j": columns, "i": rows}, place)
 
     def integers(self, count: int, place: Place | None = None) -> Operand:

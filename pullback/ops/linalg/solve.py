@@ -25,7 +25,7 @@ from pullback.core.op import function, op
 from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.lu import factors_plan, matrix_gradient, solution_spec, solve_by_factors
-from pullback.ops.linalg.plans import Form, Matrices, said_by
+from pullback.ops.linalg.plans import Form, Matrices, alone, said_by
 from pullback.ops.linalg.pseudoinverse import pinv_gradient, pseudoinverse
 from pullback.ops.linalg.refusals import (
     LinAlgError,
@@ -205,7 +205,8 @@ def _lstsq(self: Array, B: Array, rcond: float, driver: str) -> tuple[Array, Arr
     else:
         if driver in ("gelsd", "gelss"):
             check_finite(a, "linalg.lstsq")
-        b, rank, values, _ = lapack.least_squares(a, b, rcond, driver)
+        with alone(max(m, n) * max(n, b.shape[-1])):
+            b, rank, values, _ = lapack.least_squares(a, b, rcond, driver)
     rest = b[..., n:m, :]
     return b[..., :n, :], np.sum(rest.real**2 + rest.imag**2, -2), rank.astype(np.int64), values
 

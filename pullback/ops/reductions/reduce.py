@@ -319,12 +319,19 @@ def _prod(self: Array, dim: int | None = None, keepdim: bool = False, dtype: Dty
     return narrowed(np.multiply.reduce(a, axes, None, None, keepdim), self, dtype)  # type: ignore[call-overload]  # the stub wants a literal
 
 
+ROWS_OF_PRODUCT = 64
+"""Rows that all elements of a long product are divided into, for its gradient."""
+
+
 def _prod_vjp(g: Tensor, self: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     if not self.ndim:
         return g
     if dim is None:
-        flat = _prod_slope(ops.reshape(g, (1,)), ops.reshape(self, (-1,)), -1)
-        return ops.reshape(flat, tuple(self.shape))
+        flat, g = ops.reshape(self, (-1,)), ops.reshape(g, (1,))
+        if self.numel() % ROWS_OF_PRODUCT == 0 and self.numel() > ROWS_OF_PRODUCT**2:  # threads share rows
+            flat = ops.reshape(flat, (ROWS_OF_PRODUCT, -1))
+            g = ops.unsqueeze(_prod_slope(g, _prod(flat, 1), -1), 1)
+        return ops.reshape(_prod_slope(g, flat, -1), tuple(self.shape))
     return _prod_slope(
         unsqueeze_reduced(g, self.ndim, dim, keepdim), self, wrap_dim(dim, self.ndim) - self.ndim
     )
@@ -507,7 +514,11 @@ def _plan_trace(self: Spec) -> Plan:
     return fold_plan("sum", diagonal, None, False, None if self.dtype.kind in "fc" else int64)
 
 
-trace.vjp(self=lambda g, self_shape: g * ops.eye(*self_shape, dtype=g.dtype))
+def _trace_vjp(g: Tensor, self_shape: tuple[int, int]) -> Tensor:
+    return ops.embed(ops.expand(g, (min(self_shape),)), self_shape, "diagonal", (0, 0, 1))
+
+
+trace.vjp(self=_trace_vjp)
 
 
 @trace.batch

@@ -271,10 +271,18 @@ class Chain:
         if len(self._steps) == 1 and not self._shared:
             step, places = self._steps[0]
             if places == tuple(Place(i) for i in range(self.inputs + count)):
-                return Plan(self.results, *step[:4], refuse=refuse, work=step.work)
+                run, numbers = self.wrapped(step.run, step.geometry)
+                return Plan(
+                    self.results, run, numbers, step.parts, step.scratch, refuse=refuse, work=step.work
+                )
         geometry = [len(self._steps), self._shared]
         for step, places in self._steps:
             geometry += [steps.address(step.run), *step[2:], len(places), len(step.geometry)]
             geometry += [n for place in places for n in place] + list(step.geometry)
         own = max((step.scratch for step, _ in self._steps), default=0)
-        return Plan(self.results, steps.CHAIN, tuple(geometry), 1, self._shared + own, refuse)
+        run, numbers = self.wrapped(steps.CHAIN, tuple(geometry))
+        return Plan(self.results, run, numbers, 1, self._shared + own, refuse)
+
+    def wrapped(self, run: Any, geometry: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+        """The run of the plan with its geometry, or another that calls it."""
+        return run, geometry

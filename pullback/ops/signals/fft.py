@@ -105,7 +105,8 @@ def _mirror_step(x: Operand, last: int, others: Sequence[int]) -> Step:
     for dims in (opposite, leading):
         geometry += [len(dims), *[n for each in dims for n in each]]
     parts = math.prod([n for n, *_ in (*opposite, *leading)])
-    return Step(RUNS["complete"][x.dtype.to_real().name], tuple(geometry), parts)
+    work = parts * x.sizes[last]
+    return Step(RUNS["complete"][x.dtype.to_real().name], tuple(geometry), parts, 0, work)
 
 
 def _transform_step(
@@ -131,7 +132,8 @@ def _transform_step(
     width = 64 // real.itemsize
     parts = math.prod([size for size, *_ in leading]) * -(-lanes // width)
     scratch = 6 * (n + 1) * width * real.itemsize + 64
-    return Step(RUNS["fft"][real.name], (*geometry, *_roots(n, forward)), parts, scratch)
+    work = parts * width * n * len(factors)
+    return Step(RUNS["fft"][real.name], (*geometry, *_roots(n, forward)), parts, scratch, work)
 
 
 def _prime_factors(n: int) -> list[int]:
