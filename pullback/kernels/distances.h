@@ -87,7 +87,8 @@ static PB_CLONES void F(panel_of)(pb_distances const* s, PB_REAL const* x, int64
 }
 
 PB_INLINE int F(order_of)(double p) {
-    return p == 2 ? ORDER_2 : p == 1 ? ORDER_1 : p == 3 ? ORDER_3 : p == 0 ? ORDER_0 : isinf(p) ? ORDER_INFINITE : ORDER_ANY;
+    if (isinf(p)) return ORDER_INFINITE;
+    return p == 2 ? ORDER_2 : p == 1 ? ORDER_1 : p == 3 ? ORDER_3 : p == 0 ? ORDER_0 : ORDER_ANY;
 }
 
 static void F(turn)(PB_REAL const* y, int64_t count, int64_t d, PB_REAL* panel) {

@@ -7,8 +7,8 @@
 #include "pythread.h"
 #include "steps.h"
 
-/* Threads of OpenBLAS make work on small matrices slower, several times: while any such work goes on, there are
-   none. What has the libraries' threads told and set is found when it is first needed. */
+/* Threads of OpenBLAS make work on small matrices several times slower: while any such work goes on, there
+   are none. Which libraries there are is said when it is first needed. */
 enum { PB_LIBRARIES = 4 };
 static struct {
     PyThread_type_lock lock;

@@ -2,12 +2,13 @@
 
    LANES lines are transformed side by side: element k of each stands in one row of `re` and of `im`, so
    that all arithmetic is vector code, whatever the number of points. The points are taken apart by factors
-   of four, two and odd primes, each stage from one half of the room into the other, in order (Stockham;
-   Cochran et al. 1967). A real line of even length is a complex one of half of it, taken apart afterwards.
+   of eight, four, two and odd primes, each stage from one half of the room into the other, in order
+   (Stockham; Cochran et al. 1967). A real line of even length is a complex one of half of it, taken apart
+   afterwards.
 
    The geometry: what (below), points n, points of a line read and written, a factor's bits, how many prime
    factors and these, steps of a line read and written, lanes, steps from one to the next, leading dims,
-   {size, steps of both} of each; then the n-th roots of one, to the power of the direction, as doubles. A
+   {size, steps of both} of each; then the n-th roots of one, to the power of the direction, as PB_REAL. A
    part is a block of LANES lines. Read the last function first. */
 
 #define LANES (64 / (int)sizeof(PB_REAL))
@@ -140,13 +141,13 @@ static void F(store_reals)(F(rows) from, PB_REAL factor, int64_t n, char* to, F(
 /* A stage of a factor r: `done` points were taken together before, m = n / (done r) are left apart. Reads
    rows p + m j of `done` each, writes rows r p + k, times the root's power p k. `by` is the step from one
    n-th root to the next in the table. */
-static PB_CLONES void F(by_four)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by,
+static PB_CLONES void F(by_four)(F(rows) x, F(rows) y, int64_t done, int64_t m, PB_REAL const* w, int64_t by,
                                  PB_REAL sign) {
     int64_t const span = ROW(done);
     for (int64_t p = 0; p < m; p++) {
-        double const *w1 = w + 2 * by * done * p, *w2 = w + 4 * by * done * p, *w3 = w + 6 * by * done * p;
-        PB_REAL const c1 = (PB_REAL)w1[0], s1 = (PB_REAL)w1[1], c2 = (PB_REAL)w2[0], s2 = (PB_REAL)w2[1];
-        PB_REAL const c3 = (PB_REAL)w3[0], s3 = (PB_REAL)w3[1];
+        PB_REAL const *w1 = w + 2 * by * done * p, *w2 = w + 4 * by * done * p, *w3 = w + 6 * by * done * p;
+        PB_REAL const c1 = w1[0], s1 = w1[1], c2 = w2[0], s2 = w2[1];
+        PB_REAL const c3 = w3[0], s3 = w3[1];
         for (int64_t t = 0; t < span; t += LANES) {
             PB_REAL const *ar = x.re + p * span + t, *br = ar + m * span, *cr = br + m * span;
             PB_REAL const *ai = x.im + p * span + t, *bi = ai + m * span, *ci = bi + m * span;
@@ -171,11 +172,69 @@ static PB_CLONES void F(by_four)(F(rows) x, F(rows) y, int64_t done, int64_t m, 
     }
 }
 
-static PB_CLONES void F(by_two)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by) {
+/* Four of the rows of a factor of eight: their sums, by the fourth roots of one. */
+#define RE(k) xr[k * apart + v]
+#define IM(k) xi[k * apart + v]
+#define FOURTHS(z, a, b, c, d)                                                                               \
+    PB_REAL const z##acr = RE(a) + RE(c), z##aci = IM(a) + IM(c), z##amr = RE(a) - RE(c);                    \
+    PB_REAL const z##ami = IM(a) - IM(c), z##bdr = RE(b) + RE(d), z##bdi = IM(b) + IM(d);                    \
+    PB_REAL const z##jr = sign * (IM(b) - IM(d)), z##ji = sign * (RE(d) - RE(b));                            \
+    PB_REAL const z##r0 = z##acr + z##bdr, z##i0 = z##aci + z##bdi, z##r1 = z##amr + z##jr;                  \
+    PB_REAL const z##i1 = z##ami + z##ji, z##r2 = z##acr - z##bdr, z##i2 = z##aci - z##bdi;                  \
+    PB_REAL const z##r3 = z##amr - z##jr, z##i3 = z##ami - z##ji
+#define PUT(k, re, im)                                                                                       \
+    do {                                                                                                     \
+        PB_REAL const r = re, i = im;                                                                        \
+        yr[k * span + v] = first ? r : r * c[k] - i * s[k];                                                  \
+        yi[k * span + v] = first ? i : r * s[k] + i * c[k];                                                  \
+    } while (0)
+
+/* One p of a stage of eight; the `first` has roots that are one. */
+PB_INLINE void F(eight)(PB_REAL const* xr, PB_REAL const* xi, PB_REAL* PB_RESTRICT yr,
+                        PB_REAL* PB_RESTRICT yi, int64_t span, int64_t apart, PB_REAL const* c,
+                        PB_REAL const* s, PB_REAL sign, int first) {
+    PB_REAL const half = (PB_REAL)0.70710678118654752440;
+    for (int64_t t = 0; t < span; t += LANES, xr += LANES, xi += LANES, yr += LANES, yi += LANES)
+        PB_INDEPENDENT ONE_BY_ONE EACH_LANE {
+            FOURTHS(e, 0, 2, 4, 6);
+            FOURTHS(o, 1, 3, 5, 7);
+            PB_REAL const r1 = half * (or1 + sign * oi1), i1 = half * (oi1 - sign * or1);
+            PB_REAL const r2 = sign * oi2, i2 = -sign * or2;
+            PB_REAL const r3 = half * (sign * oi3 - or3), i3 = -half * (oi3 + sign * or3);
+            PUT(0, er0 + or0, ei0 + oi0);
+            PUT(1, er1 + r1, ei1 + i1);
+            PUT(2, er2 + r2, ei2 + i2);
+            PUT(3, er3 + r3, ei3 + i3);
+            PUT(4, er0 - or0, ei0 - oi0);
+            PUT(5, er1 - r1, ei1 - i1);
+            PUT(6, er2 - r2, ei2 - i2);
+            PUT(7, er3 - r3, ei3 - i3);
+        }
+}
+
+static PB_CLONES void F(by_eight)(F(rows) x, F(rows) y, int64_t done, int64_t m, PB_REAL const* w, int64_t by,
+                                  PB_REAL sign) {
+    int64_t const span = ROW(done), apart = m * span;
+    for (int64_t p = 0; p < m; p++) {
+        PB_REAL const *xr = x.re + p * span, *xi = x.im + p * span;
+        PB_REAL *yr = y.re + 8 * p * span, *yi = y.im + 8 * p * span, c[8], s[8];
+        for (int k = 0; k < 8; k++) c[k] = w[2 * k * by * done * p], s[k] = w[2 * k * by * done * p + 1];
+        if (p)
+            F(eight)(xr, xi, yr, yi, span, apart, c, s, sign, 0);
+        else
+            F(eight)(xr, xi, yr, yi, span, apart, c, s, sign, 1);
+    }
+}
+#undef RE
+#undef IM
+#undef FOURTHS
+#undef PUT
+
+static PB_CLONES void F(by_two)(F(rows) x, F(rows) y, int64_t done, int64_t m, PB_REAL const* w, int64_t by) {
     int64_t const span = ROW(done);
     for (int64_t p = 0; p < m; p++) {
-        double const* w1 = w + 2 * by * done * p;
-        PB_REAL const c = (PB_REAL)w1[0], s = (PB_REAL)w1[1];
+        PB_REAL const* w1 = w + 2 * by * done * p;
+        PB_REAL const c = w1[0], s = w1[1];
         for (int64_t t = 0; t < span; t += LANES) {
             PB_REAL const *ar = x.re + p * span + t, *br = ar + m * span;
             PB_REAL const *ai = x.im + p * span + t, *bi = ai + m * span;
@@ -199,12 +258,12 @@ PB_INLINE void F(add_four)(PB_REAL* PB_RESTRICT y, PB_REAL const (*x)[LANES], PB
 
 /* An odd factor up to 127: of x_j + x_(r-j) only the cosines are needed, of x_j - x_(r-j) the sines. Four
    j are taken at a time, since what they are added to lies in memory. */
-static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, double const* w, int64_t by,
+static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, PB_REAL const* w, int64_t by,
                                 int64_t r) {
     int64_t const span = ROW(done), n = done * m * r, half = r / 2, root = n / r;
     PB_REAL cosine[128], sine[128];
     for (int64_t j = 0; j < r; j++)
-        cosine[j] = (PB_REAL)w[2 * by * root * j], sine[j] = (PB_REAL)w[2 * by * root * j + 1];
+        cosine[j] = w[2 * by * root * j], sine[j] = w[2 * by * root * j + 1];
     PB_REAL sr[68][LANES], si[68][LANES], dr[68][LANES], di[68][LANES];
     for (int64_t j = half + 1; j < half + 4; j++) EACH_LANE sr[j][v] = si[j][v] = dr[j][v] = di[j][v] = 0;
     for (int64_t p = 0; p < m; p++)
@@ -234,9 +293,9 @@ static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, d
                     F(add_four)(cr, sr + j, c1, c2, c3, c4), F(add_four)(ci, si + j, c1, c2, c3, c4);
                     F(add_four)(er, di + j, -s1, -s2, -s3, -s4), F(add_four)(ei, dr + j, s1, s2, s3, s4);
                 }
-                double const *of = w + 2 * by * done * p * k, *back = w + 2 * by * done * p * (r - k);
-                PB_REAL const c = (PB_REAL)of[0], s = (PB_REAL)of[1];
-                PB_REAL const bc = (PB_REAL)back[0], bs = (PB_REAL)back[1];
+                PB_REAL const *of = w + 2 * by * done * p * k, *back = w + 2 * by * done * p * (r - k);
+                PB_REAL const c = of[0], s = of[1];
+                PB_REAL const bc = back[0], bs = back[1];
                 EACH_LANE {
                     PB_REAL const ar = cr[v] + er[v], ai = ci[v] + ei[v];
                     PB_REAL const br = cr[v] - er[v], bi = ci[v] - ei[v];
@@ -249,12 +308,14 @@ static PB_CLONES void F(by_odd)(F(rows) x, F(rows) y, int64_t done, int64_t m, d
 
 /* The transform of n rows; where they are then is returned, and x and y are the two halves of the room. */
 static F(rows) F(transform)(F(rows) x, F(rows) y, int64_t n, int64_t const* factors, int64_t count,
-                            double const* w, int64_t by, PB_REAL sign) {
+                            PB_REAL const* w, int64_t by, PB_REAL sign) {
     int64_t done = 1;
     for (int64_t i = 0; i < count; i++) {
         int64_t const r = factors[i], m = n / (done * r);
         F(rows) const now = x;
-        if (r == 4)
+        if (r == 8)
+            F(by_eight)(x, y, done, m, w, by, sign);
+        else if (r == 4)
             F(by_four)(x, y, done, m, w, by, sign);
         else if (r == 2)
             F(by_two)(x, y, done, m, w, by);
@@ -267,10 +328,10 @@ static F(rows) F(transform)(F(rows) x, F(rows) y, int64_t n, int64_t const* fact
 }
 
 /* From the transform of pairs of reals that of the reals, of n / 2 + 1 rows. */
-static PB_CLONES void F(part)(F(rows) z, F(rows) x, int64_t half, double const* w) {
+static PB_CLONES void F(part)(F(rows) z, F(rows) x, int64_t half, PB_REAL const* w) {
     for (int64_t k = 0; k <= half; k++) {
         int64_t const one = k == half ? 0 : ROW(k), other = k == 0 ? 0 : ROW(half - k);
-        PB_REAL const c = (PB_REAL)w[2 * k] / 2, s = (PB_REAL)w[2 * k + 1] / 2;
+        PB_REAL const c = w[2 * k] / 2, s = w[2 * k + 1] / 2;
         PB_REAL const *ar = z.re + one, *ai = z.im + one, *br = z.re + other, *bi = z.im + other;
         PB_REAL *PB_RESTRICT xr = x.re + ROW(k), *PB_RESTRICT xi = x.im + ROW(k);
         PB_INDEPENDENT ONE_BY_ONE EACH_LANE {
@@ -282,10 +343,10 @@ static PB_CLONES void F(part)(F(rows) z, F(rows) x, int64_t half, double const* 
 }
 
 /* From a half spectrum what transforms into pairs of reals. */
-static PB_CLONES void F(join)(F(rows) x, F(rows) z, int64_t half, double const* w) {
+static PB_CLONES void F(join)(F(rows) x, F(rows) z, int64_t half, PB_REAL const* w) {
     for (int v = 0; v < LANES; v++) x.im[v] = x.im[ROW(half) + v] = 0;
     for (int64_t k = 0; k < half; k++) {
-        PB_REAL const c = (PB_REAL)w[2 * k], s = (PB_REAL)w[2 * k + 1];
+        PB_REAL const c = w[2 * k], s = w[2 * k + 1];
         PB_REAL const *ar = x.re + ROW(k), *ai = x.im + ROW(k);
         PB_REAL const *br = x.re + ROW(half - k), *bi = x.im + ROW(half - k);
         PB_REAL *PB_RESTRICT zr = z.re + ROW(k), *PB_RESTRICT zi = z.im + ROW(k);
@@ -309,14 +370,15 @@ static int F(fft)(int64_t const* geometry, char** data, int64_t begin, int64_t e
     int64_t const count = geometry[5], *factors = geometry + 6, *steps = factors + count;
     int64_t const lanes = steps[2], leading = steps[5], *dims = steps + 6;
     int64_t const blocks = (lanes + LANES - 1) / LANES;
-    double const* w = (double const*)(dims + 3 * leading);
+    PB_REAL const* w = (PB_REAL const*)(dims + 3 * leading);
     double given;
     memcpy(&given, geometry + 4, sizeof given);
     PB_REAL const factor = (PB_REAL)given, sign = (PB_REAL)(n > 1 && (n > 2 ? w[3] : -1) > 0 ? -1 : 1);
     int64_t const size = ROW(n + 1);
     PB_REAL* room = (PB_REAL*)(((uintptr_t)scratch + 63) & ~(uintptr_t)63); /* vectors lie in one line each */
     F(rows) const x = {room, room + size}, y = {room + 2 * size, room + 3 * size};
-    F(pair)* const pairs = (F(pair)*)(room + 4 * size);
+    F(pair)* const pairs = (F(pair)*)y.re; /* until the first stage */
+#define OTHER(z) (F(pair)*)((z).re == x.re ? y : x).re
     for (int64_t part = begin; part < end; part++) {
         int64_t const first = part % blocks * LANES, item = sizeof(PB_REAL);
         char* at[2] = {data[0] + first * steps[3], data[1] + first * steps[4]};
@@ -325,14 +387,15 @@ static int F(fft)(int64_t const* geometry, char** data, int64_t begin, int64_t e
         F(lying) in = {steps[0], steps[3], lines}, out = {steps[1], steps[4], lines};
         if (what == COMPLEX) {
             F(load)(at[0], in, item, n, x, pairs);
-            F(store)(F(transform)(x, y, n, factors, count, w, 1, sign), factor, n, at[1], out, item, pairs);
+            F(rows) const z = F(transform)(x, y, n, factors, count, w, 1, sign);
+            F(store)(z, factor, n, at[1], out, item, OTHER(z));
         } else if (what == HALF_TO_REAL) {
             F(load)(at[0], in, item, read, x, pairs);
             if (n % 2 == 0) {
                 F(join)(x, y, n / 2, w);
                 out.along *= 2;
-                F(store)(F(transform)(y, x, n / 2, factors, count, w, 2, sign), factor, n / 2, at[1], out,
-                         steps[1], pairs);
+                F(rows) const z = F(transform)(y, x, n / 2, factors, count, w, 2, sign);
+                F(store)(z, factor, n / 2, at[1], out, steps[1], OTHER(z));
             } else {
                 memset(x.im, 0, ROW(1) * item);
                 F(mirror)(x, n);
@@ -351,11 +414,12 @@ static int F(fft)(int64_t const* geometry, char** data, int64_t begin, int64_t e
                 spectrum = F(transform)(x, y, n, factors, count, w, 1, sign);
             }
             if (what == REAL_TO_ALL) F(mirror)(spectrum, n);
-            F(store)(spectrum, factor, written, at[1], out, item, pairs);
+            F(store)(spectrum, factor, written, at[1], out, item, OTHER(spectrum));
         }
     }
     return 0;
 }
+#undef OTHER
 
 /* Of a spectrum of reals over several dims, of which the last has its first half, the other half: each number
    is the conjugate of that at the opposite places. geometry: points and step of the last dim, other dims,

@@ -127,7 +127,8 @@ static int FN()(int64_t const* geometry, char** data, int64_t begin, int64_t end
 #endif
             continue;
         }
-        int64_t const first = blocks > 1 ? part % blocks : 0, some = end - part < blocks - first ? end - part : blocks - first;
+        int64_t const first = blocks > 1 ? part % blocks : 0, rest = blocks - first;
+        int64_t const some = end - part < rest ? end - part : rest;
         int64_t const to = first + some < blocks ? (first + some) * COLUMNS : last[0];
         for (from = first * COLUMNS; from < to; from += WIDTH) {
             int64_t const n = to - from < WIDTH ? to - from : WIDTH;

@@ -17,6 +17,7 @@
 #define PB_ORDER2(a, b, c) PB_ORDER3(a, b, c)
 #define ORDER(name) PB_ORDER2(name, TYPE, )
 enum { PB_RANK, PB_MEDIAN, PB_NANMEDIAN };
+#define PB_BLOCK 32 /* keys that are looked at together */
 #define PB_FEW 32 /* entries, up to which those wanted are kept in order while others are looked at */
 
 #define ENTRY uint64_t
@@ -115,18 +116,38 @@ static PB_CLONES int64_t ORDER(load)(E* PB_RESTRICT e, char const* p, int64_t n,
     return numbers;
 }
 
+/* The keys of a block; whether any comes before `last`. */
+static PB_CLONES int ORDER(any_before)(KEY* PB_RESTRICT keys, char const* p, int64_t step, KEY turn,
+                                       KEY last) {
+    int found = 0;
+    if (step == sizeof(T))
+        for (int i = 0; i < PB_BLOCK; i++) keys[i] = ORDER(key)((T const*)p + i) ^ turn;
+    else
+        for (int i = 0; i < PB_BLOCK; i++) keys[i] = ORDER(key)((T const*)(p + i * step)) ^ turn;
+    for (int i = 0; i < PB_BLOCK; i++) found |= keys[i] < last;
+    return found;
+}
+
 /* The first few entries of a row, in order: each one that comes before the last of them is put in
    its place. */
 static void ORDER(few)(E* e, char const* p, int64_t n, int64_t step, int turned, int64_t count) {
     KEY const turn = turned ? (KEY)-1 : 0;
     ORDER(load)(e, p, count, step, turned);
     EN(insert)(e, count);
-    for (int64_t i = count; i < n; i++) {
-        KEY const key = ORDER(key)((T const*)(p + i * step)) ^ turn;
-        if (key >= KEY_OF(e[count - 1])) continue; /* of equal ones the first stay */
-        int64_t j = count - 1;
-        for (; j && key < KEY_OF(e[j - 1]); j--) e[j] = e[j - 1];
-        e[j] = ORDER(entry)(key, i);
+    KEY keys[PB_BLOCK];
+    for (int64_t from = count; from < n; from += PB_BLOCK) {
+        int64_t const some = n - from < PB_BLOCK ? n - from : PB_BLOCK;
+        if (some == PB_BLOCK) {
+            if (!ORDER(any_before)(keys, p + from * step, step, turn, KEY_OF(e[count - 1]))) continue;
+        } else
+            for (int64_t i = 0; i < some; i++) keys[i] = ORDER(key)((T const*)(p + (from + i) * step)) ^ turn;
+        for (int64_t i = 0; i < some; i++) {
+            KEY const key = keys[i];
+            if (key >= KEY_OF(e[count - 1])) continue; /* of equal ones the first stay */
+            int64_t j = count - 1;
+            for (; j && key < KEY_OF(e[j - 1]); j--) e[j] = e[j - 1];
+            e[j] = ORDER(entry)(key, from + i);
+        }
     }
 }
 

@@ -75,8 +75,8 @@ static PB_CLONES void PB_JOIN(side_by_side, TYPE)(T const* x, int64_t const* siz
     }
 }
 
-/* One window whose rows are long: the largest of every WIDE-th of their elements first, of which the last NaN,
-   or the first of the largest, is taken then */
+/* One window whose rows are long: the largest of every WIDE-th of their elements first, of which the last
+   NaN, or the first of the largest, is taken then */
 static PB_CLONES int64_t PB_JOIN(wide, TYPE)(T const* x, int64_t const* size, int64_t const* step,
                                              int64_t const* low, int64_t const* high) {
     T best[WIDE] = {0};

@@ -131,14 +131,17 @@ def _transform_step(
     ]
     width = 64 // real.itemsize
     parts = math.prod([size for size, *_ in leading]) * -(-lanes // width)
-    scratch = 6 * (n + 1) * width * real.itemsize + 64
+    scratch = 4 * (n + 1) * width * real.itemsize + 64
     work = parts * width * n * len(factors)
-    return Step(RUNS["fft"][real.name], (*geometry, *_roots(n, forward)), parts, scratch, work)
+    return Step(RUNS["fft"][real.name], (*geometry, *_roots(n, forward, real.itemsize)), parts, scratch, work)
 
 
 def _prime_factors(n: int) -> list[int]:
-    """Of a number the fours, then twos and odd primes."""
+    """Of a number the eights, as many as leave no single two, the fours, then twos and odd primes."""
     found = []
+    while n % 8 == 0 and n // 8 % 4 != 2:
+        found.append(8)
+        n //= 8
     for factor in (4, 2, *range(3, LARGEST_FACTOR + 1, 2)):
         while n % factor == 0:
             found.append(factor)
@@ -147,14 +150,14 @@ def _prime_factors(n: int) -> list[int]:
 
 
 @functools.cache
-def _roots(n: int, forward: bool) -> tuple[int, ...]:
+def _roots(n: int, forward: bool, itemsize: int) -> tuple[int, ...]:
     """The n-th roots of one as words of a geometry, real and imaginary parts in turn."""
     # the nearer way round the circle, where angles are more exact
     turns = np.arange(n) * (-1 if forward else 1)
     roots = np.exp(2j * np.pi * np.where(2 * np.abs(turns) > n, turns - np.sign(turns) * n, turns) / n)
     numbers = roots.view(np.float64)
     numbers[np.abs(numbers) < 1e-9] = 0  # at quarters of the circle
-    return tuple(numbers.view(np.int64).tolist())
+    return tuple(numbers.astype(f"f{itemsize}").view(np.int64).tolist())
 
 
 def _factors(shape: Sequence[int], dim: Sequence[int], scale: int) -> list[float]:
