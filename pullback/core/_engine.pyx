@@ -14,7 +14,7 @@ reading, and which names it takes from other parts.
     meta.pxi        ops on tensors without numbers
     inplace.pxi     views, versions, writing into the first input
     mirrors.pxi     conjugate views
-    creation.pxi    new tensors from plain arguments
+    creation.pxi    new tensors from plain arguments; fills.pxi: the numbers in them
     quick.pxi       other quick ways, and their table
     tapes.pxi       rules and composites, recorded once and run without Python
     replays.pxi     compiled functions: keys, recordings, and their replay
@@ -348,6 +348,7 @@ include "engine/dispatch.pxi"
 include "engine/meta.pxi"
 include "engine/inplace.pxi"
 include "engine/mirrors.pxi"
+include "engine/fills.pxi"
 include "engine/creation.pxi"
 include "engine/quick.pxi"
 include "engine/tapes.pxi"

@@ -12,7 +12,7 @@
 # Node, Rare, rare_of, sequence, NODE_CUSTOM (nodes.pxi); Storage, with_history, FREED (saved.pxi);
 # _basic, detached, _operators, _ops, tell, Tensor, wrap (tensor.pxi); apply, arrays_of, compute,
 # dispatch_tuple, history, needs, new_node, numbers_for, record, requires, save_inputs, save_results
-# (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of (mirrors.pxi); fill_with,
+# (dispatch.pxi); check_parts, mirror_of, memory_shown, reflect, turn_of (mirrors.pxi); fill_with (fills.pxi);
 # read_element (creation.pxi); compute_meta, meta_pointwise (meta.pxi); _all_needed, run_node (rules.pxi);
 # tangents_now (custom.pxi); unsure (tapes.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 

@@ -5,9 +5,9 @@
 #
 # From other parts: by_bounds, by_count, by_ends, by_moments, by_number, by_own_size, by_range, by_size,
 # by_size_and_number, by_strides, copy_all, fill_all, filled, identity, like_another, new_tensor, read_int,
-# read_options, real_t, remembered, Request (creation.pxi); as_tuple, Function, Op, quick_t, MAX_PARAMS
-# (op.pxi); default_float, KIND (pointwise.pxi); Tensor (tensor.pxi); record, requires (dispatch.pxi);
-# bump_version, same_shape, view_tensor (inplace.pxi); pb_thread (_engine.pyx).
+# read_options, remembered, Request (creation.pxi); real_t (fills.pxi); as_tuple, Function, Op, quick_t,
+# MAX_PARAMS (op.pxi); default_float, KIND (pointwise.pxi); Tensor (tensor.pxi); record, requires
+# (dispatch.pxi); bump_version, same_shape, view_tensor (inplace.pxi); pb_thread (_engine.pyx).
 
 # ------------------------------------------------------------------------------- numbers in lists
 
