@@ -74,8 +74,8 @@ class Client:
         return HERE / "expected" / f"{self.name}.txt"
 
 
-def read(path: Path) -> Client:
-    """The client in a file."""
+def read(path: Path) -> Client | None:
+    """The client in a file; None where it requires nothing, as the tools here."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     said: dict[str, Any] = {}
     for node in tree.body:
@@ -83,6 +83,8 @@ def read(path: Path) -> Client:
             name = node.targets[0].id
             if name in ("REQUIRES", "QUICK", "TOLERANCE"):
                 said[name] = ast.literal_eval(node.value)
+    if "REQUIRES" not in said:
+        return None
     job = (ast.get_docstring(tree) or "").partition("\n\n")[0].replace("\n", " ").rstrip(".")
     requires = tuple(said["REQUIRES"].split())
     return Client(path.stem, job, requires, said.get("QUICK", False), said.get("TOLERANCE", 1e-5))
@@ -90,7 +92,7 @@ def read(path: Path) -> Client:
 
 def clients() -> list[Client]:
     """All of them, by name."""
-    return [read(path) for path in sorted(HERE.glob("*.py")) if path.name != Path(__file__).name]
+    return [client for path in sorted(HERE.glob("*.py")) if (client := read(path))]
 
 
 def requirements(chosen: list[Client]) -> list[str]:
@@ -136,22 +138,33 @@ def library() -> Path:
     return Path(pullback.__file__).resolve().parents[1]
 
 
-def printed(command: list[Any], *paths: Path) -> tuple[str, str, int]:
+def printed(
+    command: list[Any],
+    *paths: Path,
+    folder: Path = HERE / "expected",
+    words: dict[str, str] | None = None,
+    limit: int = LIMIT,
+) -> tuple[str, str, int]:
     """What a command prints, its errors, and its status; `paths` are where it imports from."""
-    words = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONWARNINGS": "ignore", "MPLBACKEND": "Agg"}
-    words |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
+    words = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONWARNINGS": "ignore", **(words or {})}
+    words |= {
+        "MPLBACKEND": "Agg",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     try:
         done = subprocess.run(
             [str(part) for part in command],
             env={**os.environ, **words},
-            cwd=HERE / "expected",
+            cwd=folder,
             capture_output=True,
             text=True,
-            timeout=LIMIT,
+            timeout=limit,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return "", f"took more than {LIMIT} s", 1
+        return "", f"took more than {limit} s", 1
     return done.stdout, done.stderr, done.returncode
 
 
@@ -241,7 +254,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     chosen = [c for c in clients() if not options.names or c.name in options.names]
     chosen = [c for c in chosen if c.quick or not options.quick]
-    python = environment(options.venv, chosen)
+    python = environment(options.venv.resolve(), chosen)
     if options.record:
         return record(chosen, options.record, python)
     failed, rows = 0, []
@@ -261,10 +274,15 @@ def main(arguments: list[str]) -> int:
     return int(failed > 0)
 
 
+def packages_of(python: Path) -> str:
+    """Where an environment has its packages."""
+    command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def record(chosen: list[Client], with_torch: str, python: Path) -> int:
     """Writes what clients print on PyTorch."""
-    command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    packages = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    packages = packages_of(python)
     failed = 0
     for client in chosen:
         start = START.format(packages=packages, path=str(client.path))

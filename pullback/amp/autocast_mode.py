@@ -1,7 +1,8 @@
 """`autocast`: a context in which products are computed in a half precision, losses and the like in float32.
 
-What an op is cast to follows from the folder that it is declared in (`_policy`). It is a mode on the engine's
-stack: each op passes through `_Casts` while the context is on.
+What an op is cast to follows from the folder that it is declared in (`_policy`). It is a mode on the
+engine's stack: each op passes through `_Casts` while the context is on. Composites that PyTorch lists are
+cast as wholes (`LISTS`): within them autocast is off. All others are what their ops are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pullback.core._engine import Op, Tensor
 from pullback.core.dtypes import bfloat16, float16, float32, float64, promote_types
 from pullback.core.dtypes import device as Device
 from pullback.core.dtypes import dtype as Dtype
+from pullback.core.op import surround
 from pullback.face.absent import getter
 from pullback.overrides import TorchFunctionMode
 
@@ -40,14 +42,37 @@ FAMILIES = {
 ALONE = {
     **dict.fromkeys(["mv", "dot", "vdot", "addmv", "addr", "outer"]),
     **dict.fromkeys(["cosine_of_angle", "linalg_cross", "linalg_matrix_exp"]),
-    "grid_samples": FULL,
     "index_copy": WIDEST,
-    **dict.fromkeys(
-        ["prod", "quantile", "nanquantile", "trace", "nll_loss", "polar", "view_as_complex"], FULL
-    ),
-    "prelu": HALF,
+    **dict.fromkeys(["prod", "trace"], FULL),
 }
 """Ops that are cast otherwise than their family; None: not at all."""
+
+LISTS = {
+    HALF: """
+        torch.matmul torch.prelu torch.rnn_tanh torch.rnn_relu torch.rnn_tanh_cell torch.rnn_relu_cell
+        torch.affine_grid_generator nn.functional.affine_grid nn.functional.scaled_dot_product_attention
+        linalg.vecdot
+        """,
+    FULL: """
+        nn.functional.avg_pool3d nn.functional.max_pool3d nn.functional.adaptive_avg_pool3d
+        nn.functional.adaptive_max_pool3d nn.functional.fractional_max_pool2d
+        nn.functional.fractional_max_pool3d nn.functional.max_unpool1d nn.functional.max_unpool2d
+        nn.functional.max_unpool3d nn.functional.l1_loss nn.functional.mse_loss
+        nn.functional.smooth_l1_loss nn.functional.huber_loss nn.functional.soft_margin_loss
+        nn.functional.binary_cross_entropy nn.functional.binary_cross_entropy_with_logits
+        nn.functional.kl_div nn.functional.poisson_nll_loss nn.functional.hinge_embedding_loss
+        nn.functional.cosine_embedding_loss
+        nn.functional.triplet_margin_loss nn.functional.margin_ranking_loss nn.functional.nll_loss
+        nn.functional.cross_entropy nn.functional.multi_margin_loss nn.functional.multilabel_margin_loss
+        nn.functional.ctc_loss nn.functional.grid_sample torch.grid_sampler torch.polar torch.quantile
+        torch.nanquantile torch.view_as_complex torch.cdist torch.stft torch.istft torch.triangular_solve
+        torch.pinverse linalg.lstsq linalg.cond linalg.matrix_rank linalg.tensorinv linalg.tensorsolve
+        linalg.solve linalg.inv
+        fft.fft fft.ifft fft.fft2 fft.ifft2 fft.fftn fft.ifftn fft.rfft fft.irfft fft.rfft2 fft.irfft2
+        fft.rfftn fft.irfftn fft.hfft fft.ihfft
+        """,
+}
+"""PyTorch's lists for the CPU: what functions that are made of ops are cast to as wholes."""
 
 
 class _State(threading.local):
@@ -58,6 +83,7 @@ class _State(threading.local):
         self.dtypes: dict[str, Dtype] = {}
         self.cache = True
         self.mode: Any = None
+        self.within = False  # a function that is cast as a whole
 
 
 _state = _State()
@@ -80,13 +106,79 @@ class _Casts(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        policy = _policy(func) if _state.enabled.get("cpu") and not kwargs else None
+        policy = _policy(func) if _is_on() and not kwargs else None
         if policy is not None:
             wanted: Any = float32 if policy is FULL else _state.dtypes.get("cpu", bfloat16)
             if policy is WIDEST:
                 wanted = _widest(args)
             args = tuple(_cast(arg, wanted, policy) for arg in args)
         return func(*args, **(kwargs or {}))
+
+
+def _as_whole(policy: str) -> Callable[..., Any]:
+    """What goes around a function: its arguments are cast, and within it autocast is off."""
+
+    def around(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not _is_on():
+            return NotImplemented
+        wanted = float32 if policy is FULL else get_autocast_dtype("cpu")
+        return _run(function, wanted, args, kwargs)
+
+    return around
+
+
+def _of_pads(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The pads that PyTorch lists: those that reflect up to two dims, those that replicate up to three."""
+    if _is_on():
+        pad = kwargs.get("pad", args[1] if len(args) > 1 else ())
+        mode = kwargs.get("mode", args[2] if len(args) > 2 else "constant")
+        if len(pad) <= {"reflect": 4, "replicate": 6}.get(mode, -1):
+            return _run(function, float32, args, kwargs)
+    return NotImplemented
+
+
+def _of_gates(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Layers with gates, and cells: in what the state and the half precision are promoted to."""
+    if not _is_on():
+        return NotImplemented
+    wanted = get_autocast_dtype("cpu")
+    tensors = [t for t in _tensors((args[1:3], kwargs.get("hx"))) if _is_cast(t)]
+    if tensors and not (function.__name__ == "lstm" and tensors[0].dtype is float32):
+        wanted = promote_types(tensors[0].dtype, wanted)
+    return _run(function, wanted, args, kwargs)
+
+
+def _is_on() -> bool:
+    return _state.enabled.get("cpu", False) and _state.mode is not None and not _state.within
+
+
+def _run(function: Any, wanted: Dtype, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Calls a function with its tensors cast; nothing is cast within."""
+    cast = tuple(_cast(arg, wanted, FULL) for arg in args)
+    named = {name: _cast(value, wanted, FULL) for name, value in kwargs.items()}
+    _state.within = True
+    try:
+        return function(*cast, **named)
+    finally:
+        _state.within = False
+
+
+def _tensors(tree: Any) -> Any:
+    """The tensors in lists and tuples."""
+    for item in tree if isinstance(tree, (list, tuple)) else (tree,):
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, (list, tuple)):
+            yield from _tensors(item)
+
+
+@functools.cache
+def _surrounded() -> None:
+    """Puts the lists around their functions, once."""
+    around = {name: _as_whole(policy) for policy, names in LISTS.items() for name in names.split()}
+    around["nn.functional.pad"] = _of_pads
+    gates = [f"torch.{name}{end}" for name in ("gru", "lstm") for end in ("", "_cell")]
+    surround(around | dict.fromkeys(gates, _of_gates))
 
 
 def _is_cast(thing: Any) -> bool:
@@ -150,6 +242,7 @@ class autocast:
         before = _state.enabled.get(self.device, False), _state.dtypes.get(self.device)
         mode = None
         if self._enabled and self.device == "cpu" and _state.mode is None:
+            _surrounded()
             mode = _state.mode = _Casts()
             mode.__enter__()
         self._before.append((*before, mode))

@@ -122,6 +122,8 @@ class CompiledFunction(Compiled):
             if new:
                 self.codes.update(watch.codes)
                 return result  # its globals were not compared: the next call is recorded
+            if watch.reported:
+                raise Refused("it prints or warns")
             if not reading.guards.holds():
                 raise Refused(f"it changes {reading.guards.broken}")
             if _modes() != before:

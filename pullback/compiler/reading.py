@@ -18,6 +18,7 @@ import os
 import sys
 import sysconfig
 import types
+import warnings
 from collections import OrderedDict, defaultdict
 from typing import Any
 
@@ -53,6 +54,10 @@ _CALLS = frozenset(
     """.split()  # noqa: SIM905
 )
 """Builtin functions that do nothing else."""
+_OF_SYSTEM = frozenset(
+    ("modules", "version_info", "platform", "maxsize", "byteorder", "float_info", "version")
+)
+"""What is guarded of `sys`, or stays what it is."""
 _READERS = frozenset(
     """
     load loadtxt genfromtxt fromfile fromregex memmap save savez savetxt tofile empty
@@ -65,6 +70,7 @@ _PLAIN_MEMBERS = frozenset(
     __orig_bases__
     """.split()  # noqa: SIM905
 )
+_REPORTS = (print, warnings.warn)
 _STEPS = frozenset(("step", "zero_grad"))
 _CONSTANTS = (
     int, float, complex, str, bytes, bool, type(None), type(Ellipsis), type(NotImplemented), range, slice,
@@ -74,11 +80,12 @@ _BUILTINS = vars(sys.modules["builtins"])
 
 
 class Watch:
-    """Notes, while it is entered, the code that runs outside this package on this thread."""
+    """Notes, while it is entered, the code that runs outside this package on this thread, and whether it
+    prints or warns."""
 
     def __init__(self) -> None:
         self.codes: dict[types.CodeType, dict[str, Any]] = {}
-        self.library: set[Any] = set()
+        self.reported = False
 
     def __enter__(self) -> Watch:
         sys.setprofile(self.heard)
@@ -90,6 +97,7 @@ class Watch:
     def heard(self, frame: types.FrameType, event: str, arg: Any) -> None:
         """A function begins: it counts if it is the program's, or a library's that the program called."""
         if event != "call":
+            self.reported |= event == "c_call" and arg in _REPORTS
             return
         code = frame.f_code
         if code in self.codes:
@@ -128,6 +136,7 @@ class Reading:
         self.names: list[str] = []
         self.seen: dict[int, Any] = {}
         self.attributes = {name for code in codes for name in code.co_names}
+        self.words = {word for code in codes for word in code.co_consts if type(word) is str}
         self.waiting = list(roots)
         for hooks in _global_hooks():
             self.guards.watch_dict(hooks, None, "the hooks of all modules")
@@ -193,6 +202,8 @@ class Reading:
             self.waiting += [(name, part) for part in (x.fget, x.fset, x.fdel) if part is not None]
         elif isinstance(x, functools.partial) and kind is functools.partial:
             self.waiting += [(name, x.func), (name, x.args), (name, x.keywords)]
+        elif kind is functools._lru_cache_wrapper:
+            self.waiting.append((name, x.__wrapped__))  # it gives what the function gave
         elif kind is types.CellType:
             self.guards.watch_cell(x, name)
             if not _empty(x):
@@ -223,6 +234,11 @@ class Reading:
                     isinstance(table[part], types.ModuleType) and part not in ("linalg", "fft")
                 ):
                     self.refuse(f"numpy.{part}")
+            return
+        if x is sys and not self.attributes & table.keys() - _OF_SYSTEM:
+            # which modules there are counts, and what is read of those that the code names
+            self.guards.watch_dict(sys.modules, None, "the imported modules")
+            self.waiting += [(part, sys.modules[part]) for part in sorted(self.words & sys.modules.keys())]
             return
         if getattr(x, "__file__", None) is None or not str(x.__file__).endswith(".py"):
             self.refuse(f"the module {x.__name__}")
@@ -267,6 +283,8 @@ class Reading:
         """A function in C: those that only compute."""
         owner = getattr(x, "__self__", None)
         module = getattr(x, "__module__", None) or ""
+        if x in _REPORTS:
+            return  # it may be there; whether it is called is watched
         if _of_package(module) or isinstance(x, (types.WrapperDescriptorType, types.MethodDescriptorType)):
             return
         if isinstance(owner, types.ModuleType):

@@ -143,6 +143,7 @@ class Op:
     expanded: str | None
     rescue: Any
     forms: tuple[Any, ...] | None
+    around: Any
     number_first: bool
     check_bools: Any
     @property

@@ -28,6 +28,10 @@ from pullback.core._engine import REGISTRY, REQUIRED, Function, Op
 SURFACE: dict[str, dict[str, Any]] = {"torch": {}, "Tensor": {}}
 """What users see: namespace -> name -> function."""
 
+AROUND: dict[str, Callable[..., Any]] = {}
+"""By the name of a composite, what calls go to while there are levels: it is given the function, the
+arguments and the keywords, and may return NotImplemented. See `surround`."""
+
 FOREACH: list[str] = []
 """The ops of one tensor that `torch._foreach_NAME` applies to lists."""
 
@@ -52,6 +56,20 @@ def _signature(kernel: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[Any, 
     return names, defaults, "".join(_KIND_LETTERS.get(notes.get(name, ""), ".") for name in names)
 
 
+def surround(around: dict[str, Callable[..., Any]]) -> None:
+    """Puts functions around composites, those too that are declared later: by namespace and name."""
+    AROUND.update(around)
+    for space, functions in SURFACE.items():
+        for name, function in functions.items():
+            _surround(function, space, name)
+
+
+def _surround(function: Any, space: str, name: str) -> None:
+    around = AROUND.get(f"{space}.{name}")
+    if around is not None and isinstance(function, Function):
+        function.around = around
+
+
 def _publish(function: Any, name: str, places: str, aliases: tuple[str, ...]) -> None:
     """Enters a function and its aliases.
 
@@ -66,6 +84,7 @@ def _publish(function: Any, name: str, places: str, aliases: tuple[str, ...]) ->
     for target in targets:
         space, _, short = target.rpartition(".")
         SURFACE.setdefault(space, {})[short] = function
+        _surround(function, space, short)
     if "i" in places:
         for short in (name, *(a.rpartition(".")[2] for a in aliases if a.startswith("Tensor."))):
             method = SURFACE["Tensor"][f"{short}_"] = _inplace_method(function, short)

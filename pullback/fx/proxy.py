@@ -159,6 +159,8 @@ class Proxy:
         found = _first_proxy((args, kwargs))
         assert found is not None
         name = getattr(orig_method, "__name__", "")
+        if name == "einsum" and len(args) == 2 and isinstance(args[1], (tuple, list)):
+            args = args[0], *args[1]  # operands in one sequence are given one by one
         if _is_method(orig_method, name):
             return found.tracer.create_proxy("call_method", name, args, kwargs)
         return found.tracer.create_proxy("call_function", orig_method, args, kwargs)

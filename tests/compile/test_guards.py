@@ -283,6 +283,31 @@ def test_parameters_given_other_memory():
     c(x(2, 3))
 
 
+def test_what_is_kept_in_a_cache():
+    @functools.lru_cache(8)
+    def scale(n):
+        return n + 1
+
+    def f(t):
+        return t * scale(3)
+
+    c = torch.compile(f, fullgraph=True)
+    assert [c(x(3)).tolist() for _ in range(3)] == [f(x(3)).tolist()] * 3
+    assert c.recordings
+
+
+def test_reports_and_modules_that_are_not_reached():
+    def f(t):
+        if t.ndim > 5:
+            print("many dims")
+            warnings.warn("many dims", stacklevel=1)
+        return t + 1 if "math" in sys.modules else t
+
+    c = torch.compile(f, fullgraph=True)
+    assert [c(x(3)).tolist() for _ in range(3)] == [(x(3) + 1).tolist()] * 3
+    assert c.recordings
+
+
 # What cannot be recorded ---------------------------------------------------------------------
 
 
@@ -306,6 +331,20 @@ def test_prints(capsys):
 
     assert "print" in left(f, x(3))
     assert capsys.readouterr().out == "called\n" * 4
+
+
+def test_warns():
+    def f(t):
+        warnings.warn("called", stacklevel=1)
+        return t * 2
+
+    c = torch.compile(f)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(4):
+            c(x(3))
+    assert not c.recordings
+    assert [str(w.message) for w in caught].count("called") == 4
 
 
 def test_side_effects():

@@ -405,6 +405,9 @@ def test_products_by_other_names():
     check(torch.smm(x, d).to_dense(), [[1.0, 1.0], [5.0, 5.0]])
     check(torch.sspaddmm(torch.eye(2).to_sparse(), x, d).to_dense(), [[2.0, 1.0], [5.0, 6.0]])
     check(torch.hspmm(x, d).to_dense(), [[1.0, 1.0], [5.0, 5.0]])
+    assert torch.equal(torch.dsmm(x, d), torch.spmm(x, d))
+    assert torch.equal(torch.hsmm(x, d).to_dense(), torch.hspmm(x, d).to_dense())
+    check(torch.saddmm(torch.eye(2).to_sparse(), x, d).to_dense(), [[2.0, 1.0], [5.0, 6.0]])
     y = torch.sparse.sampled_addmm(torch.eye(2).to_sparse_csr(), torch.ones(2, 3), torch.ones(3, 2))
     check(y.to_dense(), [[4.0, 0.0], [0.0, 4.0]])
 

@@ -3,7 +3,7 @@
 import pytest
 from library import torch
 
-F = torch.nn.functional
+nn, F = torch.nn, torch.nn.functional
 A = torch.ones(3, 3)
 H = A.bfloat16()
 
@@ -35,6 +35,36 @@ CASTS = {
     "cross": (lambda: torch.linalg.cross(H, H), torch.bfloat16),
     "matrix_exp": (lambda: torch.linalg.matrix_exp(H), torch.bfloat16),
     "cosine_similarity": (lambda: F.cosine_similarity(H, H), torch.bfloat16),
+    "matmul of vectors": (lambda: A[0] @ A[0], torch.bfloat16),
+    "matmul of a vector": (lambda: A @ A[0], torch.bfloat16),
+    "vecdot": (lambda: torch.linalg.vecdot(A, A), torch.bfloat16),
+    "prelu": (lambda: F.prelu(A, H[0]), torch.bfloat16),
+    "affine_grid": (lambda: F.affine_grid(A[None, :2], (1, 1, 2, 2), align_corners=False), torch.bfloat16),
+    "attention of both": (lambda: F.scaled_dot_product_attention(A[None], H[None], A[None]), torch.bfloat16),
+    "l1_loss": (lambda: F.l1_loss(H, H), torch.float32),
+    "kl_div": (lambda: F.kl_div(H, H, reduction="sum"), torch.float32),
+    "poisson_nll_loss": (lambda: F.poisson_nll_loss(H, H), torch.float32),
+    "hinge_embedding_loss": (lambda: F.hinge_embedding_loss(H, A), torch.float32),
+    "cosine_embedding_loss": (lambda: F.cosine_embedding_loss(H, H, A[0]), torch.float32),
+    "triplet_margin_loss": (lambda: F.triplet_margin_loss(H, H, H), torch.float32),
+    "binary_cross_entropy": (lambda: F.binary_cross_entropy(A, H), torch.float32),
+    "cross_entropy of probabilities": (lambda: F.cross_entropy(H, H), torch.float32),
+    "gaussian_nll_loss": (lambda: F.gaussian_nll_loss(H, H, H), torch.bfloat16),
+    "avg_pool3d": (lambda: F.avg_pool3d(H[None, None].expand(1, 3, 3, 3), 2), torch.float32),
+    "avg_pool2d": (lambda: F.avg_pool2d(H[None], 2), torch.bfloat16),
+    "max_pool3d": (lambda: F.max_pool3d(H[None, None].expand(1, 3, 3, 3), 2), torch.float32),
+    "pad that reflects": (lambda: F.pad(H, (1, 1), mode="reflect"), torch.float32),
+    "pad": (lambda: F.pad(H, (1, 1)), torch.bfloat16),
+    "fft": (lambda: torch.fft.fft(H), torch.complex64),
+    "stft": (lambda: torch.stft(H[0], 2, 1, window=A[0, :2], return_complex=True), torch.complex64),
+    "quantile": (lambda: torch.quantile(H, 0.5), torch.float32),
+    "polar": (lambda: torch.polar(H, A), torch.complex64),
+    "lstsq": (lambda: torch.linalg.lstsq(torch.eye(3).bfloat16(), H).solution, torch.float32),
+    "lstm": (lambda: nn.LSTM(3, 2)(H)[0], torch.bfloat16),
+    "gru": (lambda: nn.GRU(3, 2)(A)[0], torch.float32),
+    "gru of halves": (lambda: nn.GRU(3, 2)(H)[0], torch.bfloat16),
+    "rnn": (lambda: nn.RNN(3, 2)(A)[0], torch.bfloat16),
+    "lstm cell": (lambda: nn.LSTMCell(3, 2)(A)[0], torch.float32),
     "grid": (lambda: F.grid_sample(H[None, None], H[None, :, None, :2], align_corners=True), torch.float32),
     "index_copy": (lambda: torch.index_copy(A, 0, torch.tensor([0]), H[:1]), torch.float32),
 }
@@ -44,6 +74,24 @@ CASTS = {
 def test_what_ops_are_cast_to(name):
     make, dtype = CASTS[name]
     assert kind(make, "cpu") == dtype
+
+
+class Tagged(torch.Tensor):
+    """A tensor that other code has a say about."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return "its own" if func is F.l1_loss else super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_other_classes_are_asked_and_other_levels_go_on():
+    tagged = A.as_subclass(Tagged)
+    with torch.autocast("cpu"):
+        assert F.l1_loss(tagged, tagged) == "its own"
+    assert F.l1_loss(tagged, tagged) == "its own"
+    assert torch.func.vmap(F.l1_loss)(H, H).dtype == torch.bfloat16
+    with torch.autocast("cpu"):
+        assert torch.func.grad(lambda x: F.l1_loss(x @ A, A))(A).dtype == torch.float32
 
 
 def test_contexts():

@@ -581,6 +581,7 @@ cdef class Function:
     cdef quick_t quick                # a way for plain arguments, which is tried first: see quick.pxi
     cdef object fill                  # what that puts into a new tensor: a number, or a function of its
     cdef tuple fill_arguments         # array and of these
+    cdef public object around         # a function of this one, its arguments and keywords, for calls at a level
     cdef public bint converts         # what it is given is data: classes of other libraries are not asked
     cdef bint composite               # it is a Python function of ops, not an op
     cdef dict whole                   # of a composite, its parameters that are integers, with their places
@@ -642,6 +643,10 @@ cdef object call_function(object callee, PyObject** args, size_t nargsf, PyObjec
     if function.quick != NULL and unfollowed() and goes_to_cpu():
         value = function.quick(function, args, given, names)
         if value is not None:
+            return value
+    if function.around is not None and pb_thread.level:
+        value = function.around(function, as_tuple(args, given), _keywords(args + given, names))
+        if value is not NotImplemented:
             return value
     if function.forms is not None and given and type(<object>args[0]) is not Tensor:
         check_first(function, function.number_first, args, given, names)

@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 from pullback import ops
+from pullback.amp.autocast_mode import is_autocast_enabled
 from pullback.core._engine import Tensor
 from pullback.face.absent import getter
 from pullback.nn import init
@@ -136,7 +137,7 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raises unless an input has the dims, size and dtype that the weights want."""
         weight = self._flat_weights[0]
-        if input.dtype != weight.dtype:
+        if input.dtype != weight.dtype and not is_autocast_enabled("cpu"):
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert "
                 "input: "

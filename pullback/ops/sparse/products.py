@@ -530,7 +530,7 @@ def sampled_addmm(
     return build(sparse(input).pattern, found + v * beta if beta else found, "SparseSampledAddmmBackward0")
 
 
-@function(places="t")
+@function(places="t", aliases=("torch.hsmm",))
 def hspmm(mat1: Tensor, mat2: Tensor) -> Tensor:
     """The product of a sparse and a dense matrix, as a COO tensor with one sparse and one dense dim.
 
@@ -557,7 +557,7 @@ def smm(input: Tensor, mat: Tensor) -> Tensor:
     return ops.sspaddmm(ops.to_sparse(ops.zeros(input.shape[0], mat.shape[1], dtype=mat.dtype)), input, mat)
 
 
-@function(places="tm")
+@function(places="tm", aliases=("torch.saddmm",))
 def sspaddmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """`beta * input + alpha * (mat1 @ mat2)` of sparse `input` and `mat1`, as a COO tensor."""
     if not is_sparse(mat1):
@@ -571,7 +571,7 @@ for _function in (sparse_mm, sparse_addmm, sparse_sparse_matmul, sampled_addmm, 
     implements(_function.__name__)(_function.__wrapped__)
 
 
-@function(places="t")
+@function(places="t", aliases=("torch.dsmm",))
 def spmm(input: Tensor, mat2: Tensor) -> Tensor:
     """`torch.mm` of a sparse matrix and a dense one.
 
