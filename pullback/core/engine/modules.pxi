@@ -81,34 +81,79 @@ cdef bint _is_plain_kind(object x) except -1:
     return True
 
 
-cdef int _save_below(dict own, object version, object state, str path, str prefix, bint keep_vars,
-                     object metadata, dict versions) except -1:
+@cython.final
+cdef class _Place:
+    """Where a module stands in a tree, with the keys of what it holds and the places below it, made once each."""
+
+    cdef str path, prefix
+    cdef dict keys, below
+
+    def __cinit__(self, str path, str prefix):
+        self.path, self.prefix, self.keys, self.below = path, prefix, {}, {}
+
+
+# Making and hashing keys costs as much as the rest of a state dict; their number is bounded.
+cdef dict _places = {}
+cdef Py_ssize_t _keys_made = 0
+cdef enum:
+    MOST_KEYS = 16384
+
+
+cdef int _count_key() except -1:
+    global _places, _keys_made
+    _keys_made += 1
+    if _keys_made > MOST_KEYS:
+        _places, _keys_made = {}, 0
+    return 0
+
+
+cdef str _key(_Place place, str name):
+    cdef PyObject* found = PyDict_GetItem(place.keys, name)
+    if found != NULL:
+        return <str>found
+    key = place.keys[name] = place.prefix + name
+    _count_key()
+    return key
+
+
+cdef _Place _place_below(_Place place, str name):
+    cdef PyObject* found = PyDict_GetItem(place.below, name)
+    if found != NULL:
+        return <_Place>found
+    path = place.prefix + name
+    below = place.below[name] = _Place(path, path + ".")
+    _count_key()
+    return below
+
+
+cdef int _save_below(dict own, object version, object state, _Place place, bint keep_vars, object metadata,
+                     dict versions) except -1:
     cdef dict below
-    cdef str name, inner
+    cdef str name
+    cdef _Place inner
     cdef PyObject* found = NULL
     kind = None
-    metadata[path] = {"version": version}
+    metadata[place.path] = {"version": version}
     for name, x in (<dict>own["_parameters"]).items():
         if x is not None:
-            state[prefix + name] = x if keep_vars else _detached(x)
+            state[_key(place, name)] = x if keep_vars else _detached(x)
     if <dict>own["_buffers"]:
         hidden = own["_non_persistent_buffers_set"]
         for name, x in (<dict>own["_buffers"]).items():
             if x is not None and name not in hidden:
-                state[prefix + name] = x if keep_vars else _detached(x)
+                state[_key(place, name)] = x if keep_vars else _detached(x)
     for name, child in (<dict>own["_modules"]).items():
         if child is None:
             continue
         below = PyObject_GenericGetDict(child, NULL)
-        path = prefix + name
-        inner = path + "."
+        inner = _place_below(place, name)
         if type(child) is not kind:
             kind, found = type(child), PyDict_GetItem(versions, type(child))
         if found != NULL and not (len(<dict>below["_state_dict_hooks"]) or "state_dict" in below or
                                   len(<dict>below["_state_dict_pre_hooks"])):
-            _save_below(below, <object>found, state, path, inner, keep_vars, metadata, versions)
+            _save_below(below, <object>found, state, inner, keep_vars, metadata, versions)
         else:
-            child.state_dict(destination=state, prefix=inner, keep_vars=keep_vars)
+            child.state_dict(destination=state, prefix=inner.prefix, keep_vars=keep_vars)
     return 0
 
 
@@ -118,8 +163,15 @@ def save_module(module, state, str prefix, bint keep_vars, metadata, dict versio
     `versions` has the version of each class that is saved as Module is. A module below of another class, or
     one with hooks for it, is asked by its `state_dict`.
     """
-    _save_below(PyObject_GenericGetDict(module, NULL), versions[type(module)], state, prefix[:-1], prefix,
-                keep_vars, metadata, versions)
+    cdef PyObject* found = PyDict_GetItem(_places, prefix)
+    cdef _Place place
+    if found != NULL:
+        place = <_Place>found
+    else:
+        place = _places[prefix] = _Place(prefix[:-1], prefix)
+        _count_key()
+    _save_below(PyObject_GenericGetDict(module, NULL), versions[type(module)], state, place, keep_vars, metadata,
+                versions)
 
 
 # NOTE [Slots of modules]: a call of an object whose class has a `__call__` in Python makes a tuple, a dict
