@@ -180,8 +180,8 @@ PB_INLINE PB_REAL F(lerp)(PB_REAL x, PB_REAL end, PB_REAL weight) {
     PB_REAL const gap = end - x, near = x + weight * gap, far = end - gap * (1 - weight);
     return PB_ABS(weight) < (PB_REAL)0.5 ? near : far;
 }
-PB_INLINE PB_REAL F(addcmul)(PB_REAL x, PB_REAL a, PB_REAL b, PB_REAL value) { return x + value * (a * b); }
-PB_INLINE PB_REAL F(addcdiv)(PB_REAL x, PB_REAL a, PB_REAL b, PB_REAL value) { return x + value * (a / b); }
+PB_INLINE PB_REAL F(addcmul)(PB_REAL x, PB_REAL a, PB_REAL b, PB_REAL value) { return x + value * a * b; }
+PB_INLINE PB_REAL F(addcdiv)(PB_REAL x, PB_REAL a, PB_REAL b, PB_REAL value) { return x + value * a / b; }
 
 /* x to the power of one number, as PyTorch has it: of 2, 3, -1, -2 and the halves by simpler operations.
    NumPy's loop, handed over as `data`, is quick for x >= 0, so other whole powers get |x|. */

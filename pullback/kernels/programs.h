@@ -47,8 +47,8 @@
     S(lt, A < B)                                                    \
     S(where, A != 0 ? B : C)                                        \
     S(add_scaled, A + LOAD(TO(w)) * B)                              \
-    S(addcmul, A + w * (B * C))                                     \
-    S(addcdiv, A + w * (B / C))                                     \
+    S(addcmul, A + w * B * C)                                       \
+    S(addcdiv, A + w * B / C)                                       \
     S(lerp, near ? A + w * (B - A) : B - (B - A) * (1 - w))
 
 #define PB_STEP_ENUM(name, value) PB_STEP_##name,

@@ -93,8 +93,9 @@ def _estimate(grad: Any, row_var: Any, col_var: Any, variance: Any, weight: floa
     if row_var is None:
         variance.lerp_(grad * grad, weight)
         return variance
-    row_var.lerp_((grad * grad).mean(-1, keepdim=True), weight)
-    col_var.lerp_((grad * grad).mean(-2, keepdim=True), weight)
+    for mean, dim in ((row_var, -1), (col_var, -2)):
+        norm = ops.vector_norm(grad, dim=dim, keepdim=True)
+        mean.lerp_(norm * norm / grad.size(dim), weight)
     return row_var @ col_var / row_var.mean(-2, keepdim=True).clamp(min=eps1)
 
 

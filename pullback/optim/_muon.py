@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pullback import ops
 from pullback.core._engine import Tensor
 from pullback.core.dtypes import bfloat16
 from pullback.face.absent import getter
@@ -105,7 +106,8 @@ def _zeropower_via_newtonschulz(
     x = x / x.norm().clamp(min=eps)
     for _ in range(ns_steps):
         square = x @ x.T
-        x = x * a + (square * b + square @ square * c) @ x
+        polynomial = ops.addmm(square, square, square, beta=b, alpha=c)
+        x = ops.addmm(x, polynomial, x, beta=a)
     return x.T if tall else x
 
 

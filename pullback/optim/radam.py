@@ -97,6 +97,7 @@ def _radam(
     correction: Any,
     eps: Any,
     root: Any,
+    rectification: Any,
     descent: Any,
     maximize: bool,
     decays: bool,
@@ -113,7 +114,7 @@ def _radam(
     exp_avg_sq = plus_product(exp_avg_sq * beta2, grad, grad, new2)
     step = exp_avg / correction * descent
     if rectified:
-        step = step * (root / (exp_avg_sq.sqrt() + eps))
+        step = step * (root / (exp_avg_sq.sqrt() + eps)) * rectification
     return param + step, None, exp_avg, exp_avg_sq
 
 
@@ -159,7 +160,8 @@ def radam(
             "new2": 1 - beta2,
             "correction": 1 - beta1**step,
             "eps": eps,
-            "root": correction2**0.5 * factor,
+            "root": correction2**0.5,
+            "rectification": factor,
             "descent": -lr,
         }
         _radam(lists, numbers, **flags, rectified=rectified)

@@ -128,7 +128,7 @@ def _rmsprop(
         grad = plus_scaled(grad, param, weight_decay)
     square_avg = plus_product(square_avg * alpha, grad, grad, new)
     mean = [mean_of(rest[0], grad, new)] if centered else []
-    variance = square_avg - mean[0] * mean[0] if centered else square_avg
+    variance = plus_product(square_avg, mean[0], mean[0], -1) if centered else square_avg
     root = variance.sqrt() + eps
     if not buffered:
         return plus_quotient(param, grad, root, descent), None, square_avg, *mean

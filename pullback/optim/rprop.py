@@ -95,7 +95,8 @@ def _rprop(
         grad = -grad
     kept = grad * prev
     stays, turns = kept > 0, kept < 0
-    step_size = (step_size * etaplus).where(stays, (step_size * etaminus).where(turns, step_size))
+    changed = step_size * kept.sign().masked_fill(stays, etaplus).masked_fill(turns, etaminus)
+    step_size = changed.where(stays, changed.where(turns, step_size))
     step_size = step_size.clamp(smallest, largest)
     grad = grad.masked_fill(turns, 0)
     return param.addcmul(grad.sign(), step_size, value=minus), None, grad, step_size

@@ -50,7 +50,7 @@ def bits(t):
 
 
 def run(name, options, dtype, monkeypatch, by_ops, layout="contiguous"):
-    """Parameters and states after four steps of an optimizer, by its program or by ops."""
+    """Parameters and states after seven steps of an optimizer, by its program or by ops."""
     if by_ops:
         module = importlib.import_module("pullback.ops.shared.programs")
         monkeypatch.setattr(module, "run_program", lambda program, lists, numbers: range(len(lists[0])))
@@ -60,7 +60,7 @@ def run(name, options, dtype, monkeypatch, by_ops, layout="contiguous"):
     ]
     params = [p.requires_grad_() for p in params]
     optimizer = getattr(torch.optim, name)(params, **options)
-    for seed in range(4):
+    for seed in range(7):
         for p, g in zip(params, values(shapes, seed + 1), strict=True):
             p.grad = torch.tensor(g).to(p.dtype)
         optimizer.step()

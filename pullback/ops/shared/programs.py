@@ -55,10 +55,12 @@ class Traced:
         return self.trace.step("mul", self, other)
 
     def __truediv__(self, other: Any) -> Traced:
+        if self.is_number:
+            return self.trace.quotient(self, other)
         return self.trace.step("div", self, other)
 
     def __rtruediv__(self, other: Any) -> Traced:
-        return self.trace.step("div", other, self)
+        return self.trace.quotient(other, self)
 
     def __neg__(self) -> Traced:
         return self.trace.step("neg", self)
@@ -125,6 +127,10 @@ class Trace:
         last = None if number is None else self.value(number)
         self.steps.append((kind, result, values + [values[0]] * (3 - len(values)), last))
         return result
+
+    def quotient(self, number: Any, tensor: Any) -> Traced:
+        """A number over a tensor: that times the reciprocal, as by the op."""
+        return self.step("mul", self.step("div", 1.0, tensor), number)
 
     def program(
         self, tensors: Sequence[Traced], numbers: Sequence[Traced], results: Sequence[Any], name: str
