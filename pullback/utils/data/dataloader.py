@@ -26,6 +26,7 @@ from pullback.kernels.random.generators import Generator
 from pullback.utils.data._utils.collate import default_collate, default_convert
 from pullback.utils.data._utils.fetch import fetcher
 from pullback.utils.data._utils.messages import Receiver
+from pullback.utils.data._utils.pipes import Part, prepared
 from pullback.utils.data._utils.worker import (
     ENDS,
     MP_STATUS_CHECK_INTERVAL,
@@ -36,7 +37,9 @@ from pullback.utils.data._utils.worker import (
     get_worker_info,
     work,
 )
+from pullback.utils.data.datapipes.datapipe import IterDataPipe
 from pullback.utils.data.dataset import Dataset, IterableDataset
+from pullback.utils.data.graph_settings import apply_shuffle_settings
 from pullback.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -59,7 +62,7 @@ class _DatasetKind:
     Iterable = 1
 
 
-class _Endless(Sampler[None]):
+class _InfiniteConstantSampler(Sampler[None]):
     """The sampler of an iterable data set: it gives None for ever."""
 
     def __iter__(self) -> Iterator[None]:
@@ -115,7 +118,8 @@ class DataLoader(Generic[T_co]):
         in_order: bool = True,
     ) -> None:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
-        self.dataset = dataset
+        pipe = isinstance(dataset, IterDataPipe)
+        self.dataset = apply_shuffle_settings(dataset, shuffle) if pipe else dataset
         self.num_workers = num_workers
         self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.pin_memory = pin_memory
@@ -128,7 +132,7 @@ class DataLoader(Generic[T_co]):
         self._dataset_kind = _DatasetKind.Iterable if iterable else _DatasetKind.Map
         if iterable:
             for name, value in (
-                ("shuffle", shuffle or None),
+                ("shuffle", None if pipe else shuffle or None),
                 ("sampler", sampler),
                 ("batch_sampler", batch_sampler),
             ):
@@ -137,7 +141,7 @@ class DataLoader(Generic[T_co]):
                         f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
                         f"{name}={value}"
                     )
-        shuffle = bool(shuffle)
+        shuffle = bool(shuffle) and not pipe
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None:
@@ -153,7 +157,7 @@ class DataLoader(Generic[T_co]):
             )
         if sampler is None:
             if iterable:
-                sampler = _Endless()
+                sampler = _InfiniteConstantSampler()
             elif shuffle:
                 sampler = RandomSampler(dataset, generator=generator)
             else:
@@ -282,6 +286,8 @@ class _BaseDataLoaderIter:
         self._timeout = loader.timeout
         self._collate_fn = loader.collate_fn
         self._begin(loader)
+        if isinstance(self._dataset, IterDataPipe) and not self._num_workers:
+            prepared(self._dataset, self._part.seed, self._part.group)
         self._base_seed = random_seed(loader.generator)
         if loader.pin_memory:
             warnings.warn(
@@ -293,6 +299,7 @@ class _BaseDataLoaderIter:
     def _begin(self, loader: DataLoader[Any]) -> None:
         self._sampler_iter = iter(self._index_sampler)
         self._yielded = 0
+        self._part = Part(random_seed(loader.generator) if isinstance(loader.dataset, IterDataPipe) else None)
         self._IterableDataset_len_called = loader._IterableDataset_len_called if self._iterable else None
 
     def _reset(self, loader: DataLoader[Any]) -> None:
@@ -426,8 +433,11 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
                 loader.collate_fn,
                 loader.drop_last,
                 loader.worker_init_fn,
+                self._part,
             )
             self._workers.append(_Worker(context, task, self._base_seed))
+        if self._part.seed is not None:
+            random_seed(loader.generator)  # PyTorch draws one for the next epoch here, so later draws agree
         self._prime()
 
     def _prime(self) -> None:
@@ -441,7 +451,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def _reset(self, loader: DataLoader[Any]) -> None:
         super()._reset(loader)
-        mark = Resume()
+        mark = Resume(self._part.seed)
         for worker in self._workers:
             worker.waiting.clear()
             worker.ended = False

@@ -20,6 +20,7 @@ from pullback.kernels.random.generators import Generator
 from pullback.ops.arrays.random import manual_seed
 from pullback.utils.data._utils.fetch import fetcher
 from pullback.utils.data._utils.messages import Sender
+from pullback.utils.data._utils.pipes import Part, prepared
 
 __all__ = ["ExceptionWrapper", "WorkerInfo", "get_worker_info"]
 
@@ -101,10 +102,14 @@ class Task:
     collate_fn: Callable[[Any], Any]
     drop_last: bool
     worker_init_fn: Callable[[int], Any] | None
+    part: Part
 
 
 class Resume:
-    """A message to a worker that lives on: a new epoch begins."""
+    """A message to a worker that lives on: a new epoch begins, with this seed for data pipes."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = seed
 
 
 class Ended:
@@ -149,6 +154,8 @@ def _serve(connection: Any, task: Task, seed: int) -> None:
     source: Any = None
     try:
         _seeds(task, seed)
+        if task.part.seed is not None:
+            prepared(task.dataset, task.part.seed, task.part.group, (task.num_workers, task.id))
         if task.worker_init_fn is not None:
             task.worker_init_fn(task.id)
         source = fetcher(task.iterable, task.dataset, task.auto_collation, task.collate_fn, task.drop_last)
@@ -165,6 +172,8 @@ def _serve(connection: Any, task: Task, seed: int) -> None:
         if isinstance(message, Resume):
             ended = False
             try:
+                if message.seed is not None:
+                    prepared(task.dataset, message.seed)
                 source = fetcher(
                     task.iterable, task.dataset, task.auto_collation, task.collate_fn, task.drop_last
                 )
