@@ -10,6 +10,8 @@ import multiprocessing
 from multiprocessing import *  # noqa: F403
 
 from pullback.face.absent import getter
+from pullback.multiprocessing import pool as pool
+from pullback.multiprocessing import queue as queue
 from pullback.multiprocessing import starting
 from pullback.multiprocessing.reductions import init_reductions
 from pullback.multiprocessing.spawn import (

@@ -7,6 +7,7 @@ from pullback.nn import init as init
 from pullback.nn import modules as modules
 from pullback.nn import utils as utils
 from pullback.nn.modules._path import ModulePath
+from pullback.nn.modules.utils import factory_kwargs as factory_kwargs
 from pullback.nn.parallel import DataParallel as DataParallel
 from pullback.nn.parameter import Buffer as Buffer
 from pullback.nn.parameter import Parameter as Parameter

@@ -11,6 +11,7 @@ from pullback.nn import parallel as parallel
 from pullback.nn import parameter as parameter
 from pullback.nn import utils as utils
 from pullback.nn.modules._path import ModulePath as ModulePath
+from pullback.nn.modules.utils import factory_kwargs as factory_kwargs
 from pullback.nn.parallel import DataParallel as DataParallel
 from pullback.nn.parameter import Buffer as Buffer
 from pullback.nn.parameter import Parameter as Parameter

@@ -33,7 +33,7 @@ def test_twenty_steps(name, options, dtype):
         assert_alike(mine, theirs, *tolerance(name, dtype))
 
 
-# PyTorch rounds twice where the elements of a tensor do not fill its vectors, and once where they do, as here.
+# PyTorch rounds twice where the elements of a tensor do not fill its vectors; where they do, once, as here.
 FULL = ((64, 4), (64,), (2, 32, 3))
 FULL_MATRICES = ((64, 4), (16, 64))
 

@@ -61,4 +61,24 @@ def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: 
                 metadata[key[len(prefix) :]] = metadata.pop(key)
 
 
+def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """Of a module's options `device`, `dtype` and `memory_format`, which `factory_kwargs` may have, too.
+
+    TypeError if there are others, or one is given twice.
+    """
+    if kwargs is None:
+        return {}
+    names = {"device", "dtype", "memory_format"}
+    unexpected = kwargs.keys() - names - {"factory_kwargs"}
+    if unexpected:
+        raise TypeError(f"unexpected kwargs {unexpected}")
+    made = dict(kwargs.get("factory_kwargs", {}))
+    for name in ("device", "dtype", "memory_format"):
+        if name in kwargs:
+            if name in made:
+                raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+            made[name] = kwargs[name]
+    return made
+
+
 __getattr__ = getter(__name__)

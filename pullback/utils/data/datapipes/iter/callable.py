@@ -45,7 +45,7 @@ class MapperIterDataPipe(IterDataPipe[Any]):
             return self.fn(data)
         several = isinstance(columns, (list, tuple))
         result = self.fn(*[data[column] for column in columns]) if several else self.fn(data[columns])
-        made = (
+        made: Any = (
             list(data) if isinstance(data, tuple) else data.copy() if isinstance(data, dict) else list(data)
         )
         if self.output_col == -1:

@@ -47,7 +47,8 @@ class ShufflerIterDataPipe(IterDataPipe[Any]):
             raise AssertionError("buffer_size should be larger than 0")
         self.datapipe = datapipe if unbatch_level == 0 else datapipe.unbatch(unbatch_level=unbatch_level)
         self.buffer_size = buffer_size
-        self._enabled, self._seed, self._rng = True, None, random.Random()
+        self._enabled, self._rng = True, random.Random()
+        self._seed: int | None = None
 
     def set_shuffle(self, shuffle: bool = True) -> ShufflerIterDataPipe:
         """Whether the samples are shuffled."""
@@ -56,7 +57,7 @@ class ShufflerIterDataPipe(IterDataPipe[Any]):
 
     def set_seed(self, seed: int) -> ShufflerIterDataPipe:
         """The seed of the next iterator."""
-        self._seed: int | None = seed
+        self._seed = seed
         return self
 
     def reset(self) -> None:

@@ -19,7 +19,8 @@ class ShufflerIterDataPipe(IterDataPipe[Any]):
     def __init__(self, datapipe: Any, *, indices: list[Any] | None = None) -> None:
         self.datapipe = datapipe
         self.indices = list(range(len(datapipe))) if indices is None else indices
-        self._enabled, self._seed, self._rng = True, None, random.Random()
+        self._enabled, self._rng = True, random.Random()
+        self._seed: int | None = None
         self._shuffled_indices: list[Any] = self.indices
 
     def set_shuffle(self, shuffle: bool = True) -> ShufflerIterDataPipe:
@@ -29,7 +30,7 @@ class ShufflerIterDataPipe(IterDataPipe[Any]):
 
     def set_seed(self, seed: int) -> ShufflerIterDataPipe:
         """The seed of the next iterator."""
-        self._seed: int | None = seed
+        self._seed = seed
         return self
 
     def reset(self) -> None:

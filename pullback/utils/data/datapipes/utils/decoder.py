@@ -94,7 +94,7 @@ class ImageHandler:
             ) from error
         form, kind, mode = imagespecs[self.imagespec]
         with io.BytesIO(data) as stream:
-            image = Image.open(stream)
+            image: Any = Image.open(stream)
             image.load()
             image = image.convert(mode.upper())
         if form == "pil":
@@ -126,12 +126,12 @@ def videohandler(extension: str, data: Any) -> Any:
     if extension not in ("mp4", "ogv", "mjpeg", "avi", "mov", "h264", "mpg", "webm", "wmv"):
         return None
     try:
-        import torchvision.io
+        io_of_videos = importlib.import_module("torchvision.io")
     except ImportError as error:
         raise ModuleNotFoundError(
             "Package `torchvision` is required to be installed for default video file loader."
         ) from error
-    return _from_file(extension, data, torchvision.io.read_video)
+    return _from_file(extension, data, io_of_videos.read_video)
 
 
 def audiohandler(extension: str, data: Any) -> Any:
@@ -139,7 +139,7 @@ def audiohandler(extension: str, data: Any) -> Any:
     if extension not in ("flac", "mp3", "sox", "wav", "m4a", "ogg", "wma"):
         return None
     try:
-        import torchaudio
+        torchaudio = importlib.import_module("torchaudio")
     except ImportError as error:
         raise ModuleNotFoundError(
             "Package `torchaudio` is required to be installed for default audio file loader."
