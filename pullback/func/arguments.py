@@ -6,7 +6,9 @@ of a call and puts others in their place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any
 
 from pullback import ops
@@ -14,6 +16,19 @@ from pullback.core._engine import Tensor
 from pullback.utils._pytree import tree_flatten, tree_unflatten
 
 Argnums = Any
+
+
+def wraps(func: Callable[..., Any]) -> Callable[[Any], Any]:
+    """`functools.wraps`, for a plain function in a third of its time."""
+    if type(func) is not FunctionType or func.__dict__:
+        return functools.wraps(func)
+
+    def named(run: Any) -> Any:
+        run.__module__, run.__name__, run.__qualname__ = func.__module__, func.__name__, func.__qualname__
+        run.__doc__, run.__annotations__, run.__wrapped__ = func.__doc__, func.__annotations__, func
+        return run
+
+    return named
 
 
 def checked_argnums(argnums: Argnums, count: int) -> Any:

@@ -7,7 +7,6 @@ one backward pass on a batch of the former, `jacfwd` the function once on a batc
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from pullback import ops
 from pullback.core._engine import from_array, ones_of
-from pullback.func.arguments import Argnums, Picked, check_real
+from pullback.func.arguments import Argnums, Picked, check_real, wraps
 from pullback.func.forward import Pushed
 from pullback.func.reverse import Recorded
 from pullback.func.vmap import chunk_for
@@ -100,7 +99,7 @@ def jacrev(
     """
     _check_chunk("jacrev", chunk_size)
 
-    @functools.wraps(func)
+    @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         picked = Picked(argnums, args)
         check_real("jacrev", "inputs", picked.tensors)
@@ -156,7 +155,7 @@ def jacfwd(
     """
     _check_chunk("jacfwd", chunk_size)
 
-    @functools.wraps(func)
+    @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         picked = Picked(argnums, args)
         for x in picked.tensors:

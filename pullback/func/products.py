@@ -6,13 +6,12 @@ matrix itself is never held: `chunk_size` (by default chosen by the memory there
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 from pullback import ops
 from pullback.core._engine import Tensor
-from pullback.func.arguments import Argnums, Picked
+from pullback.func.arguments import Argnums, Picked, wraps
 from pullback.func.forward import Pushed, linearize
 from pullback.func.jacobians import in_chunks, rows_at_once, unit_vectors
 from pullback.func.reverse import grad, vjp
@@ -32,7 +31,7 @@ def hessian_diag(
     tensor([ 6., 12.])
     """
 
-    @functools.wraps(func)
+    @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         picked = Picked(argnums, args)
         sizes = [x.numel() for x in picked.tensors]
@@ -78,7 +77,7 @@ def laplacian(
     """
     diagonal = hessian_diag(func, argnums, chunk_size=chunk_size)
 
-    @functools.wraps(func)
+    @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         parts = tree_flatten(diagonal(*args, **kwargs))[0]
         sums = [ops.sum(part) for part in parts]

@@ -7,7 +7,6 @@ function uses other tensors that require a gradient, the pass is recorded, so de
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +20,9 @@ from pullback.func.arguments import (
     check_differentiable,
     flat_outputs,
     split_aux,
+    wraps,
 )
-from pullback.transforms.leaves import gradients, leaves, reaches_beyond
+from pullback.transforms.leaves import gradients, leaves
 from pullback.transforms.stack import at_bottom
 from pullback.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
@@ -66,7 +66,7 @@ class Recorded:
             check_scalar(result, name)
         self.outs, self.spec = flat_outputs(result, name)
         self.tied = (outer or later) and (
-            any_requires_grad(picked.tensors) or reaches_beyond(self.outs, self.leaves)
+            any_requires_grad(picked.tensors) or _engine.reaches_beyond(self.outs, self.leaves)
         )
         self.shown = self.tied and outer
 
@@ -140,7 +140,7 @@ def grad_and_value(
     (tensor(6.), tensor(9.))
     """
 
-    @functools.wraps(func)
+    @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         found, call = _gradient_and_call(func, argnums, args, kwargs, has_aux)
         if has_aux:
@@ -164,7 +164,7 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
     tensor(12.)
     """
 
-    @functools.wraps(func)
+    @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         found, call = _gradient_and_call(func, argnums, args, kwargs, has_aux)
         return (found, call.auxiliary()) if has_aux else found

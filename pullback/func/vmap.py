@@ -8,7 +8,6 @@ batch after the other.
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from pullback import ops
 from pullback._functorch import vmap as steps
 from pullback.core._engine import Tensor, levels
-from pullback.func.arguments import all_tensors
+from pullback.func.arguments import all_tensors, wraps
 from pullback.transforms.batching.interpreter import Batching
 from pullback.transforms.stack import entered
 from pullback.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
@@ -51,7 +50,7 @@ def vmap(
     if not (chunk_size is None or chunk_size == "auto" or (isinstance(chunk_size, int) and chunk_size > 0)):
         raise ValueError(f"vmap: chunk_size should be None or greater than 0. (got {chunk_size})")
 
-    @functools.wraps(func)
+    @wraps(func)
     def run(*args: Any, **kwargs: Any) -> Any:
         flat, dims, spec, size = _bound(func, in_dims, args)
         if chunk_size is not None:

@@ -15,7 +15,7 @@ from pullback.core import _engine
 from pullback.core._engine import Tensor
 from pullback.core._loops import add_leading_dims
 from pullback.transforms import stack
-from pullback.transforms.stack import at_bottom, bottom
+from pullback.transforms.stack import at_bottom
 
 # --------------------------------------------------------------------------------------- leaves
 
@@ -35,7 +35,8 @@ def leaf(x: Tensor, recording: bool) -> Tensor:
 
 def leaves(tensors: Sequence[Tensor], recording: bool) -> list[Tensor]:
     """The same for several tensors."""
-    levels = [level for level in stack.active() if level.spreads]
+    active = stack.active()
+    levels = [level for level in active if level.spreads] if active else ()
     return [
         _fresh_leaf(x, levels)
         if type(x) is Tensor and not (recording and x.requires_grad) and not _engine.tangents_now(x)
@@ -85,8 +86,3 @@ def gradients(
     if level is not None:
         return level.gradients(roots, sources, grads, keep, create)
     return _engine.gradients_between(roots, sources, grads, keep, create)
-
-
-def reaches_beyond(roots: Sequence[Tensor], sources: Sequence[Tensor]) -> bool:
-    """Whether roots depend on a leaf other than these: then gradients of gradients are wanted."""
-    return _engine.reaches_beyond(map(bottom, roots), map(bottom, sources))

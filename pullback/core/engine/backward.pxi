@@ -6,7 +6,7 @@
 #
 # From other parts: KIND (pointwise.pxi); Node, seen, NODE_ACCUMULATE (nodes.pxi); _backward, conj,
 # from_array, number_tensor, _ops, Tensor, wrap (tensor.pxi); history (dispatch.pxi); Task (task.pxi);
-# unwatched (gradients.pxi); pb_thread (_engine.pyx).
+# unwatched (gradients.pxi); pb_thread, physical_slot, stands_in (_engine.pyx).
 
 def run_backward(roots, grads, bint keep_graph, bint create_graph, inputs, bint accumulate=False):
     """A backward pass from `roots`, tensors or (node, index) pairs, with a gradient each.
@@ -124,20 +124,30 @@ def gradients_between(roots, sources, grads, bint keep_graph, bint create_graph)
     return found
 
 
+cdef Tensor bottom(object t):
+    """The tensor below all levels that one belongs to: the one with history."""
+    while stands_in(t):
+        t = <object>physical_slot(t)[0]
+    return <Tensor?>t
+
+
 def reaches_beyond(roots, sources):
-    """Whether the graph of these tensors comes to a leaf by another way than through `sources`."""
+    """Whether the graph of these tensors comes to a leaf by another way than through `sources`.
+
+    Of a tensor that stands for another it is that one's graph.
+    """
     cdef Task task = Task.__new__(Task)
     cdef int i, done = 0, index = 0
     cdef Node node, source
     cdef list ends = []
     for t in sources:
-        node = history(<Tensor>t, &index)
+        node = history(bottom(t), &index)
         if node is not None:
             task.find(node)
             ends.append(node)
     done = task.count   # not to be walked on from
     for t in roots:
-        node = history(<Tensor>t, &index)
+        node = history(bottom(t), &index)
         if node is not None:
             task.find(node)
     while done < task.count:
