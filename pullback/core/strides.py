@@ -179,9 +179,9 @@ def resized(a: Array, shape: tuple[int, ...], strides: Sequence[int]) -> Array:
     """A dense array of another shape in the memory of `a`, or in larger one with a copy of it."""
     root, here = storage_of(a)
     count = math.prod(shape)
-    if not ends_in(a, root, here + count):
+    if count and not ends_in(a, root, here + count):
         fresh = np.empty(count, a.dtype)
-        kept = min(root.nbytes // a.itemsize - here, count)
+        kept = min(max(root.nbytes // a.itemsize - here, 0), count)  # what is empty may begin behind the end
         fresh[:kept] = strided(a, (kept,), (1,), 0)
         a = fresh
     return strided(a, shape, tuple(strides), 0)

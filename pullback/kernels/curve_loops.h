@@ -60,7 +60,7 @@ PB_INLINE PB_REAL F(softplus_slope)(PB_REAL x, PB_REAL beta, PB_REAL threshold) 
 
 PB_INLINE PB_REAL F(elu)(PB_REAL x, PB_REAL alpha, PB_REAL scale, PB_REAL input_scale) {
     PB_REAL const low = F(pb_expm1_below)(x * input_scale) * alpha;
-    return (x > 0 ? x : low) * scale;
+    return (x >= 0 ? x : low) * scale;  /* -0 stays */
 }
 PB_INLINE PB_REAL F(elu_slope)(PB_REAL x, PB_REAL alpha, PB_REAL scale, PB_REAL input_scale) {
     PB_REAL const low = EXP(x > 0 ? 0 : x * input_scale) * (alpha * scale * input_scale);
@@ -85,13 +85,14 @@ PB_INLINE PB_REAL F(hardswish_slope)(PB_REAL x) {
 }
 PB_INLINE PB_REAL F(hardshrink)(PB_REAL x, PB_REAL width) { return (x >= -width) & (x <= width) ? 0 : x; }
 PB_INLINE PB_REAL F(softshrink)(PB_REAL x, PB_REAL width) {
-    PB_REAL const above = x - width, below = x + width, low = x < -width ? below : x * 0;
+    PB_REAL const above = x - width, below = x + width, low = x < -width ? below : x - x;
     return x > width ? above : low;
 }
 /* 1 inside an open interval, else 0 */
 PB_INLINE PB_REAL F(within)(PB_REAL x, PB_REAL low, PB_REAL high) { return (x <= low) | (x >= high) ? 0 : 1; }
 
-PB_INLINE PB_REAL F(relu)(PB_REAL x) { return x <= 0 ? 0 : x; }
+PB_INLINE PB_REAL F(relu)(PB_REAL x) { return x < 0 ? 0 : x; }  /* -0 and NaN stay */
+PB_INLINE PB_REAL F(negative)(PB_REAL x) { return -x; }
 PB_INLINE PB_REAL F(sign)(PB_REAL x) { return (PB_REAL)((x > 0) - (x < 0)); }
 PB_INLINE PB_REAL F(angle)(PB_REAL x) { return x < 0 ? (PB_REAL)3.14159265358979323846 : x != x ? x : 0; }
 PB_INLINE PB_REAL F(rsqrt)(PB_REAL x) { return 1 / PB_SQRT(x); }
@@ -375,6 +376,7 @@ LOOP_BOTH(copysign)
 LOOP_BOTH(hypot)
 LOOP_BOTH(nextafter)
 LOOP1(relu)
+LOOP1(negative)
 LOOP1(sign)
 LOOP1(angle)
 LOOP1(rsqrt)
@@ -403,19 +405,33 @@ LOOP_LOGIC(logical_and, &)
 LOOP_LOGIC(logical_or, |)
 LOOP_LOGIC(logical_xor, ^)
 #undef LOOP_LOGIC
-static PB_CLONES void F(logical_not_loop)(char** args, npy_intp const* size, npy_intp const* steps,
-                                          void* data) {
-    npy_intp const n = size[0];
-    npy_intp i;
-    (void)data;
-    if (steps[0] == sizeof(PB_REAL) && steps[1] == 1) {
-        PB_REAL const* x = (PB_REAL const*)args[0];
-        uint8_t* z = (uint8_t*)args[1];
-        PB_INDEPENDENT for (i = 0; i < n; i++) z[i] = x[i] == 0;
-        return;
+
+/* Of one number. NumPy's last four write elsewhere where the results have steps. */
+#define LOOP_TEST(name, test)                                                                       \
+    static PB_CLONES void F(name##_loop)(char** args, npy_intp const* size, npy_intp const* steps,  \
+                                         void* data) {                                              \
+        npy_intp const n = size[0];                                                                 \
+        npy_intp i;                                                                                 \
+        (void)data;                                                                                 \
+        if (steps[0] == sizeof(PB_REAL) && steps[1] == 1) {                                         \
+            uint8_t* z = (uint8_t*)args[1];                                                         \
+            PB_INDEPENDENT for (i = 0; i < n; i++) {                                                \
+                PB_REAL const x = ((PB_REAL const*)args[0])[i];                                     \
+                z[i] = test;                                                                        \
+            }                                                                                       \
+            return;                                                                                 \
+        }                                                                                           \
+        for (i = 0; i < n; i++) {                                                                   \
+            PB_REAL const x = AT(0);                                                                \
+            *(uint8_t*)(args[1] + i * steps[1]) = test;                                             \
+        }                                                                                           \
     }
-    for (i = 0; i < n; i++) *(uint8_t*)(args[1] + i * steps[1]) = AT(0) == 0;
-}
+LOOP_TEST(logical_not, x == 0)
+LOOP_TEST(isnan, x != x)
+LOOP_TEST(isinf, PB_ABS(x) == (PB_REAL)HUGE_VAL)
+LOOP_TEST(isfinite, PB_ABS(x) < (PB_REAL)HUGE_VAL)
+LOOP_TEST(signbit, (uint8_t)(F(pb_as_bits)(x) >> (8 * sizeof(PB_REAL) - 1)))
+#undef LOOP_TEST
 
 #define LOOP_VVP(name)                                                                              \
     LOOP(name, 3, RUNS_ON(1, 3) && steps[2] == 0, V(1) P(2), (x[i], v1[i], p2), (AT(0), AT(1), AT(2)))

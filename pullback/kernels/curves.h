@@ -50,8 +50,36 @@ PB_INLINE double pb_cos_turn(double r) {
 /* integers of the size of a float, and of a double */
 typedef uint32_t pb_bits_float;
 typedef uint64_t pb_bits_double;
+PB_INLINE uint32_t pb_as_bits_float(float x) { return pb_bits_of(x); }
+PB_INLINE uint64_t pb_as_bits_double(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
 
 typedef void (*pb_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data);
+
+/* Negatives of integers, of whatever sign. NumPy's loops go wrong where they write into their input and it has
+   steps of 16 or 64 bytes. */
+#define PB_NEGATIVE(T)                                                                              \
+    static void pb_negative_##T(char** args, npy_intp const* size, npy_intp const* steps, void* data) { \
+        npy_intp const n = size[0];                                                                 \
+        npy_intp i;                                                                                 \
+        (void)data;                                                                                 \
+        if (steps[0] == sizeof(T) && steps[1] == sizeof(T)) {                                       \
+            T const* x = (T const*)args[0];                                                         \
+            T* y = (T*)args[1];                                                                     \
+            for (i = 0; i < n; i++) y[i] = (T)(0 - x[i]);                                           \
+            return;                                                                                 \
+        }                                                                                           \
+        for (i = 0; i < n; i++)                                                                     \
+            *(T*)(args[1] + i * steps[1]) = (T)(0 - *(T const*)(args[0] + i * steps[0]));           \
+    }
+PB_NEGATIVE(uint8_t)
+PB_NEGATIVE(uint16_t)
+PB_NEGATIVE(uint32_t)
+PB_NEGATIVE(uint64_t)
+#undef PB_NEGATIVE
 
 /* The loop of a function of one number. A `block` takes runs of them; those that do not run on are copied to
    and fro. Of float alone, by PB_FLOAT_LOOP; PB_PLAIN_LOOP does it by `plain`, which is quick, but for parts

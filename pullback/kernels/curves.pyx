@@ -2,8 +2,8 @@
 
 Each name in PB_CURVES becomes a ufunc of this module, for float32 and float64, with as many inputs as
 stand beside it: x, then parameters. A new one needs its function and LOOP line in `curve_loops.h`, and an
-entry here. `power`, `sign`, `maximum`, `nextafter` and the logical ones take other types too, by NumPy's
-loops; of those in PB_SINGLES ours is for float32 alone. The orthogonal polynomials stand in
+entry here. `power`, `negative`, `sign`, `maximum`, `nextafter` and the logical ones take other types too, by
+NumPy's loops; of those in PB_SINGLES ours is for float32 alone. The orthogonal polynomials stand in
 `polynomials.h`. `where` takes a bool and two of any type. What each computes is said where its op is
 declared.
 """
@@ -32,11 +32,12 @@ cdef extern from *:
         X(leaky_relu, 2) X(leaky_relu_slope, 2) X(hardshrink, 2) X(softshrink, 2)                   \\
         X(softplus, 3) X(softplus_slope, 3) X(threshold, 3) X(hardtanh, 3) X(within, 3)             \\
         X(elu, 4) X(elu_slope, 4) X(clamp, 3) X(lerp, 3) X(addcmul, 4) X(addcdiv, 4)                \\
-        X(relu, 1) X(sign, 1) X(angle, 1) X(rsqrt, 1) X(frac, 1) X(deg2rad, 1) X(rad2deg, 1)        \\
+        X(relu, 1) X(negative, 1) X(sign, 1) X(angle, 1) X(rsqrt, 1) X(frac, 1) X(deg2rad, 1) X(rad2deg, 1)        \\
         X(sinc, 1) X(nan_to_num, 4) X(heaviside, 2) X(logaddexp, 2) X(logaddexp2, 2) X(xlogy, 2)    \\
         X(maximum, 2) X(minimum, 2)                                                                 \\
         X(fmod, 2) X(remainder, 2) X(copysign, 2) X(hypot, 2) X(nextafter, 2) X(floor_divide, 2)  \\
-        X(logical_and, 2) X(logical_or, 2) X(logical_xor, 2) X(logical_not, 1)
+        X(logical_and, 2) X(logical_or, 2) X(logical_xor, 2) X(logical_not, 1)             \\
+        X(isnan, 1) X(isinf, 1) X(isfinite, 1) X(signbit, 1)
     #define PB_ENTRY(name, inputs) {#name, inputs, {name##_loop_float, name##_loop_double}},
     typedef struct { char const* name; int inputs; PyUFuncGenericFunction loops[2]; } pb_curve;
     static pb_curve pb_curves[] = {PB_CURVES(PB_ENTRY)};
@@ -55,10 +56,13 @@ cdef extern from *:
     static PyUFuncGenericFunction pb_powers[2] = {power_loop_float, power_loop_double};
     static PyUFuncGenericFunction pb_polynomial_loops[2] = {
         pb_polynomial_loop_float, pb_polynomial_loop_double};
+    static PyUFuncGenericFunction pb_negatives[4] = {
+        pb_negative_uint8_t, pb_negative_uint16_t, pb_negative_uint32_t, pb_negative_uint64_t};
     static PyUFuncGenericFunction pb_wheres[5] = {
         pb_where_1, pb_where_2, pb_where_4, pb_where_8, pb_where_16};
     """
     PyUFuncGenericFunction* pb_powers
+    PyUFuncGenericFunction* pb_negatives
     PyUFuncGenericFunction* pb_wheres
     PyUFuncGenericFunction* pb_polynomial_loops
     ctypedef struct Polynomial "pb_polynomial":
@@ -163,6 +167,16 @@ def _declare_where():
                                                  "see pullback/ops", 0)
 
 
+def _declare_negative():
+    """Of floats and integers by loops of ours, of complex numbers by NumPy's."""
+    _join("negative", np.negative, _WHOLE + _COMPLEX)
+    cdef ufunc mine = globals()["negative"]
+    sizes = {np.dtype(letter).num: np.dtype(letter).itemsize for letter in "bBhHiIlLqQ"}
+    for i in range(mine.ntypes):
+        if mine.types[2 * i] in sizes:
+            mine.functions[i] = pb_negatives[<int>sizes[mine.types[2 * i]].bit_length() - 1]
+
+
 _names = []   # ufuncs do not keep theirs
 _declare()
 _declare_polynomials()
@@ -171,9 +185,12 @@ _WHOLE = bytes(range(NPY_BYTE, NPY_ULONGLONG + 1)).decode()
 _COMPLEX = bytes([NPY_CFLOAT, NPY_CDOUBLE]).decode()
 _declare_singles()
 _join("power", np.power, _COMPLEX)
+_declare_negative()
 _join("sign", np.sign, _WHOLE)
 _join("maximum", np.maximum, chr(NPY_BOOL) + _WHOLE)
 _join("minimum", np.minimum, chr(NPY_BOOL) + _WHOLE)
 _join("nextafter", np.nextafter, chr(np.dtype("e").num))
+for _numpys in (np.isnan, np.isinf, np.isfinite, np.signbit):
+    _join(_numpys.__name__, _numpys, _COMPLEX)
 for _numpys in (np.logical_and, np.logical_or, np.logical_xor, np.logical_not):
     _join(_numpys.__name__, _numpys, chr(NPY_BOOL) + _WHOLE + _COMPLEX)

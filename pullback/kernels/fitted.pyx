@@ -40,6 +40,8 @@ cdef extern from "pullback/kernels/fitted.h":
     double pb_exact_scaled_slope(double, const Exact*) noexcept nogil
     double pb_exact_spherical(double, const Exact*) noexcept nogil
     double pb_exact_lgamma(double, const Exact*) noexcept nogil
+    double pb_exact_airy(double, const Exact*) noexcept nogil
+    void pb_exact_own_loop(char**, const Py_ssize_t*, const Py_ssize_t*, void*) noexcept nogil
     void pb_lgamma_loop(char**, const Py_ssize_t*, const Py_ssize_t*, void*) noexcept nogil
     void pb_polygamma_loop(char**, const Py_ssize_t*, const Py_ssize_t*, void*) noexcept nogil
     void pb_fitted_loop(char**, const Py_ssize_t*, const Py_ssize_t*, void*) noexcept nogil
@@ -135,8 +137,8 @@ cdef int _find(Exact* exact, str name, str theirs) except -1:
     exact.loop = loop_for(scipys, NPY_DOUBLE, &exact.data)
     exact.before, exact.outputs, exact.output = scipys.nin - 1, scipys.nout, 0
     exact.of, exact.constant = pb_exact_loop, 2
-    if name == "airy_ai_slope":
-        exact.output = 1
+    if theirs == "airy":
+        exact.of, exact.output = pb_exact_airy, name == "airy_ai_slope"
     elif name == "erfcx_slope":
         exact.of = pb_exact_erfcx_slope
     elif name in ("i0e_slope", "i1e_slope"):
@@ -168,7 +170,9 @@ cdef object _declared(str name):
     alone = fit.exact.of == pb_exact_loop and fit.exact.before == 0 and fit.exact.outputs == 1
     loops[0], loops[1] = <PyUFuncGenericFunction>pb_fitted_loop, <PyUFuncGenericFunction>fit.exact.loop
     data[0], data[1] = fit, fit.exact.data
-    if name == "lgamma":
+    if fit.exact.of in (pb_exact_airy, pb_exact_spherical):
+        alone, loops[1], data[1] = True, <PyUFuncGenericFunction>pb_exact_own_loop, &fit.exact
+    elif name == "lgamma":
         alone, loops[1], data[1] = True, <PyUFuncGenericFunction>pb_lgamma_loop, &fit.exact
     types[0] = types[1] = NPY_FLOAT
     types[2] = types[3] = NPY_DOUBLE

@@ -89,6 +89,49 @@ def test_direct_loops_give_the_bits_of_the_public_ufuncs():
     assert [k for k in direct if direct[k] != public[k]] == []
 
 
+def _stepped(values, step):
+    """The same numbers, `step` elements apart."""
+    room = np.ones(len(values) * step, values.dtype)
+    room[::step] = values
+    return from_array(room)[::step], room
+
+
+def loops():
+    """The names of the ops of one tensor or two."""
+    complete()
+    return [
+        n for n, op in sorted(REGISTRY.items()) if op.elementwise and not op.chooses and len(op.params) < 3
+    ]
+
+
+@pytest.mark.parametrize("name", loops())
+def test_results_go_where_they_belong_whatever_the_steps(name):
+    """Inputs and outputs that do not run on in memory, and inputs that are the output."""
+    op = REGISTRY[name]
+    if op.ufunc is None:
+        pytest.skip("not a loop")
+    for dtype in (d for d in DTYPES if d.kind != "e"):
+        rng = np.random.default_rng(len(name))
+        for n in (3, 17, 70):
+            numbers = [operand(dtype, (n,), 2 * i)._array for i in range(len(op.params))]
+            for values in numbers if dtype.kind == "f" else ():
+                values[rng.random(n) < 0.2] = np.nan
+            try:
+                want = op(*map(from_array, numbers))
+            except (RuntimeError, NotImplementedError, TypeError):
+                break
+            for step, other in ((1, 2), (2, 1), (3, 2), (4, 4), (8, 8), (16, 3), (32, 1)):
+                inputs = [_stepped(x, step)[0] for x in numbers]
+                out, room = _stepped(np.zeros(n, want._array.dtype), other)
+                out = out if out.dtype is want.dtype else out.view(want.dtype)
+                op(*inputs, out=out)
+                torch.testing.assert_close(out, want, equal_nan=True, rtol=1e-6, atol=0)
+                assert other == 1 or (room.reshape(n, other)[:, 1:] == 1).all(), "what lies between is kept"
+                if want.dtype is inputs[0].dtype:
+                    op(*inputs, out=inputs[0])
+                    torch.testing.assert_close(inputs[0], want, equal_nan=True, rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("shape", [(), (3,), (64, 64), (512, 512)])
 def test_freed_arrays_are_never_seen_by_others(shape):
     x = torch.ones(shape)

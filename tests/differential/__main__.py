@@ -1,13 +1,17 @@
 """python tests/differential N [--seed S] [--steps K] [--shrink]: N random programs on both libraries.
 
 It tells where they part. To shrink a program, numbers are left out as long as it differs in that step.
+Programs run in a process of their own, since some end PyTorch's.
 """
 
 import argparse
 import collections
+import multiprocessing
 import sys
 
-from both import compared, difference, drawn, libraries
+from both import compared, difference, drawn, libraries, observed
+
+FORK = multiprocessing.get_context("fork")
 
 
 def kind(told):
@@ -36,6 +40,43 @@ def shrunk(numbers, steps, mine, theirs):
     return numbers, steps, told
 
 
+def tell(pipe, seeds, steps, mine, theirs):
+    """Sends the number of each program before it runs, and how it went."""
+    for seed in seeds:
+        pipe.send((seed, None))
+        pipe.send((seed, compared(drawn(seed), steps, mine, theirs)))
+
+
+def verdicts(seeds, steps, mine, theirs):
+    """The number of each program, and how it went; at one that ends the process the next process begins."""
+    while seeds:
+        place, end = FORK.Pipe(duplex=False)
+        process = FORK.Process(target=tell, args=(end, seeds, steps, mine, theirs))
+        process.start()
+        end.close()
+        seed, told = seeds[0], None
+        try:
+            while True:
+                seed, told = place.recv()
+                if told is not None:
+                    yield seed, told
+        except EOFError:
+            process.join()
+        if told is None:
+            yield seed, ended(seed, steps, mine)
+        seeds = range(seed + 1, seeds.stop)
+
+
+def ended(seed, steps, mine):
+    """Which of the two ended the process."""
+    process = FORK.Process(target=observed, args=(mine, drawn(seed), steps))
+    process.start()
+    process.join()
+    if process.exitcode:
+        return f"step 0, process: ended with {process.exitcode}", None
+    return None, "PyTorch ends the process"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
@@ -45,16 +86,16 @@ def main():
     options = parser.parse_args()
     mine, theirs = libraries()
     told, purposes = collections.Counter(), collections.Counter()
-    for number in range(options.count):
-        numbers = drawn(options.seed + number)
-        how, reason = compared(numbers, options.steps, mine, theirs)
+    for seed, (how, reason) in verdicts(
+        range(options.seed, options.seed + options.count), options.steps, mine, theirs
+    ):
         if reason:
             purposes[reason] += 1
         if how:
             told[kind(how)] += 1
-            print(f"{options.seed + number}: {how}", flush=True)
+            print(f"{seed}: {how}", flush=True)
             if options.shrink:
-                print("   ", *shrunk(numbers, options.steps, mine, theirs), flush=True)
+                print("   ", *shrunk(drawn(seed), options.steps, mine, theirs), flush=True)
     same = options.count - sum(told.values()) - sum(purposes.values())
     print(
         f"{same}/{options.count} programs agree, {sum(purposes.values())} differ on purpose:", dict(purposes)

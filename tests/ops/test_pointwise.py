@@ -535,3 +535,24 @@ def test_steps_without_a_derivative_say_so():
         assert fn_name(result) == "NotImplemented"
         with pytest.raises(RuntimeError, match=f"derivative for aten::{name} is not implemented"):
             result.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "name", ["relu", "relu_", "elu", "selu", "celu", "leaky_relu", "hardtanh", "gelu", "silu"]
+)
+def test_negative_zero_stays(name, dtype):
+    x = torch.full((37,), -0.0, dtype=dtype)
+    assert getattr(torch.nn.functional, name)(x).signbit().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64])
+def test_the_factor_of_addcmul_and_addcdiv_comes_first(dtype):
+    """It brings a product into range that would leave it."""
+    large = 1e30 if dtype.itemsize == 4 or dtype.is_complex else 1e300
+    x, zero = torch.full((33,), large, dtype=dtype), torch.zeros(33, dtype=dtype)
+    torch.testing.assert_close(torch.addcmul(zero, x, x, value=1 / large), x)
+    torch.testing.assert_close(torch.addcdiv(zero, x, 1 / x, value=1 / large), x)
+    if dtype.is_complex:
+        quotient = torch.addcdiv(zero, x, zero)
+        assert quotient.real.isinf().all() and quotient.imag.isnan().all()

@@ -56,6 +56,26 @@ def test_three_derivatives_also_at_zero(name, at):
     check(torch.tensor(found, dtype=torch.float64), exact(SERIES[name], at, 3), rtol=1e-10, atol=1e-14)
 
 
+@lacking
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_airy_function_far_out(dtype):
+    """Where SciPy's has no numbers: zero, and waves that become low; their slopes become high."""
+    x = torch.tensor([1e4, 1e8, 1e30, -(2.0**17), -(2.0**20)], dtype=dtype, requires_grad=True)
+    y = torch.special.airy_ai(x)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    for found, order in ((y, 0), (slope, 1)):
+        with mpmath.workdps(40):
+            wanted = [
+                float(mpmath.airyai(float(at), derivative=order)) if at < 1e5 else 0.0 for at in x.tolist()
+            ]
+        check(found.double(), torch.tensor(wanted, dtype=torch.float64), rtol=1e-6, atol=1e-12)
+    ends = torch.special.airy_ai(torch.tensor([math.inf, -math.inf, -1e300], dtype=dtype))
+    assert ends.abs().max() < 1e-9
+    assert torch.special.spherical_bessel_j0(torch.tensor([math.inf, -math.inf], dtype=dtype)).equal(
+        ends[:2] * 0
+    )
+
+
 @pytest.mark.slow
 @lacking
 @pytest.mark.parametrize("at", [0.05, 0.3, 2.5])

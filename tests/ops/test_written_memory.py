@@ -262,3 +262,13 @@ def test_an_empty_value_must_fit():
     x = torch.zeros(2, 0)
     with pytest.raises(RuntimeError):
         x[torch.tensor([True, True])] = torch.zeros(2, 2, 0)
+
+
+@pytest.mark.parametrize("place", [slice(1, 1), slice(3, None)])
+def test_an_output_without_elements_takes_none(place):
+    """A window of no elements may begin behind the end of its memory."""
+    for shape in ((3, 0), (2, 0)):
+        out = torch.zeros(3, 0)[place]
+        assert torch.mul(torch.zeros(shape), 2, out=out).shape == shape
+    out = torch.zeros(3, 4)[place]
+    assert torch.add(torch.ones(2, 3), 1, out=out).equal(torch.full((2, 3), 2.0))

@@ -212,7 +212,7 @@ def _quotient_of(self: Tensor, other: Tensor | Number) -> Tensor:
 
 neg = elementwise(
     "neg",
-    np.negative,
+    "pullback.kernels.curves:negative",
     casts_out=False,
     aliases=("torch.negative", "Tensor.negative"),
     allowed="ifc",

@@ -114,7 +114,7 @@ isnan = _test(
     f"torch.isnan({_SPECIAL})",
     "tensor([False, False,  True])",
     allowed="bifce",
-    loop=np.isnan,
+    loop="pullback.kernels.curves:isnan",
     loops_for="fc",
 )
 isinf = _test(
@@ -123,7 +123,7 @@ isinf = _test(
     "Whether each element is infinite; a complex one if a part is.",
     f"torch.isinf({_SPECIAL})",
     "tensor([False,  True, False])",
-    loop=np.isinf,
+    loop="pullback.kernels.curves:isinf",
     loops_for="fc",
 )
 isfinite = _test(
@@ -132,7 +132,7 @@ isfinite = _test(
     "Whether each element is neither infinite nor NaN.",
     f"torch.isfinite({_SPECIAL})",
     "tensor([ True, False, False])",
-    loop=np.isfinite,
+    loop="pullback.kernels.curves:isfinite",
     loops_for="fc",
 )
 isposinf = _test(

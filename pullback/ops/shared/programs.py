@@ -255,14 +255,14 @@ def plus_scaled(x: Any, other: Any, value: Any) -> Any:
 def plus_product(x: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     """`x + value * tensor1 * tensor2`; gradients flow to a `value` that is a tensor."""
     if isinstance(value, Tensor):
-        return x + value * (tensor1 * tensor2)
+        return x + value * tensor1 * tensor2
     return x.addcmul(tensor1, tensor2, value=value)
 
 
 def plus_quotient(x: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     """`x + value * tensor1 / tensor2`; gradients flow to a `value` that is a tensor."""
     if isinstance(value, Tensor):
-        return x + value * (tensor1 / tensor2)
+        return x + value * tensor1 / tensor2
     return x.addcdiv(tensor1, tensor2, value=value)
 
 

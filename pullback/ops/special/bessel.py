@@ -163,20 +163,10 @@ spherical_bessel_j0 = _bessel_order(
     "spherical_j0",
     f"sin(x) / x, the spherical {_FIRST}, {_ZERO} -j1(x).",
     "0.9589",
-    kernel=lambda self: np.sinc(self.astype(np.float64) / np.pi).astype(self.dtype),
 )
 
 
 # ---------------------------------------------------------------------------------- Airy function
-
-
-def _airy_kernel(index: int) -> Callable[..., Any]:
-    def kernel(self: Any) -> Any:
-        from scipy.special import airy
-
-        return airy(self)[index]
-
-    return kernel
 
 
 airy_ai = declared(
@@ -185,12 +175,10 @@ airy_ai = declared(
     {"self": lambda g, self: times(g, _airy_slope(self))},
     "The Airy function Ai, which solves y'' = x y; the slope is Ai'(x), whose own is x Ai(x).",
     "0.2317",
-    kernel=_airy_kernel(0),
 )
 _airy_slope: Op = elementwise(
     "special_airy_ai_slope",
     "pullback.kernels.fitted:airy_ai_slope",
-    kernel=_airy_kernel(1),
     vjp={"self": lambda g, self: times(g, times(self, airy_ai(self)))},
     places="",
     promote="float",
