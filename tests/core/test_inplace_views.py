@@ -510,3 +510,20 @@ def test_derivatives_by_lent_arrays(shape, dtype):
     assert h.equal(torch.full(shape, 108.0, dtype=dtype))
     g.backward(torch.ones_like(g))
     assert x.grad.equal(h)
+
+
+@pullback_only("PyTorch's process ends")
+def test_a_view_of_a_leaf_without_history_takes_no_hook():
+    """It says that it requires a gradient, as its base does, but was made without a graph."""
+    x = torch.ones(1, requires_grad=True)
+    with torch.no_grad():
+        view = x.expand(2, 1)
+    with pytest.raises(RuntimeError, match="cannot register a hook"):
+        view.register_hook(lambda g: g)
+
+
+def test_integers_take_what_requires_a_gradient_through_one_view_of_several():
+    x = torch.arange(4)
+    part = x.chunk(2)[1]
+    part[...] = torch.tensor([1.25], requires_grad=True)
+    assert x.tolist() == [0, 1, 1, 1] and not part.requires_grad

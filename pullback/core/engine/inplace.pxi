@@ -340,7 +340,7 @@ cdef int check_writable(Tensor t, bint other_requires) except -1:
     check_inference(t)
     if not pb_thread.grad:
         return 0
-    if t.base is not None and (other_requires or requires(t)):
+    if t.base is not None and (other_requires and has_gradients(t.array) or requires(t)):
         check_view_creation(t, "is being")
     if requires(t):
         if t.base is not None and t.base.node is None and requires(t.base):

@@ -565,6 +565,8 @@ cdef class Tensor:
         if not requires(self):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         cdef Node node = history(self, &index)
+        if node is None:   # a view that was made without a graph, of a leaf
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         return _register(hooks_of(node).tensor.setdefault(index, OrderedDict()), hook)
 
     def register_post_accumulate_grad_hook(self, hook):
