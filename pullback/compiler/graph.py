@@ -112,13 +112,14 @@ class Graph:
         return "\n".join([*lines, f"return {', '.join(map(repr, self.outputs))}"])
 
 
-def values_in(x: Any) -> Iterator[Value]:
+def values_in(x: Any) -> list[Value]:
     """The values among arguments, in order."""
-    if isinstance(x, Value):
-        yield x
-    elif type(x) in (list, tuple):
-        for item in x:
-            yield from values_in(item)
+    kind = type(x)
+    if kind is Value:
+        return [x]
+    if kind is list or kind is tuple:
+        return [value for item in x for value in values_in(item)]
+    return []
 
 
 def shown(x: Any) -> str:

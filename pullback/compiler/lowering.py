@@ -15,6 +15,8 @@ from pullback.core._replay import Ref, Replay
 __all__ = ["Lowered", "block_size", "lowered"]
 
 ALIGNED = 64
+SMALL = 4096
+"""Bytes up to which memories are placed one after another."""
 
 
 class Lowered:
@@ -32,9 +34,9 @@ class Lowered:
             id(value.memory): value for value in graph.kept() if id(value.memory) not in self.memory_numbers
         }
         found = {id(value.memory) for step in graph.steps if step.act[0] == "call" for value in step.act[3]}
-        for step in graph.steps:
-            for value in (*step.reads, *step.writes, *values_in(step.act)):
-                memory = value.memory
+        self.touched = [touched(step) for step in graph.steps]
+        for memories in self.touched:
+            for memory in memories:
                 if id(memory) in self.memory_numbers:
                     continue
                 if memory.home == "kept":
@@ -82,30 +84,49 @@ class Lowered:
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         sizes: dict[int, int] = {}
-        for i, step in enumerate(self.graph.steps):
-            for value in (*step.reads, *step.writes, *values_in(step.act)):
-                number = self.memory_numbers[id(value.memory)]
+        for i, memories in enumerate(self.touched):
+            for memory in memories:
+                number = self.memory_numbers[id(memory)]
                 if self.memories[number][0] == "work":
                     first.setdefault(number, i)
                     last[number] = i
-                    sizes[number] = value.memory.high - value.memory.low
-        placed: list[tuple[int, int, int]] = []  # number, begin, end
+                    sizes[number] = -(-max(memory.high - memory.low, 1) // ALIGNED) * ALIGNED
+        large = sorted((n for n in sizes if sizes[n] > SMALL), key=lambda n: (-sizes[n], first[n]))
         total = 0
-        for number in sorted(sizes, key=lambda n: (-sizes[n], first[n])):
-            size = -(-max(sizes[number], 1) // ALIGNED) * ALIGNED
-            taken = sorted(
-                (begin, end)
-                for other, begin, end in placed
-                if first[other] <= last[number] and first[number] <= last[other]
-            )
+        placed: list[tuple[int, int, int, int]] = []  # begin, end, first, last
+        for number in large:
+            size, since, until = sizes[number], first[number], last[number]
             at = 0
-            for begin, end in taken:
+            for begin, end in sorted((b, e) for b, e, f, t in placed if f <= until and since <= t):
                 if at + size <= begin:
                     break
                 at = max(at, end)
-            placed.append((number, at, at + size))
+            placed.append((at, at + size, since, until))
             total = max(total, at + size)
             self.memories[number] = ("work", at)
+        return self.plan_small(first, last, sizes, total)
+
+    def plan_small(
+        self, first: dict[int, int], last: dict[int, int], sizes: dict[int, int], total: int
+    ) -> int:
+        """Places the small memories behind the others, in the order of steps; a place is taken again by one of
+        its size. They are many, and what is lost by it is little.
+        """
+        free: dict[int, list[int]] = {}
+        over: dict[int, list[int]] = {}
+        step = 0
+        for number in sorted((n for n in sizes if sizes[n] <= SMALL), key=first.__getitem__):
+            for i in range(step, first[number]):
+                for done in over.pop(i, ()):
+                    free.setdefault(sizes[done], []).append(self.memories[done][1])
+            step = max(step, first[number])
+            size = sizes[number]
+            if free.get(size):
+                at = free[size].pop()
+            else:
+                at, total = total, total + size
+            self.memories[number] = ("work", at)
+            over.setdefault(last[number], []).append(number)
         return total
 
     def act(self, step: Step) -> tuple[Any, ...]:
@@ -153,6 +174,12 @@ class Lowered:
     def grads(self) -> list[tuple[int, int]]:
         """The gradients that are left, as `Recording` takes them."""
         return [(p, -1 if v is None else self.number(v)) for p, v in self.graph.grads]
+
+
+def touched(step: Step) -> list[Memory]:
+    """The memories that a step reads or writes, each once."""
+    found = {id(v.memory): v.memory for v in (*step.reads, *step.writes, *values_in(step.act))}
+    return list(found.values())
 
 
 def lowered(graph: Graph) -> Lowered:

@@ -27,7 +27,7 @@ import numpy as np
 from pullback.compiler.recording import Refused
 from pullback.core import dtypes
 from pullback.core._engine import Compiled, Function, Op, Tensor
-from pullback.core._guards import Guards
+from pullback.core._guards import Calls, Guards
 
 __all__ = ["Reading", "Watch"]
 
@@ -79,38 +79,33 @@ _CONSTANTS = (
 _BUILTINS = vars(sys.modules["builtins"])
 
 
-class Watch:
+class Watch(Calls):
     """Notes, while it is entered, the code that runs outside this package on this thread, and whether it
     prints or warns."""
 
     def __init__(self) -> None:
         self.codes: dict[types.CodeType, dict[str, Any]] = {}
-        self.reported = False
+        self.reports = _REPORTS
 
-    def __enter__(self) -> Watch:
-        sys.setprofile(self.heard)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        sys.setprofile(None)
-
-    def heard(self, frame: types.FrameType, event: str, arg: Any) -> None:
+    def heard(self, frame: types.FrameType) -> bool:
         """A function begins: it counts if it is the program's, or a library's that the program called."""
-        if event != "call":
-            self.reported |= event == "c_call" and arg in _REPORTS
-            return
-        code = frame.f_code
-        if code in self.codes:
-            return
+        code, name = frame.f_code, frame.f_globals.get("__name__")
         file = code.co_filename
-        if file.startswith((_PACKAGE, _NUMPY, "<frozen")) or _of_package(frame.f_globals.get("__name__")):
-            return
+        if file.startswith((_PACKAGE, _NUMPY, "<frozen")) or _of_package(name):
+            self.ignored[id(code)] = code
+            return True
+        if code in self.codes:
+            return True
         if file.startswith(_LIBRARY):
             caller = frame.f_back
-            if caller is None or caller.f_code not in self.codes or _pure(frame.f_globals.get("__name__")):
-                return
-        if not _while_importing(frame) and not str(frame.f_globals.get("__name__")).startswith("namedtuple_"):
+            if _pure(name):
+                return True
+            if caller is None or caller.f_code not in self.codes:
+                return False
+        if not _while_importing(frame) and not str(name).startswith("namedtuple_"):
             self.codes[code] = frame.f_globals
+            return True
+        return False
 
 
 def _while_importing(frame: types.FrameType | None) -> bool:

@@ -56,10 +56,16 @@ class Refused(Exception):
         self.what, self.line = what, line
 
 
+@functools.cache
+def _own(file: str) -> bool:
+    """Whether a file is this package's."""
+    return file.startswith(_PACKAGE)
+
+
 def user_line() -> str:
     """The line of the program that led here."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and _own(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -69,11 +75,12 @@ def address(a: Array) -> int:
     return int(a.__array_interface__["data"][0])
 
 
-def bounds(a: Array) -> tuple[int, int]:
-    """Where the memory of an array begins and ends."""
-    low = high = address(a)
-    if not a.size:
-        return low, high
+def bounds(a: Array, start: int | None = None) -> tuple[int, int]:
+    """Where the memory of an array begins and ends; `start` is its address, where that is known."""
+    low = high = address(a) if start is None else start
+    flags = a.flags
+    if flags.c_contiguous or flags.f_contiguous:
+        return low, low + a.nbytes
     for n, step in zip(a.shape, a.strides, strict=False):
         if step < 0:
             low += (n - 1) * step
@@ -84,23 +91,28 @@ def bounds(a: Array) -> tuple[int, int]:
 
 def owner(a: Array) -> Array:
     """The array whose memory this is."""
-    while isinstance(a.base, np.ndarray):
-        a = a.base
+    while isinstance(base := a.base, np.ndarray):
+        a = base
     return a
 
 
 def code_of(a: Array) -> int:
     """The code of an array's dtype."""
-    return from_numpy_dtype(a.dtype).code
+    return _code_of(a.dtype)
 
 
-def tensors_in(x: Any) -> Iterator[Tensor]:
+@functools.cache
+def _code_of(dtype: Any) -> int:
+    return from_numpy_dtype(dtype).code
+
+
+def tensors_in(x: Any) -> list[Tensor]:
     """The tensors among arguments."""
     if isinstance(x, Tensor):
-        yield x
-    elif type(x) in (list, tuple):
-        for item in x:
-            yield from tensors_in(item)
+        return [x]
+    if type(x) in (list, tuple):
+        return [t for item in x for t in tensors_in(item)]
+    return []
 
 
 class Trace:
@@ -113,6 +125,7 @@ class Trace:
         self.held: list[Any] = [tensors]
         self.made_roots: dict[int, Array] = {}
         self.memories: dict[int, list[Memory]] = {}  # by the address of the array that owns them
+        self.values: dict[int, Value] = {}  # of arrays, by their addresses; they are held
         self.given: list[Memory] = []
         self.leaves: list[tuple[int, Array | None]] = []
         self.events: list[tuple[Any, ...]] = []
@@ -145,8 +158,9 @@ class Trace:
 
     def meet(self, home: str, a: Array, name: str) -> Memory:
         """A memory that was not known."""
-        low, high = bounds(a)
-        memory = Memory(home, a, address(a), low, high, len(self.given), name)
+        start = address(a)
+        low, high = bounds(a, start)
+        memory = Memory(home, a, start, low, high, len(self.given), name)
         if home == "given":
             self.given.append(memory)
         self.held.append(a)
@@ -155,17 +169,28 @@ class Trace:
 
     def find(self, a: Array) -> Value | None:
         """The value that an array is; None if it lies in no known memory."""
-        low, high = bounds(a)
+        known = self.values.get(id(a))
+        if known is not None:
+            return known
+        near = self.memories.get(id(owner(a)))
+        if near is None:
+            return None
         found = None
-        for memory in self.memories.get(id(owner(a)), ()):
+        start = address(a)
+        low, high = bounds(a, start)
+        for memory in near:
             if (low < memory.high and memory.low < high) or low == high == memory.low:
                 if found is not None or low < memory.low or memory.high < high:
                     self.refuse("tensors that share memory")
                     return None
                 found = memory
-        if found is None:
-            return None
-        return Value(found, address(a) - found.start, code_of(a), a.shape, a.strides)
+        return None if found is None else self.known(a, found, start - found.start)
+
+    def known(self, a: Array, memory: Memory, offset: int) -> Value:
+        """Makes the value of an array that lies in a memory."""
+        value = self.values[id(a)] = Value(memory, offset, code_of(a), a.shape, a.strides)
+        self.held.append(a)
+        return value
 
     def value(self, t: Tensor) -> Value | None:
         """The value of a tensor, made if the tensor was made on the way; None, and a reason, otherwise."""
@@ -229,7 +254,7 @@ class Trace:
             return
         asked = [kind in "TNOL" for kind in op.kinds]
         numbers_from_tensors = any(
-            not tensor and any(tensors_in(x)) for x, tensor in zip(args, asked, strict=False)
+            not tensor and tensors_in(x) for x, tensor in zip(args, asked, strict=False)
         )
         if op.view and self.target is None and self.out is None:
             if numbers_from_tensors:
@@ -245,13 +270,13 @@ class Trace:
         if self.reason is not None:
             return
         if self.target is not None or self.out is not None:
-            written = list(tensors_in(self.target if self.target is not None else self.out))
+            written = tensors_in(self.target if self.target is not None else self.out)
             writes = [self.value(t) for t in written]
             for value in writes:
                 if value is not None and value.memory.home == "kept":
                     self.make_anew(value.memory)
         else:
-            written, writes = list(tensors_in(result)), []
+            written, writes = tensors_in(result), []
             for t in written:
                 a = t._array
                 known = self.find(a)
@@ -296,7 +321,7 @@ class Trace:
             in_place = self.target is not None
             act = ("call", functools.partial(_engine.redo, op, in_place), given, [] if in_place else writes)
         firm = op.random or any(w.memory.home == "given" for w in writes)
-        reads = list(values_in(given))
+        reads = values_in(given)
         self.steps.append(Step(op.name, given, reads, writes, act, firm, user_line()))
 
     def act_of(
@@ -333,7 +358,7 @@ class Trace:
         if isinstance(arg, Tensor):
             return value if arg._array is x else _LOST
         if isinstance(x, np.ndarray):
-            if arg is not None and not any(tensors_in(arg)):
+            if arg is not None and not tensors_in(arg):
                 return self.constant(x)
             return _LOST
         if type(x) in (list, tuple) and any(isinstance(item, np.ndarray) for item in x):
@@ -477,6 +502,8 @@ class Trace:
     def fresh(self, a: Array) -> Value | None:
         """The value in memory that is seen for the first time: that of an array which the call made."""
         self.count += 1
+        if self.memories.get(id(owner(a))) is None:
+            return self.known(a, self.meet("work", a, str(self.count)), 0)
         self.meet("work", a, str(self.count))
         return self.find(a)
 

@@ -4,7 +4,7 @@
 What is watched is containers: dicts (of instances, modules, globals), lists, cells, functions, classes, sets.
 An entry is compared by identity, and where that fails numbers and strings by type and value. A dict whose
 version is the one that was last compared is not looked into, where Python keeps versions (before 3.12): then
-a guard is one comparison. Read `holds`.
+a guard is one comparison. Read `holds`. `Calls` tells which code begins to run.
 """
 
 from cpython.object cimport PyObject
@@ -27,12 +27,19 @@ cdef extern from *:
     }
     #endif
     #define pb_class_version(t) (((PyTypeObject*)(t))->tp_version_tag)
+    #define pb_code_of(frame) ((PyObject*)PyFrame_GetCode(frame))
     """
     uint64_t pb_dict_version(PyObject* d)
     bint pb_has_dict(PyObject* o, PyObject* d)
     unsigned int pb_class_version(PyObject* t)
 
 cdef extern from "Python.h":
+    ctypedef struct PyFrameObject:
+        pass
+    ctypedef int (*Py_tracefunc)(PyObject*, PyFrameObject*, int, PyObject*) except -1
+    int PyTrace_CALL
+    void PyEval_SetProfile(Py_tracefunc, PyObject*)
+    object pb_code_of(PyFrameObject*)
     PyObject* PyDict_GetItem(object, object)
     PyObject* PyCell_GET(object)
     Py_ssize_t PyDict_Size(object)
@@ -198,3 +205,43 @@ cdef bint _class_is(list entry) except -1:
             return False
     entry[3] = pb_class_version(<PyObject*>cls)
     return True
+
+
+cdef class Calls:
+    """Asks, while it is entered, `heard(frame)` of each code object that begins to run on this thread, until
+    that says True of it. What stands in `ignored`, by address, is never asked of: its frames cost some
+    nanoseconds.
+    """
+
+    ignored = {}
+    cdef dict settled       # code by address, which so stays its own
+
+    def __cinit__(self):
+        self.settled = {}
+
+    def __enter__(self):
+        PyEval_SetProfile(_begins, <PyObject*>self)
+        return self
+
+    def __exit__(self, *exc):
+        PyEval_SetProfile(NULL, NULL)
+
+    def heard(self, frame):
+        """Whether no more is to be heard of a frame's code."""
+        return True
+
+
+cdef dict _ignored = Calls.ignored
+
+
+cdef int _begins(PyObject* calls, PyFrameObject* frame, int what, PyObject* arg) except -1:
+    """A profile function: passes on the frames whose code is not settled."""
+    cdef Calls told
+    if what != PyTrace_CALL:
+        return 0
+    code = pb_code_of(frame)
+    told = <Calls>calls
+    address = <size_t><PyObject*>code
+    if address not in _ignored and address not in told.settled and told.heard(<object><PyObject*>frame):
+        told.settled[address] = code
+    return 0
