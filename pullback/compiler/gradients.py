@@ -191,6 +191,7 @@ def joint_of(
     if written & first or any(step.firm for step in back):
         raise Refused("a backward pass that writes to what was there")
     joint.graph = improved(Graph(back, begun, joint.wanted))
+    joint.wanted = joint.graph.outputs
     saved: dict[int, Value] = {}
     read: dict[int, int] = {}
     for step in joint.graph.steps:

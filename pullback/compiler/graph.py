@@ -14,12 +14,15 @@ program.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from pullback.core.types import Array
 
-__all__ = ["Graph", "Memory", "Step", "Value", "values_in"]
+from pullback.core.dtypes import DTYPES
+
+__all__ = ["Graph", "Memory", "Step", "Touches", "Value", "in_rows", "size_of", "values_in"]
 
 
 class Memory:
@@ -75,8 +78,6 @@ class Step:
         self.act, self.firm, self.line = act, firm, line
 
     def __repr__(self) -> str:
-        from pullback.core.dtypes import DTYPES
-
         made = ", ".join(map(repr, self.writes))
         kinds = ", ".join(f"{DTYPES[v.code].name}{list(v.shape)}" for v in self.writes)
         arguments = ", ".join(map(shown, self.arguments))
@@ -106,10 +107,76 @@ class Graph:
             if step.act[0] == "aside":
                 yield from step.reads
 
+    def replace(self, others: dict[int, Value]) -> None:
+        """Has values lie in other memories: by the id of a memory the value that it is from now on.
+
+        That has the same elements in the same order in rows; what lay at an offset lies so from where it begins.
+        """
+
+        def placed(x: Any) -> Any:
+            kind = type(x)
+            if kind is Value:
+                found = x
+                while (other := others.get(id(found.memory))) is not None:
+                    found = Value(other.memory, other.offset + found.offset, x.code, x.shape, x.strides)
+                return found
+            if kind is list or kind is tuple:
+                return kind([placed(item) for item in x])
+            return x
+
+        if others:
+            for step in self.steps:
+                step.arguments, step.act = placed(step.arguments), placed(step.act)
+                step.reads, step.writes = placed(step.reads), placed(step.writes)
+            self.outputs, self.grads, self.saved = placed(self.outputs), placed(self.grads), placed(self.saved)
+
     def __repr__(self) -> str:
         lines = [f"inputs {', '.join(f'%{m.name}' for m in self.given)}", *map(repr, self.steps)]
         lines += [f"grad of %{self.given[place].name} = {value}" for place, value in self.grads]
         return "\n".join([*lines, f"return {', '.join(map(repr, self.outputs))}"])
+
+
+class Touches:
+    """Where in a graph memories are written and touched at all, by their ids.
+
+    A step of an optimizer may write to what it is given. `seen` are those that are not to be one with others.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.writes: dict[int, list[int]] = {}
+        self.last: dict[int, int] = {}
+        self.seen = {id(value.memory) for value in graph.kept()}
+        for i, step in enumerate(graph.steps):
+            for v in step.reads:
+                self.last[id(v.memory)] = i
+            for v in step.reads if step.act[0] == "aside" else step.writes:
+                self.last[id(v.memory)] = i
+                written = self.writes.setdefault(id(v.memory), [])
+                if not written or written[-1] != i:
+                    written.append(i)
+
+    def born(self, memory: Memory, i: int) -> bool:
+        """Whether a memory is the call's own, and a step is the only one that writes to it."""
+        return memory.home == "work" and self.writes.get(id(memory)) == [i]
+
+    def stays(self, memory: Memory, i: int) -> bool:
+        """Whether nothing is written to a memory after a step."""
+        return self.writes.get(id(memory), [-1])[-1] <= i
+
+
+def in_rows(v: Value) -> bool:
+    """Whether a value is contiguous."""
+    step = DTYPES[v.code].itemsize
+    for n, stride in zip(reversed(v.shape), reversed(v.strides), strict=False):
+        if n != 1 and stride != step:
+            return False
+        step *= n
+    return True
+
+
+def size_of(v: Value) -> int:
+    """How many elements a value has."""
+    return math.prod(v.shape)
 
 
 def values_in(x: Any) -> list[Value]:

@@ -145,12 +145,7 @@ class Lowered:
         if kind == "copy":
             return "copy", self.number(step.act[1]), self.number(step.act[2])
         if kind == "chain":
-            _, loops, blocks, shaped, sizes = step.act
-            numbered = [
-                (table, code, tuple(self.operand(x) for x in operands), self.operand(result))
-                for table, code, operands, result in loops
-            ]
-            return "chain", numbered, blocks, self.number(shaped), sizes
+            return "chain", [tuple(map(self.operand, item)) for item in step.act[1]], *step.act[2:]
         if kind == "check":
             return "check", self.number(step.act[1]), step.act[2]
         if kind == "aside":
@@ -160,8 +155,10 @@ class Lowered:
         return kind, function, self.referred(arguments), [self.number(v) for v in results]
 
     def operand(self, x: Any) -> Any:
-        """An operand of a loop: a number for a value."""
-        return self.number(x) if isinstance(x, Value) else x
+        """An operand of a loop, or some: a number for a value."""
+        if isinstance(x, Value):
+            return self.number(x)
+        return tuple([self.operand(item) for item in x]) if type(x) is tuple else x
 
     def referred(self, x: Any) -> Any:
         """Arguments with numbers for values."""

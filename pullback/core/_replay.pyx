@@ -35,7 +35,10 @@ cdef extern from "pullback/core/loops/chains.h":
     int pb_chain(const int64_t*, char**, int64_t, int64_t, char*) noexcept nogil
     enum:
         PB_CHAIN_HEAD
-        PB_CHAIN_BLOCK
+        PB_CHAIN_LOOP
+        PB_CHAIN_RUN
+        PB_CHAIN_SPREAD
+        PB_LINE_OPERANDS
 
 cdef enum:
     MOST_OPERANDS = 64
@@ -68,8 +71,8 @@ cdef class Replay:
     strides), strides and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands, wide, result),
     an operand the bytes of a number or a value; ("plan", Plan, arguments, results); ("copy", source, target);
     ("call", function, arguments, results); ("aside", function, gradients, writes); ("check", value, bytes);
-    ("chain", loops, scratch blocks, a value of their size, itemsizes of the blocks), an operand below 0 a
-    block of scratch. `size` is that of the block of its own.
+    ("chain", items, slots, elements, elements of a block, bytes of a slot): see `_link`. `size` is that of the
+    block of its own.
     """
 
     def __cinit__(self, list memories, list values, list acts, Py_ssize_t size):
@@ -175,7 +178,7 @@ cdef class Replay:
             v = &self.values[<int>x]
             act.places[i] = v.place
             item = DTYPES[v.code].itemsize
-            if v.nd == 0:
+            if _is_single(v) and (v.nd == 0 or size > 1):
                 act.steps[i] = 0
                 if v.place.memory == out.place.memory and size > 1:
                     return False
@@ -404,52 +407,73 @@ cdef class Replay:
 
 
 cdef int _link(Replay self, Act* act, tuple spec) except -1:
-    """Sets an act to a chain of loops."""
-    cdef list found = []
+    """Sets an act to a chain: ("loop", Loops, code, operands, result), ("run", Plan for a block, Plan for the
+    last one, operands, result) or ("spread", value, slot). An operand is the bytes of a number, a value, or a
+    slot: (slot, itemsize).
+    """
+    cdef list items = spec[1]
+    cdef int slots = spec[2]
+    cdef npy_intp size = spec[3], block = spec[4], room = spec[5]
     cdef dict places = {}
     cdef Loops table
+    cdef Plan whole, rest
     cdef Value* v
-    cdef npy_intp size = 1
+    cdef list words = [len(items), size, block, room]
     cdef int64_t* word
-    cdef int i, k, words = PB_CHAIN_HEAD, temporary = spec[2]
-    for table, code, operands, result in spec[1]:
-        words += 3 + 2 * (len(operands) + 1)
-        for x in (*operands, result):
-            if type(x) is bytes or x >= 0:
-                found.append(x)
-    v = &self.values[<int>spec[3]]
-    for i in range(v.nd):
-        size *= v.dims[i]
-    found = list(dict.fromkeys(found))
-    self.room(act, len(found))
-    for i in range(act.n):
-        places[found[i]] = i
-        if type(found[i]) is bytes:
-            act.places[i].memory, act.places[i].offset = -1, <npy_intp><char*><bytes>found[i]
+    cdef int64_t most = 0
+    cdef int i
+    for item in items:
+        for x in (item[1],) if item[0] == "spread" else (*item[3], item[4]):
+            if type(x) is not tuple:
+                places.setdefault(x, len(places))
+    self.room(act, len(places))
+    for x, i in places.items():
+        if type(x) is bytes:
+            act.places[i].memory, act.places[i].offset = -1, <npy_intp><char*><bytes>x
         else:
-            act.places[i] = self.values[<int>found[i]].place
-    word = act.geometry = <int64_t*>_zeroed(words * sizeof(int64_t))
-    self.held.append(_Block.around(word))
-    word[0], word[1], word[2], word[3] = len(spec[1]), size, PB_CHAIN_BLOCK * 16, temporary
-    word += PB_CHAIN_HEAD
-    for table, code, operands, result in spec[1]:
-        word[0], word[1] = <int64_t>table.fn[<int>code], <int64_t>table.data[<int>code]
-        word[2] = len(operands) + 1
-        word += 3
-        for x in (*operands, result):
+            act.places[i] = self.values[<int>x].place
+    for item in items:
+        if item[0] == "spread":
+            v = &self.values[<int>item[1]]
+            words += [PB_CHAIN_SPREAD, places[item[1]], -1 - <int>item[2][0], DTYPES[v.code].itemsize, v.nd]
+            words += [v.dims[i] for i in range(v.nd)]
+            words += [v.strides[i] for i in range(v.nd)]
+            continue
+        if item[0] == "loop":
+            table = item[1]
+            words += [PB_CHAIN_LOOP, <int64_t>table.fn[<int>item[2]], <int64_t>table.data[<int>item[2]]]
+        else:
+            whole, rest = item[1], item[2]
+            words += [PB_CHAIN_RUN, <int64_t>whole.run, <int64_t>whole.geometry, whole.parts,
+                      <int64_t>rest.geometry, rest.parts, slots * room]
+            most = max(most, whole.scratch, rest.scratch)
+        words.append(len(item[3]) + 1)
+        for x in (*item[3], item[4]):
             if type(x) is bytes:
-                word[0], word[1] = places[x], 0
-            elif x < 0:   # of scratch: as many bytes as its dtype has, which follows from the loop
-                word[0], word[1] = x, spec[4][-1 - x]
+                words += [places[x], 0]
+            elif type(x) is tuple:
+                words += [-1 - <int>x[0], x[1]]
             else:
                 v = &self.values[<int>x]
-                word[0], word[1] = places[x], 0 if v.nd == 0 and size > 1 else DTYPES[v.code].itemsize
-            word += 2
+                words += [places[x], 0 if _is_single(v) and size > 1 else DTYPES[v.code].itemsize]
+    word = act.geometry = <int64_t*>_zeroed(len(words) * sizeof(int64_t))
+    self.held.append(_Block.around(word))
+    for i in range(len(words)):
+        word[i] = words[i]
     act.kind, act.run, act.size = (RUN if size <= LONG_LINE else PLAN), pb_chain, size
-    act.parts = (size + PB_CHAIN_BLOCK - 1) // PB_CHAIN_BLOCK
-    act.scratch = PB_CHAIN_BLOCK * 16 * temporary
+    act.parts = (size + block - 1) // block
+    act.scratch = slots * room + most
     self.most_scratch = max(self.most_scratch, act.scratch)
     return 0
+
+
+cdef bint _is_single(Value* v) noexcept:
+    """Whether all elements of a value are one in memory."""
+    cdef int d
+    for d in range(v.nd):
+        if v.dims[d] != 1 and v.strides[d] != 0:
+            return False
+    return True
 
 
 @cython.final

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pullback.compiler.graph import Graph
 from pullback.compiler.passes.chains import with_chains
+from pullback.compiler.passes.constants import with_constants
+from pullback.compiler.passes.copies import without_copies
 from pullback.compiler.passes.dead import without_dead
+from pullback.compiler.passes.equal import without_equal
 
-__all__ = ["improved"]
+__all__ = ["PASSES", "improved"]
+
+PASSES = (with_constants, without_copies, without_equal, without_dead, with_chains)
 
 
 def improved(graph: Graph) -> Graph:
     """A graph after all passes."""
-    without_dead(graph)
-    with_chains(graph)
+    for do in PASSES:
+        do(graph)
     return graph
