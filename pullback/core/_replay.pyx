@@ -41,7 +41,7 @@ cdef extern from "pullback/core/loops/chains.h":
         PB_LINE_OPERANDS
 
 cdef enum:
-    MOST_OPERANDS = 64
+    MOST_OPERANDS = 256    # of an act; a chain has the most
     LONG_LINE = 32768       # elements, from which on a loop goes the way that lets go of the GIL
 
 

@@ -87,3 +87,172 @@ def test_shifted_memory_is_no_chain():
         compiled = torch.compile(f)
         for _ in range(4):
             assert torch.equal(compiled(torch.linspace(0, 1, 9000)), f(torch.linspace(0, 1, 9000)))
+
+
+def test_equal_steps_are_done_once():
+    def f(x, y):
+        return (x * y).sin() + (x * y).sin() * x[:2].sum() + x[:2].sum()
+
+    names = recorded(f, torch.ones(3), torch.linspace(0, 1, 3))[1]
+    assert names == ["mul", "sin", "sum", "mul", "add", "add"]
+
+
+def test_equal_steps_with_a_write_between_are_not_equal():
+    def f(x):
+        a = x.clone()
+        first = a * 2
+        a.add_(1)
+        return first + a * 2
+
+    assert recorded(f, torch.ones(3))[1].count("mul") == 2
+
+
+def test_numbers_of_other_types_are_other_arguments():
+    def f(x):
+        return (x + 1).double() + (x + 1.0).double() + (x + True).double() + (x * 0.0) + (x * -0.0)
+
+    recorded(f, torch.arange(3))
+    recorded(f, -torch.ones(3))
+
+
+def test_draws_are_not_equal():
+    compiled = torch.compile(lambda x: torch.rand(3) - torch.rand(3))
+    for i in range(4):
+        torch.manual_seed(i)
+        assert compiled(torch.ones(3)).abs().sum() > 0
+
+
+def test_constants_are_made_once():
+    def f(x):
+        scale = torch.eye(3) * 2 + torch.full_like(x, 3)
+        return x @ scale.t()
+
+    assert recorded(f, torch.ones(3, 3))[1] == ["mm"]
+
+
+def test_constants_that_are_returned_or_written_are_new():
+    def f(x):
+        a, b = torch.ones(3) * 2, torch.zeros(3) + 1
+        b += x
+        return a, b
+
+    compiled = torch.compile(f)
+    for _ in range(5):
+        a, b = compiled(torch.ones(3))
+        assert a.tolist() == b.tolist() == [2, 2, 2]
+        a.zero_()
+        b.zero_()
+
+
+def test_copies_and_ones_go():
+    def f(x, y):
+        a = (x + y).clone()
+        b = (a * 1.0).contiguous().clone() / 1
+        return b.view(-1) * 2
+
+    assert recorded(f, torch.ones(2, 3), torch.ones(2, 3))[1] == ["add", "mul"]
+
+
+def test_copies_that_can_be_told_apart_stay():
+    def f(x):
+        a = x.clone()
+        b = a.clone()
+        b += 1
+        c = b.clone()
+        return a + b, c, x * 1
+
+    compiled = torch.compile(f)
+    for _ in range(5):
+        x = torch.ones(3)
+        total, c, same = compiled(x)
+        c.zero_()
+        same.zero_()
+        assert total.tolist() == [3, 3, 3] and x.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("number", [complex(float("inf"), 1.0), complex(0.0, float("nan"))])
+def test_complex_ones_are_multiplied(number):
+    compiled = torch.compile(lambda x: x * torch.ones((), dtype=torch.complex64))
+    x = torch.full((2,), number)
+    for _ in range(4):
+        assert repr(compiled(x)) == repr(x * torch.ones((), dtype=torch.complex64))
+
+
+def test_gradients_are_not_copied():
+    model = torch.nn.Linear(3, 2)
+
+    def step(x):
+        model.zero_grad()
+        loss = model(x).square().mean()
+        loss.backward()
+        return loss.detach()
+
+    compiled = torch.compile(step)
+    for _ in range(4):
+        before = [p.grad for p in model.parameters()]
+        compiled(torch.ones(4, 3))
+        assert all(p.grad is not g for p, g in zip(model.parameters(), before, strict=True))
+    assert "clone" not in [step.name for step in compiled.graph.steps]
+
+
+def test_a_list_of_parameters_is_updated_in_one_step():
+    model = torch.nn.Sequential(*(torch.nn.Linear(3, 3) for _ in range(4)))
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(x):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+
+    compiled = torch.compile(step)
+    for _ in range(3):
+        compiled(torch.ones(2, 3))
+    assert [s.name for s in compiled.graph.steps].count("step") == 1
+
+
+def test_loops_move_to_those_before_them():
+    def f(x, y):
+        a = x * 2
+        total = y.cumsum(0)
+        return a + 1 + total
+
+    assert recorded(f, torch.linspace(0, 1, 5000), torch.ones(5000))[1] == ["mul+add", "cumsum", "add"]
+
+
+def test_operands_are_laid_out_in_chains():
+    """Rows and columns that are repeated, transposed and strided operands, expanded single ones."""
+    x = torch.arange(7000.0).reshape(70, 100)
+
+    def f(x):
+        a = x * x[0] + x[:, :1]
+        b = (a - x.reshape(100, 70).t()) * x[3, 4].expand(70, 100)
+        return b / (x[:, 1:2] + x) + x.flatten()[::70].expand(70, 100)
+
+    compiled, names = recorded(f, x)
+    assert len(names) == 1
+    three = torch.linspace(0, 1, 3 * 40 * 50).reshape(40, 50, 3)
+    recorded(lambda t: (t - t[:, :1]) * t[:1] + t[..., :1], three)
+
+
+@pytest.mark.parametrize("size", [4096, 5001])
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16, torch.int32, torch.complex64])
+def test_changes_of_dtype_are_part_of_chains(size, kind):
+    x = torch.arange(size, dtype=torch.float32) / 7
+
+    def f(x):
+        y = x.to(kind) * 3 + 1
+        return y if kind.is_complex else y.to(torch.float32)
+
+    _, names = recorded(f, x)
+    assert len(names) == 1 or kind in (torch.float16, torch.bfloat16)
+
+
+def test_slots_of_chains_are_used_again():
+    def f(x):
+        for _ in range(40):
+            x = (x * 1.5).sin()
+        return x
+
+    compiled, names = recorded(f, torch.linspace(0, 1, 9000))
+    assert len(names) == 1
+    assert compiled.graph.steps[0].act[2] <= 2

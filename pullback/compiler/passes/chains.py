@@ -14,7 +14,7 @@ __all__ = ["with_chains"]
 LEAST = 4096
 """Elements: what is shorter stays in the cache anyway."""
 MOST_LOOPS = 128
-MOST_PLACES = 48
+MOST_PLACES = 240
 MOST_BETWEEN = 16
 """Other steps over which a loop is moved to those before them."""
 CACHED = 1 << 15
@@ -92,7 +92,7 @@ def goes_on(group: list[Step], step: Step) -> bool:
         return False
     before = [v for s in group for v in (*s.reads, *s.writes)]
     places = {v.key for v in before} | {x for s in group for x in operands_of(s) if isinstance(x, bytes)}
-    if len(places) + len(operands_of(step)) + 1 > MOST_PLACES and too_many(group, step):
+    if len(places) + len(operands_of(step)) + 1 > MOST_PLACES:
         return False
     written = [w for s in group for w in s.writes]
     return not any(
@@ -101,13 +101,6 @@ def goes_on(group: list[Step], step: Step) -> bool:
         for a in many
         for b in few
     )
-
-
-def too_many(group: list[Step], step: Step) -> bool:
-    """Whether loops ask for more than a replay can point to, without what one makes for another."""
-    made = {w.key for s in group for w in s.writes}
-    asked = {x if isinstance(x, bytes) else x.key for s in (*group, step) for x in operands_of(s)} - made
-    return len(asked) > MOST_PLACES // 2 or len(made) > MOST_PLACES
 
 
 def passes(between: list[Step], step: Step) -> bool:
