@@ -165,6 +165,7 @@ class CompiledFunction(Compiled):
             needed,
             [made.number(v) for v in graph.saved],
         )
+        trace.forget()
         recording.story = {
             "steps": before,
             "acts": len(graph.steps),

@@ -17,7 +17,7 @@ from pullback.compiler.graph import Graph, Memory, Step, Value
 from pullback.compiler.lowering import Lowered
 from pullback.compiler.passes import improved
 from pullback.compiler.reading import Watch
-from pullback.compiler.recording import Refused, Trace, code_of
+from pullback.compiler.recording import Refused, Trace
 from pullback.core import _engine
 from pullback.core._engine import Listener, Node, Tensor, from_array
 from pullback.core.modes import enable_grad
@@ -204,8 +204,7 @@ def joint_of(
                     raise Refused("a backward pass that reads an earlier gradient")
                 read[id(memory)] = memory.place
             elif id(memory) not in saved:
-                a = memory.array
-                saved[id(memory)] = Value(memory, 0, code_of(a), a.shape, a.strides)
+                saved[id(memory)] = memory.whole
     graph.saved = list(saved.values())
     joint.read = list(read.values())
     by_place = {m.place: m for m in trace.given[: len(trace.tensors)]}

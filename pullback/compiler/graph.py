@@ -18,23 +18,26 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from pullback.core.types import Array
-
-from pullback.core.dtypes import DTYPES
+from pullback.core.dtypes import DTYPES, from_numpy_dtype
 
 __all__ = ["Graph", "Memory", "Step", "Touches", "Value", "in_rows", "size_of", "values_in"]
 
 
 class Memory:
-    """A block of bytes. `home` is "given", "kept" or "work"; `place` counts the given ones."""
+    """A block of bytes. `home` is "given", "kept" or "work"; `place` counts the given ones.
 
-    __slots__ = ("array", "high", "home", "low", "name", "place", "start")
+    `array` is what it was when it was recorded, None once that is over, unless it is kept; `whole` says how that
+    lay.
+    """
+
+    __slots__ = ("array", "high", "home", "low", "name", "place", "start", "whole")
 
     def __init__(
-        self, home: str, array: Array, start: int, low: int, high: int, place: int, name: str
+        self, home: str, array: Any, start: int, low: int, high: int, place: int, name: str
     ) -> None:
         self.home, self.array, self.start, self.low, self.high = home, array, start, low, high
         self.place, self.name = place, name
+        self.whole = Value(self, 0, from_numpy_dtype(array.dtype).code, array.shape, array.strides)
 
     def __repr__(self) -> str:
         return self.name
@@ -126,6 +129,8 @@ class Graph:
 
         if others:
             for step in self.steps:
+                if not any(id(v.memory) in others for v in (*step.reads, *step.writes)):
+                    continue
                 step.arguments, step.act = placed(step.arguments), placed(step.act)
                 step.reads, step.writes = placed(step.reads), placed(step.writes)
             self.outputs, self.grads, self.saved = placed(self.outputs), placed(self.grads), placed(self.saved)

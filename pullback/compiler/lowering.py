@@ -44,7 +44,7 @@ class Lowered:
                 elif id(memory) in found:
                     self.add(memory, "found", None)
                 elif id(memory) in fresh:
-                    self.add(memory, "fresh", self.whole(memory))
+                    self.add(memory, "fresh", self.number(memory.whole, len(self.memories)))
                 else:
                     self.add(memory, "work", None)
         for value in graph.kept():
@@ -62,13 +62,6 @@ class Lowered:
         """Gives a memory the next number."""
         self.memory_numbers[id(memory)] = len(self.memories)
         self.memories.append((home, what))
-
-    def whole(self, memory: Memory) -> int:
-        """The value that a memory was made as."""
-        a = memory.array
-        from pullback.compiler.recording import code_of
-
-        return self.number(Value(memory, 0, code_of(a), a.shape, a.strides), len(self.memories))
 
     def number(self, value: Value, memory: int | None = None) -> int:
         """The number of a value."""

@@ -219,7 +219,7 @@ class Trace:
         a = memory.array
         kept = Memory("kept", a, address(a), *bounds(a), 0, f"{memory.name}c")
         memory.home, memory.array = "work", a.copy("K")
-        whole = [Value(m, 0, code_of(a), a.shape, a.strides) for m in (kept, memory)]
+        whole = [kept.whole, memory.whole]
         self.steps.insert(0, Step("copy", (whole[0],), whole[:1], whole[1:], ("copy", *whole)))
 
     # ------------------------------------------------------------------------- what is heard
@@ -457,6 +457,13 @@ class Trace:
         if self.reason is not None:
             raise self.reason
         return graph, template, outputs
+
+    def forget(self) -> None:
+        """Lets go of the arrays that the call made, which were held lest memory be used twice."""
+        for near in self.memories.values():
+            for memory in near:
+                if memory.home != "kept":
+                    memory.array = None
 
     def template(self, x: Any, outputs: list[Tensor]) -> Any:
         """How a result is built of outputs, inputs and constants."""
