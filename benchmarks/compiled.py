@@ -1,13 +1,17 @@
 """`python benchmarks/compiled.py`: compiled functions beside the functions, PyTorch's and JAX's.
 
-Each column runs in a process of its own, in turn; a time is the least of the turns, in microseconds. JAX's
-column is there where it is installed. `first` is the time of the first three calls of a compiled function,
-which notes, records and replays, over that of three calls of the function.
+A row of a column runs in a process of its own; columns take turns, and a time is the least of all turns. The
+columns of PyTorch, of its compiler and of JAX are there where these are installed and run the row. *First* and
+*second* are the times of a compiled function's first calls over that of the function, *memory* is the
+peak of a compiled call over that of the function, all of its recording with it. `--save` keeps the figures,
+which the page of speed shows.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
 import importlib.util
 import json
 import math
@@ -15,247 +19,21 @@ import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE)]
+
+from compiled_rows import ROWS, jax_rows  # noqa: E402
+from run import machine  # noqa: E402
+
+FIGURES = HERE / "results" / "compiled.json"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+COLUMNS = {"eager": "pullback", "compiled": "pullback", "torch": "torch", "torch.compile": "torch", "jax": "jax"}
 Call = Callable[[], Any]
-
-
-def chain(t: Any) -> Callable[..., Any]:
-    """100 multiplications of a scalar, and the gradient."""
-    x = t.tensor(1.0, requires_grad=True)
-
-    def call() -> Any:
-        y = x
-        for _ in range(100):
-            y = y * 1.01
-        return t.autograd.grad(y, x)[0]
-
-    return call
-
-
-def mlp(t: Any, optimizer: str) -> Call:
-    """A step of a small network."""
-    t.manual_seed(0)
-    model = t.nn.Sequential(t.nn.Linear(4, 16), t.nn.Tanh(), t.nn.Linear(16, 1))
-    steps = getattr(t.optim, optimizer)(model.parameters(), lr=1e-2)
-    x, y = t.randn(32, 4), t.randn(32, 1)
-
-    def call() -> Any:
-        steps.zero_grad()
-        loss = ((model(x) - y) ** 2).mean()
-        loss.backward()
-        steps.step()
-        return loss.detach()
-
-    return call
-
-
-def rk4(t: Any) -> Call:
-    """A neural ODE by 20 steps of RK4, and the gradient."""
-    t.manual_seed(0)
-    w, v = t.randn(8, 8, requires_grad=True), t.randn(8, 8, requires_grad=True)
-    start = t.randn(4, 8)
-
-    def f(x: Any) -> Any:
-        return t.tanh(x @ w) @ v
-
-    def call() -> Any:
-        x, h = start, 0.05
-        for _ in range(20):
-            a = f(x)
-            b = f(x + h / 2 * a)
-            c = f(x + h / 2 * b)
-            d = f(x + h * c)
-            x = x + h / 6 * (a + 2 * b + 2 * c + d)
-        return t.autograd.grad((x * x).sum(), (w, v))
-
-    return call
-
-
-def kalman(t: Any) -> Call:
-    """50 steps of a Kalman filter of four states."""
-    t.manual_seed(0)
-    a, h = t.eye(4) + 0.01 * t.randn(4, 4), t.randn(2, 4)
-    q, r = 0.01 * t.eye(4), 0.1 * t.eye(2)
-    seen = t.randn(50, 2, 1)
-
-    def call() -> Any:
-        x, p = t.zeros(4, 1), t.eye(4)
-        for i in range(50):
-            x, p = a @ x, a @ p @ a.T + q
-            s = h @ p @ h.T + r
-            k = t.linalg.solve(s, h @ p).T
-            x, p = x + k @ (seen[i] - h @ x), p - k @ h @ p
-        return x, p
-
-    return call
-
-
-def newton(t: Any) -> Call:
-    """A step of Newton's method in five unknowns."""
-    x = t.linspace(0.5, 1.5, 5)
-
-    def f(x: Any) -> Any:
-        return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
-
-    def call() -> Any:
-        return x - t.linalg.solve(t.func.hessian(f)(x), t.func.grad(f)(x))
-
-    return call
-
-
-def gelu(t: Any) -> Call:
-    """The tanh form of gelu of four million numbers, and its gradient."""
-    t.manual_seed(0)
-    x = t.randn(1 << 22, requires_grad=True)
-
-    def call() -> Any:
-        y = 0.5 * x * (1 + t.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-        return t.autograd.grad(y.sum(), x)[0]
-
-    return call
-
-
-def black_scholes(t: Any) -> Call:
-    """A million options, and their greeks."""
-    t.manual_seed(0)
-    n = 1 << 20
-    s, k = (90 + 20 * t.rand(n)).requires_grad_(), 90 + 20 * t.rand(n)
-    years, vol, rate = (0.5 + t.rand(n)).requires_grad_(), (0.1 + 0.2 * t.rand(n)).requires_grad_(), 0.02
-
-    def call() -> Any:
-        root = vol * years.sqrt()
-        d = (t.log(s / k) + (rate + 0.5 * vol * vol) * years) / root
-        first, second = 0.5 * (1 + t.erf(d / math.sqrt(2))), 0.5 * (1 + t.erf((d - root) / math.sqrt(2)))
-        price = s * first - k * t.exp(-rate * years) * second
-        return (price.detach(), *t.autograd.grad(price.sum(), (s, years, vol)))
-
-    return call
-
-
-def bodies(t: Any) -> Call:
-    """The energy of 256 bodies, and its gradient."""
-    t.manual_seed(0)
-    x, m = t.randn(256, 3, requires_grad=True), t.rand(256)
-
-    def call() -> Any:
-        d = x[:, None] - x[None]
-        r = (d * d).sum(-1).add(1e-3).sqrt()
-        return t.autograd.grad((m[:, None] * m[None] / r).sum(), x)[0]
-
-    return call
-
-
-def gpt(t: Any) -> Call:
-    """A step of a small language model."""
-    t.manual_seed(0)
-    nn, n, heads = t.nn, 64, 4
-
-    class Block(nn.Module):  # type: ignore[name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm, self.other = nn.LayerNorm(n), nn.LayerNorm(n)
-            self.joint, self.back = nn.Linear(n, 3 * n), nn.Linear(n, n)
-            self.mlp = nn.Sequential(nn.Linear(n, 4 * n), nn.GELU(), nn.Linear(4 * n, n))
-
-        def forward(self, x: Any) -> Any:
-            b, s, _ = x.shape
-            q, k, v = (
-                self.joint(self.norm(x)).reshape(b, s, 3, heads, n // heads).permute(2, 0, 3, 1, 4).unbind(0)
-            )
-            y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.back(y.transpose(1, 2).reshape(b, s, n))
-            return x + self.mlp(self.other(x))
-
-    model = nn.Sequential(nn.Embedding(65, n), Block(), Block(), nn.LayerNorm(n), nn.Linear(n, 65))
-    steps = t.optim.AdamW(model.parameters(), lr=1e-3)
-    words = t.randint(0, 65, (8, 33))
-
-    def call() -> Any:
-        steps.zero_grad()
-        loss = nn.functional.cross_entropy(model(words[:, :-1]).reshape(-1, 65), words[:, 1:].reshape(-1))
-        loss.backward()
-        steps.step()
-        return loss.detach()
-
-    return call
-
-
-def cnn(t: Any) -> Call:
-    """A step of a small convolutional network."""
-    t.manual_seed(0)
-    nn = t.nn
-    model = nn.Sequential(
-        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(400, 10),
-    )  # fmt: skip
-    steps = t.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
-    x, y = t.randn(32, 1, 28, 28), t.randint(0, 10, (32,))
-
-    def call() -> Any:
-        steps.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        steps.step()
-        return loss.detach()
-
-    return call
-
-
-ROWS: dict[str, Callable[[Any], Call]] = {
-    "chain of 100 scalars": chain,
-    "MLP step, SGD": lambda t: mlp(t, "SGD"),
-    "MLP step, Adam": lambda t: mlp(t, "Adam"),
-    "RK4 neural ODE": rk4,
-    "Kalman filter": kalman,
-    "Newton step": newton,
-    "gelu of 4M": gelu,
-    "Black-Scholes of 1M": black_scholes,
-    "n-body gradient": bodies,
-    "GPT step": gpt,
-    "CNN step": cnn,
-}
-
-
-def jax_rows() -> dict[str, Call]:
-    """What of it is written for JAX."""
-    import jax  # type: ignore[import-not-found]
-    import jax.numpy as np  # type: ignore[import-not-found]
-
-    def scalar(x: Any) -> Any:
-        for _ in range(100):
-            x = x * 1.01
-        return x
-
-    def curve(x: Any) -> Any:
-        return (0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))).sum()
-
-    def loss(p: Any, x: Any, y: Any) -> Any:
-        return np.mean((np.tanh(x @ p[0] + p[1]) @ p[2] + p[3] - y) ** 2)
-
-    def sgd(p: Any, x: Any, y: Any) -> Any:
-        value, g = jax.value_and_grad(loss)(p, x, y)
-        return value, [a - 1e-2 * b for a, b in zip(p, g, strict=True)]
-
-    def energy(x: Any, m: Any) -> Any:
-        d = x[:, None] - x[None]
-        return (m[:, None] * m[None] / np.sqrt((d * d).sum(-1) + 1e-3)).sum()
-
-    key = jax.random.key(0)
-    many, one = jax.random.normal(key, (1 << 22,)), np.array(1.0)
-    p = [jax.random.normal(key, s) for s in ((4, 16), (16,), (16, 1), (1,))]
-    x, y = jax.random.normal(key, (32, 4)), jax.random.normal(key, (32, 1))
-    where, m = jax.random.normal(key, (256, 3)), jax.random.uniform(key, (256,))
-    chained, curved = jax.jit(jax.grad(scalar)), jax.jit(jax.grad(curve))
-    step, pulled = jax.jit(sgd), jax.jit(jax.grad(energy))
-    return {
-        "chain of 100 scalars": lambda: jax.block_until_ready(chained(one)),
-        "MLP step, SGD": lambda: jax.block_until_ready(step(p, x, y)),
-        "gelu of 4M": lambda: jax.block_until_ready(curved(many)),
-        "n-body gradient": lambda: jax.block_until_ready(pulled(where, m)),
-    }
 
 
 def best(call: Call, seconds: float = 0.4) -> float:
@@ -264,65 +42,99 @@ def best(call: Call, seconds: float = 0.4) -> float:
         call()
     least, end = math.inf, time.perf_counter() + seconds
     while time.perf_counter() < end:
-        begin = time.perf_counter()
+        least = min(least, took(call))
+    return least
+
+
+def took(call: Call) -> float:
+    """The time of one call, in microseconds."""
+    begin = time.perf_counter()
+    call()
+    return (time.perf_counter() - begin) * 1e6
+
+
+def peak(make: Callable[[], Call]) -> int:
+    """The most bytes that a call, after those which record, has beside what it was given."""
+    gc.collect()
+    tracemalloc.start()
+    call = make()
+    for _ in range(4):
         call()
-        least = min(least, time.perf_counter() - begin)
-    return least * 1e6
+    gc.collect()
+    tracemalloc.reset_peak()
+    call()
+    found = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return found
 
 
-def worker(column: str, words: list[str]) -> dict[str, float]:
-    """The times of one column."""
-    found: dict[str, float] = {}
-    rows = {name: row for name, row in ROWS.items() if all(word in name for word in words)}
+def worker(column: str, name: str) -> dict[str, float]:
+    """The figures of one row in one column."""
     if column == "jax":
-        return {name: best(call) for name, call in jax_rows().items() if name in rows}
-    import importlib
-
-    t = importlib.import_module("torch" if column == "torch" else "pullback")
-    for name, row in rows.items():
-        call = row(t)
-        if column == "compiled":
-            compiled = t.compile(row(t))
+        return {"time": best(jax_rows()[name]())}
+    t = importlib.import_module(COLUMNS[column])
+    call = ROWS[name](t)
+    if column in ("eager", "torch"):
+        found = {"time": best(call)}
+    else:
+        for _ in range(3):
             call()
-            begin = time.perf_counter()
-            for _ in range(3):
-                call()
-            middle = time.perf_counter()
-            for _ in range(3):
-                compiled()
-            found[f"{name}, first"] = (time.perf_counter() - middle) / (middle - begin)
-            call = compiled
-        found[name] = best(call)
+        plain = min(took(call) for _ in range(3))
+        compiled = t.compile(call)
+        found = {"first": took(compiled) / plain, "second": took(compiled) / plain, "time": best(compiled)}
+    if COLUMNS[column] == "pullback":
+        call = ROWS[name](t)
+        found["memory"] = peak(lambda: t.compile(call) if column == "compiled" else call)
     return found
 
 
 def main() -> None:
     """The table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("words", nargs="*")
+    parser.add_argument("words", nargs="*", help="of the names of rows")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--column")
+    parser.add_argument("--columns", nargs="*", default=list(COLUMNS))
+    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.column:
-        print(json.dumps(worker(options.column, options.words)))
+    if options.worker:
+        print(json.dumps(worker(*options.worker)))
         return
-    columns = ["eager", "compiled", *(c for c in ("torch", "jax") if importlib.util.find_spec(c))]
-    figures: dict[str, dict[str, float]] = {c: {} for c in columns}
+    columns = [c for c in options.columns if importlib.util.find_spec(COLUMNS[c])]
+    rows = {name: measured(name, columns, options) for name in ROWS if all(w in name for w in options.words)}
+    record = {
+        "machine": machine(),
+        "threads": options.threads,
+        "versions": ", ".join(f"{m} {version_of(m)}" for m in dict.fromkeys(COLUMNS[c] for c in columns)),
+        "command": f"python benchmarks/compiled.py --repeats {options.repeats} --save",
+        "rows": rows,
+    }
+    print(json.dumps(record, indent=1))
+    if options.save:
+        FIGURES.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def measured(name: str, columns: list[str], options: Any) -> dict[str, dict[str, float]]:
+    """The figures of a row, by column."""
+    figures: dict[str, dict[str, float]] = {}
     settings = {**os.environ, **dict.fromkeys(THREADS, str(options.threads))}
     for turn in range(options.repeats):
         for column in columns if turn % 2 == 0 else columns[::-1]:
-            command = [sys.executable, __file__, "--column", column, *options.words]
-            done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=True)
-            for name, figure in json.loads(done.stdout.splitlines()[-1]).items():
-                figures[column][name] = min(figure, figures[column].get(name, math.inf))
-    print(f"| row | {' | '.join(columns)} | eager / compiled | first |\n|---|{'---:|' * (len(columns) + 2)}")
-    for name in ROWS:
-        if name in figures["eager"]:
-            cells = [f"{figures[c][name]:.1f}" if name in figures[c] else "" for c in columns]
-            ratio = figures["eager"][name] / figures["compiled"][name]
-            first = figures["compiled"][f"{name}, first"]
-            print(f"| {name} | {' | '.join(cells)} | {ratio:.2f} | {first:.1f} |")
+            command = [sys.executable, __file__, "--worker", column, name]
+            done = subprocess.run(command, env=settings, capture_output=True, text=True)
+            if done.returncode:
+                if COLUMNS[column] == "pullback":
+                    raise RuntimeError(done.stderr)
+                continue
+            for key, figure in json.loads(done.stdout.splitlines()[-1]).items():
+                kept = figures.setdefault(column, {})
+                kept[key] = min(figure, kept.get(key, math.inf))
+    return figures
+
+
+def version_of(module: str) -> str:
+    return str(getattr(importlib.import_module(module), "__version__", ""))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes the page of speed from the figures that `python benchmarks/ops.py --save` kept."""
+"""Makes the page of speed from the figures that `benchmarks/{ops,compiled,seeing}.py --save` kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks/results"
-FIGURES = RESULTS / "ops.json"
 
 HEAD = """# Speed
 
@@ -32,8 +31,44 @@ The calls are in `benchmarks/ops_rows.py`; `x` and `y` are matrices, `v` and `w`
 
 def pages() -> dict[str, str]:
     """The page, by its path."""
-    seeing = json.loads((RESULTS / "seeing.json").read_text())
-    return {"speed.md": page(json.loads(FIGURES.read_text())) + looking(seeing)}
+    record, compiled, seeing = (
+        json.loads((RESULTS / f"{name}.json").read_text()) for name in ("ops", "compiled", "seeing")
+    )
+    return {"speed.md": page(record) + replaying(compiled) + looking(seeing)}
+
+
+REPLAYING = """
+## Compiled functions
+
+Microseconds of a call: of the function, [compiled](howto/compile.md), in PyTorch, compiled by PyTorch, and
+written in JAX with `jit`. *First* and *second* are the times of a compiled function's first calls over that of
+the function: the first notes which code runs, the second records, all further ones replay. *Memory* is
+the peak of a replay over that of the function, the recording with it. {machine}; {threads} threads; {versions}.
+The command is `{command}`.
+
+| program | {columns} | function / compiled | first | second | memory |
+|---|{rules}|
+{rows}
+"""
+
+
+def replaying(record: dict[str, Any]) -> str:
+    """The table of compiled functions."""
+    rows = record["rows"]
+    columns = list(dict.fromkeys(column for figures in rows.values() for column in figures))
+    lines = []
+    for name, figures in rows.items():
+        times = [f"{figures[c]['time']:,.1f}" if c in figures else "" for c in columns]
+        eager, compiled = figures["eager"], figures["compiled"]
+        more = [eager["time"] / compiled["time"], compiled["first"], compiled["second"]]
+        more.append(compiled["memory"] / eager["memory"])
+        lines.append(f"| {name} | {' | '.join(times)} | {' | '.join(f'{x:.2f}' for x in more)} |")
+    return REPLAYING.format(
+        **{name: record[name] for name in ("machine", "threads", "versions", "command")},
+        columns=" | ".join(columns),
+        rules="|".join(["---:"] * (len(columns) + 4)),
+        rows="\n".join(lines),
+    )
 
 
 SEEING = """

@@ -20,7 +20,7 @@ from pullback.compiler.lowering import Lowered, block_size
 from pullback.compiler.passes import improved
 from pullback.compiler.reading import Reading, Watch
 from pullback.compiler.recording import Refused, Trace
-from pullback.core import _engine
+from pullback.core import _engine, _loops
 from pullback.core._engine import Compiled, Listener, Recording, Tensor
 from pullback.core.dtypes import get_default_dtype
 
@@ -166,6 +166,7 @@ class CompiledFunction(Compiled):
             [made.number(v) for v in graph.saved],
         )
         trace.forget()
+        _loops.forget_used()  # the call's arrays, which no replay asks for
         recording.story = {
             "steps": before,
             "acts": len(graph.steps),

@@ -175,6 +175,19 @@ cdef void recycle(ndarray a) noexcept:
         kept_bytes += nbytes
 
 
+def forget_used():
+    """Lets go of the used arrays that are kept for results: NOTE [Used arrays]."""
+    global kept_bytes
+    cdef Shelf* shelf
+    cdef int code
+    for code in range(NCODES):
+        shelf = &shelves[code]
+        while shelf.narrays:
+            shelf.narrays -= 1
+            kept_bytes -= PyArray_NBYTES(<ndarray>shelf.arrays[shelf.narrays])
+            Py_DECREF(<object>shelf.arrays[shelf.narrays])
+
+
 def strided(ndarray a not None, tuple shape, tuple strides, Py_ssize_t offset):
     """An array on the memory of `a`, from `offset` elements after its first on; no bound is checked."""
     cdef npy_intp dims[64]
