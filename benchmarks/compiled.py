@@ -1,10 +1,10 @@
 """`python benchmarks/compiled.py`: compiled functions beside the functions, PyTorch's and JAX's.
 
 A row of a column runs in a process of its own; columns take turns, and a time is the least of all turns. The
-columns of PyTorch, of its compiler and of JAX are there where these are installed and run the row. *First* and
-*second* are the times of a compiled function's first calls over that of the function, *memory* is the
-peak of a compiled call over that of the function, all of its recording with it. `--save` keeps the figures,
-which the page of speed shows.
+columns of PyTorch, of its compiler and of JAX are there where these are installed and run the row. *First*
+and *second* are the times of a compiled function's first calls over that of the function, *memory* is the
+peak of a compiled call in bytes, all of its recording with it. `--save` keeps the figures, which the page of
+speed shows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ from run import machine  # noqa: E402
 
 FIGURES = HERE / "results" / "compiled.json"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-COLUMNS = {"eager": "pullback", "compiled": "pullback", "torch": "torch", "torch.compile": "torch", "jax": "jax"}
+COLUMNS = {
+    "eager": "pullback",
+    "compiled": "pullback",
+    "torch": "torch",
+    "torch.compile": "torch",
+    "jax": "jax",
+}
 Call = Callable[[], Any]
 
 

@@ -26,15 +26,13 @@ __all__ = ["Graph", "Memory", "Step", "Touches", "Value", "in_rows", "size_of", 
 class Memory:
     """A block of bytes. `home` is "given", "kept" or "work"; `place` counts the given ones.
 
-    `array` is what it was when it was recorded, None once that is over, unless it is kept; `whole` says how that
-    lay.
+    `array` is what it was when it was recorded, None once that is over, unless it is kept; `whole` says how
+    that lay.
     """
 
     __slots__ = ("array", "high", "home", "low", "name", "place", "start", "whole")
 
-    def __init__(
-        self, home: str, array: Any, start: int, low: int, high: int, place: int, name: str
-    ) -> None:
+    def __init__(self, home: str, array: Any, start: int, low: int, high: int, place: int, name: str) -> None:
         self.home, self.array, self.start, self.low, self.high = home, array, start, low, high
         self.place, self.name = place, name
         self.whole = Value(self, 0, from_numpy_dtype(array.dtype).code, array.shape, array.strides)
@@ -113,7 +111,8 @@ class Graph:
     def replace(self, others: dict[int, Value]) -> None:
         """Has values lie in other memories: by the id of a memory the value that it is from now on.
 
-        That has the same elements in the same order in rows; what lay at an offset lies so from where it begins.
+        That has the same elements in the same order in rows; what lay at an offset lies so from where it
+        begins.
         """
 
         def placed(x: Any) -> Any:
@@ -133,7 +132,11 @@ class Graph:
                     continue
                 step.arguments, step.act = placed(step.arguments), placed(step.act)
                 step.reads, step.writes = placed(step.reads), placed(step.writes)
-            self.outputs, self.grads, self.saved = placed(self.outputs), placed(self.grads), placed(self.saved)
+            self.outputs, self.grads, self.saved = (
+                placed(self.outputs),
+                placed(self.grads),
+                placed(self.saved),
+            )
 
     def __repr__(self) -> str:
         lines = [f"inputs {', '.join(f'%{m.name}' for m in self.given)}", *map(repr, self.steps)]

@@ -51,12 +51,38 @@ class Lowered:
             if value.memory.home == "kept" and id(value.memory) not in self.memory_numbers:
                 self.add(value.memory, "kept", value.memory.array)
         self.size = self.plan()
-        acts = [self.act(step) for step in graph.steps]
+        acts, self.firm = self.acts()
         for value in graph.kept():
             self.number(value)  # before the replay is made of all that have one
         self.replay = Replay(self.memories, self.values, acts, self.size)
-        firm = [i for i, step in enumerate(graph.steps) if step.firm]
-        self.firm = firm[0] if firm else len(graph.steps) + 1
+
+    def acts(self) -> tuple[list[tuple[Any, ...]], int]:
+        """What is done, and the first of it that cannot be taken back. What calls gave goes after its last
+        use.
+        """
+        acts: list[tuple[Any, ...]] = []
+        firm = None
+        kept = {self.memory_numbers[id(value.memory)] for value in self.graph.kept()}
+        last: dict[int, int] = {}
+        for i, memories in enumerate(self.touched):
+            last.update((self.memory_numbers[id(memory)], i) for memory in memories)
+        over: dict[int, list[int]] = {}
+        for number, i in last.items():
+            if self.memories[number][0] == "found" and number not in kept:
+                over.setdefault(i, []).append(number)
+        for i, step in enumerate(self.graph.steps):
+            if step.firm and firm is None:
+                firm = len(acts)
+            acts.append(self.act(step))
+            if i in over:
+                acts.append(("release", over[i], over[i]))
+        lying: dict[int, list[int]] = {}  # values, by their memory
+        for n, value in enumerate(self.values):
+            lying.setdefault(value[0], []).append(n)
+        for k, act in enumerate(acts):
+            if act[0] == "release":
+                acts[k] = "release", act[1], [n for number in act[1] for n in lying[number]]
+        return acts, len(acts) + 1 if firm is None else firm
 
     def add(self, memory: Memory, home: str, what: Any) -> None:
         """Gives a memory the next number."""
@@ -102,8 +128,8 @@ class Lowered:
     def plan_small(
         self, first: dict[int, int], last: dict[int, int], sizes: dict[int, int], total: int
     ) -> int:
-        """Places the small memories behind the others, in the order of steps; a place is taken again by one of
-        its size. They are many, and what is lost by it is little.
+        """Places the small memories behind the others, in the order of steps; a place is taken again by one
+        of its size. They are many, and what is lost by it is little.
         """
         free: dict[int, list[int]] = {}
         over: dict[int, list[int]] = {}

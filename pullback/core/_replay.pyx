@@ -71,6 +71,7 @@ cdef class Replay:
     strides), strides and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands, wide, result),
     an operand the bytes of a number or a value; ("plan", Plan, arguments, results); ("copy", source, target);
     ("call", function, arguments, results); ("aside", function, gradients, writes); ("check", value, bytes);
+    ("release", found memories, values in them), after their last use;
     ("chain", items, slots, elements, elements of a block, bytes of a slot): see `_link`. `size` is that of the
     block of its own.
     """
@@ -151,7 +152,7 @@ cdef class Replay:
             act.kind, act.places[0], act.data = CHECK, self.values[<int>spec[1]].place, <char*><bytes>spec[2]
             act.size = len(spec[2])
         else:
-            act.kind = {"copy": COPY, "call": CALL, "aside": ASIDE}[kind]
+            act.kind = {"copy": COPY, "call": CALL, "release": CALL, "aside": ASIDE}[kind]
         return 0
 
     cdef bint line_up(self, Act* act, tuple spec) except -1:
@@ -372,6 +373,13 @@ cdef class Replay:
             PyArray_CopyInto(self.array(spec[2]), self.array(spec[1]))
         elif act.kind == ASIDE:
             self.helper.aside(*spec[1:])
+        elif spec[0] == "release":
+            for i in spec[2]:
+                Py_XDECREF(self.arrays[i])
+                self.arrays[i] = NULL
+            for i in spec[1]:
+                Py_XDECREF(self.owners[i])
+                self.owners[i] = NULL
         else:
             made = spec[1](*self.argument(spec[2]))
             results = made if type(made) is tuple else (made,)

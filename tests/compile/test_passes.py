@@ -228,7 +228,7 @@ def test_operands_are_laid_out_in_chains():
         b = (a - x.reshape(100, 70).t()) * x[3, 4].expand(70, 100)
         return b / (x[:, 1:2] + x) + x.flatten()[::70].expand(70, 100)
 
-    compiled, names = recorded(f, x)
+    names = recorded(f, x)[1]
     assert len(names) == 1
     three = torch.linspace(0, 1, 3 * 40 * 50).reshape(40, 50, 3)
     recorded(lambda t: (t - t[:, :1]) * t[:1] + t[..., :1], three)
@@ -256,3 +256,24 @@ def test_slots_of_chains_are_used_again():
     compiled, names = recorded(f, torch.linspace(0, 1, 9000))
     assert len(names) == 1
     assert compiled.graph.steps[0].act[2] <= 2
+
+
+def test_results_are_written_over_what_nobody_reads():
+    def f(x, w):
+        for _ in range(4):
+            x = torch.tanh(x @ w) * 2
+        return x.sum()
+
+    compiled, _ = recorded(f, torch.ones(64, 64), torch.eye(64))
+    (story,) = compiled.explain().parts
+    assert story["planned"] <= 2 * 64 * 64 * 4 + 128
+    large = torch.linspace(0, 1, 9000)
+
+    def g(x):
+        a = x.cumsum(0)
+        b = a.flip(0) + a[0]
+        c = (a * 2 + b).sin()
+        return c - c.flip(0) + a.cumsum(0)
+
+    recorded(g, large)
+    recorded(lambda x: (x.cumsum(0).double().sin() * x.cumsum(0)).cumsum(0), large)

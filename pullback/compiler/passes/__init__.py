@@ -8,10 +8,11 @@ from pullback.compiler.passes.constants import with_constants
 from pullback.compiler.passes.copies import without_copies
 from pullback.compiler.passes.dead import without_dead
 from pullback.compiler.passes.equal import without_equal
+from pullback.compiler.passes.in_place import in_place
 
 __all__ = ["PASSES", "improved"]
 
-PASSES = (with_constants, without_copies, without_equal, without_dead, with_chains)
+PASSES = (with_constants, without_copies, without_equal, without_dead, with_chains, in_place)
 
 
 def improved(graph: Graph) -> Graph:

@@ -24,8 +24,8 @@ CACHED = 1 << 15
 def with_chains(graph: Graph) -> None:
     """Makes one step of loops over one shape, which stand side by side or may be moved so.
 
-    What only they ask for lies in slots of scratch memory, a block of it at a time. Operands that are repeated,
-    or strided, are laid out in slots. A change of dtype is a loop, too.
+    What only they ask for lies in slots of scratch memory, a block of it at a time. Operands that are
+    repeated, or strided, are laid out in slots. A change of dtype is a loop, too.
     """
     touches = Touches(graph)
     last: dict[int, Step] = {}

@@ -51,7 +51,7 @@ def copied(step: Step) -> Value | None:
         source = first if is_one(second) else second if is_one(first) else None
     elif step.name in ("div", "over") and len(step.arguments) == 2 and is_one(step.arguments[1]):
         source = step.arguments[0]
-    if type(source) is not Value or DTYPES[made.code].is_complex and step.name not in COPIES:
+    if type(source) is not Value or (DTYPES[made.code].is_complex and step.name not in COPIES):
         return None
     if source.code != made.code or size_of(source) != size_of(made):
         return None
@@ -64,7 +64,7 @@ def copied(step: Step) -> Value | None:
 def is_one(x: Any) -> bool:
     """Whether an operand is the number one, everywhere."""
     if type(x) is Value:
-        return x.memory.home == "kept" and not size_of(x) == 0 and bool(np.all(x.memory.array == 1))
+        return x.memory.home == "kept" and size_of(x) != 0 and bool(np.all(x.memory.array == 1))
     return type(x) in (int, float, bool) and x == 1
 
 

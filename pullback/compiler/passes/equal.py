@@ -10,7 +10,7 @@ __all__ = ["without_equal"]
 
 
 def without_equal(graph: Graph) -> None:
-    """Takes out a step whose op and arguments are those of an earlier one, if neither result is written to."""
+    """Takes out a step whose op and arguments are an earlier one's, if neither result is written to."""
     touches = Touches(graph)
     others: dict[int, Value] = {}
     versions: dict[int, int] = {}
