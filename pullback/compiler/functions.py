@@ -186,7 +186,7 @@ class CompiledFunction(Compiled):
         if found:
             self.failures += 1
             broken = found[0].guards.broken
-            self.events.append(f"recorded again: {broken or 'other tensors'}")
+            self.events.append(f"recorded again: {broken or 'other tensors'}, {self.line()}")
             if self.failures > MOST_FAILURES:
                 self.give_up(Refused(f"it depends on what changes from call to call: {broken}"), key)
                 return
@@ -195,19 +195,22 @@ class CompiledFunction(Compiled):
 
     def give_up(self, refused: Refused, key: bytes) -> None:
         """From now on calls of this signature run in Python, which is said once of a function."""
-        code = getattr(getattr(self.function, "forward", self.function), "__code__", None)
-        if not refused.line and code is not None:
-            refused.line = f"{code.co_filename}:{code.co_firstlineno}"
+        refused.line = refused.line or self.line()
         self.recordings.pop(key, None)
         self.left.add(key)
         self.on = len(self.left) < MOST_LEFT
-        self.events.append(f"left to Python: {refused.what}")
+        self.events.append(f"left to Python: {refused.what}, {refused.line}")
         message = f"{self.__name__}() runs in Python: {refused.what} ({refused.line})"
         if self.fullgraph:
             raise RuntimeError(message)
         if self.refused is None:
             self.refused = refused
             warnings.warn(message, stacklevel=4)
+
+    def line(self) -> str:
+        """Where the function stands."""
+        code = getattr(getattr(self.function, "forward", self.function), "__code__", None)
+        return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
     @property
     def graph(self) -> Any:

@@ -14,6 +14,7 @@ from itertools import takewhile
 from typing import Any
 
 from pullback.autograd.graph import nodes_below, saved_by
+from pullback.compiler.graph import Graph
 from pullback.core._engine import Tensor
 from pullback.nn import Module
 from pullback.see import page
@@ -151,7 +152,7 @@ class Drawing:
 
 
 def draw(
-    result: Tensor | Sequence[Tensor] | Module,
+    result: Tensor | Sequence[Tensor] | Module | Graph,
     *inputs: Any,
     names: Mapping[str, Tensor] | Module | None = None,
     depth: int | None = None,
@@ -161,7 +162,8 @@ def draw(
     A module and its inputs may be given in place of tensors: the module is called, and its parts become
     frames around their ops. `names` are those of leaves: a dict of tensors, or a module whose parameters
     are meant. `depth` folds the modules at that depth, 0 for those directly in the outermost, into a box
-    each. Gradients are shown where a pass has gone through.
+    each. Gradients are shown where a pass has gone through. The `graph` of a compiled function is drawn as it
+    is replayed: inputs above, a box for each step.
 
     >>> import pullback as torch
     >>> net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh())
@@ -169,6 +171,8 @@ def draw(
     1: Tanh  1 op, saves 48 B
       0: Linear  2 ops, saves 32 B
     """
+    if isinstance(result, Graph):
+        return _replayed(result)
     if isinstance(result, Module):
         names = names if names is not None else result
         with explaining():
@@ -202,6 +206,27 @@ def _drawn(roots: Sequence[Tensor], names: Mapping[int, str]) -> Drawing:
         if box.kind == "leaf":  # it belongs to the modules that all its users are in
             box.group = _common(users.get(i, []))
     return Drawing(boxes, list(pairs))
+
+
+def _replayed(graph: Graph) -> Drawing:
+    """The steps of a recording, each below those whose results it reads or writes to."""
+    boxes: list[Box] = []
+    edges: dict[tuple[int, int], None] = {}
+    makers: dict[int, int] = {}
+    asked = {id(v.memory) for step in graph.steps for v in step.reads}
+    for memory in graph.given:
+        if id(memory) in asked:
+            makers[id(memory)] = len(boxes)
+            boxes.append(Box("leaf", [f"{memory.name} {list(memory.whole.shape)}"], count=0))
+    for step in graph.steps:
+        for v in (*step.reads, *step.writes):
+            if id(v.memory) in makers:
+                edges[makers[id(v.memory)], len(boxes)] = None
+        for v in step.writes:
+            makers[id(v.memory)] = len(boxes)
+        shapes = " ".join(str(list(v.shape)) for v in step.writes)
+        boxes.append(Box("op", [f"{step.name} {shapes}".strip()], f"{step!r}\n{step.line}"))
+    return Drawing(boxes, list(edges))
 
 
 def _box(node: Any, shape: list[int] | None, names: Mapping[int, str]) -> Box:

@@ -4,6 +4,7 @@ function."""
 import copy
 import functools
 import gc
+import os
 import sys
 import threading
 import types
@@ -602,6 +603,82 @@ def test_inside_and_outside_of_transforms():
         assert torch.equal(v(x(2, 3)), torch.func.vmap(f)(x(2, 3)))
     for compiled in (g, h, v):
         assert compiled.refused is None
+
+
+def test_explain_says_why_it_recorded_again(monkeypatch):
+    c = Checked(lambda t: t * GLOBAL).settle(x(3))
+    monkeypatch.setitem(globals(), "GLOBAL", 7.0)
+    c(x(3))
+    c(x(3))
+    told = repr(c.compiled.explain())
+    assert "recorded again: a global that" in told and "GLOBAL" in told
+    assert f"{__file__}:" in told
+    left = torch.compile(lambda t: print(end="") or t)
+    with pytest.warns(UserWarning, match="runs in Python"):
+        for _ in range(3):
+            left(x(3))
+    assert f"left to Python: builtins.print(), {__file__}:" in repr(left.explain())
+
+
+def test_a_graph_is_drawn():
+    c = torch.compile(lambda t, w: (torch.tanh(t @ w) + t).sum())
+    for _ in range(3):
+        c(x(3, 3), x(3, 3))
+    drawing = torch.draw(c.graph)
+    assert [box.lines[0] for box in drawing.boxes if box.kind == "op"] == [
+        "mm [3, 3]", "tanh [3, 3]", "add [3, 3]", "sum []"
+    ]  # fmt: skip
+    assert "x0 [3, 3]" in str(drawing) and "<svg" in drawing.svg() and "-->" in drawing.mermaid()
+
+
+def test_shapes_that_change():
+    c = Checked(lambda t: t.cumsum(0) * t.shape[0], dynamic=True)
+    for n in (3, 4, 5, 3, 4, 5, 3, 4, 5):
+        c(x(n))
+    assert c.compiled.refused is None and c.runs >= 3
+
+
+def test_threads_that_record():
+    """Several threads record at once; each gets what the function gives."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
+    c, wrong = torch.compile(lambda t: model(t).sum()), []
+
+    def work(k):
+        for n in range(1, 8):
+            for _ in range(4):
+                t = x(n + k, 3)
+                if not torch.equal(c(t), model(t).sum()):
+                    wrong.append((k, n))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forks():
+    """A recording is replayed, and made, in a child."""
+    c = torch.compile(lambda t: (t * 2 + 1).sin().sum())
+    t, other = x(50_000), x(60_000)
+    for _ in range(3):
+        c(t)
+    child = os.fork()
+    if child == 0:
+        good = all(torch.equal(c(u), (u * 2 + 1).sin().sum()) for u in (t, other, other, other))
+        os._exit(0 if good else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_same_numbers_of_other_memory():
+    """A list of tensors, and the structure of arguments, are part of the key."""
+    c = Checked(lambda ts, d: sum(ts) * d["w"]).settle([x(3), x(3)], {"w": x(3)})
+    c([x(3)], {"w": x(3)})
+    c((x(3), x(3)), {"w": x(3)})
+    c([x(3), x(3), x(3)], {"w": x(3).double()})
 
 
 def test_explain_and_graph():
