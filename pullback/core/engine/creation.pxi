@@ -8,7 +8,7 @@
 # Read `Request`, then `by_size`. The table of all ways is in quick.pxi.
 #
 # From other parts: as_tuple, Function, _REQUIRES (op.pxi); default_float, KIND (pointwise.pxi); Tensor,
-# wrap (tensor.pxi); requires (dispatch.pxi); write_all (inplace.pxi); ascend, fill_with, spread,
+# wrap (tensor.pxi); requires (dispatch.pxi); write_all (inplace.pxi); ascend, clear, fill_with, spread,
 # spread_powers, step_up (fills.pxi); pb_thread (_engine.pyx).
 
 cdef enum:
@@ -435,7 +435,7 @@ cdef object identity(Function function, PyObject** args, Py_ssize_t given, PyObj
     t = new_tensor(&r)
     store_number(1, r.code, &one)
     item = PyArray_ITEMSIZE(t.array)
-    memset(PyArray_DATA(t.array), 0, PyArray_SIZE(t.array) * item)
+    clear(t.array)
     for i in range(min(r.dims[0], r.dims[1])):
         memcpy(<char*>PyArray_DATA(t.array) + i * (r.dims[1] + 1) * item, &one, item)
     return t

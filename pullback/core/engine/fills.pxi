@@ -20,6 +20,13 @@ cdef int fill_with(ndarray a, Number* element) noexcept:
     return 0
 
 
+cdef int clear(ndarray a) noexcept:
+    """Writes zeros everywhere in a contiguous array."""
+    cdef Number nothing
+    memset(&nothing, 0, sizeof(nothing))
+    return fill_with(a, &nothing)
+
+
 cdef void in_parts(run_t run, const int64_t* geometry, char** data, int64_t size, int64_t part,
                    int64_t work) noexcept:
     """Does a run on `size` bytes or elements, `part` of which are a part."""
@@ -141,6 +148,17 @@ cdef inline (npy_intp, npy_intp) triangle_row(npy_intp row, npy_intp columns, np
     return none, edge
 
 
+cdef extern from *:
+    """
+    #include "pullback/core/vectors.h"
+    static PB_CLONES void pb_step_from(float* x, int64_t begin, int64_t end, int64_t middle, float by,
+                                       float at) {
+        for (int64_t i = begin; i < end; i++) x[i] = PB_FMA((float)(i - middle), by, at);
+    }
+    """
+    void pb_step_from(float* x, int64_t begin, int64_t end, int64_t middle, float by, float at)
+
+
 cpdef spread(ndarray a, double start, double end):
     """Fills a contiguous array of floats with evenly spaced numbers, counted from the nearer end."""
     cdef npy_intp n = PyArray_SIZE(a), i
@@ -150,9 +168,9 @@ cpdef spread(ndarray a, double start, double end):
     cdef float first = <float>start, last = <float>end, by
     if PyArray_ITEMSIZE(a) == 4:
         by = (last - first) / <float>(n - 1) if n > 1 else 0
-        for i in range(n):
-            narrow[i] = fmaf(<float>i, by, first) if i < n // 2 or n == 1 else (
-                fmaf(<float>(i + 1 - n), by, last))
+        i = n // 2 if n > 1 else n
+        pb_step_from(narrow, 0, i, 0, by, first)
+        pb_step_from(narrow, i, n, n - 1, by, last)
     else:
         step = (end - start) / (n - 1) if n > 1 else 0
         for i in range(n):

@@ -7,8 +7,8 @@
 # `fold_each` makes a norm or a maximum of each, `fold_all` one of all of them.
 #
 # From other parts: KIND (pointwise.pxi); Tensor, wrap (tensor.pxi); is_plain, requires (dispatch.pxi);
-# bump_version, same_shape, self_overlaps (inplace.pxi); unwatched (gradients.pxi); Around, begin_event,
-# end_event, profiling, EVENT_OP (events.pxi); pb_thread (_engine.pyx).
+# bump_version, same_shape, self_overlaps (inplace.pxi); clear (fills.pxi); unwatched (gradients.pxi); Around,
+# begin_event, end_event, profiling, EVENT_OP (events.pxi); pb_thread (_engine.pyx).
 
 from cpython.dict cimport PyDict_GetItem
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -309,7 +309,7 @@ def zero_all(list tensors):
     for x in tensors:
         t = <Tensor?>x
         if _usual(t, True) and PyArray_IS_C_CONTIGUOUS(t.array):
-            memset(PyArray_DATA(t.array), 0, PyArray_SIZE(t.array) * PyArray_ITEMSIZE(t.array))
+            clear(t.array)
             bump_version(t)
         else:
             left.append(x)

@@ -10,9 +10,12 @@
 #
 # From other parts: conj, Tensor (tensor.pxi); refusing (pointwise.pxi); dispatch, dispatch_tuple,
 # may_override, not_a_number, number_in, overriding, torch_function, DEEPEST (dispatch.pxi); view_arrays
-# (inplace.pxi); MOST_BYTES (creation.pxi); way_of (quick.pxi); by_tape, may_tape (tapes.pxi); begins_here,
+# (inplace.pxi); clear (fills.pxi); way_of (quick.pxi); by_tape, may_tape (tapes.pxi); begins_here,
 # is_noted, profiled_call, profiling (events.pxi); unfollowed (gradients.pxi); goes_to_cpu, use_vectorcall
 # (_engine.pyx).
+
+cdef enum:
+    MOST_CLEARED = 1 << 23   # bytes of zeros that are written
 
 REQUIRED = type("REQUIRED", (), {"__repr__": lambda self: "REQUIRED"})()
 IN_PLACE = type("IN_PLACE", (), {"__repr__": lambda self: "IN_PLACE"})()
@@ -374,11 +377,11 @@ cdef class Op:
         for d in range(len(shape)):
             dims[d] = shape[d]
             size *= dims[d]
-        if size > MOST_BYTES:   # of which little may be written: the system has pages of zeros
+        if size > MOST_CLEARED:   # of which little may be written: the system has pages of zeros
             whole = np.zeros(shape, (<object>part).dtype)
         else:
             whole = empty(len(shape), dims, code_of(part))
-            memset(PyArray_DATA(whole), 0, size)
+            clear(whole)
         PyArray_CopyInto(<ndarray>self.seen_by(whole, args), part)
         return whole
 
