@@ -1,4 +1,5 @@
-# What is written into new arrays: one number everywhere, ranges, evenly spaced numbers, places of triangles.
+# What is written into whole arrays: copies, one number everywhere, ranges, evenly spaced numbers, places of
+# triangles.
 #
 # Arrays are contiguous. Long ones are written in parts, which threads share: see `in_parts`. A run writes
 # whole parts, pieces of memory of FILL_PART bytes or RANGE_PART elements, and what a part begins with follows
@@ -17,6 +18,24 @@ cdef int fill_with(ndarray a, Number* element) noexcept:
     geometry[0], geometry[1] = total, item
     data[0], data[1] = <char*>PyArray_DATA(a), <char*>element
     in_parts(fill_parts, geometry, data, total, FILL_PART, total // 4)
+    return 0
+
+
+cdef int copy_all_bytes(ndarray source, ndarray to) noexcept:
+    """Copies a contiguous array into another of its dtype and number of elements."""
+    cdef int64_t[1] geometry
+    cdef char* data[2]
+    geometry[0] = PyArray_NBYTES(to)
+    data[0], data[1] = <char*>PyArray_DATA(to), <char*>PyArray_DATA(source)
+    in_parts(copy_parts, geometry, data, geometry[0], FILL_PART, geometry[0] // 4)
+    return 0
+
+
+cdef int copy_parts(const int64_t* geometry, char** data, int64_t begin, int64_t end,
+                    char* scratch) noexcept nogil:
+    cdef int64_t first = begin * FILL_PART, n = min(end * FILL_PART, geometry[0]) - first
+    if n > 0:
+        memcpy(data[0] + first, data[1] + first, n)
     return 0
 
 

@@ -5,8 +5,8 @@
 #
 # From other parts: by_bounds, by_count, by_ends, by_moments, by_number, by_own_size, by_range, by_size,
 # by_size_and_number, by_strides, copy_all, fill_all, filled, identity, like_another, new_tensor, read_int,
-# read_options, remembered, Request (creation.pxi); real_t (fills.pxi); as_tuple, Function, Op, quick_t,
-# MAX_PARAMS (op.pxi); default_float, KIND (pointwise.pxi); Tensor (tensor.pxi); record, requires
+# read_options, remembered, Request (creation.pxi); copy_all_bytes, real_t (fills.pxi); as_tuple, Function,
+# Op, quick_t, MAX_PARAMS (op.pxi); default_float, KIND (pointwise.pxi); Tensor (tensor.pxi); record, requires
 # (dispatch.pxi); bump_version, same_shape, view_tensor (inplace.pxi); pb_thread (_engine.pyx).
 
 # ------------------------------------------------------------------------------- numbers in lists
@@ -157,7 +157,7 @@ cdef object copied(Function function, PyObject** args, Py_ssize_t given, PyObjec
     r.nd, r.code, r.requires_grad = PyArray_NDIM(t.array), code_of(t.array), False
     memcpy(r.dims, PyArray_DIMS(t.array), r.nd * sizeof(npy_intp))
     copy = new_tensor(&r)
-    memcpy(PyArray_DATA(copy.array), PyArray_DATA(t.array), PyArray_NBYTES(t.array))
+    copy_all_bytes(t.array, copy.array)
     return copy
 
 
