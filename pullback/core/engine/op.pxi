@@ -584,7 +584,7 @@ cdef class Function:
     cdef quick_t quick                # a way for plain arguments, which is tried first: see quick.pxi
     cdef object fill                  # what that puts into a new tensor: a number, or a function of its
     cdef tuple fill_arguments         # array and of these
-    cdef public object around         # a function of this one, its arguments and keywords, for calls at a level
+    cdef public object around         # a function of this, its arguments and keywords, for calls at a level
     cdef public bint converts         # what it is given is data: classes of other libraries are not asked
     cdef bint composite               # it is a Python function of ops, not an op
     cdef dict whole                   # of a composite, its parameters that are integers, with their places
