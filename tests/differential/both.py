@@ -229,6 +229,8 @@ def on_purpose(mine, theirs, before):
         return "integers never require a gradient"
     if "created inside a custom Function" in theirs.text and is_whole(mine):
         return "what has no gradient asks for no history"
+    if "cannot register a hook" in mine.text and any(x.step == "quietly" for x in before):
+        return "a view made without a graph takes no hook"
     if "a view has no history" in mine.text and any(GREW in x.marks for x in before):
         return "a tensor given other memory takes its views out of the graph"
     if "a leaf Variable" in theirs.text and any(x.step in ("put", "quietly", "in_place") for x in before):
