@@ -124,7 +124,10 @@ def _with_state(made: Tensor, state: Any) -> Tensor:
     parts = state if isinstance(state, tuple) else (state,)
     for part in parts:
         for name, value in (part or {}).items():
-            if not isinstance(name, str) or hasattr(Tensor, name):
+            if not isinstance(name, str):
+                raise TypeError("a tensor cannot be given this attribute")
+            marks = isinstance(value, bool) and isinstance(getattr(Tensor, name, None), bool)  # a Buffer
+            if hasattr(Tensor, name) and not marks:
                 raise TypeError("a tensor cannot be given this attribute")
             made.__dict__[name] = value
     return made

@@ -8,11 +8,16 @@ from typing import Any
 
 from pullback import ops
 from pullback.core._engine import Function, Op
+from pullback.core.hooks import RemovableHandle
 from pullback.core.op import SURFACE
 from pullback.face.absent import shown, torch_names
 from pullback.face.storage import TypedStorage, UntypedStorage
 
-PLACES = {UntypedStorage: "torch.storage", TypedStorage: "torch.storage"}
+PLACES = {
+    UntypedStorage: "torch.storage",
+    TypedStorage: "torch.storage",
+    RemovableHandle: "torch.utils.hooks",
+}
 """Where PyTorch says that these are."""
 
 COMPILED = {f"torch._C._{space.rpartition('.')[2]}": space for space in ("special", "linalg", "fft")}
