@@ -231,14 +231,13 @@ def row(client: Client, result: Outcome) -> str:
     return f"| {name} | {version} | {client.job} | {result.numbers} | {worst} | {result.seconds:.0f} |\n"
 
 
-def write(rows: list[str], known: list[Client]) -> None:
-    """Writes the page: new rows in place of those of the same packages, for the clients that there are."""
-    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    names = {versions(client)[0] for client in known}
+def write(page: Path, head: str, rows: list[str], names: set[str]) -> None:
+    """Writes a page: new rows in place of those of the same packages, and those of other names as they are."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
     found = {line.split(" | ")[0][2:]: f"{line}\n" for line in text.splitlines() if line.startswith("| ")}
     found = {name: line for name, line in found.items() if name in names}
     found |= {line.split(" | ")[0][2:]: line for line in rows}
-    PAGE.write_text(HEAD + "".join(found[name] for name in sorted(found, key=str.lower)), encoding="utf-8")
+    page.write_text(head + "".join(found[name] for name in sorted(found, key=str.lower)), encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
@@ -269,7 +268,7 @@ def main(arguments: list[str]) -> int:
         else:
             rows.append(row(client, result))
     if options.table:
-        write(rows, clients())
+        write(PAGE, HEAD, rows, {versions(client)[0] for client in clients()})
     print(f"{len(chosen) - failed} of {len(chosen)} clients give PyTorch's figures")
     return int(failed > 0)
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from run import HERE, Client, environment, library, packages_of, printed
+from run import HERE, Client, environment, library, packages_of, printed, write
 
 EXPECTED = HERE / "expected" / "suites"
 PAGE = HERE.parent / "docs" / "suites.md"
@@ -210,7 +210,7 @@ def main(arguments: list[str]) -> int:
                 states.append(well)
                 rows.append(line)
     if options.table:
-        PAGE.write_text(HEAD + "".join(rows), encoding="utf-8")
+        write(PAGE, HEAD, rows, {suite.requires.split()[0].partition("==")[0] for suite in SUITES})
     return int(not all(states))
 
 

@@ -157,3 +157,25 @@ def test_lobpcg_sees_both_triangles():
     A = ((A @ A.mT) / 10).requires_grad_()
     X = torch.eye(6, 1, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda A: torch.lobpcg(A, k=1, X=X)[0], A)
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_gradients_of_cholesky_factors(upper):
+    triangle = torch.triu if upper else torch.tril
+    b = torch.tensor([[1.0], [2.0], [-1.0]], dtype=torch.float64, requires_grad=True)
+    factor = torch.tensor([[2.0, 0.5, 1.0], [0.5, 1.5, -1.0], [1.0, -1.0, 3.0]], dtype=torch.float64)
+    factor.requires_grad_()
+
+    def solve(b, factor):
+        return torch.cholesky_solve(b, triangle(factor), upper=upper)
+
+    def inverse(factor):
+        return torch.cholesky_inverse(triangle(factor), upper=upper)
+
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(solve, (b, factor)) and check(inverse, (factor,))
+    whole = triangle(factor.detach()).requires_grad_()
+    product = whole.mH @ whole if upper else whole @ whole.mH
+    by_product = torch.autograd.grad(torch.linalg.solve(product, b).sum(), whole)
+    found = torch.autograd.grad(torch.cholesky_solve(b, whole, upper=upper).sum(), whole)
+    torch.testing.assert_close(found, by_product)

@@ -244,17 +244,17 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
 
 
 def _factor_gradient(gA: Tensor, factor: Tensor, upper: bool) -> Tensor:
-    """The gradient of a Cholesky factor from that of the matrix: the triangle of `(gA + gA^H) L`."""
+    """The gradient of a Cholesky factor from that of the matrix: `(gA + gA^H) L`, as if all of L were read."""
     both = gA + adjoint(gA)
-    return ops.triu(ops.triu(factor) @ both) if upper else ops.tril(both @ ops.tril(factor))
+    return ops.triu(factor) @ both if upper else both @ ops.tril(factor)
 
 
 @op(layout="", takes_half=True, batch="leading", casts_out=True)
 def cholesky_inverse(self: Array, upper: bool = False) -> Array:
     """The inverse of the matrix whose Cholesky factor is given, lower unless `upper`.
 
-    LinAlgError for a zero on the diagonal. With P the inverse, the gradient is the triangle of
-    `-P (g + g.mH) P L`.
+    LinAlgError for a zero on the diagonal. With P the inverse, the gradient is `-P (g + g.mH) P L`, that of
+    `inv(L @ L.mH)`: numbers above the diagonal, which are not read, have one too.
 
     >>> import pullback as torch
     >>> torch.cholesky_inverse(torch.tensor([[2.0]]))
@@ -322,7 +322,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | N
     """The solution of `A X = B` from a Cholesky factor of A, lower unless `upper`.
 
     B is (..., n, k), L (..., n, n), their stacks broadcast. The gradient of B is the solution with
-    `g`; that of L follows from the matrix's, `-gB @ X.mH`.
+    `g`; that of L is `(gA + gA.mH) @ L`, where `gA = -gB @ X.mH` is the matrix's.
 
     >>> import pullback as torch
     >>> torch.cholesky_solve(torch.tensor([[8.0]]), torch.tensor([[2.0]]))
