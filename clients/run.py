@@ -232,7 +232,7 @@ def row(client: Client, result: Outcome) -> str:
 
 
 def write(page: Path, head: str, rows: list[str], names: set[str]) -> None:
-    """Writes a page: new rows in place of those of the same packages, and those of other names as they are."""
+    """Writes a page: new rows in place of those of the same packages, those of other names as they are."""
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     found = {line.split(" | ")[0][2:]: f"{line}\n" for line in text.splitlines() if line.startswith("| ")}
     found = {name: line for name, line in found.items() if name in names}

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from pullback.core._engine import DisableTorchFunction as DisableTorchFunctionSubclass
 from pullback.core._engine import Tensor, levels
 from pullback.core._engine import disabled_torch_function as _disabled_torch_function_impl
+from pullback.core.dtypes import device as Device
 from pullback.core.dtypes import get_default_device
 from pullback.face.absent import getter
 from pullback.face.storage import StorageBase
@@ -117,6 +118,11 @@ def _is_alias_of(self: Tensor, other: Tensor) -> bool:
 def _get_default_device() -> str:
     """The kind of device on which tensors are made where none is said."""
     return get_default_device().type
+
+
+def _get_accelerator(check: bool | None = None) -> Device:
+    """The device that computes besides the CPU: there is none, so it is the CPU."""
+    return Device("cpu")
 
 
 def _get_privateuse1_backend_name() -> str:

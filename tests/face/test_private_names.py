@@ -184,3 +184,10 @@ def test_placements_are_plain_values():
         "Partial(sum)",
         "Replicate()",
     ]
+
+
+def test_shapes_as_tensors_and_the_device_beside_the_cpu():
+    shape = torch._shape_as_tensor(torch.ones(2, 3))
+    assert shape.tolist() == [2, 3] and shape.dtype == torch.int64
+    assert torch._C._get_accelerator() == torch.device("cpu")
+    assert torch.accelerator.current_accelerator() is None

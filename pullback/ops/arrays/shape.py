@@ -20,7 +20,7 @@ from pullback import ops
 from pullback.core._engine import REGISTRY, Op, Tensor
 from pullback.core._plans import Spec
 from pullback.core._views import selected, sliced
-from pullback.core.dtypes import Size
+from pullback.core.dtypes import Size, int64
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
@@ -513,6 +513,12 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """`input.expand(size)`: `input` broadcast to a shape."""
     return expand(input, (size,) if isinstance(size, int) else tuple(size))
+
+
+@function(places="t")
+def _shape_as_tensor(self: Tensor) -> Tensor:
+    """The shape as a tensor of int64."""
+    return ops.tensor(list(self.shape), dtype=int64)
 
 
 @function(places="t", quick=("one shape",))

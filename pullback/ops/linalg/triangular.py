@@ -244,7 +244,7 @@ def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -
 
 
 def _factor_gradient(gA: Tensor, factor: Tensor, upper: bool) -> Tensor:
-    """The gradient of a Cholesky factor from that of the matrix: `(gA + gA^H) L`, as if all of L were read."""
+    """A Cholesky factor's gradient from the matrix's: `(gA + gA^H) L`, as if all of L were read."""
     both = gA + adjoint(gA)
     return ops.triu(factor) @ both if upper else both @ ops.tril(factor)
 
