@@ -144,3 +144,12 @@ def test_celu_of_a_negative_alpha():
     torch.testing.assert_close(y.detach(), torch.tensor([-5.266629, 0.5]))
     y.sum().backward()
     torch.testing.assert_close(x.grad, torch.tensor([8.523755, 1.0]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_means_of_windows_of_expanded_images(dtype):
+    x = torch.arange(1.0, 7.0).reshape(2, 3).to(dtype).expand(4, 2, 3)
+    assert torch.nn.functional.avg_pool2d(x, 2).equal(torch.full((4, 1, 1), 3.0, dtype=dtype))
+    assert torch.nn.functional.avg_pool1d(x, 3).equal(
+        torch.tensor([[2.0], [5.0]], dtype=dtype).expand(4, 2, 1)
+    )

@@ -142,7 +142,8 @@ def _plan_resample(self: Spec, maps: Maps, grad_name: str) -> Plan:
         return Plan(result)
     chain = Chain(1, result)
     x = chain.widened(operand(Place(0), self, range(self.ndim)))
-    if x.place.base >= 0 and not self.contiguous:
+    # What is expanded is widened as it lies.
+    if not self.contiguous and (x.place.base >= 0 or 0 in self.strides):
         x = chain.copied(x)
     out = operand(chain.result(), result, range(self.ndim))
     _add_maps(chain, x, maps, out if x.dtype is self.dtype else None)
