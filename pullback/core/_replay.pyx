@@ -72,8 +72,8 @@ cdef class Replay:
     an operand the bytes of a number or a value; ("plan", Plan, arguments, results); ("copy", source, target);
     ("call", function, arguments, results); ("aside", function, gradients, writes); ("check", value, bytes);
     ("release", found memories, values in them), after their last use;
-    ("chain", items, slots, elements, elements of a block, bytes of a slot): see `_link`. `size` is that of the
-    block of its own.
+    ("chain", items, slots, elements, elements of a block, bytes of a slot): see `_link`. `size` is that of
+    the block of its own.
     """
 
     def __cinit__(self, list memories, list values, list acts, Py_ssize_t size):

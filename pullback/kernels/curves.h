@@ -59,8 +59,8 @@ PB_INLINE uint64_t pb_as_bits_double(double x) {
 
 typedef void (*pb_loop)(char** args, npy_intp const* size, npy_intp const* steps, void* data);
 
-/* Negatives of integers, of whatever sign. NumPy's loops go wrong where they write into their input and it has
-   steps of 16 or 64 bytes. */
+/* Negatives of integers, of whatever sign. NumPy's loops go wrong where they write into their input and it
+   has steps of 16 or 64 bytes. */
 #define PB_NEGATIVE(T)                                                                              \
     static void pb_negative_##T(char** args, npy_intp const* size, npy_intp const* steps, void* data) { \
         npy_intp const n = size[0];                                                                 \

@@ -32,7 +32,8 @@ cdef extern from *:
         X(leaky_relu, 2) X(leaky_relu_slope, 2) X(hardshrink, 2) X(softshrink, 2)                   \\
         X(softplus, 3) X(softplus_slope, 3) X(threshold, 3) X(hardtanh, 3) X(within, 3)             \\
         X(elu, 4) X(elu_slope, 4) X(clamp, 3) X(lerp, 3) X(addcmul, 4) X(addcdiv, 4)                \\
-        X(relu, 1) X(negative, 1) X(sign, 1) X(angle, 1) X(rsqrt, 1) X(frac, 1) X(deg2rad, 1) X(rad2deg, 1)        \\
+        X(relu, 1) X(negative, 1) X(sign, 1) X(angle, 1) X(rsqrt, 1) X(frac, 1)                     \\
+        X(deg2rad, 1) X(rad2deg, 1)                                                                 \\
         X(sinc, 1) X(nan_to_num, 4) X(heaviside, 2) X(logaddexp, 2) X(logaddexp2, 2) X(xlogy, 2)    \\
         X(maximum, 2) X(minimum, 2)                                                                 \\
         X(fmod, 2) X(remainder, 2) X(copysign, 2) X(hypot, 2) X(nextafter, 2) X(floor_divide, 2)  \\

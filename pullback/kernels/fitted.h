@@ -76,14 +76,16 @@ static double pb_exact_spherical(double x, pb_exact const* exact) {
     return x == 0 ? 1 : isinf(x) ? 0 : sin(x) / x;
 }
 
-/* Ai or its slope. SciPy's loop gives NaN far out: there it is zero, or the first terms of the series for large -x. */
+/* Ai or its slope. SciPy's loop gives NaN far out: there it is zero, or the first terms of the series for
+   large -x. */
 static double pb_exact_airy(double x, pb_exact const* exact) {
     double const root = sqrt(fabs(x)), angle = root * root * root * (2.0 / 3), near = 1 / (72 * angle);
     double const turned = angle - 0.78539816339744830962, size = sqrt(root) * 1.7724538509055160273;
     if (x > 1000) return exact->output ? -0.0 : 0;
     if (!(x < -1e5)) return pb_exact_loop(x, exact);
-    if (!isinf(angle) && exact->output) return size / 3.14159265358979323846 * (sin(turned) + 7 * near * cos(turned));
-    return isinf(angle) ? (exact->output ? NAN : 0) : (cos(turned) + 5 * near * sin(turned)) / size;
+    if (isinf(angle)) return exact->output ? NAN : 0;
+    if (exact->output) return size / 3.14159265358979323846 * (sin(turned) + 7 * near * cos(turned));
+    return (cos(turned) + 5 * near * sin(turned)) / size;
 }
 
 static double pb_exact_lgamma(double x, pb_exact const* exact) {

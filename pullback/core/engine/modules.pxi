@@ -83,7 +83,7 @@ cdef bint _is_plain_kind(object x) except -1:
 
 @cython.final
 cdef class _Place:
-    """Where a module stands in a tree, with the keys of what it holds and the places below it, made once each."""
+    """Where a module stands in a tree: the keys of what it holds and the places below it, made once each."""
 
     cdef str path, prefix
     cdef dict keys, below
@@ -170,8 +170,8 @@ def save_module(module, state, str prefix, bint keep_vars, metadata, dict versio
     else:
         place = _places[prefix] = _Place(prefix[:-1], prefix)
         _count_key()
-    _save_below(PyObject_GenericGetDict(module, NULL), versions[type(module)], state, place, keep_vars, metadata,
-                versions)
+    _save_below(PyObject_GenericGetDict(module, NULL), versions[type(module)], state, place, keep_vars,
+                metadata, versions)
 
 
 # NOTE [Slots of modules]: a call of an object whose class has a `__call__` in Python makes a tuple, a dict
