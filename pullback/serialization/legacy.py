@@ -69,13 +69,45 @@ class Loader:
             raise RuntimeError("Invalid protocol version; corrupt file?")
         system = self._next()
         little = not isinstance(system, dict) or system.get("little_endian") is not False
+        place = self._tell()
+        try:
+            self._find_storages()
+            keys = self._next()
+            if not isinstance(keys, list):
+                raise RuntimeError("the list of storages is missing; corrupt file?")
+            for key in keys:
+                self._fill(key, little)
+        except Exception:
+            self._seek(place)
+            self._next(self.persistent_load)  # what is wrong with the object is said first
+            raise
+        end = self._tell()
+        self._seek(place)
         result = self._next(self.persistent_load)
-        keys = self._next()
-        if not isinstance(keys, list):
-            raise RuntimeError("the list of storages is missing; corrupt file?")
-        for key in keys:
-            self._fill(key, little)
+        self._seek(end)  # other objects may follow
         return result
+
+    def _find_storages(self) -> None:
+        """Reads the pickle of the object for its storages alone, and makes nothing else of it.
+
+        Their bytes come behind it, and a tensor may be made of numbers: a conjugated or a sparse one.
+        """
+        if self.weights_only:
+            reader = WeightsUnpickler(self.data, self.place, self.persistent_load)
+            reader.names = []
+            reader.load()
+            self.place = reader.place
+        else:
+            _Scanner(self.file, self.persistent_load).load()
+
+    def _tell(self) -> int:
+        return self.place if self.weights_only else self.file.tell()
+
+    def _seek(self, place: int) -> None:
+        if self.weights_only:
+            self.place = place
+        else:
+            self.file.seek(place)
 
     def _next(self, persistent_load: Any = None) -> Any:
         """The next pickle."""
@@ -145,6 +177,46 @@ class Loader:
             storage.byteswap(kind)
         if moved != storage and moved.device.type == "cpu":
             moved.copy_(storage)
+
+
+class _Anything:
+    """What a pickle makes, where nobody wants it: it takes all that a pickle does to it."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> _Anything:
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __call__(self, *args: Any, **kwargs: Any) -> _Anything:
+        return _Anything()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    __setstate__ = append = extend = update = add = __init__
+
+    def __hash__(self) -> int:
+        return 0
+
+
+class _Scanner(pickle.Unpickler):
+    """Calls `persistent_load` for each storage, and no function or class that the pickle names."""
+
+    def __init__(self, file: Any, persistent_load: Any) -> None:
+        super().__init__(file, encoding="latin-1")
+        self._load = persistent_load
+
+    def persistent_load(self, pid: Any) -> Any:
+        """The storage."""
+        return self._load(pid)
+
+    def find_class(self, place: str, name: str) -> Any:
+        """A class of storages, or what stands for anything else."""
+        known = STORAGE_TYPES.get(name) if place.partition(".")[0] in ("torch", "pullback") else None
+        if name == "UntypedStorage":
+            return UntypedStorage
+        return _Anything if known is None else known
 
 
 def width_of(kind: Any) -> int:

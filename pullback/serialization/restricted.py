@@ -437,9 +437,8 @@ class WeightsUnpickler:
     def persistent(self) -> None:
         """A storage in the place of its id."""
         pid = self.stack.pop()
-        if self.names is not None:
-            self.stack.append(_Name(""))
-            return
+        if self.names is not None and type(pid) is tuple:
+            pid = tuple([NAMED.get(part.name) if isinstance(part, _Name) else part for part in pid])
         self.stack.append(self.persistent_load(pid))
 
 

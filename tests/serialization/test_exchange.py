@@ -105,9 +105,8 @@ def tell(value):
 SAVE = (
     OBJECTS
     + """
-# In the older form PyTorch cannot read its own of the first, and Pullback none of the others.
-zip_alone = {"uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2", "sparse", "blocks", "hybrid"}
-zip_alone.add("conjugated")
+# In the older form PyTorch cannot read its own of these.
+zip_alone = {"uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2"}
 for name, value in objects.items():
     for form, zipped in (("zip", True), ("legacy", False)):
         if zipped or name not in zip_alone:
