@@ -168,9 +168,8 @@ def tables(one: Any, two: Any, latency: float, bandwidth: float, load: float) ->
     """The measurements and the model, as a page has them."""
     at = two["message"]
     lines = [
-        f"Measured with {os.cpu_count()} processors and a load of {load:.1f} besides: a message between "
-        f"two ranks "
-        f"takes {at['latency'] * 1e6:.0f} µs, and carries {at['bandwidth'] / 1e9:.2f} GB/s.",
+        f"Measured with {os.cpu_count()} processors and a load of {load:.1f} besides: a message between two "
+        f"ranks takes {at['latency'] * 1e6:.0f} µs, and carries {at['bandwidth'] / 1e9:.2f} GB/s.",
         "",
         "| all-reduce, 2 ranks | bytes a rank sends at least | measured | the ring's bound | ratio |",
         "|---|---|---|---|---|",

@@ -76,8 +76,8 @@ class Definition:
         if overload in found._overloads:
             raise RuntimeError(
                 f"Tried to register an operator ({self.schema}) with the same name and overload name "
-                "multiple "
-                "times. Each overload's schema should only be registered with a single call to def()."
+                "multiple times. Each overload's schema should only be registered with a single call to "
+                "def()."
             )
         self.overload = found._add(overload, self, self.schema)
         for register in waiting.pop(self.overload.name(), ()):
@@ -113,8 +113,7 @@ class Definition:
         if kernel is None:
             raise NotImplementedError(
                 f"Could not run '{self.schema.name}' with arguments from the '{device.upper()}' backend. "
-                "This "
-                "could be because the operator doesn't exist for this backend"
+                "This could be because the operator doesn't exist for this backend"
             )
         result = kernel(*values, **named)
         if self.owner is not None:
@@ -129,8 +128,8 @@ class Definition:
             shown = f"<CustomOpDef({self.schema.name})>" if self.owner is not None else self.schema.name
             raise RuntimeError(
                 f"There was no fake impl registered for {shown}. This is necessary for "
-                "torch.compile/export/fx "
-                f"tracing to work. Please use `{self.name}.register_fake` to add an fake impl."
+                f"torch.compile/export/fx tracing to work. Please use `{self.name}.register_fake` to add an "
+                "fake impl."
             )
         return self.fake(*values, **named)
 
@@ -142,16 +141,12 @@ class Definition:
                 or (made.numel() and made.untyped_storage().data_ptr() in memory)
             ):
                 raise RuntimeError(
-                    f"{self.name} (with implementation in {self.owner}): The output of this custom "
-                    "operator (1) "
-                    "must not also be an input to this custom operator and (2) may not alias any inputs to "
-                    "this "
-                    "custom operator or other returns. The most common way to trigger this error is if we "
-                    "have y "
-                    "= custom_op(x) and y and x are the same Tensor. Please instead return a clone of the "
-                    "offending output tensor(s) (e.g. return x.clone()) or refactor the custom operator to "
-                    "not "
-                    "return y."
+                    f"{self.name} (with implementation in {self.owner}): The output of this custom operator "
+                    "(1) must not also be an input to this custom operator and (2) may not alias any inputs "
+                    "to this custom operator or other returns. The most common way to trigger this error is "
+                    "if we have y = custom_op(x) and y and x are the same Tensor. Please instead return a "
+                    "clone of the offending output tensor(s) (e.g. return x.clone()) or refactor the custom "
+                    "operator to not return y."
                 )
             if isinstance(made, Tensor) and made.numel():
                 memory.add(made.untyped_storage().data_ptr())
@@ -180,8 +175,7 @@ class Definition:
             if owner.backward is None:
                 raise RuntimeError(
                     f"Trying to backward through {owner.overload} but no autograd formula was registered. "
-                    "Please "
-                    "use register_autograd to add one."
+                    "Please use register_autograd to add one."
                 )
             given = owner.backward(ctx, *grads)
             if not lengths:
@@ -260,8 +254,7 @@ class CustomOpDef:
             raise RuntimeError(
                 f"Cannot register autograd formula for non-functional operator {self} with schema "
                 f"{self._definition.schema}. Please create a functional operator and register an autograd "
-                "formula "
-                "for that."
+                "formula for that."
             )
         self._definition.backward, self._definition.setup_context = backward, setup_context
 

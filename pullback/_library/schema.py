@@ -89,10 +89,8 @@ class Schema:
                 value = given[argument.name]
                 raise RuntimeError(
                     f"{self.name}() Expected a value of type 'Tensor' for argument '{argument.name}' but "
-                    "instead "
-                    f"found type '{type(value).__name__}'.\nPosition: {place}\nValue: "
-                    f"{value}\nDeclaration: {self}\n"
-                    f"Cast error details: Unable to cast {value} to Tensor"
+                    f"instead found type '{type(value).__name__}'.\nPosition: {place}\nValue: "
+                    f"{value}\nDeclaration: {self}\nCast error details: Unable to cast {value} to Tensor"
                 )
         return (
             tuple(given[a.name] for a in positional),

@@ -296,9 +296,8 @@ def get_node_local_rank(fallback_rank: int | None = None) -> int:
     if fallback_rank is not None:
         return int(fallback_rank)
     raise RuntimeError(
-        "LOCAL_RANK is not in the environment. Consider passing fallback_rank to allow "
-        "`get_node_local_rank` to "
-        "work, assuming you are not running in a multi-device context and want the code to run locally "
+        "LOCAL_RANK is not in the environment. Consider passing fallback_rank to allow `get_node_local_rank` "
+        "to work, assuming you are not running in a multi-device context and want the code to run locally "
         "instead."
     )
 
@@ -510,9 +509,8 @@ def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bo
     if not _until(answer.Test, seconds + 1):
         found.broken = True
         raise DistBackendError(
-            f"Rank {found.rank()} successfully reached monitoredBarrier, but received errors while "
-            f"waiting for "
-            "send/recv from rank 0. Please check rank 0 logs for faulty rank."
+            f"Rank {found.rank()} successfully reached monitoredBarrier, but received errors while waiting "
+            "for send/recv from rank 0. Please check rank 0 logs for faulty rank."
         )
 
 

@@ -27,27 +27,20 @@ FIRST = 1 * MB
 
 _UNFINISHED = (
     "Expected to have finished reduction in the prior iteration before starting a new one. This error "
-    "indicates that "
-    "your module has parameters that were not used in producing loss. You can enable unused parameter "
-    "detection by "
-    "passing the keyword argument `find_unused_parameters=True` to "
-    "`torch.nn.parallel.DistributedDataParallel`, and "
-    "by \nmaking sure all `forward` function outputs participate in calculating loss. \nIf you already "
-    "have done the "
-    "above, then the distributed data parallel module wasn't able to locate the output tensors in the "
-    "return value of "
-    "your module's `forward` function. Please include the loss function and the structure of the return "
-    "value of "
-    "`forward` of your module when reporting this issue (e.g. list, dict, iterable)."
+    "indicates that your module has parameters that were not used in producing loss. You can enable unused "
+    "parameter detection by passing the keyword argument `find_unused_parameters=True` to "
+    "`torch.nn.parallel.DistributedDataParallel`, and by \nmaking sure all `forward` function outputs "
+    "participate in calculating loss. \nIf you already have done the above, then the distributed data "
+    "parallel module wasn't able to locate the output tensors in the return value of your module's `forward` "
+    "function. Please include the loss function and the structure of the return value of `forward` of your "
+    "module when reporting this issue (e.g. list, dict, iterable)."
 )
 _TWICE = (
-    "Expected to mark a variable ready only once. This error is caused by one of the following reasons: "
-    "1) Use of a "
-    "module parameter outside the `forward` function. Please make sure model parameters are not shared "
-    "across "
-    "multiple concurrent forward-backward passes. or try to use _set_static_graph() as a workaround if "
-    "this module "
-    "graph does not change during training loop.2) Reused parameters in multiple reentrant backward passes."
+    "Expected to mark a variable ready only once. This error is caused by one of the following reasons: 1) "
+    "Use of a module parameter outside the `forward` function. Please make sure model parameters are not "
+    "shared across multiple concurrent forward-backward passes. or try to use _set_static_graph() as a "
+    "workaround if this module graph does not change during training loop.2) Reused parameters in multiple "
+    "reentrant backward passes."
 )
 
 

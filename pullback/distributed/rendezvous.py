@@ -152,9 +152,8 @@ def begin(
         leave_environment()
         if found.size != size:
             raise DistBackendError(
-                f"{size} processes that were started by themselves became {found.size} of MPI: start them "
-                f"by the "
-                "MPI library's mpiexec, or use MPICH"
+                f"{size} processes that were started by themselves became {found.size} of MPI: start them by "
+                "the MPI library's mpiexec, or use MPICH"
             )
     _rounds[0] += 1
     return Meeting(found, store)

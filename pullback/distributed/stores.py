@@ -266,9 +266,8 @@ def connect(host: str, port: int, seconds: float) -> socket.socket:
         except OSError as error:
             if time.monotonic() > until:
                 raise DistNetworkError(
-                    f"The client socket has timed out after {int(seconds * 1000)}ms while trying to "
-                    f"connect to "
-                    f"({host}, {port}): {error}"
+                    f"The client socket has timed out after {int(seconds * 1000)}ms while trying to connect "
+                    f"to ({host}, {port}): {error}"
                 ) from None
             time.sleep(0.05)
         else:

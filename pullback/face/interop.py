@@ -45,8 +45,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
         if force:
             raise NotImplementedError("Cannot copy out of meta tensor; no data!")
         raise TypeError(
-            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor "
-            "to host "
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
             "memory first."
         )
     if self.requires_grad and is_grad_enabled() and not force:
@@ -60,8 +59,8 @@ def numpy(self: Tensor, *, force: bool = False) -> Array:
     if way is not None and not force:
         bit = {"conj": "conjugate", "neg": "negative"}[way]
         raise RuntimeError(
-            f"Can't call numpy() on Tensor that has {bit} bit set. "
-            f"Use tensor.resolve_{way}().numpy() instead."
+            f"Can't call numpy() on Tensor that has {bit} bit set. Use tensor.resolve_{way}().numpy() "
+            "instead."
         )
     return self._array.view() if way is None else self._array.copy()
 
@@ -293,8 +292,7 @@ def deep_copy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     """
     if not self.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-            "protocol at the "
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
             "moment.  If you were attempting to deepcopy a module, this may be because of a "
             "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
         )

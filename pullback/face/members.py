@@ -239,8 +239,7 @@ def is_shared(self: Tensor) -> bool:
 def _check_subclass(cls: Any) -> None:
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(
-            "Creating a Tensor subclass from a class that does not inherit from Tensor is not "
-            "possible. Make "
+            "Creating a Tensor subclass from a class that does not inherit from Tensor is not possible. Make "
             "sure your class inherits from Tensor."
         )
 

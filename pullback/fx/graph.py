@@ -286,8 +286,7 @@ class Graph:
                 if used not in seen:
                     raise RuntimeError(
                         f"Argument '{used}' of Node '{node}' was used before it has been defined! Please "
-                        "check "
-                        "that Nodes in the graph are topologically ordered\n" + str(self)
+                        "check that Nodes in the graph are topologically ordered\n" + str(self)
                     )
             if node.name in names:
                 raise RuntimeError(f"Node redefined name {node.name}!")

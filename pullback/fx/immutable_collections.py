@@ -14,8 +14,8 @@ def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
     raise NotImplementedError(
         f"'{kind}' object does not support mutation. If you are attempting to modify the kwargs or args of a "
         "torch.fx.Node object,\ninstead create a new copy of it and assign the copy to the node:\n    "
-        "new_args "
-        "= ... # copy and mutate args\n    node.args = new_args\n"
+        "new_args = ... # copy and mutate args\n    "
+        "node.args = new_args\n"
     )
 
 

@@ -90,14 +90,12 @@ class Node:
         if op == "call_function" and not callable(target):
             raise ValueError(
                 f"Node [graph = {graph}, name = '{name}'] target {target} has type {type(target)} but a "
-                "Callable "
-                "is expected"
+                "Callable is expected"
             )
         if op != "call_function" and not isinstance(target, str):
             raise ValueError(
-                f"Node [graph = {graph}, name = '{name}'] target {target} has type {type(target)} but a "
-                "str is "
-                "expected"
+                f"Node [graph = {graph}, name = '{name}'] target {target} has type {type(target)} but a str "
+                "is expected"
             )
         self.graph, self.name, self.op, self.target, self.type = graph, name, op, target, return_type
         self.users: dict[Node, None] = {}
@@ -256,8 +254,8 @@ class Node:
             return f"return {self.args[0]}"
         target = self.target if isinstance(self.target, str) else _shown_target(self.target)
         return (
-            f"%{self.name} : {_shown_type(self.type)}{users}[target={target}]("
-            f"args = {_shown_arg(self.args)}, kwargs = {_shown_arg(self.kwargs)})"
+            f"%{self.name} : {_shown_type(self.type)}{users}[target={target}](args = "
+            f"{_shown_arg(self.args)}, kwargs = {_shown_arg(self.kwargs)})"
         )
 
     def __repr__(self) -> str:

@@ -109,8 +109,7 @@ class ScriptFunction:
 def _no_archive(what: str) -> NoReturn:
     raise RuntimeError(
         f"{what}: Pullback has no archives of TorchScript. Save a module's state_dict with torch.save, and "
-        "load "
-        "it into a module made by its class"
+        "load it into a module made by its class"
     )
 
 

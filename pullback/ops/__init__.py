@@ -62,7 +62,6 @@ def __getattr__(name: str) -> Any:
 
 
 OPERATORS = (
-    "add sub mul div pow pow_number rpow rsub neg mm lt le gt ge eq ne "
-    "bitwise_and bitwise_or bitwise_xor detach as_strided as_strided_scatter "
-    "strided_take basic"
+    "add sub mul div pow pow_number rpow rsub neg mm lt le gt ge eq ne bitwise_and bitwise_or bitwise_xor "
+    "detach as_strided as_strided_scatter strided_take basic"
 )

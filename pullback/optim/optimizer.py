@@ -359,8 +359,8 @@ class Optimizer:
         if self.param_groups and ("param_names" in param_group) != ("param_names" in self.param_groups[0]):
             kind = "with" if "param_names" in param_group else "without"
             raise ValueError(
-                "all optimizer param groups should be with/without names. "
-                f"cannot add param group {kind} names to the optimizer"
+                f"all optimizer param groups should be with/without names. cannot add param group {kind} "
+                "names to the optimizer"
             )
         self.param_groups.append(param_group)
 

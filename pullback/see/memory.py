@@ -43,8 +43,8 @@ class MemoryReport:
 
     def __str__(self) -> str:
         parts = [
-            f"kept for the backward pass: {bytes_text(self.total)}, "
-            f"besides leaves of {bytes_text(self.leaves)}"
+            f"kept for the backward pass: {bytes_text(self.total)}, besides leaves of "
+            f"{bytes_text(self.leaves)}"
         ]
         for head, rows in (
             ("op", self.by_op),

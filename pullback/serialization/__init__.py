@@ -204,8 +204,8 @@ def _read(file: Any, how: tuple[Any, ...], mapped: bool) -> Any:
     if head != MAGIC and mapped:
         raise RuntimeError(
             f"mmap can only be used with files saved with `torch.save({file.name}, "
-            "_use_new_zipfile_serialization=True), "
-            "please torch.save your checkpoint with this option in order to use mmap."
+            "_use_new_zipfile_serialization=True), please torch.save your checkpoint with this option in "
+            "order to use mmap."
         )
     try:
         if head != MAGIC:

@@ -377,10 +377,9 @@ def _description(x: Tensor) -> dict[str, Any]:
 
 
 _TIP = (
-    "\nTip: To see a more detailed error message, either pass `debug=True` to\n"
-    "`torch.utils.checkpoint.checkpoint(...)` or wrap the code block\nwith "
-    "`with torch.utils.checkpoint.set_checkpoint_debug_enabled(True):` to\nenable checkpoint-debug mode "
-    "globally.\n"
+    "\nTip: To see a more detailed error message, either pass `debug=True` "
+    "to\n`torch.utils.checkpoint.checkpoint(...)` or wrap the code block\nwith `with "
+    "torch.utils.checkpoint.set_checkpoint_debug_enabled(True):` to\nenable checkpoint-debug mode globally.\n"
 )
 
 

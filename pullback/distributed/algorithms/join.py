@@ -107,9 +107,8 @@ class Join:
             if steps == 1001:
                 warnings.warn(
                     "Detected uneven input skew of greater than 1000. This means that rank "
-                    f"{self._group.rank()} has at least 1000 fewer inputs than other currently-active "
-                    f"ranks. This "
-                    "level of skew could lead to performance degradation during training.",
+                    f"{self._group.rank()} has at least 1000 fewer inputs than other currently-active ranks. "
+                    "This level of skew could lead to performance degradation during training.",
                     stacklevel=2,
                 )
             for hook in self._hooks:

@@ -161,10 +161,9 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         """
         if not self._all_states:
             raise RuntimeError(
-                f"Optimizer state has not been consolidated on this rank. Please call "
-                f"`consolidate_state_dict(to={self.rank})` on all ranks beforehand if you meant to save "
-                f"the global "
-                "state."
+                "Optimizer state has not been consolidated on this rank. Please call "
+                f"`consolidate_state_dict(to={self.rank})` on all ranks beforehand if you meant to save the "
+                "global state."
             )
         whole = super().state_dict()
         whole["state"] = {}

@@ -35,8 +35,8 @@ LARGEST |= {d.name: int(np.iinfo(d.name).max) for d in DTYPES if d.kind in "ui"}
 
 
 CONTINUOUS = (
-    "{} distribution is a continuous probability distribution. "
-    "dtype must be a floating point but you specified {}"
+    "{} distribution is a continuous probability distribution. dtype must be a floating point but you "
+    "specified {}"
 )
 
 

@@ -40,8 +40,8 @@ def binomial(count: np.ndarray, prob: np.ndarray, generator: Generator) -> np.nd
     for array, name in ((count, "count"), (prob, "prob")):
         if dtype_name(array) not in FLOATS:
             raise ValueError(
-                f"binomial only supports floating-point dtypes for {name}, "
-                f"got: {TYPE_NAMES[dtype_name(array)]}"
+                f"binomial only supports floating-point dtypes for {name}, got: "
+                f"{TYPE_NAMES[dtype_name(array)]}"
             )
     if count.dtype != prob.dtype:
         found, expected = TYPE_NAMES[dtype_name(prob)], TYPE_NAMES[dtype_name(count)]

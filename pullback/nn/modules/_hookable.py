@@ -78,8 +78,7 @@ class Hookable:
         if self._is_full_backward_hook is not None and self._is_full_backward_hook is not full:
             raise RuntimeError(
                 "Cannot use both regular backward hooks and full backward hooks on a single Module. Please "
-                "use "
-                "only one of them."
+                "use only one of them."
             )
         self._is_full_backward_hook = full
 
@@ -97,8 +96,7 @@ class Hookable:
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
                 "Cannot register the same function as the state dict post hook that was previously "
-                "registered "
-                "via register_state_dict_post_hook"
+                "registered via register_state_dict_post_hook"
             )
         return _hooks.register(self._state_dict_hooks, hook)
 

@@ -82,9 +82,8 @@ class Movable:
             wanted = dtype if t.is_floating_point() or t.is_complex() else None
             if t.is_meta and device is not None and device.type != "meta":
                 raise NotImplementedError(
-                    "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() "
-                    "instead of "
-                    "torch.nn.Module.to() when moving module from meta to a different device."
+                    "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead "
+                    "of torch.nn.Module.to() when moving module from meta to a different device."
                 )
             if memory_format is not None and t.ndim in (4, 5):
                 return t.to(device, wanted, memory_format=memory_format)
@@ -157,13 +156,12 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
             if not isinstance(x, str | int | dtypes.device):
                 raise TypeError(
                     "to() received an invalid combination of arguments - got "
-                    f"({', '.join(type(a).__name__ for a in args)}), but expected one of:\n"
-                    " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, "
-                    "bool "
-                    "copy = False, *, torch.memory_format memory_format = None)\n"
-                    " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, "
-                    "torch.memory_format memory_format = None)\n"
-                    " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format "
+                    f"({', '.join(type(a).__name__ for a in args)}), but expected one of:\n "
+                    "* (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, "
+                    "bool copy = False, *, torch.memory_format memory_format = None)\n "
+                    "* (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, "
+                    "torch.memory_format memory_format = None)\n "
+                    "* (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format "
                     "memory_format = None)\n"
                 )
             device = x

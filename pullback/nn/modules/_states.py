@@ -136,15 +136,13 @@ def _load_one(module: Any, name: str, x: Any, key: str, given: Any, notes: dict[
     if not lazy and given.shape != x.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, the shape "
-            "in "
-            f"current model is {x.shape}."
+            f"in current model is {x.shape}."
         )
     if x.is_meta and not given.is_meta and not assign:
         warnings.warn(
             f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the "
-            "current "
-            "model, which is a no-op. (Did you mean to pass `assign=True` to assign items in the state "
-            "dictionary to their corresponding key in the module instead of copying them in place?)",
+            "current model, which is a no-op. (Did you mean to pass `assign=True` to assign items in the "
+            "state dictionary to their corresponding key in the module instead of copying them in place?)",
             stacklevel=2,
         )
     try:

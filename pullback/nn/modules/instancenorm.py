@@ -54,14 +54,12 @@ class _InstanceNorm(_NormBase):
             if there:
                 kind, listed = type(self).__name__, ", ".join(f'"{key}"' for key in there)
                 rest[3].append(
-                    f"Unexpected running stats buffer(s) {listed} for {kind} with "
-                    "track_running_stats=False. If "
-                    f"state_dict is a checkpoint saved before 0.4.0, this may be expected because {kind} "
-                    "does "
-                    "not track running stats by default since 0.4.0. Please remove these keys from "
-                    "state_dict. "
-                    "If the running stats are actually needed, instead set track_running_stats=True in "
-                    f"{kind} to enable them. See the documentation of {kind} for details."
+                    f"Unexpected running stats buffer(s) {listed} for {kind} with track_running_stats=False. "
+                    f"If state_dict is a checkpoint saved before 0.4.0, this may be expected because {kind} "
+                    "does not track running stats by default since 0.4.0. Please remove these keys from "
+                    "state_dict. If the running stats are actually needed, instead set "
+                    f"track_running_stats=True in {kind} to enable them. See the documentation of {kind} for "
+                    "details."
                 )
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
@@ -73,8 +71,7 @@ class _InstanceNorm(_NormBase):
             if self.affine:
                 raise ValueError(
                     f"expected input's size at dim={dim} to match num_features ({self.num_features}), but "
-                    "got: "
-                    f"{input.shape[dim]}."
+                    f"got: {input.shape[dim]}."
                 )
             warnings.warn(
                 f"input's size at dim={dim} does not match num_features. You can silence this warning by not "

@@ -203,9 +203,8 @@ class Module(Hookable, Movable):
         elif name in own.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as buffer '{name}' (torch.nn.Buffer, "
-                    "torch.Tensor or "
-                    "None expected)"
+                    f"cannot assign '{_type_name(value)}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor "
+                    "or None expected)"
                 )
             own["_buffers"][name] = _hooked(_global_buffer_registration_hooks, self, name, value)
         else:
@@ -293,8 +292,7 @@ class Module(Hookable, Movable):
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
                 f"cannot assign '{_type_name(param)}' object to parameter '{name}' (torch.nn.Parameter or "
-                "None "
-                "required)"
+                "None required)"
             )
         if param is not None and param.grad_fn is not None:
             raise ValueError(
@@ -481,9 +479,8 @@ class Module(Hookable, Movable):
             warnings.warn(
                 "Calling .zero_grad() from a module created with nn.DataParallel() has no effect. The "
                 "parameters are copied (in a differentiable manner) from the original module. This means "
-                "they "
-                "are not leaf nodes in autograd and so don't accumulate gradients. If you need gradients in "
-                "your forward method, consider using autograd.grad instead.",
+                "they are not leaf nodes in autograd and so don't accumulate gradients. If you need "
+                "gradients in your forward method, consider using autograd.grad instead.",
                 stacklevel=2,
             )
         if set_to_none:

@@ -140,8 +140,7 @@ class RNNBase(Module):
         if input.dtype != weight.dtype and not is_autocast_enabled("cpu"):
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert "
-                "input: "
-                f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
+                f"input: input.to({weight.dtype}), or convert model: model.to({input.dtype})"
             )
         dims = 2 if batch_sizes is not None else 3
         if input.ndim != dims:

@@ -75,8 +75,7 @@ class DistributedDataParallel(Module, Joinable):
         if not any(p.requires_grad for _, p in named):
             raise RuntimeError(
                 "DistributedDataParallel is not needed when a module doesn't have any parameters that "
-                "require a "
-                "gradient."
+                "require a gradient."
             )
         if device_ids:
             raise ValueError(
@@ -328,16 +327,14 @@ def _check_alike(params: Sequence[Tensor], group: ProcessGroup) -> None:
     for other, found in enumerate(shapes):
         if len(found) != len(shapes[0]):
             raise RuntimeError(
-                f"DDP expects same model across all ranks, but Rank {other} has {len(found)} params, "
-                f"while rank 0 has "
-                f"inconsistent {len(shapes[0])} params."
+                f"DDP expects same model across all ranks, but Rank {other} has {len(found)} params, while "
+                f"rank 0 has inconsistent {len(shapes[0])} params."
             )
     for i, (here, first) in enumerate(zip(shapes[rank], shapes[0], strict=True)):
         if here != first:
             raise RuntimeError(
                 f"[{rank}]: params[{i}] in this process with sizes {list(here[0])} appears not to match "
-                f"sizes of the "
-                "same param in process 0."
+                "sizes of the same param in process 0."
             )
     if any(found != shapes[0] for found in shapes):
         raise RuntimeError(f"[{rank}]: another rank's parameters do not match those of process 0.")

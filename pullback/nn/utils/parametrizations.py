@@ -96,8 +96,7 @@ class _Orthogonal(Module):
             if self.orthogonal_map is not _OrthMaps.householder:
                 raise NotImplementedError(
                     "It is not possible to assign to the matrix exponential or the Cayley parametrizations "
-                    "when "
-                    "use_trivialization=False."
+                    "when use_trivialization=False."
                 )
             A, tau = ops.geqrf(Q)
             A.diagonal(dim1=-2, dim2=-1).sign_()

@@ -160,8 +160,7 @@ class ParametrizationList(ModuleList):
                 if original.dtype != tensor.dtype:
                     raise ValueError(
                         f"Tensor {i} returned by `right_inverse` has dtype {tensor.dtype} while "
-                        f"`original{i}` "
-                        f"has dtype {original.dtype}"
+                        f"`original{i}` has dtype {original.dtype}"
                     )
                 _maybe_set(original, tensor)
 
@@ -318,9 +317,8 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
         original = Parameter(value.detach()) if learned else value.detach()
     else:
         raise ValueError(
-            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in "
-            "terms of "
-            "a sequence of tensors."
+            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is parametrized in terms "
+            "of a sequence of tensors."
         )
     delattr(module.__class__, tensor_name)
     del held[tensor_name]

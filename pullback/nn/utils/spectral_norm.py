@@ -84,8 +84,7 @@ class SpectralNorm:
         if is_lazy(weight):
             raise ValueError(
                 "The module passed to `SpectralNorm` can't have uninitialized parameters. Make sure to run "
-                "the "
-                "dummy forward before applying spectral normalization"
+                "the dummy forward before applying spectral normalization"
             )
         with no_grad():
             height, width = made.reshape_weight_to_matrix(weight).size()

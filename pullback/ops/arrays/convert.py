@@ -137,8 +137,7 @@ def _inferred(data: Any, depth: int = 0) -> Dtype:
     _check_depth(data, depth)
     if any(isinstance(item, np.ndarray) for item in data):
         warn(
-            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
-            "converting "
+            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting "
             "the list to a single numpy.ndarray with numpy.array() before converting to a tensor.",
         )
     for item in data:
@@ -240,22 +239,18 @@ def checked_array(array: Any, name: str = "array") -> Array:
     from_numpy_dtype(array.dtype)
     if not array.dtype.isnative:
         raise ValueError(
-            "given numpy array has byte order different from the native byte order. Conversion "
-            "between byte "
+            "given numpy array has byte order different from the native byte order. Conversion between byte "
             "orders is currently not supported."
         )
     if min(array.strides, default=0) < 0:
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are "
-            "not currently supported. (You can probably work around this by making a copy of your "
-            "array  with "
-            "array.copy().) "
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are "
+            "not currently supported. (You can probably work around this by making a copy of your array  "
+            "with array.copy().) "
         )
     if any(step % array.itemsize for step in array.strides):
         raise ValueError(
-            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
-            "array to "
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to "
             "reallocate the memory."
         )
     return array
@@ -338,15 +333,13 @@ def frombuffer(
     if count < 0:
         if (length - offset) % item:
             raise ValueError(
-                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a "
-                "multiple "
+                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple "
                 f"of element size ({item})"
             )
         count = (length - offset) // item
     if offset + count * item > length:
         raise ValueError(
-            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must "
-            "not be "
+            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be "
             f"greater than actual buffer length ({length} bytes)"
         )
     array = np.frombuffer(view, kind.numpy, count, offset)
@@ -567,8 +560,7 @@ def asarray(
         raise ValueError(f"can't alias tensor from device '{source.device}' to '{where}'.")
     if requires_grad is None and source.requires_grad:
         warn(
-            "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of "
-            "False. "
+            "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of False. "
             "Pass requires_grad=False explicitly to get the old behavior and silence this warning."
         )
     made = source if same and not copy else source.to(device=where, dtype=kind, copy=True)

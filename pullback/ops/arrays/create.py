@@ -145,8 +145,7 @@ def refuse_options(name: str, options: Any) -> None:
         raise TypeError(f"{name}(): argument 'requires_grad' must be bool, not {kind}")
     if options.get("pin_memory"):
         raise RuntimeError(
-            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory "
-            "allocator is "
+            "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is "
             "available on this system."
         )
     if options.get("layout") not in (None, strided):

@@ -107,11 +107,9 @@ def arange(*args: Any, **options: Unpack[Options]) -> Tensor:
 
     if out is not None and out.numel() not in (0, count):
         warn_each_time(
-            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.numel()} "
-            "which does "
-            f"not match the computed number of elements {count}. Note that this may occur as a "
-            "result of "
-            f"rounding error. The out tensor will be resized to a tensor of shape ({count},).",
+            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.numel()} which "
+            f"does not match the computed number of elements {count}. Note that this may occur as a result "
+            f"of rounding error. The out tensor will be resized to a tensor of shape ({count},).",
             UserWarning,
         )
 

@@ -114,12 +114,12 @@ _HALF_END = 65504
 
 
 NO_BOOLS = (
-    "Subtraction, the `-` operator, with two bool tensors is not supported. "
-    "Use the `^` or `logical_xor()` operator instead."
+    "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+    "operator instead."
 )
 _NO_BOOL = (
-    "Subtraction, the `-` operator, with a bool tensor is not supported. "
-    "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+    "use the `~` or `logical_not()` operator instead."
 )
 
 
@@ -217,8 +217,8 @@ neg = elementwise(
     aliases=("torch.negative", "Tensor.negative"),
     allowed="ifc",
     refuse=lambda dtype: (
-        "Negation, the `-` operator, on a bool tensor is not supported. "
-        "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+        "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
+        "use the `~` or `logical_not()` operator instead."
     ),
     vjp={"self": lambda g: -g},
     doc=example("The negative of each element.", "torch.neg(torch.tensor([1, -2]))", "tensor([-1,  2])"),

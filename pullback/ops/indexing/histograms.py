@@ -99,8 +99,8 @@ def _limits(points: Tensor, range: Sequence[float] | None) -> list[tuple[float, 
             raise RuntimeError(f"torch.histogramdd: dimension {k}'s range [{low:g}, {high:g}] is not finite")
         if low > high:
             raise RuntimeError(
-                "torch.histogramdd: min should not exceed max, but got "
-                f"min {low:g} max {high:g} for dimension {k}"
+                f"torch.histogramdd: min should not exceed max, but got min {low:g} max {high:g} for "
+                f"dimension {k}"
             )
     return [(low - 0.5, high + 0.5) if low == high else (low, high) for low, high in ends]
 

@@ -422,8 +422,8 @@ def _plan_view_scatter(self: Spec, src: Spec, view: str, args: tuple[Any, ...]) 
     part = REGISTRY[view].prepare_rule(self, *args)
     if src.shape != part.shape:
         raise RuntimeError(
-            "expected src to have a size equal to the slice of self. "
-            f"src size = {list(src.shape)}, slice size = {list(part.shape)}"
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice "
+            f"size = {list(part.shape)}"
         )
     return plan_scatter(self, src, part)
 

@@ -270,7 +270,7 @@ def _check_ldl_solve(LD: Array, pivots: Array, B: Array) -> None:
         raise RuntimeError(f"{name}: Expected pivots to be integers. Got {type_name(pivots)}")
     if pivots.shape != LD.shape[:-1]:
         raise RuntimeError(
-            f"{name}: Expected LD.shape[:-1] and pivots.shape to be the same, "
-            f"but got pivots with shape {list(pivots.shape)} instead"
+            f"{name}: Expected LD.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
+            f"{list(pivots.shape)} instead"
         )
     check_kernel("ldl_solve_kernel_cpu", LD)

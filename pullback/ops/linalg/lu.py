@@ -430,11 +430,9 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | Non
     tensor([[3.]])
     """
     warn(
-        "torch.lu_solve is deprecated in favor of torch.linalg.lu_solve"
-        "and will be removed in a future PyTorch release.\n"
-        "Note that torch.linalg.lu_solve has its arguments reversed.\n"
-        "X = torch.lu_solve(B, LU, pivots)\nshould be replaced with\n"
-        "X = torch.linalg.lu_solve(LU, pivots, B)"
+        "torch.lu_solve is deprecated in favor of torch.linalg.lu_solveand will be removed in a future "
+        "PyTorch release.\nNote that torch.linalg.lu_solve has its arguments reversed.\nX = "
+        "torch.lu_solve(B, LU, pivots)\nshould be replaced with\nX = torch.linalg.lu_solve(LU, pivots, B)"
     )
     return _lu_solve(LU_data, LU_pivots, b, True, False, out=out)
 
@@ -485,8 +483,8 @@ def _check_lu_solve(LU: Spec, pivots: Spec, B: Spec, left: bool) -> None:
         )
     if pivots.shape[:-1] != LU.shape[:-2]:
         raise RuntimeError(
-            f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, "
-            f"but got pivots with shape {list(pivots.shape)} instead"
+            f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
+            f"{list(pivots.shape)} instead"
         )
     if LU.dtype != B.dtype:
         raise RuntimeError(

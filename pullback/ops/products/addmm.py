@@ -78,17 +78,15 @@ def _check_expands(shape: Sequence[int], target: Sequence[int]) -> None:
     """RuntimeError unless `shape` broadcasts to `target`."""
     if len(shape) > len(target):
         raise RuntimeError(
-            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the "
-            "number "
-            f"of dimensions in the tensor ({len(shape)})"
+            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number of "
+            f"dimensions in the tensor ({len(shape)})"
         )
     for i in range(1, len(shape) + 1):
         if shape[-i] not in (1, target[-i]):
             raise RuntimeError(
-                f"The expanded size of the tensor ({target[-i]}) must match the existing size "
-                f"({shape[-i]}) at non-singleton dimension {len(target) - i}.  Target "
-                "sizes: "
-                f"{list(target)}.  Tensor sizes: {list(shape)}"
+                f"The expanded size of the tensor ({target[-i]}) must match the existing size ({shape[-i]}) "
+                f"at non-singleton dimension {len(target) - i}.  Target sizes: {list(target)}.  Tensor "
+                f"sizes: {list(shape)}"
             )
 
 
@@ -528,8 +526,7 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     """
     warn(
         "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
-        "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than "
-        "multiple "
+        "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than multiple "
         "parameters."
     )
     if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):

@@ -25,8 +25,7 @@ from pullback.ops.products.contraction import contraction, fuses
 Labels = list[Any]
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _NOTHING = (
-    "einsum(): must specify the equation string and at least one operand, or at least one operand "
-    "and its "
+    "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
     "subscripts list"
 )
 
@@ -72,8 +71,7 @@ def _read_term(text: str, start: int, operand: int | None) -> list[str]:
         if char != " ":
             if char not in _LETTERS:
                 raise RuntimeError(
-                    f"einsum(): invalid subscript given at index {start + position} in the equation "
-                    "string, "
+                    f"einsum(): invalid subscript given at index {start + position} in the equation string, "
                     "subscripts must be in [a-zA-Z]"
                 )
             labels.append(char)
@@ -118,14 +116,12 @@ def _expanded(labels: list[str], ndim: int, operand: int) -> Labels:
     named = len(labels) - ("..." in labels)
     if "..." not in labels and named != ndim:
         raise RuntimeError(
-            f"einsum(): the number of subscripts in the equation ({named}) does not match the "
-            "number of "
+            f"einsum(): the number of subscripts in the equation ({named}) does not match the number of "
             f"dimensions ({ndim}) for operand {operand} and no ellipsis was given"
         )
     if named > ndim:
         raise RuntimeError(
-            f"einsum(): the number of subscripts in the equation ({named}) is more than the number "
-            "of "
+            f"einsum(): the number of subscripts in the equation ({named}) is more than the number of "
             f"dimensions ({ndim}) for operand {operand}"
         )
     if "..." not in labels:
@@ -166,9 +162,8 @@ def _diagonals(tensor: Tensor, labels: Labels, number: int) -> Operand:
             n, m = tensor.shape[first], tensor.shape[second]
             if n != m:
                 raise RuntimeError(
-                    f"einsum(): subscript {label} is repeated for operand {number} but the sizes "
-                    "don't match, "
-                    f"{m} != {n}"
+                    f"einsum(): subscript {label} is repeated for operand {number} but the sizes don't "
+                    f"match, {m} != {n}"
                 )
             tensor = ops.diagonal(tensor, 0, first, second)
             labels = [x for i, x in enumerate(labels) if i not in (first, second)] + [label]
@@ -183,8 +178,7 @@ def _sizes(operands: list[Operand]) -> dict[Any, int]:
             seen = sizes.get(label, 1)
             if n != seen and 1 not in (n, seen):
                 raise RuntimeError(
-                    f"einsum(): subscript {label} has size {n} for operand {number} which does not "
-                    "broadcast "
+                    f"einsum(): subscript {label} has size {n} for operand {number} which does not broadcast "
                     f"with previously seen size {seen}"
                 )
             sizes[label] = max(n, seen) if 0 not in (n, seen) else 0

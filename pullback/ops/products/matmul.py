@@ -431,8 +431,7 @@ def _check_vectors(name: str, a: Spec, b: Spec) -> None:
         )
     if a.shape != b.shape:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to "
-            "have the "
+            f"inconsistent tensor size, expected tensor [{a.shape[0]}] and src [{b.shape[0]}] to have the "
             f"same number of elements, but got {a.shape[0]} and {b.shape[0]} elements respectively"
         )
     check_numbers(a, name)
@@ -447,8 +446,7 @@ def _check_stacks(a: Spec, b: Spec) -> None:
         if x != y and 1 not in (x, y):
             dim = max(a.ndim, b.ndim) - 2 - i
             raise RuntimeError(
-                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at "
-                "non-singleton "
+                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton "
                 f"dimension {dim}"
             )
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])

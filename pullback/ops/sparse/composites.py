@@ -33,9 +33,9 @@ MADE_OF_OPS = {
         "new_tensor"
     ),
     "nn.functional": (
-        "poisson_nll_loss "
-        "gaussian_nll_loss kl_div l1_loss linear_cross_entropy margin_ranking_loss pairwise_distance "
-        "multi_head_attention_forward tanhshrink triplet_margin_loss triplet_margin_with_distance_loss"
+        "poisson_nll_loss gaussian_nll_loss kl_div l1_loss linear_cross_entropy margin_ranking_loss "
+        "pairwise_distance multi_head_attention_forward tanhshrink triplet_margin_loss "
+        "triplet_margin_with_distance_loss"
     ),
 }
 """Namespaces, and in each the functions that ask for shape and dtype alone, or call other ops."""

@@ -401,9 +401,8 @@ def _cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     for i, x in enumerate(tensors):
         if x.pattern.sparse_dim != first.pattern.sparse_dim or x.ndim != first.ndim:
             raise RuntimeError(
-                "All tensors must have the same shape: "
-                f"{list(first.shape)} (except in the concatenating dimension), but found shape: "
-                f"{list(x.shape)} at position {i}"
+                f"All tensors must have the same shape: {list(first.shape)} (except in the concatenating "
+                f"dimension), but found shape: {list(x.shape)} at position {i}"
             )
         for d, (n, m) in enumerate(zip(first.shape, x.shape, strict=True)):
             if n != m and d != at:

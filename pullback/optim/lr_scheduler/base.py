@@ -43,8 +43,8 @@ def _format_param(name: str, optimizer: Optimizer, param: Any) -> list[Any]:
         return [param] * count
     if len(param) != count:
         raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. "
-            f"{name} has {len(param)} values, param_groups has {count}."
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(param)} values, "
+            f"param_groups has {count}."
         )
     return list(param)
 

@@ -263,8 +263,8 @@ def _check_workers(count: int, timeout: float, prefetch: int | None, persistent:
         raise ValueError("timeout option should be non-negative")
     if count == 0 and prefetch is not None:
         raise ValueError(
-            "prefetch_factor option could only be specified in multiprocessing."
-            "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
+            "prefetch_factor option could only be specified in multiprocessing.let num_workers > 0 to enable "
+            "multiprocessing, otherwise set prefetch_factor to None."
         )
     if prefetch is not None and prefetch < 0:
         raise ValueError("prefetch_factor option should be non-negative")
@@ -325,8 +325,8 @@ class _BaseDataLoaderIter:
     def _warn_of_length(self) -> None:
         words = (
             f"Length of IterableDataset {self._dataset} was reported to be "
-            f"{self._IterableDataset_len_called}(when "
-            f"accessing len(dataloader)), but {self._yielded} samples have been fetched. "
+            f"{self._IterableDataset_len_called}(when accessing len(dataloader)), but {self._yielded} "
+            "samples have been fetched. "
         )
         if self._num_workers:
             words += (

@@ -101,8 +101,8 @@ def validate_pathname_binary_tuple(data: Any) -> None:
         )
     if not isinstance(data[1], (io.IOBase, StreamWrapper)):
         raise TypeError(
-            "binary stream within the tuple should have IOBase or"
-            f"its subclasses as type, but it is type {type(data[1])}"
+            "binary stream within the tuple should have IOBase orits subclasses as type, but it is type "
+            f"{type(data[1])}"
         )
 
 
