@@ -143,7 +143,6 @@ class Op:
     expanded: str | None
     rescue: Any
     forms: tuple[Any, ...] | None
-    around: Any
     number_first: bool
     check_bools: Any
     @property
@@ -175,6 +174,7 @@ class Op:
     def prepare(self, function: Callable[..., Any]) -> Callable[..., Any]: ...
 
 class Function:
+    around: Any
     in_place: bool
     rescue: Any
     forms: tuple[Any, ...] | None

@@ -189,9 +189,7 @@ def to_ours(t: torch.Tensor) -> Any:
 
 def to_numpy(t: Any) -> np.ndarray:
     """The numbers of a tensor of either library; bfloat16 as float32."""
-    plain = t.detach()
-    if isinstance(plain, torch.Tensor):
-        plain = plain.resolve_conj().resolve_neg()
+    plain = t.detach().resolve_conj().resolve_neg()
     return plain.float().numpy() if str(plain.dtype).endswith("bfloat16") else plain.numpy()
 
 

@@ -55,10 +55,11 @@ NO_ROW = {
     "sparse_compressed_tensor _sparse_coo_tensor_unsafe _sparse_csr_tensor_unsafe "
     "_sparse_csc_tensor_unsafe _sparse_bsr_tensor_unsafe _sparse_bsc_tensor_unsafe "
     "_sparse_compressed_tensor_unsafe _sparse_sum _sparse_softmax _sparse_log_softmax _sparse_mm "
-    "_sparse_addmm _sparse_sparse_matmul _spdiags _spsolve sampled_addmm hspmm smm sspaddmm "
-    "spmm": "tests/sparse",
+    "_sparse_addmm _sparse_sparse_matmul _spdiags _spsolve sampled_addmm hspmm hsmm smm sspaddmm "
+    "saddmm spmm dsmm": "tests/sparse",
     "native_channel_shuffle _upsample_bilinear2d_aa": "test_spatial.py",
     "_scaled_mm": "test_eight_bits.py",
+    "_shape_as_tensor": "test_private_names.py",
     "layer_norm group_norm batch_norm instance_norm kl_div poisson_nll_loss triplet_margin_loss "
     "binary_cross_entropy_with_logits cosine_embedding_loss hinge_embedding_loss "
     "margin_ranking_loss": "they have a row in nn.functional, and other parameters in torch",
