@@ -68,7 +68,7 @@ class MapperIterDataPipe(IterDataPipe[Any]):
         return len(self.datapipe)
 
 
-def _collate_helper(conversion: Any, item: Any) -> Any:
+def _collated_columns(conversion: Any, item: Any) -> Any:
     """The columns of a batch, a data frame, each collated by its own function."""
     names = list(item.columns)
     for name in conversion:
@@ -98,7 +98,7 @@ class CollatorIterDataPipe(MapperIterDataPipe):
         elif callable(conversion):
             super().__init__(datapipe, fn=conversion)
         else:
-            super().__init__(datapipe, fn=lambda item: _collate_helper(conversion, item))
+            super().__init__(datapipe, fn=lambda item: _collated_columns(conversion, item))
 
 
 __getattr__ = getter(__name__)
