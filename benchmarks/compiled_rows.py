@@ -22,6 +22,19 @@ def chain(t: Any) -> Callable[..., Any]:
     return call
 
 
+def trained(steps: Any, loss: Callable[[], Any]) -> Call:
+    """A step of an optimizer."""
+
+    def call() -> Any:
+        steps.zero_grad()
+        found = loss()
+        found.backward()
+        steps.step()
+        return found.detach()
+
+    return call
+
+
 def mlp(t: Any, optimizer: str) -> Call:
     """A step of a small network."""
     t.manual_seed(0)
@@ -29,14 +42,7 @@ def mlp(t: Any, optimizer: str) -> Call:
     steps = getattr(t.optim, optimizer)(model.parameters(), lr=1e-2)
     x, y = t.randn(32, 4), t.randn(32, 1)
 
-    def call() -> Any:
-        steps.zero_grad()
-        loss = ((model(x) - y) ** 2).mean()
-        loss.backward()
-        steps.step()
-        return loss.detach()
-
-    return call
+    return trained(steps, lambda: ((model(x) - y) ** 2).mean())
 
 
 def rk4(t: Any) -> Call:
@@ -160,14 +166,10 @@ def gpt(t: Any) -> Call:
     steps = t.optim.AdamW(model.parameters(), lr=1e-3)
     words = t.randint(0, 65, (8, 33))
 
-    def call() -> Any:
-        steps.zero_grad()
-        loss = nn.functional.cross_entropy(model(words[:, :-1]).reshape(-1, 65), words[:, 1:].reshape(-1))
-        loss.backward()
-        steps.step()
-        return loss.detach()
-
-    return call
+    return trained(
+        steps,
+        lambda: nn.functional.cross_entropy(model(words[:, :-1]).reshape(-1, 65), words[:, 1:].reshape(-1)),
+    )
 
 
 def cnn(t: Any) -> Call:
@@ -181,14 +183,7 @@ def cnn(t: Any) -> Call:
     steps = t.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
     x, y = t.randn(32, 1, 28, 28), t.randint(0, 10, (32,))
 
-    def call() -> Any:
-        steps.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        steps.step()
-        return loss.detach()
-
-    return call
+    return trained(steps, lambda: nn.functional.cross_entropy(model(x), y))
 
 
 ROWS: dict[str, Callable[[Any], Call]] = {

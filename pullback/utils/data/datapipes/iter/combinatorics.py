@@ -8,8 +8,9 @@ from typing import Any
 
 from pullback.face.absent import getter
 from pullback.utils.data.datapipes._decorator import functional_datapipe
+from pullback.utils.data.datapipes._shuffling import Shuffling
 from pullback.utils.data.datapipes.datapipe import IterDataPipe
-from pullback.utils.data.sampler import SequentialSampler, random_seed
+from pullback.utils.data.sampler import SequentialSampler
 
 __all__ = ["SamplerIterDataPipe", "ShufflerIterDataPipe"]
 
@@ -36,7 +37,7 @@ class SamplerIterDataPipe(IterDataPipe[Any]):
 
 
 @functional_datapipe("shuffle")
-class ShufflerIterDataPipe(IterDataPipe[Any]):
+class ShufflerIterDataPipe(Shuffling, IterDataPipe[Any]):
     """The samples in random order, of the next `buffer_size` one at a time.
 
     PyTorch's random numbers give the seed unless `set_seed` does. `set_shuffle(False)` leaves the order.
@@ -47,23 +48,11 @@ class ShufflerIterDataPipe(IterDataPipe[Any]):
             raise AssertionError("buffer_size should be larger than 0")
         self.datapipe = datapipe if unbatch_level == 0 else datapipe.unbatch(unbatch_level=unbatch_level)
         self.buffer_size = buffer_size
-        self._enabled, self._rng = True, random.Random()
-        self._seed: int | None = None
-
-    def set_shuffle(self, shuffle: bool = True) -> ShufflerIterDataPipe:
-        """Whether the samples are shuffled."""
-        self._enabled = shuffle
-        return self
-
-    def set_seed(self, seed: int) -> ShufflerIterDataPipe:
-        """The seed of the next iterator."""
-        self._seed = seed
-        return self
+        self._rng = random.Random()
 
     def reset(self) -> None:
         if self._enabled:
-            self._rng.seed(random_seed() if self._seed is None else self._seed)
-            self._seed = None
+            self._reseed()
 
     def __iter__(self) -> Iterator[Any]:
         if not self._enabled:

@@ -7,36 +7,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from pullback.face.absent import getter
+from pullback.utils.data.datapipes._shuffling import Shuffling
 from pullback.utils.data.datapipes.datapipe import IterDataPipe, MapDataPipe
-from pullback.utils.data.sampler import random_seed
 
 __all__ = ["ShufflerIterDataPipe"]
 
 
-class ShufflerIterDataPipe(IterDataPipe[Any]):
+class ShufflerIterDataPipe(Shuffling, IterDataPipe[Any]):
     """The samples at all `indices`, those from 0 on unless they are given, in random order."""
 
     def __init__(self, datapipe: Any, *, indices: list[Any] | None = None) -> None:
         self.datapipe = datapipe
         self.indices = list(range(len(datapipe))) if indices is None else indices
-        self._enabled, self._rng = True, random.Random()
-        self._seed: int | None = None
+        self._rng = random.Random()
         self._shuffled_indices: list[Any] = self.indices
-
-    def set_shuffle(self, shuffle: bool = True) -> ShufflerIterDataPipe:
-        """Whether the samples are shuffled."""
-        self._enabled = shuffle
-        return self
-
-    def set_seed(self, seed: int) -> ShufflerIterDataPipe:
-        """The seed of the next iterator."""
-        self._seed = seed
-        return self
 
     def reset(self) -> None:
         if self._enabled:
-            self._rng.seed(random_seed() if self._seed is None else self._seed)
-            self._seed = None
+            self._reseed()
             self._shuffled_indices = list(self.indices)
             self._rng.shuffle(self._shuffled_indices)
 
