@@ -48,7 +48,7 @@ rows(
     **LAPACK,
 )
 # The other triangle, which is not read, has the gradient that it would have if it were (test_linalg.py).
-rows("cholesky_solve", [P(x(3, 2), LOWER), P(x(2, 3, 1), POSITIVE, True)], forms="fmo", **LAPACK)
+rows("cholesky_solve", [P(x(3, 2), LOWER), P(x(2, 3, 1), UPPER, True)], forms="fmo", **LAPACK)
 rows("cholesky_inverse", [P(LOWER), *REFUSED], forms="fmo", **LAPACK)
 rows("linalg.tensorinv", [S(x(4, 2, 2), ind=1), P(x(2, 3), ind=1)], forms="fo", composite=True, **LAPACK)
 rows("linalg.tensorsolve", [S(x(2, 3, 6), x(2, 3))], forms="fo", composite=True, **LAPACK)
