@@ -94,11 +94,25 @@ class Work:
         with _lock:
             if self._done:
                 return True
-            self._requests = [request for request in self._requests if not self._test(request)]
-            if self._requests:
-                return False
-            self._end()
+            try:
+                self._requests = [request for request in self._requests if not self._test(request)]
+            except RuntimeError as error:  # of MPI: a message that is longer than the memory for it
+                self._requests = []
+                self._end(self._failed(error))
+            else:
+                if self._requests:
+                    return False
+                self._end()
             return True
+
+    def _failed(self, error: RuntimeError) -> Exception:
+        from pullback.distributed.errors import DistBackendError
+
+        words = f"{self._what} failed: {' '.join(str(error).split())}"
+        if self._what == "recv":
+            shape, dtype = tuple(self._results[0].shape), self._results[0].dtype
+            words += f". What is sent must fit the tensor that it is received into: {shape}, {dtype}"
+        return DistBackendError(words)
 
     def _test(self, request: Any) -> bool:
         if self._peer is not None or not hasattr(request, "Cancel"):

@@ -217,11 +217,12 @@ def check_messages(rank, size, folder):
         work.wait()
     assert out.tolist() == [source] * 4
     if rank == 0:
+        # a tag of its own: what ranks send next must not be taken for it
         got = [torch.zeros(2) for _ in range(size - 1)]
-        senders = sorted(dist.recv(x) for x in got)
+        senders = sorted(dist.recv(x, tag=3) for x in got)
         assert senders == list(range(1, size)) and sorted(x[0].item() for x in got) == senders
     else:
-        dist.send(torch.full((2,), float(rank)), 0)
+        dist.send(torch.full((2,), float(rank)), 0, tag=3)
     if rank == 0:  # tags keep messages apart
         a, b = torch.zeros(1), torch.zeros(1)
         dist.recv(b, 1, tag=2)
@@ -237,6 +238,19 @@ def check_messages(rank, size, folder):
         dist.send(torch.arange(900000.0).reshape(300000, 3), 0)
     with pytest.raises(ValueError, match="Invalid destination rank"):
         dist.isend(torch.ones(1), dst=rank)
+
+
+def check_messages_that_do_not_fit(rank, size, folder):
+    if rank == 0 and size > 1:
+        for count in (3, 300000):
+            with pytest.raises(RuntimeError, match=r"recv failed: .*must fit .*: \(2,\), torch.float32"):
+                dist.recv(torch.zeros(2), 1, tag=count)
+        x = torch.zeros(3)
+        assert dist.recv(x, 1) == 1 and x.tolist() == [1, 1, 1]  # the next one comes all the same
+    elif rank == 1:
+        for count in (3, 300000):
+            dist.send(torch.ones(count), 0, tag=count)
+        dist.send(torch.ones(3), 0)
 
 
 def check_objects(rank, size, folder):
