@@ -1,4 +1,4 @@
-"""Makes the page of speed from the figures that `benchmarks/{ops,compiled,seeing}.py --save` kept."""
+"""Makes the page of speed from the figures that `benchmarks/{ops,compiled,memory,seeing}.py --save` kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ The calls are in `benchmarks/ops_rows.py`; `x` and `y` are matrices, `v` and `w`
 
 def pages() -> dict[str, str]:
     """The page, by its path."""
-    tables = {"ops": page, "compiled": replaying, "seeing": looking}
+    tables = {"ops": page, "compiled": replaying, "memory": peaks, "seeing": looking}
     found = {name: RESULTS / f"{name}.json" for name in tables}
     parts = [tables[name](json.loads(path.read_text())) for name, path in found.items() if path.exists()]
     return {"speed.md": "".join(parts)}
@@ -75,6 +75,29 @@ def replaying(record: dict[str, Any]) -> str:
         rules="|".join(["---:"] * (len(columns) + 4)),
         rows="\n".join(lines),
     )
+
+
+PEAKS = """
+## Memory
+
+Megabytes by which a step, a call and its backward pass or a network's step of training, lifts what the
+process holds, at most. {machine}; {threads} threads; {versions}. The command is `{command}`.
+
+| step | Pullback | PyTorch | Pullback / PyTorch |
+|---|---:|---:|---:|
+{rows}
+"""
+
+
+def peaks(record: dict[str, Any]) -> str:
+    """The table of the peaks of memory."""
+    rows = [
+        f"| {name} | {found['pullback'] / 1e6:.1f} | {found['torch'] / 1e6:.1f} "
+        f"| {found['pullback'] / found['torch']:.2f} |"
+        for name, found in record["rows"].items()
+    ]
+    about = {name: record[name] for name in ("machine", "threads", "versions", "command")}
+    return PEAKS.format(**about, rows="\n".join(rows))
 
 
 SEEING = """
