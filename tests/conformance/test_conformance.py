@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "coverage.md"
 
 
+@pytest.mark.slow
 def test_coverage_is_current():
     if ON_TORCH:
         pytest.skip("compares Pullback with PyTorch; the library under test is PyTorch")
