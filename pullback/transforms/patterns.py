@@ -223,6 +223,8 @@ def _replaced(op: Op, args: Any, values: list[Any]) -> Any:
 def _reinterpreted(pattern: Any, count: int) -> Any:
     """So many numbers in place of those of a view's base: complex numbers, their parts, or pairs of these."""
     rows = pattern.shape[0]
+    if not count:
+        return None
     if count < rows:
         return _gathered(pattern, np.arange(rows) // (rows // count), count)
     return _picked(pattern, np.repeat(np.arange(rows), count // rows))
@@ -366,10 +368,13 @@ def _of_product(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     known = dict(zip(op.params, args, strict=True))
     place = {id(x): p for x, p in zip(_operands(op, args), patterns, strict=True)}
     a, b = (known[name] for name in op.factors)
+    of_a, of_b = place[id(a)], place[id(b)]
+    if a.ndim == b.ndim == 1 and len(shapes[0]) == 2:  # an outer product: a column and a row
+        a, b = _engine.from_array(a._array[:, None]), _engine.from_array(b._array[None, :])
     found = None
     if len(op.factors) < len(_operands(op, args)) and place[id(known["self"])] is not None:
         found = _union_broadcast([known["self"]], [place[id(known["self"])]], shapes[0])
-    exact = _by_zeros(a, b, place[id(a)], place[id(b)])
+    exact = _by_zeros(a, b, of_a, of_b)
     if exact is not None:
         return [_either(found, exact)]
     rows = np.arange(math.prod(a.shape[:-1])).reshape(*a.shape[:-1], 1)
@@ -381,8 +386,7 @@ def _of_product(op: Op, args: Any, patterns: list[Any], shapes: Any) -> Any:
     shape = np.broadcast_shapes(left.shape, right.shape)
     if math.prod(shape) != math.prod(shapes[0]):
         return None
-    for x, lines, axis in ((a, left, -1), (b, right, -2)):
-        pattern = place[id(x)]
+    for x, pattern, lines, axis in ((a, of_a, left, -1), (b, of_b, right, -2)):
         if pattern is not None:
             axis = axis if x.ndim > 1 else -1
             groups = np.broadcast_to(np.expand_dims(_without(x.shape, axis), axis), x.shape)

@@ -23,7 +23,13 @@ def operands():
         "j": torch.tensor([[0, 2, 1]]),
         "m": data > 0.45,
         "n": data.clone(),
+        "d": slope,
     }
+
+
+def slope(y, x):
+    """The gradient of `x`, recorded, for a gradient of `y` that requires one itself."""
+    return torch.autograd.grad(y, x, torch.ones_like(y).requires_grad_(), create_graph=True)[0]
 
 
 def parse(text):

@@ -43,7 +43,20 @@ def _embed_shape(self: Array, shape: Any, view: str, args: Any) -> Array:
     return meta_array(shape, self.dtype)
 
 
+def _embed_name(saved: dict[str, Any]) -> str:
+    """That of the gradient of the first view, where a key in brackets stands for several."""
+    view, parts = saved["view"].partition("_")[0], saved["args"]
+    if view == "basic":
+        key = [part for part in parts[0] if part is not Ellipsis]
+        first = next((part for part in key if not (type(part) is slice and part == WHOLE)), slice(None))
+        if first is None:
+            return "SqueezeBackward1"
+        view = "slice" if type(first) is slice else "select"
+    return f"{view.title()}BackwardBackward0"
+
+
 embed.vjp(self=lambda g, view, args: REGISTRY[view](g, *args))
+embed.variant = _embed_name
 
 
 @embed.batch

@@ -325,7 +325,7 @@ def unfold(self: Spec, dimension: int, size: int, step: int) -> Spec:
     return self.seen((*shape, size), (*strides, inner))
 
 
-@op(places="", moves=True, linear=True)
+@op(places="", moves=True, linear=True, grad_name="UnfoldBackwardBackward0")
 def unfold_sum(
     self: Array, shape: tuple[int, ...], dimension: int, size: tuple[int, ...], step: int
 ) -> Array:

@@ -126,7 +126,7 @@ def _strided_map(x: Any, read: Any, write: Any) -> Any:
     return strided(buffer, shape, strides, offset + start)
 
 
-@op(places="", moves=True, linear=True)
+@op(places="", moves=True, linear=True, grad_name="AsStridedBackward0")
 def strided_put(
     self: Array,
     shape: tuple[int, ...],
@@ -153,7 +153,7 @@ def _plan_strided_put(self: Spec, shape: Any, strides: Any, size: Any, stride: A
     return pieces_plan(result, Pieces(result.shape, [(lambda _: part_of(part), outline_of(self, 0))], 0))
 
 
-@op(places="", moves=True, linear=True)
+@op(places="", moves=True, linear=True, grad_name="AsStridedBackward0")
 def strided_take(
     self: Array, strides: tuple[int, ...], size: tuple[int, ...], stride: tuple[int, ...], offset: int
 ) -> Array:

@@ -38,7 +38,7 @@ def grid_samples(self: Array, grid: Array, mode: int, padding: int, corners: boo
     return _computed("samples", (self, grid), y, _geometry(self, grid, mode, padding, corners, order))
 
 
-@op(places="", grad_name="GridSamplerBackwardBackward0")
+@op(places="")
 def grid_scatter(
     self: Array, grid: Array, size: tuple[int, ...], mode: int, padding: int, corners: bool, order: Order
 ) -> Array:
@@ -47,7 +47,7 @@ def grid_scatter(
     return _computed("scatter", (self, grid), x, _geometry(x, grid, mode, padding, corners, order))
 
 
-@op(places="", grad_name="GridSamplerBackwardBackward0")
+@op(places="")
 def grid_slopes(
     self: Array, image: Array, grid: Array, mode: int, padding: int, corners: bool, order: Order
 ) -> Array:
@@ -150,6 +150,9 @@ grid_slopes.vjp(
     grid=lambda g, self, image, grid, mode, padding, corners, order: _total(
         [grid_slopes(self * part, image, grid, mode, padding, corners, up) for part, up in _parts(g, order)]
     ),
+)
+grid_scatter.variant = grid_slopes.variant = lambda saved: (
+    f"GridSampler{len(saved['order'])}DBackwardBackward0"
 )
 grid_samples.variant = lambda saved: (
     f"GridSampler{len(saved['order'])}DBackward{'Backward' * any(saved['order'])}0"

@@ -190,19 +190,22 @@ def _prepare_index(self: Spec, indices: Any) -> Plan:
     )  # fmt: skip
 
 
-index.vjp(self=lambda g, self_shape, indices: ops.index_sum(g, indices, self_shape))
+index.vjp(self=lambda g, self_shape, indices: ops.index_sum(g, indices, self_shape, "IndexPutImplBackward0"))
 
 
 @op(places="", moves=True, linear=True)
-def index_sum(self: Array, indices: Arrays, shape: tuple[int, ...]) -> Array:
-    """The gradient of `index`: zeros of a shape, with `self` added up at the picked places."""
+def index_sum(self: Array, indices: Arrays, shape: tuple[int, ...], node: str) -> Array:
+    """The gradient of `index`: zeros of a shape, with `self` added up at the picked places.
+
+    `node` is the name of its node, which PyTorch has of several ops.
+    """
     whole = np.zeros(shape, self.dtype)
     accumulate(np.add, whole, flat_indices(whole.shape, _key_of(whole, indices)), self)
     return whole
 
 
 @index_sum.prepare
-def _prepare_index_sum(self: Spec, indices: Any, shape: Any) -> Plan:
+def _prepare_index_sum(self: Spec, indices: Any, shape: Any, node: str) -> Plan:
     result = Spec(self.dtype, tuple(shape))
     picks = _Picks(result.shape, indices)
     if len(indices) == 1 and indices[0] is not None and indices[0].dtype is bool_:
@@ -220,6 +223,7 @@ def _checked_before(status: int, *values: Any) -> Exception:
     return IndexError("an index is out of bounds")
 
 
+index_sum.variant = "node"
 index_sum.vjp(self=lambda g, indices: index(g, indices))
 
 
@@ -368,13 +372,14 @@ def _index_batch(level: Any, op: Op, self: Any, indices: Any) -> Any:
 
 
 @index_sum.batch
-def _index_sum_batch(level: Any, op: Op, self: Any, indices: Any, shape: Any) -> Any:
+def _index_sum_batch(level: Any, op: Op, self: Any, indices: Any, shape: Any, node: str) -> Any:
     mask = indices[0]
     if len(indices) == 1 and mask is not None and mask.dtype is bool_ and not level.holds(mask):
         masks = ops.expand(mask, (level.size, *mask.shape))  # goes through the samples one after the other
-        return level.wrap(op(folded(level, self), [masks], (level.size, *shape)))
+        return level.wrap(op(folded(level, self), [masks], (level.size, *shape), node))
     key = _Key(level, indices, True)
-    return level.wrap(op(key.arranged(level, self, rank(self) + 1), key.indices, (level.size, *shape)))
+    values = key.arranged(level, self, rank(self) + 1)
+    return level.wrap(op(values, key.indices, (level.size, *shape), node))
 
 
 @_index_put.batch

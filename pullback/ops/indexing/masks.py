@@ -138,7 +138,10 @@ def masked_select(self: Array, mask: Array) -> Array:
 
 def _masked_select_slope(g: Tensor, self_shape: Any, mask: Tensor) -> Tensor:
     shape = ops.common_shape(self_shape, mask.shape)
-    return ops.index_sum(g, [mask if mask.shape == shape else ops.expand(mask, shape)], shape)
+    whole = shape or (1,)  # an index takes a dim
+    masks = [mask if mask.shape == whole else ops.expand(mask, whole)]
+    total = ops.index_sum(g, masks, whole, "MaskedScatterBackward0")
+    return total if shape else ops.reshape(total, ())
 
 
 masked_select.vjp(self=_masked_select_slope)

@@ -90,7 +90,7 @@ def _prepare_gather(self: Spec, dim: int, index: Spec, sparse_grad: bool) -> Pla
 
 
 def _gather_slope(g: Tensor, self_shape: Any, dim: int, index: Tensor) -> Tensor:
-    return gather_sum(g, dim, index, self_shape)
+    return gather_sum(g, dim, index, self_shape, "ScatterAddBackward0")
 
 
 def _gather_vjp(g: Tensor, self_shape: Any, dim: int, index: Tensor, sparse_grad: bool) -> Tensor:
@@ -149,10 +149,10 @@ def _take_along_batch(level: Any, op: Op, self: Any, dim: int, index: Any) -> An
 
 
 @op(places="", moves=True, linear=True)
-def gather_sum(self: Array, dim: int, index: Array, shape: tuple[int, ...]) -> Array:
+def gather_sum(self: Array, dim: int, index: Array, shape: tuple[int, ...], node: str) -> Array:
     """The gradient of `gather`: zeros of a shape, with `self` added up at `index` along a dimension.
 
-    Tensors without that dimension have one index of it.
+    Tensors without that dimension have one index of it. `node` is the name of its node.
     """
     whole = np.zeros(shape, self.dtype)
     dim = wrap_dim(dim, len(shape))
@@ -164,7 +164,7 @@ def gather_sum(self: Array, dim: int, index: Array, shape: tuple[int, ...]) -> A
 
 
 @gather_sum.prepare
-def _prepare_gather_sum(self: Spec, dim: int, index: Spec, shape: Any) -> Plan:
+def _prepare_gather_sum(self: Spec, dim: int, index: Spec, shape: Any, node: str) -> Plan:
     axis, result = wrap_dim(dim, len(shape)), Spec(self.dtype, tuple(shape))
     if index.ndim < len(shape):
         self, index = _with_dim(self, axis), _with_dim(index, axis)
@@ -199,14 +199,15 @@ def _gather_sum_rule(g: Tensor, self_shape: Any, dim: int, index: Tensor) -> Ten
     return ops.reshape(_take_along(g, dim, ops.unsqueeze(index, dim)), self_shape)
 
 
+gather_sum.variant = "node"
 gather_sum.vjp(self=_gather_sum_rule)
 
 
 @gather_sum.batch
-def _gather_sum_batch(level: Any, op: Op, self: Any, dim: int, index: Any, shape: Any) -> Any:
+def _gather_sum_batch(level: Any, op: Op, self: Any, dim: int, index: Any, shape: Any, node: str) -> Any:
     p, i = columns(level, self, index)
     whole = (level.size, *(shape or (1,)))
-    result = op(p, shifted(dim, len(shape)), i, whole)
+    result = op(p, shifted(dim, len(shape)), i, whole, node)
     return level.wrap(result if shape else ops.squeeze(result, 1))
 
 

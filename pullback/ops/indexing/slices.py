@@ -110,7 +110,7 @@ def _index_select_slope(g: Tensor, self_shape: Any, dim: int, index: Tensor) -> 
     dim = wrap_dim(dim, len(self_shape))
     if not self_shape or not index.ndim:
         return ops.index_add(ops.zeros(self_shape, dtype=g.dtype), dim, index, g)
-    return ops.index_sum(g, [*[None] * dim, index], self_shape)
+    return ops.index_sum(g, [*[None] * dim, index], self_shape, "IndexAddBackward0")
 
 
 index_select.vjp(self=_index_select_slope)

@@ -366,7 +366,7 @@ def _plan_glu(self: Spec, dim: int) -> Plan:
     return elementwise_plan("glu", result, operands, 2, result.shape)
 
 
-@op(name="glu_slope", places="", batch="together")
+@op(name="glu_slope", places="", batch="together", grad_name="GluBackwardBackward0")
 def _glu_slope(self: Array, input: Array, dim: int) -> Array:
     """The gradient of the input for that of the result, `self`; `dim` is negative."""
     value, gate = np.split(input, 2, dim)

@@ -88,6 +88,16 @@ def normalization_sums(self: Array, input: Array, mean: Array | None, rstd: Arra
     return tuple([np.sum(t, dims).reshape(-1) for t in (g * xhat, g)])
 
 
+def _node_of(saved: dict[str, Any]) -> str:
+    """A norm averages over the dims that have weights, over other ones, or over some of both."""
+    averaged, weighed = map(set, saved["frame"][1:3])
+    kind = "Layer" if averaged == weighed else "Group" if averaged & weighed else "Batch"
+    return f"Native{kind}NormBackwardBackward0"
+
+
+normalization_slope.variant = normalization_sums.variant = _node_of
+
+
 # ------------------------------------------------------------------------------------- plans
 
 

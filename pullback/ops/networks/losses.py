@@ -155,6 +155,15 @@ _SLOPES: dict[str, Any] = {
 """The slopes of the losses by their input; `k` is the knee, or the weight of positive targets."""
 
 
+_NODES = {
+    "mse": "MseLossBackwardBackward0",
+    "huber": "HuberLossBackwardBackward0",
+    "smooth_l1": "SmoothL1LossBackwardBackward0",
+    "soft_margin": "SoftMarginLossBackwardBackward0",
+    "bce_logits": "MulBackward0",
+}
+
+
 @op(name="loss_slope", places="", takes_half=True)
 def _loss_slope(
     self: Array,
@@ -172,6 +181,9 @@ def _loss_slope(
     slope = slope if weight is None else slope * widened(weight)
     g = widened(self) / slope.size if reduction == MEAN else widened(self)
     return np.asarray(g * slope).astype(input.dtype, copy=False)
+
+
+_loss_slope.variant = lambda saved: _NODES[saved["name"]]
 
 
 @_loss_slope.prepare

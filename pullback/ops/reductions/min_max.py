@@ -36,11 +36,13 @@ def evenly(g: Tensor, self: Tensor, result: Tensor, dim: Dims = None, keepdim: b
     return ops.where(tied, share, 0.0)
 
 
-def to_picked(g: Tensor, shape: Any, dim: int, keepdim: bool, indices: Tensor) -> Tensor:
+def to_picked(
+    g: Tensor, shape: Any, dim: int, keepdim: bool, indices: Tensor, node: str = "ScatterBackward0"
+) -> Tensor:
     """A gradient put where the indices of a reduction point, zero elsewhere."""
     if not shape:
         return g
-    return ops.gather_sum(g, dim, indices, tuple(shape))
+    return ops.gather_sum(g, dim, indices, tuple(shape), node)
 
 
 def picked(a: Array, axis: int, index: Array, keepdim: bool) -> tuple[Array, Array]:

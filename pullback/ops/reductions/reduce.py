@@ -428,20 +428,6 @@ def _plan_count_nonzero(self: Spec, dim: Dims) -> Plan:
     return fold_plan("count_nonzero", self, reduced_axes(dim, False, self.ndim), False, int64)
 
 
-@op(places="", linear=True)
-def sum_to_size(self: Array, size: tuple[int, ...]) -> Array:
-    """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
-
-    The backward pass calls it for every operand that was broadcast; users have the method.
-    """
-    axes = _broadcast_axes(self.shape, size)
-    missing = self.ndim - len(size)
-    if len(axes) == missing:
-        return sum_array(self, axes, False) if axes else self.copy()
-    result = sum_array(self, axes, True)
-    return result.reshape(size) if missing else result
-
-
 def _broadcast_axes(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...]:
     """The axes of `shape` that broadcasting from `size` adds or repeats; RuntimeError if it does not."""
     missing = len(shape) - len(size)
@@ -454,27 +440,12 @@ def _broadcast_axes(shape: Sequence[int], size: Sequence[int]) -> tuple[int, ...
     return axes
 
 
-@sum_to_size.prepare
-def _plan_sum_to_size(self: Spec, size: tuple[int, ...]) -> Plan:
-    axes = _broadcast_axes(self.shape, size)
-    return fold_plan("sum", self, axes, True, shape=tuple(size), runs=self.dtype.kind == "f")
-
-
-sum_to_size.vjp(self=lambda g, self_shape: ops.expand(g, tuple(self_shape)))
-
-
-@sum_to_size.batch
-def _sum_to_size_batch(level: Any, op: Op, self: Any, size: tuple[int, ...]) -> Any:
-    missing = self.ndim - len(size)
-    total = op(self.physical, (level.size, *(1,) * missing, *size))
-    return level.wrap(ops.reshape(total, (level.size, *size)) if missing else total)
-
-
-@function(name="sum_to_size", places="m")
-def sum_to_size_method(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
+@function(places="m")
+def sum_to_size(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Sum over the dims that broadcasting to this tensor's shape from `size` would repeat.
 
-    RuntimeError if `size` does not expand to the shape. It is the derivative of `expand`.
+    RuntimeError if `size` does not expand to the shape. It is the derivative of `expand`, and the backward
+    pass calls it for every operand that was broadcast.
 
     >>> import pullback as torch
     >>> torch.ones(2, 3).sum_to_size(2, 1)
@@ -485,11 +456,11 @@ def sum_to_size_method(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
         raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
     given = sizes or (size,)
     size = tuple(given[0] if isinstance(given[0], (tuple, list)) else given)
-    if tuple(input.shape) == size:
-        return input
-    if input.dtype.kind in "bui":
-        input = input.to(int64)
-    return sum_to_size(input, size) if size else ops.sum(input)
+    if not size:
+        return ops.sum(input)
+    axes = _broadcast_axes(input.shape, size)
+    total = ops.sum(input, axes, True) if axes else input
+    return ops.view(total, size) if input.ndim > len(size) else total
 
 
 @op(linear=True)

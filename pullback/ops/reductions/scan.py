@@ -312,7 +312,9 @@ def _plan_cumulative_extremum(self: Spec, dim: int, function: str) -> Plan:
 
 _cumulative_extremum.variant = lambda saved: f"{saved['function'].title()}Backward0"
 _cumulative_extremum.vjp(
-    self=lambda g0, self_shape, dim, result1, function: to_picked(g0, self_shape, dim, True, result1)
+    self=lambda g0, self_shape, dim, result1, function: to_picked(
+        g0, self_shape, dim, True, result1, "ScatterAddBackward0"
+    )
 )
 
 

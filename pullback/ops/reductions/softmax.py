@@ -175,6 +175,9 @@ def _softmax_slope_gradients(
 
 
 _softmax_slope.joint_vjp(_softmax_slope_gradients)
+_softmax_slope.variant = lambda saved: (
+    "LogSoftmaxBackwardDataBackward0" if saved["logs"] else "SoftmaxBackwardDataBackward0"
+)
 
 
 @_softmax_slope.batch
