@@ -2,7 +2,7 @@
 
 Power series are compared with derivatives along a curve by nested reverse mode, patterns and sparse
 matrices with the dense ones: of every smooth call of every row. One call of each row is taken to a higher
-order; of large tensors some numbers vary, and some results are looked at.
+order, to Hessians too; of large tensors some numbers vary, and some results are looked at.
 """
 
 import math
@@ -122,8 +122,8 @@ def different_series(f, leaves, order):
 
 @pytest.mark.parametrize(("row", "call", "dtype"), CASES)
 def test_power_series_are_nested_derivatives(row, call, dtype, request):
-    first = request.node.get_closest_marker("slow") is None
-    assert not different_series(*as_function(row, call, dtype), 4 if first else 3)
+    order = 3 if request.node.get_closest_marker("slow") else 4
+    assert not different_series(*as_function(row, call, dtype), order)
 
 
 def recurrent():
@@ -188,14 +188,14 @@ def compared(name, sparse, pattern, dense):
 
 
 @pytest.mark.parametrize(("row", "call", "dtype"), CASES)
-def test_sparse_matrices_are_the_dense_ones(row, call, dtype):
+def test_sparse_matrices_are_the_dense_ones(row, call, dtype, request):
     f, x = of_one_vector(*as_function(row, call, dtype))
     few = some_of(f, x)
     dense = torch.autograd.functional.jacobian(few, x).numpy()
     wrong = compared(
         "Jacobian", torch.func.sparse_jacobian(few, x), torch.func.jacobian_sparsity(few, x), dense
     )
-    if row.twice:
+    if row.twice and not request.node.get_closest_marker("slow"):
         weights = like(f(x), np.random.default_rng(2))
 
         def scalar(x):
