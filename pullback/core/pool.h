@@ -6,7 +6,7 @@
    comes late costs nothing: the caller does its share as well.
 
        one at a time   a caller that finds the pool in use, a run within a run too, does its work by itself
-       sleep           a worker without work looks out for some for a few microseconds, then sleeps
+       sleep           a worker without work looks out for some for some hundred microseconds, then sleeps
        errors          the status of the first part, in order, that has one; parts before it are all done
        fork            the child has no workers, and makes new ones when it first needs them
        Python          workers know nothing of it, and never hold the GIL; signals are left to its threads
@@ -62,7 +62,7 @@ typedef pthread_cond_t pb_bell;
 enum {
     PB_MOST_THREADS = 64,
     PB_PIECES = 4,        /* of a share: so many times its owner takes some of it */
-    PB_LOOKS = 400,       /* a worker looks out for work before it sleeps: some 20 us */
+    PB_LOOKS = 20000,     /* a worker looks out for work before it sleeps: less than a millisecond */
     PB_STACK = 4 << 20,   /* bytes */
     PB_KEPT = 1 << 22     /* bytes of scratch memory that a worker keeps */
 };
@@ -125,16 +125,20 @@ static void pb_work_on(void) {
     for (;;) {
         for (int look = 0; look < PB_LOOKS && pb_get(&pb_pool.turn) == turn; look++) pb_pause();
         pb_hold(&pb_pool.lock);
-        while (!pb_pool.wanted) {
+        if (!pb_pool.wanted && pb_get(&pb_pool.turn) == turn) {
             pb_pool.asleep++;
             pb_wait(&pb_pool.work, &pb_pool.lock);
             pb_pool.asleep--;
+        }
+        turn = pb_get(&pb_pool.turn);
+        if (!pb_pool.wanted) { /* it was too late: more may come soon */
+            pb_leave(&pb_pool.lock);
+            continue;
         }
         pb_job* const job = pb_pool.job;
         int64_t const own = pb_pool.next++;
         pb_pool.wanted--;
         pb_add(&pb_pool.active, 1);
-        turn = pb_get(&pb_pool.turn);
         pb_leave(&pb_pool.lock);
         if (job->room > room || (room > PB_KEPT && job->room < PB_KEPT)) {
             free(scratch);
