@@ -18,6 +18,7 @@
 #define ORDER(name) PB_ORDER2(name, TYPE, )
 enum { PB_RANK, PB_MEDIAN, PB_NANMEDIAN };
 #define PB_BLOCK 32 /* keys that are looked at together */
+#define PB_ABREAST 8 /* searches */
 #define PB_FEW 32 /* entries, up to which those wanted are kept in order while others are looked at */
 
 #define ENTRY uint64_t
@@ -225,6 +226,20 @@ static int ORDER(mode)(int64_t const* geometry, char** data, int64_t begin, int6
     return 0;
 }
 
+/* Where some numbers go, each in a sorted row, side by side: the steps are as many for all of them. */
+static void ORDER(find)(char const* const* rows, int64_t n, int64_t step, int64_t behind,
+                                  T const* x, int64_t* PB_RESTRICT low) {
+    int64_t at[PB_ABREAST] = {0};
+    for (int64_t left = n, half; left > 0; left -= half) {
+        half = (left + 1) / 2;
+        for (int j = 0; j < PB_ABREAST; j++) { /* no branch: which way is not foreseen */
+            REAL const y = LOAD(*(T const*)(rows[j] + (at[j] + half - 1) * step)), to = LOAD(x[j]);
+            at[j] += -(int64_t)((y < to) | (behind & (y == to))) & half;
+        }
+    }
+    for (int j = 0; j < PB_ABREAST; j++) low[j] = IS_NAN(LOAD(x[j])) ? n : at[j];
+}
+
 /* Where numbers go in sorted rows. The geometry is: n, step along a row, whether behind equal ones, bytes of
    the result's elements, dims, {size, step of the rows, of the numbers, of the result} of each dim. */
 static int ORDER(search)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
@@ -243,18 +258,20 @@ static int ORDER(search)(int64_t const* geometry, char** data, int64_t begin, in
         }
         line = last[0] - part % last[0];
         line = line < end - part ? line : end - part;
-        for (int64_t j = 0; j < line; j++, rows += last[1], at += last[2], to += last[3]) {
-            REAL const x = LOAD(*(T const*)at);
-            int64_t low = IS_NAN(x) ? n : 0;
-            for (int64_t left = n - low, half; left > 0; left -= half) {
-                half = (left + 1) / 2;
-                REAL const y = LOAD(*(T const*)(rows + (low + half - 1) * step));
-                low += -(int64_t)(behind ? y <= x : y < x) & half; /* no branch: which way is not foreseen */
-            }
-            if (wide)
-                *(int64_t*)to = low;
-            else
-                *(int32_t*)to = (int32_t)low;
+        for (int64_t j = 0; j < line; j += PB_ABREAST) {
+            int64_t const some = line - j < PB_ABREAST ? line - j : PB_ABREAST;
+            char const* row[PB_ABREAST];
+            T x[PB_ABREAST] = {0};
+            int64_t low[PB_ABREAST];
+            for (int64_t i = 0; i < PB_ABREAST; i++) row[i] = rows + (i < some ? i : 0) * last[1];
+            for (int64_t i = 0; i < some; i++) x[i] = *(T const*)(at + i * last[2]);
+            ORDER(find)(row, n, step, behind, x, low);
+            for (int64_t i = 0; i < some; i++)
+                if (wide)
+                    *(int64_t*)(to + i * last[3]) = low[i];
+                else
+                    *(int32_t*)(to + i * last[3]) = (int32_t)low[i];
+            rows += some * last[1], at += some * last[2], to += some * last[3];
         }
     }
     return 0;

@@ -65,7 +65,8 @@ def _plan_search(
     dims = merged(zip(self.shape, rows, steps_of(self), steps_of(result), strict=True)) or [(1, 0, 0, 0)]
     flat = [number for dim in dims for number in dim]
     geometry = (bounds.shape[-1], step, int(bool(right)), kind.itemsize, len(dims), *flat)
-    return Plan(result, run, geometry, self.size)
+    steps = bounds.shape[-1].bit_length()
+    return Plan(result, run, geometry, self.size, work=self.size * (1 + steps))
 
 
 @_searchsorted.batch
