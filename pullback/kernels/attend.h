@@ -291,4 +291,4 @@ static int TILED(attend_back)(int64_t const* geometry, char** data, int64_t begi
     return 0;
 }
 
-#include "tile_sets_end.h"
+#include "levels_end.h"

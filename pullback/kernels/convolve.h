@@ -363,4 +363,4 @@ static int TILED(sum_products)(int64_t const* geometry, char** data, int64_t beg
     return 0;
 }
 
-#include "tile_sets_end.h"
+#include "levels_end.h"

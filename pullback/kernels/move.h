@@ -11,20 +11,12 @@
    of a box's first dim, or the whole box if it has one part; or it is all boxes, if their order matters. Read
    the last function first. */
 
+#include "interleave.h"
 #include "item.h"
 #include "walk.h"
 
 #define PB_FEW_ITEMS 8 /* of a row for which it pays not to call a function */
 #define TILE (SIZE > 8 ? 8 : SIZE < 4 ? 16 : 64 / SIZE)
-
-#ifndef PB_MOVE_H
-#define PB_MOVE_H
-#if defined(__clang__)
-#define PB_INTERLEAVED(type, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#elif defined(__GNUC__)
-#define PB_INTERLEAVED(type, a, b, ...) __builtin_shuffle(a, b, (type){__VA_ARGS__})
-#endif
-#endif
 
 #if !defined(PB_INTERLEAVED) || SIZE > 8
 #define LANES 0

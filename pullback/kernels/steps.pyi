@@ -8,6 +8,11 @@ CHAIN: Any
 POINTWISE: Any
 LINE_BLOCK: int
 PRODUCT: Any
+MULTIPLY: dict[str, Any]
+QUICK: bool
+OF_SUM: int
+WIDEST: int
+MOST_ROWS: int
 PAIRS: dict[str, Any]
 UNIT: dict[str, Any]
 WIDEN: dict[str, Any]

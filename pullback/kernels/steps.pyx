@@ -1,4 +1,4 @@
-"""Runs that are put together, and NumPy's loops as runs: see steps.h and pairs.h."""
+"""Runs that are put together, and NumPy's loops as runs: see steps.h, pairs.h and product.h."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -16,12 +16,23 @@ from pullback.core._pool cimport cut, cutter_t, run_t
 cdef extern from *:
     """
     #include "pullback/kernels/pairs.h"
+    #define KIND FLOAT32
+    #include "pullback/kernels/product.h"
+    #define KIND FLOAT64
+    #include "pullback/kernels/product.h"
     """
     cutter_t pb_cut_step
     run_t pb_chain
     run_t pb_lines
     int PB_LINE_BLOCK
     run_t pb_product
+    run_t pb_multiply_float32
+    run_t pb_multiply_float64
+    int pb_fuses()
+    enum:
+        OF_SUM_ "OF_SUM"
+        WIDEST_ "WIDEST"
+        MOST_ROWS_ "MOST_ROWS"
     run_t pb_pairs_float32
     run_t pb_pairs_float64
     run_t pb_unit_float32
@@ -37,6 +48,9 @@ CHAIN = capsule_of(pb_chain)
 POINTWISE = capsule_of(pb_lines)
 LINE_BLOCK = PB_LINE_BLOCK
 PRODUCT = capsule_of(pb_product)
+MULTIPLY = {"float32": capsule_of(pb_multiply_float32), "float64": capsule_of(pb_multiply_float64)}
+QUICK = bool(pb_fuses())
+OF_SUM, WIDEST, MOST_ROWS = OF_SUM_, WIDEST_, MOST_ROWS_
 PAIRS = {"float32": capsule_of(pb_pairs_float32), "float64": capsule_of(pb_pairs_float64)}
 UNIT = {"float32": capsule_of(pb_unit_float32), "float64": capsule_of(pb_unit_float64)}
 WIDEN = {"float16": capsule_of(pb_widen_float16), "bfloat16": capsule_of(pb_widen_bfloat16)}

@@ -69,14 +69,14 @@ TARGET static void NAME(copy)(T const* b, int64_t const* off, int64_t count, T* 
 #if BYTES == 64 /* of 32 registers, 24 sums, a strip and a number */
 TILE(12, 2) TILE(8, 2) TILE(4, 4) TILE(2, 8) TILE(1, 8)
 SUMS(12, 2) SUMS(4, 2) SUMS(1, 2) SUMS(12, 1) SUMS(4, 1) SUMS(1, 1)
-static TILED(set) const NAME(tiles) = {
+static TILED(set) const NAME(built) = {
     LANES, NAME(copy), {OF(12, 2), OF(8, 2), OF(4, 4), OF(2, 8), OF(1, 8)},
     {12, 4, 1}, {{NAME(sums_12_1), NAME(sums_4_1), NAME(sums_1_1)},
                  {NAME(sums_12_2), NAME(sums_4_2), NAME(sums_1_2)}}};
 #else /* of 16 */
 TILE(6, 2) TILE(4, 2) TILE(3, 2) TILE(2, 4) TILE(1, 8)
 SUMS(6, 2) SUMS(2, 2) SUMS(1, 2) SUMS(6, 1) SUMS(2, 1) SUMS(1, 1)
-static TILED(set) const NAME(tiles) = {
+static TILED(set) const NAME(built) = {
     LANES, NAME(copy), {OF(6, 2), OF(4, 2), OF(3, 2), OF(2, 4), OF(1, 8)},
     {6, 2, 1}, {{NAME(sums_6_1), NAME(sums_2_1), NAME(sums_1_1)},
                 {NAME(sums_6_2), NAME(sums_2_2), NAME(sums_1_2)}}};

@@ -17,12 +17,11 @@ import numpy as np
 
 from pullback.core._plans import Plan, Spec
 from pullback.kernels import steps
+from pullback.ops.products.blocks import BLAS_THREADS, multiply_blocks
 from pullback.ops.shared.chains import Chain, Operand, Place, Step, merged, operand
 
 WORTH_A_COPY = 4096
 """Multiplications from which on a factor is copied for BLAS."""
-BLAS_THREADS = 1 << 18
-"""Multiplications from which on OpenBLAS does a product on threads of its own."""
 
 Labels = Sequence[Hashable]
 
@@ -53,13 +52,16 @@ def sum_plan(
 ) -> Plan:
     """The plan of `beta * start + alpha * product`; `order` says which arguments of the op the three are."""
     first, *factors = [Place(number) for number in order]
-    chain, product, finish = _chain_of(a, b, of_a, of_b, wanted, (factors[0], factors[1]), 3)
+    x = operand(first, start, wanted[len(wanted) - start.ndim :])
+    plain = alpha == 1 and beta == 1
+    chain, product, finish = _chain_of(
+        a, b, of_a, of_b, wanted, (factors[0], factors[1]), 3, start=x if plain else None
+    )
     if product.dtype.kind in "iu":
         beta, alpha = int(beta), int(alpha)
-    x = operand(first, start, wanted[len(wanted) - start.ndim :])
     if alpha != 1:
         chain.pointwise(np.multiply, product, alpha, product)
-    if beta != 0:
+    if beta != 0 and not plain:
         x = chain.widened(x)
         if beta != 1:
             scaled = chain.room(x.dtype, {label: n for label, n in x.sizes.items() if n != 1})
@@ -80,6 +82,7 @@ def _chain_of(
     places: tuple[Place, Place],
     inputs: int,
     conjugated: bool = False,
+    start: Operand | None = None,
 ) -> tuple[Chain, Operand, Operand]:
     """A chain with the product, that as it is computed, and the result that it belongs to."""
     x, y = operand(places[0], a, of_a), operand(places[1], b, of_b)
@@ -92,7 +95,7 @@ def _chain_of(
         chain.pointwise(np.conjugate, plain, x)
     x, y = chain.widened(x), chain.widened(y)
     product = out if x.dtype is a.dtype else chain.room(x.dtype, out.sizes)
-    multiply(chain, x, y, product)
+    multiply(chain, x, y, product, start and chain.widened(start))
     return chain, product, out
 
 
@@ -104,17 +107,28 @@ def joined(*sizes: dict[Hashable, int]) -> dict[Hashable, int]:
     return result
 
 
-def multiply(chain: Chain, a: Operand, b: Operand, out: Operand) -> None:
-    """Adds the steps that write the product of two operands, summed over the labels that `out` lacks."""
+def multiply(chain: Chain, a: Operand, b: Operand, out: Operand, start: Operand | None = None) -> None:
+    """Adds the steps that write the product of two operands, summed over the labels that `out` lacks.
+
+    It is added to a start, which may lack dims.
+    """
     sizes = joined(a.sizes, b.sizes, out.sizes)
     if 0 in out.sizes.values():
         return
+    if not _multiplied(chain, a, b, out, start, sizes) and start is not None:
+        chain.pointwise(np.add, out, start, out)
+
+
+def _multiplied(
+    chain: Chain, a: Operand, b: Operand, out: Operand, start: Operand | None, sizes: dict[Hashable, int]
+) -> bool:
+    """The same; whether the start is added already."""
     labels = [label for label, n in sizes.items() if n != 1]
     inner = [label for label in labels if label not in out.sizes]
     if not inner and not _pairs(chain, a, b, out, labels):
         chain.pointwise(np.multiply, a, b, out)
     if not inner:
-        return
+        return False
     outer = sorted((x for x in labels if x in out.sizes), key=lambda x: -abs(out.steps[x]))
     batch = [x for x in outer if a.step(x) and b.step(x)]
     rows = [x for x in outer if not b.step(x) and (a.step(x) or a.sizes.get(x, 1) > 1)]
@@ -123,19 +137,28 @@ def multiply(chain: Chain, a: Operand, b: Operand, out: Operand) -> None:
     empty = any(sizes[x] == 0 for x in inner)
     if len(_dims(inner, sizes, a, b)) > 1 and not empty:
         a, b = _with_one_run(chain, a, b, inner, batch + rows, batch + columns, sizes)
+    of_inner = (0, 0, 0) if empty else _dims(inner, sizes, a, b)[0]
+    for first in (start, None) if start else (None,):
+        lie = (a, b, first or out, out)
+        of_rows, of_columns = _dims(rows, sizes, *lie), _dims(columns, sizes, *lie)
+        leading = _dims(batch, sizes, *lie) + of_rows[:-1] + of_columns[:-1]
+        if of_rows and of_columns:
+            matrices = leading, of_rows[-1], of_columns[-1]
+            if multiply_blocks(chain, a, b, first, out, of_inner, *matrices):
+                return first is start
     of_rows, of_columns = _dims(rows, sizes, a, b, out), _dims(columns, sizes, a, b, out)
     leading = _dims(batch, sizes, a, b, out) + of_rows[:-1] + of_columns[:-1]
     m, am, _, cm = of_rows[-1] if of_rows else (1, 0, 0, 0)
     n, _, bn, cn = of_columns[-1] if of_columns else (1, 0, 0, 0)
-    k, ak, bk = (0, 0, 0) if empty else _dims(inner, sizes, a, b)[0]
+    k, ak, bk = of_inner
     item = out.dtype.itemsize
     if m * n * k >= WORTH_A_COPY and out.dtype.kind in "fc":
         if not readable((m, am), (k, ak), item):
             a = _packed(chain, a, batch + rows, inner)
-            return multiply(chain, a, b, out)
+            return _multiplied(chain, a, b, out, start, sizes)
         if not readable((k, bk), (n, bn), item):
             b = _packed(chain, b, batch + columns, inner)
-            return multiply(chain, a, b, out)
+            return _multiplied(chain, a, b, out, start, sizes)
     geometry = [
         *steps.loop_of(np.matmul, out.dtype.code),
         m,
@@ -150,9 +173,10 @@ def multiply(chain: Chain, a: Operand, b: Operand, out: Operand) -> None:
     ]
     geometry += [len(leading), *[number for dim in leading for number in dim]]
     parts = math.prod(size for size, *_ in leading)
-    alone = m * n * k < BLAS_THREADS  # BLAS does larger ones by threads of its own
+    alone = m * n * k <= BLAS_THREADS  # BLAS does larger ones by threads of its own
     step = Step(steps.PRODUCT, tuple(geometry), parts, 0, parts * m * n * k if alone else 0)
     chain.add(step, a.place, b.place, out.place)
+    return False
 
 
 def _pairs(chain: Chain, a: Operand, b: Operand, out: Operand, labels: list[Hashable]) -> bool:

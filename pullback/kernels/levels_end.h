@@ -1,4 +1,4 @@
-/* Ends a template that began with tile_sets.h. */
+/* Ends a template that began with levels.h. */
 
 #undef PB_OF_LEVEL
 #undef PB_OF_LEVEL2
