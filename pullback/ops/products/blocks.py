@@ -40,8 +40,8 @@ def multiply_blocks(
 ) -> bool:
     """Adds the product to a chain, if it is of a kind for which blocks pay.
 
-    A dim is its size and its steps in the two factors, in the start (or the result) and in the result. A start
-    must lie as the result does along columns.
+    A dim is its size and its steps in the two factors, in the start (or the result) and in the result. A
+    start must lie as the result does along columns.
     """
     item = out.dtype.itemsize
     if row[4] == item and column[4] != item:  # the transposed product
