@@ -185,18 +185,17 @@ def function(
     With `i` in `places` the function must take `out` and hand it to its last op. One that `converts` takes
     tensors of other libraries as data, and does not ask their `__torch_function__`. `rescue(args, kwargs)`
     is asked after a TypeError: it raises a better one, or returns what the call should have, or
-    NotImplemented. `keywords` are other names of arguments that PyTorch takes; a first argument `A` is
-    always `input`, too. `forms` are those of `elementwise`. `signatures` are functions with the
-    signatures of its calls, the fullest last, where the function's own is `*args, **kwargs`. `quick` is the
-    engine's way for plain arguments, which is tried first (core/engine/quick.pxi): its name, and what it
+    NotImplemented. `keywords` are other names of arguments that PyTorch takes. `forms` are those of
+    `elementwise`. `signatures` are functions with the signatures of its calls, the fullest last, where the
+    function's own is `*args, **kwargs`. `quick` is the engine's way for plain arguments, which is tried first
+    (core/engine/quick.pxi): its name, and what it
     fills a new tensor with.
     """
 
     def declare(fn: Any) -> Any:
         own = name or fn.__name__
         public = fn  # a class or an object is published as it is
-        other = keywords or ({"input": "A"} if _first_parameter(fn) == "A" else None)
-        known = rescue or (_by_other_names(fn, other) if other else None)
+        known = rescue or (_by_other_names(fn, keywords) if keywords else None)
         if isinstance(fn, Op) or hasattr(fn, "__code__"):
             fn.__name__ = own
             if signatures:
@@ -211,11 +210,6 @@ def function(
         return public
 
     return declare
-
-
-def _first_parameter(fn: Any) -> str:
-    code = getattr(fn, "__code__", None)
-    return code.co_varnames[0] if code is not None and code.co_argcount else ""
 
 
 def _by_other_names(fn: Callable[..., Any], names: dict[str, str]) -> Callable[..., Any]:

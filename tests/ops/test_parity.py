@@ -312,3 +312,32 @@ def test_names_are_pytorchs():
     """Each row names a function of PyTorch, and only one row of the same first arguments does."""
     for row in ROWS:
         assert callable(resolve(oracle, row.name)), row.name
+
+
+ARGUMENTS = ("input", "other", "A", "B", "a", "b", "x", "y", "x1", "x2", "tau", "tensors", "LU", "LD", "n")
+ARGUMENTS += ("ord", "p", "indices", "sections", "indices_or_sections", "tensor_indices_or_sections")
+NAMED = [row for row in ROWS if row.name.startswith("linalg.") or row.name.endswith("split")]
+
+
+@pytest.mark.parametrize("row", NAMED, ids=str)
+def test_names_of_arguments(row):
+    """The last argument goes by PyTorch's names alone, then the one before it, and so on."""
+    method, known, wrong = row.name.startswith("Tensor."), [], []
+    call = row.calls[0]
+    for place in reversed(range(method, len(call.args))):
+
+        def takes(name, library, place=place):
+            bound = Bound(library, row, call, row.first_dtype())
+            named = dict(zip([name, *known], bound.args[place:], strict=True))
+            if len(named) <= len(known):
+                return False
+            function = resolve(library, row.name)
+            error = attempt(library, lambda: function(*bound.args[:place], **named, **bound.kwargs))[1]
+            return not (error or "").startswith("TypeError")
+
+        mine, theirs = ([name for name in ARGUMENTS if takes(name, lib)] for lib in (torch, oracle))
+        wrong += [f"argument {place}: {mine} for {theirs}"] if mine != theirs else []
+        if not theirs:
+            break
+        known.insert(0, theirs[0])
+    told(wrong)

@@ -220,18 +220,14 @@ def _unbind_rule(grads: Any, self_shape: Any, dim: int) -> Any:
     return (ops.stack([ops.zeros(shape, dtype=known.dtype) if g is None else g for g in grads], dim),)
 
 
-@function()
-def tensor_split(
-    input: Tensor, indices_or_sections: Tensor | int | Sequence[int] | None = None, dim: int = 0, *,
-    indices: Tensor | Sequence[int] | None = None, sections: int | None = None,
-) -> tuple[Tensor, ...]:  # fmt: skip
+def tensor_split(input: Tensor, sections: Tensor | int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views along a dimension: so many of nearly equal size, or cut at the given indices.
 
     >>> import pullback as torch
     >>> torch.arange(5).tensor_split(2), torch.arange(5).tensor_split((1, 3))
     ((tensor([0, 1, 2]), tensor([3, 4])), (tensor([0]), tensor([1, 2]), tensor([3, 4])))
     """
-    cuts = next(x for x in (indices_or_sections, indices, sections) if x is not None)
+    cuts: Any = sections
     if not input.ndim:
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
@@ -252,6 +248,21 @@ def tensor_split(
         cuts = [i * small + min(i, more) for i in range(1, cuts)]
     ends = [0, *cuts, n]
     return tuple([slice_view(input, dim, a, b, 1) for a, b in itertools.pairwise(ends)])
+
+
+def _at_along(input: Tensor, indices: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """A form of `tensor_split`."""
+
+
+def _as_told(input: Tensor, tensor_indices_or_sections: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """Another one."""
+
+
+def _evenly_along(input: Tensor, sections: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """Another one."""
+
+
+tensor_split = explained(tensor_split, _at_along, _as_told, _evenly_along)
 
 
 def _evenly(input: Tensor, sections: int) -> tuple[Tensor, ...]:
@@ -277,19 +288,19 @@ def _split_along(name: str, least: int, dim: int, input: Tensor, cuts: Any) -> t
     return tensor_split(input, cuts, axis)
 
 
-def hsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+def hsplit(input: Tensor, sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """`tensor_split` along dimension 1, into parts of equal size; of a vector along its only one."""
-    return _split_along("hsplit", 1, 1, input, indices_or_sections)
+    return _split_along("hsplit", 1, 1, input, sections)
 
 
-def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+def vsplit(input: Tensor, sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """`tensor_split` along dimension 0, into parts of equal size."""
-    return _split_along("vsplit", 2, 0, input, indices_or_sections)
+    return _split_along("vsplit", 2, 0, input, sections)
 
 
-def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
+def dsplit(input: Tensor, sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """`tensor_split` along dimension 2, into parts of equal size."""
-    return _split_along("dsplit", 3, 2, input, indices_or_sections)
+    return _split_along("dsplit", 3, 2, input, sections)
 
 
 hsplit = explained(hsplit, _evenly, _at)

@@ -19,7 +19,7 @@ from numpy.linalg import _umath_linalg
 from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core._plans import Plan, Spec, run_into
-from pullback.core.op import function, op
+from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.linalg.inverse import inverse_and_info
 from pullback.ops.linalg.plans import Form, Matrices, transposed_operand
@@ -33,6 +33,7 @@ from pullback.ops.linalg.stacks import (
 )
 from pullback.ops.linalg.svd import svd_factors
 from pullback.ops.shared.chains import Place
+from pullback.ops.shared.forms import explained, public
 
 
 @op(name="linalg_det", places="", takes_half=True, batch="leading")
@@ -219,21 +220,32 @@ def _slogdet_gradient(g0: Tensor, g1: Tensor, self: Tensor, result0: Tensor) -> 
     return (_as_matrices(g) * adjoint(inverse_and_info(self, "")[0]),)
 
 
-@function(name="det", aliases=("linalg.det",))
-def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
+@public(space="linalg")
+def linalg_det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The determinant of square matrices (..., n, n), float or complex.
 
     The gradient is g times the conjugate cofactors, `conj(det) inv(A).mH` for regular matrices; it is
     right, to the second order, for singular ones of any rank.
 
     >>> import pullback as torch
-    >>> torch.det(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    >>> torch.linalg.det(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
     tensor(8.)
     """
     return into_out("linalg_det", _det(A), out)
 
 
-@function(name="linalg_slogdet", places="", aliases=("linalg.slogdet",))
+@explained
+def det(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`linalg.det`.
+
+    >>> import pullback as torch
+    >>> torch.det(torch.tensor([[2.0]]))
+    tensor(2.)
+    """
+    return into_out("linalg_det", _det(input), out)
+
+
+@public(space="linalg")
 def linalg_slogdet(A: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """The sign (for complex numbers, the phase) and the logarithm of the size of the determinant.
 
@@ -246,7 +258,7 @@ def linalg_slogdet(A: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tu
     return named_results("linalg_slogdet", _slogdet(A), out)
 
 
-@function()
+@explained
 def slogdet(input: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """`linalg.slogdet`.
 
@@ -257,7 +269,7 @@ def slogdet(input: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple
     return named_results("slogdet", _slogdet(input), out)
 
 
-@function()
+@explained
 def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant: nan where that is negative, -inf where it is zero.
 

@@ -25,7 +25,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import from_numpy_dtype
-from pullback.core.op import function, op
+from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.linalg.inverse import inverse_and_info
 from pullback.ops.linalg.plans import Matrices, said_by
@@ -43,6 +43,7 @@ from pullback.ops.linalg.stacks import (
 )
 from pullback.ops.linalg.svd import nearness, noise, phase_check
 from pullback.ops.shared.chains import Place
+from pullback.ops.shared.forms import public
 
 # -------------------------------------------------------------------------------------- Hermitian
 
@@ -136,8 +137,10 @@ def _eigh_gradient(g0: Tensor, g1: Tensor, result0: Tensor, result1: Tensor) -> 
 _eigvalsh.vjp(self=lambda g, self, UPLO: _rebuilt(g, eigh_pairs(self, UPLO)[1]))
 
 
-@function(places="", aliases=("linalg.eigh",))
-def eigh(A: Tensor, UPLO: str = "L", *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+@public(space="linalg")
+def eigh(
+    input: Tensor, UPLO: str = "L", *, out: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
     """Ascending eigenvalues and orthonormal eigenvectors of Hermitian (..., n, n).
 
     One triangle is read, the lower for "L". The gradient of the vectors exists for functions that do
@@ -149,18 +152,19 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: tuple[Tensor, Tensor] | None = None
     >>> torch.linalg.eigh(torch.tensor([[2.0, 1.0], [1.0, 2.0]])).eigenvalues
     tensor([1., 3.])
     """
-    return named_results("linalg_eigh", eigh_pairs(A, _triangle_of(UPLO)), out)
+    return named_results("linalg_eigh", eigh_pairs(input, _triangle_of(UPLO)), out)
 
 
-@function(places="", aliases=("linalg.eigvalsh",))
-def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
+@public(space="linalg")
+def eigvalsh(input: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
     """The ascending eigenvalues of Hermitian (..., n, n). The gradient is `V diag(g) V.mH`.
 
     >>> import pullback as torch
     >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
     tensor([1., 3.])
     """
-    values = eigh_pairs(A, _triangle_of(UPLO))[0] if will_record(A) else _eigvalsh(A, _triangle_of(UPLO))
+    triangle = _triangle_of(UPLO)
+    values = eigh_pairs(input, triangle)[0] if will_record(input) else _eigvalsh(input, triangle)
     return into_out("linalg_eigh", values, out)
 
 
@@ -229,8 +233,8 @@ def _eig_gradient(g0: Tensor, g1: Tensor, result0: Tensor, result1: Tensor) -> A
 _eigvals.vjp(self=lambda g, self: _between_left_vectors(ops.diag_embed(g), eig_pairs(self)[1]))
 
 
-@function(places="", aliases=("linalg.eig",))
-def eig(A: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+@public(space="linalg")
+def eig(input: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors (columns of norm 1) of square (..., n, n); always complex.
 
     RuntimeError for numbers that are not finite. The gradient of the vectors exists for functions
@@ -240,18 +244,18 @@ def eig(A: Tensor, *, out: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor,
     >>> torch.linalg.eig(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).eigenvalues
     tensor([ 1.+0.j, -1.+0.j])
     """
-    return named_results("linalg_eig", eig_pairs(A), out, True)
+    return named_results("linalg_eig", eig_pairs(input), out, True)
 
 
-@function(places="", aliases=("linalg.eigvals",))
-def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
+@public(space="linalg")
+def eigvals(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The eigenvalues of square (..., n, n); always complex. The gradient is `V^-H diag(g) V^H`.
 
     >>> import pullback as torch
     >>> torch.linalg.eigvals(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
     tensor([ 1.+0.j, -1.+0.j])
     """
-    values = eig_pairs(A)[0] if will_record(A) else _eigvals(A)
+    values = eig_pairs(input)[0] if will_record(input) else _eigvals(input)
     return into_out("linalg_eigvals", values, out, True)
 
 

@@ -14,7 +14,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, adjoint
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import int32
-from pullback.core.op import function, op
+from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.plans import Form, Matrices, said_by
@@ -22,6 +22,7 @@ from pullback.ops.linalg.refusals import LinAlgError, check_inexact, check_squar
 from pullback.ops.linalg.stacks import into_out, named_results
 from pullback.ops.linalg.triangular import SINGULAR
 from pullback.ops.shared.chains import Place
+from pullback.ops.shared.forms import explained, public
 
 
 @op(name="linalg_inv_ex", places="", layout="", takes_half=True, batch="leading")
@@ -52,7 +53,7 @@ def _plan_inverse(self: Spec, check: str) -> Plan:
 inverse_and_info.vjp(self=lambda g0, result0: -(adjoint(result0) @ g0 @ adjoint(result0)))
 
 
-@function(places="", aliases=("linalg.inv_ex",))
+@public(space="linalg")
 def inv_ex(
     A: Tensor, *, check_errors: bool = False, out: tuple[Tensor, Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -66,8 +67,8 @@ def inv_ex(
     return named_results("linalg_inv_ex", inverse_and_info(A, check), out)
 
 
-@function(name="inverse", aliases=("linalg.inv",))
-def inverse(A: Tensor, *, out: Tensor | None = None) -> Tensor:
+@public(space="linalg")
+def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of square matrices (..., n, n), float or complex; LinAlgError if one is singular.
 
     The gradient is `-P.mH @ g @ P.mH` of the inverse P.
@@ -80,9 +81,20 @@ def inverse(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     return into_out("linalg_inv", inverse_and_info(A, "linalg.inv")[0], out)
 
 
-@function(places="", aliases=("linalg.tensorinv",))
-def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
-    """The inverse of the map that `A` is from its dims after the first `ind` to those.
+@explained
+def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """`linalg.inv`.
+
+    >>> import pullback as torch
+    >>> torch.inverse(torch.tensor([[2.0]]))
+    tensor([[0.5000]])
+    """
+    return into_out("linalg_inv", inverse_and_info(input, "linalg.inv")[0], out)
+
+
+@public(space="linalg")
+def tensorinv(input: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of the map that `input` is from its dims after the first `ind` to those.
 
     RuntimeError if the two groups of dims have not as many elements.
 
@@ -92,14 +104,14 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     """
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
-    if ind > A.ndim:
-        raise RuntimeError(f"ArrayRef: invalid slice, N = {ind}; size = {A.ndim}")
-    first, last = tuple(A.shape[:ind]), tuple(A.shape[ind:])
+    if ind > input.ndim:
+        raise RuntimeError(f"ArrayRef: invalid slice, N = {ind}; size = {input.ndim}")
+    first, last = tuple(input.shape[:ind]), tuple(input.shape[ind:])
     rows, count = math.prod(first), math.prod(last)
     if rows != count:
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), "
             f"but got {count} != {rows}"
         )
-    inverse = inverse_and_info(ops.reshape(A, (rows, count)), "linalg.inv")[0]
+    inverse = inverse_and_info(ops.reshape(input, (rows, count)), "linalg.inv")[0]
     return into_out("linalg_tensorinv", ops.reshape(inverse, last + first), out, True)

@@ -22,7 +22,7 @@ from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import int32
-from pullback.core.op import function, op
+from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.inverse import inverse_and_info
@@ -40,6 +40,7 @@ from pullback.ops.linalg.stacks import (
 )
 from pullback.ops.linalg.triangular import check_pair, triangular
 from pullback.ops.shared.chains import SCRATCH, Place
+from pullback.ops.shared.forms import public
 
 
 @op(name="linalg_ldl_factor_ex", places="", layout="", takes_half=True, batch="leading")
@@ -138,9 +139,9 @@ def _ldl_gradient(g0: Tensor, hermitian: bool, result0: Tensor, result1: Tensor)
     return (ops.tril(gA) + strict_lower(adjoint(gA) if hermitian else transposed(gA)),)
 
 
-@function(places="", aliases=("linalg.ldl_factor_ex",))
+@public(space="linalg")
 def ldl_factor_ex(
-    A: Tensor,
+    input: Tensor,
     *,
     hermitian: bool = False,
     check_errors: bool = False,
@@ -153,17 +154,17 @@ def ldl_factor_ex(
     tensor(1, dtype=torch.int32)
     """
     check = "torch.linalg.ldl_factor_ex" if check_errors else ""
-    return named_results("linalg_ldl_factor_ex", _ldl_factor_ex(A, hermitian, check), out)
+    return named_results("linalg_ldl_factor_ex", _ldl_factor_ex(input, hermitian, check), out)
 
 
-@function(places="", aliases=("linalg.ldl_factor",))
+@public(space="linalg")
 def ldl_factor(
-    A: Tensor, *, hermitian: bool = False, out: tuple[Tensor, Tensor] | None = None
+    input: Tensor, *, hermitian: bool = False, out: tuple[Tensor, Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
-    """L and D of `A = L D L.mT` (`L.mH` if `hermitian`) in one lower triangle, and pivots.
+    """L and D of `input = L D L.mT` (`L.mH` if `hermitian`) in one lower triangle, and pivots.
 
-    A is (..., n, n), float or complex; its lower triangle is read. RuntimeError for a block of D that
-    is zero. `ldl_solve` takes the result. The gradient is that of the lower triangle, the pivots
+    `input` is (..., n, n), float or complex; its lower triangle is read. RuntimeError for a block of D
+    that is zero. `ldl_solve` takes the result. The gradient is that of the lower triangle, the pivots
     being constant.
 
     >>> import pullback as torch
@@ -171,7 +172,7 @@ def ldl_factor(
     tensor([[4.0000, 0.0000],
             [0.5000, 4.0000]])
     """
-    LD, pivots, _ = _ldl_factor_ex(A, hermitian, "torch.linalg.ldl_factor")
+    LD, pivots, _ = _ldl_factor_ex(input, hermitian, "torch.linalg.ldl_factor")
     return named_results("linalg_ldl_factor", (LD, pivots), out)
 
 
@@ -231,7 +232,7 @@ def _ldl_solve_gradients(
 _ldl_solve.batch(batched_all)
 
 
-@function(places="", aliases=("linalg.ldl_solve",))
+@public(space="linalg")
 def ldl_solve(
     LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False, out: Tensor | None = None
 ) -> Tensor:

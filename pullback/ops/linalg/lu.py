@@ -46,6 +46,7 @@ from pullback.ops.linalg.stacks import (
 )
 from pullback.ops.linalg.triangular import triangular
 from pullback.ops.shared.chains import Place
+from pullback.ops.shared.forms import explained, public
 
 
 def row_order(pivots: Array, rows: int) -> Array:
@@ -212,7 +213,7 @@ def _unpack_gradient(g1: Tensor, g2: Tensor, self_shape: Any) -> Any:
 _unpack.batch(batched_all)
 
 
-@function(places="", aliases=("linalg.lu_factor_ex",))
+@public(space="linalg")
 def lu_factor_ex(
     A: Tensor,
     *,
@@ -230,7 +231,7 @@ def lu_factor_ex(
     return named_results("linalg_lu_factor_ex", _lu_factor_ex(A, pivot, check), out)
 
 
-@function(places="", aliases=("linalg.lu_factor",))
+@public(space="linalg")
 def lu_factor(
     A: Tensor, *, pivot: bool = True, out: tuple[Tensor, Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -246,7 +247,7 @@ def lu_factor(
     return named_results("linalg_lu_factor", _lu_factor_ex(A, pivot, "torch.linalg.lu_factor")[:2], out)
 
 
-@function(name="linalg_lu", places="", aliases=("linalg.lu",))
+@public(space="linalg")
 def linalg_lu(
     A: Tensor, *, pivot: bool = True, out: tuple[Tensor, Tensor, Tensor] | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -295,7 +296,7 @@ def _lu_with_info(
 
 
 @function()
-def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> tuple[Tensor, ...]:
+def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> tuple[Tensor, ...]:
     """LU and pivots in a plain tuple, with `get_infos=True` the codes: `linalg.lu_factor` is its name now.
 
     >>> import pullback as torch
@@ -308,7 +309,7 @@ def lu(input: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = No
         "LU, pivots, info = torch.lu(A, compute_pivots, get_infos=True)\nshould be replaced with\n"
         "LU, pivots, info = torch.linalg.lu_factor_ex(A, compute_pivots)"
     )
-    results = _lu_factor_ex(input, pivot)[: 3 if get_infos else 2]
+    results = _lu_factor_ex(A, pivot)[: 3 if get_infos else 2]
     if out is None:
         return tuple(results)
     if len(out) != len(results):
@@ -397,7 +398,7 @@ def _packed_gradient(gA: Tensor, packed: Tensor, pivots: Tensor) -> Tensor:
     return strict_lower(permuted @ adjoint(U)) + ops.triu(adjoint(L) @ permuted)
 
 
-@function(name="linalg_lu_solve", places="", aliases=("linalg.lu_solve",))
+@public(space="linalg")
 def linalg_lu_solve(
     LU: Tensor,
     pivots: Tensor,
@@ -420,9 +421,9 @@ def linalg_lu_solve(
     return _lu_solve(LU, pivots, B, left, adjoint, out=out)
 
 
-@function()
-def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The solution of `A X = b` from the factors of A: `linalg.lu_solve` is its name now.
+@explained
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The solution of `A X = input` from the factors of A: `linalg.lu_solve` is its name now.
 
     >>> import pullback as torch
     >>> LU, pivots = torch.linalg.lu_factor(torch.tensor([[2.0]]))
@@ -434,7 +435,7 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | Non
         "PyTorch release.\nNote that torch.linalg.lu_solve has its arguments reversed.\nX = "
         "torch.lu_solve(B, LU, pivots)\nshould be replaced with\nX = torch.linalg.lu_solve(LU, pivots, B)"
     )
-    return _lu_solve(LU_data, LU_pivots, b, True, False, out=out)
+    return _lu_solve(LU_data, LU_pivots, input, True, False, out=out)
 
 
 # ---------------------------------------------------------------------------------------- refusals

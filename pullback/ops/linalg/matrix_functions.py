@@ -25,7 +25,7 @@ from pullback.core._engine import Tensor, adjoint, conj
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
 from pullback.core.dtypes import contiguous_format
-from pullback.core.op import function, op
+from pullback.core.op import op
 from pullback.core.settings import warn
 from pullback.core.types import Array
 from pullback.ops.linalg.inverse import inverse_and_info
@@ -33,6 +33,7 @@ from pullback.ops.linalg.refusals import check_inexact, check_square
 from pullback.ops.linalg.stacks import common_stack, into_out, meta_matrices
 from pullback.ops.shared.chains import Chain, Place, operand, part_of
 from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import explained, public
 from pullback.ops.shared.refusals import check_tensors
 from pullback.ops.shared.series import Series
 
@@ -175,30 +176,31 @@ def _exp_along_gradients(g: Tensor, self: Tensor, direction: Tensor, needs: Any)
 _matrix_exp.vjp(self=lambda g, self: _exp_along(adjoint(self), g))
 
 
-@function(name="matrix_exp", aliases=("linalg.matrix_exp",))
-def matrix_exp(A: Tensor) -> Tensor:
+@public(places="tm", space="linalg")
+def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of square matrices (..., n, n), float or complex.
 
-    The gradient is the derivative at `A.mH` along g: the upper right block of exp [[A.mH, g], [0, A.mH]].
+    The gradient is the derivative at `A.mH` along g for an input A: the upper right block of
+    exp [[A.mH, g], [0, A.mH]].
 
     >>> import pullback as torch
     >>> torch.matrix_exp(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
     tensor([[1., 1.],
             [0., 1.]])
     """
-    check_tensors("linalg_matrix_exp", A=A)
-    return _matrix_exp(A)
+    check_tensors("linalg_matrix_exp", input=input)
+    return _matrix_exp(input)
 
 
 # ----------------------------------------------------------------------------------------- powers
 
 
-def _check_power(A: Any, n: Any) -> None:
-    check_tensors("linalg_matrix_power", A=A)
+def _check_power(input: Any, n: Any) -> None:
+    check_tensors("linalg_matrix_power", input=input)
     if not isinstance(n, int) or isinstance(n, bool):
         kind = type(n).__name__
         raise TypeError(f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {kind}")
-    check_square("linalg.matrix_power", A)
+    check_square("linalg.matrix_power", input)
 
 
 def _integer_power(A: Tensor, n: int) -> Tensor:
@@ -225,8 +227,8 @@ def _integer_power(A: Tensor, n: int) -> Tensor:
     return result
 
 
-@function(name="matrix_power", aliases=("linalg.matrix_power",))
-def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
+@public(places="tm", space="linalg")
+def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     """The n-th power of square matrices (..., n, n); of their inverse for negative n.
 
     LinAlgError if a matrix has no inverse.
@@ -236,8 +238,8 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     tensor([[8, 5],
             [5, 3]])
     """
-    _check_power(A, n)
-    return into_out("linalg_matrix_power", _integer_power(A, n), out)
+    _check_power(input, n)
+    return into_out("linalg_matrix_power", _integer_power(input, n), out)
 
 
 # ---------------------------------------------------------------------------------- cross product
@@ -311,7 +313,7 @@ def _checked_cross(input: Tensor, other: Tensor, dim: int, out: Any) -> Tensor:
     return _cross(input, other, axis - input.ndim, out=out)
 
 
-@function(name="linalg_cross", places="", aliases=("linalg.cross",))
+@public(space="linalg")
 def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The vector products of vectors of three along `dim`, broadcast.
 
@@ -325,7 +327,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | N
     return _checked_cross(input, other, dim, out)
 
 
-@function()
+@explained
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
     """`linalg.cross` along `dim`, or, deprecated, along the first dim of length three.
 
@@ -349,7 +351,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor |
 # ------------------------------------------------------------------------------------------ others
 
 
-@function(name="linalg_diagonal", places="", aliases=("linalg.diagonal",))
+@public(space="linalg")
 def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices, as the last dim: a view. See `torch.diagonal`.
 
@@ -360,7 +362,7 @@ def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -
     return ops.diagonal(A, offset, dim1, dim2)
 
 
-@function(places="", aliases=("linalg.vander",))
+@public(space="linalg")
 def vander(x: Tensor, N: int | None = None) -> Tensor:
     """The powers 0 to N - 1 of numbers (..., n) as (..., n, N); N is n unless given.
 

@@ -21,7 +21,7 @@ from pullback import ops
 from pullback.core._engine import Tensor, adjoint
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtype_names import type_name
-from pullback.core.op import function, op
+from pullback.core.op import op
 from pullback.core.types import Array, Number
 from pullback.ops.linalg.inverse import inverse_and_info
 from pullback.ops.linalg.plans import Matrices, said_by
@@ -30,6 +30,7 @@ from pullback.ops.linalg.stacks import into_out, meta_numbers
 from pullback.ops.linalg.svd import check_converged, check_finite, singular_values
 from pullback.ops.products.plans import multiply
 from pullback.ops.shared.chains import Operand, Place, operand
+from pullback.ops.shared.forms import explained, public
 
 
 def _smallest_counted(largest: Array, atol: Any, rtol: Any) -> Array:
@@ -121,9 +122,31 @@ def pinv_gradient(gP: Tensor, A: Tensor, P: Tensor) -> Tensor:
 pseudoinverse.vjp(self=lambda g, self, result: pinv_gradient(g, self, result))
 
 
-@function(name="pinv", places="", aliases=("linalg.pinv",))
+def _with_tensors(
+    input: Tensor, *, atol: Tensor | None = None, rtol: Tensor | None = None, hermitian: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """A form of `pinv` and `matrix_rank`."""
+
+
+def _with_numbers(
+    input: Tensor, *, atol: float | None = None, rtol: float | None = None, hermitian: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Another one."""
+
+
+def _by_rconds(input: Tensor, rcond: Tensor, hermitian: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """A form of `pinv`."""
+
+
+def _by_rcond(input: Tensor, rcond: float, hermitian: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """Another one."""
+
+
+@public(_with_tensors, _with_numbers, _by_rconds, _by_rcond, space="linalg")
 def pinv(
-    A: Tensor,
+    input: Tensor,
     rcond: Tensor | float | None = None,
     hermitian: bool = False,
     *,
@@ -135,7 +158,7 @@ def pinv(
 
     Singular values up to `max(atol, rtol * largest)` count as zero; `rtol` (`rcond`) is eps times the
     larger dim if neither is given. `hermitian=True` reads the lower triangle alone. The gradient is
-    `-P^H g P^H + (1 - A P) g^H P P^H + P^H P g^H (1 - P A)`, the rank being constant.
+    `-P^H g P^H + (1 - A P) g^H P P^H + P^H P g^H (1 - P A)` for an input A, the rank being constant.
 
     >>> import pullback as torch
     >>> torch.linalg.pinv(torch.tensor([[2.0], [0.0]]))
@@ -143,11 +166,11 @@ def pinv(
     """
     if rcond is not None and rtol is None:
         rtol = rcond
-    atol, rtol = _tolerances("linalg.pinv", A, atol, rtol)
-    return into_out("linalg_pinv", pseudoinverse(A, atol, rtol, bool(hermitian)), out, True)
+    atol, rtol = _tolerances("linalg.pinv", input, atol, rtol)
+    return into_out("linalg_pinv", pseudoinverse(input, atol, rtol, bool(hermitian)), out, True)
 
 
-@function()
+@explained
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """`linalg.pinv` with a relative tolerance.
 
@@ -176,9 +199,17 @@ def _rank_shape(self: Array, atol: Any, rtol: Any, hermitian: bool) -> Array:
     return meta_numbers(self, np.int64)
 
 
-@function(places="", aliases=("linalg.matrix_rank",))
+def _from_sizes(input: Tensor, tol: Tensor, hermitian: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """A form of `matrix_rank`."""
+
+
+def _from_size(input: Tensor, tol: float, hermitian: bool = False, *, out: Tensor | None = None) -> Tensor:
+    """Another one."""
+
+
+@public(_with_tensors, _with_numbers, _from_sizes, _from_size, space="linalg")
 def matrix_rank(
-    A: Tensor,
+    input: Tensor,
     tol: Tensor | float | None = None,
     hermitian: bool = False,
     *,
@@ -196,13 +227,21 @@ def matrix_rank(
     """
     if tol is not None:
         atol, rtol = tol, 0.0
-    atol, rtol = _tolerances("linalg.matrix_rank", A, atol, rtol)
-    return into_out("linalg_matrix_rank", _matrix_rank(A, atol, rtol, bool(hermitian)), out, True)
+    atol, rtol = _tolerances("linalg.matrix_rank", input, atol, rtol)
+    return into_out("linalg_matrix_rank", _matrix_rank(input, atol, rtol, bool(hermitian)), out, True)
 
 
-@function(places="", aliases=("linalg.cond",))
-def cond(A: Tensor, p: float | str | None = None, *, out: Tensor | None = None) -> Tensor:
-    """The condition number: `norm(A, p) * norm(inv(A), p)`, inf if A is singular.
+def _of_order(input: Tensor, p: Number | None = None, *, out: Tensor | None = None) -> Tensor:
+    """A form of `cond`."""
+
+
+def _of_named_order(input: Tensor, p: str, *, out: Tensor | None = None) -> Tensor:
+    """Another one."""
+
+
+@public(_of_order, _of_named_order, space="linalg")
+def cond(input: Tensor, p: float | str | None = None, *, out: Tensor | None = None) -> Tensor:
+    """The condition number: `norm(input, p) * norm(inv(input), p)`, inf for a singular one.
 
     For `p` None, 2 or -2 the quotient of the extreme singular values, for (..., m, n); other norms
     ("fro", "nuc", inf, -inf, 1, -1) need square matrices.
@@ -211,16 +250,16 @@ def cond(A: Tensor, p: float | str | None = None, *, out: Tensor | None = None) 
     >>> torch.linalg.cond(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
     tensor(2.)
     """
-    if A.ndim < 2:
+    if input.ndim < 2:
         raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
     if p is None or p in (2, -2):
-        values = singular_values(A)
-        if not A._layout.size and 0 in A.shape[-2:]:
+        values = singular_values(input)
+        if not input._layout.size and 0 in input.shape[-2:]:
             return into_out("linalg_cond", ops.sum(values, -1), out, True)
         first, last = ops.narrow(values, -1, 0, 1), ops.narrow(values, -1, values.shape[-1] - 1, 1)
         ratio = last / first if p == -2 else first / last
         return into_out("linalg_cond", ops.squeeze(ratio, -1), out, True)
-    return into_out("linalg_cond", _cond_by_inverse(A, p), out, True)
+    return into_out("linalg_cond", _cond_by_inverse(input, p), out, True)
 
 
 def _cond_by_inverse(A: Tensor, p: Any) -> Tensor:

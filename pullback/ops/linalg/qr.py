@@ -44,6 +44,7 @@ from pullback.ops.linalg.stacks import (
 )
 from pullback.ops.linalg.triangular import triangular
 from pullback.ops.shared.chains import SCRATCH, Operand, Place
+from pullback.ops.shared.forms import explained, public
 
 # -------------------------------------------------------------------------------------------- QR
 
@@ -120,7 +121,7 @@ def _qr_rule(g0: Tensor, g1: Tensor, self_shape: Any, mode: str, result0: Tensor
     return (qr_gradient(g0, g1, result0, result1),)
 
 
-@function(name="linalg_qr", places="", aliases=("linalg.qr",))
+@public(space="linalg")
 def linalg_qr(
     A: Tensor, mode: str = "reduced", *, out: tuple[Tensor, Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -148,7 +149,7 @@ def linalg_qr(
     return named_results("linalg_qr", (Q, R), out)
 
 
-@function()
+@explained
 def qr(
     input: Tensor, some: bool = True, *, out: tuple[Tensor, Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:

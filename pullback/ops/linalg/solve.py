@@ -21,7 +21,7 @@ from pullback.core._engine import Tensor, adjoint
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import int32
 from pullback.core.meta import meta_array
-from pullback.core.op import function, op
+from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import lapack
 from pullback.ops.linalg.lu import factors_plan, matrix_gradient, solution_spec, solve_by_factors
@@ -51,6 +51,7 @@ from pullback.ops.linalg.stacks import (
 from pullback.ops.linalg.svd import check_finite
 from pullback.ops.shared.chains import Place
 from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import public
 from pullback.ops.shared.refusals import check_tensors
 
 # --------------------------------------------------------------------------------- square systems
@@ -125,7 +126,7 @@ def _solution(A: Tensor, B: Tensor, left: bool, check: str) -> tuple[Tensor, Ten
     return (ops.squeeze(result, -1) if vector else result), info
 
 
-@function(places="", aliases=("linalg.solve_ex",))
+@public(space="linalg")
 def solve_ex(
     A: Tensor,
     B: Tensor,
@@ -145,7 +146,7 @@ def solve_ex(
     return named_results("linalg_solve_ex", _solution(A, B, left, check), out)
 
 
-@function(places="", aliases=("linalg.solve",))
+@public(space="linalg")
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """The solution of `A X = B`, or `X A = B` with `left=False`, for square A.
 
@@ -161,31 +162,33 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
     return into_out("linalg_solve_ex", _solution(A, B, left, "torch.linalg.solve")[0], out)
 
 
-@function(places="", aliases=("linalg.tensorsolve",))
+@public(space="linalg")
 def tensorsolve(
-    A: Tensor, B: Tensor, dims: Sequence[int] | None = None, *, out: Tensor | None = None
+    input: Tensor, other: Tensor, dims: Sequence[int] | None = None, *, out: Tensor | None = None
 ) -> Tensor:
-    """The X with `tensordot(A, X, X.ndim) == B`; `dims` of A are moved to its end first.
+    """The X with `tensordot(input, X, X.ndim) == other`; `dims` of `input` are moved to its end first.
 
-    RuntimeError if A is not square in that sense.
+    RuntimeError if `input` is not square in that sense.
 
     >>> import pullback as torch
     >>> torch.linalg.tensorsolve(torch.eye(6).reshape(2, 3, 6), torch.ones(2, 3)).shape
     torch.Size([6])
     """
-    check_tensors("linalg_tensorsolve", A=A, B=B)
+    check_tensors("linalg_tensorsolve", input=input, other=other)
     if dims is not None:
-        moved = [wrap_dim(d, A.ndim) for d in dims]
-        A = ops.movedim(A, moved, list(range(A.ndim - len(moved), A.ndim)))
-    shape = tuple(A.shape[B.ndim :])
+        moved = [wrap_dim(d, input.ndim) for d in dims]
+        input = ops.movedim(input, moved, list(range(input.ndim - len(moved), input.ndim)))
+    shape = tuple(input.shape[other.ndim :])
     count = math.prod(shape)
-    rows = math.prod(A.shape[: B.ndim])
+    rows = math.prod(input.shape[: other.ndim])
     if rows != count:
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
             f"prod(self.shape[:other.ndim]), but got {count} != {rows}"
         )
-    X = _solution(ops.reshape(A, (count, count)), ops.reshape(B, (-1,)), True, "torch.linalg.solve")[0]
+    X = _solution(ops.reshape(input, (count, count)), ops.reshape(other, (-1,)), True, "torch.linalg.solve")[
+        0
+    ]
     return into_out("linalg_tensorsolve", ops.reshape(X, shape), out, True)
 
 
@@ -240,36 +243,36 @@ def _lstsq_gradients(g0: Tensor, g1: Tensor, self: Tensor, B: Tensor, result0: T
     return gA, gB
 
 
-@function(places="", aliases=("linalg.lstsq",), keywords={"input": "A", "b": "B"})
+@public(space="linalg")
 def lstsq(
-    A: Tensor,
-    B: Tensor,
+    input: Tensor,
+    b: Tensor,
     rcond: float | None = None,
     *,
     driver: str | None = None,
     out: tuple[Tensor, Tensor, Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The X with the least `norm(A X - B)`: `(solution, residuals, rank, singular_values)`.
+    """The X with the least `norm(input X - b)`: `(solution, residuals, rank, singular_values)`.
 
-    A is (..., m, n), B (..., m, k) or a stack of vectors (..., m). `driver` is LAPACK's gelsy (the
+    `input` is (..., m, n), `b` (..., m, k) or a stack of vectors (..., m). `driver` is LAPACK's gelsy (the
     default), gels for full rank, gelsd or gelss; `rcond` is the relative size from which on a pivot
     or singular value counts. Residuals are there for m > n and full rank, but not from gelsy. The
-    gradients are those of `pinv(A) @ B` and of `norm(A X - B)**2`.
+    gradients are those of `pinv(input) @ b` and of `norm(input X - b)**2`.
 
     >>> import pullback as torch
     >>> torch.linalg.lstsq(torch.tensor([[1.0], [1.0]]), torch.tensor([[1.0], [4.0]])).solution
     tensor([[2.5000]])
     """
-    check_tensors("linalg_lstsq", A=A, B=B)
+    check_tensors("linalg_lstsq", input=input, b=b)
     driver = "gelsy" if driver is None else driver
-    _check_lstsq(A, B, driver)
-    vector = A.ndim == B.ndim + 1
-    m, n = A.shape[-2:]
+    _check_lstsq(input, b, driver)
+    vector = input.ndim == b.ndim + 1
+    m, n = input.shape[-2:]
     if rcond is None:
-        rcond = ops.finfo(A.dtype).eps * max(m, n)
+        rcond = ops.finfo(input.dtype).eps * max(m, n)
     elif isinstance(rcond, Tensor):
         rcond = rcond.item()
-    solution, residuals, rank, values = _lstsq(A, ops.unsqueeze(B, -1) if vector else B, rcond, driver)
+    solution, residuals, rank, values = _lstsq(input, ops.unsqueeze(b, -1) if vector else b, rcond, driver)
     if vector:
         solution = ops.squeeze(solution, -1)
     if m <= n or driver == "gelsy" or (driver != "gels" and not bool((rank == n).all())):

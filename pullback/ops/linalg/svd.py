@@ -27,7 +27,7 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, adjoint
 from pullback.core._plans import Plan, Spec
 from pullback.core.meta import meta_array
-from pullback.core.op import function, op
+from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.ops.linalg.plans import Matrices, said_by
 from pullback.ops.linalg.refusals import LinAlgError, check_inexact, check_kernel, check_stack, raise_for
@@ -44,6 +44,7 @@ from pullback.ops.linalg.stacks import (
     will_record,
 )
 from pullback.ops.shared.chains import Place
+from pullback.ops.shared.forms import explained, public
 
 
 @op(name="linalg_svd", places="", layout="", takes_half=True, batch="leading")
@@ -196,7 +197,7 @@ def _phase_check_batch(level: Any, op: Op, self: Any, message: str) -> Any:
     return level.wrap(ops.zeros(level.size))
 
 
-@function(name="linalg_svd", places="", aliases=("linalg.svd",))
+@public(space="linalg")
 def linalg_svd(
     A: Tensor,
     full_matrices: bool = True,
@@ -220,7 +221,7 @@ def linalg_svd(
     return named_results("linalg_svd", svd_factors(A, bool(full_matrices)), out)
 
 
-@function(places="", aliases=("linalg.svdvals",))
+@public(space="linalg")
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
     """The singular values of (..., m, n), descending. The gradient is `U diag(g) Vh`.
 
@@ -233,7 +234,7 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) 
     return into_out("linalg_svd", values, out)
 
 
-@function(name="svd")
+@explained
 def svd(
     input: Tensor,
     some: bool = True,

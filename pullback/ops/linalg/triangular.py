@@ -47,6 +47,7 @@ from pullback.ops.linalg.stacks import (
     upper_half,
 )
 from pullback.ops.shared.chains import Place
+from pullback.ops.shared.forms import explained, public
 
 # ----------------------------------------------------------------------------- triangular systems
 
@@ -88,9 +89,9 @@ def _triangular_gradients(
     return (ops.triu(gA, unread) if upper else ops.tril(gA, -unread)), gB
 
 
-@function(places="", aliases=("linalg.solve_triangular",))
+@public(space="linalg")
 def solve_triangular(
-    A: Tensor,
+    input: Tensor,
     B: Tensor,
     *,
     upper: bool,
@@ -98,11 +99,11 @@ def solve_triangular(
     unitriangular: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The solution of `A X = B` for a triangular A, or of `X A = B` with `left=False`.
+    """The solution of `input X = B` for a triangular `input`, or of `X input = B` with `left=False`.
 
-    A is (..., n, n), B (..., n, k), their stacks broadcast; the other triangle of A is not read, its
+    `input` is (..., n, n), B (..., n, k), their stacks broadcast; the other triangle is not read, its
     diagonal neither with `unitriangular=True`. A zero on the diagonal gives inf and nan. The gradient
-    of B is the solution with `A.mH`, that of A its product with `-X.mH`, of the triangle.
+    of B is the solution with `input.mH`, that of `input` its product with `-X.mH`, of the triangle.
 
     >>> import pullback as torch
     >>> A = torch.tensor([[2.0, 1.0], [0.0, 4.0]])
@@ -110,7 +111,7 @@ def solve_triangular(
     tensor([[1.],
             [2.]])
     """
-    return triangular(A, B, upper, left, unitriangular, out=out)
+    return triangular(input, B, upper, left, unitriangular, out=out)
 
 
 def _triangular_solve(
@@ -193,9 +194,13 @@ _cholesky_ex.variant = lambda saved: (
 )
 
 
-@function(places="", aliases=("linalg.cholesky_ex",))
+@public(space="linalg")
 def cholesky_ex(
-    A: Tensor, *, upper: bool = False, check_errors: bool = False, out: tuple[Tensor, Tensor] | None = None
+    input: Tensor,
+    *,
+    upper: bool = False,
+    check_errors: bool = False,
+    out: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The Cholesky factor and a code for each matrix: 0, or the order of the minor not positive.
 
@@ -206,14 +211,14 @@ def cholesky_ex(
     tensor(1, dtype=torch.int32)
     """
     check = "linalg.cholesky_ex" if check_errors else ""
-    return named_results("linalg_cholesky_ex", _cholesky_ex(A, upper, check), out)
+    return named_results("linalg_cholesky_ex", _cholesky_ex(input, upper, check), out)
 
 
-@function(name="cholesky", places="", aliases=("linalg.cholesky",))
-def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
-    """The factor L of a positive-definite `A = L L.mH`, lower triangular; `L.mH` with `upper=True`.
+@public(space="linalg")
+def linalg_cholesky(input: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
+    """The factor L of a positive-definite `input = L L.mH`, lower triangular; `L.mH` with `upper=True`.
 
-    A is (..., n, n), float or complex, and counts as Hermitian: one triangle is read. LinAlgError
+    `input` is (..., n, n), float or complex, and counts as Hermitian: one triangle is read. LinAlgError
     if it is not positive-definite. The gradient is `L^-H S L^-1`, S the Hermitian part of the
     triangle, with half its diagonal, of `L.mH @ g`.
 
@@ -222,10 +227,10 @@ def linalg_cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None
     tensor([[2., 0.],
             [1., 2.]])
     """
-    return into_out("linalg_cholesky_ex", _cholesky_ex(A, upper, "linalg.cholesky")[0], out)
+    return into_out("linalg_cholesky_ex", _cholesky_ex(input, upper, "linalg.cholesky")[0], out)
 
 
-@function(name="cholesky")
+@explained
 def cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The Cholesky factor; `torch.linalg.cholesky` is its name now.
 
@@ -317,18 +322,20 @@ def _cholesky_solve_gradients(g: Tensor, input2: Tensor, result: Tensor, upper: 
     return gB, (_factor_gradient(-(gB @ adjoint(result)), input2, upper) if needs[1] else None)
 
 
-@function(keywords={"input": "B", "input2": "L"})
-def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
-    """The solution of `A X = B` from a Cholesky factor of A, lower unless `upper`.
+@explained
+def cholesky_solve(
+    input: Tensor, input2: Tensor, upper: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """The solution of `A X = input` from a Cholesky factor of A, lower unless `upper`.
 
-    B is (..., n, k), L (..., n, n), their stacks broadcast. The gradient of B is the solution with
-    `g`; that of L is `(gA + gA.mH) @ L`, where `gA = -gB @ X.mH` is the matrix's.
+    `input` is (..., n, k), the factor (..., n, n), their stacks broadcast. The gradient of `input` is the
+    solution with g, gB; that of the factor L is `(gA + gA.mH) @ L`, where `gA = -gB @ X.mH` is the matrix's.
 
     >>> import pullback as torch
     >>> torch.cholesky_solve(torch.tensor([[8.0]]), torch.tensor([[2.0]]))
     tensor([[2.]])
     """
-    return _cholesky_solve(B, L, upper, out=out)
+    return _cholesky_solve(input, input2, upper, out=out)
 
 
 # ---------------------------------------------------------------------------------------- refusals

@@ -311,7 +311,7 @@ def _functional_embedding(
 
 
 @op(places="", aliases=("nn.functional.one_hot",), nondiff=True, batch="leading")
-def one_hot(tensor: Array, num_classes: int = -1) -> Array:
+def one_hot(self: Array, num_classes: int = -1) -> Array:
     """1 at the place that each class number names along a new last dim, else 0; int64.
 
     Without `num_classes` there are as many as the largest number needs. RuntimeError for negative
@@ -323,47 +323,47 @@ def one_hot(tensor: Array, num_classes: int = -1) -> Array:
             [1, 0, 0]])
     """
     if num_classes == -1:
-        rows = hot(compact(tensor))
+        rows = hot(compact(self))
         if rows is not None:
-            return rows.reshape(*tensor.shape, rows.shape[1])
-    if not tensor.size and num_classes <= 0:
-        raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    if tensor.size and tensor.min() < 0:
+            return rows.reshape(*self.shape, rows.shape[1])
+    if not self.size and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty self.")
+    if self.size and self.min() < 0:
         raise RuntimeError("Class values must be non-negative.")
     if num_classes == -1:
-        num_classes = int(tensor.max()) + 1
-    elif tensor.size and tensor.max() >= num_classes:
-        raise _too_large_class(0, tensor, num_classes)
-    result = np.zeros((tensor.size, num_classes), np.int64)
-    result[np.arange(tensor.size), tensor.reshape(-1)] = 1
-    return result.reshape(*tensor.shape, num_classes)
+        num_classes = int(self.max()) + 1
+    elif self.size and self.max() >= num_classes:
+        raise _too_large_class(0, self, num_classes)
+    result = np.zeros((self.size, num_classes), np.int64)
+    result[np.arange(self.size), self.reshape(-1)] = 1
+    return result.reshape(*self.shape, num_classes)
 
 
-def _too_large_class(status: int, tensor: Array, num_classes: int) -> Exception:
-    if tensor.min() < 0:
+def _too_large_class(status: int, self: Array, num_classes: int) -> Exception:
+    if self.min() < 0:
         return RuntimeError("Class values must be non-negative.")
     return RuntimeError("Class values must be smaller than num_classes.")
 
 
 @one_hot.prepare
-def _prepare_one_hot(tensor: Spec, num_classes: int) -> Plan:
-    if tensor.dtype is not int64:
+def _prepare_one_hot(self: Spec, num_classes: int) -> Plan:
+    if self.dtype is not int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if num_classes == -1:
         return Plan(())
-    result = Spec(int64, (*tensor.shape, num_classes))
+    result = Spec(int64, (*self.shape, num_classes))
     if num_classes <= 0:
         return Plan(result)
-    steps = zip(tensor.shape, steps_of(result), steps_of(tensor), strict=False)
+    steps = zip(self.shape, steps_of(result), steps_of(self), strict=False)
     dims = [(n, step, 0, i) for n, step, i in steps]
     return plan_at(
-        "put", result, dims, [(tensor, num_classes, 8)], _too_large_class,
-        first=0, inputs=1, value=1, cut=(0, 0) if tensor.ndim else None,
+        "put", result, dims, [(self, num_classes, 8)], _too_large_class,
+        first=0, inputs=1, value=1, cut=(0, 0) if self.ndim else None,
     )  # fmt: skip
 
 
 @one_hot.meta
-def _one_hot_meta(tensor: Array, num_classes: int) -> Array:
+def _one_hot_meta(self: Array, num_classes: int) -> Array:
     raise RuntimeError("Tensor.item() cannot be called on meta tensors")
 
 

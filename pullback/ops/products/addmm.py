@@ -39,6 +39,7 @@ from pullback.ops.products.matmul import (
 from pullback.ops.products.plans import sum_plan
 from pullback.ops.shared.batches import padded
 from pullback.ops.shared.dims import wrap_dim
+from pullback.ops.shared.forms import public
 from pullback.ops.shared.old_forms import takes_old_forms
 from pullback.ops.shared.refusals import check_tensors
 
@@ -432,7 +433,7 @@ def _contracted(a: Tensor, b: Tensor, of_a: tuple[int, ...], of_b: tuple[int, ..
     return ops.reshape(mm(left, right), (*rows, *columns))
 
 
-@function(places="", aliases=("linalg.vecdot",))
+@public(space="linalg")
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The sums of `conj(x) * y` over `dim`, broadcast. RuntimeError for two dtypes and for
     integers.
@@ -454,7 +455,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
     return ops.sum(conj(x) * y, dim, out=out)
 
 
-@function(places="", aliases=("linalg.multi_dot",))
+@public(space="linalg")
 def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """The product of several matrices in the order that takes the fewest multiplications.
 

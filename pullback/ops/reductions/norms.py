@@ -20,7 +20,7 @@ from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import from_numpy_dtype, promote_types
 from pullback.core.op import function, op
-from pullback.core.types import Array, Dims
+from pullback.core.types import Array, Dims, Number
 from pullback.kernels.reduce import RUNS
 from pullback.ops.elementwise.arithmetic import NO_BOOLS
 from pullback.ops.reductions.plans import fold_plan, fold_step
@@ -29,7 +29,7 @@ from pullback.ops.reductions.row_plans import placed, row_plan
 from pullback.ops.shared.batches import padded, rank, shifted
 from pullback.ops.shared.chains import Chain, Place, merged, operand
 from pullback.ops.shared.dims import wrap_dim
-from pullback.ops.shared.forms import explained
+from pullback.ops.shared.forms import explained, public
 from pullback.ops.shared.refusals import check_tensors
 
 
@@ -166,9 +166,9 @@ _vector_norm.vjp(
 )
 
 
-@function(places="", aliases=("linalg.vector_norm",), keywords={"input": "x"})
+@public(space="linalg")
 def vector_norm(
-    x: Tensor,
+    input: Tensor,
     ord: float = 2,
     dim: Dims = None,
     keepdim: bool = False,
@@ -176,17 +176,17 @@ def vector_norm(
     dtype: Dtype | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """`sum(abs(x)**ord)**(1/ord)` over `dim`, over all elements if it is None; always real.
+    """`sum(abs(input)**ord)**(1/ord)` over `dim`, over all elements if it is None; always real.
 
     `ord` inf and -inf give the largest and smallest magnitude, 0 the number of elements not zero.
     RuntimeError for integers, and for an empty dim where the order is negative or infinite.
-    The gradient is `g * sgn(x) * (abs(x) / norm)**(ord - 1)`, zero where the norm is.
+    The gradient is `g * sgn(input) * (abs(input) / norm)**(ord - 1)`, zero where the norm is.
 
     >>> import pullback as torch
     >>> torch.linalg.vector_norm(torch.tensor([3.0, 4.0]))
     tensor(5.)
     """
-    return _vector_norm(x, ord, dim, keepdim, dtype, out=out)
+    return _vector_norm(input, ord, dim, keepdim, dtype, out=out)
 
 
 @function()
@@ -363,9 +363,23 @@ def _check_order(ord: Any) -> None:
         raise RuntimeError(f"linalg.matrix_norm: Order {text} not supported.")
 
 
-@function(places="", aliases=("linalg.matrix_norm",))
+def _of_order(
+    input: Tensor, ord: Number, dim: Dims = (-2, -1), keepdim: bool = False, *, dtype: Dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """A form of `linalg.matrix_norm`."""
+
+
+def _of_named_order(
+    input: Tensor, ord: str = "fro", dim: Dims = (-2, -1), keepdim: bool = False, *,
+    dtype: Dtype | None = None, out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Another one."""
+
+
+@public(_of_order, _of_named_order, space="linalg")
 def matrix_norm(
-    A: Tensor,
+    input: Tensor,
     ord: float | str = "fro",
     dim: Sequence[int] = (-2, -1),
     keepdim: bool = False,
@@ -373,7 +387,7 @@ def matrix_norm(
     dtype: Dtype | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The norm of matrices in two dims of A, float or complex; always real.
+    """The norm of matrices in two dims of `input`, float or complex; always real.
 
     "fro" is the norm of all elements, "nuc" the sum of the singular values, 2 (-2) the largest
     (smallest) of them, 1 (-1) the largest (smallest) sum of magnitudes of a column, inf (-inf) of a
@@ -383,23 +397,23 @@ def matrix_norm(
     >>> torch.linalg.matrix_norm(torch.tensor([[3.0, 0.0], [0.0, -4.0]]), "nuc")
     tensor(7.)
     """
-    check_tensors("linalg_matrix_norm", A=A)
+    check_tensors("linalg_matrix_norm", input=input)
     name = "linalg.matrix_norm"
-    if A.ndim < 2:
+    if input.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
     _check_order(ord)
-    rows, columns = _two_dims(dim, A.ndim)
-    _check_dtype(name, A.dtype, dtype)
+    rows, columns = _two_dims(dim, input.ndim)
+    _check_dtype(name, input.dtype, dtype)
     if ord == "fro":
-        return _vector_norm(A, 2.0, (rows, columns), keepdim, dtype, out=out)
+        return _vector_norm(input, 2.0, (rows, columns), keepdim, dtype, out=out)
     if dtype is not None:
-        A = ops.to(A, dtype)
+        input = ops.to(input, dtype)
     if isinstance(ord, str) or abs(ord) == 2:
-        return _norm_by_svd(A, ord, (rows, columns), keepdim, out)
+        return _norm_by_svd(input, ord, (rows, columns), keepdim, out)
     summed, chosen = (rows, columns) if abs(ord) == 1 else (columns, rows)
     if not keepdim and summed > chosen:
         chosen += 1
-    sizes = _vector_norm(A, 1.0, (summed,), keepdim, None)
+    sizes = _vector_norm(input, 1.0, (summed,), keepdim, None)
     return _extremum_of(ord, sizes)(sizes, chosen, keepdim, out=out)
 
 
@@ -422,17 +436,31 @@ def _norm_by_svd(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool, out:
     return norms if out is None else write_out(out, norms.detach())
 
 
-@function(name="linalg_norm", places="", aliases=("linalg.norm",))
-def norm_of(
-    A: Tensor,
+def _of_any_order(
+    input: Tensor, ord: Number | None = None, dim: Dims = None, keepdim: bool = False, *,
+    dtype: Dtype | None = None, out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """A form of `linalg.norm`."""
+
+
+def _by_name(
+    input: Tensor, ord: str, dim: Dims = None, keepdim: bool = False, *, dtype: Dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Another one."""
+
+
+@public(_of_any_order, _by_name, space="linalg")
+def linalg_norm(
+    input: Tensor,
     ord: float | str | None = None,
     dim: Dims = None,
     keepdim: bool = False,
     *,
-    out: Tensor | None = None,
     dtype: Dtype | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """`linalg.vector_norm` over one dim, `linalg.matrix_norm` over two, or by the dims of A.
+    """`linalg.vector_norm` over one dim, `linalg.matrix_norm` over two, or by the dims of `input`.
 
     Without an order the norm of order 2 of all elements in `dim`, or of all. RuntimeError for an order
     with more than two dims, and for more than two in `dim`.
@@ -441,14 +469,14 @@ def norm_of(
     >>> torch.linalg.norm(torch.tensor([[3.0, 0.0], [0.0, -4.0]]), 2)
     tensor(4.)
     """
-    check_tensors("linalg_norm", A=A)
+    check_tensors("linalg_norm", input=input)
     dims = (dim,) if isinstance(dim, int) else dim if dim is None else tuple(dim)
     if dims is not None and len(dims) not in (1, 2):
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
-    if dims is None and ord is not None and not isinstance(ord, str) and A.ndim not in (1, 2):
+    if dims is None and ord is not None and not isinstance(ord, str) and input.ndim not in (1, 2):
         raise RuntimeError(
-            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D."
+            f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {input.ndim}D."
         )
-    if isinstance(ord, str) or (ord is not None and (len(dims) == 2 if dims else A.ndim == 2)):
-        return matrix_norm(A, ord, (-2, -1) if dims is None else dims, keepdim, dtype=dtype, out=out)
-    return _vector_norm(A, 2.0 if ord is None else ord, dims, keepdim, dtype, out=out)
+    if isinstance(ord, str) or (ord is not None and (len(dims) == 2 if dims else input.ndim == 2)):
+        return matrix_norm(input, ord, (-2, -1) if dims is None else dims, keepdim, dtype=dtype, out=out)
+    return _vector_norm(input, 2.0 if ord is None else ord, dims, keepdim, dtype, out=out)

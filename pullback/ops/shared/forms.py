@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from inspect import CO_VARARGS, CO_VARKEYWORDS, Parameter, Signature
 from typing import Any
 
@@ -94,6 +94,7 @@ class Form:
     def __init__(self, signature: Signature) -> None:
         self.parameters = list(signature.parameters.values())
         self.kinds = {p.name: _kind_of(p.annotation) for p in self.parameters}
+        self.several = {p.name for p in self.parameters if str(p.annotation) == "Sequence[int]"}
         self.positional = sum(p.kind is not Parameter.KEYWORD_ONLY for p in self.parameters)
         self.required = sum(p.default is Parameter.empty for p in self.parameters)
         shown = [self._shown(p) for p in self.parameters]
@@ -106,6 +107,8 @@ class Form:
         if parameter.default is Parameter.empty:
             return text
         default = parameter.default
+        if isinstance(default, tuple):
+            return f"{text} = {{{','.join(map(str, default))}}}"
         return f'{text} = "{default}"' if isinstance(default, str) else f"{text} = {default}"
 
     def complaint(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -114,18 +117,18 @@ class Form:
             most = f"{self.positional} positional argument{'' if self.positional == 1 else 's'}"
             return f"{name}() takes {most} but {len(args)} were given"
         by_position = dict(zip(self.kinds, args, strict=False))
-        by_name = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
-        missing = []
+        by_name = {_known_as(key, self.kinds): value for key, value in kwargs.items()}
+        missing: list[str] = []
         for position, parameter in enumerate(self.parameters, 1):
             if parameter.name in by_position:
                 value, where = by_position[parameter.name], f" (position {position})"
-            elif parameter.name in by_name:
+            elif parameter.name in by_name and not missing:
                 value, where = by_name.pop(parameter.name), ""
-            else:
+            else:  # from the first on that is missing all are named that must be given
                 missing += [f'"{parameter.name}"'] if parameter.default is Parameter.empty else []
                 continue
             kind, _, also = self.kinds[parameter.name].partition(" | ")
-            if not (
+            if (parameter.name in self.several and _is_index(value)) or not (
                 _is_of(kind, value)
                 or (also and _is_of(also, value))
                 or (value is None and parameter.default is None)
@@ -134,7 +137,10 @@ class Form:
                     f"{name}(): argument '{parameter.name}'{where} must be {kind}, not {type(value).__name__}"
                 )
         if missing:
-            return f"{name}() missing {len(missing)} required positional arguments: {', '.join(missing)}"
+            plural = "s" if len(missing) == 1 else ""  # so it is in PyTorch
+            return (
+                f"{name}() missing {len(missing)} required positional argument{plural}: {', '.join(missing)}"
+            )
         if by_name:
             return f"{name}() got an unexpected keyword argument '{next(iter(by_name))}'"
         return None
@@ -178,7 +184,13 @@ class Form:
         return f"      didn't match because some of the arguments have invalid types: ({listed})\n"
 
 
-_ALIASES = {"axis": "dim", "keepdims": "keepdim"}
+_ALIASES = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input", "x1": "input", "x2": "other"}
+
+
+def _known_as(name: str, known: Container[str]) -> str:
+    """What a function calls an argument that a call gives by its own or another name."""
+    return name if name in known else _ALIASES.get(name, name)
+
 
 HIDDEN = "hidden"
 """In place of a form: one more that PyTorch still takes and does not show."""
@@ -254,8 +266,8 @@ def mismatch(
         listed = ", ".join(type(value).__name__ for value in (*args, *kwargs.values()))
         return f"{start}({listed}), but expected {shown[0].text}"
     got = [type(value).__name__ for value in args]
-    got += [f"{key}={type(value).__name__}" for key, value in kwargs.items()]
-    listed = ", ".join(got) + (", " if kwargs else "")
+    got += [f"{key}={type(value).__name__}" for key, value in reversed(kwargs.items())]
+    listed = ", ".join(got) + (", " if kwargs and not args else "")
     expected = "".join(f" * {form.text}\n{form.difference(args, kwargs)}" for form in shown)
     return f"{start}({listed}), but expected one of:\n{expected}"
 
@@ -318,12 +330,14 @@ def _names_of(function: Callable[..., Any]) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
-def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool) -> Callable[..., Any]:
+def _rescuer(
+    name: str, function: Callable[..., Any], forms: tuple[Any, ...], method: bool
+) -> Callable[..., Any]:
     """What `Function` asks after a TypeError: raises the explained one, or calls with our names."""
 
     def explain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         found = forms_of(*_shown_by(function, forms), method=method)
-        return _explain(function.__name__, found, args[method:], kwargs)
+        return _explain(name, found, args[method:], kwargs)
 
     def rescue(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         message = explain(args, kwargs)
@@ -332,7 +346,7 @@ def _rescuer(function: Callable[..., Any], forms: tuple[Any, ...], method: bool)
         own = _names_of(function)
         for form in (function, *forms):
             names = dict(zip(_names_of(form), own, strict=False)) | dict(zip(own, own, strict=True))
-            ours = {names.get(_ALIASES.get(key, key), ""): value for key, value in kwargs.items()}
+            ours = {names.get(_known_as(key, names), ""): value for key, value in kwargs.items()}
             if "" not in ours and len(ours) == len(kwargs) and ours.keys() != kwargs.keys():
                 return function(*args, **ours)
         return NotImplemented
@@ -356,12 +370,25 @@ def explained(
     """
     name = name or function.__name__
     if "m" in places:
-        declare(name=name, places="m", rescue=_rescuer(function, forms, True))(function)
+        declare(name=name, places="m", rescue=_rescuer(name, function, forms, True))(function)
     places = places.replace("m", "")
-    rescue = _rescuer(function, forms, False)
+    rescue = _rescuer(name, function, forms, False)
     return declare(name=name, places=places, aliases=aliases, rescue=rescue, quick=quick)(function)
 
 
 def public(*forms: Any, places: str = "", space: str = "nn.functional") -> Callable[..., Any]:
-    """Publishes a function in a namespace, explained by these forms or its own. A decorator."""
-    return lambda fn: explained(fn, *forms, places=places, aliases=(f"{space}.{fn.__name__}",))
+    """Publishes a function in a namespace, explained by these forms or its own. A decorator.
+
+    Messages call that of another namespace than `nn.functional` by both names, as `linalg_norm`.
+    """
+
+    def publish(fn: Any) -> Any:
+        short = fn.__name__.removeprefix(f"{space}_")
+        there = (f"{space}.{short}",)
+        if space == "nn.functional":
+            return explained(fn, *forms, places=places, aliases=there)
+        if places:
+            explained(fn, *forms, name=short, places=places)
+        return explained(fn, *forms, name=f"{space}_{short}", places="", aliases=there)
+
+    return publish
