@@ -41,7 +41,21 @@ TABLE = [
     ("Muon", {"lr": 0.1, "nesterov": False, "adjust_lr_fn": "match_rms_adamw"}),
     ("Muon", {"lr": 0.1, "momentum": 0.5, "adjust_lr_fn": "original", "ns_steps": 3}),
 ]
-IDS = [f"{name}-{','.join(options)}" for name, options in TABLE]
+ELSEWISE = [
+    ("SparseAdam", {}),
+    ("SparseAdam", {"lr": 0.1, "betas": (0.5, 0.7), "eps": 1e-3, "maximize": True}),
+    ("LBFGS", {"lr": 0.1}),
+    ("LBFGS", {"max_iter": 3, "history_size": 2, "line_search_fn": "strong_wolfe"}),
+]
+"""Those whose gradients are sparse, or that ask for them again."""
+
+
+def ids(table):
+    """The names of rows."""
+    return [f"{name}-{','.join(options)}" for name, options in table]
+
+
+IDS = ids(TABLE)
 ELEMENTWISE = [row for row in TABLE if row[0] not in ("Adafactor", "Muon")]
 MATRICES = ((3, 4), (5, 2))
 SHAPES = ((3, 4), (5,), (), (2, 1, 3), (0,))
@@ -49,7 +63,7 @@ SHAPES = ((3, 4), (5,), (), (2, 1, 3), (0,))
 
 def shapes_of(name):
     """The shapes of parameters that an optimizer takes."""
-    return MATRICES if name == "Muon" else SHAPES if name != "Adafactor" else SHAPES[:4]
+    return MATRICES if name in ("Muon", "SparseAdam") else SHAPES if name != "Adafactor" else SHAPES[:4]
 
 
 def values(shapes, seed, dtype="float64"):
@@ -69,11 +83,21 @@ def start(lib, name, options, dtype="float64", shapes=None):
 
 
 def steps(lib, optimizer, params, seeds, dtype="float64"):
-    """Steps with random gradients."""
+    """Steps with random gradients; LBFGS goes towards random places instead."""
+    kind = type(optimizer).__name__
     for seed in seeds:
-        for p, g in zip(params, values([tuple(p.shape) for p in params], seed + 1, dtype), strict=True):
-            p.grad = lib.tensor(g)
-        optimizer.step()
+        drawn = [lib.tensor(g) for g in values([tuple(p.shape) for p in params], seed + 1, dtype)]
+
+        def closure(drawn=drawn):
+            for p, g in zip(params, drawn, strict=True):
+                p.grad = p.detach() - g if kind == "LBFGS" else g.to_sparse() if kind == "SparseAdam" else g
+            return sum(((p.detach() - g).abs() ** 2).sum() for p, g in zip(params, drawn, strict=True)) / 2
+
+        if kind == "LBFGS":
+            optimizer.step(closure)
+        else:
+            closure()
+            optimizer.step()
 
 
 def numbers(x):

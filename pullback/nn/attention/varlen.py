@@ -109,19 +109,9 @@ def _sums(queries: Tensor, keys: Tensor, seen: Tensor | None, scale: float | Non
     return scores.logsumexp(-1).transpose(0, 1)
 
 
-def varlen_attn_out(
-    out: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    cu_seq_q: Tensor,
-    cu_seq_k: Tensor | None,
-    max_q: int,
-    max_k: int,
-    **options: Any,
-) -> Any:
-    """As `varlen_attn`, whose result is written to `out`; not recorded."""
-    made = varlen_attn(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, **options)
+def varlen_attn_out(out: Tensor, *args: Any, **options: Any) -> Any:
+    """`varlen_attn` of the other arguments, whose result is written to `out`; not recorded."""
+    made = varlen_attn(*args, **options)
     result = out.copy_((made[0] if isinstance(made, tuple) else made).detach())
     return (result, made[1]) if isinstance(made, tuple) else result
 
