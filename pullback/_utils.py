@@ -251,4 +251,9 @@ def classproperty(func: Any) -> Any:
     return _ClassProperty(func if isinstance(func, (classmethod, staticmethod)) else classmethod(func))
 
 
-__getattr__ = getter(__name__, {"_rebuild_sparse_tensor": "pullback.ops.sparse.tensors"})
+_LATER = {
+    "_rebuild_nested_tensor": "pullback.ops.nested.lists",
+    "_rebuild_sparse_tensor": "pullback.ops.sparse.tensors",
+}
+
+__getattr__ = getter(__name__, _LATER)

@@ -20,6 +20,13 @@ PLACES = {
 }
 """Where PyTorch says that these are."""
 
+ELSEWHERE = {
+    ("torch.nested._internal.nested_tensor", "NestedTensor"): "pullback.ops.nested.tensors",
+    ("torch.nested._internal.nested_tensor", "_rebuild_njt"): "pullback.ops.nested.tensors",
+    ("torch._dynamo.decorators", "_DimRange"): "pullback.ops.nested.tensors",
+}
+"""What PyTorch has in a module of its own that is none here."""
+
 COMPILED = {f"torch._C._{space.rpartition('.')[2]}": space for space in ("special", "linalg", "fft")}
 COMPILED["torch._C._nn"] = "nn.functional"
 """Modules by which PyTorch's files name its compiled functions, and the namespaces where these are known."""
@@ -38,6 +45,9 @@ def place_of(thing: Any) -> tuple[str, str] | None:
         return "torch", name
     if module.partition(".")[0] != "pullback":
         return None
+    for (place, known), ours in ELSEWHERE.items():
+        if (module, name) == (ours, known):
+            return place, name
     return _declared(thing) or (_home(shown(module), name), name)
 
 
@@ -80,7 +90,7 @@ def resolve(module: str, name: str) -> Any:
         found = SURFACE[space].get(name.removeprefix(f"{space}_"))
         if found is not None:
             return found
-    own = module.replace("torch", "pullback", 1)
+    own = ELSEWHERE.get((module, name)) or module.replace("torch", "pullback", 1)
     while True:
         try:
             return _attribute(importlib.import_module(own), name)

@@ -24,11 +24,12 @@ from pullback.core.dtypes import dtype as Dtype
 from pullback.face.legacy import TENSOR_TYPES
 from pullback.face.storage import STORAGE_TYPES, TypedStorage, UntypedStorage
 from pullback.nn.parameter import Buffer, Parameter
+from pullback.ops.nested.tensors import NestedTensor, _DimRange, _rebuild_njt
 from pullback.serialization.names import place_of
 from pullback.serialization.pickling import _get_layout
 
 BLOCKED = {"sys", "os", "posix", "nt"}
-KEYS = (str, bytes, int, float, complex, type(None), type, Dtype, device)
+KEYS = (str, bytes, int, float, complex, type(None), type, Dtype, device, _DimRange)
 KEY_PARTS = 1000  # of a tuple that is a key: its hash takes a step for each
 
 # ------------------------------------------------------------------------------ what may be called
@@ -122,7 +123,7 @@ def _from_type(*args: Any) -> Any:
     """A tensor of a subclass that is allowed, made by a function that is."""
     _only(object, args, (4,))
     function, kind, arguments, _ = args
-    kinds = (Tensor, Parameter, Buffer, *_users.values())
+    kinds = (Tensor, Parameter, Buffer, NestedTensor, *_users.values())
     if not (_is_in(function, TENSORS.values()) and isinstance(kind, type) and _is_in(kind, kinds)):
         raise TypeError("only tensors of classes that are allowed can be made")
     _only(tuple, (arguments,), (1,))
@@ -138,9 +139,11 @@ TENSORS: dict[str, Callable[..., Any]] = {
         "_rebuild_parameter",
         "_rebuild_parameter_with_state",
         "_rebuild_meta_tensor_no_storage",
+        "_rebuild_nested_tensor",
         "_rebuild_sparse_tensor",
     )
 }
+TENSORS["torch.nested._internal.nested_tensor._rebuild_njt"] = _rebuild_njt
 
 CALLED: dict[str, tuple[Any, Callable[..., Any]]] = {
     "collections.OrderedDict": (OrderedDict, _ordered_dict),
@@ -153,6 +156,7 @@ CALLED: dict[str, tuple[Any, Callable[..., Any]]] = {
     "torch.device": (device, _device),
     "torch.serialization._get_layout": (_get_layout, _layout),
     "torch._tensor._rebuild_from_type_v2": (_from_type, _from_type),
+    "torch._dynamo.decorators._DimRange": (_DimRange, _DimRange),
     **{name: (function, function) for name, function in TENSORS.items()},
 }
 """What a file may call: what stands for it, and the function that checks the arguments and calls."""
@@ -164,6 +168,7 @@ NAMED: dict[str, Any] = {
     **{f"torch.{name}": kind for name, kind in TENSOR_TYPES.items()},
     "torch.Tensor": Tensor,
     "torch._tensor.Tensor": Tensor,
+    "torch.nested._internal.nested_tensor.NestedTensor": NestedTensor,
     "torch.nn.parameter.Parameter": Parameter,
     "torch.nn.parameter.Buffer": Buffer,
     **{
@@ -389,7 +394,7 @@ class WeightsUnpickler:
             if any(not isinstance(name, str) or hasattr(OrderedDict, name) for name in state):
                 raise UnpicklingError("an OrderedDict cannot have this state")
             made.__dict__.update(state)
-        elif _is_users(type(made)):
+        elif type(made) is _DimRange or _is_users(type(made)):
             try:
                 _set_state(made, state)
             except Exception as error:

@@ -47,6 +47,15 @@ def schedule(name, *args):
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
     return getattr(torch.optim.lr_scheduler, name)(optimizer, *args).state_dict()
 
+def hooked():
+    model = nn.Linear(3, 2)
+    model.register_load_state_dict_pre_hook(print)
+    model.register_load_state_dict_post_hook(print)
+    return model
+
+def nested(**options):
+    return torch.nested.nested_tensor([torch.ones(2, 3), torch.zeros(1, 3)], **options)
+
 base = torch.arange(12.0)
 torch.manual_seed(0)
 objects = {kind: torch.arange(12).to(getattr(torch, kind)).reshape(3, 4) for kind in kinds}
@@ -72,20 +81,27 @@ objects |= {
     "model_functions": [getattr(place, name) for place, name in FUNCTIONS],
     "model_encoder": nn.Sequential(nn.Unflatten(0, (1, 3)), nn.TransformerEncoderLayer(3, 1, 4)),
     "model": nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(), nn.Linear(4, 2)),
+    "model_lazy": nn.Sequential(nn.LazyLinear(4), nn.LazyLinear(2, bias=False)),
+    "model_hooks": hooked(),
+    "nested": [nested(), nested(layout=torch.jagged), nested(layout=torch.jagged, requires_grad=True)],
 }
 """
 
 TELL = """
 def tell(value):
     "A value as text that says all that a file keeps."
+    if isinstance(value, torch.Tensor) and value.is_nested:
+        return f"nested {value.layout} {value.requires_grad} {[part.tolist() for part in value.unbind()]}"
     if isinstance(value, torch.Tensor) and value.layout != torch.strided:
         return f"{value.layout} {value}"
     if isinstance(value, torch.nn.ParameterList):
         return f"{value!r} {tell(list(value))}"
     if isinstance(value, torch.nn.Module):
         value.eval()
+        torch.manual_seed(0)  # for what is lazy
+        hooks = [type(hook).__name__ for hook in value._load_state_dict_pre_hooks.values()]
         result = [round(number, 4) for number in value(torch.ones(3)).flatten().tolist()]
-        return f"{value!r} {tell(dict(value.state_dict()))} {result}"
+        return f"{value!r} {tell(dict(value.state_dict()))} {result} {hooks}"
     if isinstance(value, torch.optim.Optimizer):
         return f"{type(value).__name__} {tell(value.state_dict())} {tell(value.param_groups[0]['params'])}"
     if isinstance(value, torch.Tensor):
@@ -106,7 +122,7 @@ SAVE = (
     OBJECTS
     + """
 # In the older form PyTorch cannot read its own of these.
-zip_alone = {"uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2"}
+zip_alone = {"nested", "uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2"}
 for name, value in objects.items():
     for form, zipped in (("zip", True), ("legacy", False)):
         if zipped or name not in zip_alone:

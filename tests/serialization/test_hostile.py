@@ -172,7 +172,20 @@ def doubled(count, opcodes=b"\x86"):
     return b"K\x01" + (b"2" + opcodes) * count
 
 
-FOUR = {"data/0": b"\0" * 16}
+FOUR = {"data/0": b"\0" * 16, "data/1": struct.pack("<2q", 9, 2)}
+
+
+def jagged(offsets, lengths=b"N"):
+    """The opcodes of a nested tensor of four numbers."""
+    parts = text("values") + tensor() + text("offsets") + offsets + text("lengths") + lengths
+    whole = b"}(" + parts + text("_ragged_idx") + b"K\x01u"
+    return b"ctorch.nested._internal.nested_tensor\n_rebuild_njt\n(" + whole + b"tR."
+
+
+def places(offset, size, stride=1):
+    """The opcodes of a tensor of 9 and 2, or one of them."""
+    return tensor(storage("1", 2, "torch\nLongStorage\n"), offset, (size,), (stride,))
+
 
 PICKLES = {
     "system": b"cos\nsystem\n(" + text("touch hacked") + b"tR.",
@@ -261,6 +274,14 @@ PICKLES = {
     b"ctorch\nTensor\n(" + storage() + number(0) + ints(4) + ints(1) + b"\x89}t}" + text("sum") + b"NstR.",
     "a tensor by another function": b"ctorch._tensor\n_rebuild_from_type_v2\n(ccollections\nOrderedDict\n"
     b"ctorch\nTensor\n)NtR.",
+    "jagged offsets beyond the values": jagged(places(0, 1)),
+    "jagged offsets that descend": jagged(places(0, 2)),
+    "jagged offsets of text": jagged(text("offsets")),
+    "a jagged length beyond its offsets": jagged(places(1, 2, 0), places(0, 1)),
+    "jagged lengths of too many": jagged(places(1, 2, 0), places(0, 2)),
+    "a nested tensor of text": b"ctorch._utils\n_rebuild_nested_tensor\n(" + text("a") * 4 + b"tR.",
+    "nested parts of another dtype": b"ctorch._utils\n_rebuild_nested_tensor\n(" + tensor() * 4 + b"tR.",
+    "a mark of a size that is called": b"ctorch._dynamo.decorators\n_DimRange\n(K\x01tR.",
     "a device that is none": b"ctorch\ndevice\n(" + text("nowhere") + b"tR.",
     "a layout that is none": b"ctorch.serialization\n_get_layout\n(" + text("torch.serialization") + b"tR.",
 }  # fmt: skip
@@ -277,6 +298,7 @@ def test_hostile_pickles(name, tmp_path, monkeypatch):
 
 def test_the_same_by_hand_is_a_tensor():
     """What the hostile pickles are made of is right."""
+    assert loaded(archive(jagged(places(1, 2, 0)), FOUR)).size(0) == 1
     assert loaded(archive(tensor() + b".", FOUR)).tolist() == [0.0] * 4
     wide = loaded(archive(tensor(size=(2**40,), stride=(0,)) + b".", FOUR))
     assert wide.shape == (2**40,) and wide[5] == 0

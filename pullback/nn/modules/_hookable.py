@@ -112,7 +112,7 @@ class Hookable:
     def _register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
-        called = _hooks.WithModule(hook, self) if with_module else hook
+        called = _hooks._WrappedHook(hook, self) if with_module else hook
         return _hooks.register(self._load_state_dict_pre_hooks, called)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:

@@ -402,17 +402,21 @@ def warn_of_regular_hook(inputs: Any, result: Any, node: Any) -> None:
     return None
 
 
-class WithModule:
-    """A hook that is told its module, to which it refers weakly."""
+class _WrappedHook:
+    """A hook that may be told its module, to which it refers weakly."""
 
-    def __init__(self, hook: Callable[..., Any], module: Any) -> None:
-        self.hook, self.module = hook, weakref.ref(module)
+    def __init__(self, hook: Callable[..., Any], module: Any = None) -> None:
+        self.hook, self.module = hook, None if module is None else weakref.ref(module)
 
     def __call__(self, *args: Any) -> Any:
-        return self.hook(self.module(), *args)
+        return self.hook(*args) if self.module is None else self.hook(self.module(), *args)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"hook": self.hook, "module": self.module()}
+        told = {} if self.module is None else {"module": self.module()}
+        return {"hook": self.hook, "with_module": self.module is not None, **told}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["hook"], state["module"])  # type: ignore[misc]
+        self.__init__(state["hook"], state.get("module"))  # type: ignore[misc]
+
+
+_WrappedHook.__module__ = "pullback.nn.modules.module"  # by which name files know it

@@ -44,6 +44,9 @@ from pullback.nn.modules._hooks import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from pullback.nn.modules._hooks import (
+    _WrappedHook as _WrappedHook,
+)
 from pullback.nn.modules._movable import Movable
 from pullback.nn.modules._states import _EXTRA_STATE_KEY_SUFFIX, _IncompatibleKeys
 from pullback.nn.parameter import Buffer, Parameter

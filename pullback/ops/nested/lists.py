@@ -6,6 +6,8 @@ that of its tensors.
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +82,17 @@ class NestedList(Tensor):
         sizes = [x.numel() for x in self.parts]
         return ops.tensor([sum(sizes[:i]) for i in range(len(sizes))], dtype=int64)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if id(self) not in memo:
+            memo[id(self)] = as_list(copy.deepcopy(self.parts, memo))
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        buffer = ops.cat([ops.reshape(x.detach(), (-1,)) for x in self.parts] or [ops.empty((0,))])
+        steps = ops.tensor([strides_of_sizes(x.shape) for x in self.parts], dtype=int64)
+        sizes = self._nested_tensor_size(), steps, self._nested_tensor_storage_offsets()
+        return _rebuild_nested_tensor, (buffer, *sizes)
+
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         indented = ",\n".join("  " + str(x).replace("\n", "\n  ") for x in self.parts)
         return f"nested_tensor([\n{indented}\n])"
@@ -92,6 +105,24 @@ def as_list(tensors: Sequence[Tensor], requires_grad: bool = False) -> Any:
     made = make_subclass(NestedList, from_array(np.zeros((0,), kind.numpy)))
     made.parts = list(tensors)
     return made.requires_grad_() if requires_grad else made
+
+
+def strides_of_sizes(shape: Sequence[int]) -> list[int]:
+    """The strides of a contiguous tensor."""
+    return [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+
+
+def _rebuild_nested_tensor(buffer: Any, sizes: Any, strides: Any, storage_offsets: Any) -> Any:
+    """The nested tensor of a pickle: parts of a buffer. TypeError or RuntimeError for what they cannot be."""
+    if any(type(x) is not Tensor or x.dtype is not int64 for x in (sizes, strides, storage_offsets)):
+        raise TypeError("a nested tensor has its sizes, strides and offsets in tensors of int64")
+    if type(buffer) is not Tensor or sizes.shape != strides.shape or len(storage_offsets) != len(sizes):
+        raise TypeError("these are not the parts of a nested tensor")
+    rows = zip(*(x.tolist() for x in (sizes, strides, storage_offsets)), strict=True)
+    return as_list([ops.as_strided(buffer, *row) for row in rows])
+
+
+_rebuild_nested_tensor.__module__ = "pullback._utils"  # by which name files know it
 
 
 def _picked(x: Any, i: int) -> Any:

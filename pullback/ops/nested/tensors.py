@@ -23,7 +23,7 @@ import numpy as np
 from pullback import ops
 from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Tensor, from_array, grad_enabled, make_subclass
-from pullback.core.dtypes import Size, jagged
+from pullback.core.dtypes import Size, int64, jagged
 from pullback.ops.shared.batches import has_samples
 
 IMPLEMENTED: dict[str, Callable[..., Any]] = {}
@@ -211,8 +211,18 @@ class NestedTensor(Tensor):
         return format(repr(self), spec)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        parts = self.numbers.detach(), self.ragged.offsets, self.ragged.lengths, self.ragged_dim
-        return _rebuild_njt, (*parts, self.requires_grad)
+        parts = {
+            "values": self.numbers.detach(),
+            "offsets": self.ragged.offsets,
+            "lengths": self.ragged.lengths,
+            "_ragged_idx": self.ragged_dim,
+            "_metadata_cache": {},
+            "requires_grad": self.requires_grad,
+        }
+        return _rebuild_njt, (parts,)
+
+    def __setstate__(self, state: Any) -> None:
+        """What PyTorch's has besides its parts is found anew."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if id(self) not in memo:
@@ -223,9 +233,36 @@ class NestedTensor(Tensor):
         return memo[id(self)]
 
 
-def _rebuild_njt(values: Any, offsets: Any, lengths: Any, dim: int, requires_grad: bool) -> Any:
-    """The nested tensor of a pickle."""
-    return make(Ragged(offsets, lengths), dim, values).requires_grad_(requires_grad)
+def _rebuild_njt(parts: Any) -> Any:
+    """The nested tensor of a pickle; TypeError or RuntimeError for parts that make none."""
+    values, offsets, lengths = (parts.get(name) for name in ("values", "offsets", "lengths"))
+    dim = parts.get("_ragged_idx")
+    if not (type(values) is type(offsets) is Tensor and type(dim) is int and 0 < dim <= values.ndim):
+        raise TypeError("these are not the parts of a nested tensor")
+    room = _steps_up("offsets", offsets, 0, values.shape[dim - 1])
+    if lengths is not None and not (type(lengths) is Tensor and lengths.shape == room.shape):
+        raise TypeError("a nested tensor has a length for each tensor, or none")
+    if lengths is not None and (lengths.dtype is not int64 or (lengths._array > room).any()):
+        raise RuntimeError("the lengths of a nested tensor exceed its offsets")
+    made = make(Ragged(offsets, lengths), dim, values)
+    return made.requires_grad_(parts.get("requires_grad") is True)
+
+
+def _steps_up(name: str, places: Tensor, least: int, most: int) -> Any:
+    """The differences of places that ascend from at least one number to at most another."""
+    if places.dtype is not int64 or places.ndim != 1 or not len(places):
+        raise TypeError(f"the {name} of a nested tensor are a tensor of int64 with one dim")
+    steps = np.diff(places._array)
+    if places._array[0] < least or places._array[-1] > most or (steps < 0).any():
+        raise RuntimeError(f"the {name} of a nested tensor do not fit its values")
+    return steps
+
+
+class _DimRange:
+    """What PyTorch notes of a size of a tensor that lies in a nested one. It says nothing here."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
 
 
 def is_nested(x: Any) -> bool:
