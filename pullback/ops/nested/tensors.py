@@ -211,7 +211,7 @@ class NestedTensor(Tensor):
         return format(repr(self), spec)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        parts = {
+        parts: dict[str, Any] = {
             "values": self.numbers.detach(),
             "offsets": self.ragged.offsets,
             "lengths": self.ragged.lengths,
