@@ -8,11 +8,19 @@
 
 #ifndef PB_HISTOGRAM_H
 #define PB_HISTOGRAM_H
-enum { PB_NOT_FINITE = 1 };
+enum {
+    PB_NOT_FINITE = 1,
+    PB_TABLES = 4,      /* of counts: equal numbers, one after another, do not wait for each other */
+    PB_COUNTED = 256    /* numbers at a time */
+};
 #define PB_HISTC2(type) pb_histc_##type
 #define PB_HISTC(type) PB_HISTC2(type)
 #define PB_EVEN2(type) pb_even_##type
 #define PB_EVEN(type) PB_EVEN2(type)
+#define PB_ENDS2(type) pb_ends_##type
+#define PB_ENDS(type) PB_ENDS2(type)
+#define PB_BIN2(type) pb_bin_of_##type
+#define PB_BIN(type) PB_BIN2(type)
 #define PB_BINS2(type) pb_bins_##type
 #define PB_BINS(type) PB_BINS2(type)
 #endif
@@ -23,46 +31,91 @@ enum { PB_NOT_FINITE = 1 };
 #else
 #define PB_FUSED fmaf
 #endif
+#if KIND >= FLOAT32
+#define PB_QUICK PB_CLONES
+#else
+#define PB_QUICK
+#endif
+
+/* The least and the largest of some numbers, and those that are there. */
+static PB_QUICK void PB_ENDS(TYPE)(T const* x, int64_t n, REAL* ends) {
+    REAL least[16], most[16];
+    int64_t i = 0, j;
+    for (j = 0; j < 16; j++) least[j] = ends[0], most[j] = ends[1];
+    for (; i + 16 <= n; i += 16)
+        for (j = 0; j < 16; j++) {
+            REAL const one = LOAD(x[i + j]);
+            least[j] = SMALLER(least[j], one);
+            most[j] = LARGER(most[j], one);
+        }
+    for (j = 0; i < n; i++, j++) {
+        least[j] = SMALLER(least[j], LOAD(x[i]));
+        most[j] = LARGER(most[j], LOAD(x[i]));
+    }
+    for (j = 0; j < 16; j++) {
+        ends[0] = SMALLER(ends[0], least[j]);
+        ends[1] = LARGER(ends[1], most[j]);
+    }
+}
+
+/* The bin of each number; that of one in none is behind them. */
+static PB_QUICK void PB_BIN(TYPE)(T const* x, int64_t n, REAL first, REAL behind, REAL width, int32_t bins,
+                                   int32_t* PB_RESTRICT bin) {
+    REAL const all = ROUND((REAL)bins), last = (REAL)(bins - 1);
+    for (int64_t i = 0; i < n; i++) {
+        REAL const one = LOAD(x[i]), place = ROUND(ROUND(ROUND(one - first) * all) / width);
+        int32_t const inside = (one >= first) & (one <= behind), low = place < last;
+        int32_t const found = (int32_t)(inside & low ? place : 0);
+        bin[i] = inside ? low ? found : bins - 1 : bins;
+    }
+}
 
 static int PB_HISTC(TYPE)(int64_t const* geometry, char** data, int64_t begin, int64_t end, char* scratch) {
     int64_t const bins = geometry[0], count = geometry[3], *dims = geometry + 4, *last = dims + 2 * count - 2;
     int64_t* const counts = (int64_t*)scratch;
-    int64_t at[64] = {0}, j;
+    int64_t at[64] = {0}, i, j;
     double low, high;
     char const* p = data[0];
     T* const result = (T*)data[1];
+    T few[PB_COUNTED];
     int some = 1;
     (void)begin, (void)end;
     memcpy(&low, geometry + 1, sizeof low);
     memcpy(&high, geometry + 2, sizeof high);
     for (j = 0; j < count; j++) some = some && dims[2 * j];
+#define EACH_FEW(...)                                                                                        \
+    do                                                                                                       \
+        for (i = 0; i < last[0]; i += PB_COUNTED) {                                                          \
+            int64_t const n = last[0] - i < PB_COUNTED ? last[0] - i : PB_COUNTED;                           \
+            T const* x = (T const*)(p + i * last[1]);                                                        \
+            if (last[1] != sizeof(T)) {                                                                      \
+                for (j = 0; j < n; j++) few[j] = *(T const*)(p + (i + j) * last[1]);                         \
+                x = few;                                                                                     \
+            }                                                                                                \
+            __VA_ARGS__                                                                                          \
+        }                                                                                                    \
+    while (pb_next(dims, count - 1, at, &p));
     if (low == high && some) {
-        REAL least = HIGHEST, most = LOWEST;
-        do
-            for (j = 0; j < last[0]; j++) {
-                REAL const x = LOAD(*(T const*)(p + j * last[1]));
-                least = SMALLER(least, x);
-                most = LARGER(most, x);
-            }
-        while (pb_next(dims, count - 1, at, &p));
-        low = least, high = most;
+        REAL ends[2] = {HIGHEST, LOWEST};
+        EACH_FEW(PB_ENDS(TYPE)(x, n, ends);)
+        low = ends[0], high = ends[1];
     }
     if (low == high) low -= 1, high += 1;
     if (!(low - low == 0 && high - high == 0)) return PB_NOT_FINITE;
     REAL const first = ROUND((REAL)low), behind = ROUND((REAL)high), width = ROUND(behind - first);
-    REAL const all = ROUND((REAL)bins);
-    memset(counts, 0, bins * sizeof *counts);
+    memset(counts, 0, PB_TABLES * (bins + 1) * sizeof *counts);
     p = data[0];
-    if (some) do
-        for (j = 0; j < last[0]; j++) {
-            REAL const x = LOAD(*(T const*)(p + j * last[1]));
-            if (x >= first && x <= behind) {
-                REAL const place = ROUND(ROUND(ROUND(x - first) * all) / width);
-                counts[place < bins - 1 ? (int64_t)place : bins - 1]++;
-            }
-        }
-    while (pb_next(dims, count - 1, at, &p));
-    for (j = 0; j < bins; j++) result[j] = TO((REAL)counts[j]);
+    if (some) EACH_FEW(
+        int32_t bin[PB_COUNTED];
+        PB_BIN(TYPE)(x, n, first, behind, width, (int32_t)bins, bin);
+        for (j = 0; j < n; j++) counts[j % PB_TABLES * (bins + 1) + bin[j]]++;
+    )
+#undef EACH_FEW
+    for (j = 0; j < bins; j++) {
+        int64_t total = 0;
+        for (i = 0; i < PB_TABLES; i++) total += counts[i * (bins + 1) + j];
+        result[j] = TO((REAL)total);
+    }
     return 0;
 }
 
@@ -135,4 +188,5 @@ static int PB_EVEN(TYPE)(int64_t const* geometry, char** data, int64_t begin, in
 #endif
 
 #undef PB_FUSED
+#undef PB_QUICK
 #include "kinds_end.h"

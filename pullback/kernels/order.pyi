@@ -6,6 +6,9 @@ RUNS: dict[str, dict[str, Any]]
 """Op -> dtype's name -> capsule of its compiled run."""
 TYPES: dict[str, int]
 """What `distinct` calls a dtype, by its name."""
+TABLES: int
+"""Of counts, that `histc` keeps."""
+
 def table() -> dict[str, dict[str, Any]]: ...
 def distinct(a: Array, type: int) -> tuple[Array, Array, Array]: ...
 def neighbours(a: Array, type: int, inverse: bool, counts: bool) -> tuple[Array, Array, Array]: ...

@@ -57,8 +57,12 @@ cdef extern from *:
         int64_t (*neighbours)(const char*, int64_t, char*, int64_t*, int64_t*) noexcept nogil
     const Typed* pb_types
     int PB_TYPES
+    enum:
+        PB_TABLES
 
 include "runs.pxi"
+
+TABLES = <int>PB_TABLES
 
 TYPES = {(<bytes>pb_types[i].type).decode().rstrip("_"): i for i in range(PB_TYPES)}
 """Which row of the table of types is a dtype's."""

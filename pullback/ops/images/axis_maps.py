@@ -159,16 +159,16 @@ def _add_maps(chain: Chain, x: Operand, maps: Maps, out: Operand | None) -> None
     for number, (axis, m) in enumerate(order):
         shape = tuple(x.sizes.values())
         outer, inner = math.prod(shape[: before + axis]), math.prod(shape[before + axis + 1 :]) * halves
-        sizes = x.sizes | {before + axis: m.places}
+        sizes, work = x.sizes | {before + axis: m.places}, outer * m.places * inner
         to = out if out is not None and number == len(order) - 1 else chain.room(x.dtype, sizes)
         if m.copies:
             source, length = m.runs
             geometry = (real.itemsize, m.size, inner, m.places, len(source), *map(address, (source, length)))
-            chain.add(Step(resample_kernels.GATHER, geometry, outer), x.place, to.place)
+            chain.add(Step(resample_kernels.GATHER, geometry, outer, 0, work), x.place, to.place)
         else:
             terms = [0 if a is None else address(a) for a in (m.start, m.index, m.weight, m.divisor)]
             geometry = (m.size, inner, m.places, *terms)
-            chain.add(Step(resample_kernels.WEIGH[real.name], geometry, outer), x.place, to.place)
+            chain.add(Step(resample_kernels.WEIGH[real.name], geometry, outer, 0, work), x.place, to.place)
         x = to
     if out is None:
         assert isinstance(chain.results, Spec)
@@ -206,7 +206,7 @@ def _plan_take_axes(self: Spec, maps: Maps, grad_name: str) -> Plan:
             len(source),
             *map(address, (source, length)),
         )
-        chain.add(Step(resample_kernels.GATHER, geometry, outer), place, to)
+        chain.add(Step(resample_kernels.GATHER, geometry, outer, 0, math.prod(shape)), place, to)
         place = to
     return chain.plan()
 

@@ -21,7 +21,7 @@ from pullback.core.dtype_names import C_NAMES, type_name
 from pullback.core.dtypes import contiguous_format, float32, float64, int64
 from pullback.core.op import op
 from pullback.core.types import Array, Arrays
-from pullback.kernels.order import RUNS, counted
+from pullback.kernels.order import RUNS, TABLES, counted
 from pullback.ops.arrays.casts import cast_array
 from pullback.ops.shared.at import steps_of
 from pullback.ops.shared.batches import has_samples, of_sample
@@ -338,7 +338,7 @@ def _plan_histc(self: Spec, bins: int, min: float, max: float) -> Plan:
     edges = struct.unpack("qq", struct.pack("dd", low, high))
     return Plan(
         Spec(self.dtype, (bins,)), RUNS["histc"].get(self.dtype.name), (bins, *edges, len(dims), *flat),
-        scratch=8 * bins,
+        scratch=8 * TABLES * (bins + 1),
         refuse=lambda status, self, *rest: _not_finite(float(self.min()), float(self.max())),
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from pullback.core.dtypes import bool_, from_numpy_dtype, number_dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
-from pullback.kernels.order import TYPES, distinct, neighbours
+from pullback.kernels.order import TYPES, counted, distinct, neighbours
 from pullback.ops.indexing.sorting import comparable
 from pullback.ops.shared.dims import wrap_dim
 from pullback.ops.shared.flat_indices import compact
@@ -49,13 +49,33 @@ def _starts(rows: Array) -> Array:
     return start
 
 
+_MANY = 1 << 12
+"""Integers for which it pays to look at their range first."""
+
+
+def _of_a_range(self: Array) -> tuple[Array, Array, Array] | None:
+    """The distinct integers, which of them each is, and their counts, by a table of a small range of them."""
+    if self.size < _MANY:
+        return None
+    low, high = int(self.min()), int(self.max())
+    if high - low >= self.size:
+        return None
+    place = np.subtract(self, low, dtype=np.int64)
+    counts = counted(np.ascontiguousarray(place), high - low + 1)
+    assert counts is not None
+    there = counts > 0
+    values = (np.flatnonzero(there) + low).astype(self.dtype)
+    return values, (np.cumsum(there) - 1)[place], counts[there]
+
+
 def _unique_slices(self: Array, dim: int | None, order: bool, name: str) -> tuple[Array, Array, Array]:
     """Values, inverse and counts of neighbours that are equal, sorted first if `order`."""
     if self.dtype.kind == "c":
         raise NotImplementedError(f"\"{name}\" not implemented for '{type_name(self)}'")
     kind = from_numpy_dtype(self.dtype).name
     if dim is None and order and kind in TYPES:
-        return distinct(compact(self), TYPES[kind])
+        found = _of_a_range(self) if self.dtype.kind in "iu" else None
+        return distinct(compact(self), TYPES[kind]) if found is None else found
     rows, front = (self.reshape(-1, 1), self.reshape(-1)) if dim is None else _slices_as_rows(self, dim, name)
     index = np.arange(len(rows))
     if order:
