@@ -129,3 +129,32 @@ def test_searchsorted_is_that_of_numpy(dtype, right):
         found = torch.searchsorted(tensor(dtype, rows), tensor(dtype, wanted), right=right)
         expected = np.searchsorted(rows, numpy(tensor(dtype, wanted)), "right" if right else "left")
         np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize("spread", [1, 40, 10**6])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64"])
+def test_distinct_integers_of_small_and_large_ranges(dtype, spread):
+    kind = np.dtype(dtype)
+    low, high = max(-20, np.iinfo(kind).min, -spread if kind.kind == "i" else 0), np.iinfo(kind).max
+    numbers = np.random.default_rng(0).integers(low, min(high, low + spread), (70, 80)).astype(kind)
+    for x in (numbers, numbers.T, np.full_like(numbers, high)):
+        found = torch.unique(torch.from_numpy(x), return_inverse=True, return_counts=True)
+        expected = np.unique(x, return_inverse=True, return_counts=True)
+        assert [f.numpy().tolist() for f in found] == [
+            e.reshape(f.shape).tolist() for e, f in zip(expected, found, strict=True)
+        ]
+        assert found[0].dtype == getattr(torch, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_counts_of_many_numbers(dtype):
+    torch.manual_seed(0)
+    x = torch.rand(41, 530, dtype=getattr(torch, dtype)) * 4 - 2
+    for y in (x, x.t(), x[:, ::3], x[1:2, 5:]):
+        found = y.histc(64, -1, 1)
+        inside = y[(y >= -1) & (y <= 1)].numpy()
+        place = ((inside + y.numpy().dtype.type(1)) * 64 / y.numpy().dtype.type(2)).clip(max=63).astype(int)
+        assert found.tolist() == np.bincount(place, minlength=64).tolist()
+        assert y.histc(16).sum() == y.numel()
+    x[3, 4] = float("nan")
+    assert x.histc(64, -2, 2).sum() == x.numel() - 1
