@@ -167,7 +167,20 @@ MODULES = {
     "MultiheadAttention": (lambda: nn.MultiheadAttention(4, 2, batch_first=True), (3, 4)),
     "Encoder": (lambda: nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True), (3, 4)),
     "BatchNorm1d": (lambda: nn.BatchNorm1d(3).eval(), (3,)),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(2).eval(), (2, 3, 3)),
+    "Linear of volumes": (lambda: nn.Linear(3, 2), (2, 2, 4, 3)),
+    "Bilinear": (lambda: nn.Bilinear(3, 3, 2), (3,)),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(2, 3, 3, stride=2, output_padding=1), (2, 4, 4)),
+    "InstanceNorm2d": (lambda: nn.InstanceNorm2d(2, affine=True), (2, 3, 3)),
+    "RMSNorm": (lambda: nn.RMSNorm(3), (4, 3)),
+    "RNNCell": (lambda: nn.RNNCell(3, 2), (3,)),
+    "GRUCell": (lambda: nn.GRUCell(3, 2), (3,)),
+    "LSTMCell": (lambda: nn.LSTMCell(3, 2), (3,)),
+    "LSTM both ways": (lambda: nn.LSTM(3, 2, bidirectional=True, batch_first=True), (4, 3)),
+    "Decoder": (lambda: nn.TransformerDecoderLayer(4, 2, 8, dropout=0.0, batch_first=True), (3, 4)),
 }
+TIMES = {"Bilinear": 2, "Decoder": 2, "MultiheadAttention": 3}
+"""How often a module takes its data."""
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -177,7 +190,7 @@ def test_modules(name):
     params = list(module.parameters())
 
     def run(x, *params):
-        y = module(x, x, x)[0] if name == "MultiheadAttention" else module(x)
+        y = module(*[x] * TIMES.get(name, 1))
         return y[0] if isinstance(y, tuple) else y
 
     hold(run, torch.randn(SAMPLES, *shape, dtype=DOUBLE), params)
