@@ -8,6 +8,7 @@ from pullback.core.dtypes import device
 from pullback.cuda import device_count, is_available
 from pullback.face.absent import getter
 from pullback.face.accelerators import Absent, absent_device, refusals
+from pullback.face.homes import has_those_below
 
 __all__ = ["Graph", "current_accelerator", "device_count", "device_index", "is_available"]
 
@@ -68,4 +69,5 @@ def get_device_module(device: Any = None) -> Any:
     return importlib.import_module(f"pullback.{kind}")
 
 
+has_those_below(__name__)
 __getattr__ = getter(__name__)

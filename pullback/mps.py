@@ -5,6 +5,7 @@ from __future__ import annotations
 from pullback.cuda import device_count, is_available, manual_seed
 from pullback.face.absent import getter
 from pullback.face.accelerators import refusal
+from pullback.face.homes import has_those_below
 
 __all__ = ["device_count", "is_available", "manual_seed"]
 
@@ -31,4 +32,5 @@ globals().update(
 )
 __all__ += [*_CALLS]
 
+has_those_below(__name__)
 __getattr__ = getter(__name__)

@@ -18,13 +18,19 @@ from pullback.cuda import (
     set_rng_state_all,
 )
 from pullback.face.absent import getter
-from pullback.face.accelerators import absent_device, no_stream, refusals
+from pullback.face.accelerators import Absent, absent_device, no_stream, refusals
+from pullback.face.homes import has_those_below
 
 __all__ = [
+    "Event",
+    "Stream",
+    "StreamContext",
+    "default_generators",
     "device",
     "device_count",
     "get_rng_state_all",
     "is_available",
+    "is_bf16_supported",
     "is_initialized",
     "manual_seed",
     "manual_seed_all",
@@ -45,7 +51,22 @@ class device(absent_device):
     message = "Torch not compiled with MTIA enabled."
 
 
-stream = no_stream
+class Stream(Absent):
+    """A queue of work on a device. RuntimeError: there is none."""
+
+
+class Event(Absent):
+    """A mark in a stream. RuntimeError: there is none."""
+
+
+StreamContext = stream = no_stream
+default_generators: tuple[object, ...] = ()
+
+
+def is_bf16_supported() -> bool:
+    """True, as PyTorch says it of every MTIA device."""
+    return True
+
 
 _REFUSED = refusals(
     "MTIAGraph attach_out_of_memory_observer current_device current_stream default_stream empty_cache "
@@ -57,4 +78,5 @@ _REFUSED = refusals(
 globals().update(_REFUSED)
 __all__ += [*_REFUSED]
 
+has_those_below(__name__)
 __getattr__ = getter(__name__)

@@ -35,6 +35,7 @@ from pullback.cuda import (
 )
 from pullback.face.absent import getter
 from pullback.face.accelerators import Absent, absent_device, refusals
+from pullback.face.homes import has_those_below
 
 __all__ = [
     "Event",
@@ -126,4 +127,5 @@ _REFUSED = refusals(
 globals().update(_REFUSED)
 __all__ += [*_REFUSED]
 
+has_those_below(__name__)
 __getattr__ = getter(__name__)

@@ -27,6 +27,7 @@ from pullback.core.modes import (
     set_multithreading_enabled,
 )
 from pullback.face.absent import getter
+from pullback.face.homes import has_those_below
 
 __all__ = [
     "Function",
@@ -61,4 +62,5 @@ _engine.install_anomaly(anomaly)
 LATER = {"Variable": "pullback.autograd.variable", "per_sample_grad": "pullback.autograd.per_sample"}
 """Which module has the names that are imported when they are first used."""
 
+has_those_below(__name__)
 __getattr__ = getter(__name__, LATER)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pullback.cuda import NO_CUDA
 from pullback.face.absent import getter
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "can_use_cudnn_attention",
     "can_use_efficient_attention",
     "can_use_flash_attention",
+    "cuFFTPlanCache",
     "cudnn_sdp_enabled",
+    "cufft_plan_cache",
     "enable_cudnn_sdp",
     "enable_flash_sdp",
     "enable_math_sdp",
@@ -45,6 +48,30 @@ class _Products:
 
 
 matmul = _Products()
+
+
+class cuFFTPlanCache:
+    """What would keep plans of Fourier transforms on a CUDA device: AssertionError, as there is none."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AssertionError(NO_CUDA)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AssertionError(NO_CUDA)
+
+    def __getitem__(self, device: Any) -> Any:
+        index = getattr(device, "index", device)
+        raise RuntimeError(
+            "cufft_plan_cache: expected 0 <= device index < 0, but got device with index "
+            f"{0 if index is None else index}"
+        )
+
+
+cufft_plan_cache = cuFFTPlanCache()
 
 
 def is_built() -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 from pullback.core.dtypes import device as Device
 from pullback.face import accelerators
 from pullback.face.absent import getter
 from pullback.face.accelerators import Absent, refusals
+from pullback.face.homes import has_those_below
 from pullback.face.legacy import TENSOR_TYPES
 from pullback.face.storage import STORAGE_TYPES
 
@@ -17,6 +20,7 @@ __all__ = [
     "CUDAGraph",
     "CUDAPluggableAllocator",
     "CudaError",
+    "DeferredCudaCallError",
     "Event",
     "ExternalStream",
     "MemPool",
@@ -24,6 +28,7 @@ __all__ = [
     "Stream",
     "StreamContext",
     "amp",
+    "caching_allocator_disabled",
     "caching_allocator_enable",
     "default_generators",
     "device",
@@ -210,6 +215,12 @@ def caching_allocator_enable(value: bool = True) -> None:
     """Accepted: nothing is cached."""
 
 
+@contextlib.contextmanager
+def caching_allocator_disabled() -> Iterator[None]:
+    """A context in which nothing is cached, as nowhere."""
+    yield
+
+
 memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
 reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
 
@@ -279,6 +290,21 @@ class OutOfMemoryError(RuntimeError):
 CudaError = AcceleratorError
 
 
+class DeferredCudaCallError(Exception):
+    """What PyTorch raises where a call that waited for CUDA to start fails: none waits here."""
+
+
+class cudaStatus:
+    """Codes of CUDA's calls."""
+
+    SUCCESS = 0
+    ERROR_NOT_READY = 34
+
+
+class GreenContext(Absent):
+    """A part of a device's processors. RuntimeError: there is none."""
+
+
 class _TensorType(type):
     """The class of `torch.cuda.FloatTensor` and its kin, which have no instances."""
 
@@ -307,4 +333,5 @@ _REFUSED = refusals(
 globals().update(_REFUSED)
 __all__ += [*_REFUSED, *TENSOR_TYPES, *STORAGE_TYPES]
 
+has_those_below(__name__)
 __getattr__ = getter(__name__)

@@ -5,7 +5,8 @@ from pullback.face.absent import getter
 
 _NAMES = (
     "CUDAPluggableAllocator MemPool caching_allocator_alloc caching_allocator_delete "
-    "caching_allocator_enable change_current_allocator empty_cache get_allocator_backend "
+    "caching_allocator_disabled caching_allocator_enable change_current_allocator empty_cache "
+    "get_allocator_backend "
     "get_per_process_memory_fraction host_memory_stats host_memory_stats_as_nested_dict "
     "list_gpu_processes max_memory_allocated max_memory_cached max_memory_reserved mem_get_info "
     "memory_allocated memory_cached memory_reserved memory_snapshot memory_stats "

@@ -56,10 +56,15 @@ def _known(module: str) -> bool:
 
 def placeholders(package: str, reason: str) -> Callable[[str], Any]:
     """The `__getattr__` of a package whose other names are placeholders; `reason` follows "Pullback"."""
+    stand_in(package, reason)
+    return _getter(package, reason)
+
+
+def stand_in(package: str, reason: str) -> None:
+    """Lets a package of placeholders be found that has no file."""
     _reasons[package] = reason
     if _Finder not in sys.meta_path:
         sys.meta_path.append(_Finder)
-    return _getter(package, reason)
 
 
 def _getter(module: str, reason: str) -> Callable[[str], Any]:
@@ -102,7 +107,7 @@ class _Finder:
 
 def _reason(name: str) -> str | None:
     parts = name.split(".")
-    for count in range(len(parts) - 1, 1, -1):
+    for count in range(len(parts), 1, -1):
         package = ".".join(parts[:count])
         if package in _reasons:
             return _reasons[package]

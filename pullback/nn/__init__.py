@@ -2,6 +2,7 @@
 
 from pullback.autograd.profiler import install_module_path
 from pullback.face.absent import getter
+from pullback.face.placeholders import stand_in
 from pullback.nn import functional as functional
 from pullback.nn import init as init
 from pullback.nn import modules as modules
@@ -16,4 +17,6 @@ from pullback.nn.parameter import UninitializedParameter as UninitializedParamet
 
 install_module_path(ModulePath)
 globals().update({name: getattr(modules, name) for name in modules.__all__})
+for _name in ("intrinsic", "qat", "quantizable", "quantized"):
+    stand_in(f"{__name__}.{_name}", "has no torch.ao")
 __getattr__ = getter(__name__)

@@ -117,6 +117,12 @@ def _generator(name: str, generator: Any) -> generators.Generator:
     return generator
 
 
+@function(places="", aliases=("random.thread_safe_generator",))
+def thread_safe_generator() -> Any:
+    """The generator of a worker of a DataLoader that is a thread. None: its workers are processes."""
+    return None
+
+
 @function(places="t", aliases=("random.manual_seed",))
 def manual_seed(seed: int) -> Generator:
     """Seeds the default generator and returns it: the same numbers follow from the same seed.

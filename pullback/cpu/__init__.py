@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 from typing import Any
 
 from pullback.face.absent import getter
@@ -14,6 +17,7 @@ __all__ = [
     "current_device",
     "current_stream",
     "device_count",
+    "get_capabilities",
     "is_available",
     "is_initialized",
     "set_device",
@@ -35,6 +39,28 @@ def is_initialized() -> bool:
 def device_count() -> int:
     """1: all cores are one device."""
     return 1
+
+
+def _features() -> dict[str, bool]:
+    """The sets of instructions that NumPy looks for, and whether the processor has them."""
+    import numpy as np
+
+    compiled: Any = getattr(np, "_core", None)
+    return dict(compiled._multiarray_umath.__cpu_features__) if compiled is not None else {}
+
+
+def get_capabilities() -> dict[str, Any]:
+    """What the processor can do: its architecture, the number of its cores and its sets of instructions.
+
+    >>> import pullback as torch
+    >>> type(torch.cpu.get_capabilities()["architecture"])
+    <class 'str'>
+    """
+    found: dict[str, bool] = {}
+    for name, has in _features().items():
+        known = re.sub("^avx512_?", "avx512_", name.lower())
+        found[re.sub(r"^sse4(?=\d)", "sse4_", known)] = has
+    return {"architecture": platform.machine(), "num_logical_cores": os.cpu_count(), **found}
 
 
 def current_device() -> str:
