@@ -1,6 +1,7 @@
 """Made by tools/stubs.py: the names of `torch.nn`."""
 
 from pullback.autograd.profiler import install_module_path as install_module_path
+from pullback.face.placeholders import stand_in as stand_in
 from pullback.nn import attention as attention
 from pullback.nn import common_types as common_types
 from pullback.nn import functional as functional

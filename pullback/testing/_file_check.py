@@ -68,9 +68,7 @@ class FileCheck:
     def run(self, text: str) -> None:
         """Makes the checks of a text."""
         if not self._checks:
-            raise RuntimeError(
-                "No checks have been added to this instance ofFilecheck! Check for bad input."
-            )
+            raise RuntimeError("No checks have been added to this instance ofFilecheck! Check for bad input.")
         end, at, refused = 0, 0, list[_Check]()
         while at < len(self._checks):
             check = self._checks[at]
