@@ -42,8 +42,9 @@ REPLAYING = """
 
 Microseconds of a call: of the function, [compiled](howto/compile.md), in PyTorch, compiled by PyTorch, and
 written in JAX with `jit`. *First* and *second* are the times of a compiled function's first calls over that
-of the function: the first notes which code runs, the second records, all further ones replay. *Memory* is
-the peak of a replay over that of the function, the recording with it. {machine}; {threads} threads;
+of the function: the first records, all further ones replay. *Memory* is
+the peak of a replay over that of the function, the recording with it; *llvm* is a call after its chains were
+made machine code (the extra `llvm`). {machine}; {threads} threads;
 {versions}. The command is `{command}`.
 
 | program | {columns} | function / compiled | first | second | memory |

@@ -53,8 +53,7 @@ def compile(
     isolate_recompiles: bool = False,
     shapes_spec: Any = None,
 ) -> Any:
-    """The function or module, recorded at its second call and replayed from then on; without one, a
-    decorator.
+    """The function or module, recorded at its first call and replayed from then on; without one, a decorator.
 
     A recording is used where all that it depended on is as it was: dtypes, shapes and strides of tensors, and
     what the function read of Python. Otherwise the call is recorded anew. A function that does what cannot be

@@ -1,20 +1,26 @@
 """Compiled functions: when a call is run, recorded, replayed, or left to Python.
 
-The first call of a function runs it and notes which code ran. A later one whose signature has no recording is
-run once more and recorded, between a reading of all that the code may ask of Python, and a comparison with
-it: what is not the same afterwards was a side effect. Where anything of it cannot be recorded faithfully, the
-function runs in Python from then on, and that is said once. Read `CompiledFunction.missed`.
+A call whose signature has no recording is run and recorded, between a reading of all that the code may ask of
+Python, and a comparison with it: what is not the same afterwards was a side effect. Which code runs is known
+from the calls before; at the first one it is guessed from what the function refers to, and where the guess is
+wrong, or something is made ready at the first call, the second one is recorded. Where anything cannot be
+recorded faithfully, the function runs in Python from then on, and that is said once. Read
+`CompiledFunction.missed`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import sys
 import types
 import warnings
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
+from pullback.compiler import native
 from pullback.compiler.gradients import Joint, joint_of
 from pullback.compiler.lowering import Lowered, block_size
 from pullback.compiler.passes import improved
@@ -82,45 +88,31 @@ class CompiledFunction(Compiled):
         """A call for which there is no recording."""
         if key is None or key in self.left or sys.getprofile() is not None:
             return self.function(*args, **kwargs)
-        if not self.watched:
-            self.watched = True
-            watch = Watch()
-            with watch:
-                result = self.function(*args, **kwargs)
-            self.codes.update(watch.codes)
-            return result
-        return self.record(key, tensors, args, kwargs)
-
-    def record(self, key: bytes, tensors: tuple[Tensor, ...], args: Any, kwargs: Any) -> Any:
-        """Runs a call, and keeps what it did."""
-        known = {id(t) for t in tensors}
+        first = not self.watched
+        self.watched = True
         try:
-            reading = Reading(
-                [("the function", self.function), ("the arguments", _things((args, kwargs)))],
-                dict(self.codes),
-            )
-            captured = [
-                (t, name)
-                for t, name in zip(reading.tensors, reading.names, strict=False)
-                if id(t) not in known
-            ]
-            inputs = [*tensors, *(t for t, _ in captured)]
-            trace = Trace(
-                inputs, [*(f"x{i}" for i in range(len(tensors))), *(_short(name) for _, name in captured)]
-            )
+            reading = self.reading((args, kwargs), first)
+            known = {id(t) for t in tensors}
+            found = zip(reading.tensors, reading.names, strict=True)
+            more = [(t, name) for t, name in found if id(t) not in known]
+            captured = [t for t, _ in more]
+            names = [*(f"x{i}" for i in range(len(tensors))), *(_short(name) for _, name in more)]
+            trace = Trace([*tensors, *captured], names)
             if trace.reason is not None:
                 raise trace.reason
         except Refused as refused:
+            if first:
+                return self.watch(args, kwargs)
             self.give_up(refused, key)
             return self.function(*args, **kwargs)
         watch = Watch()
         before = _modes()
         with Listener(trace), watch:
             result = self.function(*args, **kwargs)
-        new = watch.codes.keys() - self.codes.keys()
+        new = watch.codes.keys() - reading.codes.keys()
+        self.codes.update(watch.codes)
         try:
             if new:
-                self.codes.update(watch.codes)
                 return result  # its globals were not compared: the next call is recorded
             if watch.reported:
                 raise Refused("it prints or warns")
@@ -128,11 +120,33 @@ class CompiledFunction(Compiled):
                 raise Refused(f"it changes {reading.guards.broken}")
             if _modes() != before:
                 raise Refused("a mode is changed")
-            recording = self.recording(trace, reading, tensors, [t for t, _ in captured], result)
+            with collector_paused():
+                recording = self.recording(trace, reading, tensors, captured, result)
         except Refused as refused:
-            self.give_up(refused, key)
+            if not first:
+                self.give_up(refused, key)
             return result
         self.keep(key, recording)
+        return result
+
+    def reading(self, arguments: Any, first: bool) -> Reading:
+        """What a call may read. Of the first it is not known which code will run: all functions that are
+        found are taken for it.
+        """
+        roots = [("the function", self.function), ("the arguments", _things(arguments))]
+        codes = dict(self.codes)
+        while True:
+            reading = Reading(roots, codes)
+            if not first or reading.met.keys() <= codes.keys():
+                return reading
+            codes.update(reading.met)
+
+    def watch(self, args: Any, kwargs: Any) -> Any:
+        """Runs a call, and notes which code ran."""
+        watch = Watch()
+        with watch:
+            result = self.function(*args, **kwargs)
+        self.codes.update(watch.codes)
         return result
 
     def recording(
@@ -167,6 +181,8 @@ class CompiledFunction(Compiled):
         )
         trace.forget()
         _loops.forget_used()  # the call's arrays, which no replay asks for
+        replays = [made.replay] if joint is None or joint.made is None else [made.replay, joint.made.replay]
+        recording.often = functools.partial(native.often, replays)
         recording.story = {
             "steps": before,
             "acts": len(graph.steps),
@@ -237,6 +253,18 @@ def forget_all() -> None:
     """Forgets the recordings of all functions."""
     for function in list(_all):
         function.reset()
+
+
+@contextlib.contextmanager
+def collector_paused() -> Iterator[None]:
+    """Python's collector off: a recording is made of many objects that stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _things(x: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from pullback.compiler.passes import improved
 from pullback.compiler.reading import Watch
 from pullback.compiler.recording import Refused, Trace
 from pullback.core import _engine
-from pullback.core._engine import Listener, Node, Tensor, from_array
+from pullback.core._engine import Listener, Node, Tensor, from_array, seen_of
 from pullback.core.modes import enable_grad
 
 __all__ = ["Joint", "joint_of"]
@@ -153,7 +153,7 @@ def joint_of(
     steps, first = trace.steps, set(map(id, _memories(graph.steps)))
     trace.steps = []
     starts = [from_array(np.ones(t.shape, t._layout.dtype)) for t in outputs]
-    begun = [trace.meet("given", g._array, f"g{i}") for i, g in enumerate(starts)]
+    begun = [trace.meet("given", seen_of(g._array), f"g{i}") for i, g in enumerate(starts)]
     watch = Watch()
     try:
         with Listener(trace), watch:
@@ -166,6 +166,7 @@ def joint_of(
         return joint  # the function went backward itself
     if watch.codes.keys() - function.codes.keys():  # of checkpoints it is the code that ran before
         trace.refuse("a backward pass in Python")
+    trace.read()
     joint.forms = [(g._array.dtype, g._array.shape, g._array.strides) for g in starts]
     given_by_id = {id(g): i for i, g in enumerate(starts)}
     numbers: dict[int, int] = {}
@@ -177,7 +178,7 @@ def joint_of(
         else:
             if id(g) not in numbers:
                 numbers[id(g)] = len(joint.wanted)
-                value = trace.value(g)
+                value = trace.value(seen_of(g._array))
                 if value is None or trace.reason is not None:
                     break
                 joint.wanted.append(own(trace, value, g, first))

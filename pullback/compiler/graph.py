@@ -18,7 +18,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from pullback.core.dtypes import DTYPES, from_numpy_dtype
+from pullback.core._engine import Seen
+from pullback.core.dtypes import DTYPES
 
 __all__ = ["Graph", "Memory", "Step", "Touches", "Value", "in_rows", "size_of", "values_in"]
 
@@ -32,10 +33,12 @@ class Memory:
 
     __slots__ = ("array", "high", "home", "low", "name", "place", "start", "whole")
 
-    def __init__(self, home: str, array: Any, start: int, low: int, high: int, place: int, name: str) -> None:
-        self.home, self.array, self.start, self.low, self.high = home, array, start, low, high
+    def __init__(self, home: str, t: Seen, place: int, name: str) -> None:
+        a = t.array
+        self.array: Any = a
+        self.home, self.start, self.low, self.high = home, t.start, t.low, t.high
         self.place, self.name = place, name
-        self.whole = Value(self, 0, from_numpy_dtype(array.dtype).code, array.shape, array.strides)
+        self.whole = Value(self, 0, t.code, a.shape, a.strides)
 
     def __repr__(self) -> str:
         return self.name
@@ -115,28 +118,33 @@ class Graph:
         begins.
         """
 
+        moved: dict[int, tuple[Value, Value]] = {}  # by the ids of values: these, and what they become
+
         def placed(x: Any) -> Any:
             kind = type(x)
             if kind is Value:
-                found = x
-                while (other := others.get(id(found.memory))) is not None:
-                    found = Value(other.memory, other.offset + found.offset, x.code, x.shape, x.strides)
-                return found
-            if kind is list or kind is tuple:
-                return kind([placed(item) for item in x])
-            return x
+                if id(x.memory) not in others:
+                    return x
+                pair = moved.get(id(x))
+                if pair is None:
+                    memory, offset = x.memory, x.offset
+                    while (other := others.get(id(memory))) is not None:
+                        memory, offset = other.memory, offset + other.offset
+                    pair = moved[id(x)] = x, Value(memory, offset, x.code, x.shape, x.strides)
+                return pair[1]
+            if kind is list:
+                return [placed(item) for item in x]
+            return tuple([placed(item) for item in x]) if kind is tuple else x
 
-        if others:
-            for step in self.steps:
-                if not any(id(v.memory) in others for v in (*step.reads, *step.writes)):
-                    continue
-                step.arguments, step.act = placed(step.arguments), placed(step.act)
-                step.reads, step.writes = placed(step.reads), placed(step.writes)
-            self.outputs, self.grads, self.saved = (
-                placed(self.outputs),
-                placed(self.grads),
-                placed(self.saved),
-            )
+        if not others:
+            return
+        for step in self.steps:
+            for v in (*step.reads, *step.writes):
+                if id(v.memory) in others:
+                    step.arguments, step.act = placed(step.arguments), placed(step.act)
+                    step.reads, step.writes = placed(step.reads), placed(step.writes)
+                    break
+        self.outputs, self.grads, self.saved = placed(self.outputs), placed(self.grads), placed(self.saved)
 
     def __repr__(self) -> str:
         lines = [f"inputs {', '.join(f'%{m.name}' for m in self.given)}", *map(repr, self.steps)]

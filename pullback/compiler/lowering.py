@@ -1,8 +1,9 @@
 """From a graph to what runs: where each memory lies, and the acts on it.
 
-What is to be seen afterwards (results, gradients, what a backward pass reads) is new at each run. All else
-shares one block, planned once: a memory has its place from the first step that touches it to the last, and
-places are given first to the largest. Read `lowered`.
+What is to be seen afterwards (results, gradients, what a backward pass reads) is new at each run. What is
+large is taken when the first step touches it and given back after the last one, so it is there for others
+between runs. All else shares one block, planned once: a memory has its place from the first step that touches
+it to the last, and places are given first to the largest. Read `Lowered`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ __all__ = ["Lowered", "block_size", "lowered"]
 ALIGNED = 64
 SMALL = 4096
 """Bytes up to which memories are placed one after another."""
+LARGE = 1 << 15
+"""Bytes from which on a memory is taken for the time in which it is used."""
 
 
 class Lowered:
@@ -45,37 +48,56 @@ class Lowered:
                     self.add(memory, "found", None)
                 elif id(memory) in fresh:
                     self.add(memory, "fresh", self.number(memory.whole, len(self.memories)))
+                elif memory.high - memory.low >= LARGE:
+                    self.add(memory, "late", memory.high - memory.low)
                 else:
                     self.add(memory, "work", None)
         for value in graph.kept():
             if value.memory.home == "kept" and id(value.memory) not in self.memory_numbers:
                 self.add(value.memory, "kept", value.memory.array)
-        self.size = self.plan()
+        block = self.plan()
         acts, self.firm = self.acts()
+        self.size = block + self.most
         for value in graph.kept():
             self.number(value)  # before the replay is made of all that have one
-        self.replay = Replay(self.memories, self.values, acts, self.size)
+        self.replay = Replay(self.memories, self.values, acts, block)
 
     def acts(self) -> tuple[list[tuple[Any, ...]], int]:
-        """What is done, and the first of it that cannot be taken back. What calls gave goes after its last
-        use.
+        """What is done, and the first of it that cannot be taken back. Large memory is taken before its first
+        use; it goes after its last one, and so does what calls gave.
         """
         acts: list[tuple[Any, ...]] = []
         firm = None
         kept = {self.memory_numbers[id(value.memory)] for value in self.graph.kept()}
+        first: dict[int, int] = {}
         last: dict[int, int] = {}
+        sizes: dict[int, int] = {}
         for i, memories in enumerate(self.touched):
-            last.update((self.memory_numbers[id(memory)], i) for memory in memories)
+            for memory in memories:
+                number = self.memory_numbers[id(memory)]
+                first.setdefault(number, i)
+                last[number] = i
+                sizes[number] = memory.high - memory.low
+        begun: dict[int, list[int]] = {}
         over: dict[int, list[int]] = {}
         for number, i in last.items():
-            if self.memories[number][0] == "found" and number not in kept:
+            home = self.memories[number][0]
+            if home in ("found", "late") and number not in kept:
                 over.setdefault(i, []).append(number)
+            if home == "late" or (home == "fresh" and sizes[number] >= LARGE):
+                begun.setdefault(first[number], []).append(number)
+        taken = self.most = 0  # bytes of late memory, now and at most
         for i, step in enumerate(self.graph.steps):
+            if i in begun:
+                acts.append(("make", begun[i]))
+                taken += sum(sizes[n] for n in begun[i] if self.memories[n][0] == "late")
+                self.most = max(self.most, taken)
             if step.firm and firm is None:
                 firm = len(acts)
             acts.append(self.act(step))
             if i in over:
                 acts.append(("release", over[i], over[i]))
+                taken -= sum(sizes[n] for n in over[i] if self.memories[n][0] == "late")
         lying: dict[int, list[int]] = {}  # values, by their memory
         for n, value in enumerate(self.values):
             lying.setdefault(value[0], []).append(n)
@@ -91,9 +113,10 @@ class Lowered:
 
     def number(self, value: Value, memory: int | None = None) -> int:
         """The number of a value."""
-        found = self.value_numbers.get(value.key)
+        key = id(value.memory), value.offset, value.code, value.shape, value.strides
+        found = self.value_numbers.get(key)
         if found is None:
-            found = self.value_numbers[value.key] = len(self.values)
+            found = self.value_numbers[key] = len(self.values)
             at = self.memory_numbers[id(value.memory)] if memory is None else memory
             self.values.append((at, value.offset, value.code, value.shape, value.strides))
         return found
@@ -194,7 +217,8 @@ class Lowered:
 
 def touched(step: Step) -> list[Memory]:
     """The memories that a step reads or writes, each once."""
-    found = {id(v.memory): v.memory for v in (*step.reads, *step.writes, *values_in(step.act))}
+    values = (*step.reads, *step.writes, *(values_in(step.act) if step.act[0] != "loop" else step.act[3]))
+    found = {id(v.memory): v.memory for v in values if type(v) is Value}
     return list(found.values())
 
 

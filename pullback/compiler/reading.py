@@ -130,6 +130,10 @@ class Reading:
         self.tensors: list[Tensor] = []
         self.names: list[str] = []
         self.seen: dict[int, Any] = {}
+        self.codes = codes
+        self.met: dict[
+            types.CodeType, dict[str, Any]
+        ] = {}  # the code of functions among it, and their globals
         self.attributes = {name for code in codes for name in code.co_names}
         self.words = {word for code in codes for word in code.co_consts if type(word) is str}
         self.waiting = list(roots)
@@ -222,6 +226,9 @@ class Reading:
         if x.__name__.partition(".")[0] in _OWN or (_pure(x.__name__) and x.__name__ != "numpy"):
             return
         table = vars(x)
+        if "__getattr__" in table:
+            for part in self.attributes.intersection(dir(x)) - table.keys():
+                getattr(x, part)  # submodules that are imported when they are first asked for
         names = sorted(self.attributes & table.keys())
         if x.__name__ == "numpy":
             for part in names:
@@ -245,6 +252,8 @@ class Reading:
         """A function: its code, defaults and cells. Which globals it reads is said by what ran."""
         if x.__code__.co_filename.startswith(_PACKAGE) and not x.__closure__:
             return
+        for code in (x.__code__, *_codes_within(x.__code__)):
+            self.met[code] = x.__globals__
         self.guards.watch_function(x, name)
         self.waiting += [(f"a default of {name}", item) for item in x.__defaults__ or ()]
         self.waiting += [(f"a default of {name}", item) for item in (x.__kwdefaults__ or {}).values()]
@@ -358,6 +367,13 @@ def _globals_of(code: types.CodeType) -> tuple[str, ...]:
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL")
     }
     return tuple(sorted(found))
+
+
+@functools.cache
+def _codes_within(code: types.CodeType) -> tuple[types.CodeType, ...]:
+    """The code that stands in other code."""
+    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    return (*inner, *(part for one in inner for part in _codes_within(one)))
 
 
 @functools.cache

@@ -1,12 +1,12 @@
 """Recording: what a call does to memory, heard from the engine while it runs.
 
-A `Trace` is told of each op below autograd and below all transforms (`Listener` in core/engine/tapes.pxi),
-with the loops and runs of plans that the op comes down to (`tap` in core/loops/pointwise.pxi). It knows
-memory by its address and keeps all that it has seen alive, so that none is used twice. A tensor of which it
-knows no memory is an input, a constant that was made on the way, or from elsewhere: then the call cannot be
-recorded. `Refused` says why, whatever it is; what is not understood is refused.
+A `Listener` (core/engine/listening.pxi) notes each op below autograd and below all transforms, with the loops
+and runs of plans that the op comes down to (`tap` in core/loops/pointwise.pxi). A `Trace` reads that log. It
+knows memory by its address and keeps all that it has seen alive, so that none is used twice. A tensor of
+which it knows no memory is an input, a constant that was made on the way, or from elsewhere: then the call
+cannot be recorded. `Refused` says why, whatever it is; what is not understood is refused.
 
-Read `Trace.after`, then `finish`.
+Read `Trace.done`, then `finish`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ import numpy as np
 
 from pullback.compiler.graph import Graph, Memory, Step, Value, values_in
 from pullback.core import _engine, _loops
-from pullback.core._engine import Op, Tensor
+from pullback.core._engine import Op, Seen, Tensor, seen_of
 from pullback.core._plans import Plan
-from pullback.core.dtypes import from_numpy_dtype
 from pullback.core.types import Array
 
 __all__ = ["Refused", "Trace", "user_line"]
@@ -70,74 +69,56 @@ def user_line() -> str:
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def address(a: Array) -> int:
-    """Where the first element of an array lies."""
-    return int(a.__array_interface__["data"][0])
-
-
-def bounds(a: Array, start: int | None = None) -> tuple[int, int]:
-    """Where the memory of an array begins and ends; `start` is its address, where that is known."""
-    low = high = address(a) if start is None else start
-    flags = a.flags
-    if flags.c_contiguous or flags.f_contiguous:
-        return low, low + a.nbytes
-    for n, step in zip(a.shape, a.strides, strict=False):
-        if step < 0:
-            low += (n - 1) * step
-        else:
-            high += (n - 1) * step
-    return low, high + a.itemsize
-
-
-def owner(a: Array) -> Array:
-    """The array whose memory this is."""
-    while isinstance(base := a.base, np.ndarray):
-        a = base
-    return a
-
-
-def code_of(a: Array) -> int:
-    """The code of an array's dtype."""
-    return _code_of(a.dtype)
-
-
-@functools.cache
-def _code_of(dtype: Any) -> int:
-    return from_numpy_dtype(dtype).code
-
-
-def tensors_in(x: Any) -> list[Tensor]:
+def tensors_in(x: Any) -> list[Seen]:
     """The tensors among arguments."""
-    if isinstance(x, Tensor):
+    kind = type(x)
+    if kind is Seen:
         return [x]
-    if type(x) in (list, tuple):
+    if kind is list or kind is tuple:
         return [t for item in x for t in tensors_in(item)]
     return []
 
 
+def said(line: tuple[Any, int] | None) -> str:
+    """A line of the program, as the log has it, in words."""
+    return "" if line is None else f"{line[0].co_filename}:{line[1]}"
+
+
+@functools.cache
+def takes_tensors(op: Op) -> tuple[bool, ...]:
+    """Which parameters of an op are tensors, or lists of them."""
+    return tuple(kind in "TNOL" for kind in op.kinds)
+
+
 class Trace:
-    """What a call has done so far to memory; `tensors` are its inputs, those captured among them."""
+    """What a call has done so far to memory; `tensors` are its inputs, those captured among them.
+
+    `log`, `made` and `copies` are what a `Listener` writes while the call runs; `read` makes steps of the
+    log.
+    """
+
+    harmless = HARMLESS
 
     def __init__(self, tensors: list[Tensor], names: list[str]) -> None:
         self.tensors = tensors
         self.reason: Refused | None = None
+        self.log: list[tuple[Any, ...]] = []
+        self.made: dict[int, Array] = {}
+        self.copies: dict[int, Array] = {}
         self.steps: list[Step] = []
         self.held: list[Any] = [tensors]
-        self.made_roots: dict[int, Array] = {}
         self.memories: dict[int, list[Memory]] = {}  # by the address of the array that owns them
         self.values: dict[int, Value] = {}  # of arrays, by their addresses; they are held
         self.given: list[Memory] = []
         self.leaves: list[tuple[int, Array | None]] = []
-        self.events: list[tuple[Any, ...]] = []
-        self.target: Tensor | None = None
-        self.out: Any = None
+        self.line: tuple[Any, int] | None = None  # that of the op which is read
         self.count = 0
         self.facts = [_engine.facts_of(t) for t in tensors]
         for place, (_t, name, facts) in enumerate(zip(tensors, names, self.facts, strict=False)):
             array, _, _, _needed, unusual, history, of_leaf = facts
             if unusual or of_leaf or (history and place >= len(tensors)):
                 self.refuse(f"an unusual tensor, {name}")
-            self.meet("given", array, name)
+            self.meet("given", seen_of(array), name)
         for place, (_t, name, facts) in enumerate(zip(tensors, names, self.facts, strict=False)):
             if facts[3] and not facts[5]:
                 grad = facts[1]
@@ -145,7 +126,7 @@ class Trace:
                     if type(grad) is not Tensor or grad.requires_grad or _engine.facts_of(grad)[4]:
                         self.refuse(f"an unusual gradient, of {name}")
                         continue
-                    self.meet("given", grad._array, f"{name}.grad")
+                    self.meet("given", seen_of(grad._array), f"{name}.grad")
                 self.leaves.append((place, None if grad is None else grad._array))
         self.before_call = self.facts
 
@@ -154,71 +135,70 @@ class Trace:
     def refuse(self, what: str) -> None:
         """There will be no recording."""
         if self.reason is None:
-            self.reason = Refused(what, user_line())
+            self.reason = Refused(what, said(self.line) or user_line())
 
-    def meet(self, home: str, a: Array, name: str) -> Memory:
+    def meet(self, home: str, t: Seen, name: str) -> Memory:
         """A memory that was not known."""
-        start = address(a)
-        low, high = bounds(a, start)
-        memory = Memory(home, a, start, low, high, len(self.given), name)
+        memory = Memory(home, t, len(self.given), name)
         if home == "given":
             self.given.append(memory)
-        self.held.append(a)
-        self.memories.setdefault(id(owner(a)), []).append(memory)
+        self.held.append(t)
+        self.memories.setdefault(id(t.root), []).append(memory)
         return memory
 
-    def find(self, a: Array) -> Value | None:
-        """The value that an array is; None if it lies in no known memory."""
-        known = self.values.get(id(a))
+    def find(self, t: Seen) -> Value | None:
+        """The value that a tensor is; None if it lies in no known memory."""
+        known = self.values.get(id(t.array))
         if known is not None:
             return known
-        near = self.memories.get(id(owner(a)))
+        near = self.memories.get(id(t.root))
         if near is None:
             return None
         found = None
-        start = address(a)
-        low, high = bounds(a, start)
+        low, high = t.low, t.high
         for memory in near:
             if (low < memory.high and memory.low < high) or low == high == memory.low:
                 if found is not None or low < memory.low or memory.high < high:
                     self.refuse("tensors that share memory")
                     return None
                 found = memory
-        return None if found is None else self.known(a, found, start - found.start)
+        return None if found is None else self.known(t, found, t.start - found.start)
 
-    def known(self, a: Array, memory: Memory, offset: int) -> Value:
-        """Makes the value of an array that lies in a memory."""
-        value = self.values[id(a)] = Value(memory, offset, code_of(a), a.shape, a.strides)
-        self.held.append(a)
+    def known(self, t: Seen, memory: Memory, offset: int) -> Value:
+        """Makes the value of a tensor that lies in a memory."""
+        a = t.array
+        value = self.values[id(a)] = Value(memory, offset, t.code, a.shape, a.strides)
+        self.held.append(t)
         return value
 
-    def value(self, t: Tensor) -> Value | None:
+    def value(self, t: Seen) -> Value | None:
         """The value of a tensor, made if the tensor was made on the way; None, and a reason, otherwise."""
-        a = t._array
-        found = self.find(a)
+        found = self.find(t)
         if found is None and self.reason is None:
-            root = owner(a)
-            if id(root) not in self.made_roots:
+            root = t.root
+            if id(root) not in self.made:
                 self.refuse("a tensor from elsewhere")
                 return None
-            copy = root.copy("K")
-            if copy.strides != root.strides or bounds(root)[1] - bounds(root)[0] != root.nbytes:
+            whole = seen_of(root)
+            copy = self.copies.get(id(root))
+            if copy is None:
+                copy = root.copy("K")
+            if copy.strides != root.strides or whole.high - whole.low != root.nbytes:
                 self.refuse("a constant with gaps")
                 return None
             self.count += 1
-            memory = self.meet("kept", root, f"c{self.count}")
+            memory = self.meet("kept", whole, f"c{self.count}")
             memory.array = copy
             memory.start = memory.low
-            found = self.find(a)
-            if found is not None and address(root) != memory.low:
+            found = self.find(t)
+            if found is not None and whole.start != memory.low:
                 self.refuse("a constant that lies backwards")
         return found
 
     def make_anew(self, memory: Memory) -> None:
         """Has a constant that is written to begin as a copy, each time."""
-        a = memory.array
-        kept = Memory("kept", a, address(a), *bounds(a), 0, f"{memory.name}c")
-        memory.home, memory.array = "work", a.copy("K")
+        kept = Memory("kept", seen_of(memory.array), 0, f"{memory.name}c")
+        memory.home, memory.array = "work", memory.array.copy("K")
         whole = [kept.whole, memory.whole]
         self.steps.insert(0, Step("copy", (whole[0],), whole[:1], whole[1:], ("copy", *whole)))
 
@@ -226,106 +206,90 @@ class Trace:
 
     def doubt(self, what: str) -> None:
         """More is done or asked for than ops."""
-        if what not in HARMLESS:
-            self.refuse(what)
+        self.refuse(what)
 
-    def made(self, t: Tensor) -> None:
-        """A tensor was made of what is no tensor."""
-        root = owner(t._array)
-        self.made_roots[id(root)] = root
-        self.held.append(root)
+    def read(self) -> None:
+        """Makes steps of what was heard so far."""
+        log = self.log[:]
+        self.log.clear()
+        self.held.append(log)
+        for entry in log:
+            if self.reason is not None:
+                return
+            self.line = entry[-1]
+            if entry[0] is None:
+                self.folded(entry[1], entry[2])
+            else:
+                self.done(*entry[:-1])
+        self.line = None
 
-    def before(self, op: Op, args: tuple[Any, ...], in_place: bool, out: Any) -> None:
-        """An op is about to be done."""
+    def done(
+        self, op: Op, args: tuple[Any, ...], in_place: bool, target: Any, result: Any, events: tuple[Any, ...]
+    ) -> None:
+        """An op was done."""
+        given = self.substituted(args)
+        asked = takes_tensors(op)
+        numbers_from_tensors = False
+        for x, tensor in zip(args, asked, strict=False):
+            if not tensor and (type(x) is Seen or type(x) in (list, tuple)) and tensors_in(x):
+                numbers_from_tensors = True
         if self.reason is not None:
             return
-        self.target, self.out = args[0] if in_place else None, out
-        for t in tensors_in(args):
-            self.value(t)
-        for t in tensors_in(out):
-            self.value(t)
-        self.events = []
-        _loops.tap(self.events)
-
-    def after(self, op: Op, args: tuple[Any, ...], result: Any) -> None:
-        """It is done."""
-        _loops.tap(None)
-        if self.reason is not None:
-            return
-        asked = [kind in "TNOL" for kind in op.kinds]
-        numbers_from_tensors = any(
-            not tensor and tensors_in(x) for x, tensor in zip(args, asked, strict=False)
-        )
-        if op.view and self.target is None and self.out is None:
+        if op.view and target is None:
             if numbers_from_tensors:
                 self.refuse("a view whose place is in a tensor")
             for t in tensors_in(result):
-                if self.find(t._array) is None:
+                if self.find(t) is None:
                     self.refuse("a view of unknown memory")
             return
         if op.view:
             self.refuse("a view that is written")
             return
-        given = self.substituted(args)
-        if self.reason is not None:
-            return
-        if self.target is not None or self.out is not None:
-            written = tensors_in(self.target if self.target is not None else self.out)
-            writes = [self.value(t) for t in written]
-            for value in writes:
+        writes: list[Any] = []
+        if target is not None:
+            written = tensors_in(target)
+            for t in written:
+                value = self.value(t)
+                writes.append(value)
                 if value is not None and value.memory.home == "kept":
                     self.make_anew(value.memory)
         else:
-            written, writes = tensors_in(result), []
+            written = tensors_in(result)
             for t in written:
-                a = t._array
-                known = self.find(a)
-                if known is not None and any(a is x._array for x in tensors_in(args)):
+                known = self.find(t)
+                if known is not None and any(t.array is x.array for x in tensors_in(args)):
                     if len(written) > 1:
                         self.refuse("an op that returns what it got")
                     return
-                if type(t) is not Tensor or known is not None or self.reason is not None:
+                if not t.plain or known is not None or self.reason is not None:
                     self.refuse("a result in the memory of another, or of a class of its own")
                     return
-                writes.append(self.fresh(a))
-        self.note(op, args, given, written, writes, numbers_from_tensors)
-
-    def substituted(self, x: Any) -> Any:
-        """Arguments with values for tensors."""
-        if isinstance(x, Tensor):
-            return self.value(x)
-        if type(x) in (list, tuple):
-            return type(x)([self.substituted(item) for item in x])
-        return x
-
-    def note(
-        self,
-        op: Op,
-        args: tuple[Any, ...],
-        given: Any,
-        written: list[Tensor],
-        writes: list[Any],
-        numbers_from_tensors: bool,
-    ) -> None:
-        """Adds a step."""
-        if self.reason is not None or any(w is None for w in writes):
+                writes.append(self.fresh(t))
+        if self.reason is not None or None in writes:
             self.refuse("a result in unknown memory")
             return
         act = None
-        if len(self.events) == 1 and not numbers_from_tensors and not op.random:
-            act = self.act_of(op, args, given, [t._array for t in written], writes, self.events[0])
+        if len(events) == 1 and not numbers_from_tensors and not op.random:
+            act = self.act_of(args, given, written, writes, events[0])
         if act is None:
-            if self.out is not None:
+            if target is not None and not in_place:
                 self.refuse("a result into `out` that is computed elsewhere first")
                 return
-            in_place = self.target is not None
             act = ("call", functools.partial(_engine.redo, op, in_place), given, [] if in_place else writes)
         firm = op.random or any(w.memory.home == "given" for w in writes)
-        reads = values_in(given)
-        self.steps.append(Step(op.name, given, reads, writes, act, firm, user_line()))
+        self.steps.append(Step(op.name, given, values_in(given), writes, act, firm, said(self.line)))
+
+    def substituted(self, x: Any) -> Any:
+        """Arguments with values for tensors."""
+        kind = type(x)
+        if kind is Seen:
+            return self.values.get(id(x.array)) or self.value(x)
+        if kind is list:
+            return [self.substituted(item) for item in x]
+        return tuple([self.substituted(item) for item in x]) if kind is tuple else x
 
     def act_of(
-        self, op: Op, args: tuple[Any, ...], given: Any, results: list[Array], writes: list[Value], event: Any
+        self, args: tuple[Any, ...], given: Any, results: list[Seen], writes: list[Value], event: Any
     ) -> tuple[Any, ...] | None:
         """What an op came down to: one loop, or one run of a plan; None if it is not all that the op did."""
         if isinstance(event[0], Plan):
@@ -344,19 +308,22 @@ class Trace:
         for order in (inputs, inputs[::-1]):
             found = []
             for x, (arg, value) in zip(operands, order, strict=False):
-                if isinstance(x, bytes) != (not isinstance(arg, Tensor)) or (
-                    isinstance(arg, Tensor) and arg._array is not x
-                ):
+                if type(arg) is Seen:
+                    if arg.array is not x:
+                        break
+                    found.append(value)
+                elif type(x) is bytes:
+                    found.append(x)
+                else:
                     break
-                found.append(x if isinstance(x, bytes) else value)
             else:
                 return ("loop", table, code, tuple(found), wide, writes[0])
         return None
 
     def operand(self, x: Any, arg: Any, value: Any) -> Any:
         """An argument of a plan as values; `_LOST` if it was made of the op's otherwise."""
-        if isinstance(arg, Tensor):
-            return value if arg._array is x else _LOST
+        if type(arg) is Seen:
+            return value if arg.array is x else _LOST
         if isinstance(x, np.ndarray):
             if arg is not None and not tensors_in(arg):
                 return self.constant(x)
@@ -370,32 +337,31 @@ class Trace:
 
     def constant(self, a: Array) -> Value:
         """A value for an array that follows from numbers."""
-        copy = np.ascontiguousarray(a).copy()
+        copy = seen_of(np.ascontiguousarray(a).copy())
         self.count += 1
-        memory = Memory("kept", copy, address(copy), *bounds(copy), 0, f"c{self.count}")
+        memory = Memory("kept", copy, 0, f"c{self.count}")
         self.held.append(copy)
-        return Value(memory, 0, code_of(copy), copy.shape, copy.strides)
+        return memory.whole
 
-    def folded(self, g: Tensor, result: Tensor) -> None:
+    def folded(self, g: Seen, result: Seen) -> None:
         """A gradient was summed over its leading dims."""
-        if self.reason is not None:
-            return
-        given, a = self.value(g), result._array
-        made = self.fresh(a)
+        given, shape = self.value(g), result.array.shape
+        made = self.fresh(result)
         if given is None or made is None:
             self.refuse("a sum of unknown memory")
             return
-        act = ("call", _loops.folded, (given, a.shape), [made])
-        self.steps.append(Step("fold", (given, a.shape), [given], [made], act))
+        act = ("call", _loops.folded, (given, shape), [made])
+        self.steps.append(Step("fold", (given, shape), [given], [made], act, False, said(self.line)))
 
     def number(self, t: Tensor, value: Any) -> None:
         """A number is taken out of a tensor: what follows may depend on it."""
+        self.read()
         if self.reason is not None:
             return
         if any(step.firm for step in self.steps):
             self.refuse("a number taken out of a tensor after something was written, drawn or stepped")
             return
-        given = self.value(t)
+        given = self.value(seen_of(t._array))
         if given is not None and given.memory.home != "kept":
             held = t._array.tobytes()
             self.steps.append(
@@ -405,6 +371,7 @@ class Trace:
     def again(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Does what is to be done anew at each replay, in Python: a step of an optimizer."""
         with _engine.unheard():
+            self.read()
             grads, bumps = self.changes()
             result = function(*args, **kwargs)
             self.facts = [_engine.facts_of(t) for t in self.tensors]
@@ -434,7 +401,7 @@ class Trace:
                 elif type(now[1]) is not Tensor or now[1].requires_grad:
                     self.refuse("a gradient with a history")
                 else:
-                    value = self.value(now[1])
+                    value = self.value(seen_of(now[1]._array))
                     if value is None or value.memory.home != "work":
                         self.refuse("a gradient that is not new")
                     else:
@@ -443,6 +410,7 @@ class Trace:
 
     def finish(self, result: Any) -> tuple[Graph, Any, list[Tensor]]:
         """The graph, the template of the result, and the tensors among it that are outputs."""
+        self.read()
         outputs: list[Tensor] = []
         template = self.template(result, outputs)
         values = [self.seen_in_the_end(t) for t in outputs]
@@ -493,7 +461,7 @@ class Trace:
 
     def seen_in_the_end(self, t: Tensor) -> Value | None:
         """The value of an output, in memory that it has for itself."""
-        value = self.value(t)
+        value = self.value(seen_of(t._array))
         if value is None:
             return None
         if value.memory.home == "given":
@@ -506,17 +474,19 @@ class Trace:
             return self.copied(value, a)
         return value
 
-    def fresh(self, a: Array) -> Value | None:
+    def fresh(self, t: Seen) -> Value | None:
         """The value in memory that is seen for the first time: that of an array which the call made."""
         self.count += 1
-        if self.memories.get(id(owner(a))) is None:
-            return self.known(a, self.meet("work", a, str(self.count)), 0)
-        self.meet("work", a, str(self.count))
-        return self.find(a)
+        alone = id(t.root) not in self.memories
+        memory = self.meet("work", t, str(self.count))
+        if not alone:
+            return self.find(t)
+        self.values[id(t.array)] = memory.whole
+        return memory.whole
 
     def copied(self, value: Value, a: Array) -> Value:
         """A value in memory of its own, which is that of an array, from a copy that is recorded."""
-        copied = self.fresh(a)
+        copied = self.fresh(seen_of(a))
         assert copied is not None
         self.steps.append(Step("copy", (value,), [value], [copied], ("copy", value, copied)))
         return copied
@@ -525,6 +495,6 @@ class Trace:
 _LOST = object()
 
 
-def _are(made: Any, results: list[Array]) -> bool:
-    """Whether these arrays are those."""
-    return len(made) == len(results) and all(a is b for a, b in zip(made, results, strict=False))
+def _are(made: Any, results: list[Seen]) -> bool:
+    """Whether these arrays are those of tensors."""
+    return len(made) == len(results) and all(a is t.array for a, t in zip(made, results, strict=True))

@@ -234,6 +234,17 @@ class Listener(AbstractContextManager[Any]):
     def __init__(self, told: Any) -> None: ...
     def __exit__(self, *exc: object) -> None: ...
 
+class Seen:
+    array: Array
+    root: Array
+    start: int
+    low: int
+    high: int
+    code: int
+    plain: bool
+
+def seen_of(a: Array, plain: bool = True) -> Seen: ...
+
 class unheard(AbstractContextManager[None]):
     def __exit__(self, *exc: object) -> None: ...
 
@@ -241,6 +252,7 @@ class Recording:
     runs: int
     guards: Guards
     story: dict[str, Any]
+    often: Callable[[], Any] | None
     def __init__(
         self,
         replay: Replay,

@@ -75,7 +75,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.exc cimport PyErr_WarnEx
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, Py_XINCREF
 from cpython.set cimport PySet_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef, PyWeakref_GetObject
@@ -97,7 +97,7 @@ from pullback.core.hooks import RemovableHandle
 from pullback.core.meta import meta_array
 from pullback.core.strides import is_dense, preserved_strides, resized, strides_of
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
-from pullback.core._loops import first, ordered_like, strided
+from pullback.core._loops import first, forget_used, ordered_like, strided, tap
 from pullback.core._guards cimport Guards
 from pullback.core._replay cimport Replay
 from pullback.core._plans import run_over
@@ -352,6 +352,7 @@ include "engine/fills.pxi"
 include "engine/creation.pxi"
 include "engine/quick.pxi"
 include "engine/tapes.pxi"
+include "engine/listening.pxi"
 include "engine/replays.pxi"
 include "engine/events.pxi"
 include "engine/task.pxi"

@@ -13,6 +13,7 @@ cdef enum Home:     # where a memory comes from
     WORK            # a part of the recording's own memory
     FRESH           # a new array at each run, for the caller to keep
     FOUND           # what a call gives
+    LATE            # memory that is taken from its first use to its last
 
 cdef enum ActKind:
     LINE            # a loop over contiguous operands
@@ -46,26 +47,29 @@ cdef struct Act:
     void* data
     run_t run
     int64_t* geometry
-    int64_t parts, scratch
+    int64_t parts, scratch, work
     PyObject* what          # what a slow act needs, a tuple
 
 cdef class Replay:
     cdef int nmemories, nvalues, nacts, ngiven
     cdef char** base
     cdef Home* homes
+    cdef bint* asked        # whether a value lies in a memory
     cdef Value* values
     cdef PyObject** owners
     cdef PyObject** arrays
     cdef Act* acts
     cdef list held, fresh, passing
+    cdef dict forms         # of fresh memories the value that covers them, of late ones their bytes
     cdef char* scratch
     cdef int64_t most_scratch
-    cdef readonly bint busy
+    cdef readonly bint busy, takes_late
     cdef readonly int at
     cdef object helper          # whose `aside` is called by acts of this kind
 
     cdef int begin(self, PyObject** given) except -1
     cdef bint run(self) except -1
+    cdef int make(self, int memory) except -1
     cdef void end(self) noexcept
     cdef ndarray array(self, int v)
     cdef int own(self, int memory, ndarray a) except -1

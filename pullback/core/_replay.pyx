@@ -16,6 +16,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from numpy cimport (
     import_array, ndarray, npy_intp, PyArray_CopyInto, PyArray_DATA, PyArray_DIMS, PyArray_NDIM,
@@ -67,11 +68,13 @@ cdef class Replay:
     """Acts on values in memories.
 
     `memories` are pairs: ("given", place), ("kept", array), ("work", offset), ("fresh", value), ("found",
-    None); a fresh one is made for the value that covers it. `values` are (memory, offset, code, shape,
-    strides), strides and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands, wide, result),
-    an operand the bytes of a number or a value; ("plan", Plan, arguments, results); ("copy", source, target);
+    None), ("late", bytes); a fresh one is made for the value that covers it. `values` are (memory, offset,
+    code, shape, strides), strides and offset in bytes. `acts` are tuples: ("loop", Loops, code, operands,
+    wide, result), an operand the bytes of a number or a value; ("plan", Plan, arguments, results); ("copy",
+    source, target);
     ("call", function, arguments, results); ("aside", function, gradients, writes); ("check", value, bytes);
-    ("release", found memories, values in them), after their last use;
+    ("release", found or late memories, values in them), after their last use; ("make", fresh or late
+    memories), before their first, without which fresh ones are made at the beginning;
     ("chain", items, slots, elements, elements of a block, bytes of a slot): see `_link`. `size` is that of
     the block of its own.
     """
@@ -81,9 +84,11 @@ cdef class Replay:
         cdef ndarray block, kept
         cdef int i, d
         self.nmemories, self.nvalues, self.nacts = len(memories), len(values), len(acts)
-        self.held, self.fresh, self.passing = [], [], []
+        self.held, self.fresh, self.passing, self.forms = [], [], [], {}
+        cdef set later = {i for act in acts if act[0] == "make" for i in act[1]}
         self.base = <char**>_zeroed(self.nmemories * sizeof(char*))
         self.homes = <Home*>_zeroed(self.nmemories * sizeof(Home))
+        self.asked = <bint*>_zeroed(self.nmemories * sizeof(bint))
         self.owners = <PyObject**>_zeroed(self.nmemories * sizeof(PyObject*))
         self.values = <Value*>_zeroed(self.nvalues * sizeof(Value))
         self.arrays = <PyObject**>_zeroed(self.nvalues * sizeof(PyObject*))
@@ -101,13 +106,16 @@ cdef class Replay:
             elif kind == "work":
                 self.own(i, block)
                 self.base[i] += <Py_ssize_t>what
-            elif kind == "fresh":
-                self.fresh.append((i, what))
+            elif kind == "fresh" or kind == "late":
+                self.takes_late = self.takes_late or kind == "late"
+                self.forms[i] = what
         for i in range(self.nvalues):
             memory, offset, code, shape, strides = values[i]
             self.describe(&self.values[i], memory, offset, code, shape, strides)
-            if self.homes[self.values[i].place.memory] not in (KEPT, WORK):
+            self.asked[memory] = True
+            if self.homes[memory] not in (KEPT, WORK):
                 self.passing.append(i)
+        self.fresh = [i for i in self.forms if i not in later]
         for i in range(self.nacts):
             self.prepare(&self.acts[i], acts[i])
         self.scratch = <char*>_zeroed(self.most_scratch)
@@ -152,7 +160,7 @@ cdef class Replay:
             act.kind, act.places[0], act.data = CHECK, self.values[<int>spec[1]].place, <char*><bytes>spec[2]
             act.size = len(spec[2])
         else:
-            act.kind = {"copy": COPY, "call": CALL, "release": CALL, "aside": ASIDE}[kind]
+            act.kind = {"copy": COPY, "call": CALL, "make": CALL, "release": CALL, "aside": ASIDE}[kind]
         return 0
 
     cdef bint line_up(self, Act* act, tuple spec) except -1:
@@ -199,19 +207,22 @@ cdef class Replay:
         return True
 
     cdef bint point_out(self, Act* act, tuple spec) except -1:
-        """Sets an act to the run of a plan on pointers; False if it is long."""
+        """Sets an act to the run of a plan on pointers; False if there are too many."""
         cdef Plan plan = spec[1]
         cdef list found = []
         cdef int i
         _refs(spec[2], found)
         found += spec[3]
-        if plan.long_work or len(found) > MOST_OPERANDS:
+        if len(found) > MOST_OPERANDS:
             return False
         self.room(act, len(found))
         for i in range(act.n):
             act.places[i] = self.values[<int>found[i]].place
-        act.kind, act.run, act.geometry, act.parts = RUN, plan.run, plan.geometry, plan.parts
-        self.most_scratch = max(self.most_scratch, plan.scratch)
+        act.kind = PLAN if plan.long_work else RUN
+        act.run, act.geometry, act.parts = plan.run, plan.geometry, plan.parts
+        act.scratch, act.work = plan.scratch, plan.work
+        if not plan.long_work:
+            self.most_scratch = max(self.most_scratch, plan.scratch)
         return True
 
     cdef int room(self, Act* act, int n) except -1:
@@ -232,6 +243,7 @@ cdef class Replay:
             PyMem_Free(self.acts[i].steps)
         PyMem_Free(self.base)
         PyMem_Free(self.homes)
+        PyMem_Free(self.asked)
         PyMem_Free(self.owners)
         PyMem_Free(self.values)
         PyMem_Free(self.arrays)
@@ -243,23 +255,30 @@ cdef class Replay:
     cdef int begin(self, PyObject** given) except -1:
         """Takes the caller's arrays, in the order of the memories that are given, and makes new ones."""
         cdef int i, k = 0
-        cdef Value* v
-        cdef npy_intp size = 1
         self.busy = True
         for i in range(self.nmemories):
             if self.homes[i] == GIVEN:
-                self.own(i, <ndarray>given[k])
+                if self.asked[i]:   # what nobody asks for may go meanwhile
+                    self.own(i, <ndarray>given[k])
                 k += 1
-        for i, value in self.fresh:
-            v = &self.values[<int>value]
-            if v.ordinary:
-                self.own(i, empty(v.nd, v.dims, v.code))
-            else:
-                size = 1
-                for d in range(v.nd):
-                    size *= v.dims[d]
-                self.own(i, empty(1, &size, v.code))
+        for i in self.fresh:
+            self.make(i)
         return 0
+
+    cdef int make(self, int memory) except -1:
+        """Takes new memory."""
+        cdef npy_intp size = self.forms[memory]
+        cdef Value* v
+        cdef int d
+        if self.homes[memory] == LATE:
+            return self.own(memory, empty(1, &size, DTYPES_UINT8))
+        v = &self.values[size]
+        if v.ordinary:
+            return self.own(memory, empty(v.nd, v.dims, v.code))
+        size = 1
+        for d in range(v.nd):
+            size *= v.dims[d]
+        return self.own(memory, empty(1, &size, v.code))
 
     cdef void end(self) noexcept:
         """Lets go of what is the caller's."""
@@ -343,7 +362,8 @@ cdef class Replay:
         cdef Place* place
         cdef tuple spec = <tuple>act.what, operands, results
         cdef list kept = []
-        cdef int i, v
+        cdef char* scratch
+        cdef int i, v, status
         cdef ndarray found
         if act.kind == LOOP:
             operands = <tuple>spec[3]
@@ -357,13 +377,18 @@ cdef class Replay:
                     values[i] = <PyObject*>found
                     kept.append(found)
             pointwise(<Loops>spec[1], spec[2], len(operands), values, numbers, self.array(spec[5]), spec[4])
-        elif act.kind == PLAN and act.n:   # a long chain
+        elif act.kind == PLAN and act.n:
             for i in range(act.n):
                 place = &act.places[i]
                 data[i] = <char*>place.offset if place.memory < 0 else self.base[place.memory] + place.offset
+            scratch = <char*>malloc(act.scratch + 1)
+            if scratch == NULL:
+                raise MemoryError
             with nogil:
-                cut(act.run, act.geometry, data, act.parts, self.scratch, act.scratch,
-                    act.size * act.geometry[0])
+                status = cut(act.run, act.geometry, data, act.parts, scratch, act.scratch, act.work)
+            free(scratch)
+            if status:
+                self.refuse(spec, status)
         elif act.kind == PLAN:
             operands = self.argument(spec[2])
             for i in range(len(operands)):
@@ -373,6 +398,9 @@ cdef class Replay:
             PyArray_CopyInto(self.array(spec[2]), self.array(spec[1]))
         elif act.kind == ASIDE:
             self.helper.aside(*spec[1:])
+        elif spec[0] == "make":
+            for i in spec[1]:
+                self.make(i)
         elif spec[0] == "release":
             for i in spec[2]:
                 Py_XDECREF(self.arrays[i])
@@ -397,6 +425,31 @@ cdef class Replay:
 
     # -------------------------------------------------------------------------------- from Python
 
+    def chains(self):
+        """The places and the specs of the acts that are chains."""
+        cdef int i
+        found = [(i, <object>self.acts[i].what) for i in range(self.nacts)]
+        return [(place, spec) for place, spec in found if spec[0] == "chain"]
+
+    def is_single(self, int v):
+        """Whether all elements of a value are one in memory."""
+        return _is_single(&self.values[v])
+
+    def exchange(self, int place, tuple spec):
+        """Has a chain be done as another spec says; False, and nothing is done, while it may be running."""
+        cdef Act* act = &self.acts[place]
+        cdef Act made
+        if self.busy:
+            return False
+        memset(&made, 0, sizeof(Act))
+        made.what = <PyObject*>spec
+        self.held.append(spec)
+        _link(self, &made, spec)
+        PyMem_Free(act.places)
+        PyMem_Free(act.steps)
+        act[0] = made
+        return True
+
     def __call__(self, list given, list wanted):
         """Runs on arrays, and gives some values as arrays."""
         cdef PyObject* arrays[256]
@@ -416,8 +469,8 @@ cdef class Replay:
 
 cdef int _link(Replay self, Act* act, tuple spec) except -1:
     """Sets an act to a chain: ("loop", Loops, code, operands, result), ("run", Plan for a block, Plan for the
-    last one, operands, result) or ("spread", value, slot). An operand is the bytes of a number, a value, or a
-    slot: (slot, itemsize).
+    last one, operands, result), ("spread", value, slot) or ("native", address of a loop, what owns its code,
+    operands and results). An operand is the bytes of a number, a value, or a slot: (slot, itemsize).
     """
     cdef list items = spec[1]
     cdef int slots = spec[2]
@@ -431,7 +484,7 @@ cdef int _link(Replay self, Act* act, tuple spec) except -1:
     cdef int64_t most = 0
     cdef int i
     for item in items:
-        for x in (item[1],) if item[0] == "spread" else (*item[3], item[4]):
+        for x in _mentioned(item):
             if type(x) is not tuple:
                 places.setdefault(x, len(places))
     self.room(act, len(places))
@@ -450,13 +503,15 @@ cdef int _link(Replay self, Act* act, tuple spec) except -1:
         if item[0] == "loop":
             table = item[1]
             words += [PB_CHAIN_LOOP, <int64_t>table.fn[<int>item[2]], <int64_t>table.data[<int>item[2]]]
+        elif item[0] == "native":
+            words += [PB_CHAIN_LOOP, item[1], 0]
         else:
             whole, rest = item[1], item[2]
             words += [PB_CHAIN_RUN, <int64_t>whole.run, <int64_t>whole.geometry, whole.parts,
                       <int64_t>rest.geometry, rest.parts, slots * room]
             most = max(most, whole.scratch, rest.scratch)
-        words.append(len(item[3]) + 1)
-        for x in (*item[3], item[4]):
+        words.append(len(_mentioned(item)))
+        for x in _mentioned(item):
             if type(x) is bytes:
                 words += [places[x], 0]
             elif type(x) is tuple:
@@ -470,9 +525,17 @@ cdef int _link(Replay self, Act* act, tuple spec) except -1:
         word[i] = words[i]
     act.kind, act.run, act.size = (RUN if size <= LONG_LINE else PLAN), pb_chain, size
     act.parts = (size + block - 1) // block
-    act.scratch = slots * room + most
-    self.most_scratch = max(self.most_scratch, act.scratch)
+    act.scratch, act.work = slots * room + most, size * len(items)
+    if act.kind == RUN:
+        self.most_scratch = max(self.most_scratch, act.scratch)
     return 0
+
+
+cdef tuple _mentioned(tuple item):
+    """The operands of an item of a chain, then its result."""
+    if item[0] == "spread":
+        return item[1:2]
+    return item[3] if item[0] == "native" else (*item[3], item[4])
 
 
 cdef bint _is_single(Value* v) noexcept:
@@ -500,7 +563,7 @@ cdef class _Block:
         PyMem_Free(self.start)
 
 
-cdef dict _HOMES = {"given": GIVEN, "kept": KEPT, "work": WORK, "fresh": FRESH, "found": FOUND}
+cdef dict _HOMES = {"given": GIVEN, "kept": KEPT, "work": WORK, "fresh": FRESH, "found": FOUND, "late": LATE}
 cdef int DTYPES_UINT8 = [d.name for d in DTYPES].index("uint8")
 
 

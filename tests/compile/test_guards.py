@@ -55,7 +55,7 @@ SETTINGS = types.SimpleNamespace(scale=2.0)
 WEIGHT = torch.ones(3)
 
 
-def test_a_third_call_runs_no_python():
+def test_a_second_call_runs_no_python():
     calls = []
 
     def f(t):
@@ -66,14 +66,40 @@ def test_a_third_call_runs_no_python():
 
     c = torch.compile(f)
     t = x(3)
-    for _ in range(2):
-        c(t)
+    c(t)
     sys.setprofile(lambda frame, event, arg: calls.append(frame.f_code.co_name) if event == "call" else None)
     try:
         c(t)
     finally:
         sys.setprofile(None)
     assert calls == []
+
+
+def test_what_is_made_ready_at_the_first_call():
+    """It changes what the function reads, and is no reason to leave it to Python."""
+    ready = {}
+
+    def f(t):
+        if "scale" not in ready:
+            ready["scale"] = 3.0
+        return t * ready["scale"]
+
+    c = Checked(f).settle(x(3))
+    ready["scale"] = 4.0
+    c(x(3))
+    assert c(x(3)).tolist() == [4, 8, 12]
+
+
+def test_code_that_was_not_expected():
+    """What runs is found by no name: it is known when it has run."""
+    pieces = types.ModuleType("pieces")
+    pieces.__file__, pieces.scale = "pieces.py", 2.0
+    exec("def multiplied(t):\n    return t * scale", vars(pieces))
+    c = Checked(lambda t: getattr(pieces, "multi" + "plied")(t))
+    for scale in (2.0, 2.0, 2.0, 3.0, 5.0, 5.0):
+        pieces.scale = scale
+        c(x(3))
+    assert c.runs and c.compiled.refused is None
 
 
 @pytest.mark.parametrize("name, value", [("GLOBAL", 3.0), ("GLOBAL", 2), ("GLOBAL", -0.0)])
@@ -688,7 +714,7 @@ def test_explain_and_graph():
         c(x(3))
     assert "mul(%x0, 2)" in repr(c.graph) and "return" in repr(c.graph)
     told = repr(c.explain())
-    assert "1 recording" in told and "1 replays" in told
+    assert "1 recording" in told and "2 replays" in told
 
 
 def test_module_compile():

@@ -1,5 +1,6 @@
 """Passes over recordings: what a graph is before and after, and that the numbers stay."""
 
+import tracemalloc
 import warnings
 
 import pytest
@@ -217,6 +218,74 @@ def test_loops_move_to_those_before_them():
         return a + 1 + total
 
     assert recorded(f, torch.linspace(0, 1, 5000), torch.ones(5000))[1] == ["mul+add", "cumsum", "add"]
+
+
+def test_what_sets_memory_free_comes_first():
+    def f(x):
+        turned, total = x.flip(0), x.cumsum(0)
+        return turned.sum() + total.sum()
+
+    x = torch.linspace(0, 1, 40_000)
+    assert recorded(f, x)[1] == ["flip", "sum", "cumsum", "sum", "add"]
+    assert recorded(f, x[:400])[1] == ["flip", "cumsum", "sum", "sum", "add"]
+
+
+def test_quick_steps_are_done_again():
+    """Where what they gave would lie around while the most memory is in use."""
+
+    def f(x):
+        total = x.cumsum(0)
+        double = total * 2
+        turned = double.flip(0)
+        large = torch.stack([turned] * 4).cumsum(0).sum()
+        return (double.cumsum(0) + total.flip(0)).sum() + large
+
+    compiled, names = recorded(f, torch.linspace(0, 1, 40_000))
+    assert names.count("mul") == 2
+    (story,) = compiled.explain().parts
+    assert recorded(f, torch.linspace(0, 1, 400))[1].count("mul") == 1
+    assert story["planned"] < 10 * 4 * 40_000
+
+
+def test_a_step_is_not_done_again_with_what_has_changed():
+    def f(x):
+        total = x.cumsum(0)
+        double = total * 2
+        turned = double.flip(0)
+        total.add_(1)
+        large = torch.stack([turned] * 4).cumsum(0).sum()
+        return (double.cumsum(0) + total.flip(0)).sum() + large
+
+    names = recorded(f, torch.linspace(0, 1, 40_000))[1]
+    assert sum("mul" in name for name in names) == 1
+
+
+def test_large_memory_is_there_for_others_between_calls():
+    compiled, _ = recorded(lambda x: (x.cumsum(0).flip(0) * x).sum(), torch.ones(100_000))
+    (story,) = compiled.explain().parts
+    assert 400_000 <= story["planned"] <= 1_300_000
+    tracemalloc.start()
+    try:
+        compiled(torch.ones(100_000))
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_copies_are_no_calls():
+    compiled, names = recorded(lambda x: x.t().reshape(-1) * 2, torch.ones(3, 4))
+    assert [step.act[0] for step in compiled.graph.steps] == ["copy", "loop"] and len(names) == 2
+
+
+def test_what_is_read_by_those_that_were_passed_is_there():
+    """A copy stands before the last loop that reads what both of them ask for."""
+
+    def f(x):
+        b = x * 2 + 1
+        turned = b.t().reshape(90, 100)
+        return turned * (b - x)
+
+    recorded(f, torch.linspace(0, 1, 9000).reshape(90, 100))
 
 
 def test_operands_are_laid_out_in_chains():

@@ -9,10 +9,21 @@ from pullback.compiler.passes.copies import without_copies
 from pullback.compiler.passes.dead import without_dead
 from pullback.compiler.passes.equal import without_equal
 from pullback.compiler.passes.in_place import in_place
+from pullback.compiler.passes.order import in_order
+from pullback.compiler.passes.recomputed import with_recomputed
 
 __all__ = ["PASSES", "improved"]
 
-PASSES = (with_constants, without_copies, without_equal, without_dead, with_chains, in_place)
+PASSES = (
+    with_constants,
+    without_copies,
+    without_equal,
+    without_dead,
+    with_chains,
+    in_order,
+    with_recomputed,
+    in_place,
+)
 
 
 def improved(graph: Graph) -> Graph:

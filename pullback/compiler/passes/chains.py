@@ -37,7 +37,8 @@ def with_chains(graph: Graph) -> None:
     between: list[Step] = []
 
     def close() -> None:
-        left.extend(group if len(group) < 2 else [joined(group, touches.seen, last)])
+        seen = touches.seen.union(id(v.memory) for s in between for v in (*s.reads, *s.writes))
+        left.extend(group if len(group) < 2 else [joined(group, seen, last)])
         left.extend(between)
         group.clear()
         between.clear()

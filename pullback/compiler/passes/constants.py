@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pullback.compiler.graph import Graph, Memory, Step, Touches, Value
+from pullback.core._engine import seen_of
 
 __all__ = ["with_constants"]
 
@@ -45,7 +46,4 @@ def constant(v: Value, others: dict[int, Value], touches: Touches) -> bool:
 
 def kept(memory: Memory) -> Value:
     """A memory of the recording's own, with what it held when it was recorded."""
-    a = memory.array.copy("K")
-    start = memory.start - memory.low
-    made = Memory("kept", a, a.ctypes.data + start, a.ctypes.data, a.ctypes.data + a.nbytes, 0, memory.name)
-    return Value(made, 0, -1, (), ())
+    return Value(Memory("kept", seen_of(memory.array.copy("K")), 0, memory.name), 0, -1, (), ())

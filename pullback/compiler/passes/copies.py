@@ -1,4 +1,5 @@
-"""Copies of what stays as it is, and arithmetic that changes nothing: what was copied is read instead."""
+"""Copies of what stays as it is, and arithmetic that changes nothing: what was copied is read instead. Others
+are plain copies of memory."""
 
 from __future__ import annotations
 
@@ -33,6 +34,7 @@ def without_copies(graph: Graph) -> None:
                 touches.writes[a] = [*touches.writes[a], *touches.writes[b][1:]]
             others[b] = source
         else:
+            step.act = moved(step) or step.act
             left.append(step)
     graph.steps[:] = left
     graph.replace(others)
@@ -59,6 +61,21 @@ def copied(step: Step) -> Value | None:
         return source
     rows = in_rows(source) and in_rows(made) and (source.shape == made.shape or step.name == "unsafe_view")
     return source if rows else None
+
+
+def moved(step: Step) -> tuple[Any, ...] | None:
+    """A copy that stays as the act of one, where it is an op that is called."""
+    if step.act[0] != "call" or step.name not in COPIES or len(step.reads) != 1 or len(step.writes) != 1:
+        return None
+    source, made = step.reads[0], step.writes[0]
+    if source.code != made.code or size_of(source) != size_of(made) or not in_rows(made):
+        return None
+    strides, step_size = [], DTYPES[made.code].itemsize
+    for n in reversed(source.shape):
+        strides.append(step_size)
+        step_size *= n
+    rows = Value(made.memory, made.offset, made.code, source.shape, tuple(strides[::-1]))
+    return "copy", source, rows
 
 
 def is_one(x: Any) -> bool:

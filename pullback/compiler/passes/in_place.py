@@ -9,6 +9,9 @@ from pullback.core.dtypes import DTYPES
 
 __all__ = ["in_place"]
 
+LEAST = 4096
+"""Bytes: what is smaller is placed among many, where little is lost."""
+
 
 def in_place(graph: Graph) -> None:
     """Has loops and chains write to the memory of an operand whose last use they are."""
@@ -47,6 +50,7 @@ def free(memory: Memory, touches: Touches, called: set[int]) -> bool:
     """Whether a memory is the recording's own, and planned."""
     return (
         memory.home == "work"
+        and memory.high - memory.low >= LEAST
         and id(memory) not in touches.seen
         and id(memory) not in called
         and id(memory) in touches.writes

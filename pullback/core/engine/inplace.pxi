@@ -62,12 +62,11 @@ cdef int set_memory(Tensor t, ndarray a) except -1:
     return 0
 
 
-cdef object owner_of(ndarray a):
+cdef ndarray owner_of(ndarray a):
     """The array whose memory this is."""
-    owner = a
-    while isinstance(owner.base, ndarray):
-        owner = owner.base
-    return owner
+    while PyArray_BASE(a) != NULL and isinstance(<object>PyArray_BASE(a), ndarray):
+        a = <ndarray>PyArray_BASE(a)
+    return a
 
 
 cdef object apply_view(Op op, PyObject** argv):

@@ -16,6 +16,7 @@ cdef enum:
     TAG_DICT = 24          # of keys that are written, and what stands under them
     TAG_THING = 25         # any other object, by its address: the recordings keep it
     MOST_GIVEN = 2048      # arrays that a replay takes
+    OFTEN = 32             # runs
 
 
 cdef object _OTHERWISE = object()
@@ -86,6 +87,7 @@ cdef class Recording:
     cdef int firm
     cdef readonly Py_ssize_t runs
     cdef public object story      # what `explain` tells
+    cdef public object often      # called when it was run OFTEN times, if it is not None
 
     def __init__(self, Replay replay, Guards guards, list grown, list captured, list leaves, list grads,
                  list bumps, int firm, list outputs, template, set written, joint, list needed, list saved):
@@ -199,6 +201,8 @@ cdef class Recording:
         if self.joint is not None:
             self.joint([outputs[i] for i in self.needed], now, saved, args, kwargs)
         self.runs += 1
+        if self.runs == OFTEN and self.often is not None:
+            self.often()
         return self.built(self.template, outputs, now)
 
     cdef int leave(self, list grads, list bumps) except -1:
@@ -217,6 +221,8 @@ cdef class Recording:
         """Calls, in the midst of a run, what sees and changes tensors by itself."""
         self.leave(grads, bumps)
         function()
+        if self.replay.takes_late:
+            forget_used()   # what the call let go of: there is room in it for other shapes
 
     cdef object built(self, object template, list outputs, list now):
         """The result of the function, by its template."""

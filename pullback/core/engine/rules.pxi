@@ -9,8 +9,8 @@
 # SAVE_RESULT, SAVE_RESULTS, SAVE_TENSOR (op.pxi); Hooks, Node, hooks_if, seen, NODE_ACCUMULATE, NODE_CUSTOM,
 # NODE_DIMS, NODE_FLAT, NODE_OP, parameters_of, sequence (nodes.pxi); leaf_of, saved_at, set_saved,
 # shelve_saved, unpack (saved.pxi); Tensor, _add, binary, conj, detached, _mul, _ops, wrap (tensor.pxi);
-# history (dispatch.pxi); give_grad, only_numbers (gradients.pxi);
-# by_tape, Listener, may_tape, unsure (tapes.pxi); anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
+# history (dispatch.pxi); give_grad, only_numbers (gradients.pxi); Listener (listening.pxi);
+# by_tape, may_tape, unsure (tapes.pxi); anomaly, _anomaly, anomaly_nan, pb_thread (_engine.pyx).
 
 cdef inline unsigned int edge_bit(int edge) noexcept:
     """The bit that stands for an edge in a mask of them; the 32nd stands for all further ones."""

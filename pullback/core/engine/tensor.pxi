@@ -12,9 +12,10 @@
 # _check_value_access (levels.pxi); accumulator, apply_pointwise, DisableTorchFunction, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
 # indexed_view, refresh_view, set_memory, storage, version_of, view_tensor, write_indexed (inplace.pxi);
-# backward_scalar (backward.pxi); Listener, note_made, unsure (tapes.pxi); let_go, note_memory, profiled_item,
-# profiled_write, profiling, NOTES_MEMORY (events.pxi); unfollowed (gradients.pxi); bare, install_new,
-# install_stand_in, lazy_dict, level_slot, pb_thread, physical_slot, stands_in (_engine.pyx).
+# backward_scalar (backward.pxi); Listener (listening.pxi); note_made, unsure (tapes.pxi); let_go,
+# note_memory, profiled_item, profiled_write, profiling, NOTES_MEMORY (events.pxi); unfollowed
+# (gradients.pxi); bare, install_new, install_stand_in, lazy_dict, level_slot, pb_thread, physical_slot,
+# stands_in (_engine.pyx).
 
 cdef Op _add, _sub, _mul, _div, _pow, _pow_number, _rpow, _rsub, _neg, _mm, _lt, _le, _gt, _ge, _eq, _ne
 cdef Op _basic, _detach    # the first is `x[key]`

@@ -16,7 +16,8 @@
 
 #include "pullback/core/loops/lines.h"
 
-enum { PB_CHAIN_HEAD = 4, PB_CHAIN_LOOP = 0, PB_CHAIN_RUN = 1, PB_CHAIN_SPREAD = 2, PB_CHAIN_DIMS = 32 };
+enum { PB_CHAIN_HEAD = 4, PB_CHAIN_LOOP = 0, PB_CHAIN_RUN = 1, PB_CHAIN_SPREAD = 2 };
+enum { PB_CHAIN_DIMS = 32, PB_CHAIN_OPERANDS = 64 };
 
 typedef int (*pb_chain_run)(int64_t const*, char**, int64_t, int64_t, char*);
 typedef struct { char bytes[16]; } pb_sixteen;
@@ -67,8 +68,8 @@ static int pb_chain(int64_t const* geometry, char** data, int64_t begin, int64_t
         npy_intp const n = size - from < block ? size - from : block;
         int64_t const* word = geometry + PB_CHAIN_HEAD;
         for (int64_t k = 0; k < items; k++) {
-            char* at[PB_LINE_OPERANDS];
-            npy_intp steps[PB_LINE_OPERANDS];
+            char* at[PB_CHAIN_OPERANDS];
+            npy_intp steps[PB_CHAIN_OPERANDS];
             int64_t const *head = word, kind = word[0];
             int64_t operands;
             if (kind == PB_CHAIN_SPREAD) {
