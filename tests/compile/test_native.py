@@ -1,6 +1,7 @@
 """Chains as machine code: the numbers of the loops to the bit, and the exchange while others run."""
 
 import threading
+import time
 
 import pytest
 from library import pullback_only, torch
@@ -160,6 +161,7 @@ def test_what_runs_often_is_exchanged_in_the_background():
         while not stop.is_set():
             if bits(compiled(x)) != expected:
                 wrong.append(1)
+            time.sleep(0.001)
 
     others = [threading.Thread(target=calls) for _ in range(2)]
     for one in others:

@@ -25,6 +25,8 @@ __all__ = ["available", "native", "often"]
 
 MOST_OPERANDS = 60
 """Of one loop."""
+PATIENCE = 2000
+"""Looks at a replay that is running."""
 _lock = threading.Lock()
 
 
@@ -51,10 +53,17 @@ def native(replays: list[Replay]) -> int:
             for place, spec in replay.chains():
                 items = joined(spec[1], replay.is_single)
                 if items is not None:
-                    while not replay.exchange(place, ("chain", items, *spec[2:])):
-                        time.sleep(0.001)  # it is running
-                    count += 1
+                    count += exchanged(replay, place, ("chain", items, *spec[2:]))
     return count
+
+
+def exchanged(replay: Replay, place: int, spec: tuple[Any, ...]) -> bool:
+    """Has a chain done as another spec says, if there is a moment in which it is not running."""
+    for _ in range(PATIENCE):
+        if replay.exchange(place, spec):
+            return True
+        time.sleep(0.0003)
+    return False
 
 
 def joined(items: list[tuple[Any, ...]], is_single: Callable[[int], bool]) -> list[tuple[Any, ...]] | None:
