@@ -208,6 +208,34 @@ def test_custom_functions():
     assert [t.item() for t in terms] == pytest.approx([6 * 32, 30 * 16, 120 * 8])
 
 
+@pytest.mark.parametrize("name", ["acos", "acosh", "asin", "asinh", "atan", "atanh", "log", "sqrt"])
+def test_complex_functions_in_all_quadrants_and_on_both_sides_of_their_cuts(name):
+    """The first derivative is that of forward mode, the others those of differences of it."""
+    sides = [complex(x, y) for x in (-2.5, -0.4, 0.4, 2.5) for y in (-0.0, 0.0, -0.7, 0.7)]
+    sides += [complex(x, y) for x in (-0.0, 0.0) for y in (-2.5, -0.4, 0.4, 2.5)]
+    z, f = torch.tensor(sides, dtype=torch.complex128), getattr(torch, name)
+    one = torch.ones_like(z)
+    _, (first, second) = torch.func.jet(f, z, (one, None))
+    slope = torch.func.jvp(f, (z,), (one,))[1]
+    torch.testing.assert_close(first, slope, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        second, torch.func.jvp(lambda z: torch.func.jvp(f, (z,), (one,))[1], (z,), (one,))[1]
+    )
+    step = 1e-6
+    ahead, behind = f(z + step), f(z - step)
+    inside = (z.imag != 0) & (z.real != 0)
+    torch.testing.assert_close(first[inside], ((ahead - behind) / (2 * step))[inside], rtol=1e-8, atol=1e-9)
+
+
+def test_acosh_on_its_cut():
+    """-i times that of acos above, i times below."""
+    z = torch.tensor([complex(x, y) for x in (-2.0, -0.5, 0.5) for y in (0.0, -0.0)], dtype=torch.complex128)
+    _, (slope,) = torch.func.jet(torch.acosh, z, (torch.ones_like(z),))
+    below = 0.75**-0.5 * 1j
+    expected = [-(3**-0.5), -(3**-0.5), -below, below, -below, below]
+    np.testing.assert_allclose(slope.resolve_conj().numpy(), expected, rtol=1e-14, atol=1e-14)
+
+
 def test_what_is_refused():
     x = torch.ones(2)
     with pytest.raises(ValueError, match="one length"):

@@ -341,16 +341,23 @@ asinh = _math(
     places="tmif",
     series=series.arc(1.0, 1),
 )
+
+
+def _acosh_root(x: Any) -> Any:
+    """sqrt(x**2 - 1) on the side of the branch cut where x is; `x + 1` loses the sign of an imaginary -0."""
+    return sqrt(x - 1) * sqrt(x - -1)
+
+
 acosh = _math(
     "acosh",
     np.arccosh,
-    lambda g, self: over(g, conj(sqrt(self - 1) * sqrt(self + 1))),
+    lambda g, self: over(g, conj(_acosh_root(self))),
     "Inverse of cosh, NaN below 1; the slope is 1 / sqrt(x**2 - 1).",
     "0.9624",
     at="1.5",
     aliases=_arc("acosh"),
     places="tmif",
-    series=series.arc(-1.0, 1),
+    series=series.arc(-1.0, 1, root=_acosh_root),
 )
 atanh = _math(
     "atanh",

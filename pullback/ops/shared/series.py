@@ -210,12 +210,12 @@ def arc_tangent(sign: int) -> SeriesRule:
     return lambda y, order, u: _quotient(u, _shifted(1.0, _squared(u), sign), y)[1:]
 
 
-def arc(constant: float, sign: int, factor: int = 1) -> SeriesRule:
-    """y' = factor u' / sqrt(constant + sign u^2)."""
+def arc(constant: float, sign: int, factor: int = 1, root: Callable[[Any], Any] | None = None) -> SeriesRule:
+    """y' = factor u' / sqrt(constant + sign u^2); `root` gives a square root that is not the principal one."""
 
     def rule(y: Any, order: int, u: Series) -> Series:
         inside = _shifted(constant, _squared(u), sign)
-        start = ops.sqrt(inside[0])
+        start = ops.sqrt(inside[0]) if root is None else root(u[0])
         found = _quotient(u, [start, *square_root(start, order, inside)], y)[1:]
         return [_scaled(c, factor) for c in found] if factor != 1 else found
 
