@@ -211,7 +211,7 @@ def arc_tangent(sign: int) -> SeriesRule:
 
 
 def arc(constant: float, sign: int, factor: int = 1, root: Callable[[Any], Any] | None = None) -> SeriesRule:
-    """y' = factor u' / sqrt(constant + sign u^2); `root` gives a square root that is not the principal one."""
+    """y' = factor u' / sqrt(constant + sign u^2); `root` gives a square root other than the principal one."""
 
     def rule(y: Any, order: int, u: Series) -> Series:
         inside = _shifted(constant, _squared(u), sign)
