@@ -301,6 +301,11 @@ def test_operands_are_laid_out_in_chains():
     assert len(names) == 1
     three = torch.linspace(0, 1, 3 * 40 * 50).reshape(40, 50, 3)
     recorded(lambda t: (t - t[:, :1]) * t[:1] + t[..., :1], three)
+    for n in (1, 2, 3, 4999):  # lines that come again, and are cut by the end of a block
+        rows = torch.arange(3.0 * n).reshape(n, 1, 3)
+        recorded(
+            lambda t, many: t.expand(-1, 15_000 // len(t), -1) * 2 + many, rows, torch.ones(15_000 // n, 3)
+        )
 
 
 @pytest.mark.parametrize("size", [4096, 5001])

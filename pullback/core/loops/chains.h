@@ -16,6 +16,8 @@
 
 #include "pullback/core/loops/lines.h"
 
+#include <string.h>
+
 enum { PB_CHAIN_HEAD = 4, PB_CHAIN_LOOP = 0, PB_CHAIN_RUN = 1, PB_CHAIN_SPREAD = 2 };
 enum { PB_CHAIN_DIMS = 32, PB_CHAIN_OPERANDS = 64 };
 
@@ -50,6 +52,18 @@ static void pb_spread(int64_t const* word, char const* source, char* to, int64_t
         pb_spread_line(to, source, some, strides[last], item);
         to += some * item;
         n -= some;
+        if (last > 0 && strides[last - 1] == 0 && some == dims[last]) { /* the same line, some times more */
+            int64_t const more = dims[last - 1] - 1 - place[last - 1];
+            int64_t const lines = more < n / some ? more : n / some;
+            int64_t const line = some * item, all = lines * line;
+            for (int64_t done = 0, part; done < all; done += part) {
+                part = done + line < all - done ? done + line : all - done;
+                memcpy(to + done, to - line, part);
+            }
+            to += all;
+            n -= lines * some;
+            place[last - 1] += lines;
+        }
         source -= place[last] * strides[last];
         place[last] = 0;
         for (int64_t d = last - 1; d >= 0; d--) {
