@@ -246,3 +246,11 @@ ERRORS = [
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_an_empty_index_may_have_more_dims():
+    x = torch.rand(5, requires_grad=True)
+    y = x.gather(0, torch.empty(2, 0, dtype=torch.int64))
+    assert y.shape == (2, 0)
+    y.sum().backward()
+    assert x.grad.tolist() == [0.0] * 5

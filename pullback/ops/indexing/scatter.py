@@ -63,6 +63,8 @@ def _gathered(self: Array, dim: int, index: Array) -> Array:
 
 def line_dims(addressed: Size, other: Size, dim: int, index: Spec) -> list[tuple[int, ...]]:
     """The dims that an index along a dimension goes over, for `plan_at`."""
+    if 0 in index.shape:  # which may have more dims than what it addresses
+        return [(n, 0, 0, 0) for n in index.shape]
     steps = zip(addressed or (0,), other or (0,), steps_of(index), strict=False)
     return [
         (n, 0 if d == dim else a, b, i)
