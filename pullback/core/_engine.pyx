@@ -94,6 +94,7 @@ import_array()
 
 from pullback.core import dtypes as _dtypes
 from pullback.core.hooks import RemovableHandle
+from pullback.core.kernel_names import KERNELS
 from pullback.core.meta import meta_array
 from pullback.core.strides import is_dense, preserved_strides, resized, strides_of
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype
@@ -129,6 +130,8 @@ from pullback.core._views cimport (
 from pullback.core.dtype_codes cimport (
     BFLOAT16,
     BOOL,
+    COMPLEX32,
+    COMPLEX64,
     FLOAT32,
     FLOAT64,
     INT64,
@@ -138,6 +141,7 @@ from pullback.core.dtype_codes cimport (
     KIND_INTEGER,
     NCODES,
     NO_DTYPE,
+    computed_in,
     is_eight_bits,
     is_half,
 )

@@ -40,8 +40,8 @@ import_array()
 from pullback.core.dtypes import DTYPES
 from pullback.core._pool cimport cut, run_t
 from pullback.core.dtype_codes cimport (
-    BFLOAT16, BOOL, COMPLEX128, COMPLEX64, FLOAT16, FLOAT32, FLOAT64, FLOAT8_E4M3FN, FLOAT8_E8M0FNU, INT16,
-    INT32, INT64, INT8, NO_DTYPE, UINT16, UINT32, UINT8, is_eight_bits, is_half, sums_in_itself,
+    BFLOAT16, BOOL, COMPLEX128, COMPLEX32, COMPLEX64, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, INT8,
+    NO_DTYPE, UINT16, UINT32, UINT8, is_eight_bits, is_half, sums_in_itself,
 )
 
 cdef extern from "Python.h":

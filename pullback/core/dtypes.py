@@ -37,6 +37,7 @@ class dtype:
     is_complex: bool
     is_signed: bool
     is_native: bool
+    letter: str
     _numpy: np.dtype[Any] | None
 
     def __init__(self, code: int, name: str, kind: str, itemsize: int, type_name: str) -> None:
@@ -48,7 +49,8 @@ class dtype:
         self.is_floating_point = kind in "fe"
         self.is_complex = kind == "c"
         self.is_signed = kind in "ifec" and name != "float8_e8m0fnu"
-        self.is_native = kind != "e" and name != "bfloat16"
+        self.is_native = kind != "e" and name not in ("bfloat16", "complex32")
+        self.letter = "h" if name == "complex32" else kind  # by which ops say that they compute in it
         self._numpy = None
 
     @property
@@ -69,15 +71,15 @@ class dtype:
 
     def to_real(self) -> dtype:
         """The real type of the same precision."""
-        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+        return {"complex32": float16, "complex64": float32, "complex128": float64}.get(self.name, self)
 
     def to_complex(self) -> dtype:
-        """The complex type of the same precision (complex64 for the half precisions)."""
+        """The complex type of the same precision (complex64 for bfloat16)."""
         if self.is_complex:
             return self
         if self.kind == "e":
             raise RuntimeError(f"Unknown Complex ScalarType for {self.type_name}")
-        return complex128 if self is float64 else complex64
+        return {"float16": complex32, "float64": complex128}.get(self.name, complex64)
 
     def __repr__(self) -> str:
         return f"torch.{self.name}"
@@ -98,7 +100,7 @@ def _table() -> list[dtype]:
         "float32 f 4 Float, float64 f 8 Double, complex64 c 8 ComplexFloat, complex128 c 16 ComplexDouble, "
         "float8_e4m3fn e 1 Float8_e4m3fn, float8_e5m2 e 1 Float8_e5m2, "
         "float8_e4m3fnuz e 1 Float8_e4m3fnuz, float8_e5m2fnuz e 1 Float8_e5m2fnuz, "
-        "float8_e8m0fnu e 1 Float8_e8m0fnu"
+        "float8_e8m0fnu e 1 Float8_e8m0fnu, complex32 c 4 ComplexHalf"
     )
     made = []
     for code, row in enumerate(rows.split(", ")):
@@ -131,6 +133,7 @@ DTYPES = _table()
     float8_e4m3fnuz,
     float8_e5m2fnuz,
     float8_e8m0fnu,
+    complex32,
 ) = DTYPES
 
 
@@ -139,9 +142,9 @@ class NamedDtype(dtype):
 
     def __init__(self, name: str, itemsize: int, type_name: str) -> None:
         self.name, self.itemsize, self.type_name = name, itemsize, type_name
-        self.kind = "i" if name.startswith(("int", "uint")) else "o"
-        self.is_floating_point, self.is_complex = name.startswith("float"), name.startswith("complex")
-        self.is_signed = name.startswith(("int", "float", "complex"))
+        self.kind = self.letter = "i" if name.startswith(("int", "uint")) else "o"
+        self.is_floating_point, self.is_complex = name.startswith("float"), False
+        self.is_signed = name.startswith(("int", "float"))
         self.is_native = False
 
     @property
@@ -156,25 +159,22 @@ class NamedDtype(dtype):
 
     def to_real(self) -> dtype:
         """The real type of the same precision."""
-        return float16 if self.is_complex else self
+        return self
 
     def to_complex(self) -> dtype:
-        """The complex type of the same precision."""
-        if self.is_complex:
-            return self
+        """The complex type of the same precision: RuntimeError."""
         raise RuntimeError(f"Unknown Complex ScalarType for {self.type_name}")
 
 
 def _names() -> dict[str, NamedDtype]:
     small = [f"{sign}int{bits}" for sign in ("u", "") for bits in range(1, 8)]
     sizes = dict.fromkeys([*small, "bits1x8", "bits2x4", "bits4x2", "bits8", "float4_e2m1fn_x2"], 1)
-    sizes |= {"bits16": 2, "complex32": 4, "qint8": 1, "qint32": 4, "quint8": 1, "quint2x4": 1, "quint4x2": 1}
+    sizes |= {"bits16": 2, "qint8": 1, "qint32": 4, "quint8": 1, "quint2x4": 1, "quint4x2": 1}
     parts = {"uint": "UInt", "quint": "QUInt", "qint": "QInt", "int": "Int", "bits": "Bits", "float": "Float"}
-    made = {"complex32": NamedDtype("complex32", 4, "ComplexHalf")}
+    made = {}
     for name, size in sizes.items():
         word = name.rstrip("0123456789x") if name[:5] != "float" else "float"
-        if name not in made:
-            made[name] = NamedDtype(name, size, parts[word.rstrip("0123456789x")] + name[len(word) :])
+        made[name] = NamedDtype(name, size, parts[word.rstrip("0123456789x")] + name[len(word) :])
     return made
 
 
@@ -190,7 +190,7 @@ ALIASES = {
     "long": int64,
     "cfloat": complex64,
     "cdouble": complex128,
-    "chalf": NAMED["complex32"],
+    "chalf": complex32,
 }
 """PyTorch's second names of dtypes."""
 
@@ -229,7 +229,7 @@ def _promote(a: dtype, b: dtype) -> dtype | None:
     if {a, b} & {uint16, uint32, uint64} and high != 2:
         return None
     if high == 3:
-        return complex128 if a is float64 or complex128 in (a, b) else complex64
+        return max(a.to_complex() if low >= 2 else b, b, key=lambda kind: kind.itemsize)
     if high == 2:
         if low < 2:
             return b

@@ -221,7 +221,7 @@ def array_str(array: Array, indent: int) -> str:
     if array.size == 0:
         return "[]"
     if array.dtype.isbuiltin == 2:  # of ml_dtypes
-        array = array.astype(np.float32)
+        array = array.astype(np.complex64 if array.dtype.name == "complex32" else np.float32)
     edge = PRINT_OPTS.edgeitems
     summarize = array.size > PRINT_OPTS.threshold
     if summarize and array.ndim and edge <= 0:

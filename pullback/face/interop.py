@@ -87,7 +87,8 @@ def tolist(self: Tensor) -> Any:
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     _engine.check_value_access(self, "tolist")
     a = self._array
-    return (a if self.dtype.is_native else a.astype(np.float32)).tolist()
+    wide = np.complex64 if self.dtype.is_complex else np.float32
+    return (a if self.dtype.is_native else a.astype(wide)).tolist()
 
 
 # -------------------------------------------------------------------------------- Python protocols

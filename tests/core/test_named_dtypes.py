@@ -10,14 +10,14 @@ BITS = ["bits1x8", "bits2x4", "bits4x2", "bits8", "bits16"]
 QUANTISED = ["qint8", "qint32", "quint8", "quint2x4", "quint4x2"]
 
 
-@pytest.mark.parametrize("name", [*SMALL, *BITS, *QUANTISED, "complex32", "float4_e2m1fn_x2"])
+@pytest.mark.parametrize("name", [*SMALL, *BITS, *QUANTISED, "float4_e2m1fn_x2"])
 def test_what_they_say(name):
     kind = getattr(torch, name)
     assert isinstance(kind, torch.dtype)
     assert repr(kind) == f"torch.{name}"
-    assert kind.itemsize == {"bits16": 2, "qint32": 4, "complex32": 4}.get(name, 1)
+    assert kind.itemsize == {"bits16": 2, "qint32": 4}.get(name, 1)
     assert kind.is_floating_point is name.startswith("float")
-    assert kind.is_complex is name.startswith("complex")
+    assert not kind.is_complex
     assert pickle.loads(pickle.dumps(kind)) is kind
     assert kind == getattr(torch, name)
     assert kind != torch.int8
@@ -31,15 +31,8 @@ def test_small_integers_have_signs(name):
     assert getattr(torch, name).is_signed is (name[0] == "i")
 
 
-def test_complex_halves_have_halves():
-    assert torch.chalf is torch.complex32
-    assert torch.complex32.to_real() is torch.float16
-    assert torch.complex32.to_complex() is torch.complex32
-    assert torch.complex32.is_signed
-
-
 @pullback_only("there are no tensors of these dtypes")
-@pytest.mark.parametrize("name", ["int4", "uint2", "bits8", "quint8", "complex32", "float4_e2m1fn_x2"])
+@pytest.mark.parametrize("name", ["int4", "uint2", "bits8", "quint8", "float4_e2m1fn_x2"])
 def test_there_are_no_tensors_of_them(name):
     kind = getattr(torch, name)
     for function in (

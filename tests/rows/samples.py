@@ -34,6 +34,8 @@ DTYPES = {
     "f": ("float32", "float64"),
     "c": ("complex64", "complex128"),
 }
+WIDER = {"bfloat16": "float32", "complex32": "complex64"}
+"""What stands in for dtypes that NumPy has not."""
 inf, nan = float("inf"), float("nan")
 
 
@@ -51,8 +53,8 @@ class In:
     expand: tuple | None = None
 
     def draw(self, rng, dtype):
-        """The numbers, as a NumPy array of `dtype` (float32 stands in for bfloat16)."""
-        kind = np.dtype("float32" if dtype == "bfloat16" else dtype)
+        """The numbers, as a NumPy array of `dtype`, or of that which stands in for it."""
+        kind = np.dtype(WIDER.get(dtype, dtype))
         if self.source == "values":
             return np.array(self.values).astype(kind)
         if self.source == "distinct":
@@ -264,8 +266,8 @@ class Bound:
         if leaf and self.replace:
             data = np.asarray(self.replace[len(self.leaves)])
         made = self.library.from_numpy(strided(data, self.layout))
-        if dtype == "bfloat16":
-            made = made.to(self.library.bfloat16)
+        if dtype in WIDER:
+            made = made.to(getattr(self.library, dtype))
         if self.device != "cpu":
             made = made.to(self.device)
         if spec.expand is not None:
@@ -294,10 +296,11 @@ def differentiable(library, result):
 
 
 def numbers(library, tensor):
-    """The values of a tensor as a NumPy array; bfloat16 as float32."""
+    """The values of a tensor as a NumPy array, of what stands in for its dtype."""
     tensor = tensor.detach().resolve_conj().resolve_neg()
-    if tensor.dtype is library.bfloat16:
-        tensor = tensor.to(library.float32)
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if dtype in WIDER:
+        tensor = tensor.to(getattr(library, WIDER[dtype]))
     return tensor.numpy(force=True)
 
 
@@ -308,5 +311,5 @@ def cotangents(library, results, rng):
         like = In(tuple(result.shape), -1.0, 1.0)
         dtype = str(result.dtype).removeprefix("torch.")
         one = library.from_numpy(like.draw(rng, dtype))
-        made.append((one.to(library.bfloat16) if dtype == "bfloat16" else one).requires_grad_())
+        made.append((one.to(getattr(library, dtype)) if dtype in WIDER else one).requires_grad_())
     return made

@@ -9,10 +9,10 @@
 # Read `apply_pointwise` and `record` first, then `apply`, then `dispatch`.
 #
 # From other parts: Op, as_tuple, MAX_PARAMS, SAVE_PARAM, SAVE_RESULT, SAVE_RESULTS, SAVE_SHAPE, SAVE_TENSOR,
-# _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients, refuse_dtype (pointwise.pxi); Node, Rare,
-# output_of, rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result, lend_array, lends,
-# saved_source, set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels (levels.pxi); compute_meta,
-# meta_pointwise (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); Watch
+# _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients, narrowed, refuse_dtype, refuses
+# (pointwise.pxi); Node, Rare, output_of, rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result,
+# lend_array, lends, saved_source, set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels
+# (levels.pxi); compute_meta, meta_pointwise (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); Watch
 # (tapes.pxi); begins_here, profiled_op, profiling (events.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 # ------------------------------------------------------------------------- subclasses, interpreters
@@ -540,7 +540,7 @@ cdef object compute(Op op, PyObject** argv, bint in_place=False):
 cdef object compute_by_kernel(Op op, PyObject** argv, bint in_place):
     """The arrays of an op that is not elementwise, by its kernel.
 
-    The half precisions go through float32, unless data is only moved.
+    The half precisions, complex32 too, go through single precision, unless data is only moved.
     """
     cdef PyObject* values[MAX_PARAMS]
     cdef list made = None   # keeps what stands here alone
@@ -555,11 +555,11 @@ cdef object compute_by_kernel(Op op, PyObject** argv, bint in_place):
             value = (<Tensor>x).array
             if not op.moves:
                 code = code_of((<Tensor>x).array)
-                if is_eight_bits(code):
+                if refuses(op, code):
                     refuse_dtype(op, DTYPES[code])
-                if is_half(code) and not op.takes_half:
+                if computed_in(code) != code and not op.takes_half:
                     half = code if half == NO_DTYPE else half
-                    value = value.astype(np.float32)
+                    value = cast_array(value, computed_in(code))
             if p == 0 and op.writes is not None and not in_place:
                 value = value.copy(op.writes)
         elif type(x) is list or type(x) is tuple:
@@ -577,14 +577,9 @@ cdef object compute_by_kernel(Op op, PyObject** argv, bint in_place):
         results = quiet_call(op.kernel, values, op.nparams)
     if half != NO_DTYPE:
         if isinstance(results, (tuple, list)):
-            return tuple([_narrow(r, half) for r in results])
-        return _narrow(results, half)
+            return tuple([narrowed(np.asarray(r), half) for r in results])
+        return narrowed(np.asarray(results), half)
     return results
-
-
-cdef object _narrow(object a, int half):
-    a = np.asarray(a)
-    return cast_array(a, half) if a.dtype == np.float32 else a
 
 
 cdef object apply_pointwise(Op op, PyObject** argv, int n, ndarray out):

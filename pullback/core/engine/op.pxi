@@ -75,7 +75,8 @@ cdef class Op:
     # with a `lookup` ("index", "select" or "slice") is found in C (core/_views.pyx) for plain arguments.
     # A kernel that `writes` does so into its first array, which is a copy, in the order "C" or "K"
     # that `writes` says, unless the op is in place.
-    # Elementwise ops take floats of eight bits where `allowed` has an "e", others where they only move.
+    # Elementwise ops take floats of eight bits where `allowed` has an "e", others where they only move. With
+    # an "h" there ops of both sorts take complex32.
     # Beside a half precision numbers are rounded to it before anything is computed, except those of an op
     # with `wide_numbers`, from the second input on: they stay float32.
     # One that `takes_half` gets the half precisions as they are, since it has a dtype of its own to obey.
@@ -186,7 +187,7 @@ cdef class Op:
         self.promotion = {"same": PROMOTE_SAME, "float": PROMOTE_FLOAT, "none": PROMOTE_NONE}[promote]
         self.allowed = 0
         for d in DTYPES:
-            if d.kind in (allowed or "bifc") or (d.kind == "u" and "i" in (allowed or "i")):
+            if d.letter in (allowed or "bifc") or (d.kind == "u" and "i" in (allowed or "i")):
                 self.allowed |= 1u << <int>d.code
         self.refuse = refuse
         self.direct = 0

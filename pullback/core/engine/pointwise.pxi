@@ -10,6 +10,7 @@
 cdef int PROMOTE[NCODES][NCODES]  # NO_DTYPE where PyTorch promotes to none
 cdef int KIND[NCODES]             # a DtypeKind
 cdef int TO_COMPLEX[NCODES]
+cdef int TO_REAL[NCODES]
 
 
 cdef _fill_promotion():
@@ -18,6 +19,7 @@ cdef _fill_promotion():
                              "e": KIND_FLOAT,
                              "c": KIND_COMPLEX}[a.kind]
         TO_COMPLEX[<int>a.code] = NO_DTYPE if a.kind == "e" else a.to_complex().code
+        TO_REAL[<int>a.code] = a.to_real().code
         for b in DTYPES:
             found = PROMOTION[a.code][b.code]
             PROMOTE[<int>a.code][<int>b.code] = NO_DTYPE if found is None else found.code
@@ -243,14 +245,13 @@ cdef object compute_pointwise(Op op, PyObject** argv, int n, ndarray out):
 cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray out):
     """An elementwise op without a loop for the dtype: its plan, or its kernel, on promoted arrays.
 
-    Floats of half precision or less are computed in float32 and rounded once, unless the op takes them as
-    they are.
+    Numbers of half precision or less are computed in single precision and rounded once, unless the op takes
+    them as they are.
     Numbers are rounded before, unless the op has `wide_numbers`.
     """
     cdef Number number
     cdef PyObject* values[MAX_IN]
-    cdef bint narrow = is_half(code) or is_eight_bits(code)
-    cdef int i, work = FLOAT32 if narrow and not op.takes_half else code
+    cdef int i, work = code if op.takes_half else computed_in(code)
     cdef list arrays = []
     cdef Plan plan = None
     for i in range(n):
@@ -286,12 +287,22 @@ cdef object _pointwise_kernel(Op op, PyObject** argv, int n, int code, ndarray o
         result = np.asarray(result)
     if PyArray_NDIM(result) > 1:
         result = ordered_like(arrays, result)
-    if work != code and code_of(result) == work:
-        result = cast_array(result, code)
+    if work != code:
+        result = narrowed(result, code)
     if out is not None:
         np.copyto(out, result, casting="unsafe")
         return out
     return result
+
+
+cdef ndarray narrowed(ndarray a, int code):
+    """A result in single precision as one in that of the narrow dtype that it was computed for."""
+    cdef int have = code_of(a)
+    if have == FLOAT32:
+        return cast_array(a, TO_REAL[code])
+    if have == COMPLEX64 and TO_COMPLEX[code] == COMPLEX32:
+        return cast_array(a, COMPLEX32)
+    return a
 
 
 cdef _check_broadcast(list arrays):
@@ -324,17 +335,23 @@ cdef _refuse(Op op, int code):
 
 
 cdef refuse_dtype(Op op, d):
-    raise NotImplementedError(f'"{op.name}_cpu" not implemented for \'{d.type_name}\'')
+    kernel = KERNELS.get(op.name, op.name + "_cpu")
+    raise NotImplementedError(f'"{kernel}" not implemented for \'{d.type_name}\'')
+
+
+cdef inline bint refuses(Op op, int code) noexcept:
+    """Whether an op that is not elementwise, and more than moves numbers, cannot compute with a dtype."""
+    return is_eight_bits(code) or (code == COMPLEX32 and not (op.allowed >> code) & 1)
 
 
 cdef object refusing(Op op, prepare):
-    """What makes the plans of an op that computes: there are none for floats of eight bits."""
+    """What makes the plans of an op that computes: there are none for what it does not compute with."""
     @functools.wraps(prepare)
     def prepared(*arguments):
         for x in arguments:
             for item in x if type(x) is list or type(x) is tuple else (x,):
                 kind = getattr(item, "dtype", None)
-                if isinstance(kind, _dtypes.dtype) and kind.kind == "e":
+                if isinstance(kind, _dtypes.dtype) and refuses(op, kind.code):
                     refuse_dtype(op, kind)
         return prepare(*arguments)
     return prepared

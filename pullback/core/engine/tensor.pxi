@@ -518,8 +518,8 @@ cdef class Tensor:
             raise RuntimeError(f"a Tensor with {PyArray_SIZE(a)} elements cannot be converted to Scalar")
         if self.meta:
             raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-        if not DTYPES[code_of(a)].is_native:
-            return float((<object>a).reshape(()).astype(np.float32))
+        if computed_in(code_of(a)) != code_of(a):
+            a = cast_array(a, computed_in(code_of(a)))
         return (<object>a).item()
 
     def detach(self):

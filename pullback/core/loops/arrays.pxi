@@ -39,7 +39,7 @@ cdef inline int _known(int typenum) noexcept:
         return CODE_OF_TYPENUM[typenum]
     if typenum == TYPENUM[<int>BFLOAT16]:
         return BFLOAT16
-    for code in range(FLOAT8_E4M3FN, FLOAT8_E8M0FNU + 1):
+    for code in range(COMPLEX128 + 1, NCODES):
         if typenum == TYPENUM[code]:
             return code
     return NO_DTYPE

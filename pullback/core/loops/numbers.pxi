@@ -27,6 +27,9 @@ cdef int store_number(object number, int code, Number* where) except -1:
     elif is_eight_bits(code):
         data = DTYPES[code].from_floats(np.array(number, dtype=np.float32))
         memcpy(where, PyArray_DATA(<ndarray>data), 1)
+    elif code == COMPLEX32:
+        data = np.array(number, dtype=np.complex64).astype(DTYPES[code].numpy)
+        memcpy(where, PyArray_DATA(<ndarray>data), 4)
     else:
         _store_int(number, code, where)
     return 0

@@ -42,8 +42,9 @@ cdef class Loops:
         if chooses:   # what is chosen is only moved: its size is all that matters
             self.fn[<int>BFLOAT16] = self.fn[<int>FLOAT16]
             self.out_code[<int>BFLOAT16] = BFLOAT16
-            for code in range(FLOAT8_E4M3FN, NCODES):
-                self.fn[code], self.out_code[code] = self.fn[<int>UINT8], code
+            for code in range(COMPLEX128 + 1, NCODES):
+                self.fn[code] = self.fn[<int>UINT8 if is_eight_bits(code) else <int>FLOAT32]
+                self.out_code[code] = code
         elif halves and self.fn[<int>FLOAT32] != NULL:
             _halve(self, FLOAT16, &self.halves[0])
             _halve(self, BFLOAT16, &self.halves[1])

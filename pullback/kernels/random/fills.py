@@ -54,7 +54,7 @@ def require(array: np.ndarray, known: frozenset[str], kernel: str) -> str:
 def uniform(out: np.ndarray, generator: Generator, low: float = 0.0, high: float = 1.0) -> None:
     """Fill with numbers from [low, high); of complex numbers, both parts."""
     name = require(out, INEXACT, "check_uniform_bounds")
-    real = {"complex64": "float32", "complex128": "float64"}.get(name, name)
+    real = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}.get(name, name)
     largest = LARGEST[real]
     for value, which in ((low, "from"), (high, "to")):
         if not -largest <= value <= largest:

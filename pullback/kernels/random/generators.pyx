@@ -21,8 +21,8 @@ from pullback.core.dtypes import DTYPES
 
 cimport cython
 from pullback.core.dtype_codes cimport (
-    BFLOAT16, BOOL, COMPLEX128, COMPLEX64, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, INT8, UINT16,
-    UINT32, UINT64, UINT8,
+    BFLOAT16, BOOL, COMPLEX128, COMPLEX32, COMPLEX64, FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, INT8,
+    UINT16, UINT32, UINT64, UINT8,
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ceil, exp, fma, log, log1p, sqrt, tan
@@ -270,6 +270,10 @@ cdef bint run(
     return good
 
 
+cdef inline bint is_complex(int code) noexcept nogil:
+    return code == COMPLEX32 or code == COMPLEX64 or code == COMPLEX128
+
+
 cdef bint fill(
     ndarray out,
     Generator gen,
@@ -293,8 +297,8 @@ cdef bint fill(
         given = tuple([array.transpose(axes) for array in given])
     for array in given:
         x, y = y, np.ascontiguousarray(array, np.float64)
-    if p.code == COMPLEX64 or p.code == COMPLEX128:
-        p.code = FLOAT32 if p.code == COMPLEX64 else FLOAT64
+    if is_complex(p.code):
+        p.code = FLOAT16 if p.code == COMPLEX32 else FLOAT32 if p.code == COMPLEX64 else FLOAT64
         size *= 2
     if y is not None:
         p.y = <const double*>PyArray_DATA(y)
@@ -517,9 +521,9 @@ def normal(ndarray out not None, Generator gen not None, double mean, double std
 
     Sixteen numbers and more in contiguous memory are drawn in another way than others.
     """
-    cdef bint is_complex = code_of(out) in (COMPLEX64, COMPLEX128)
-    cdef bint many = PyArray_IS_C_CONTIGUOUS(out) and PyArray_SIZE(out) * (1 + is_complex) >= 16
-    cdef Params p = params_of(mean, std / sqrt(2.0) if is_complex else std)
+    cdef bint pairs = is_complex(code_of(out))
+    cdef bint many = PyArray_IS_C_CONTIGUOUS(out) and PyArray_SIZE(out) * (1 + pairs) >= 16
+    cdef Params p = params_of(mean, std / sqrt(2.0) if pairs else std)
     fill(out, gen, &p, sample_normal, fill_normals if many else fill_doubles)
 
 

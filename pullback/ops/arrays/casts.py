@@ -21,6 +21,7 @@ from pullback.core.dtypes import (
     as_device,
     bfloat16,
     bool_,
+    complex32,
     complex64,
     complex128,
     device,
@@ -55,10 +56,12 @@ DISCARDS = "Casting complex values to real discards the imaginary part"
 
 def cast_array(a: Any, kind: Any, strides: Any = None) -> Any:
     """A copy of an array in the NumPy dtype `kind`; a warning where imaginary parts are lost."""
-    if a.dtype.kind == "c" and kind.kind not in "cb":
+    given, wanted = from_numpy_dtype(a.dtype), from_numpy_dtype(kind)
+    if given is complex32 and wanted is not complex32:
+        a = a.astype(np.complex64)
+    if given.is_complex and not wanted.is_complex and wanted is not bool_:
         warn(DISCARDS)
         a = a.real
-    given, wanted = from_numpy_dtype(a.dtype), from_numpy_dtype(kind)
     if given is not wanted and "e" in (given.kind, wanted.kind):
         a = wanted.from_floats(a) if wanted.kind == "e" else a.astype(np.float32)
     with np.errstate(all="ignore"):
@@ -180,8 +183,8 @@ def _moved(input: Tensor, where: device, kind: dtype) -> Tensor:
 
 SHORT = {
     "float": float32, "double": float64, "half": float16, "bfloat16": bfloat16, "int": int32,
-    "long": int64, "short": int16, "char": int8, "byte": uint8, "bool": bool_, "cfloat": complex64,
-    "cdouble": complex128,
+    "long": int64, "short": int16, "char": int8, "byte": uint8, "bool": bool_, "chalf": complex32,
+    "cfloat": complex64, "cdouble": complex128,
 }  # fmt: skip
 
 
@@ -196,15 +199,6 @@ def _declare_cast(name: str, kind: dtype) -> Callable[..., Tensor]:
 
 for _name, _kind in SHORT.items():
     SURFACE["Tensor"][_name] = _declare_cast(_name, _kind)
-
-
-@function(places="m")
-def chalf(input: Tensor, memory_format: Any = preserve_format) -> Tensor:
-    """The tensor in complex32, which NumPy lacks: NotImplementedError."""
-    raise NotImplementedError(
-        "chalf(): there is no complex32 here; cfloat() gives complex64, and half() of torch.view_as_real() "
-        "keeps both parts in float16"
-    )
 
 
 @function(places="m")

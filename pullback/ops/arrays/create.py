@@ -455,6 +455,7 @@ _zeros_like = elementwise(
     "zeros_like",
     kernel=_zeros_kernel,
     places="",
+    allowed="bifche",
     nondiff=True,
     doc="Zeros in the shape of a tensor.",
 )
@@ -464,6 +465,7 @@ _full_like = elementwise(
     inputs=("self", "fill_value"),
     kinds="TN",
     places="",
+    allowed="bifche",
     nondiff=True,
     doc="A number in the shape of a tensor.",
 )

@@ -19,7 +19,7 @@ from pullback.core import _engine
 from pullback.core._engine import Op, Tensor, detach_inplace, from_array, move_to, restructure
 from pullback.core._loops import strided
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtypes import contiguous_format, float32, float64, memory_format, preserve_format
+from pullback.core.dtypes import contiguous_format, float16, float32, float64, memory_format, preserve_format
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import SURFACE, function, op
@@ -423,7 +423,7 @@ def view_as_real(self: Spec) -> Spec:
 @op(name="view_as_complex", places="", view=True, linear=True, batch="leading")
 def _view_as_complex(self: Spec) -> Spec:
     """Pairs of real numbers as complex ones."""
-    if self.dtype not in (float32, float64):
+    if self.dtype not in (float16, float32, float64):
         raise RuntimeError(
             "view_as_complex is only supported for half, float and double tensors, "
             f"but got a tensor of scalar type: {self.dtype.type_name}"

@@ -48,8 +48,8 @@ def _comparison(name: str, ufunc: Any, symbol: str, long_name: str, shown: str, 
     )
 
 
-eq = _comparison("eq", np.equal, "==", "eq", "tensor([False,  True, False])", "bifce")
-ne = _comparison("ne", np.not_equal, "!=", "not_equal", "tensor([ True, False,  True])", "bifce")
+eq = _comparison("eq", np.equal, "==", "eq", "tensor([False,  True, False])", "bifche")
+ne = _comparison("ne", np.not_equal, "!=", "not_equal", "tensor([ True, False,  True])", "bifche")
 lt = _comparison("lt", np.less, "<", "less", "tensor([ True, False, False])", "bif")
 le = _comparison("le", np.less_equal, "<=", "less_equal", "tensor([ True,  True, False])", "bif")
 gt = _comparison("gt", np.greater, ">", "greater", "tensor([False, False,  True])", "bif")
@@ -113,7 +113,7 @@ isnan = _test(
     "Whether each element is NaN; a complex one if a part is.",
     f"torch.isnan({_SPECIAL})",
     "tensor([False, False,  True])",
-    allowed="bifce",
+    allowed="bifche",
     loop="pullback.kernels.curves:isnan",
     loops_for="fc",
 )
@@ -123,6 +123,7 @@ isinf = _test(
     "Whether each element is infinite; a complex one if a part is.",
     f"torch.isinf({_SPECIAL})",
     "tensor([False,  True, False])",
+    allowed="bifch",
     loop="pullback.kernels.curves:isinf",
     loops_for="fc",
 )
@@ -132,6 +133,7 @@ isfinite = _test(
     "Whether each element is neither infinite nor NaN.",
     f"torch.isfinite({_SPECIAL})",
     "tensor([ True, False, False])",
+    allowed="bifch",
     loop="pullback.kernels.curves:isfinite",
     loops_for="fc",
 )
@@ -165,6 +167,7 @@ isreal = _test(
     "Whether each element has no imaginary part.",
     "torch.isreal(torch.tensor([1j, 1 + 0j]))",
     "tensor([False,  True])",
+    allowed="bifch",
 )
 
 
@@ -177,7 +180,7 @@ def _plan_isreal(self: Spec) -> Plan:
 # --------------------------------------------------------------------------------------- closeness
 
 
-@op(nondiff=True, layout="K", batch="elementwise")
+@op(nondiff=True, layout="K", batch="elementwise", allowed="bifch")
 def isclose(
     self: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Array:
@@ -252,7 +255,7 @@ _where = elementwise(
     places="",
     moves=True,
     chooses=True,
-    allowed="bifce",
+    allowed="bifche",
     loops_for="biufce",
     casts_out=False,
     piecewise=True,

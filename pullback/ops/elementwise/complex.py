@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from pullback.core._engine import Tensor, conj
+from pullback.core._engine import Tensor, conj, write_out
 from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import complex32, float16, float32
 from pullback.core.op import elementwise, function
 from pullback.kernels.mixed import complex as of_parts
 from pullback.ops.shared.chains import Chain, Place, labels_of, operand, packed
@@ -45,8 +46,6 @@ def _check_parts(name: str, first: tuple[str, Any], second: tuple[str, Any]) -> 
         )
     if a.itemsize == 2 and name == "polar":
         raise NotImplementedError("\"polar_cpu\" not implemented for 'Half'")
-    if a.itemsize == 2:
-        raise RuntimeError("Pullback has no complex numbers of half precision")
 
 
 _complex = elementwise(
@@ -65,7 +64,7 @@ _complex = elementwise(
 def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`real + imag * i`, broadcast; the gradients are the parts of the result's.
 
-    RuntimeError unless both are float32 or both float64.
+    RuntimeError unless both are of one dtype: float16, float32 or float64.
 
     >>> import pullback as torch
     >>> torch.complex(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
@@ -73,6 +72,9 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     """
     _check_parts("complex", ("real", real), ("imag", imag))
     _check_out(real, out)
+    if real.dtype is float16:  # the loop for float32 would leave what it makes in complex64
+        made = _complex(real.to(float32), imag.to(float32)).to(complex32)
+        return made if out is None else write_out(out, made.detach())
     return _complex(real, imag, out=out)
 
 

@@ -31,7 +31,7 @@ abs = elementwise(
     casts_out=False,
     places="tme",
     aliases=("torch.absolute", "Tensor.absolute"),
-    allowed="ifce",
+    allowed="ifche",
     vjp={"self": lambda g, self: g * sgn(self)},
     doc=example(
         "The absolute value, real for complex tensors; the slope is the sign, 0 at 0.",
@@ -92,6 +92,7 @@ sgn: Op = elementwise(
     casts_out=False,
     kernel=_sgn_kernel,
     loops_for="iuf",
+    allowed="bifch",
     vjp={"self": _sgn_slope},
     doc=example(
         "`z / |z|` of each element, 0 at 0: the sign of a complex number.",
@@ -274,6 +275,7 @@ def _declare_conj(name: str) -> Any:
         name,
         np.conjugate,
         places="",
+        allowed="bifch",
         vjp={"self": lambda g: conj_physical(g)},
         doc="The complex conjugate of each element.",
     )

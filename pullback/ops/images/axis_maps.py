@@ -16,6 +16,7 @@ import numpy as np
 
 from pullback.core._engine import Tensor
 from pullback.core._plans import Lasting, Plan, Spec
+from pullback.core.dtypes import complex32
 from pullback.core.op import op
 from pullback.core.types import Array
 from pullback.kernels import resample as resample_kernels
@@ -188,7 +189,7 @@ def take_axes(self: Array, maps: Maps, grad_name: str) -> Array:
 @take_axes.prepare
 def _plan_take_axes(self: Spec, maps: Maps, grad_name: str) -> Plan:
     result = Spec(self.dtype, mapped_shape(self, maps))
-    if all(m is None for m in maps) or not self.contiguous:
+    if all(m is None for m in maps) or not self.contiguous or self.dtype is complex32:
         return Plan(result)
     chain, place, shape = Chain(1, result), Place(0), self.shape
     before, order = self.ndim - len(maps), _work_order(maps)

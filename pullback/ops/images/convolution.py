@@ -22,7 +22,7 @@ from pullback import ops
 from pullback.core import _loops
 from pullback.core._engine import Op, Tensor, conj
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtypes import dtype
+from pullback.core.dtypes import complex32, dtype
 from pullback.core.meta import meta_array
 from pullback.core.op import op
 from pullback.core.types import Array, Ints
@@ -242,7 +242,7 @@ def _as_operands(*arrays: Array) -> tuple[Array, ...]:
 # -------------------------------------------------------------------------------------------- ops
 
 
-@op(places="t", layout="F", grad_name="ConvolutionBackward0")
+@op(places="t", layout="F", grad_name="ConvolutionBackward0", allowed="bifch")
 def convolution(
     self: Array,
     weight: Array,
@@ -288,6 +288,8 @@ def _plan_convolution(
     made = weight.shape[1] * groups if transposed else weight.shape[0]
     result = Spec(self.dtype, (self.shape[0], made, *size))
     channels = made if transposed else self.shape[1]
+    if self.dtype is complex32:
+        return Plan(result)
     if _by_planes(self, weight.shape, result.shape):
         result = _like(self, result.shape)
         return _plan_by_planes(geometry, self, weight, bias, result, transposed, groups)

@@ -361,7 +361,7 @@ def _histc_by_scatter(self: Tensor, bins: int, min: float, max: float) -> Tensor
     return ops.scatter_add(ops.zeros(bins, dtype=self.dtype), 0, bin_of, inside.to(self.dtype))
 
 
-@op()
+@op(allowed="bifch")
 def bincount(self: Array, weights: Array | None = None, minlength: int = 0) -> Array:
     """How often each number from 0 to the largest occurs in a 1-dim tensor of integers.
 

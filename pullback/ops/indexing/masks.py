@@ -252,7 +252,7 @@ def masked_scatter_(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return _masked_scatter.inplace(input, mask, source)
 
 
-@op(name="nonzero_static", places="", nondiff=True)
+@op(name="nonzero_static", places="", nondiff=True, allowed="bifch")
 def _nonzero_static(self: Array, size: int, fill_value: int) -> Any:
     _check_static_size(size)
     result = np.full((size, self.ndim), fill_value, np.int64)
@@ -307,7 +307,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Any =
     return _nonzero_static(input, size, fill_value, out=out)
 
 
-@op(nondiff=True, places="", public_name="nonzero", layout="", batch="dynamic")
+@op(nondiff=True, places="", public_name="nonzero", layout="", batch="dynamic", allowed="bifch")
 def nonzero_places(self: Array) -> Array:
     """The indices of elements that are not zero, a row each."""
     if not self.ndim:
@@ -329,7 +329,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     return nonzero_places(input, out=out)
 
 
-@op(nondiff=True, layout="")
+@op(nondiff=True, layout="", allowed="bifch")
 def argwhere(self: Array) -> Array:
     """The indices of elements that are not zero, a row for each.
 

@@ -368,7 +368,7 @@ def _truth(name: str, ufunc: Any) -> Any:
     tensor([{" True, False" if name == "all" else "True, True"}])
     """
     kernel.__name__ = name
-    record = op(name=name, places="", nondiff=True, all_dims=True)(kernel)
+    record = op(name=name, places="", nondiff=True, all_dims=True, allowed="bifch")(kernel)
     record.prepare(plan)
     return explained(record, over_all, _over_dims, _over_dim)
 

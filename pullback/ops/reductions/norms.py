@@ -136,7 +136,7 @@ def _check_not_empty(name: str, a: Array | Spec, ord: float, axes: tuple[int, ..
             )
 
 
-@op(name="linalg_vector_norm", places="", takes_half=True, all_dims=True)
+@op(name="linalg_vector_norm", places="", takes_half=True, all_dims=True, allowed="bifch")
 def _vector_norm(
     self: Array,
     ord: float = 2,
@@ -217,7 +217,7 @@ def norm(
     return _vector_norm(input, 2 if p is None else p, dim, keepdim, dtype, out=out)
 
 
-@op()
+@op(allowed="bifch")
 def dist(self: Array, other: Array, p: float = 2) -> Array:
     """The norm of order `p` of the difference of two tensors, broadcast.
 

@@ -19,8 +19,9 @@ from pullback import ops
 from pullback.core._engine import Op, Tensor, conj, expand_scalar
 from pullback.core._loops import add_reduce, total
 from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import complex32, from_numpy_dtype, int64
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import from_numpy_dtype, int64
+from pullback.core.kernel_names import KERNELS
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array, Dims, Number
@@ -75,8 +76,12 @@ def expand_reduced(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) ->
 
 
 def widened(a: Array, dtype: Dtype | None = None) -> Array:
-    """An array in `dtype` (its own if None), the half precisions as float32."""
+    """An array in `dtype` (its own if None), the half precisions in single precision."""
     target = a.dtype if dtype is None else dtype.numpy
+    if a.dtype.name == "complex32":
+        a = a.astype(np.complex64)
+    if target.name == "complex32":
+        target = np.dtype(np.complex64)
     if target.itemsize == 2 and target.kind not in "iu":
         target = np.dtype(np.float32)
     if a.dtype.kind == "c" and target.kind != "c":
@@ -149,10 +154,12 @@ def _summed_dtype(own: Any, dtype: Dtype | None) -> Dtype:
 def _summed(name: str, x: Spec, axes: tuple[int, ...] | None, keepdim: bool, dtype: Dtype | None) -> Plan:
     """The plan of a sum, mean or product; where the elements are cast first, its kernel does it."""
     made = _summed_dtype(x.dtype, dtype)
+    if made is complex32:
+        raise NotImplementedError(f"\"{KERNELS.get(name, 'sum_cpu')}\" not implemented for 'ComplexHalf'")
     return fold_plan(name, x, axes, keepdim, made, runs=made is _summed_dtype(x.dtype, None))
 
 
-@op(name="sum", places="", linear=True, takes_half=True, all_dims=True, casts_out=True)
+@op(name="sum", places="", linear=True, takes_half=True, all_dims=True, casts_out=True, allowed="bifch")
 def _sum(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Sum over the dims `dim`, over all if it is None or empty.
 
@@ -231,7 +238,7 @@ def _check_mean(own: Dtype, dtype: Dtype | None) -> None:
         )
 
 
-@op(name="mean", places="", linear=True, takes_half=True, all_dims=True, casts_out=True)
+@op(name="mean", places="", linear=True, takes_half=True, all_dims=True, casts_out=True, allowed="bifch")
 def _mean(self: Array, dim: Dims = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Mean over the dims `dim`, over all if it is None or empty; NaN where there is nothing.
 
@@ -299,7 +306,7 @@ def nanmean(
     return ops.div(summed, sum(values == values, dim, keepdim), out=out)
 
 
-@op(name="prod", places="", takes_half=True, casts_out=True)
+@op(name="prod", places="", takes_half=True, casts_out=True, allowed="bifch")
 def _prod(self: Array, dim: int | None = None, keepdim: bool = False, dtype: Dtype | None = None) -> Array:
     """Product over the dim `dim`, over all elements if it is None.
 
@@ -411,7 +418,7 @@ _prod.vjp(self=_prod_vjp)
 prod = explained(_prod, _of_all, _along_one)
 
 
-@op(nondiff=True, all_dims=True)
+@op(nondiff=True, all_dims=True, allowed="bifch")
 def count_nonzero(self: Array, dim: Dims = None) -> Array:
     """How many elements are not zero along `dim`, or in all: int64.
 
@@ -538,7 +545,7 @@ def _mean_gradient(g: Tensor, shape: Sequence[int], dim: Dims, keepdim: bool) ->
     return expand_reduced(g / reduced_count(shape, dim), shape, dim, keepdim)
 
 
-@op(name="var", places="", all_dims=True, casts_out=True)
+@op(name="var", places="", all_dims=True, casts_out=True, allowed="bifch")
 def _var(self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
     return _moments("var", self, dim, correction, keepdim)[0]
 
@@ -561,7 +568,7 @@ _var.prepare(lambda self, dim, correction, keepdim: _plan_moment("var", self, di
 _var.vjp(self=_var_gradient)
 
 
-@op(name="std", places="", all_dims=True, casts_out=True)
+@op(name="std", places="", all_dims=True, casts_out=True, allowed="bifch")
 def _std(self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False) -> Array:
     variance = _moments("std", self, dim, correction, keepdim)[0]
     return np.sqrt(variance, variance)
@@ -575,14 +582,14 @@ _std.vjp(
 )
 
 
-@op(name="var_mean", places="", all_dims=True)
+@op(name="var_mean", places="", all_dims=True, allowed="bifch")
 def _var_mean(
     self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False
 ) -> tuple[Array, Array]:
     return _moments("var_mean", self, dim, correction, keepdim)
 
 
-@op(name="std_mean", places="", all_dims=True)
+@op(name="std_mean", places="", all_dims=True, allowed="bifch")
 def _std_mean(
     self: Array, dim: Dims = None, correction: float = 1, keepdim: bool = False
 ) -> tuple[Array, Array]:

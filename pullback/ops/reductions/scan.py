@@ -17,8 +17,8 @@ import numpy as np
 from pullback import ops, return_types
 from pullback.core._engine import Op, Tensor, conj
 from pullback.core._plans import Plan, Spec
+from pullback.core.dtypes import bool_, complex32, int64
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.dtypes import int64
 from pullback.core.op import function, op
 from pullback.core.types import Array, Number
 from pullback.ops.arrays.casts import cast_array
@@ -53,9 +53,9 @@ def _running_plan(name: str, x: Spec, dim: int, dtype: Dtype | None = None, back
     """The plan of a running op of one operand; what is cast first is left to the kernel."""
     axis = wrap_dim(operator.index(dim), x.ndim)
     own = int64 if x.dtype.kind in "bui" else x.dtype
-    if dtype is not None and dtype.kind == "b" and x.ndim and 0 not in x.shape:
-        raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
     result = Spec(dtype or own, x.shape)
+    if result.dtype in (bool_, complex32) and x.ndim and 0 not in x.shape:
+        raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for '{result.dtype.type_name}'")
     if result.dtype is not own or not x.ndim:
         return Plan(result)
     operands = [placed(t, x.ndim) for t in (x, result)]
@@ -64,7 +64,7 @@ def _running_plan(name: str, x: Spec, dim: int, dtype: Dtype | None = None, back
     return scan_plan(name, result, operands, 1, x.shape, axis)
 
 
-@op(name="cumsum", places="", linear=True, takes_half=True, casts_out=True)
+@op(name="cumsum", places="", linear=True, takes_half=True, casts_out=True, allowed="bifch")
 def _cumsum(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """Running sum along `dim`: `y[i] = x[0] + ... + x[i]`.
 
@@ -100,7 +100,7 @@ def _running_total(
 cumsum: Op = explained(_cumsum, _running_total, places="tmi")
 
 
-@op(name="cumprod", places="", takes_half=True, casts_out=True)
+@op(name="cumprod", places="", takes_half=True, casts_out=True, allowed="bifch")
 def _cumprod(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """Running product along `dim`: `y[i] = x[0] * ... * x[i]`.
 

@@ -187,7 +187,7 @@ def _softmax_slope_batch(level: Any, op: Op, self: Any, soft: Any, dim: int, log
     return level.wrap(op(level.front(self), level.front(soft), shifted(dim, rank(soft)), logs))
 
 
-@op(aliases=("special.softmax",), takes_half=True)
+@op(aliases=("special.softmax",), takes_half=True, allowed="bifch")
 def softmax(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """`exp(x) / sum(exp(x))` along `dim`, without overflow; `dtype` is converted to first.
 
@@ -204,7 +204,7 @@ softmax.prepare(lambda self, dim, dtype: _plan_softmax("softmax", self, dim, dty
 softmax.vjp(self=lambda g, dim, result: _softmax_slope(g, result, dim, False))
 
 
-@op(aliases=("special.log_softmax",), takes_half=True)
+@op(aliases=("special.log_softmax",), takes_half=True, allowed="bifch")
 def log_softmax(self: Array, dim: int, dtype: Dtype | None = None) -> Array:
     """`x - log(sum(exp(x)))` along `dim`, without overflow; `dtype` is converted to first.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtypes import int32, int64
+from pullback.core.dtypes import complex32, int32, int64
 from pullback.core.strides import contiguous_strides, preserved_strides
 from pullback.core.types import Number
 from pullback.kernels.moves import RUNS
@@ -115,7 +115,7 @@ def plan_at(
 def _run_for(run: str, kind: Any) -> Any:
     if run in ("take", "put"):
         return RUNS[run][kind.itemsize]
-    if run == "at_sum":
+    if run == "at_sum" and kind is not complex32:
         real = kind.to_real().name
         return RUNS[run].get(real.removeprefix("u") if real != "uint8" else real)
     return RUNS[run].get(kind.name)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pullback.core._plans import Plan, Spec
-from pullback.core.dtypes import dtype, float32
+from pullback.core.dtypes import complex32, dtype, float32
 from pullback.kernels import steps
 from pullback.kernels.moves import RUNS as MOVES
 
@@ -88,9 +88,9 @@ def turned(dims: list[tuple[int, ...]], item: int) -> list[tuple[int, ...]]:
 def operand(place: Place, spec: Spec, labels: Sequence[Hashable]) -> Operand:
     """A tensor with a label for each dim. A label that stands twice is the diagonal.
 
-    NotImplementedError for floats of eight bits, which have no loops.
+    NotImplementedError for floats of eight bits and complex32, which have no loops.
     """
-    if spec.dtype.kind == "e":
+    if spec.dtype.kind == "e" or spec.dtype is complex32:
         raise NotImplementedError(f"\"addmm_impl_cpu_\" not implemented for '{spec.dtype.type_name}'")
     strides = spec.strides if spec.strides is not None else packed(spec.shape, spec.dtype.itemsize)
     sizes: dict[Hashable, int] = {}

@@ -92,10 +92,12 @@ def outside(index: Any, n: int) -> bool:
 
 
 def accumulate(ufunc: Any, a: Any, positions: Any, values: Any) -> None:
-    """`a[place] = ufunc(a[place], value)` in turn, for flat positions; half precisions in float32."""
+    """`a[place] = ufunc(a[place], value)` in turn, for flat positions; half precisions in single ones."""
     if values.shape != positions.shape:
         values = np.broadcast_to(values, positions.shape)
     kind = np.dtype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind not in "iu" else a.dtype
+    if kind.name == "complex32":
+        kind = np.dtype(np.complex64)
     direct = a.flags.c_contiguous and kind == a.dtype
     work = a.reshape(-1) if direct else a.astype(kind).reshape(-1)
     ufunc.at(work, positions.ravel(), values.ravel().astype(kind, copy=False))

@@ -112,7 +112,7 @@ def masked(x: Any, pattern: Pattern) -> Any:
 def from_dense(x: Tensor, sparse_dim: int) -> Any:
     """The COO tensor of a dense one's elements that are not zero, with `sparse_dim` dims indexed."""
     rows = ops.reshape(x.detach(), (math.prod(x.shape[:sparse_dim]), *x.shape[sparse_dim:]))._array
-    kept = rows.reshape(len(rows), -1).any(1) if rows.ndim > 1 else rows.astype(bool)
+    kept = rows.reshape(len(rows), -1).any(1) if rows.ndim > 1 else rows != 0
     (flat,) = np.nonzero(kept)
     places = np.empty((sparse_dim, len(flat)), np.int64)
     if sparse_dim:
