@@ -185,6 +185,7 @@ float8_e5m2: _dtype
 float8_e4m3fnuz: _dtype
 float8_e5m2fnuz: _dtype
 float8_e8m0fnu: _dtype
+complex32: _dtype
 half: _dtype
 float: _dtype
 double: _dtype

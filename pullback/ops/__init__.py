@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 FAMILIES = ("shared", "elementwise", "arrays", "reductions", "products", "indexing")
 """Folders whose ops are declared at import."""
 
-LATER = ["special", "linalg", "signals", "images", "networks", "names", "sparse", "nested"]
+LATER = ["special", "linalg", "signals", "images", "networks", "names", "sparse", "nested", "masked"]
 """Folders whose ops are declared when a name is first missing: `import pullback` is to stay quick."""
 
 

@@ -32,6 +32,7 @@ LAYERS = [
     "ops.names",
     "ops.sparse",
     "ops.nested",
+    "ops.masked",
     "face",
     "transforms transforms.batching",
     "overrides",

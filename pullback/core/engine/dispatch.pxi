@@ -8,12 +8,13 @@
 #
 # Read `apply_pointwise` and `record` first, then `apply`, then `dispatch`.
 #
-# From other parts: Op, as_tuple, MAX_PARAMS, SAVE_PARAM, SAVE_RESULT, SAVE_RESULTS, SAVE_SHAPE, SAVE_TENSOR,
-# _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients, narrowed, refuse_dtype, refuses
-# (pointwise.pxi); Node, Rare, output_of, rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep, keep_result,
-# lend_array, lends, saved_source, set_saved (saved.pxi); Tensor, wrap (tensor.pxi); through_levels
-# (levels.pxi); compute_meta, meta_pointwise (meta.pxi); apply_inplace, apply_out, apply_view, refresh_view (inplace.pxi); Watch
-# (tapes.pxi); begins_here, profiled_op, profiling (events.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
+# From other parts: Op, as_tuple, MAX_PARAMS, SAVE_PARAM, SAVE_RESULT, SAVE_RESULTS, SAVE_SHAPE,
+# SAVE_TENSOR, _IN_PLACE (op.pxi); cast_array, compute_pointwise, has_gradients, narrowed, refuse_dtype,
+# refuses (pointwise.pxi); Node, Rare, output_of, rare_of, sequence, NODE_ACCUMULATE (nodes.pxi); keep,
+# keep_result, lend_array, lends, saved_source, set_saved (saved.pxi); Tensor, wrap (tensor.pxi);
+# through_levels (levels.pxi); compute_meta, meta_pointwise (meta.pxi); apply_inplace, apply_out,
+# apply_view, refresh_view (inplace.pxi); Watch (tapes.pxi); begins_here, profiled_op, profiling
+# (events.pxi); anomaly, _anomaly, pb_thread (_engine.pyx).
 
 # ------------------------------------------------------------------------- subclasses, interpreters
 

@@ -522,10 +522,16 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, other.shape)
 
 
-@function()
+@function(places="t")
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """`input.expand(size)`: `input` broadcast to a shape."""
     return expand(input, (size,) if isinstance(size, int) else tuple(size))
+
+
+@function(name="broadcast_to", places="m")
+def _broadcast_to(self: Tensor, *size: Any) -> Tensor:
+    """`self.expand(*size)`: `self` broadcast to a shape, which may be given as separate ints."""
+    return expand(self, *size)
 
 
 @function(places="t")
