@@ -12,18 +12,25 @@ from diffusers import (
     UNet2DModel,
 )
 
+
+def network(kind, channels, heads, down, up, **options):
+    """A network over images of 8 by 8 with one layer a block."""
+    return kind(
+        sample_size=8,
+        in_channels=channels,
+        out_channels=channels,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        attention_head_dim=heads,
+        down_block_types=down,
+        up_block_types=up,
+        **options,
+    )
+
+
 torch.manual_seed(0)
-net = UNet2DModel(
-    sample_size=8,
-    in_channels=1,
-    out_channels=1,
-    block_out_channels=(8, 16),
-    layers_per_block=1,
-    norm_num_groups=4,
-    attention_head_dim=8,
-    down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-    up_block_types=("AttnUpBlock2D", "UpBlock2D"),
-)
+net = network(UNet2DModel, 1, 8, ("DownBlock2D", "AttnDownBlock2D"), ("AttnUpBlock2D", "UpBlock2D"))
 images, noise, times = torch.rand(4, 1, 8, 8), torch.randn(4, 1, 8, 8), torch.tensor([3, 50, 200, 700])
 schedule = DDPMScheduler(num_train_timesteps=1000)
 optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
@@ -49,18 +56,8 @@ made = pipe(
 ).images
 print("made", *made.shape, float(made.sum()))
 torch.manual_seed(2)
-guided = UNet2DConditionModel(
-    sample_size=8,
-    in_channels=2,
-    out_channels=2,
-    block_out_channels=(8, 16),
-    layers_per_block=1,
-    norm_num_groups=4,
-    cross_attention_dim=6,
-    attention_head_dim=4,
-    down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-    up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-)
+blocks = ("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D")
+guided = network(UNet2DConditionModel, 2, 4, *blocks, cross_attention_dim=6)
 out = guided(torch.randn(2, 2, 8, 8), 10, torch.randn(2, 3, 6)).sample
 out.sum().backward()
 print("guided", out.sum().item(), sum(p.grad.abs().sum().item() for p in guided.parameters()))

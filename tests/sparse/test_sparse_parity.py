@@ -19,12 +19,9 @@ oracle = pytest.importorskip("torch", reason="PyTorch is what Pullback is compar
 LAYOUTS = ("sparse_coo", "sparse_csr", "sparse_csc")
 
 NOT_COMPARED = {
-    "cartesian_prod": "PyTorch returns a lone argument as it is",
-    "repeat_interleave": "PyTorch returns what it need not repeat as it is",
     "cummax": "PyTorch returns an argument without dims as it is",
     "cummin": "PyTorch returns an argument without dims as it is",
     "einsum": "PyTorch returns an argument that it need not change as it is",
-    "nn.functional.embedding": "PyTorch lets a sparse matrix through for one index only",
     "triangular_solve": "PyTorch gives NaN for a singular matrix, and no copy of the matrix",
     "Tensor.is_contiguous": "an attribute, not an op",
     "empty_like": "the numbers of CSR are not determined",

@@ -477,3 +477,28 @@ MISMATCHED = {
 def test_what_does_not_fit(case):
     action, words = MISMATCHED[case]
     refused(lambda: action(torch.eye(2).to_sparse(), torch.eye(2).to_sparse_csr()), words)
+
+
+def test_what_leaves_elements_where_they_are():
+    x = torch.tensor([[0.0, 2.0], [3.0, 0.0]]).to_sparse().requires_grad_()
+    F = torch.nn.functional
+    for made in (F.dropout(x, 0.5, False), F.dropout(x, 0.0, True), torch.diff(x, n=0), x.flatten(1, 1)):
+        assert made.layout is torch.sparse_coo
+        assert made.to_dense().tolist() == [[0, 2], [3, 0]]
+    with pytest.raises(RuntimeError, match="reshape is not implemented for sparse tensors"):
+        x.flatten()
+
+
+def test_rows_and_sums():
+    x = torch.tensor([[0.0, 2.0], [3.0, 0.0]]).to_sparse().requires_grad_()
+    rows = torch.nn.functional.embedding(torch.tensor([1, 1, 0]), x)
+    assert rows.to_dense().tolist() == [[3, 0], [3, 0], [0, 2]]
+    rows = torch.repeat_interleave(x, torch.tensor([2, 1]), 0)
+    assert rows.to_dense().tolist() == [[0, 2], [0, 2], [3, 0]]
+    total = torch.sum(x, (0, 1), keepdim=True)
+    assert total.layout is torch.strided
+    assert total.tolist() == [[5]]
+    total.backward(torch.ones(1, 1))
+    assert x.grad.to_dense().tolist() == [[1, 1], [1, 1]]
+    assert torch.svd_lowrank(x.detach(), 2)[1].sort().values.tolist() == pytest.approx([2, 3])
+    assert torch.pca_lowrank(x.detach(), 1)[1].tolist() == pytest.approx([6.5**0.5])

@@ -27,13 +27,14 @@ from pullback.ops.sparse.tensors import (
 )
 
 MADE_OF_OPS = {
-    "torch": "is_storage is_tensor norm_except_dim trapezoid",
+    "torch": "is_storage is_tensor norm_except_dim svd_lowrank trapezoid",
     "Tensor": (
         "is_complex is_conj is_floating_point is_neg is_nonzero is_same_size is_signed numel to type_as "
         "new_tensor"
     ),
     "nn.functional": (
-        "poisson_nll_loss gaussian_nll_loss kl_div l1_loss linear_cross_entropy margin_ranking_loss "
+        "cosine_embedding_loss poisson_nll_loss gaussian_nll_loss kl_div l1_loss linear_cross_entropy "
+        "margin_ranking_loss "
         "pairwise_distance multi_head_attention_forward tanhshrink triplet_margin_loss "
         "triplet_margin_with_distance_loss"
     ),
@@ -42,7 +43,8 @@ MADE_OF_OPS = {
 
 ON_DENSE = {
     "torch": (
-        "conv_tbc gru lstm rnn_relu rnn_tanh gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell triangular_solve"
+        "conv_tbc gru lstm rnn_relu rnn_tanh gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell pca_lowrank "
+        "triangular_solve"
     ),
     "nn.functional": "scaled_dot_product_attention",
 }
@@ -82,7 +84,7 @@ def _reduced(how: str, x: Any, dim: Any, keepdim: bool, dtype: Any) -> Any:
     if x.pattern.dense_dim:
         raise unsupported(how, x)
     dims = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
-    dims = {d % x.ndim for d in dims}
+    dims = {d % x.ndim for d in dims} if x.ndim else set()
     left = [d for d in range(x.ndim) if d not in dims]
     size = tuple(x.shape[d] for d in left)
     flat, group = np.unique(flat_places(x.pattern.places[left], size), return_inverse=True)

@@ -287,9 +287,11 @@ def _matmul(input: Any, other: Any) -> Any:
         return ops.mv(ops.t(b), a)
     if a.ndim == 3 and b.ndim == 3:
         return ops.bmm(a, b)
-    if not is_sparse(a) and b.ndim == 2 and a.ndim > 2:
-        flat = ops.mm(ops.reshape(a, (-1, a.shape[-1])), b)
-        return ops.reshape(flat, (*a.shape[:-1], b.shape[1]))
+    if not is_sparse(a) and a.ndim > 2 and b.ndim in (1, 2):
+        rows = ops.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+        if b.ndim == 1:
+            return ops.reshape(ops.mv(rows, unmasked(b)), tuple(a.shape[:-1]))
+        return ops.reshape(ops.mm(rows, b), (*a.shape[:-1], b.shape[1]))
     raise unsupported("matmul", a, b)
 
 

@@ -86,6 +86,8 @@ def _sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
         return linear("SumBackward1", x, composite, lambda t: ops.sum(t, dims, True))
     if x.dtype.kind in "bui":
         x = ops.to(x, int64)
+    if keepdim and len(dims) == x.ndim:
+        return ops.reshape(ops.sum(x), (1,) * x.ndim)
     return linear("SumBackward1", x, lambda t: _summed(t, dims, keepdim), lambda t: ops.sum(t, dims, keepdim))
 
 
@@ -135,14 +137,28 @@ implements("_sparse_sum")(sparse_sum.__wrapped__)
 def _sum_to_size(input: Any, *size: Any) -> Any:
     shape = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else tuple(size)
     if tuple(input.shape) == shape:
-        return input
+        return input if shape else ops.sum(input)
     if len(shape) == input.ndim and all(m in (1, n) for n, m in zip(input.shape, shape, strict=True)):
         return ops.sum(input, [d for d, n in enumerate(shape) if n != input.shape[d]], True)
     return ops.sum_to_size(unmasked(input), shape)
 
 
+def _tested(input: Any) -> Any:
+    """Whether elements are not zero, each: what a test over no dim is."""
+    return build(input.pattern, input.numbers != 0)
+
+
+@implements("all")
+def _all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    if dim == ():
+        return _tested(input)
+    raise unsupported("all", input)
+
+
 @implements("any")
 def _any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
+    if dim == () and input.layout is sparse_coo:
+        return _tested(input)
     if dim is not None or input.layout is not sparse_coo:
         raise unsupported("any", input)
     return ops.any(input.numbers)

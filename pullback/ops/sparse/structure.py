@@ -452,8 +452,63 @@ def _expand(input: Any, *size: Any, implicit: bool = False) -> Any:
     )
 
 
-@implements("reshape flatten view_as reshape_as")
+@implements("reshape view_as reshape_as")
 def _reshape(input: Any, *shape: Any, **more: Any) -> Any:
     if not is_sparse(input):
         return ops.reshape(input, tuple(shape[0].shape))
     raise RuntimeError("reshape is not implemented for sparse tensors")
+
+
+@implements("flatten")
+def _flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """One dim alone is as it is."""
+    if input.ndim and wrap_dim(start_dim, input.ndim) == wrap_dim(end_dim, input.ndim):
+        return input
+    raise RuntimeError("reshape is not implemented for sparse tensors")
+
+
+@implements("cartesian_prod")
+def _cartesian_prod(*tensors: Any) -> Any:
+    if len(tensors) == 1:
+        return tensors[0]
+    raise unsupported("cartesian_prod", *tensors)
+
+
+@implements("diff")
+def _diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    if n == 0:
+        return input
+    raise unsupported("as_strided", input)
+
+
+@implements("repeat_interleave")
+def _repeat_interleave(
+    input: Any, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Any:
+    """Slices a number of times each, which is a tensor's."""
+    if dim is None or not isinstance(repeats, Tensor) or repeats.ndim == 0:
+        raise RuntimeError("expand is unsupported for Sparse tensors")
+    return ops.index_select(input, dim, ops.repeat_interleave(repeats))
+
+
+@implements("embedding")
+def _embedding(input: Any, weight: Any, *options: Any, **named: Any) -> Any:
+    """Rows of a sparse matrix at dense indices, which have one dim: of the op, and of the function."""
+    index, matrix = (weight, input) if is_sparse(input) else (input, weight)
+    if index.ndim != 1:
+        raise RuntimeError("reshape is not implemented for sparse tensors")
+    return ops.index_select(matrix, 0, index)
+
+
+def _dropped(name: str) -> None:
+    @implements(name)
+    def drop(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+        if p == 0 or not training:
+            return input
+        if p == 1:
+            return input * 0
+        raise unsupported("bernoulli_.float", input)
+
+
+for _name in ("dropout", "alpha_dropout", "feature_alpha_dropout", "dropout1d", "dropout2d", "dropout3d"):
+    _dropped(_name)
