@@ -148,14 +148,36 @@ def _of_gates(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     return _run(function, wanted, args, kwargs)
 
 
+def _of_tensordot(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Over all dims it is a `dot`, which is not cast."""
+    if not _is_on():
+        return NotImplemented
+    given = dict(zip(("a", "b", "dims"), args, strict=False)) | kwargs
+    dims = given.get("dims", 2)
+    dims = dims.tolist() if isinstance(dims, Tensor) else dims
+    while isinstance(dims, (list, tuple)):
+        dims = dims[0] if dims and isinstance(dims[0], (list, tuple)) else len(dims)
+    whole = given["a"].ndim == given["b"].ndim == dims
+    return _run(function, None, args, kwargs) if whole else NotImplemented
+
+
+def _of_pinv(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Singular values in the precision of the matrix, and a product of matrices after them."""
+    if not _is_on():
+        return NotImplemented
+    return _cast(_run(function, None, args, kwargs), get_autocast_dtype("cpu"), HALF)
+
+
 def _is_on() -> bool:
     return _state.enabled.get("cpu", False) and _state.mode is not None and not _state.within
 
 
-def _run(function: Any, wanted: Dtype, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Calls a function with its tensors cast; nothing is cast within."""
-    cast = tuple(_cast(arg, wanted, FULL) for arg in args)
-    named = {name: _cast(value, wanted, FULL) for name, value in kwargs.items()}
+def _run(function: Any, wanted: Dtype | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Calls a function with its tensors cast, unless `wanted` is None; nothing is cast within."""
+    cast, named = args, kwargs
+    if wanted is not None:
+        cast = tuple(_cast(arg, wanted, FULL) for arg in args)
+        named = {name: _cast(value, wanted, FULL) for name, value in kwargs.items()}
     _state.within = True
     try:
         return function(*cast, **named)
@@ -176,7 +198,7 @@ def _tensors(tree: Any) -> Any:
 def _surrounded() -> None:
     """Puts the lists around their functions, once."""
     around = {name: _as_whole(policy) for policy, names in LISTS.items() for name in names.split()}
-    around["nn.functional.pad"] = _of_pads
+    around |= {"nn.functional.pad": _of_pads, "torch.tensordot": _of_tensordot, "linalg.pinv": _of_pinv}
     gates = [f"torch.{name}{end}" for name in ("gru", "lstm") for end in ("", "_cell")]
     surround(around | dict.fromkeys(gates, _of_gates))
 
