@@ -2,7 +2,8 @@
 
 Those from FLOAT32 to COMPLEX128 are the dtypes that arithmetic runs in as they are. The half
 precisions, which stand before them, go through float32; so do the floats of eight bits after them, and
-complex32 through complex64, in the few ops that do more than move them. tests/core/test_compiled_sources.py compares the names with DTYPES.
+complex32 through complex64, in the few ops that do more than move them. tests/core/test_compiled_sources.py
+compares the names with DTYPES.
 """
 
 cdef enum DtypeCode:
