@@ -93,6 +93,7 @@ from numpy cimport (
 import_array()
 
 from pullback.core import dtypes as _dtypes
+from pullback.core.broadcasting import common_shape
 from pullback.core.hooks import RemovableHandle
 from pullback.core.kernel_names import KERNELS
 from pullback.core.meta import meta_array

@@ -37,6 +37,7 @@ from numpy cimport (
 
 import_array()
 
+from pullback.core.broadcasting import common_shape
 from pullback.core.dtypes import DTYPES
 from pullback.core._pool cimport cut, run_t
 from pullback.core.dtype_codes cimport (

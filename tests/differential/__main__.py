@@ -44,7 +44,11 @@ def tell(pipe, seeds, steps, mine, theirs):
     """Sends the number of each program before it runs, and how it went."""
     for seed in seeds:
         pipe.send((seed, None))
-        pipe.send((seed, compared(drawn(seed), steps, mine, theirs)))
+        try:
+            told = compared(drawn(seed), steps, mine, theirs)
+        except Exception as error:
+            told = f"step 0, comparison: {type(error).__name__}: {error}", None
+        pipe.send((seed, told))
 
 
 def verdicts(seeds, steps, mine, theirs):

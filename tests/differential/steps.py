@@ -4,7 +4,14 @@ A step gives new tensors, or writes to old ones. It must do the same on both lib
 from `pick` alone, and numbers too. What a step is not valid for is refused by the library: that is compared.
 """
 
+import functools
+
 import numpy as np
+
+APART = "what is written is computed from what was there before"
+OWN = "a tensor that grows has memory of its own"
+HOOKED = "a hook on a view whose base was written is called"
+HALVES = ("float16", "bfloat16")
 
 DTYPES = ("float32",) * 4 + (
     "float64",
@@ -167,22 +174,31 @@ def index(lib, pool, pick):
 def put(lib, pool, pick):
     x = pick(pool)
     value = operand(lib, pool, pick)
-    x[key(lib, pool, pick, x)] = value
-    return Written(x, value)
+    at = key(lib, pool, pick, x)
+
+    def write(x):
+        x[at] = apart(pick, value, x, itself=True)
+
+    written(pick, x, write)
+    return Written(x, value, itself=True)
 
 
 def in_place(lib, pool, pick):
     x = pick(pool)
     if pick((True, False, False)):
-        return Written(getattr(x, pick(UNARY_IN_PLACE))())
+        name = pick(UNARY_IN_PLACE)
+        return Written(written(pick, x, lambda x: getattr(x, name)()))
     name, other = pick(IN_PLACE), operand(lib, pool, pick)
-    return Written(getattr(x, name)(other), other)
+    return Written(written(pick, x, lambda x: getattr(x, name)(apart(pick, other, x))), other)
 
 
 def masked(lib, pool, pick):
     x, mask = pick(pool), pick(pool) > 0
     return pick(
-        (lambda: Written(x.masked_fill_(mask, pick(NUMBERS))), lambda: x.masked_fill(mask, pick(NUMBERS)))
+        (
+            lambda: Written(written(pick, x, lambda x: x.masked_fill_(mask, pick(NUMBERS)))),
+            lambda: x.masked_fill(mask, pick(NUMBERS)),
+        )
     )()
 
 
@@ -214,7 +230,11 @@ def into(lib, pool, pick):
     arguments = (
         (x, operand(lib, pool, pick)) if name in BINARY else (x, 0) if name in ("sum", "cumsum") else (x,)
     )
-    return Written(getattr(lib, name)(*arguments, out=out), *arguments)
+    read = [apart(pick, one, out) for one in arguments]
+    if OWN in pick.amended and tuple(out.shape) != tuple(getattr(lib, name)(*read).shape):
+        out.data = lib.empty(0, dtype=out.dtype)
+    write = functools.partial(getattr(lib, name), *read)
+    return Written(written(pick, out, lambda out: write(out=out)), *arguments)
 
 
 def cast(lib, pool, pick):
@@ -257,7 +277,9 @@ def quietly(lib, pool, pick):
 
 def hook(lib, pool, pick):
     x, factor = pick(pool), pick((2, 0.5))
-    pick((lambda: x.register_hook(lambda g: g * factor), lambda: x.retain_grad()))()
+    handle = pick((lambda: x.register_hook(lambda g: g * factor), lambda: x.retain_grad()))()
+    if HOOKED in pick.amended and handle is not None:
+        handle.remove()
 
 
 def custom(lib, pool, pick):
@@ -308,16 +330,35 @@ def shares(x, y):
     return x.numel() and x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
 
 
+def meet(x, target, itself=False):
+    """Whether an operand lies in memory that is written; `itself` if the target is no better."""
+    return hasattr(x, "untyped_storage") and (itself or x is not target) and shares(x, target)
+
+
+def apart(pick, x, target, itself=False):
+    """An operand of a write: if the program is amended so, one that lies elsewhere."""
+    return x.clone() if APART in pick.amended and meet(x, target, itself) else x
+
+
+def written(pick, target, write):
+    """The target after a write: if the program is amended so, by way of a copy if its elements meet."""
+    if APART in pick.amended and overlaps_itself(target):
+        whole = target.clone()
+        write(whole)
+        return target.copy_(whole)
+    found = write(target)
+    return target if found is None else found
+
+
 class Written:
     """What a step wrote to, shown, and no new tensor; and what it read besides.
 
     `meets` says whether that lies in the same memory, or the written elements in one another.
     """
 
-    def __init__(self, tensor, *read):
+    def __init__(self, tensor, *read, itself=False):
         self.tensor = tensor
-        others = [x for x in read if hasattr(x, "untyped_storage") and x is not tensor]
-        self.meets = overlaps_itself(tensor) or any(shares(x, tensor) for x in others)
+        self.meets = overlaps_itself(tensor) or any(meet(x, tensor, itself) for x in read)
 
 
 def overlaps_itself(x):

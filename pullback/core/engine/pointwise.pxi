@@ -312,19 +312,7 @@ cdef _check_broadcast(list arrays):
             break
     else:
         return
-    shapes = [a.shape for a in arrays]
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError:
-        nd = max(map(len, shapes))
-        for j in range(nd - 1, -1, -1):
-            sizes = [s[j - nd + len(s)] for s in shapes if j - nd + len(s) >= 0 and s[j - nd + len(s)] != 1]
-            if len(set(sizes)) > 1:
-                other = next(s for s in sizes if s != sizes[0])
-                raise RuntimeError(
-                    f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({other}) "
-                    f"at non-singleton dimension {j}"
-                ) from None
+    common_shape(*[a.shape for a in arrays])
 
 
 cdef _refuse(Op op, int code):

@@ -75,7 +75,7 @@ cdef bint _lay_out(Walk* walk, int n, PyObject** arrays, ndarray out) except -1:
             extent = PyArray_DIMS(<ndarray>arrays[i])[j - lead]
             if extent != 1:
                 if walk.dims[j] != 1 and walk.dims[j] != extent:
-                    _mismatch(n, arrays, j, walk.nd)
+                    common_shape(*[(<object>arrays[j]).shape for j in range(n) if arrays[j] != NULL])
                 walk.dims[j] = extent
     for i in range(n):
         lead = walk.nd if arrays[i] == NULL else walk.nd - PyArray_NDIM(<ndarray>arrays[i])
@@ -310,18 +310,3 @@ cdef void _run_lines(loop_t fn, void* data, int n, Lines* lines, npy_intp size) 
             cut(pb_lines, words, lines.start, parts, NULL, 0, size)
     else:
         pb_lines(words, lines.start, 0, parts, NULL)
-
-
-cdef _mismatch(int n, PyObject** arrays, int j, int nd):
-    sizes = []
-    cdef int i, lead
-    for i in range(n):
-        if arrays[i] != NULL:
-            lead = nd - PyArray_NDIM(<ndarray>arrays[i])
-            if j >= lead and PyArray_DIMS(<ndarray>arrays[i])[j - lead] != 1:
-                sizes.append(PyArray_DIMS(<ndarray>arrays[i])[j - lead])
-    other = next(s for s in sizes if s != sizes[0])
-    raise RuntimeError(
-        f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({other}) "
-        f"at non-singleton dimension {j}"
-    )

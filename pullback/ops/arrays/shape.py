@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
+from pullback.core.broadcasting import common_shape
 from pullback.core._engine import REGISTRY, Op, Tensor
 from pullback.core._plans import Spec
 from pullback.core._views import selected, sliced
@@ -581,23 +582,3 @@ def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:
                     )
                 whole[d] = shape[d]
     return Size(whole)
-
-
-def common_shape(*shapes: Any) -> tuple[int, ...]:
-    """The common shape of several tensors; RuntimeError if there is none."""
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        pass
-    ndim = max(map(len, shapes))
-    whole = [1] * ndim
-    for shape in shapes:
-        for d in range(1, len(shape) + 1):
-            n, m = shape[-d], whole[-d]
-            if n != m and n != 1 and m != 1:
-                raise RuntimeError(
-                    f"The size of tensor a ({m}) must match the size of tensor b ({n}) "
-                    f"at non-singleton dimension {ndim - d}"
-                )
-            whole[-d] = m if n == 1 else n
-    return tuple(whole)

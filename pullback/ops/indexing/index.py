@@ -232,27 +232,24 @@ def _index_put(self: Array, indices: Arrays, values: Array, accumulate_values: b
     """`self` with `values` written, or added, at the picked places."""
     key = _key_of(self, indices)
     try:
-        if not values.size:  # NumPy takes any array without elements for another
-            wanted = self[key].shape
-            if math.prod(values.shape[: max(values.ndim - len(wanted), 0)]) != 1:
-                raise _unfitting(values.shape, wanted)
+        wanted = self[key].shape  # which checks the indices
+        filled = values.size == 1 and not accumulate_values and _one_mask(indices)
+        if values.ndim > len(wanted) and not filled:
+            raise _unfitting(values.shape, wanted)
         if accumulate_values:
-            self[key]  # checks the indices
             accumulate(np.add, self, flat_indices(self.shape, key), values)
         else:
-            self[key] = values
+            self[key] = values.reshape(()) if filled else values
     except IndexError:
         raise _index_error(self, key) from None
-    except (TypeError, ValueError):  # NumPy has no dims of one in front of what a mask picks
-        wanted, given = self[key].shape, values.shape
-        more = max(len(given) - len(wanted), 0)
-        if math.prod(given[:more]) != 1:
-            raise _unfitting(given, wanted) from None
-        try:
-            self[key] = np.broadcast_to(values.reshape(given[more:]), wanted).reshape(wanted)
-        except ValueError:
-            raise _unfitting(given, wanted) from None
+    except (TypeError, ValueError):
+        raise _unfitting(values.shape, self[key].shape) from None
     return self
+
+
+def _one_mask(indices: Arrays) -> bool:
+    """Whether an index is nothing but a mask: where one is written, a value of any rank will do."""
+    return [x.dtype.kind for x in indices if x is not None] == ["b"]
 
 
 def _unfitting(given: Size, wanted: Size) -> Exception:
@@ -279,9 +276,6 @@ def _prepare_index_put(self: Spec, indices: Any, values: Spec, accumulate_values
     wanted, given = picks.shape, values.shape
     fits = zip(reversed(given), reversed(wanted), strict=False)
     if len(given) > len(wanted) or any(n not in (1, m) for n, m in fits):
-        if math.prod(given[: max(len(given) - len(wanted), 0)]) == 1 and len(given) > len(wanted):
-            _check_same_dtype(self, values)
-            return Plan(result)  # NumPy allows dims of one in front
         raise _unfitting(given, wanted)
     _check_same_dtype(self, values)
     steps = work_steps(result) if accumulate_values else steps_of(result)
@@ -436,8 +430,16 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
     return _index_put.inplace(input, _index_list("index_put_", indices), values, accumulate)
 
 
+def _ones_in_front(shape: Size) -> int:
+    """How many dims of one a shape begins with."""
+    return next((d for d, n in enumerate(shape) if n != 1), len(shape))
+
+
 def write_at(view: Tensor, tensors: list[Any], value: Any) -> None:
-    """Writes at the places of index tensors; a number, or a tensor of one at a mask, is cast."""
+    """Writes at the places of index tensors; a number, or a tensor of one at a mask, is cast.
+
+    Dims of one in front of a value are left out.
+    """
     kind = view.dtype
     if not isinstance(value, Tensor):
         value = from_array(np.array(value).astype(kind.numpy))
@@ -447,6 +449,6 @@ def write_at(view: Tensor, tensors: list[Any], value: Any) -> None:
         value = ops.converted(value, kind)
         if type(value) is type(view) is Tensor and np.may_share_memory(value._layout, view._layout):
             value = ops.clone(value)
-    if value is view and view.shape[:1] == (1,):  # by its elements it is another tensor, seen without the 1
-        value = ops.select(value, 0, 0)
+    if value.shape[:1] == (1,):
+        value = ops.view(value, value.shape[_ones_in_front(value.shape) :])
     _index_put.inplace(view, tensors, value, False)
