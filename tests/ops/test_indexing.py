@@ -240,6 +240,18 @@ def test_writing_from_numpy_and_from_itself():
     check(x, [7, 0, 8, 3])
 
 
+@pytest.mark.parametrize("key", [([0],), torch.tensor([True]), (torch.tensor(0),)])
+def test_values_with_dims_of_one_in_front(key):
+    base, values = torch.zeros(1, 3, requires_grad=True), torch.arange(3.0).reshape(1, 1, 1, 3).requires_grad_()
+    x = base * 1
+    x[key] = values
+    check(x, [[0, 1, 2]])
+    (x * vec(1, 2, 3)).sum().backward()
+    check(values.grad.sum(), 6.0)
+    assert values.grad.shape == (1, 1, 1, 3)
+    check(base.grad, [[0, 0, 0]])
+
+
 def test_repeated_writes_accumulate_when_asked():
     x = torch.zeros(3)
     index = (torch.tensor([0, 0, 2]),)

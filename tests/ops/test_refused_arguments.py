@@ -97,3 +97,19 @@ def test_the_error_is_raised_though_warnings_are_errors():
         d += 1
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             torch.autograd.grad(e.sum(), a)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a, b: a + b, r"\(3\) must match the size of tensor b \(4\) at non-singleton dimension 3"),
+        (lambda a, b: a.half() + b, "dimension 3"),
+        (lambda a, b: a > b.double(), "dimension 3"),
+        (lambda a, b: torch.addcmul(a[0, 0, 0], b[0, 0, 0], b), "dimension 0"),
+        (lambda a, b: torch.where(a > 0, a, b), "dimension 3"),
+    ],
+)
+def test_the_last_dim_that_does_not_fit_is_named(call, message):
+    a, b = torch.ones(2, 2, 3, 3), torch.ones(1, 2, 4, 4)
+    with pytest.raises(RuntimeError, match=message):
+        call(a, b)
