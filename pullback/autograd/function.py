@@ -371,12 +371,12 @@ def _finished(ctx: Any, inputs: list[Any], outs: tuple[Any, ...], recording: boo
             result = _engine.alias(x)
             if not _engine.is_plain_class(type(x)):
                 result = _engine.make_subclass(type(x), result)
-            if takes_grad:
+            if takes_grad and _engine.grad_enabled():
                 _engine.mark_view(result, x, "custom")
         else:
             result = x
-            if recording and x._base is not None:
-                _engine.mark_view(x, x._base, "multi" if count > 1 else "custom")
+            if x._base is not None:
+                _engine.mark_view(x, x._base, "multi" if recording and count > 1 else "custom")
         results.append(result)
         hung.append(result if takes_grad else None)
     if recording:

@@ -5,6 +5,7 @@ views of it see the new history. What a node saved and somebody changed since is
 """
 
 import gc
+import warnings
 
 import pytest
 from library import check, fn_name, leaf, pullback_only, torch, vec
@@ -403,6 +404,40 @@ def test_detach_of_a_view_in_place_is_refused():
         (leaf([1.0, 2.0]) * 2)[:1].detach_()
 
 
+class Shown(torch.autograd.Function):
+    """Its input, or its first element."""
+
+    @staticmethod
+    def forward(ctx, x, part):
+        return x[:1] if part else x
+
+    @staticmethod
+    def backward(ctx, g):
+        return g.expand(2), None
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_views_by_custom_functions_are_views(part):
+    for x in (leaf([1.0, 2.0]), leaf([1.0, 2.0]) * 1, vec(1, 2)):
+        with pytest.raises(RuntimeError, match="Can't detach views in-place"):
+            Shown.apply(x, part).detach_()
+    view = Shown.apply(vec(1, 2), part)
+    view.mul_(2)
+    message = "A view was created in no_grad mode and is being modified .* created inside a custom Function"
+    with pytest.raises(RuntimeError, match=message):
+        view.mul_(leaf([3.0]))
+
+
+def test_views_by_custom_functions_without_a_graph():
+    x = leaf([1.0, 2.0]) * 1
+    with torch.no_grad():
+        whole, part = Shown.apply(x, False), Shown.apply(x, True)
+    whole.mul_(2)  # it is no view
+    check(x, [2, 4])
+    with pytest.raises(RuntimeError, match="no_grad mode .* created inside a custom Function"):
+        part.mul_(2)
+
+
 def test_setting_data():
     x = leaf([1.0, 2.0])
     y = x * x
@@ -527,3 +562,14 @@ def test_integers_take_what_requires_a_gradient_through_one_view_of_several():
     part = x.chunk(2)[1]
     part[...] = torch.tensor([1.25], requires_grad=True)
     assert x.tolist() == [0, 1, 1, 1] and not part.requires_grad
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (2, 1)])
+def test_gradients_of_a_leaf_that_grew_have_its_shape(shape):
+    x = torch.ones(shape, requires_grad=True)
+    x.double()  # by which the leaf has a place in graphs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.eq(torch.ones(2, 3), 1, out=x)
+    (x.double() * 2).sum().backward()
+    check(x.grad, [[2, 2, 2]] * 2)

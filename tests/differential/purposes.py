@@ -110,6 +110,9 @@ def on_purpose(mine, theirs, before):
         return "a view made without a graph takes no hook"
     if "a view has no history" in mine.text and any(GREW in x.marks for x in before):
         return "a tensor given other memory takes its views out of the graph"
+    grown = [x.what for x in before if GREW in x.marks and isinstance(x.what, dict)]
+    if "returned an invalid gradient" in mine.text and any(x["requires_grad"] for x in grown):
+        return "a leaf that grew takes no gradient of what it was"
     if "a leaf Variable" in theirs.text and any(x.step in ("put", "quietly", "in_place") for x in before):
         return "a view has the history of its base, whatever was written there before"
     if any(words in theirs.text for words in AUTOGRAD_FIRST) and mine.text:

@@ -242,7 +242,10 @@ def test_writing_from_numpy_and_from_itself():
 
 @pytest.mark.parametrize("key", [([0],), torch.tensor([True]), (torch.tensor(0),)])
 def test_values_with_dims_of_one_in_front(key):
-    base, values = torch.zeros(1, 3, requires_grad=True), torch.arange(3.0).reshape(1, 1, 1, 3).requires_grad_()
+    base, values = (
+        torch.zeros(1, 3, requires_grad=True),
+        torch.arange(3.0).reshape(1, 1, 1, 3).requires_grad_(),
+    )
     x = base * 1
     x[key] = values
     check(x, [[0, 1, 2]])

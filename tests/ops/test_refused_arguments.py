@@ -113,3 +113,28 @@ def test_the_last_dim_that_does_not_fit_is_named(call, message):
     a, b = torch.ones(2, 2, 3, 3), torch.ones(1, 2, 4, 4)
     with pytest.raises(RuntimeError, match=message):
         call(a, b)
+
+
+FIVE = torch.arange(5)
+PIECES = {
+    "split": lambda n: FIVE.split(n),
+    "split_with_sizes": lambda n: torch.split_with_sizes(FIVE, n),
+    "unsafe_split": lambda n: torch.unsafe_split(FIVE, n),
+    "chunk": lambda n: FIVE.chunk(n),
+    "tensor_split": lambda n: FIVE.tensor_split(n),
+    "hsplit": lambda n: FIVE.hsplit(n),
+}
+
+
+@pytest.mark.parametrize("size", ["a", None, 1.5, 2.0, [2, 3.0], [2, "a"]], ids=str)
+@pytest.mark.parametrize("how", PIECES)
+def test_pieces_of_no_size(how, size):
+    with pytest.raises(TypeError):
+        PIECES[how](size)
+
+
+def test_pieces_of_sizes_in_tensors():
+    two = torch.tensor(2)
+    assert [len(x) for x in FIVE.split(two)] == [len(x) for x in FIVE.split(two.float())] == [2, 2, 1]
+    assert [len(x) for x in FIVE.chunk(two)] == [3, 2]
+    assert [len(x) for x in FIVE.tensor_split(torch.tensor([1, 3]))] == [1, 2, 2]

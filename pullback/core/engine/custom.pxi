@@ -95,7 +95,7 @@ def check_elements(Tensor t):
 def detach_inplace(Tensor t):
     """`t.detach_()`: the tensor forgets its history."""
     unsure("history")
-    if t.base is not None and t.creation != VIEW_CUSTOM:
+    if t.base is not None:
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel "
             "(DDP) for training, and gradient_as_bucket_view is set as True, gradients are views of DDP "

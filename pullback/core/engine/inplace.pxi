@@ -57,6 +57,9 @@ cpdef bump_version(Tensor t):
 cdef int set_memory(Tensor t, ndarray a) except -1:
     """Gives a tensor another payload, which may lie in other memory than its views."""
     t.array = a
+    if t.accumulator is not None:  # gradients have the shape of what it is from now on
+        t.accumulator.saved = a
+        t.accumulator.describe(a)
     if t.storage is not None:
         t.storage.moved = True
     return 0
@@ -367,8 +370,10 @@ cdef int check_view_creation(Tensor t, str what) except -1:
             "returns multiple views. Such functions do not allow the output views to be modified inplace. "
             "You should replace the inplace operation by an out-of-place one.")
     if t.creation == VIEW_CUSTOM:
+        so = f"{who} is a view and {what} modified inplace" if t.node is not None else (
+            f"A view was created in no_grad mode and {what} modified inplace with grad mode enabled")
         raise RuntimeError(
-            f"{who} is a view and {what} modified inplace. This view was created inside a custom Function "
+            f"{so}. This view was created inside a custom Function "
             "(or because an input was returned as-is) and the autograd logic to handle view+inplace would "
             "override the custom backward associated with the custom Function, leading to incorrect "
             "gradients. This behavior is forbidden. You can fix this by cloning the output of the custom "

@@ -482,9 +482,6 @@ cdef class Tensor:
                                "complex dtype")
         set_memory(self, t.array)
         self.meta = t.meta
-        if self.accumulator is not None:
-            self.accumulator.saved = t.array
-            self.accumulator.describe(t.array)
 
     @property
     def _array(self):

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from pullback import ops
-from pullback.core.broadcasting import common_shape
 from pullback.core._engine import REGISTRY, Op, Tensor
 from pullback.core._plans import Spec
 from pullback.core._views import selected, sliced
+from pullback.core.broadcasting import common_shape
 from pullback.core.dtypes import Size, int64
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.meta import meta_array

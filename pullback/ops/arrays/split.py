@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from operator import index as index_of
 from typing import Any
 
 import numpy as np
@@ -154,19 +155,20 @@ def split(
     """
     sizes: Any = split_size if split_size_or_sections is None else split_size_or_sections
     if isinstance(sizes, (tuple, list)):
-        return _split_with_sizes(tensor, tuple(int(n) for n in sizes), dim)
-    return _split(tensor, int(sizes), dim)
+        return _split_with_sizes(tensor, tuple(map(index_of, sizes)), dim)
+    return _split(tensor, int(sizes) if isinstance(sizes, Tensor) else index_of(sizes), dim)
 
 
 @function()
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of the given sizes along a dimension."""
-    return _split_with_sizes(input, tuple(split_sizes), dim)
+    return _split_with_sizes(input, tuple(map(index_of, split_sizes)), dim)
 
 
 def _chunk_size(input: Tensor, chunks: int, dim: int) -> int:
     if not input.ndim:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    chunks = index_of(chunks)
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     return -(-input.shape[wrap_dim(dim, input.ndim)] // chunks)
@@ -241,6 +243,7 @@ def tensor_split(input: Tensor, sections: Tensor | int | Sequence[int], dim: int
                 f"{cuts.dtype.type_name}"
             )
         cuts = cuts.tolist()
+    cuts = [index_of(cut) for cut in cuts] if isinstance(cuts, (list, tuple)) else index_of(cuts)
     if isinstance(cuts, int):
         if cuts <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {cuts}")
@@ -280,6 +283,8 @@ def _split_along(name: str, least: int, dim: int, input: Tensor, cuts: Any) -> t
             f"with {input.ndim} dimensions!"
         )
     axis = 0 if input.ndim == 1 else dim
+    if isinstance(cuts, Tensor):
+        cuts = index_of(cuts)
     if isinstance(cuts, int) and (not cuts or input.shape[axis] % cuts):
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {axis}, but the size of the "

@@ -6,7 +6,6 @@ integers are broadcast together; one of booleans stands for several dimensions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
