@@ -434,7 +434,7 @@ def test_views_by_custom_functions_without_a_graph():
         whole, part = Shown.apply(x, False), Shown.apply(x, True)
     whole.mul_(2)  # it is no view
     check(x, [2, 4])
-    with pytest.raises(RuntimeError, match="no_grad mode .* created inside a custom Function"):
+    with pytest.raises(RuntimeError, match=r"no_grad mode .* created inside a custom Function"):
         part.mul_(2)
 
 
