@@ -5,6 +5,7 @@ from `pick` alone, and numbers too. What a step is not valid for is refused by t
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -231,7 +232,7 @@ def into(lib, pool, pick):
         (x, operand(lib, pool, pick)) if name in BINARY else (x, 0) if name in ("sum", "cumsum") else (x,)
     )
     read = [apart(pick, one, out) for one in arguments]
-    if OWN in pick.amended and tuple(out.shape) != tuple(getattr(lib, name)(*read).shape):
+    if OWN in pick.amended and outgrows(out, getattr(lib, name)(*read).shape):
         out.data = lib.empty(0, dtype=out.dtype)
     write = functools.partial(getattr(lib, name), *read)
     return Written(written(pick, out, lambda out: write(out=out)), *arguments)
@@ -323,6 +324,12 @@ def transformed(lib, pool, pick):
 
 def shown(lib, pool, pick):
     return repr(pick(pool))
+
+
+def outgrows(x, shape):
+    """Whether a tensor of another shape does not fit into the memory of a tensor."""
+    end = (x.storage_offset() + math.prod(shape)) * x.element_size()
+    return tuple(x.shape) != tuple(shape) and end > x.untyped_storage().nbytes()
 
 
 def shares(x, y):
