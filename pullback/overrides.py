@@ -6,8 +6,9 @@ is a level on the engine's stack, so that ops go to it before all else.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pullback.core import _engine
 from pullback.core._engine import Tensor
@@ -22,7 +23,10 @@ __all__ = [
     "has_torch_function_variadic",
     "is_tensor_like",
     "is_tensor_method_or_property",
+    "wrap_torch_function",
 ]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:
@@ -50,6 +54,34 @@ def handle_torch_function(
 ) -> Any:
     """What the arguments' `__torch_function__` makes of a call; TypeError if none takes it."""
     return _engine.torch_function(public_api, tuple(relevant_args), args, kwargs)
+
+
+def wrap_torch_function(dispatcher: Callable[..., Iterable[Any]]) -> Callable[[_F], _F]:
+    """A decorator of functions that other types may override: `dispatcher` gives the arguments that can.
+
+    >>> import pullback as torch
+    >>> class Loud:
+    ...     @classmethod
+    ...     def __torch_function__(cls, func, types, args=(), kwargs=None):
+    ...         return f"{func.__name__} of {cls.__name__}"
+    >>> @torch.overrides.wrap_torch_function(lambda x: (x,))
+    ... def twice(x):
+    ...     return 2 * x
+    >>> twice(torch.ones(2)), twice(Loud())
+    (tensor([2., 2.]), 'twice of Loud')
+    """
+
+    def decorated(function: _F) -> _F:
+        @functools.wraps(function)
+        def dispatching(*args: Any, **kwargs: Any) -> Any:
+            relevant = tuple(dispatcher(*args, **kwargs))
+            if has_torch_function(relevant):
+                return handle_torch_function(dispatching, relevant, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return cast(_F, dispatching)
+
+    return decorated
 
 
 def is_tensor_like(inp: Any) -> bool:

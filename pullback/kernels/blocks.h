@@ -9,8 +9,8 @@ typedef T NAME(vector);
 #define V NAME(vector)
 #define LANES ((int64_t)(sizeof(V) / sizeof(T)))
 
-/* out[i][j] = start[i][j] + sum over k of a[i, k] b[k, j], for as many j as `vecs` vectors hold. Rows are reached
-   by fours from a pointer, so that few registers are enough for the steps of `a`. */
+/* out[i][j] = start[i][j] + sum over k of a[i, k] b[k, j], for as many j as `vecs` vectors hold. Rows are
+   reached by fours from a pointer, so that few registers are enough for the steps of `a`. */
 #define BLOCK(rows, vecs)                                                                                    \
     TARGET static void NAME(block_##rows##_##vecs)(T const* a, int64_t am, int64_t ak, T const* b,           \
                                                    int64_t bk, int64_t count, T const* start,                \
@@ -48,11 +48,13 @@ typedef T NAME(vector);
 #if BYTES == 64 /* of 32 registers, 24 sums, a strip and a number */
 BLOCKS(12, 4, 2)
 BLOCKS(12, 4, 1)
-static TILED(set) const NAME(built) = {LANES, {{OF(12, 1), OF(4, 1), OF(1, 1)}, {OF(12, 2), OF(4, 2), OF(1, 2)}}};
+static TILED(set) const NAME(built) = {LANES, {{OF(12, 1), OF(4, 1), OF(1, 1)},
+                                               {OF(12, 2), OF(4, 2), OF(1, 2)}}};
 #else /* of 16 */
 BLOCKS(6, 2, 2)
 BLOCKS(6, 2, 1)
-static TILED(set) const NAME(built) = {LANES, {{OF(6, 1), OF(2, 1), OF(1, 1)}, {OF(6, 2), OF(2, 2), OF(1, 2)}}};
+static TILED(set) const NAME(built) = {LANES, {{OF(6, 1), OF(2, 1), OF(1, 1)},
+                                               {OF(6, 2), OF(2, 2), OF(1, 2)}}};
 #endif
 
 #undef BLOCK

@@ -92,7 +92,7 @@ static int PB_HISTC(TYPE)(int64_t const* geometry, char** data, int64_t begin, i
                 for (j = 0; j < n; j++) few[j] = *(T const*)(p + (i + j) * last[1]);                         \
                 x = few;                                                                                     \
             }                                                                                                \
-            __VA_ARGS__                                                                                          \
+            __VA_ARGS__                                                                                      \
         }                                                                                                    \
     while (pb_next(dims, count - 1, at, &p));
     if (low == high && some) {

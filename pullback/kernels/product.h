@@ -94,8 +94,8 @@ static void TILED(lay)(T const* x, int64_t by_k, int64_t by_i, int64_t count, in
 
 /* Blocks below each other, of m rows and of `some` columns of a strip. */
 static void TILED(strip)(TILED(set) const* set, int vecs, T const* a, int64_t am, int64_t ak,
-                         int64_t laid, T const* b, int64_t bk, int64_t count, T const* start, int64_t of_start, T* out, int64_t pitch,
-                         int64_t m, int64_t some) {
+                         int64_t laid, T const* b, int64_t bk, int64_t count, T const* start,
+                         int64_t of_start, T* out, int64_t pitch, int64_t m, int64_t some) {
     T tile[MOST_ROWS * WIDEST] = {0};
     int64_t i = 0;
     for (int h = 0; h < 3; h++) {

@@ -42,7 +42,7 @@ LAYERS = [
     "futures",
     "multiprocessing",
     "utils __future__",
-    "version types _guards",
+    "version types _guards torch_version",
     "amp",
     "cuda",
     "accelerator cpu mps mtia xpu",

@@ -23,6 +23,7 @@ oracle = pytest.importorskip("torch", reason="PyTorch says which names it has")
         ("nn.quantized", "Linear"),
         ("nn.intrinsic", "ConvReLU2d"),
         ("cpu.amp", "autocast GradScaler"),
+        ("torch_version", "TorchVersion"),
     ],
 )
 def test_modules_that_stand_in_the_one_above(module, names):
