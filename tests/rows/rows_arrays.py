@@ -104,7 +104,7 @@ rows(
     forms="fmi",
 )
 rows("view_as_real", [S(x(3, 4)), S(x())], kinds="c", forms="f")
-rows("view_as_complex", [S(x(3, 4, 2)), S(x(2))], kinds="f", forms="f")
+rows("view_as_complex", [S(x(3, 4, 2)), S(x(2))], kinds="hf", forms="f")
 rows("atleast_1d atleast_2d atleast_3d", [S(x()), S(x(3)), S(x(2, 3)), S([x(), x(2)])], forms="f")
 rows("clone", [S(CUBE), S(x()), S(wide(3, 1, to=(3, 4)))])
 rows("detach", [S(CUBE)], forms="fmi")

@@ -245,7 +245,7 @@ rows("tril_indices triu_indices", [S(3, 4), S(3, 3, 1), S(3, 3, -1), S(0, 3)], f
 rows(
     "complex",
     [S(x(3, 4), x(4)), S(x(), x()), P(x(3), x(3, dtype="float64"))],
-    kinds="f",
+    kinds="hf",
     forms="fo",
 )
 rows("polar", [S(pos(3, 4), x(4)), S(pos(), x())], kinds="f", forms="fo")

@@ -205,7 +205,7 @@ rows("split_copy", [S(x(4, 3), 2)], kinds=ALL, forms="f", composite=True)
 rows("split_with_sizes_copy", [S(x(4, 3), (1, 3))], kinds=ALL, forms="fo", composite=True)
 rows("unbind_copy", [S(x(4, 3), 1)], kinds=ALL, forms="fo", composite=True)
 rows("view_as_real_copy", [S(x(4, 3))], kinds="c", forms="fo", composite=True)
-rows("view_as_complex_copy", [S(x(4, 2))], kinds="f", forms="fo", composite=True, better=NO_SLOPE)
+rows("view_as_complex_copy", [S(x(4, 2))], kinds="hf", forms="fo", composite=True, better=NO_SLOPE)
 rows(
     "frobenius_norm",
     [S(x(3, 4), 1), S(x(3, 4), (0, 1), True)],
