@@ -545,9 +545,9 @@ STORAGE_TYPES: dict[str, Any] = {
         f"{kind.type_name}Storage", (TypedStorage,), {"dtype": kind, "__module__": "pullback"}
     )
     for kind in DTYPES
-    if not kind.type_name.startswith("UInt") and kind.kind != "e"
+    if not kind.type_name.startswith(("UInt", "ComplexHalf")) and kind.kind != "e"
 }
-"""The classes by dtype that files name; uint16, float8_e5m2 and their kin came later, and have none."""
+"""The classes by dtype that files name; uint16, float8_e5m2, complex32 and their kin have none."""
 
 
 # ------------------------------------------------------------------------------- members of Tensor

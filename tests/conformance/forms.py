@@ -80,7 +80,7 @@ def into_out(call: Call, theirs: Any) -> Any:
     our_out, _ = for_ours(holders(), {})
     pullback.manual_seed(0)
     ours(call.row.op)(*args, **kwargs, out=our_out)
-    agree(call, results, our_out)
+    agree(call, their_out, our_out)
     for x, y in zip(leaves(their_out), leaves(our_out), strict=True):
         if x.numel() > 1 and x.stride() != y.stride():
             raise Differs(f"strides of out {y.stride()} for {x.stride()}")

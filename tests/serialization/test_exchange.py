@@ -20,7 +20,7 @@ pytestmark = [
 OBJECTS = """
 kinds = "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64".split()
 kinds += "float16 bfloat16 float32 float64 complex64 complex128".split()
-kinds += ["float8_e4m3fn", "float8_e5m2"]
+kinds += ["float8_e4m3fn", "float8_e5m2", "complex32"]
 nn = torch.nn
 FUNCTIONS = [(nn.functional, name) for name in "relu gelu softmax linear conv2d cross_entropy".split()]
 FUNCTIONS += [(torch, "relu"), (torch, "where"), (torch.linalg, "norm"), (nn.init, "zeros_")]
@@ -83,6 +83,7 @@ objects |= {
     "model": nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(), nn.Linear(4, 2)),
     "model_lazy": nn.Sequential(nn.LazyLinear(4), nn.LazyLinear(2, bias=False)),
     "model_hooks": hooked(),
+    "model_generator": torch.Generator().manual_seed(3),
     "nested": [nested(), nested(layout=torch.jagged), nested(layout=torch.jagged, requires_grad=True)],
 }
 """
@@ -113,6 +114,8 @@ def tell(value):
         return f"{type(value).__name__} {[(key, tell(item)) for key, item in value.items()]}"
     if type(value) in (list, tuple):
         return f"{type(value).__name__} {[tell(item) for item in value]}"
+    if isinstance(value, torch.Generator):
+        return f"{value.initial_seed()} {torch.rand(3, generator=value).tolist()}"
     if callable(value):
         value = value.__name__
     return f"{value!r}"
@@ -122,7 +125,8 @@ SAVE = (
     OBJECTS
     + """
 # In the older form PyTorch cannot read its own of these.
-zip_alone = {"nested", "uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2"}
+zip_alone = {"nested", "model_generator", "complex32", "uint16", "uint32", "uint64"}
+zip_alone |= {"float8_e4m3fn", "float8_e5m2"}
 for name, value in objects.items():
     for form, zipped in (("zip", True), ("legacy", False)):
         if zipped or name not in zip_alone:

@@ -132,7 +132,7 @@ cdef class Generator:
     def clone_state(self):
         """A new generator in the same state."""
         twin = type(self)(self.device)
-        twin.__setstate__(self.get_state_bytes())
+        twin.set_state_bytes(self.get_state_bytes())
         return twin
 
     def __deepcopy__(self, memo):

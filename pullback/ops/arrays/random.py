@@ -85,6 +85,13 @@ class Generator(generators.Generator):
         self.set_state_bytes(new_state._array.tobytes())
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As PyTorch's: the seed, where a device's stream is, and the state."""
+        return type(self), (self.device,), (self.initial_seed(), None, self.get_state())
+
+    def __setstate__(self, state: tuple[int, int | None, Tensor]) -> None:
+        self.set_state(state[2])
+
 
 class RandomOptions(Options, total=False):
     """What functions that draw numbers take as keywords."""
