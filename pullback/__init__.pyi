@@ -115,6 +115,7 @@ from pullback import serialization as serialization
 from pullback import signal as signal
 from pullback import storage as storage
 from pullback import testing as testing
+from pullback import torch_version as torch_version
 from pullback import types as types
 from pullback import utils as utils
 from pullback import version as version

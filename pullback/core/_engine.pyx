@@ -95,7 +95,6 @@ import_array()
 from pullback.core import dtypes as _dtypes
 from pullback.core.broadcasting import common_shape
 from pullback.core.hooks import RemovableHandle
-from pullback.core.kernel_names import KERNELS
 from pullback.core.meta import meta_array
 from pullback.core.strides import is_dense, preserved_strides, resized, strides_of
 from pullback.core.dtypes import DTYPES, PROMOTION, Size, CPU, META, number_dtype

@@ -80,7 +80,10 @@ def into_out(call: Call, theirs: Any) -> Any:
     our_out, _ = for_ours(holders(), {})
     pullback.manual_seed(0)
     ours(call.row.op)(*args, **kwargs, out=our_out)
-    agree(call, their_out, our_out)
+    try:
+        agree(call, results, our_out)
+    except Differs:  # random numbers go by the layout that they are written to
+        agree(call, their_out, our_out)
     for x, y in zip(leaves(their_out), leaves(our_out), strict=True):
         if x.numel() > 1 and x.stride() != y.stride():
             raise Differs(f"strides of out {y.stride()} for {x.stride()}")

@@ -151,6 +151,8 @@ cdef object _astype = np.ndarray.astype
 cdef object cast_array(ndarray a, int code):
     if is_eight_bits(code) and code_of(a) != code:
         return DTYPES[code].from_floats(a)
+    if code_of(a) == COMPLEX32 and KIND[code] != KIND_COMPLEX:
+        a = cast_array(a, COMPLEX64)   # by itself it becomes the bool of its real part
     cdef PyObject* argv[2]
     cdef object target = DTYPES[code].numpy
     argv[0], argv[1] = <PyObject*>a, <PyObject*>target
@@ -323,8 +325,7 @@ cdef _refuse(Op op, int code):
 
 
 cdef refuse_dtype(Op op, d):
-    kernel = KERNELS.get(op.name, op.name + "_cpu")
-    raise NotImplementedError(f'"{kernel}" not implemented for \'{d.type_name}\'')
+    raise NotImplementedError(f'"{_ops.kernel_name(op.name)}" not implemented for \'{d.type_name}\'')
 
 
 cdef inline bint refuses(Op op, int code) noexcept:

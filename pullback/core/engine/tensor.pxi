@@ -7,8 +7,8 @@
 # Read the fields of `Tensor`, then `binary`, the way of `x * y`. After the class: how it is set up, then
 # `wrap` and its kin, which make tensors.
 #
-# From other parts: Op, _IN_PLACE (op.pxi); has_gradients, KIND (pointwise.pxi); enter_live, hooks_of,
-# leave_live, Link, live_tensors, Node, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
+# From other parts: Op, _IN_PLACE (op.pxi); cast_array, has_gradients, KIND (pointwise.pxi); enter_live,
+# hooks_of, leave_live, Link, live_tensors, Node, _register, seen (nodes.pxi); Saved, Storage (saved.pxi);
 # _check_value_access (levels.pxi); accumulator, apply_pointwise, DisableTorchFunction, dispatch,
 # dispatch_tuple, _function_state, history, mixture, overriding, requires, torch_function (dispatch.pxi);
 # indexed_view, refresh_view, set_memory, storage, version_of, view_tensor, write_indexed (inplace.pxi);

@@ -21,7 +21,6 @@ from pullback.core._loops import add_reduce, total
 from pullback.core._plans import Plan, Spec
 from pullback.core.dtypes import complex32, from_numpy_dtype, int64
 from pullback.core.dtypes import dtype as Dtype
-from pullback.core.kernel_names import KERNELS
 from pullback.core.op import function, op
 from pullback.core.settings import warn_each_time
 from pullback.core.types import Array, Dims, Number
@@ -30,6 +29,7 @@ from pullback.ops.reductions.plans import fold_plan, kept_shape
 from pullback.ops.reductions.row_plans import placed, row_plan, scan_plan
 from pullback.ops.shared.dims import wrap_dim, wrap_dims
 from pullback.ops.shared.forms import explained
+from pullback.ops.shared.kernel_names import kernel_name
 
 
 def reduced_axes(dim: Any, keepdim: Any, ndim: int) -> tuple[int, ...] | None:
@@ -155,7 +155,7 @@ def _summed(name: str, x: Spec, axes: tuple[int, ...] | None, keepdim: bool, dty
     """The plan of a sum, mean or product; where the elements are cast first, its kernel does it."""
     made = _summed_dtype(x.dtype, dtype)
     if made is complex32:
-        raise NotImplementedError(f"\"{KERNELS.get(name, 'sum_cpu')}\" not implemented for 'ComplexHalf'")
+        raise NotImplementedError(f"\"{kernel_name(name)}\" not implemented for 'ComplexHalf'")
     return fold_plan(name, x, axes, keepdim, made, runs=made is _summed_dtype(x.dtype, None))
 
 

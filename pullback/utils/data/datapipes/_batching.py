@@ -7,7 +7,7 @@ from typing import Any
 from pullback.utils.data.datapipes.datapipe import DataChunk
 
 
-class Batching:
+class OfBatches:
     """Batches of `batch_size` samples, each a `wrapper_class`, the last shorter or left out."""
 
     datapipe: Any

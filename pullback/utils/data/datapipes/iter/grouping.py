@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pullback.face.absent import getter
-from pullback.utils.data.datapipes._batching import Batching
+from pullback.utils.data.datapipes._batching import OfBatches
 from pullback.utils.data.datapipes._decorator import functional_datapipe
 from pullback.utils.data.datapipes.datapipe import IterDataPipe
 
@@ -15,7 +15,7 @@ __all__ = ["BatcherIterDataPipe", "GrouperIterDataPipe", "UnBatcherIterDataPipe"
 
 
 @functional_datapipe("batch")
-class BatcherIterDataPipe(Batching, IterDataPipe[Any]):
+class BatcherIterDataPipe(OfBatches, IterDataPipe[Any]):
     """Batches of `batch_size` samples, the last shorter, or left out with `drop_last`.
 
     >>> from pullback.utils.data.datapipes.iter import IterableWrapper

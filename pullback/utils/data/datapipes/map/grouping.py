@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pullback.face.absent import getter
-from pullback.utils.data.datapipes._batching import Batching
+from pullback.utils.data.datapipes._batching import OfBatches
 from pullback.utils.data.datapipes._decorator import functional_datapipe
 from pullback.utils.data.datapipes.datapipe import MapDataPipe
 
@@ -13,7 +13,7 @@ __all__ = ["BatcherMapDataPipe"]
 
 
 @functional_datapipe("batch")
-class BatcherMapDataPipe(Batching, MapDataPipe[Any]):
+class BatcherMapDataPipe(OfBatches, MapDataPipe[Any]):
     """Batches of `batch_size` samples, the last shorter, or left out with `drop_last`."""
 
     def __getitem__(self, index: int) -> Any:

@@ -3,7 +3,7 @@
 They stand in the messages of ops that do not compute with complex32 or floats of eight bits.
 """
 
-KERNELS: dict[str, str] = {
+_KERNELS: dict[str, str] = {
     name: kernel
     for kernel, names in {
         "addcdiv_cpu_out": "addcdiv",
@@ -37,4 +37,9 @@ KERNELS: dict[str, str] = {
     for name in names.split()
 }
 _VML = "acos asin atan cos exp expm1 log log10 log1p log2 sin sqrt tan tanh"
-KERNELS |= {name: f"{name}_vml_cpu" for name in _VML.split()}
+_KERNELS |= {name: f"{name}_vml_cpu" for name in _VML.split()}
+
+
+def kernel_name(name: str) -> str:
+    """The kernel of an op, by the op's name."""
+    return _KERNELS.get(name, f"{name}_cpu")
