@@ -15,7 +15,6 @@ from pullback.core.dtypes import DTYPES
 
 __all__ = ["OPS", "compiled", "known"]
 
-llvm: Any = importlib.import_module("llvmlite.binding")
 WIDTH = 16
 """Elements of a vector."""
 KINDS = {"float32": "float", "float64": "double"}
@@ -378,6 +377,7 @@ _machine: list[Any] = []
 
 def machine_code(text: str) -> Any:
     """The engine that has the code of a module."""
+    llvm: Any = importlib.import_module("llvmlite.binding")
     if not _machine:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
