@@ -179,17 +179,23 @@ def to_ours(t: torch.Tensor) -> Any:
         )
     else:
         memory = _span(plain)
-        if t.dtype is torch.bfloat16:
-            held = pullback.from_numpy(memory.view(torch.int16).numpy().copy()).view(pullback.bfloat16)
+        if t.dtype in _BITS:
+            held = pullback.from_numpy(memory.view(_BITS[t.dtype]).numpy().copy()).view(ours(t.dtype))
         else:
             held = pullback.from_numpy(memory.numpy().copy())
         made = held.as_strided(tuple(plain.shape), plain.stride()).detach()
     return made.requires_grad_(t.requires_grad)
 
 
+_BITS = {torch.bfloat16: torch.int16, torch.complex32: torch.int32}
+"""What has the bits of numbers that NumPy does not know."""
+
+
 def to_numpy(t: Any) -> np.ndarray:
-    """The numbers of a tensor of either library; bfloat16 as float32."""
+    """The numbers of a tensor of either library; bfloat16 as float32, complex32 as complex64."""
     plain = t.detach().resolve_conj().resolve_neg()
+    if str(plain.dtype).endswith("complex32"):
+        return plain.cfloat().numpy()
     return plain.float().numpy() if str(plain.dtype).endswith("bfloat16") else plain.numpy()
 
 

@@ -633,10 +633,10 @@ def _resize(input: Tensor, size: tuple[int, ...], wanted: Any) -> Tensor:
     """Gives a tensor another shape, in a memory format, in its storage or in a new and larger one."""
     if input.requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
+    if tuple(size) == tuple(input.shape) and wanted is contiguous_format:
+        return input
     array = input._array
     steps = strides_for(size, wanted)
-    if tuple(size) == array.shape and wanted is contiguous_format:
-        return input
     if min(size, default=0) < 0:
         raise RuntimeError("numel: integer multiplication overflow")
     here = storage_of(array)[1]
