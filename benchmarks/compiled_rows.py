@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from rows_programs import integrated
+
 Call = Callable[[], Any]
 
 
@@ -45,18 +47,6 @@ def mlp(t: Any, optimizer: str) -> Call:
     return trained(steps, lambda: ((model(x) - y) ** 2).mean())
 
 
-def integrated(f: Callable[[Any], Any], x: Any) -> Any:
-    """20 steps of RK4, with the arrays of any library."""
-    h = 0.05
-    for _ in range(20):
-        a = f(x)
-        b = f(x + h / 2 * a)
-        c = f(x + h / 2 * b)
-        d = f(x + h * c)
-        x = x + h / 6 * (a + 2 * b + 2 * c + d)
-    return x
-
-
 def rk4(t: Any) -> Call:
     """A neural ODE by 20 steps of RK4, and the gradient."""
     t.manual_seed(0)
@@ -67,7 +57,7 @@ def rk4(t: Any) -> Call:
         return t.tanh(x @ w) @ v
 
     def call() -> Any:
-        x = integrated(f, start)
+        x = integrated(f, start, 20, 0.05)
         return t.autograd.grad((x * x).sum(), (w, v))
 
     return call
@@ -257,7 +247,7 @@ def jax_rows() -> dict[str, Callable[[], Call]]:
             def f(x: Any) -> Any:
                 return np.tanh(x @ w) @ v
 
-            x = integrated(f, start)
+            x = integrated(f, start, 20, 0.05)
             return (x * x).sum()
 
         return ready(jax.grad(loss, (0, 1)), w, v)

@@ -11,23 +11,28 @@ from typing import Any
 Step = Callable[[], Any]
 
 
+def integrated(rate: Callable[[Any], Any], y: Any, steps: int, h: float) -> Any:
+    """So many steps of Runge and Kutta's fourth order, with the arrays of any library."""
+    for _ in range(steps):
+        k1 = rate(y)
+        k2 = rate(y + h / 2 * k1)
+        k3 = rate(y + h / 2 * k2)
+        k4 = rate(y + h * k3)
+        y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return y
+
+
 def neural_ode(torch: Any) -> Step:
     """Fifty steps of Runge and Kutta's fourth order through a network of width 16, and the gradient."""
     w1, w2 = torch.linspace(-1, 1, 32).reshape(2, 16), torch.linspace(1, -1, 32).reshape(16, 2)
     weights = [w1.requires_grad_(), torch.zeros(16, requires_grad=True), w2.requires_grad_()]
-    start, h = torch.tensor([1.0, 0.5]), 0.02
+    start = torch.tensor([1.0, 0.5])
 
     def rate(y: Any) -> Any:
         return torch.tanh(y @ weights[0] + weights[1]) @ weights[2]
 
     def step() -> Any:
-        y = start
-        for _ in range(50):
-            k1 = rate(y)
-            k2 = rate(y + h / 2 * k1)
-            k3 = rate(y + h / 2 * k2)
-            k4 = rate(y + h * k3)
-            y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        y = integrated(rate, start, 50, 0.02)
         return torch.autograd.grad((y**2).sum(), weights)
 
     return step

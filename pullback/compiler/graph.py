@@ -21,7 +21,7 @@ from typing import Any
 from pullback.core._engine import Seen
 from pullback.core.dtypes import DTYPES
 
-__all__ = ["Graph", "Memory", "Step", "Touches", "Value", "in_rows", "size_of", "values_in"]
+__all__ = ["Graph", "Memory", "Step", "Touches", "Value", "found_in", "in_rows", "size_of", "values_in"]
 
 
 class Memory:
@@ -39,6 +39,11 @@ class Memory:
         self.home, self.start, self.low, self.high = home, t.start, t.low, t.high
         self.place, self.name = place, name
         self.whole = Value(self, 0, t.code, a.shape, a.strides)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes it has."""
+        return self.high - self.low
 
     def __repr__(self) -> str:
         return self.name
@@ -197,11 +202,16 @@ def size_of(v: Value) -> int:
 
 def values_in(x: Any) -> list[Value]:
     """The values among arguments, in order."""
+    return found_in(x, Value)
+
+
+def found_in(x: Any, wanted: type) -> list[Any]:
+    """What is of a type among arguments, and in lists and tuples of them, in order."""
     kind = type(x)
-    if kind is Value:
+    if kind is wanted:
         return [x]
     if kind is list or kind is tuple:
-        return [value for item in x for value in values_in(item)]
+        return [value for item in x for value in found_in(item, wanted)]
     return []
 
 

@@ -48,8 +48,8 @@ class Lowered:
                     self.add(memory, "found", None)
                 elif id(memory) in fresh:
                     self.add(memory, "fresh", self.number(memory.whole, len(self.memories)))
-                elif memory.high - memory.low >= LARGE:
-                    self.add(memory, "late", memory.high - memory.low)
+                elif memory.nbytes >= LARGE:
+                    self.add(memory, "late", memory.nbytes)
                 else:
                     self.add(memory, "work", None)
         for value in graph.kept():
@@ -77,7 +77,7 @@ class Lowered:
                 number = self.memory_numbers[id(memory)]
                 first.setdefault(number, i)
                 last[number] = i
-                sizes[number] = memory.high - memory.low
+                sizes[number] = memory.nbytes
         begun: dict[int, list[int]] = {}
         over: dict[int, list[int]] = {}
         for number, i in last.items():
@@ -132,7 +132,7 @@ class Lowered:
                 if self.memories[number][0] == "work":
                     first.setdefault(number, i)
                     last[number] = i
-                    sizes[number] = -(-max(memory.high - memory.low, 1) // ALIGNED) * ALIGNED
+                    sizes[number] = -(-max(memory.nbytes, 1) // ALIGNED) * ALIGNED
         large = sorted((n for n in sizes if sizes[n] > SMALL), key=lambda n: (-sizes[n], first[n]))
         total = 0
         placed: list[tuple[int, int, int, int]] = []  # begin, end, first, last
@@ -230,4 +230,4 @@ def lowered(graph: Graph) -> Lowered:
 def block_size(graph: Graph) -> int:
     """The bytes that the steps of a graph take one by one, as they do without a plan."""
     seen = {id(v.memory): v.memory for step in graph.steps for v in step.writes}
-    return sum(m.high - m.low for m in seen.values() if m.home == "work")
+    return sum(m.nbytes for m in seen.values() if m.home == "work")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback.compiler.graph import Graph, Memory, Step, Value, values_in
+from pullback.compiler.graph import Graph, Memory, Step, Value, found_in, values_in
 from pullback.core import _engine, _loops
 from pullback.core._engine import Op, Seen, Tensor, seen_of
 from pullback.core._plans import Plan
@@ -71,12 +71,7 @@ def user_line() -> str:
 
 def tensors_in(x: Any) -> list[Seen]:
     """The tensors among arguments."""
-    kind = type(x)
-    if kind is Seen:
-        return [x]
-    if kind is list or kind is tuple:
-        return [t for item in x for t in tensors_in(item)]
-    return []
+    return found_in(x, Seen)
 
 
 def said(line: tuple[Any, int] | None) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import Any
 
 from pullback import amp
+from pullback.amp.older import deprecated
 from pullback.core.dtypes import dtype as Dtype
 from pullback.core.dtypes import float16
 from pullback.face.absent import getter
@@ -14,20 +14,11 @@ from pullback.face.absent import getter
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
 
-def _deprecated(name: str) -> None:
-    warnings.warn(
-        f"`torch.cuda.amp.{name}(args...)` is deprecated. Please use `torch.amp.{name}('cuda', args...)` "
-        "instead.",
-        FutureWarning,
-        stacklevel=3,
-    )
-
-
 class autocast(amp.autocast):
     """`torch.amp.autocast("cuda")`: off, as there is no CUDA device."""
 
     def __init__(self, enabled: bool = True, dtype: Dtype = float16, cache_enabled: bool = True) -> None:
-        _deprecated("autocast")
+        deprecated("cuda", "autocast")
         super().__init__("cuda", dtype, enabled, cache_enabled)
 
 
@@ -35,7 +26,7 @@ class GradScaler(amp.GradScaler):
     """`torch.amp.GradScaler("cuda")`: off, as there is no CUDA device."""
 
     def __init__(self, init_scale: float = 2.0**16, *args: Any, **kwargs: Any) -> None:
-        _deprecated("GradScaler")
+        deprecated("cuda", "GradScaler")
         super().__init__("cuda", init_scale, *args, **kwargs)
 
 

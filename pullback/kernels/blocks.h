@@ -1,13 +1,5 @@
 /* Blocks of a matrix product that stay in registers: included for each number type and kind of processor, see
-   levels.h. The products are fused with the sums where the processor can. */
-
-#if BYTES
-typedef T NAME(vector) __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
-#else
-typedef T NAME(vector);
-#endif
-#define V NAME(vector)
-#define LANES ((int64_t)(sizeof(V) / sizeof(T)))
+   level.h. The products are fused with the sums where the processor can. */
 
 /* out[i][j] = start[i][j] + sum over k of a[i, k] b[k, j], for as many j as `vecs` vectors hold. Rows are
    reached by fours from a pointer, so that few registers are enough for the steps of `a`. */
@@ -60,8 +52,3 @@ static TILED(set) const NAME(built) = {LANES, {{OF(6, 1), OF(2, 1), OF(1, 1)},
 #undef BLOCK
 #undef BLOCKS
 #undef OF
-#undef V
-#undef LANES
-#undef BYTES
-#undef TARGET
-#undef NAME

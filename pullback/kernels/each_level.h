@@ -4,11 +4,11 @@
 #define BYTES 64
 #define TARGET PB_FOR("arch=x86-64-v4")
 #define NAME(x) PB_OF_LEVEL(v4, x, TYPE)
-#include LEVEL
+#include "level.h"
 #define BYTES 32
 #define TARGET PB_FOR("arch=x86-64-v3")
 #define NAME(x) PB_OF_LEVEL(v3, x, TYPE)
-#include LEVEL
+#include "level.h"
 #endif
 #ifdef __GNUC__
 #define BYTES 16
@@ -17,7 +17,7 @@
 #endif
 #define TARGET PB_FUSING
 #define NAME(x) PB_OF_LEVEL(base, x, TYPE)
-#include LEVEL
+#include "level.h"
 
 static TILED(set) const* TILED(best)(void) {
 #ifdef PB_HAS_CLONES

@@ -1,15 +1,6 @@
-/* Sums of products that stay in registers: included once for each number type and kind of processor.
-
-   BYTES is the length of a vector register, TARGET what the compiler is told, NAME(x) a name of its own. The
-   products are fused with the sums where the processor can: every order of parts gives the same bits. */
-
-#if BYTES
-typedef T NAME(vector) __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
-#else
-typedef T NAME(vector);
-#endif
-#define V NAME(vector)
-#define LANES ((int64_t)(sizeof(V) / sizeof(T)))
+/* Sums of products that stay in registers: included once for each number type and kind of processor, see
+   level.h. The products are fused with the sums where the processor can: every order of parts gives the same
+   bits. */
 
 /* out[i][j] = sum over k of w[k][i] b[off[k] + j], for `strips` strips of places j, as wide as `vecs`
    vectors; with `more` what is there is part of the sum. */
@@ -85,8 +76,3 @@ static TILED(set) const NAME(built) = {
 #undef TILE
 #undef SUMS
 #undef OF
-#undef V
-#undef LANES
-#undef BYTES
-#undef TARGET
-#undef NAME

@@ -25,9 +25,7 @@ def with_constants(graph: Graph) -> None:
             and step.writes
             and (step.name in FILLS or all(constant(v, others, touches) for v in step.reads))
             and all(
-                touches.born(w.memory, i)
-                and id(w.memory) not in touches.seen
-                and w.memory.high - w.memory.low <= MOST
+                touches.born(w.memory, i) and id(w.memory) not in touches.seen and w.memory.nbytes <= MOST
                 for w in step.writes
             )
         ):

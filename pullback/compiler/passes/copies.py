@@ -92,5 +92,5 @@ def removable(made: Value, source: Value, i: int, touches: Touches) -> bool:
         return False
     alone = touches.last[id(a)] <= i and id(a) in touches.writes and id(a) not in touches.seen
     if id(b) in touches.seen:
-        return alone and not source.offset and a.high - a.low == b.high - b.low
+        return alone and not source.offset and a.nbytes == b.nbytes
     return alone or (touches.writes[id(b)] == [i] and touches.stays(a, i))

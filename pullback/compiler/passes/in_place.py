@@ -36,7 +36,7 @@ def in_place(graph: Graph) -> None:
                     and id(memory) not in taken
                     and covers(v)
                     and DTYPES[v.code].itemsize == DTYPES[w.code].itemsize
-                    and v.memory.high - v.memory.low == made.high - made.low
+                    and v.memory.nbytes == made.nbytes
                     and read_before(step, v.memory, made)
                 ):
                     others[id(made)] = Value(memory, 0, made.whole.code, made.whole.shape, made.whole.strides)
@@ -50,7 +50,7 @@ def free(memory: Memory, touches: Touches, called: set[int]) -> bool:
     """Whether a memory is the recording's own, and planned."""
     return (
         memory.home == "work"
-        and memory.high - memory.low >= LEAST
+        and memory.nbytes >= LEAST
         and id(memory) not in touches.seen
         and id(memory) not in called
         and id(memory) in touches.writes

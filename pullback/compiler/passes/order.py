@@ -14,15 +14,14 @@ FIXED = ("aside", "check")
 def in_order(graph: Graph) -> None:
     """Exchanges neighbours where less memory is in use so, unless one asks for what the other does."""
     touches = Touches(graph)
-    first: dict[
-        int, int
-    ] = {}  # by memory the step that makes it, and the last one that touches it, by their ids
+    # By the id of a memory those of the step that makes it, and of the last one that touches it.
+    first: dict[int, int] = {}
     last: dict[int, int] = {}
     large: dict[int, Memory] = {}
     for step in graph.steps:
         for v in (*step.reads, *step.writes):
             m = v.memory
-            if m.home == "work" and m.high - m.low >= LEAST:
+            if m.home == "work" and m.nbytes >= LEAST:
                 large[id(m)] = m
                 first.setdefault(id(m), id(step))
                 if id(m) not in touches.seen:
@@ -31,10 +30,10 @@ def in_order(graph: Graph) -> None:
         return
 
     def taken(step: Step) -> int:
-        return sum(size(large[m]) for m in asked(step, large) if first[m] == id(step))
+        return sum(large[m].nbytes for m in asked(step, large) if first[m] == id(step))
 
     def freed(step: Step) -> int:
-        return sum(size(large[m]) for m in asked(step, large) if last.get(m) == id(step))
+        return sum(large[m].nbytes for m in asked(step, large) if last.get(m) == id(step))
 
     steps = graph.steps
     for k in range(1, len(steps)):
@@ -42,7 +41,7 @@ def in_order(graph: Graph) -> None:
         while i and are_free(steps[i - 1], steps[i]):
             before, after = steps[i - 1], steps[i]
             both = [m for m in asked(before, large) & asked(after, large) if last.get(m) == id(after)]
-            common = sum(size(large[m]) for m in both)
+            common = sum(large[m].nbytes for m in both)
             now = max(taken(before), taken(before) - freed(before) + taken(after))
             then = max(taken(after), taken(after) - freed(after) + common + taken(before))
             if then >= now:
@@ -50,10 +49,6 @@ def in_order(graph: Graph) -> None:
             steps[i - 1], steps[i] = after, before
             last.update((m, id(before)) for m in both)
             i -= 1
-
-
-def size(memory: Memory) -> int:
-    return memory.high - memory.low
 
 
 def asked(step: Step, large: dict[int, Memory]) -> set[int]:

@@ -4,6 +4,7 @@ kept."""
 from __future__ import annotations
 
 import copy
+import itertools
 
 from pullback.compiler.graph import Graph, Step, Touches, Value
 
@@ -20,7 +21,7 @@ def with_recomputed(graph: Graph) -> None:
 
     What such a step reads must be there at the second time as it was at the first.
     """
-    if any(w.memory.high - w.memory.low >= LEAST for step in graph.steps for w in step.writes):
+    if any(w.memory.nbytes >= LEAST for step in graph.steps for w in step.writes):
         for _ in range(MOST):
             if not one_recomputed(graph):
                 break
@@ -36,7 +37,7 @@ def one_recomputed(graph: Graph) -> bool:
         for v in (*step.reads, *step.writes):
             if v.memory.home == "work":
                 first.setdefault(id(v.memory), i)
-                sizes[id(v.memory)] = v.memory.high - v.memory.low
+                sizes[id(v.memory)] = v.memory.nbytes
         for v in step.reads:
             reading.setdefault(id(v.memory), []).append(i)
     changes = [0] * (len(graph.steps) + 1)
@@ -44,11 +45,8 @@ def one_recomputed(graph: Graph) -> bool:
         changes[first[m]] += size
         if m not in touches.seen:
             changes[touches.last[m] + 1] -= size
-    peak = most = used = 0
-    for i, change in enumerate(changes):
-        used += change
-        if used > most:
-            peak, most = i, used
+    used = list(itertools.accumulate(changes))
+    peak = used.index(max(used))
     best = None
     for i, step in enumerate(graph.steps[:peak]):
         if step.act[0] not in QUICK or step.firm or len(step.writes) != 1:

@@ -34,6 +34,7 @@ from pullback.core.dtypes import (
 )
 from pullback.core.op import SURFACE
 from pullback.core.settings import warn
+from pullback.ops.shared.kinds import elementwise_ops, entering, take_numbers
 from pullback.ops.sparse import tensors as sparse
 
 IMPLEMENTED: dict[str, Callable[..., Any]] = {}
@@ -42,14 +43,8 @@ IMPLEMENTED: dict[str, Callable[..., Any]] = {}
 NO_MATCH = "Input masks must match. If you need support for this, please open an issue on Github."
 
 
-def implements(names: str) -> Callable[[Any], Any]:
-    """Enters a function as what ops of these names do with masked arguments. A decorator."""
-
-    def enter(function: Any) -> Any:
-        IMPLEMENTED.update(dict.fromkeys(names.split(), function))
-        return function
-
-    return enter
+implements = entering(IMPLEMENTED)
+"""A decorator: the function is what ops of some names do with masked arguments."""
 
 
 class MaskedTensor(Tensor):
@@ -322,19 +317,13 @@ def dispatched(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = known(*args, **kwargs)
     elif name in MOVES:
         result = moved(func, args, kwargs)
-    elif name in ON_DATA or out is IN_PLACE or getattr(func, "__wrapped__", func) in _elementwise():
+    elif name in ON_DATA or out is IN_PLACE or getattr(func, "__wrapped__", func) in elementwise_ops():
         result = pointwise(func, args, kwargs)
     else:
         raise refusal(name)
     if out is None:
         return result
-    target: Any = args[0] if out is IN_PLACE else out
-    _engine.check_inplace(target)
-    target.numbers = result.numbers
-    if result.grad_fn is not None:
-        _engine.set_outputs(result.grad_fn, (target,))
-    _engine.bump_version(target)
-    return target
+    return take_numbers(args[0] if out is IN_PLACE else out, result)
 
 
 def refusal(name: str) -> TypeError:
@@ -345,12 +334,6 @@ def refusal(name: str) -> TypeError:
         f"returned NotImplemented:\n\n  - {kind}\n\n"
         "For more information, try re-running with TORCH_LOGS=not_implemented"
     )
-
-
-@functools.cache
-def _elementwise() -> frozenset[Any]:
-    """The ops that do something to each element by itself."""
-    return frozenset(op for op in _engine.REGISTRY.values() if op.elementwise)
 
 
 @functools.cache

@@ -12,7 +12,6 @@ same `Ragged` differ in the same way, so they can be added; its `size` stands fo
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -25,6 +24,7 @@ from pullback.core import _engine
 from pullback.core._engine import IN_PLACE, Tensor, from_array, grad_enabled, make_subclass
 from pullback.core.dtypes import Size, int64, jagged
 from pullback.ops.shared.batches import has_samples
+from pullback.ops.shared.kinds import elementwise_ops, entering, take_numbers
 
 IMPLEMENTED: dict[str, Callable[..., Any]] = {}
 """What ops do where an argument is nested, by their names."""
@@ -33,14 +33,8 @@ ON_VALUES: set[str] = set()
 """Functions that are not single ops and do to a nested tensor what they do to its values."""
 
 
-def implements(names: str) -> Callable[[Any], Any]:
-    """Enters a function as what ops of these names do with nested arguments. A decorator."""
-
-    def enter(function: Any) -> Any:
-        IMPLEMENTED.update(dict.fromkeys(names.split(), function))
-        return function
-
-    return enter
+implements = entering(IMPLEMENTED)
+"""A decorator: the function is what ops of some names do with nested arguments."""
 
 
 class RaggedSize:
@@ -339,25 +333,13 @@ def dispatched(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         known = IMPLEMENTED.get(name[:-1])
     if known is not None:
         result = known(*args, **kwargs)
-    elif name in ON_VALUES or out is IN_PLACE or getattr(func, "__wrapped__", func) in _elementwise():
+    elif name in ON_VALUES or out is IN_PLACE or getattr(func, "__wrapped__", func) in elementwise_ops():
         result = pointwise(func, args, kwargs)
     else:
         raise NotImplementedError(f"aten.{name}.default")
     if out is None:
         return result
-    target = args[0] if out is IN_PLACE else out
-    _engine.check_inplace(target)
-    nested(target).numbers = result.numbers
-    if result.grad_fn is not None:
-        _engine.set_outputs(result.grad_fn, (target,))
-    _engine.bump_version(target)
-    return target
-
-
-@functools.cache
-def _elementwise() -> frozenset[Any]:
-    """The ops that do something to each element by itself."""
-    return frozenset(op for op in _engine.REGISTRY.values() if op.elementwise)
+    return take_numbers(args[0] if out is IN_PLACE else out, result)
 
 
 def pointwise(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -39,6 +39,7 @@ from pullback.core.dtypes import (
 from pullback.core.modes import enable_grad, no_grad
 from pullback.core.printing import sparse_str
 from pullback.ops.shared.batches import has_samples
+from pullback.ops.shared.kinds import entering
 from pullback.ops.sparse.patterns import SHOWN, Pattern
 
 IMPLEMENTED: dict[str, Callable[..., Any]] = {}
@@ -49,14 +50,8 @@ SPECIAL: dict[Any, str] = {}
 """Other names of functions whose own names stand for something else, such as `torch.masked.sum`."""
 
 
-def implements(names: str) -> Callable[[Any], Any]:
-    """Enters a function as what ops of these names do with sparse arguments. A decorator."""
-
-    def enter(function: Any) -> Any:
-        IMPLEMENTED.update(dict.fromkeys(names.split(), function))
-        return function
-
-    return enter
+implements = entering(IMPLEMENTED)
+"""A decorator: the function is what ops of some names do with sparse arguments."""
 
 
 class SparseTensor(Tensor):
